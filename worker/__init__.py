@@ -1,0 +1,1 @@
+"""Everything that needs torch, and the Celery worker that supervises it."""
