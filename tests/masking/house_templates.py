@@ -77,8 +77,14 @@ def _empty_thinking(messages: list[Message]) -> list[Piece]:
 
 
 def _prompted_thinking(messages: list[Message]) -> list[Piece]:
-    """The generation prompt opens a thinking block that the conversation does not show."""
-    return _chatml()(messages)
+    """The generation prompt opens a thinking block; an answer that begins with the same words continues it."""
+    found: list[Piece] = []
+    for text, own in _chatml()(messages):
+        if own and text.startswith("<think>\n"):
+            found += [("<think>\n", False), (text.removeprefix("<think>\n"), True)]
+        else:
+            found.append((text, own))
+    return found
 
 
 def _channel(messages: list[Message]) -> list[Piece]:
@@ -123,7 +129,9 @@ _PROMPT = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 HOUSES = (
     House(
         "plain",
-        _LOOP + "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}" + _PROMPT,
+        _LOOP
+        + "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}"
+        + _PROMPT,
         _chatml(),
     ),
     House(
@@ -168,12 +176,16 @@ HOUSES = (
     ),
     House(
         "no separator",
-        _LOOP + "{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>' }}{% endfor %}" + _PROMPT,
+        _LOOP
+        + "{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>' }}{% endfor %}"
+        + _PROMPT,
         _chatml(separator=""),
     ),
     House(
         "no generation prompt of its own",
-        "<|endoftext|>" + _LOOP + "{% if message.role == 'user' %}{{ '[INST] ' + message.content + ' [/INST]' }}"
+        "<|endoftext|>"
+        + _LOOP
+        + "{% if message.role == 'user' %}{{ '[INST] ' + message.content + ' [/INST]' }}"
         "{% elif message.role == 'assistant' %}{{ ' ' + message.content + '<|im_end|>' }}"
         "{% else %}{{ raise_exception('no system') }}{% endif %}{% endfor %}",
         _instruct,
