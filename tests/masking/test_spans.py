@@ -99,7 +99,7 @@ def test_trained_tokens_spell_the_turns_and_every_check_passes(house: House, smo
         at = 0
         for index, label in zip(sample.input_ids.tolist(), sample.labels.tolist(), strict=True):
             piece = byte_is_own[at : at + len(table.pieces[index])]
-            assert (label != -100) == any(piece)
+            assert (label != -100) == piece[0]
             assert label in (-100, index)
             at += len(piece)
 
@@ -148,13 +148,13 @@ def test_a_message_is_refused_by_its_place_in_the_conversation_not_in_the_sample
         {"role": "user", "content": "word " * 40},
         {"role": "assistant", "content": "ok", "train": False},
     ]
-    masked = list(
+    masked = next(
         mask_conversations(
             tokenizer,
             [(7, {"messages": filler * 2 + QUESTION_AND_ANSWERS})],
             MaskSettings(handling="per_turn", max_length=60),  # type: ignore[arg-type]
         )
-    )[0]
+    )
     assert masked.conversation_id == 7
     assert masked.refusal is not None
     assert masked.refusal.params["turn"] == 6
