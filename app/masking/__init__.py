@@ -21,14 +21,9 @@ from app.masking.errors import (
     TokenizerUnusable,
 )
 from app.masking.preview import preview, preview_sample, print_preview
-from app.masking.samples import (
-    Cut,
-    MaskedConversation,
-    MaskedSample,
-    mask_conversation,
-    mask_conversations,
-)
+from app.masking.samples import Cut, MaskedConversation, MaskedSample, Part
 from app.masking.settings import IGNORE_INDEX, Handling, MaskSettings, TrainOn
+from app.masking.stream import mask_conversation, mask_conversations
 from app.masking.tokenizer import ChatTokenizer
 from app.masking.verify import Failure, Histogram, VersionReport, verify
 
@@ -49,6 +44,7 @@ __all__ = [
     "MaskedConversation",
     "MaskedSample",
     "MaskingError",
+    "Part",
     "TemplateFailed",
     "TemplateUnsafe",
     "TokenizerUnusable",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from app.masking.errors import N_, MaskRefused
@@ -22,6 +23,12 @@ class Dialogue:
     messages: list[dict[str, Any]]
     flags: list[bool | None]
     tools: list[Any] | None
+
+    @cached_property
+    def last_assistant(self) -> int:
+        """The place of the last assistant turn, -1 without one."""
+        places = range(len(self.messages) - 1, -1, -1)
+        return next((place for place in places if self.messages[place]["role"] == "assistant"), -1)
 
 
 def read_conversation(conversation: Mapping[str, Any]) -> Dialogue:
@@ -52,6 +59,10 @@ def _tools(conversation: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _message(message: Any, number: int) -> dict[str, Any]:
+    if type(message) is dict and len(message) == 2 and message.get("role") in ROLES:
+        content = message.get("content")
+        if type(content) is str and (content.isascii() or not _LONE_SURROGATE.search(content)):
+            return message  # nearly all messages are just this
     if not isinstance(message, Mapping):
         raise MaskRefused(N_("Turn %(turn)d is not an object with a role and a content."), turn=number)
     role = message.get("role")

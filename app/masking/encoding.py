@@ -40,8 +40,8 @@ class Encoded:
         holds its first character. One that straddles the end is, for the model generates it from its first
         character.
         """
-        first, stop = np.searchsorted(self.starts, (start, max(start, end)), side="left")
-        return slice(int(first), int(stop))
+        place = self.starts.searchsorted  # the method: the function of the same name costs ten times as much
+        return slice(int(place(start)), int(place(max(start, end))))
 
 
 class TokenBytes:

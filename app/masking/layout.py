@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from app.masking.errors import MaskRefused
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turn:
     """One assistant turn; half-open ranges of code points of the rendering.
 
@@ -28,7 +28,7 @@ class Turn:
     prompt_rest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Region:
     """Text of a system, user or tool message as it was rendered."""
 

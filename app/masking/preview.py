@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from app.masking.checks import run_checks
-from app.masking.samples import ROLE_NAMES, MaskedSample, mask_conversation
+from app.masking.samples import ROLE_NAMES, MaskedSample
 from app.masking.settings import IGNORE_INDEX, MaskSettings
+from app.masking.stream import mask_conversation
 from app.masking.tokenizer import ChatTokenizer
 
 

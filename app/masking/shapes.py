@@ -97,12 +97,19 @@ class ShapeBook:
 
 @dataclass(frozen=True)
 class _Shape:
-    """`literals[k]` stands before the text of message `order[k]`; the last literal stands at the end."""
+    """`literals[k]` stands before the text of message `order[k]`; the last literal stands at the end.
+
+    `places` are the places of all turns, then of all regions, each as (texts before it, code points after
+    the last of
+    these texts). `risky_turns` are those whose prompt says more than their header.
+    """
 
     literals: tuple[str, ...]
     order: tuple[int, ...]
-    turns: tuple[tuple[Turn, tuple[tuple[int, int] | None, ...]], ...]
-    regions: tuple[tuple[Region, tuple[int, int], tuple[int, int]], ...]
+    turns: tuple[Turn, ...]
+    regions: tuple[Region, ...]
+    places: tuple[tuple[int, int], ...]
+    risky_turns: tuple[Turn, ...]
     unlocated: tuple[int, ...]
     controls: int
 
@@ -111,7 +118,7 @@ class _Shape:
         """None where a text is not rendered exactly as it is, exactly once."""
         slots = [(region.start, region.end, region.message) for region in layout.regions]
         for turn in layout.turns:
-            if turn.content_start is None or turn.content_end is None:
+            if turn.content_start is None or turn.content_end is None or turn.reasoning_end is not None:
                 return None
             slots.append((turn.content_start, turn.content_end, turn.message))
         slots.sort()
@@ -122,54 +129,46 @@ class _Shape:
         ends = [0, *(end for _, end, _ in slots)]
         starts = [*(start for start, _, _ in slots), len(layout.text)]
 
-        def relative(place: int | None) -> tuple[int, int] | None:
-            """A place as (texts before it, code points after the end of the last of them)."""
-            if place is None:
-                return None
+        def relative(place: int) -> tuple[int, int]:
             before = sum(end <= place for end in ends) - 1
             return before, place - ends[before]
 
-        turns = tuple((turn, tuple(relative(place) for place in _places(turn))) for turn in layout.turns)
-        regions = []
-        for region in layout.regions:
-            start, end = relative(region.start), relative(region.end)
-            assert start is not None
-            assert end is not None
-            regions.append((region, start, end))
+        places = [place for turn in layout.turns for place in _places(turn)]
+        places += [place for region in layout.regions for place in (region.start, region.end)]
         literals = tuple(layout.text[end:start] for end, start in zip(ends, starts, strict=True))
         order = tuple(message for _, _, message in slots)
-        return cls(literals, order, turns, tuple(regions), tuple(layout.unlocated), controls)
+        return cls(
+            literals,
+            order,
+            tuple(layout.turns),
+            tuple(layout.regions),
+            tuple(map(relative, places)),
+            tuple(turn for turn in layout.turns if turn.prompt_rest),
+            tuple(layout.unlocated),
+            controls,
+        )
 
     def fit(self, text: str, contents: Sequence[str]) -> Layout | None:
         """The layout of `text` if it is exactly these literals around these contents, as they are or
         trimmed.
         """
-        if any(
-            turn.prompt_rest and contents[turn.message].lstrip().startswith(turn.prompt_rest.strip())
-            for turn, _ in self.turns
-        ):
-            return None  # the answer may repeat what the prompt says already
-        for texts in (contents, [content.strip() for content in contents]):
-            pieces = [self.literals[0]]
-            for literal, message in zip(self.literals[1:], self.order, strict=True):
-                pieces += (texts[message], literal)
-            if "".join(pieces) == text:
-                ends = [0, *list(accumulate(map(len, pieces)))[1::2]]
-                return self._laid_out(text, ends)
-        return None
+        for turn in self.risky_turns:
+            if contents[turn.message].lstrip().startswith(turn.prompt_rest.strip()):
+                return None  # the answer may repeat what the prompt says already
+        return self._fit(text, contents) or self._fit(text, [content.strip() for content in contents])
 
-    def _laid_out(self, text: str, ends: Sequence[int]) -> Layout:
-        def absolute(place: tuple[int, int] | None) -> int | None:
-            return None if place is None else ends[place[0]] + place[1]
-
+    def _fit(self, text: str, contents: Sequence[str]) -> Layout | None:
+        pieces = [self.literals[0]]
+        for literal, message in zip(self.literals[1:], self.order, strict=True):
+            pieces += (contents[message], literal)
+        if "".join(pieces) != text:
+            return None
+        ends = [0, *list(accumulate(map(len, pieces)))[1::2]]
+        place = iter([ends[before] + after for before, after in self.places])
         turns = []
-        for turn, places in self.turns:
-            start, end, content_start, content_end, marker_start, marker_end, reasoning_end = map(
-                absolute, places
-            )
-            assert start is not None
-            assert end is not None
-            marker = None if marker_start is None or marker_end is None else (marker_start, marker_end)
+        for turn in self.turns:
+            start, end, content_start, content_end = next(place), next(place), next(place), next(place)
+            marker = (next(place), next(place)) if turn.end_of_turn is not None else None
             turns.append(
                 Turn(
                     turn.message,
@@ -178,19 +177,17 @@ class _Shape:
                     content_start,
                     content_end,
                     marker,
-                    reasoning_end,
+                    None,
                     turn.rewritten,
                     turn.writes_header,
                     turn.prompt_rest,
                 )
             )
-        regions = [
-            Region(region.message, region.role, ends[start[0]] + start[1], ends[end[0]] + end[1])
-            for region, start, end in self.regions
-        ]
+        regions = [Region(region.message, region.role, next(place), next(place)) for region in self.regions]
         return Layout(text, turns, regions, unlocated=list(self.unlocated))
 
 
-def _places(turn: Turn) -> tuple[int | None, ...]:
-    marker = turn.end_of_turn or (None, None)
-    return (turn.start, turn.end, turn.content_start, turn.content_end, *marker, turn.reasoning_end)
+def _places(turn: Turn) -> tuple[int, ...]:
+    assert turn.content_start is not None
+    assert turn.content_end is not None
+    return (turn.start, turn.end, turn.content_start, turn.content_end, *(turn.end_of_turn or ()))

@@ -10,8 +10,9 @@ from typing import Any
 
 from app.masking.arrays import ArraysBuilder, MaskArrays
 from app.masking.checks import CHECK_NAMES, Check, run_checks, second_opinions
-from app.masking.samples import BATCH, MaskedConversation, MaskedSample, mask_conversations
+from app.masking.samples import MaskedConversation, MaskedSample
 from app.masking.settings import MaskSettings
+from app.masking.stream import BATCH, mask_conversations
 from app.masking.tokenizer import ChatTokenizer
 
 FIRST_FAILURES = 50

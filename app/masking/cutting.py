@@ -1,0 +1,86 @@
+"""Several samples of one conversation: one per assistant turn, or windows of whole exchanges, each
+measured exactly.
+"""
+
+from collections.abc import Iterable
+
+from app.masking.conversations import Dialogue
+from app.masking.drafts import Draft, Drafter
+from app.masking.samples import Part
+from app.masking.settings import TrainOn
+
+
+class Cutter:
+    """Cuts one conversation. Exchanges begin with a user turn; opening system messages go with every
+    sample.
+    """
+
+    def __init__(self, drafter: Drafter, dialogue: Dialogue) -> None:
+        self.drafter = drafter
+        self.dialogue = dialogue
+        self.settings = drafter.settings
+        roles = [message["role"] for message in dialogue.messages]
+        self.lead = next((place for place, role in enumerate(roles) if role != "system"), len(roles))
+        starts = [place for place in range(self.lead, len(roles)) if roles[place] == "user"]
+        if self.lead < len(roles) and (not starts or starts[0] != self.lead):
+            starts.insert(0, self.lead)
+        self.exchanges = list(zip(starts, [*starts[1:], len(roles)], strict=True))
+
+    def part(self, first: int, stop: int, eligible: Iterable[int]) -> Part:
+        """The opening system messages and the messages [first, stop)."""
+        numbers = (*range(self.lead), *range(first, stop))
+        return Part(numbers, frozenset(eligible), left_out=first - self.lead)
+
+    def per_turn(self) -> list[Draft]:
+        """One sample per assistant turn, rendered as at inference; the oldest exchanges go first when it
+        is too long.
+        """
+        drafts = []
+        assistants = [
+            place for place, message in enumerate(self.dialogue.messages) if message["role"] == "assistant"
+        ]
+        for turn in assistants:
+            if self.dialogue.flags[turn] is False or (
+                self.settings.train_on is TrainOn.LAST_ASSISTANT
+                and turn != assistants[-1]
+                and self.dialogue.flags[turn] is None
+            ):
+                continue
+            begins = [start for start, _ in self.exchanges if start < turn] or [self.lead]
+            for first in begins:
+                made = self.drafter.draft(self.dialogue, self.part(first, turn + 1, [turn]))
+                if self.settings.max_length is None or self.drafter.length(made) <= self.settings.max_length:
+                    break
+            drafts.append(made)
+        return drafts
+
+    def windows(self, everything: Part) -> list[Draft]:
+        """Windows of whole exchanges; each repeats one earlier exchange as context where it fits."""
+        limit = self.settings.max_length
+        whole = self.drafter.draft(self.dialogue, everything)
+        if limit is None or self.drafter.length(whole) <= limit or len(self.exchanges) < 2:
+            return [whole]
+        drafts = []
+        first = 0
+        while first < len(self.exchanges):
+            chosen: Draft | None = None
+            stop = first + 1
+            for context in dict.fromkeys((max(first - 1, 0), first)):
+                chosen = self._window(context, first, stop)
+                if self.drafter.length(chosen) <= limit:
+                    while stop < len(self.exchanges):
+                        longer = self._window(context, first, stop + 1)
+                        if self.drafter.length(longer) > limit:
+                            break
+                        chosen, stop = longer, stop + 1
+                    break
+            assert chosen is not None
+            drafts.append(chosen)
+            first = stop
+        return drafts
+
+    def _window(self, context: int, first: int, stop: int) -> Draft:
+        begin, end = self.exchanges[context][0], self.exchanges[stop - 1][1]
+        eligible = range(self.exchanges[first][0] if first else 0, end)
+        made: Draft = self.drafter.draft(self.dialogue, self.part(begin, end, eligible))
+        return made

@@ -1,0 +1,120 @@
+"""Conversations to masked samples, as a stream: render many, encode them as one batch, label them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from app.masking.conversations import Dialogue, read_conversation
+from app.masking.cutting import Cutter
+from app.masking.drafts import Draft, Drafter
+from app.masking.encoding import Encoded
+from app.masking.errors import MaskRefused
+from app.masking.samples import MaskedConversation, Part
+from app.masking.settings import Handling, MaskSettings
+from app.masking.shapes import ShapeBook
+from app.masking.tokenizer import ChatTokenizer
+
+BATCH = 256
+
+
+def mask_conversation(
+    tokenizer: ChatTokenizer,
+    conversation: Mapping[str, Any],
+    settings: MaskSettings,
+    conversation_id: int = 0,
+) -> MaskedConversation:
+    """Mask one conversation. Raises MaskRefused."""
+    masked = next(mask_conversations(tokenizer, [(conversation_id, conversation)], settings))
+    if masked.refusal is not None:
+        raise masked.refusal
+    return masked
+
+
+def mask_conversations(
+    tokenizer: ChatTokenizer, conversations: Iterable[tuple[int, Mapping[str, Any]]], settings: MaskSettings
+) -> Iterator[MaskedConversation]:
+    """Mask a stream of (id, conversation), in order, a batch encoding at a time. Refusals are returned, not
+    raised.
+
+    While one batch is encoded (outside the interpreter lock) the next one is rendered.
+    """
+    book = ShapeBook(tokenizer)
+    stream = iter(conversations)
+    with ThreadPoolExecutor(1, thread_name_prefix="encode") as encoder:
+        waiting: tuple[_Batch, Future[list[Encoded]]] | None = None
+        while items := list(islice(stream, BATCH)):
+            batch = _Batch(book, items, settings)
+            encoding = encoder.submit(tokenizer.encoder.encode_many, batch.texts())
+            if waiting is not None:
+                yield from waiting[0].finish(waiting[1].result())
+            waiting = (batch, encoding)
+        if waiting is not None:
+            yield from waiting[0].finish(waiting[1].result())
+
+
+class _Batch:
+    """Some conversations between rendering and labelling."""
+
+    def __init__(
+        self, book: ShapeBook, items: Sequence[tuple[int, Mapping[str, Any]]], settings: MaskSettings
+    ) -> None:
+        self.book = book
+        self.settings = settings
+        self.drafter = Drafter(book, settings)
+        self.drafts: list[tuple[int, Dialogue | None, list[Draft] | MaskRefused]] = []
+        for conversation_id, conversation in items:
+            dialogue = None
+            try:
+                dialogue = read_conversation(conversation)
+                self.drafts.append((conversation_id, dialogue, _drafts(self.drafter, dialogue)))
+            except MaskRefused as refusal:
+                self.drafts.append((conversation_id, dialogue, refusal))
+
+    def _without_tokens(self) -> list[Draft]:
+        lists = (found for _, _, found in self.drafts if isinstance(found, list))
+        return [draft for found in lists for draft in found if draft.encoded is None]
+
+    def texts(self) -> list[str]:
+        return [draft.layout.text for draft in self._without_tokens()]
+
+    def finish(self, encoded: Sequence[Encoded]) -> Iterator[MaskedConversation]:
+        for draft, encoding in zip(self._without_tokens(), encoded, strict=True):
+            draft.encoded = encoding
+        for conversation_id, dialogue, found in self.drafts:
+            if isinstance(found, list) and not all(draft.has_its_controls(self.book) for draft in found):
+                assert dialogue is not None
+                found = self._exactly(dialogue)
+            if isinstance(found, MaskRefused):
+                yield MaskedConversation(conversation_id, [], refusal=found)
+                continue
+            masked = MaskedConversation(conversation_id, [])
+            for draft in found:
+                sample = draft.sample(conversation_id, self.settings)
+                (masked.samples if sample.trained else masked.untrained).append(sample)
+            yield masked
+
+    def _exactly(self, dialogue: Dialogue) -> list[Draft] | MaskRefused:
+        """Again without the short cut: text and template together spelled a control token."""
+        try:
+            found = _drafts(Drafter(self.book, self.settings, short_cut=False), dialogue)
+        except MaskRefused as refusal:
+            return refusal
+        for draft in found:
+            if draft.encoded is None:
+                draft.encoded = self.book.tokenizer.encoder.encode_many([draft.layout.text])[0]
+        return found
+
+
+@lru_cache(maxsize=512)
+def _everything(messages: int) -> Part:
+    return Part(tuple(range(messages)), frozenset(range(messages)))
+
+
+def _drafts(drafter: Drafter, dialogue: Dialogue) -> list[Draft]:
+    everything = _everything(len(dialogue.messages))
+    if drafter.settings.handling is Handling.WHOLE:
+        return [drafter.draft(dialogue, everything)]
+    cutter = Cutter(drafter, dialogue)
+    return cutter.per_turn() if drafter.settings.handling is Handling.PER_TURN else cutter.windows(everything)
