@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Encoding, Tokenizer
 
 from app.masking.errors import N_, MaskingError
 
@@ -115,28 +115,35 @@ class Encoder:
 
     def encode_many(self, texts: Sequence[str]) -> list[Encoded]:
         """One batch encoding for all texts, in their order."""
+        return self.located(self.batch(texts), texts)
+
+    def batch(self, texts: Sequence[str]) -> list[Encoding]:
+        """The raw batch encoding; it runs outside the interpreter lock, so a thread can do it."""
+        if self.token_bytes is None:
+            return self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+
+    def located(self, batch: Sequence[Encoding], texts: Sequence[str]) -> list[Encoded]:
+        """Where the tokens of a raw batch lie in their texts."""
         table = self.token_bytes
         if table is None:
-            return self._encode_with_offsets(texts)
-        batch = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+            return [_with_offsets(encoding) for encoding in batch]
         found = [table.encoded(encoding.ids, text) for encoding, text in zip(batch, texts, strict=True)]
         changed = [place for place, encoded in enumerate(found) if encoded is None]
-        again = iter(self._encode_with_offsets([texts[place] for place in changed]) if changed else ())
+        again = iter(self.encode_with_offsets([texts[place] for place in changed]) if changed else ())
         return [encoded if encoded is not None else next(again) for encoded in found]
 
-    def _encode_with_offsets(self, texts: Iterable[str]) -> list[Encoded]:
-        encoded = []
-        for encoding in self.tokenizer.encode_batch(list(texts), add_special_tokens=False):
-            offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
-            encoded.append(
-                Encoded(
-                    np.array(encoding.ids, dtype=np.int32),
-                    offsets[:, 0],
-                    # a zero-width token may carry an earlier end; the search needs ends that never fall
-                    np.maximum.accumulate(offsets[:, 1]) if len(offsets) else offsets[:, 1],
-                )
-            )
-        return encoded
+    def encode_with_offsets(self, texts: Sequence[str]) -> list[Encoded]:
+        """For texts whose bytes are not their tokens' bytes."""
+        batch = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [_with_offsets(encoding) for encoding in batch]
+
+
+def _with_offsets(encoding: Encoding) -> Encoded:
+    offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
+    # a zero-width token may carry an earlier end; readers count on ends that never fall
+    ends = np.maximum.accumulate(offsets[:, 1]) if len(offsets) else offsets[:, 1]
+    return Encoded(np.array(encoding.ids, dtype=np.int32), offsets[:, 0], ends)
 
 
 class TwinTokenizer:
@@ -200,7 +207,7 @@ class TwinTokenizer:
         pieces.append(text[at:])
         origin.extend(range(at, len(text) + 1))
         renamed = "".join(pieces)
-        found = self.encoder._encode_with_offsets([renamed])[0]
+        found = self.encoder.encode_with_offsets([renamed])[0]
         place = np.array(origin, dtype=np.int32)
         ends = np.where(found.ends > 0, place[np.maximum(found.ends - 1, 0)] + 1, 0).astype(np.int32)
         closing = dict(controls)

@@ -6,6 +6,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from tokenizers import Encoding
+
 from app.masking.conversations import Dialogue, read_conversation
 from app.masking.cutting import Cutter
 from app.masking.drafts import Draft, Drafter
@@ -43,15 +45,22 @@ def mask_conversations(
     book = ShapeBook(tokenizer)
     stream = iter(conversations)
     with ThreadPoolExecutor(1, thread_name_prefix="encode") as encoder:
-        waiting: tuple[_Batch, Future[list[Encoded]]] | None = None
+        waiting: tuple[_Batch, list[str], Future[list[Encoding]]] | None = None
         while items := list(islice(stream, BATCH)):
             batch = _Batch(book, items, settings)
-            encoding = encoder.submit(tokenizer.encoder.encode_many, batch.texts())
+            texts = batch.texts()
+            encoding = encoder.submit(tokenizer.encoder.batch, texts)
             if waiting is not None:
-                yield from waiting[0].finish(waiting[1].result())
-            waiting = (batch, encoding)
+                yield from _finished(tokenizer, *waiting)
+            waiting = (batch, texts, encoding)
         if waiting is not None:
-            yield from waiting[0].finish(waiting[1].result())
+            yield from _finished(tokenizer, *waiting)
+
+
+def _finished(
+    tokenizer: ChatTokenizer, batch: "_Batch", texts: Sequence[str], encoding: Future[list[Encoding]]
+) -> Iterator[MaskedConversation]:
+    return batch.finish(tokenizer.encoder.located(encoding.result(), texts))
 
 
 class _Batch:
