@@ -3,7 +3,8 @@
 from typing import Final
 
 from app.base_models.handler import PrepareBaseModel
-from app.evaluations.handler import Evaluate, queue_evaluations
+from app.evaluations.handler import Evaluate
+from app.evaluations.service import queue_evaluations
 from app.jobs.handlers import JobHandler
 from app.jobs.models import JobKind
 from app.runs.handler import Train
