@@ -8,6 +8,7 @@ from typing import Any
 
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
+import app.tables
 from app.core.database import build_engine
 from app.core.logging import configure_logging
 from app.core.settings import get_settings
@@ -19,8 +20,6 @@ from worker.handlers import HANDLERS
 from worker.reconciler import Reconciler
 from worker.supervisor import Supervisor
 from worker.tasks import JobRunner
-
-import app.tables  # noqa: F401, I001 - metadata must be complete before the first query
 
 settings = get_settings()
 configure_logging()

@@ -17,7 +17,9 @@ from app.jobs.service import queued_ids, rescue_expired
 logger = get_logger(__name__)
 
 
-def reconcile_once(engine: Engine, settings: Settings, kinds_served: Collection[JobKind] = tuple(JobKind)) -> list[int]:
+def reconcile_once(
+    engine: Engine, settings: Settings, kinds_served: Collection[JobKind] = tuple(JobKind)
+) -> list[int]:
     """One round. Ids of the jobs rung for; only of kinds that this worker serves itself."""
     with transaction(engine) as session:
         rescue_expired(session, max_attempts=settings.max_attempts)

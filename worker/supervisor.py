@@ -31,7 +31,9 @@ from worker.child_process import ChildProcess
 logger = get_logger(__name__)
 FLUSH_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.25
-KILLED: Final = N_("The process was killed (signal %(signal)s). Often that is the machine's memory running out: lower the batch size or max_length.")  # noqa: E501
+KILLED: Final = N_(
+    "The process was killed (signal %(signal)s). Often that is the machine's memory running out: lower the batch size or max_length."
+)
 DIED: Final = N_("The process ended unexpectedly (exit code %(code)d). The log says more.")
 UNEXPECTED: Final = N_("The worker could not do this: %(reason)s. The worker's log says more.")
 
@@ -169,7 +171,9 @@ class Supervisor:
             with transaction(self.engine) as session:
                 finish(session, mine, JobState.FAILED, error=message, error_params=params)
         except LeaseLost:
-            logger.warning("job %d attempt %d: lease lost before the failure was stored", mine.job_id, mine.attempt)
+            logger.warning(
+                "job %d attempt %d: lease lost before the failure was stored", mine.job_id, mine.attempt
+            )
 
 
 def _sort_message(message: dict[str, Any], outcome: _Outcome, pending: list[EventData]) -> None:

@@ -20,7 +20,9 @@ from app.core.i18n import N_
 from app.core.web import SAFE_METHODS, get_engine, is_public
 
 SESSION_COOKIE: Final = "sft_session"
-_CSRF_REFUSED: Final = N_("The request did not come from this page, or the page is old. Reload it and try again.")
+_CSRF_REFUSED: Final = N_(
+    "The request did not come from this page, or the page is old. Reload it and try again."
+)
 
 
 async def authenticate(request: Request) -> None:
@@ -68,7 +70,11 @@ async def _check_csrf(request: Request) -> None:
         ("application/x-www-form-urlencoded", "multipart/form-data")
     ):
         sent = (await request.form()).get("csrf_token")
-    if sent is None or isinstance(sent, UploadFile) or not hmac.compare_digest(str(sent), request.state.csrf_token):
+    if (
+        sent is None
+        or isinstance(sent, UploadFile)
+        or not hmac.compare_digest(str(sent), request.state.csrf_token)
+    ):
         raise Refused(_CSRF_REFUSED)
 
 

@@ -85,5 +85,3 @@ def local_token(engine: Engine, data_dir: Path) -> str:
 def read_local_token(data_dir: Path) -> str:
     """The token as it stands on disk; empty when the server never ran here."""
     return _read_secret(data_dir / _TOKEN_FILE)
-
-

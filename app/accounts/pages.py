@@ -85,7 +85,9 @@ def login_link(
     """Sign in as the local admin with a one-time code from the terminal."""
     user = session.exec(select(User).where(User.name == first_run.LOCAL_USER)).first()
     if user is None or not first_run.take_sign_in_code(settings.data_dir, code):
-        raise Invalid(N_("This sign-in link was used already or is not the newest. The terminal shows a new one."))
+        raise Invalid(
+            N_("This sign-in link was used already or is not the newest. The terminal shows a new one.")
+        )
     return _signed_in(session, user, settings, _safe_next(next))
 
 
@@ -122,7 +124,9 @@ def setup(
         raise Conflict(N_("This installation already has an admin. Sign in."))
     try:
         if not first_run.check_setup_code(settings.data_dir, code):
-            raise Invalid(N_("The setup code is wrong. The terminal that runs the server shows it."), field="code")
+            raise Invalid(
+                N_("The setup code is wrong. The terminal that runs the server shows it."), field="code"
+            )
         user = service.create_user(session, name=name, password=password, role=Role.ADMIN)
     except StudioError as error:
         context = {"code": code, "error": error.translated(), "name": name}

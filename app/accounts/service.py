@@ -58,7 +58,9 @@ def create_user(session: Session, *, name: str, password: str, role: Role) -> Us
         raise Invalid(N_("Enter a name of 1 to 80 characters."), field="name")
     if len(password) < MIN_PASSWORD_LENGTH:
         raise Invalid(
-            N_("The password needs at least %(count)d characters."), field="password", count=MIN_PASSWORD_LENGTH
+            N_("The password needs at least %(count)d characters."),
+            field="password",
+            count=MIN_PASSWORD_LENGTH,
         )
     if session.exec(select(User).where(User.name == name)).first():
         raise Conflict(N_("The name %(name)s is taken."), field="name", name=name)
@@ -92,7 +94,9 @@ def start_login(session: Session, user: User, days: int) -> str:
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     assert user.id is not None
     session.add(
-        LoginSession(user_id=user.id, secret_hash=_digest(secret), expires_at=utc_now() + timedelta(days=days))
+        LoginSession(
+            user_id=user.id, secret_hash=_digest(secret), expires_at=utc_now() + timedelta(days=days)
+        )
     )
     return secret
 
@@ -123,7 +127,9 @@ def csrf_token_of(secret: str) -> str:
     return hashlib.sha256(f"csrf:{secret}".encode()).hexdigest()
 
 
-def create_token(session: Session, owner: Actor, *, name: str, role: Role, days: int | None = 90) -> tuple[ApiToken, str]:
+def create_token(
+    session: Session, owner: Actor, *, name: str, role: Role, days: int | None = 90
+) -> tuple[ApiToken, str]:
     """A new API token and its secret, which is shown once and never stored."""
     name = name.strip()
     if not name or len(name) > 80:

@@ -34,7 +34,9 @@ def find_base_model(session: Session, reference: str) -> BaseModel:
         found = session.get(BaseModel, int(reference))
     if found is None:
         raise NotFound(
-            N_("There is no base model “%(name)s”. Add it under Base models first."), field="model", name=reference
+            N_("There is no base model “%(name)s”. Add it under Base models first."),
+            field="model",
+            name=reference,
         )
     return found
 
@@ -42,14 +44,18 @@ def find_base_model(session: Session, reference: str) -> BaseModel:
 def list_base_models(session: Session) -> list[tuple[BaseModel, Job | None]]:
     """All base models with the job that prepares them."""
     statement = (
-        select(BaseModel, Job).join(Job, col(BaseModel.job_id) == col(Job.id), isouter=True).order_by(col(BaseModel.id))
+        select(BaseModel, Job)
+        .join(Job, col(BaseModel.job_id) == col(Job.id), isouter=True)
+        .order_by(col(BaseModel.id))
     )
     return [(model, job) for model, job in session.exec(statement)]
 
 
 def ready_base_models(session: Session) -> list[BaseModel]:
     """Those that can be used now."""
-    return list(session.exec(select(BaseModel).where(col(BaseModel.path).is_not(None)).order_by(col(BaseModel.id))))
+    return list(
+        session.exec(select(BaseModel).where(col(BaseModel.path).is_not(None)).order_by(col(BaseModel.id)))
+    )
 
 
 def add_base_model(
@@ -86,9 +92,7 @@ def add_base_model(
         record(session, actor, "base_model.add", f"base_model/{model.id}")
     job = session.get(Job, model.job_id) if model.job_id else None
     if job is None or (job.is_final and not model.is_ready):
-        job = enqueue(
-            session, JobKind.PREPARE_BASE_MODEL, {"base_model_id": model.id}, created_by=actor.name
-        )
+        job = enqueue(session, JobKind.PREPARE_BASE_MODEL, {"base_model_id": model.id}, created_by=actor.name)
         model.job_id = job.id
         session.add(model)
         session.flush()
@@ -100,7 +104,9 @@ def _allowed_folder(settings: Settings, reference: str) -> Path:
     roots = [settings.data_dir.resolve(), *(root.expanduser().resolve() for root in settings.model_roots)]
     if not any(folder.is_relative_to(root) for root in roots):
         raise Invalid(
-            N_("Models may lie below these folders only: %(roots)s. Set SFT_STUDIO_MODEL_ROOTS to allow another."),
+            N_(
+                "Models may lie below these folders only: %(roots)s. Set SFT_STUDIO_MODEL_ROOTS to allow another."
+            ),
             field="reference",
             roots=", ".join(str(root) for root in roots),
         )
@@ -126,7 +132,11 @@ def require_ready(session: Session, base_model_id: int) -> tuple[BaseModel, Path
         job = require_job(session, model.job_id) if model.job_id else None
         if job is not None and job.error:
             raise Conflict(
-                N_("The base model “%(name)s” could not be prepared: %(reason)s"), name=model.name, reason=job.error_text
+                N_("The base model “%(name)s” could not be prepared: %(reason)s"),
+                name=model.name,
+                reason=job.error_text,
             )
-        raise Conflict(N_("The base model “%(name)s” is not ready yet. Wait until it is prepared."), name=model.name)
+        raise Conflict(
+            N_("The base model “%(name)s” is not ready yet. Wait until it is prepared."), name=model.name
+        )
     return model, Path(model.path)

@@ -36,10 +36,14 @@ def canonical_message(message: Message, *, turn: int = 0) -> Message:
     content = content.replace("\r\n", "\n")
     if len(content) > MAX_CONTENT_CHARACTERS:
         raise Invalid(
-            N_("Turn %(turn)d is longer than %(limit)d characters."), turn=turn + 1, limit=MAX_CONTENT_CHARACTERS
+            N_("Turn %(turn)d is longer than %(limit)d characters."),
+            turn=turn + 1,
+            limit=MAX_CONTENT_CHARACTERS,
         )
     if "\x00" in content or any("\ud800" <= character <= "\udfff" for character in content):
-        raise Invalid(N_("Turn %(turn)d contains characters that cannot be stored (NUL or half a pair)."), turn=turn + 1)
+        raise Invalid(
+            N_("Turn %(turn)d contains characters that cannot be stored (NUL or half a pair)."), turn=turn + 1
+        )
     if message.get("train") not in (None, True, False):
         raise Invalid(N_("Turn %(turn)d: train must be true, false or absent."), turn=turn + 1)
     cleaned: Message = {"role": role.value, "content": content}
@@ -80,7 +84,9 @@ def problems_before_approval(messages: list[Message]) -> list[str]:
     if not any(message["role"] == "assistant" and message["content"].strip() for message in messages):
         problems.append(N_("There is no assistant turn with text, so nothing could be trained."))
     if any(
-        message["role"] in ("user", "assistant") and not message["content"].strip() and not message.get("tool_calls")
+        message["role"] in ("user", "assistant")
+        and not message["content"].strip()
+        and not message.get("tool_calls")
         for message in messages
     ):
         problems.append(N_("A turn is empty. Fill it in or delete it."))

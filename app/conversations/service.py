@@ -64,7 +64,9 @@ def list_conversations(
     return list(session.exec(statement)), total
 
 
-def neighbours(session: Session, conversation: Conversation, where: ConversationFilter) -> tuple[int | None, int | None]:
+def neighbours(
+    session: Session, conversation: Conversation, where: ConversationFilter
+) -> tuple[int | None, int | None]:
     """Ids of the previous and the next conversation within the filter."""
     before = where.apply(select(func.max(Conversation.id))).where(col(Conversation.id) < conversation.id)
     after = where.apply(select(func.min(Conversation.id))).where(col(Conversation.id) > conversation.id)
@@ -81,7 +83,9 @@ def build_conversation(dataset_id: int, data: dict[str, Any], *, author: str) ->
     return conversation
 
 
-def create_conversation(session: Session, dataset_id: int, data: dict[str, Any], actor: Actor) -> Conversation:
+def create_conversation(
+    session: Session, dataset_id: int, data: dict[str, Any], actor: Actor
+) -> Conversation:
     """Store a new conversation as a draft."""
     conversation = build_conversation(dataset_id, data, author=actor.name)
     session.add(conversation)
@@ -106,7 +110,9 @@ def change(
         raise NotFound(N_("There is no conversation %(id)d. It may have been deleted."), id=conversation_id)
     if conversation.version != expected_version:
         raise Conflict(
-            N_("%(name)s changed this conversation meanwhile. Your text was not saved: compare, then save again."),
+            N_(
+                "%(name)s changed this conversation meanwhile. Your text was not saved: compare, then save again."
+            ),
             name=conversation.updated_by,
         )
     _keep_first_revision(session, conversation)
@@ -207,7 +213,11 @@ def review(
 
 
 def review_many(
-    session: Session, conversation_ids: Sequence[int], actor: Actor, state: ReviewState, reason: str | None = None
+    session: Session,
+    conversation_ids: Sequence[int],
+    actor: Actor,
+    state: ReviewState,
+    reason: str | None = None,
 ) -> tuple[int, list[tuple[int, str]]]:
     """Review several at once. How many changed, and for the others (id, why not) as untranslated messages."""
     changed, refused = 0, []
@@ -316,7 +326,9 @@ def _keep_first_revision(session: Session, conversation: Conversation) -> None:
         ConversationRevision.version == conversation.version,
     )
     if session.exec(kept).first() is None:
-        _keep_revision(session, conversation, "import", Actor(0, conversation.updated_by, Role.ANNOTATOR, "token"))
+        _keep_revision(
+            session, conversation, "import", Actor(0, conversation.updated_by, Role.ANNOTATOR, "token")
+        )
 
 
 def _keep_revision(session: Session, conversation: Conversation, action: str, actor: Actor) -> None:

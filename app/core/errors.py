@@ -20,7 +20,12 @@ class StudioError(Exception):
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
 
     def __init__(
-        self, message: str, *, field: str | None = None, details: list[dict[str, Any]] | None = None, **params: object
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        details: list[dict[str, Any]] | None = None,
+        **params: object,
     ) -> None:
         self.message = message
         if field is not None and "field" not in params:

@@ -23,7 +23,7 @@ LOCALE_DIR: Final = Path(__file__).parent.parent / "locale"
 _current: ContextVar[Locale] = ContextVar("locale", default="en")
 
 
-def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "mark, translate later"
+def N_(message: str) -> str:
     """Mark a message for extraction without translating it here."""
     return message
 

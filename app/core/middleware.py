@@ -35,7 +35,9 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
 # What a form adds around an uploaded file.
 _FORM_OVERHEAD_BYTES: Final = 1024 * 1024
 HOST_REFUSED: Final = N_("This server does not answer to that host name. Add it to SFT_STUDIO_ALLOWED_HOSTS.")
-BODY_TOO_LARGE: Final = N_("The upload is larger than the limit of %(limit)d MB. Split the file and import the parts.")
+BODY_TOO_LARGE: Final = N_(
+    "The upload is larger than the limit of %(limit)d MB. Split the file and import the parts."
+)
 
 
 class BodyTooLarge(Exception):

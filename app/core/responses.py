@@ -20,7 +20,9 @@ _STATUS_MESSAGES = {
     HTTPStatus.NOT_FOUND: N_("There is nothing at this address. It may have been deleted."),
     HTTPStatus.METHOD_NOT_ALLOWED: N_("This address does not take that kind of request."),
     HTTPStatus.INTERNAL_SERVER_ERROR: N_("Something went wrong on the server. The details are in its log."),
-    HTTPStatus.SERVICE_UNAVAILABLE: N_("The database is busy or out of reach. Nothing was changed; try again."),
+    HTTPStatus.SERVICE_UNAVAILABLE: N_(
+        "The database is busy or out of reach. Nothing was changed; try again."
+    ),
 }
 
 
@@ -42,7 +44,12 @@ def wants_json(request: Request) -> bool:
 
 
 def failure(
-    request: Request, status: int, detail: str, *, field: str | None = None, details: list[dict[str, Any]] | None = None
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    field: str | None = None,
+    details: list[dict[str, Any]] | None = None,
 ) -> Response:
     """The failure in the form the client reads."""
     if wants_json(request):
@@ -66,7 +73,10 @@ def _studio_error(request: Request, error: Exception) -> Response:
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     details = [
-        {"field": ".".join(str(part) for part in item["loc"] if part not in {"body", "query", "path"}), "message": item["msg"]}
+        {
+            "field": ".".join(str(part) for part in item["loc"] if part not in {"body", "query", "path"}),
+            "message": item["msg"],
+        }
         for item in error.errors()
     ]
     text = gettext("Please check: %(fields)s") % {

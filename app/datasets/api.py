@@ -33,7 +33,9 @@ def create_dataset(session: Db, actor: Annotator, body: DatasetIn) -> DatasetOut
 @router.get("/datasets/{dataset_id}")
 def get_dataset(session: Db, _actor: AnyActor, dataset_id: int) -> DatasetOut:
     """One dataset."""
-    return DatasetOut.of(service.require_dataset(session, dataset_id), service.dataset_counts(session, dataset_id))
+    return DatasetOut.of(
+        service.require_dataset(session, dataset_id), service.dataset_counts(session, dataset_id)
+    )
 
 
 @router.post("/datasets/{dataset_id}/imports", status_code=201, responses={422: {"model": ImportOut}})
@@ -72,11 +74,15 @@ def list_conversations(
     service.require_dataset(session, dataset_id)
     where = conversations.ConversationFilter(dataset_id, review_state, outcome, q)
     found, total = conversations.list_conversations(session, where, offset=offset, limit=limit)
-    return ConversationPage(conversations=[ConversationOut.of(item) for item in found], total=total, offset=offset)
+    return ConversationPage(
+        conversations=[ConversationOut.of(item) for item in found], total=total, offset=offset
+    )
 
 
 @router.post("/datasets/{dataset_id}/conversations", status_code=201)
-def create_conversation(session: Db, actor: Annotator, dataset_id: int, body: ConversationIn) -> ConversationOut:
+def create_conversation(
+    session: Db, actor: Annotator, dataset_id: int, body: ConversationIn
+) -> ConversationOut:
     """Add one conversation as a draft."""
     service.require_dataset(session, dataset_id)
     data = body.model_dump(exclude={"messages"}, exclude_none=True)
@@ -88,7 +94,9 @@ def create_conversation(session: Db, actor: Annotator, dataset_id: int, body: Co
 def review_many(session: Db, actor: Reviewer, dataset_id: int, body: ReviewManyIn) -> ReviewManyOut:
     """Review the named conversations, or every draft when none is named."""
     service.require_dataset(session, dataset_id)
-    ids = body.conversation_ids if body.conversation_ids is not None else service.draft_ids(session, dataset_id)
+    ids = (
+        body.conversation_ids if body.conversation_ids is not None else service.draft_ids(session, dataset_id)
+    )
     changed, refused = conversations.review_many(session, ids, actor, body.state, body.reason)
     reasons = [{"conversation_id": found, "reason": gettext(reason)} for found, reason in refused]
     return ReviewManyOut(changed=changed, refused=reasons)

@@ -99,9 +99,7 @@ def import_file(
     """
     assert dataset.id is not None
     report = ImportReport()
-    seen = set(
-        session.exec(select(Conversation.content_hash).where(Conversation.dataset_id == dataset.id))
-    )
+    seen = set(session.exec(select(Conversation.content_hash).where(Conversation.dataset_id == dataset.id)))
     savepoint = session.begin_nested()
     items = read_conversations(stream, filename=filename, format=format, limits=limits or ImportLimits())  # type: ignore[arg-type]
     duplicates = 0

@@ -30,7 +30,9 @@ def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -
     assert dataset.id is not None
     rows = approved_conversations(session, dataset.id)
     if not rows:
-        raise Invalid(N_("Nothing is approved in this dataset. Approve at least one conversation, then freeze."))
+        raise Invalid(
+            N_("Nothing is approved in this dataset. Approve at least one conversation, then freeze.")
+        )
     held_out = _validation_hashes(rows)
     lines = [_line(row, "validation" if row.content_hash in held_out else "train") for row in rows]
     body = ("\n".join(lines) + "\n").encode()

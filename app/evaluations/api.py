@@ -54,7 +54,8 @@ class AnswerOut(BaseModel):
         """From the stored row, with the checks' details in the reader's language."""
         values = {name: getattr(answer, name) for name in cls.model_fields}
         values["checks"] = [
-            {**check, "detail": translate(check["detail"], check.get("params") or {})} for check in answer.checks
+            {**check, "detail": translate(check["detail"], check.get("params") or {})}
+            for check in answer.checks
         ]
         return cls.model_validate(values)
 

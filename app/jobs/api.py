@@ -51,11 +51,15 @@ def get_job(session: Db, _actor: AnyActor, job_id: int) -> JobOut:
 
 
 @router.get("/{job_id}/events/list")
-def list_events(session: Db, _actor: AnyActor, job_id: int, after: Annotated[int, Query(ge=0)] = 0) -> EventsOut:
+def list_events(
+    session: Db, _actor: AnyActor, job_id: int, after: Annotated[int, Query(ge=0)] = 0
+) -> EventsOut:
     """Events as plain JSON, for clients that do not read streams."""
     service.require_job(session, job_id)
     events = service.events_after(session, job_id, after)
-    return EventsOut(events=[as_dict(event) for event in events], last_seq=events[-1].seq if events else after)
+    return EventsOut(
+        events=[as_dict(event) for event in events], last_seq=events[-1].seq if events else after
+    )
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse)

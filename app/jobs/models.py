@@ -7,8 +7,8 @@ from typing import Any, Final
 from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
 
-from app.core.i18n import translate
 from app.core.database import enum_column, moment_column, utc_now
+from app.core.i18n import translate
 
 
 class JobKind(StrEnum):
@@ -75,7 +75,9 @@ class Job(SQLModel, table=True):
     releases: int = 0
     owner: str | None = Field(default=None, max_length=120)
     lease_expires_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
-    stop_requested: StopRequest | None = Field(default=None, sa_column=enum_column(StopRequest, nullable=True))
+    stop_requested: StopRequest | None = Field(
+        default=None, sa_column=enum_column(StopRequest, nullable=True)
+    )
     event_count: int = 0
     created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

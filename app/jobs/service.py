@@ -137,10 +137,18 @@ def finish(
 def release(session: Session, claim: Claim) -> None:
     """Hand a job back because this worker is going down; another goes on from its last checkpoint."""
     _fence(
-        session, claim, state=JobState.QUEUED, phase="", owner=None, lease_expires_at=None, releases=Job.releases + 1
+        session,
+        claim,
+        state=JobState.QUEUED,
+        phase="",
+        owner=None,
+        lease_expires_at=None,
+        releases=Job.releases + 1,
     )
     append_events(
-        session, _fresh(session, claim.job_id), [("state", {"state": JobState.QUEUED.value, "released": True})]
+        session,
+        _fresh(session, claim.job_id),
+        [("state", {"state": JobState.QUEUED.value, "released": True})],
     )
 
 
@@ -160,7 +168,9 @@ def request_stop(session: Session, job_id: int, how: StopRequest) -> Job:
         return job
     asked = _changed_one(
         session,
-        update(Job).where(col(Job.id) == job_id, col(Job.state) == JobState.RUNNING).values(stop_requested=how),
+        update(Job)
+        .where(col(Job.id) == job_id, col(Job.state) == JobState.RUNNING)
+        .values(stop_requested=how),
     )
     if not asked:
         raise Conflict(N_("This has already ended."))
@@ -188,7 +198,9 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
         else:
             job.state, job.phase = JobState.QUEUED, ""
             requeued.append(_id(job))
-        append_events(session, job, [("state", {"state": job.state.value, "error": job.error, "rescued": True})])
+        append_events(
+            session, job, [("state", {"state": job.state.value, "error": job.error, "rescued": True})]
+        )
     return requeued
 
 
@@ -212,7 +224,9 @@ def _fence(session: Session, claim: Claim, **values: Any) -> None:
 
 
 def _changed_one(session: Session, statement: Any) -> bool:
-    result = cast(CursorResult[Any], session.execute(statement, execution_options={"synchronize_session": False}))
+    result = cast(
+        CursorResult[Any], session.execute(statement, execution_options={"synchronize_session": False})
+    )
     return result.rowcount == 1
 
 

@@ -38,7 +38,9 @@ def _next_batch(engine: Engine, job_id: int, seq: int) -> tuple[list[JobEvent], 
         return events, job.is_final and last >= job.event_count
 
 
-async def _events(engine: Engine, job_id: int, seq: int, shutdown: Shutdown) -> AsyncIterator[ServerSentEvent]:
+async def _events(
+    engine: Engine, job_id: int, seq: int, shutdown: Shutdown
+) -> AsyncIterator[ServerSentEvent]:
     while True:
         events, ended = await asyncio.to_thread(_next_batch, engine, job_id, seq)
         for event in events:
@@ -59,9 +61,9 @@ async def _events(engine: Engine, job_id: int, seq: int, shutdown: Shutdown) -> 
         return
 
 
-def stream_events(engine: Engine, job_id: int, last_event_id: str | None, shutdown: Shutdown) -> EventSourceResponse:
+def stream_events(
+    engine: Engine, job_id: int, last_event_id: str | None, shutdown: Shutdown
+) -> EventSourceResponse:
     """The stream as a response; the caller has checked that the job exists."""
     seq = int(last_event_id) if last_event_id and last_event_id.isdigit() else 0
     return EventSourceResponse(_events(engine, job_id, seq, shutdown), ping=PING_SECONDS)
-
-

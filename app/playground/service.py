@@ -35,7 +35,11 @@ def ask(
     if messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
         raise Invalid(N_("Write a message first."), field="message")
     if not 1 <= max_new_tokens <= MAX_NEW_TOKENS:
-        raise Invalid(N_("max_new_tokens must be between 1 and %(limit)d."), field="max_new_tokens", limit=MAX_NEW_TOKENS)
+        raise Invalid(
+            N_("max_new_tokens must be between 1 and %(limit)d."),
+            field="max_new_tokens",
+            limit=MAX_NEW_TOKENS,
+        )
     if not 0 <= temperature <= 2:
         raise Invalid(N_("The temperature must be between 0 and 2."), field="temperature")
     payload = {

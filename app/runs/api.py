@@ -32,12 +32,15 @@ class RecipeOut(BaseModel):
 def list_recipes(_actor: AnyActor) -> list[RecipeOut]:
     """The named recipes."""
     return [
-        RecipeOut(name=recipe.name, config=build_config(recipe.name).model_dump(mode="json")) for recipe in RECIPES
+        RecipeOut(name=recipe.name, config=build_config(recipe.name).model_dump(mode="json"))
+        for recipe in RECIPES
     ]
 
 
 @router.post("/mask-checks", status_code=201)
-def request_mask_check(session: Db, settings: AppSettings, actor: Engineer, body: MaskCheckIn) -> MaskCheckOut:
+def request_mask_check(
+    session: Db, settings: AppSettings, actor: Engineer, body: MaskCheckIn
+) -> MaskCheckOut:
     """Ask for a mask check; the same question finds the same check."""
     check, job = mask_checks.request_check(
         session,

@@ -29,7 +29,9 @@ def parse_settings(values: dict[str, Any]) -> MaskSettings:
     try:
         return MaskSettings.from_json(values)
     except (ValueError, TypeError) as error:
-        raise Invalid(N_("These mask settings cannot be used: %(reason)s"), field="mask", reason=str(error)) from error
+        raise Invalid(
+            N_("These mask settings cannot be used: %(reason)s"), field="mask", reason=str(error)
+        ) from error
 
 
 def request_check(

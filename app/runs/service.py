@@ -94,7 +94,9 @@ def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> st
     reason = request.override_reason.strip()
     if not reason:
         raise Conflict(
-            N_("The mask check is red, so the run does not start. Fix the conversations, or override with a reason."),
+            N_(
+                "The mask check is red, so the run does not start. Fix the conversations, or override with a reason."
+            ),
             field="override_reason",
         )
     return reason[:1000]
@@ -164,5 +166,7 @@ def publish_artifacts(session: Session, storage: Storage, run: Run, folder_key: 
 def adapter_path(storage: Storage, run: Run) -> Path:
     """Folder of the trained adapter. Raises Conflict before there is one."""
     if run.adapter_key is None:
-        raise Conflict(N_("The run “%(name)s” has no adapter: it has not finished successfully."), name=run.name)
+        raise Conflict(
+            N_("The run “%(name)s” has no adapter: it has not finished successfully."), name=run.name
+        )
     return storage.path(run.adapter_key)

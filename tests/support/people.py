@@ -9,8 +9,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 from sqlmodel import select
 
-from app.accounts.models import Role, User
 from app.accounts.access import SESSION_COOKIE
+from app.accounts.models import Role, User
 from app.accounts.service import Actor, create_token, create_user, csrf_token_of, start_login
 from app.core.database import transaction
 

@@ -33,7 +33,17 @@ def running_postgres(folder: Path) -> Iterator[str]:
 def running_redis(folder: Path) -> Iterator[str]:
     """URL of a fresh Redis server without persistence; gone when the block ends."""
     port = free_port()
-    command = [get_redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    command = [
+        get_redis_server(),
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for_port(port)
