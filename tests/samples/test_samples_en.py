@@ -28,16 +28,6 @@ MONEY = re.compile(r"[$€£]\s?\d|\d\s?(?:dollars|euros?|pounds|cents)\b", re.I
 WHAT_IT_INCLUDES = re.compile(r"\b(?:includ\w+|cover\w*)\b", re.IGNORECASE)
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
-CHECK_FIELDS = {
-    "contains_any": "values",
-    "contains_all": "values",
-    "contains_none": "values",
-    "regex": "pattern",
-    "json_valid": None,
-    "max_words": "value",
-    "language": "value",
-}
-
 Message = dict[str, Any]
 Conversation = dict[str, Any]
 
@@ -68,12 +58,10 @@ def words(text: str) -> int:
 
 
 CONVERSATIONS = read_lines("sales.en.jsonl")
-ITEMS = read_lines("general.en.jsonl")
 
 each_conversation = pytest.mark.parametrize(
     "conversation", CONVERSATIONS, ids=[c["product"].replace(" ", "-") for c in CONVERSATIONS]
 )
-each_item = pytest.mark.parametrize("item", ITEMS, ids=[item["key"] for item in ITEMS])
 
 
 @each_conversation
@@ -191,57 +179,3 @@ def test_no_message_and_no_opening_is_repeated() -> None:
     openings = Counter(" ".join(text.split()[:3]) for text in turns)
     opening, count = openings.most_common(1)[0]
     assert count <= len(turns) * 0.05, f"{count} turns open with {opening!r}"
-
-
-@each_item
-def test_a_general_item_is_well_formed(item: dict[str, Any]) -> None:
-    assert set(item) == {"key", "prompt", "checks", "language"}
-    assert re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", item["key"])
-    assert item["prompt"].strip()
-    assert item["language"] == "en"
-    assert item["checks"]
-    for check in item["checks"]:
-        field = CHECK_FIELDS[check["kind"]]
-        assert set(check) == {"kind"} | ({field} if field else set())
-        if field == "values":
-            assert check["values"]
-            assert all(isinstance(value, str) and value.strip() for value in check["values"])
-        elif field == "pattern":
-            assert not re.compile(check["pattern"]).search(""), "a pattern that every answer matches"
-        elif check["kind"] == "max_words":
-            assert check["value"] > 0
-        elif check["kind"] == "language":
-            assert check["value"] in {"en", "zh"}
-
-
-@each_item
-def test_an_empty_answer_or_an_echo_of_the_prompt_fails_a_general_item(item: dict[str, Any]) -> None:
-    for answer in ("", item["prompt"]):
-        assert not all(passes(check, answer) for check in item["checks"])
-
-
-def passes(check: dict[str, Any], answer: str) -> bool:
-    """The plainest reading of a check; a language check is taken as met, so another one has to fail."""
-    lowered = answer.casefold()
-    match check["kind"]:
-        case "contains_any":
-            return any(value.casefold() in lowered for value in check["values"])
-        case "contains_all":
-            return all(value.casefold() in lowered for value in check["values"])
-        case "contains_none":
-            return not any(value.casefold() in lowered for value in check["values"])
-        case "regex":
-            return re.search(check["pattern"], answer) is not None
-        case "json_valid":
-            return answer.lstrip().startswith(("{", "["))
-        case "max_words":
-            return words(answer) <= check["value"]
-        case "language":
-            return True
-    raise AssertionError(f"unknown check kind {check['kind']!r}")
-
-
-def test_the_general_items_are_twenty_four_different_questions() -> None:
-    assert len(ITEMS) == 24
-    assert len({item["key"] for item in ITEMS}) == 24
-    assert len({item["prompt"].casefold() for item in ITEMS}) == 24
