@@ -15,19 +15,21 @@ from app.datasets.versions import require_version
 from app.jobs.handlers import Workplace
 from app.jobs.models import Job, JobKind
 from app.jobs.service import Claim, enqueue, require_job
-from app.masking import MaskSettings
+from app.masking import MaskingError, MaskSettings
 from app.runs.models import MaskCheck
 
 
 def settings_key(settings: MaskSettings) -> str:
     """sha256 of the settings' canonical JSON."""
-    return hashlib.sha256(json.dumps(settings.to_json(), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(settings.to_json().encode()).hexdigest()
 
 
 def parse_settings(values: dict[str, Any]) -> MaskSettings:
     """Mask settings from a form or JSON. Raises Invalid naming what is wrong."""
     try:
-        return MaskSettings.from_json(values)
+        return MaskSettings(**values)
+    except MaskingError as error:
+        raise Invalid(error.message, field="mask", **error.params) from error
     except (ValueError, TypeError) as error:
         raise Invalid(
             N_("These mask settings cannot be used: %(reason)s"), field="mask", reason=str(error)
@@ -59,7 +61,7 @@ def request_check(
         check = MaskCheck(
             dataset_version_id=dataset_version_id,
             base_model_id=base_model_id,
-            settings=settings.to_json(),
+            settings=json.loads(settings.to_json()),
             settings_key=key,
             job_id=job.id,
             created_by=actor.name[:80],
