@@ -6,6 +6,8 @@ from typing import Any, Final
 from app.core.i18n import get_locale, gettext, ngettext
 
 _KIB: Final = 1024
+_HOUR: Final = 3600
+_DAY: Final = 24 * _HOUR
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -49,15 +51,14 @@ def ago(moment: datetime | None) -> str:
     seconds = (datetime.now(UTC) - moment).total_seconds()
     if seconds < 60:
         return gettext("just now")
-    for size, singular, plural in (
-        (86400, "%(n)d day ago", "%(n)d days ago"),
-        (3600, "%(n)d hour ago", "%(n)d hours ago"),
-        (60, "%(n)d minute ago", "%(n)d minutes ago"),
-    ):
-        if seconds >= size:
-            n = int(seconds // size)
-            return ngettext(singular, plural, n) % {"n": n}
-    return ""
+    if seconds >= _DAY:
+        n = int(seconds // _DAY)
+        return ngettext("%(n)d day ago", "%(n)d days ago", n) % {"n": n}
+    if seconds >= _HOUR:
+        n = int(seconds // _HOUR)
+        return ngettext("%(n)d hour ago", "%(n)d hours ago", n) % {"n": n}
+    n = int(seconds // 60)
+    return ngettext("%(n)d minute ago", "%(n)d minutes ago", n) % {"n": n}
 
 
 def moment(value: datetime | None) -> str:
