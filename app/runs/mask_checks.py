@@ -96,10 +96,11 @@ class CheckMasks:
         """The frozen file, the model's folder and the settings."""
         check = require_mask_check(session, claim.payload["mask_check_id"])
         version = require_version(session, check.dataset_version_id)
-        _model, folder = require_ready(session, check.base_model_id)
+        model, folder = require_ready(session, check.base_model_id)
         return {
             "version_file": str(place.storage.path(version.storage_key)),
             "content_hash": version.content_hash,
+            "base_model": model.name,
             "base_model_path": str(folder),
             "settings": check.settings,
         }
