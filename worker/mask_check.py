@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, verify, write_arrays
-from worker.protocol import Control, Emit, JobFailed, N_
+from worker.protocol import N_, Control, Emit, JobFailed
 
 DAMAGED: Final = N_("The frozen version's file is damaged: its hash differs. Freeze the dataset again.")
 ARRAYS_NAME: Final = "arrays.safetensors"

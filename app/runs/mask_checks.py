@@ -29,7 +29,8 @@ def parse_settings(values: dict[str, Any]) -> MaskSettings:
     try:
         return MaskSettings(**values)
     except MaskingError as error:
-        raise Invalid(error.message, field="mask", **error.params) from error
+        params: dict[str, Any] = dict(error.params)
+        raise Invalid(error.message, field="mask", **params) from error
     except (ValueError, TypeError) as error:
         raise Invalid(
             N_("These mask settings cannot be used: %(reason)s"), field="mask", reason=str(error)
