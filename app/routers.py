@@ -9,8 +9,10 @@ from app.base_models import api as base_models_api
 from app.conversations import api as conversations_api
 from app.datasets import api as datasets_api
 from app.evaluations import api as evaluations_api
+from app.evaluations import pages as evaluations_pages
 from app.jobs import api as jobs_api
 from app.playground import api as playground_api
+from app.playground import pages as playground_pages
 from app.previews import api as previews_api
 from app.runs import api as runs_api
 
@@ -24,5 +26,9 @@ API: Final[tuple[APIRouter, ...]] = (
     evaluations_api.router,
     playground_api.router,
 )
-PAGES: Final[tuple[APIRouter, ...]] = (accounts_pages.router,)
+PAGES: Final[tuple[APIRouter, ...]] = (
+    accounts_pages.router,
+    evaluations_pages.router,
+    playground_pages.router,
+)
 ALL: Final = (*API, *PAGES)
