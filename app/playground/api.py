@@ -24,7 +24,7 @@ class ChatIn(BaseModel):
     max_new_tokens: int = 200
     temperature: float = 0.0
     # Each side may have a history of its own, so they can be asked one by one.
-    sides: list[Literal["base", "tuned"]] = Field(default_factory=lambda: ["base", "tuned"])
+    sides: tuple[Literal["base", "tuned"], ...] = ("base", "tuned")
 
 
 @router.post("/answers", status_code=202)
