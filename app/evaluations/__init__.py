@@ -1,1 +1,1 @@
-"""Judging a model: named checks, scores, suites. Checks, scores and suites are pure; nothing here runs a model."""
+"""Judging a model by named checks, scores and suites; these are pure, and nothing here runs a model."""
