@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sse_starlette.sse import EventSourceResponse, ServerSentEvent
 
 from app.core.database import reading
+from app.core.i18n import translate
 from app.jobs.models import JobEvent
 from app.jobs.service import events_after, require_job
 
@@ -26,8 +27,12 @@ class Shutdown:
 
 
 def as_dict(event: JobEvent) -> dict[str, Any]:
-    """An event as JSON: sequence number, kind, time, and its own fields."""
-    return {"seq": event.seq, "kind": event.kind, "at": event.created_at.isoformat(), **event.payload}
+    """An event as JSON: its own fields, then sequence number, kind and time. Errors in the reader's language."""
+    payload = dict(event.payload)
+    params = payload.pop("error_params", None) or {}
+    if payload.get("error"):
+        payload["error"] = translate(str(payload["error"]), params)
+    return {**payload, "seq": event.seq, "kind": event.kind, "at": event.created_at.isoformat()}
 
 
 def _next_batch(engine: Engine, job_id: int, seq: int) -> tuple[list[JobEvent], bool]:
@@ -62,8 +67,13 @@ async def _events(
 
 
 def stream_events(
-    engine: Engine, job_id: int, last_event_id: str | None, shutdown: Shutdown
+    engine: Engine, job_id: int, last_event_id: str | None, shutdown: Shutdown, *, after: int = 0
 ) -> EventSourceResponse:
-    """The stream as a response; the caller has checked that the job exists."""
-    seq = int(last_event_id) if last_event_id and last_event_id.isdigit() else 0
+    """The stream as a response; the caller has checked that the job exists.
+
+    `Last-Event-ID`, which a browser sends when it connects again, wins over `after`.
+    """
+    seq = after
+    if last_event_id and last_event_id.isascii() and last_event_id.isdigit():
+        seq = min(int(last_event_id[:18]), 2**62)
     return EventSourceResponse(_events(engine, job_id, seq, shutdown), ping=PING_SECONDS)
