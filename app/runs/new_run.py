@@ -14,6 +14,7 @@ from app.datasets.models import Dataset, DatasetVersion
 from app.datasets.versions import list_versions
 from app.jobs.models import Job
 from app.masking import Handling, TrainOn
+from app.previews.service import parse_settings
 from app.recipes.config import config_errors
 from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
 from app.recipes.fields import FIELD_NAMES
@@ -145,7 +146,7 @@ def request_check(session: Session, actor: Actor, form: NewRunForm) -> tuple[Mas
         raise Invalid(N_("Choose a dataset version."), field="version")
     if model is None:
         raise Invalid(N_("Choose a base model."), field="model")
-    settings = mask_checks.parse_settings(form.mask_settings().model_dump())
+    settings = parse_settings(form.mask_settings().model_dump())
     return mask_checks.request_check(
         session, actor, dataset_version_id=version, base_model_id=model, settings=settings
     )
