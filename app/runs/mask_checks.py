@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor
 from app.base_models.service import require_ready
-from app.core.errors import NotFound
+from app.core.errors import Invalid, NotFound
 from app.core.i18n import N_
 from app.datasets.versions import require_version
 from app.jobs.handlers import Workplace
