@@ -35,11 +35,11 @@ def as_dict(event: JobEvent) -> dict[str, Any]:
     return {**payload, "seq": event.seq, "kind": event.kind, "at": event.created_at.isoformat()}
 
 
-def _next_batch(engine: Engine, job_id: int, seq: int) -> tuple[list[JobEvent], bool]:
+def _next_batch(engine: Engine, job_id: int, seq: int) -> tuple[list[dict[str, Any]], bool]:
     with reading(engine) as session:
         job = require_job(session, job_id)
-        events = events_after(session, job_id, seq)
-        last = events[-1].seq if events else seq
+        events = [as_dict(event) for event in events_after(session, job_id, seq)]
+        last = events[-1]["seq"] if events else seq
         return events, job.is_final and last >= job.event_count
 
 
@@ -49,11 +49,11 @@ async def _events(
     while True:
         events, ended = await asyncio.to_thread(_next_batch, engine, job_id, seq)
         for event in events:
-            seq = event.seq
+            seq = event["seq"]
             yield ServerSentEvent(
-                data=json.dumps(as_dict(event), ensure_ascii=False),
-                event=event.kind,
-                id=str(event.seq),
+                data=json.dumps(event, ensure_ascii=False),
+                event=event["kind"],
+                id=str(seq),
                 retry=RETRY_MILLISECONDS,
             )
         if ended:

@@ -19,6 +19,7 @@ from app.datasets.versions import require_version
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobState, StopRequest
 from app.recipes.fields import FIELD_GROUPS
+from app.recipes.recipes import RECIPES
 from app.runs import service
 from app.runs.advice import remedy_for
 from app.runs.curves import last_event, last_events, read_curves
@@ -128,6 +129,7 @@ def run_page(
         "model": require_base_model(session, run.base_model_id),
         "check": require_mask_check(session, run.mask_check_id),
         "groups": FIELD_GROUPS,
+        "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
         "log": log_tail(storage, service.run_job(session, run)),
     }
     return render(request, "runs/page.html", context)

@@ -32,6 +32,8 @@
     const value = name === "rate" ? (number) => number.toExponential(0) : undefined;
     return lineChart(root.querySelector(`[data-curve="${name}"]`), {
       x: root.dataset.labelStep,
+      height: name === "loss" ? 280 : 170,
+      format: name === "rate" ? (number) => (number ? number.toExponential(0) : "0") : undefined,
       series,
       data: [[], ...series.map(() => [])],
     });
