@@ -18,6 +18,8 @@ from app.jobs.models import Job, JobKind, JobState, StopRequest
 from app.jobs.stream import as_dict, stream_events
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+# A sequence number; the upper bound is the databases' largest integer.
+After = Annotated[int, Query(ge=0, le=2**62)]
 
 
 class JobOut(BaseModel):
@@ -36,8 +38,9 @@ class JobOut(BaseModel):
 
     @classmethod
     def of(cls, job: Job) -> "JobOut":
-        """From the stored row."""
-        return cls.model_validate({name: getattr(job, name) for name in cls.model_fields})
+        """From the stored row, with the error in the reader's language."""
+        values = {name: getattr(job, name) for name in cls.model_fields}
+        return cls.model_validate({**values, "error": job.error_text or None})
 
 
 class EventsOut(BaseModel):
@@ -54,9 +57,7 @@ def get_job(session: Db, _actor: AnyActor, job_id: int) -> JobOut:
 
 
 @router.get("/{job_id}/events/list")
-def list_events(
-    session: Db, _actor: AnyActor, job_id: int, after: Annotated[int, Query(ge=0)] = 0
-) -> EventsOut:
+def list_events(session: Db, _actor: AnyActor, job_id: int, after: After = 0) -> EventsOut:
     """Events as plain JSON, for clients that do not read streams."""
     service.require_job(session, job_id)
     events = service.events_after(session, job_id, after)
@@ -72,11 +73,12 @@ def stream_job(
     session: Db,
     _actor: AnyActor,
     job_id: int,
+    after: After = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventSourceResponse:
-    """Live events as server-sent events, replayed after `Last-Event-ID`."""
+    """Live events as server-sent events, replayed after `Last-Event-ID`, or else after `after`."""
     service.require_job(session, job_id)
-    return stream_events(engine, job_id, last_event_id, request.app.state.shutdown)
+    return stream_events(engine, job_id, last_event_id, request.app.state.shutdown, after=after)
 
 
 @router.post("/{job_id}/stop")
