@@ -1,0 +1,67 @@
+"""Exact loss masks for any chat template: conversations + template + tokenizer -> ids, labels, token roles,
+checks.
+
+Pure: imports neither torch nor transformers, neither the database nor the web.
+"""
+
+from app.masking.arrays import (
+    ArraysBuilder,
+    MaskArrays,
+    arrays_hash,
+    read_arrays,
+    write_arrays,
+)
+from app.masking.checks import CHECK_NAMES, Check, run_checks
+from app.masking.errors import (
+    ArraysDiffer,
+    MaskingError,
+    MaskRefused,
+    TemplateFailed,
+    TemplateUnsafe,
+    TokenizerUnusable,
+)
+from app.masking.preview import preview, preview_sample, print_preview
+from app.masking.samples import (
+    Cut,
+    MaskedConversation,
+    MaskedSample,
+    mask_conversation,
+    mask_conversations,
+)
+from app.masking.settings import IGNORE_INDEX, Handling, MaskSettings, TrainOn
+from app.masking.tokenizer import ChatTokenizer
+from app.masking.verify import Failure, Histogram, VersionReport, verify
+
+__all__ = [
+    "CHECK_NAMES",
+    "IGNORE_INDEX",
+    "ArraysBuilder",
+    "ArraysDiffer",
+    "ChatTokenizer",
+    "Check",
+    "Cut",
+    "Failure",
+    "Handling",
+    "Histogram",
+    "MaskArrays",
+    "MaskRefused",
+    "MaskSettings",
+    "MaskedConversation",
+    "MaskedSample",
+    "MaskingError",
+    "TemplateFailed",
+    "TemplateUnsafe",
+    "TokenizerUnusable",
+    "TrainOn",
+    "VersionReport",
+    "arrays_hash",
+    "mask_conversation",
+    "mask_conversations",
+    "preview",
+    "preview_sample",
+    "print_preview",
+    "read_arrays",
+    "run_checks",
+    "verify",
+    "write_arrays",
+]

@@ -10,12 +10,13 @@
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
-  function axis(label, size) {
+  function axis(label, size, space) {
     return {
       label,
       size,
       labelSize: 18,
       gap: 4,
+      space,
       font: "11px system-ui",
       labelFont: "11px system-ui",
       stroke: colour("--chart-ink"),
@@ -44,7 +45,7 @@
       legend: { show: false },
       cursor: { y: false, points: { size: 8 } },
       scales: { x: { time: false } },
-      axes: [axis(x, 34), axis(y, 52)],
+      axes: [axis(x, 34, 60), axis(y, 52, 32)],
       series: [{ label: x }, ...series.map(line)],
     };
   }

@@ -7,8 +7,7 @@
   const dialog = document.getElementById("shortcuts-dialog");
   const list = dialog.querySelector("[data-shortcut-list]");
   const toggle = dialog.querySelector("[data-shortcut-toggle]");
-  let typed = "";
-  let typedAt = 0;
+  let previous = { key: "", at: 0 };
 
   const enabled = () => localStorage.getItem(STORED) !== "off";
 
@@ -68,14 +67,15 @@
     }
     if (!enabled() || event.key.length !== 1) return;
     const now = Date.now();
-    typed = now - typedAt < SEQUENCE_MS ? `${typed} ${event.key}` : event.key;
-    typedAt = now;
+    const sequence = now - previous.at < SEQUENCE_MS ? `${previous.key} ${event.key}` : null;
+    previous = { key: event.key, at: now };
+    const candidates = reachable();
     const match =
-      reachable().find(({ dataset }) => dataset.shortcut === typed) ??
-      reachable().find(({ dataset }) => dataset.shortcut === event.key);
+      candidates.find(({ dataset }) => dataset.shortcut === sequence) ??
+      candidates.find(({ dataset }) => dataset.shortcut === event.key);
     if (!match) return;
     event.preventDefault();
-    typed = "";
+    previous.at = 0;
     use(match);
   }
 

@@ -6,6 +6,8 @@
   const SHOWN_MS = 6000;
   const SHOWN_WITH_UNDO_MS = 12000;
   const region = document.getElementById("toasts");
+  // Read out from a place that is always rendered: a region that has just become visible is easily missed.
+  const announcer = document.getElementById("toast-announcer");
   const template = document.getElementById("toast-template");
 
   function close(toast) {
@@ -45,6 +47,7 @@
     if (region.matches(":popover-open")) region.hidePopover();
     region.showPopover();
     region.append(toast);
+    announcer.textContent = message;
     if (kind !== "error") closeLater(toast, undoUrl ? SHOWN_WITH_UNDO_MS : SHOWN_MS);
   }
 

@@ -1,0 +1,96 @@
+"""A conversation as it comes in, made ready for a template: checked, with our own flags taken out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.masking.errors import N_, MaskRefused
+
+ROLES = ("system", "user", "assistant", "tool")
+_TEMPLATE_FIELDS = ("content", "name", "tool_calls", "tool_call_id")
+_REASONING_FIELDS = ("reasoning_content", "thinking", "reasoning")
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """`messages` as a template sees them; `flags[i]` is the annotators' train flag of message i, None
+    without one.
+    """
+
+    messages: list[dict[str, Any]]
+    flags: list[bool | None]
+    tools: list[Any] | None
+
+
+def read_conversation(conversation: Mapping[str, Any]) -> Dialogue:
+    """Raises MaskRefused naming the turn that is not a message."""
+    messages = conversation.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise MaskRefused(
+            N_("The conversation has no messages; “messages” must be a list that is not empty.")
+        )
+    flags: list[bool | None] = []
+    for number, message in enumerate(messages, start=1):
+        flag = message.get("train") if isinstance(message, Mapping) else None
+        if flag is not None and not isinstance(flag, bool):
+            raise MaskRefused(N_("The train flag of turn %(turn)d must be true or false."), turn=number)
+        flags.append(flag)
+    return Dialogue(
+        [_message(message, n) for n, message in enumerate(messages, start=1)], flags, _tools(conversation)
+    )
+
+
+def _tools(conversation: Mapping[str, Any]) -> list[Any] | None:
+    tools = conversation.get("tools")
+    if not tools:
+        return None
+    if not isinstance(tools, list):
+        raise MaskRefused(N_("“tools” must be a list of tool descriptions."))
+    return tools
+
+
+def _message(message: Any, number: int) -> dict[str, Any]:
+    if not isinstance(message, Mapping):
+        raise MaskRefused(N_("Turn %(turn)d is not an object with a role and a content."), turn=number)
+    role = message.get("role")
+    if role not in ROLES:
+        raise MaskRefused(
+            N_("Turn %(turn)d has the role “%(role)s”; it must be system, user, assistant or tool."),
+            turn=number,
+            role=role,
+        )
+    clean: dict[str, Any] = {"role": role}
+    for key in _TEMPLATE_FIELDS:
+        if message.get(key) is not None:
+            clean[key] = message[key]
+    if "content" in clean:
+        clean["content"] = _text(clean["content"], number)
+    elif not clean.get("tool_calls"):
+        raise MaskRefused(N_("Turn %(turn)d has no content."), turn=number)
+    reasoning = next((message[key] for key in _REASONING_FIELDS if message.get(key) is not None), None)
+    if reasoning is not None:
+        if not isinstance(reasoning, str):
+            raise MaskRefused(N_("The reasoning of turn %(turn)d must be text."), turn=number)
+        clean["reasoning_content"] = clean["thinking"] = reasoning  # gpt-oss templates read the second name
+    return clean
+
+
+def _text(content: Any, number: int) -> str:
+    """The text of a content that may be a list of text parts."""
+    if isinstance(content, str):
+        text = content
+    elif isinstance(content, Sequence) and all(
+        isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str)
+        for part in content
+    ):
+        text = "".join(part["text"] for part in content)
+    else:
+        raise MaskRefused(
+            N_("The content of turn %(turn)d must be text; images and other parts cannot be trained here."),
+            turn=number,
+        )
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise MaskRefused(
+            N_("The content of turn %(turn)d holds half a character (a lone surrogate)."), turn=number
+        )
+    return text

@@ -1,0 +1,211 @@
+"""Text to ids with the code points each token covers, and the twin tokenizer that knows only the template's
+controls.
+
+Byte-level vocabularies spell every token's bytes, so offsets follow from the ids themselves and the fast
+batch encoding
+is enough; the bytes are compared with the text, and where a normaliser changed them the offset-keeping
+encoding is used.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import AddedToken, Tokenizer
+
+from app.masking.errors import N_, MaskingError
+
+Ints = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """`ids[n]` int32, and for each token the half-open range of code points of the text it covers."""
+
+    ids: Ints
+    starts: Ints
+    ends: Ints
+
+    def tokens_of(self, start: int, end: int) -> slice:
+        """The tokens that hold at least one code point of [start, end)."""
+        if start >= end:
+            first = int(np.searchsorted(self.starts, start, side="left"))
+            return slice(first, first)
+        first = int(np.searchsorted(self.ends, start, side="right"))
+        return slice(first, max(first, int(np.searchsorted(self.starts, end, side="left"))))
+
+
+class TokenBytes:
+    """The bytes every id of a byte-level vocabulary stands for."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+        self.lengths = np.array([len(piece) for piece in pieces], dtype=np.int32)
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer) -> "TokenBytes | None":
+        """None when a token is not spelled in the byte alphabet (GPT-2's, `bytes_to_unicode`)."""
+        added = {index: token.content for index, token in tokenizer.get_added_tokens_decoder().items()}
+        vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+        pieces = [b""] * (max(vocabulary.values(), default=-1) + 1)
+        for token, index in vocabulary.items():
+            if index in added:
+                pieces[index] = added[index].encode()
+                continue
+            try:
+                pieces[index] = bytes([_BYTE_OF[character] for character in token])
+            except KeyError:
+                return None
+        return cls(pieces)
+
+    def encoded(self, ids: list[int], text: str) -> Encoded | None:
+        """Offsets from the ids' own bytes; None where the bytes are not the text's."""
+        raw = text.encode()
+        pieces = self.pieces
+        if b"".join([pieces[index] for index in ids]) != raw:
+            return None
+        array = np.array(ids, dtype=np.int32)
+        ends = np.cumsum(self.lengths[array], dtype=np.int32)
+        if len(raw) != len(text):
+            characters = np.cumsum((np.frombuffer(raw, dtype=np.uint8) & 0xC0) != 0x80, dtype=np.int32)
+            first = np.concatenate((np.zeros(1, dtype=np.int32), ends[:-1]))[: len(ends)]
+            return Encoded(array, characters[first] - 1, characters[ends - 1])
+        starts = np.empty_like(ends)
+        starts[:1] = 0
+        starts[1:] = ends[:-1]
+        return Encoded(array, starts, ends)
+
+
+def _byte_alphabet() -> dict[str, int]:
+    shown = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    hidden = [byte for byte in range(256) if byte not in shown]
+    return {chr(byte): byte for byte in shown} | {chr(256 + place): byte for place, byte in enumerate(hidden)}
+
+
+_BYTE_OF = _byte_alphabet()
+
+
+class Encoder:
+    """One `tokenizers` tokenizer, encoding exactly as the model's own tokenizer does with
+    add_special_tokens=False.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+
+    @cached_property
+    def token_bytes(self) -> TokenBytes | None:
+        return TokenBytes.of(self.tokenizer)
+
+    def encode_many(self, texts: Sequence[str]) -> list[Encoded]:
+        """One batch encoding for all texts, in their order."""
+        table = self.token_bytes
+        if table is None:
+            return self._encode_with_offsets(texts)
+        batch = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        found = [table.encoded(encoding.ids, text) for encoding, text in zip(batch, texts, strict=True)]
+        changed = [place for place, encoded in enumerate(found) if encoded is None]
+        again = iter(self._encode_with_offsets([texts[place] for place in changed]) if changed else ())
+        return [encoded if encoded is not None else next(again) for encoded in found]
+
+    def _encode_with_offsets(self, texts: Iterable[str]) -> list[Encoded]:
+        encoded = []
+        for encoding in self.tokenizer.encode_batch(list(texts), add_special_tokens=False):
+            offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
+            encoded.append(
+                Encoded(
+                    np.array(encoding.ids, dtype=np.int32),
+                    offsets[:, 0],
+                    # a zero-width token may carry an earlier end; the search needs ends that never fall
+                    np.maximum.accumulate(offsets[:, 1]) if len(offsets) else offsets[:, 1],
+                )
+            )
+        return encoded
+
+
+class TwinTokenizer:
+    """The same vocabulary with every control token renamed to something no message can spell.
+
+    A rendering in which only the template's own control tokens were given the new names encodes, in one
+    piece, to exactly
+    the ids the model's tokenizer gives, while control tokens spelled in message text stay ordinary text.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, controls: Iterable[str]) -> None:
+        nonce = secrets.token_hex(8)
+        self.names = {
+            token: f"\U0010fffc{nonce}{place}\U0010fffd" for place, token in enumerate(sorted(controls))
+        }
+        description: dict[str, Any] = json.loads(tokenizer.to_str())
+        description["post_processor"] = None
+        for token in description["added_tokens"]:
+            token["content"] = self.names.get(token["content"], token["content"])
+        self._rename_vocabulary(description["model"])
+        try:
+            self.encoder = Encoder(Tokenizer.from_str(json.dumps(description)))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise MaskingError(
+                N_("This tokenizer cannot keep control tokens out of message text: %(reason)s"), reason=error
+            ) from error
+        for token, name in self.names.items():
+            if self.encoder.tokenizer.token_to_id(name) != tokenizer.token_to_id(token):
+                raise MaskingError(
+                    N_("The control token %(token)s changes its id when it is set apart."), token=token
+                )
+
+    def _rename_vocabulary(self, model: dict[str, Any]) -> None:
+        vocabulary = model.get("vocab")
+        if isinstance(vocabulary, dict):
+            model["vocab"] = {self.names.get(token, token): index for token, index in vocabulary.items()}
+        elif isinstance(vocabulary, list):
+            model["vocab"] = [[self.names.get(token, token), score] for token, score in vocabulary]
+        if model.get("unk_token") in self.names:
+            model["unk_token"] = self.names[model["unk_token"]]
+
+    def encode(self, text: str, controls: Sequence[tuple[int, int]]) -> Encoded:
+        """Encode `text`, in which only the ranges in `controls` are control tokens; offsets are into
+        `text`.
+        """
+        pieces: list[str] = []
+        origin: list[int] = []
+        at = 0
+        for start, end in controls:
+            name = self.names[text[start:end]]
+            pieces += (text[at:start], name)
+            origin.extend(range(at, start))
+            origin.extend([start] * len(name))
+            at = end
+        pieces.append(text[at:])
+        origin.extend(range(at, len(text) + 1))
+        renamed = "".join(pieces)
+        found = self.encoder._encode_with_offsets([renamed])[0]
+        place = np.array(origin, dtype=np.int32)
+        ends = np.where(found.ends > 0, place[np.maximum(found.ends - 1, 0)] + 1, 0).astype(np.int32)
+        closing = dict(controls)
+        starts = place[found.starts]
+        for index, start in enumerate(starts.tolist()):
+            if start in closing and found.ends[index] > found.starts[index]:
+                ends[index] = max(int(ends[index]), closing[start])
+        return Encoded(found.ids, starts, np.maximum.accumulate(ends) if len(ends) else ends)
+
+
+def control_pattern(tokens: Iterable[str]) -> re.Pattern[str]:
+    """Matches any of the tokens, the longest first, as the tokenizer does; never matches when there is
+    none.
+    """
+    longest_first = sorted(tokens, key=lambda token: (-len(token), token))
+    return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
+
+
+def added_token(value: str | dict[str, Any]) -> AddedToken:
+    """A special token as tokenizer_config.json writes it: a string or an object."""
+    if isinstance(value, str):
+        return AddedToken(value, special=True, normalized=False)
+    known = {key: value[key] for key in ("single_word", "lstrip", "rstrip", "normalized") if key in value}
+    return AddedToken(value["content"], special=bool(value.get("special", True)), **known)

@@ -1,0 +1,53 @@
+"""What a rendering consists of: the turns the model writes, the texts people wrote, and the template
+around them.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One assistant turn; half-open ranges of code points of the rendering.
+
+    [start, end) is what the model itself must generate, the end-of-turn marker included.
+    """
+
+    message: int
+    start: int
+    end: int
+    content_start: int | None
+    content_end: int | None
+    end_of_turn: tuple[int, int] | None
+    reasoning_end: int | None = None
+    rewritten: bool = False
+    writes_header: bool = False
+
+
+@dataclass(frozen=True)
+class Region:
+    """Text of a system, user or tool message as it was rendered."""
+
+    message: int
+    role: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """A control token that message text spells and that was kept ordinary text."""
+
+    message: int
+    token: str
+
+
+@dataclass
+class Layout:
+    """A rendering with everything located in it. `controls` are the control tokens that may stand as such."""
+
+    text: str
+    turns: list[Turn]
+    regions: list[Region]
+    spelled: list[Spelled] = field(default_factory=list)
+    controls: list[tuple[int, int]] | None = None
+    unlocated: list[int] = field(default_factory=list)

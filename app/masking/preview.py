@@ -1,0 +1,116 @@
+"""A sample as the preview shows it: plain JSON for pages and scripts, and lines an engineer reads before
+training.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from app.masking.checks import run_checks
+from app.masking.samples import ROLE_NAMES, MaskedSample, mask_conversation
+from app.masking.settings import IGNORE_INDEX, MaskSettings
+from app.masking.tokenizer import ChatTokenizer
+
+
+def preview(
+    tokenizer: ChatTokenizer,
+    conversation: Mapping[str, Any],
+    settings: MaskSettings,
+    *,
+    include_cut_tokens: bool = False,
+) -> list[dict[str, Any]]:
+    """One JSON object per sample (one for the handling “whole”). Raises MaskRefused.
+
+    With `include_cut_tokens` each object also has `cut_tokens`, the tokens beyond `max_length`, as in
+    `tokens`.
+    """
+    masked = mask_conversation(tokenizer, conversation, settings)
+    return [
+        preview_sample(tokenizer, sample, include_cut_tokens=include_cut_tokens)
+        for sample in masked.samples or masked.untrained
+    ]
+
+
+def preview_sample(
+    tokenizer: ChatTokenizer, sample: MaskedSample, *, include_cut_tokens: bool = False
+) -> dict[str, Any]:
+    """`start`/`end` are code points of `text`; a character split over tokens gives each of them the same
+    range.
+    """
+    tokens = _tokens(tokenizer, sample)
+    kept = len(sample.input_ids)
+    shown = {
+        "text": sample.text,
+        "strategy": sample.settings.train_on.value,
+        "tokens": tokens[:kept],
+        "trained": sample.trained,
+        "skipped": kept - sample.trained,
+        "truncated": sample.truncated,
+        "checks": [
+            {"name": check.name, "passed": check.passed, "detail": check.detail}
+            for check in run_checks(tokenizer, sample)
+        ],
+    }
+    if include_cut_tokens:
+        shown["cut_tokens"] = tokens[kept:]
+    return shown
+
+
+def _tokens(tokenizer: ChatTokenizer, sample: MaskedSample) -> list[dict[str, Any]]:
+    roles, turns = sample.roles_and_turns()
+    kept = len(sample.input_ids)
+    special = tokenizer.special_ids
+    tokens = []
+    for index, (identity, start, end, role, turn) in enumerate(
+        zip(
+            sample.encoded.ids.tolist(),
+            sample.encoded.starts.tolist(),
+            sample.encoded.ends.tolist(),
+            roles.tolist(),
+            turns.tolist(),
+            strict=True,
+        )
+    ):
+        tokens.append(
+            {
+                "index": index,
+                "id": identity,
+                "text": sample.text[start:end],
+                "start": start,
+                "end": end,
+                "trained": bool(index < kept and sample.labels[index] != IGNORE_INDEX),
+                "role": ROLE_NAMES[role],
+                "turn": turn if turn >= 0 else None,
+                "special": identity in special,
+            }
+        )
+    return tokens
+
+
+def print_preview(shown: Mapping[str, Any], console: Console) -> None:
+    """A line a token, then the counts and the checks. Colour only where `console` is a terminal."""
+    for token in shown["tokens"]:
+        line = Text(f"{token['index']:>6}  ")
+        line.append(
+            "TRAIN" if token["trained"] else "skip ", style="bold green" if token["trained"] else "dim"
+        )
+        line.append(f"  {token['role']:<9}  ", style="dim")
+        line.append(repr(token["text"]), style="cyan" if token["special"] else "")
+        console.print(line, soft_wrap=True)
+    total = shown["trained"] + shown["skipped"]
+    ratio = shown["trained"] / total if total else 0.0
+    console.print(
+        Text(
+            f"trained {shown['trained']}  skipped {shown['skipped']}  ratio {ratio:.1%}"
+            f"  truncated {shown['truncated']}  strategy {shown['strategy']}"
+        ),
+        soft_wrap=True,
+    )
+    for check in shown["checks"]:
+        line = Text(
+            "passed " if check["passed"] else "FAILED ", style="green" if check["passed"] else "bold red"
+        )
+        line.append(f"{check['name']}: {check['detail']}", style="default")
+        console.print(line, soft_wrap=True)

@@ -1,0 +1,169 @@
+"""Invisible marks inside message text that tell, after rendering, which characters of the rendering were
+message text.
+
+A mark is one private-use code point that occurs nowhere in the conversation or the template. Removing all
+marks from the
+marked rendering must give the plain rendering, character by character; otherwise the marks changed what was
+rendered.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from app.masking.encoding import control_pattern
+from app.masking.tokenizer import ControlPatterns
+
+_PLANES = ((0xF0000, 0xFFFFE), (0x100000, 0x10FFF0))
+_AFTER_THINKING = re.compile(r"</think(?:ing)?>\s*")
+
+
+class Placement(Enum):
+    """Where in a text its two marks stand: some templates look at the first or last characters, or at
+    emptiness.
+    """
+
+    BORDERS = "borders"
+    ONE_INSIDE = "one inside"
+    MIDDLE = "middle"
+    END_ONLY = "end only"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class MessageMarks:
+    """The code points that mark one message: content start and end, end of inline thinking, reasoning
+    start and end.
+    """
+
+    start: str
+    end: str
+    after_thinking: str
+    reasoning_start: str
+    reasoning_end: str
+
+
+class Marks:
+    """The marks of one conversation. `breaker` stands inside control tokens that message text spells."""
+
+    def __init__(
+        self, messages: Sequence[Mapping[str, Any]], template: str, tools: Sequence[Any] | None
+    ) -> None:
+        taken = set(template)
+        for text in texts_in([list(messages), list(tools or ())]):
+            taken.update(text)
+        free = (chr(code) for first, last in _PLANES for code in range(first, last) if chr(code) not in taken)
+        self.breaker = next(free)
+        self.messages = [MessageMarks(*(next(free) for _ in range(5))) for _ in messages]
+        everything = [self.breaker]
+        for marks in self.messages:
+            everything += (
+                marks.start,
+                marks.end,
+                marks.after_thinking,
+                marks.reasoning_start,
+                marks.reasoning_end,
+            )
+        self.pattern = control_pattern(everything)
+
+    def strip(self, marked: str) -> tuple[str, dict[str, list[int]]]:
+        """The text without marks, and for each mark the places where it stood."""
+        pieces: list[str] = []
+        places: dict[str, list[int]] = {}
+        at = 0
+        for removed, match in enumerate(self.pattern.finditer(marked)):
+            start = match.start()
+            pieces.append(marked[at:start])
+            places.setdefault(match.group(), []).append(start - removed)
+            at = start + 1
+        pieces.append(marked[at:])
+        return "".join(pieces), places
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every string in nested plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from texts_in(item)
+    elif isinstance(value, Iterable):
+        for item in value:
+            yield from texts_in(item)
+
+
+def mark_message(
+    message: Mapping[str, Any],
+    marks: MessageMarks,
+    placement: Placement,
+    breaker: str,
+    controls: ControlPatterns,
+) -> dict[str, Any]:
+    """A copy of the message with marks in its texts and breakers inside the control tokens it spells."""
+    role = message["role"]
+
+    def broken(value: Any) -> Any:
+        if isinstance(value, str):
+            return _break_controls(value, breaker, controls.forbidden_in(value, role))
+        if isinstance(value, Mapping):
+            return {key: broken(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [broken(item) for item in value]
+        return value
+
+    marked = {key: value if key == "role" else broken(value) for key, value in message.items()}
+    if placement is Placement.NONE:
+        return marked
+    if isinstance(marked.get("content"), str):
+        marked["content"] = _mark_text(marked["content"], marks, placement, thinking=role == "assistant")
+    for field in ("reasoning_content", "thinking"):
+        if (
+            isinstance(marked.get(field), str)
+            and marked[field].strip()
+            and placement is not Placement.END_ONLY
+        ):
+            text = marked[field]
+            lead, core, trail = _core(text)
+            marked[field] = f"{lead}{marks.reasoning_start}{core}{marks.reasoning_end}{trail}"
+    return marked
+
+
+def _mark_text(text: str, marks: MessageMarks, placement: Placement, *, thinking: bool) -> str:
+    lead, core, trail = _core(text)
+    depth = mark_depth(core, placement)
+    before, middle, after = core[:depth], core[depth : len(core) - depth], core[len(core) - depth :]
+    if thinking and (match := _last_thinking_end(middle)) is not None:
+        middle = middle[: match.end()] + marks.after_thinking + middle[match.end() :]
+    start = "" if placement is Placement.END_ONLY else marks.start
+    return f"{lead}{before}{start}{middle}{marks.end}{after}{trail}"
+
+
+def mark_depth(core: str, placement: Placement) -> int:
+    """How many code points of the trimmed text stand outside each of its marks."""
+    if placement is Placement.ONE_INSIDE:
+        return min(1, len(core) // 2)
+    return len(core) // 2 if placement is Placement.MIDDLE else 0
+
+
+def _core(text: str) -> tuple[str, str, str]:
+    core = text.strip()
+    if not core:
+        return text, "", ""
+    lead = len(text) - len(text.lstrip())
+    return text[:lead], core, text[lead + len(core) :]
+
+
+def _last_thinking_end(text: str) -> re.Match[str] | None:
+    last = None
+    for last in _AFTER_THINKING.finditer(text):  # noqa: B007  (the last one is wanted)
+        pass
+    return last
+
+
+def _break_controls(text: str, breaker: str, spans: Sequence[tuple[int, int]]) -> str:
+    for start, _ in reversed(spans):
+        text = text[: start + 1] + breaker + text[start + 1 :]
+    return text

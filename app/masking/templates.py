@@ -1,0 +1,225 @@
+"""Chat templates in a sandbox, with the meaning transformers gives them: the same filters, globals, tags
+and trimming.
+
+Templates are code from strangers. The sandbox stops attribute tricks and oversized repetition; what needs a
+clock or a
+memory limit is caught by `quarantine`, which tries a template in a child process before it is first used
+here.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import Any
+
+import jinja2
+import jinja2.ext
+import jinja2.nodes
+import jinja2.parser
+import jinja2.runtime
+import jinja2.sandbox
+import jinja2.utils
+
+from app.masking.errors import N_, TemplateFailed
+
+LARGEST_REPETITION = 1_000_000
+
+
+class GenerationTag(jinja2.ext.Extension):
+    """`{% generation %}…{% endgeneration %}`: renders its body; while recording, remembers where the body
+    lies.
+    """
+
+    tags = {"generation"}  # noqa: RUF012  (the name and type are Jinja's)
+
+    def __init__(self, environment: jinja2.Environment) -> None:
+        super().__init__(environment)
+        environment.extend(generation_tag=self)
+        self.written: list[str] | None = None
+        self.blocks: list[tuple[int, int]] = []
+
+    def parse(self, parser: jinja2.parser.Parser) -> jinja2.nodes.Node:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return jinja2.nodes.CallBlock(self.call_method("_record"), [], [], body).set_lineno(line)
+
+    def _record(self, caller: Callable[[], str]) -> str:
+        body = caller()
+        if self.written is not None:
+            start = sum(map(len, self.written))
+            self.blocks.append((start, start + len(body)))
+        return body
+
+
+class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
+    """Jinja's immutable sandbox that also refuses to repeat a value into something enormous."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
+        if operator == "**":
+            if not (isinstance(left, int | float) and isinstance(right, int | float)) or abs(right) > 64:
+                raise jinja2.exceptions.SecurityError("a chat template may not raise to a power this large")
+        else:
+            for value, times in ((left, right), (right, left)):
+                repeats = isinstance(value, str | list | tuple) and isinstance(times, int)
+                if repeats and len(value) * times > LARGEST_REPETITION:
+                    raise jinja2.exceptions.SecurityError("a chat template may not repeat a value this often")
+        return super().call_binop(context, operator, left, right)
+
+
+class _Dict:
+    """`dict(...)` without the class behind it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        return dict(*args, **kwargs)
+
+    def fromkeys(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        return dict.fromkeys(*args, **kwargs)
+
+
+class _Namespace(jinja2.utils.Namespace):
+    """`namespace(...)` that takes no underscore names, which lead to the interpreter's insides."""
+
+    def __init__(*args: Any, **kwargs: Any) -> None:  # `self=…` must stay a usable name
+        self, positional = args[0], args[1:]
+        values = dict(*positional, **kwargs)
+        for name in values:
+            _refuse_underscore(name)
+        jinja2.utils.Namespace.__init__(self, values)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _refuse_underscore(name)
+        super().__setitem__(name, value)
+
+
+def _refuse_underscore(name: object) -> None:
+    if isinstance(name, str) and name.startswith("_"):
+        raise jinja2.exceptions.SecurityError(f"a chat template may not store {name!r} on a namespace")
+
+
+def _raise_exception(message: str) -> None:
+    raise jinja2.exceptions.TemplateError(message)
+
+
+def _tojson(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(
+        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+    )
+
+
+def _strftime_now(form: str) -> str:
+    return datetime.now().strftime(form)  # noqa: DTZ005  (transformers writes the local date)
+
+
+def build_environment() -> Sandbox:
+    """A fresh environment; each template gets its own, for the generation tag keeps state in it."""
+    environment = Sandbox(
+        trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, jinja2.ext.loopcontrols]
+    )
+    environment.filters["tojson"] = _tojson
+    environment.globals.update(
+        raise_exception=_raise_exception, strftime_now=_strftime_now, dict=_Dict(), namespace=_Namespace
+    )
+    return environment
+
+
+@lru_cache(maxsize=256)
+def _compile(source: str) -> jinja2.Template:
+    return build_environment().from_string(source)
+
+
+class ChatTemplate:
+    """One template by its source text, with a name that errors can use."""
+
+    def __init__(self, source: str, name: str = "chat_template") -> None:
+        self.source = source
+        self.name = name
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+    @cached_property
+    def compiled(self) -> jinja2.Template:
+        try:
+            return _compile(self.source)
+        except (jinja2.TemplateError, RecursionError) as error:
+            raise TemplateFailed(
+                N_("The chat template %(template)s does not compile: %(reason)s"),
+                template=self.name,
+                reason=error,
+            ) from error
+
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        variables: Mapping[str, Any],
+        *,
+        add_generation_prompt: bool = False,
+        tools: Sequence[Any] | None = None,
+    ) -> str:
+        """The conversation as text. Raises TemplateFailed with the template's own words."""
+        with self._own_words():
+            return self.compiled.render(
+                messages=messages,
+                tools=tools,
+                documents=None,
+                add_generation_prompt=add_generation_prompt,
+                **variables,
+            )
+
+    def render_with_generation_blocks(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        variables: Mapping[str, Any],
+        tools: Sequence[Any] | None = None,
+    ) -> tuple[str, list[tuple[int, int]]]:
+        """The text, and where the template's own generation markers lie in it (a cross-check, never the
+        truth).
+        """
+        tag: GenerationTag = self.compiled.environment.generation_tag  # type: ignore[attr-defined]
+        tag.written, tag.blocks = [], []
+        try:
+            with self._own_words():
+                for piece in self.compiled.generate(
+                    messages=messages, tools=tools, documents=None, add_generation_prompt=False, **variables
+                ):
+                    tag.written.append(piece)
+            return "".join(tag.written), list(tag.blocks)
+        finally:
+            tag.written, tag.blocks = None, []
+
+    @contextmanager
+    def _own_words(self) -> Iterator[None]:
+        try:
+            yield
+        except jinja2.exceptions.SecurityError as error:
+            raise TemplateFailed(
+                N_("The chat template %(template)s did something the sandbox forbids: %(reason)s"),
+                template=self.name,
+                reason=error,
+            ) from error
+        except (
+            jinja2.TemplateError,
+            TypeError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
+            raise TemplateFailed(
+                N_("The chat template %(template)s cannot render this conversation: %(reason)s"),
+                template=self.name,
+                reason=str(error) or type(error).__name__,
+            ) from error

@@ -1,0 +1,288 @@
+"""A chat tokenizer from a model folder: the vocabulary, the special tokens and the chat template, and no
+model code.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from app.masking import quarantine
+from app.masking.encoding import Encoder, TwinTokenizer, added_token, control_pattern
+from app.masking.errors import N_, TemplateFailed, TokenizerUnusable
+from app.masking.templates import ChatTemplate
+
+NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+
+
+class ChatTokenizer:
+    """Renders conversations and encodes them exactly as the model's own tokenizer would."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        template: ChatTemplate,
+        variables: Mapping[str, str],
+        *,
+        name: str,
+        tool_template: ChatTemplate | None = None,
+        stop_ids: Iterable[int] = (),
+        trusted: bool = False,
+    ) -> None:
+        self.encoder = Encoder(tokenizer)
+        self.template = template
+        self.tool_template = tool_template
+        self.variables = dict(variables)
+        self.name = name
+        self.stop_ids = frozenset(stop_ids)
+        if trusted:
+            for known in (template, tool_template):
+                if known is not None:
+                    quarantine.trust(known)
+
+    @classmethod
+    def from_folder(
+        cls, folder: Path | str, *, chat_template: str | None = None, trusted: bool = False
+    ) -> "ChatTokenizer":
+        """Read tokenizer.json, tokenizer_config.json and the chat template (its own file, or in the config).
+
+        `trusted` skips the child process in which an unknown template is tried before its first use.
+        Raises TokenizerUnusable with the file that is missing or wrong.
+        """
+        folder = Path(folder)
+        config = _read_json(folder / "tokenizer_config.json", required=False)
+        tokenizer = _read_tokenizer(folder / "tokenizer.json")
+        _add_configured_tokens(tokenizer, config)
+        variables = {
+            key: value if isinstance(value, str) else value["content"]
+            for key in NAMED_TOKENS
+            if (value := config.get(key)) is not None
+        }
+        sources = {"default": chat_template} if chat_template is not None else _read_templates(folder, config)
+        default = sources.get("default") or (next(iter(sources.values())) if len(sources) == 1 else None)
+        if default is None:
+            raise TokenizerUnusable(
+                N_("The model in %(folder)s has no chat template; paste one, or choose a chat model."),
+                folder=folder,
+            )
+        name = folder.name
+        tools = sources.get("tool_use")
+        return cls(
+            tokenizer,
+            ChatTemplate(default, name),
+            variables,
+            name=name,
+            tool_template=ChatTemplate(tools, f"{name}/tool_use") if tools else None,
+            stop_ids=_read_stop_ids(folder),
+            trusted=trusted,
+        )
+
+    def with_chat_template(
+        self, source: str, name: str | None = None, *, trusted: bool = False
+    ) -> "ChatTokenizer":
+        """The same vocabulary under another template, to try one."""
+        label = name or f"{self.name} with another template"
+        other = ChatTokenizer(
+            self.encoder.tokenizer,
+            ChatTemplate(source, label),
+            self.variables,
+            name=label,
+            stop_ids=self.stop_ids,
+            trusted=trusted,
+        )
+        other.encoder = self.encoder  # keeps the table of token bytes
+        return other
+
+    @property
+    def eos_token(self) -> str | None:
+        return self.variables.get("eos_token")
+
+    @cached_property
+    def stop_tokens(self) -> frozenset[str]:
+        """Where generation stops: the end-of-sequence token, and those the model's generation settings
+        name.
+        """
+        named = {self.encoder.tokenizer.id_to_token(index) for index in self.stop_ids}
+        return frozenset(token for token in named | {self.eos_token} if token)
+
+    @cached_property
+    def added_tokens(self) -> dict[str, int]:
+        """Every added token by its text."""
+        return {
+            token.content: index for index, token in self.encoder.tokenizer.get_added_tokens_decoder().items()
+        }
+
+    @cached_property
+    def special_tokens(self) -> frozenset[str]:
+        """Tokens that no message text may ever become."""
+        decoder = self.encoder.tokenizer.get_added_tokens_decoder()
+        return frozenset(token.content for token in decoder.values() if token.special and token.content)
+
+    @cached_property
+    def control_tokens(self) -> frozenset[str]:
+        """Special tokens, and added tokens that the template itself writes (such as a thinking marker).
+
+        Runs of white space are in some vocabularies as added tokens; they are text.
+        """
+        sources = self.template.source + (self.tool_template.source if self.tool_template else "")
+        written = {token for token in self.added_tokens if token in sources and token.strip()}
+        return frozenset(written | {token for token in self.special_tokens if token.strip()})
+
+    @cached_property
+    def control_ids(self) -> frozenset[int]:
+        return frozenset(self.added_tokens[token] for token in self.control_tokens)
+
+    @cached_property
+    def special_token_ids(self) -> frozenset[int]:
+        return frozenset(self.added_tokens[token] for token in self.special_tokens if token.strip())
+
+    @cached_property
+    def special_ids(self) -> frozenset[int]:
+        return frozenset(self.added_tokens[token] for token in self.special_tokens) | self.control_ids
+
+    @cached_property
+    def controls(self) -> "ControlPatterns":
+        return ControlPatterns(self.control_tokens, self.special_tokens & self.control_tokens)
+
+    @cached_property
+    def twin(self) -> TwinTokenizer:
+        return TwinTokenizer(self.encoder.tokenizer, self.control_tokens)
+
+    @cached_property
+    def wants_content_parts(self) -> bool:
+        """True for templates that render a list of content parts and drop a plain string."""
+        probe = "\U000f00a7"
+        for content, answer in ((probe, False), ([{"type": "text", "text": probe}], True)):
+            try:
+                if probe in self._render(
+                    [{"role": "user", "content": content}], add_generation_prompt=False, tools=None
+                ):
+                    return answer
+            except TemplateFailed:
+                continue
+        return False
+
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        add_generation_prompt: bool = False,
+        tools: Sequence[Any] | None = None,
+    ) -> str:
+        """The conversation as the template writes it; messages hold plain strings as content."""
+        if self.wants_content_parts:
+            messages = [_with_parts(message) for message in messages]
+        return self._render(messages, add_generation_prompt=add_generation_prompt, tools=tools)
+
+    def _render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        add_generation_prompt: bool,
+        tools: Sequence[Any] | None,
+    ) -> str:
+        template = self.tool_template if tools and self.tool_template is not None else self.template
+        quarantine.require_tried(template, self.variables, messages, tools)
+        return template.render(
+            messages, self.variables, add_generation_prompt=add_generation_prompt, tools=tools
+        )
+
+
+class ControlPatterns:
+    """Finds control tokens in text; what is forbidden in a message depends on who speaks.
+
+    The model itself may write the non-special ones (a thinking or tool-call marker), so an assistant's text
+    may hold them.
+    """
+
+    def __init__(self, controls: frozenset[str], special: frozenset[str]) -> None:
+        self.any = control_pattern(controls)
+        self._forbidden = {True: control_pattern(special), False: self.any}
+        self._first = {
+            True: frozenset(token[0] for token in special),
+            False: frozenset(token[0] for token in controls),
+        }
+
+    def forbidden_in(self, text: str, role: str) -> list[tuple[int, int]]:
+        """Where `text`, said by `role`, spells a control token that must stay text."""
+        spoken_by_model = role == "assistant"
+        for first in self._first[spoken_by_model]:
+            if first in text:
+                return [match.span() for match in self._forbidden[spoken_by_model].finditer(text)]
+        return []
+
+
+def _with_parts(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    content = message.get("content")
+    return (
+        {**message, "content": [{"type": "text", "text": content}]} if isinstance(content, str) else message
+    )
+
+
+def _read_json(path: Path, *, required: bool) -> dict[str, Any]:
+    if not path.is_file():
+        if required:
+            raise TokenizerUnusable(N_("There is no %(file)s."), file=path)
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TokenizerUnusable(N_("%(file)s is not JSON: %(reason)s"), file=path, reason=error) from error
+    if not isinstance(value, dict):
+        raise TokenizerUnusable(N_("%(file)s holds no JSON object."), file=path)
+    return value
+
+
+def _read_tokenizer(path: Path) -> Tokenizer:
+    if not path.is_file():
+        raise TokenizerUnusable(
+            N_("There is no %(file)s; save the model's tokenizer in the fast format first."), file=path
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise TokenizerUnusable(N_("%(file)s cannot be read: %(reason)s"), file=path, reason=error) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _add_configured_tokens(tokenizer: Tokenizer, config: Mapping[str, Any]) -> None:
+    """Special tokens that only tokenizer_config.json names, in the order transformers adds them."""
+    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    decoder: Mapping[str, Any] = config.get("added_tokens_decoder") or {}
+    extra = config.get("extra_special_tokens") or config.get("additional_special_tokens") or []
+    wanted = [value for _, value in sorted(decoder.items(), key=lambda item: int(item[0]))]
+    wanted += [config[key] for key in NAMED_TOKENS if config.get(key) is not None]
+    wanted += extra.values() if isinstance(extra, dict) else extra
+    for value in wanted:
+        token = added_token(value)
+        if token.content and token.content not in known:
+            known.add(token.content)
+            (tokenizer.add_special_tokens if token.special else tokenizer.add_tokens)([token])
+
+
+def _read_stop_ids(folder: Path) -> list[int]:
+    found = _read_json(folder / "generation_config.json", required=False).get("eos_token_id")
+    return [found] if isinstance(found, int) else list(found or ())
+
+
+def _read_templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
+    """Templates by name; files win over the config, as in transformers."""
+    sources: dict[str, str] = {}
+    configured = config.get("chat_template")
+    if isinstance(configured, str):
+        sources["default"] = configured
+    elif isinstance(configured, list):
+        sources |= {entry["name"]: entry["template"] for entry in configured}
+    elif isinstance(configured, dict):
+        sources |= configured
+    files = {path.stem: path for path in sorted((folder / "additional_chat_templates").glob("*.jinja"))}
+    if (folder / "chat_template.jinja").is_file():
+        files["default"] = folder / "chat_template.jinja"
+    if files:
+        sources = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
+    return sources

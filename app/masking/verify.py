@@ -1,0 +1,215 @@
+"""The mask check over a whole version: every conversation masked and checked in one stream, with a report
+and a hash.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.masking.arrays import ArraysBuilder, MaskArrays
+from app.masking.checks import CHECK_NAMES, run_checks
+from app.masking.samples import MaskedConversation, MaskedSample, mask_conversations
+from app.masking.settings import MaskSettings
+from app.masking.tokenizer import ChatTokenizer
+
+FIRST_FAILURES = 50
+MOST_SUSPICIOUS = 1000
+LOW_RATIO, HIGH_RATIO = 0.02, 0.95
+RATIO_BINS = 20
+LENGTH_EDGES = (0, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A check that failed, or a refusal (`check` is "refused"). `token` indexes the sample's tokens."""
+
+    conversation_id: int
+    sample: int | None
+    check: str
+    detail: str
+    token: int | None
+    message: str
+    params: dict[str, Any]
+
+
+@dataclass
+class Histogram:
+    """`counts[i]` values lie in [edges[i], edges[i+1]); the last bin includes what lies above."""
+
+    edges: list[float]
+    counts: list[int]
+
+    @classmethod
+    def over(cls, edges: Iterable[float]) -> "Histogram":
+        listed = list(edges)
+        return cls(listed, [0] * (len(listed) - 1))
+
+    def add(self, value: float) -> None:
+        place = next(
+            (at for at in range(len(self.counts)) if value < self.edges[at + 1]), len(self.counts) - 1
+        )
+        self.counts[place] += 1
+
+
+@dataclass
+class VersionReport:
+    """What the check found. `green` when every check of every conversation passed and something is
+    trained.
+    """
+
+    settings: MaskSettings
+    base_model: str
+    conversations: int = 0
+    samples: int = 0
+    refused: int = 0
+    dropped: int = 0
+    tokens: int = 0
+    trained: int = 0
+    truncated_samples: int = 0
+    truncated_tokens: int = 0
+    truncated_trained_tokens: int = 0
+    spelled_control_tokens: int = 0
+    rewritten_turns: int = 0
+    longest: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    failing_conversations: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    suspicious: list[int] = field(default_factory=list)
+    trained_ratio: Histogram = field(
+        default_factory=lambda: Histogram.over(place / RATIO_BINS for place in range(RATIO_BINS + 1))
+    )
+    lengths: Histogram = field(default_factory=lambda: Histogram.over(LENGTH_EDGES))
+    hash: str = ""
+
+    @property
+    def green(self) -> bool:
+        return not self.failed and self.samples > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "green": self.green,
+            "base_model": self.base_model,
+            "strategy": self.settings.train_on.value,
+            "handling": self.settings.handling.value,
+            "max_length": self.settings.max_length,
+            "control_tokens": self.settings.control_tokens,
+            "train_reasoning": self.settings.train_reasoning,
+            "conversations": self.conversations,
+            "samples": self.samples,
+            "refused": self.refused,
+            "dropped": self.dropped,
+            "tokens": self.tokens,
+            "trained": self.trained,
+            "skipped": self.tokens - self.trained,
+            "truncated_samples": self.truncated_samples,
+            "truncated_tokens": self.truncated_tokens,
+            "truncated_trained_tokens": self.truncated_trained_tokens,
+            "spelled_control_tokens": self.spelled_control_tokens,
+            "rewritten_turns": self.rewritten_turns,
+            "longest": self.longest,
+            "checks": [
+                {"name": name, "passed": not self.failed[name], "failed": self.failed[name]}
+                for name in (*CHECK_NAMES, "refused")
+            ],
+            "failing_conversations": self.failing_conversations,
+            "failures": [
+                {
+                    "conversation_id": failure.conversation_id,
+                    "sample": failure.sample,
+                    "check": failure.check,
+                    "detail": failure.detail,
+                    "token": failure.token,
+                }
+                for failure in self.failures
+            ],
+            "suspicious": self.suspicious,
+            "trained_ratio": {"edges": self.trained_ratio.edges, "counts": self.trained_ratio.counts},
+            "lengths": {"edges": self.lengths.edges, "counts": self.lengths.counts},
+            "hash": self.hash,
+        }
+
+
+def verify(
+    tokenizer: ChatTokenizer,
+    conversations: Iterable[tuple[int, Mapping[str, Any]]],
+    settings: MaskSettings,
+    *,
+    base_model: str = "",
+    validation_ids: frozenset[int] = frozenset(),
+    progress: Callable[[int], None] | None = None,
+) -> tuple[VersionReport, MaskArrays]:
+    """Mask and check every (id, conversation); the arrays are the very ones to train on, and carry the
+    report's hash.
+
+    `progress` is called with the number of conversations done.
+    """
+    report = VersionReport(settings, base_model or tokenizer.name)
+    builder = ArraysBuilder(settings, report.base_model, validation_ids)
+    for masked in mask_conversations(tokenizer, conversations, settings):
+        _account(report, tokenizer, masked)
+        for sample in masked.samples:
+            builder.add(sample.conversation_id, sample.input_ids, sample.labels)
+        if progress is not None:
+            progress(report.conversations)
+    arrays = builder.finish()
+    report.hash = arrays.hash
+    return report, arrays
+
+
+def _account(report: VersionReport, tokenizer: ChatTokenizer, masked: MaskedConversation) -> None:
+    report.conversations += 1
+    report.dropped += masked.dropped
+    failures: list[Failure] = []
+    if masked.refusal is not None:
+        report.refused += 1
+        refusal = masked.refusal
+        failures.append(
+            Failure(
+                masked.conversation_id, None, "refused", str(refusal), None, refusal.message, refusal.params
+            )
+        )
+    suspicious = False
+    # a sample that trains nothing is only a failure when its whole conversation trains nothing
+    for place, sample in enumerate(masked.samples or masked.untrained):
+        failures += [
+            Failure(
+                masked.conversation_id,
+                place,
+                check.name,
+                check.detail,
+                check.token,
+                check.message,
+                check.params,
+            )
+            for check in run_checks(tokenizer, sample)
+            if not check.passed
+        ]
+        suspicious |= _measure(report, sample)
+    report.failed.update({failure.check for failure in failures})
+    report.failing_conversations += bool(failures)
+    report.failures += failures[: max(0, FIRST_FAILURES - len(report.failures))]
+    if (failures or suspicious) and len(report.suspicious) < MOST_SUSPICIOUS:
+        report.suspicious.append(masked.conversation_id)
+
+
+def _measure(report: VersionReport, sample: MaskedSample) -> bool:
+    """Add a sample to the counts. True when a person should look at it although nothing failed."""
+    tokens, trained = len(sample.input_ids), sample.trained
+    rewritten = sum(turn.rewritten for turn in sample.layout.turns)
+    report.spelled_control_tokens += len(sample.layout.spelled)
+    report.rewritten_turns += rewritten
+    report.truncated_samples += bool(sample.truncated)
+    report.truncated_tokens += sample.truncated
+    report.truncated_trained_tokens += sum(cut.trained for cut in sample.cuts)
+    ratio = trained / tokens if tokens else 0.0
+    if trained:
+        report.samples += 1
+        report.tokens += tokens
+        report.trained += trained
+        report.longest = max(report.longest, tokens)
+        report.trained_ratio.add(ratio)
+        report.lengths.add(tokens)
+    unusual = not LOW_RATIO <= ratio <= HIGH_RATIO
+    return bool(sample.truncated or sample.layout.spelled or sample.layout.unlocated or rewritten or unusual)
