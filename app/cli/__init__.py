@@ -37,7 +37,9 @@ def run(arguments: list[str]) -> int:
         fail_line(error.translated())
         return 1
     except typer.TyperException as error:
-        fail_line(_usage_text(error))
+        # Without a command the help was shown and there is nothing to add.
+        if str(error).strip() or getattr(error, "format_message", str)().strip():
+            fail_line(_usage_text(error))
         return int(getattr(error, "exit_code", 2))
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
@@ -63,6 +65,10 @@ def _unexpected(error: Exception) -> int:
         traceback.print_exception(error)
     fail_line(
         _("This should not have happened: %(kind)s: %(reason)s. Set %(variable)s=1 to see where.")
-        % {"kind": type(error).__name__, "reason": " ".join(str(error).split())[:300], "variable": DEBUG_VARIABLE}
+        % {
+            "kind": type(error).__name__,
+            "reason": " ".join(str(error).split())[:300],
+            "variable": DEBUG_VARIABLE,
+        }
     )
     return 1

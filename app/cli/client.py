@@ -17,7 +17,7 @@ from app.core.i18n import get_locale
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
 
-TOKEN_VARIABLE: Final = "SFT_STUDIO_TOKEN"
+TOKEN_VARIABLE: Final = "SFT_STUDIO_TOKEN"  # noqa: S105 - the name, not the token
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 120.0
 
@@ -84,6 +84,10 @@ class StudioClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     def page(self, path: str) -> str:
@@ -192,7 +196,7 @@ class StudioClient:
 
     def evaluations(self, run_id: int) -> list[wire.Evaluation]:
         """Evaluations of a run."""
-        return cast(list[wire.Evaluation], self._ask("GET", f"/api/v1/runs/{run_id}/evaluations"))
+        return cast(list[wire.Evaluation], self._ask("GET", "/api/v1/evaluations", params={"run_id": run_id}))
 
     def evaluation(self, evaluation_id: int) -> wire.Evaluation:
         """One evaluation."""
@@ -203,7 +207,8 @@ class StudioClient:
             response = self._http.request(method, path, **options)
         except httpx.TimeoutException as error:
             raise ServerUnreachable(
-                _("The server at %(url)s did not answer in time. Try again, or look at its log.") % {"url": self.url}
+                _("The server at %(url)s did not answer in time. Try again, or look at its log.")
+                % {"url": self.url}
             ) from error
         except httpx.ConnectError as error:
             raise ServerUnreachable(

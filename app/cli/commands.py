@@ -1,11 +1,8 @@
 """The commands under their names. Help texts are translated when this is imported."""
 
-import importlib
-import importlib.util
-
 import typer
 
-from app.cli import evaluating, importing, listing, maintaining, serve, training
+from app.cli import demo, evaluating, importing, listing, maintaining, masks, serve, training
 from app.core.i18n import gettext as _
 
 app = typer.Typer(
@@ -22,6 +19,7 @@ def sft_studio() -> None:
 
 
 app.command("serve", help=_("Start the web server and the workers on this machine."))(serve.serve)
+app.command("demo", help=_("Show the whole way on sample dialogues: train, evaluate, report."))(demo.demo)
 app.command("web", help=_("Start the web server alone; workers run elsewhere."))(serve.web)
 app.command("worker", help=_("Start one more worker."))(maintaining.worker)
 app.command("migrate", help=_("Bring the database to the newest schema."))(maintaining.migrate)
@@ -31,5 +29,4 @@ app.command("train", help=_("Freeze, check the masks and train."))(training.trai
 app.command("evaluate", help=_("Judge a run against its base model."))(evaluating.evaluate)
 app.command("list", help=_("List datasets, models, recipes, runs or suites."))(listing.list_things)
 app.command("status", help=_("Show the server or a run."))(listing.status)
-if importlib.util.find_spec("app.cli.masks"):
-    app.add_typer(importlib.import_module("app.cli.masks").app, name="masks")
+app.add_typer(masks.app, name="masks")

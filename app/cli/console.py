@@ -43,7 +43,8 @@ def fail_line(message: str) -> None:
 
 def print_json(value: object) -> None:
     """The command's result, for machines: one JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    only_ascii = "utf" not in (sys.stdout.encoding or "").lower()
+    sys.stdout.write(json.dumps(value, ensure_ascii=only_ascii, indent=2) + "\n")
 
 
 def print_table(columns: list[str], rows: list[list[object]]) -> None:

@@ -66,7 +66,8 @@ def _check_file(file: Path) -> None:
             empty = not stream.read(1)
     except OSError as error:
         raise CommandFailed(
-            _("The file %(path)s cannot be read: %(reason)s.") % {"path": file, "reason": error.strerror or error}
+            _("The file %(path)s cannot be read: %(reason)s.")
+            % {"path": file, "reason": error.strerror or error}
         ) from error
     if empty:
         raise CommandFailed(_("The file %(path)s is empty.") % {"path": file})

@@ -1,6 +1,6 @@
 """`list`, `status` and `approve`: what a person or a script wants to know or do in between."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -39,22 +39,29 @@ def list_things(
 ) -> None:
     """Command `list`."""
     with connect(url) as client:
-        found = _source(client, what)()
+        found = _found(client, what)
     if as_json:
         print_json(found)
         return
     columns = _COLUMNS[what]
-    print_table([name.rsplit(".", 1)[-1] for name in columns], [[_cell(row, name) for name in columns] for row in found])
+    print_table(
+        [name.rsplit(".", 1)[-1] for name in columns],
+        [[_cell(row, name) for name in columns] for row in found],
+    )
 
 
-def _source(client: StudioClient, what: Listed) -> Callable[[], Sequence[Any]]:
-    return {
-        Listed.DATASETS: client.datasets,
-        Listed.MODELS: client.base_models,
-        Listed.RECIPES: client.recipes,
-        Listed.RUNS: client.runs,
-        Listed.SUITES: client.suites,
-    }[what]
+def _found(client: StudioClient, what: Listed) -> Sequence[Any]:
+    match what:
+        case Listed.DATASETS:
+            return client.datasets()
+        case Listed.MODELS:
+            return client.base_models()
+        case Listed.RECIPES:
+            return client.recipes()
+        case Listed.RUNS:
+            return client.runs()
+        case Listed.SUITES:
+            return client.suites()
 
 
 def _cell(row: dict[str, Any], name: str) -> object:
@@ -65,7 +72,9 @@ def _cell(row: dict[str, Any], name: str) -> object:
 
 
 def status(
-    run: Annotated[int | None, typer.Option("--run", help=_("Id of a run; without it the server itself."))] = None,
+    run: Annotated[
+        int | None, typer.Option("--run", help=_("Id of a run; without it the server itself."))
+    ] = None,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -94,11 +103,13 @@ def approve(dataset: DatasetOption, url: UrlOption = "", as_json: JsonOption = F
         found = require_dataset(client, dataset)
         report = client.review_drafts(found["id"], "approved")
     say(
-        _("%(changed)d approved, %(refused)d refused") % {"changed": report["changed"], "refused": len(report["refused"])}
+        _("%(changed)d approved, %(refused)d refused")
+        % {"changed": report["changed"], "refused": len(report["refused"])}
     )
     for refusal in report["refused"]:
         say(
-            _("conversation %(id)d: %(reason)s") % {"id": refusal["conversation_id"], "reason": refusal["reason"]}
+            _("conversation %(id)d: %(reason)s")
+            % {"id": refusal["conversation_id"], "reason": refusal["reason"]}
         )
     if as_json:
         print_json(report)

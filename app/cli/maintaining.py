@@ -14,10 +14,12 @@ KNOWN_QUEUES: Final = ("default", "interactive", "training")
 
 
 def worker(
-    queues: Annotated[str, typer.Option("--queues", help=_("Queues to serve, separated by commas."))] = ",".join(
-        KNOWN_QUEUES
-    ),
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=64, help=_("Jobs at the same time."))] = 2,
+    queues: Annotated[
+        str, typer.Option("--queues", help=_("Queues to serve, separated by commas."))
+    ] = ",".join(KNOWN_QUEUES),
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, max=64, help=_("Jobs at the same time."))
+    ] = 2,
     name: Annotated[str, typer.Option("--name", help=_("Name of the worker in its log."))] = "worker",
 ) -> None:
     """Command `worker`."""

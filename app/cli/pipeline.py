@@ -36,7 +36,8 @@ def require_dataset(client: StudioClient, name: str) -> wire.Dataset:
     found = find_dataset(client, name)
     if found is None:
         raise CommandFailed(
-            _("There is no dataset “%(name)s”. Make it with “sft-studio import FILE --dataset NAME”.") % {"name": name}
+            _("There is no dataset “%(name)s”. Make it with “sft-studio import FILE --dataset NAME”.")
+            % {"name": name}
         )
     return found
 
@@ -49,7 +50,8 @@ def parse_changes(pairs: list[str]) -> dict[str, Any]:
         key = key.strip()
         if not equals or not key:
             raise CommandFailed(
-                _("--set wants key=value, as in --set learning_rate=2e-4; “%(pair)s” is not that.") % {"pair": pair}
+                _("--set wants key=value, as in --set learning_rate=2e-4; “%(pair)s” is not that.")
+                % {"pair": pair}
             )
         if key in changes:
             raise CommandFailed(_("--set names %(key)s twice. Keep one of them.") % {"key": key})
@@ -71,7 +73,8 @@ def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> 
     recipes = {item["name"]: item["config"] for item in client.recipes()}
     if recipe not in recipes:
         raise CommandFailed(
-            _("There is no recipe “%(name)s”. Use one of: %(names)s.") % {"name": recipe, "names": ", ".join(recipes)}
+            _("There is no recipe “%(name)s”. Use one of: %(names)s.")
+            % {"name": recipe, "names": ", ".join(recipes)}
         )
     known = {*recipes[recipe], *MASK_FIELDS}
     for key in changes:
@@ -120,7 +123,9 @@ def _source_of(reference: str) -> tuple[str, str]:
     if reference.count("/") == 1:
         return "hub", reference
     raise CommandFailed(
-        _("There is no base model “%(name)s”. Name one of the server's, a hub id such as org/name, or a folder.")
+        _(
+            "There is no base model “%(name)s”. Name one of the server's, a hub id such as org/name, or a folder."
+        )
         % {"name": reference}
     )
 
@@ -155,7 +160,9 @@ def failed_checks(check: wire.MaskCheck) -> list[str]:
         % {"id": item.get("conversation_id"), "check": item.get("check"), "detail": item.get("detail")}
         for item in report.get("failures", [])
     ]
-    return named or [str(item.get("name")) for item in report.get("checks", []) if not item.get("passed", True)]
+    return named or [
+        str(item.get("name")) for item in report.get("checks", []) if not item.get("passed", True)
+    ]
 
 
 def new_idempotency_key() -> str:

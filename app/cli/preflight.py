@@ -35,7 +35,9 @@ def check_data_folder(data_dir: Path) -> None:
             file.write(b"x")
     except OSError as error:
         raise CommandFailed(
-            _("The data folder %(path)s cannot be written: %(reason)s. Set SFT_STUDIO_DATA to another folder.")
+            _(
+                "The data folder %(path)s cannot be written: %(reason)s. Set SFT_STUDIO_DATA to another folder."
+            )
             % {"path": data_dir, "reason": error.strerror or error}
         ) from error
 
@@ -68,9 +70,13 @@ def claim_port(host: str, port: int) -> socket.socket:
         ) from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            text = _("Port %(port)d on %(host)s is in use. Stop what uses it, or choose another: --port %(next)d.")
+            text = _(
+                "Port %(port)d on %(host)s is in use. Stop what uses it, or choose another: --port %(next)d."
+            )
         elif error.errno == errno.EACCES:
-            text = _("Port %(port)d needs more rights than this user has. Choose one above 1023, such as --port 8000.")
+            text = _(
+                "Port %(port)d needs more rights than this user has. Choose one above 1023, such as --port 8000."
+            )
         elif error.errno == errno.EADDRNOTAVAIL:
             text = _("%(host)s is not an address of this machine. Use --host 127.0.0.1.")
         else:
@@ -93,12 +99,16 @@ def open_database(settings: Settings) -> Engine:
             MigrationContext.configure(connection).get_current_revision()
     except ArgumentError as error:
         raise CommandFailed(
-            _("DATABASE_URL is not a database address. Write it like postgresql://user:password@host:5432/name.")
+            _(
+                "DATABASE_URL is not a database address. Write it like postgresql://user:password@host:5432/name."
+            )
         ) from error
     except (SQLAlchemyError, OSError, ImportError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise CommandFailed(
-            _("The database %(url)s cannot be used: %(reason)s. Check DATABASE_URL and that the database runs.")
+            _(
+                "The database %(url)s cannot be used: %(reason)s. Check DATABASE_URL and that the database runs."
+            )
             % {"url": where, "reason": reason.rstrip(".")}
         ) from error
     return engine
@@ -131,7 +141,9 @@ def check_schema(engine: Engine) -> None:
 
 
 def _newer_text() -> str:
-    return _("The database was made by a newer SFT Studio. Update this installation, or use another data folder.")
+    return _(
+        "The database was made by a newer SFT Studio. Update this installation, or use another data folder."
+    )
 
 
 def check_broker(settings: Settings) -> None:

@@ -5,7 +5,15 @@ from types import TracebackType
 from typing import Final, Self
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from app.cli import wire
 from app.cli.console import say, stderr
@@ -15,11 +23,17 @@ from app.core.i18n import gettext as _
 LINE_SECONDS: Final = 5.0
 PHASES: Final = {
     "queued": N_("waiting for its turn"),
-    "preparing": N_("preparing"),
-    "loading": N_("loading the model"),
+    "preparing": N_("getting ready"),
+    "preparing_data": N_("reading the data"),
+    "loading_model": N_("loading the model"),
+    "load_model": N_("loading the model"),
     "training": N_("training"),
-    "evaluating": N_("evaluating"),
+    "evaluating": N_("measuring the held-out loss"),
     "saving": N_("saving"),
+    "base_answers": N_("the base model answers"),
+    "tuned_answers": N_("the tuned model answers"),
+    "base_held_out_loss": N_("held-out loss of the base model"),
+    "tuned_held_out_loss": N_("held-out loss of the tuned model"),
 }
 
 

@@ -21,7 +21,9 @@ WORKER_GRACE_SECONDS: Final = 8.0
 HostOption = Annotated[
     str | None, typer.Option("--host", help=_("Address to listen on. Default: 127.0.0.1, this machine only."))
 ]
-PortOption = Annotated[int | None, typer.Option("--port", min=1, max=65535, help=_("Port to listen on. Default: 8000."))]
+PortOption = Annotated[
+    int | None, typer.Option("--port", min=1, max=65535, help=_("Port to listen on. Default: 8000."))
+]
 LifelineOption = Annotated[bool, typer.Option("--lifeline", hidden=True)]
 
 
@@ -114,6 +116,6 @@ def _welcome(settings: Settings) -> None:
         say(
             _(
                 "Other machines reach it only by names listed in SFT_STUDIO_ALLOWED_HOSTS, "
-                'such as SFT_STUDIO_ALLOWED_HOSTS=\'["studio.example.com"]\'.'
+                "such as SFT_STUDIO_ALLOWED_HOSTS='[\"studio.example.com\"]'."
             )
         )

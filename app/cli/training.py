@@ -27,10 +27,14 @@ def train(
     model: Annotated[
         str, typer.Option("--model", help=_("Base model: “bundled”, a name, a hub id or a folder."))
     ],
-    recipe: Annotated[str, typer.Option("--recipe", help=_("Recipe: quick, standard, quality or stable."))] = "standard",
+    recipe: Annotated[
+        str, typer.Option("--recipe", help=_("Recipe: quick, standard, quality or stable."))
+    ] = "standard",
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help=_("Change a setting of the recipe. May be repeated.")),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help=_("Change a setting of the recipe. May be repeated.")
+        ),
     ] = None,
     wait: WaitOption = True,
     url: UrlOption = "",
@@ -78,8 +82,10 @@ def _wait(client: StudioClient, run: wire.Run, *, as_json: bool) -> wire.Run:
             print_json(client.run(run["id"]))
         raise
     except KeyboardInterrupt:
-        say(_("The run goes on without us. Stop it on its page or look at it with “sft-studio status --run ID”."))
+        say(
+            _(
+                "The run goes on without us. Stop it on its page or look at it with “sft-studio status --run ID”."
+            )
+        )
         raise
     return client.run(run["id"])
-
-

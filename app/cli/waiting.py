@@ -50,7 +50,11 @@ def events_until_end(client: StudioClient, job_id: int) -> Iterator[wire.Event]:
                     return
         if not started and time.monotonic() - begun > QUEUED_HINT_SECONDS:
             started = True
-            say(_("Still waiting for its turn. If no other work is under way, check that a worker is running."))
+            say(
+                _(
+                    "Still waiting for its turn. If no other work is under way, check that a worker is running."
+                )
+            )
         if not events:
             time.sleep(POLL_SECONDS)
 

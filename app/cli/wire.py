@@ -1,6 +1,6 @@
 """Shapes of the server's answers that the command line relies on. Answers may hold more than is named here."""
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -131,8 +131,7 @@ class Evaluation(TypedDict):
     """A run judged on a suite."""
 
     id: int
-    run_id: NotRequired[int]
-    suite: NotRequired[Any]
-    suite_name: NotRequired[str]
+    run_id: int
+    suite_name: str
     summary: dict[str, Any] | None
     job: Job
