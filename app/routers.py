@@ -11,6 +11,7 @@ from app.datasets import api as datasets_api
 from app.evaluations import api as evaluations_api
 from app.jobs import api as jobs_api
 from app.playground import api as playground_api
+from app.previews import api as previews_api
 from app.runs import api as runs_api
 
 API: Final[tuple[APIRouter, ...]] = (
@@ -18,6 +19,7 @@ API: Final[tuple[APIRouter, ...]] = (
     datasets_api.router,
     conversations_api.router,
     base_models_api.router,
+    previews_api.router,
     runs_api.router,
     evaluations_api.router,
     playground_api.router,

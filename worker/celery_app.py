@@ -8,7 +8,7 @@ from typing import Any
 
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
-import app.tables
+from app import tables as _tables  # noqa: F401 - metadata must be complete before the first query
 from app.core.database import build_engine
 from app.core.logging import configure_logging
 from app.core.settings import get_settings
@@ -29,18 +29,18 @@ storage = Storage(settings.storage_dir)
 supervisor = Supervisor(settings, engine, storage, HANDLERS, shutdown)
 desk = ChatDesk(settings, engine, storage)
 runner = JobRunner(engine, supervisor, desk)
-app = celery_app(settings)
+celery = celery_app(settings)
 
 
-@app.task(name=TASK_NAME, ignore_result=True)
+@celery.task(name=TASK_NAME, ignore_result=True)
 def run_job(job_id: int) -> None:
     """Do the job if it is still there to do. Safe to run twice."""
     runner.run(job_id)
 
 
-@worker_ready.connect  # type: ignore[untyped-decorator]
+@worker_ready.connect
 def _start_reconciler(sender: Any, **_kwargs: Any) -> None:
-    queues = set(app.amqp.queues.consume_from)
+    queues = set(celery.amqp.queues.consume_from)
     places = sender.controller.concurrency
     Reconciler(
         engine,
@@ -51,12 +51,12 @@ def _start_reconciler(sender: Any, **_kwargs: Any) -> None:
     ).start()
 
 
-@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+@worker_shutting_down.connect
 def _hand_back(**_kwargs: Any) -> None:
     shutdown.set()
     desk.close()
 
 
-@worker_shutdown.connect  # type: ignore[untyped-decorator]
+@worker_shutdown.connect
 def _dispose(**_kwargs: Any) -> None:
     engine.dispose()

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
@@ -67,8 +67,9 @@ def set_locale(locale: Locale) -> None:
 
 def negotiate(cookie: str | None, accept_language: str | None) -> Locale:
     """A stored choice wins; otherwise the first of the browser's languages we speak; else English."""
-    if cookie in LOCALES:
-        return cast(Locale, cookie)
+    for locale in LOCALES:
+        if cookie == locale:
+            return locale
     for part in (accept_language or "").split(","):
         language = part.split(";")[0].strip().lower()
         if language.startswith("zh"):

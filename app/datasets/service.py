@@ -78,7 +78,7 @@ def _counts(session: Session, dataset_id: int | None = None) -> dict[int, Datase
         statement = statement.where(Conversation.dataset_id == dataset_id)
     found: dict[int, dict[str, int]] = {}
     for owner, state, count in session.exec(statement):
-        found.setdefault(owner, {})[state.value] = count
+        found.setdefault(owner, {})[ReviewState(state).value] = count
     return {owner: DatasetCounts(**by_state) for owner, by_state in found.items()}
 
 

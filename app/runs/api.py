@@ -14,6 +14,7 @@ from app.jobs import service as jobs
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
+from app.previews.service import parse_settings
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import mask_checks, service
 from app.runs.schemas import ArtifactOut, MaskCheckIn, MaskCheckOut, RunIn, RunOut
@@ -47,7 +48,7 @@ def request_mask_check(
         actor,
         dataset_version_id=body.dataset_version_id,
         base_model_id=body.base_model_id,
-        settings=mask_checks.parse_settings(body.settings),
+        settings=parse_settings(body.settings),
     )
     if not job.is_final:
         ring_after_commit(session, settings, job)

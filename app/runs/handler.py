@@ -37,8 +37,8 @@ class Train:
             "arrays_hash": run.arrays_hash,
             "base_model_path": str(folder),
             "config": run.config,
-            # Earlier attempts lie beside this one; the child resumes from the newest complete checkpoint.
-            "resume_from": str(place.output_dir.parent),
+            # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
+            "resume_from": str(place.output_dir.parent) if claim.attempt > 1 else None,
         }
 
     def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> list[Job]:

@@ -9,31 +9,19 @@ from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor
 from app.base_models.service import require_ready
-from app.core.errors import Invalid, NotFound
+from app.core.errors import NotFound
 from app.core.i18n import N_
 from app.datasets.versions import require_version
 from app.jobs.handlers import Workplace
 from app.jobs.models import Job, JobKind
 from app.jobs.service import Claim, enqueue, require_job
-from app.masking import MaskingError, MaskSettings
+from app.masking import MaskSettings
 from app.runs.models import MaskCheck
 
 
 def settings_key(settings: MaskSettings) -> str:
     """sha256 of the settings' canonical JSON."""
     return hashlib.sha256(settings.to_json().encode()).hexdigest()
-
-
-def parse_settings(values: dict[str, Any]) -> MaskSettings:
-    """Mask settings from a form or JSON. Raises Invalid naming what is wrong."""
-    try:
-        return MaskSettings(**values)
-    except MaskingError as error:
-        raise Invalid(error.message, field="mask", **error.params) from error
-    except (ValueError, TypeError) as error:
-        raise Invalid(
-            N_("These mask settings cannot be used: %(reason)s"), field="mask", reason=str(error)
-        ) from error
 
 
 def request_check(
@@ -96,10 +84,11 @@ class CheckMasks:
         """The frozen file, the model's folder and the settings."""
         check = require_mask_check(session, claim.payload["mask_check_id"])
         version = require_version(session, check.dataset_version_id)
-        _model, folder = require_ready(session, check.base_model_id)
+        model, folder = require_ready(session, check.base_model_id)
         return {
             "version_file": str(place.storage.path(version.storage_key)),
             "content_hash": version.content_hash,
+            "base_model": model.name,
             "base_model_path": str(folder),
             "settings": check.settings,
         }
