@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import os
 import socket
 import subprocess
 import sys
@@ -14,9 +13,9 @@ from typing import Final, Self
 from app.accounts.first_run import read_local_token
 from app.cli.client import StudioClient
 from app.cli.console import CommandFailed, say
+from app.cli.processes import child_environment
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
-from app.core.templating import ROOT
 
 START_SECONDS: Final = 90.0
 STOP_SECONDS: Final = 20.0
@@ -73,7 +72,6 @@ class DemoServer:
 
     def __enter__(self) -> Self:
         self.log_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        environment = {**os.environ, "SFT_STUDIO_DATA": str(self.settings.data_dir), "PYTHONPATH": str(ROOT)}
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(
                 [
@@ -88,7 +86,7 @@ class DemoServer:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=child_environment(self.settings),
                 # Ctrl-C reaches this process alone, which then stops the server in its own time.
                 start_new_session=True,
             )

@@ -1,6 +1,5 @@
 """The Celery workers that `serve` starts beside the web server: watched, started again when one dies, ended for certain."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from app.cli.console import say
+from app.cli.processes import child_environment
 from app.cli.worker_process import LIFELINE
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
-from app.core.templating import ROOT
 
 WATCH_SECONDS: Final = 0.5
 # A worker that dies younger than this is broken rather than unlucky: it is started again ever more slowly.
@@ -97,7 +96,6 @@ class WorkerPool:
         log_file = self.log_dir / f"worker-{worker.name}.log"
         if log_file.is_file() and log_file.stat().st_size > LOG_BYTES:
             log_file.replace(log_file.with_suffix(".log.1"))
-        environment = {**os.environ, "SFT_STUDIO_DATA": str(self.settings.data_dir), "PYTHONPATH": str(ROOT)}
         with log_file.open("ab") as log:
             worker.process = subprocess.Popen(
                 [
@@ -112,7 +110,7 @@ class WorkerPool:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=child_environment(self.settings),
                 # Ctrl-C in a terminal reaches a whole group of processes; the workers are told by us instead.
                 start_new_session=True,
             )
