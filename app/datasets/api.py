@@ -12,6 +12,7 @@ from app.core.i18n import gettext
 from app.core.web import AppStorage, Db
 from app.datasets import service, versions
 from app.datasets.schemas import DatasetIn, DatasetOut, ImportOut, ReviewManyIn, ReviewManyOut, VersionOut
+from app.interchange import Format
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
 
@@ -45,7 +46,7 @@ def import_file(
     response: Response,
     dataset_id: int,
     file: Annotated[UploadFile, File()],
-    format: Annotated[str, Form(pattern="^(auto|messages|sharegpt|alpaca|csv|parquet)$")] = "auto",
+    format: Annotated[Format, Form()] = "auto",
     skip_bad: Annotated[bool, Form()] = False,
 ) -> ImportOut:
     """Import a file. 201 when conversations came in; 422 with the report when a problem kept all of them out."""

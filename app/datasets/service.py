@@ -12,7 +12,14 @@ from app.conversations.service import build_conversation
 from app.core.errors import Conflict, Invalid, NotFound, StudioError
 from app.core.i18n import N_
 from app.datasets.models import Dataset, DatasetImport
-from app.interchange import ImportLimits, ImportReport, LineProblem, ParsedConversation, read_conversations
+from app.interchange import (
+    Format,
+    ImportLimits,
+    ImportReport,
+    LineProblem,
+    ParsedConversation,
+    read_conversations,
+)
 
 _BATCH: Final = 500
 
@@ -89,7 +96,7 @@ def import_file(
     stream: BinaryIO,
     *,
     filename: str,
-    format: str = "auto",
+    format: Format = "auto",
     skip_bad: bool = False,
     limits: ImportLimits | None = None,
 ) -> DatasetImport:
@@ -101,12 +108,12 @@ def import_file(
     report = ImportReport()
     seen = set(session.exec(select(Conversation.content_hash).where(Conversation.dataset_id == dataset.id)))
     savepoint = session.begin_nested()
-    items = read_conversations(stream, filename=filename, format=format, limits=limits or ImportLimits())  # type: ignore[arg-type]
-    duplicates = 0
+    items = read_conversations(stream, filename=filename, format=format, limits=limits or ImportLimits())
+    already_there = 0
     batch: list[Conversation] = []
     for row in _rows(items, report, dataset.id, actor):
         if row.content_hash in seen:
-            duplicates += 1
+            already_there += 1
             continue
         seen.add(row.content_hash)
         batch.append(row)
@@ -122,8 +129,8 @@ def import_file(
         dataset_id=dataset.id,
         filename=filename[:255],
         format=report.format or format,
-        accepted=report.accepted - duplicates if all_in else 0,
-        duplicates=duplicates,
+        accepted=report.accepted - already_there if all_in else 0,
+        duplicates=report.duplicates + already_there,
         problem_count=report.problem_count,
         problems=[_problem_json(problem) for problem in report.problems],
         created_by=actor.name[:80],
@@ -144,8 +151,8 @@ def _rows(
             except StudioError as error:
                 report.add(LineProblem(item.line, "invalid", error.message, dict(error.params)))
                 continue
-            report.add(item)
-            yield row
+            if report.add(item):
+                yield row
         else:
             report.add(item)
 

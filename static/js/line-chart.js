@@ -45,7 +45,7 @@
       legend: { show: false },
       cursor: { y: false, points: { size: 8 } },
       scales: { x: { time: false } },
-      axes: [axis(x, 34, 60), axis(y, 52, 32)],
+      axes: [axis(x, 34, 60), axis(y, 52, 24)],
       series: [{ label: x }, ...series.map(line)],
     };
   }

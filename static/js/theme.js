@@ -11,11 +11,10 @@
     document.dispatchEvent(new CustomEvent("theme:changed"));
   }
 
-  for (const group of document.querySelectorAll("[data-theme-switch]")) group.hidden = false;
-
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-theme-choice]");
     if (!button) return;
+    event.preventDefault();
     const choice = button.dataset.themeChoice;
     const secure = location.protocol === "https:" ? "; Secure" : "";
     document.cookie = `theme=${choice}; Path=/; Max-Age=${YEAR_SECONDS}; SameSite=Lax${secure}`;
