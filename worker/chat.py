@@ -90,12 +90,16 @@ class ChatDesk:
 
 
 def merge_deltas(events: list[EventData]) -> list[EventData]:
-    """Neighbouring text pieces of the same side become one event."""
+    """One text event a side: the sides are read apart, so only the order within a side matters."""
     merged: list[EventData] = []
+    place: dict[str, int] = {}
     for kind, payload in events:
-        last = merged[-1] if merged else None
-        if last and kind == last[0] == "delta" and payload.get("side") == last[1].get("side"):
-            merged[-1] = ("delta", {**last[1], "text": last[1]["text"] + payload["text"]})
-        else:
-            merged.append((kind, payload))
+        side = str(payload.get("side"))
+        if kind == "delta" and side in place:
+            earlier = merged[place[side]][1]
+            merged[place[side]] = ("delta", {**earlier, "text": earlier["text"] + payload["text"]})
+            continue
+        if kind == "delta":
+            place[side] = len(merged)
+        merged.append((kind, payload))
     return merged
