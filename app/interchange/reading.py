@@ -68,8 +68,10 @@ def _read(
             if count > limits.conversations:
                 yield LineProblem.of(say.TOO_MANY_RECORDS, limit=limits.conversations)
                 return
-            item = record if isinstance(record, LineProblem) else _parse(record, reader, name, limits)
-            yield replace(item, record=count)
+            if isinstance(record, LineProblem):
+                yield replace(record, record=count)
+            else:
+                yield _parse(record, count, reader, name, limits)
         if count == 0:
             yield LineProblem.of(say.NO_RECORDS)
     except RecordRefused as refusal:
@@ -77,14 +79,15 @@ def _read(
 
 
 def _parse(
-    record: Record, reader: LayoutReader, name: str | None, limits: ImportLimits
+    record: Record, count: int, reader: LayoutReader, name: str | None, limits: ImportLimits
 ) -> ParsedConversation | LineProblem:
     reading = Reading(record.line, limits)
     try:
         conversation = reader.read(record, reading)
     except RecordRefused as refusal:
-        return refusal.as_problem()
-    return ParsedConversation(record.line, conversation, tuple(reading.notes), name or str(reader.layout))
+        return replace(refusal.as_problem(), record=count)
+    notes = tuple(replace(note, record=count) for note in reading.notes)
+    return ParsedConversation(record.line, conversation, notes, name or str(reader.layout), count)
 
 
 _Opened = tuple[str | None, Layout | None, Iterator[Record | LineProblem]]

@@ -25,7 +25,7 @@ class Duplicate:
 
 @dataclass
 class ImportReport:
-    """read = accepted + duplicates + problem_count (not counting a problem of the file as a whole)."""
+    """read = accepted + duplicates + problem_count, leaving aside problems of the file as a whole."""
 
     filename: str | None = None
     format: str | None = None
@@ -44,8 +44,7 @@ class ImportReport:
         return self.problem_count == 0
 
     def add(self, item: ParsedConversation | LineProblem) -> bool:
-        """Count one item of read_conversations(); True for a conversation that this file had not brought
-        yet."""
+        """Count one item of read_conversations(). True for a conversation that is new in this file."""
         if isinstance(item, LineProblem):
             self.read += item.record > 0
             self.problem_count += 1
