@@ -6,7 +6,7 @@ Nothing is raised for bad content: whatever the bytes are, the answer is a sente
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Literal, get_args
 
 from app.interchange import file_troubles as say
@@ -36,6 +36,7 @@ class ParsedConversation:
     conversation: dict[str, Any]
     notes: tuple[LineNote, ...] = ()
     format: str = "messages"
+    record: int = 0  # counts the conversations of the file from 1, refused ones too
 
 
 def read_conversations(
@@ -67,7 +68,8 @@ def _read(
             if count > limits.conversations:
                 yield LineProblem.of(say.TOO_MANY_RECORDS, limit=limits.conversations)
                 return
-            yield record if isinstance(record, LineProblem) else _parse(record, reader, name, limits)
+            item = record if isinstance(record, LineProblem) else _parse(record, reader, name, limits)
+            yield replace(item, record=count)
         if count == 0:
             yield LineProblem.of(say.NO_RECORDS)
     except RecordRefused as refusal:
