@@ -136,9 +136,10 @@ class DemoView:
 
     def _line(self, *, force: bool) -> None:
         now = time.monotonic()
-        if force or now - self._last_line > LINE_SECONDS:
+        status = self._status()
+        if status and (force or now - self._last_line > LINE_SECONDS):
             self._last_line = now
-            say(f"      {self._status()}")
+            say(f"      {status}")
 
     def _status(self) -> str:
         count = f"{self._step}/{self._total}" if self._total else ""

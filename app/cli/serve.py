@@ -31,13 +31,18 @@ def serve(host: HostOption = None, port: PortOption = None, lifeline: LifelineOp
     """Command `serve`."""
     settings = load_settings(host=host, port=port)
     if lifeline:
-        when_parent_ends(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        when_parent_ends(_stop_this_process)
     run_server(settings, with_workers=True)
 
 
 def web(host: HostOption = None, port: PortOption = None) -> None:
     """Command `web`."""
     run_server(load_settings(host=host, port=port), with_workers=False)
+
+
+def _stop_this_process() -> None:
+    """As if somebody had asked for it: the signal's handler runs in the main thread, where stopping is safe."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def run_server(settings: Settings, *, with_workers: bool) -> None:
@@ -53,7 +58,7 @@ def run_server(settings: Settings, *, with_workers: bool) -> None:
     with preflight.claim_port(settings.host, settings.port) as listening:
         _prepare_database(settings, migrate=with_workers)
         preflight.check_broker(settings)
-        pool = WorkerPool(settings) if with_workers else None
+        pool = WorkerPool(settings, on_broken=_stop_this_process) if with_workers else None
         server = build_server(
             create_app(settings),
             # Without workers this is a service under some supervisor, which reads standard error.
@@ -68,6 +73,8 @@ def run_server(settings: Settings, *, with_workers: bool) -> None:
         finally:
             if pool:
                 pool.stop(WORKER_GRACE_SECONDS)
+    if pool and pool.broken:
+        raise CommandFailed(pool.broken)
     if not server.started:
         raise CommandFailed(_("The web server could not start. The lines above say why."))
     say(_("Stopped."))

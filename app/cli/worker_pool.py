@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,8 @@ WATCH_SECONDS: Final = 0.5
 # A worker that dies younger than this is broken rather than unlucky: it is started again ever more slowly.
 HEALTHY_SECONDS: Final = 20.0
 MAX_BACKOFF_SECONDS: Final = 30.0
+# This many young deaths in a row, and the installation is broken: better to end and say so.
+MAX_YOUNG_DEATHS: Final = 4
 LOG_BYTES: Final = 5 * 1024 * 1024
 
 
@@ -44,9 +47,14 @@ def default_workers() -> list[WorkerProcess]:
 
 @dataclass
 class WorkerPool:
-    """Starts the workers, watches them in a thread, ends them."""
+    """Starts the workers, watches them in a thread, ends them.
+
+    `on_broken` is called, in that thread, when a worker cannot be kept alive; `broken` then says which.
+    """
 
     settings: Settings
+    on_broken: Callable[[], None] = lambda: None
+    broken: str = ""
     workers: list[WorkerProcess] = field(default_factory=default_workers)
     # A plain flag: a signal handler sets it, and must not wait for the lock of a threading.Event.
     _stopping: bool = False
@@ -93,7 +101,7 @@ class WorkerPool:
         process.stdin.close()
 
     def _start(self, worker: WorkerProcess) -> None:
-        log_file = self.log_dir / f"worker-{worker.name}.log"
+        log_file = self._log_file(worker)
         if log_file.is_file() and log_file.stat().st_size > LOG_BYTES:
             log_file.replace(log_file.with_suffix(".log.1"))
         with log_file.open("ab") as log:
@@ -126,19 +134,26 @@ class WorkerPool:
 
     def _look_after(self, worker: WorkerProcess) -> None:
         now = time.monotonic()
-        if worker.process is not None and worker.process.poll() is not None:
-            lived = now - worker.started_at
-            worker.deaths = 0 if lived > HEALTHY_SECONDS else worker.deaths + 1
-            pause = min(2.0**worker.deaths - 1, MAX_BACKOFF_SECONDS)
-            worker.start_again_at = now + pause
-            say(
-                _("The worker “%(name)s” ended (exit code %(code)d) and is started again. Its log: %(log)s")
-                % {
-                    "name": worker.name,
-                    "code": worker.process.returncode,
-                    "log": self.log_dir / f"worker-{worker.name}.log",
-                }
-            )
+        code = None if worker.process is None else worker.process.poll()
+        if code is not None:
             worker.process = None
+            worker.deaths = 0 if now - worker.started_at > HEALTHY_SECONDS else worker.deaths + 1
+            worker.start_again_at = now + min(2.0**worker.deaths - 1, MAX_BACKOFF_SECONDS)
+            values = {"name": worker.name, "code": code, "log": self._log_file(worker)}
+            if worker.deaths >= MAX_YOUNG_DEATHS:
+                text = _(
+                    "The worker “%(name)s” ends again and again (exit code %(code)d). Its log says why: %(log)s"
+                )
+                self.broken = text % values
+                self._stopping = True
+                self.on_broken()
+                return
+            text = _(
+                "The worker “%(name)s” ended (exit code %(code)d) and is started again. Its log: %(log)s"
+            )
+            say(text % values)
         if worker.process is None and now >= worker.start_again_at:
             self._start(worker)
+
+    def _log_file(self, worker: WorkerProcess) -> Path:
+        return self.log_dir / f"worker-{worker.name}.log"
