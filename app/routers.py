@@ -12,6 +12,7 @@ from app.evaluations import api as evaluations_api
 from app.jobs import api as jobs_api
 from app.playground import api as playground_api
 from app.previews import api as previews_api
+from app.previews import pages as previews_pages
 from app.runs import api as runs_api
 
 API: Final[tuple[APIRouter, ...]] = (
@@ -24,5 +25,5 @@ API: Final[tuple[APIRouter, ...]] = (
     evaluations_api.router,
     playground_api.router,
 )
-PAGES: Final[tuple[APIRouter, ...]] = (accounts_pages.router,)
+PAGES: Final[tuple[APIRouter, ...]] = (accounts_pages.router, previews_pages.router)
 ALL: Final = (*API, *PAGES)
