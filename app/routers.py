@@ -15,6 +15,7 @@ from app.jobs import api as jobs_api
 from app.playground import api as playground_api
 from app.playground import pages as playground_pages
 from app.previews import api as previews_api
+from app.previews import pages as previews_pages
 from app.runs import api as runs_api
 from app.runs import mask_check_pages, new_run_pages
 from app.runs import pages as runs_pages
@@ -38,4 +39,5 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     runs_pages.router,
     mask_check_pages.router,
 )
+PAGES: Final[tuple[APIRouter, ...]] = (accounts_pages.router, previews_pages.router)
 ALL: Final = (*API, *PAGES)
