@@ -38,6 +38,6 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     new_run_pages.router,
     runs_pages.router,
     mask_check_pages.router,
+    previews_pages.router,
 )
-PAGES: Final[tuple[APIRouter, ...]] = (accounts_pages.router, previews_pages.router)
 ALL: Final = (*API, *PAGES)

@@ -123,7 +123,9 @@ _PROMPT = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 HOUSES = (
     House(
         "plain",
-        _LOOP + "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}" + _PROMPT,
+        _LOOP
+        + "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}"
+        + _PROMPT,
         _chatml(),
     ),
     House(
@@ -168,12 +170,16 @@ HOUSES = (
     ),
     House(
         "no separator",
-        _LOOP + "{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>' }}{% endfor %}" + _PROMPT,
+        _LOOP
+        + "{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>' }}{% endfor %}"
+        + _PROMPT,
         _chatml(separator=""),
     ),
     House(
         "no generation prompt of its own",
-        "<|endoftext|>" + _LOOP + "{% if message.role == 'user' %}{{ '[INST] ' + message.content + ' [/INST]' }}"
+        "<|endoftext|>"
+        + _LOOP
+        + "{% if message.role == 'user' %}{{ '[INST] ' + message.content + ' [/INST]' }}"
         "{% elif message.role == 'assistant' %}{{ ' ' + message.content + '<|im_end|>' }}"
         "{% else %}{{ raise_exception('no system') }}{% endif %}{% endfor %}",
         _instruct,
