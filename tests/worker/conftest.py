@@ -118,6 +118,7 @@ def job_input(base_model_folder: Path, tmp_path: Path) -> Callable[..., dict[str
                 "r": 4,
                 "lora_alpha": 8,
                 "lora_dropout": 0.0,
+                "warmup_ratio": 0.0,
                 "bf16": False,
                 **config,
             },

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+from transformers.utils import logging as transformers_logging
 
 from worker.protocol import N_, Emit, JobFailed, log
 from worker.training.attention import PACKED_ATTENTION
@@ -17,6 +18,8 @@ def load_base_model(
     path: Path, config: TrainConfig, device: torch.device, dtype: torch.dtype, emit: Emit
 ) -> Any:
     """The frozen base model on `device`, in 4 bits where the configuration asks for it."""
+    # A log file is no place for progress bars.
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if not (path / "config.json").is_file():
         raise JobFailed(
             N_("The base model folder %(path)s has no config.json. Prepare the base model again."),
