@@ -23,6 +23,7 @@ __all__ = ["Cancelled", "Control", "Emit", "JobFailed", "main"]
 WORK_MODULES = {
     "train": "worker.training.sft",
     "prepare_base_model": "worker.models",
+    "check_masks": "worker.mask_check",
     "evaluate": "worker.evaluation.judge",
 }
 EXIT_FAILED = 1

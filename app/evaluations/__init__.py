@@ -1,1 +1,1 @@
-"""Judging a model by named checks, scores and suites; these are pure, and nothing here runs a model."""
+"""Suites, checks, scores and reports: is the tuned model better than its base?"""

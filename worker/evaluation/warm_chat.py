@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -59,7 +59,7 @@ class WarmChat:
         self._idle_timer: threading.Timer | None = None
         self._closed = False
 
-    def stream(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def stream(self, request: Mapping[str, Any]) -> Generator[dict[str, Any]]:
         """Events of one request until every side is done or it failed. Closing the iterator cancels it."""
         sides = list(request.get("sides") or (["base", "tuned"] if request.get("adapter_path") else ["base"]))
         message = {**request, "id": str(request.get("id") or uuid.uuid4().hex), "sides": sides}

@@ -98,11 +98,14 @@ def _matches(path: Path, entry: dict[str, Any]) -> bool:
 
 
 def checkpoints_in(folder: Path) -> list[Checkpoint]:
-    """The checkpoints of a run's folder, newest first, whole or not; takes a checkpoint's path too."""
+    """The checkpoints below a folder, newest first, whole or not.
+
+    The folder is an attempt's, a job's (all its attempts are looked through), or a checkpoint's own.
+    """
     if _NAME.fullmatch(folder.name):
         folder = folder.parent
     found = []
-    for place in (folder, folder / "checkpoints"):
+    for place in (folder, folder / "checkpoints", *sorted(folder.glob("*/checkpoints"))):
         for path in place.glob("checkpoint-*"):
             match = _NAME.fullmatch(path.name)
             if match and path.is_dir():
