@@ -7,7 +7,9 @@ from fastapi import APIRouter
 from app.accounts import pages as accounts_pages
 from app.base_models import api as base_models_api
 from app.conversations import api as conversations_api
+from app.conversations import pages as conversations_pages
 from app.datasets import api as datasets_api
+from app.datasets import pages as datasets_pages
 from app.evaluations import api as evaluations_api
 from app.jobs import api as jobs_api
 from app.playground import api as playground_api
@@ -24,5 +26,9 @@ API: Final[tuple[APIRouter, ...]] = (
     evaluations_api.router,
     playground_api.router,
 )
-PAGES: Final[tuple[APIRouter, ...]] = (accounts_pages.router,)
+PAGES: Final[tuple[APIRouter, ...]] = (
+    accounts_pages.router,
+    datasets_pages.router,
+    conversations_pages.router,
+)
 ALL: Final = (*API, *PAGES)
