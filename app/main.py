@@ -20,6 +20,7 @@ from app.core.settings import Settings, get_settings
 from app.core.storage import Storage
 from app.core.templating import STATIC_DIR, render
 from app.core.web import public
+from app.evaluations.judging import BuiltInJudging
 from app.jobs.stream import Shutdown
 
 NAVIGATION: Final = (
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.engine = build_engine(settings.resolved_database_url)
     app.state.storage = Storage(settings.storage_dir)
+    app.state.judging = BuiltInJudging()
     app.state.nav = NAVIGATION
     app.state.shutdown = Shutdown()
     app.add_middleware(EdgeMiddleware, settings=settings)
