@@ -8,7 +8,9 @@ from app.accounts import pages as accounts_pages
 from app.base_models import api as base_models_api
 from app.base_models import pages as base_models_pages
 from app.conversations import api as conversations_api
+from app.conversations import pages as conversations_pages
 from app.datasets import api as datasets_api
+from app.datasets import pages as datasets_pages
 from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
 from app.jobs import api as jobs_api
@@ -32,6 +34,8 @@ API: Final[tuple[APIRouter, ...]] = (
 )
 PAGES: Final[tuple[APIRouter, ...]] = (
     accounts_pages.router,
+    datasets_pages.router,
+    conversations_pages.router,
     evaluations_pages.router,
     playground_pages.router,
     base_models_pages.router,
