@@ -10,9 +10,12 @@ from app.base_models import pages as base_models_pages
 from app.conversations import api as conversations_api
 from app.datasets import api as datasets_api
 from app.evaluations import api as evaluations_api
+from app.evaluations import pages as evaluations_pages
 from app.jobs import api as jobs_api
 from app.playground import api as playground_api
+from app.playground import pages as playground_pages
 from app.previews import api as previews_api
+from app.previews import pages as previews_pages
 from app.runs import api as runs_api
 from app.runs import mask_check_pages, new_run_pages
 from app.runs import pages as runs_pages
@@ -29,9 +32,12 @@ API: Final[tuple[APIRouter, ...]] = (
 )
 PAGES: Final[tuple[APIRouter, ...]] = (
     accounts_pages.router,
+    evaluations_pages.router,
+    playground_pages.router,
     base_models_pages.router,
     new_run_pages.router,
     runs_pages.router,
     mask_check_pages.router,
+    previews_pages.router,
 )
 ALL: Final = (*API, *PAGES)

@@ -7,8 +7,11 @@ from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel
 from sse_starlette.sse import EventSourceResponse
 
-from app.accounts.access import AnyActor, Engineer
+from app.accounts.access import AnyActor
+from app.accounts.models import Role
 from app.accounts.service import record
+from app.core.errors import Refused
+from app.core.i18n import N_
 from app.core.web import AppEngine, Db
 from app.jobs import service
 from app.jobs.models import Job, JobKind, JobState, StopRequest
@@ -79,8 +82,15 @@ def stream_job(
 
 
 @router.post("/{job_id}/stop")
-def stop_job(session: Db, actor: Engineer, job_id: int, how: StopRequest = StopRequest.CANCEL) -> JobOut:
-    """Ask a job to end: `cancel`, or `save` for training that should keep what it has."""
+def stop_job(session: Db, actor: AnyActor, job_id: int, how: StopRequest = StopRequest.CANCEL) -> JobOut:
+    """Ask a job to end: `cancel`, or `save` for training that should keep what it has.
+
+    One's own jobs may always be stopped, others' by engineers.
+    """
+    if service.require_job(session, job_id).created_by != actor.name and not actor.role.includes(
+        Role.ENGINEER
+    ):
+        raise Refused(N_("This was started by somebody else. An engineer can stop it."))
     job = service.request_stop(session, job_id, how)
     record(session, actor, f"job.{how.value}", f"job/{job_id}")
     return JobOut.of(job)

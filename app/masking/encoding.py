@@ -168,6 +168,12 @@ class TwinTokenizer:
         if model.get("unk_token") in self.names:
             model["unk_token"] = self.names[model["unk_token"]]
 
+    def ids_of_all(self, texts: Sequence[str], controls: re.Pattern[str]) -> list[Ints]:
+        """The ids of texts in which everything that reads like a control token is one."""
+        renamed = [controls.sub(lambda match: self.names[match.group()], text) for text in texts]
+        batch = self.encoder.tokenizer.encode_batch_fast(renamed, add_special_tokens=False)
+        return [np.array(encoding.ids, dtype=np.int32) for encoding in batch]
+
     def encode(self, text: str, controls: Sequence[tuple[int, int]]) -> Encoded:
         """Encode `text`, in which only the ranges in `controls` are control tokens; offsets are into
         `text`.

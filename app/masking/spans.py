@@ -25,7 +25,10 @@ _MARKER_LIKE = r"<[^<>\s]{1,48}>|\[/?[A-Z_]{1,24}\]"
 def locate(
     tokenizer: ChatTokenizer, messages: Sequence[Message], tools: Sequence[Any] | None = None
 ) -> Layout:
-    """The layout of the whole conversation. Raises MaskRefused where a turn has no provable borders."""
+    """The layout of the whole conversation; turns without provable borders are in its `refused`.
+
+    Raises MaskRefused where nothing can be located.
+    """
     return _Locator(tokenizer, messages, tools).layout()
 
 
@@ -51,9 +54,13 @@ class _Locator:
         turns: list[Turn] = []
         regions: list[Region] = []
         unlocated: list[int] = []
+        refused: dict[int, MaskRefused] = {}
         for place, message in enumerate(self.messages):
             if message["role"] == "assistant":
-                turns.append(self._turn(place))
+                try:
+                    turns.append(self._turn(place))
+                except MaskRefused as refusal:
+                    refused[place] = refusal
             elif self._text_of(place).strip():
                 found = self._regions(place)
                 regions += found
@@ -76,7 +83,7 @@ class _Locator:
         controls = None
         if spelled:
             controls = template_controls(self.text, self.whole.places, self.marks.breaker, self.controls)
-        return Layout(self.text, turns, regions, spelled, controls, unlocated)
+        return Layout(self.text, turns, regions, spelled, controls, unlocated, refused)
 
     def _text_of(self, place: int) -> str:
         content = self.messages[place].get("content")
@@ -103,7 +110,11 @@ class _Locator:
         if start is not None and end is not None and start <= end:
             return [Region(place, role, start, end)]
         starts, ends = self.whole.places.get(marks.start, []), self.whole.places.get(marks.end, [])
-        if len(starts) != len(ends) or self.placements[place] is not Placement.BORDERS:
+        if len(starts) != len(ends) or self.placements[place] not in (
+            Placement.OUTSIDE,
+            Placement.END_OUTSIDE,
+            Placement.BORDERS,
+        ):
             return []
         return [
             Region(place, role, start, end) for start, end in zip(starts, ends, strict=True) if start <= end
@@ -120,8 +131,8 @@ class _Locator:
         if content_end is None and self._text_of(place).strip():
             raise self._refusal(
                 N_(
-                    "The chat template %(template)s does not write out turn %(turn)d, so it cannot be "
-                    "trained."
+                    "The chat template %(template)s does not write turn %(turn)d out in a way that can be "
+                    "located."
                 ),
                 place,
             )
@@ -187,12 +198,18 @@ class _Locator:
             header = self.text[here : limit if limit is not None else self._next_text(place, here)]
             asked = prompt.text[there:]
             if self.text.startswith(asked, here):  # the text itself may repeat what the prompt already says
-                return here + len(asked), self._model_writes_header(place, asked)
+                return here + len(asked), self._writes_header(place, asked, header[len(asked) :])
             shared = self._shared(header, asked)
             if self._covers(
-                place, prompt, there, header, asked, shared, header_is_whole=content_start is not None
+                place,
+                prompt,
+                there,
+                header,
+                asked,
+                shared,
+                header_is_whole=content_start is not None or not self._text_of(place).strip(),
             ):
-                return here + shared, self._model_writes_header(place, asked)
+                return here + shared, self._writes_header(place, asked, header[shared:])
         found = self._start_by_probe(content_start, place)
         if found is None:
             raise self._refusal(
@@ -237,8 +254,9 @@ class _Locator:
         _, there = self._anchor(place, bare)
         return asked[self._shared(bare.text[there:], asked) :]
 
-    def _model_writes_header(self, place: int, asked: str) -> bool:
-        return self._own_prompt(place, asked) == ""
+    def _writes_header(self, place: int, asked: str, rest: str) -> bool:
+        """Whether the model itself has to write what stands before its answer, for want of a generation prompt."""
+        return bool(rest.strip()) and self._own_prompt(place, asked) == ""
 
     def _start_by_probe(self, content_start: int | None, place: int) -> int | None:
         """For a turn whose prompt cannot be rendered in place: the prompt after a lone question, found

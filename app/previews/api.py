@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.access import AnyActor
 from app.conversations.service import require_conversation
-from app.core.web import Db
+from app.core.database import reading
+from app.core.web import AppEngine
 from app.previews import service
 
 router = APIRouter(prefix="/api/v1", tags=["mask previews"])
@@ -40,16 +41,17 @@ class PreviewOut(BaseModel):
 
 
 @router.post("/mask-previews")
-def preview(session: Db, _actor: AnyActor, body: PreviewIn) -> list[PreviewOut]:
+def preview(engine: AppEngine, _actor: AnyActor, body: PreviewIn) -> list[PreviewOut]:
     """The tokens and labels of a conversation, by the very function that makes the training arrays."""
-    messages = body.messages
-    if messages is None:
-        messages = require_conversation(session, body.conversation_id or 0).messages
-    shown = service.preview_messages(
-        session,
-        base_model_id=body.base_model_id,
-        messages=messages,
-        settings=service.parse_settings(body.settings),
-        chat_template=body.chat_template,
-    )
+    with reading(engine) as session:
+        messages = body.messages
+        if messages is None:
+            messages = require_conversation(session, body.conversation_id or 0).messages
+        shown = service.preview_messages(
+            session,
+            base_model_id=body.base_model_id,
+            messages=messages,
+            settings=service.parse_settings(body.settings),
+            chat_template=body.chat_template,
+        )
     return [PreviewOut.model_validate(one) for one in shown]

@@ -1,9 +1,11 @@
 """Rules of previews: the very function that makes the training arrays, shown for one conversation.
 
-Tokenizers are kept by folder and template, since loading one takes a moment and people change settings often.
+Tokenizers and the last masked conversations are kept, since people change one setting after the other.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +15,13 @@ from sqlmodel import Session
 from app.base_models.service import require_ready
 from app.conversations.messages import canonical_messages
 from app.core.errors import Invalid
-from app.core.i18n import N_, translate
+from app.core.i18n import N_, gettext, translate
 from app.masking import (
     ChatTokenizer,
+    MaskedSample,
     MaskingError,
     MaskSettings,
+    TokenizerUnusable,
     mask_conversation,
     preview_sample,
     run_checks,
@@ -26,11 +30,31 @@ from app.masking import (
 # A pasted template longer than this is not a chat template.
 MAX_TEMPLATE_CHARACTERS: Final = 100_000
 DEFAULT_MAX_LENGTH: Final = 2048
+# What the headless contract promises for one sample; pages add to it, scripts get exactly this.
+CONTRACT_FIELDS: Final = ("text", "strategy", "tokens", "trained", "skipped", "truncated", "checks")
+_CHECK_FIELDS: Final = ("name", "passed", "detail")
+
+
+@dataclass(frozen=True)
+class Masked:
+    """The samples of one conversation under one tokenizer. `dropped` more train nothing and are left out."""
+
+    tokenizer: ChatTokenizer
+    samples: Sequence[MaskedSample]
+    dropped: int
 
 
 @lru_cache(maxsize=8)
-def _tokenizer(folder: Path, _modified: float, chat_template: str | None) -> ChatTokenizer:
-    return ChatTokenizer.from_folder(folder, chat_template=chat_template)
+def _tokenizer(folder: Path, _modified: float) -> ChatTokenizer:
+    return ChatTokenizer.from_folder(folder)
+
+
+@lru_cache(maxsize=16)
+def _tokenizer_with(folder: Path, modified: float, chat_template: str) -> ChatTokenizer:
+    try:
+        return _tokenizer(folder, modified).with_chat_template(chat_template)
+    except TokenizerUnusable:  # a model without a template of its own
+        return ChatTokenizer.from_folder(folder, chat_template=chat_template)
 
 
 def load_tokenizer(folder: Path, chat_template: str | None = None) -> ChatTokenizer:
@@ -42,7 +66,10 @@ def load_tokenizer(folder: Path, chat_template: str | None = None) -> ChatTokeni
             limit=MAX_TEMPLATE_CHARACTERS,
         )
     try:
-        return _tokenizer(folder, (folder / "tokenizer.json").stat().st_mtime, chat_template or None)
+        modified = (folder / "tokenizer.json").stat().st_mtime
+        if chat_template and chat_template.strip():
+            return _tokenizer_with(folder, modified, chat_template)
+        return _tokenizer(folder, modified)
     except MaskingError as error:
         raise _as_invalid(error) from error
     except FileNotFoundError:
@@ -61,6 +88,60 @@ def parse_settings(values: Mapping[str, Any]) -> MaskSettings:
         ) from error
 
 
+def mask_messages(
+    session: Session,
+    *,
+    base_model_id: int,
+    messages: list[dict[str, Any]],
+    settings: MaskSettings,
+    chat_template: str | None = None,
+) -> Masked:
+    """The samples that training would see of these messages; where all train nothing, those.
+
+    Raises Invalid with the reason when no exact mask exists; a wrong mask is never shown.
+    """
+    _model, folder = require_ready(session, base_model_id)
+    tokenizer = load_tokenizer(folder, chat_template)
+    wanted = json.dumps(canonical_messages(messages), ensure_ascii=False)
+    try:
+        return _masked(tokenizer, wanted, settings)
+    except MaskingError as error:
+        raise _as_invalid(error) from error
+
+
+# Keyed by the tokenizer itself, which is one object as long as its folder does not change.
+@lru_cache(maxsize=8)
+def _masked(tokenizer: ChatTokenizer, messages_json: str, settings: MaskSettings) -> Masked:
+    found = mask_conversation(tokenizer, {"messages": json.loads(messages_json)}, settings)
+    return Masked(tokenizer, found.samples or found.untrained, len(found.untrained) if found.samples else 0)
+
+
+def show_sample(masked: Masked, number: int) -> dict[str, Any]:
+    """One sample: the headless contract's fields, plus `cut_tokens`, the tokens beyond max_length.
+
+    The sentences of the checks are in the reader's language; a failed one names its `token`.
+    """
+    sample = masked.samples[number]
+    shown = preview_sample(masked.tokenizer, sample, include_cut_tokens=True)
+    shown["checks"] = [
+        {
+            "name": check.name,
+            "passed": check.passed,
+            "detail": translate(check.message, _readable(check.params)),
+            "token": check.token,
+        }
+        for check in run_checks(masked.tokenizer, sample)
+    ]
+    return shown
+
+
+def contract_of(masked: Masked, number: int) -> dict[str, Any]:
+    """One sample exactly as `sft-studio masks preview --json` prints it."""
+    shown = preview_sample(masked.tokenizer, masked.samples[number])
+    checks = [{name: check[name] for name in _CHECK_FIELDS} for check in shown["checks"]]
+    return {**{name: shown[name] for name in CONTRACT_FIELDS}, "checks": checks}
+
+
 def preview_messages(
     session: Session,
     *,
@@ -69,30 +150,21 @@ def preview_messages(
     settings: MaskSettings,
     chat_template: str | None = None,
 ) -> list[dict[str, Any]]:
-    """One object per sample: the headless contract's fields, plus `cut_tokens`, the tokens beyond max_length.
+    """All samples of these messages, each as `show_sample` gives it. Raises Invalid like `mask_messages`."""
+    masked = mask_messages(
+        session,
+        base_model_id=base_model_id,
+        messages=messages,
+        settings=settings,
+        chat_template=chat_template,
+    )
+    return [show_sample(masked, number) for number in range(len(masked.samples))]
 
-    Raises Invalid with the reason when no exact mask exists; a wrong mask is never shown.
-    """
-    _model, folder = require_ready(session, base_model_id)
-    tokenizer = load_tokenizer(folder, chat_template)
-    try:
-        masked = mask_conversation(tokenizer, {"messages": canonical_messages(messages)}, settings)
-    except MaskingError as error:
-        raise _as_invalid(error) from error
-    shown = []
-    for sample in masked.samples or masked.untrained:
-        one = preview_sample(tokenizer, sample, include_cut_tokens=True)
-        one["checks"] = [
-            {
-                "name": check.name,
-                "passed": check.passed,
-                "detail": translate(check.message, check.params),
-                "token": check.token,
-            }
-            for check in run_checks(tokenizer, sample)
-        ]
-        shown.append(one)
-    return shown
+
+def _readable(params: Mapping[str, object]) -> dict[str, object]:
+    """Roles are the only words among the values of a check's sentence."""
+    role = params.get("role")
+    return {**params, "role": gettext(role.capitalize())} if isinstance(role, str) else dict(params)
 
 
 def _as_invalid(error: MaskingError) -> Invalid:

@@ -25,7 +25,9 @@ PUBLIC = {
 
 
 def _routes(app: FastAPI) -> list[tuple[str, APIRoute]]:
-    assert all(isinstance(route, APIRoute | Mount) or hasattr(route, "original_router") for route in app.routes)
+    assert all(
+        isinstance(route, APIRoute | Mount) or hasattr(route, "original_router") for route in app.routes
+    )
     routes = [*app.routes, *(route for router in routers.ALL for route in router.routes)]
     return [
         (method, route)

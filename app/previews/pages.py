@@ -1,0 +1,195 @@
+"""Pages of mask previews: the preview of a conversation, trying flags and saving them, and the help page."""
+
+import json
+from dataclasses import replace
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlmodel import Session
+
+from app.accounts.access import Annotator, AnyActor
+from app.base_models.service import ready_base_models
+from app.conversations.models import Conversation
+from app.conversations.service import ConversationFilter, edit_messages, neighbours, require_conversation
+from app.core.database import reading
+from app.core.errors import Conflict, StudioError
+from app.core.i18n import N_, get_locale, gettext
+from app.core.templating import is_htmx, render, toast
+from app.core.web import AppEngine, Db
+from app.masking import CHECK_NAMES, Handling, MaskSettings, TrainOn
+from app.previews import service
+from app.previews.choices import Choices, PreviewFields, PreviewForm, read_choices
+from app.previews.example import EXAMPLES
+from app.previews.strip import rows_of
+from app.previews.view import CHECK_LABELS, build_view
+
+router = APIRouter(include_in_schema=False)
+
+STRATEGIES: Final = {
+    TrainOn.ASSISTANT: N_("Every assistant turn"),
+    TrainOn.LAST_ASSISTANT: N_("Last assistant turn only"),
+    TrainOn.CONTENT: N_("All text, no template tokens (experimental)"),
+    TrainOn.ALL: N_("Everything, no mask (not recommended)"),
+}
+HANDLINGS: Final = {
+    Handling.WHOLE: N_("Whole conversation"),
+    Handling.PER_TURN: N_("One sample per assistant turn"),
+    Handling.SLIDING_WINDOW: N_("Sliding windows"),
+}
+
+
+@router.get("/conversations/{conversation_id}/mask")
+def mask_page(
+    request: Request,
+    engine: AppEngine,
+    _actor: AnyActor,
+    conversation_id: int,
+    fields: Annotated[PreviewFields, Query()],
+) -> HTMLResponse:
+    """The preview under the settings in the address."""
+    with reading(engine) as session:
+        return _answer(request, session, conversation_id, fields)
+
+
+@router.post("/conversations/{conversation_id}/mask")
+def change_settings(
+    request: Request,
+    engine: AppEngine,
+    _actor: AnyActor,
+    conversation_id: int,
+    fields: Annotated[PreviewForm, Form()],
+) -> HTMLResponse:
+    """The preview under the form's settings. Reads only; a form, since a template is too long for an address."""
+    with reading(engine) as session:
+        return _answer(request, session, conversation_id, fields)
+
+
+@router.post("/conversations/{conversation_id}/mask/json", response_model=None)
+def sample_as_json(
+    engine: AppEngine, _actor: AnyActor, conversation_id: int, fields: Annotated[PreviewForm, Form()]
+) -> Response:
+    """The shown sample as `sft-studio masks preview --json` prints it."""
+    with reading(engine) as session:
+        conversation = require_conversation(session, conversation_id)
+        choices = _with_model(session, read_choices(fields))
+        masked = service.mask_messages(
+            session,
+            base_model_id=choices.base_model_id or 0,
+            messages=choices.apply_flags(conversation.messages),
+            settings=choices.settings,
+            chat_template=choices.chat_template or None,
+        )
+        shown = service.contract_of(masked, min(choices.sample, len(masked.samples) - 1))
+    return Response(json.dumps(shown, ensure_ascii=False), media_type="application/json")
+
+
+@router.post("/conversations/{conversation_id}/mask/flags", response_model=None)
+def save_flags(
+    request: Request,
+    session: Db,
+    actor: Annotator,
+    conversation_id: int,
+    fields: Annotated[PreviewForm, Form()],
+) -> Response:
+    """Store the flags that were tried, on exactly the version that was shown."""
+    choices = read_choices(fields)
+    version = int(fields.version) if fields.version.isascii() and fields.version.isdigit() else 0
+    try:
+        edit_messages(session, conversation_id, version, actor, "train_flags", choices.apply_flags)
+    except Conflict as error:
+        session.rollback()
+        return _conflict(request, session, conversation_id, fields, error)
+    if not is_htmx(request):
+        return RedirectResponse(_kept_address(choices, conversation_id), status_code=303)
+    response = _answer(request, session, conversation_id, fields.model_copy(update={"flags": ""}))
+    response.headers.update(toast(gettext("The train flags are saved to the conversation.")))
+    return response
+
+
+def _conflict(
+    request: Request, session: Session, conversation_id: int, fields: PreviewForm, error: Conflict
+) -> Response:
+    """Somebody else was faster: the newest dialogue with the same flags on it, and a word about it."""
+    response = _answer(request, session, conversation_id, fields, notice=error.translated())
+    if not is_htmx(request):
+        response.status_code = error.status
+    return response
+
+
+def _kept_address(choices: Choices, conversation_id: int) -> str:
+    return choices.address(conversation_id, flags={}, token=None)
+
+
+def _with_model(session: Session, choices: Choices) -> Choices:
+    """The first ready model where none is named."""
+    if choices.base_model_id is None:
+        ready = ready_base_models(session)
+        return replace(choices, base_model_id=ready[0].id if ready else None)
+    return choices
+
+
+def _answer(
+    request: Request,
+    session: Session,
+    conversation_id: int,
+    fields: PreviewFields,
+    *,
+    notice: str | None = None,
+) -> HTMLResponse:
+    """The page, or for htmx the fragment; a refusal is shown in the same place with status 422."""
+    conversation = require_conversation(session, conversation_id)
+    view, refusal, status = None, None, 200
+    choices = Choices(MaskSettings(max_length=service.DEFAULT_MAX_LENGTH))
+    try:
+        choices = _with_model(session, read_choices(fields))
+        if isinstance(fields, PreviewForm) and fields.discard:
+            choices = replace(choices, flags={})
+        choices = choices.without_idle_flags(conversation.messages)
+        if choices.base_model_id is not None:
+            view = build_view(session, conversation, choices)
+            choices = view.choices
+    except StudioError as error:
+        refusal, status = error, 422
+    context = _context(session, conversation, choices)
+    context |= {"view": view, "refusal": refusal, "notice": notice}
+    context["slider_max"] = max(view.whole if view else 0, choices.settings.max_length or 0, 64)
+    if not is_htmx(request):
+        return render(request, "previews/page.html", context, status=status)
+    response = render(request, "previews/_preview.html", context, status=status)
+    if refusal is None:
+        response.headers["HX-Replace-Url"] = choices.address(conversation_id, token=None)
+    return response
+
+
+def _context(session: Session, conversation: Conversation, choices: Choices) -> dict[str, Any]:
+    before, after = neighbours(session, conversation, ConversationFilter(conversation.dataset_id))
+    others = {"flags": {}, "token": None, "sample": 0}
+    models = [(model.id, model.name) for model in ready_base_models(session)]
+    strategies = {key.value: gettext(label) for key, label in STRATEGIES.items()}
+    return {
+        "conversation": conversation,
+        "choices": choices,
+        "model_options": models,
+        "strategies": strategies,
+        "compare_options": [
+            ("", gettext("Nothing")),
+            *((f"strategy:{value}", label) for value, label in strategies.items()),
+            *((f"model:{identity}", name) for identity, name in models if identity != choices.base_model_id),
+        ],
+        "handlings": {key.value: gettext(label) for key, label in HANDLINGS.items()},
+        "check_labels": {name: gettext(label) for name, label in CHECK_LABELS.items()},
+        "before_href": choices.address(before, **others) if before else None,
+        "after_href": choices.address(after, **others) if after else None,
+    }
+
+
+@router.get("/help/masking")
+def masking_help(request: Request, _actor: AnyActor) -> HTMLResponse:
+    """What a loss mask is, how to read the preview, and what each check means."""
+    context = {
+        "example": EXAMPLES[get_locale()],
+        "rows": rows_of(EXAMPLES[get_locale()]),
+        "checks": [(name, gettext(CHECK_LABELS[name])) for name in CHECK_NAMES],
+    }
+    return render(request, "previews/help.html", context)
