@@ -489,8 +489,7 @@ class _Proof:
         if max(kinds) > Kind.TEXT:
             raise Seeing("joins whole messages")
         self.joins_texts |= any(
-            self._edge(left, last=True) and self._edge(right, last=False)
-            for left, right in pairwise(parts)
+            self._edge(left, last=True) and self._edge(right, last=False) for left, right in pairwise(parts)
         )
         return max(kinds)
 
