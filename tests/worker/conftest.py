@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from worker.protocol import Control
 
 IGNORE_INDEX = -100
 SETTINGS = MaskSettings().to_json()
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 class Recorder:
@@ -41,21 +39,6 @@ def emit() -> Recorder:
 @pytest.fixture
 def control() -> Control:
     return Control()
-
-
-@pytest.fixture(scope="session")
-def base_model_folder() -> Path:
-    """SmolLM2-135M-Instruct as safetensors: SFT_STUDIO_TEST_MODEL, or converted from its wheel once."""
-    given = os.environ.get("SFT_STUDIO_TEST_MODEL")
-    if given:
-        return Path(given)
-    folder = PROJECT / ".data" / "test-cache" / "smollm2"
-    if not (folder / "model.safetensors").is_file():
-        from worker.models import run
-
-        result = run({"source": "bundled"}, folder.parent, Recorder(), Control())
-        Path(result["path"]).rename(folder)
-    return folder
 
 
 def write_arrays_file(
