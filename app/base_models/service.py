@@ -119,7 +119,10 @@ def _registered(session: Session, source: BaseModelSource, reference: str) -> Ba
 def _register(
     session: Session, actor: Actor, source: BaseModelSource, reference: str, name: str, revision: str | None
 ) -> BaseModel:
-    if session.exec(select(BaseModel).where(BaseModel.name == name)).first():
+    namesake = session.exec(select(BaseModel).where(BaseModel.name == name)).first()
+    if namesake and (namesake.source, namesake.reference) == (source, reference):
+        return namesake  # registered by another request since we looked
+    if namesake:
         raise Conflict(N_("There is already a base model named “%(name)s”."), field="name", name=name)
     model = BaseModel(
         name=name, source=source, reference=reference, revision=revision, created_by=actor.name[:80]
@@ -131,6 +134,7 @@ def _register(
 
 
 def _promise(session: Session, model: BaseModel, actor: Actor) -> Job:
+    session.refresh(model, with_for_update=True)
     job = session.get(Job, model.job_id) if model.job_id else None
     if job is None or (job.is_final and not model.is_ready):
         job = enqueue(session, JobKind.PREPARE_BASE_MODEL, {"base_model_id": model.id}, created_by=actor.name)

@@ -12,6 +12,7 @@ makes the template "seeing", which only costs speed.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any
 
 import jinja2
@@ -488,8 +489,7 @@ class _Proof:
         if max(kinds) > Kind.TEXT:
             raise Seeing("joins whole messages")
         self.joins_texts |= any(
-            self._edge(left, last=True) and self._edge(right, last=False)
-            for left, right in zip(parts, parts[1:], strict=False)
+            self._edge(left, last=True) and self._edge(right, last=False) for left, right in pairwise(parts)
         )
         return max(kinds)
 

@@ -135,10 +135,13 @@ def _trained_text(look: _Look) -> Check:
         expected[tokens.start : tokens.stop] = True
         straddling += int(look.encoded.starts[tokens.start] < start)
         straddling += int(tokens.stop <= look.kept and look.encoded.ends[tokens.stop - 1] > end)
-        if look.tokenizer.encoder.token_bytes is None and not _decodes(look, tokens, start, end):
+        if not _spells(look, tokens):
             return _failed(
                 TRAINED_TEXT,
-                N_("The tokens from %(token)d on do not decode to the text they stand for."),
+                N_(
+                    "The tokens from %(token)d on do not decode to the text they stand for; the vocabulary "
+                    "cannot spell it."
+                ),
                 tokens.start,
                 token=tokens.start,
             )
@@ -180,17 +183,25 @@ def _rewritten_note(look: _Look) -> Check | None:
     )
 
 
-def _decodes(look: _Look, tokens: slice, start: int, end: int) -> bool:
-    """For vocabularies without byte spelling: the decoded tokens equal the normalised text, white space
-    aside.
-    """
+def _spells(look: _Look, tokens: slice) -> bool:
+    """Whether these tokens stand for their piece of the text, as the tokenizer's own normaliser leaves it."""
     stop = min(tokens.stop, look.kept)
     if tokens.start >= stop:
         return True
+    ids = look.encoded.ids[tokens.start : stop].tolist()
     text = look.sample.text[int(look.encoded.starts[tokens.start]) : int(look.encoded.ends[stop - 1])]
-    tokenizer = look.tokenizer.encoder.tokenizer
-    decoded = tokenizer.decode(look.encoded.ids[tokens.start : stop].tolist(), skip_special_tokens=False)
-    normalised = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer is not None else text
+    encoder = look.tokenizer.encoder
+    normaliser = encoder.tokenizer.normalizer
+    if (table := encoder.token_bytes) is not None:
+        spelled = b"".join([table.pieces[index] for index in ids])
+        if spelled == text.encode():
+            return True
+        if stop < tokens.stop:  # the cut may go through a character
+            return text.encode().startswith(spelled) or normaliser is not None
+        return normaliser is not None and spelled == normaliser.normalize_str(text).encode()
+    # no byte spelling: decoders of such vocabularies differ from the text in white space only
+    decoded = encoder.tokenizer.decode(ids, skip_special_tokens=False)
+    normalised = normaliser.normalize_str(text) if normaliser is not None else text
     return "".join(decoded.split()) in ("".join(text.split()), "".join(normalised.replace("▁", " ").split()))
 
 

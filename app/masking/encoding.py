@@ -98,6 +98,13 @@ class Encoder:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
+        self._twins: dict[frozenset[str], TwinTokenizer] = {}
+
+    def twin(self, controls: frozenset[str]) -> "TwinTokenizer":
+        """The twin for these control tokens; building one copies the vocabulary, so they are kept."""
+        if controls not in self._twins:
+            self._twins[controls] = TwinTokenizer(self.tokenizer, controls)
+        return self._twins[controls]
 
     @cached_property
     def token_bytes(self) -> TokenBytes | None:

@@ -47,8 +47,10 @@ class Spelled:
 class Layout:
     """A rendering with everything located in it.
 
-    `controls` are the control tokens that may stand as such. `refused` holds, by message, why an assistant turn has no
-    provable borders; such a turn can be context but not be trained. `unlocated` are other messages that are not shown
+    `controls` are the control tokens that may stand as such. `refused` holds, by message, why an assistant
+    turn has no
+    provable borders; such a turn can be context but not be trained. `unlocated` are other messages that are
+    not shown
     as they are.
     """
 

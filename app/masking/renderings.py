@@ -60,9 +60,13 @@ class Renderings:
         return self.marked_renderings[key]
 
     def _variants(self, count: int) -> list[list[Placement]]:
-        """A beginning may be trimmed otherwise than the whole, where the template treats the last turn differently."""
-        first = [first_placement(message) for message in self.messages[:count]]
-        end_outside = [Placement.END_OUTSIDE if one is Placement.OUTSIDE else one for one in first]
+        """A beginning may be trimmed otherwise than the whole, where the template treats the last turn
+        differently.
+        """
+        first: list[Placement] = [first_placement(message) for message in self.messages[:count]]
+        end_outside: list[Placement] = [
+            Placement.END_OUTSIDE if one is Placement.OUTSIDE else one for one in first
+        ]
         found: list[list[Placement]] = []
         for placements in (first, end_outside, self.placements[:count]):
             if placements not in found:

@@ -356,7 +356,9 @@ def _draft(
 
 @contextmanager
 def _numbered_in(part: Part) -> Iterator[None]:
-    """Refusals name turns by their place in the sample; people know them by their place in the conversation."""
+    """Refusals name turns by their place in the sample; people know them by their place in the
+    conversation.
+    """
     try:
         yield
     except MaskRefused as refusal:

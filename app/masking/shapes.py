@@ -68,6 +68,8 @@ class ShapeBook:
             text = message["content"]
             if not blindness.is_ordinary(text) or controls.forbidden_in(text, message["role"]):
                 return None
+            if message["role"] == "assistant" and "</think" in text:
+                return None  # where the thinking ends has to be located
             texts.add(text.strip())
         if blindness.needs_distinct_texts and len(texts) != len(messages):
             return None

@@ -169,7 +169,7 @@ class ChatTokenizer:
 
     @cached_property
     def twin(self) -> TwinTokenizer:
-        return TwinTokenizer(self.encoder.tokenizer, self.control_tokens)
+        return self.encoder.twin(self.control_tokens)
 
     @cached_property
     def wants_content_parts(self) -> bool:

@@ -165,8 +165,7 @@ def _answer(
 
 def _context(session: Session, conversation: Conversation, choices: Choices) -> dict[str, Any]:
     place = place_of(session, conversation, ConversationFilter(conversation.dataset_id))
-    before, after = place.previous_id, place.next_id
-    others = {"flags": {}, "token": None, "sample": 0}
+    others: dict[str, Any] = {"flags": {}, "token": None, "sample": 0}
     models = [(model.id, model.name) for model in ready_base_models(session)]
     strategies = {key.value: gettext(label) for key, label in STRATEGIES.items()}
     return {
@@ -181,8 +180,8 @@ def _context(session: Session, conversation: Conversation, choices: Choices) -> 
         ],
         "handlings": {key.value: gettext(label) for key, label in HANDLINGS.items()},
         "check_labels": {name: gettext(label) for name, label in CHECK_LABELS.items()},
-        "before_href": choices.address(before, **others) if before else None,
-        "after_href": choices.address(after, **others) if after else None,
+        "before_href": choices.address(place.previous_id, **others) if place.previous_id else None,
+        "after_href": choices.address(place.next_id, **others) if place.next_id else None,
     }
 
 

@@ -19,7 +19,7 @@ OPTIMISERS: Final = ("adamw_torch", "paged_adamw_8bit")
 class TrainingConfig(BaseModel):
     """Everything a run is trained with. Defaults are the source material's standard training."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     learning_rate: Annotated[float, Field(gt=0, le=1e-2)] = 5e-5
     num_train_epochs: Annotated[float, Field(gt=0, le=100)] = 3.0
@@ -84,12 +84,20 @@ _UNUSABLE: Final = N_("This value cannot be used.")
 def _sentence(error: Mapping[str, Any]) -> str:
     """One of pydantic's errors as a sentence in the reader's language."""
     kind: str = error["type"]
-    context: Mapping[str, Any] = error.get("ctx", {})
+    context = {
+        name: f"{value:g}" if isinstance(value, float) else value
+        for name, value in error.get("ctx", {}).items()
+    }
     if kind == "value_error":
         return gettext(str(context["error"]))
     if kind in _SENTENCES:
         return gettext(_SENTENCES[kind]) % context
-    for prefix, message in (("int", _WHOLE_NUMBER), ("float", _NUMBER), ("bool", _YES_OR_NO)):
+    for prefix, message in (
+        ("int", _WHOLE_NUMBER),
+        ("float", _NUMBER),
+        ("finite", _NUMBER),
+        ("bool", _YES_OR_NO),
+    ):
         if kind.startswith(prefix):
             return gettext(message)
     return gettext(_UNUSABLE)

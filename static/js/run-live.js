@@ -151,6 +151,9 @@
       const { last_seq: seq, ...columns } = await response.json();
       curves = columns;
       draw();
+      // What happened between the page and its curves is in neither: let the server draw its parts again.
+      if (seq > Number(root.dataset.seq)) tell("run:state");
+      root.dataset.seq = seq;
       if (root.dataset.ended !== "true") listen(seq);
     } catch {
       // Without the server there is nothing to draw; the page's own polling says so, and this tries again.

@@ -77,8 +77,14 @@ def _empty_thinking(messages: list[Message]) -> list[Piece]:
 
 
 def _prompted_thinking(messages: list[Message]) -> list[Piece]:
-    """The generation prompt opens a thinking block that the conversation does not show."""
-    return _chatml()(messages)
+    """The generation prompt opens a thinking block; an answer that begins with the same words continues it."""
+    found: list[Piece] = []
+    for text, own in _chatml()(messages):
+        if own and text.startswith("<think>\n"):
+            found += [("<think>\n", False), (text.removeprefix("<think>\n"), True)]
+        else:
+            found.append((text, own))
+    return found
 
 
 def _channel(messages: list[Message]) -> list[Piece]:
