@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI, Request
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 import app.tables  # noqa: F401 - metadata must be complete before the first query
@@ -18,8 +18,9 @@ from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
 from app.core.settings import Settings, get_settings
 from app.core.storage import Storage
-from app.core.templating import STATIC_DIR
+from app.core.templating import STATIC_DIR, render
 from app.core.web import public
+from app.evaluations.judging import BuiltInJudging
 from app.jobs.stream import Shutdown
 
 NAVIGATION: Final = (
@@ -56,13 +57,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="0.1.0",
         lifespan=_lifespan,
         dependencies=[Depends(authenticate)],
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )
     app.state.settings = settings
     app.state.engine = build_engine(settings.resolved_database_url)
     app.state.storage = Storage(settings.storage_dir)
+    app.state.judging = BuiltInJudging()
     app.state.nav = NAVIGATION
     app.state.shutdown = Shutdown()
     app.add_middleware(EdgeMiddleware, settings=settings)
@@ -71,12 +73,26 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in routers.ALL:
         app.include_router(router)
     app.add_api_route("/", _home, include_in_schema=False)
+    app.add_api_route("/_patterns", _patterns, include_in_schema=False, response_class=HTMLResponse)
+    app.add_api_route("/api/v1/openapi.json", _openapi, include_in_schema=False)
     app.add_api_route("/healthz", _health, include_in_schema=False)
     return app
 
 
 def _home() -> RedirectResponse:
     return RedirectResponse("/datasets", status_code=303)
+
+
+def _patterns(request: Request) -> HTMLResponse:
+    """Every component in use, for those who build pages."""
+    return render(request, "patterns/page.html")
+
+
+@public
+def _openapi(request: Request) -> dict[str, Any]:
+    """The API's own description holds no secrets, so clients may read it before they have a token."""
+    application: FastAPI = request.app
+    return application.openapi()
 
 
 @public

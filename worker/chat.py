@@ -1,6 +1,7 @@
 """Chat jobs: answered by one warm child process that keeps its model loaded between questions."""
 
 import time
+from contextlib import closing
 from typing import Any, Final
 
 from sqlalchemy import Engine
@@ -55,22 +56,23 @@ class ChatDesk:
     def _answer(self, mine: Claim, request: dict[str, Any]) -> None:
         pending: list[EventData] = []
         last_write = time.monotonic()
-        failure: str | None = None
-        for message in self._warm.stream(request):
-            kind = str(message.get("event"))
-            if kind == "failed":
-                failure = str(message.get("message", ""))
-                break
-            pending.append((kind, {k: v for k, v in message.items() if k not in {"event", "id"}}))
-            if time.monotonic() - last_write >= FLUSH_SECONDS:
-                if self._beat(mine, pending):
-                    self._warm.cancel(request["id"])
-                pending, last_write = [], time.monotonic()
-        if failure is not None:
-            self._fail(mine, UNEXPECTED, {"reason": failure})
-            return
+        state = JobState.SUCCEEDED
+        # Leaving the block closes the stream, which cancels what the child still writes.
+        with closing(self._warm.stream(request)) as stream:
+            for message in stream:
+                kind = str(message.get("event"))
+                if kind == "failed":
+                    self._fail(mine, UNEXPECTED, {"reason": str(message.get("message", ""))})
+                    return
+                pending.append((kind, {k: v for k, v in message.items() if k not in {"event", "id"}}))
+                if time.monotonic() - last_write >= FLUSH_SECONDS:
+                    stop = self._beat(mine, pending)
+                    pending, last_write = [], time.monotonic()
+                    if stop:
+                        state = JobState.CANCELLED
+                        break
         with transaction(self.engine) as session:
-            finish(session, mine, JobState.SUCCEEDED, events=merge_deltas(pending))
+            finish(session, mine, state, events=merge_deltas(pending))
 
     def _beat(self, mine: Claim, events: list[EventData]) -> bool:
         with transaction(self.engine) as session:
@@ -88,12 +90,16 @@ class ChatDesk:
 
 
 def merge_deltas(events: list[EventData]) -> list[EventData]:
-    """Neighbouring text pieces of the same side become one event."""
+    """One text event a side: the sides are read apart, so only the order within a side matters."""
     merged: list[EventData] = []
+    place: dict[str, int] = {}
     for kind, payload in events:
-        last = merged[-1] if merged else None
-        if last and kind == last[0] == "delta" and payload.get("side") == last[1].get("side"):
-            merged[-1] = ("delta", {**last[1], "text": last[1]["text"] + payload["text"]})
-        else:
-            merged.append((kind, payload))
+        side = str(payload.get("side"))
+        if kind == "delta" and side in place:
+            earlier = merged[place[side]][1]
+            merged[place[side]] = ("delta", {**earlier, "text": earlier["text"] + payload["text"]})
+            continue
+        if kind == "delta":
+            place[side] = len(merged)
+        merged.append((kind, payload))
     return merged

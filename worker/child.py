@@ -134,7 +134,7 @@ def explain(error: Exception, output_dir: Path) -> JobFailed:
         return JobFailed(OUT_OF_MEMORY, detail=detail or kind)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return JobFailed(DISK_FULL, folder=str(output_dir))
-    return JobFailed(UNEXPECTED, kind=kind, detail=detail or N_("no further detail"))
+    return JobFailed(UNEXPECTED, kind=kind, detail=detail or kind)
 
 
 def main(arguments: list[str]) -> int:

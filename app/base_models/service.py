@@ -1,8 +1,10 @@
 """Rules of base models: registering, preparing through a job, finding one by what a person types."""
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, or_, select
 
 from app.accounts.service import Actor, record
@@ -14,6 +16,7 @@ from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
 
 BUNDLED_NAME: Final = "SmolLM2-135M-Instruct"
+_HUB_ID: Final = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
 
 
 def require_base_model(session: Session, base_model_id: int) -> BaseModel:
@@ -75,28 +78,70 @@ def add_base_model(
     reference = BUNDLED_NAME if source is BaseModelSource.BUNDLED else reference.strip()
     if not reference or len(reference) > 500:
         raise Invalid(N_("Name the model: a hub id such as org/name, or a folder."), field="reference")
+    if revision and len(revision) > 80:
+        raise Invalid(N_("A revision has at most 80 characters."), field="revision")
+    if source is BaseModelSource.HUB and not _HUB_ID.fullmatch(reference):
+        raise Invalid(
+            N_("“%(reference)s” is not a hub id. It looks like org/name."),
+            field="reference",
+            reference=reference,
+        )
     if source is BaseModelSource.LOCAL:
         reference = str(_allowed_folder(settings, reference))
-    model = session.exec(
-        select(BaseModel).where(col(BaseModel.source) == source, BaseModel.reference == reference)
-    ).first()
+    model = _registered(session, source, reference)
     if model is None:
         name = name.strip()[:120] or reference.rstrip("/").rsplit("/", 1)[-1][:120]
-        if session.exec(select(BaseModel).where(BaseModel.name == name)).first():
-            raise Conflict(N_("There is already a base model named “%(name)s”."), field="name", name=name)
-        model = BaseModel(
-            name=name, source=source, reference=reference, revision=revision, created_by=actor.name[:80]
-        )
+        try:
+            with session.begin_nested():
+                model = _register(session, actor, source, reference, name, revision)
+        except IntegrityError:
+            # Another request registered it at the same moment.
+            model = _registered(session, source, reference)
+            if model is None:
+                raise
+    elif revision and not model.is_ready:
+        model.revision = revision
         session.add(model)
-        session.flush()
-        record(session, actor, "base_model.add", f"base_model/{model.id}")
+    return model, _promise(session, model, actor)
+
+
+def retry(session: Session, actor: Actor, base_model_id: int) -> tuple[BaseModel, Job]:
+    """Prepare a model again whose preparation failed; one under way or done is left as it is."""
+    model = require_base_model(session, base_model_id)
+    return model, _promise(session, model, actor)
+
+
+def _registered(session: Session, source: BaseModelSource, reference: str) -> BaseModel | None:
+    statement = select(BaseModel).where(col(BaseModel.source) == source, BaseModel.reference == reference)
+    return session.exec(statement).first()
+
+
+def _register(
+    session: Session, actor: Actor, source: BaseModelSource, reference: str, name: str, revision: str | None
+) -> BaseModel:
+    namesake = session.exec(select(BaseModel).where(BaseModel.name == name)).first()
+    if namesake and (namesake.source, namesake.reference) == (source, reference):
+        return namesake  # registered by another request since we looked
+    if namesake:
+        raise Conflict(N_("There is already a base model named “%(name)s”."), field="name", name=name)
+    model = BaseModel(
+        name=name, source=source, reference=reference, revision=revision, created_by=actor.name[:80]
+    )
+    session.add(model)
+    session.flush()
+    record(session, actor, "base_model.add", f"base_model/{model.id}")
+    return model
+
+
+def _promise(session: Session, model: BaseModel, actor: Actor) -> Job:
+    session.refresh(model, with_for_update=True)
     job = session.get(Job, model.job_id) if model.job_id else None
     if job is None or (job.is_final and not model.is_ready):
         job = enqueue(session, JobKind.PREPARE_BASE_MODEL, {"base_model_id": model.id}, created_by=actor.name)
         model.job_id = job.id
         session.add(model)
         session.flush()
-    return model, job
+    return job
 
 
 def _allowed_folder(settings: Settings, reference: str) -> Path:

@@ -34,9 +34,9 @@ class Labels(BaseModel):
     outcome: Outcome | None = None
     stage: str | None = Field(default=None, max_length=60)
     objection: str | None = Field(default=None, max_length=60)
-    product: str | None = Field(default=None, max_length=60)
+    product: str | None = Field(default=None, max_length=120)
     language: str | None = Field(default=None, max_length=10)
-    source: str | None = Field(default=None, max_length=60)
+    source: str | None = Field(default=None, max_length=120)
     tags: list[str] | None = None
 
 

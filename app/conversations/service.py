@@ -1,50 +1,31 @@
 """Rules of conversations: every change checks the version the person saw, and leaves a revision."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, func, select
-from sqlmodel.sql.expression import SelectOfScalar
 
-from app.accounts.models import Role
 from app.accounts.service import Actor, record
+from app.conversations import revisions
+from app.conversations.filters import ConversationFilter
 from app.conversations.messages import (
     Message,
-    canonical_message,
     canonical_messages,
     content_hash,
     problems_before_approval,
     search_text_of,
     title_of,
 )
-from app.conversations.models import Conversation, ConversationRevision, MessageRole, Outcome, ReviewState
+from app.conversations.models import Conversation, ConversationRevision, Outcome, ReviewState
+from app.conversations.revisions import LABELS
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.i18n import N_
 
-LABELS = ("outcome", "stage", "objection", "product", "language", "source", "tags")
-
-
-@dataclass(frozen=True)
-class ConversationFilter:
-    """What a list shows; also what previous/next walk through."""
-
-    dataset_id: int
-    review_state: ReviewState | None = None
-    outcome: Outcome | None = None
-    query: str = ""
-
-    def apply(self, statement: SelectOfScalar[Any]) -> SelectOfScalar[Any]:
-        """Add this filter's conditions."""
-        statement = statement.where(Conversation.dataset_id == self.dataset_id)
-        if self.review_state:
-            statement = statement.where(col(Conversation.review_state) == self.review_state)
-        if self.outcome:
-            statement = statement.where(col(Conversation.outcome) == self.outcome)
-        for word in self.query.casefold().split():
-            statement = statement.where(col(Conversation.search_text).contains(word, autoescape=True))
-        return statement
+_MAX_LENGTH: Final = {"stage": 60, "objection": 60, "product": 120, "source": 120, "language": 10}
+_MAX_TAG_LENGTH: Final = 40
+_BATCH: Final = 200
 
 
 def require_conversation(session: Session, conversation_id: int) -> Conversation:
@@ -61,16 +42,8 @@ def list_conversations(
     """One page in order of arrival, and how many there are in all."""
     total = session.exec(where.apply(select(func.count()).select_from(Conversation))).one()
     statement = where.apply(select(Conversation)).order_by(col(Conversation.id)).offset(offset).limit(limit)
-    return list(session.exec(statement)), total
-
-
-def neighbours(
-    session: Session, conversation: Conversation, where: ConversationFilter
-) -> tuple[int | None, int | None]:
-    """Ids of the previous and the next conversation within the filter."""
-    before = where.apply(select(func.max(Conversation.id))).where(col(Conversation.id) < conversation.id)
-    after = where.apply(select(func.min(Conversation.id))).where(col(Conversation.id) > conversation.id)
-    return session.exec(before).one(), session.exec(after).one()
+    # The search text is as long as the dialogue, and no list shows it.
+    return list(session.exec(statement.options(defer(col(Conversation.search_text))))), total  # type: ignore[arg-type]
 
 
 def build_conversation(dataset_id: int, data: dict[str, Any], *, author: str) -> Conversation:
@@ -90,7 +63,7 @@ def create_conversation(
     conversation = build_conversation(dataset_id, data, author=actor.name)
     session.add(conversation)
     session.flush()
-    _keep_revision(session, conversation, "create", actor)
+    revisions.keep(session, conversation, "create", actor)
     return conversation
 
 
@@ -101,29 +74,39 @@ def change(
     actor: Actor,
     action: str,
     edit: Callable[[Conversation], None],
+    *,
+    typing: bool = False,
 ) -> Conversation:
-    """Apply one edit to exactly the version the person saw. Raises Conflict when somebody was faster."""
-    conversation = session.exec(
-        select(Conversation).where(Conversation.id == conversation_id).with_for_update()
+    """Apply one edit to exactly the version the person saw. Raises Conflict when somebody was faster.
+
+    An edit that changes nothing leaves the version as it is. `typing` lets consecutive edits of one person
+    share a revision.
+    """
+    # populate_existing: a row read earlier in this transaction may be older than the lock.
+    found = session.exec(
+        select(Conversation)
+        .where(Conversation.id == conversation_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     ).first()
-    if conversation is None:
+    if found is None:
         raise NotFound(N_("There is no conversation %(id)d. It may have been deleted."), id=conversation_id)
-    if conversation.version != expected_version:
+    if found.version != expected_version:
         raise Conflict(
             N_(
                 "%(name)s changed this conversation meanwhile. Your text was not saved: compare, then save again."
             ),
-            name=conversation.updated_by,
+            name=found.updated_by,
         )
-    _keep_first_revision(session, conversation)
-    edit(conversation)
-    conversation.version += 1
-    conversation.updated_by = actor.name[:80]
-    conversation.updated_at = utc_now()
-    session.add(conversation)
-    session.flush()
-    _keep_revision(session, conversation, action, actor)
-    return conversation
+    before = _content_of(found)
+    revisions.keep_first(session, found)
+    edit(found)
+    if _content_of(found) != before:
+        _stamp(found, actor)
+        session.add(found)
+        session.flush()
+        (revisions.keep_typing if typing else revisions.keep)(session, found, action, actor)
+    return found
 
 
 def edit_messages(
@@ -133,6 +116,8 @@ def edit_messages(
     actor: Actor,
     action: str,
     edit: Callable[[list[Message]], list[Message]],
+    *,
+    typing: bool = False,
 ) -> Conversation:
     """Change the messages. An approved conversation goes back to draft: what was approved is no longer there."""
 
@@ -142,41 +127,7 @@ def edit_messages(
         if conversation.content_hash != before and conversation.review_state is ReviewState.APPROVED:
             _set_review(conversation, ReviewState.DRAFT, None, None)
 
-    return change(session, conversation_id, expected_version, actor, action, apply)
-
-
-def update_message(messages: list[Message], turn: int, **fields: object) -> list[Message]:
-    """Set fields of one turn; None removes a field."""
-    message = {**_turn(messages, turn), **fields}
-    messages[turn] = canonical_message({k: v for k, v in message.items() if v is not None}, turn=turn)
-    return messages
-
-
-def add_message(messages: list[Message], after: int, role: MessageRole | None = None) -> list[Message]:
-    """A new empty turn after position `after` (-1 puts it first); the role alternates unless given."""
-    if not -1 <= after < len(messages):
-        raise Invalid(N_("There is no turn %(turn)d."), turn=after + 1)
-    if role is None:
-        previous = messages[after]["role"] if after >= 0 else None
-        role = MessageRole.ASSISTANT if previous == MessageRole.USER else MessageRole.USER
-    messages.insert(after + 1, {"role": role.value, "content": ""})
-    return messages
-
-
-def delete_message(messages: list[Message], turn: int) -> list[Message]:
-    """Without one turn. The last one cannot be deleted."""
-    _turn(messages, turn)
-    del messages[turn]
-    return messages
-
-
-def move_message(messages: list[Message], turn: int, by: int) -> list[Message]:
-    """One turn moved up (-1) or down (+1); at the edge it stays."""
-    message = _turn(messages, turn)
-    target = min(max(turn + by, 0), len(messages) - 1)
-    del messages[turn]
-    messages.insert(target, message)
-    return messages
+    return change(session, conversation_id, expected_version, actor, action, apply, typing=typing)
 
 
 def set_labels(
@@ -197,15 +148,14 @@ def review(
     reason: str | None = None,
 ) -> Conversation:
     """Approve, reject with a reason, or reopen. Raises Invalid when it could not teach anything."""
-    reason = (reason or "").strip() or None
-    if state is ReviewState.REJECTED and reason is None:
-        raise Invalid(N_("Say why, so that the annotator knows what to change."), field="reason")
+    reason = _reason_for(state, reason)
 
     def apply(conversation: Conversation) -> None:
         problems = problems_before_approval(conversation.messages) if state is ReviewState.APPROVED else []
         if problems:
             raise Invalid(problems[0])
-        _set_review(conversation, state, reason, actor)
+        if (conversation.review_state, conversation.review_reason) != (state, reason):
+            _set_review(conversation, state, reason, actor)
 
     conversation = change(session, conversation_id, expected_version, actor, state.value, apply)
     record(session, actor, f"conversation.{state.value}", f"conversation/{conversation_id}")
@@ -220,16 +170,63 @@ def review_many(
     reason: str | None = None,
 ) -> tuple[int, list[tuple[int, str]]]:
     """Review several at once. How many changed, and for the others (id, why not) as untranslated messages."""
+    reason = _reason_for(state, reason)
     changed, refused = 0, []
-    for conversation_id in conversation_ids:
-        conversation = require_conversation(session, conversation_id)
-        problems = problems_before_approval(conversation.messages) if state is ReviewState.APPROVED else []
-        if problems:
-            refused.append((conversation_id, problems[0]))
-        elif conversation.review_state is not state:
-            review(session, conversation_id, conversation.version, actor, state, reason)
-            changed += 1
+    for batch in _locked_batches(session, conversation_ids):
+        kept = _ids_with_current_revision(session, [found.id for found in batch])
+        for found in batch:
+            assert found.id is not None
+            problems = problems_before_approval(found.messages) if state is ReviewState.APPROVED else []
+            if problems:
+                refused.append((found.id, problems[0]))
+            elif found.review_state is not state:
+                if found.id not in kept:
+                    session.add(revisions.first_revision(found))
+                _set_review(found, state, reason, actor)
+                _stamp(found, actor)
+                session.add_all([found, revisions.revision_of(found, state.value, actor)])
+                record(session, actor, f"conversation.{state.value}", f"conversation/{found.id}")
+                changed += 1
+        session.flush()
     return changed, refused
+
+
+def _locked_batches(session: Session, ids: Sequence[int]) -> Iterator[Sequence[Conversation]]:
+    """The rows in order of id, so that two reviewers at work on the same ones wait instead of deadlocking."""
+    ordered = sorted(set(ids))
+    for start in range(0, len(ordered), _BATCH):
+        wanted = ordered[start : start + _BATCH]
+        statement = (
+            select(Conversation)
+            .where(col(Conversation.id).in_(wanted))
+            .order_by(col(Conversation.id))
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+        batch = session.exec(statement).all()
+        missing = set(wanted) - {found.id for found in batch}
+        if missing:
+            raise NotFound(N_("There is no conversation %(id)d. It may have been deleted."), id=min(missing))
+        yield batch
+
+
+def _ids_with_current_revision(session: Session, ids: Iterable[int | None]) -> set[int]:
+    statement = (
+        select(ConversationRevision.conversation_id)
+        .join(Conversation, col(Conversation.id) == ConversationRevision.conversation_id)
+        .where(
+            col(ConversationRevision.conversation_id).in_(list(ids)),
+            ConversationRevision.version == Conversation.version,
+        )
+    )
+    return set(session.exec(statement))
+
+
+def _reason_for(state: ReviewState, reason: str | None) -> str | None:
+    reason = (reason or "").strip() or None
+    if state is ReviewState.REJECTED and reason is None:
+        raise Invalid(N_("Say why, so that the annotator knows what to change."), field="reason")
+    return reason
 
 
 def delete_conversation(session: Session, conversation_id: int, actor: Actor) -> None:
@@ -239,32 +236,17 @@ def delete_conversation(session: Session, conversation_id: int, actor: Actor) ->
     record(session, actor, "conversation.delete", f"conversation/{conversation_id}")
 
 
-def revisions(session: Session, conversation_id: int) -> list[ConversationRevision]:
-    """All revisions, newest first."""
-    statement = (
-        select(ConversationRevision)
-        .where(ConversationRevision.conversation_id == conversation_id)
-        .order_by(col(ConversationRevision.version).desc())
-    )
-    return list(session.exec(statement))
-
-
 def restore(
     session: Session, conversation_id: int, expected_version: int, actor: Actor, version: int
 ) -> Conversation:
     """Make an older version's messages and labels the current ones (undo)."""
-    statement = select(ConversationRevision).where(
-        ConversationRevision.conversation_id == conversation_id, ConversationRevision.version == version
-    )
-    revision = session.exec(statement).first()
-    if revision is None:
-        raise NotFound(N_("There is no version %(version)d of this conversation."), version=version)
-    snapshot = revision.snapshot
+    snapshot = revisions.require_revision(session, conversation_id, version).snapshot
 
     def apply(conversation: Conversation) -> None:
+        before = conversation.content_hash
         _set_messages(conversation, snapshot["messages"])
         _set_labels(conversation, {name: snapshot.get(name) for name in LABELS})
-        if conversation.review_state is ReviewState.APPROVED:
+        if conversation.content_hash != before and conversation.review_state is ReviewState.APPROVED:
             _set_review(conversation, ReviewState.DRAFT, None, None)
 
     return change(session, conversation_id, expected_version, actor, "restore", apply)
@@ -278,12 +260,6 @@ def approved_conversations(session: Session, dataset_id: int) -> Sequence[Conver
         .order_by(col(Conversation.id))
     )
     return session.exec(statement).all()
-
-
-def _turn(messages: list[Message], turn: int) -> Message:
-    if not 0 <= turn < len(messages):
-        raise Invalid(N_("There is no turn %(turn)d."), turn=turn + 1)
-    return messages[turn]
 
 
 def _set_messages(conversation: Conversation, messages: list[Message]) -> None:
@@ -303,11 +279,27 @@ def _set_labels(conversation: Conversation, labels: dict[str, Any]) -> None:
             except ValueError:
                 raise Invalid(N_("The outcome must be won, lost or open."), field=name) from None
         elif name == "tags":
-            words = value.replace("，", ",").split(",") if isinstance(value, str) else (value or [])
-            value = sorted({str(word).strip()[:40] for word in words if str(word).strip()})
+            value = _tags(value)
         else:
-            value = str(value).strip()[:60] or None if value else None
+            value = str(value).strip() or None if value else None
+            if value and len(value) > _MAX_LENGTH[name]:
+                raise _too_long(name, _MAX_LENGTH[name])
         setattr(conversation, name, value)
+
+
+def _tags(value: Any) -> list[str]:
+    """Tags from a list, or from what a person typed with commas between."""
+    words = value.replace("，", ",").split(",") if isinstance(value, str) else (value or [])
+    tags = sorted({str(word).strip() for word in words if str(word).strip()})
+    if any(len(tag) > _MAX_TAG_LENGTH for tag in tags):
+        raise _too_long("tags", _MAX_TAG_LENGTH)
+    return tags
+
+
+def _too_long(name: str, limit: int) -> Invalid:
+    return Invalid(
+        N_("The label %(name)s is longer than %(limit)d characters."), field=name, name=name, limit=limit
+    )
 
 
 def _set_review(
@@ -319,28 +311,13 @@ def _set_review(
     conversation.reviewed_at = utc_now() if actor else None
 
 
-def _keep_first_revision(session: Session, conversation: Conversation) -> None:
-    """Imports store no revision (they would double the work); the first change keeps what was imported."""
-    kept = select(ConversationRevision.id).where(
-        ConversationRevision.conversation_id == conversation.id,
-        ConversationRevision.version == conversation.version,
-    )
-    if session.exec(kept).first() is None:
-        _keep_revision(
-            session, conversation, "import", Actor(0, conversation.updated_by, Role.ANNOTATOR, "token")
-        )
+def _stamp(conversation: Conversation, actor: Actor) -> None:
+    conversation.version += 1
+    conversation.updated_by = actor.name[:80]
+    conversation.updated_at = utc_now()
 
 
-def _keep_revision(session: Session, conversation: Conversation, action: str, actor: Actor) -> None:
-    assert conversation.id is not None
-    snapshot = {"messages": conversation.messages, **{name: getattr(conversation, name) for name in LABELS}}
-    session.add(
-        ConversationRevision(
-            conversation_id=conversation.id,
-            version=conversation.version,
-            action=action[:40],
-            author=actor.name[:80],
-            snapshot=snapshot,
-        )
-    )
-    session.flush()
+def _content_of(conversation: Conversation) -> dict[str, Any]:
+    """All that an edit may change."""
+    reviewed = (conversation.review_state, conversation.review_reason)
+    return {**revisions.snapshot_of(conversation), "review": reviewed}

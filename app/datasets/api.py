@@ -6,6 +6,7 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 
 from app.accounts.access import Annotator, AnyActor, Engineer, Reviewer
 from app.conversations import service as conversations
+from app.conversations.filters import ConversationFilter
 from app.conversations.models import Outcome, ReviewState
 from app.conversations.schemas import ConversationIn, ConversationOut, ConversationPage
 from app.core.i18n import gettext
@@ -73,7 +74,7 @@ def list_conversations(
 ) -> ConversationPage:
     """Conversations of a dataset, filtered, in order of arrival."""
     service.require_dataset(session, dataset_id)
-    where = conversations.ConversationFilter(dataset_id, review_state, outcome, q)
+    where = ConversationFilter(dataset_id, review_state, outcome, q)
     found, total = conversations.list_conversations(session, where, offset=offset, limit=limit)
     return ConversationPage(
         conversations=[ConversationOut.of(item) for item in found], total=total, offset=offset
@@ -98,6 +99,7 @@ def review_many(session: Db, actor: Reviewer, dataset_id: int, body: ReviewManyI
     ids = (
         body.conversation_ids if body.conversation_ids is not None else service.draft_ids(session, dataset_id)
     )
+    service.require_members(session, dataset_id, ids)
     changed, refused = conversations.review_many(session, ids, actor, body.state, body.reason)
     reasons = [{"conversation_id": found, "reason": gettext(reason)} for found, reason in refused]
     return ReviewManyOut(changed=changed, refused=reasons)

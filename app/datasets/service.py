@@ -1,17 +1,19 @@
 """Rules of datasets: names, imports that take all or nothing, counts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, BinaryIO, Final
 
 from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
+from app.conversations.filters import ConversationFilter
 from app.conversations.models import Conversation, ReviewState
 from app.conversations.service import build_conversation
 from app.core.errors import Conflict, Invalid, NotFound, StudioError
 from app.core.i18n import N_
-from app.datasets.models import Dataset, DatasetImport
+from app.datasets.models import Dataset, DatasetImport, DatasetVersion
 from app.interchange import (
     Format,
     ImportLimits,
@@ -70,6 +72,46 @@ def list_datasets(session: Session) -> list[tuple[Dataset, DatasetCounts]]:
     datasets = session.exec(select(Dataset).order_by(col(Dataset.id).desc())).all()
     counts = _counts(session)
     return [(dataset, counts.get(dataset.id or 0, DatasetCounts())) for dataset in datasets]
+
+
+@dataclass(frozen=True)
+class DatasetLine:
+    """A dataset as the list of datasets shows it."""
+
+    dataset: Dataset
+    counts: DatasetCounts
+    changed_at: datetime
+    version_count: int
+    newest_version: int | None
+
+
+def dataset_lines(session: Session) -> list[DatasetLine]:
+    """All datasets, newest first; four queries however many there are."""
+    changes = select(Conversation.dataset_id, func.max(Conversation.updated_at)).group_by(
+        col(Conversation.dataset_id)
+    )
+    changed = dict(session.exec(changes).all())
+    frozen = select(DatasetVersion.dataset_id, func.count(), func.max(DatasetVersion.number)).group_by(
+        col(DatasetVersion.dataset_id)
+    )
+    versions = {owner: (count, number) for owner, count, number in session.exec(frozen)}
+    return [
+        DatasetLine(
+            dataset,
+            counts,
+            changed.get(dataset.id or 0, dataset.created_at),
+            *versions.get(dataset.id or 0, (0, None)),
+        )
+        for dataset, counts in list_datasets(session)
+    ]
+
+
+def counts_within(session: Session, where: ConversationFilter) -> DatasetCounts:
+    """Conversations by review state, as far as the rest of the filter lets them through."""
+    statement = where.but(review_state=None).apply(
+        select(Conversation.review_state, func.count()).group_by(col(Conversation.review_state))  # type: ignore[arg-type]
+    )
+    return DatasetCounts(**{ReviewState(state).value: count for state, count in session.exec(statement)})
 
 
 def dataset_counts(session: Session, dataset_id: int) -> DatasetCounts:
@@ -172,6 +214,12 @@ def list_imports(session: Session, dataset_id: int) -> list[DatasetImport]:
     return list(session.exec(statement.order_by(col(DatasetImport.id).desc())))
 
 
+def count_imports(session: Session, dataset_id: int) -> int:
+    """How many files were imported or tried."""
+    statement = select(func.count()).where(DatasetImport.dataset_id == dataset_id)
+    return session.exec(statement).one()
+
+
 def require_import(session: Session, import_id: int) -> DatasetImport:
     """The stored import report, or NotFound."""
     found = session.get(DatasetImport, import_id)
@@ -186,3 +234,16 @@ def draft_ids(session: Session, dataset_id: int) -> list[int]:
         Conversation.dataset_id == dataset_id, col(Conversation.review_state) == ReviewState.DRAFT
     )
     return [found for found in session.exec(statement) if found is not None]
+
+
+def require_members(session: Session, dataset_id: int, conversation_ids: Sequence[int]) -> None:
+    """Raises NotFound for a conversation that is not (or no longer) in this dataset."""
+    wanted = sorted(set(conversation_ids))
+    for start in range(0, len(wanted), _BATCH):
+        part = wanted[start : start + _BATCH]
+        statement = select(Conversation.id).where(
+            Conversation.dataset_id == dataset_id, col(Conversation.id).in_(part)
+        )
+        missing = set(part) - set(session.exec(statement))
+        if missing:
+            raise NotFound(N_("There is no conversation %(id)d. It may have been deleted."), id=min(missing))

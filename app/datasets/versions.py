@@ -10,7 +10,8 @@ from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.conversations.models import Conversation
-from app.conversations.service import LABELS, approved_conversations
+from app.conversations.revisions import LABELS
+from app.conversations.service import approved_conversations
 from app.core.errors import Invalid, NotFound
 from app.core.i18n import N_
 from app.core.storage import Storage

@@ -32,7 +32,7 @@ FORMULAS: Mapping[str, str] = {
         "min(1, shared ÷ needed) × min(1, 2 × new). Shared: content units of the customer's last message "
         "and of the prompt's hints that the answer takes up (word stems in English, pairs of neighbouring"
         " characters in Chinese, function words left out). Needed: a third of them, at most 6. New: share"
-        " of the answer's units that the prompt does not contain, so that repeating the question earns "
+        " of the answer's units that this message does not contain, so that repeating the question earns "
         "nothing."
     ),
     "completeness": N_(

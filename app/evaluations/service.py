@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.core.errors import NotFound
@@ -14,7 +14,7 @@ from app.evaluations.findings import CheckResult, Exchange
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.evaluations.scores import AnswerScores, general_score, mean_scores, retention, score_answer
 from app.evaluations.suites import Suite, built_in_suites, parse_suite
-from app.jobs.models import Job, JobKind
+from app.jobs.models import Job, JobEvent, JobKind
 from app.jobs.service import enqueue, require_job
 from app.runs.models import Run
 from app.runs.service import adapter_path
@@ -108,6 +108,12 @@ def answers(session: Session, evaluation_id: int) -> list[EvaluationAnswer]:
     """All judged answers in the suite's order of storing."""
     statement = select(EvaluationAnswer).where(EvaluationAnswer.evaluation_id == evaluation_id)
     return list(session.exec(statement.order_by(col(EvaluationAnswer.id))))
+
+
+def answered_count(session: Session, job: Job) -> int:
+    """How many answers the running evaluation has given so far."""
+    statement = select(func.count()).where(JobEvent.job_id == job.id, JobEvent.kind == "answer")
+    return session.exec(statement).one()
 
 
 def store_answers(

@@ -9,7 +9,7 @@ from app.interchange.language import detect_language
 from app.interchange.limits import ImportLimits
 from app.interchange.problems import LineNote, LineProblem
 from app.interchange.reading import FORMATS, Format, ParsedConversation, read_conversations
-from app.interchange.report import ImportReport
+from app.interchange.report import Duplicate, ImportReport
 from app.interchange.writing import (
     WriteReport,
     write_alpaca,
@@ -20,6 +20,7 @@ from app.interchange.writing import (
 
 __all__ = [
     "FORMATS",
+    "Duplicate",
     "Format",
     "ImportLimits",
     "ImportReport",

@@ -74,6 +74,8 @@ def split_lines(source: ByteSource, limits: ImportLimits) -> Iterator[Line]:
             pieces.append(chunk[start:end])
             yield Line(number, None if too_long else b"".join(pieces))
             number, pieces, held, too_long = number + 1, [], 0, False
+            if number > limits.lines:
+                raise RecordRefused(say.TOO_MANY_LINES, limit=limits.lines)
             start = end + 1
         held += len(chunk) - start
         if too_long or held > limits.record_bytes:

@@ -65,8 +65,9 @@ def _rows(source: ByteSource, header: Header, limits: ImportLimits) -> Iterator[
     reader = csv.reader(lines, delimiter=header.delimiter, strict=True)
     try:
         next(reader)  # the header, whose names are known already
-    except csv.Error:
-        raise RecordRefused(say.CSV_BROKEN, 1) from None
+    except csv.Error as error:
+        yield _csv_problem(error, 1)
+        return
     while True:
         first = lines.number + 1
         try:
@@ -75,6 +76,7 @@ def _rows(source: ByteSource, header: Header, limits: ImportLimits) -> Iterator[
             return
         except csv.Error as error:
             yield _csv_problem(error, first)
+            return  # what follows may be the inside of a quoted cell
         except RecordRefused as refusal:
             if not refusal.line:
                 raise  # about the file, not about this line

@@ -47,6 +47,10 @@ BINARY = Trouble(
     "binary",
     N_("This is not a text file. Import JSON Lines, a JSON list or CSV with a header row."),
 )
+TOO_MANY_LINES = Trouble(
+    "too_many_lines",
+    N_("The file has more than %(limit)d lines. Split it and import the parts one after another."),
+)
 WRONG_ENCODING = Trouble(
     "wrong_encoding",
     N_("The file is saved as %(encoding)s. Save it as UTF-8 and import it again."),
@@ -114,7 +118,10 @@ CSV_DUPLICATE_COLUMN = Trouble(
 )
 CSV_BROKEN = Trouble(
     "csv_broken",
-    N_("Line %(line)d is not valid CSV: check the quotation marks of the row that begins there."),
+    N_(
+        "Line %(line)d is not valid CSV: check the quotation marks of the row that begins there. "
+        "Nothing after it was read."
+    ),
 )
 CSV_UNFINISHED = Trouble(
     "csv_unfinished",
@@ -127,7 +134,7 @@ CSV_CELL_TOO_LONG = Trouble(
     "csv_cell_too_long",
     N_(
         "The row that begins on line %(line)d has a cell longer than %(limit)d characters. Shorten it, "
-        "or look for a quotation mark that is never closed."
+        "or look for a quotation mark that is never closed. Nothing after it was read."
     ),
 )
 CSV_CELLS = Trouble(

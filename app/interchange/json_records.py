@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from app.interchange import record_troubles as say
 from app.interchange.bytes_in import ByteSource, decode_utf8, split_lines
@@ -21,7 +21,8 @@ from app.interchange.strict_json import StrictJson
 
 _OUTSIDE_STRING = re.compile(rb'["{}\[\]]')
 _INSIDE_STRING = re.compile(rb'["\\]')
-_BLANK = b" \t\r\n"
+_BLANKS = re.compile(rb"[ \t\r\n]*")
+_GIVE_UP = 4  # times the longest record: then a bracket is missing, and following the rest is in vain
 
 
 @dataclass(frozen=True)
@@ -126,24 +127,23 @@ class _Splitter:
 
     def _between(self, chunk: bytes, position: int) -> int:
         """Pass over blanks, commas and the list's own brackets; stop where a record begins."""
-        while position < len(chunk):
-            byte = chunk[position : position + 1]
-            if byte == b"\n":
-                self._line += 1
-            elif byte in (b"{", b"[") and self._expects in ("first", "value", "any"):
+        while True:
+            end = _BLANKS.match(chunk, position).end()  # type: ignore[union-attr]  # it matches nothing too
+            self._line += chunk.count(b"\n", position, end)
+            position, byte = end, chunk[end : end + 1]
+            if not byte or (byte in b"{[" and self._expects in ("first", "value", "any")):
                 return position
-            elif byte == b"[" and self._expects == "open":
+            if byte == b"[" and self._expects == "open":
                 self._expects = "first"
             elif byte == b"," and self._expects == "next":
                 self._expects = "value"
             elif byte == b"]" and self._expects in ("first", "next"):
                 self._expects = "end"
-            elif byte not in (b" ", b"\t", b"\r"):
+            else:
                 self._refuse(chunk[position : position + 20])
             position += 1
-        return position
 
-    def _refuse(self, found: bytes) -> None:
+    def _refuse(self, found: bytes) -> NoReturn:
         if self._expects == "end":
             raise RecordRefused(say.LIST_TRAILING, self._line)
         if self._expects == "any":
@@ -176,6 +176,9 @@ class _Splitter:
 
     def _hold(self, piece: bytes) -> None:
         self._held += len(piece)
+        if self._held > _GIVE_UP * self._limit:
+            limit = spoken_size(_GIVE_UP * self._limit)
+            raise RecordRefused(say.ENDLESS_RECORD, self._record_line, limit=limit)
         if self._held <= self._limit:
             self._pieces.append(piece)
         else:

@@ -14,6 +14,7 @@ class ImportLimits:
     file_bytes: int = 256 * MIB
     record_bytes: int = 4 * MIB  # one JSON record, or all rows of one CSV conversation
     conversations: int = 200_000
+    lines: int = 5_000_000  # blank ones too
     messages: int = 2_000  # per conversation
     depth: int = 64  # nesting of objects and lists
     number_digits: int = 400  # Python itself gives up at 4,300

@@ -30,6 +30,7 @@ class _Remark:
     code: str
     message: str
     params: dict[str, Any] = field(default_factory=dict)
+    record: int = 0
 
     @classmethod
     def of(cls, trouble: Trouble, line: int = 0, **params: Any) -> Self:
@@ -41,7 +42,11 @@ class _Remark:
 
 @dataclass(frozen=True)
 class LineProblem(_Remark):
-    """Why a record was not taken in. `line` is where it starts; 0 means the file as a whole."""
+    """Why a record was not taken in.
+
+    `line` is where the fault is or the record starts, 0 means the file as a whole; `record` counts the
+    conversations of the file from 1, and tells them apart where a JSON list stands on a single line.
+    """
 
 
 @dataclass(frozen=True)

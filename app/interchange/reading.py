@@ -6,7 +6,7 @@ Nothing is raised for bad content: whatever the bytes are, the answer is a sente
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Literal, get_args
 
 from app.interchange import file_troubles as say
@@ -36,6 +36,7 @@ class ParsedConversation:
     conversation: dict[str, Any]
     notes: tuple[LineNote, ...] = ()
     format: str = "messages"
+    record: int = 0  # counts the conversations of the file from 1, refused ones too
 
 
 def read_conversations(
@@ -67,7 +68,10 @@ def _read(
             if count > limits.conversations:
                 yield LineProblem.of(say.TOO_MANY_RECORDS, limit=limits.conversations)
                 return
-            yield record if isinstance(record, LineProblem) else _parse(record, reader, name, limits)
+            if isinstance(record, LineProblem):
+                yield replace(record, record=count)
+            else:
+                yield _parse(record, count, reader, name, limits)
         if count == 0:
             yield LineProblem.of(say.NO_RECORDS)
     except RecordRefused as refusal:
@@ -75,14 +79,15 @@ def _read(
 
 
 def _parse(
-    record: Record, reader: LayoutReader, name: str | None, limits: ImportLimits
+    record: Record, count: int, reader: LayoutReader, name: str | None, limits: ImportLimits
 ) -> ParsedConversation | LineProblem:
     reading = Reading(record.line, limits)
     try:
         conversation = reader.read(record, reading)
     except RecordRefused as refusal:
-        return refusal.as_problem()
-    return ParsedConversation(record.line, conversation, tuple(reading.notes), name or str(reader.layout))
+        return replace(refusal.as_problem(), record=count)
+    notes = tuple(replace(note, record=count) for note in reading.notes)
+    return ParsedConversation(record.line, conversation, notes, name or str(reader.layout), count)
 
 
 _Opened = tuple[str | None, Layout | None, Iterator[Record | LineProblem]]

@@ -12,6 +12,13 @@ RECORD_TOO_LONG = Trouble(
         "missing bracket."
     ),
 )
+ENDLESS_RECORD = Trouble(
+    "endless_record",
+    N_(
+        "The record on line %(line)d does not end within %(limit)s: a bracket or a quotation mark is "
+        "missing. Nothing after it was read."
+    ),
+)
 HALF_RECORD = Trouble(
     "half_record",
     N_("The record on line %(line)d stops in the middle: the rest of it is missing."),

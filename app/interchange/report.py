@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from app.interchange.canonical import content_hash
@@ -13,9 +13,19 @@ from app.interchange.reading import ParsedConversation
 KEPT = 200
 
 
+@dataclass(frozen=True)
+class Duplicate:
+    """Where a conversation stands, and where the one with the same words stood before it."""
+
+    line: int
+    record: int
+    first_line: int
+    first_record: int
+
+
 @dataclass
 class ImportReport:
-    """read = accepted + duplicates + problem_count (not counting a problem of the file as a whole)."""
+    """read = accepted + duplicates + problem_count, leaving aside problems of the file as a whole."""
 
     filename: str | None = None
     format: str | None = None
@@ -26,18 +36,17 @@ class ImportReport:
     note_count: int = 0
     problems: list[LineProblem] = field(default_factory=list)
     notes: list[LineNote] = field(default_factory=list)
-    duplicate_lines: list[tuple[int, int]] = field(default_factory=list)  # (line, line it repeats)
-    _first_line: dict[bytes, int] = field(default_factory=dict, repr=False)
+    duplicate_records: list[Duplicate] = field(default_factory=list)
+    _first: dict[bytes, tuple[int, int]] = field(default_factory=dict, repr=False)
 
     @property
     def ok(self) -> bool:
         return self.problem_count == 0
 
     def add(self, item: ParsedConversation | LineProblem) -> bool:
-        """Count one item of read_conversations(); True for a conversation that this file had not brought
-        yet."""
+        """Count one item of read_conversations(). True for a conversation that is new in this file."""
         if isinstance(item, LineProblem):
-            self.read += item.line > 0
+            self.read += item.record > 0
             self.problem_count += 1
             if len(self.problems) < KEPT:
                 self.problems.append(item)
@@ -45,12 +54,13 @@ class ImportReport:
         self.read += 1
         self.format = self.format or item.format
         digest = bytes.fromhex(content_hash(item.conversation))
-        first = self._first_line.setdefault(digest, item.line)
-        if first != item.line:
+        first = self._first.get(digest)
+        if first is not None:
             self.duplicates += 1
-            if len(self.duplicate_lines) < KEPT:
-                self.duplicate_lines.append((item.line, first))
+            if len(self.duplicate_records) < KEPT:
+                self.duplicate_records.append(Duplicate(item.line, item.record, *first))
             return False
+        self._first[digest] = (item.line, item.record)
         self.accepted += 1
         self.note_count += len(item.notes)
         self.notes.extend(item.notes[: max(0, KEPT - len(self.notes))])
@@ -65,7 +75,7 @@ class ImportReport:
             "read": self.read,
             "accepted": self.accepted,
             "duplicates": self.duplicates,
-            "duplicate_lines": [{"line": line, "repeats": first} for line, first in self.duplicate_lines],
+            "duplicate_records": [asdict(duplicate) for duplicate in self.duplicate_records],
             "problem_count": self.problem_count,
             "problems": [_entry(problem, translate) for problem in self.problems],
             "note_count": self.note_count,
@@ -74,4 +84,9 @@ class ImportReport:
 
 
 def _entry(remark: LineProblem | LineNote, translate: Callable[[str], str]) -> dict[str, Any]:
-    return {"line": remark.line, "code": remark.code, "message": remark.sentence(translate)}
+    return {
+        "line": remark.line,
+        "record": remark.record,
+        "code": remark.code,
+        "message": remark.sentence(translate),
+    }

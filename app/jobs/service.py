@@ -3,6 +3,7 @@
 Every write a worker makes is fenced by (id, attempt, state): a worker that lost its lease changes nothing.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -55,9 +56,23 @@ def append_events(session: Session, job: Job, events: Iterable[EventData]) -> No
     """Number events in the same transaction as the change they tell of."""
     for kind, payload in events:
         job.event_count += 1
-        session.add(JobEvent(job_id=_id(job), seq=job.event_count, kind=kind, payload=payload))
+        event = JobEvent(job_id=_id(job), seq=job.event_count, kind=kind[:30], payload=storable(payload))
+        session.add(event)
     session.add(job)
     session.flush()
+
+
+def storable(value: Any) -> Any:
+    """JSON that every database and browser takes: NaN and infinity become null, NUL characters go."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {storable(name): storable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    return value
 
 
 def events_after(session: Session, job_id: int, seq: int, limit: int = 500) -> list[JobEvent]:
@@ -125,12 +140,12 @@ def finish(
         state=state,
         lease_expires_at=None,
         finished_at=utc_now(),
-        result=result,
-        error=error,
-        error_params=error_params or {},
+        result=storable(result),
+        error=storable(error),
+        error_params=storable(error_params or {}),
     )
     job = _fresh(session, claim.job_id)
-    append_events(session, job, [*events, ("state", {"state": state.value, "error": error})])
+    append_events(session, job, [*events, ("state", _ended(job))])
     return job
 
 
@@ -198,10 +213,12 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
         else:
             job.state, job.phase = JobState.QUEUED, ""
             requeued.append(_id(job))
-        append_events(
-            session, job, [("state", {"state": job.state.value, "error": job.error, "rescued": True})]
-        )
+        append_events(session, job, [("state", {**_ended(job), "rescued": True})])
     return requeued
+
+
+def _ended(job: Job) -> dict[str, Any]:
+    return {"state": job.state.value, "error": job.error, "error_params": job.error_params}
 
 
 def queued_ids(session: Session, *, older_than_seconds: float) -> list[int]:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.core.database import reading
+from app.core.i18n import translate
 from app.jobs.models import JobEvent
 from app.jobs.service import events_after, require_job
 
@@ -26,15 +27,19 @@ class Shutdown:
 
 
 def as_dict(event: JobEvent) -> dict[str, Any]:
-    """An event as JSON: sequence number, kind, time, and its own fields."""
-    return {"seq": event.seq, "kind": event.kind, "at": event.created_at.isoformat(), **event.payload}
+    """An event as JSON: its own fields, then sequence number, kind and time. Errors in the reader's language."""
+    payload = dict(event.payload)
+    params = payload.pop("error_params", None) or {}
+    if payload.get("error"):
+        payload["error"] = translate(str(payload["error"]), params)
+    return {**payload, "seq": event.seq, "kind": event.kind, "at": event.created_at.isoformat()}
 
 
-def _next_batch(engine: Engine, job_id: int, seq: int) -> tuple[list[JobEvent], bool]:
+def _next_batch(engine: Engine, job_id: int, seq: int) -> tuple[list[dict[str, Any]], bool]:
     with reading(engine) as session:
         job = require_job(session, job_id)
-        events = events_after(session, job_id, seq)
-        last = events[-1].seq if events else seq
+        events = [as_dict(event) for event in events_after(session, job_id, seq)]
+        last = events[-1]["seq"] if events else seq
         return events, job.is_final and last >= job.event_count
 
 
@@ -44,11 +49,11 @@ async def _events(
     while True:
         events, ended = await asyncio.to_thread(_next_batch, engine, job_id, seq)
         for event in events:
-            seq = event.seq
+            seq = event["seq"]
             yield ServerSentEvent(
-                data=json.dumps(as_dict(event), ensure_ascii=False),
-                event=event.kind,
-                id=str(event.seq),
+                data=json.dumps(event, ensure_ascii=False),
+                event=event["kind"],
+                id=str(seq),
                 retry=RETRY_MILLISECONDS,
             )
         if ended:
@@ -62,8 +67,13 @@ async def _events(
 
 
 def stream_events(
-    engine: Engine, job_id: int, last_event_id: str | None, shutdown: Shutdown
+    engine: Engine, job_id: int, last_event_id: str | None, shutdown: Shutdown, *, after: int = 0
 ) -> EventSourceResponse:
-    """The stream as a response; the caller has checked that the job exists."""
-    seq = int(last_event_id) if last_event_id and last_event_id.isdigit() else 0
+    """The stream as a response; the caller has checked that the job exists.
+
+    `Last-Event-ID`, which a browser sends when it connects again, wins over `after`.
+    """
+    seq = after
+    if last_event_id and last_event_id.isascii() and last_event_id.isdigit():
+        seq = min(int(last_event_id[:18]), 2**62)
     return EventSourceResponse(_events(engine, job_id, seq, shutdown), ping=PING_SECONDS)

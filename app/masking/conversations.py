@@ -1,5 +1,6 @@
 """A conversation as it comes in, made ready for a template: checked, with our own flags taken out."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from app.masking.errors import N_, MaskRefused
 
 ROLES = ("system", "user", "assistant", "tool")
 _TEMPLATE_FIELDS = ("content", "name", "tool_calls", "tool_call_id")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _REASONING_FIELDS = ("reasoning_content", "thinking", "reasoning")
 
 
@@ -89,7 +91,7 @@ def _text(content: Any, number: int) -> str:
             N_("The content of turn %(turn)d must be text; images and other parts cannot be trained here."),
             turn=number,
         )
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if _LONE_SURROGATE.search(text):
         raise MaskRefused(
             N_("The content of turn %(turn)d holds half a character (a lone surrogate)."), turn=number
         )

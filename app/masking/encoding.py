@@ -98,6 +98,13 @@ class Encoder:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
+        self._twins: dict[frozenset[str], TwinTokenizer] = {}
+
+    def twin(self, controls: frozenset[str]) -> "TwinTokenizer":
+        """The twin for these control tokens; building one copies the vocabulary, so they are kept."""
+        if controls not in self._twins:
+            self._twins[controls] = TwinTokenizer(self.tokenizer, controls)
+        return self._twins[controls]
 
     @cached_property
     def token_bytes(self) -> TokenBytes | None:
@@ -167,6 +174,12 @@ class TwinTokenizer:
             model["vocab"] = [[self.names.get(token, token), score] for token, score in vocabulary]
         if model.get("unk_token") in self.names:
             model["unk_token"] = self.names[model["unk_token"]]
+
+    def ids_of_all(self, texts: Sequence[str], controls: re.Pattern[str]) -> list[Ints]:
+        """The ids of texts in which everything that reads like a control token is one."""
+        renamed = [controls.sub(lambda match: self.names[match.group()], text) for text in texts]
+        batch = self.encoder.tokenizer.encode_batch_fast(renamed, add_special_tokens=False)
+        return [np.array(encoding.ids, dtype=np.int32) for encoding in batch]
 
     def encode(self, text: str, controls: Sequence[tuple[int, int]]) -> Encoded:
         """Encode `text`, in which only the ranges in `controls` are control tokens; offsets are into

@@ -4,8 +4,10 @@ around them.
 
 from dataclasses import dataclass, field
 
+from app.masking.errors import MaskRefused
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One assistant turn; half-open ranges of code points of the rendering.
 
@@ -23,7 +25,7 @@ class Turn:
     writes_header: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Region:
     """Text of a system, user or tool message as it was rendered."""
 
@@ -43,7 +45,14 @@ class Spelled:
 
 @dataclass
 class Layout:
-    """A rendering with everything located in it. `controls` are the control tokens that may stand as such."""
+    """A rendering with everything located in it.
+
+    `controls` are the control tokens that may stand as such. `refused` holds, by message, why an assistant
+    turn has no
+    provable borders; such a turn can be context but not be trained. `unlocated` are other messages that are
+    not shown
+    as they are.
+    """
 
     text: str
     turns: list[Turn]
@@ -51,3 +60,4 @@ class Layout:
     spelled: list[Spelled] = field(default_factory=list)
     controls: list[tuple[int, int]] | None = None
     unlocated: list[int] = field(default_factory=list)
+    refused: dict[int, MaskRefused] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.masking.errors import N_, MaskRefused, TemplateFailed
-from app.masking.sentinels import Marks, Placement, mark_message
+from app.masking.sentinels import Marks, Placement, first_placement, mark_message
 from app.masking.tokenizer import ChatTokenizer
 
 Message = Mapping[str, Any]
@@ -36,7 +36,7 @@ class Renderings:
         self.marked_renderings: dict[tuple[int, bool], Marked | None] = {}
         self.text = self.plain(len(messages), False)
         self.marks = Marks(messages, tokenizer.template.source, tools)
-        self.placements = [Placement.BORDERS] * len(messages)
+        self.placements = [first_placement(message) for message in messages]
         self.whole = self._place_marks()
 
     def plain(self, count: int, generation: bool) -> str:
@@ -53,11 +53,25 @@ class Renderings:
         """
         key = (count, generation)
         if key not in self.marked_renderings:
-            try:
-                self.marked_renderings[key] = self._render_marked(count, generation, self.placements)
-            except TemplateFailed:
-                self.marked_renderings[key] = None
+            tried = (
+                self._render_or_none(count, generation, placements) for placements in self._variants(count)
+            )
+            self.marked_renderings[key] = next((found for found in tried if found is not None), None)
         return self.marked_renderings[key]
+
+    def _variants(self, count: int) -> list[list[Placement]]:
+        """A beginning may be trimmed otherwise than the whole, where the template treats the last turn
+        differently.
+        """
+        first: list[Placement] = [first_placement(message) for message in self.messages[:count]]
+        end_outside: list[Placement] = [
+            Placement.END_OUTSIDE if one is Placement.OUTSIDE else one for one in first
+        ]
+        found: list[list[Placement]] = []
+        for placements in (first, end_outside, self.placements[:count]):
+            if placements not in found:
+                found.append(placements)
+        return found
 
     def _render_marked(self, count: int, generation: bool, placements: Sequence[Placement]) -> Marked | None:
         marked = [
@@ -106,7 +120,10 @@ class Renderings:
         return whole
 
     def _try_placements(self, placements: Sequence[Placement]) -> Marked | None:
+        return self._render_or_none(len(self.messages), False, placements)
+
+    def _render_or_none(self, count: int, generation: bool, placements: Sequence[Placement]) -> Marked | None:
         try:
-            return self._render_marked(len(self.messages), False, placements)
+            return self._render_marked(count, generation, placements)
         except TemplateFailed:
             return None

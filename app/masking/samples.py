@@ -7,6 +7,8 @@ is listed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -130,39 +132,75 @@ def mask_conversation(
 def mask_conversations(
     tokenizer: ChatTokenizer, conversations: Iterable[tuple[int, Mapping[str, Any]]], settings: MaskSettings
 ) -> Iterator[MaskedConversation]:
-    """Mask a stream of (id, conversation), in order, a batch encoding at a time. Refusals are returned,
-    not raised.
+    """Mask a stream of (id, conversation), in order, a batch encoding at a time. Refusals are returned, not
+    raised.
+
+    While one batch is encoded (outside the interpreter lock) the next one is rendered.
     """
     book = ShapeBook(tokenizer)
     stream = iter(conversations)
-    while batch := list(islice(stream, BATCH)):
-        yield from _mask_batch(book, batch, settings)
+    with ThreadPoolExecutor(1, thread_name_prefix="encode") as encoder:
+        waiting: tuple[_Batch, Future[list[Encoded]]] | None = None
+        while items := list(islice(stream, BATCH)):
+            batch = _Batch(book, items, settings)
+            encoding = encoder.submit(tokenizer.encoder.encode_many, batch.texts())
+            if waiting is not None:
+                yield from waiting[0].finish(waiting[1].result())
+            waiting = (batch, encoding)
+        if waiting is not None:
+            yield from waiting[0].finish(waiting[1].result())
 
 
-def _mask_batch(
-    book: ShapeBook, batch: Sequence[tuple[int, Mapping[str, Any]]], settings: MaskSettings
-) -> Iterator[MaskedConversation]:
-    drafts: list[tuple[int, list[_Draft] | MaskRefused]] = []
-    for conversation_id, conversation in batch:
+class _Batch:
+    """Some conversations between rendering and labelling."""
+
+    def __init__(
+        self, book: ShapeBook, items: Sequence[tuple[int, Mapping[str, Any]]], settings: MaskSettings
+    ) -> None:
+        self.book = book
+        self.settings = settings
+        self.drafts: list[tuple[int, Dialogue | None, list[_Draft] | MaskRefused]] = []
+        for conversation_id, conversation in items:
+            dialogue = None
+            try:
+                dialogue = read_conversation(conversation)
+                self.drafts.append((conversation_id, dialogue, _draft(book, dialogue, settings)))
+            except MaskRefused as refusal:
+                self.drafts.append((conversation_id, dialogue, refusal))
+
+    def _without_tokens(self) -> list["_Draft"]:
+        lists = (found for _, _, found in self.drafts if isinstance(found, list))
+        return [draft for found in lists for draft in found if draft.encoded is None]
+
+    def texts(self) -> list[str]:
+        return [draft.layout.text for draft in self._without_tokens()]
+
+    def finish(self, encoded: Sequence[Encoded]) -> Iterator[MaskedConversation]:
+        for draft, encoding in zip(self._without_tokens(), encoded, strict=True):
+            draft.encoded = encoding
+        for conversation_id, dialogue, found in self.drafts:
+            if isinstance(found, list) and not all(draft.has_its_controls(self.book) for draft in found):
+                assert dialogue is not None
+                found = self._exactly(dialogue)
+            if isinstance(found, MaskRefused):
+                yield MaskedConversation(conversation_id, [], refusal=found)
+                continue
+            masked = MaskedConversation(conversation_id, [])
+            for draft in found:
+                sample = draft.sample(conversation_id, self.settings)
+                (masked.samples if sample.trained else masked.untrained).append(sample)
+            yield masked
+
+    def _exactly(self, dialogue: Dialogue) -> "list[_Draft] | MaskRefused":
+        """Again without the short cut: text and template together spelled a control token."""
         try:
-            drafts.append((conversation_id, _draft(book, read_conversation(conversation), settings)))
+            found = _draft(self.book, dialogue, self.settings, short_cut=False)
         except MaskRefused as refusal:
-            drafts.append((conversation_id, refusal))
-    waiting = [
-        draft for _, found in drafts if isinstance(found, list) for draft in found if draft.encoded is None
-    ]
-    encoded = book.tokenizer.encoder.encode_many([draft.layout.text for draft in waiting])
-    for draft, encoding in zip(waiting, encoded, strict=True):
-        draft.encoded = encoding
-    for conversation_id, found in drafts:
-        if isinstance(found, MaskRefused):
-            yield MaskedConversation(conversation_id, [], refusal=found)
-            continue
-        masked = MaskedConversation(conversation_id, [])
+            return refusal
         for draft in found:
-            sample = draft.sample(conversation_id, settings)
-            (masked.samples if sample.trained else masked.untrained).append(sample)
-        yield masked
+            if draft.encoded is None:
+                draft.encoded = self.book.tokenizer.encoder.encode_many([draft.layout.text])[0]
+        return found
 
 
 @dataclass
@@ -198,6 +236,13 @@ class _Draft:
             self.expected_controls,
         )
 
+    def has_its_controls(self, book: ShapeBook) -> bool:
+        """Whether the ids hold as many control tokens as the template wrote."""
+        if self.expected_controls is None:
+            return True
+        assert self.encoded is not None
+        return book.tokenizer.count_controls(self.encoded.ids) == self.expected_controls
+
     def is_chosen(self, place: int, settings: MaskSettings) -> bool:
         """Whether the message at this place of the sample is trained: its own flag first, then the
         strategy.
@@ -213,6 +258,12 @@ class _Draft:
         if settings.train_on is TrainOn.ASSISTANT:
             return bool(self.dialogue.messages[number]["role"] == "assistant")
         return True
+
+    def require_provable(self, settings: MaskSettings) -> None:
+        """Raises the refusal of a turn that would be trained."""
+        for place, refusal in self.layout.refused.items():
+            if settings.train_on is TrainOn.ALL or self.is_chosen(place, settings):
+                raise refusal
 
     def _trained_spans(self, settings: MaskSettings) -> list[tuple[int, int, int]]:
         """Ranges of code points to train, with the message each belongs to (-1: the template), in order."""
@@ -269,7 +320,9 @@ class _Draft:
         return sorted(blocks, key=lambda block: block[1])
 
 
-def _draft(book: ShapeBook, dialogue: Dialogue, settings: MaskSettings) -> list[_Draft]:
+def _draft(
+    book: ShapeBook, dialogue: Dialogue, settings: MaskSettings, *, short_cut: bool = True
+) -> list[_Draft]:
     assistants = [
         number for number, message in enumerate(dialogue.messages) if message["role"] == "assistant"
     ]
@@ -277,8 +330,11 @@ def _draft(book: ShapeBook, dialogue: Dialogue, settings: MaskSettings) -> list[
 
     def draft(part: Part) -> _Draft:
         messages = [dialogue.messages[number] for number in part.numbers]
-        found = book.lay_out(messages, dialogue.tools)
+        with _numbered_in(part):
+            found = book.lay_out(messages, dialogue.tools, short_cut=short_cut)
         made = _Draft(dialogue, part, found.layout, last, expected_controls=found.expected_controls)
+        with _numbered_in(part):
+            made.require_provable(settings)
         if found.layout.spelled:
             _keep_as_text(book.tokenizer, made, settings)
         return made
@@ -296,6 +352,21 @@ def _draft(book: ShapeBook, dialogue: Dialogue, settings: MaskSettings) -> list[
     return (
         cutter.per_turn(assistants) if settings.handling is Handling.PER_TURN else cutter.windows(everything)
     )
+
+
+@contextmanager
+def _numbered_in(part: Part) -> Iterator[None]:
+    """Refusals name turns by their place in the sample; people know them by their place in the
+    conversation.
+    """
+    try:
+        yield
+    except MaskRefused as refusal:
+        turn = refusal.params.get("turn")
+        if not isinstance(turn, int) or not 0 < turn <= len(part.numbers):
+            raise
+        params = {**refusal.params, "turn": part.numbers[turn - 1] + 1}
+        raise type(refusal)(refusal.message, **params) from refusal
 
 
 def _keep_as_text(tokenizer: ChatTokenizer, draft: _Draft, settings: MaskSettings) -> None:

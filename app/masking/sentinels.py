@@ -25,6 +25,8 @@ class Placement(Enum):
     emptiness.
     """
 
+    OUTSIDE = "outside"
+    END_OUTSIDE = "end outside"
     BORDERS = "borders"
     ONE_INSIDE = "one inside"
     MIDDLE = "middle"
@@ -132,13 +134,21 @@ def mark_message(
 
 
 def _mark_text(text: str, marks: MessageMarks, placement: Placement, *, thinking: bool) -> str:
-    lead, core, trail = _core(text)
+    lead, core, trail = ("", text, "") if placement is Placement.OUTSIDE else _core(text)
+    if placement is Placement.END_OUTSIDE:
+        core, trail = core + trail, ""
     depth = mark_depth(core, placement)
     before, middle, after = core[:depth], core[depth : len(core) - depth], core[len(core) - depth :]
     if thinking and (match := _last_thinking_end(middle)) is not None:
         middle = middle[: match.end()] + marks.after_thinking + middle[match.end() :]
     start = "" if placement is Placement.END_ONLY else marks.start
     return f"{lead}{before}{start}{middle}{marks.end}{after}{trail}"
+
+
+def first_placement(message: Mapping[str, Any]) -> Placement:
+    """The placement that most templates leave undisturbed."""
+    text = message.get("content")
+    return Placement.OUTSIDE if isinstance(text, str) and text != text.strip() else Placement.BORDERS
 
 
 def mark_depth(core: str, placement: Placement) -> int:

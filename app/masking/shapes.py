@@ -1,27 +1,189 @@
-"""Layouts of many conversations: the exact way for each, and a proven short cut for templates that never
-look at text.
+"""Layouts of many conversations: the exact way for each, and a proven short cut where a template is blind
+to text.
+
+The short cut locates one stand-in conversation per sequence of roles. For every other conversation it
+renders the plain
+text, joins the stand-in's literal pieces with the messages' own texts, and takes the layout over only if
+both are equal
+character by character.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
-from app.masking.layout import Layout
+from app.masking.blindness import Blindness, prove_blindness
+from app.masking.errors import MaskRefused
+from app.masking.layout import Layout, Region, Turn
 from app.masking.spans import locate
 from app.masking.tokenizer import ChatTokenizer
+
+_SHORT_CUT_ROLES = frozenset({"system", "user", "assistant"})
+_MOST_SHAPES = 4096
 
 
 @dataclass(frozen=True)
 class Found:
+    """`expected_controls` is the number of control tokens the template wrote, where it is known
+    beforehand.
+    """
+
     layout: Layout
     expected_controls: int | None = None
 
 
 class ShapeBook:
-    """Lays out conversations under one tokenizer."""
+    """Lays out conversations under one tokenizer and remembers the shapes it has proven."""
 
     def __init__(self, tokenizer: ChatTokenizer) -> None:
         self.tokenizer = tokenizer
+        self.shapes: dict[tuple[str, ...], _Shape | None] = {}
 
-    def lay_out(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] | None) -> Found:
+    def lay_out(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] | None, *, short_cut: bool = True
+    ) -> Found:
+        """Raises MaskRefused."""
+        shape = self._shape_for(messages) if short_cut and not tools else None
+        if shape is not None:
+            layout = shape.fit(self.tokenizer.render(messages), [message["content"] for message in messages])
+            if layout is not None:
+                return Found(layout, shape.controls)
         return Found(locate(self.tokenizer, messages, tools))
+
+    @cached_property
+    def _blindness(self) -> Blindness | None:
+        return None if self.tokenizer.wants_content_parts else prove_blindness(self.tokenizer.template.source)
+
+    def _shape_for(self, messages: Sequence[Mapping[str, Any]]) -> "_Shape | None":
+        blindness = self._blindness
+        if blindness is None:
+            return None
+        controls = self.tokenizer.controls
+        texts = set()
+        for message in messages:
+            if message.keys() != {"role", "content"} or message["role"] not in _SHORT_CUT_ROLES:
+                return None
+            text = message["content"]
+            if not blindness.is_ordinary(text) or controls.forbidden_in(text, message["role"]):
+                return None
+            if message["role"] == "assistant" and "</think" in text:
+                return None  # where the thinking ends has to be located
+            texts.add(text.strip())
+        if blindness.needs_distinct_texts and len(texts) != len(messages):
+            return None
+        roles = tuple(message["role"] for message in messages)
+        if roles not in self.shapes:
+            if len(self.shapes) >= _MOST_SHAPES:
+                self.shapes.clear()
+            self.shapes[roles] = self._learn(roles, blindness)
+        return self.shapes[roles]
+
+    def _learn(self, roles: tuple[str, ...], blindness: Blindness) -> "_Shape | None":
+        stand_in = [{"role": role, "content": f"Qq{place}qQ"} for place, role in enumerate(roles)]
+        if not all(blindness.is_ordinary(message["content"]) for message in stand_in):
+            return None
+        try:
+            layout = locate(self.tokenizer, stand_in)
+        except MaskRefused:
+            return None  # the conversation itself gets the refusal, in its own words
+        if layout.refused:
+            return None
+        controls = len(self.tokenizer.controls.any.findall(layout.text))
+        return _Shape.of(layout, [message["content"] for message in stand_in], controls)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """`literals[k]` stands before the text of message `order[k]`; the last literal stands at the end."""
+
+    literals: tuple[str, ...]
+    order: tuple[int, ...]
+    turns: tuple[tuple[Turn, tuple[tuple[int, int] | None, ...]], ...]
+    regions: tuple[tuple[Region, tuple[int, int], tuple[int, int]], ...]
+    unlocated: tuple[int, ...]
+    controls: int
+
+    @classmethod
+    def of(cls, layout: Layout, texts: Sequence[str], controls: int) -> "_Shape | None":
+        """None where a text is not rendered exactly as it is, exactly once."""
+        slots = [(region.start, region.end, region.message) for region in layout.regions]
+        for turn in layout.turns:
+            if turn.content_start is None or turn.content_end is None:
+                return None
+            slots.append((turn.content_start, turn.content_end, turn.message))
+        slots.sort()
+        if len({message for _, _, message in slots}) != len(slots):
+            return None
+        if any(layout.text[start:end] != texts[message] for start, end, message in slots):
+            return None
+        ends = [0, *(end for _, end, _ in slots)]
+        starts = [*(start for start, _, _ in slots), len(layout.text)]
+
+        def relative(place: int | None) -> tuple[int, int] | None:
+            """A place as (texts before it, code points after the end of the last of them)."""
+            if place is None:
+                return None
+            before = sum(end <= place for end in ends) - 1
+            return before, place - ends[before]
+
+        turns = tuple((turn, tuple(relative(place) for place in _places(turn))) for turn in layout.turns)
+        regions = []
+        for region in layout.regions:
+            start, end = relative(region.start), relative(region.end)
+            assert start is not None
+            assert end is not None
+            regions.append((region, start, end))
+        literals = tuple(layout.text[end:start] for end, start in zip(ends, starts, strict=True))
+        order = tuple(message for _, _, message in slots)
+        return cls(literals, order, turns, tuple(regions), tuple(layout.unlocated), controls)
+
+    def fit(self, text: str, contents: Sequence[str]) -> Layout | None:
+        """The layout of `text` if it is exactly these literals around these contents, as they are or
+        trimmed.
+        """
+        for texts in (contents, [content.strip() for content in contents]):
+            pieces = [self.literals[0]]
+            for literal, message in zip(self.literals[1:], self.order, strict=True):
+                pieces += (texts[message], literal)
+            if "".join(pieces) == text:
+                ends = [0, *list(accumulate(map(len, pieces)))[1::2]]
+                return self._laid_out(text, ends)
+        return None
+
+    def _laid_out(self, text: str, ends: Sequence[int]) -> Layout:
+        def absolute(place: tuple[int, int] | None) -> int | None:
+            return None if place is None else ends[place[0]] + place[1]
+
+        turns = []
+        for turn, places in self.turns:
+            start, end, content_start, content_end, marker_start, marker_end, reasoning_end = map(
+                absolute, places
+            )
+            assert start is not None
+            assert end is not None
+            marker = None if marker_start is None or marker_end is None else (marker_start, marker_end)
+            turns.append(
+                Turn(
+                    turn.message,
+                    start,
+                    end,
+                    content_start,
+                    content_end,
+                    marker,
+                    reasoning_end,
+                    turn.rewritten,
+                    turn.writes_header,
+                )
+            )
+        regions = [
+            Region(region.message, region.role, ends[start[0]] + start[1], ends[end[0]] + end[1])
+            for region, start, end in self.regions
+        ]
+        return Layout(text, turns, regions, unlocated=list(self.unlocated))
+
+
+def _places(turn: Turn) -> tuple[int | None, ...]:
+    marker = turn.end_of_turn or (None, None)
+    return (turn.start, turn.end, turn.content_start, turn.content_end, *marker, turn.reasoning_end)

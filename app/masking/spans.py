@@ -1,31 +1,29 @@
-"""Where each turn lies in a rendering: located by marks, proven by comparing renderings, or refused with
-the turn named.
+"""What lies where in a rendering: located by marks, proven by comparing renderings, or refused with the
+turn named.
 
-Nothing here knows a template family. The start of a turn comes from the generation prompt the template
-itself writes at
-that place, the end from what the template writes when the conversation ends there and when it goes on.
+Nothing here knows a template family, searches message text or estimates a length.
 """
 
-import re
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from app.masking.errors import N_, MaskRefused, TemplateFailed
+from app.masking.borders import Borders
+from app.masking.errors import N_, MaskRefused
 from app.masking.layout import Layout, Region, Turn
-from app.masking.renderings import Marked, Message, Renderings
-from app.masking.sentinels import Placement, mark_depth
+from app.masking.renderings import Message
+from app.masking.sentinels import Placement
 from app.masking.spelling import spelled_controls, template_controls
 from app.masking.tokenizer import ChatTokenizer
-
-_MARKER_LIKE = r"<[^<>\s]{1,48}>|\[/?[A-Z_]{1,24}\]"
 
 
 def locate(
     tokenizer: ChatTokenizer, messages: Sequence[Message], tools: Sequence[Any] | None = None
 ) -> Layout:
-    """The layout of the whole conversation. Raises MaskRefused where a turn has no provable borders."""
+    """The layout of the whole conversation; turns without provable borders are in its `refused`.
+
+    Raises MaskRefused where nothing can be located.
+    """
     return _Locator(tokenizer, messages, tools).layout()
 
 
@@ -35,75 +33,60 @@ class _Locator:
     ) -> None:
         self.tokenizer = tokenizer
         self.messages = messages
-        self.tools = tools
-        self.renderings = Renderings(tokenizer, messages, tools)
-        self.text = self.renderings.text
-        self.marks = self.renderings.marks
-        self.placements = self.renderings.placements
-        self.whole = self.renderings.whole
-
-    def marked(self, count: int, generation: bool) -> Marked | None:
-        return self.renderings.marked(count, generation)
-
-    # -- the layout ----------------------------------------------------------------------------------------
+        self.borders = Borders(tokenizer, messages, tools)
+        self.text = self.borders.text
+        self.marks = self.borders.marks
+        self.whole = self.borders.whole
 
     def layout(self) -> Layout:
         turns: list[Turn] = []
         regions: list[Region] = []
         unlocated: list[int] = []
+        refused: dict[int, MaskRefused] = {}
         for place, message in enumerate(self.messages):
             if message["role"] == "assistant":
-                turns.append(self._turn(place))
-            elif self._text_of(place).strip():
+                try:
+                    turns.append(self._turn(place))
+                except MaskRefused as refusal:
+                    refused[place] = refusal
+            elif self.borders.text_of(place).strip():
                 found = self._regions(place)
                 regions += found
                 if not found:
                     unlocated.append(place)
         for before, after in pairwise(turns):
             if after.start < before.end:
-                raise self._refusal(
+                raise self.borders.refusal(
                     N_("The chat template %(template)s writes turn %(turn)d into the turn before it."),
                     after.message,
                 )
         for region in regions:
             for turn in turns:
                 if region.start < turn.end and turn.start < region.end:
-                    raise self._refusal(
+                    raise self.borders.refusal(
                         N_("The chat template %(template)s writes other text into turn %(turn)d."),
                         turn.message,
                     )
         spelled = spelled_controls(self.messages, self.tokenizer.controls)
         controls = None
         if spelled:
-            controls = template_controls(self.text, self.whole.places, self.marks.breaker, self.controls)
-        return Layout(self.text, turns, regions, spelled, controls, unlocated)
-
-    def _text_of(self, place: int) -> str:
-        content = self.messages[place].get("content")
-        return content if isinstance(content, str) else ""
-
-    def _content(self, place: int) -> tuple[int | None, int | None]:
-        """Start and end of the content in the rendering, each None where its mark is not there exactly
-        once.
-        """
-        marks = self.marks.messages[place]
-        core = self._text_of(place).strip()
-        depth = mark_depth(core, self.placements[place])
-        start, end = self.whole.at(marks.start), self.whole.at(marks.end)
-        if depth and start is not None:
-            start = start - depth if self.text[max(0, start - depth) : start] == core[:depth] else None
-        if depth and end is not None:
-            end = end + depth if self.text[end : end + depth] == core[len(core) - depth :] else None
-        return start, end
+            controls = template_controls(
+                self.text, self.whole.places, self.marks.breaker, self.tokenizer.controls.any
+            )
+        return Layout(self.text, turns, regions, spelled, controls, unlocated, refused)
 
     def _regions(self, place: int) -> list[Region]:
         marks = self.marks.messages[place]
         role = self.messages[place]["role"]
-        start, end = self._content(place)
+        start, end = self.borders.content(place)
         if start is not None and end is not None and start <= end:
             return [Region(place, role, start, end)]
         starts, ends = self.whole.places.get(marks.start, []), self.whole.places.get(marks.end, [])
-        if len(starts) != len(ends) or self.placements[place] is not Placement.BORDERS:
+        if len(starts) != len(ends) or self.borders.placements[place] not in (
+            Placement.OUTSIDE,
+            Placement.END_OUTSIDE,
+            Placement.BORDERS,
+        ):
             return []
         return [
             Region(place, role, start, end) for start, end in zip(starts, ends, strict=True) if start <= end
@@ -113,23 +96,23 @@ class _Locator:
         marks = self.marks.messages[place]
         for mark in (marks.start, marks.end):
             if len(self.whole.places.get(mark, ())) > 1:
-                raise self._refusal(
+                raise self.borders.refusal(
                     N_("The chat template %(template)s writes turn %(turn)d more than once."), place
                 )
-        content_start, content_end = self._content(place)
-        if content_end is None and self._text_of(place).strip():
-            raise self._refusal(
+        content_start, content_end = self.borders.content(place)
+        if content_end is None and self.borders.text_of(place).strip():
+            raise self.borders.refusal(
                 N_(
-                    "The chat template %(template)s does not write out turn %(turn)d, so it cannot be "
-                    "trained."
+                    "The chat template %(template)s does not write turn %(turn)d out in a way that can be "
+                    "located."
                 ),
                 place,
             )
         after_thinking = self.whole.at(marks.after_thinking)
         if content_start is None and content_end is not None:
             content_start = after_thinking
-        start, writes_header = self._start(place, content_start, content_end)
-        end, end_of_turn = self._end(place, start, content_end)
+        start, writes_header = self.borders.start(place, content_start, content_end)
+        end, end_of_turn = self.borders.end(place, start, content_end)
         reasoning = [found for mark in (marks.reasoning_end,) for found in self.whole.places.get(mark, ())]
         if reasoning and content_start is not None and content_start >= reasoning[-1]:
             after_thinking = content_start
@@ -143,244 +126,6 @@ class _Locator:
             content_end,
             end_of_turn,
             after_thinking,
-            self._is_rewritten(place, start, end),
+            self.borders.is_rewritten(place, start, end),
             writes_header,
         )
-
-    # -- the start: after what the generation prompt already contains --------------------------------------
-
-    def _anchor(self, place: int, prompt: Marked) -> tuple[int, int]:
-        """The end of the last earlier text that both renderings show: its place in the whole and in the
-        prompt.
-        """
-        upper = self._upper_bound(place)
-        best = (0, 0)
-        for earlier in range(place):
-            mark = self.marks.messages[earlier].end
-            here, there = self.whole.at(mark), prompt.at(mark)
-            if here is not None and there is not None and best[0] <= here <= upper:
-                best = (here, there)
-        return best
-
-    def _upper_bound(self, place: int) -> int:
-        """No later than this the turn's header is over."""
-        for mark in (self.marks.messages[place].start, self.marks.messages[place].end):
-            if (found := self.whole.at(mark)) is not None:
-                return found
-        return self._next_text(place, 0)
-
-    def _next_text(self, place: int, after: int) -> int:
-        """Where the next later message's text begins in the whole rendering."""
-        later = [
-            found
-            for marks in self.marks.messages[place + 1 :]
-            for mark in (marks.start, marks.end)
-            if (found := self.whole.at(mark)) is not None and found >= after
-        ]
-        return min(later, default=len(self.text))
-
-    def _start(self, place: int, content_start: int | None, content_end: int | None) -> tuple[int, bool]:
-        prompt = self.marked(place, True)
-        if prompt is not None:
-            here, there = self._anchor(place, prompt)
-            limit = content_start if content_start is not None else content_end
-            header = self.text[here : limit if limit is not None else self._next_text(place, here)]
-            asked = prompt.text[there:]
-            if self.text.startswith(asked, here):  # the text itself may repeat what the prompt already says
-                return here + len(asked), self._model_writes_header(place, asked)
-            shared = self._shared(header, asked)
-            if self._covers(
-                place, prompt, there, header, asked, shared, header_is_whole=content_start is not None
-            ):
-                return here + shared, self._model_writes_header(place, asked)
-        found = self._start_by_probe(content_start, place)
-        if found is None:
-            raise self._refusal(
-                N_(
-                    "The chat template %(template)s writes a generation prompt before turn %(turn)d that "
-                    "does not match "
-                    "what it writes in the conversation, so where the turn begins cannot be proven."
-                ),
-                place,
-            )
-        return found, False
-
-    def _covers(
-        self,
-        place: int,
-        prompt: Marked,
-        there: int,
-        header: str,
-        asked: str,
-        shared: int,
-        *,
-        header_is_whole: bool,
-    ) -> bool:
-        """Whether the shared part reaches into the generation prompt itself, and ends where one may cut."""
-        if shared == len(asked):
-            return True
-        own = self._own_prompt(place, asked)
-        if not own or shared <= len(asked) - len(own):
-            return False
-        rest_asked, rest_header = asked[shared:], header[shared:]
-        if self.markers.match(rest_asked):
-            return True
-        if not header_is_whole:
-            return False
-        return not (rest_header[:1].isalnum() and rest_asked[:1].isalnum())
-
-    def _own_prompt(self, place: int, asked: str) -> str | None:
-        """What `add_generation_prompt` adds before this turn; None when the template cannot say."""
-        bare = self.marked(place, False)
-        if bare is None:
-            return None
-        _, there = self._anchor(place, bare)
-        return asked[self._shared(bare.text[there:], asked) :]
-
-    def _model_writes_header(self, place: int, asked: str) -> bool:
-        return self._own_prompt(place, asked) == ""
-
-    def _start_by_probe(self, content_start: int | None, place: int) -> int | None:
-        """For a turn whose prompt cannot be rendered in place: the prompt after a lone question, found
-        once in the header.
-        """
-        if content_start is None or not (prompt := self._lone_prompt):
-            return None
-        earlier = [
-            found
-            for marks in self.marks.messages[:place]
-            if (found := self.whole.at(marks.end)) is not None and found <= content_start
-        ]
-        header_start = max(earlier, default=0)
-        header = self.text[header_start:content_start]
-        return header_start + header.index(prompt) + len(prompt) if header.count(prompt) == 1 else None
-
-    @cached_property
-    def _lone_prompt(self) -> str | None:
-        question = [{"role": "user", "content": self.marks.messages[0].start}]
-        try:
-            with_prompt = self.tokenizer.render(question, add_generation_prompt=True, tools=self.tools)
-            without = self.tokenizer.render(question, add_generation_prompt=False, tools=self.tools)
-        except TemplateFailed:
-            return None
-        return with_prompt[self._shared(without, with_prompt) :]
-
-    # -- the end: the token that ends the turn, not what follows it ----------------------------------------
-
-    def _end(self, place: int, start: int, content_end: int | None) -> tuple[int, tuple[int, int] | None]:
-        after = start if content_end is None else max(start, content_end)
-        follows = self.text[after : self._next_text(place, after)]
-        is_last = self._next_text(place, after) == len(self.text)
-        stopped = self._tail(place, False, after)
-        going_on = self._tail(place, True, after)
-        if going_on is not None and (prompt := self._prompt_after(place, going_on, stopped)):
-            going_on = going_on[: len(going_on) - len(prompt)]
-        views = [] if stopped is None or is_last else [follows[: self._shared(follows, stopped)]]
-        if going_on is not None:
-            views.append(follows[: self._shared(follows, going_on)])
-        if is_last:
-            views.append(follows)
-        elif not views:
-            raise self._refusal(
-                N_(
-                    "The chat template %(template)s cannot render the conversation up to turn %(turn)d alone."
-                ),
-                place,
-            )
-        views = [view for view in views if view.strip()]
-        tail = min(
-            (view for view in views if self.markers.search(view)), key=len, default=views[0] if views else ""
-        )
-        marker = self._end_marker(tail) or self._stop_in_next_header(follows)
-        if marker is None:
-            return after, None
-        return after + marker[1], (after + marker[0], after + marker[1])
-
-    def _tail(self, place: int, generation: bool, after: int) -> str | None:
-        """What follows the turn's text when the conversation ends with this turn."""
-        rendering = self.marked(place + 1, generation)
-        if rendering is None:
-            return None
-        mark = self.marks.messages[place].end
-        there, here = rendering.at(mark), self.whole.at(mark)
-        if here is None:
-            here, there = self._anchor(place, rendering)
-        if there is None:
-            return None
-        skipped = after - here
-        between = rendering.text[there : there + skipped]
-        return rendering.text[there + skipped :] if between == self.text[here:after] else None
-
-    def _prompt_after(self, place: int, going_on: str, stopped: str | None) -> str:
-        """The generation prompt at the end of a rendering that stops after this turn."""
-        before = self.marked(place, True)
-        if before is not None:
-            _, there = self._anchor(place, before)
-            own = self._own_prompt(place, before.text[there:])
-            if own and going_on.endswith(own):
-                return own
-        if (lone := self._lone_prompt) and going_on.endswith(lone):
-            return lone
-        return going_on[self._shared(stopped, going_on) :] if stopped is not None else ""
-
-    def _end_marker(self, tail: str) -> tuple[int, int] | None:
-        """The first token generation stops at, else the last control token, else visible text before white
-        space.
-        """
-        found = [match.span() for match in self.controls.finditer(tail)]
-        for start, end in found:
-            if tail[start:end] in self.tokenizer.stop_tokens:
-                return start, end
-        found = found or [match.span() for match in self.markers.finditer(tail)]
-        if found:
-            return found[-1]
-        visible = tail.rstrip()
-        return (len(visible) - len(visible.lstrip()), len(visible)) if visible else None
-
-    def _stop_in_next_header(self, follows: str) -> tuple[int, int] | None:
-        """Some models stop by opening the next speaker's turn: that token, if it follows at once and
-        generation stops there.
-        """
-        match = self.controls.match(follows)
-        return match.span() if match and match.group() in self.tokenizer.stop_tokens else None
-
-    def _is_rewritten(self, place: int, start: int, end: int) -> bool:
-        """Whether the turn looks different here from how it looks when it is the last one."""
-        if place == len(self.messages) - 1:
-            return False
-        rendering = self.marked(place + 1, False)
-        if rendering is None:
-            return False
-        here, there = self._anchor(place, rendering)
-        return not rendering.text[there:].startswith(self.text[here:end])
-
-    # -- control tokens ------------------------------------------------------------------------------------
-
-    @cached_property
-    def controls(self) -> re.Pattern[str]:
-        return self.tokenizer.controls.any
-
-    @cached_property
-    def markers(self) -> re.Pattern[str]:
-        """Control tokens, and what looks like one but is ordinary text for this vocabulary: neither is
-        ever cut in two.
-        """
-        return re.compile(f"{self.controls.pattern}|{_MARKER_LIKE}")
-
-    def _shared(self, left: str, right: str) -> int:
-        """The length of the common beginning that cuts no control token of either text in two."""
-        length = min(len(left), len(right))
-        shared = next((at for at in range(length) if left[at] != right[at]), length)
-        moved = True
-        while moved:
-            moved = False
-            for text in (left, right):
-                for match in self.markers.finditer(text):
-                    if match.start() < shared < match.end():
-                        shared, moved = match.start(), True
-                    if match.start() >= shared:
-                        break
-        return shared
-
-    def _refusal(self, message: str, place: int) -> MaskRefused:
-        return MaskRefused(message, template=self.tokenizer.name, turn=place + 1)

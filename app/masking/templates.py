@@ -26,6 +26,8 @@ import jinja2.utils
 from app.masking.errors import N_, TemplateFailed
 
 LARGEST_REPETITION = 1_000_000
+_DICT_NAMES = frozenset(dir(dict))
+_LOOP_NAMES = frozenset({"index", "index0", "first", "last", "length", "revindex", "revindex0"})
 
 
 class GenerationTag(jinja2.ext.Extension):
@@ -58,6 +60,29 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
     """Jinja's immutable sandbox that also refuses to repeat a value into something enormous."""
 
     intercepted_binops = frozenset({"*", "**"})
+
+    # Most of what templates read are fields of plain messages, loop counters and namespace values. These
+    # three get the
+    # answer the sandbox would give after its longer examination; everything else takes the long way.
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        kind = type(obj)
+        if kind is dict:
+            if attribute not in _DICT_NAMES and attribute in obj:
+                return obj[attribute]
+        elif (kind is jinja2.runtime.LoopContext and attribute in _LOOP_NAMES) or (
+            kind is _Namespace and not attribute.startswith("_")
+        ):
+            try:
+                return getattr(obj, attribute)
+            except AttributeError:
+                pass
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if type(obj) is dict and type(argument) is str and argument in obj:
+            return obj[argument]
+        return super().getitem(obj, argument)
 
     def call_binop(self, context: jinja2.runtime.Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "**":
@@ -135,7 +160,10 @@ def build_environment() -> Sandbox:
 
 @lru_cache(maxsize=256)
 def _compile(source: str) -> jinja2.Template:
-    return build_environment().from_string(source)
+    template = build_environment().from_string(source)
+    # a plain dict, for Jinja copies it at every rendering
+    template.globals = dict(template.globals)
+    return template
 
 
 class ChatTemplate:

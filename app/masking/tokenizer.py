@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from app.masking import quarantine
-from app.masking.encoding import Encoder, TwinTokenizer, added_token, control_pattern
+from app.masking.encoding import Encoder, Ints, TwinTokenizer, added_token, control_pattern
 from app.masking.errors import N_, TemplateFailed, TokenizerUnusable
 from app.masking.templates import ChatTemplate
 
@@ -136,12 +138,30 @@ class ChatTokenizer:
         return frozenset(self.added_tokens[token] for token in self.control_tokens)
 
     @cached_property
-    def special_token_ids(self) -> frozenset[int]:
-        return frozenset(self.added_tokens[token] for token in self.special_tokens if token.strip())
-
-    @cached_property
     def special_ids(self) -> frozenset[int]:
         return frozenset(self.added_tokens[token] for token in self.special_tokens) | self.control_ids
+
+    def count_controls(self, ids: Ints) -> int:
+        """How many of the ids are control tokens."""
+        return int(np.count_nonzero(self.is_control[ids]))
+
+    @cached_property
+    def is_control(self) -> npt.NDArray[np.bool_]:
+        """For every id whether it is a control token."""
+        return self._table_of(self.control_ids)
+
+    @cached_property
+    def is_special(self) -> npt.NDArray[np.bool_]:
+        """For every id whether it is a token that no message text may become."""
+        return self._table_of(
+            frozenset(self.added_tokens[token] for token in self.special_tokens if token.strip())
+        )
+
+    def _table_of(self, ids: frozenset[int]) -> npt.NDArray[np.bool_]:
+        highest = max(self.encoder.tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+        table = np.zeros(highest + 1, dtype=np.bool_)
+        table[list(ids)] = True
+        return table
 
     @cached_property
     def controls(self) -> "ControlPatterns":
@@ -149,7 +169,7 @@ class ChatTokenizer:
 
     @cached_property
     def twin(self) -> TwinTokenizer:
-        return TwinTokenizer(self.encoder.tokenizer, self.control_tokens)
+        return self.encoder.twin(self.control_tokens)
 
     @cached_property
     def wants_content_parts(self) -> bool:

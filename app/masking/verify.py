@@ -3,13 +3,14 @@ and a hash.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from app.masking.arrays import ArraysBuilder, MaskArrays
-from app.masking.checks import CHECK_NAMES, run_checks
-from app.masking.samples import MaskedConversation, MaskedSample, mask_conversations
+from app.masking.checks import CHECK_NAMES, Check, run_checks, second_opinions
+from app.masking.samples import BATCH, MaskedConversation, MaskedSample, mask_conversations
 from app.masking.settings import MaskSettings
 from app.masking.tokenizer import ChatTokenizer
 
@@ -153,10 +154,16 @@ def verify(
     """
     report = VersionReport(settings, base_model or tokenizer.name)
     builder = ArraysBuilder(settings, report.base_model, validation_ids)
-    for masked in mask_conversations(tokenizer, conversations, settings):
-        _account(report, tokenizer, masked)
-        for sample in masked.samples:
-            builder.add(sample.conversation_id, sample.input_ids, sample.labels)
+    stream = mask_conversations(tokenizer, conversations, settings)
+    while batch := list(islice(stream, BATCH)):
+        # a sample that trains nothing is only a failure when its whole conversation trains nothing
+        checked = [masked.samples or masked.untrained for masked in batch]
+        opinions = iter(second_opinions(tokenizer, [sample for samples in checked for sample in samples]))
+        for masked, samples in zip(batch, checked, strict=True):
+            checks = [run_checks(tokenizer, sample, next(opinions)) for sample in samples]
+            _account(report, masked, samples, checks)
+            for sample in masked.samples:
+                builder.add(sample.conversation_id, sample.input_ids, sample.labels)
         if progress is not None:
             progress(report.conversations)
     arrays = builder.finish()
@@ -164,34 +171,29 @@ def verify(
     return report, arrays
 
 
-def _account(report: VersionReport, tokenizer: ChatTokenizer, masked: MaskedConversation) -> None:
+def _account(
+    report: VersionReport,
+    masked: MaskedConversation,
+    samples: Sequence[MaskedSample],
+    checks: Sequence[Sequence[Check]],
+) -> None:
     report.conversations += 1
     report.dropped += masked.dropped
-    failures: list[Failure] = []
+    identity = masked.conversation_id
+    failures = [
+        Failure(identity, place, check.name, check.detail, check.token, check.message, check.params)
+        for place, found in enumerate(checks)
+        for check in found
+        if not check.passed
+    ]
     if masked.refusal is not None:
         report.refused += 1
         refusal = masked.refusal
         failures.append(
-            Failure(
-                masked.conversation_id, None, "refused", str(refusal), None, refusal.message, refusal.params
-            )
+            Failure(identity, None, "refused", str(refusal), None, refusal.message, refusal.params)
         )
     suspicious = False
-    # a sample that trains nothing is only a failure when its whole conversation trains nothing
-    for place, sample in enumerate(masked.samples or masked.untrained):
-        failures += [
-            Failure(
-                masked.conversation_id,
-                place,
-                check.name,
-                check.detail,
-                check.token,
-                check.message,
-                check.params,
-            )
-            for check in run_checks(tokenizer, sample)
-            if not check.passed
-        ]
+    for sample in samples:
         suspicious |= _measure(report, sample)
     report.failed.update({failure.check for failure in failures})
     report.failing_conversations += bool(failures)

@@ -1,6 +1,6 @@
 """REST for chat with base and tuned: start an answer, then read its job's events."""
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +23,8 @@ class ChatIn(BaseModel):
     messages: list[dict[str, Any]] = Field(min_length=1)
     max_new_tokens: int = 200
     temperature: float = 0.0
+    # Each side may have a history of its own, so they can be asked one by one.
+    sides: tuple[Literal["base", "tuned"], ...] = ("base", "tuned")
 
 
 @router.post("/answers", status_code=202)
@@ -36,6 +38,7 @@ def ask(session: Db, settings: AppSettings, storage: AppStorage, actor: Annotato
         messages=body.messages,
         max_new_tokens=body.max_new_tokens,
         temperature=body.temperature,
+        sides=body.sides,
     )
     ring_after_commit(session, settings, job)
     return JobOut.of(job)

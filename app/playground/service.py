@@ -1,5 +1,6 @@
 """Rules of the playground: a chat turn is a job whose events are the text as it appears."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlmodel import Session
@@ -27,8 +28,9 @@ def ask(
     messages: list[dict[str, Any]],
     max_new_tokens: int = 200,
     temperature: float = 0.0,
+    sides: Sequence[str] = SIDES,
 ) -> Job:
-    """Promise an answer from base and tuned. The last message must be the user's."""
+    """Promise an answer from base, tuned or both. The last message must be the user's."""
     run = require_run(session, run_id)
     adapter_path(storage, run)
     messages = canonical_messages(messages)
@@ -42,8 +44,11 @@ def ask(
         )
     if not 0 <= temperature <= 2:
         raise Invalid(N_("The temperature must be between 0 and 2."), field="temperature")
+    if not sides or not set(sides) <= set(SIDES):
+        raise Invalid(N_("Ask base, tuned, or both."), field="sides")
     payload = {
         "run_id": run_id,
+        "sides": list(sides),
         "messages": messages,
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
@@ -62,5 +67,5 @@ def chat_request(session: Session, storage: Storage, payload: dict[str, Any]) ->
         "max_new_tokens": payload["max_new_tokens"],
         "temperature": payload["temperature"],
         "seed": 0,
-        "sides": list(SIDES),
+        "sides": payload["sides"],
     }

@@ -116,7 +116,9 @@ def _carried(text: str, other_text: str, place: tuple[int, int], letters: Flags)
     carried = np.full(len(text), bool(letters[start:end].any()), dtype=np.bool_)
     carried[:head] = letters[start : start + head]
     tail = min(
-        sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text[::-1], theirs[::-1], strict=False))),
+        sum(
+            1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text[::-1], theirs[::-1], strict=False))
+        ),
         len(text) - head,
         len(theirs) - head,
     )

@@ -10,8 +10,9 @@ from sqlmodel import Session
 
 from app.accounts.access import Annotator, AnyActor
 from app.base_models.service import ready_base_models
+from app.conversations.filters import ConversationFilter, place_of
 from app.conversations.models import Conversation
-from app.conversations.service import ConversationFilter, edit_messages, neighbours, require_conversation
+from app.conversations.service import edit_messages, require_conversation
 from app.core.database import reading
 from app.core.errors import Conflict, StudioError
 from app.core.i18n import N_, get_locale, gettext
@@ -164,8 +165,8 @@ def _answer(
 
 
 def _context(session: Session, conversation: Conversation, choices: Choices) -> dict[str, Any]:
-    before, after = neighbours(session, conversation, ConversationFilter(conversation.dataset_id))
-    others = {"flags": {}, "token": None, "sample": 0}
+    place = place_of(session, conversation, ConversationFilter(conversation.dataset_id))
+    others: dict[str, Any] = {"flags": {}, "token": None, "sample": 0}
     models = [(model.id, model.name) for model in ready_base_models(session)]
     strategies = {key.value: gettext(label) for key, label in STRATEGIES.items()}
     return {
@@ -180,8 +181,8 @@ def _context(session: Session, conversation: Conversation, choices: Choices) -> 
         ],
         "handlings": {key.value: gettext(label) for key, label in HANDLINGS.items()},
         "check_labels": {name: gettext(label) for name, label in CHECK_LABELS.items()},
-        "before_href": choices.address(before, **others) if before else None,
-        "after_href": choices.address(after, **others) if after else None,
+        "before_href": choices.address(place.previous_id, **others) if place.previous_id else None,
+        "after_href": choices.address(place.next_id, **others) if place.next_id else None,
     }
 
 

@@ -119,7 +119,7 @@ def build_view(session: Session, conversation: Conversation, choices: Choices) -
         _put_beside(entries, comparison.other_rows)
     return View(
         choices=choices,
-        model=require_base_model(session, choices.base_model_id),
+        model=require_base_model(session, choices.base_model_id or 0),
         masked=masked,
         shown=shown,
         entries=entries,
@@ -224,9 +224,9 @@ def _put_beside(entries: list[Entry], rows: Sequence[Row]) -> None:
         met[entry.turn] += 1
     met.clear()
     for row in rows:
-        entry = places.get((row.turn, met[row.turn]))
+        found = places.get((row.turn, met[row.turn]))
         met[row.turn] += 1
-        if entry is None:
-            entry = Entry(row.turn, None)
+        entry = found or Entry(row.turn, None)
+        if found is None:
             entries.append(entry)
         entry.other = row

@@ -71,9 +71,14 @@ def require_recipe(name: str) -> Recipe:
     return _BY_NAME[name]
 
 
-def build_config(recipe: str, changes: dict[str, Any] | None = None) -> TrainingConfig:
-    """The recipe's full config with one's own changes on top. QLoRA brings its own learning rate."""
+def merged_values(recipe: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The recipe's values with one's own changes on top. QLoRA brings its own learning rate."""
     values = {**require_recipe(recipe).changes, **(changes or {})}
     if values.get("load_in_4bit") in (True, "true", "True", "1"):
         values.setdefault("learning_rate", QLORA_LEARNING_RATE)
-    return parse_config(values)
+    return values
+
+
+def build_config(recipe: str, changes: dict[str, Any] | None = None) -> TrainingConfig:
+    """The recipe's full config with one's own changes on top."""
+    return parse_config(merged_values(recipe, changes))

@@ -3,21 +3,27 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, PlainTextResponse
 from pydantic import BaseModel
 from sse_starlette.sse import EventSourceResponse
 
 from app.accounts.access import AnyActor, Engineer
 from app.accounts.service import record
+from app.core.errors import NotFound
+from app.core.i18n import N_
 from app.core.web import AppEngine, AppSettings, AppStorage, Db
 from app.jobs import service as jobs
+from app.jobs.api import After
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.previews.service import parse_settings
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import mask_checks, service
-from app.runs.schemas import ArtifactOut, MaskCheckIn, MaskCheckOut, RunIn, RunOut
+from app.runs.curves import read_curves
+from app.runs.judging import AppJudging
+from app.runs.logs import log_tail
+from app.runs.schemas import ArtifactOut, CurvesOut, MaskCheckIn, MaskCheckOut, RunIn, RunOut
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
@@ -48,7 +54,7 @@ def request_mask_check(
         actor,
         dataset_version_id=body.dataset_version_id,
         base_model_id=body.base_model_id,
-        settings=parse_settings(body.settings),
+        settings=parse_settings(body.settings.model_dump()),
     )
     if not job.is_final:
         ring_after_commit(session, settings, job)
@@ -78,6 +84,7 @@ def start_run(
     session: Db,
     settings: AppSettings,
     actor: Engineer,
+    judging: AppJudging,
     response: Response,
     body: RunIn,
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
@@ -87,7 +94,8 @@ def start_run(
     request = service.RunRequest(
         **fields, evaluate_with=tuple(body.evaluate_with), idempotency_key=idempotency_key
     )
-    run, created = service.start_run(session, actor, request)
+    suites = [suite.name for suite in judging.suites()]
+    run, created = service.start_run(session, actor, request, suites=suites)
     job = service.run_job(session, run)
     if created:
         ring_after_commit(session, settings, job)
@@ -119,11 +127,26 @@ def stream_run(
     session: Db,
     _actor: AnyActor,
     run_id: int,
+    after: After = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventSourceResponse:
-    """Live events of a run as server-sent events, replayed after `Last-Event-ID`."""
+    """Live events of a run as server-sent events, replayed after `Last-Event-ID`, or else after `after`."""
     run = service.require_run(session, run_id)
-    return stream_events(engine, run.job_id, last_event_id, request.app.state.shutdown)
+    return stream_events(engine, run.job_id, last_event_id, request.app.state.shutdown, after=after)
+
+
+@router.get("/runs/{run_id}/curves")
+def get_curves(session: Db, _actor: AnyActor, run_id: int) -> CurvesOut:
+    """The curves so far, thinned to 2,000 points; then follow the events after `last_seq`."""
+    run = service.require_run(session, run_id)
+    return CurvesOut.of(read_curves(session, service.run_job(session, run)))
+
+
+@router.get("/runs/{run_id}/log", response_class=PlainTextResponse)
+def get_log(session: Db, storage: AppStorage, _actor: AnyActor, run_id: int) -> PlainTextResponse:
+    """The last lines of the latest attempt's log as plain text."""
+    run = service.require_run(session, run_id)
+    return PlainTextResponse("\n".join(log_tail(storage, service.run_job(session, run))))
 
 
 @router.get("/runs/{run_id}/artifacts")
@@ -139,7 +162,8 @@ def download_artifact(
 ) -> FileResponse:
     """One published file."""
     artifact = service.require_artifact(session, run_id, artifact_id)
+    path = storage.path(artifact.storage_key)
+    if not path.is_file():
+        raise NotFound(N_("The file %(name)s is gone from the disk."), name=artifact.name)
     name = artifact.name.rsplit("/", 1)[-1]
-    return FileResponse(
-        storage.path(artifact.storage_key), filename=name, media_type="application/octet-stream"
-    )
+    return FileResponse(path, filename=name, media_type="application/octet-stream")

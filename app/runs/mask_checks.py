@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor
 from app.base_models.service import require_ready
-from app.core.errors import NotFound
+from app.core.errors import Invalid, NotFound
 from app.core.i18n import N_
 from app.datasets.versions import require_version
 from app.jobs.handlers import Workplace
@@ -27,33 +28,55 @@ def settings_key(settings: MaskSettings) -> str:
 def request_check(
     session: Session, actor: Actor, *, dataset_version_id: int, base_model_id: int, settings: MaskSettings
 ) -> tuple[MaskCheck, Job]:
-    """The check for this version × model × settings; asked for if there is none, again if it could not be done."""
+    """The check for this version × model × settings; asked for if there is none, again if it could not be done.
+
+    Raises Invalid when max_length is more than the model can read.
+    """
     require_version(session, dataset_version_id)
-    require_ready(session, base_model_id)
-    key = settings_key(settings)
-    check = session.exec(
-        select(MaskCheck)
-        .where(
-            MaskCheck.dataset_version_id == dataset_version_id,
-            MaskCheck.base_model_id == base_model_id,
-            MaskCheck.settings_key == key,
+    model, _folder = require_ready(session, base_model_id)
+    context_length = model.info.get("context_length")
+    if context_length and settings.max_length and settings.max_length > context_length:
+        raise Invalid(
+            N_("“%(model)s” reads at most %(limit)d tokens. Lower the maximum length."),
+            field="max_length",
+            model=model.name,
+            limit=context_length,
         )
-        .with_for_update()
-    ).first()
+    question = MaskCheck(
+        dataset_version_id=dataset_version_id,
+        base_model_id=base_model_id,
+        settings=json.loads(settings.to_json()),
+        settings_key=settings_key(settings),
+        job_id=0,
+        created_by=actor.name[:80],
+    )
+    check = _same_question(session, question)
     job = require_job(session, check.job_id) if check else None
     if check and job and not (job.is_final and check.passed is None):
         return check, job
+    try:
+        with session.begin_nested():
+            return _promise(session, check or question, actor)
+    except IntegrityError:
+        # Somebody else asked the same at the same moment; theirs is the check.
+        check = _same_question(session, question)
+        if check is None:
+            raise
+        return check, require_job(session, check.job_id)
+
+
+def _same_question(session: Session, question: MaskCheck) -> MaskCheck | None:
+    statement = select(MaskCheck).where(
+        MaskCheck.dataset_version_id == question.dataset_version_id,
+        MaskCheck.base_model_id == question.base_model_id,
+        MaskCheck.settings_key == question.settings_key,
+    )
+    return session.exec(statement.with_for_update()).first()
+
+
+def _promise(session: Session, check: MaskCheck, actor: Actor) -> tuple[MaskCheck, Job]:
     job = enqueue(session, JobKind.CHECK_MASKS, {}, created_by=actor.name)
     assert job.id is not None
-    if check is None:
-        check = MaskCheck(
-            dataset_version_id=dataset_version_id,
-            base_model_id=base_model_id,
-            settings=json.loads(settings.to_json()),
-            settings_key=key,
-            job_id=job.id,
-            created_by=actor.name[:80],
-        )
     check.job_id = job.id
     session.add(check)
     session.flush()

@@ -1,13 +1,28 @@
 """What REST reads and writes for mask checks and runs."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.jobs.api import JobOut
 from app.jobs.models import Job
+from app.masking import Handling, TrainOn
+from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.models import MaskCheck, Run, RunArtifact
+
+
+class MaskSettingsIn(BaseModel):
+    """What is trained and how conversations become samples. Absent fields take their defaults."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    train_on: TrainOn = TrainOn.ASSISTANT
+    handling: Handling = Handling.WHOLE
+    # Tokens of a sample; null: no limit of one's own.
+    max_length: Annotated[int, Field(ge=16, le=1_000_000)] | None = None
+    control_tokens: Literal["neutralise", "refuse"] = "neutralise"
+    train_reasoning: bool = True
 
 
 class MaskCheckIn(BaseModel):
@@ -17,8 +32,7 @@ class MaskCheckIn(BaseModel):
 
     dataset_version_id: int
     base_model_id: int
-    # train_on, handling, max_length, control_tokens, train_reasoning; absent ones take their defaults.
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
 
 
 class MaskCheckOut(BaseModel):
@@ -95,3 +109,28 @@ class ArtifactOut(BaseModel):
     def of(cls, artifact: RunArtifact) -> "ArtifactOut":
         """From the stored row."""
         return cls.model_validate({name: getattr(artifact, name) for name in cls.model_fields})
+
+
+class CurvesOut(BaseModel):
+    """Columns of equal length: what was measured at each logged step, and the held-out loss at its own steps."""
+
+    last_seq: int
+    step: list[int]
+    epoch: list[float | None]
+    loss: list[float | None]
+    learning_rate: list[float | None]
+    grad_norm: list[float | None]
+    tokens_per_second: list[float | None]
+    memory_bytes: list[float | None]
+    eval_step: list[int]
+    eval_loss: list[float | None]
+
+    @classmethod
+    def of(cls, curves: Curves) -> "CurvesOut":
+        """From points to columns."""
+        columns: dict[str, Any] = {
+            name: [point.get(name) for point in curves.metrics] for name in ("step", *METRIC_FIELDS)
+        }
+        columns["eval_step"] = [point["step"] for point in curves.evals]
+        columns["eval_loss"] = [point["eval_loss"] for point in curves.evals]
+        return cls(last_seq=curves.last_seq, **columns)

@@ -1,11 +1,13 @@
 """Rules of runs: what may start, exactly once, and what is published when training ends."""
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.base_models.models import BaseModel
@@ -17,6 +19,7 @@ from app.datasets.models import Dataset, DatasetVersion
 from app.datasets.versions import require_version
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
+from app.recipes.config import TrainingConfig
 from app.recipes.recipes import build_config
 from app.runs.mask_checks import require_mask_check
 from app.runs.models import MaskCheck, Run, RunArtifact
@@ -38,20 +41,47 @@ class RunRequest:
     idempotency_key: str = ""
 
 
-def start_run(session: Session, actor: Actor, request: RunRequest) -> tuple[Run, bool]:
+def start_run(
+    session: Session, actor: Actor, request: RunRequest, *, suites: Collection[str] = ()
+) -> tuple[Run, bool]:
     """Promise the training. The same idempotency key again gives the first run and False.
 
-    Raises Invalid or Conflict for an unfinished or red check, a missing confirmation or a bad config.
+    `suites` are the names that `evaluate_with` may hold. Raises Invalid or Conflict for an unfinished or
+    red check, a missing confirmation, a bad config or an unknown suite.
     """
     key = request.idempotency_key.strip()[:80] or secrets.token_urlsafe(16)
-    existing = session.exec(select(Run).where(Run.idempotency_key == key)).first()
+    existing = _run_of_key(session, key)
     if existing:
         return existing, False
+    try:
+        with session.begin_nested():
+            return _promise(session, actor, request, key, suites), True
+    except IntegrityError:
+        # The other half of a double click was faster.
+        existing = _run_of_key(session, key)
+        if existing is None:
+            raise
+        return existing, False
+
+
+def _run_of_key(session: Session, key: str) -> Run | None:
+    return session.exec(select(Run).where(Run.idempotency_key == key)).first()
+
+
+def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suites: Collection[str]) -> Run:
+    for name in request.evaluate_with:
+        if name not in suites:
+            raise Invalid(
+                N_("There is no suite “%(name)s”. Use one of: %(names)s."),
+                field="evaluate_with",
+                name=name,
+                names=", ".join(sorted(suites)),
+            )
     check = require_mask_check(session, request.mask_check_id)
     override = _check_allows(session, check, request)
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
-    config = build_config(request.recipe, request.changes)
+    config = run_config(version, request.recipe, request.changes)
     job = enqueue(session, JobKind.TRAIN, {}, created_by=actor.name)
     assert job.id is not None
     run = Run(
@@ -66,7 +96,7 @@ def start_run(session: Session, actor: Actor, request: RunRequest) -> tuple[Run,
         override_reason=override,
         idempotency_key=key,
         job_id=job.id,
-        evaluate_with=list(request.evaluate_with),
+        evaluate_with=list(dict.fromkeys(request.evaluate_with)),
         created_by=actor.name[:80],
     )
     session.add(run)
@@ -75,7 +105,20 @@ def start_run(session: Session, actor: Actor, request: RunRequest) -> tuple[Run,
     session.add(job)
     record(session, actor, "run.override" if override else "run.start", f"run/{run.id}")
     session.flush()
-    return run, True
+    return run
+
+
+def run_config(version: DatasetVersion, recipe: str, changes: dict[str, Any]) -> TrainingConfig:
+    """The config of a run on this version. Without held-out conversations nothing can stop it early."""
+    if version.validation_count:
+        return build_config(recipe, changes)
+    config = build_config(recipe, {"early_stopping_patience": 0, **changes})
+    if config.early_stopping_patience:
+        raise Invalid(
+            N_("%(field)s: this version holds nothing out, so there is nothing to judge by. Use 0."),
+            field="early_stopping_patience",
+        )
+    return config
 
 
 def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> str | None:
@@ -130,6 +173,11 @@ def list_runs(session: Session, *, offset: int = 0, limit: int = 50) -> list[tup
         .limit(limit)
     )
     return [(run, job) for run, job in session.exec(statement)]
+
+
+def count_runs(session: Session) -> int:
+    """All runs."""
+    return session.exec(select(func.count()).select_from(Run)).one()
 
 
 def artifacts(session: Session, run_id: int) -> list[RunArtifact]:

@@ -10,6 +10,8 @@
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-dialog-open]");
     if (opener) {
+      // A link leads to a page that does the same without scripts.
+      if (opener.matches("a")) event.preventDefault();
       // A modal dialog makes the rest inert, the drawer too; leave the drawer first.
       opener.closest("[popover]:popover-open")?.hidePopover();
       document.getElementById(opener.dataset.dialogOpen).showModal();

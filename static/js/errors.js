@@ -1,5 +1,5 @@
 // Says what went wrong with an htmx request: the server's own sentence where it sent one, else a text from <body data-error-…>.
-// A 422 that brings HTML is a form with its errors and is swapped in like any answer.
+// A 422 or 409 that brings HTML is a form with its errors, or both sides of a conflict; it is swapped in like any answer.
 (() => {
   const texts = document.body.dataset;
 
@@ -29,7 +29,7 @@
 
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr } = event.detail;
-    if (xhr.status === 422 && type(xhr).includes("text/html")) {
+    if ([409, 422].includes(xhr.status) && type(xhr).includes("text/html")) {
       event.detail.shouldSwap = true;
       event.detail.isError = false;
     }

@@ -1,6 +1,7 @@
 // Line charts in the page's colours. Load after vendor/uplot; then
 //   const chart = lineChart(element, {x: "Step", series: [{label: "Training loss"}, {label: "…", points: true}], data: [[…x], [… or null], …]});
 //   chart.setData(data)  — cheap, for live values; chart.destroy()
+// Further options: y (label), height in pixels, format (number -> text, for the values at the side).
 // Series differ in colour and in dash, in the order of .chart__key--1 … --4. <div data-line-chart="id-of-json"> is drawn on load,
 // the JSON being these same options in a <script type="application/json">.
 (() => {
@@ -38,14 +39,14 @@
     };
   }
 
-  function options(element, { x, y, series, height }) {
+  function options(element, { x, y, series, height, format }) {
     return {
       width: element.clientWidth,
       height: height ?? Math.max(element.clientHeight, 120),
       legend: { show: false },
       cursor: { y: false, points: { size: 8 } },
       scales: { x: { time: false } },
-      axes: [axis(x, 34, 60), axis(y, 52, 24)],
+      axes: [axis(x, 34, 60), { ...axis(y, 52, 24), ...(format && { values: (_plot, ticks) => ticks.map(format) }) }],
       series: [{ label: x }, ...series.map(line)],
     };
   }

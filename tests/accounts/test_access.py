@@ -3,7 +3,9 @@
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from starlette.routing import Mount
 
+from app import routers
 from app.accounts.access import SESSION_COOKIE
 from app.core.web import is_public
 from tests.support.people import Person
@@ -16,15 +18,20 @@ PUBLIC = {
     ("GET", "/setup"),
     ("POST", "/setup"),
     ("GET", "/healthz"),
+    ("GET", "/api/v1/openapi.json"),
     ("POST", "/preferences/language"),
     ("POST", "/preferences/theme"),
 }
 
 
 def _routes(app: FastAPI) -> list[tuple[str, APIRoute]]:
+    assert all(
+        isinstance(route, APIRoute | Mount) or hasattr(route, "original_router") for route in app.routes
+    )
+    routes = [*app.routes, *(route for router in routers.ALL for route in router.routes)]
     return [
         (method, route)
-        for route in app.routes
+        for route in routes
         if isinstance(route, APIRoute)
         for method in sorted(route.methods or ())
         if method != "HEAD"

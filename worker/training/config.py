@@ -74,7 +74,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     # At least two, so that one whole checkpoint is left while the newest is being written or turns out torn.
     "save_total_limit": (2, 1000),
     "seed": (0, 2**32 - 1),
-    "early_stopping_patience": (1, 1000),
+    "early_stopping_patience": (0, 1000),  # 0: never stop early
     "max_length": (1, 10_000_000),
     "r": (1, 4096),
     "lora_alpha": (1, 100_000),

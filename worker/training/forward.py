@@ -103,8 +103,12 @@ def choose_pass(model: Any, batch: Batch, dtype: torch.dtype, emit: Emit) -> Los
         ),
         reason=reason,
     )
-    model.set_attn_implementation("sdpa")
+    model.set_attn_implementation(_attention_of_its_own(model))
     return plain
+
+
+def _attention_of_its_own(model: Any) -> str:
+    return "sdpa" if getattr(model, "_supports_sdpa", False) else "eager"
 
 
 class _own_attention:
@@ -114,7 +118,7 @@ class _own_attention:
         self.model = model
 
     def __enter__(self) -> None:
-        self.model.set_attn_implementation("sdpa")
+        self.model.set_attn_implementation(_attention_of_its_own(self.model))
 
     def __exit__(self, *_: object) -> None:
         self.model.set_attn_implementation(PACKED_ATTENTION)

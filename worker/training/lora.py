@@ -92,7 +92,7 @@ def _random_words(count: int, device: torch.device, seed: int) -> torch.Tensor:
 def _masked(x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     if mask is None:
         return x
-    bits = torch.int16 if x.dtype.itemsize == 2 else torch.int32
+    bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[x.dtype.itemsize]
     return torch.bitwise_and(x.view(bits), mask.to(bits)).view(x.dtype)
 
 

@@ -1,0 +1,165 @@
+"""Spans against an oracle that writes the pieces itself, over templates × conversations."""
+
+import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+
+from app.masking import (
+    ChatTokenizer,
+    MaskRefused,
+    MaskSettings,
+    mask_conversation,
+    mask_conversations,
+    run_checks,
+)
+from app.masking.conversations import read_conversation
+from app.masking.layout import Layout
+from app.masking.shapes import ShapeBook
+from app.masking.spans import locate
+from tests.masking.conversations import dialogues
+from tests.masking.house_templates import HOUSES, House
+from tests.masking.odd_templates import ODD, QUESTION_AND_ANSWERS, REFUSED
+
+PROPERTY = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def written_by_model(house: House, messages: list[dict[str, str]]) -> tuple[str, set[int]]:
+    """The text, and the places of the code points the model must generate."""
+    text, own = "", set()
+    for piece, generated in house.oracle(messages):
+        if generated:
+            own |= set(range(len(text), len(text) + len(piece)))
+        text += piece
+    return text, own
+
+
+def expressible(tokenizer: ChatTokenizer, text: str) -> bool:
+    """SmolLM2 has no token for some bytes, which real text never holds; it drops them."""
+    table = tokenizer.encoder.token_bytes
+    assert table is not None
+    return {bytes([byte]) for byte in text.encode()} <= set(table.pieces)
+
+
+def spans_of(layout: Layout) -> set[int]:
+    return {place for turn in layout.turns for place in range(turn.start, turn.end)}
+
+
+@pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.name)
+def test_spans_are_what_the_model_must_generate(house: House, smollm2: ChatTokenizer) -> None:
+    tokenizer = smollm2.with_chat_template(house.source, house.name, trusted=True)
+
+    @PROPERTY
+    @given(dialogues(house))
+    def holds(messages: list[dict[str, str]]) -> None:
+        text, own = written_by_model(house, messages)
+        layout = locate(tokenizer, messages)
+        assert layout.text == text
+        assert not layout.refused
+        assert spans_of(layout) == own
+
+    holds()
+
+
+@pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.name)
+def test_the_short_cut_finds_the_same_layout(house: House, smollm2: ChatTokenizer) -> None:
+    tokenizer = smollm2.with_chat_template(house.source, house.name, trusted=True)
+    book = ShapeBook(tokenizer)
+
+    @PROPERTY
+    @given(dialogues(house))
+    def holds(messages: list[dict[str, str]]) -> None:
+        exact, short = locate(tokenizer, messages), book.lay_out(messages, None).layout
+        assert short.turns == exact.turns
+        assert short.regions == exact.regions
+        assert short.unlocated == exact.unlocated
+
+    holds()
+
+
+@pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.name)
+def test_trained_tokens_spell_the_turns_and_every_check_passes(house: House, smollm2: ChatTokenizer) -> None:
+    tokenizer = smollm2.with_chat_template(house.source, house.name, trusted=True)
+    table = tokenizer.encoder.token_bytes
+    assert table is not None
+
+    @PROPERTY
+    @given(dialogues(house))
+    def holds(messages: list[dict[str, str]]) -> None:
+        text, own = written_by_model(house, messages)
+        assume(expressible(tokenizer, text))
+        sample = mask_conversation(tokenizer, {"messages": messages}, MaskSettings()).samples[0]
+        assert [check for check in run_checks(tokenizer, sample) if not check.passed] == []
+        # independent of offsets: the bytes of all tokens, and which of them are trained
+        spelled = b"".join(table.pieces[index] for index in sample.input_ids.tolist())
+        assert spelled == text.encode()
+        byte_is_own = [place in own for place, character in enumerate(text) for _ in character.encode()]
+        at = 0
+        for index, label in zip(sample.input_ids.tolist(), sample.labels.tolist(), strict=True):
+            piece = byte_is_own[at : at + len(table.pieces[index])]
+            assert (label != -100) == any(piece)
+            assert label in (-100, index)
+            at += len(piece)
+
+    holds()
+
+
+@pytest.mark.parametrize("name", sorted(ODD))
+def test_odd_templates(name: str, smollm2: ChatTokenizer) -> None:
+    source, expected = ODD[name]
+    tokenizer = smollm2.with_chat_template(source, name, trusted=True)
+    layout = locate(tokenizer, QUESTION_AND_ANSWERS)
+    assert [layout.text[turn.start : turn.end] for turn in layout.turns] == expected
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_cannot_be_located_is_refused_with_the_template_and_the_turn(
+    name: str, smollm2: ChatTokenizer
+) -> None:
+    source, turn = REFUSED[name]
+    tokenizer = smollm2.with_chat_template(source, name, trusted=True)
+    with pytest.raises(MaskRefused) as refused:
+        mask_conversation(tokenizer, {"messages": QUESTION_AND_ANSWERS}, MaskSettings())
+    assert refused.value.params["template"] == name
+    assert refused.value.params.get("turn") == turn
+    assert name in str(refused.value)
+    assert "%(" not in str(refused.value)
+
+
+def test_a_turn_that_is_only_context_needs_no_borders(smollm2: ChatTokenizer) -> None:
+    """A template that shows only the last exchange can still train the last answer."""
+    tokenizer = smollm2.with_chat_template(REFUSED["shows only the last exchange"][0], trusted=True)
+    messages = [
+        {**message, "train": place == 3} if message["role"] == "assistant" else message
+        for place, message in enumerate(QUESTION_AND_ANSWERS)
+    ]
+    sample = mask_conversation(tokenizer, {"messages": messages}, MaskSettings()).samples[0]
+    assert [sample.text[start:end] for start, end, _ in sample.spans] == ["ten a month.<|im_end|>"]
+
+
+def test_a_message_is_refused_by_its_place_in_the_conversation_not_in_the_sample(
+    smollm2: ChatTokenizer,
+) -> None:
+    source = REFUSED["renders a turn twice"][0]
+    tokenizer = smollm2.with_chat_template(source, "twice", trusted=True)
+    filler = [
+        {"role": "user", "content": "word " * 40},
+        {"role": "assistant", "content": "ok", "train": False},
+    ]
+    (masked,) = mask_conversations(
+        tokenizer,
+        [(7, {"messages": filler * 2 + QUESTION_AND_ANSWERS})],
+        MaskSettings(handling="per_turn", max_length=60),  # type: ignore[arg-type]
+    )
+    assert masked.conversation_id == 7
+    assert masked.refusal is not None
+    assert masked.refusal.params["turn"] == 6
+
+
+@example([{"role": "user", "content": "<|im_"}, {"role": "assistant", "content": "end|>"}])
+@PROPERTY
+@given(dialogues(HOUSES[0]))
+def test_reading_keeps_texts_as_they_are(messages: list[dict[str, str]]) -> None:
+    assert read_conversation({"messages": messages}).messages == messages
