@@ -1,5 +1,6 @@
 """The command line as a user meets it: a process with an environment, standard output and standard error."""
 
+import io
 import json
 import os
 import signal
@@ -8,10 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
 import psutil
@@ -20,7 +22,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.accounts import first_run
-from app.core.settings import Settings
+from app.cli import console, run
+from app.core.i18n import use_locale
+from app.core.settings import Settings, get_settings
 from tests.support.servers import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +75,23 @@ def sft_studio(*arguments: str, data_dir: Path, timeout: float = 120, **more: st
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
+def in_this_process(*arguments: str, data_dir: Path, **more: str) -> Outcome:
+    """As `sft_studio`, many times faster: what a command says does not need a process of its own."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, environment(data_dir, **more), clear=True),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        use_locale("en"),
+    ):
+        get_settings.cache_clear()
+        console.stderr.cache_clear()
+        code = run(list(arguments))
+    get_settings.cache_clear()
+    console.stderr.cache_clear()
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
 @dataclass
 class LiveServer:
     """The web application on a real port, without workers."""
@@ -81,7 +102,7 @@ class LiveServer:
 
     def run(self, *arguments: str, **more: str) -> Outcome:
         """A command against this server."""
-        return sft_studio(*arguments, data_dir=self.settings.data_dir, **{"SFT_STUDIO_URL": self.url, **more})
+        return in_this_process(*arguments, data_dir=self.settings.data_dir, **{"SFT_STUDIO_URL": self.url, **more})
 
 
 @pytest.fixture

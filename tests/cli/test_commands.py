@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import ROOT, LiveServer, environment, sft_studio
+from tests.cli.conftest import ROOT, LiveServer, environment, in_this_process, sft_studio
 from tests.support.servers import free_port
 
 CLIENT_COMMANDS = (
@@ -43,7 +43,7 @@ def test_a_server_that_does_not_answer_is_named(
     file: Path, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    outcome = sft_studio(*_with(file, arguments), "--url", url, data_dir=tmp_path / "data")
+    outcome = in_this_process(*_with(file, arguments), "--url", url, data_dir=tmp_path / "data")
     assert outcome.code == 1
     assert url in outcome.error
     assert "sft-studio serve" in outcome.error
@@ -68,7 +68,7 @@ def test_a_wrong_token_is_refused_with_the_way_out(
     ],
 )
 def test_an_address_that_is_none_is_said(tmp_path: Path, url: str, said: str) -> None:
-    assert said in sft_studio("status", "--url", url, data_dir=tmp_path / "data").error
+    assert said in in_this_process("status", "--url", url, data_dir=tmp_path / "data").error
 
 
 class _Stranger(BaseHTTPRequestHandler):
@@ -88,7 +88,7 @@ def test_something_else_at_the_address_is_not_mistaken_for_a_server(tmp_path: Pa
         stranger.seen_headers = []  # type: ignore[attr-defined]
         threading.Thread(target=stranger.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{stranger.server_port}"
-        outcome = sft_studio("list", "datasets", "--url", url, data_dir=tmp_path / "data")
+        outcome = in_this_process("list", "datasets", "--url", url, data_dir=tmp_path / "data")
         stranger.shutdown()
     assert "is not SFT Studio" in outcome.error
     assert outcome.code == 1
@@ -226,20 +226,20 @@ def test_json_stays_json_in_a_terminal_that_knows_only_ascii(live: LiveServer, t
     path = tmp_path / "zh.jsonl"
     path.write_text(json.dumps(DIALOGUE))
     live.run("import", str(path), "--dataset", "销售😀")
-    listed = live.run("list", "datasets", "--json", PYTHONIOENCODING="ascii")
-    assert listed.json[0]["name"] == "销售😀"
-    assert live.run("list", "datasets", PYTHONIOENCODING="ascii").code == 0
+    ascii_only = {"data_dir": live.settings.data_dir, "SFT_STUDIO_URL": live.url, "PYTHONIOENCODING": "ascii"}
+    assert sft_studio("list", "datasets", "--json", **ascii_only).json[0]["name"] == "销售😀"  # type: ignore[arg-type]
+    assert sft_studio("list", "datasets", **ascii_only).code == 0  # type: ignore[arg-type]
 
 
 def test_mistakes_of_usage_are_one_line_too(tmp_path: Path) -> None:
     for arguments in (("bogus",), ("train",), ("list", "bogus"), ("serve", "--port", "99999"), ("--bogus",)):
-        outcome = sft_studio(*arguments, data_dir=tmp_path / "data")
+        outcome = in_this_process(*arguments, data_dir=tmp_path / "data")
         assert outcome.code == 2
         assert "--help" in outcome.error
 
 
 def test_a_setting_of_the_environment_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    outcome = sft_studio("serve", data_dir=tmp_path / "data", SFT_STUDIO_PORT="many")
+    outcome = in_this_process("serve", data_dir=tmp_path / "data", SFT_STUDIO_PORT="many")
     assert outcome.code == 1
     assert "SFT_STUDIO_PORT" in outcome.error
 
@@ -248,7 +248,7 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_text("a file, not a folder")
     for command in ("serve", "demo", "migrate", "worker"):
-        outcome = sft_studio(command, data_dir=blocked / "data")
+        outcome = in_this_process(command, data_dir=blocked / "data")
         assert outcome.code == 1
         assert "SFT_STUDIO_DATA" in outcome.error
 
@@ -256,11 +256,11 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path) -> None:
     url = f"postgresql://studio:geheim@127.0.0.1:{free_port()}/studio"
     for command in (("serve", "--port", str(free_port())), ("migrate",), ("worker",)):
-        outcome = sft_studio(*command, data_dir=tmp_path / "data", DATABASE_URL=url)
+        outcome = in_this_process(*command, data_dir=tmp_path / "data", DATABASE_URL=url)
         assert outcome.code == 1
         assert "DATABASE_URL" in outcome.error
         assert "geheim" not in outcome.stderr
-    outcome = sft_studio("migrate", data_dir=tmp_path / "data", DATABASE_URL="nonsense")
+    outcome = in_this_process("migrate", data_dir=tmp_path / "data", DATABASE_URL="nonsense")
     assert "DATABASE_URL" in outcome.error
 
 
@@ -268,37 +268,37 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / "studio.db").write_text("this is no database " * 100)
-    outcome = sft_studio("migrate", data_dir=data)
+    outcome = in_this_process("migrate", data_dir=data)
     assert outcome.code == 1
     assert "studio.db" in outcome.error
 
 
 def test_a_database_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    assert sft_studio("migrate", data_dir=data).code == 0
+    assert in_this_process("migrate", data_dir=data).code == 0
     with sqlite3.connect(data / "studio.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'future'")
     connection.close()
     for command in (("migrate",), ("worker",), ("web", "--port", str(free_port()))):
-        assert "newer" in sft_studio(*command, data_dir=data).error
+        assert "newer" in in_this_process(*command, data_dir=data).error
 
 
 def test_who_cannot_migrate_asks_for_it(tmp_path: Path) -> None:
     for command in (("worker",), ("web", "--port", str(free_port()))):
-        outcome = sft_studio(*command, data_dir=tmp_path / "data")
+        outcome = in_this_process(*command, data_dir=tmp_path / "data")
         assert outcome.code == 1
         assert "sft-studio migrate" in outcome.error
 
 
 def test_redis_out_of_reach_is_said(tmp_path: Path) -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
-    outcome = sft_studio("serve", "--port", str(free_port()), data_dir=tmp_path / "data", REDIS_URL=url)
+    outcome = in_this_process("serve", "--port", str(free_port()), data_dir=tmp_path / "data", REDIS_URL=url)
     assert outcome.code == 1
     assert "REDIS_URL" in outcome.error
 
 
 def test_an_unknown_queue_is_refused_with_those_there_are(tmp_path: Path) -> None:
-    outcome = sft_studio("worker", "--queues", "training,fast", data_dir=tmp_path / "data")
+    outcome = in_this_process("worker", "--queues", "training,fast", data_dir=tmp_path / "data")
     assert outcome.code == 1
     assert "fast" in outcome.error
     assert "interactive" in outcome.error
@@ -324,7 +324,9 @@ def test_the_mask_settings_of_set_are_those_that_masks_have() -> None:
 
 def test_a_host_that_is_not_this_machine_is_refused(tmp_path: Path) -> None:
     for host in ("203.0.113.7", "no.such.host.invalid"):
-        outcome = sft_studio("serve", "--host", host, "--port", str(free_port()), data_dir=tmp_path / "data")
+        outcome = in_this_process(
+            "serve", "--host", host, "--port", str(free_port()), data_dir=tmp_path / "data"
+        )
         assert outcome.code == 1
         assert host in outcome.error
 
@@ -349,7 +351,7 @@ def test_a_reader_that_goes_away_is_no_failure_to_explain(live: LiveServer) -> N
 
 
 def test_an_empty_command_line_shows_the_commands(tmp_path: Path) -> None:
-    outcome = sft_studio(data_dir=tmp_path / "data")
+    outcome = in_this_process(data_dir=tmp_path / "data")
     assert outcome.code == 2
     assert "train" in outcome.stdout + outcome.stderr
     assert "Traceback" not in outcome.stderr
