@@ -14,6 +14,7 @@ from app.core.settings import Settings
 from app.main import create_app
 from tests.support.people import Person, make_person
 from tests.support.servers import running_postgres, running_redis
+from tests.support.small_model import small_model_folder
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,12 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a real Redis server."""
     with running_redis(tmp_path_factory.mktemp("redis")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def base_model_folder() -> Path:
+    """The real small model as a plain safetensors folder."""
+    return small_model_folder()
 
 
 _databases = iter(range(1_000_000))

@@ -3,7 +3,8 @@
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import cookie_parser
+from starlette.exceptions import HTTPException
+from starlette.requests import Request, cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,8 +41,12 @@ BODY_TOO_LARGE: Final = N_(
 )
 
 
-class BodyTooLarge(Exception):
-    """The body went over the limit while being read."""
+# A browser that is cut off while sending shows a network error instead of the answer, so the rest is read and dropped.
+_DRAIN_FACTOR: Final = 8
+
+
+class BodyTooLarge(HTTPException):
+    """The body went over the limit while being read. An HTTPException, since form parsers let nothing else through."""
 
 
 class EdgeMiddleware:
@@ -65,6 +70,7 @@ class EdgeMiddleware:
             await PlainTextResponse(gettext(HOST_REFUSED), status_code=421)(scope, receive, send)
             return
         if int(headers.get("content-length") or 0) > self.max_body:
+            await self._drain(receive)
             await self._refuse_body(scope, receive, send)
             return
         started = False
@@ -99,13 +105,24 @@ class EdgeMiddleware:
             message = await receive()
             read += len(message.get("body", b""))
             if read > self.max_body:
-                raise BodyTooLarge
+                raise BodyTooLarge(413, self._too_large_text())
             return message
 
         return limited
 
-    async def _refuse_body(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from app.core.responses import problem
+    async def _drain(self, receive: Receive) -> None:
+        """Read what is still coming, up to a bound."""
+        read = 0
+        while read <= self.max_body * _DRAIN_FACTOR:
+            message = await receive()
+            read += len(message.get("body", b""))
+            if message["type"] != "http.request" or not message.get("more_body"):
+                return
 
-        text = gettext(BODY_TOO_LARGE) % {"limit": self.limit_mb}
-        await problem(413, text)(scope, receive, send)
+    def _too_large_text(self) -> str:
+        return gettext(BODY_TOO_LARGE) % {"limit": self.limit_mb}
+
+    async def _refuse_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from app.core.responses import failure
+
+        await failure(Request(scope), 413, self._too_large_text())(scope, receive, send)

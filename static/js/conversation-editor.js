@@ -196,7 +196,9 @@
   // --- starting, and starting again when the turns come anew ---
 
   function start(focus) {
-    for (const field of drafts.restore(fields())) htmx.trigger(field, "save");
+    const filled = drafts.restore(fields());
+    for (const field of filled) htmx.trigger(field, "save");
+    if (filled.length && focus === undefined) toast(root.dataset.restored, "info");
     fields().forEach(fit);
     if (focus === undefined) setCurrent(current);
     else if (fields()[Number(focus)]?.value === "") edit(Number(focus));

@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from worker.protocol import Control
 
 IGNORE_INDEX = -100
 SETTINGS = MaskSettings().to_json()
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 class Recorder:
@@ -33,6 +31,17 @@ class Recorder:
         return [event for event in self.events if event["event"] == kind]
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny tensors gain nothing from a second thread, and on a busy machine threads wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def emit() -> Recorder:
     return Recorder()
@@ -41,21 +50,6 @@ def emit() -> Recorder:
 @pytest.fixture
 def control() -> Control:
     return Control()
-
-
-@pytest.fixture(scope="session")
-def base_model_folder() -> Path:
-    """SmolLM2-135M-Instruct as safetensors: SFT_STUDIO_TEST_MODEL, or converted from its wheel once."""
-    given = os.environ.get("SFT_STUDIO_TEST_MODEL")
-    if given:
-        return Path(given)
-    folder = PROJECT / ".data" / "test-cache" / "smollm2"
-    if not (folder / "model.safetensors").is_file():
-        from worker.models import run
-
-        result = run({"source": "bundled"}, folder.parent, Recorder(), Control())
-        Path(result["path"]).rename(folder)
-    return folder
 
 
 def write_arrays_file(

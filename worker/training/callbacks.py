@@ -71,6 +71,34 @@ class Progress(TrainerCallback):
             )
 
 
+class FirstGradients(TrainerCallback):
+    """Looks once whether the loss reaches the adapter: a layer that gets no gradient would never learn.
+
+    Only the second matrix of each pair can tell: it starts at zero, so the first one's gradient is zero too.
+    """
+
+    def __init__(self, emit: Emit) -> None:
+        self.emit = emit
+        self.looked = False
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.looked:
+            return
+        self.looked = True
+        gradients = [p.grad for name, p in kwargs["model"].named_parameters() if "lora_B" in name]
+        silent = sum(gradient is None or not bool(gradient.any()) for gradient in gradients)
+        if silent == len(gradients):
+            raise JobFailed(N_("No gradient reaches the adapter: choose other target_modules."))
+        if silent:
+            log(
+                self.emit,
+                "warning",
+                N_("No gradient reaches %(silent)d of the adapter's %(count)d layers: they will not learn."),
+                silent=silent,
+                count=len(gradients),
+            )
+
+
 class StopOnRequest(TrainerCallback):
     """Cancels between two batches; a wish to stop and save is met at the end of the step."""
 

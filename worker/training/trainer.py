@@ -16,7 +16,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from worker.protocol import N_, Control, Emit, JobFailed
-from worker.training.callbacks import EarlyStopping, Progress, StopOnRequest
+from worker.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
 from worker.training.checkpoints import (
     BEST_ADAPTER,
     Checkpoint,
@@ -100,7 +100,7 @@ class SftTrainer(Trainer):
             EarlyStopping(config.early_stopping_patience, emit) if config.early_stopping_patience else None
         )
         self.last_evaluation: tuple[int, float] | None = None
-        for callback in (self.progress, self.early_stopping, self.stop_on_request):
+        for callback in (self.progress, FirstGradients(emit), self.early_stopping, self.stop_on_request):
             if callback is not None:
                 self.add_callback(callback)
 

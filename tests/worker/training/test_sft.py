@@ -18,7 +18,7 @@ from app.masking.arrays import read_arrays
 from tests.worker.conftest import IGNORE_INDEX, Recorder
 from worker.protocol import Cancelled, Control, JobFailed
 from worker.training import data, sft
-from worker.training.callbacks import Progress
+from worker.training.callbacks import FirstGradients, Progress
 
 JobInput = Callable[..., dict[str, Any]]
 pytestmark = pytest.mark.model
@@ -259,7 +259,20 @@ def test_qlora_trains_on_four_bit_weights(
     assert start != pytest.approx(plain_loss(load_plain(base_model_folder), job["arrays"], 1), rel=1e-5)
     assert end < start
     assert any("needs a GPU" in event["message"] for event in emit.of("log"))
+    assert not any("No gradient" in event["message"] for event in emit.of("log"))
     PeftModel.from_pretrained(load_plain(base_model_folder), tmp_path / "out" / "adapter")
+
+
+def test_an_adapter_that_the_loss_does_not_reach_is_told(emit: Recorder) -> None:
+    model = torch.nn.ModuleDict(
+        {"lora_B": torch.nn.Linear(2, 2, bias=False), "other_lora_B": torch.nn.Linear(2, 2)}
+    )
+    model["lora_B"].weight.grad = torch.ones(2, 2)
+    FirstGradients(emit).on_pre_optimizer_step(None, None, None, model=model)
+    assert emit.of("log")[0]["params"] == {"silent": 2, "count": 3}
+    model["lora_B"].weight.grad.zero_()
+    with pytest.raises(JobFailed, match="No gradient reaches the adapter"):
+        FirstGradients(emit).on_pre_optimizer_step(None, None, None, model=model)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_after_telling_it(emit: Recorder) -> None:
