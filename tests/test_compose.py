@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from app.cli import COMMANDS as command_line
+from app.cli.commands import app as command_line
 from app.core.settings import Settings
 
 ROOT = Path(__file__).parents[1]

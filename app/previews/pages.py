@@ -20,8 +20,8 @@ from app.core.templating import is_htmx, render, toast
 from app.core.web import AppEngine, Db
 from app.masking import CHECK_NAMES, Handling, MaskSettings, TrainOn
 from app.previews import service
-from app.previews.choices import Choices, PreviewFields, PreviewForm, read_choices
 from app.previews.check_texts import CHECK_LABELS, CHECK_MEANINGS
+from app.previews.choices import Choices, PreviewFields, PreviewForm, read_choices
 from app.previews.example import EXAMPLE_MESSAGES, EXAMPLES
 from app.previews.strip import rows_of
 from app.previews.view import build_view
