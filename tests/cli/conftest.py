@@ -102,7 +102,9 @@ class LiveServer:
 
     def run(self, *arguments: str, **more: str) -> Outcome:
         """A command against this server."""
-        return in_this_process(*arguments, data_dir=self.settings.data_dir, **{"SFT_STUDIO_URL": self.url, **more})
+        return in_this_process(
+            *arguments, data_dir=self.settings.data_dir, **{"SFT_STUDIO_URL": self.url, **more}
+        )
 
 
 @pytest.fixture
