@@ -28,7 +28,8 @@ class PreviewFields(BaseModel):
     max_length: str | None = None
     control_tokens: str = "neutralise"
     train_reasoning: str = "true"
-    compare: str = ""
+    # "none", "strategy:content" or "model:3"
+    compare: str = "none"
     chat_template: str = ""
     # Flags tried without saving: "3:1,5:0,7:-" trains turn 3, keeps 5 as context, lets 7 follow the strategy.
     flags: str = ""
@@ -65,7 +66,7 @@ class Choices:
         """The value of the comparison's field."""
         if self.compare_strategy:
             return f"strategy:{self.compare_strategy.value}"
-        return f"model:{self.compare_model_id}" if self.compare_model_id else ""
+        return f"model:{self.compare_model_id}" if self.compare_model_id else "none"
 
     @property
     def flags_text(self) -> str:
@@ -83,7 +84,7 @@ class Choices:
             "handling": "" if settings.handling is Handling.WHOLE else settings.handling.value,
             "control_tokens": "" if settings.control_tokens == "neutralise" else settings.control_tokens,
             "train_reasoning": "" if settings.train_reasoning else "false",
-            "compare": chosen.compare,
+            "compare": "" if chosen.compare == "none" else chosen.compare,
             "flags": chosen.flags_text,
             "sample": chosen.sample or "",
             "token": "" if chosen.token is None else chosen.token,
@@ -130,7 +131,7 @@ def read_choices(fields: PreviewFields) -> Choices:
     )
     flags = _flags(fields.flags) | _flags(fields.toggle)
     kind, _, what = fields.compare.partition(":")
-    if kind not in {"", "strategy", "model"} or (kind == "strategy" and what not in list(TrainOn)):
+    if kind not in {"none", "strategy", "model"} or (kind == "strategy" and what not in list(TrainOn)):
         raise Invalid(N_("Compare with a strategy or with a base model."), field="compare")
     return Choices(
         settings=settings,

@@ -34,6 +34,11 @@ class Difference:
         """Tokens trained in the other mask and not here."""
         return int(np.count_nonzero(self.marks == ONLY_THERE))
 
+    def mirrored(self) -> "Difference":
+        """The same seen from the other side: marks of the other mask's tokens in the words of this one."""
+        swapped = np.array([SAME, ONLY_THERE, ONLY_HERE], dtype=np.int8)[self.marks]
+        return Difference(swapped, self.same_tokens)
+
 
 def compare(here: MaskedSample, there: MaskedSample | None) -> Difference:
     """How `here` differs from `there`; None stands for a sample that the other settings do not make."""

@@ -20,10 +20,11 @@ from app.core.templating import is_htmx, render, toast
 from app.core.web import AppEngine, Db
 from app.masking import CHECK_NAMES, Handling, MaskSettings, TrainOn
 from app.previews import service
+from app.previews.check_texts import CHECK_LABELS, CHECK_MEANINGS
 from app.previews.choices import Choices, PreviewFields, PreviewForm, read_choices
-from app.previews.example import EXAMPLES
+from app.previews.example import EXAMPLE_MESSAGES, EXAMPLES
 from app.previews.strip import rows_of
-from app.previews.view import CHECK_LABELS, build_view
+from app.previews.view import build_view
 
 router = APIRouter(include_in_schema=False)
 
@@ -174,7 +175,7 @@ def _context(session: Session, conversation: Conversation, choices: Choices) -> 
         "model_options": models,
         "strategies": strategies,
         "compare_options": [
-            ("", gettext("Nothing")),
+            ("none", gettext("Nothing")),
             *((f"strategy:{value}", label) for value, label in strategies.items()),
             *((f"model:{identity}", name) for identity, name in models if identity != choices.base_model_id),
         ],
@@ -188,9 +189,14 @@ def _context(session: Session, conversation: Conversation, choices: Choices) -> 
 @router.get("/help/masking")
 def masking_help(request: Request, _actor: AnyActor) -> HTMLResponse:
     """What a loss mask is, how to read the preview, and what each check means."""
+    example = EXAMPLES[get_locale()]
     context = {
-        "example": EXAMPLES[get_locale()],
-        "rows": rows_of(EXAMPLES[get_locale()]),
+        "example": example,
+        "messages": EXAMPLE_MESSAGES[get_locale()],
+        "rows": rows_of(example),
+        "strategies": {key.value: gettext(label) for key, label in STRATEGIES.items()},
+        "handlings": {key.value: gettext(label) for key, label in HANDLINGS.items()},
         "checks": [(name, gettext(CHECK_LABELS[name])) for name in CHECK_NAMES],
+        "meanings": {name: gettext(meaning) for name, meaning in CHECK_MEANINGS.items()},
     }
     return render(request, "previews/help.html", context)

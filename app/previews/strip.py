@@ -152,15 +152,16 @@ def _glyphs(tokens: Sequence[Token]) -> Iterator[Glyph]:
 
 
 def _glyph(tokens: list[Token]) -> Glyph:
-    text = tokens[0]["text"]
-    reach = tokens[0]["end"]
+    first = tokens[0]
+    text, reach = first["text"], first["end"]
+    ids = str(first["id"])
     for token in tokens[1:]:
+        ids += f" {token['id']}"
         if token["end"] > reach:
             text += token["text"][reach - token["start"] :]
             reach = token["end"]
-    ids = " ".join(str(token["id"]) for token in tokens)
     shown = _LINE_BREAK.join(text.split("\n")) if "\n" in text else text
-    return Glyph(ids, shown, len(tokens), tokens[0]["special"])
+    return Glyph(ids, shown, len(tokens), first["special"])
 
 
 # -- which row the template's tokens stand in; for the eye only ----------------------------------------------

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 from sqlmodel import Session
 
@@ -11,25 +11,12 @@ from app.base_models.models import BaseModel
 from app.base_models.service import require_base_model
 from app.conversations.models import Conversation
 from app.core.errors import StudioError
-from app.core.i18n import N_
 from app.masking import MaskedSample
 from app.previews import service
 from app.previews.choices import Choices
 from app.previews.compare import Difference, compare
 from app.previews.service import Masked
 from app.previews.strip import Row, rows_of, segments
-
-# In the order of app.masking.CHECK_NAMES; the help page explains each under the same name.
-CHECK_LABELS: Final = {
-    "trained_text": N_("Trained tokens spell exactly the chosen turns"),
-    "people_skipped": N_("System, user and tool text is skipped"),
-    "template_skipped": N_("Headers and separators are skipped"),
-    "end_of_turn": N_("Each chosen turn's end-of-turn token is trained"),
-    "model_ids": N_("Token ids equal the model's own tokenization"),
-    "control_tokens": N_("No control token comes from message text"),
-    "cuts_reported": N_("Nothing was cut without being reported"),
-    "trains_something": N_("Something is trained"),
-}
 
 
 @dataclass(frozen=True)
@@ -59,11 +46,15 @@ class Entry:
     message: Mapping[str, Any] | None
     row: Row | None = None
     other: Row | None = None
-    # Whether some sample trains it; what the button shows.
+    # Whether some sample of the conversation trains it.
     chosen: bool = False
-    in_sample: bool = True
     flag: bool | None = None
     unsaved: bool = False
+
+    @property
+    def trains(self) -> bool:
+        """What its button shows: its own flag, else what the strategy makes of it."""
+        return self.chosen if self.flag is None else self.flag
 
 
 @dataclass
@@ -220,7 +211,7 @@ def _compare(
     if there is not None:
         comparison.tally = Tally.of(there)
         if comparison.by_model:
-            back = compare(there, sample)
+            back = compare(there, sample).mirrored()
             comparison.other_rows = rows_of(service.show_sample(masked, same[0]), back.marks)
     return comparison
 
