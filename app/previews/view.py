@@ -18,6 +18,7 @@ from app.previews.compare import Difference, compare
 from app.previews.service import Masked
 from app.previews.strip import Row, rows_of, segments
 
+
 @dataclass(frozen=True)
 class Tally:
     """How much of a sample is trained."""
