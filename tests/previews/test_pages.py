@@ -226,7 +226,9 @@ def test_previous_and_next_keep_the_settings_and_the_list(
     ).text
     address = re.search(r'href="([^"]+)" rel="next"', html)
     assert address is not None
-    assert address[1] == f"/conversations/{second}/mask?q=cost&amp;base_model={model_id}&amp;handling=per_turn"
+    assert (
+        address[1] == f"/conversations/{second}/mask?q=cost&amp;base_model={model_id}&amp;handling=per_turn"
+    )
     assert f'href="/conversations/{first}?q=cost"' in html
 
 
@@ -250,7 +252,9 @@ def test_message_text_is_never_markup(annotator: Person, make: MakeConversation,
     assert "onerror" not in re.sub(r">[^<]*<", "><", html)
 
 
-def test_the_preview_reads_only(app: FastAPI, annotator: Person, make: MakeConversation, model_id: int) -> None:
+def test_the_preview_reads_only(
+    app: FastAPI, annotator: Person, make: MakeConversation, model_id: int
+) -> None:
     """Looking at masks must not wait for, nor hold up, somebody who saves."""
     path = f"/conversations/{make()}/mask"
     form = form_of(annotator.browser.get(path).text)

@@ -37,7 +37,9 @@ def test_the_page_shows_the_ids_and_labels_that_training_sees(
     chosen: dict[str, Any],
     messages: list[dict[str, Any]],
 ) -> None:
-    masked = mask_conversation(smollm2, {"messages": messages}, MaskSettings(**({"max_length": 2048} | chosen)))
+    masked = mask_conversation(
+        smollm2, {"messages": messages}, MaskSettings(**({"max_length": 2048} | chosen))
+    )
     samples = masked.samples or masked.untrained
     path = f"/conversations/{make(messages)}/mask"
     for number, sample in enumerate(samples):
