@@ -23,8 +23,8 @@ from app.core.web import public
 from app.evaluations.judging import BuiltInJudging
 from app.jobs.stream import Shutdown
 
-NAVIGATION: Final = (
-    {"href": "/datasets", "label": N_("Datasets"), "icon": "database"},
+NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
+    {"href": "/datasets", "label": N_("Datasets"), "icon": "database", "also": ("/conversations",)},
     {"href": "/base-models", "label": N_("Base models"), "icon": "cpu"},
     {"href": "/runs", "label": N_("Runs"), "icon": "chart-line"},
     {"href": "/evaluations", "label": N_("Evaluations"), "icon": "scale"},

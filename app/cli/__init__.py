@@ -1,5 +1,6 @@
 """The command line `sft-studio`: every failure is one clear line on standard error and a non-zero exit code."""
 
+import io
 import os
 import sys
 import traceback
@@ -24,6 +25,10 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Do one command; returns its exit code."""
     set_locale(locale_from_environment(os.environ))
+    # A terminal that cannot show a character gets its number instead of a failure.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Help texts are translated when the commands are defined, so the locale must be known before.
     from app.cli.commands import app
 

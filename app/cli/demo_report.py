@@ -76,6 +76,7 @@ def _print_retention(console: Console, steps: DemoSteps) -> None:
     value = retention.get("value")
     text = _("General ability kept: %(percent)s") % {"percent": percent(value, 0)}
     if retention.get("warns"):
-        console.print(f"[bold red]{text}[/] {_('The tuned model forgot a lot: mix in general dialogues.')}")
+        advice = _("The tuned model forgot a lot: mix in general dialogues.")
+        console.print(f"[bold red]{text}[/] {advice}")
     else:
         console.print(text)

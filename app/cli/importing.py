@@ -50,8 +50,8 @@ def import_file(
             _show(report, as_json=as_json)
             raise CommandFailed(
                 _(
-                    "Nothing was imported from %(file)s: it has %(count)d problems. Correct them, or take only the "
-                    "good lines with --skip-bad."
+                    "Nothing was imported from %(file)s (problems: %(count)d). Correct them, or take only the good "
+                    "lines with --skip-bad."
                 )
                 % {"file": file.name, "count": report["problem_count"]}
             ) from refused
@@ -79,7 +79,7 @@ def _show(report: wire.ImportReport, *, as_json: bool) -> None:
     if report["problem_count"] > _SHOWN_PROBLEMS:
         say(_("… and %(count)d more") % {"count": report["problem_count"] - _SHOWN_PROBLEMS})
     say(
-        _("%(file)s (%(format)s): %(accepted)d imported, %(duplicates)d already there, %(problems)d problems")
+        _("%(file)s (%(format)s): imported %(accepted)d, already there %(duplicates)d, problems %(problems)d")
         % {
             "file": report["filename"],
             "format": report["format"],

@@ -27,6 +27,7 @@ PHASES: Final = {
     "preparing_data": N_("reading the data"),
     "loading_model": N_("loading the model"),
     "load_model": N_("loading the model"),
+    "checking_masks": N_("checking the masks"),
     "training": N_("training"),
     "evaluating": N_("measuring the held-out loss"),
     "saving": N_("saving"),

@@ -80,7 +80,11 @@ def request_context(request: Request) -> dict[str, Any]:
     actor = getattr(request.state, "actor", None)
     path = request.url.path
     nav = [
-        {**item, "label": i18n.translate(item["label"], {}), "current": _is_current(path, item["href"])}
+        {
+            **item,
+            "label": i18n.translate(item["label"], {}),
+            "current": any(_is_current(path, href) for href in (item["href"], *item.get("also", ()))),
+        }
         for item in request.app.state.nav
     ]
     return {
