@@ -73,7 +73,8 @@ def _import_files(page: Page, watch: Watch, folder: Path) -> None:
     """A good file comes in; a file with a broken line stays out until its bad line is skipped."""
     good = write_lines(folder / "calls.jsonl", [*dialogues(12)])
     broken = write_lines(
-        folder / "more.jsonl", [*dialogues(1, first=20), '{"messages": [{"role": "user"', *dialogues(1, first=21)]
+        folder / "more.jsonl",
+        [*dialogues(1, first=20), '{"messages": [{"role": "user"', *dialogues(1, first=21)],
     )
     page.get_by_role("link", name="Import a file").click()
     page.locator("input[type=file]").set_input_files(good)
@@ -206,7 +207,9 @@ def _evaluate(page: Page) -> None:
     page.get_by_label("Suite").select_option(label="General ability, English")
     page.get_by_role("button", name="Start the evaluation").click()
     page.wait_for_url(re.compile(r"/evaluations/\d+$"))
-    expect(page.get_by_role("heading", name="Answers, prompt by prompt")).to_be_visible(timeout=2 * PATIENCE_MS)
+    expect(page.get_by_role("heading", name="Answers, prompt by prompt")).to_be_visible(
+        timeout=2 * PATIENCE_MS
+    )
     prompts = page.locator(".report-prompt").count()
     assert prompts > 0
     for side in ("base", "tuned"):

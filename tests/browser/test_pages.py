@@ -39,7 +39,7 @@ HEADINGS_IN_CHINESE: Final = {
 # Words of English that belong to Chinese pages too: names of products, formats, fields and units.
 KEPT: Final = re.compile(
     r"^(SFT|Studio|SmolLM2|Instruct|EN|LoRA|QLoRA|TRL|PEFT|OpenAI|ShareGPT|Alpaca|CSV|Parquet|JSON|Lines|API|REST"
-    r"|CI|GPU|Hugging|Face|Hub|Qwen|Jinja|SHA|Shift|Enter|Esc|Tab|Home|End|Page|Up|Down|token|tokens|epoch|NaN)$",
+    r"|CI|GPU|Hugging|Face|Hub|Qwen|Jinja|SHA|Shift|Enter|Esc|Tab|Home|End|Page|Up|Down|token|tokens|epoch|NaN|abc)$",
     re.IGNORECASE,
 )
 # Names of the seeded data set, its conversations and of the accounts.
@@ -107,7 +107,7 @@ def _english_texts(page: Page) -> list[str]:
         """() => {
             const found = [];
             const not_ours = "code, pre, kbd, script, template, textarea, [lang=en], [hx-disable], .row-link,"
-                + " .user-card, .reference, .breadcrumb, option";
+                + " .user-card, .reference, .mask-line__tokens, option";
             const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
             for (let node = walker.nextNode(); node; node = walker.nextNode()) {
                 const parent = node.parentElement;
