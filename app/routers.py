@@ -5,6 +5,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from app.accounts import pages as accounts_pages
+from app.accounts import people_pages
 from app.base_models import api as base_models_api
 from app.base_models import pages as base_models_pages
 from app.conversations import api as conversations_api
@@ -34,6 +35,7 @@ API: Final[tuple[APIRouter, ...]] = (
 )
 PAGES: Final[tuple[APIRouter, ...]] = (
     accounts_pages.router,
+    people_pages.router,
     datasets_pages.router,
     conversations_pages.router,
     evaluations_pages.router,

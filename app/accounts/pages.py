@@ -46,7 +46,7 @@ def _signed_in(session: Db, user: User, settings: Settings, target: str) -> Resp
 @public
 def login_page(request: Request, session: Db, next: str = "/") -> Response:
     """Sign-in form; a fresh installation is sent to its first-run page."""
-    if not _has_people(session) and not service.has_users(session):
+    if not _has_people(session):
         return RedirectResponse("/setup", status_code=303)
     return render(request, "accounts/login.html", {"next": _safe_next(next), "error": None, "name": ""})
 

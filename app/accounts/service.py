@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from app.accounts.models import ApiToken, AuditEvent, LoginSession, Role, User
 from app.core.database import utc_now
@@ -46,11 +46,6 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def has_users(session: Session) -> bool:
-    """False on a fresh installation."""
-    return session.exec(select(func.count()).select_from(User)).one() > 0
-
-
 def create_user(session: Session, *, name: str, password: str, role: Role) -> User:
     """Add a person. Raises Invalid for a short password or an empty name, Conflict for a taken one."""
     name = name.strip()
@@ -67,6 +62,36 @@ def create_user(session: Session, *, name: str, password: str, role: Role) -> Us
     user = User(name=name, password_hash=_hasher().hash(password), role=role)
     session.add(user)
     session.flush()
+    return user
+
+
+def list_users(session: Session) -> list[User]:
+    """Everybody, in order of arrival."""
+    return list(session.exec(select(User).order_by(col(User.id))))
+
+
+def change_user(
+    session: Session, actor: Actor, user_id: int, *, role: Role | None = None, is_active: bool | None = None
+) -> User:
+    """Change a person's role, or close or reopen the account. Closing ends all of its sessions.
+
+    Raises Conflict for one's own account: an installation must not lose its last admin by a slip.
+    """
+    user = session.get(User, user_id)
+    if user is None:
+        raise NotFound(N_("There is no such person."))
+    if user.id == actor.user_id:
+        raise Conflict(N_("You cannot change your own role or close your own account. Ask another admin."))
+    if role is not None:
+        user.role = role
+    if is_active is not None:
+        user.is_active = is_active
+    if is_active is False:
+        for login in session.exec(select(LoginSession).where(LoginSession.user_id == user_id)):
+            session.delete(login)
+    session.add(user)
+    session.flush()
+    record(session, actor, "user.change", f"user/{user_id}")
     return user
 
 

@@ -63,6 +63,7 @@ class JobProgress:
         self._phase = ""
         self._figures = ""
         self._last_line = 0.0
+        self._said: set[str] = set()
 
     def __enter__(self) -> Self:
         if stderr().is_terminal:
@@ -78,8 +79,6 @@ class JobProgress:
             )
             self._live.start()
             self._task = self._live.add_task(escape(self.title), total=None, note="")
-        else:
-            say(f"{self.title} …")
         return self
 
     def __exit__(
@@ -119,6 +118,9 @@ class JobProgress:
             self._live.update(self._task, note=escape(note))
             return
         now = time.monotonic()
+        # Training alternates between its phases: each is worth a line once.
+        force = force and (step is not None or self._phase not in self._said)
+        self._said.add(self._phase)
         if force or now - self._last_line > LINE_SECONDS:
             self._last_line = now
             at = "" if step is None else _("step %(step)d: ") % {"step": step}

@@ -54,8 +54,6 @@ def train(
 def _start(client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any]) -> wire.Run:
     found = require_dataset(client, dataset)
     check_recipe(client, recipe, wanted)
-    with JobProgress(_("Base model")) as progress:
-        base_model = ensure_base_model(client, model, progress)
     version = client.freeze(found["id"])
     say(
         _("Version %(number)d of “%(name)s”: %(train)d conversations to train on, %(validation)d held out")
@@ -66,6 +64,8 @@ def _start(client: StudioClient, dataset: str, model: str, recipe: str, wanted: 
             "validation": version["validation_count"],
         }
     )
+    with JobProgress(_("Base model")) as progress:
+        base_model = ensure_base_model(client, model, progress)
     mask_settings, config_changes = split_changes(wanted)
     with JobProgress(_("Mask check")) as progress:
         check = require_green_check(client, version["id"], base_model["id"], mask_settings, progress)

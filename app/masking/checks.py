@@ -2,15 +2,15 @@
 they were made.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
-from app.masking.encoding import Encoded, Ints
+from app.masking.encoding import Encoded
 from app.masking.errors import N_
 from app.masking.layout import Turn
+from app.masking.opinions import SecondOpinion, outside_spelled, second_opinions, tokens_inside
 from app.masking.samples import ROLE_NAMES, MaskedSample
 from app.masking.settings import IGNORE_INDEX, TrainOn
 from app.masking.tokenizer import ChatTokenizer
@@ -60,33 +60,6 @@ def run_checks(
     """
     look = _Look(tokenizer, sample, second_opinion or second_opinions(tokenizer, [sample])[0])
     return [check(look) for check in _CHECKS]
-
-
-@dataclass(frozen=True)
-class SecondOpinion:
-    """The rendering encoded in another way than the sample was.
-
-    Where no message spells a control token, `ids` come from the twin tokenizer, which cuts the text only at
-    the
-    template's own control tokens; otherwise `encoded` is the model's own encoding, control tokens and all.
-    """
-
-    ids: Ints | None
-    encoded: Encoded | None
-
-
-def second_opinions(tokenizer: ChatTokenizer, samples: Sequence[MaskedSample]) -> list[SecondOpinion]:
-    """One for each sample, encoded as a batch."""
-    clean = [sample.text for sample in samples if sample.layout.controls is None]
-    spelling = [sample.text for sample in samples if sample.layout.controls is not None]
-    ids = iter(tokenizer.twin.ids_of_all(clean, tokenizer.controls.any) if clean else ())
-    encoded = iter(tokenizer.encoder.encode_many(spelling) if spelling else ())
-    return [
-        SecondOpinion(next(ids), None)
-        if sample.layout.controls is None
-        else SecondOpinion(None, next(encoded))
-        for sample in samples
-    ]
 
 
 class _Look:
@@ -300,8 +273,8 @@ def _model_ids(look: _Look) -> Check:
         return _failed(MODEL_IDS, N_("Token %(token)d is not the model's own."), first, token=first)
     own = look.opinion.encoded
     assert own is not None
-    outside = _outside_spelled(look)
-    ours, theirs = _tokens_inside(look.encoded, outside), _tokens_inside(own, outside)
+    outside = outside_spelled(look.sample.layout)
+    ours, theirs = tokens_inside(look.encoded, outside), tokens_inside(own, outside)
     if ours != theirs:
         first = next(
             (at for at, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),
@@ -316,33 +289,6 @@ def _model_ids(look: _Look) -> Check:
             "tokens."
         ),
     )
-
-
-def _outside_spelled(look: _Look) -> list[tuple[int, int]]:
-    """Ranges between the control tokens of the template that hold no message which spells one."""
-    layout = look.sample.layout
-    spelling = {found.message for found in layout.spelled}
-    inside = [(region.start, region.end) for region in layout.regions if region.message in spelling]
-    inside += [(turn.start, turn.end) for turn in layout.turns if turn.message in spelling]
-    known = {region.message for region in layout.regions} | {turn.message for turn in layout.turns}
-    if spelling - known:
-        return []
-    borders = [0, *(place for control in layout.controls or [] for place in control), len(layout.text)]
-    pieces = pairwise(borders)
-    return [
-        (start, end)
-        for start, end in pieces
-        if start < end and not any(start < stop and begin < end for begin, stop in inside)
-    ]
-
-
-def _tokens_inside(encoded: Encoded, ranges: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """(id, start, index) of the tokens that begin inside the ranges."""
-    found = []
-    for start, end in ranges:
-        first, stop = (int(np.searchsorted(encoded.starts, place, side="left")) for place in (start, end))
-        found += [(int(encoded.ids[at]), int(encoded.starts[at]), at) for at in range(first, stop)]
-    return [(identity, start, 0) for identity, start, _ in found]
 
 
 def _control_tokens(look: _Look) -> Check:

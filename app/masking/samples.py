@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.masking.conversations import Dialogue, read_conversation
+from app.masking.cutting import Cutter, Part
 from app.masking.encoding import Encoded, Ints
 from app.masking.errors import N_, MaskRefused
 from app.masking.layout import Layout
@@ -27,16 +28,6 @@ from app.masking.tokenizer import ChatTokenizer
 ROLE_NAMES = ("template", "system", "user", "assistant", "tool")
 _ROLE_CODE = {name: code for code, name in enumerate(ROLE_NAMES)}
 BATCH = 256
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some messages of a conversation that become one sample. `numbers` are their places in the conversation;
-    only those in `eligible` may be trained; `left_out` counts earlier messages dropped to make room."""
-
-    numbers: tuple[int, ...]
-    eligible: frozenset[int]
-    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -348,7 +339,7 @@ def _draft(
             made.encoded = book.tokenizer.encoder.encode_many([made.layout.text])[0]
         return len(made.encoded.ids)
 
-    cutter = _Cutter(dialogue, draft, length, settings)
+    cutter = Cutter(dialogue, draft, length, settings)
     return (
         cutter.per_turn(assistants) if settings.handling is Handling.PER_TURN else cutter.windows(everything)
     )
@@ -380,75 +371,3 @@ def _keep_as_text(tokenizer: ChatTokenizer, draft: _Draft, settings: MaskSetting
     controls = draft.layout.controls or []
     draft.encoded = tokenizer.twin.encode(draft.layout.text, controls)
     draft.expected_controls = len(controls)
-
-
-class _Cutter:
-    """Makes several samples of one conversation, each measured by encoding it."""
-
-    def __init__(self, dialogue: Dialogue, draft: Any, length: Any, settings: MaskSettings) -> None:
-        self.dialogue = dialogue
-        self.draft = draft
-        self.length = length
-        self.settings = settings
-        roles = [message["role"] for message in dialogue.messages]
-        self.lead = next((place for place, role in enumerate(roles) if role != "system"), len(roles))
-        starts = [place for place in range(self.lead, len(roles)) if roles[place] == "user"]
-        if self.lead < len(roles) and (not starts or starts[0] != self.lead):
-            starts.insert(0, self.lead)
-        self.exchanges = list(zip(starts, [*starts[1:], len(roles)], strict=True))
-
-    def part(self, first: int, stop: int, eligible: Iterable[int]) -> Part:
-        """The opening system messages and the messages [first, stop)."""
-        numbers = (*range(self.lead), *range(first, stop))
-        return Part(numbers, frozenset(eligible), left_out=first - self.lead)
-
-    def per_turn(self, assistants: Sequence[int]) -> list[_Draft]:
-        """One sample per assistant turn, rendered as at inference; the oldest exchanges go first when it
-        is too long.
-        """
-        drafts = []
-        for turn in assistants:
-            if self.dialogue.flags[turn] is False or (
-                self.settings.train_on is TrainOn.LAST_ASSISTANT
-                and turn != assistants[-1]
-                and self.dialogue.flags[turn] is None
-            ):
-                continue
-            begins = [start for start, _ in self.exchanges if start < turn] or [self.lead]
-            for first in begins:
-                made = self.draft(self.part(first, turn + 1, [turn]))
-                if self.settings.max_length is None or self.length(made) <= self.settings.max_length:
-                    break
-            drafts.append(made)
-        return drafts
-
-    def windows(self, everything: Part) -> list[_Draft]:
-        """Windows of whole exchanges; each repeats one earlier exchange as context where it fits."""
-        limit = self.settings.max_length
-        whole = self.draft(everything)
-        if limit is None or self.length(whole) <= limit or len(self.exchanges) < 2:
-            return [whole]
-        drafts = []
-        first = 0
-        while first < len(self.exchanges):
-            chosen: _Draft | None = None
-            stop = first + 1
-            for context in dict.fromkeys((max(first - 1, 0), first)):
-                chosen = self._window(context, first, stop)
-                if self.length(chosen) <= limit:
-                    while stop < len(self.exchanges):
-                        longer = self._window(context, first, stop + 1)
-                        if self.length(longer) > limit:
-                            break
-                        chosen, stop = longer, stop + 1
-                    break
-            assert chosen is not None
-            drafts.append(chosen)
-            first = stop
-        return drafts
-
-    def _window(self, context: int, first: int, stop: int) -> _Draft:
-        begin, end = self.exchanges[context][0], self.exchanges[stop - 1][1]
-        eligible = range(self.exchanges[first][0] if first else 0, end)
-        made: _Draft = self.draft(self.part(begin, end, eligible))
-        return made

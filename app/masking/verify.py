@@ -9,7 +9,8 @@ from itertools import islice
 from typing import Any
 
 from app.masking.arrays import ArraysBuilder, MaskArrays
-from app.masking.checks import CHECK_NAMES, Check, run_checks, second_opinions
+from app.masking.checks import CHECK_NAMES, Check, run_checks
+from app.masking.opinions import second_opinions
 from app.masking.samples import BATCH, MaskedConversation, MaskedSample, mask_conversations
 from app.masking.settings import MaskSettings
 from app.masking.tokenizer import ChatTokenizer

@@ -60,6 +60,8 @@ class Choices:
     flags: Flags = field(default_factory=dict)
     sample: int = 0
     token: int | None = None
+    # The list one came from, as its query string ("?q=…"); carried along, so that next means next in that list.
+    way: str = ""
 
     @property
     def compare(self) -> str:
@@ -93,7 +95,9 @@ class Choices:
         query = {name: value for name, value in pairs.items() if value != ""}
         if settings.max_length != DEFAULT_MAX_LENGTH:
             query["max_length"] = settings.max_length or ""
-        return f"/conversations/{conversation_id}/mask" + (f"?{urlencode(query)}" if query else "")
+        parts = [chosen.way.removeprefix("?"), urlencode(query)]
+        text = "&".join(part for part in parts if part)
+        return f"/conversations/{conversation_id}/mask" + (f"?{text}" if text else "")
 
     def apply_flags(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The messages with the flags tried here. Raises Invalid for a turn that is not there."""

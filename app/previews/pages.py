@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from app.accounts.access import Annotator, AnyActor
 from app.base_models.service import ready_base_models
+from app.conversations.filter_params import Filter, FilterParams
 from app.conversations.filters import ConversationFilter, place_of
 from app.conversations.models import Conversation
 from app.conversations.service import edit_messages, require_conversation
@@ -48,10 +49,11 @@ def mask_page(
     _actor: AnyActor,
     conversation_id: int,
     fields: Annotated[PreviewFields, Query()],
+    params: Filter,
 ) -> HTMLResponse:
     """The preview under the settings in the address."""
     with reading(engine) as session:
-        return _answer(request, session, conversation_id, fields)
+        return _answer(request, session, conversation_id, fields, params)
 
 
 @router.post("/conversations/{conversation_id}/mask")
@@ -61,10 +63,11 @@ def change_settings(
     _actor: AnyActor,
     conversation_id: int,
     fields: Annotated[PreviewForm, Form()],
+    params: Filter,
 ) -> HTMLResponse:
     """The preview under the form's settings. Reads only; a form, since a template is too long for an address."""
     with reading(engine) as session:
-        return _answer(request, session, conversation_id, fields)
+        return _answer(request, session, conversation_id, fields, params)
 
 
 @router.post("/conversations/{conversation_id}/mask/json", response_model=None)
@@ -93,34 +96,26 @@ def save_flags(
     actor: Annotator,
     conversation_id: int,
     fields: Annotated[PreviewForm, Form()],
+    params: Filter,
 ) -> Response:
     """Store the flags that were tried, on exactly the version that was shown."""
     choices = read_choices(fields)
     version = int(fields.version) if fields.version.isascii() and fields.version.isdigit() else 0
     try:
-        edit_messages(session, conversation_id, version, actor, "train_flags", choices.apply_flags)
+        stored = edit_messages(session, conversation_id, version, actor, "train_flags", choices.apply_flags)
     except Conflict as error:
+        # Somebody else was faster: the newest dialogue with the same flags on it, and a word about it.
         session.rollback()
-        return _conflict(request, session, conversation_id, fields, error)
+        response = _answer(request, session, conversation_id, fields, params, notice=error.translated())
+        response.status_code = 200 if is_htmx(request) else error.status
+        return response
     if not is_htmx(request):
-        return RedirectResponse(_kept_address(choices, conversation_id), status_code=303)
-    response = _answer(request, session, conversation_id, fields.model_copy(update={"flags": ""}))
+        way = params.within(stored.dataset_id).query_string()
+        address = replace(choices, flags={}, token=None, way=way).address(conversation_id)
+        return RedirectResponse(address, status_code=303)
+    response = _answer(request, session, conversation_id, fields.model_copy(update={"flags": ""}), params)
     response.headers.update(toast(gettext("The train flags are saved to the conversation.")))
     return response
-
-
-def _conflict(
-    request: Request, session: Session, conversation_id: int, fields: PreviewForm, error: Conflict
-) -> Response:
-    """Somebody else was faster: the newest dialogue with the same flags on it, and a word about it."""
-    response = _answer(request, session, conversation_id, fields, notice=error.translated())
-    if not is_htmx(request):
-        response.status_code = error.status
-    return response
-
-
-def _kept_address(choices: Choices, conversation_id: int) -> str:
-    return choices.address(conversation_id, flags={}, token=None)
 
 
 def _with_model(session: Session, choices: Choices) -> Choices:
@@ -136,15 +131,17 @@ def _answer(
     session: Session,
     conversation_id: int,
     fields: PreviewFields,
+    params: FilterParams,
     *,
     notice: str | None = None,
 ) -> HTMLResponse:
     """The page, or for htmx the fragment; a refusal is shown in the same place with status 422."""
     conversation = require_conversation(session, conversation_id)
+    where = params.within(conversation.dataset_id)
     view, refusal, status = None, None, 200
-    choices = Choices(MaskSettings(max_length=service.DEFAULT_MAX_LENGTH))
+    choices = Choices(MaskSettings(max_length=service.DEFAULT_MAX_LENGTH), way=where.query_string())
     try:
-        choices = _with_model(session, read_choices(fields))
+        choices = replace(_with_model(session, read_choices(fields)), way=where.query_string())
         if isinstance(fields, PreviewForm) and fields.discard:
             choices = replace(choices, flags={})
         choices = choices.without_idle_flags(conversation.messages)
@@ -153,7 +150,7 @@ def _answer(
             choices = view.choices
     except StudioError as error:
         refusal, status = error, 422
-    context = _context(session, conversation, choices)
+    context = _context(session, conversation, choices, where)
     context |= {"view": view, "refusal": refusal, "notice": notice}
     context["slider_max"] = max(view.whole if view else 0, choices.settings.max_length or 0, 64)
     if not is_htmx(request):
@@ -164,8 +161,10 @@ def _answer(
     return response
 
 
-def _context(session: Session, conversation: Conversation, choices: Choices) -> dict[str, Any]:
-    place = place_of(session, conversation, ConversationFilter(conversation.dataset_id))
+def _context(
+    session: Session, conversation: Conversation, choices: Choices, where: ConversationFilter
+) -> dict[str, Any]:
+    place = place_of(session, conversation, where)
     others: dict[str, Any] = {"flags": {}, "token": None, "sample": 0}
     models = [(model.id, model.name) for model in ready_base_models(session)]
     strategies = {key.value: gettext(label) for key, label in STRATEGIES.items()}

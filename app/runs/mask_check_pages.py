@@ -16,23 +16,16 @@ from app.core.web import Db
 from app.datasets.service import require_dataset
 from app.datasets.versions import require_version
 from app.jobs.service import require_job
+from app.masking import MaskSettings
+from app.previews import check_texts
+from app.previews.choices import Choices
 from app.runs.curves import last_event
 from app.runs.mask_checks import require_mask_check
 
 router = APIRouter(prefix="/mask-checks", include_in_schema=False)
 
-# The checks of app.masking, in words.
-CHECK_LABELS: Final = {
-    "trained_text": N_("Trained tokens spell exactly the chosen turns"),
-    "people_skipped": N_("System, user and tool text is skipped"),
-    "template_skipped": N_("Headers and separators are skipped"),
-    "end_of_turn": N_("Each chosen turn's end-of-turn token is trained"),
-    "model_ids": N_("Token ids equal the model's own tokenization"),
-    "control_tokens": N_("No control token comes from message text"),
-    "cuts_reported": N_("Nothing was cut without being reported"),
-    "trains_something": N_("Something is trained"),
-    "refused": N_("An exact mask exists"),
-}
+# A conversation without an exact mask is listed beside the failed checks.
+CHECK_LABELS: Final = {**check_texts.CHECK_LABELS, "refused": N_("An exact mask exists")}
 
 
 @dataclass(frozen=True)
@@ -58,7 +51,7 @@ def _bars(histogram: dict[str, Any] | None, *, percent: bool, bins: int = 10) ->
     return found[filled[0] : filled[-1] + 1] if filled else []
 
 
-def _failures(session: Session, report: dict[str, Any], base_model_id: int) -> list[dict[str, Any]]:
+def _failures(session: Session, report: dict[str, Any], preview: Choices) -> list[dict[str, Any]]:
     listed = report.get("failures") or []
     ids = {failure["conversation_id"] for failure in listed}
     titles = dict(
@@ -67,12 +60,12 @@ def _failures(session: Session, report: dict[str, Any], base_model_id: int) -> l
     found = []
     for failure in listed:
         conversation_id, token = failure["conversation_id"], failure.get("token")
-        link = f"/conversations/{conversation_id}/mask?base_model={base_model_id}"
+        href = preview.address(conversation_id, sample=failure.get("sample") or 0, token=token)
         found.append(
             {
                 "title": titles.get(conversation_id),
                 "id": conversation_id,
-                "href": link if token is None else f"{link}&token={token}",
+                "href": href,
                 "token": token,
                 "check": gettext(CHECK_LABELS.get(failure["check"], failure["check"])),
                 "detail": translate(failure.get("message") or failure["detail"], failure.get("params") or {}),
@@ -88,6 +81,8 @@ def mask_check_page(request: Request, session: Db, actor: AnyActor, mask_check_i
     version = require_version(session, check.dataset_version_id)
     report = check.report or {}
     job = require_job(session, check.job_id)
+    # The preview under the check's own settings: only there does a failure's token have the same number.
+    preview = Choices(MaskSettings(**check.settings), base_model_id=check.base_model_id)
     context = {
         "check": check,
         "job": job,
@@ -96,7 +91,8 @@ def mask_check_page(request: Request, session: Db, actor: AnyActor, mask_check_i
         "model": require_base_model(session, check.base_model_id),
         "report": report,
         "check_labels": CHECK_LABELS,
-        "failures": _failures(session, report, check.base_model_id),
+        "failures": _failures(session, report, preview),
+        "preview": preview,
         "ratio_bars": _bars(report.get("trained_ratio"), percent=True),
         "length_bars": _bars(report.get("lengths"), percent=False),
         "progress": None if job.is_final else last_event(session, check.job_id, "progress"),

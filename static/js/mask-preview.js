@@ -100,8 +100,18 @@
   function go(token, { middle = false } = {}) {
     if (!token) return;
     stand(token);
-    token.focus({ preventScroll: middle });
-    if (middle) token.scrollIntoView({ block: "center" });
+    token.focus({ preventScroll: true });
+    bring(token, middle ? "center" : "nearest");
+  }
+
+  // Into view. In a long dialogue lines get their real height only as they come near the screen, which moves
+  // the token away again: so once more, for some frames.
+  function bring(token, block, frames = 4) {
+    token.scrollIntoView({ block });
+    if (!frames || !lines().classList.contains("mask-lines--long")) return;
+    requestAnimationFrame(() => {
+      if (token === current) bring(token, block, frames - 1);
+    });
   }
 
   // -- walking -----------------------------------------------------------------------------------------------

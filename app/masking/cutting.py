@@ -1,0 +1,97 @@
+"""Which messages of a conversation become one sample, when it becomes several."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from app.masking.conversations import Dialogue
+from app.masking.settings import MaskSettings, TrainOn
+
+Draft = TypeVar("Draft")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some messages of a conversation that become one sample. `numbers` are their places in the conversation;
+    only those in `eligible` may be trained; `left_out` counts earlier messages dropped to make room."""
+
+    numbers: tuple[int, ...]
+    eligible: frozenset[int]
+    left_out: int = 0
+
+
+class Cutter(Generic[Draft]):
+    """Makes several samples of one conversation, each measured by encoding it."""
+
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        draft: Callable[[Part], Draft],
+        length: Callable[[Draft], int],
+        settings: MaskSettings,
+    ) -> None:
+        self.dialogue = dialogue
+        self.draft = draft
+        self.length = length
+        self.settings = settings
+        roles = [message["role"] for message in dialogue.messages]
+        self.lead = next((place for place, role in enumerate(roles) if role != "system"), len(roles))
+        starts = [place for place in range(self.lead, len(roles)) if roles[place] == "user"]
+        if self.lead < len(roles) and (not starts or starts[0] != self.lead):
+            starts.insert(0, self.lead)
+        self.exchanges = list(zip(starts, [*starts[1:], len(roles)], strict=True))
+
+    def part(self, first: int, stop: int, eligible: Iterable[int]) -> Part:
+        """The opening system messages and the messages [first, stop)."""
+        numbers = (*range(self.lead), *range(first, stop))
+        return Part(numbers, frozenset(eligible), left_out=first - self.lead)
+
+    def per_turn(self, assistants: Sequence[int]) -> list[Draft]:
+        """One sample per assistant turn, rendered as at inference; the oldest exchanges go first when it
+        is too long.
+        """
+        drafts = []
+        for turn in assistants:
+            if self.dialogue.flags[turn] is False or (
+                self.settings.train_on is TrainOn.LAST_ASSISTANT
+                and turn != assistants[-1]
+                and self.dialogue.flags[turn] is None
+            ):
+                continue
+            begins = [start for start, _ in self.exchanges if start < turn] or [self.lead]
+            for first in begins:
+                made = self.draft(self.part(first, turn + 1, [turn]))
+                if self.settings.max_length is None or self.length(made) <= self.settings.max_length:
+                    break
+            drafts.append(made)
+        return drafts
+
+    def windows(self, everything: Part) -> list[Draft]:
+        """Windows of whole exchanges; each repeats one earlier exchange as context where it fits."""
+        limit = self.settings.max_length
+        whole = self.draft(everything)
+        if limit is None or self.length(whole) <= limit or len(self.exchanges) < 2:
+            return [whole]
+        drafts = []
+        first = 0
+        while first < len(self.exchanges):
+            chosen: Draft | None = None
+            stop = first + 1
+            for context in dict.fromkeys((max(first - 1, 0), first)):
+                chosen = self._window(context, first, stop)
+                if self.length(chosen) <= limit:
+                    while stop < len(self.exchanges):
+                        longer = self._window(context, first, stop + 1)
+                        if self.length(longer) > limit:
+                            break
+                        chosen, stop = longer, stop + 1
+                    break
+            assert chosen is not None
+            drafts.append(chosen)
+            first = stop
+        return drafts
+
+    def _window(self, context: int, first: int, stop: int) -> Draft:
+        begin, end = self.exchanges[context][0], self.exchanges[stop - 1][1]
+        eligible = range(self.exchanges[first][0] if first else 0, end)
+        return self.draft(self.part(begin, end, eligible))
