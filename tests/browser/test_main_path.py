@@ -14,7 +14,7 @@ from tests.browser.watching import Watch, assert_accessible
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(1500)]
 
 CORRECTED = "Certainly. Harbor costs 42 dollars a month; what would you use it for?"
-STEPS = 10
+STEPS = 6
 # Training and generating share two cores with the browser, and perhaps with other tests.
 PATIENCE_MS = 300_000
 
@@ -150,9 +150,9 @@ def _start_a_run_with_an_impatient_finger(page: Page) -> None:
     for name, value in {
         "max_steps": STEPS,
         "per_device_train_batch_size": 1,
-        "gradient_accumulation_steps": 2,
+        "gradient_accumulation_steps": 1,
         "logging_steps": 1,
-        "eval_steps": 5,
+        "eval_steps": 3,
     }.items():
         page.locator(f"#field-{name}").fill(str(value))
     check = page.locator("#mask-check")
