@@ -31,8 +31,7 @@ check: install ## Format, lint, types, templates, structure, translations, migra
 test: install ## Everything that CI runs
 	@.ci/chromium
 	@$(MAKE) --no-print-directory check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not browser" $(PYTEST_ARGS)
-	$(BIN)/python -m pytest -q -m browser $(PYTEST_ARGS)
+	@.ci/tests $(PYTEST_ARGS)
 
 clean: ## Remove .venv and caches; the data in .data stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build
