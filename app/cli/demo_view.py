@@ -24,6 +24,8 @@ from app.core.i18n import gettext as _
 MAX_WIDTH: Final = 100
 CHART_HEIGHT: Final = 14
 MIN_ROWS: Final = 30
+_TRAIN_PEN: Final = ("braille", "blue+")
+_HELD_OUT_PEN: Final = ("circle", "orange")
 
 
 @dataclass
@@ -40,22 +42,29 @@ class LossCurve:
             if isinstance(value, int | float):
                 points.append((step, float(value)))
 
-    def render(self, width: int, height: int = CHART_HEIGHT) -> Text:
-        """The curve in characters."""
+    def render(self, width: int, last_step: int = 0) -> Text:
+        """The curve in characters, with room for the steps still to come."""
         figure = plotext.figure
+        plotext.terminal.limit(False)  # the panel around it knows the terminal's width
         figure.clear()
         figure.theme("colorless")
-        figure.plot_size(width, height)
-        series = (
-            (self.train, "braille", "blue+", _("loss")),
-            (self.held_out, "circle", "orange+", _("held-out loss")),
-        )
-        for points, marker, colour, label in series:
+        figure.plot_size(width, CHART_HEIGHT)
+        figure.legend(active=False)  # it would cover the curve; `legend` says it above
+        for points, (marker, colour) in ((self.train, _TRAIN_PEN), (self.held_out, _HELD_OUT_PEN)):
             if points:
                 steps, values = [step for step, _value in points], [value for _step, value in points]
                 pen = plotext.marker(marker, colour)
-                figure.draw(figure.signal(steps, values, marker=pen).lines().label(label))
+                figure.draw(figure.signal(steps, values, marker=pen).lines())
+        if last_step:
+            figure.ruler("x").lim(0, last_step)
         return Text.from_ansi(str(figure.build()))
+
+
+def legend() -> Text:
+    """What the two lines are."""
+    return Text.from_markup(
+        f"[bright_blue]⠒⠒[/] {escape(_('loss'))}   [yellow]●●[/] {escape(_('held-out loss'))}"
+    )
 
 
 @dataclass
@@ -85,6 +94,7 @@ class DemoView:
         self.curve = LossCurve()
         self._step, self._total = 0, 0
         self._phase = self._figures = self._left = ""
+        self._phases_said: set[str] = set()
 
     def __enter__(self) -> Self:
         if stderr().is_terminal:
@@ -114,7 +124,7 @@ class DemoView:
         step.seconds = time.monotonic() - step.begun
         if self._live is None and not failed:
             if self.curve.train:
-                stderr().print(self.curve.render(76))
+                stderr().print(legend(), self.curve.render(76), sep="\n")
             say(f"      {note} ({duration(step.seconds)})")
 
     def event(self, event: wire.Event) -> None:
@@ -132,7 +142,10 @@ class DemoView:
         elif kind == "log" and event.get("level") in {"warning", "error"}:
             say(str(event.get("message", "")))
         if self._live is None:
-            self._line(force=kind in {"phase", "eval"})
+            # Training alternates between its phases: each is worth a line once.
+            is_new = kind == "phase" and self._phase not in self._phases_said
+            self._phases_said.add(self._phase)
+            self._line(force=is_new or kind == "eval")
 
     def _line(self, *, force: bool) -> None:
         now = time.monotonic()
@@ -156,11 +169,12 @@ class DemoView:
             table.add_row(*self._row(step))
         parts: list[RenderableType] = [table]
         if self._total and self._current is not None:
-            parts.append(ProgressBar(total=self._total, completed=self._step, width=width))
+            bar = Table.grid()
+            bar.add_row(ProgressBar(total=self._total, completed=self._step, width=width))
+            parts.append(bar)
         if len(self.curve.train) > 1 and console.height >= MIN_ROWS:
-            parts.append(
-                Panel(self.curve.render(width - 4), title=_("Loss"), width=width, border_style="dim")
-            )
+            chart = self.curve.render(width - 4, self._total)
+            parts.append(Panel(chart, title=legend(), title_align="left", width=width, border_style="dim"))
         return Group(*parts)
 
     def _row(self, step: _Step) -> tuple[RenderableType, str, str]:
