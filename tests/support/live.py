@@ -39,7 +39,9 @@ def chromium() -> Iterator[Browser]:
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         if not path and not os.path.exists(playwright.chromium.executable_path):  # noqa: PTH110
-            pytest.fail("The browser tests need Chromium: install Debian's chromium, or name one in CHROMIUM.")
+            pytest.fail(
+                "The browser tests need Chromium: install Debian's chromium, or name one in CHROMIUM."
+            )
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
