@@ -1,5 +1,7 @@
 """The job that prepares a base model."""
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,5 +26,16 @@ class PrepareBaseModel:
         info = dict(result)
         path = Path(info.pop("path"))
         absolute = path if path.is_absolute() else place.output_dir / path
-        prepared(session, claim.payload["base_model_id"], path=str(absolute), info=info)
+        model = prepared(session, claim.payload["base_model_id"], path=str(absolute), info=info)
+        link_by_reference(place.settings.data_dir / "models", model.reference, absolute)
         return []
+
+
+def link_by_reference(folder: Path, reference: str, target: Path) -> None:
+    """A link named after the model, by which `sft-studio masks --model` finds it without a database."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "--", reference).strip("-.")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = folder / f".{name}.{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target, target_is_directory=True)
+    fresh.replace(folder / name)

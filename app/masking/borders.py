@@ -7,6 +7,7 @@ families.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,18 @@ from app.masking.sentinels import mark_depth
 from app.masking.tokenizer import ChatTokenizer
 
 _MARKER_LIKE = r"<[^<>\s]{1,48}>|\[/?[A-Z_]{1,24}\]"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a turn begins; whether the model writes the header before its answer itself; and what the
+    generation
+    prompt adds to the whole header, which an answer may happen to begin with.
+    """
+
+    place: int
+    writes_header: bool = False
+    prompt_rest: str = ""
 
 
 class Borders:
@@ -88,15 +101,16 @@ class Borders:
         ]
         return min(later, default=len(self.text))
 
-    def start(self, place: int, content_start: int | None, content_end: int | None) -> tuple[int, bool]:
+    def start(self, place: int, content_start: int | None, content_end: int | None) -> Start:
         prompt = self.marked(place, True)
         if prompt is not None:
             here, there = self._anchor(place, prompt)
             limit = content_start if content_start is not None else content_end
             header = self.text[here : limit if limit is not None else self._next_text(place, here)]
             asked = prompt.text[there:]
+            rest = asked.removeprefix(header) if asked.startswith(header) else ""
             if self.text.startswith(asked, here):  # the text itself may repeat what the prompt already says
-                return here + len(asked), self._writes_header(place, asked, header[len(asked) :])
+                return Start(here + len(asked), self._writes_header(place, asked, header[len(asked) :]), rest)
             shared = self._shared(header, asked)
             if self._covers(
                 place,
@@ -107,7 +121,7 @@ class Borders:
                 shared,
                 header_is_whole=content_start is not None or not self.text_of(place).strip(),
             ):
-                return here + shared, self._writes_header(place, asked, header[shared:])
+                return Start(here + shared, self._writes_header(place, asked, header[shared:]), rest)
         found = self._start_by_probe(content_start, place)
         if found is None:
             raise self.refusal(
@@ -118,7 +132,7 @@ class Borders:
                 ),
                 place,
             )
-        return found, False
+        return Start(found)
 
     def _covers(
         self,
@@ -212,7 +226,7 @@ class Borders:
         tail = min(
             (view for view in views if self.markers.search(view)), key=len, default=views[0] if views else ""
         )
-        marker = self._end_marker(tail) or self._stop_in_next_header(follows)
+        marker = self._end_marker(tail, after) or self._stop_in_next_header(follows)
         if marker is None:
             return after, None
         return after + marker[1], (after + marker[0], after + marker[1])
@@ -256,11 +270,18 @@ class Borders:
             return lone
         return going_on[self._shared(stopped, going_on) :] if stopped is not None else ""
 
-    def _end_marker(self, tail: str) -> tuple[int, int] | None:
+    def _end_marker(self, tail: str, offset: int) -> tuple[int, int] | None:
         """The first token generation stops at, else the last control token, else visible text before white
         space.
+
+        Control tokens that a message spells (in a tool call, say) end nothing.
         """
-        found = [match.span() for match in self.controls.finditer(tail)]
+        spelled = [place - offset for place in self.whole.places.get(self.marks.breaker, ())]
+        found = [
+            match.span()
+            for match in self.controls.finditer(tail)
+            if not any(match.start() < place < match.end() for place in spelled)
+        ]
         for start, end in found:
             if tail[start:end] in self.tokenizer.stop_tokens:
                 return start, end

@@ -106,8 +106,9 @@ def _trained_text(look: _Look) -> Check:
         if tokens.start >= look.kept:
             continue
         expected[tokens.start : tokens.stop] = True
-        straddling += int(look.encoded.starts[tokens.start] < start)
-        straddling += int(tokens.stop <= look.kept and look.encoded.ends[tokens.stop - 1] > end)
+        straddling += int(tokens.start > 0 and look.encoded.ends[tokens.start - 1] > start)
+        last = tokens.stop - 1
+        straddling += int(tokens.start <= last < look.kept and look.encoded.ends[last] > end)
         if not _spells(look, tokens):
             return _failed(
                 TRAINED_TEXT,
@@ -131,8 +132,9 @@ def _trained_text(look: _Look) -> Check:
         return _passed(
             TRAINED_TEXT,
             N_(
-                "Exactly the chosen turns are trained; %(count)d tokens straddle a border and also hold "
-                "template text."
+                "The trained tokens are those that begin inside the chosen turns; %(count)d tokens "
+                "straddle a "
+                "border: one that begins before a turn is skipped, one that ends after it is trained."
             ),
             count=straddling,
         )
@@ -184,16 +186,16 @@ def _people_skipped(look: _Look) -> Check:
         if region.message in look.chosen:
             continue
         tokens = look.encoded.tokens_of(region.start, region.end)
-        for index in (np.flatnonzero(look.trained[tokens]) + tokens.start).tolist():
-            if look.encoded.starts[index] >= region.start and look.encoded.ends[index] <= region.end:
-                return _failed(
-                    PEOPLE_SKIPPED,
-                    N_("Token %(token)d of turn %(turn)d (%(role)s) is trained."),
-                    index,
-                    token=index,
-                    turn=look.number(region.message),
-                    role=region.role,
-                )
+        wrong = np.flatnonzero(look.trained[tokens]) + tokens.start
+        if len(wrong):
+            return _failed(
+                PEOPLE_SKIPPED,
+                N_("Token %(token)d of turn %(turn)d (%(role)s) is trained."),
+                int(wrong[0]),
+                token=int(wrong[0]),
+                turn=look.number(region.message),
+                role=region.role,
+            )
     own = [
         look.number(region.message) for region in look.sample.layout.regions if region.message in look.chosen
     ]
@@ -252,8 +254,9 @@ def _end_of_turn(look: _Look) -> Check:
                 look.encoded.tokens_of(turn.start, turn.end).start,
                 turn=number + 1,
             )
-        marker = look.encoded.tokens_of(*turn.end_of_turn)
-        if not look.trained[marker].all() or marker.start == marker.stop:
+        last = int(np.searchsorted(look.encoded.starts, turn.end_of_turn[1] - 1, side="right")) - 1
+        marker = slice(min(look.encoded.tokens_of(*turn.end_of_turn).start, last), last + 1)
+        if not look.trained[marker].all():
             return _failed(
                 END_OF_TURN, N_("The end of turn %(turn)d is not trained."), marker.start, turn=number + 1
             )

@@ -33,12 +33,15 @@ class Encoded:
     ends: Ints
 
     def tokens_of(self, start: int, end: int) -> slice:
-        """The tokens that hold at least one code point of [start, end)."""
-        if start >= end:
-            first = int(np.searchsorted(self.starts, start, side="left"))
-            return slice(first, first)
-        first = int(np.searchsorted(self.ends, start, side="right"))
-        return slice(first, max(first, int(np.searchsorted(self.starts, end, side="left"))))
+        """The tokens whose first code point lies in [start, end).
+
+        A token that straddles the start is not among them: the model could not generate it after a prompt
+        that already
+        holds its first character. One that straddles the end is, for the model generates it from its first
+        character.
+        """
+        first, stop = np.searchsorted(self.starts, (start, max(start, end)), side="left")
+        return slice(int(first), int(stop))
 
 
 class TokenBytes:

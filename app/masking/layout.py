@@ -11,7 +11,9 @@ from app.masking.errors import MaskRefused
 class Turn:
     """One assistant turn; half-open ranges of code points of the rendering.
 
-    [start, end) is what the model itself must generate, the end-of-turn marker included.
+    [start, end) is what the model itself must generate, the end-of-turn marker included. `prompt_rest` is
+    what the
+    generation prompt says beyond the header shown here.
     """
 
     message: int
@@ -23,6 +25,7 @@ class Turn:
     reasoning_end: int | None = None
     rewritten: bool = False
     writes_header: bool = False
+    prompt_rest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class ShapeBook:
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] | None, *, short_cut: bool = True
     ) -> Found:
         """Raises MaskRefused."""
+        self.tokenizer.require_tried(messages, tools)
         shape = self._shape_for(messages) if short_cut and not tools else None
         if shape is not None:
             layout = shape.fit(self.tokenizer.render(messages), [message["content"] for message in messages])
@@ -143,6 +144,11 @@ class _Shape:
         """The layout of `text` if it is exactly these literals around these contents, as they are or
         trimmed.
         """
+        if any(
+            turn.prompt_rest and contents[turn.message].lstrip().startswith(turn.prompt_rest.strip())
+            for turn, _ in self.turns
+        ):
+            return None  # the answer may repeat what the prompt says already
         for texts in (contents, [content.strip() for content in contents]):
             pieces = [self.literals[0]]
             for literal, message in zip(self.literals[1:], self.order, strict=True):
@@ -175,6 +181,7 @@ class _Shape:
                     reasoning_end,
                     turn.rewritten,
                     turn.writes_header,
+                    turn.prompt_rest,
                 )
             )
         regions = [

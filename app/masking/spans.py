@@ -10,7 +10,7 @@ from typing import Any
 
 from app.masking.borders import Borders
 from app.masking.errors import N_, MaskRefused
-from app.masking.layout import Layout, Region, Turn
+from app.masking.layout import Layout, Region, Spelled, Turn
 from app.masking.renderings import Message
 from app.masking.sentinels import Placement
 from app.masking.spelling import spelled_controls, template_controls
@@ -68,12 +68,30 @@ class _Locator:
                         turn.message,
                     )
         spelled = spelled_controls(self.messages, self.tokenizer.controls)
-        controls = None
-        if spelled:
-            controls = template_controls(
-                self.text, self.whole.places, self.marks.breaker, self.tokenizer.controls.any
+        controls = self.tokenizer.controls.any
+        kept = template_controls(self.text, self.whole.places, self.marks.breaker, controls)
+        if not spelled:
+            spelled = self._spelled_together([match.span() for match in controls.finditer(self.text)], kept)
+        return Layout(self.text, turns, regions, spelled, kept if spelled else None, unlocated, refused)
+
+    def _spelled_together(
+        self, found: Sequence[tuple[int, int]], kept: Sequence[tuple[int, int]]
+    ) -> list[Spelled]:
+        """Control tokens that a text and what stands next to it spell only together."""
+        borders = {
+            place: message
+            for message, marks in enumerate(self.marks.messages)
+            for mark in (marks.start, marks.end)
+            for place in self.whole.places.get(mark, ())
+        }
+        together = [(start, end) for start, end in found if (start, end) not in kept]
+        return [
+            Spelled(
+                next((borders[place] for place in range(start + 1, end) if place in borders), 0),
+                self.text[start:end],
             )
-        return Layout(self.text, turns, regions, spelled, controls, unlocated, refused)
+            for start, end in together
+        ]
 
     def _regions(self, place: int) -> list[Region]:
         marks = self.marks.messages[place]
@@ -111,8 +129,8 @@ class _Locator:
         after_thinking = self.whole.at(marks.after_thinking)
         if content_start is None and content_end is not None:
             content_start = after_thinking
-        start, writes_header = self.borders.start(place, content_start, content_end)
-        end, end_of_turn = self.borders.end(place, start, content_end)
+        start = self.borders.start(place, content_start, content_end)
+        end, end_of_turn = self.borders.end(place, start.place, content_end)
         reasoning = [found for mark in (marks.reasoning_end,) for found in self.whole.places.get(mark, ())]
         if reasoning and content_start is not None and content_start >= reasoning[-1]:
             after_thinking = content_start
@@ -120,12 +138,13 @@ class _Locator:
             after_thinking = reasoning[-1]
         return Turn(
             place,
-            start,
+            start.place,
             end,
             content_start,
             content_end,
             end_of_turn,
             after_thinking,
-            self.borders.is_rewritten(place, start, end),
-            writes_header,
+            self.borders.is_rewritten(place, start.place, end),
+            start.writes_header,
+            start.prompt_rest,
         )

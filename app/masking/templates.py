@@ -9,10 +9,11 @@ here.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, wraps
 from typing import Any
 
 import jinja2
@@ -26,6 +27,9 @@ import jinja2.utils
 from app.masking.errors import N_, TemplateFailed
 
 LARGEST_REPETITION = 1_000_000
+_LONGEST_FORMAT = 1000
+_WIDE_FORMAT = re.compile(r"[%{:][^%{}]*[0-9]{7,}")
+_SIZED_FILTERS = ("batch", "center", "format", "indent", "round", "slice", "truncate", "wordwrap")
 _DICT_NAMES = frozenset(dir(dict))
 _LOOP_NAMES = frozenset({"index", "index0", "first", "last", "length", "revindex", "revindex0"})
 
@@ -59,7 +63,7 @@ class GenerationTag(jinja2.ext.Extension):
 class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
     """Jinja's immutable sandbox that also refuses to repeat a value into something enormous."""
 
-    intercepted_binops = frozenset({"*", "**"})
+    intercepted_binops = frozenset({"*", "**", "%"})
 
     # Most of what templates read are fields of plain messages, loop counters and namespace values. These
     # three get the
@@ -88,12 +92,46 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
         if operator == "**":
             if not (isinstance(left, int | float) and isinstance(right, int | float)) or abs(right) > 64:
                 raise jinja2.exceptions.SecurityError("a chat template may not raise to a power this large")
-        else:
+        elif operator == "*":
             for value, times in ((left, right), (right, left)):
                 repeats = isinstance(value, str | list | tuple) and isinstance(times, int)
                 if repeats and len(value) * times > LARGEST_REPETITION:
                     raise jinja2.exceptions.SecurityError("a chat template may not repeat a value this often")
+        elif isinstance(left, str):
+            _refuse_large((left, right))
         return super().call_binop(context, operator, left, right)
+
+    def call(__self, __context: jinja2.runtime.Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        _refuse_large((*args, *kwargs.values()))
+        return super().call(__context, __obj, *args, **kwargs)
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        wrapped = super().wrap_str_format(value)
+        if wrapped is not None:
+            _refuse_large((value.__self__,))
+        return wrapped
+
+
+def _refuse_large(values: Iterable[Any]) -> None:
+    """Widths and counts beyond any use: as numbers, or inside a format."""
+    for value in values:
+        if isinstance(value, int) and abs(value) > LARGEST_REPETITION:
+            raise jinja2.exceptions.SecurityError(
+                "a chat template may not ask for a width or count this large"
+            )
+        if isinstance(value, str) and len(value) < _LONGEST_FORMAT and _WIDE_FORMAT.search(value):
+            raise jinja2.exceptions.SecurityError("a chat template may not format to a width this large")
+
+
+def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that takes no enormous width or count."""
+
+    @wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        _refuse_large((*args, *kwargs.values()))
+        return function(*args, **kwargs)
+
+    return guarded
 
 
 class _Dict:
@@ -152,6 +190,8 @@ def build_environment() -> Sandbox:
         trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, jinja2.ext.loopcontrols]
     )
     environment.filters["tojson"] = _tojson
+    for name in _SIZED_FILTERS:
+        environment.filters[name] = _guarded(environment.filters[name])
     environment.globals.update(
         raise_exception=_raise_exception, strftime_now=_strftime_now, dict=_Dict(), namespace=_Namespace
     )

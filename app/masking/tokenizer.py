@@ -174,6 +174,7 @@ class ChatTokenizer:
     @cached_property
     def wants_content_parts(self) -> bool:
         """True for templates that render a list of content parts and drop a plain string."""
+        self.require_tried()
         probe = "\U000f00a7"
         for content, answer in ((probe, False), ([{"type": "text", "text": probe}], True)):
             try:
@@ -193,6 +194,7 @@ class ChatTokenizer:
         tools: Sequence[Any] | None = None,
     ) -> str:
         """The conversation as the template writes it; messages hold plain strings as content."""
+        self.require_tried(messages, tools)
         if self.wants_content_parts:
             messages = [_with_parts(message) for message in messages]
         return self._render(messages, add_generation_prompt=add_generation_prompt, tools=tools)
@@ -204,11 +206,19 @@ class ChatTokenizer:
         add_generation_prompt: bool,
         tools: Sequence[Any] | None,
     ) -> str:
-        template = self.tool_template if tools and self.tool_template is not None else self.template
-        quarantine.require_tried(template, self.variables, messages, tools)
+        template = self._template_for(tools)
         return template.render(
             messages, self.variables, add_generation_prompt=add_generation_prompt, tools=tools
         )
+
+    def require_tried(
+        self, messages: Sequence[Mapping[str, Any]] = (), tools: Sequence[Any] | None = None
+    ) -> None:
+        """Try an unknown template in a child process, on these messages too. Raises TemplateUnsafe."""
+        quarantine.require_tried(self._template_for(tools), self.variables, messages, tools)
+
+    def _template_for(self, tools: Sequence[Any] | None) -> ChatTemplate:
+        return self.tool_template if tools and self.tool_template is not None else self.template
 
 
 class ControlPatterns:

@@ -1,6 +1,8 @@
-"""Hand-written chat templates, each beside plain Python that says what it writes and which part the model writes.
+"""Hand-written chat templates, each beside plain Python that says what it writes and which part the model
+writes.
 
-The Python side is the oracle of the span tests: it never looks at the template, and knows the borders because it writes
+The Python side is the oracle of the span tests: it never looks at the template, and knows the borders
+because it writes
 the pieces one after the other.
 """
 
@@ -14,7 +16,9 @@ Oracle = Callable[[list[Message]], list[Piece]]
 
 @dataclass(frozen=True)
 class House:
-    """`oracle` gives (text, written by the model) pieces; `alternates` and `system` say what the template accepts."""
+    """`oracle` gives (text, written by the model) pieces; `alternates` and `system` say what the template
+    accepts.
+    """
 
     name: str
     source: str
@@ -77,7 +81,9 @@ def _empty_thinking(messages: list[Message]) -> list[Piece]:
 
 
 def _prompted_thinking(messages: list[Message]) -> list[Piece]:
-    """The generation prompt opens a thinking block; an answer that begins with the same words continues it."""
+    """The generation prompt opens a thinking block; an answer that begins with the same words continues
+    it.
+    """
     found: list[Piece] = []
     for text, own in _chatml()(messages):
         if own and text.startswith("<think>\n"):
@@ -143,16 +149,16 @@ HOUSES = (
     ),
     House(
         "default system prompt",
-        _LOOP
-        + "{% if loop.first and message.role != 'system' %}<|im_start|>system\nBe brief.<|im_end|>\n{{ '' }}{% endif %}"
+        _LOOP + "{% if loop.first and message.role != 'system' %}<|im_start|>system\nBe "
+        "brief.<|im_end|>\n{{ '' }}{% endif %}"
         + "{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}{% endfor %}"
         + _PROMPT,
         _chatml(default="Be brief."),
     ),
     House(
         "strict alternation without system",
-        _LOOP
-        + "{% if (message.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('must alternate') }}{% endif %}"
+        _LOOP + "{% if (message.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('must "
+        "alternate') }}{% endif %}"
         + "{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}{% endfor %}"
         + _PROMPT,
         _chatml(),
@@ -194,8 +200,8 @@ HOUSES = (
     ),
     House(
         "an empty thinking block before every answer",
-        _LOOP
-        + "{{ '<|im_start|>' + message.role + '\n' }}{% if message.role == 'assistant' %}{{ '<think>\n\n</think>\n\n' }}"
+        _LOOP + "{{ '<|im_start|>' + message.role + '\n' }}{% if message.role == 'assistant' %}{{ "
+        "'<think>\n\n</think>\n\n' }}"
         + "{% endif %}{{ message.content + '<|im_end|>\n' }}{% endfor %}"
         + _PROMPT,
         _empty_thinking,
@@ -209,8 +215,8 @@ HOUSES = (
     ),
     House(
         "a channel header after the generation prompt",
-        _LOOP
-        + "{% if message.role == 'assistant' %}{{ '<|im_start|>assistant<|channel|>final<|message|>' + message.content }}"
+        _LOOP + "{% if message.role == 'assistant' %}{{ '<|im_start|>assistant<|channel|>final<|message|>' "
+        "+ message.content }}"
         + "{% else %}{{ '<|im_start|>' + message.role + '<|message|>' + message.content }}{% endif %}"
         + "{{ '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant{% endif %}",
         _channel,
@@ -218,18 +224,20 @@ HOUSES = (
     House(
         "the system message inside the first question",
         "{% set ns = namespace(system='') %}{% if messages[0].role == 'system' %}"
-        "{% set ns.system = '<<SYS>>\n' + messages[0].content + '\n<</SYS>>\n\n' %}{% set messages = messages[1:] %}{% endif %}"
+        "{% set ns.system = '<<SYS>>\n' + messages[0].content + '\n<</SYS>>\n\n' %}{% set messages = "
+        "messages[1:] %}{% endif %}"
         + _LOOP
-        + "{% if message.role == 'user' %}{{ '<|im_start|>user\n' + (ns.system if loop.first else '') + message.content }}"
-        "{{ '<|im_end|>\n<|im_start|>assistant\n' }}{% else %}{{ message.content + '<|im_end|>\n' }}{% endif %}{% endfor %}",
+        + "{% if message.role == 'user' %}{{ '<|im_start|>user\n' + (ns.system if loop.first else '')"
+        " + message.content }}"
+        "{{ '<|im_end|>\n<|im_start|>assistant\n' }}{% else %}{{ message.content + '<|im_end|>\n' "
+        "}}{% endif %}{% endfor %}",
         _system_in_first_question,
         alternates=True,
     ),
     House(
         "two tokens end a turn",
-        _LOOP
-        + "{{ '<repo_name>' + message.role + '<file_sep>' + message.content + '<filename><gh_stars>' }}{% endfor %}"
-        + "{% if add_generation_prompt %}<repo_name>assistant<file_sep>{% endif %}",
+        _LOOP + "{{ '<repo_name>' + message.role + '<file_sep>' + message.content + '<filename><gh_stars>' "
+        "}}{% endfor %}" + "{% if add_generation_prompt %}<repo_name>assistant<file_sep>{% endif %}",
         _two_token_end,
     ),
 )

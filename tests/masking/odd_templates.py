@@ -1,4 +1,6 @@
-"""Templates that break simple ways of masking, with what the model must generate, and some that have no exact mask."""
+"""Templates that break simple ways of masking, with what the model must generate, and some that have no
+exact mask.
+"""
 
 QUESTION_AND_ANSWERS = [
     {"role": "user", "content": "hi there"},
@@ -47,7 +49,8 @@ ODD: dict[str, tuple[str, list[str]]] = {
     ),
     "the system message in the last question": (
         "<repo_name>{% for m in messages %}{% if m.role == 'user' %}"
-        "{{ '[INST] ' + ('Be nice.\n\n' if loop.index0 >= messages | length - 2 else '') + m.content + '[/INST]' }}"
+        "{{ '[INST] ' + ('Be nice.\n\n' if loop.index0 >= messages | length - 2 else '') + m.content "
+        "+ '[/INST]' }}"
         "{% else %}{{ ' ' + m.content + eos_token }}{% endif %}{% endfor %}",
         [" hello! how can I help?" + _EOS, " ten a month." + _EOS],
     ),
@@ -90,12 +93,13 @@ ODD: dict[str, tuple[str, list[str]]] = {
     ),
     "renders a list of content parts": (
         "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"
-        "{% for part in m.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}{{ '<|im_end|>\n' }}"
-        + _END,
+        "{% for part in m.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}{% endfor "
+        "%}{{ '<|im_end|>\n' }}" + _END,
         ["hello! how can I help?" + _EOS, "ten a month." + _EOS],
     ),
     "drops earlier thinking": (
-        "{% set ns = namespace(last=-1) %}{% for m in messages %}{% if m.role == 'user' %}{% set ns.last = loop.index0 %}"
+        "{% set ns = namespace(last=-1) %}{% for m in messages %}{% if m.role == 'user' %}{% set "
+        "ns.last = loop.index0 %}"
         "{% endif %}{% endfor %}{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"
         "{% if m.role == 'assistant' and loop.index0 > ns.last %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
         "{{ m.content + '<|im_end|>\n' }}" + _END,
@@ -118,8 +122,10 @@ REFUSED: dict[str, tuple[str, int | None]] = {
     ),
     "turns the conversation round": (_chatml("m.content").replace("in messages", "in messages[::-1]"), 2),
     "shows only the last exchange": (
-        "{% set last = messages[-1] %}{{ '<|im_start|>user\n' + (messages[-2] if messages | length > 1 else last).content }}"
-        "{{ '<|im_end|>\n' }}{% if last.role == 'assistant' %}{{ '<|im_start|>assistant\n' + last.content + '<|im_end|>' }}"
+        "{% set last = messages[-1] %}{{ '<|im_start|>user\n' + (messages[-2] if messages | length > "
+        "1 else last).content }}"
+        "{{ '<|im_end|>\n' }}{% if last.role == 'assistant' %}{{ '<|im_start|>assistant\n' + "
+        "last.content + '<|im_end|>' }}"
         "{% endif %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
         2,
     ),

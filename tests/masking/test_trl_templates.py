@@ -1,4 +1,6 @@
-"""Every text template TRL ships: spans, ids against transformers, and each difference to TRL's own training masks."""
+"""Every text template TRL ships: spans, ids against transformers, and each difference to TRL's own
+training masks.
+"""
 
 import re
 from pathlib import Path
