@@ -104,6 +104,12 @@ def ensure_base_model(client: StudioClient, reference: str, listen: Listener) ->
     return client.base_model(model["id"])
 
 
+def check_base_model(client: StudioClient, reference: str) -> None:
+    """Refuse a name that means no model, before anything is frozen or prepared."""
+    if _find_base_model(client, reference) is None:
+        _source_of(reference)
+
+
 def _find_base_model(client: StudioClient, reference: str) -> wire.BaseModel | None:
     models = client.base_models()
     for model in models:

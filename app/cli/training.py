@@ -9,6 +9,7 @@ from app.cli.client import StudioClient
 from app.cli.console import print_json, say
 from app.cli.options import DatasetOption, JsonOption, UrlOption, WaitOption, connect
 from app.cli.pipeline import (
+    check_base_model,
     check_recipe,
     ensure_base_model,
     new_idempotency_key,
@@ -54,6 +55,7 @@ def train(
 def _start(client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any]) -> wire.Run:
     found = require_dataset(client, dataset)
     check_recipe(client, recipe, wanted)
+    check_base_model(client, model)
     version = client.freeze(found["id"])
     say(
         _("Version %(number)d of “%(name)s”: %(train)d conversations to train on, %(validation)d held out")

@@ -30,7 +30,6 @@ def test_fields_are_spelled_as_trl_and_peft_spell_them() -> None:
         ("lr_scheduler_type", "staircase"),
         ("optim", "magic"),
         ("save_total_limit", 1),
-        ("early_stopping_patience", 0),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(field: str, value: Any) -> None:
