@@ -1,0 +1,79 @@
+"""The command line `sft-studio`: every failure is one clear line on standard error and a non-zero exit code."""
+
+import io
+import os
+import sys
+import traceback
+
+import typer
+
+from app.cli.console import CommandFailed, fail_line, locale_from_environment
+from app.core.errors import StudioError
+from app.core.i18n import gettext as _
+from app.core.i18n import set_locale
+
+PROGRAM = "sft-studio"
+DEBUG_VARIABLE = "SFT_STUDIO_DEBUG"
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Entry point of `sft-studio` and `python -m app.cli`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Do one command; returns its exit code."""
+    set_locale(locale_from_environment(os.environ))
+    # A terminal that cannot show a character gets its number instead of a failure.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # Help texts are translated when the commands are defined, so the locale must be known before.
+    from app.cli.commands import app
+
+    try:
+        result = app(arguments, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+    except CommandFailed as failure:
+        fail_line(str(failure))
+        return failure.exit_code
+    except StudioError as error:
+        fail_line(error.translated())
+        return 1
+    except typer.TyperException as error:
+        # Without a command the help was shown and there is nothing to add.
+        if str(error).strip() or getattr(error, "format_message", str)().strip():
+            fail_line(_usage_text(error))
+        return int(getattr(error, "exit_code", 2))
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away; Python must not complain about it again while exiting.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - whatever it is, the person gets one line
+        return _unexpected(error)
+    return result if isinstance(result, int) else 0
+
+
+def _usage_text(error: typer.TyperException) -> str:
+    format_message = getattr(error, "format_message", None)
+    text = str(format_message() if format_message else error).strip()
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else PROGRAM
+    return _("%(problem)s See “%(command)s --help”.") % {"problem": text, "command": path}
+
+
+def _unexpected(error: Exception) -> int:
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    fail_line(
+        _("This should not have happened: %(kind)s: %(reason)s. Set %(variable)s=1 to see where.")
+        % {
+            "kind": type(error).__name__,
+            "reason": " ".join(str(error).split())[:300],
+            "variable": DEBUG_VARIABLE,
+        }
+    )
+    return 1

@@ -1,0 +1,1 @@
+"""The stored dialogue: messages, turn flags, labels, revisions, review. The package to copy the style of."""

@@ -1,0 +1,1 @@
+"""Datasets, their imports, and versions frozen by content hash."""

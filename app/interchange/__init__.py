@@ -1,0 +1,40 @@
+"""Conversations in and out of files. PURE: knows neither database nor web nor tokenizers.
+
+Reading yields conversations and problems side by side, problems as English templates with parameters;
+whoever shows them translates them. Nothing here decides what becomes of a file with problems.
+"""
+
+from app.interchange.canonical import canonical_conversation, canonical_json, content_hash
+from app.interchange.language import detect_language
+from app.interchange.limits import ImportLimits
+from app.interchange.problems import LineNote, LineProblem
+from app.interchange.reading import FORMATS, Format, ParsedConversation, read_conversations
+from app.interchange.report import Duplicate, ImportReport
+from app.interchange.writing import (
+    WriteReport,
+    write_alpaca,
+    write_csv,
+    write_messages_jsonl,
+    write_sharegpt,
+)
+
+__all__ = [
+    "FORMATS",
+    "Duplicate",
+    "Format",
+    "ImportLimits",
+    "ImportReport",
+    "LineNote",
+    "LineProblem",
+    "ParsedConversation",
+    "WriteReport",
+    "canonical_conversation",
+    "canonical_json",
+    "content_hash",
+    "detect_language",
+    "read_conversations",
+    "write_alpaca",
+    "write_csv",
+    "write_messages_jsonl",
+    "write_sharegpt",
+]

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import jinja2
 from jinja2 import nodes
 
+from app.masking.dataflow import Kind, Seeing
+from app.masking.outcomes import Outcomes
 from app.masking.templates import build_environment
-from app.masking.textflow import Kind, Seeing, TextFlow
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,13 @@ def prove_blindness(source: str) -> Blindness | None:
     """None when the template may look at the text of messages in a way not understood here."""
     try:
         tree = build_environment().parse(source)
-        return _Proof(tree).result()
+        return BlindnessProof(tree).result()
     except (Seeing, jinja2.TemplateError, RecursionError):
         return None
 
 
-class _Proof(TextFlow):
-    """Walks the statements until the flow changes no more."""
+class BlindnessProof(Outcomes):
+    """Walks a template's statements until nothing new is learnt about its names."""
 
     def result(self) -> Blindness:
         for _ in range(64):
@@ -82,8 +83,6 @@ class _Proof(TextFlow):
         return Blindness(
             tuple(sorted(words)), tuple(sorted(starts)), tuple(sorted(ends)), self.compares_texts
         )
-
-    # -- statements ----------------------------------------------------------------------------------------
 
     def _body(self, body: Iterable[nodes.Node]) -> Kind:
         """The kind of what the statements write."""
@@ -197,3 +196,12 @@ class _Proof(TextFlow):
             self._raise_kind(f"{target.name}.{target.attr}", kind)
         elif kind is not Kind.CLEAN:
             raise Seeing("takes messages apart")
+
+    def _raise_kind(self, name: str, kind: Kind) -> None:
+        if kind is not Kind.CLEAN and name in self.not_text_here:
+            raise Seeing(f"{name} becomes text where it was not")
+        if kind > self.names.get(name, Kind.CLEAN):
+            if self.names.get(name, Kind.CLEAN) is not Kind.CLEAN:
+                raise Seeing(f"{name} holds different things")
+            self.names[name] = kind
+            self.changed = True

@@ -53,7 +53,7 @@ class Check:
 
 
 def run_checks(
-    tokenizer: ChatTokenizer, sample: MaskedSample, second_opinion: SecondOpinion | None = None
+    tokenizer: ChatTokenizer, sample: MaskedSample, second_opinion: "SecondOpinion | None" = None
 ) -> list[Check]:
     """All eight, in the order of CHECK_NAMES. `second_opinion` is from `second_opinions`, which is faster
     for many.
@@ -276,7 +276,7 @@ def _model_ids(look: _Look) -> Check:
         return _failed(MODEL_IDS, N_("Token %(token)d is not the model's own."), first, token=first)
     own = look.opinion.encoded
     assert own is not None
-    outside = outside_spelled(look.sample)
+    outside = outside_spelled(look.sample.layout)
     ours, theirs = tokens_inside(look.encoded, outside), tokens_inside(own, outside)
     if [token[:2] for token in ours] != [token[:2] for token in theirs]:
         pairs = enumerate(zip(ours, theirs, strict=False))

@@ -1,10 +1,11 @@
-"""A second, different encoding of every rendering, to hold the trained ids against."""
+"""A second way to encode a sample, for the check that ids are the model's own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from app.masking.encoding import Encoded, Ints
+from app.masking.layout import Layout
 from app.masking.samples import MaskedSample
 from app.masking.tokenizer import ChatTokenizer
 
@@ -14,8 +15,7 @@ class SecondOpinion:
     """The rendering encoded in another way than the sample was.
 
     Where no message spells a control token, `ids` come from the twin tokenizer, which cuts the text only at
-    the
-    template's own control tokens; otherwise `encoded` is the model's own encoding, control tokens and all.
+    the template's own control tokens; otherwise `encoded` is the model's own encoding, control tokens and all.
     """
 
     ids: Ints | None
@@ -36,9 +36,8 @@ def second_opinions(tokenizer: ChatTokenizer, samples: Sequence[MaskedSample]) -
     ]
 
 
-def outside_spelled(sample: MaskedSample) -> list[tuple[int, int]]:
+def outside_spelled(layout: Layout) -> list[tuple[int, int]]:
     """Ranges between the control tokens of the template that hold no message which spells one."""
-    layout = sample.layout
     spelling = {found.message for found in layout.spelled}
     inside = [(region.start, region.end) for region in layout.regions if region.message in spelling]
     inside += [(turn.start, turn.end) for turn in layout.turns if turn.message in spelling]

@@ -124,6 +124,12 @@ class VersionReport:
                     "check": failure.check,
                     "detail": failure.detail,
                     "token": failure.token,
+                    # The same sentence as a template and its values, for pages in another language.
+                    "message": failure.message,
+                    "params": {
+                        name: value if isinstance(value, int) else str(value)
+                        for name, value in failure.params.items()
+                    },
                 }
                 for failure in self.failures
             ],

@@ -1,0 +1,1 @@
+"""Chat with the base and the tuned model side by side."""

@@ -1,0 +1,1 @@
+"""Hyperparameters: named recipes, what each field means, and limits that catch mistakes."""

@@ -170,5 +170,6 @@ def test_models_are_found_in_the_studio_and_in_the_hub_cache(
     (prepared / "tokenizer.json").touch()
     assert resolve_model("org/model") == prepared
     assert resolve_model(str(smollm2_folder)) == smollm2_folder
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(CommandFailed):
-        resolve_model("../../etc")
+        resolve_model("../no-such-folder")

@@ -148,12 +148,10 @@ def test_a_message_is_refused_by_its_place_in_the_conversation_not_in_the_sample
         {"role": "user", "content": "word " * 40},
         {"role": "assistant", "content": "ok", "train": False},
     ]
-    masked = next(
-        mask_conversations(
-            tokenizer,
-            [(7, {"messages": filler * 2 + QUESTION_AND_ANSWERS})],
-            MaskSettings(handling="per_turn", max_length=60),  # type: ignore[arg-type]
-        )
+    (masked,) = mask_conversations(
+        tokenizer,
+        [(7, {"messages": filler * 2 + QUESTION_AND_ANSWERS})],
+        MaskSettings(handling="per_turn", max_length=60),  # type: ignore[arg-type]
     )
     assert masked.conversation_id == 7
     assert masked.refusal is not None

@@ -1,0 +1,1 @@
+"""Training: from checked arrays to a saved adapter."""

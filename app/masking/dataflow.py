@@ -1,23 +1,20 @@
-"""What a template's expressions may hold of the messages, and which tests every ordinary text decides alike.
+"""Where message text may flow in a template: the kinds of values that its expressions hold.
 
-The data flow is insensitive to order: once a name may hold text, it holds text everywhere.
+A flow-insensitive data flow over names: once a name may hold text, it holds text everywhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from itertools import pairwise
 from typing import Any
 
 from jinja2 import nodes
 
-_TEXT_FIELD = "content"
-_FIELDS = ("role", "content")
-_ROLES = ("system", "user", "assistant")
-_SAME_TEXT = frozenset({"trim", "string", "safe", "default", "d"})
-_TRIMMING = frozenset({"strip", "lstrip", "rstrip"})
-_SEARCHING = frozenset({"startswith", "endswith"})
-_CARRIER_FILTERS = frozenset({"list", "reverse", "first", "last", "selectattr", "rejectattr"})
-_TYPE_TESTS: Mapping[str, bool] = {
+TEXT_FIELD = "content"
+SAME_TEXT = frozenset({"trim", "string", "safe", "default", "d"})
+TRIMMING = frozenset({"strip", "lstrip", "rstrip"})
+CARRIER_FILTERS = frozenset({"list", "reverse", "first", "last", "selectattr", "rejectattr"})
+TYPE_TESTS: Mapping[str, bool] = {
     "string": True,
     "iterable": True,
     "sequence": True,
@@ -47,8 +44,8 @@ class Kind(IntEnum):
     CARRIER = 3
 
 
-class TextFlow:
-    """Raises Seeing where the proof does not go through."""
+class Expressions:
+    """What each expression of a template may hold. Bodies and tests are for the classes built on this one."""
 
     def __init__(self, tree: nodes.Template) -> None:
         self.tree = tree
@@ -61,158 +58,20 @@ class TextFlow:
         self.not_text_here: list[str] = []
         self.changed = True
 
-    def _raise_kind(self, name: str, kind: Kind) -> None:
-        if kind is not Kind.CLEAN and name in self.not_text_here:
-            raise Seeing(f"{name} becomes text where it was not")
-        if kind > self.names.get(name, Kind.CLEAN):
-            if self.names.get(name, Kind.CLEAN) is not Kind.CLEAN:
-                raise Seeing(f"{name} holds different things")
-            self.names[name] = kind
-            self.changed = True
+    def _body(self, body: Iterable[nodes.Node]) -> Kind:
+        raise NotImplementedError  # BlindnessProof walks statements
 
-    # -- tests ---------------------------------------------------------------------------------------------
+    def _raise_kind(self, name: str, kind: Kind) -> None:
+        raise NotImplementedError  # BlindnessProof keeps the names
 
     def _test(self, node: nodes.Node) -> bool | None:
-        """True or False when known for every ordinary text, None when decided by other things. Raises
-        Seeing.
-        """
-        if isinstance(node, nodes.Not):
-            outcome = self._test(node.node)
-            return None if outcome is None else not outcome
-        if isinstance(node, nodes.And | nodes.Or):
-            return self._both(node)
-        if isinstance(node, nodes.Test) and node.name in _TYPE_TESTS and not node.args:
-            return self._type_test(node)
-        if isinstance(node, nodes.Compare):
-            self._compare(node)
-            return self._known_comparison(node)
-        if isinstance(node, nodes.Call) and self._searches(node):
-            return None
-        if (key := self._key_of_message(node)) is not None and key not in _FIELDS:
-            return False
-        kind = self._kind(node)
-        if kind is Kind.PIECES:
-            raise Seeing("tests pieces of a text")
-        return None  # an ordinary text is never blank, so its truth is the same everywhere
-
-    def _both(self, node: nodes.And | nodes.Or) -> bool | None:
-        decisive = isinstance(node, nodes.Or)
-        left = self._test(node.left)
-        if left is decisive:
-            return left
-        right = self._test(node.right)
-        if left is None:
-            return right if right is decisive else None
-        return right
-
-    def _type_test(self, node: nodes.Test) -> bool | None:
-        # only an access to the field itself is surely text; a name may hold other things at other times
-        direct = self._kind(node.node) is Kind.TEXT and self._is_field(node.node)
-        return _TYPE_TESTS[node.name] if direct else None
-
-    def _key_of_message(self, node: nodes.Node) -> str | None:
-        """The fixed key by which something is read from a message."""
-        if isinstance(node, nodes.Getattr) and self._kind(node.node) is Kind.CARRIER:
-            return None if isinstance(node.node, nodes.Name) and node.node.name == "loop" else str(node.attr)
-        if (
-            isinstance(node, nodes.Getitem)
-            and isinstance(node.arg, nodes.Const)
-            and isinstance(node.arg.value, str)
-        ):
-            return node.arg.value if self._kind(node.node) is Kind.CARRIER else None
-        if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and node.node.attr == "get":
-            key = node.args[0] if len(node.args) == 1 else None
-            if isinstance(key, nodes.Const) and self._kind(node.node.node) is Kind.CARRIER:
-                return str(key.value)
-        return None
-
-    def _known_comparison(self, node: nodes.Compare) -> bool | None:
-        """Comparisons decided by what every message here is: a role of three, a content, and nothing else."""
-        if len(node.ops) != 1:
-            return None
-        left, operator, right = node.expr, node.ops[0].op, node.ops[0].expr
-        if (
-            operator in ("in", "notin")
-            and isinstance(left, nodes.Const)
-            and self._kind(right) is Kind.CARRIER
-        ):
-            return None if left.value in _FIELDS else operator == "notin"
-        if self._key_of_message(left) != "role":
-            return None
-        asked = [right] if operator in ("eq", "ne") else getattr(right, "items", None)
-        if operator not in ("eq", "ne", "in", "notin") or not asked:
-            return None
-        if all(isinstance(one, nodes.Const) and one.value not in _ROLES for one in asked):
-            return operator in ("ne", "notin")
-        return None
-
-    def _is_field(self, node: nodes.Node) -> bool:
-        if isinstance(node, nodes.Getattr):
-            return node.attr == _TEXT_FIELD and self._kind(node.node) is Kind.CARRIER
-        if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
-            return bool(node.arg.value == _TEXT_FIELD) and self._kind(node.node) is Kind.CARRIER
-        return False
-
-    def _compare(self, node: nodes.Compare) -> None:
-        sides = [node.expr, *(operand.expr for operand in node.ops)]
-        kinds = [self._kind_or_length(side) for side in sides]
-        if max(kinds) is Kind.CLEAN:
-            return
-        if len(sides) != 2 or Kind.PIECES in kinds:
-            raise Seeing("a comparison of texts that is not understood")
-        operator = node.ops[0].op
-        if self._is_membership_of_carrier(node, operator, kinds) or self._is_length_against_zero(node):
-            return
-        if Kind.CARRIER in kinds:
-            raise Seeing("compares whole messages")
-        if operator in ("in", "notin") and kinds[0] is Kind.CLEAN:
-            self._watch(node.expr)
-        elif operator in ("eq", "ne") and Kind.CLEAN in kinds:
-            self._watch(sides[kinds.index(Kind.CLEAN)])
-        elif operator in ("eq", "ne"):
-            self.compares_texts = True
-        else:
-            raise Seeing(f"compares texts by {operator}")
-
-    @staticmethod
-    def _is_membership_of_carrier(node: nodes.Compare, operator: str, kinds: list[Kind]) -> bool:
-        return operator in ("in", "notin") and isinstance(node.expr, nodes.Const) and kinds[1] is Kind.CARRIER
-
-    def _kind_or_length(self, node: nodes.Node) -> Kind:
-        if isinstance(node, nodes.Filter) and node.name in ("length", "count") and node.node is not None:
-            return self._kind(node.node) if self._kind(node.node) is Kind.TEXT else Kind.CLEAN
-        return self._kind(node)
-
-    def _is_length_against_zero(self, node: nodes.Compare) -> bool:
-        expression, other = node.expr, node.ops[0].expr
-        is_length = isinstance(expression, nodes.Filter) and expression.name in ("length", "count")
-        zero = isinstance(other, nodes.Const) and other.value == 0
-        if is_length and not zero:
-            raise Seeing("compares the length of a text")
-        return is_length and zero
+        raise NotImplementedError  # Outcomes judges tests
 
     def _searches(self, node: nodes.Call) -> bool:
-        called = node.node
-        if not isinstance(called, nodes.Getattr) or called.attr not in _SEARCHING:
-            return False
-        if self._kind(called.node) is not Kind.TEXT:
-            return False
-        for argument in node.args:
-            self._watch(argument)
-        return True
+        raise NotImplementedError  # Outcomes knows what a search is
 
     def _watch(self, node: nodes.Node) -> None:
-        if isinstance(node, nodes.Const) and isinstance(node.value, str):
-            self.words.add(node.value)
-        elif isinstance(node, nodes.Const) and node.value is None:
-            return
-        elif isinstance(node, nodes.Tuple | nodes.List):
-            for item in node.items:
-                self._watch(item)
-        else:
-            raise Seeing("searches a text for something that is not fixed")
-
-    # -- expressions ---------------------------------------------------------------------------------------
+        raise NotImplementedError  # Outcomes collects the watch words
 
     def _kind(self, node: nodes.Node) -> Kind:
         if isinstance(node, nodes.Const | nodes.TemplateData):
@@ -252,7 +111,7 @@ class TextFlow:
         return self._kind(node)
 
     def _plain_test(self, node: nodes.Test) -> None:
-        if node.name not in _TYPE_TESTS:
+        if node.name not in TYPE_TESTS:
             for child in node.iter_child_nodes():
                 if self._kind(child) is not Kind.CLEAN:
                     raise Seeing(f"the test {node.name}")
@@ -270,7 +129,7 @@ class TextFlow:
             return Kind.CARRIER if attribute in ("previtem", "nextitem") else Kind.CLEAN
         kind = self._kind(owner)
         if kind is Kind.CARRIER:
-            return Kind.TEXT if attribute == _TEXT_FIELD else Kind.CLEAN
+            return Kind.TEXT if attribute == TEXT_FIELD else Kind.CLEAN
         if kind is not Kind.CLEAN:
             raise Seeing(f"the attribute {attribute} of a text")
         return (
@@ -324,17 +183,17 @@ class TextFlow:
             raise Seeing(f"gives a text to the filter {node.name}")
         if kind is Kind.CLEAN:
             return kind
-        if kind is Kind.TEXT and node.name in _SAME_TEXT and (node.name != "trim" or not arguments):
+        if kind is Kind.TEXT and node.name in SAME_TEXT and (node.name != "trim" or not arguments):
             return kind
         if kind is Kind.CARRIER and node.name in ("length", "count"):
             return Kind.CLEAN
-        if kind is Kind.CARRIER and node.name in _CARRIER_FILTERS and not self._names_the_field(arguments):
+        if kind is Kind.CARRIER and node.name in CARRIER_FILTERS and not self._names_the_field(arguments):
             return kind
         raise Seeing(f"the filter {node.name}")
 
     @staticmethod
     def _names_the_field(arguments: list[Any]) -> bool:
-        return any(not isinstance(one, nodes.Const) or one.value == _TEXT_FIELD for one in arguments)
+        return any(not isinstance(one, nodes.Const) or one.value == TEXT_FIELD for one in arguments)
 
     def _called(self, node: nodes.Call) -> Kind:
         if node.dyn_args is not None or node.dyn_kwargs is not None:
@@ -371,7 +230,7 @@ class TextFlow:
             and isinstance(node.args[0], nodes.Const)
         ):
             return self._attribute(called.node, str(node.args[0].value))
-        if owner is Kind.TEXT and called.attr in _TRIMMING:
+        if owner is Kind.TEXT and called.attr in TRIMMING:
             if all(isinstance(one, nodes.Const) and not str(one.value).strip() for one in node.args):
                 return Kind.TEXT
             raise Seeing("trims more than white space")

@@ -1,0 +1,37 @@
+# The doors of the project. Everything lives in .venv and .data below this folder; nothing else is touched.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+BIN := $(CURDIR)/.venv/bin
+PYTEST_ARGS ?=
+export SFT_STUDIO_DATA ?= $(CURDIR)/.data
+export PYTHON
+
+.PHONY: help install demo serve check test clean
+
+help: ## Show this list
+	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+install: ## Make .venv with pinned dependencies and the base model; quick when nothing changed
+	@.ci/install
+
+demo: install ## Train, evaluate and report on sample dialogues, live; ONESHOT=1 ends after the report
+	@exec $(BIN)/sft-studio demo $(if $(filter 1 true yes,$(ONESHOT)),--oneshot)
+
+serve: install ## Start the web server and the workers
+	@exec $(BIN)/sft-studio serve
+
+check: install ## Format, lint, types, templates, structure, translations, migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/djlint templates --lint --quiet
+	$(BIN)/python -m pytest -q tests/core
+
+test: install ## Everything that CI runs
+	@.ci/chromium
+	@$(MAKE) --no-print-directory check
+	@.ci/tests $(PYTEST_ARGS)
+
+clean: ## Remove .venv and caches; the data in .data stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build

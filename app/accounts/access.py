@@ -1,0 +1,105 @@
+"""Default-deny for every route: who is asking, and whether a browser's request is its own.
+
+Bearer tokens are read under /api and /v1 only and cookies everywhere else plus the API's own pages' calls;
+a request that carries a token never looks at cookies.
+"""
+
+import hmac
+from collections.abc import Callable
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.datastructures import UploadFile
+
+from app.accounts.models import Role
+from app.accounts.service import Actor, actor_of_cookie, actor_of_token, csrf_token_of
+from app.core.database import reading
+from app.core.errors import Refused, Unauthenticated
+from app.core.i18n import N_
+from app.core.web import SAFE_METHODS, get_engine, is_public
+
+SESSION_COOKIE: Final = "sft_session"
+_CSRF_REFUSED: Final = N_(
+    "The request did not come from this page, or the page is old. Reload it and try again."
+)
+
+
+async def authenticate(request: Request) -> None:
+    """Runs before every route. Sets `request.state.actor`, or refuses."""
+    request.state.actor = None
+    endpoint = getattr(request.scope.get("route"), "endpoint", None)
+    authorization = request.headers.get("authorization", "")
+    if authorization:
+        _authenticate_token(request, authorization)
+        return
+    if request.method not in SAFE_METHODS:
+        _check_origin(request)
+    secret = request.cookies.get(SESSION_COOKIE)
+    if secret:
+        with reading(get_engine(request)) as session:
+            request.state.actor = actor_of_cookie(session, secret)
+    if request.state.actor is not None:
+        request.state.csrf_token = csrf_token_of(secret or "")
+        if request.method not in SAFE_METHODS:
+            await _check_csrf(request)
+    elif not is_public(endpoint):
+        raise Unauthenticated(N_("Sign in first, or send an API token: Authorization: Bearer …"))
+
+
+def _authenticate_token(request: Request, authorization: str) -> None:
+    scheme, _, secret = authorization.partition(" ")
+    if scheme.lower() == "bearer" and request.url.path.startswith(("/api/", "/v1/")):
+        with reading(get_engine(request)) as session:
+            request.state.actor = actor_of_token(session, secret.strip())
+    if request.state.actor is None:
+        raise Unauthenticated(N_("The API token is unknown, expired or revoked."))
+
+
+def _check_origin(request: Request) -> None:
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        raise Refused(_CSRF_REFUSED)
+    origin = request.headers.get("origin")
+    if origin and urlsplit(origin).netloc != request.headers.get("host"):
+        raise Refused(_CSRF_REFUSED)
+
+
+async def _check_csrf(request: Request) -> None:
+    sent: object = request.headers.get("x-csrf-token")
+    if sent is None and request.headers.get("content-type", "").startswith(
+        ("application/x-www-form-urlencoded", "multipart/form-data")
+    ):
+        sent = (await request.form()).get("csrf_token")
+    if (
+        sent is None
+        or isinstance(sent, UploadFile)
+        or not hmac.compare_digest(str(sent), request.state.csrf_token)
+    ):
+        raise Refused(_CSRF_REFUSED)
+
+
+def current_actor(request: Request) -> Actor:
+    """The signed-in person or script."""
+    actor: Actor | None = request.state.actor
+    if actor is None:
+        raise Unauthenticated(N_("Sign in first, or send an API token: Authorization: Bearer …"))
+    return actor
+
+
+def require(role: Role) -> Callable[[Request], Actor]:
+    """Dependency: an actor whose role includes `role`, else Refused."""
+
+    def dependency(request: Request) -> Actor:
+        actor = current_actor(request)
+        if not actor.role.includes(role):
+            raise Refused(N_("This needs the role %(role)s. Ask an admin."), role=role.value)
+        return actor
+
+    return dependency
+
+
+AnyActor = Annotated[Actor, Depends(current_actor)]
+Annotator = Annotated[Actor, Depends(require(Role.ANNOTATOR))]
+Reviewer = Annotated[Actor, Depends(require(Role.REVIEWER))]
+Engineer = Annotated[Actor, Depends(require(Role.ENGINEER))]
+Admin = Annotated[Actor, Depends(require(Role.ADMIN))]

@@ -1,0 +1,87 @@
+"""Secrets of an installation's first minutes: the setup code, one-time sign-in links, the local token.
+
+They are files in the data folder, readable by its owner only: who can read them owns the installation anyway.
+"""
+
+import hmac
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlmodel import select
+
+from app.accounts.models import Role, User
+from app.accounts.service import Actor, actor_of_token, create_token, create_user
+from app.core.database import reading, transaction
+
+_SETUP_FILE: Final = "setup-code"
+_LINK_FILE: Final = "sign-in-code"
+_TOKEN_FILE: Final = "local-token"
+LOCAL_USER: Final = "local"
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _read_secret(path: Path) -> str:
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def setup_code(data_dir: Path) -> str:
+    """The code that lets the first visitor make the admin account."""
+    path = data_dir / _SETUP_FILE
+    if not _read_secret(path):
+        _write_secret(path, secrets.token_urlsafe(12))
+    return _read_secret(path)
+
+
+def check_setup_code(data_dir: Path, code: str) -> bool:
+    """Whether this is the code."""
+    return hmac.compare_digest(setup_code(data_dir).encode(), code.strip().encode())
+
+
+def new_sign_in_code(data_dir: Path) -> str:
+    """A code for one sign-in as the local admin from a link in the terminal."""
+    code = secrets.token_urlsafe(24)
+    _write_secret(data_dir / _LINK_FILE, code)
+    return code
+
+
+def take_sign_in_code(data_dir: Path, code: str) -> bool:
+    """Whether this is the code; a right one is used up."""
+    path = data_dir / _LINK_FILE
+    stored = _read_secret(path)
+    if not stored or not hmac.compare_digest(stored.encode(), code.encode()):
+        return False
+    path.unlink(missing_ok=True)
+    return True
+
+
+def local_token(engine: Engine, data_dir: Path) -> str:
+    """The token the command line uses on this machine; made, with its own user, when absent or unusable."""
+    path = data_dir / _TOKEN_FILE
+    stored = _read_secret(path)
+    with reading(engine) as session:
+        if stored and actor_of_token(session, stored):
+            return stored
+    with transaction(engine) as session:
+        user = session.exec(select(User).where(User.name == LOCAL_USER)).first()
+        if user is None:
+            # Nobody knows this password: the account is for the command line and sign-in links.
+            user = create_user(session, name=LOCAL_USER, password=secrets.token_urlsafe(32), role=Role.ADMIN)
+        assert user.id is not None
+        actor = Actor(user.id, user.name, user.role, "session")
+        secret = create_token(session, actor, name="command line", role=Role.ADMIN, days=None)[1]
+    _write_secret(path, secret)
+    return secret
+
+
+def read_local_token(data_dir: Path) -> str:
+    """The token as it stands on disk; empty when the server never ran here."""
+    return _read_secret(data_dir / _TOKEN_FILE)

@@ -1,0 +1,198 @@
+"""Pages of accounts: sign in, first run, tokens, language."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlmodel import select
+
+from app.accounts import first_run, service
+from app.accounts.access import SESSION_COOKIE, AnyActor
+from app.accounts.models import Role, User
+from app.core.errors import Conflict, Invalid, StudioError
+from app.core.i18n import N_, Locale, set_locale
+from app.core.settings import Settings
+from app.core.templating import render
+from app.core.web import AppSettings, Db, public
+
+router = APIRouter()
+_ONE_YEAR_SECONDS = 365 * 24 * 3600
+
+
+def _safe_next(target: str) -> str:
+    """A path on this server, never another site."""
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc or not target.startswith("/") or target.startswith(("//", "/\\")):
+        return "/"
+    return target
+
+
+def _signed_in(session: Db, user: User, settings: Settings, target: str) -> Response:
+    secret = service.start_login(session, user, settings.session_days)
+    response = RedirectResponse(target, status_code=303)
+    response.set_cookie(
+        SESSION_COOKIE,
+        secret,
+        max_age=settings.session_days * 24 * 3600,
+        httponly=True,
+        samesite="lax",
+        secure=settings.https,
+    )
+    return response
+
+
+@router.get("/login", response_model=None)
+@public
+def login_page(request: Request, session: Db, next: str = "/") -> Response:
+    """Sign-in form; a fresh installation is sent to its first-run page."""
+    if not _has_people(session):
+        return RedirectResponse("/setup", status_code=303)
+    return render(request, "accounts/login.html", {"next": _safe_next(next), "error": None, "name": ""})
+
+
+@router.post("/login", response_model=None)
+@public
+def login(
+    request: Request,
+    session: Db,
+    settings: AppSettings,
+    name: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "/",
+) -> Response:
+    """Check the password and start a session."""
+    try:
+        user = service.check_password(session, name, password)
+    except StudioError as error:
+        context = {"next": _safe_next(next), "error": error.translated(), "name": name}
+        return render(request, "accounts/login.html", context, status=401)
+    return _signed_in(session, user, settings, _safe_next(next))
+
+
+@router.get("/login/link", response_model=None)
+@public
+def login_link_page(request: Request, code: str = "", next: str = "/") -> HTMLResponse:
+    """One button that uses up a sign-in link; a GET alone must not (previews fetch links)."""
+    return render(request, "accounts/link.html", {"code": code, "next": _safe_next(next)})
+
+
+@router.post("/login/link", response_model=None)
+@public
+def login_link(
+    session: Db, settings: AppSettings, code: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "/"
+) -> Response:
+    """Sign in as the local admin with a one-time code from the terminal."""
+    user = session.exec(select(User).where(User.name == first_run.LOCAL_USER)).first()
+    if user is None or not first_run.take_sign_in_code(settings.data_dir, code):
+        raise Invalid(
+            N_("This sign-in link was used already or is not the newest. The terminal shows a new one.")
+        )
+    return _signed_in(session, user, settings, _safe_next(next))
+
+
+@router.post("/logout", response_model=None)
+def logout(request: Request, session: Db, _actor: AnyActor) -> Response:
+    """End this browser's session."""
+    service.end_login(session, request.cookies.get(SESSION_COOKIE, ""))
+    response = RedirectResponse("/login", status_code=303)
+    response.delete_cookie(SESSION_COOKIE)
+    return response
+
+
+@router.get("/setup", response_model=None)
+@public
+def setup_page(request: Request, session: Db, code: str = "") -> Response:
+    """First run: make the admin account."""
+    if _has_people(session):
+        return RedirectResponse("/login", status_code=303)
+    return render(request, "accounts/setup.html", {"code": code, "error": None, "name": ""})
+
+
+@router.post("/setup", response_model=None)
+@public
+def setup(
+    request: Request,
+    session: Db,
+    settings: AppSettings,
+    code: Annotated[str, Form()] = "",
+    name: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+) -> Response:
+    """Make the admin account; needs the code from the terminal."""
+    if _has_people(session):
+        raise Conflict(N_("This installation already has an admin. Sign in."))
+    try:
+        if not first_run.check_setup_code(settings.data_dir, code):
+            raise Invalid(
+                N_("The setup code is wrong. The terminal that runs the server shows it."), field="code"
+            )
+        user = service.create_user(session, name=name, password=password, role=Role.ADMIN)
+    except StudioError as error:
+        context = {"code": code, "error": error.translated(), "name": name}
+        return render(request, "accounts/setup.html", context, status=422)
+    return _signed_in(session, user, settings, "/")
+
+
+def _has_people(session: Db) -> bool:
+    """Whether anybody but the command line's own account exists."""
+    return session.exec(select(User).where(User.name != first_run.LOCAL_USER)).first() is not None
+
+
+@router.get("/account")
+def account_page(request: Request, session: Db, actor: AnyActor) -> HTMLResponse:
+    """One's own API tokens."""
+    return _account(request, session, actor, secret=None)
+
+
+@router.post("/account/tokens")
+def create_token(
+    request: Request,
+    session: Db,
+    actor: AnyActor,
+    name: Annotated[str, Form()],
+    role: Annotated[Role, Form()],
+    days: Annotated[int, Form(ge=1, le=3650)] = 90,
+) -> HTMLResponse:
+    """Make a token and show its secret this once."""
+    secret = service.create_token(session, actor, name=name, role=role, days=days)[1]
+    service.record(session, actor, "token.create", name[:80])
+    return _account(request, session, actor, secret=secret)
+
+
+@router.post("/account/tokens/{token_id}/revoke", response_model=None)
+def revoke_token(session: Db, actor: AnyActor, token_id: int) -> Response:
+    """End a token at once."""
+    service.revoke_token(session, actor, token_id)
+    return RedirectResponse("/account", status_code=303)
+
+
+def _account(request: Request, session: Db, actor: AnyActor, *, secret: str | None) -> HTMLResponse:
+    roles = [role for role in Role if actor.role.includes(role)]
+    context = {"tokens": service.list_tokens(session, actor), "secret": secret, "roles": roles}
+    return render(request, "accounts/account.html", context)
+
+
+@router.post("/preferences/language", response_model=None)
+@public
+def choose_language(request: Request, language: Annotated[Locale, Form()]) -> Response:
+    """Remember the language and go back to where the person was."""
+    set_locale(language)
+    response = RedirectResponse(_referrer_path(request), status_code=303)
+    response.set_cookie("locale", language, max_age=_ONE_YEAR_SECONDS, samesite="lax")
+    return response
+
+
+@router.post("/preferences/theme", response_model=None)
+@public
+def choose_theme(request: Request, theme: Annotated[Literal["auto", "light", "dark"], Form()]) -> Response:
+    """Remember the theme for pages without JavaScript."""
+    response = RedirectResponse(_referrer_path(request), status_code=303)
+    response.set_cookie("theme", theme, max_age=_ONE_YEAR_SECONDS, samesite="lax")
+    return response
+
+
+def _referrer_path(request: Request) -> str:
+    parts = urlsplit(request.headers.get("referer", "/"))
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    return _safe_next(path or "/")

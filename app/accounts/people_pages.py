@@ -1,0 +1,77 @@
+"""The people of an installation, for its admins: add, change the role, close and reopen accounts."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlmodel import Session
+
+from app.accounts import service
+from app.accounts.access import Admin
+from app.accounts.first_run import LOCAL_USER
+from app.accounts.models import Role
+from app.accounts.service import Actor
+from app.core.errors import StudioError
+from app.core.templating import render
+from app.core.web import Db
+
+router = APIRouter(prefix="/people", include_in_schema=False)
+
+
+@router.get("")
+def people_page(request: Request, session: Db, actor: Admin) -> HTMLResponse:
+    """Everybody with an account, and the form to add one."""
+    return _page(request, session, actor)
+
+
+@router.post("", response_model=None)
+def add_person(
+    request: Request,
+    session: Db,
+    actor: Admin,
+    name: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    role: Annotated[Role, Form()] = Role.ANNOTATOR,
+) -> Response:
+    """Add a person; what was typed stays when it is refused."""
+    try:
+        user = service.create_user(session, name=name, password=password, role=role)
+    except StudioError as error:
+        return _page(request, session, actor, error=error, name=name, role=role)
+    service.record(session, actor, "user.add", f"user/{user.id}")
+    return RedirectResponse("/people", status_code=303)
+
+
+@router.post("/{user_id}", response_model=None)
+def change_person(
+    session: Db,
+    actor: Admin,
+    user_id: int,
+    role: Annotated[Role | None, Form()] = None,
+    is_active: Annotated[bool | None, Form()] = None,
+) -> Response:
+    """Change the role, close or reopen the account."""
+    service.change_user(session, actor, user_id, role=role, is_active=is_active)
+    return RedirectResponse("/people", status_code=303)
+
+
+def _page(
+    request: Request,
+    session: Session,
+    actor: Actor,
+    *,
+    error: StudioError | None = None,
+    name: str = "",
+    role: Role = Role.ANNOTATOR,
+) -> HTMLResponse:
+    context = {
+        "people": service.list_users(session),
+        "own_id": actor.user_id,
+        "local_user": LOCAL_USER,
+        "roles": list(Role),
+        "errors": {error.field: error.translated()} if error else {},
+        "name": name,
+        "role": role,
+        "min_password_length": service.MIN_PASSWORD_LENGTH,
+    }
+    return render(request, "accounts/people.html", context, status=error.status if error else 200)

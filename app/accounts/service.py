@@ -1,0 +1,208 @@
+"""Rules of accounts: first run, signing in, tokens, the audit trail."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Final, Literal
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from sqlmodel import Session, col, select
+
+from app.accounts.models import ApiToken, AuditEvent, LoginSession, Role, User
+from app.core.database import utc_now
+from app.core.errors import Conflict, Invalid, NotFound, Unauthenticated
+from app.core.i18n import N_
+
+TOKEN_PREFIX: Final = "sft_"
+MIN_PASSWORD_LENGTH: Final = 10
+_SECRET_BYTES: Final = 32  # 256 bit
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who makes a request: a person in a browser or a script with a token."""
+
+    user_id: int
+    name: str
+    role: Role
+    via: Literal["session", "token"]
+
+    @property
+    def display_name(self) -> str:
+        """Name shown in the page."""
+        return self.name
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    return PasswordHasher()
+
+
+def _digest(secret: str) -> str:
+    # Secrets are 256 random bits, so a plain hash is enough; passwords get argon2.
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def create_user(session: Session, *, name: str, password: str, role: Role) -> User:
+    """Add a person. Raises Invalid for a short password or an empty name, Conflict for a taken one."""
+    name = name.strip()
+    if not name or len(name) > 80:
+        raise Invalid(N_("Enter a name of 1 to 80 characters."), field="name")
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise Invalid(
+            N_("The password needs at least %(count)d characters."),
+            field="password",
+            count=MIN_PASSWORD_LENGTH,
+        )
+    if session.exec(select(User).where(User.name == name)).first():
+        raise Conflict(N_("The name %(name)s is taken."), field="name", name=name)
+    user = User(name=name, password_hash=_hasher().hash(password), role=role)
+    session.add(user)
+    session.flush()
+    return user
+
+
+def list_users(session: Session) -> list[User]:
+    """Everybody, in order of arrival."""
+    return list(session.exec(select(User).order_by(col(User.id))))
+
+
+def change_user(
+    session: Session, actor: Actor, user_id: int, *, role: Role | None = None, is_active: bool | None = None
+) -> User:
+    """Change a person's role, or close or reopen the account. Closing ends all of its sessions.
+
+    Raises Conflict for one's own account: an installation must not lose its last admin by a slip.
+    """
+    user = session.get(User, user_id)
+    if user is None:
+        raise NotFound(N_("There is no such person."))
+    if user.id == actor.user_id:
+        raise Conflict(N_("You cannot change your own role or close your own account. Ask another admin."))
+    if role is not None:
+        user.role = role
+    if is_active is not None:
+        user.is_active = is_active
+    if is_active is False:
+        for login in session.exec(select(LoginSession).where(LoginSession.user_id == user_id)):
+            session.delete(login)
+    session.add(user)
+    session.flush()
+    record(session, actor, "user.change", f"user/{user_id}")
+    return user
+
+
+def check_password(session: Session, name: str, password: str) -> User:
+    """The user, or Unauthenticated with the same words whichever part was wrong."""
+    user = session.exec(select(User).where(User.name == name.strip(), col(User.is_active))).first()
+    # An unknown name costs the same time as a wrong password.
+    stored = user.password_hash if user else _dummy_hash()
+    try:
+        _hasher().verify(stored, password)
+    except (VerifyMismatchError, InvalidHashError):
+        user = None
+    if user is None:
+        raise Unauthenticated(N_("Name or password is wrong."))
+    return user
+
+
+@cache
+def _dummy_hash() -> str:
+    return _hasher().hash(secrets.token_urlsafe())
+
+
+def start_login(session: Session, user: User, days: int) -> str:
+    """Secret for the cookie of a new login session."""
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    assert user.id is not None
+    session.add(
+        LoginSession(
+            user_id=user.id, secret_hash=_digest(secret), expires_at=utc_now() + timedelta(days=days)
+        )
+    )
+    return secret
+
+
+def end_login(session: Session, secret: str) -> None:
+    """Forget the login session of this cookie."""
+    login = session.exec(select(LoginSession).where(LoginSession.secret_hash == _digest(secret))).first()
+    if login:
+        session.delete(login)
+
+
+def actor_of_cookie(session: Session, secret: str) -> Actor | None:
+    """Who the session cookie belongs to, None when unknown or expired."""
+    row = session.exec(
+        select(LoginSession, User)
+        .join(User)
+        .where(LoginSession.secret_hash == _digest(secret), col(User.is_active))
+    ).first()
+    if row is None or row[0].expires_at < utc_now():
+        return None
+    user = row[1]
+    assert user.id is not None
+    return Actor(user.id, user.name, user.role, "session")
+
+
+def csrf_token_of(secret: str) -> str:
+    """Token bound to a login session; without the cookie it cannot be computed."""
+    return hashlib.sha256(f"csrf:{secret}".encode()).hexdigest()
+
+
+def create_token(
+    session: Session, owner: Actor, *, name: str, role: Role, days: int | None = 90
+) -> tuple[ApiToken, str]:
+    """A new API token and its secret, which is shown once and never stored."""
+    name = name.strip()
+    if not name or len(name) > 80:
+        raise Invalid(N_("Enter a name of 1 to 80 characters."), field="name")
+    if not owner.role.includes(role):
+        raise Invalid(N_("A token cannot have more rights than you have."), field="role")
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    token = ApiToken(
+        user_id=owner.user_id,
+        name=name,
+        role=role,
+        secret_hash=_digest(secret),
+        expires_at=utc_now() + timedelta(days=days) if days else None,
+    )
+    session.add(token)
+    session.flush()
+    return token, secret
+
+
+def actor_of_token(session: Session, secret: str) -> Actor | None:
+    """Who a bearer token acts for, None when unknown, expired or revoked."""
+    row = session.exec(
+        select(ApiToken, User).join(User).where(ApiToken.secret_hash == _digest(secret), col(User.is_active))
+    ).first()
+    if row is None:
+        return None
+    token, user = row
+    if token.revoked_at or (token.expires_at and token.expires_at < utc_now()):
+        return None
+    assert user.id is not None
+    role = token.role if user.role.includes(token.role) else user.role
+    return Actor(user.id, f"{user.name} ({token.name})", role, "token")
+
+
+def list_tokens(session: Session, actor: Actor) -> list[ApiToken]:
+    """The actor's own tokens, newest first."""
+    statement = select(ApiToken).where(ApiToken.user_id == actor.user_id).order_by(col(ApiToken.id).desc())
+    return list(session.exec(statement))
+
+
+def revoke_token(session: Session, actor: Actor, token_id: int) -> None:
+    """End a token of one's own at once."""
+    token = session.get(ApiToken, token_id)
+    if token is None or token.user_id != actor.user_id:
+        raise NotFound(N_("There is no such token."))
+    token.revoked_at = token.revoked_at or utc_now()
+
+
+def record(session: Session, actor: Actor, action: str, subject: str) -> None:
+    """Add a line to the audit trail."""
+    session.add(AuditEvent(actor=actor.name[:80], action=action, subject=subject))

@@ -1,0 +1,81 @@
+"""REST for base models."""
+
+from datetime import datetime
+from typing import Any
+
+import pydantic
+from fastapi import APIRouter
+from pydantic import ConfigDict, Field
+
+from app.accounts.access import AnyActor, Engineer
+from app.base_models import service
+from app.base_models.models import BaseModel, BaseModelSource
+from app.core.web import AppSettings, Db
+from app.jobs.api import JobOut
+from app.jobs.bell import ring_after_commit
+from app.jobs.models import Job
+from app.jobs.service import require_job
+
+router = APIRouter(prefix="/api/v1/base-models", tags=["base models"])
+
+
+class BaseModelIn(pydantic.BaseModel):
+    """A model to register. `bundled` needs no reference."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: BaseModelSource
+    reference: str = Field(default="", max_length=500)
+    name: str = Field(default="", max_length=120)
+    revision: str | None = Field(default=None, max_length=80)
+
+
+class BaseModelOut(pydantic.BaseModel):
+    """A base model and the job that prepares it."""
+
+    id: int
+    name: str
+    source: BaseModelSource
+    reference: str
+    revision: str | None
+    is_ready: bool
+    path: str | None
+    info: dict[str, Any]
+    created_at: datetime
+    job: JobOut | None
+
+    @classmethod
+    def of(cls, model: BaseModel, job: Job | None) -> "BaseModelOut":
+        """From the stored rows."""
+        values = {name: getattr(model, name) for name in cls.model_fields if name != "job"}
+        return cls.model_validate({**values, "job": JobOut.of(job) if job else None})
+
+
+@router.get("")
+def list_base_models(session: Db, _actor: AnyActor) -> list[BaseModelOut]:
+    """All base models."""
+    return [BaseModelOut.of(model, job) for model, job in service.list_base_models(session)]
+
+
+@router.post("", status_code=201)
+def add_base_model(session: Db, settings: AppSettings, actor: Engineer, body: BaseModelIn) -> BaseModelOut:
+    """Register a model and begin to prepare it; registering it again is harmless."""
+    model, job = service.add_base_model(
+        session,
+        settings,
+        actor,
+        source=body.source,
+        reference=body.reference,
+        name=body.name,
+        revision=body.revision,
+    )
+    if not job.is_final:
+        ring_after_commit(session, settings, job)
+    return BaseModelOut.of(model, job)
+
+
+@router.get("/{base_model_id}")
+def get_base_model(session: Db, _actor: AnyActor, base_model_id: int) -> BaseModelOut:
+    """One base model."""
+    model = service.require_base_model(session, base_model_id)
+    return BaseModelOut.of(model, require_job(session, model.job_id) if model.job_id else None)

@@ -1,0 +1,41 @@
+"""The job that prepares a base model."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session
+
+from app.base_models.service import prepared, require_base_model
+from app.jobs.handlers import Workplace
+from app.jobs.models import Job
+from app.jobs.service import Claim
+
+
+class PrepareBaseModel:
+    """Fetches or converts the model into a plain safetensors folder."""
+
+    def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
+        """Where the model comes from."""
+        model = require_base_model(session, claim.payload["base_model_id"])
+        return {"source": model.source.value, "reference": model.reference, "revision": model.revision}
+
+    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> list[Job]:
+        """The model is ready at the path that the child wrote."""
+        info = dict(result)
+        path = Path(info.pop("path"))
+        absolute = path if path.is_absolute() else place.output_dir / path
+        model = prepared(session, claim.payload["base_model_id"], path=str(absolute), info=info)
+        link_by_reference(place.settings.data_dir / "models", model.reference, absolute)
+        return []
+
+
+def link_by_reference(folder: Path, reference: str, target: Path) -> None:
+    """A link named after the model, by which `sft-studio masks --model` finds it without a database."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "--", reference).strip("-.")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = folder / f".{name}.{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target, target_is_directory=True)
+    fresh.replace(folder / name)

@@ -1,0 +1,42 @@
+"""Table of base models."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, Column
+from sqlmodel import Field, SQLModel
+
+from app.core.database import enum_column, moment_column, utc_now
+
+
+class BaseModelSource(StrEnum):
+    """Where the weights come from."""
+
+    BUNDLED = "bundled"
+    HUB = "hub"
+    LOCAL = "local"
+
+
+class BaseModel(SQLModel, table=True):
+    """A model to fine-tune. Usable once `path` is set: a plain safetensors folder with tokenizer and template."""
+
+    __tablename__ = "base_model"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(max_length=120, unique=True)
+    source: BaseModelSource = Field(sa_column=enum_column(BaseModelSource))
+    # Hub id, folder, or the bundled model's name.
+    reference: str = Field(max_length=500)
+    revision: str | None = Field(default=None, max_length=80)
+    path: str | None = None
+    # What preparing found: parameters, context_length, vocabulary, end_of_turn, dtype …
+    info: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    job_id: int | None = Field(default=None, foreign_key="job.id")
+    created_by: str = Field(default="", max_length=80)
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether masks can be made and runs started with it."""
+        return self.path is not None

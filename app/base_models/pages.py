@@ -1,0 +1,95 @@
+"""Pages of base models: the list with its live states, adding one, trying again."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app.accounts.access import AnyActor, Engineer
+from app.accounts.models import Role
+from app.accounts.service import Actor
+from app.base_models import service
+from app.base_models.models import BaseModelSource
+from app.core.errors import Conflict, Invalid
+from app.core.i18n import N_, gettext
+from app.core.settings import Settings
+from app.core.templating import is_htmx, render, toast
+from app.core.web import AppSettings, Db
+from app.jobs.bell import ring_after_commit
+
+router = APIRouter(prefix="/base-models", include_in_schema=False)
+_EMPTY_FORM = {"source": "hub", "reference": "", "name": "", "revision": ""}
+
+
+def _context(session: Db, actor: Actor, settings: Settings) -> dict[str, Any]:
+    models = service.list_base_models(session)
+    return {
+        "models": models,
+        "in_progress": any(job and not job.is_final for _model, job in models),
+        "has_bundled": any(model.source is BaseModelSource.BUNDLED for model, _job in models),
+        "bundled_name": service.BUNDLED_NAME,
+        "may_change": actor.role.includes(Role.ENGINEER),
+        "roots": [str(settings.data_dir), *(str(root) for root in settings.model_roots)],
+        "form": _EMPTY_FORM,
+        "errors": {},
+    }
+
+
+@router.get("", response_model=None)
+def list_page(request: Request, session: Db, settings: AppSettings, actor: AnyActor) -> Response:
+    """All base models; the list alone for htmx."""
+    name = "base_models/_list.html" if is_htmx(request) else "base_models/page.html"
+    return render(request, name, _context(session, actor, settings))
+
+
+@router.post("", response_model=None)
+def add(
+    request: Request,
+    session: Db,
+    settings: AppSettings,
+    actor: Engineer,
+    source: Annotated[str, Form()] = "",
+    reference: Annotated[str, Form()] = "",
+    name: Annotated[str, Form()] = "",
+    revision: Annotated[str, Form()] = "",
+) -> Response:
+    """Register a model and begin to prepare it; a mistake comes back beside its field."""
+    try:
+        _model, job = service.add_base_model(
+            session,
+            settings,
+            actor,
+            source=_parse_source(source),
+            reference=reference,
+            name=name,
+            revision=revision.strip() or None,
+        )
+    except (Invalid, Conflict) as error:
+        form = {"source": source, "reference": reference, "name": name, "revision": revision}
+        context = _context(session, actor, settings)
+        context |= {"form": form, "errors": {error.field or "reference": error.translated()}}
+        return render(request, "base_models/page.html", context, status=error.status)
+    if not job.is_final:
+        ring_after_commit(session, settings, job)
+    return RedirectResponse("/base-models", status_code=303)
+
+
+@router.post("/{base_model_id}/retry", response_model=None)
+def retry(
+    request: Request, session: Db, settings: AppSettings, actor: Engineer, base_model_id: int
+) -> Response:
+    """Prepare a model again whose preparation failed."""
+    _model, job = service.retry(session, actor, base_model_id)
+    if not job.is_final:
+        ring_after_commit(session, settings, job)
+    if not is_htmx(request):
+        return RedirectResponse("/base-models", status_code=303)
+    response = render(request, "base_models/_list.html", _context(session, actor, settings))
+    response.headers.update(toast(gettext(N_("Preparing the model again."))))
+    return response
+
+
+def _parse_source(value: str) -> BaseModelSource:
+    if value not in set(BaseModelSource):
+        raise Invalid(N_("Choose where the model comes from."), field="source")
+    return BaseModelSource(value)

@@ -1,0 +1,187 @@
+"""Rules of base models: registering, preparing through a job, finding one by what a person types."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, or_, select
+
+from app.accounts.service import Actor, record
+from app.base_models.models import BaseModel, BaseModelSource
+from app.core.errors import Conflict, Invalid, NotFound
+from app.core.i18n import N_
+from app.core.settings import Settings
+from app.jobs.models import Job, JobKind
+from app.jobs.service import enqueue, require_job
+
+BUNDLED_NAME: Final = "SmolLM2-135M-Instruct"
+_HUB_ID: Final = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
+
+
+def require_base_model(session: Session, base_model_id: int) -> BaseModel:
+    """The base model, or NotFound."""
+    found = session.get(BaseModel, base_model_id)
+    if found is None:
+        raise NotFound(N_("There is no base model %(id)d."), id=base_model_id)
+    return found
+
+
+def find_base_model(session: Session, reference: str) -> BaseModel:
+    """By id, name or reference as typed on a command line. Raises NotFound naming it."""
+    statement = select(BaseModel).where(
+        or_(col(BaseModel.name) == reference, col(BaseModel.reference) == reference)
+    )
+    found = session.exec(statement).first()
+    if found is None and reference.isdigit():
+        found = session.get(BaseModel, int(reference))
+    if found is None:
+        raise NotFound(
+            N_("There is no base model “%(name)s”. Add it under Base models first."),
+            field="model",
+            name=reference,
+        )
+    return found
+
+
+def list_base_models(session: Session) -> list[tuple[BaseModel, Job | None]]:
+    """All base models with the job that prepares them."""
+    statement = (
+        select(BaseModel, Job)
+        .join(Job, col(BaseModel.job_id) == col(Job.id), isouter=True)
+        .order_by(col(BaseModel.id))
+    )
+    return [(model, job) for model, job in session.exec(statement)]
+
+
+def ready_base_models(session: Session) -> list[BaseModel]:
+    """Those that can be used now."""
+    return list(
+        session.exec(select(BaseModel).where(col(BaseModel.path).is_not(None)).order_by(col(BaseModel.id)))
+    )
+
+
+def add_base_model(
+    session: Session,
+    settings: Settings,
+    actor: Actor,
+    *,
+    source: BaseModelSource,
+    reference: str,
+    name: str = "",
+    revision: str | None = None,
+) -> tuple[BaseModel, Job]:
+    """Register a model and promise to prepare it. The same reference again gives the registered one's job.
+
+    A failed preparation is tried again. Raises Invalid for a folder outside the allowed roots.
+    """
+    reference = BUNDLED_NAME if source is BaseModelSource.BUNDLED else reference.strip()
+    if not reference or len(reference) > 500:
+        raise Invalid(N_("Name the model: a hub id such as org/name, or a folder."), field="reference")
+    if revision and len(revision) > 80:
+        raise Invalid(N_("A revision has at most 80 characters."), field="revision")
+    if source is BaseModelSource.HUB and not _HUB_ID.fullmatch(reference):
+        raise Invalid(
+            N_("“%(reference)s” is not a hub id. It looks like org/name."),
+            field="reference",
+            reference=reference,
+        )
+    if source is BaseModelSource.LOCAL:
+        reference = str(_allowed_folder(settings, reference))
+    model = _registered(session, source, reference)
+    if model is None:
+        name = name.strip()[:120] or reference.rstrip("/").rsplit("/", 1)[-1][:120]
+        try:
+            with session.begin_nested():
+                model = _register(session, actor, source, reference, name, revision)
+        except IntegrityError:
+            # Another request registered it at the same moment.
+            model = _registered(session, source, reference)
+            if model is None:
+                raise
+    elif revision and not model.is_ready:
+        model.revision = revision
+        session.add(model)
+    return model, _promise(session, model, actor)
+
+
+def retry(session: Session, actor: Actor, base_model_id: int) -> tuple[BaseModel, Job]:
+    """Prepare a model again whose preparation failed; one under way or done is left as it is."""
+    model = require_base_model(session, base_model_id)
+    return model, _promise(session, model, actor)
+
+
+def _registered(session: Session, source: BaseModelSource, reference: str) -> BaseModel | None:
+    statement = select(BaseModel).where(col(BaseModel.source) == source, BaseModel.reference == reference)
+    return session.exec(statement).first()
+
+
+def _register(
+    session: Session, actor: Actor, source: BaseModelSource, reference: str, name: str, revision: str | None
+) -> BaseModel:
+    namesake = session.exec(select(BaseModel).where(BaseModel.name == name)).first()
+    if namesake and (namesake.source, namesake.reference) == (source, reference):
+        return namesake  # registered by another request since we looked
+    if namesake:
+        raise Conflict(N_("There is already a base model named “%(name)s”."), field="name", name=name)
+    model = BaseModel(
+        name=name, source=source, reference=reference, revision=revision, created_by=actor.name[:80]
+    )
+    session.add(model)
+    session.flush()
+    record(session, actor, "base_model.add", f"base_model/{model.id}")
+    return model
+
+
+def _promise(session: Session, model: BaseModel, actor: Actor) -> Job:
+    session.refresh(model, with_for_update=True)
+    job = session.get(Job, model.job_id) if model.job_id else None
+    if job is None or (job.is_final and not model.is_ready):
+        job = enqueue(session, JobKind.PREPARE_BASE_MODEL, {"base_model_id": model.id}, created_by=actor.name)
+        model.job_id = job.id
+        session.add(model)
+        session.flush()
+    return job
+
+
+def _allowed_folder(settings: Settings, reference: str) -> Path:
+    folder = Path(reference).expanduser().resolve()
+    roots = [settings.data_dir.resolve(), *(root.expanduser().resolve() for root in settings.model_roots)]
+    if not any(folder.is_relative_to(root) for root in roots):
+        raise Invalid(
+            N_(
+                "Models may lie below these folders only: %(roots)s. Set SFT_STUDIO_MODEL_ROOTS to allow another."
+            ),
+            field="reference",
+            roots=", ".join(str(root) for root in roots),
+        )
+    if not folder.is_dir():
+        raise Invalid(N_("There is no folder %(path)s."), field="reference", path=str(folder))
+    return folder
+
+
+def prepared(session: Session, base_model_id: int, *, path: str, info: dict[str, Any]) -> BaseModel:
+    """Publish what preparing produced."""
+    model = require_base_model(session, base_model_id)
+    model.path, model.info = path, info
+    if info.get("revision"):
+        model.revision = str(info["revision"])
+    session.add(model)
+    return model
+
+
+def require_ready(session: Session, base_model_id: int) -> tuple[BaseModel, Path]:
+    """The model and its folder. Raises Conflict while it is not prepared, with the reason if that failed."""
+    model = require_base_model(session, base_model_id)
+    if model.path is None:
+        job = require_job(session, model.job_id) if model.job_id else None
+        if job is not None and job.error:
+            raise Conflict(
+                N_("The base model “%(name)s” could not be prepared: %(reason)s"),
+                name=model.name,
+                reason=job.error_text,
+            )
+        raise Conflict(
+            N_("The base model “%(name)s” is not ready yet. Wait until it is prepared."), name=model.name
+        )
+    return model, Path(model.path)

@@ -1,0 +1,36 @@
+"""`evaluate`: judge a run's adapter against its base model on a suite."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.console import print_json, say
+from app.cli.options import JsonOption, UrlOption, WaitOption, connect
+from app.cli.progress import JobProgress
+from app.cli.waiting import JobEnded, wait_for_job
+from app.core.i18n import gettext as _
+
+
+def evaluate(
+    run: Annotated[int, typer.Option("--run", help=_("Id of the run."))],
+    suite: Annotated[str, typer.Option("--suite", help=_("Name of the evaluation suite."))],
+    wait: WaitOption = True,
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `evaluate`."""
+    with connect(url) as client:
+        evaluation = client.start_evaluation(run, suite)
+        page = client.page(f"/evaluations/{evaluation['id']}")
+        say(_("Evaluation %(id)d: %(url)s") % {"id": evaluation["id"], "url": page})
+        try:
+            if wait:
+                with JobProgress(_("Evaluating")) as progress:
+                    wait_for_job(client, evaluation["job"], progress, what=_("The evaluation"))
+                evaluation = client.evaluation(evaluation["id"])
+        except JobEnded:
+            if as_json:
+                print_json(client.evaluation(evaluation["id"]))
+            raise
+        if as_json:
+            print_json(evaluation)

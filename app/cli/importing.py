@@ -1,0 +1,92 @@
+"""`import`: a file into a dataset, all of it or nothing."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, cast
+
+import typer
+
+from app.cli import wire
+from app.cli.client import ServerRefused
+from app.cli.console import CommandFailed, print_json, say
+from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
+from app.cli.pipeline import find_dataset
+from app.core.i18n import gettext as _
+
+_SHOWN_PROBLEMS: Final = 10
+
+
+class FileFormat(StrEnum):
+    """Formats that can be imported."""
+
+    AUTO = "auto"
+    MESSAGES = "messages"
+    SHAREGPT = "sharegpt"
+    ALPACA = "alpaca"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(help=_("The file to import."))],
+    dataset: DatasetOption,
+    format: Annotated[FileFormat, typer.Option("--format", help=_("Format of the file."))] = FileFormat.AUTO,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help=_("Import the good lines even if others are bad."))
+    ] = False,
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `import`."""
+    _check_file(file)
+    with connect(url) as client:
+        found = find_dataset(client, dataset) or client.create_dataset(dataset)
+        try:
+            report = client.import_file(found["id"], file, format=format.value, skip_bad=skip_bad)
+        except ServerRefused as refused:
+            if not isinstance(refused.body, dict) or "problems" not in refused.body:
+                raise
+            report = cast(wire.ImportReport, refused.body)
+            _show(report, as_json=as_json)
+            raise CommandFailed(
+                _(
+                    "Nothing was imported from %(file)s (problems: %(count)d). Correct them, or take only the good "
+                    "lines with --skip-bad."
+                )
+                % {"file": file.name, "count": report["problem_count"]}
+            ) from refused
+        _show(report, as_json=as_json)
+        if skip_bad and not report["accepted"] and not report["duplicates"] and report["problem_count"]:
+            raise CommandFailed(_("No line of %(file)s could be imported.") % {"file": file.name})
+
+
+def _check_file(file: Path) -> None:
+    try:
+        with file.open("rb") as stream:
+            empty = not stream.read(1)
+    except OSError as error:
+        raise CommandFailed(
+            _("The file %(path)s cannot be read: %(reason)s.")
+            % {"path": file, "reason": error.strerror or error}
+        ) from error
+    if empty:
+        raise CommandFailed(_("The file %(path)s is empty.") % {"path": file})
+
+
+def _show(report: wire.ImportReport, *, as_json: bool) -> None:
+    for problem in report["problems"][:_SHOWN_PROBLEMS]:
+        say(_("line %(line)d: %(problem)s") % {"line": problem["line"], "problem": problem["message"]})
+    if report["problem_count"] > _SHOWN_PROBLEMS:
+        say(_("… and %(count)d more") % {"count": report["problem_count"] - _SHOWN_PROBLEMS})
+    say(
+        _("%(file)s (%(format)s): imported %(accepted)d, already there %(duplicates)d, problems %(problems)d")
+        % {
+            "file": report["filename"],
+            "format": report["format"],
+            "accepted": report["accepted"],
+            "duplicates": report["duplicates"],
+            "problems": report["problem_count"],
+        }
+    )
+    if as_json:
+        print_json(report)

@@ -1,0 +1,115 @@
+"""`list`, `status` and `approve`: what a person or a script wants to know or do in between."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.client import StudioClient
+from app.cli.console import print_json, print_table, say
+from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
+from app.cli.pipeline import require_dataset
+from app.core.i18n import gettext as _
+
+
+class Listed(StrEnum):
+    """What can be listed."""
+
+    DATASETS = "datasets"
+    MODELS = "models"
+    RECIPES = "recipes"
+    RUNS = "runs"
+    SUITES = "suites"
+
+
+_COLUMNS: dict[Listed, tuple[str, ...]] = {
+    Listed.DATASETS: ("id", "name", "draft", "approved", "rejected"),
+    Listed.MODELS: ("id", "name", "source", "reference", "is_ready"),
+    Listed.RECIPES: ("name",),
+    Listed.RUNS: ("id", "name", "recipe", "job.status", "created_at"),
+    Listed.SUITES: ("name",),
+}
+
+
+def list_things(
+    what: Annotated[Listed, typer.Argument(help=_("What to list."))],
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `list`."""
+    with connect(url) as client:
+        found = _found(client, what)
+    if as_json:
+        print_json(found)
+        return
+    columns = _COLUMNS[what]
+    print_table(
+        [name.rsplit(".", 1)[-1] for name in columns],
+        [[_cell(row, name) for name in columns] for row in found],
+    )
+
+
+def _found(client: StudioClient, what: Listed) -> Sequence[Any]:
+    match what:
+        case Listed.DATASETS:
+            return client.datasets()
+        case Listed.MODELS:
+            return client.base_models()
+        case Listed.RECIPES:
+            return client.recipes()
+        case Listed.RUNS:
+            return client.runs()
+        case Listed.SUITES:
+            return client.suites()
+
+
+def _cell(row: dict[str, Any], name: str) -> object:
+    value: Any = row
+    for part in name.split("."):
+        value = value.get(part, "") if isinstance(value, dict) else ""
+    return value
+
+
+def status(
+    run: Annotated[
+        int | None, typer.Option("--run", help=_("Id of a run; without it the server itself."))
+    ] = None,
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `status`."""
+    with connect(url) as client:
+        if run is not None:
+            found = client.run(run)
+            rows: list[list[object]] = [
+                [found["id"], found["name"], found["job"]["status"], found["job"]["error"] or ""]
+            ]
+            columns, value = ["id", "name", "status", "error"], dict(found)
+        else:
+            running = [item for item in client.runs() if item["job"]["state"] in ("queued", "running")]
+            value = {"url": client.url, "datasets": len(client.datasets()), "unfinished_runs": running}
+            rows = [[client.url, value["datasets"], len(running)]]
+            columns = ["url", "datasets", "unfinished runs"]
+    if as_json:
+        print_json(value)
+    else:
+        print_table(columns, rows)
+
+
+def approve(dataset: DatasetOption, url: UrlOption = "", as_json: JsonOption = False) -> None:
+    """Command `approve`."""
+    with connect(url) as client:
+        found = require_dataset(client, dataset)
+        report = client.review_drafts(found["id"], "approved")
+    say(
+        _("%(changed)d approved, %(refused)d refused")
+        % {"changed": report["changed"], "refused": len(report["refused"])}
+    )
+    for refusal in report["refused"]:
+        say(
+            _("conversation %(id)d: %(reason)s")
+            % {"id": refusal["conversation_id"], "reason": refusal["reason"]}
+        )
+    if as_json:
+        print_json(report)

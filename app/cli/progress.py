@@ -1,0 +1,127 @@
+"""What a person sees while a job runs: a live bar in a terminal, a line now and then elsewhere."""
+
+import time
+from types import TracebackType
+from typing import Final, Self
+
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from app.cli import wire
+from app.cli.console import say, stderr
+from app.core.i18n import N_
+from app.core.i18n import gettext as _
+
+LINE_SECONDS: Final = 5.0
+PHASES: Final = {
+    "queued": N_("waiting for its turn"),
+    "preparing": N_("getting ready"),
+    "preparing_data": N_("reading the data"),
+    "loading_model": N_("loading the model"),
+    "load_model": N_("loading the model"),
+    "checking_masks": N_("checking the masks"),
+    "training": N_("training"),
+    "evaluating": N_("measuring the held-out loss"),
+    "saving": N_("saving"),
+    "base_answers": N_("the base model answers"),
+    "tuned_answers": N_("the tuned model answers"),
+    "base_held_out_loss": N_("held-out loss of the base model"),
+    "tuned_held_out_loss": N_("held-out loss of the tuned model"),
+}
+
+
+def phase_name(phase: str) -> str:
+    """A phase as shown; one that we have no words for stays as the server spells it."""
+    return _(PHASES[phase]) if phase in PHASES else phase
+
+
+def figures(event: wire.Event) -> str:
+    """The numbers of an event in one short text."""
+    parts = []
+    for key, label in (("loss", _("loss")), ("eval_loss", _("held-out loss"))):
+        value = event.get(key)
+        if isinstance(value, int | float):
+            parts.append(f"{label} {value:.4f}")
+    return " · ".join(parts)
+
+
+class JobProgress:
+    """Shows the events of one job. Use as a context; call it with each event."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._live: Progress | None = None
+        self._task: TaskID | None = None
+        self._phase = ""
+        self._figures = ""
+        self._last_line = 0.0
+        self._said: set[str] = set()
+
+    def __enter__(self) -> Self:
+        if stderr().is_terminal:
+            self._live = Progress(
+                SpinnerColumn(),
+                TextColumn("[bold]{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=stderr(),
+                transient=False,
+            )
+            self._live.start()
+            self._task = self._live.add_task(escape(self.title), total=None, note="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            if kind is None and self._task is not None:
+                task = self._live.tasks[0]
+                total = task.total or 1
+                self._live.update(self._task, total=total, completed=total)
+            self._live.stop()
+
+    def __call__(self, event: wire.Event) -> None:
+        """Show one event."""
+        kind = event["kind"]
+        if kind == "phase":
+            self._phase = phase_name(event["phase"])
+            self._show(force=True)
+        elif kind == "state" and event["state"] == "queued":
+            self._phase = phase_name("queued")
+            self._show(force=True)
+        elif kind == "progress":
+            self._advance(event)
+        elif kind in {"metric", "eval"}:
+            self._figures = figures(event) or self._figures
+            self._show(force=kind == "eval", step=event.get("step"))
+        elif kind == "log" and event.get("level") in {"warning", "error"}:
+            say(str(event.get("message", "")))
+
+    def _advance(self, event: wire.Event) -> None:
+        if self._live is not None and self._task is not None:
+            self._live.update(self._task, completed=event.get("step", 0), total=event.get("total_steps"))
+
+    def _show(self, *, force: bool, step: int | None = None) -> None:
+        note = " · ".join(part for part in (self._phase, self._figures) if part)
+        if self._live is not None and self._task is not None:
+            self._live.update(self._task, note=escape(note))
+            return
+        now = time.monotonic()
+        # Training alternates between its phases: each is worth a line once.
+        force = force and (step is not None or self._phase not in self._said)
+        self._said.add(self._phase)
+        if force or now - self._last_line > LINE_SECONDS:
+            self._last_line = now
+            at = "" if step is None else _("step %(step)d: ") % {"step": step}
+            say(f"{self.title}: {at}{note}")

@@ -1,0 +1,93 @@
+"""`train`: from a dataset's name to a finished run, with the mask check in between."""
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli import wire
+from app.cli.client import StudioClient
+from app.cli.console import print_json, say
+from app.cli.options import DatasetOption, JsonOption, UrlOption, WaitOption, connect
+from app.cli.pipeline import (
+    check_base_model,
+    check_recipe,
+    ensure_base_model,
+    new_idempotency_key,
+    parse_changes,
+    require_dataset,
+    require_green_check,
+    split_changes,
+)
+from app.cli.progress import JobProgress
+from app.cli.waiting import JobEnded, wait_for_job
+from app.core.i18n import gettext as _
+
+
+def train(
+    dataset: DatasetOption,
+    model: Annotated[
+        str, typer.Option("--model", help=_("Base model: “bundled”, a name, a hub id or a folder."))
+    ],
+    recipe: Annotated[
+        str, typer.Option("--recipe", help=_("Recipe: quick, standard, quality or stable."))
+    ] = "standard",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help=_("Change a setting of the recipe. May be repeated.")
+        ),
+    ] = None,
+    wait: WaitOption = True,
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `train`."""
+    wanted = parse_changes(changes or [])
+    with connect(url) as client:
+        run = _start(client, dataset, model, recipe, wanted)
+        say(_("Run %(id)d: %(url)s") % {"id": run["id"], "url": client.page(f"/runs/{run['id']}")})
+        if wait:
+            run = _wait(client, run, as_json=as_json)
+        if as_json:
+            print_json(run)
+
+
+def _start(client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any]) -> wire.Run:
+    found = require_dataset(client, dataset)
+    check_recipe(client, recipe, wanted)
+    check_base_model(client, model)
+    version = client.freeze(found["id"])
+    say(
+        _("Version %(number)d of “%(name)s”: %(train)d conversations to train on, %(validation)d held out")
+        % {
+            "number": version["number"],
+            "name": found["name"],
+            "train": version["train_count"],
+            "validation": version["validation_count"],
+        }
+    )
+    with JobProgress(_("Base model")) as progress:
+        base_model = ensure_base_model(client, model, progress)
+    mask_settings, config_changes = split_changes(wanted)
+    with JobProgress(_("Mask check")) as progress:
+        check = require_green_check(client, version["id"], base_model["id"], mask_settings, progress)
+    body = {"mask_check_id": check["id"], "recipe": recipe, "changes": config_changes, "confirmed": True}
+    return client.start_run(body, new_idempotency_key())
+
+
+def _wait(client: StudioClient, run: wire.Run, *, as_json: bool) -> wire.Run:
+    try:
+        with JobProgress(_("Training")) as progress:
+            wait_for_job(client, run["job"], progress, what=_("The run"))
+    except JobEnded:
+        if as_json:
+            print_json(client.run(run["id"]))
+        raise
+    except KeyboardInterrupt:
+        say(
+            _(
+                "The run goes on without us. Stop it on its page or look at it with “sft-studio status --run ID”."
+            )
+        )
+        raise
+    return client.run(run["id"])

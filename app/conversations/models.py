@@ -1,0 +1,106 @@
+"""Tables of conversations. A conversation is one document: its messages live in one JSON column."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import JSON, Column, Index, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from app.core.database import enum_column, moment_column, utc_now
+from app.core.i18n import N_
+
+
+class MessageRole(StrEnum):
+    """Who speaks."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+class Outcome(StrEnum):
+    """How the deal ended."""
+
+    WON = "won"
+    LOST = "lost"
+    OPEN = "open"
+
+
+class ReviewState(StrEnum):
+    """Only approved conversations are trained on."""
+
+    DRAFT = "draft"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+# Suggestions in the labels form; any other text is kept as it is.
+STAGES: Final = {
+    "discovery": N_("Discovery"),
+    "demo": N_("Demo"),
+    "proposal": N_("Proposal"),
+    "negotiation": N_("Negotiation"),
+    "closing": N_("Closing"),
+    "after_sales": N_("After sales"),
+}
+OBJECTIONS: Final = {
+    "price": N_("Price"),
+    "competitor": N_("Competitor"),
+    "timing": N_("Timing"),
+    "trust": N_("Trust"),
+    "authority": N_("Not the decision maker"),
+    "need": N_("No need"),
+    "none": N_("No objection"),
+}
+
+
+class Conversation(SQLModel, table=True):
+    """One dialogue. `version` grows by one with every change and guards against silent overwriting."""
+
+    __tablename__ = "conversation"
+    __table_args__ = (
+        Index("ix_conversation_dataset_review", "dataset_id", "review_state", "id"),
+        Index("ix_conversation_dataset_hash", "dataset_id", "content_hash"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    dataset_id: int = Field(foreign_key="dataset.id", ondelete="CASCADE")
+    title: str = Field(max_length=120)
+    # [{"role", "content", "train"?: bool, "name"?, "tool_calls"?, "tool_call_id"?, "reasoning_content"?}]
+    messages: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    outcome: Outcome | None = Field(default=None, sa_column=enum_column(Outcome, nullable=True))
+    stage: str | None = Field(default=None, max_length=60)
+    objection: str | None = Field(default=None, max_length=60)
+    product: str | None = Field(default=None, max_length=120)
+    language: str | None = Field(default=None, max_length=10)
+    source: str | None = Field(default=None, max_length=120)
+    tags: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    review_state: ReviewState = Field(default=ReviewState.DRAFT, sa_column=enum_column(ReviewState))
+    review_reason: str | None = None
+    reviewed_by: str | None = Field(default=None, max_length=80)
+    reviewed_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    # sha256 of the canonical messages; equal hashes are duplicates.
+    content_hash: str = Field(max_length=64)
+    search_text: str = Field(default="", sa_column=Column(Text, nullable=False))
+    version: int = 1
+    updated_by: str = Field(default="", max_length=80)
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+    updated_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+
+
+class ConversationRevision(SQLModel, table=True):
+    """A conversation as it was after one change; kept so that any change can be undone."""
+
+    __tablename__ = "conversation_revision"
+    __table_args__ = (UniqueConstraint("conversation_id", "version"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    conversation_id: int = Field(foreign_key="conversation.id", index=True, ondelete="CASCADE")
+    version: int
+    action: str = Field(max_length=40)
+    author: str = Field(max_length=80)
+    # messages and labels at that version
+    snapshot: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

@@ -1,0 +1,279 @@
+"""The page of one conversation: read it, edit turn by turn, label it, review it.
+
+Every change carries the version the person saw. A stale one is answered with both texts, never with a lost one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlmodel import Session
+
+from app.accounts.access import Annotator, AnyActor, Reviewer
+from app.accounts.models import Role
+from app.accounts.service import Actor
+from app.conversations import conflicts, revisions, service, turns
+from app.conversations.filter_params import Filter, FilterParams
+from app.conversations.filters import place_of
+from app.conversations.labels import label_words, stored_label
+from app.conversations.messages import Message
+from app.conversations.models import Conversation, ReviewState
+from app.core.errors import Conflict, Invalid, Refused, StudioError
+from app.core.i18n import N_, gettext
+from app.core.templating import is_htmx, render, toast
+from app.core.web import Db
+
+router = APIRouter(include_in_schema=False)
+_TYPED_LABELS: Final = ("stage", "objection", "product", "language")
+# The order in which one key walks through a turn's flags.
+_TRAIN_FLAGS: Final = {"follow": None, "always": True, "never": False}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every route here works with: the transaction, the person, the conversation, the way back."""
+
+    request: Request
+    session: Session
+    actor: Actor
+    conversation_id: int
+    params: FilterParams
+
+    def load(self) -> Conversation:
+        """The conversation as it is stored now."""
+        return service.require_conversation(self.session, self.conversation_id)
+
+    def page(self, **more: Any) -> dict[str, Any]:
+        """Context of the page and of its fragments."""
+        conversation = self.load()
+        where = self.params.within(conversation.dataset_id)
+        return {
+            "conversation": conversation,
+            "base": f"/conversations/{conversation.id}",
+            "way": where.query_string(),
+            "where": where,
+            "words": label_words(),
+            "history": revisions.history(self.session, self.conversation_id),
+            "can_review": self.actor.role.includes(Role.REVIEWER),
+            "oob": False,
+            "focus": None,
+            "error": None,
+            **more,
+        }
+
+
+def _desk(request: Request, session: Db, actor: AnyActor, conversation_id: int, params: Filter) -> Desk:
+    return Desk(request, session, actor, conversation_id, params)
+
+
+Place = Annotated[Desk, Depends(_desk)]
+Version = Annotated[int, Form(ge=1)]
+
+
+@router.get("/conversations/{conversation_id}")
+def conversation_page(desk: Place) -> HTMLResponse:
+    """The dialogue as it reads, with everything one may do to it."""
+    return _page(desk)
+
+
+def _page(desk: Desk, *, status: int = 200, **more: Any) -> HTMLResponse:
+    context = desk.page(**more)
+    context["place"] = place_of(desk.session, context["conversation"], context["where"])
+    return render(desk.request, "conversations/page.html", context, status=status)
+
+
+def _done(
+    desk: Desk, *parts: str, focus: int | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    """What changed, as fragments for htmx; without it, the page again."""
+    if not is_htmx(desk.request):
+        way = desk.params.within(desk.load().dataset_id).query_string()
+        anchor = f"#turn-{focus + 1}" if focus is not None else ""
+        return RedirectResponse(f"/conversations/{desk.conversation_id}{way}{anchor}", status_code=303)
+    context = desk.page(oob=True, parts=parts, focus=focus)
+    response = render(desk.request, "conversations/_changed.html", context)
+    response.headers.update(headers or {})
+    return response
+
+
+def _stale(desk: Desk, error: Conflict, **mine: Any) -> HTMLResponse:
+    """Both texts side by side. Nothing of the refused change stays."""
+    desk.session.rollback()
+    context = desk.page(message=error.translated(), **mine)
+    if not is_htmx(desk.request):
+        return render(desk.request, "conversations/conflict.html", context, status=409)
+    response = render(desk.request, "conversations/_conflict.html", context, status=409)
+    response.headers.update({"HX-Retarget": "#conflict", "HX-Reswap": "innerHTML"})
+    return response
+
+
+def _refused(desk: Desk, error: StudioError) -> Response:
+    """htmx shows the sentence; a plain form gets the page back with the sentence on top."""
+    if is_htmx(desk.request):
+        raise error
+    desk.session.rollback()
+    return _page(desk, status=error.status, error=error.translated())
+
+
+@router.post("/conversations/{conversation_id}/turns/{turn}", response_model=None)
+def save_text(
+    desk: Place,
+    actor: Annotator,
+    turn: int,
+    version: Version,
+    content: Annotated[str, Form()] = "",
+    settles_conflict: Annotated[bool, Form()] = False,
+) -> Response:
+    """Save one turn's text; called a moment after each typing.
+
+    A person who settles a conflict has an old page, so the answer brings all of it anew.
+    """
+    content = content.replace("\r\n", "\n")
+    try:
+        service.edit_messages(
+            desk.session,
+            desk.conversation_id,
+            version,
+            actor,
+            f"edit:{turn + 1}",
+            lambda messages: turns.update_message(messages, turn, content=content),
+            typing=True,
+        )
+    except Conflict as error:
+        theirs = conflicts.text_now(desk.session, desk.load(), version, turn)
+        if theirs.text == content:  # an answer that was lost on its way: it is saved
+            return _done(desk, "turns", focus=theirs.turn)
+        return _stale(desk, error, kind="text", turn=turn, mine=content, theirs=theirs)
+    except StudioError as error:
+        return _refused(desk, error)
+    return _done(desk, *(("turns", "labels") if settles_conflict else ()), focus=turn)
+
+
+@router.post("/conversations/{conversation_id}/turns/{turn}/change", response_model=None)
+def change_turn(
+    desk: Place, actor: Annotator, turn: int, version: Version, action: Annotated[str, Form(max_length=40)]
+) -> Response:
+    """Add below, delete, move, change the role or the train flag of one turn."""
+    verb, _, value = action.partition(":")
+    if verb not in _CHANGES:
+        raise Invalid(N_("There is no action “%(name)s”."), name=action)
+    edit, focus = _CHANGES[verb]
+    try:
+        conversation = service.edit_messages(
+            desk.session,
+            desk.conversation_id,
+            version,
+            actor,
+            f"{verb}:{turn + 1}",
+            lambda messages: edit(messages, turn, value),
+        )
+    except Conflict as error:
+        return _stale(desk, error, kind="action")
+    except StudioError as error:
+        return _refused(desk, error)
+    headers = None
+    if verb == "delete":
+        undo = f"/conversations/{desk.conversation_id}/restore/{version}"
+        headers = toast(gettext("Turn %(number)d deleted.") % {"number": turn + 1}, undo_url=undo)
+    last = len(conversation.messages) - 1
+    return _done(desk, "turns", focus=min(max(turn + focus, 0), last), headers=headers)
+
+
+def _set_role(messages: list[Message], turn: int, value: str) -> list[Message]:
+    return turns.update_message(messages, turn, role=value)
+
+
+def _set_train(messages: list[Message], turn: int, value: str) -> list[Message]:
+    if value not in _TRAIN_FLAGS:
+        raise Invalid(N_("There is no action “%(name)s”."), name=f"train:{value}")
+    return turns.update_message(messages, turn, train=_TRAIN_FLAGS[value])
+
+
+TurnEdit = Callable[[list[Message], int, str], list[Message]]
+# verb: the change, and how far from the turn the focus goes afterwards
+_CHANGES: Final[dict[str, tuple[TurnEdit, int]]] = {
+    "add": (lambda messages, turn, _value: turns.add_message(messages, turn), 1),
+    "delete": (lambda messages, turn, _value: turns.delete_message(messages, turn), 0),
+    "up": (lambda messages, turn, _value: turns.move_message(messages, turn, -1), -1),
+    "down": (lambda messages, turn, _value: turns.move_message(messages, turn, 1), 1),
+    "role": (_set_role, 0),
+    "train": (_set_train, 0),
+}
+
+
+@router.post("/conversations/{conversation_id}/labels", response_model=None)
+def save_labels(
+    desk: Place,
+    actor: Annotator,
+    version: Version,
+    outcome: Annotated[str, Form()] = "",
+    stage: Annotated[str, Form()] = "",
+    objection: Annotated[str, Form()] = "",
+    product: Annotated[str, Form()] = "",
+    language: Annotated[str, Form()] = "",
+    tags: Annotated[str, Form()] = "",
+    settles_conflict: Annotated[bool, Form()] = False,
+) -> Response:
+    """Save all labels of the panel."""
+    typed = {"stage": stage, "objection": objection, "product": product, "language": language}
+    labels: dict[str, Any] = {name: stored_label(name, typed[name]) for name in _TYPED_LABELS}
+    labels |= {"outcome": outcome, "tags": tags}
+    try:
+        service.set_labels(desk.session, desk.conversation_id, version, actor, labels)
+    except Conflict as error:
+        mine = {"outcome": outcome, **typed, "tags": tags}
+        return _stale(desk, error, kind="labels", mine=mine)
+    except StudioError as error:
+        return _refused(desk, error)
+    return _done(desk, *(("turns", "labels") if settles_conflict else ()))
+
+
+@router.post("/conversations/{conversation_id}/review", response_model=None)
+def review(
+    desk: Place,
+    actor: Annotator,
+    version: Version,
+    state: Annotated[ReviewState, Form()],
+    reason: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """Approve, send back with a reason, reopen. An annotator may only hand in again what was sent back."""
+    sent_back = desk.load().review_state is ReviewState.REJECTED
+    if not actor.role.includes(Role.REVIEWER) and not (sent_back and state is ReviewState.DRAFT):
+        raise Refused(N_("This needs the role %(role)s. Ask an admin."), role=Role.REVIEWER.value)
+    try:
+        service.review(desk.session, desk.conversation_id, version, actor, state, reason)
+    except Conflict as error:
+        return _stale(desk, error, kind="action")
+    except StudioError as error:
+        return _refused(desk, error)
+    said = {
+        ReviewState.APPROVED: gettext("Conversation approved."),
+        ReviewState.REJECTED: gettext("Conversation sent back."),
+        ReviewState.DRAFT: gettext("It is a draft again."),
+    }
+    return _done(desk, headers=toast(said[state]))
+
+
+@router.post("/conversations/{conversation_id}/restore/{wanted}", response_model=None)
+def restore(desk: Place, actor: Annotator, wanted: int, version: Version) -> Response:
+    """Go back to an older version; what is there now stays in the history."""
+    try:
+        service.restore(desk.session, desk.conversation_id, version, actor, wanted)
+    except Conflict as error:
+        return _stale(desk, error, kind="action")
+    except StudioError as error:
+        return _refused(desk, error)
+    return _done(desk, "turns", "labels", headers=toast(gettext("Restored.")))
+
+
+@router.post("/conversations/{conversation_id}/delete", response_model=None)
+def delete(desk: Place, actor: Reviewer) -> Response:
+    """Erase the conversation, and go on with the next of the list."""
+    conversation = desk.load()
+    where = desk.params.within(conversation.dataset_id)
+    after = place_of(desk.session, conversation, where).next_id
+    service.delete_conversation(desk.session, desk.conversation_id, actor)
+    path = f"/conversations/{after}" if after else f"/datasets/{conversation.dataset_id}"
+    return RedirectResponse(path + where.query_string(), status_code=303)

@@ -1,0 +1,131 @@
+"""What a conversation was after each change, so that any change can be undone."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlmodel import Session, col, select
+
+from app.accounts.models import Role
+from app.accounts.service import Actor
+from app.conversations.models import Conversation, ConversationRevision
+from app.core.database import utc_now
+from app.core.errors import NotFound
+from app.core.i18n import N_
+
+LABELS: Final = ("outcome", "stage", "objection", "product", "language", "source", "tags")
+# Typing saves every few words; what one person types in one turn within this time is one revision.
+_MERGE_WITHIN: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class RevisionLine:
+    """One line of the history; the snapshot stays in the database."""
+
+    version: int
+    action: str
+    author: str
+    created_at: datetime
+
+
+def snapshot_of(conversation: Conversation) -> dict[str, Any]:
+    """Messages and labels as a revision keeps them."""
+    return {"messages": conversation.messages, **{name: getattr(conversation, name) for name in LABELS}}
+
+
+def history(session: Session, conversation_id: int, limit: int = 100) -> list[RevisionLine]:
+    """The newest changes, newest first, without their snapshots."""
+    statement = (
+        select(
+            ConversationRevision.version,
+            ConversationRevision.action,
+            ConversationRevision.author,
+            ConversationRevision.created_at,
+        )
+        .where(ConversationRevision.conversation_id == conversation_id)
+        .order_by(col(ConversationRevision.version).desc())
+        .limit(limit)
+    )
+    return [RevisionLine(*row) for row in session.exec(statement)]
+
+
+def get_revision(session: Session, conversation_id: int, version: int) -> ConversationRevision | None:
+    """The conversation as it was at this version, if that was kept."""
+    statement = select(ConversationRevision).where(
+        ConversationRevision.conversation_id == conversation_id, ConversationRevision.version == version
+    )
+    return session.exec(statement).first()
+
+
+def get_revision_from(session: Session, conversation_id: int, version: int) -> ConversationRevision | None:
+    """The oldest revision that is not older than this version.
+
+    Typing of one person shares a revision, so it may be a little newer; the turns stand in the same places.
+    """
+    statement = (
+        select(ConversationRevision)
+        .where(
+            ConversationRevision.conversation_id == conversation_id,
+            ConversationRevision.version >= version,
+        )
+        .order_by(col(ConversationRevision.version))
+        .limit(1)
+    )
+    return session.exec(statement).first()
+
+
+def require_revision(session: Session, conversation_id: int, version: int) -> ConversationRevision:
+    """As get_revision, or NotFound."""
+    found = get_revision(session, conversation_id, version)
+    if found is None:
+        raise NotFound(N_("There is no version %(version)d of this conversation."), version=version)
+    return found
+
+
+def revision_of(conversation: Conversation, action: str, actor: Actor) -> ConversationRevision:
+    """A revision of the conversation as it is now, not yet added."""
+    assert conversation.id is not None
+    return ConversationRevision(
+        conversation_id=conversation.id,
+        version=conversation.version,
+        action=action[:40],
+        author=actor.name[:80],
+        snapshot=snapshot_of(conversation),
+    )
+
+
+def first_revision(conversation: Conversation) -> ConversationRevision:
+    """What an import brought. Imports store no revision (it would double the work); the first change does."""
+    importer = Actor(0, conversation.updated_by, Role.ANNOTATOR, "token")
+    return revision_of(conversation, "import", importer)
+
+
+def keep_first(session: Session, conversation: Conversation) -> None:
+    """Before a change: store the conversation as it is, unless a revision holds it."""
+    assert conversation.id is not None
+    if get_revision(session, conversation.id, conversation.version) is None:
+        session.add(first_revision(conversation))
+        session.flush()
+
+
+def keep(session: Session, conversation: Conversation, action: str, actor: Actor) -> None:
+    """Store the conversation as it is now."""
+    session.add(revision_of(conversation, action, actor))
+    session.flush()
+
+
+def keep_typing(session: Session, conversation: Conversation, action: str, actor: Actor) -> None:
+    """As keep, but words typed in one go (same person, same action, recently) take one revision together."""
+    assert conversation.id is not None
+    last = get_revision(session, conversation.id, conversation.version - 1)
+    if (
+        last is None
+        or (last.action, last.author) != (action, actor.name[:80])
+        or utc_now() - last.created_at > _MERGE_WITHIN
+    ):
+        keep(session, conversation, action, actor)
+        return
+    last.version = conversation.version
+    last.snapshot = snapshot_of(conversation)
+    session.add(last)
+    session.flush()

@@ -1,0 +1,128 @@
+"""The database: one engine, sessions, and what SQLite needs to be shared safely.
+
+Only the edge commits. A request is one transaction (`session_dependency`); background work uses `transaction`.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Column, DateTime, Engine, MetaData, String, create_engine, event
+from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Session, SQLModel
+
+# Constraint names are spelled out so that migrations can name them on both databases.
+SQLModel.metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def utc_now() -> datetime:
+    """Now, with a time zone."""
+    return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in time. SQLite drops the zone, so it is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuses naive datetimes: they would mean a different moment on another machine."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("naive datetime stored; use utc_now()")
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Always an aware UTC datetime."""
+        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+EnumT = TypeVar("EnumT", bound=StrEnum)
+
+
+class EnumText(TypeDecorator[EnumT], Generic[EnumT]):
+    """An enum stored as its value in a short text column, so that adding a member needs no migration."""
+
+    impl = String(30)
+    cache_ok = True
+
+    def __init__(self, enum: type[EnumT]) -> None:
+        super().__init__()
+        self.enum = enum
+
+    def process_bind_param(self, value: EnumT | str | None, dialect: Dialect) -> str | None:
+        """Refuses values outside the enum."""
+        return None if value is None else self.enum(value).value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> EnumT | None:
+        """The enum member."""
+        return None if value is None else self.enum(value)
+
+
+def moment_column(*, nullable: bool = False) -> Column[Any]:
+    """A column for a moment in time."""
+    return Column(UtcDateTime, nullable=nullable)
+
+
+def enum_column(enum: type[StrEnum], *, nullable: bool = False, index: bool = False) -> Column[Any]:
+    """A column for an enum."""
+    return Column(EnumText(enum), nullable=nullable, index=index)
+
+
+def build_engine(url: str) -> Engine:
+    """An engine for SQLite (WAL, foreign keys, immediate writes) or PostgreSQL."""
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    database = make_url(url).database
+    if database and database != ":memory:":
+        Path(database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 5.0})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+        # The driver must not begin transactions by itself: it would begin them deferred.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "busy_timeout=5000", "foreign_keys=ON", "synchronous=NORMAL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        # A deferred transaction that turns into a writer fails at once with "database is locked";
+        # an immediate one waits for its turn. Readers that say so begin deferred and block nobody.
+        read_only = connection.get_execution_options().get("read_only", False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """A session that commits at the end, or rolls back when the block raises."""
+    with Session(engine, expire_on_commit=False) as session:
+        try:
+            yield session
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """A session for reading only: takes no write lock on SQLite."""
+    with engine.connect().execution_options(read_only=True) as connection, Session(connection) as session:
+        yield session
+        session.rollback()

@@ -1,0 +1,98 @@
+"""Translation through gettext catalogues: English is the source, zh-CN lives in `app/locale/zh_CN/*.po`.
+
+Catalogues are one file a domain and are read straight from `.po`, so there is no compile step to forget.
+"""
+
+import gettext as gettext_module
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Final, Literal
+
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+Locale = Literal["en", "zh-CN"]
+LOCALES: Final[tuple[Locale, ...]] = ("en", "zh-CN")
+LOCALE_DIR: Final = Path(__file__).parent.parent / "locale"
+
+_current: ContextVar[Locale] = ContextVar("locale", default="en")
+
+
+def N_(message: str) -> str:
+    """Mark a message for extraction without translating it here."""
+    return message
+
+
+@cache
+def translations(locale: Locale) -> gettext_module.NullTranslations:
+    """All catalogues of a locale merged. English is the messages themselves."""
+    if locale == "en":
+        return gettext_module.NullTranslations()
+    merged = Catalog(locale=locale.replace("-", "_"))
+    for path in sorted((LOCALE_DIR / locale.replace("-", "_")).glob("*.po")):
+        with path.open("rb") as file:
+            for message in read_po(file, locale=locale.replace("-", "_")):
+                if message.id and message.string:
+                    merged.add(message.id, message.string, context=message.context)
+    buffer = BytesIO()
+    write_mo(buffer, merged)
+    buffer.seek(0)
+    return gettext_module.GNUTranslations(buffer)
+
+
+def get_locale() -> Locale:
+    """The locale of the current request."""
+    return _current.get()
+
+
+@contextmanager
+def use_locale(locale: Locale) -> Iterator[None]:
+    """Translate to `locale` inside the block."""
+    token = _current.set(locale)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def set_locale(locale: Locale) -> None:
+    """Translate to `locale` for the rest of this context (a request)."""
+    _current.set(locale)
+
+
+def negotiate(cookie: str | None, accept_language: str | None) -> Locale:
+    """A stored choice wins; otherwise the first of the browser's languages we speak; else English."""
+    for locale in LOCALES:
+        if cookie == locale:
+            return locale
+    for part in (accept_language or "").split(","):
+        language = part.split(";")[0].strip().lower()
+        if language.startswith("zh"):
+            return "zh-CN"
+        if language.startswith("en"):
+            return "en"
+    return "en"
+
+
+def gettext(message: str) -> str:
+    """Translate into the current locale. The empty message stays empty."""
+    return translations(_current.get()).gettext(message) if message else ""
+
+
+def translate(message: str, params: Mapping[str, object]) -> str:
+    """Translate a stored message and fill in its values. A value that does not fit shows the bare message."""
+    text = gettext(message)
+    try:
+        return text % params if params else text
+    except (KeyError, TypeError, ValueError):
+        return text
+
+
+def ngettext(singular: str, plural: str, n: int) -> str:
+    """Translate a counted message into the current locale."""
+    return translations(_current.get()).ngettext(singular, plural, n)

@@ -1,0 +1,128 @@
+"""ASGI middleware around every request: host check, body limit, locale, security headers."""
+
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request, cookie_parser
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.i18n import N_, gettext, negotiate, set_locale
+from app.core.settings import Settings
+
+CONTENT_SECURITY_POLICY: Final = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",  # Pico draws its form controls with data: images
+        "style-src 'self'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
+# What a form adds around an uploaded file.
+_FORM_OVERHEAD_BYTES: Final = 1024 * 1024
+HOST_REFUSED: Final = N_("This server does not answer to that host name. Add it to SFT_STUDIO_ALLOWED_HOSTS.")
+BODY_TOO_LARGE: Final = N_(
+    "The upload is larger than the limit of %(limit)d MB. Split the file and import the parts."
+)
+
+
+# A browser that is cut off while sending shows a network error instead of the answer, so the rest is read and dropped.
+_DRAIN_FACTOR: Final = 8
+
+
+class BodyTooLarge(HTTPException):
+    """The body went over the limit while being read. An HTTPException, since form parsers let nothing else through."""
+
+
+class EdgeMiddleware:
+    """One pure ASGI layer, so that streams stay streams."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.hosts = _LOOPBACK | {settings.host} | set(settings.allowed_hosts)
+        self.any_host = "*" in settings.allowed_hosts
+        self.max_body = settings.max_upload_bytes + _FORM_OVERHEAD_BYTES
+        self.limit_mb = settings.max_upload_bytes // (1024 * 1024)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        cookies = cookie_parser(headers.get("cookie", ""))
+        set_locale(negotiate(cookies.get("locale"), headers.get("accept-language")))
+        if not self.any_host and not self._host_allowed(headers.get("host", "")):
+            await PlainTextResponse(gettext(HOST_REFUSED), status_code=421)(scope, receive, send)
+            return
+        if int(headers.get("content-length") or 0) > self.max_body:
+            await self._drain(receive)
+            await self._refuse_body(scope, receive, send)
+            return
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                out = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    out.setdefault(name, value)
+                if not scope["path"].startswith("/static/"):
+                    out.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            await self.app(scope, self._limited(receive), send_with_headers)
+        except BodyTooLarge:
+            if started:
+                raise
+            await self._refuse_body(scope, receive, send)
+
+    def _host_allowed(self, host: str) -> bool:
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        return name.lower() in self.hosts
+
+    def _limited(self, receive: Receive) -> Receive:
+        read = 0
+
+        async def limited() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self.max_body:
+                raise BodyTooLarge(413, self._too_large_text())
+            return message
+
+        return limited
+
+    async def _drain(self, receive: Receive) -> None:
+        """Read what is still coming, up to a bound."""
+        read = 0
+        while read <= self.max_body * _DRAIN_FACTOR:
+            message = await receive()
+            read += len(message.get("body", b""))
+            if message["type"] != "http.request" or not message.get("more_body"):
+                return
+
+    def _too_large_text(self) -> str:
+        return gettext(BODY_TOO_LARGE) % {"limit": self.limit_mb}
+
+    async def _refuse_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from app.core.responses import failure
+
+        await failure(Request(scope), 413, self._too_large_text())(scope, receive, send)

@@ -1,0 +1,112 @@
+"""How an expected failure leaves the server: problem JSON for scripts and htmx, a page for people."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+
+from app.core.errors import StudioError, Unauthenticated
+from app.core.i18n import N_, gettext
+from app.core.logging import get_logger
+from app.core.templating import is_htmx, render
+
+logger = get_logger(__name__)
+
+_STATUS_MESSAGES = {
+    HTTPStatus.NOT_FOUND: N_("There is nothing at this address. It may have been deleted."),
+    HTTPStatus.METHOD_NOT_ALLOWED: N_("This address does not take that kind of request."),
+    HTTPStatus.INTERNAL_SERVER_ERROR: N_("Something went wrong on the server. The details are in its log."),
+    HTTPStatus.SERVICE_UNAVAILABLE: N_(
+        "The database is busy or out of reach. Nothing was changed; try again."
+    ),
+}
+
+
+def problem(
+    status: int, detail: str, *, field: str | None = None, details: list[dict[str, Any]] | None = None
+) -> JSONResponse:
+    """RFC 9457 problem document."""
+    body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    if field:
+        body["field"] = field
+    if details:
+        body["errors"] = details
+    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+
+
+def wants_json(request: Request) -> bool:
+    """REST and htmx get problem JSON; a browser's own navigation gets a page."""
+    return request.url.path.startswith(("/api/", "/v1/")) or is_htmx(request)
+
+
+def failure(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    field: str | None = None,
+    details: list[dict[str, Any]] | None = None,
+) -> Response:
+    """The failure in the form the client reads."""
+    if wants_json(request):
+        return problem(status, detail, field=field, details=details)
+    return render(request, "errors/page.html", {"status": status, "message": detail}, status=status)
+
+
+def _studio_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StudioError)
+    if isinstance(error, Unauthenticated):
+        if is_htmx(request):
+            return Response(status_code=204, headers={"HX-Redirect": "/login"})
+        if not wants_json(request):
+            return RedirectResponse(f"/login?next={request.url.path}", status_code=HTTPStatus.SEE_OTHER)
+        response = problem(error.status, error.translated())
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+    return failure(request, error.status, error.translated(), field=error.field, details=error.details)
+
+
+def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    details = [
+        {
+            "field": ".".join(str(part) for part in item["loc"] if part not in {"body", "query", "path"}),
+            "message": item["msg"],
+        }
+        for item in error.errors()
+    ]
+    text = gettext("Please check: %(fields)s") % {
+        "fields": "; ".join(f"{item['field']}: {item['message']}" for item in details)
+    }
+    return failure(request, HTTPStatus.UNPROCESSABLE_ENTITY, text, details=details)
+
+
+def _http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = _STATUS_MESSAGES.get(HTTPStatus(error.status_code))
+    return failure(request, error.status_code, gettext(message) if message else str(error.detail))
+
+
+def _unavailable(request: Request, error: Exception) -> Response:
+    logger.error("database unavailable", exc_info=error)
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    return failure(request, status, gettext(_STATUS_MESSAGES[status]))
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    logger.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return failure(request, status, gettext(_STATUS_MESSAGES[status]))
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Every failure leaves through one of these."""
+    app.add_exception_handler(StudioError, _studio_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(OperationalError, _unavailable)
+    app.add_exception_handler(Exception, _unexpected)

@@ -1,0 +1,71 @@
+"""Settings read once from the environment.
+
+`DATABASE_URL` and `REDIS_URL` move the same code from the embedded default to PostgreSQL and Redis.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _default_data_dir() -> Path:
+    return Path("~/.local/share/sft-studio").expanduser()
+
+
+class Settings(BaseSettings):
+    """One immutable set of settings; every field can be set by an environment variable."""
+
+    model_config = SettingsConfigDict(env_prefix="SFT_STUDIO_", frozen=True, populate_by_name=True)
+
+    data_dir: Path = Field(
+        default_factory=_default_data_dir,
+        validation_alias=AliasChoices("data_dir", "SFT_STUDIO_DATA", "SFT_STUDIO_DATA_DIR"),
+    )
+    database_url: str = Field(
+        default="", validation_alias=AliasChoices("database_url", "DATABASE_URL", "SFT_STUDIO_DATABASE_URL")
+    )
+    redis_url: str = Field(
+        default="", validation_alias=AliasChoices("redis_url", "REDIS_URL", "SFT_STUDIO_REDIS_URL")
+    )
+    host: str = "127.0.0.1"
+    port: int = 8000
+    # Host names the server answers to besides loopback names and `host`; guards against DNS rebinding.
+    allowed_hosts: tuple[str, ...] = ()
+    # Set when a proxy in front of the server speaks HTTPS: cookies are then marked Secure.
+    https: bool = False
+    # Folders below which a local base model may lie. The data folder is always allowed.
+    model_roots: tuple[Path, ...] = ()
+    max_upload_bytes: int = 32 * 1024 * 1024
+    session_days: int = 14
+    lease_seconds: float = 30.0
+    heartbeat_seconds: float = 10.0
+    reconcile_seconds: float = 3.0
+    stop_grace_seconds: float = 20.0
+    max_attempts: int = 3
+
+    @property
+    def resolved_database_url(self) -> str:
+        """SQLAlchemy URL; a plain `postgresql://` is read as the psycopg driver."""
+        url = self.database_url or f"sqlite:///{self.data_dir.resolve() / 'studio.db'}"
+        for plain in ("postgres://", "postgresql://"):
+            if url.startswith(plain):
+                return "postgresql+psycopg://" + url.removeprefix(plain)
+        return url
+
+    @property
+    def broker_dir(self) -> Path:
+        """Folder of the embedded broker."""
+        return self.data_dir / "broker"
+
+    @property
+    def storage_dir(self) -> Path:
+        """Root of everything stored as files: versions, arrays, artifacts, prepared models."""
+        return self.data_dir / "storage"
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The process's settings. Tests pass their own `Settings` to `create_app` instead."""
+    return Settings()

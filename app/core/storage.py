@@ -1,0 +1,52 @@
+"""Files under one root, addressed by relative keys. Whoever moves them to object storage changes this file only."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+class Storage:
+    """A local folder. Files appear whole: written beside, flushed to disk, then renamed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    def path(self, key: str) -> Path:
+        """Absolute path of a key. Raises ValueError for a key that leads out of the root."""
+        path = (self.root / key).resolve()
+        if not path.is_relative_to(self.root):
+            raise ValueError(f"storage key leads outside the root: {key!r}")
+        return path
+
+    def folder(self, key: str) -> Path:
+        """Absolute path of a folder, made if absent, readable by its owner only."""
+        path = self.path(key)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return path
+
+    @contextmanager
+    def write(self, key: str) -> Iterator[BinaryIO]:
+        """A file that exists under `key` only once the block has ended well."""
+        path = self.path(key)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+        partial = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,117 @@
+"""Jinja2 pages: translated, escaped, strict about undefined names; assets by content hash, icons inlined."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from app.core import i18n
+from app.core.formatting import FILTERS
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+TEMPLATES_DIR: Final = ROOT / "templates"
+STATIC_DIR: Final = ROOT / "static"
+ICONS_DIR: Final = STATIC_DIR / "vendor" / "lucide-1.62.0"
+
+
+@lru_cache(maxsize=1024)
+def _asset_hash(path: Path, _modified: float) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def asset(name: str) -> str:
+    """URL of a static file that changes with its content, so browsers may keep it for ever."""
+    path = STATIC_DIR / name
+    return f"/static/{name}?v={_asset_hash(path, path.stat().st_mtime)}"
+
+
+@cache
+def _icon_svg(name: str) -> str:
+    text = (ICONS_DIR / f"{name}.svg").read_text(encoding="utf-8")
+    return text[text.index("<svg") :].replace("<svg", '<svg focusable="false"', 1).strip()
+
+
+def icon(name: str, label: str | None = None) -> Markup:
+    """An inlined icon: decoration, unless `label` gives it a name for screen readers."""
+    attributes = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
+    svg = _icon_svg(name).replace('aria-hidden="true"', "")
+    return Markup(svg.replace("<svg", f"<svg {attributes}", 1))  # noqa: S704 - our own vendored file
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES_DIR),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        i18n.gettext, i18n.ngettext, newstyle=True
+    )
+    environment.globals.update(asset=asset, icon=icon)
+    environment.filters.update(FILTERS)
+    return environment
+
+
+templates: Final = _environment()
+
+
+def render(
+    request: Request, name: str, context: Mapping[str, Any] | None = None, *, status: int = HTTPStatus.OK
+) -> HTMLResponse:
+    """Render a page or a fragment with the request's own names (user, locale, CSRF token, navigation)."""
+    template = templates.get_template(name)
+    html = template.render({**request_context(request), **(context or {})})
+    return HTMLResponse(html, status_code=status, headers={"Vary": "HX-Request, Cookie, Accept-Language"})
+
+
+def request_context(request: Request) -> dict[str, Any]:
+    """Names every template may use."""
+    actor = getattr(request.state, "actor", None)
+    path = request.url.path
+    nav = [
+        {
+            **item,
+            "label": i18n.translate(item["label"], {}),
+            "current": any(_is_current(path, href) for href in (item["href"], *item.get("also", ()))),
+        }
+        for item in request.app.state.nav
+    ]
+    return {
+        "request": request,
+        "current_user": actor,
+        "csrf_token": getattr(request.state, "csrf_token", ""),
+        "locale": i18n.get_locale(),
+        "theme": _theme(request),
+        "nav": nav,
+    }
+
+
+def _is_current(path: str, href: str) -> bool:
+    return path == href or (href != "/" and path.startswith(href + "/"))
+
+
+def _theme(request: Request) -> str:
+    theme = request.cookies.get("theme", "auto")
+    return theme if theme in {"auto", "light", "dark"} else "auto"
+
+
+def toast(message: str, *, kind: str = "success", undo_url: str | None = None) -> dict[str, str]:
+    """Response header that makes the page show a short notice."""
+    payload = {"toast": {"message": message, "kind": kind, "undo_url": undo_url}}
+    return {"HX-Trigger": json.dumps(payload)}
+
+
+def is_htmx(request: Request) -> bool:
+    """Whether htmx asks for a fragment."""
+    return request.headers.get("HX-Request") == "true"

@@ -1,0 +1,74 @@
+"""What a route needs: the request's transaction, and the mark that makes a route public."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from app.core.settings import Settings
+from app.core.storage import Storage
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
+
+
+def public(endpoint: Endpoint) -> Endpoint:
+    """Mark an endpoint as open to people who are not signed in. Without the mark every route is closed."""
+    endpoint.__public__ = True  # type: ignore[attr-defined]
+    return endpoint
+
+
+def is_public(endpoint: object) -> bool:
+    """Whether the endpoint carries the mark."""
+    return getattr(endpoint, "__public__", False) is True
+
+
+def get_app_settings(request: Request) -> Settings:
+    """Settings of this app instance."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def get_engine(request: Request) -> Engine:
+    """Engine of this app instance."""
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+def get_storage(request: Request) -> Storage:
+    """File storage of this app instance."""
+    storage: Storage = request.app.state.storage
+    return storage
+
+
+def session_dependency(request: Request) -> Iterator[Session]:
+    """One request = one transaction. Commits before the response is sent, so a failing commit is seen.
+
+    Reads run in a deferred transaction and so block nobody on SQLite. What was queued with
+    `after_commit` runs once the data is safe.
+    """
+    engine: Engine = request.app.state.engine
+    if request.method in SAFE_METHODS:
+        engine = engine.execution_options(read_only=True)
+    with Session(engine, expire_on_commit=False) as session:
+        try:
+            yield session
+        except BaseException:
+            session.rollback()
+            raise
+        session.commit()
+    for action in session.info.pop("after_commit", []):
+        action()
+
+
+def after_commit(session: Session, action: Callable[[], None]) -> None:
+    """Run `action` once this request's transaction is committed; never when it is rolled back."""
+    session.info.setdefault("after_commit", []).append(action)
+
+
+Db = Annotated[Session, Depends(session_dependency, scope="function")]
+AppSettings = Annotated[Settings, Depends(get_app_settings)]
+AppStorage = Annotated[Storage, Depends(get_storage)]
+AppEngine = Annotated[Engine, Depends(get_engine)]

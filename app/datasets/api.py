@@ -1,0 +1,125 @@
+"""REST for datasets, their imports, conversations and versions."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+
+from app.accounts.access import Annotator, AnyActor, Engineer, Reviewer
+from app.conversations import service as conversations
+from app.conversations.filters import ConversationFilter
+from app.conversations.models import Outcome, ReviewState
+from app.conversations.schemas import ConversationIn, ConversationOut, ConversationPage
+from app.core.i18n import gettext
+from app.core.web import AppStorage, Db
+from app.datasets import service, versions
+from app.datasets.schemas import DatasetIn, DatasetOut, ImportOut, ReviewManyIn, ReviewManyOut, VersionOut
+from app.interchange import Format
+
+router = APIRouter(prefix="/api/v1", tags=["datasets"])
+
+
+@router.get("/datasets")
+def list_datasets(session: Db, _actor: AnyActor, name: str | None = None) -> list[DatasetOut]:
+    """All datasets, newest first; `name` picks one."""
+    found = service.list_datasets(session)
+    return [DatasetOut.of(dataset, counts) for dataset, counts in found if name in (None, dataset.name)]
+
+
+@router.post("/datasets", status_code=201)
+def create_dataset(session: Db, actor: Annotator, body: DatasetIn) -> DatasetOut:
+    """A new, empty dataset."""
+    dataset = service.create_dataset(session, actor, name=body.name, description=body.description)
+    return DatasetOut.of(dataset, service.DatasetCounts())
+
+
+@router.get("/datasets/{dataset_id}")
+def get_dataset(session: Db, _actor: AnyActor, dataset_id: int) -> DatasetOut:
+    """One dataset."""
+    return DatasetOut.of(
+        service.require_dataset(session, dataset_id), service.dataset_counts(session, dataset_id)
+    )
+
+
+@router.post("/datasets/{dataset_id}/imports", status_code=201, responses={422: {"model": ImportOut}})
+def import_file(
+    session: Db,
+    actor: Annotator,
+    response: Response,
+    dataset_id: int,
+    file: Annotated[UploadFile, File()],
+    format: Annotated[Format, Form()] = "auto",
+    skip_bad: Annotated[bool, Form()] = False,
+) -> ImportOut:
+    """Import a file. 201 when conversations came in; 422 with the report when a problem kept all of them out."""
+    dataset = service.require_dataset(session, dataset_id)
+    filename = file.filename or "upload"
+    report = service.import_file(
+        session, dataset, actor, file.file, filename=filename, format=format, skip_bad=skip_bad
+    )
+    if report.problem_count and not skip_bad:
+        response.status_code = 422
+    return ImportOut.of(report)
+
+
+@router.get("/datasets/{dataset_id}/conversations")
+def list_conversations(
+    session: Db,
+    _actor: AnyActor,
+    dataset_id: int,
+    review_state: ReviewState | None = None,
+    outcome: Outcome | None = None,
+    q: Annotated[str, Query(max_length=200)] = "",
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> ConversationPage:
+    """Conversations of a dataset, filtered, in order of arrival."""
+    service.require_dataset(session, dataset_id)
+    where = ConversationFilter(dataset_id, review_state, outcome, q)
+    found, total = conversations.list_conversations(session, where, offset=offset, limit=limit)
+    return ConversationPage(
+        conversations=[ConversationOut.of(item) for item in found], total=total, offset=offset
+    )
+
+
+@router.post("/datasets/{dataset_id}/conversations", status_code=201)
+def create_conversation(
+    session: Db, actor: Annotator, dataset_id: int, body: ConversationIn
+) -> ConversationOut:
+    """Add one conversation as a draft."""
+    service.require_dataset(session, dataset_id)
+    data = body.model_dump(exclude={"messages"}, exclude_none=True)
+    data["messages"] = [message.plain() for message in body.messages]
+    return ConversationOut.of(conversations.create_conversation(session, dataset_id, data, actor))
+
+
+@router.post("/datasets/{dataset_id}/review")
+def review_many(session: Db, actor: Reviewer, dataset_id: int, body: ReviewManyIn) -> ReviewManyOut:
+    """Review the named conversations, or every draft when none is named."""
+    service.require_dataset(session, dataset_id)
+    ids = (
+        body.conversation_ids if body.conversation_ids is not None else service.draft_ids(session, dataset_id)
+    )
+    service.require_members(session, dataset_id, ids)
+    changed, refused = conversations.review_many(session, ids, actor, body.state, body.reason)
+    reasons = [{"conversation_id": found, "reason": gettext(reason)} for found, reason in refused]
+    return ReviewManyOut(changed=changed, refused=reasons)
+
+
+@router.get("/datasets/{dataset_id}/versions")
+def list_versions(session: Db, _actor: AnyActor, dataset_id: int) -> list[VersionOut]:
+    """Frozen versions, newest first."""
+    service.require_dataset(session, dataset_id)
+    return [VersionOut.of(version) for version in versions.list_versions(session, dataset_id)]
+
+
+@router.post("/datasets/{dataset_id}/versions", status_code=201)
+def freeze_version(session: Db, storage: AppStorage, actor: Engineer, dataset_id: int) -> VersionOut:
+    """Freeze the approved conversations; unchanged content gives the existing version."""
+    dataset = service.require_dataset(session, dataset_id)
+    return VersionOut.of(versions.freeze(session, storage, dataset, actor))
+
+
+@router.get("/versions/{version_id}")
+def get_version(session: Db, _actor: AnyActor, version_id: int) -> VersionOut:
+    """One frozen version."""
+    return VersionOut.of(versions.require_version(session, version_id))

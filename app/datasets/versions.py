@@ -1,0 +1,109 @@
+"""Freezing: approved conversations become a file that never changes, named by its own hash."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlmodel import Session, col, func, select
+
+from app.accounts.service import Actor, record
+from app.conversations.models import Conversation
+from app.conversations.revisions import LABELS
+from app.conversations.service import approved_conversations
+from app.core.errors import Invalid, NotFound
+from app.core.i18n import N_
+from app.core.storage import Storage
+from app.datasets.models import Dataset, DatasetVersion
+
+VALIDATION_SHARE: Final = 0.05
+# Below this many conversations a held-out split would cost more than it tells.
+_MIN_FOR_VALIDATION: Final = 10
+_COVERAGE: Final = ("outcome", "stage", "objection", "language")
+
+
+def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -> DatasetVersion:
+    """Freeze what is approved now. The same content again gives the version that already has it.
+
+    Raises Invalid when nothing is approved.
+    """
+    assert dataset.id is not None
+    rows = approved_conversations(session, dataset.id)
+    if not rows:
+        raise Invalid(
+            N_("Nothing is approved in this dataset. Approve at least one conversation, then freeze.")
+        )
+    held_out = _validation_hashes(rows)
+    lines = [_line(row, "validation" if row.content_hash in held_out else "train") for row in rows]
+    body = ("\n".join(lines) + "\n").encode()
+    digest = hashlib.sha256(body).hexdigest()
+    existing = session.exec(
+        select(DatasetVersion).where(
+            DatasetVersion.dataset_id == dataset.id, DatasetVersion.content_hash == digest
+        )
+    ).first()
+    if existing:
+        return existing
+    key = f"versions/{digest}.jsonl"
+    with storage.write(key) as file:
+        file.write(body)
+    last = session.exec(
+        select(func.max(DatasetVersion.number)).where(DatasetVersion.dataset_id == dataset.id)
+    ).one()
+    validation_count = sum(row.content_hash in held_out for row in rows)
+    version = DatasetVersion(
+        dataset_id=dataset.id,
+        number=(last or 0) + 1,
+        content_hash=digest,
+        storage_key=key,
+        train_count=len(rows) - validation_count,
+        validation_count=validation_count,
+        coverage=_coverage(rows),
+        created_by=actor.name[:80],
+    )
+    session.add(version)
+    session.flush()
+    record(session, actor, "version.freeze", f"version/{version.id}")
+    return version
+
+
+def _validation_hashes(rows: Any) -> set[str]:
+    """The conversations with the smallest hashes: stable when others are added, random in content."""
+    hashes = sorted({row.content_hash for row in rows})
+    if len(hashes) < _MIN_FOR_VALIDATION:
+        return set()
+    return set(hashes[: max(1, round(len(hashes) * VALIDATION_SHARE))])
+
+
+def _line(row: Conversation, split: str) -> str:
+    labels = {name: getattr(row, name) for name in LABELS}
+    data = {"id": row.id, "split": split, "messages": row.messages, **labels}
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _coverage(rows: Any) -> dict[str, dict[str, int]]:
+    return {name: dict(Counter(str(getattr(row, name) or "") for row in rows)) for name in _COVERAGE}
+
+
+def require_version(session: Session, version_id: int) -> DatasetVersion:
+    """The version, or NotFound."""
+    version = session.get(DatasetVersion, version_id)
+    if version is None:
+        raise NotFound(N_("There is no dataset version %(id)d."), id=version_id)
+    return version
+
+
+def list_versions(session: Session, dataset_id: int | None = None) -> list[DatasetVersion]:
+    """Versions, newest first; of one dataset, or all."""
+    statement = select(DatasetVersion).order_by(col(DatasetVersion.id).desc())
+    if dataset_id is not None:
+        statement = statement.where(DatasetVersion.dataset_id == dataset_id)
+    return list(session.exec(statement))
+
+
+def read_version(storage: Storage, version: DatasetVersion) -> Iterator[dict[str, Any]]:
+    """The frozen conversations, one at a time."""
+    with storage.path(version.storage_key).open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)

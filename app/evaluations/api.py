@@ -1,0 +1,126 @@
+"""REST for suites and evaluations."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+
+from app.accounts.access import AnyActor, Engineer
+from app.core.i18n import translate
+from app.core.web import AppSettings, AppStorage, Db
+from app.evaluations import service
+from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
+from app.evaluations.suites import built_in_suites
+from app.jobs.api import JobOut
+from app.jobs.bell import ring_after_commit
+from app.jobs.models import Job
+from app.runs.service import require_run
+
+router = APIRouter(prefix="/api/v1", tags=["evaluations"])
+
+
+class SuiteOut(BaseModel):
+    """A suite in brief."""
+
+    name: str
+    kind: str
+    language: str
+    title: dict[str, str]
+    prompts: int
+    hash: str
+
+
+class EvaluationIn(BaseModel):
+    """Which suite to judge the run on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    suite: str
+
+
+class AnswerOut(BaseModel):
+    """One judged answer."""
+
+    prompt_key: str
+    variant: Variant
+    text: str
+    seconds: float
+    checks: list[dict[str, Any]]
+    scores: dict[str, Any]
+
+    @classmethod
+    def of(cls, answer: EvaluationAnswer) -> "AnswerOut":
+        """From the stored row, with the checks' details in the reader's language."""
+        values = {name: getattr(answer, name) for name in cls.model_fields}
+        values["checks"] = [
+            {**check, "detail": translate(check["detail"], check.get("params") or {})}
+            for check in answer.checks
+        ]
+        return cls.model_validate(values)
+
+
+class EvaluationOut(BaseModel):
+    """An evaluation; `summary` is null until it is done."""
+
+    id: int
+    run_id: int
+    suite_name: str
+    summary: dict[str, Any] | None
+    created_by: str
+    created_at: datetime
+    job: JobOut
+    answers: list[AnswerOut] | None = None
+
+    @classmethod
+    def of(
+        cls, evaluation: Evaluation, job: Job, answers: list[EvaluationAnswer] | None = None
+    ) -> "EvaluationOut":
+        """From the stored rows."""
+        names = [name for name in cls.model_fields if name not in {"job", "answers"}]
+        values: dict[str, Any] = {name: getattr(evaluation, name) for name in names}
+        values["job"] = JobOut.of(job)
+        if answers is not None:
+            values["answers"] = [AnswerOut.of(answer) for answer in answers]
+        return cls.model_validate(values)
+
+
+@router.get("/suites")
+def list_suites(_actor: AnyActor) -> list[SuiteOut]:
+    """The suites there are."""
+    return [
+        SuiteOut(
+            name=suite.name,
+            kind=suite.kind,
+            language=suite.language,
+            title=dict(suite.title),
+            prompts=len(suite.prompts),
+            hash=suite.hash,
+        )
+        for suite in built_in_suites().values()
+    ]
+
+
+@router.get("/evaluations")
+def list_evaluations(session: Db, _actor: AnyActor, run_id: int | None = None) -> list[EvaluationOut]:
+    """Evaluations, newest first; of one run, or all."""
+    return [EvaluationOut.of(found, job) for found, job in service.list_evaluations(session, run_id=run_id)]
+
+
+@router.post("/runs/{run_id}/evaluations", status_code=202)
+def start_evaluation(
+    session: Db, settings: AppSettings, storage: AppStorage, actor: Engineer, run_id: int, body: EvaluationIn
+) -> EvaluationOut:
+    """Judge a finished run on a suite. One already under way is returned."""
+    run = require_run(session, run_id)
+    evaluation, job = service.start_evaluation(session, storage, actor, run, body.suite)
+    ring_after_commit(session, settings, job)
+    return EvaluationOut.of(evaluation, job)
+
+
+@router.get("/evaluations/{evaluation_id}")
+def get_evaluation(session: Db, _actor: AnyActor, evaluation_id: int) -> EvaluationOut:
+    """One evaluation with all its answers."""
+    evaluation = service.require_evaluation(session, evaluation_id)
+    job = service.evaluation_job(session, evaluation)
+    return EvaluationOut.of(evaluation, job, service.answers(session, evaluation_id))

@@ -1,0 +1,42 @@
+"""The job that evaluates: the child generates, the parent judges."""
+
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from app.base_models.service import require_ready
+from app.evaluations.service import MAX_NEW_TOKENS, require_evaluation, store_answers
+from app.jobs.handlers import Workplace
+from app.jobs.models import Job, JobEvent
+from app.jobs.service import Claim
+from app.runs.mask_checks import require_mask_check
+from app.runs.service import adapter_path, require_run
+
+
+class Evaluate:
+    """Base and tuned answers to a suite, and held-out loss of both."""
+
+    def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
+        """Model, adapter, the arrays' validation split and the suite as stored."""
+        evaluation = require_evaluation(session, claim.payload["evaluation_id"])
+        run = require_run(session, evaluation.run_id)
+        check = require_mask_check(session, run.mask_check_id)
+        _model, folder = require_ready(session, run.base_model_id)
+        return {
+            "base_model_path": str(folder),
+            "adapter_path": str(adapter_path(place.storage, run)),
+            "arrays": str(place.storage.path(check.arrays_key)) if check.arrays_key else None,
+            "suite": evaluation.suite,
+            "generation": {"max_new_tokens": MAX_NEW_TOKENS},
+        }
+
+    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> list[Job]:
+        """Judge what was answered; the answers are in the job's events."""
+        evaluation = require_evaluation(session, claim.payload["evaluation_id"])
+        events = session.exec(
+            select(JobEvent)
+            .where(JobEvent.job_id == claim.job_id, JobEvent.kind == "answer")
+            .order_by(col(JobEvent.seq))
+        )
+        store_answers(session, evaluation, [event.payload for event in events], result)
+        return []

@@ -1,0 +1,91 @@
+"""Pages of evaluations: the list, starting one, the report."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlmodel import Session
+
+from app.accounts.access import AnyActor, Engineer
+from app.core.i18n import translate
+from app.core.templating import render
+from app.core.web import AppSettings, AppStorage, Db
+from app.evaluations import service
+from app.evaluations.models import Evaluation
+from app.evaluations.report import localised, prompt_views
+from app.evaluations.scores import DIMENSIONS, FORMULAS
+from app.evaluations.suites import built_in_suites
+from app.jobs.bell import ring_after_commit
+from app.jobs.models import Job
+from app.runs.service import list_runs, require_run
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/evaluations")
+def evaluations_page(request: Request, session: Db, _actor: AnyActor, run: int | None = None) -> HTMLResponse:
+    """All evaluations, or those of one run, with the form that starts one."""
+    found = service.list_evaluations(session, run_id=run)
+    runs = [item for item, _job in list_runs(session, limit=200)]
+    context = {
+        "evaluations": found,
+        "run_names": {item.id: item.name for item in runs},
+        "finished_runs": [(item.id, f"#{item.id} {item.name}") for item in runs if item.adapter_key],
+        "run_id": run,
+        "suites": [(suite.name, localised(suite.title)) for suite in built_in_suites().values()],
+    }
+    return render(request, "evaluations/list.html", context)
+
+
+@router.post("/evaluations", response_model=None)
+def start_evaluation(
+    session: Db,
+    settings: AppSettings,
+    storage: AppStorage,
+    actor: Engineer,
+    run_id: Annotated[int, Form()],
+    suite: Annotated[str, Form()],
+) -> Response:
+    """Judge a finished run on a suite; pressing twice leads to the same evaluation."""
+    run = require_run(session, run_id)
+    evaluation, job = service.start_evaluation(session, storage, actor, run, suite)
+    ring_after_commit(session, settings, job)
+    return RedirectResponse(f"/evaluations/{evaluation.id}", status_code=303)
+
+
+@router.get("/evaluations/{evaluation_id}")
+def report_page(request: Request, session: Db, _actor: AnyActor, evaluation_id: int) -> HTMLResponse:
+    """The report; while the evaluation runs, its progress."""
+    evaluation = service.require_evaluation(session, evaluation_id)
+    job = service.evaluation_job(session, evaluation)
+    return render(request, "evaluations/report.html", _report_context(session, evaluation, job))
+
+
+@router.get("/evaluations/{evaluation_id}/progress")
+def progress_fragment(request: Request, session: Db, _actor: AnyActor, evaluation_id: int) -> Response:
+    """The running evaluation's progress; tells htmx to load the report once it has ended."""
+    evaluation = service.require_evaluation(session, evaluation_id)
+    job = service.evaluation_job(session, evaluation)
+    if job.is_final:
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
+    return render(request, "evaluations/_progress.html", _report_context(session, evaluation, job))
+
+
+def _report_context(session: Session, evaluation: Evaluation, job: Job) -> dict[str, Any]:
+    run = require_run(session, evaluation.run_id)
+    suite_prompts = prompt_views(evaluation, service.answers(session, evaluation.id or 0))
+    summary = evaluation.summary
+    retention = (summary or {}).get("retention")
+    return {
+        "evaluation": evaluation,
+        "job": job,
+        "run": run,
+        "suite_title": localised(evaluation.suite.get("title", {})) or evaluation.suite_name,
+        "prompts": suite_prompts,
+        "summary": summary,
+        "dimensions": [(name, translate(FORMULAS[name], {})) for name in (*DIMENSIONS, "mean")],
+        "retention_text": translate(retention["detail"], retention["params"]) if retention else None,
+        "retention_formula": translate(FORMULAS["retention"], {}),
+        "answered": service.answered_count(session, job),
+        "expected": 2 * len(suite_prompts),
+    }

@@ -1,0 +1,92 @@
+"""What an import brought, added up while it runs: counts are exact, lists keep the first entries only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from app.interchange.canonical import content_hash
+from app.interchange.problems import LineNote, LineProblem
+from app.interchange.reading import ParsedConversation
+
+KEPT = 200
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Where a conversation stands, and where the one with the same words stood before it."""
+
+    line: int
+    record: int
+    first_line: int
+    first_record: int
+
+
+@dataclass
+class ImportReport:
+    """read = accepted + duplicates + problem_count, leaving aside problems of the file as a whole."""
+
+    filename: str | None = None
+    format: str | None = None
+    read: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    problem_count: int = 0
+    note_count: int = 0
+    problems: list[LineProblem] = field(default_factory=list)
+    notes: list[LineNote] = field(default_factory=list)
+    duplicate_records: list[Duplicate] = field(default_factory=list)
+    _first: dict[bytes, tuple[int, int]] = field(default_factory=dict, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        return self.problem_count == 0
+
+    def add(self, item: ParsedConversation | LineProblem) -> bool:
+        """Count one item of read_conversations(). True for a conversation that is new in this file."""
+        if isinstance(item, LineProblem):
+            self.read += item.record > 0
+            self.problem_count += 1
+            if len(self.problems) < KEPT:
+                self.problems.append(item)
+            return False
+        self.read += 1
+        self.format = self.format or item.format
+        digest = bytes.fromhex(content_hash(item.conversation))
+        first = self._first.get(digest)
+        if first is not None:
+            self.duplicates += 1
+            if len(self.duplicate_records) < KEPT:
+                self.duplicate_records.append(Duplicate(item.line, item.record, *first))
+            return False
+        self._first[digest] = (item.line, item.record)
+        self.accepted += 1
+        self.note_count += len(item.notes)
+        self.notes.extend(item.notes[: max(0, KEPT - len(self.notes))])
+        return True
+
+    def as_dict(self, translate: Callable[[str], str] = str) -> dict[str, Any]:
+        """Plain JSON for REST and the command line; `translate` maps an English template to its
+        translation."""
+        return {
+            "filename": self.filename,
+            "format": self.format,
+            "read": self.read,
+            "accepted": self.accepted,
+            "duplicates": self.duplicates,
+            "duplicate_records": [asdict(duplicate) for duplicate in self.duplicate_records],
+            "problem_count": self.problem_count,
+            "problems": [_entry(problem, translate) for problem in self.problems],
+            "note_count": self.note_count,
+            "notes": [_entry(note, translate) for note in self.notes],
+        }
+
+
+def _entry(remark: LineProblem | LineNote, translate: Callable[[str], str]) -> dict[str, Any]:
+    return {
+        "line": remark.line,
+        "record": remark.record,
+        "code": remark.code,
+        "message": remark.sentence(translate),
+    }

@@ -1,0 +1,153 @@
+"""Conversations out: our own JSON Lines for everything, and ShareGPT, Alpaca and CSV where nothing is lost.
+
+Whether something would be lost is not reasoned about but tried: what was written is read back by the
+reader of this package, and a conversation that does not come back equal is left out and reported.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from app.interchange.canonical import LABEL_FIELDS, canonical_conversation, canonical_json
+from app.interchange.formulas import defuse
+from app.interchange.json_records import Record
+from app.interchange.layouts import Layout, LayoutReader
+from app.interchange.limits import ImportLimits
+from app.interchange.message_reading import Reading
+from app.interchange.problems import LineProblem, RecordRefused
+from app.interchange.reading import ParsedConversation, read_conversations
+from app.interchange.record_troubles import NOT_EXPRESSIBLE
+
+CSV_COLUMNS = ("conversation_id", "role", "content", "train", *LABEL_FIELDS)
+_SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
+_NO_LIMITS = ImportLimits(record_bytes=1 << 40, messages=1 << 40, label_chars=1 << 40, tags=1 << 40)
+
+
+@dataclass
+class WriteReport:
+    """`refused`: conversations left out; `line` there counts the conversations given, from 1."""
+
+    written: int = 0
+    refused: list[LineProblem] = field(default_factory=list)
+
+
+def write_messages_jsonl(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> int:
+    """Every conversation on a line, in canonical JSON; reading and writing again gives the same bytes.
+
+    Returns the number written. Raises ValueError for text that UTF-8 cannot hold (lone surrogates) and
+    for NaN.
+    """
+    count = 0
+    for conversation in conversations:
+        stream.write(_line(canonical_conversation(conversation)))
+        count += 1
+    return count
+
+
+def write_sharegpt(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> WriteReport:
+    """JSON Lines of {"conversations": [{"from", "value"}], …labels}."""
+    return _write_json(conversations, stream, "sharegpt", _sharegpt)
+
+
+def write_alpaca(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> WriteReport:
+    """JSON Lines of {"instruction", "input", "output", "system", "history", …labels}."""
+    return _write_json(conversations, stream, "alpaca", _alpaca)
+
+
+def write_csv(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> WriteReport:
+    """One row per message, UTF-8 with a byte order mark (Excel), formulas defused; ids are 1, 2, 3 …"""
+    report = WriteReport()
+    stream.write(b"\xef\xbb\xbf" + _csv_rows([CSV_COLUMNS]))
+    for position, conversation in enumerate(map(canonical_conversation, conversations), 1):
+        rows = _csv_rows(_table(conversation, report.written + 1))
+        if _read_csv(rows) != conversation:
+            report.refused.append(LineProblem.of(NOT_EXPRESSIBLE, position, format="csv"))
+            continue
+        stream.write(rows)
+        report.written += 1
+    return report
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return canonical_json(value).encode() + b"\n"
+
+
+def _write_json(
+    conversations: Iterable[Mapping[str, Any]],
+    stream: BinaryIO,
+    layout: Layout,
+    convert: Callable[[dict[str, Any]], dict[str, Any] | None],
+) -> WriteReport:
+    report = WriteReport()
+    for position, conversation in enumerate(map(canonical_conversation, conversations), 1):
+        value = convert(conversation)
+        if value is None or _read_back(value, layout) != conversation:
+            report.refused.append(LineProblem.of(NOT_EXPRESSIBLE, position, format=layout))
+            continue
+        stream.write(_line(value))
+        report.written += 1
+    return report
+
+
+def _read_back(value: dict[str, Any], layout: Layout) -> dict[str, Any] | None:
+    try:
+        return LayoutReader(layout).read(Record(1, value), Reading(1, _NO_LIMITS))
+    except RecordRefused:
+        return None
+
+
+def _labels(conversation: dict[str, Any]) -> dict[str, Any]:
+    return {key: conversation[key] for key in LABEL_FIELDS}
+
+
+def _sharegpt(conversation: dict[str, Any]) -> dict[str, Any]:
+    return {"conversations": list(map(_sharegpt_message, conversation["messages"])), **_labels(conversation)}
+
+
+def _sharegpt_message(message: dict[str, Any]) -> dict[str, Any]:
+    speaker, text = _SHAREGPT_ROLES[message["role"]], message["content"]
+    if "tool_calls" in message and not text:
+        calls = [call.get("function") for call in message["tool_calls"]]
+        speaker, text = "function_call", canonical_json(calls[0] if len(calls) == 1 else calls)
+    rest = {key: value for key, value in message.items() if key not in ("role", "content", "tool_calls")}
+    return {"from": speaker, "value": text, **rest}
+
+
+def _alpaca(conversation: dict[str, Any]) -> dict[str, Any] | None:
+    """None unless it is an optional system message, then questions and answers in turn. The way back
+    tells the rest."""
+    messages = list(conversation["messages"])
+    system = messages.pop(0)["content"] if messages and messages[0]["role"] == "system" else ""
+    pairs = list(zip(messages[::2], messages[1::2], strict=False))
+    if not pairs or len(messages) % 2:
+        return None
+    turns = [[question["content"], answer["content"]] for question, answer in pairs]
+    instruction, output = turns.pop()
+    value = {"instruction": instruction, "input": "", "output": output, "system": system, "history": turns}
+    return {**value, **_labels(conversation)}
+
+
+def _table(conversation: dict[str, Any], number: int) -> Iterator[list[str]]:
+    tags = canonical_json(conversation["tags"]) if conversation["tags"] else ""
+    labels = [conversation[key] or "" if key != "tags" else tags for key in LABEL_FIELDS]
+    for message in conversation["messages"]:
+        train = {True: "true", False: "false"}.get(message.get("train"), "")
+        yield [str(number), message["role"], message["content"], train, *labels]
+
+
+def _csv_rows(rows: Iterable[Iterable[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerows([defuse(cell) for cell in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def _read_csv(rows: bytes) -> dict[str, Any] | None:
+    header = _csv_rows([CSV_COLUMNS])
+    items = list(read_conversations(io.BytesIO(header + rows), format="csv", limits=_NO_LIMITS))
+    alone = len(items) == 1 and isinstance(items[0], ParsedConversation)
+    return items[0].conversation if alone and isinstance(items[0], ParsedConversation) else None

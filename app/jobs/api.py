@@ -1,0 +1,96 @@
+"""REST for jobs: state, events, stop."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import BaseModel
+from sse_starlette.sse import EventSourceResponse
+
+from app.accounts.access import AnyActor
+from app.accounts.models import Role
+from app.accounts.service import record
+from app.core.errors import Refused
+from app.core.i18n import N_
+from app.core.web import AppEngine, Db
+from app.jobs import service
+from app.jobs.models import Job, JobKind, JobState, StopRequest
+from app.jobs.stream import as_dict, stream_events
+
+router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+# A sequence number; the upper bound is the databases' largest integer.
+After = Annotated[int, Query(ge=0, le=2**62)]
+
+
+class JobOut(BaseModel):
+    """A job as the API shows it."""
+
+    id: int
+    kind: JobKind
+    state: JobState
+    status: str
+    phase: str
+    attempt: int
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, job: Job) -> "JobOut":
+        """From the stored row, with the error in the reader's language."""
+        values = {name: getattr(job, name) for name in cls.model_fields}
+        return cls.model_validate({**values, "error": job.error_text or None})
+
+
+class EventsOut(BaseModel):
+    """A page of events in order; ask again with `after` = the last `seq`."""
+
+    events: list[dict[str, Any]]
+    last_seq: int
+
+
+@router.get("/{job_id}")
+def get_job(session: Db, _actor: AnyActor, job_id: int) -> JobOut:
+    """State of one job."""
+    return JobOut.of(service.require_job(session, job_id))
+
+
+@router.get("/{job_id}/events/list")
+def list_events(session: Db, _actor: AnyActor, job_id: int, after: After = 0) -> EventsOut:
+    """Events as plain JSON, for clients that do not read streams."""
+    service.require_job(session, job_id)
+    events = service.events_after(session, job_id, after)
+    return EventsOut(
+        events=[as_dict(event) for event in events], last_seq=events[-1].seq if events else after
+    )
+
+
+@router.get("/{job_id}/events", response_class=EventSourceResponse)
+def stream_job(
+    request: Request,
+    engine: AppEngine,
+    session: Db,
+    _actor: AnyActor,
+    job_id: int,
+    after: After = 0,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> EventSourceResponse:
+    """Live events as server-sent events, replayed after `Last-Event-ID`, or else after `after`."""
+    service.require_job(session, job_id)
+    return stream_events(engine, job_id, last_event_id, request.app.state.shutdown, after=after)
+
+
+@router.post("/{job_id}/stop")
+def stop_job(session: Db, actor: AnyActor, job_id: int, how: StopRequest = StopRequest.CANCEL) -> JobOut:
+    """Ask a job to end: `cancel`, or `save` for training that should keep what it has.
+
+    One's own jobs may always be stopped, others' by engineers.
+    """
+    if service.require_job(session, job_id).created_by != actor.name and not actor.role.includes(
+        Role.ENGINEER
+    ):
+        raise Refused(N_("This was started by somebody else. An engineer can stop it."))
+    job = service.request_stop(session, job_id, how)
+    record(session, actor, f"job.{how.value}", f"job/{job_id}")
+    return JobOut.of(job)

@@ -1,0 +1,76 @@
+"""Ringing for a worker: a Celery message with a job id, sent by task name so that the web loads no worker code.
+
+Losing, doubling or delaying the message changes nothing: the reconciler rings again for what is still queued.
+"""
+
+from functools import cache
+from typing import Final
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from sqlmodel import Session
+
+from app.core.logging import get_logger
+from app.core.settings import Settings
+from app.core.web import after_commit
+from app.jobs.models import Job, JobKind
+
+logger = get_logger(__name__)
+TASK_NAME: Final = "sft_studio.run_job"
+# Chat answers a waiting person: it must not queue behind an hour of training.
+QUEUES: Final = {JobKind.CHAT: "interactive", JobKind.TRAIN: "training", JobKind.EVALUATE: "training"}
+DEFAULT_QUEUE: Final = "default"
+
+
+def queue_of(kind: JobKind) -> str:
+    """Celery queue that serves this kind."""
+    return QUEUES.get(kind, DEFAULT_QUEUE)
+
+
+@cache
+def celery_app(settings: Settings) -> Celery:
+    """Celery configured for Redis, or for folders inside the data folder."""
+    app = Celery("sft_studio")
+    app.conf.update(
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        task_default_queue=DEFAULT_QUEUE,
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=2,
+        worker_hijack_root_logger=False,
+    )
+    if settings.redis_url:
+        app.conf.update(broker_url=settings.redis_url)
+        return app
+    folders = {name: settings.broker_dir / name for name in ("messages", "processed", "control")}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    app.conf.update(
+        broker_url="filesystem://",
+        broker_transport_options={
+            "data_folder_in": str(folders["messages"]),
+            "data_folder_out": str(folders["messages"]),
+            "processed_folder": str(folders["processed"]),
+            "control_folder": str(folders["control"]),
+            "polling_interval": 0.2,
+        },
+    )
+    return app
+
+
+def ring(settings: Settings, job_id: int, kind: JobKind) -> None:
+    """Tell a worker. A broker that is down is logged, not raised: the reconciler will ring again."""
+    try:
+        celery_app(settings).send_task(TASK_NAME, args=[job_id], queue=queue_of(kind), retry=False)
+    except (OperationalError, OSError):
+        logger.warning("broker out of reach; job %d waits for the reconciler", job_id, exc_info=True)
+
+
+def ring_after_commit(session: Session, settings: Settings, job: Job) -> None:
+    """Ring once the promise is in the database, never before."""
+    job_id, kind = job.id, job.kind
+    assert job_id is not None
+    after_commit(session, lambda: ring(settings, job_id, kind))

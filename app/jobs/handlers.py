@@ -1,0 +1,38 @@
+"""What a domain tells the worker about its kind of job: what the child process gets, what its result means."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlmodel import Session
+
+from app.core.settings import Settings
+from app.core.storage import Storage
+from app.jobs.models import Job
+from app.jobs.service import Claim
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a job is done: settings, file storage and the folder of this attempt (relative key and path)."""
+
+    settings: Settings
+    storage: Storage
+    output_key: str
+
+    @property
+    def output_dir(self) -> Path:
+        """Absolute path of the attempt's folder."""
+        return self.storage.path(self.output_key)
+
+
+class JobHandler(Protocol):
+    """One per kind of job. Both methods run in the worker's parent process, which has no torch."""
+
+    def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
+        """The `input` of the child's JOB.json. Raises StudioError when the job cannot be done."""
+        ...
+
+    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> list[Job]:
+        """Store what came of it, in the transaction that ends the job. Returns jobs that follow from it."""
+        ...

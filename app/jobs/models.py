@@ -1,0 +1,114 @@
+"""Tables of the queue and the states a job may pass through."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import JSON, Column, Index
+from sqlmodel import Field, SQLModel
+
+from app.core.database import enum_column, moment_column, utc_now
+from app.core.i18n import translate
+
+
+class JobKind(StrEnum):
+    """What the worker is asked to do; each kind has one handler."""
+
+    PREPARE_BASE_MODEL = "prepare_base_model"
+    CHECK_MASKS = "check_masks"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    CHAT = "chat"
+
+
+class JobState(StrEnum):
+    """Where a job is. `phase` says more while it runs."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will change any more."""
+        return not TRANSITIONS[self]
+
+
+# The one table of allowed changes. RUNNING -> QUEUED is a rescue: the lease ran out.
+TRANSITIONS: Final[dict[JobState, frozenset[JobState]]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
+    JobState.RUNNING: frozenset(
+        {JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.RUNNING}
+    ),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+}
+
+
+class StopRequest(StrEnum):
+    """How a running job should end early."""
+
+    CANCEL = "cancel"
+    SAVE = "save"
+
+
+class Job(SQLModel, table=True):
+    """One promise of work. `payload` holds ids and settings, never file contents."""
+
+    __tablename__ = "job"
+    __table_args__ = (Index("ix_job_state_kind", "state", "kind"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: JobKind = Field(sa_column=enum_column(JobKind))
+    state: JobState = Field(default=JobState.QUEUED, sa_column=enum_column(JobState))
+    phase: str = Field(default="", max_length=40)
+    payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
+    # An English sentence with %(name)s placeholders and its values: translated when shown.
+    error: str | None = None
+    error_params: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    attempt: int = 0
+    # Attempts handed back by a worker that was told to stop; they do not count as failures.
+    releases: int = 0
+    owner: str | None = Field(default=None, max_length=120)
+    lease_expires_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    stop_requested: StopRequest | None = Field(
+        default=None, sa_column=enum_column(StopRequest, nullable=True)
+    )
+    event_count: int = 0
+    created_by: str = Field(default="", max_length=80)
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+    started_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    finished_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended."""
+        return self.state.is_final
+
+    @property
+    def error_text(self) -> str:
+        """Why it failed, in the reader's language; empty when it did not."""
+        return translate(self.error, self.error_params) if self.error else ""
+
+    @property
+    def status(self) -> str:
+        """State as shown: the phase while running, `cancelling` once a stop was asked for."""
+        if self.state is JobState.RUNNING:
+            return "cancelling" if self.stop_requested is StopRequest.CANCEL else (self.phase or "preparing")
+        return self.state.value
+
+
+class JobEvent(SQLModel, table=True):
+    """Append-only: what happened, numbered 1..n within its job."""
+
+    __tablename__ = "job_event"
+
+    job_id: int = Field(foreign_key="job.id", primary_key=True, ondelete="CASCADE")
+    seq: int = Field(primary_key=True)
+    kind: str = Field(max_length=30)
+    payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

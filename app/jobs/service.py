@@ -1,0 +1,258 @@
+"""Rules of the queue: enqueue, claim, heartbeat, finish, stop, rescue.
+
+Every write a worker makes is fenced by (id, attempt, state): a worker that lost its lease changes nothing.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, cast
+
+from sqlalchemy import CursorResult, update
+from sqlmodel import Session, col, select
+
+from app.core.database import utc_now
+from app.core.errors import Conflict, NotFound
+from app.core.i18n import N_
+from app.jobs.models import Job, JobEvent, JobKind, JobState, StopRequest
+
+VANISHED: Final = N_("The worker vanished %(count)d times while doing this. The worker's log says more.")
+EventData = tuple[str, dict[str, Any]]
+
+
+class LeaseLost(Exception):
+    """The job belongs to another attempt now, or was ended: stop working on it at once."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's right to write: valid while (job_id, attempt) is the running attempt."""
+
+    job_id: int
+    attempt: int
+    kind: JobKind
+    payload: dict[str, Any]
+
+
+def enqueue(session: Session, kind: JobKind, payload: dict[str, Any], *, created_by: str) -> Job:
+    """Promise the work. The caller rings the bell after the commit (`app.jobs.bell.ring_after_commit`)."""
+    job = Job(kind=kind, payload=payload, created_by=created_by[:80])
+    session.add(job)
+    session.flush()
+    append_events(session, job, [("state", {"state": JobState.QUEUED.value})])
+    return job
+
+
+def require_job(session: Session, job_id: int) -> Job:
+    """The job, or NotFound."""
+    job = session.get(Job, job_id)
+    if job is None:
+        raise NotFound(N_("There is no job %(id)d."), id=job_id)
+    return job
+
+
+def append_events(session: Session, job: Job, events: Iterable[EventData]) -> None:
+    """Number events in the same transaction as the change they tell of."""
+    for kind, payload in events:
+        job.event_count += 1
+        event = JobEvent(job_id=_id(job), seq=job.event_count, kind=kind[:30], payload=storable(payload))
+        session.add(event)
+    session.add(job)
+    session.flush()
+
+
+def storable(value: Any) -> Any:
+    """JSON that every database and browser takes: NaN and infinity become null, NUL characters go."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {storable(name): storable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    return value
+
+
+def events_after(session: Session, job_id: int, seq: int, limit: int = 500) -> list[JobEvent]:
+    """The next events in order, at most `limit`."""
+    statement = (
+        select(JobEvent)
+        .where(JobEvent.job_id == job_id, col(JobEvent.seq) > seq)
+        .order_by(col(JobEvent.seq))
+        .limit(limit)
+    )
+    return list(session.exec(statement))
+
+
+def claim(session: Session, job_id: int, *, owner: str, lease_seconds: float) -> Claim | None:
+    """Take a queued job. None when somebody else has it or it ended: a doubled bell changes nothing."""
+    now = utc_now()
+    taken = _changed_one(
+        session,
+        update(Job)
+        .where(col(Job.id) == job_id, col(Job.state) == JobState.QUEUED)
+        .values(
+            state=JobState.RUNNING,
+            attempt=Job.attempt + 1,
+            owner=owner,
+            phase="preparing",
+            lease_expires_at=now + timedelta(seconds=lease_seconds),
+            started_at=now,
+        ),
+    )
+    if not taken:
+        return None
+    job = _fresh(session, job_id)
+    append_events(session, job, [("state", {"state": "running", "attempt": job.attempt})])
+    return Claim(job_id, job.attempt, job.kind, dict(job.payload))
+
+
+def heartbeat(
+    session: Session, claim: Claim, *, lease_seconds: float, events: Iterable[EventData] = ()
+) -> StopRequest | None:
+    """Extend the lease, store a batch of events, learn of a stop request. Raises LeaseLost."""
+    _fence(session, claim, lease_expires_at=utc_now() + timedelta(seconds=lease_seconds))
+    job = _fresh(session, claim.job_id)
+    batch = list(events)
+    for kind, payload in batch:
+        if kind == "phase":
+            job.phase = str(payload.get("phase", ""))[:40]
+    append_events(session, job, batch)
+    return job.stop_requested
+
+
+def finish(
+    session: Session,
+    claim: Claim,
+    state: JobState,
+    *,
+    result: dict[str, Any] | None = None,
+    error: str | None = None,
+    error_params: dict[str, Any] | None = None,
+    events: Iterable[EventData] = (),
+) -> Job:
+    """End the attempt. The one write that publishes a result. Raises LeaseLost."""
+    _fence(
+        session,
+        claim,
+        state=state,
+        lease_expires_at=None,
+        finished_at=utc_now(),
+        result=storable(result),
+        error=storable(error),
+        error_params=storable(error_params or {}),
+    )
+    job = _fresh(session, claim.job_id)
+    append_events(session, job, [*events, ("state", _ended(job))])
+    return job
+
+
+def release(session: Session, claim: Claim) -> None:
+    """Hand a job back because this worker is going down; another goes on from its last checkpoint."""
+    _fence(
+        session,
+        claim,
+        state=JobState.QUEUED,
+        phase="",
+        owner=None,
+        lease_expires_at=None,
+        releases=Job.releases + 1,
+    )
+    append_events(
+        session,
+        _fresh(session, claim.job_id),
+        [("state", {"state": JobState.QUEUED.value, "released": True})],
+    )
+
+
+def request_stop(session: Session, job_id: int, how: StopRequest) -> Job:
+    """Ask a job to end. A queued job is cancelled at once; an ended one raises Conflict."""
+    require_job(session, job_id)
+    now = utc_now()
+    cancelled = _changed_one(
+        session,
+        update(Job)
+        .where(col(Job.id) == job_id, col(Job.state) == JobState.QUEUED)
+        .values(state=JobState.CANCELLED, finished_at=now, stop_requested=how),
+    )
+    if cancelled:
+        job = _fresh(session, job_id)
+        append_events(session, job, [("state", {"state": JobState.CANCELLED.value})])
+        return job
+    asked = _changed_one(
+        session,
+        update(Job)
+        .where(col(Job.id) == job_id, col(Job.state) == JobState.RUNNING)
+        .values(stop_requested=how),
+    )
+    if not asked:
+        raise Conflict(N_("This has already ended."))
+    job = _fresh(session, job_id)
+    append_events(session, job, [("stop_requested", {"how": how.value})])
+    return job
+
+
+def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
+    """Put jobs whose lease ran out back in the queue, or fail them after the last attempt. Ids put back."""
+    now = utc_now()
+    expired = session.exec(
+        select(Job)
+        .where(col(Job.state) == JobState.RUNNING, col(Job.lease_expires_at) < now)
+        .with_for_update(skip_locked=True)
+    ).all()
+    requeued: list[int] = []
+    for job in expired:
+        job.owner, job.lease_expires_at = None, None
+        if job.stop_requested is StopRequest.CANCEL:
+            job.state, job.finished_at = JobState.CANCELLED, now
+        elif job.attempt - job.releases >= max_attempts:
+            job.state, job.finished_at = JobState.FAILED, now
+            job.error, job.error_params = VANISHED, {"count": job.attempt}
+        else:
+            job.state, job.phase = JobState.QUEUED, ""
+            requeued.append(_id(job))
+        append_events(session, job, [("state", {**_ended(job), "rescued": True})])
+    return requeued
+
+
+def _ended(job: Job) -> dict[str, Any]:
+    return {"state": job.state.value, "error": job.error, "error_params": job.error_params}
+
+
+def queued_ids(session: Session, *, older_than_seconds: float) -> list[int]:
+    """Queued jobs whose bell may have been lost."""
+    before = utc_now() - timedelta(seconds=older_than_seconds)
+    statement = select(Job.id).where(col(Job.state) == JobState.QUEUED, col(Job.created_at) < before)
+    return [cast(int, job_id) for job_id in session.exec(statement)]
+
+
+def _fence(session: Session, claim: Claim, **values: Any) -> None:
+    statement = (
+        update(Job)
+        .where(
+            col(Job.id) == claim.job_id, col(Job.attempt) == claim.attempt, col(Job.state) == JobState.RUNNING
+        )
+        .values(**values)
+    )
+    if not _changed_one(session, statement):
+        raise LeaseLost(f"job {claim.job_id} attempt {claim.attempt}")
+
+
+def _changed_one(session: Session, statement: Any) -> bool:
+    result = cast(
+        CursorResult[Any], session.execute(statement, execution_options={"synchronize_session": False})
+    )
+    return result.rowcount == 1
+
+
+def _fresh(session: Session, job_id: int) -> Job:
+    job = session.get_one(Job, job_id)
+    session.refresh(job)
+    return job
+
+
+def _id(job: Job) -> int:
+    assert job.id is not None
+    return job.id

@@ -1,0 +1,79 @@
+"""Server-sent events of a job: replay after `Last-Event-ID`, then live, then close. Holds no session while waiting."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Engine
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from app.core.database import reading
+from app.core.i18n import translate
+from app.jobs.models import JobEvent
+from app.jobs.service import events_after, require_job
+
+POLL_SECONDS: Final = 0.5
+PING_SECONDS: Final = 15
+RETRY_MILLISECONDS: Final = 3000
+
+
+@dataclass
+class Shutdown:
+    """Set when the server is going down, so that open streams end themselves."""
+
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def as_dict(event: JobEvent) -> dict[str, Any]:
+    """An event as JSON: its own fields, then sequence number, kind and time. Errors in the reader's language."""
+    payload = dict(event.payload)
+    params = payload.pop("error_params", None) or {}
+    if payload.get("error"):
+        payload["error"] = translate(str(payload["error"]), params)
+    return {**payload, "seq": event.seq, "kind": event.kind, "at": event.created_at.isoformat()}
+
+
+def _next_batch(engine: Engine, job_id: int, seq: int) -> tuple[list[dict[str, Any]], bool]:
+    with reading(engine) as session:
+        job = require_job(session, job_id)
+        events = [as_dict(event) for event in events_after(session, job_id, seq)]
+        last = events[-1]["seq"] if events else seq
+        return events, job.is_final and last >= job.event_count
+
+
+async def _events(
+    engine: Engine, job_id: int, seq: int, shutdown: Shutdown
+) -> AsyncIterator[ServerSentEvent]:
+    while True:
+        events, ended = await asyncio.to_thread(_next_batch, engine, job_id, seq)
+        for event in events:
+            seq = event["seq"]
+            yield ServerSentEvent(
+                data=json.dumps(event, ensure_ascii=False),
+                event=event["kind"],
+                id=str(seq),
+                retry=RETRY_MILLISECONDS,
+            )
+        if ended:
+            yield ServerSentEvent(data="{}", event="end", id=str(seq))
+            return
+        try:
+            await asyncio.wait_for(shutdown.event.wait(), POLL_SECONDS)
+        except TimeoutError:
+            continue
+        return
+
+
+def stream_events(
+    engine: Engine, job_id: int, last_event_id: str | None, shutdown: Shutdown, *, after: int = 0
+) -> EventSourceResponse:
+    """The stream as a response; the caller has checked that the job exists.
+
+    `Last-Event-ID`, which a browser sends when it connects again, wins over `after`.
+    """
+    seq = after
+    if last_event_id and last_event_id.isascii() and last_event_id.isdigit():
+        seq = min(int(last_event_id[:18]), 2**62)
+    return EventSourceResponse(_events(engine, job_id, seq, shutdown), ping=PING_SECONDS)

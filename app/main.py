@@ -1,0 +1,102 @@
+"""Wiring only: one FastAPI app from settings. Importing this loads neither torch nor transformers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+
+import app.tables  # noqa: F401 - metadata must be complete before the first query
+from app import routers
+from app.accounts.access import authenticate
+from app.core.database import build_engine
+from app.core.i18n import N_
+from app.core.middleware import EdgeMiddleware
+from app.core.responses import install_error_handlers
+from app.core.settings import Settings, get_settings
+from app.core.storage import Storage
+from app.core.templating import STATIC_DIR, render
+from app.core.web import public
+from app.evaluations.judging import BuiltInJudging
+from app.jobs.stream import Shutdown
+
+NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
+    {"href": "/datasets", "label": N_("Datasets"), "icon": "database", "also": ("/conversations",)},
+    {"href": "/base-models", "label": N_("Base models"), "icon": "cpu"},
+    {"href": "/runs", "label": N_("Runs"), "icon": "chart-line"},
+    {"href": "/evaluations", "label": N_("Evaluations"), "icon": "scale"},
+    {"href": "/playground", "label": N_("Try it"), "icon": "message-square-text"},
+)
+
+
+class _ImmutableStatic(StaticFiles):
+    """Static files whose URL carries their hash may be kept for ever."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Any:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.shutdown = Shutdown(asyncio.Event())
+    yield
+    app.state.shutdown.event.set()
+    app.state.engine.dispose()
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The whole web application. `settings` defaults to the environment's."""
+    settings = settings or get_settings()
+    app = FastAPI(
+        title="SFT Studio",
+        version="0.1.0",
+        lifespan=_lifespan,
+        dependencies=[Depends(authenticate)],
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.engine = build_engine(settings.resolved_database_url)
+    app.state.storage = Storage(settings.storage_dir)
+    app.state.judging = BuiltInJudging()
+    app.state.nav = NAVIGATION
+    app.state.shutdown = Shutdown()
+    app.add_middleware(EdgeMiddleware, settings=settings)
+    install_error_handlers(app)
+    app.mount("/static", _ImmutableStatic(directory=STATIC_DIR), name="static")
+    for router in routers.ALL:
+        app.include_router(router)
+    app.add_api_route("/", _home, include_in_schema=False)
+    app.add_api_route("/_patterns", _patterns, include_in_schema=False, response_class=HTMLResponse)
+    app.add_api_route("/api/v1/openapi.json", _openapi, include_in_schema=False)
+    app.add_api_route("/healthz", _health, include_in_schema=False)
+    return app
+
+
+def _home() -> RedirectResponse:
+    return RedirectResponse("/datasets", status_code=303)
+
+
+def _patterns(request: Request) -> HTMLResponse:
+    """Every component in use, for those who build pages."""
+    return render(request, "patterns/page.html")
+
+
+@public
+def _openapi(request: Request) -> dict[str, Any]:
+    """The API's own description holds no secrets, so clients may read it before they have a token."""
+    application: FastAPI = request.app
+    return application.openapi()
+
+
+@public
+def _health(request: Request) -> dict[str, str]:
+    with request.app.state.engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    return {"status": "ok"}

@@ -1,0 +1,44 @@
+"""REST for chat with base and tuned: start an answer, then read its job's events."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.accounts.access import Annotator
+from app.core.web import AppSettings, AppStorage, Db
+from app.jobs.api import JobOut
+from app.jobs.bell import ring_after_commit
+from app.playground import service
+
+router = APIRouter(prefix="/api/v1/playground", tags=["playground"])
+
+
+class ChatIn(BaseModel):
+    """A dialogue that ends with the user's message."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run_id: int
+    messages: list[dict[str, Any]] = Field(min_length=1)
+    max_new_tokens: int = 200
+    temperature: float = 0.0
+    # Each side may have a history of its own, so they can be asked one by one.
+    sides: tuple[Literal["base", "tuned"], ...] = ("base", "tuned")
+
+
+@router.post("/answers", status_code=202)
+def ask(session: Db, settings: AppSettings, storage: AppStorage, actor: Annotator, body: ChatIn) -> JobOut:
+    """Ask both models. Follow `/api/v1/jobs/{id}/events` for `delta` events per side."""
+    job = service.ask(
+        session,
+        storage,
+        actor,
+        run_id=body.run_id,
+        messages=body.messages,
+        max_new_tokens=body.max_new_tokens,
+        temperature=body.temperature,
+        sides=body.sides,
+    )
+    ring_after_commit(session, settings, job)
+    return JobOut.of(job)

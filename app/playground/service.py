@@ -1,0 +1,71 @@
+"""Rules of the playground: a chat turn is a job whose events are the text as it appears."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlmodel import Session
+
+from app.accounts.service import Actor
+from app.base_models.service import require_ready
+from app.conversations.messages import canonical_messages
+from app.core.errors import Invalid
+from app.core.i18n import N_
+from app.core.storage import Storage
+from app.jobs.models import Job, JobKind
+from app.jobs.service import enqueue
+from app.runs.service import adapter_path, require_run
+
+MAX_NEW_TOKENS: Final = 1024
+SIDES: Final = ("base", "tuned")
+
+
+def ask(
+    session: Session,
+    storage: Storage,
+    actor: Actor,
+    *,
+    run_id: int,
+    messages: list[dict[str, Any]],
+    max_new_tokens: int = 200,
+    temperature: float = 0.0,
+    sides: Sequence[str] = SIDES,
+) -> Job:
+    """Promise an answer from base, tuned or both. The last message must be the user's."""
+    run = require_run(session, run_id)
+    adapter_path(storage, run)
+    messages = canonical_messages(messages)
+    if messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
+        raise Invalid(N_("Write a message first."), field="message")
+    if not 1 <= max_new_tokens <= MAX_NEW_TOKENS:
+        raise Invalid(
+            N_("max_new_tokens must be between 1 and %(limit)d."),
+            field="max_new_tokens",
+            limit=MAX_NEW_TOKENS,
+        )
+    if not 0 <= temperature <= 2:
+        raise Invalid(N_("The temperature must be between 0 and 2."), field="temperature")
+    if not sides or not set(sides) <= set(SIDES):
+        raise Invalid(N_("Ask base, tuned, or both."), field="sides")
+    payload = {
+        "run_id": run_id,
+        "sides": list(sides),
+        "messages": messages,
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+    }
+    return enqueue(session, JobKind.CHAT, payload, created_by=actor.name)
+
+
+def chat_request(session: Session, storage: Storage, payload: dict[str, Any]) -> dict[str, Any]:
+    """What the warm child is asked, from a chat job's payload."""
+    run = require_run(session, payload["run_id"])
+    _model, folder = require_ready(session, run.base_model_id)
+    return {
+        "base_model_path": str(folder),
+        "adapter_path": str(adapter_path(storage, run)),
+        "messages": payload["messages"],
+        "max_new_tokens": payload["max_new_tokens"],
+        "temperature": payload["temperature"],
+        "seed": 0,
+        "sides": payload["sides"],
+    }

@@ -1,0 +1,1 @@
+"""Mask preview: one conversation as the trainer would see it, token by token."""

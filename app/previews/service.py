@@ -1,0 +1,172 @@
+"""Rules of previews: the very function that makes the training arrays, shown for one conversation.
+
+Tokenizers and the last masked conversations are kept, since people change one setting after the other.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from sqlmodel import Session
+
+from app.base_models.service import require_ready
+from app.conversations.messages import canonical_messages
+from app.core.errors import Invalid
+from app.core.i18n import N_, gettext, translate
+from app.masking import (
+    ChatTokenizer,
+    MaskedSample,
+    MaskingError,
+    MaskSettings,
+    TokenizerUnusable,
+    mask_conversation,
+    preview_sample,
+    run_checks,
+)
+
+# A pasted template longer than this is not a chat template.
+MAX_TEMPLATE_CHARACTERS: Final = 100_000
+DEFAULT_MAX_LENGTH: Final = 2048
+# What the headless contract promises for one sample; pages add to it, scripts get exactly this.
+CONTRACT_FIELDS: Final = ("text", "strategy", "tokens", "trained", "skipped", "truncated", "checks")
+_CHECK_FIELDS: Final = ("name", "passed", "detail")
+
+
+@dataclass(frozen=True)
+class Masked:
+    """The samples of one conversation under one tokenizer. `dropped` more train nothing and are left out."""
+
+    tokenizer: ChatTokenizer
+    samples: Sequence[MaskedSample]
+    dropped: int
+
+
+@lru_cache(maxsize=8)
+def _tokenizer(folder: Path, _modified: float) -> ChatTokenizer:
+    return ChatTokenizer.from_folder(folder)
+
+
+@lru_cache(maxsize=16)
+def _tokenizer_with(folder: Path, modified: float, chat_template: str) -> ChatTokenizer:
+    try:
+        return _tokenizer(folder, modified).with_chat_template(chat_template)
+    except TokenizerUnusable:  # a model without a template of its own
+        return ChatTokenizer.from_folder(folder, chat_template=chat_template)
+
+
+def load_tokenizer(folder: Path, chat_template: str | None = None) -> ChatTokenizer:
+    """The folder's tokenizer, optionally with another template. Raises Invalid for one that cannot be used."""
+    if chat_template is not None and len(chat_template) > MAX_TEMPLATE_CHARACTERS:
+        raise Invalid(
+            N_("A chat template can have at most %(limit)d characters."),
+            field="chat_template",
+            limit=MAX_TEMPLATE_CHARACTERS,
+        )
+    try:
+        modified = (folder / "tokenizer.json").stat().st_mtime
+        if chat_template and chat_template.strip():
+            return _tokenizer_with(folder, modified, chat_template)
+        return _tokenizer(folder, modified)
+    except MaskingError as error:
+        raise _as_invalid(error) from error
+    except FileNotFoundError:
+        raise Invalid(N_("The model's folder has no tokenizer.json. Prepare the base model again.")) from None
+
+
+def parse_settings(values: Mapping[str, Any]) -> MaskSettings:
+    """Mask settings from a form or JSON; absent ones take their defaults. Raises Invalid naming what is wrong."""
+    try:
+        return MaskSettings(**values)
+    except MaskingError as error:
+        raise _as_invalid(error) from error
+    except (ValueError, TypeError) as error:
+        raise Invalid(
+            N_("These mask settings cannot be used: %(reason)s"), field="settings", reason=str(error)
+        ) from error
+
+
+def mask_messages(
+    session: Session,
+    *,
+    base_model_id: int,
+    messages: list[dict[str, Any]],
+    settings: MaskSettings,
+    chat_template: str | None = None,
+) -> Masked:
+    """The samples that training would see of these messages; where all train nothing, those.
+
+    Raises Invalid with the reason when no exact mask exists; a wrong mask is never shown.
+    """
+    _model, folder = require_ready(session, base_model_id)
+    tokenizer = load_tokenizer(folder, chat_template)
+    wanted = json.dumps(canonical_messages(messages), ensure_ascii=False)
+    try:
+        return _masked(tokenizer, wanted, settings)
+    except MaskingError as error:
+        raise _as_invalid(error) from error
+
+
+# Keyed by the tokenizer itself, which is one object as long as its folder does not change.
+@lru_cache(maxsize=8)
+def _masked(tokenizer: ChatTokenizer, messages_json: str, settings: MaskSettings) -> Masked:
+    found = mask_conversation(tokenizer, {"messages": json.loads(messages_json)}, settings)
+    return Masked(tokenizer, found.samples or found.untrained, len(found.untrained) if found.samples else 0)
+
+
+def show_sample(masked: Masked, number: int) -> dict[str, Any]:
+    """One sample: the headless contract's fields, plus `cut_tokens`, the tokens beyond max_length.
+
+    The sentences of the checks are in the reader's language; a failed one names its `token`.
+    """
+    sample = masked.samples[number]
+    shown = preview_sample(masked.tokenizer, sample, include_cut_tokens=True)
+    shown["checks"] = [
+        {
+            "name": check.name,
+            "passed": check.passed,
+            "detail": translate(check.message, _readable(check.params)),
+            "token": check.token,
+        }
+        for check in run_checks(masked.tokenizer, sample)
+    ]
+    return shown
+
+
+def contract_of(masked: Masked, number: int) -> dict[str, Any]:
+    """One sample exactly as `sft-studio masks preview --json` prints it."""
+    shown = preview_sample(masked.tokenizer, masked.samples[number])
+    checks = [{name: check[name] for name in _CHECK_FIELDS} for check in shown["checks"]]
+    return {**{name: shown[name] for name in CONTRACT_FIELDS}, "checks": checks}
+
+
+def preview_messages(
+    session: Session,
+    *,
+    base_model_id: int,
+    messages: list[dict[str, Any]],
+    settings: MaskSettings,
+    chat_template: str | None = None,
+) -> list[dict[str, Any]]:
+    """All samples of these messages, each as `show_sample` gives it. Raises Invalid like `mask_messages`."""
+    masked = mask_messages(
+        session,
+        base_model_id=base_model_id,
+        messages=messages,
+        settings=settings,
+        chat_template=chat_template,
+    )
+    return [show_sample(masked, number) for number in range(len(masked.samples))]
+
+
+def _readable(params: Mapping[str, object]) -> dict[str, object]:
+    """Roles are the only words among the values of a check's sentence."""
+    role = params.get("role")
+    return {**params, "role": gettext(role.capitalize())} if isinstance(role, str) else dict(params)
+
+
+def _as_invalid(error: MaskingError) -> Invalid:
+    params: dict[str, Any] = dict(error.params)
+    return Invalid(error.message, **params)

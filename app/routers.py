@@ -1,0 +1,49 @@
+"""The list of all routers, REST and pages. A new domain adds its two lines here."""
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from app.accounts import pages as accounts_pages
+from app.accounts import people_pages
+from app.base_models import api as base_models_api
+from app.base_models import pages as base_models_pages
+from app.conversations import api as conversations_api
+from app.conversations import pages as conversations_pages
+from app.datasets import api as datasets_api
+from app.datasets import pages as datasets_pages
+from app.evaluations import api as evaluations_api
+from app.evaluations import pages as evaluations_pages
+from app.jobs import api as jobs_api
+from app.playground import api as playground_api
+from app.playground import pages as playground_pages
+from app.previews import api as previews_api
+from app.previews import pages as previews_pages
+from app.runs import api as runs_api
+from app.runs import mask_check_pages, new_run_pages
+from app.runs import pages as runs_pages
+
+API: Final[tuple[APIRouter, ...]] = (
+    jobs_api.router,
+    datasets_api.router,
+    conversations_api.router,
+    base_models_api.router,
+    previews_api.router,
+    runs_api.router,
+    evaluations_api.router,
+    playground_api.router,
+)
+PAGES: Final[tuple[APIRouter, ...]] = (
+    accounts_pages.router,
+    people_pages.router,
+    datasets_pages.router,
+    conversations_pages.router,
+    evaluations_pages.router,
+    playground_pages.router,
+    base_models_pages.router,
+    new_run_pages.router,
+    runs_pages.router,
+    mask_check_pages.router,
+    previews_pages.router,
+)
+ALL: Final = (*API, *PAGES)

@@ -1,0 +1,169 @@
+"""REST for mask checks, recipes and runs."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import FileResponse, PlainTextResponse
+from pydantic import BaseModel
+from sse_starlette.sse import EventSourceResponse
+
+from app.accounts.access import AnyActor, Engineer
+from app.accounts.service import record
+from app.core.errors import NotFound
+from app.core.i18n import N_
+from app.core.web import AppEngine, AppSettings, AppStorage, Db
+from app.jobs import service as jobs
+from app.jobs.api import After
+from app.jobs.bell import ring_after_commit
+from app.jobs.models import StopRequest
+from app.jobs.stream import stream_events
+from app.previews.service import parse_settings
+from app.recipes.recipes import RECIPES, build_config
+from app.runs import mask_checks, service
+from app.runs.curves import read_curves
+from app.runs.judging import AppJudging
+from app.runs.logs import log_tail
+from app.runs.schemas import ArtifactOut, CurvesOut, MaskCheckIn, MaskCheckOut, RunIn, RunOut
+
+router = APIRouter(prefix="/api/v1", tags=["runs"])
+
+
+class RecipeOut(BaseModel):
+    """A recipe and the full config it stands for."""
+
+    name: str
+    config: dict[str, Any]
+
+
+@router.get("/recipes")
+def list_recipes(_actor: AnyActor) -> list[RecipeOut]:
+    """The named recipes."""
+    return [
+        RecipeOut(name=recipe.name, config=build_config(recipe.name).model_dump(mode="json"))
+        for recipe in RECIPES
+    ]
+
+
+@router.post("/mask-checks", status_code=201)
+def request_mask_check(
+    session: Db, settings: AppSettings, actor: Engineer, body: MaskCheckIn
+) -> MaskCheckOut:
+    """Ask for a mask check; the same question finds the same check."""
+    check, job = mask_checks.request_check(
+        session,
+        actor,
+        dataset_version_id=body.dataset_version_id,
+        base_model_id=body.base_model_id,
+        settings=parse_settings(body.settings.model_dump()),
+    )
+    if not job.is_final:
+        ring_after_commit(session, settings, job)
+    return MaskCheckOut.of(check, job)
+
+
+@router.get("/mask-checks/{mask_check_id}")
+def get_mask_check(session: Db, _actor: AnyActor, mask_check_id: int) -> MaskCheckOut:
+    """One mask check with its report."""
+    check = mask_checks.require_mask_check(session, mask_check_id)
+    return MaskCheckOut.of(check, jobs.require_job(session, check.job_id))
+
+
+@router.get("/runs")
+def list_runs(
+    session: Db,
+    _actor: AnyActor,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> list[RunOut]:
+    """Runs, newest first."""
+    return [RunOut.of(run, job) for run, job in service.list_runs(session, offset=offset, limit=limit)]
+
+
+@router.post("/runs", status_code=201)
+def start_run(
+    session: Db,
+    settings: AppSettings,
+    actor: Engineer,
+    judging: AppJudging,
+    response: Response,
+    body: RunIn,
+    idempotency_key: Annotated[str, Header(max_length=80)] = "",
+) -> RunOut:
+    """Start a run. Send an `Idempotency-Key`: the same key again answers 200 with the first run."""
+    fields = body.model_dump(exclude={"evaluate_with"})
+    request = service.RunRequest(
+        **fields, evaluate_with=tuple(body.evaluate_with), idempotency_key=idempotency_key
+    )
+    suites = [suite.name for suite in judging.suites()]
+    run, created = service.start_run(session, actor, request, suites=suites)
+    job = service.run_job(session, run)
+    if created:
+        ring_after_commit(session, settings, job)
+    else:
+        response.status_code = 200
+    return RunOut.of(run, job)
+
+
+@router.get("/runs/{run_id}")
+def get_run(session: Db, _actor: AnyActor, run_id: int) -> RunOut:
+    """One run."""
+    run = service.require_run(session, run_id)
+    return RunOut.of(run, service.run_job(session, run))
+
+
+@router.post("/runs/{run_id}/stop")
+def stop_run(session: Db, actor: Engineer, run_id: int, how: StopRequest = StopRequest.CANCEL) -> RunOut:
+    """Stop a run: `cancel` drops it, `save` keeps the adapter as it is."""
+    run = service.require_run(session, run_id)
+    job = jobs.request_stop(session, run.job_id, how)
+    record(session, actor, f"run.{how.value}", f"run/{run_id}")
+    return RunOut.of(run, job)
+
+
+@router.get("/runs/{run_id}/events", response_class=EventSourceResponse)
+def stream_run(
+    request: Request,
+    engine: AppEngine,
+    session: Db,
+    _actor: AnyActor,
+    run_id: int,
+    after: After = 0,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> EventSourceResponse:
+    """Live events of a run as server-sent events, replayed after `Last-Event-ID`, or else after `after`."""
+    run = service.require_run(session, run_id)
+    return stream_events(engine, run.job_id, last_event_id, request.app.state.shutdown, after=after)
+
+
+@router.get("/runs/{run_id}/curves")
+def get_curves(session: Db, _actor: AnyActor, run_id: int) -> CurvesOut:
+    """The curves so far, thinned to 2,000 points; then follow the events after `last_seq`."""
+    run = service.require_run(session, run_id)
+    return CurvesOut.of(read_curves(session, service.run_job(session, run)))
+
+
+@router.get("/runs/{run_id}/log", response_class=PlainTextResponse)
+def get_log(session: Db, storage: AppStorage, _actor: AnyActor, run_id: int) -> PlainTextResponse:
+    """The last lines of the latest attempt's log as plain text."""
+    run = service.require_run(session, run_id)
+    return PlainTextResponse("\n".join(log_tail(storage, service.run_job(session, run))))
+
+
+@router.get("/runs/{run_id}/artifacts")
+def list_artifacts(session: Db, _actor: AnyActor, run_id: int) -> list[ArtifactOut]:
+    """Published files of a run."""
+    service.require_run(session, run_id)
+    return [ArtifactOut.of(artifact) for artifact in service.artifacts(session, run_id)]
+
+
+@router.get("/runs/{run_id}/artifacts/{artifact_id}/content", response_class=FileResponse)
+def download_artifact(
+    session: Db, storage: AppStorage, _actor: AnyActor, run_id: int, artifact_id: int
+) -> FileResponse:
+    """One published file."""
+    artifact = service.require_artifact(session, run_id, artifact_id)
+    path = storage.path(artifact.storage_key)
+    if not path.is_file():
+        raise NotFound(N_("The file %(name)s is gone from the disk."), name=artifact.name)
+    name = artifact.name.rsplit("/", 1)[-1]
+    return FileResponse(path, filename=name, media_type="application/octet-stream")

@@ -1,0 +1,34 @@
+"""The end of a job's log file, as lines of plain text."""
+
+import os
+import re
+from typing import Final
+
+from app.core.storage import Storage
+from app.jobs.models import Job
+
+TAIL_BYTES: Final = 64 * 1024
+TAIL_LINES: Final = 200
+_ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def log_tail(storage: Storage, job: Job) -> list[str]:
+    """The last lines that the latest attempt wrote; empty while there are none."""
+    path = storage.path(f"jobs/{job.id}/{job.attempt}/log.txt")
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL_BYTES))
+            text = file.read(TAIL_BYTES).decode("utf-8", errors="replace")
+    except OSError:
+        return []
+    lines = text.split("\n")
+    if size > TAIL_BYTES:
+        lines = lines[1:]  # its beginning is cut off
+    return [_plain(line) for line in lines if line.strip()][-TAIL_LINES:]
+
+
+def _plain(line: str) -> str:
+    """Without terminal colours; of a progress bar that redraws itself, its last state."""
+    return _CONTROLS.sub("", _ESCAPES.sub("", line).rstrip("\r").rpartition("\r")[2])

@@ -1,0 +1,75 @@
+"""Tables of mask checks, runs and their artifacts. The state of both is that of their job."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from app.core.database import moment_column, utc_now
+
+
+class MaskCheck(SQLModel, table=True):
+    """The loss masks of a whole dataset version for one base model and settings, checked and stored.
+
+    Unique by version × model × settings, so asking twice finds the same check.
+    """
+
+    __tablename__ = "mask_check"
+    __table_args__ = (UniqueConstraint("dataset_version_id", "base_model_id", "settings_key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    dataset_version_id: int = Field(foreign_key="dataset_version.id", index=True, ondelete="CASCADE")
+    base_model_id: int = Field(foreign_key="base_model.id", index=True)
+    # MaskSettings as JSON, and the sha256 of its canonical form.
+    settings: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    settings_key: str = Field(max_length=64)
+    job_id: int = Field(foreign_key="job.id")
+    # None until checked; True is green.
+    passed: bool | None = None
+    report: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
+    arrays_key: str | None = Field(default=None, max_length=255)
+    arrays_hash: str | None = Field(default=None, max_length=64)
+    created_by: str = Field(default="", max_length=80)
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+
+
+class Run(SQLModel, table=True):
+    """One fine-tune: exact inputs by hash, the full config, and the result."""
+
+    __tablename__ = "run"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(max_length=120)
+    dataset_version_id: int = Field(foreign_key="dataset_version.id", index=True)
+    base_model_id: int = Field(foreign_key="base_model.id", index=True)
+    mask_check_id: int = Field(foreign_key="mask_check.id")
+    recipe: str = Field(max_length=40)
+    # The full training config, spelled as TRL and PEFT spell it.
+    config: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    arrays_hash: str = Field(max_length=64)
+    # Who looked at the mask check; and why a red one was overridden.
+    confirmed_by: str = Field(max_length=80)
+    override_reason: str | None = None
+    # A second submit with the same key finds the first run.
+    idempotency_key: str = Field(max_length=80, unique=True)
+    job_id: int = Field(foreign_key="job.id", unique=True)
+    # Suites judged by themselves when training has succeeded.
+    evaluate_with: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
+    adapter_key: str | None = Field(default=None, max_length=255)
+    created_by: str = Field(default="", max_length=80)
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+
+
+class RunArtifact(SQLModel, table=True):
+    """A file that a run published."""
+
+    __tablename__ = "run_artifact"
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: int = Field(foreign_key="run.id", index=True, ondelete="CASCADE")
+    name: str = Field(max_length=255)
+    storage_key: str = Field(max_length=255)
+    size_bytes: int
+    sha256: str = Field(max_length=64)

@@ -1,0 +1,208 @@
+"""The form of a new run: what was typed, kept as typed, and what it asks for."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import ValidationError
+from sqlmodel import Session, select
+
+from app.accounts.service import Actor
+from app.core.errors import Conflict, Invalid
+from app.core.i18n import N_
+from app.datasets.models import Dataset, DatasetVersion
+from app.datasets.versions import list_versions
+from app.jobs.models import Job
+from app.masking import Handling, TrainOn
+from app.previews.service import parse_settings
+from app.recipes.config import config_errors
+from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
+from app.recipes.fields import FIELD_NAMES
+from app.recipes.recipes import build_config, merged_values, require_recipe
+from app.runs import mask_checks
+from app.runs.models import MaskCheck, Run
+from app.runs.schemas import MaskSettingsIn
+from app.runs.service import RunRequest, run_config
+
+DEFAULTS: Final = {
+    "version": "",
+    "model": "",
+    "recipe": "standard",
+    "load_in_4bit": "",
+    "train_on": TrainOn.ASSISTANT.value,
+    "handling": Handling.WHOLE.value,
+    "max_length": "2048",
+    "control_tokens": "neutralise",
+    "train_reasoning": "true",
+    "name": "",
+    "mask_check_id": "",
+    "confirmed": "",
+    "override_reason": "",
+    "idempotency_key": "",
+    **dict.fromkeys(FIELD_NAMES, ""),
+}
+_MASK_FIELDS: Final = ("train_on", "handling", "max_length", "control_tokens", "train_reasoning")
+_MAX_LENGTH: Final = N_("Enter a whole number from 16 to 1,000,000, or nothing for no limit.")
+
+
+@dataclass
+class NewRunForm:
+    """`values` as typed, all of `DEFAULTS`; `suites` to judge on afterwards; `errors` by field."""
+
+    values: dict[str, str] = field(default_factory=lambda: dict(DEFAULTS))
+    suites: list[str] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def posted(cls, form: Mapping[str, Any], suites: Iterable[Any]) -> "NewRunForm":
+        """From a submitted form. A box that is not sent is not ticked."""
+        boxes = ("load_in_4bit", "train_reasoning", "confirmed")
+        values = {
+            name: str(form.get(name, "" if name in boxes else default))[:1000]
+            for name, default in DEFAULTS.items()
+        }
+        return cls(values, [str(suite) for suite in suites][:10])
+
+    @classmethod
+    def linked(cls, query: Mapping[str, str]) -> "NewRunForm":
+        """From a link: known names only."""
+        known = {name: value[:1000] for name, value in query.items() if name in DEFAULTS}
+        for private in ("mask_check_id", "confirmed", "override_reason", "idempotency_key"):
+            known.pop(private, None)
+        return cls({**DEFAULTS, **known})
+
+    @classmethod
+    def like(cls, run: Run, check: MaskCheck) -> "NewRunForm":
+        """The same again: what differs from the recipe becomes a typed-in value."""
+        recipe = build_config(run.recipe).model_dump(mode="json")
+        values = dict(DEFAULTS)
+        for name in FIELD_NAMES:
+            if run.config.get(name) != recipe.get(name):
+                values[name] = display(run.config.get(name))
+        values |= {name: display(check.settings.get(name)) for name in _MASK_FIELDS}
+        values |= {
+            "version": str(run.dataset_version_id),
+            "model": str(run.base_model_id),
+            "recipe": run.recipe,
+            "load_in_4bit": display(run.config.get("load_in_4bit") or None),
+            "train_reasoning": "true" if check.settings.get("train_reasoning", True) else "",
+        }
+        return cls(values, list(run.evaluate_with))
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were typed in, for the recipe's config."""
+        typed = {name: self.values[name].strip() for name in FIELD_NAMES if self.values[name].strip()}
+        return {**typed, "load_in_4bit": True} if self.values["load_in_4bit"] else typed
+
+    def mask_settings(self) -> MaskSettingsIn:
+        """The mask settings. Raises Invalid naming the field."""
+        values: dict[str, Any] = {name: self.values[name] for name in _MASK_FIELDS}
+        values["max_length"] = self.values["max_length"].strip() or None
+        values["train_reasoning"] = bool(self.values["train_reasoning"])
+        try:
+            return MaskSettingsIn.model_validate(values)
+        except ValidationError as error:
+            name = str(error.errors()[0]["loc"][0])
+            message = _MAX_LENGTH if name == "max_length" else N_("Choose one of the options.")
+            raise Invalid(message, field=name) from error
+
+    def request(self, check: MaskCheck) -> RunRequest:
+        """What the form asks to start."""
+        assert check.id is not None
+        return RunRequest(
+            mask_check_id=check.id,
+            recipe=self.values["recipe"],
+            changes=self.changes(),
+            name=self.values["name"],
+            confirmed=bool(self.values["confirmed"]),
+            override_reason=self.values["override_reason"],
+            evaluate_with=tuple(self.suites),
+            idempotency_key=self.values["idempotency_key"],
+        )
+
+    def number(self, name: str) -> int | None:
+        """An id that was chosen, if it is one."""
+        value = self.values[name].strip()
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 18 else None
+
+
+def display(value: Any) -> str:
+    """A config value as a person would type it: 5e-5, true, q_proj,v_proj."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ",".join(str(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:g}".replace("e-0", "e-")
+    return str(value)
+
+
+def request_check(session: Session, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:
+    """The mask check that the form's data, model and mask settings ask for."""
+    version, model = form.number("version"), form.number("model")
+    if version is None:
+        raise Invalid(N_("Choose a dataset version."), field="version")
+    if model is None:
+        raise Invalid(N_("Choose a base model."), field="model")
+    settings = parse_settings(form.mask_settings().model_dump())
+    return mask_checks.request_check(
+        session, actor, dataset_version_id=version, base_model_id=model, settings=settings
+    )
+
+
+def require_seen(check: MaskCheck, seen: int | None) -> None:
+    """Refuses a start when the check that the person saw answers another question than the form asks now."""
+    if seen != check.id:
+        raise Conflict(
+            N_("Data, model or mask settings changed after the check. Look at the new check, then start."),
+            field="mask_check_id",
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the form would train: the config, how many steps, and what does not fit."""
+
+    estimate: Estimate | None = None
+    advice: list[Advice] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+def make_plan(form: NewRunForm, version: DatasetVersion | None, check: MaskCheck | None) -> Plan:
+    """The plan for the chosen version; without one only the config is looked at."""
+    try:
+        require_recipe(form.values["recipe"])
+    except Invalid as error:
+        return Plan(errors={"recipe": error.translated()})
+    errors = config_errors(merged_values(form.values["recipe"], form.changes()))
+    if errors or version is None:
+        return Plan(errors=errors)
+    try:
+        config = run_config(version, form.values["recipe"], form.changes())
+    except Invalid as error:
+        return Plan(errors={error.field or "recipe": error.translated()})
+    estimate = estimate_steps(training_samples(version, check), config)
+    return Plan(estimate, advise(estimate, config, held_out=version.validation_count))
+
+
+def require_sound(form: NewRunForm, version: DatasetVersion, check: MaskCheck) -> None:
+    """Refuses a config with mistakes; `form.errors` then names them by field."""
+    form.errors |= make_plan(form, version, check).errors
+    if form.errors:
+        raise Invalid(N_("Some fields need a look."), field="start")
+
+
+def training_samples(version: DatasetVersion, check: MaskCheck | None) -> int:
+    """Samples of the training split: counted by the check, else one a conversation."""
+    samples = int((check.report or {}).get("samples") or 0) if check else 0
+    if not samples or not version.conversation_count:
+        return version.train_count
+    return max(1, round(samples * version.train_count / version.conversation_count))
+
+
+def versions_with_names(session: Session) -> list[tuple[DatasetVersion, str]]:
+    """All versions, newest first, each with its dataset's name."""
+    names = {dataset.id: dataset.name for dataset in session.exec(select(Dataset))}
+    return [(version, names.get(version.dataset_id, "")) for version in list_versions(session)]

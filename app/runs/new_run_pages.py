@@ -1,0 +1,168 @@
+"""The page that starts a run: one form, the mask check beside it, one button."""
+
+import secrets
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.datastructures import FormData
+
+from app.accounts.access import Engineer
+from app.accounts.service import Actor
+from app.base_models.service import ready_base_models
+from app.core.errors import Conflict, Invalid, StudioError
+from app.core.i18n import get_locale
+from app.core.settings import Settings
+from app.core.templating import is_htmx, render
+from app.core.web import AppSettings, Db
+from app.datasets.versions import require_version
+from app.jobs.bell import ring_after_commit
+from app.jobs.models import Job
+from app.jobs.service import require_job
+from app.recipes.fields import FIELD_GROUPS, FIELD_NAMES
+from app.recipes.recipes import RECIPES, build_config
+from app.runs import mask_checks, service
+from app.runs.judging import AppJudging, Judging
+from app.runs.models import MaskCheck
+from app.runs.new_run import (
+    NewRunForm,
+    display,
+    make_plan,
+    request_check,
+    require_seen,
+    require_sound,
+    versions_with_names,
+)
+
+router = APIRouter(prefix="/runs", include_in_schema=False)
+
+
+async def posted_form(request: Request) -> FormData:
+    """The submitted form, already read for the CSRF check."""
+    return await request.form()
+
+
+Posted = Annotated[FormData, Depends(posted_form)]
+
+
+def _form(posted: FormData) -> NewRunForm:
+    return NewRunForm.posted(
+        {name: value for name, value in posted.items() if isinstance(value, str)}, posted.getlist("suites")
+    )
+
+
+def _context(
+    session: Db, judging: Judging, form: NewRunForm, check: MaskCheck | None = None, job: Job | None = None
+) -> dict[str, Any]:
+    """Everything the form and its fragments read."""
+    versions, models = versions_with_names(session), ready_base_models(session)
+    by_id = {version.id: version for version, _name in versions}
+    if not form.values["version"] and versions:
+        form.values["version"] = str(versions[0][0].id)
+    if not form.values["model"] and models:
+        form.values["model"] = str(models[0].id)
+    if not form.values["idempotency_key"]:
+        form.values["idempotency_key"] = secrets.token_urlsafe(16)
+    version = by_id.get(form.number("version"))
+    recipes = {recipe.name: build_config(recipe.name).model_dump(mode="json") for recipe in RECIPES}
+    return {
+        "form": form,
+        "versions": versions,
+        "models": models,
+        "version": version,
+        "model": next((model for model in models if model.id == form.number("model")), None),
+        "recipes": [(recipe, recipes[recipe.name]) for recipe in RECIPES],
+        "recipe_values": {
+            name: {field: display(config[field]) for field in FIELD_NAMES} for name, config in recipes.items()
+        },
+        "groups": FIELD_GROUPS,
+        "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
+        "plan": make_plan(form, version, check),
+        "check": check,
+        "check_job": job,
+        "check_error": form.errors.get("mask_check_id"),
+    }
+
+
+@router.get("/new", response_model=None)
+def new_page(
+    request: Request, session: Db, actor: Engineer, judging: AppJudging, like: int | None = None
+) -> Response:
+    """The form, empty, or filled in like another run, or from a link's values."""
+    form = NewRunForm.linked(request.query_params)
+    if like is not None:
+        run = service.require_run(session, like)
+        old = NewRunForm.like(run, mask_checks.require_mask_check(session, run.mask_check_id))
+        given = {name: value for name, value in form.values.items() if name in request.query_params}
+        form = NewRunForm({**old.values, **given}, old.suites)
+    if form.values["version"]:
+        require_version(session, form.number("version") or 0)
+    return render(request, "runs/new.html", _context(session, judging, form))
+
+
+@router.post("/new/check", response_model=None)
+def check_masks(
+    request: Request, session: Db, settings: AppSettings, actor: Engineer, judging: AppJudging, posted: Posted
+) -> Response:
+    """Ask for the mask check of what the form chooses; the same question finds the same check."""
+    form = _form(posted)
+    check, job = None, None
+    try:
+        check, job = _ask(session, settings, actor, form)
+    except StudioError as error:
+        form.errors["mask_check_id"] = error.translated()
+        form.errors[error.field or "mask_check_id"] = error.translated()
+    name = "runs/_check.html" if is_htmx(request) else "runs/new.html"
+    return render(request, name, _context(session, judging, form, check, job))
+
+
+def _ask(session: Db, settings: Settings, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:
+    check, job = request_check(session, actor, form)
+    if not job.is_final:
+        ring_after_commit(session, settings, job)
+    form.values["mask_check_id"] = str(check.id)
+    return check, job
+
+
+@router.get("/new/check/{mask_check_id}", response_model=None)
+def check_progress(
+    request: Request, session: Db, actor: Engineer, judging: AppJudging, mask_check_id: int
+) -> Response:
+    """How far the check is; asked again until it is done."""
+    check = mask_checks.require_mask_check(session, mask_check_id)
+    form = NewRunForm.linked({"version": str(check.dataset_version_id), "model": str(check.base_model_id)})
+    form.values["mask_check_id"] = str(check.id)
+    job = require_job(session, check.job_id)
+    return render(request, "runs/_check.html", _context(session, judging, form, check, job))
+
+
+@router.post("/new/plan", response_model=None)
+def plan(request: Request, session: Db, actor: Engineer, judging: AppJudging, posted: Posted) -> Response:
+    """What the form would train, in numbers."""
+    form = _form(posted)
+    found = form.number("mask_check_id")
+    check = session.get(MaskCheck, found) if found else None
+    return render(request, "runs/_plan.html", _context(session, judging, form, check))
+
+
+@router.post("", response_model=None)
+def start(
+    request: Request, session: Db, settings: AppSettings, actor: Engineer, judging: AppJudging, posted: Posted
+) -> Response:
+    """Start the run; whatever is wrong comes back beside its field with everything that was typed."""
+    form = _form(posted)
+    seen = form.number("mask_check_id")
+    suites = [suite.name for suite in judging.suites()]
+    check, job = None, None
+    try:
+        check, job = _ask(session, settings, actor, form)
+        require_seen(check, seen)
+        require_sound(form, require_version(session, check.dataset_version_id), check)
+        run, created = service.start_run(session, actor, form.request(check), suites=suites)
+    except (Invalid, Conflict) as error:
+        form.errors.setdefault(error.field or "start", error.translated())
+        context = _context(session, judging, form, check, job)
+        return render(request, "runs/new.html", context, status=error.status)
+    if created:
+        ring_after_commit(session, settings, service.run_job(session, run))
+    return RedirectResponse(f"/runs/{run.id}", status_code=303)

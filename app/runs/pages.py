@@ -1,0 +1,204 @@
+"""Pages of runs: the list, and one run live."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app.accounts.access import AnyActor, Engineer
+from app.accounts.models import Role
+from app.accounts.service import record
+from app.base_models.service import require_base_model
+from app.core.database import utc_now
+from app.core.i18n import N_, get_locale, gettext
+from app.core.templating import is_htmx, render, toast
+from app.core.web import AppStorage, Db
+from app.datasets.service import require_dataset
+from app.datasets.versions import require_version
+from app.jobs import service as jobs
+from app.jobs.models import Job, JobState, StopRequest
+from app.recipes.fields import FIELD_GROUPS
+from app.recipes.recipes import RECIPES
+from app.runs import service
+from app.runs.advice import remedy_for
+from app.runs.curves import last_event, last_events, read_curves
+from app.runs.judging import AppJudging
+from app.runs.logs import log_tail
+from app.runs.mask_checks import require_mask_check
+from app.runs.models import Run
+
+router = APIRouter(prefix="/runs", include_in_schema=False)
+PAGE_SIZE: Final = 50
+TABLE_ROWS: Final = 40
+
+# What a person follows; several phases of a job belong to one step.
+STEPS: Final = ("queued", "preparing", "training", "saving", "done")
+_STEP_OF_PHASE: Final = {"training": "training", "evaluating": "training", "saving": "saving"}
+
+
+def current_step(job: Job, progress: dict[str, Any] | None) -> str:
+    """Where in `STEPS` a job is. Saving before the last step is a checkpoint, so still training."""
+    if job.state is JobState.QUEUED:
+        return "queued"
+    if job.state is JobState.SUCCEEDED:
+        return "done"
+    step = _STEP_OF_PHASE.get(job.phase, "preparing")
+    if step == "saving" and progress and job.stop_requested is None:
+        unfinished = progress.get("step", 0) < progress.get("total_steps", 0)
+        return "training" if unfinished else "saving"
+    return step
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds as 0:45, 3:20 or 2:05:09."""
+    if seconds is None:
+        return "–"
+    whole = max(0, round(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def elapsed(job: Job, now: datetime) -> str:
+    """How long a job has been or was running."""
+    if job.started_at is None:
+        return "–"
+    return clock(((job.finished_at or now) - job.started_at).total_seconds())
+
+
+@router.get("", response_model=None)
+def list_page(
+    request: Request, session: Db, actor: AnyActor, offset: Annotated[int, Query(ge=0, le=2**31)] = 0
+) -> Response:
+    """Runs, newest first; the table alone for htmx."""
+    rows = service.list_runs(session, offset=offset, limit=PAGE_SIZE)
+    events = last_events(session, [run.job_id for run, _job in rows], ("metric", "progress"))
+    now = utc_now()
+    context = {
+        "rows": [
+            {
+                "run": run,
+                "job": job,
+                "metric": events.get((run.job_id, "metric")),
+                "progress": events.get((run.job_id, "progress")),
+                "elapsed": elapsed(job, now),
+            }
+            for run, job in rows
+        ],
+        "in_progress": any(not job.is_final for _run, job in rows),
+        "offset": offset,
+        "page_size": PAGE_SIZE,
+        "total": service.count_runs(session),
+        "may_start": actor.role.includes(Role.ENGINEER),
+    }
+    return render(request, "runs/_table.html" if is_htmx(request) else "runs/list.html", context)
+
+
+def _run_context(session: Db, actor: AnyActor, run: Run) -> dict[str, Any]:
+    """What every part of the run's page reads."""
+    job = service.run_job(session, run)
+    progress = last_event(session, run.job_id, "progress")
+    return {
+        "run": run,
+        "job": job,
+        "progress": progress,
+        "metric": last_event(session, run.job_id, "metric"),
+        "eval": last_event(session, run.job_id, "eval"),
+        "steps": STEPS,
+        "step": current_step(job, progress),
+        "elapsed": elapsed(job, utc_now()),
+        "clock": clock,
+        "remedy": remedy_for(run, job),
+        "may_stop": actor.role.includes(Role.ENGINEER),
+    }
+
+
+@router.get("/{run_id}", response_model=None)
+def run_page(
+    request: Request, session: Db, storage: AppStorage, actor: AnyActor, judging: AppJudging, run_id: int
+) -> Response:
+    """One run: everything stored about it, and live from there."""
+    run = service.require_run(session, run_id)
+    version = require_version(session, run.dataset_version_id)
+    context = {
+        **_run_context(session, actor, run),
+        **_result_context(session, judging, run),
+        **_values_context(session, run),
+        "version": version,
+        "dataset": require_dataset(session, version.dataset_id),
+        "model": require_base_model(session, run.base_model_id),
+        "check": require_mask_check(session, run.mask_check_id),
+        "groups": FIELD_GROUPS,
+        "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
+        "log": log_tail(storage, service.run_job(session, run)),
+    }
+    return render(request, "runs/page.html", context)
+
+
+@router.get("/{run_id}/status", response_model=None)
+def run_status(request: Request, session: Db, actor: AnyActor, run_id: int) -> Response:
+    """Phases, figures and, at the end, what came of it."""
+    run = service.require_run(session, run_id)
+    return render(request, "runs/_status.html", _run_context(session, actor, run))
+
+
+@router.get("/{run_id}/actions", response_model=None)
+def run_actions(request: Request, session: Db, actor: AnyActor, run_id: int) -> Response:
+    """What can be done with the run now."""
+    run = service.require_run(session, run_id)
+    return render(request, "runs/_actions.html", _run_context(session, actor, run))
+
+
+def _result_context(session: Db, judging: AppJudging, run: Run) -> dict[str, Any]:
+    assert run.id is not None
+    titles = {suite.name: suite.title_in(get_locale()) for suite in judging.suites()}
+    return {
+        "artifacts": service.artifacts(session, run.id),
+        "judgements": judging.of_run(session, run.id),
+        "suite_titles": titles,
+    }
+
+
+@router.get("/{run_id}/results", response_model=None)
+def run_results(request: Request, session: Db, actor: AnyActor, judging: AppJudging, run_id: int) -> Response:
+    """Files and evaluations of the run."""
+    run = service.require_run(session, run_id)
+    context = {**_run_context(session, actor, run), **_result_context(session, judging, run)}
+    return render(request, "runs/_results.html", context)
+
+
+def _values_context(session: Db, run: Run) -> dict[str, Any]:
+    curves = read_curves(session, service.run_job(session, run), max_points=TABLE_ROWS)
+    return {"curves": curves}
+
+
+@router.get("/{run_id}/values", response_model=None)
+def run_values(request: Request, session: Db, actor: AnyActor, run_id: int) -> Response:
+    """The curves as a table."""
+    run = service.require_run(session, run_id)
+    return render(request, "runs/_values.html", {"run": run, **_values_context(session, run)})
+
+
+@router.get("/{run_id}/log", response_model=None)
+def run_log(request: Request, session: Db, storage: AppStorage, actor: AnyActor, run_id: int) -> Response:
+    """The end of the log."""
+    run = service.require_run(session, run_id)
+    job = service.run_job(session, run)
+    return render(request, "runs/_log.html", {"run": run, "job": job, "log": log_tail(storage, job)})
+
+
+@router.post("/{run_id}/stop", response_model=None)
+def stop_run(
+    request: Request, session: Db, actor: Engineer, run_id: int, how: Annotated[StopRequest, Form()]
+) -> Response:
+    """Ask the run to end: save what it has, or drop it."""
+    run = service.require_run(session, run_id)
+    jobs.request_stop(session, run.job_id, how)
+    record(session, actor, f"run.{how.value}", f"run/{run_id}")
+    if not is_htmx(request):
+        return RedirectResponse(f"/runs/{run_id}", status_code=303)
+    response = render(request, "runs/_actions.html", _run_context(session, actor, run))
+    saved = N_("Asked to stop and save. The step under way is finished first.")
+    dropped = N_("Asked to cancel.")
+    response.headers.update(toast(gettext(saved if how is StopRequest.SAVE else dropped)))
+    return response

@@ -1,0 +1,136 @@
+"""What REST reads and writes for mask checks and runs."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.jobs.api import JobOut
+from app.jobs.models import Job
+from app.masking import Handling, TrainOn
+from app.runs.curves import METRIC_FIELDS, Curves
+from app.runs.models import MaskCheck, Run, RunArtifact
+
+
+class MaskSettingsIn(BaseModel):
+    """What is trained and how conversations become samples. Absent fields take their defaults."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    train_on: TrainOn = TrainOn.ASSISTANT
+    handling: Handling = Handling.WHOLE
+    # Tokens of a sample; null: no limit of one's own.
+    max_length: Annotated[int, Field(ge=16, le=1_000_000)] | None = None
+    control_tokens: Literal["neutralise", "refuse"] = "neutralise"
+    train_reasoning: bool = True
+
+
+class MaskCheckIn(BaseModel):
+    """Ask for the masks of a frozen version to be made and checked for a base model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset_version_id: int
+    base_model_id: int
+    settings: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
+
+
+class MaskCheckOut(BaseModel):
+    """A mask check; `passed` is null until it is done."""
+
+    id: int
+    dataset_version_id: int
+    base_model_id: int
+    settings: dict[str, Any]
+    passed: bool | None
+    report: dict[str, Any] | None
+    arrays_hash: str | None
+    created_by: str
+    created_at: datetime
+    job: JobOut
+
+    @classmethod
+    def of(cls, check: MaskCheck, job: Job) -> "MaskCheckOut":
+        """From the stored rows."""
+        values = {name: getattr(check, name) for name in cls.model_fields if name != "job"}
+        return cls.model_validate({**values, "job": JobOut.of(job)})
+
+
+class RunIn(BaseModel):
+    """Start a run. `mask_check_id` names version, model and mask settings at once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mask_check_id: int
+    recipe: str = "standard"
+    # Changes to the recipe's config, spelled as TRL and PEFT spell them.
+    changes: dict[str, Any] = Field(default_factory=dict)
+    name: str = Field(default="", max_length=120)
+    confirmed: bool = False
+    override_reason: str = Field(default="", max_length=1000)
+    evaluate_with: list[str] = Field(default_factory=list, max_length=10)
+
+
+class RunOut(BaseModel):
+    """A run; its state is that of its job."""
+
+    id: int
+    name: str
+    dataset_version_id: int
+    base_model_id: int
+    mask_check_id: int
+    recipe: str
+    config: dict[str, Any]
+    arrays_hash: str
+    confirmed_by: str
+    override_reason: str | None
+    evaluate_with: list[str]
+    result: dict[str, Any] | None
+    created_by: str
+    created_at: datetime
+    job: JobOut
+
+    @classmethod
+    def of(cls, run: Run, job: Job) -> "RunOut":
+        """From the stored rows."""
+        values = {name: getattr(run, name) for name in cls.model_fields if name != "job"}
+        return cls.model_validate({**values, "job": JobOut.of(job)})
+
+
+class ArtifactOut(BaseModel):
+    """A published file."""
+
+    id: int
+    name: str
+    size_bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, artifact: RunArtifact) -> "ArtifactOut":
+        """From the stored row."""
+        return cls.model_validate({name: getattr(artifact, name) for name in cls.model_fields})
+
+
+class CurvesOut(BaseModel):
+    """Columns of equal length: what was measured at each logged step, and the held-out loss at its own steps."""
+
+    last_seq: int
+    step: list[int]
+    epoch: list[float | None]
+    loss: list[float | None]
+    learning_rate: list[float | None]
+    grad_norm: list[float | None]
+    tokens_per_second: list[float | None]
+    memory_bytes: list[float | None]
+    eval_step: list[int]
+    eval_loss: list[float | None]
+
+    @classmethod
+    def of(cls, curves: Curves) -> "CurvesOut":
+        """From points to columns."""
+        columns: dict[str, Any] = {
+            name: [point.get(name) for point in curves.metrics] for name in ("step", *METRIC_FIELDS)
+        }
+        columns["eval_step"] = [point["step"] for point in curves.evals]
+        columns["eval_loss"] = [point["eval_loss"] for point in curves.evals]
+        return cls(last_seq=curves.last_seq, **columns)

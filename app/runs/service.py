@@ -1,0 +1,220 @@
+"""Rules of runs: what may start, exactly once, and what is published when training ends."""
+
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, func, select
+
+from app.accounts.service import Actor, record
+from app.base_models.models import BaseModel
+from app.base_models.service import require_ready
+from app.core.errors import Conflict, Invalid, NotFound
+from app.core.i18n import N_
+from app.core.storage import Storage, file_sha256
+from app.datasets.models import Dataset, DatasetVersion
+from app.datasets.versions import require_version
+from app.jobs.models import Job, JobKind
+from app.jobs.service import enqueue, require_job
+from app.recipes.config import TrainingConfig
+from app.recipes.recipes import build_config
+from app.runs.mask_checks import require_mask_check
+from app.runs.models import MaskCheck, Run, RunArtifact
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a person or a script asks for. `mask_check_id` names version, model and mask settings at once."""
+
+    mask_check_id: int
+    recipe: str = "standard"
+    changes: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+    # "I have looked at the mask check."
+    confirmed: bool = False
+    # Why a red check is trained on all the same; stays on the run for ever.
+    override_reason: str = ""
+    evaluate_with: tuple[str, ...] = ()
+    idempotency_key: str = ""
+
+
+def start_run(
+    session: Session, actor: Actor, request: RunRequest, *, suites: Collection[str] = ()
+) -> tuple[Run, bool]:
+    """Promise the training. The same idempotency key again gives the first run and False.
+
+    `suites` are the names that `evaluate_with` may hold. Raises Invalid or Conflict for an unfinished or
+    red check, a missing confirmation, a bad config or an unknown suite.
+    """
+    key = request.idempotency_key.strip()[:80] or secrets.token_urlsafe(16)
+    existing = _run_of_key(session, key)
+    if existing:
+        return existing, False
+    try:
+        with session.begin_nested():
+            return _promise(session, actor, request, key, suites), True
+    except IntegrityError:
+        # The other half of a double click was faster.
+        existing = _run_of_key(session, key)
+        if existing is None:
+            raise
+        return existing, False
+
+
+def _run_of_key(session: Session, key: str) -> Run | None:
+    return session.exec(select(Run).where(Run.idempotency_key == key)).first()
+
+
+def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suites: Collection[str]) -> Run:
+    for name in request.evaluate_with:
+        if name not in suites:
+            raise Invalid(
+                N_("There is no suite “%(name)s”. Use one of: %(names)s."),
+                field="evaluate_with",
+                name=name,
+                names=", ".join(sorted(suites)),
+            )
+    check = require_mask_check(session, request.mask_check_id)
+    override = _check_allows(session, check, request)
+    version = require_version(session, check.dataset_version_id)
+    model, _folder = require_ready(session, check.base_model_id)
+    config = run_config(version, request.recipe, request.changes)
+    job = enqueue(session, JobKind.TRAIN, {}, created_by=actor.name)
+    assert job.id is not None
+    run = Run(
+        name=request.name.strip()[:120] or _default_name(session, version, model, request.recipe),
+        dataset_version_id=check.dataset_version_id,
+        base_model_id=check.base_model_id,
+        mask_check_id=request.mask_check_id,
+        recipe=request.recipe,
+        config=config.model_dump(mode="json"),
+        arrays_hash=check.arrays_hash or "",
+        confirmed_by=actor.name[:80],
+        override_reason=override,
+        idempotency_key=key,
+        job_id=job.id,
+        evaluate_with=list(dict.fromkeys(request.evaluate_with)),
+        created_by=actor.name[:80],
+    )
+    session.add(run)
+    session.flush()
+    job.payload = {"run_id": run.id}
+    session.add(job)
+    record(session, actor, "run.override" if override else "run.start", f"run/{run.id}")
+    session.flush()
+    return run
+
+
+def run_config(version: DatasetVersion, recipe: str, changes: dict[str, Any]) -> TrainingConfig:
+    """The config of a run on this version. Without held-out conversations nothing can stop it early."""
+    if version.validation_count:
+        return build_config(recipe, changes)
+    config = build_config(recipe, {"early_stopping_patience": 0, **changes})
+    if config.early_stopping_patience:
+        raise Invalid(
+            N_("%(field)s: this version holds nothing out, so there is nothing to judge by. Use 0."),
+            field="early_stopping_patience",
+        )
+    return config
+
+
+def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> str | None:
+    """The override's reason if one is needed. Raises when the check does not allow a start."""
+    if check.passed is None:
+        job = require_job(session, check.job_id)
+        if job.error:
+            raise Conflict(N_("The mask check could not be done: %(reason)s"), reason=job.error_text)
+        raise Conflict(N_("The mask check is still running. Start when it is green."))
+    if not check.arrays_key or not check.arrays_hash:
+        raise Conflict(N_("The mask check found nothing that can be trained. Look at its report."))
+    if not request.confirmed:
+        raise Invalid(N_("Look at the mask check and confirm it before starting."), field="confirmed")
+    if check.passed:
+        return None
+    reason = request.override_reason.strip()
+    if not reason:
+        raise Conflict(
+            N_(
+                "The mask check is red, so the run does not start. Fix the conversations, or override with a reason."
+            ),
+            field="override_reason",
+        )
+    return reason[:1000]
+
+
+def _default_name(session: Session, version: DatasetVersion, model: BaseModel, recipe: str) -> str:
+    dataset = session.get_one(Dataset, version.dataset_id)
+    return f"{dataset.name} v{version.number} · {model.name} · {recipe}"[:120]
+
+
+def require_run(session: Session, run_id: int) -> Run:
+    """The run, or NotFound."""
+    run = session.get(Run, run_id)
+    if run is None:
+        raise NotFound(N_("There is no run %(id)d."), id=run_id)
+    return run
+
+
+def run_job(session: Session, run: Run) -> Job:
+    """The job that carries the run's state."""
+    return require_job(session, run.job_id)
+
+
+def list_runs(session: Session, *, offset: int = 0, limit: int = 50) -> list[tuple[Run, Job]]:
+    """Runs with their jobs, newest first (one query)."""
+    statement = (
+        select(Run, Job)
+        .join(Job, col(Run.job_id) == col(Job.id))
+        .order_by(col(Run.id).desc())
+        .offset(offset)
+        .limit(limit)
+    )
+    return [(run, job) for run, job in session.exec(statement)]
+
+
+def count_runs(session: Session) -> int:
+    """All runs."""
+    return session.exec(select(func.count()).select_from(Run)).one()
+
+
+def artifacts(session: Session, run_id: int) -> list[RunArtifact]:
+    """Published files of a run."""
+    statement = select(RunArtifact).where(RunArtifact.run_id == run_id).order_by(col(RunArtifact.name))
+    return list(session.exec(statement))
+
+
+def require_artifact(session: Session, run_id: int, artifact_id: int) -> RunArtifact:
+    """A published file of this run, or NotFound."""
+    artifact = session.get(RunArtifact, artifact_id)
+    if artifact is None or artifact.run_id != run_id:
+        raise NotFound(N_("There is no such file."))
+    return artifact
+
+
+def publish_artifacts(session: Session, storage: Storage, run: Run, folder_key: str) -> None:
+    """List every file below a finished folder as an artifact, with size and hash."""
+    assert run.id is not None
+    folder = storage.path(folder_key)
+    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+        name = str(path.relative_to(folder))
+        session.add(
+            RunArtifact(
+                run_id=run.id,
+                name=name,
+                storage_key=f"{folder_key}/{name}",
+                size_bytes=path.stat().st_size,
+                sha256=file_sha256(path),
+            )
+        )
+
+
+def adapter_path(storage: Storage, run: Run) -> Path:
+    """Folder of the trained adapter. Raises Conflict before there is one."""
+    if run.adapter_key is None:
+        raise Conflict(
+            N_("The run “%(name)s” has no adapter: it has not finished successfully."), name=run.name
+        )
+    return storage.path(run.adapter_key)

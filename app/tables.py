@@ -1,0 +1,13 @@
+"""Imports every module with tables, so that metadata is complete for migrations and tests."""
+
+from sqlmodel import SQLModel
+
+import app.accounts.models
+import app.base_models.models
+import app.conversations.models
+import app.datasets.models
+import app.evaluations.models
+import app.jobs.models
+import app.runs.models  # noqa: F401
+
+metadata = SQLModel.metadata

@@ -1,0 +1,45 @@
+// Says what went wrong with an htmx request: the server's own sentence where it sent one, else a text from <body data-error-…>.
+// A 422 or 409 that brings HTML is a form with its errors, or both sides of a conflict; it is swapped in like any answer.
+(() => {
+  const texts = document.body.dataset;
+
+  function toast(message) {
+    document.dispatchEvent(new CustomEvent("toast", { detail: { message, kind: "error" } }));
+  }
+
+  function type(xhr) {
+    return xhr.getResponseHeader("Content-Type") ?? "";
+  }
+
+  function problem(xhr) {
+    if (!type(xhr).includes("json")) return null;
+    try {
+      const { detail, title } = JSON.parse(xhr.responseText);
+      return typeof detail === "string" ? detail : title;
+    } catch {
+      return null;
+    }
+  }
+
+  function fallback(status) {
+    if (status === 401) return texts.errorSignedOut;
+    if (status === 403) return texts.errorRefused;
+    return texts.errorServer;
+  }
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr } = event.detail;
+    if ([409, 422].includes(xhr.status) && type(xhr).includes("text/html")) {
+      event.detail.shouldSwap = true;
+      event.detail.isError = false;
+    }
+  });
+
+  document.addEventListener("htmx:responseError", (event) => {
+    const { xhr } = event.detail;
+    toast(problem(xhr) || fallback(xhr.status));
+  });
+
+  document.addEventListener("htmx:sendError", () => toast(texts.errorNetwork));
+  document.addEventListener("htmx:timeout", () => toast(texts.errorNetwork));
+})();

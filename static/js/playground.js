@@ -1,0 +1,151 @@
+/* Chat with base and tuned: one message goes to both, each answer streams into its own column and history. */
+(() => {
+  "use strict";
+
+  const form = document.getElementById("chat");
+  if (!form) return;
+
+  const text = form.dataset;
+  const sides = ["base", "tuned"];
+  const histories = { base: [], tuned: [] };
+  const running = new Map(); // side -> {job, source}
+  const sendButton = document.getElementById("chat-send");
+  const stopButton = document.getElementById("chat-stop");
+  const message = form.elements.namedItem("message");
+  const csrf = JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRF-Token"];
+
+  const log = (side) => form.querySelector(`[data-log="${side}"]`);
+  const status = (side, words) => {
+    form.querySelector(`[data-status="${side}"]`).textContent = words;
+  };
+
+  function bubble(side, role, name, words) {
+    const item = document.createElement("li");
+    item.className = `bubble bubble--${role}`;
+    const head = document.createElement("div");
+    head.className = "bubble__meta";
+    head.textContent = name;
+    const body = document.createElement("p");
+    body.className = "bubble__text";
+    body.textContent = words;
+    item.append(head, body);
+    log(side).append(item);
+    item.scrollIntoView({ block: "nearest" });
+    return { item, body };
+  }
+
+  function post(path, body) {
+    return fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    }).then(async (response) => {
+      const answer = await response.json();
+      if (!response.ok) throw new Error(answer.detail);
+      return answer;
+    });
+  }
+
+  function setBusy() {
+    const busy = running.size > 0;
+    sendButton.disabled = busy;
+    stopButton.hidden = !busy;
+  }
+
+  function finish(side, words) {
+    const open = running.get(side);
+    if (open && open.source) open.source.close();
+    running.delete(side);
+    status(side, words);
+    setBusy();
+  }
+
+  function follow(side, job, shown) {
+    const source = new EventSource(`/api/v1/jobs/${job}/events`);
+    let answer = "";
+    let note = "";
+    running.set(side, { job, source });
+    source.addEventListener("delta", (event) => {
+      answer += JSON.parse(event.data).text;
+      shown.body.textContent = answer;
+      shown.item.classList.add("bubble--streaming");
+      status(side, "");
+    });
+    source.addEventListener("done", (event) => {
+      if (JSON.parse(event.data).finish_reason === "length") note = text.textCut;
+    });
+    source.addEventListener("state", (event) => {
+      const state = JSON.parse(event.data);
+      if (state.state === "running") status(side, text.textLoading);
+      if (state.state === "cancelled") note = text.textStopped;
+      if (state.state === "failed") note = `${text.textFailed} ${state.error || ""}`;
+    });
+    source.addEventListener("end", () => {
+      shown.item.classList.remove("bubble--streaming");
+      if (answer) histories[side].push({ role: "assistant", content: answer });
+      else {
+        histories[side].pop();
+        shown.item.remove();
+      }
+      finish(side, note);
+    });
+  }
+
+  function ask(side, words) {
+    const system = form.elements.namedItem("system").value.trim();
+    histories[side].push({ role: "user", content: words });
+    bubble(side, "user", text.textUser, words);
+    const shown = bubble(side, "assistant", side === "base" ? text.textBase : text.textTuned, "");
+    status(side, text.textWaiting);
+    running.set(side, {});
+    const messages = system ? [{ role: "system", content: system }, ...histories[side]] : histories[side];
+    post("/api/v1/playground/answers", {
+      run_id: Number(form.elements.namedItem("run_id").value),
+      messages,
+      max_new_tokens: Number(form.elements.namedItem("max_new_tokens").value),
+      temperature: Number(form.elements.namedItem("temperature").value),
+      sides: [side],
+    }).then(
+      (job) => follow(side, job.id, shown),
+      (error) => {
+        histories[side].pop();
+        shown.item.remove();
+        message.value = message.value || words;
+        finish(side, `${text.textFailed} ${error.message}`);
+      },
+    );
+  }
+
+  function reset() {
+    stop();
+    for (const side of sides) {
+      histories[side] = [];
+      log(side).replaceChildren();
+      status(side, "");
+    }
+    message.focus();
+  }
+
+  function stop() {
+    for (const { job } of running.values()) if (job) post(`/api/v1/jobs/${job}/stop`).catch(() => {});
+  }
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const words = message.value.trim();
+    if (!words || running.size) return;
+    message.value = "";
+    for (const side of sides) ask(side, words);
+    setBusy();
+  });
+  message.addEventListener("keydown", (event) => {
+    // Enter also ends a word in a Chinese input method; that one must not send.
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  });
+  form.elements.namedItem("run_id").addEventListener("change", reset);
+  document.getElementById("chat-reset").addEventListener("click", reset);
+  stopButton.addEventListener("click", stop);
+})();

@@ -1,0 +1,86 @@
+// The form of a new run: empty fields show the chosen recipe's values, the start waits for the confirmation,
+// and mistakes that the plan found are shown at their fields.
+(() => {
+  const form = document.getElementById("run-form");
+  if (!form) return;
+  const recipes = JSON.parse(document.getElementById("recipe-values").textContent);
+
+  function showRecipe() {
+    const values = recipes[form.elements.recipe.value] ?? {};
+    for (const field of form.querySelectorAll("[data-recipe-field]")) {
+      let value = values[field.dataset.recipeField] ?? "";
+      if (field.dataset.recipeField === "learning_rate" && form.elements.load_in_4bit.checked)
+        value = form.elements.recipe.value === "stable" ? value : "1e-4";
+      const option = field.querySelector("[data-recipe-option]");
+      if (option) option.textContent = option.dataset.text.replace("…", value);
+      else field.placeholder = value;
+    }
+  }
+
+  function mayStart() {
+    return [...form.querySelectorAll("[data-start-needs]")].every((field) =>
+      field.dataset.startNeeds === "check" ? field.checked : field.value.trim() !== "",
+    );
+  }
+
+  function guardStart() {
+    const start = form.querySelector("[data-start]");
+    if (!start) return;
+    start.disabled = !form.querySelector("[data-check-done]") || !mayStart();
+    start.removeAttribute("aria-busy");
+  }
+
+  function showErrors() {
+    const wrong = new Map(
+      [...form.querySelectorAll("[data-field-error]")].map(({ dataset }) => [dataset.fieldError, dataset.message]),
+    );
+    for (const line of form.querySelectorAll("[data-error-of]")) {
+      const message = wrong.get(line.dataset.errorOf);
+      line.hidden = message === undefined;
+      line.querySelector("span").textContent = message ?? "";
+      const field = form.elements[line.dataset.errorOf];
+      if (message === undefined) field.removeAttribute("aria-invalid");
+      else field.setAttribute("aria-invalid", "true");
+    }
+  }
+
+  form.addEventListener("input", guardStart);
+  form.addEventListener("change", () => {
+    showRecipe();
+    guardStart();
+  });
+
+  form.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-set-field]");
+    if (button) {
+      const field = form.elements[button.dataset.setField];
+      field.value = button.dataset.setValue;
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+      return;
+    }
+    // A link to a field inside the closed settings opens them first.
+    if (event.target.closest('a[href^="#field-"]')) document.getElementById("advanced").open = true;
+  });
+
+  form.addEventListener("submit", (event) => {
+    const start = event.submitter;
+    if (!start?.matches("[data-start]")) return;
+    // After the browser has read the form: a disabled button cannot be pressed twice.
+    setTimeout(() => {
+      start.disabled = true;
+      start.setAttribute("aria-busy", "true");
+    });
+  });
+
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.target.id === "plan") showErrors();
+    if (event.target.id === "mask-check") {
+      guardStart();
+      if (event.target.matches("[data-check-done]")) document.body.dispatchEvent(new Event("check:done"));
+    }
+  });
+  addEventListener("pageshow", guardStart);
+
+  showRecipe();
+  guardStart();
+})();

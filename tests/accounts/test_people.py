@@ -1,0 +1,64 @@
+"""Admins add people, change roles and close accounts; nobody else may, and nobody locks themselves out."""
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from tests.support.people import Person, visible_text
+
+MEI = {"name": "Mei", "password": "a long password", "role": "reviewer"}
+
+
+def test_an_admin_adds_a_person_who_can_then_sign_in(app: FastAPI, admin: Person) -> None:
+    assert admin.browser.post("/people", data=MEI).status_code == 303
+    assert "Mei" in visible_text(admin.browser.get("/people").text)
+    mei = TestClient(app, follow_redirects=False)
+    assert mei.post("/login", data=MEI).headers["location"] == "/"
+    assert mei.get("/account").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"password": "short"}, "at least 10 characters"),
+        ({"name": " "}, "1 to 80 characters"),
+        ({"name": "test admin"}, "is taken"),
+    ],
+)
+def test_a_mistake_is_named_beside_its_field_and_the_rest_is_kept(
+    admin: Person, change: dict[str, str], says: str
+) -> None:
+    page = admin.browser.post("/people", data={**MEI, **change})
+    assert page.status_code in {409, 422}
+    assert says in visible_text(page.text)
+    assert '<option value="reviewer" selected>' in page.text
+
+
+def test_a_closed_account_is_signed_out_at_once_and_can_be_reopened(admin: Person, annotator: Person) -> None:
+    path = f"/people/{annotator.actor.user_id}"
+    assert admin.browser.post(path, data={"is_active": "false"}).status_code == 303
+    assert annotator.browser.get("/account").status_code == 303
+    assert annotator.api.get("/api/v1/datasets").status_code == 401
+    admin.browser.post(path, data={"is_active": "true"})
+    assert annotator.api.get("/api/v1/datasets").status_code == 200
+
+
+def test_a_lower_role_takes_the_rights_of_tokens_with_it(admin: Person, engineer: Person) -> None:
+    assert (
+        engineer.api.post("/api/v1/base-models", json={"source": "hub", "reference": ""}).status_code == 422
+    )
+    admin.browser.post(f"/people/{engineer.actor.user_id}", data={"role": "annotator"})
+    assert (
+        engineer.api.post("/api/v1/base-models", json={"source": "hub", "reference": ""}).status_code == 403
+    )
+
+
+def test_nobody_changes_their_own_account(admin: Person) -> None:
+    refused = admin.browser.post(f"/people/{admin.actor.user_id}", data={"is_active": "false"})
+    assert refused.status_code == 409
+    assert admin.browser.get("/people").status_code == 200
+
+
+def test_only_admins_see_the_page(engineer: Person) -> None:
+    assert engineer.browser.get("/people").status_code == 403
+    assert engineer.browser.post("/people", data=MEI).status_code == 403

@@ -1,0 +1,94 @@
+"""Pages and REST of base models."""
+
+import pytest
+from fastapi import FastAPI
+from sqlmodel import select
+
+from app.base_models.models import BaseModel
+from app.core.database import reading, transaction
+from app.jobs import service as jobs
+from app.jobs.models import Job, JobState
+from tests.support.people import Person, visible_text
+from tests.support.training import make_model
+
+
+@pytest.fixture(autouse=True)
+def _silent_bell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.jobs.bell.ring", lambda *_args: None)
+
+
+def test_without_a_model_the_page_says_what_to_do(engineer: Person, annotator: Person) -> None:
+    text = visible_text(engineer.browser.get("/base-models").text)
+    assert "No base model yet" in text
+    assert "Add the bundled model" in text
+    assert "Add the bundled model" not in visible_text(annotator.browser.get("/base-models").text)
+
+
+def test_the_bundled_model_is_added_with_one_click_and_its_state_polled(
+    app: FastAPI, engineer: Person
+) -> None:
+    assert engineer.browser.post("/base-models", data={"source": "bundled"}).status_code == 303
+    html = engineer.browser.get("/base-models", headers={"HX-Request": "true"}).text
+    assert "<html" not in html
+    assert 'hx-trigger="every 2s"' in html
+    assert "Queued" in visible_text(html)
+    assert "SmolLM2-135M-Instruct" in html
+
+
+def test_a_ready_model_shows_its_facts_and_polls_no_more(app: FastAPI, engineer: Person) -> None:
+    with transaction(app.state.engine) as session:
+        make_model(session)
+    html = engineer.browser.get("/base-models").text
+    text = visible_text(html)
+    for fact in ("Ready", "135 M", "4,096", "&lt;|im_end|&gt;"):
+        assert fact in text
+    assert "every 2s" not in html
+
+
+def test_a_failure_shows_its_reason_and_can_be_tried_again(app: FastAPI, engineer: Person) -> None:
+    engineer.browser.post("/base-models", data={"source": "hub", "reference": "org/chat"})
+    with transaction(app.state.engine) as session:
+        job = session.exec(select(Job)).one()
+        claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+        assert claim is not None
+        jobs.finish(session, claim, JobState.FAILED, error="It is <gated>.")
+    text = visible_text(engineer.browser.get("/base-models").text)
+    assert "It is &lt;gated&gt;." in text
+    assert "Try again" in text
+    response = engineer.browser.post("/base-models/1/retry", headers={"HX-Request": "true"})
+    assert "Queued" in visible_text(response.text)
+    assert "toast" in response.headers["HX-Trigger"]
+
+
+def test_a_mistake_comes_back_beside_its_field_with_what_was_typed(engineer: Person) -> None:
+    form = {"source": "hub", "reference": "not a hub id", "name": "My model", "revision": "main"}
+    response = engineer.browser.post("/base-models", data=form)
+    assert response.status_code == 422
+    assert "is not a hub id" in visible_text(response.text)
+    for typed in ("not a hub id", "My model", "main"):
+        assert f'value="{typed}"' in response.text
+    assert 'aria-invalid="true"' in response.text
+    assert engineer.browser.post("/base-models", data={"source": "ftp"}).status_code == 422
+
+
+def test_annotators_add_no_models(app: FastAPI, annotator: Person) -> None:
+    assert annotator.browser.post("/base-models", data={"source": "bundled"}).status_code == 403
+    assert annotator.api.post("/api/v1/base-models", json={"source": "bundled"}).status_code == 403
+    with reading(app.state.engine) as session:
+        assert session.exec(select(BaseModel)).all() == []
+
+
+def test_rest_adds_lists_and_shows(engineer: Person) -> None:
+    created = engineer.api.post("/api/v1/base-models", json={"source": "bundled"})
+    assert created.status_code == 201
+    assert created.json()["job"]["state"] == "queued"
+    assert [item["id"] for item in engineer.api.get("/api/v1/base-models").json()] == [created.json()["id"]]
+    assert engineer.api.get("/api/v1/base-models/9").status_code == 404
+    wrong = engineer.api.post("/api/v1/base-models", json={"source": "hub", "reference": "a/b/c"})
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "reference")
+    assert engineer.api.post("/api/v1/base-models", json={"source": "hub", "trust": True}).status_code == 422
+
+
+def test_the_page_speaks_chinese(engineer: Person) -> None:
+    text = visible_text(engineer.browser.get("/base-models", headers={"Accept-Language": "zh-CN"}).text)
+    assert "还没有基座模型" in text

@@ -1,0 +1,141 @@
+"""The demo's terminal, its port, and the ways it can end."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from app.cli import console, demo_view, wire
+from app.cli.demo_server import choose_port
+from app.cli.demo_view import DemoView, LossCurve
+from tests.cli.conftest import all_gone, environment, serving, wait_until
+from tests.support.servers import free_port
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Console:
+    """A terminal of 100 × 40 characters that keeps what it shows."""
+    screen = Console(force_terminal=True, width=100, height=40, record=True, stderr=True)
+    for module in (console, demo_view):
+        monkeypatch.setattr(module, "stderr", lambda: screen)
+    return screen
+
+
+def _metric(step: int, loss: float) -> wire.Event:
+    return {"kind": "metric", "step": step, "loss": loss}
+
+
+def _tell(view: DemoView) -> None:
+    view.begin(0)
+    view.event({"kind": "phase", "phase": "training"})
+    for step in range(1, 21):
+        view.event({"kind": "progress", "step": step, "total_steps": 20, "eta_seconds": 20.0 - step})
+        view.event(_metric(step, 4 / step))
+    view.event({"kind": "eval", "step": 20, "eval_loss": 1.5})
+
+
+def test_in_a_terminal_the_curve_and_the_progress_are_drawn(terminal: Console) -> None:
+    with DemoView(["Training", "Evaluation"]) as view:
+        _tell(view)
+        with terminal.capture() as capture:
+            terminal.print(view._render())
+        shown = capture.get()
+        view.end("done well")
+    assert "20/20" in shown
+    assert "held-out loss" in shown
+    assert any("⠀" < char <= "⣿" for char in shown), "the curve is drawn in dots"
+    ended = terminal.export_text()
+    assert "✓" in ended
+    assert "done well" in ended
+
+
+def test_without_a_terminal_it_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    console.stderr.cache_clear()
+    with DemoView(["Training", "Evaluation"]) as view:
+        _tell(view)
+        view.end("done well")
+    said = capsys.readouterr().err
+    assert said.startswith("[1/2] Training")
+    assert "held-out loss 1.5000" in said
+    assert "done well" in said
+    assert "\x1b" not in said
+    console.stderr.cache_clear()
+
+
+def test_a_curve_of_one_point_or_none_can_be_drawn() -> None:
+    curve = LossCurve()
+    assert curve.render(60).plain.strip()
+    curve.add(_metric(1, 2.5))
+    curve.add({"kind": "metric", "step": 2, "loss": None})
+    assert curve.render(60).plain.strip()
+    assert curve.train == [(1, 2.5)]
+
+
+def test_a_port_in_use_gives_the_next_free_one_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    console.stderr.cache_clear()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        chosen = choose_port(port)
+    assert chosen > port
+    said = capsys.readouterr().err
+    assert str(port) in said
+    assert str(chosen) in said
+    console.stderr.cache_clear()
+
+
+def _start_demo(data_dir: Path, *arguments: str, port: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "demo", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(data_dir, SFT_STUDIO_PORT=str(port)),
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_however_a_demo_is_ended_nothing_outlives_it(tmp_path: Path, number: signal.Signals) -> None:
+    demo = _start_demo(tmp_path / "data", port=free_port())
+    own = psutil.Process(demo.pid)
+    family: list[psutil.Process] = []
+    try:
+        wait_until(lambda: "worker.child" in _command_lines(own), "the first job's child process runs", 120)
+        family = [own, *own.children(recursive=True)]
+        assert len(family) >= 4, "demo, server, two workers"
+        demo.send_signal(number)
+        _out, said = demo.communicate(timeout=40)
+        wait_until(lambda: all_gone(family), "every process is gone", 15)
+        assert demo.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
+        assert "Traceback" not in said
+    finally:
+        for process in family:
+            if process.is_running():
+                process.kill()
+
+
+def _command_lines(process: psutil.Process) -> str:
+    lines = []
+    for child in process.children(recursive=True):
+        try:
+            lines.append(" ".join(child.cmdline()))
+        except psutil.Error:
+            continue
+    return "\n".join(lines)
+
+
+def test_a_demo_beside_a_running_server_uses_it(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        demo = _start_demo(server.data_dir, "--oneshot", port=server.port)
+        assert demo.stderr is not None
+        first = demo.stderr.readline()
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=30)
+        assert server.url in first
+        assert server.is_up(), "the server is not the demo's to stop"

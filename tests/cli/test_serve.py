@@ -1,0 +1,105 @@
+"""`serve` with real processes: it starts, it stops, and nothing outlives it."""
+
+import re
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.accounts.first_run import read_local_token
+from tests.cli.conftest import Serving, all_gone, serving, sft_studio, wait_until
+
+WORKER = "app.cli.worker_process"
+pytestmark = pytest.mark.timeout(240)
+
+
+def _prepare_the_bundled_model(server: Serving) -> tuple[httpx.Client, int]:
+    """Half a minute of work for a child process; a client and the job's id, once the child runs."""
+    token = read_local_token(server.data_dir)
+    client = httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+    job_id: int = client.post("/api/v1/base-models", json={"source": "bundled"}).json()["job"]["id"]
+    wait_until(lambda: server.running("worker.child"), "a job's child process runs")
+    return client, job_id
+
+
+def test_ctrl_c_stops_everything_within_seconds_with_a_stream_open_and_a_job_under_way(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path) as server:
+        assert re.search(r"/setup\?code=\S{10,}", server.said), "the first run shows where to make an account"
+        client, job_id = _prepare_the_bundled_model(server)
+        with client.stream("GET", f"/api/v1/jobs/{job_id}/events") as stream:
+            lines = stream.iter_lines()
+            assert next(lines)
+            family = server.family()
+            begun = time.monotonic()
+            server.process.send_signal(signal.SIGINT)
+            rest = list(lines)
+            assert server.process.wait(30) == 0
+            assert time.monotonic() - begun < 15
+        assert "event: end" not in rest, "the job had not ended"
+        wait_until(lambda: all_gone(family), "every process is gone", 5)
+        assert server.said.rstrip().endswith("Stopped.")
+        web_log = (server.data_dir / "logs" / "web.log").read_text()
+        assert "timeout graceful shutdown exceeded" not in web_log, "the stream had to be cut off"
+
+
+def test_sigterm_stops_it_the_same_way(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        family = server.family()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+        wait_until(lambda: all_gone(family), "every process is gone", 5)
+
+
+def test_when_the_server_is_killed_its_workers_and_their_children_end_within_ten_seconds(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path) as server:
+        _prepare_the_bundled_model(server)
+        family = server.family()
+        assert len(server.running(WORKER)) == 2
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait(10)
+        wait_until(lambda: all_gone(family), "every process is gone", 10)
+
+
+def test_a_worker_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        victim = server.running(WORKER)[0]
+        victim.kill()
+        wait_until(
+            lambda: len(server.running(WORKER)) == 2 and victim not in server.running(WORKER),
+            "two workers run again",
+        )
+        assert "is started again" in server.said
+
+
+def test_workers_that_cannot_live_end_the_server_with_the_way_to_their_log(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        (tmp_path / "data" / "broker").rename(tmp_path / "data" / "broker.old")
+        (tmp_path / "data" / "broker").write_text("not a folder")
+        for worker in server.running(WORKER):
+            worker.kill()
+        assert server.process.wait(60) == 1
+        last = server.said.strip().splitlines()[-1]
+        assert last.startswith("sft-studio: The worker")
+        assert str(tmp_path / "data" / "logs") in last
+
+
+def test_a_port_in_use_is_named_with_the_way_out(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        outcome = sft_studio("serve", "--port", str(server.port), data_dir=tmp_path / "other")
+        assert outcome.code == 1
+        assert f"Port {server.port}" in outcome.error
+        assert f"--port {server.port + 1}" in outcome.error
+
+
+def test_the_codes_of_sign_in_links_are_not_logged(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        httpx.get(f"{server.url}/setup?code=a-secret-code", timeout=20)
+        log = server.data_dir / "logs" / "web.log"
+        wait_until(lambda: "/setup" in log.read_text(), "the request is logged")
+        assert "a-secret-code" not in log.read_text()

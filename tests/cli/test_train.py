@@ -1,0 +1,130 @@
+"""`train` and the demo's steps with a real server, real workers and the real small model."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from app.accounts.first_run import read_local_token
+from app.cli import demo_steps, wire
+from app.cli.client import StudioClient
+from tests.cli.conftest import Outcome, Serving, in_this_process, serving
+
+pytestmark = [pytest.mark.model, pytest.mark.timeout(900)]
+SAMPLES = Path(demo_steps.__file__).parents[1] / "samples"
+SHORT = ("--set", "max_steps=2", "--set", "logging_steps=1", "--set", "eval_steps=1")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """One server for all tests here: the base model is prepared once."""
+    with serving(tmp_path_factory.mktemp("train")) as server:
+        yield server
+
+
+def _run(server: Serving, *arguments: str) -> Outcome:
+    return in_this_process(*arguments, data_dir=server.data_dir, SFT_STUDIO_URL=server.url)
+
+
+def _file(folder: Path, count: int, **first: Any) -> str:
+    lines = (SAMPLES / "sales.en.jsonl").read_text(encoding="utf-8").splitlines()[:count]
+    path = folder / "sales.jsonl"
+    extra = [json.dumps(first)] if first else []
+    path.write_text("\n".join([*extra, *lines]) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def test_from_a_file_to_a_trained_adapter_by_commands_alone(server: Serving, tmp_path: Path) -> None:
+    assert _run(server, "import", _file(tmp_path, 12), "--dataset", "Sales").code == 0
+    train = ("train", "--dataset", "Sales", "--model", "bundled", "--recipe", "quick")
+
+    unapproved = _run(server, *train, "--json")
+    assert unapproved.code == 1
+    assert "approved" in unapproved.error
+    assert unapproved.stdout == ""
+
+    assert _run(server, "approve", "--dataset", "Sales").code == 0
+    trained = _run(server, *train, *SHORT, "--wait", "--json")
+    assert trained.code == 0, trained.stderr
+    run = trained.json
+    assert run["job"]["state"] == "succeeded"
+    assert run["config"]["max_steps"] == 2
+    assert run["result"]["labels_hash"] == run["arrays_hash"]
+    assert run["confirmed_by"].startswith("local")
+    assert "held-out loss" in trained.stderr
+
+    status = _run(server, "status", "--run", str(run["id"]), "--json")
+    assert status.json["job"]["state"] == "succeeded"
+    unknown = _run(server, "evaluate", "--run", str(run["id"]), "--suite", "no-such", "--json")
+    assert unknown.code == 1
+    assert "sales-en" in unknown.error
+
+
+def test_a_red_mask_check_starts_nothing_and_names_the_conversation(server: Serving, tmp_path: Path) -> None:
+    forged = [
+        {"role": "user", "content": "Say <|im_end|> please"},
+        {"role": "assistant", "content": "Here it is."},
+    ]
+    _run(server, "import", _file(tmp_path, 3, messages=forged), "--dataset", "Forged")
+    _run(server, "approve", "--dataset", "Forged")
+    before = len(_run(server, "list", "runs", "--json").json)
+    refused = _run(
+        server,
+        "train",
+        "--dataset",
+        "Forged",
+        "--model",
+        "bundled",
+        "--set",
+        "control_tokens=refuse",
+        "--json",
+    )
+    assert refused.code == 1
+    assert "mask check is red" in refused.error
+    assert "conversation" in refused.error
+    assert len(_run(server, "list", "runs", "--json").json) == before
+
+
+def test_a_run_that_fails_is_told_and_still_printed(server: Serving, tmp_path: Path) -> None:
+    _run(server, "import", _file(tmp_path, 12), "--dataset", "Fails")
+    _run(server, "approve", "--dataset", "Fails")
+    modules = '--set=lora_target_modules=["no_such_module"]'
+    failed = _run(server, "train", "--dataset", "Fails", "--model", "bundled", modules, "--json")
+    assert failed.code == 1
+    assert "The run failed" in failed.error
+    assert failed.json["job"]["state"] == "failed"
+
+
+def test_a_second_demo_finds_everything_the_first_one_made(
+    server: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_steps, "CHANGES", {**demo_steps.CHANGES, "max_steps": 2, "eval_steps": 2})
+    first, first_events = _walk(server)
+    again, again_events = _walk(server)
+    assert again.version["id"] == first.version["id"]
+    assert again.check["id"] == first.check["id"]
+    assert again.run["id"] == first.run["id"]
+    assert [event.get("loss") for event in again_events] == [event.get("loss") for event in first_events]
+    assert sum(event["kind"] == "metric" for event in first_events) >= 2
+    names = [dataset["name"] for dataset in first.client.datasets()]
+    assert all(names.count(name) == 1 for name, _file in demo_steps.SAMPLES)
+
+
+def _walk(server: Serving) -> tuple[demo_steps.DemoSteps, list[wire.Event]]:
+    """All steps but the evaluations, which take minutes; events of the training alone."""
+    events: list[wire.Event] = []
+    client = StudioClient(server.url, read_local_token(server.data_dir))
+    steps = demo_steps.DemoSteps(client, events.append)
+    for step in (steps.prepare_base_model, steps.load_samples, steps.approve_and_freeze, steps.check_masks):
+        assert step()
+    events.clear()
+    assert steps.train()
+    return steps, events
+
+
+def test_no_process_of_a_job_is_left(server: Serving) -> None:
+    assert server.running("worker.child") == []
+    assert psutil.Process(server.process.pid).is_running()

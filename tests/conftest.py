@@ -1,0 +1,114 @@
+"""Fixtures that every test may use: a fresh database, the app, people of each role."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Engine, create_engine, text
+
+from app.accounts.models import Role
+from app.core import migrations
+from app.core.database import build_engine
+from app.core.settings import Settings
+from app.main import create_app
+from tests.support.people import Person, make_person
+from tests.support.servers import running_postgres, running_redis
+from tests.support.small_model import small_model_folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real PostgreSQL server."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real Redis server."""
+    with running_redis(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def base_model_folder() -> Path:
+    """The real small model as a plain safetensors folder."""
+    return small_model_folder()
+
+
+_databases = iter(range(1_000_000))
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """URL of an empty database of its own on the real PostgreSQL server."""
+    name = f"studio_{next(_databases)}"
+    admin = create_engine(
+        postgres_server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
+    )
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    base, _, _query = postgres_server.partition("?")
+    query = f"?{_query}" if _query else ""
+    yield base.rsplit("/", 1)[0] + f"/{name}{query}"
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Each test that uses this runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'studio.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A migrated database, on SQLite and on PostgreSQL."""
+    engine = build_engine(Settings(database_url=database_url).resolved_database_url)
+    migrations.upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a fresh installation on SQLite."""
+    return Settings(data_dir=tmp_path / "data", model_roots=(tmp_path,))
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[FastAPI]:
+    """The web application on a fresh, migrated SQLite database."""
+    app = create_app(settings)
+    migrations.upgrade(app.state.engine)
+    yield app
+    app.state.engine.dispose()
+
+
+@pytest.fixture
+def annotator(app: FastAPI) -> Person:
+    """A signed-in annotator."""
+    return make_person(app, Role.ANNOTATOR)
+
+
+@pytest.fixture
+def reviewer(app: FastAPI) -> Person:
+    """A signed-in reviewer."""
+    return make_person(app, Role.REVIEWER)
+
+
+@pytest.fixture
+def engineer(app: FastAPI) -> Person:
+    """A signed-in ML engineer."""
+    return make_person(app, Role.ENGINEER)
+
+
+@pytest.fixture
+def admin(app: FastAPI) -> Person:
+    """A signed-in admin."""
+    return make_person(app, Role.ADMIN)

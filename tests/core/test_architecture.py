@@ -1,0 +1,149 @@
+"""The directions of imports. A failure names the line that goes the wrong way."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# Each domain may import those before it (and core).
+ORDER = (
+    "core",
+    "accounts",
+    "jobs",
+    "conversations",
+    "datasets",
+    "base_models",
+    "previews",
+    "recipes",
+    "runs",
+    "evaluations",
+    "playground",
+)
+PURE = ("masking", "interchange")
+ALLOWED_IN_PURE = {
+    "masking": {"jinja2", "markupsafe", "numpy", "rich", "safetensors", "tokenizers"},
+    "interchange": {"pyarrow"},
+}
+TORCH_SIDE = {"torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "worker"}
+# Wiring: knows every domain by design.
+WIRING = {"main", "routers", "tables", "cli"}
+
+
+def _imports(path: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            if node.module == "app":
+                for alias in node.names:
+                    yield node.lineno, f"app.{alias.name}"
+            else:
+                yield node.lineno, node.module
+
+
+def _files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def _domain(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "app" and len(parts) > 1 else ""
+
+
+def test_the_app_imports_nothing_that_needs_torch() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in _files("app")
+        for line, name in _imports(path)
+        if name.split(".")[0] in TORCH_SIDE
+    ]
+    assert wrong == []
+
+
+def test_domains_import_only_what_lies_below_them() -> None:
+    wrong = []
+    for path in _files("app"):
+        own = path.relative_to(ROOT / "app").parts[0].removesuffix(".py")
+        if own in WIRING or own in PURE or own == "__init__":
+            continue
+        for line, name in _imports(path):
+            other = _domain(name)
+            if other in WIRING - {"tables"} or (other in ORDER and ORDER.index(other) > ORDER.index(own)):
+                wrong.append(f"{path.relative_to(ROOT)}:{line} {own} imports {name}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", PURE)
+def test_pure_packages_import_neither_database_nor_web(package: str) -> None:
+    allowed = {*sys.stdlib_module_names, *ALLOWED_IN_PURE[package]}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in _files(f"app/{package}")
+        for line, name in _imports(path)
+        if not name.startswith(f"app.{package}") and name.split(".")[0] not in allowed
+    ]
+    assert wrong == []
+
+
+def test_starting_the_web_application_loads_neither_torch_nor_transformers() -> None:
+    code = (
+        "import sys, app.main; "
+        "print(','.join(m for m in ('torch', 'transformers', 'peft', 'trl') if m in sys.modules))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert loaded.stdout.strip() == ""
+
+
+def test_the_workers_parent_process_loads_neither_torch_nor_transformers(tmp_path: Path) -> None:
+    code = (
+        "import sys, worker.celery_app; "
+        "print(','.join(m for m in ('torch', 'transformers', 'peft', 'trl') if m in sys.modules))"
+    )
+    environment = {"SFT_STUDIO_DATA": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    loaded = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+    assert (loaded.stdout.strip(), loaded.returncode) == ("", 0), loaded.stderr
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for folder in ("app", "worker")
+        for path in _files(folder)
+        if path.read_text(encoding="utf-8").strip()
+        and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert silent == []
+
+
+def test_functions_and_files_stay_small() -> None:
+    long_files = [
+        f"{path.relative_to(ROOT)}: {lines} lines"
+        for folder in ("app", "worker")
+        for path in _files(folder)
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    ]
+    long_functions = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for folder in ("app", "worker")
+        for path in _files(folder)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno + 1 > 60
+    ]
+    assert long_files + long_functions == []

@@ -1,0 +1,111 @@
+"""Every visible string exists in English and Chinese, and both can be filled in with the same values."""
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po
+
+from app.core.i18n import LOCALE_DIR, negotiate, translate, translations, use_locale
+
+ROOT = Path(__file__).parents[2]
+KEYWORDS: dict[str, Any] = {"_": None, "gettext": None, "N_": None, "ngettext": (1, 2)}
+PLACEHOLDER = re.compile(r"%\((\w+)\)[sdfr]")
+# English that is the same in Chinese, or that only a log reader sees.
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+def _messages(path: Path, method: str) -> Iterator[tuple[str, str]]:
+    options = {"extensions": "jinja2.ext.i18n,jinja2.ext.do", "newstyle_gettext": "true", "silent": "false"}
+    with path.open("rb") as file:
+        for line, message, _comments, _context in extract(
+            method, BytesIO(file.read()), keywords=KEYWORDS, options=options if method != "python" else {}
+        ):
+            for text in message if isinstance(message, tuple) else (message,):
+                if text:
+                    yield text, f"{path.relative_to(ROOT)}:{line}"
+
+
+def _extracted() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for folder in ("app", "worker"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            found.update({text: where for text, where in _messages(path, "python") if text not in found})
+    for path in sorted((ROOT / "templates").rglob("*.html")):
+        found.update(
+            {text: where for text, where in _messages(path, "jinja2.ext:babel_extract") if text not in found}
+        )
+    return found
+
+
+def _catalogue() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for path in sorted((LOCALE_DIR / "zh_CN").glob("*.po")):
+        with path.open("rb") as file:
+            for message in read_po(file, locale="zh_CN"):
+                if not message.id:
+                    continue
+                assert not message.fuzzy, f"{path.name}: fuzzy: {message.id}"
+                ids = message.id if isinstance(message.id, tuple | list) else (message.id,)
+                strings = message.string if isinstance(message.string, tuple | list) else (message.string,)
+                for text in ids:
+                    found[text] = tuple(str(item) for item in strings)
+    return found
+
+
+def test_every_string_has_a_chinese_translation() -> None:
+    catalogue = _catalogue()
+    missing = sorted(
+        f"{where}: {text}" for text, where in _extracted().items() if not any(catalogue.get(text, ()))
+    )
+    assert missing == []
+
+
+def test_no_catalogue_holds_a_string_that_nobody_says() -> None:
+    extracted = _extracted()
+    assert sorted(text for text in _catalogue() if text not in extracted) == []
+
+
+def test_translations_keep_the_placeholders() -> None:
+    wrong = [
+        text
+        for text, strings in _catalogue().items()
+        for translated in strings
+        if set(PLACEHOLDER.findall(translated)) - set(PLACEHOLDER.findall(text))
+    ]
+    assert wrong == []
+
+
+def test_two_catalogues_do_not_translate_one_string_differently() -> None:
+    seen: dict[str, tuple[str, str]] = {}
+    different = []
+    for path in sorted((LOCALE_DIR / "zh_CN").glob("*.po")):
+        with path.open("rb") as file:
+            for message in read_po(file, locale="zh_CN"):
+                key, value = str(message.id), str(message.string)
+                if message.id and key in seen and seen[key][1] != value:
+                    different.append(f"{key}: {seen[key][0]} says {seen[key][1]}, {path.name} says {value}")
+                seen.setdefault(key, (path.name, value))
+    assert different == []
+
+
+def test_a_stored_message_is_translated_with_its_values() -> None:
+    message = "There is no dataset %(id)d."
+    with use_locale("zh-CN"):
+        assert CHINESE.search(translate(message, {"id": 7}))
+        assert "7" in translate(message, {"id": 7})
+        assert translate("no such message %(x)s", {}) == "no such message %(x)s"
+    assert translate(message, {"id": 7}) == "There is no dataset 7."
+
+
+def test_the_stored_choice_wins_over_the_browsers_language() -> None:
+    assert negotiate("zh-CN", "en-GB,en;q=0.9") == "zh-CN"
+    assert negotiate(None, "fr,zh-TW;q=0.8,en;q=0.5") == "zh-CN"
+    assert negotiate("xx", "de") == "en"
+
+
+def test_english_needs_no_catalogue() -> None:
+    assert translations("en").gettext("Datasets") == "Datasets"

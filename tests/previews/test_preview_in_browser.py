@@ -1,0 +1,243 @@
+"""The preview in real Chromium: pointing, walking and jumping, settings without a page load, long dialogues."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from fastapi import FastAPI
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.previews.conftest import DIALOGUE, PLAIN_TEMPLATE, MakeConversation, MakeModel
+from tests.support.live import chromium, serving, signed_in
+from tests.support.people import Person
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def url(app: FastAPI) -> Iterator[str]:
+    with serving(app) as url:
+        yield url
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, url: str, annotator: Person) -> Iterator[Page]:
+    context = signed_in(browser, url, annotator)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("console", lambda said: failures.append(said.text) if "Content Security" in said.text else None)
+    yield page
+    assert failures == []
+
+
+def inspected(page: Page, name: str) -> str:
+    return page.locator(f"#token-inspector [data-field={name}]").inner_text()
+
+
+def focused(page: Page) -> Locator:
+    return page.locator(".token-run > span:focus")
+
+
+def marked_letters(page: Page) -> str:
+    text: str = page.evaluate("() => [...(CSS.highlights.get('token-letters') ?? [])].map(String).join('')")
+    return text
+
+
+def test_pointing_links_tokens_turns_and_letters(
+    page: Page, url: str, make: MakeConversation, model_id: int
+) -> None:
+    page.goto(f"{url}/conversations/{make()}/mask")
+    line = page.locator('.mask-line[data-link="turn-1"]')
+    token = line.locator(".token-run--trained > span", has_text="people")
+    token.hover()
+    expect(line).to_have_class("mask-line is-linked")
+    assert json.loads(inspected(page, "text")) == " people"
+    assert inspected(page, "label") == inspected(page, "id") == token.get_attribute("data-id")
+    assert (inspected(page, "role"), inspected(page, "turn")) == ("Assistant", "2")
+    assert marked_letters(page) == " people"
+
+    message = page.locator('.mask-line[data-link="turn-0"] .bubble__text')
+    message.hover(position={"x": 4, "y": 8})
+    expect(page.locator('[data-link="turn-0"]')).to_have_class("mask-line is-linked")
+    expect(page.locator("#token-inspector [data-field=text]")).to_have_text('"What"')
+    assert inspected(page, "label") == "−100"
+    message.click(position={"x": 4, "y": 8})
+    expect(focused(page)).to_have_text("What")
+
+
+def test_the_keyboard_walks_tokens_borders_and_turns(
+    page: Page, url: str, make: MakeConversation, model_id: int
+) -> None:
+    page.goto(f"{url}/conversations/{make()}/mask?token=0")
+    expect(focused(page)).to_have_text("<|im_start|>")
+    page.keyboard.press("ArrowRight")
+    assert inspected(page, "index") == "1"
+    page.keyboard.press("Shift+ArrowRight")
+    expect(focused(page)).to_have_text("How")
+    page.keyboard.press("Shift+ArrowRight")
+    assert json.loads(inspected(page, "text")) == "\n"
+    page.keyboard.press("ArrowLeft")
+    expect(focused(page)).to_have_text("<|im_end|>")
+    assert "special token" in inspected(page, "note")
+    page.keyboard.press("PageDown")
+    page.keyboard.press("Home")
+    assert focused(page).evaluate("token => token.closest('li').dataset.link") == "turn-2"
+    page.keyboard.press("Control+End")
+    last = int(inspected(page, "index"))
+    assert last == page.evaluate("() => Number(document.getElementById('mask-preview').dataset.whole)") - 1
+    page.keyboard.press("ArrowRight")
+    assert inspected(page, "index") == str(last)
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("ArrowDown")
+    assert int(inspected(page, "index")) > 0
+    assert "Token" in page.locator("[data-announcer]").inner_text()
+
+
+def test_a_link_to_a_token_brings_it_into_view_with_the_focus(
+    page: Page, url: str, make: MakeConversation, model_id: int
+) -> None:
+    long = [{"role": role, "content": "A word or two. " * 40} for role in ("user", "assistant") * 12]
+    page.goto(f"{url}/conversations/{make(long)}/mask?max_length=&token=1900")
+    expect(focused(page)).to_be_in_viewport()
+    first = int(inspected(page, "index").split("–")[0])
+    assert first <= 1900 < first + 8
+
+
+def test_every_setting_renders_anew_without_a_page_load(
+    page: Page, url: str, make: MakeConversation, model_id: int, make_model: MakeModel
+) -> None:
+    make_model("Plain", PLAIN_TEMPLATE)
+    page.goto(f"{url}/conversations/{make()}/mask")
+    page.evaluate("() => { window.stayed = true; }")
+    trained = page.locator(".stat__value").first
+    before = trained.inner_text()
+
+    page.select_option("#field-train_on", "last_assistant")
+    expect(trained).not_to_have_text(before)
+    page.select_option("#field-train_on", "assistant")
+    expect(trained).to_have_text(before)
+    page.select_option("#field-handling", "per_turn")
+    page.get_by_role("link", name="Turns 1–4").click()
+    expect(page.locator("#sample-1")).to_have_attribute("aria-current", "page")
+    page.get_by_role("link", name="Turns 1–2").click()
+    expect(page.locator("#sample-0")).to_have_attribute("aria-current", "page")
+    page.select_option("#field-handling", "whole")
+    page.locator("[data-mirror]").evaluate(
+        "slider => { slider.value = 50; for (const n of ['input', 'change'])"
+        " slider.dispatchEvent(new Event(n, { bubbles: true })); }"
+    )
+    expect(page.locator(".token-cut-line")).to_have_count(1)
+    assert page.locator("#field-max_length").input_value() == "50"
+    page.locator("#field-max_length").fill("")
+    page.locator("#field-max_length").press("Tab")
+    expect(page.locator(".token-cut-line")).to_have_count(0)
+    page.select_option("#field-base_model", label="Plain")
+    expect(page.locator(".mask-line--template")).to_have_count(0)
+    page.get_by_role("button", name="Train turn 2").click()
+    expect(page.locator("#flag-1")).to_have_text("Context only")
+    expect(page.locator("#flag-1")).to_be_focused()
+    page.locator("#follow-1").click()
+    expect(page.locator("#flag-1")).to_have_text("Trained")
+    page.locator("summary", has_text="Try another chat template").click()
+    page.locator("#field-chat_template").fill("{% if %}")
+    page.locator("#field-chat_template").press("Tab")
+    expect(page.get_by_text("There is no exact mask to show")).to_be_visible()
+    assert page.evaluate("() => window.stayed") is True
+
+
+def test_flags_are_saved_and_differences_walked(
+    page: Page, url: str, annotator: Person, make: MakeConversation, model_id: int
+) -> None:
+    number = make()
+    page.goto(f"{url}/conversations/{number}/mask?compare=strategy:last_assistant")
+    page.keyboard.press("d")
+    expect(focused(page)).to_have_text("How")
+    assert "trained only in A" in inspected(page, "note")
+    page.locator("#flag-1").click()
+    page.get_by_role("button", name="Save flags to the conversation").click()
+    expect(page.locator(".toast")).to_contain_text("saved to the conversation")
+    expect(page.locator(".unsaved")).to_have_count(0)
+    stored = annotator.api.get(f"/api/v1/conversations/{number}").json()["messages"]
+    assert stored[1]["train"] is False
+
+
+def test_the_sample_is_copied_as_the_headless_contracts_object(
+    page: Page, url: str, make: MakeConversation, model_id: int
+) -> None:
+    page.goto(f"{url}/conversations/{make()}/mask")
+    page.get_by_role("button", name="Copy as JSON").click()
+    expect(page.locator(".toast")).to_contain_text("Copied")
+    copied = json.loads(page.evaluate("() => navigator.clipboard.readText()"))
+    assert list(copied) == ["text", "strategy", "tokens", "trained", "skipped", "truncated", "checks"]
+    assert copied["trained"] == sum(token["trained"] for token in copied["tokens"])
+
+
+def test_a_dialogue_of_sixteen_thousand_tokens_works(
+    page: Page, url: str, make: MakeConversation, model_id: int
+) -> None:
+    words = "The quick offer covers twelve seats, reminders and onboarding. 价格按人数算。"
+    long = [{"role": role, "content": " ".join([words] * 15)} for role in ("user", "assistant") * 24]
+    page.goto(f"{url}/conversations/{make(long)}/mask?max_length=")
+    whole = page.evaluate("() => Number(document.getElementById('mask-preview').dataset.whole)")
+    assert whole > 16_000
+    page.locator(".token-run > span").first.focus()
+    page.keyboard.press("Control+End")
+    expect(focused(page)).to_be_in_viewport()
+    frames = page.evaluate(
+        """() => new Promise((done) => {
+            const times = []; let last = performance.now();
+            scrollTo(0, 0);
+            const frame = (now) => {
+                times.push(now - last); last = now; scrollBy(0, 400);
+                if (times.length < 60) requestAnimationFrame(frame);
+                else done(times.sort((a, b) => a - b)[30]);
+            };
+            requestAnimationFrame(frame);
+        })"""
+    )
+    assert frames < 100  # milliseconds, the median; a sixth of that on an idle machine
+
+
+@pytest.mark.parametrize(
+    ("locale", "scheme", "width"), [("en", "light", 1280), ("zh-CN", "dark", 390)], ids=["en", "zh"]
+)
+def test_axe_finds_nothing(
+    browser: Browser,
+    url: str,
+    annotator: Person,
+    make: MakeConversation,
+    model_id: int,
+    make_model: MakeModel,
+    locale: str,
+    scheme: str,
+    width: int,
+) -> None:
+    other = make_model("Plain", PLAIN_TEMPLATE)
+    number = make([{**DIALOGUE[0]}, {**DIALOGUE[1], "train": False}, *DIALOGUE[2:]])
+    context = signed_in(browser, url, annotator, locale)
+    page = context.new_page()
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 900})
+    for path in (
+        f"/conversations/{number}/mask?max_length=70&compare=strategy:all&flags=3:0&token=8",
+        f"/conversations/{number}/mask?compare=model:{other}&handling=per_turn",
+        f"/conversations/{number}/mask?max_length=0",
+        "/help/masking",
+    ):
+        page.goto(url + path)
+        page.evaluate(
+            "() => document.querySelectorAll('main details').forEach((one) => { one.open = true; })"
+        )
+        found = Axe().run(page)
+        assert found.response["violations"] == [], path
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path

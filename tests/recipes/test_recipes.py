@@ -1,0 +1,118 @@
+"""Recipes give the numbers they promise; a wrong field is named; estimates count as the trainer does."""
+
+import pytest
+
+from app.core.errors import Invalid
+from app.core.i18n import use_locale
+from app.recipes.config import TrainingConfig, config_errors, parse_config
+from app.recipes.estimates import advise, estimate_steps
+from app.recipes.fields import FIELD_NAMES
+from app.recipes.recipes import RECIPES, build_config
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        ("quick", {"lora_r": 16, "lora_alpha": 32, "lora_target_modules": ["q_proj", "v_proj"]}),
+        (
+            "standard",
+            {"lora_r": 64, "lora_alpha": 128, "lora_target_modules": "all-linear", "lora_dropout": 0.05},
+        ),
+        ("quality", {"lora_r": 128, "lora_alpha": 256, "lora_dropout": 0.0}),
+        ("stable", {"learning_rate": 2e-5, "gradient_accumulation_steps": 8, "max_grad_norm": 1.0}),
+    ],
+)
+def test_each_recipe_has_the_numbers_of_the_source_material(recipe: str, expected: dict[str, object]) -> None:
+    config = build_config(recipe).model_dump()
+    assert {name: config[name] for name in expected} == expected
+
+
+def test_qlora_brings_its_learning_rate_unless_one_is_set() -> None:
+    assert build_config("standard", {"load_in_4bit": True}).learning_rate == 1e-4
+    assert build_config("standard", {"load_in_4bit": True, "learning_rate": "3e-5"}).learning_rate == 3e-5
+    assert build_config("stable", {"load_in_4bit": True}).learning_rate == 2e-5
+
+
+def test_every_field_of_the_config_is_explained_once() -> None:
+    assert sorted((*FIELD_NAMES, "load_in_4bit")) == sorted(TrainingConfig.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("learning_rate", "fast", "Must be a number."),
+        ("learning_rate", "0", "Must be more than 0."),
+        ("learning_rate", "nan", "Must be a number."),
+        ("learning_rate", "1", "Must be at most 0.01."),
+        ("lora_r", "1.5", "Must be a whole number."),
+        ("lora_r", 10**30, "Must be at most 1024."),
+        ("lora_dropout", "-0.1", "Must be at least 0."),
+        ("max_steps", "0", "Use -1 for as many steps as the epochs need, or at least 1."),
+        (
+            "lr_scheduler_type",
+            "magic",
+            "Must be one of: 'cosine', 'linear', 'constant' or 'constant_with_warmup'.",
+        ),
+        ("lora_target_modules", " , ", "Use all-linear, or module names separated by commas."),
+        ("use_rslora", "perhaps", "Must be true or false."),
+        ("bf16", "perhaps", "Must be true or false."),
+        ("learning_rte", "1e-4", "There is no such field."),
+        ("seed", {"a": 1}, "Must be a whole number."),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_would_be_right(field: str, value: object, sentence: str) -> None:
+    assert config_errors({field: value}) == {field: sentence}
+    with pytest.raises(Invalid) as raised:
+        parse_config({field: value})
+    assert raised.value.field == field
+    assert raised.value.translated() == f"{field}: {sentence}"
+
+
+def test_all_wrong_fields_are_told_at_once_and_in_chinese() -> None:
+    with use_locale("zh-CN"):
+        wrong = config_errors({"lora_r": "x", "seed": -1})
+    assert wrong == {"lora_r": "必须是整数。", "seed": "不能小于 0。"}
+
+
+def test_module_names_are_cleaned() -> None:
+    assert parse_config({"lora_target_modules": "q_proj, v_proj"}).lora_target_modules == ["q_proj", "v_proj"]
+
+
+def test_an_unknown_recipe_names_those_there_are() -> None:
+    with pytest.raises(Invalid, match="quick, standard, quality, stable"):
+        build_config("fast")
+
+
+@pytest.mark.parametrize(
+    ("samples", "changes", "steps"),
+    [
+        (157, {}, 30),
+        (16, {}, 3),
+        (17, {}, 6),
+        (1, {}, 3),
+        (160, {"num_train_epochs": 0.5}, 5),
+        (160, {"max_steps": 7}, 7),
+        (
+            1000,
+            {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 1, "num_train_epochs": 1},
+            1000,
+        ),
+    ],
+)
+def test_steps_are_counted_as_the_trainer_counts_them(
+    samples: int, changes: dict[str, object], steps: int
+) -> None:
+    assert estimate_steps(samples, build_config("standard", changes)).steps == steps
+
+
+def test_advice_names_a_value_that_needs_no_further_advice() -> None:
+    config = build_config("standard")
+    advice = advise(estimate_steps(157, config), config, held_out=8)
+    assert {item.field for item in advice} == {"logging_steps", "eval_steps"}
+    better = build_config("standard", {item.field: item.value for item in advice})
+    assert advise(estimate_steps(157, better), better, held_out=8) == []
+    assert [item.field for item in advise(estimate_steps(157, better), better, held_out=0)] == []
+
+
+def test_recipe_names_are_unique() -> None:
+    assert len({recipe.name for recipe in RECIPES}) == len(RECIPES) == 4

@@ -1,0 +1,135 @@
+"""Curves: one point a step, spikes kept when thinned; logs: the readable end."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from app.core.database import reading, transaction
+from app.core.storage import Storage
+from app.jobs import service as jobs
+from app.jobs.models import Job, JobKind
+from app.runs.curves import Point, last_event, last_events, read_curves, thin
+from app.runs.logs import TAIL_LINES, log_tail
+from tests.support.training import metric, progress
+
+
+def make_job(engine: Engine, *batches: list[jobs.EventData]) -> int:
+    """A running job; between two batches its lease ran out."""
+    with transaction(engine) as session:
+        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by="Mei")
+    assert job.id is not None
+    for batch in batches:
+        with transaction(engine) as session:
+            jobs.rescue_expired(session, max_attempts=9)
+            claim = jobs.claim(session, job.id, owner="w", lease_seconds=-1)
+            assert claim is not None
+            jobs.heartbeat(session, claim, lease_seconds=-1, events=batch)
+    return job.id
+
+
+def evaluation(step: int, loss: float) -> jobs.EventData:
+    return ("eval", {"step": step, "eval_loss": loss})
+
+
+def test_a_resumed_attempt_replaces_the_steps_it_repeats(engine: Engine) -> None:
+    first = [
+        metric(1, 3.0),
+        metric(2, 2.9),
+        evaluation(2, 3.1),
+        metric(3, 2.8),
+        metric(4, 2.7),
+        evaluation(4, 2.9),
+    ]
+    second = [metric(3, 2.5), metric(4, 2.4), evaluation(4, 2.6), metric(5, 2.3)]
+    job_id = make_job(engine, first, second)
+    with reading(engine) as session:
+        curves = read_curves(session, jobs.require_job(session, job_id))
+    assert [(p["step"], p["loss"]) for p in curves.metrics] == [
+        (1, 3.0),
+        (2, 2.9),
+        (3, 2.5),
+        (4, 2.4),
+        (5, 2.3),
+    ]
+    assert [(p["step"], p["eval_loss"]) for p in curves.evals] == [(2, 3.1), (4, 2.6)]
+    assert curves.last_seq == 14
+
+
+def test_a_measure_that_was_not_a_number_is_a_gap(engine: Engine) -> None:
+    job_id = make_job(engine, [metric(1), metric(2, float("nan"))])
+    with reading(engine) as session:
+        curves = read_curves(session, jobs.require_job(session, job_id))
+    assert [point["loss"] for point in curves.metrics] == [2.0, None]
+
+
+def points(count: int) -> list[Point]:
+    return [{"step": step, "loss": 2.0, "grad_norm": 0.5} for step in range(count)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 2000, 2001, 2500, 50_000])
+def test_thinning_keeps_the_ends_and_stays_within_the_limit(count: int) -> None:
+    found = thin(points(count), 2000, ("loss", "grad_norm"))
+    steps = [point["step"] for point in found]
+    assert len(found) <= 2000
+    assert steps == sorted(set(steps))
+    if count:
+        assert (steps[0], steps[-1]) == (0, count - 1)
+    if count <= 2000:
+        assert len(found) == count
+
+
+def test_thinning_keeps_every_spike() -> None:
+    many = points(30_000)
+    many[12_345]["loss"] = 9.0
+    many[20_001]["grad_norm"] = 40.0
+    many[25_002]["loss"] = None
+    found = thin(many, 2000, ("loss", "grad_norm"))
+    assert max(point["loss"] or 0 for point in found) == 9.0
+    assert max(point["grad_norm"] for point in found) == 40.0
+
+
+def test_the_newest_event_of_each_kind_is_found_for_many_jobs(engine: Engine) -> None:
+    first = make_job(engine, [metric(1), progress(1), metric(2, 1.5), progress(2)])
+    second = make_job(engine, [progress(7)])
+    with reading(engine) as session:
+        found = last_events(session, [first, second], ("metric", "progress"))
+        one = last_event(session, first, "metric")
+        assert last_event(session, second, "metric") is None
+    assert {key: value["step"] for key, value in found.items()} == {
+        (first, "metric"): 2,
+        (first, "progress"): 2,
+        (second, "progress"): 7,
+    }
+    assert one is not None
+    assert one["loss"] == 1.5
+
+
+def write_log(tmp_path: Path, content: bytes) -> tuple[Storage, Job]:
+    storage = Storage(tmp_path)
+    (storage.folder("jobs/3/2") / "log.txt").write_bytes(content)
+    return storage, Job(id=3, kind=JobKind.TRAIN, attempt=2)
+
+
+def test_a_log_shows_its_last_lines_only(tmp_path: Path) -> None:
+    storage, job = write_log(tmp_path, b"".join(b"line %d\n" % number for number in range(100_000)))
+    lines = log_tail(storage, job)
+    assert len(lines) == TAIL_LINES
+    assert lines[-1] == "line 99999"
+
+
+def test_a_log_is_plain_text_whatever_was_written(tmp_path: Path) -> None:
+    raw = (
+        "\x1b[31mred\x1b[0m\n10%\r50%\r100%\n\x1b]0;title\x07ok\x00\x08\n价格\n\n".encode()
+        + b"\xff\xfe broken"
+    )
+    assert log_tail(*write_log(tmp_path, raw)) == ["red", "100%", "ok", "价格", "\ufffd\ufffd broken"]
+
+
+def test_a_log_cut_within_a_line_begins_with_a_whole_one(tmp_path: Path) -> None:
+    storage, job = write_log(tmp_path, b"a" * 70_000 + b"\nwhole\n")
+    assert log_tail(storage, job) == ["whole"]
+
+
+def test_no_log_yet_is_no_error(tmp_path: Path) -> None:
+    assert log_tail(Storage(tmp_path), Job(id=9, kind=JobKind.TRAIN)) == []

@@ -1,0 +1,220 @@
+"""What may start and what must not, exactly once, on SQLite and on PostgreSQL."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from sqlmodel import Session, select
+
+from app.accounts.models import AuditEvent
+from app.core.database import reading, transaction
+from app.core.errors import Conflict, Invalid, NotFound
+from app.core.settings import Settings
+from app.core.storage import Storage
+from app.jobs import service as jobs
+from app.jobs.handlers import Workplace
+from app.jobs.models import Job, JobKind, JobState
+from app.masking import MaskSettings
+from app.runs import mask_checks, service
+from app.runs.handler import Train
+from app.runs.models import MaskCheck, Run
+from tests.support.training import (
+    ARRAYS_HASH,
+    ENGINEER,
+    SUITES,
+    make_check,
+    make_model,
+    make_run,
+    make_version,
+)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    """Files of one test."""
+    return Storage(tmp_path / "storage")
+
+
+def start(session: Session, check: MaskCheck, **request: Any) -> tuple[Run, bool]:
+    return service.start_run(
+        session, ENGINEER, service.RunRequest(check.id or 0, **{"confirmed": True, **request}), suites=SUITES
+    )
+
+
+def test_a_green_confirmed_check_starts_a_run_with_the_whole_config(engine: Engine, storage: Storage) -> None:
+    with transaction(engine) as session:
+        run, created = start(session, make_check(session, storage), changes={"lora_r": "8"})
+        assert created
+        assert run.config["lora_r"] == 8
+        assert run.config["lora_alpha"] == 128
+        assert (run.confirmed_by, run.override_reason, run.arrays_hash) == ("Mei", None, ARRAYS_HASH)
+        job = jobs.require_job(session, run.job_id)
+        assert (job.kind, job.state, job.payload) == (JobKind.TRAIN, JobState.QUEUED, {"run_id": run.id})
+
+
+def test_the_same_key_again_gives_the_first_run(engine: Engine, storage: Storage) -> None:
+    with transaction(engine) as session:
+        check = make_check(session, storage)
+        first, created = start(session, check, idempotency_key="k")
+        again, created_again = start(session, check, idempotency_key="k", recipe="quick")
+        assert (created, created_again) == (True, False)
+        assert first.id == again.id
+
+
+def test_a_double_click_at_the_same_moment_starts_one_run(engine: Engine, storage: Storage) -> None:
+    with transaction(engine) as session:
+        check = make_check(session, storage)
+    found: list[tuple[int | None, bool]] = []
+    barrier = threading.Barrier(4)
+
+    def click() -> None:
+        barrier.wait()
+        with transaction(engine) as session:
+            run, created = start(session, check, idempotency_key="k")
+            found.append((run.id, created))
+
+    threads = [threading.Thread(target=click) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len({run_id for run_id, _created in found}) == 1
+    assert [created for _run, created in found].count(True) == 1
+    assert len(found) == 4
+    with reading(engine) as session:
+        assert len(session.exec(select(Job).where(Job.kind == JobKind.TRAIN)).all()) == 1
+
+
+def test_a_red_check_needs_a_reason_which_stays_on_the_run(engine: Engine, storage: Storage) -> None:
+    with transaction(engine) as session:
+        check = make_check(session, storage, green=False)
+        with pytest.raises(Conflict, match="is red") as raised:
+            start(session, check, override_reason="   ")
+        assert raised.value.field == "override_reason"
+        run, _created = start(session, check, override_reason=" Demo tonight. ")
+        assert run.override_reason == "Demo tonight."
+        actions = [entry.action for entry in session.exec(select(AuditEvent))]
+        assert "run.override" in actions
+
+
+@pytest.mark.parametrize(
+    ("request_fields", "error", "field"),
+    [
+        ({"confirmed": False}, Invalid, "confirmed"),
+        ({"changes": {"lora_r": 0}}, Invalid, "lora_r"),
+        ({"changes": {"trust_remote_code": True}}, Invalid, "trust_remote_code"),
+        ({"recipe": "fast"}, Invalid, "recipe"),
+        ({"evaluate_with": ("unknown",)}, Invalid, "evaluate_with"),
+    ],
+)
+def test_a_refused_start_leaves_nothing_behind(
+    engine: Engine, storage: Storage, request_fields: dict[str, Any], error: type[Exception], field: str
+) -> None:
+    with transaction(engine) as session:
+        check = make_check(session, storage)
+        with pytest.raises(error) as raised:
+            start(session, check, **request_fields)
+        assert raised.value.field == field  # type: ignore[attr-defined]
+    with reading(engine) as session:
+        assert session.exec(select(Run)).all() == []
+        assert session.exec(select(Job).where(Job.kind == JobKind.TRAIN)).all() == []
+
+
+def test_an_unfinished_or_failed_check_starts_nothing(engine: Engine, storage: Storage) -> None:
+    with transaction(engine) as session:
+        version, model = make_version(session, storage), make_model(session)
+        check, job = mask_checks.request_check(
+            session,
+            ENGINEER,
+            dataset_version_id=version.id or 0,
+            base_model_id=model.id or 0,
+            settings=MaskSettings(),
+        )
+        with pytest.raises(Conflict, match="still running"):
+            start(session, check)
+        claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+        assert claim is not None
+        jobs.finish(session, claim, JobState.FAILED, error="No %(what)s.", error_params={"what": "template"})
+        with pytest.raises(Conflict, match="could not be done: No template"):
+            start(session, check)
+
+
+def test_without_held_out_conversations_nothing_stops_a_run_early(engine: Engine, storage: Storage) -> None:
+    with transaction(engine) as session:
+        check = make_check(session, storage, conversations=3)
+        run, _created = start(session, check)
+        assert run.config["early_stopping_patience"] == 0
+        with pytest.raises(Invalid) as raised:
+            start(session, check, changes={"early_stopping_patience": 3})
+        assert raised.value.field == "early_stopping_patience"
+
+
+def test_the_same_question_finds_the_same_check_and_a_failed_one_is_asked_again(
+    engine: Engine, storage: Storage
+) -> None:
+    with transaction(engine) as session:
+        version, model = make_version(session, storage), make_model(session)
+
+        def ask(settings: MaskSettings) -> tuple[MaskCheck, Job]:
+            ids = {"dataset_version_id": version.id or 0, "base_model_id": model.id or 0}
+            return mask_checks.request_check(session, ENGINEER, **ids, settings=settings)
+
+        first, job = ask(MaskSettings(max_length=512))
+        assert ask(MaskSettings(max_length=512))[1].id == job.id
+        assert ask(MaskSettings(max_length=513))[0].id != first.id
+        claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+        assert claim is not None
+        jobs.finish(session, claim, JobState.FAILED, error="x")
+        again, second = ask(MaskSettings(max_length=512))
+        assert again.id == first.id
+        assert second.id != job.id
+        with pytest.raises(Invalid, match="at most 4096 tokens"):
+            ask(MaskSettings(max_length=5000))
+
+
+def test_the_worker_gets_the_confirmed_arrays_and_refuses_others(
+    engine: Engine, storage: Storage, settings: Settings
+) -> None:
+    with transaction(engine) as session:
+        run, job = make_run(session, storage)
+        claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+        assert claim is not None
+        place = Workplace(settings, storage, f"jobs/{job.id}/1")
+        handler = Train(lambda _session, _run: [])
+        given = handler.child_input(session, place, claim)
+        assert given["arrays_hash"] == ARRAYS_HASH
+        assert given["arrays"].endswith("jobs/1/1/arrays.safetensors")
+        assert given["config"]["early_stopping_patience"] == 3
+        run.config = {**run.config, "early_stopping_patience": 0}
+        session.add(run)
+        assert "early_stopping_patience" not in handler.child_input(session, place, claim)["config"]
+        check = mask_checks.require_mask_check(session, run.mask_check_id)
+        check.arrays_hash = "b" * 64
+        session.add(check)
+        with pytest.raises(Conflict, match="changed after this run was confirmed"):
+            handler.child_input(session, place, claim)
+
+
+def test_a_finished_run_publishes_its_files_with_size_and_hash(
+    engine: Engine, storage: Storage, settings: Settings
+) -> None:
+    with transaction(engine) as session:
+        run, job = make_run(session, storage)
+        claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+        assert claim is not None
+        place = Workplace(settings, storage, f"jobs/{job.id}/1")
+        folder = storage.folder(place.output_key) / "adapter"
+        folder.mkdir()
+        (folder / "adapter_config.json").write_text("{}")
+        with pytest.raises(Conflict, match="has no adapter"):
+            service.adapter_path(storage, run)
+        Train(lambda _session, _run: []).publish(session, place, claim, {"adapter": "adapter", "steps": 3})
+        session.flush()
+        (artifact,) = service.artifacts(session, run.id or 0)
+        assert (artifact.name, artifact.size_bytes) == ("adapter_config.json", 2)
+        assert artifact.sha256.startswith("44136fa3")
+        assert service.adapter_path(storage, run) == folder
+        with pytest.raises(NotFound):
+            service.require_artifact(session, (run.id or 0) + 1, artifact.id or 0)

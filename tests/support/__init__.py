@@ -1,0 +1,1 @@
+"""Real servers and ready-made things for tests."""

@@ -1,0 +1,59 @@
+"""The application on a real port, and a real Chromium in front of it."""
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from app.accounts.access import SESSION_COOKIE
+from tests.support.people import Person
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """Base URL of the app on a free port, in a thread."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium: the system's, or the one that playwright brought."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        if not path and not os.path.exists(playwright.chromium.executable_path):  # noqa: PTH110
+            pytest.fail(
+                "The browser tests need Chromium: install Debian's chromium, or name one in CHROMIUM."
+            )
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def signed_in(browser: Browser, url: str, person: Person, locale: str = "en") -> BrowserContext:
+    """A browser window of this person."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.add_cookies(
+        [
+            {"name": SESSION_COOKIE, "value": person.browser.cookies[SESSION_COOKIE], "url": url},
+            {"name": "locale", "value": locale, "url": url},
+        ]
+    )
+    return context

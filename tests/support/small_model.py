@@ -1,0 +1,30 @@
+"""The real small model, converted from its wheel once for all test processes."""
+
+import os
+import shutil
+from pathlib import Path
+
+from filelock import FileLock
+
+CACHE = Path(__file__).resolve().parents[2] / ".data" / "test-cache"
+
+
+def small_model_folder() -> Path:
+    """SmolLM2-135M-Instruct as safetensors: SFT_STUDIO_TEST_MODEL, or the cache below `.data`."""
+    given = os.environ.get("SFT_STUDIO_TEST_MODEL")
+    if given:
+        return Path(given)
+    folder = CACHE / "smollm2"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    # Tests run in several processes; the first one converts, the others wait.
+    with FileLock(CACHE / "smollm2.lock"):
+        if not (folder / "model.safetensors").is_file():
+            from worker.models import run
+            from worker.protocol import Control
+
+            shutil.rmtree(folder, ignore_errors=True)
+            result = run(
+                {"source": "bundled"}, CACHE / "converting", lambda *_args, **_fields: None, Control()
+            )
+            (CACHE / "converting" / result["path"]).rename(folder)
+    return folder

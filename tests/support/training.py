@@ -1,0 +1,125 @@
+"""What a run needs, made without a worker: a frozen version, a ready model, a finished mask check, events."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from app.accounts.models import Role
+from app.accounts.service import Actor
+from app.base_models.models import BaseModel, BaseModelSource
+from app.conversations.models import ReviewState
+from app.conversations.service import build_conversation
+from app.core.storage import Storage
+from app.datasets.models import DatasetVersion
+from app.datasets.service import create_dataset
+from app.datasets.versions import freeze
+from app.jobs import service as jobs
+from app.jobs.models import Job, JobState
+from app.masking import MaskSettings
+from app.runs import mask_checks
+from app.runs.models import MaskCheck, Run
+from app.runs.service import RunRequest, start_run
+
+ENGINEER = Actor(1, "Mei", Role.ENGINEER, "session")
+ARRAYS_HASH = "a" * 64
+SUITES = ("sales-en", "sales-zh")
+
+
+def make_version(
+    session: Session, storage: Storage, *, conversations: int = 12, name: str = "Calls"
+) -> DatasetVersion:
+    """A frozen version with so many approved conversations."""
+    dataset = create_dataset(session, ENGINEER, name=name)
+    assert dataset.id is not None
+    for number in range(conversations):
+        messages = [
+            {"role": "user", "content": f"What does plan {number} cost?"},
+            {"role": "assistant", "content": f"What would plan {number} have to do for you?"},
+        ]
+        row = build_conversation(dataset.id, {"messages": messages, "outcome": "won"}, author="test")
+        row.review_state = ReviewState.APPROVED
+        session.add(row)
+    session.flush()
+    return freeze(session, storage, dataset, ENGINEER)
+
+
+def make_model(session: Session, *, name: str = "small", ready: bool = True) -> BaseModel:
+    """A base model, ready or not, without a job."""
+    model = BaseModel(
+        name=name,
+        source=BaseModelSource.LOCAL,
+        reference=f"/models/{name}",
+        path=f"/models/{name}" if ready else None,
+        info={"parameters": 135_000_000, "context_length": 4096, "end_of_turn": "<|im_end|>"},
+    )
+    session.add(model)
+    session.flush()
+    return model
+
+
+def report(*, green: bool = True) -> dict[str, Any]:
+    """A mask check's report with a little of everything."""
+    failures = [
+        {"conversation_id": 1, "sample": 0, "check": "control_tokens", "detail": "Token 7 <b>", "token": 7}
+    ]
+    return {
+        "conversations": 12,
+        "samples": 12,
+        "tokens": 1000,
+        "trained": 400,
+        "longest": 90,
+        "refused": 0,
+        "truncated_samples": 1,
+        "failing_conversations": 0 if green else 1,
+        "failures": [] if green else failures,
+        "suspicious": [2],
+        "checks": [{"name": "control_tokens", "passed": green, "failed": 0 if green else 1}],
+        "trained_ratio": {"edges": [place / 20 for place in range(21)], "counts": [0] * 8 + [12] + [0] * 11},
+        "lengths": {"edges": [0, 64, 128], "counts": [2, 10]},
+    }
+
+
+def finish_check(session: Session, check: MaskCheck, *, green: bool = True) -> None:
+    """What the worker would have stored."""
+    claim = jobs.claim(session, check.job_id, owner="test", lease_seconds=30)
+    assert claim is not None
+    jobs.finish(session, claim, JobState.SUCCEEDED, result={})
+    check.passed, check.report = green, report(green=green)
+    check.arrays_key, check.arrays_hash = "jobs/1/1/arrays.safetensors", ARRAYS_HASH
+    session.add(check)
+    session.flush()
+
+
+def make_check(
+    session: Session, storage: Storage, *, green: bool = True, conversations: int = 12
+) -> MaskCheck:
+    """A finished mask check with its version and model."""
+    version, model = make_version(session, storage, conversations=conversations), make_model(session)
+    check, _job = mask_checks.request_check(
+        session,
+        ENGINEER,
+        dataset_version_id=version.id or 0,
+        base_model_id=model.id or 0,
+        settings=MaskSettings(max_length=2048),
+    )
+    finish_check(session, check, green=green)
+    return check
+
+
+def make_run(session: Session, storage: Storage, **request: Any) -> tuple[Run, Job]:
+    """A queued run on a green check."""
+    check = make_check(session, storage)
+    run, _created = start_run(
+        session, ENGINEER, RunRequest(check.id or 0, confirmed=True, **request), suites=SUITES
+    )
+    return run, jobs.require_job(session, run.job_id)
+
+
+def metric(step: int, loss: float | None = 2.0) -> jobs.EventData:
+    """A metric event."""
+    return ("metric", {"step": step, "epoch": 0.1, "loss": loss, "learning_rate": 5e-5, "grad_norm": 0.5})
+
+
+def progress(step: int, total: int = 100) -> jobs.EventData:
+    """A progress event."""
+    return ("progress", {"step": step, "total_steps": total, "epoch": 0.5, "eta_seconds": 75.0})

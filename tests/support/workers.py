@@ -1,0 +1,72 @@
+"""A real Celery worker process for tests."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.core.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+ALL_QUEUES = "training,default,interactive"
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "SFT_STUDIO_DATA": str(settings.data_dir),
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "SFT_STUDIO_LEASE_SECONDS": str(settings.lease_seconds),
+        "SFT_STUDIO_RECONCILE_SECONDS": str(settings.reconcile_seconds),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+@contextmanager
+def running_worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """`celery worker` on these settings; terminated, then killed, when the block ends."""
+    command = [sys.executable, "-m", "celery", "-A", "worker.celery_app", "worker", "--pool", "threads"]
+    command += [
+        "--concurrency",
+        "2",
+        "-Q",
+        ALL_QUEUES,
+        "--without-gossip",
+        "--without-mingle",
+        "--loglevel",
+        "WARNING",
+    ]
+    log = settings.data_dir / "test-worker.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=_environment(settings),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until(condition: Callable[[], bool], *, timeout_seconds: float, what: str) -> None:
+    """Wait for something that other processes do. Fails with `what` did not happen."""
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not happen within {timeout_seconds:.0f} s")
+        time.sleep(0.2)

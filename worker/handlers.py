@@ -1,0 +1,18 @@
+"""Which domain handles which kind of job."""
+
+from typing import Final
+
+from app.base_models.handler import PrepareBaseModel
+from app.evaluations.handler import Evaluate
+from app.evaluations.service import queue_evaluations
+from app.jobs.handlers import JobHandler
+from app.jobs.models import JobKind
+from app.runs.handler import Train
+from app.runs.mask_checks import CheckMasks
+
+HANDLERS: Final[dict[JobKind, JobHandler]] = {
+    JobKind.PREPARE_BASE_MODEL: PrepareBaseModel(),
+    JobKind.CHECK_MASKS: CheckMasks(),
+    JobKind.TRAIN: Train(follow_up=queue_evaluations),
+    JobKind.EVALUATE: Evaluate(),
+}

@@ -1,0 +1,60 @@
+"""Makes good what a broker or a crash lost: rings again for queued jobs, rescues jobs whose lease ran out."""
+
+import random
+import threading
+from collections.abc import Callable, Collection
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.core.database import transaction
+from app.core.logging import get_logger
+from app.core.settings import Settings
+from app.jobs.bell import ring
+from app.jobs.models import Job, JobKind
+from app.jobs.service import queued_ids, rescue_expired
+
+logger = get_logger(__name__)
+
+
+def reconcile_once(
+    engine: Engine, settings: Settings, kinds_served: Collection[JobKind] = tuple(JobKind)
+) -> list[int]:
+    """One round. Ids of the jobs rung for; only of kinds that this worker serves itself."""
+    with transaction(engine) as session:
+        rescue_expired(session, max_attempts=settings.max_attempts)
+        waiting = queued_ids(session, older_than_seconds=settings.reconcile_seconds)
+        jobs = [session.get_one(Job, job_id) for job_id in waiting]
+        kinds = {job.id: job.kind for job in jobs if job.id is not None and job.kind in kinds_served}
+    for job_id, kind in kinds.items():
+        ring(settings, job_id, kind)
+    return sorted(kinds)
+
+
+class Reconciler(threading.Thread):
+    """A daemon thread in every worker; a round every few seconds, with jitter so that workers spread out.
+
+    A worker with no free place rings for nothing: its bells would only pile up in the broker.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        stop: threading.Event,
+        *,
+        kinds_served: Collection[JobKind],
+        has_room: Callable[[], bool],
+    ) -> None:
+        super().__init__(daemon=True, name="reconciler")
+        self.engine, self.settings, self.stop_event = engine, settings, stop
+        self.kinds_served, self.has_room = kinds_served, has_room
+
+    def run(self) -> None:
+        """Until told to stop. A database out of reach is tried again next round."""
+        while not self.stop_event.wait(self.settings.reconcile_seconds * random.uniform(0.7, 1.3)):  # noqa: S311
+            try:
+                kinds = self.kinds_served if self.has_room() else ()
+                reconcile_once(self.engine, self.settings, kinds)
+            except SQLAlchemyError:
+                logger.warning("reconciler: database out of reach", exc_info=True)

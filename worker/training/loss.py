@@ -1,0 +1,77 @@
+"""Cross-entropy over the trained tokens only: logits exist nowhere else and never all at once.
+
+The result is the plain one (the sum of -log p(label) over trained tokens); only the work is arranged
+differently: positions without a label never meet the vocabulary, the rest pass through in chunks, and where
+the output layer is frozen the gradient of a chunk is computed with it, so that its logits are freed at once.
+"""
+
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+IGNORE_INDEX = -100
+# The largest block of logits that exists at any moment: 256 positions of a 49k vocabulary, 50 MB in fp32.
+# Measured on two cores: larger blocks only add page faults, far smaller ones read the output layer too often.
+CHUNK_LOGITS = 256 * 49_152
+
+
+class _FrozenHeadCrossEntropy(torch.autograd.Function):
+    """Sum of the cross-entropy of `hidden @ weight.T (+ bias)`; the gradient reaches `hidden` only."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        targets: torch.Tensor,
+        chunk: int,
+    ) -> torch.Tensor:
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        for start in range(0, hidden.shape[0], chunk):
+            rows = slice(start, start + chunk)
+            logits = functional.linear(hidden[rows], weight, bias)
+            wanted = targets[rows, None]
+            log_probabilities = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+            total -= log_probabilities.gather(1, wanted).sum()
+            if gradient is not None:
+                probabilities = log_probabilities.exp_()
+                probabilities.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=torch.float32))
+                gradient[rows] = probabilities.to(weight.dtype) @ weight
+        ctx.gradient = gradient
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        gradient = ctx.gradient
+        scaled = None if gradient is None else gradient * gradients[0].to(gradient.dtype)
+        return scaled, None, None, None, None
+
+
+def cross_entropy_sum(hidden: torch.Tensor, head: torch.nn.Module, targets: torch.Tensor) -> torch.Tensor:
+    """Summed cross-entropy in fp32 of `head(hidden)` against `targets`.
+
+    hidden: [trained, width], already selected; targets: int64[trained] without IGNORE_INDEX.
+    """
+    if hidden.shape[0] == 0:
+        return hidden.sum().float() * 0.0
+    weight = getattr(head, "weight", None)
+    vocabulary = weight.shape[0] if type(head) is torch.nn.Linear and weight is not None else 152_000
+    chunk = max(1, CHUNK_LOGITS // vocabulary)
+    if type(head) is torch.nn.Linear and not any(p.requires_grad for p in head.parameters()):
+        loss: torch.Tensor = _FrozenHeadCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            hidden, head.weight, head.bias, targets, chunk
+        )
+        return loss
+    total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+    for start in range(0, hidden.shape[0], chunk):
+        rows = slice(start, start + chunk)
+        total = total + checkpoint(_chunk_sum, head, hidden[rows], targets[rows], use_reentrant=False)
+    return total
+
+
+def _chunk_sum(head: torch.nn.Module, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return functional.cross_entropy(head(hidden).float(), targets, reduction="sum")
