@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import AddedToken, Encoding, Tokenizer
+from tokenizers import AddedToken, Encoding, Tokenizer, models
 
 from app.masking.errors import N_, MaskingError
 
@@ -108,6 +108,16 @@ class Encoder:
         if controls not in self._twins:
             self._twins[controls] = TwinTokenizer(self.tokenizer, controls)
         return self._twins[controls]
+
+    @cached_property
+    def unknown_id(self) -> int | None:
+        """The id for what the vocabulary cannot spell: ordinary text may become it."""
+        model = self.tokenizer.model
+        if isinstance(model, models.Unigram):
+            found: int | None = json.loads(self.tokenizer.to_str())["model"].get("unk_id")
+            return found
+        token = getattr(model, "unk_token", None)
+        return self.tokenizer.token_to_id(token) if token is not None else None
 
     @cached_property
     def token_bytes(self) -> TokenBytes | None:

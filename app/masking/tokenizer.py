@@ -3,6 +3,7 @@ model code.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from app.masking.encoding import Encoder, Ints, TwinTokenizer, added_token, cont
 from app.masking.errors import N_, TemplateFailed, TokenizerUnusable
 from app.masking.templates import ChatTemplate
 
+_TEXT_TOKEN = re.compile(r"\s*|<0x[0-9A-Fa-f]{2}>")
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
@@ -127,11 +129,11 @@ class ChatTokenizer:
     def control_tokens(self) -> frozenset[str]:
         """Special tokens, and added tokens that the template itself writes (such as a thinking marker).
 
-        Runs of white space are in some vocabularies as added tokens; they are text.
+        Runs of white space and single bytes are in some vocabularies as added tokens; they are text.
         """
         sources = self.template.source + (self.tool_template.source if self.tool_template else "")
-        written = {token for token in self.added_tokens if token in sources and token.strip()}
-        return frozenset(written | {token for token in self.special_tokens if token.strip()})
+        written = {token for token in self.added_tokens if token in sources}
+        return frozenset(token for token in written | self.special_tokens if not _TEXT_TOKEN.fullmatch(token))
 
     @cached_property
     def control_ids(self) -> frozenset[int]:
@@ -154,10 +156,11 @@ class ChatTokenizer:
     def is_special(self) -> npt.NDArray[np.bool_]:
         """For every id whether it is a token that no message text may become."""
         return self._table_of(
-            frozenset(self.added_tokens[token] for token in self.special_tokens if token.strip())
+            frozenset(self.added_tokens[token] for token in self.special_tokens & self.control_tokens)
         )
 
     def _table_of(self, ids: frozenset[int]) -> npt.NDArray[np.bool_]:
+        ids -= {self.encoder.unknown_id}  # text becomes it without spelling it
         highest = max(self.encoder.tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
         table = np.zeros(highest + 1, dtype=np.bool_)
         table[list(ids)] = True
