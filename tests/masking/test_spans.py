@@ -20,7 +20,7 @@ from tests.masking.house_templates import HOUSES, House
 from tests.masking.odd_templates import ODD, QUESTION_AND_ANSWERS, REFUSED
 
 PROPERTY = settings(
-    max_examples=40,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
