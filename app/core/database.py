@@ -28,6 +28,16 @@ SQLModel.metadata = MetaData(
 )
 
 
+_SQLITE_PRAGMAS = (
+    "journal_mode=WAL",
+    "busy_timeout=5000",
+    "foreign_keys=ON",
+    "synchronous=NORMAL",
+    # A search reads every dialogue: mapped, that takes half the time of a system call a page.
+    "mmap_size=268435456",
+)
+
+
 def utc_now() -> datetime:
     """Now, with a time zone."""
     return datetime.now(UTC)
@@ -95,7 +105,7 @@ def build_engine(url: str) -> Engine:
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:
         # The driver must not begin transactions by itself: it would begin them deferred.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "busy_timeout=5000", "foreign_keys=ON", "synchronous=NORMAL"):
+        for pragma in _SQLITE_PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
