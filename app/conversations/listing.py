@@ -91,7 +91,7 @@ class Listing:
     @cached_property
     def _found(self) -> list[tuple[int, str]]:
         """Ids and review states of all that the search finds, whatever their state."""
-        table = sa.inspect(Conversation).local_table
+        table = Conversation.metadata.tables[Conversation.__tablename__]
         columns = sa.select(table.c.id, sa.type_coerce(table.c.review_state, sa.String))
         statement = self._where.but(review_state=None).apply(columns).order_by(table.c.id)
         # Past the session, which would make objects of tens of thousands of lines.

@@ -75,7 +75,11 @@ def insert_drafts(
     """Store many new drafts, given as `content_columns` makes them; a mapped object each would take far longer."""
     if contents:
         same = _draft_columns(dataset_id, author)
-        session.execute(insert(Conversation), [{**columns, **same} for columns in contents])
+        # Into the table and not the mapped class, which would part the rows by which of their labels are empty.
+        session.execute(
+            insert(Conversation.metadata.tables[Conversation.__tablename__]),
+            [{**columns, **same} for columns in contents],
+        )
 
 
 def create_conversation(

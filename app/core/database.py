@@ -30,7 +30,8 @@ SQLModel.metadata = MetaData(
 
 _SQLITE_PRAGMAS = (
     "journal_mode=WAL",
-    "busy_timeout=5000",
+    # Longer than the longest import writes, shorter than a worker's lease.
+    "busy_timeout=15000",
     "foreign_keys=ON",
     "synchronous=NORMAL",
     # A search reads every dialogue: mapped, that takes half the time of a system call a page.
@@ -99,7 +100,7 @@ def build_engine(url: str) -> Engine:
     database = make_url(url).database
     if database and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 5.0})
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 15.0})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:
