@@ -95,12 +95,14 @@ def enum_column(enum: type[StrEnum], *, nullable: bool = False, index: bool = Fa
 
 def build_engine(url: str) -> Engine:
     """An engine for SQLite (WAL, foreign keys, immediate writes) or PostgreSQL."""
+    # hide_parameters: errors go to the log, and what people write does not.
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, hide_parameters=True)
     database = make_url(url).database
     if database and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 15.0})
+    connect_args = {"check_same_thread": False, "timeout": 15.0}
+    engine = create_engine(url, connect_args=connect_args, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:
