@@ -3,10 +3,13 @@
 import ipaddress
 import json
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, BinaryIO, Final, Self, cast
 
 import httpx
 
@@ -134,6 +137,26 @@ class StudioClient:
         """Freeze what is approved; unchanged content gives the existing version."""
         return cast(wire.Version, self._ask("POST", f"/api/v1/datasets/{dataset_id}/versions"))
 
+    def versions(self, dataset_id: int) -> list[wire.Version]:
+        """Frozen versions of a dataset, newest first."""
+        return cast(list[wire.Version], self._ask("GET", f"/api/v1/datasets/{dataset_id}/versions"))
+
+    def export_version(
+        self, version_id: int, params: dict[str, str], file: BinaryIO
+    ) -> tuple[str, dict[str, Any]]:
+        """Write a version in another tool's format to `file`; gives the file's name and the server's report."""
+        path = f"/api/v1/versions/{version_id}/export"
+        with self._telling(), self._http.stream("GET", path, params=params) as response:
+            report = response.headers.get("x-export-report")
+            name = re.search(r'filename="([^"]+)"', response.headers.get("content-disposition", ""))
+            if not response.is_success or report is None or name is None:
+                response.read()
+                self._read(response)
+                raise ServerRefused(self._stranger_text(response.status_code), status=response.status_code)
+            for chunk in response.iter_bytes():
+                file.write(chunk)
+        return name.group(1), json.loads(report)
+
     def recipes(self) -> list[wire.Recipe]:
         """The recipes that the server knows."""
         return cast(list[wire.Recipe], self._ask("GET", "/api/v1/recipes"))
@@ -206,8 +229,15 @@ class StudioClient:
         return cast(wire.Evaluation, self._ask("GET", f"/api/v1/evaluations/{evaluation_id}"))
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
-        try:
+        with self._telling():
             response = self._http.request(method, path, **options)
+        return self._read(response)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Turns what goes wrong on the way into sentences."""
+        try:
+            yield
         except httpx.TimeoutException as error:
             raise ServerUnreachable(
                 _("The server at %(url)s did not answer in time. Try again, or look at its log.")
@@ -226,7 +256,6 @@ class StudioClient:
                 _("The connection to %(url)s broke: %(reason)s. Try again.")
                 % {"url": self.url, "reason": error or type(error).__name__}
             ) from error
-        return self._read(response)
 
     def _read(self, response: httpx.Response) -> Any:
         is_json = "json" in response.headers.get("content-type", "")
@@ -249,11 +278,13 @@ class StudioClient:
             raise ServerRefused(text % {"url": self.url, "status": status}, status=status, body=body)
         if status == HTTPStatus.MISDIRECTED_REQUEST:
             raise ServerRefused(response.text.strip(), status=status)
-        raise ServerRefused(
-            _("What answers at %(url)s is not SFT Studio (status %(status)d). Check --url or SFT_STUDIO_URL.")
-            % {"url": self.url, "status": status},
-            status=status,
+        raise ServerRefused(self._stranger_text(status), status=status)
+
+    def _stranger_text(self, status: int) -> str:
+        text = _(
+            "What answers at %(url)s is not SFT Studio (status %(status)d). Check --url or SFT_STUDIO_URL."
         )
+        return text % {"url": self.url, "status": status}
 
     def _token_text(self) -> str:
         if "Authorization" not in self._http.headers:
