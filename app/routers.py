@@ -14,6 +14,7 @@ from app.conversations import pages as conversations_pages
 from app.datasets import api as datasets_api
 from app.datasets import export_api, export_pages
 from app.datasets import pages as datasets_pages
+from app.datasets import settings_pages
 from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
 from app.jobs import api as jobs_api
@@ -42,6 +43,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     people_pages.router,
     datasets_pages.router,
     export_pages.router,
+    settings_pages.router,
     conversations_pages.router,
     evaluations_pages.router,
     playground_pages.router,

@@ -23,6 +23,8 @@ from app.core.settings import Settings
 TOKEN_VARIABLE: Final = "SFT_STUDIO_TOKEN"  # noqa: S105 - the name, not the token
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 120.0
+# A large file is read line by line before there is an answer.
+IMPORT_SECONDS: Final = 900.0
 
 
 class ServerUnreachable(CommandFailed):
@@ -112,19 +114,18 @@ class StudioClient:
         params = {} if name is None else {"name": name}
         return cast(list[wire.Dataset], self._ask("GET", "/api/v1/datasets", params=params))
 
-    def create_dataset(self, name: str, description: str = "") -> wire.Dataset:
-        """A new, empty dataset."""
-        body = {"name": name, "description": description}
-        return cast(wire.Dataset, self._ask("POST", "/api/v1/datasets", json=body))
+    def import_file(self, dataset: str, path: Path, *, format: str, skip_bad: bool) -> wire.ImportReport:
+        """Send a file for the dataset of this name, which the server makes if something comes in.
 
-    def import_file(self, dataset_id: int, path: Path, *, format: str, skip_bad: bool) -> wire.ImportReport:
-        """Send a file. A report that kept everything out comes as `ServerRefused` with the report as body."""
+        A report that kept everything out comes as `ServerRefused` with the report as body.
+        """
         with path.open("rb") as file:
             answer = self._ask(
                 "POST",
-                f"/api/v1/datasets/{dataset_id}/imports",
+                "/api/v1/imports",
                 files={"file": (path.name, file)},
-                data={"format": format, "skip_bad": json.dumps(skip_bad)},
+                data={"dataset": dataset, "format": format, "skip_bad": json.dumps(skip_bad)},
+                timeout=httpx.Timeout(IMPORT_SECONDS, connect=CONNECT_SECONDS),
             )
         return cast(wire.ImportReport, answer)
 
