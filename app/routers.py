@@ -12,9 +12,8 @@ from app.base_models import pages as base_models_pages
 from app.conversations import api as conversations_api
 from app.conversations import pages as conversations_pages
 from app.datasets import api as datasets_api
-from app.datasets import export_api, export_pages
+from app.datasets import export_api, export_pages, settings_pages
 from app.datasets import pages as datasets_pages
-from app.datasets import settings_pages
 from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
 from app.jobs import api as jobs_api

@@ -5,7 +5,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -114,17 +114,32 @@ class StudioClient:
         params = {} if name is None else {"name": name}
         return cast(list[wire.Dataset], self._ask("GET", "/api/v1/datasets", params=params))
 
-    def import_file(self, dataset: str, path: Path, *, format: str, skip_bad: bool) -> wire.ImportReport:
-        """Send a file for the dataset of this name, which the server makes if something comes in.
+    def import_file(
+        self,
+        dataset: str,
+        path: Path,
+        *,
+        format: str,
+        skip_bad: bool,
+        told: dict[str, str] | None = None,
+        dataset_info: Path | None = None,
+    ) -> wire.ImportReport:
+        """Send a file for the dataset of this name, which the server makes if something comes in. `told` and
+        `dataset_info` tell of the tool that it comes from.
 
         A report that kept everything out comes as `ServerRefused` with the report as body.
         """
-        with path.open("rb") as file:
+        data = {"dataset": dataset, "format": format, "skip_bad": json.dumps(skip_bad), **(told or {})}
+        with path.open("rb") as file, ExitStack() as stack:
+            files = {"file": (path.name, file)}
+            if dataset_info:
+                info = stack.enter_context(dataset_info.open("rb"))
+                files["dataset_info"] = (dataset_info.name, info)
             answer = self._ask(
                 "POST",
                 "/api/v1/imports",
-                files={"file": (path.name, file)},
-                data={"dataset": dataset, "format": format, "skip_bad": json.dumps(skip_bad)},
+                files=files,
+                data=data,
                 timeout=httpx.Timeout(IMPORT_SECONDS, connect=CONNECT_SECONDS),
             )
         return cast(wire.ImportReport, answer)

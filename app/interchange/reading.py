@@ -69,9 +69,14 @@ def read_conversations(
     if format not in FORMATS:
         raise ValueError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
     source = source or Source()
+    require_one_format(source, format)
+    return _Reader((filename or "").lower(), format, limits or ImportLimits(), source).read(stream)
+
+
+def require_one_format(source: Source, format: Format) -> None:
+    """Raises SourceRefused where dataset_info.json and the chosen format say different things."""
     if source.columns and format in _LAYOUTS and format != source.columns.layout:
         raise SourceRefused(say_of_source.FORMAT_CONFLICT, expected=source.columns.layout, chosen=format)
-    return _Reader((filename or "").lower(), format, limits or ImportLimits(), source).read(stream)
 
 
 _Opened = tuple[str | None, Layout | None, Iterator[Record | LineProblem]]

@@ -11,7 +11,7 @@ from tests.cli.conftest import LiveServer
 QUESTION = {"role": "user", "content": "Hi"}
 ANSWER = {"role": "assistant", "content": "Hello"}
 DIALOGUES = [
-    [QUESTION, ANSWER],
+    [{**QUESTION, "content": "Good morning"}, ANSWER],
     [QUESTION, {**ANSWER, "train": True}, QUESTION, {**ANSWER, "train": False}],
 ]
 
@@ -85,3 +85,23 @@ def test_versions_and_datasets_that_do_not_exist_are_named(
     wrong = live.run("export", "--dataset", "Sales", "--as", "docx", "--out", str(tmp_path / "o"))
     assert wrong.code == 2
     assert "llamafactory" in wrong.error
+
+
+def test_an_export_for_llamafactory_is_imported_again_with_its_dataset_info(
+    live: LiveServer, version: int, tmp_path: Path
+) -> None:
+    out = tmp_path / "o"
+    arguments = ("--as", "llamafactory", "--flags", "split", "--out", str(out))
+    assert live.run("export", "--dataset", "Sales", *arguments).code == 0
+    info = ("--dataset-info", str(out / "dataset_info.json"), "--mask", "last_assistant")
+    back = live.run("import", str(out / "train.jsonl"), "--dataset", "Back", *info, "--json")
+    assert (back.code, back.json["accepted"]) == (0, 2)
+    moved = (out / "train.jsonl").rename(out / "moved.jsonl")
+    (out / "dataset_info.json").write_text('{"a": {}, "b": {}}')
+    refused = live.run("import", str(moved), "--dataset", "Back", *info)
+    assert refused.code == 1
+    assert "Say which entry describes it: a, b" in refused.error
+    named = live.run("import", str(moved), "--dataset", "Back", *info, "--dataset-info-entry", "c")
+    assert "has no entry “c”" in named.error
+    missing = live.run("import", str(moved), "--dataset", "Back", "--dataset-info", str(tmp_path / "none"))
+    assert "cannot be read" in missing.error
