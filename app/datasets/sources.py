@@ -7,6 +7,7 @@ from fastapi import Depends, File, Form, UploadFile
 from app.core.errors import Invalid
 from app.core.i18n import N_, gettext
 from app.interchange import SOURCE_MASKS, Format, Source, SourceMask, SourceRefused, read_dataset_info
+from app.interchange.dataset_info import MAX_BYTES
 from app.interchange.reading import require_one_format
 
 _MASK_LABELS: Final[dict[SourceMask, str]] = {
@@ -48,7 +49,7 @@ class ToldSource:
                 raise Invalid(text, field="dataset_info")
             return Source(None, self.mask, self.train_field or None)
         try:
-            data = self._info.file.read()
+            data = self._info.file.read(MAX_BYTES + 1)
             columns = read_dataset_info(data, filename=filename, entry=self.entry or None)
             source = Source(columns, self.mask, self.train_field or None)
             require_one_format(source, format)

@@ -18,7 +18,7 @@ from app.interchange.limits import MIB, ImportLimits, spoken_size
 from app.interchange.problems import RecordRefused, SourceRefused, Trouble, shown
 from app.interchange.strict_json import StrictJson
 
-_MAX_BYTES = 4 * MIB
+MAX_BYTES = 4 * MIB
 _SHOWN_NAMES = 8
 _LAYOUTS: dict[str, Layout] = {"alpaca": "alpaca", "sharegpt": "sharegpt", "openai": "messages"}
 _ALPACA = {"prompt": "instruction", "query": "input", "response": "output"}
@@ -47,8 +47,8 @@ def read_dataset_info(data: bytes, *, filename: str, entry: str | None = None) -
 
     Raises SourceRefused.
     """
-    if len(data) > _MAX_BYTES:
-        raise SourceRefused(say.INFO_TOO_LARGE, limit=spoken_size(_MAX_BYTES))
+    if len(data) > MAX_BYTES:
+        raise SourceRefused(say.INFO_TOO_LARGE, limit=spoken_size(MAX_BYTES))
     try:
         info = StrictJson(ImportLimits()).parse(decode_utf8(data, 1), 1)
     except RecordRefused as refusal:

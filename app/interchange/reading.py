@@ -20,7 +20,7 @@ from app.interchange.layouts import Layout, LayoutReader
 from app.interchange.limits import ImportLimits
 from app.interchange.message_reading import Reading
 from app.interchange.parquet_records import read_parquet
-from app.interchange.problems import LineNote, LineProblem, RecordRefused, SourceRefused
+from app.interchange.problems import LineNote, LineProblem, RecordRefused, SourceRefused, shown
 from app.interchange.sniffing import is_parquet, refuse_what_is_not_text, spans_lines
 from app.interchange.trained import SourceMask, apply_source_mask, with_shortest_flags
 
@@ -109,7 +109,8 @@ class _Reader:
             if count == 0:
                 yield LineProblem.of(say.NO_RECORDS)
             elif not self._saw_train_field:
-                yield LineProblem.of(say_of_source.TRAIN_FIELD_ABSENT, field=self._source.train_field)
+                field = shown(self._source.train_field or "", 80)
+                yield LineProblem.of(say_of_source.TRAIN_FIELD_ABSENT, field=field)
         except RecordRefused as refusal:
             yield refusal.as_problem()
 
