@@ -44,16 +44,16 @@ def canonical_message(message: Message, *, turn: int = 0) -> Message:
             turn=turn + 1,
             limit=MAX_CONTENT_CHARACTERS,
         )
-    if _UNSTORABLE.search(content):
-        raise Invalid(
-            N_("Turn %(turn)d contains characters that cannot be stored (NUL or half a pair)."), turn=turn + 1
-        )
     if message.get("train") not in (None, True, False):
         raise Invalid(N_("Turn %(turn)d: train must be true, false or absent."), turn=turn + 1)
     cleaned: Message = {"role": str(role), "content": content}
     for key in _KEYS[2:]:
         if message.get(key) is not None:
             cleaned[key] = message[key]
+    if any(isinstance(value, str) and _UNSTORABLE.search(value) for value in cleaned.values()):
+        raise Invalid(
+            N_("Turn %(turn)d contains characters that cannot be stored (NUL or half a pair)."), turn=turn + 1
+        )
     return cleaned
 
 

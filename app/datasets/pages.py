@@ -300,7 +300,8 @@ def import_file(
 
 
 def _report(dataset: Dataset, found: DatasetImport, *, can_retry: bool = False) -> dict[str, Any]:
-    label = _FORMAT_LABELS.get(found.format, found.format)
+    # A file that tells nothing of itself has no format, whatever was chosen.
+    label = N_("unknown") if found.format == "auto" else _FORMAT_LABELS.get(found.format, found.format)
     return {
         "dataset": dataset,
         "report": found,
@@ -308,6 +309,7 @@ def _report(dataset: Dataset, found: DatasetImport, *, can_retry: bool = False) 
         "notes": [_remark(item) for item in found.notes],
         "format_label": gettext(label),
         "can_retry": can_retry,
+        "is_unreadable": bool(found.problems) and not any(item["line"] for item in found.problems),
     }
 
 

@@ -160,10 +160,10 @@ def test_a_file_that_cannot_be_imported_makes_no_dataset(
 def test_a_file_over_the_limit_is_refused_with_the_limit(live: LiveServer, tmp_path: Path) -> None:
     path = tmp_path / "huge.jsonl"
     with path.open("wb") as file:
-        file.truncate(50 * 1024 * 1024)
+        file.truncate(100 * 1024 * 1024)
     outcome = live.run("import", str(path), "--dataset", "Sales")
     assert outcome.code == 1
-    assert "32 MB" in outcome.error
+    assert "64 MB" in outcome.error
 
 
 def test_a_format_that_does_not_exist_is_refused_with_those_that_do(live: LiveServer, file: Path) -> None:
