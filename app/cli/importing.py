@@ -11,6 +11,7 @@ from app.cli.client import ServerRefused
 from app.cli.console import CommandFailed, print_json, say
 from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
 from app.core.i18n import gettext as _
+from app.interchange import SourceMask
 
 _SHOWN_REMARKS: Final = 10
 
@@ -33,14 +34,42 @@ def import_file(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help=_("Import the good lines even if others are bad."))
     ] = False,
+    dataset_info: Annotated[
+        Path | None,
+        typer.Option("--dataset-info", help=_("LLaMA-Factory's dataset_info.json that describes the file.")),
+    ] = None,
+    dataset_info_entry: Annotated[
+        str, typer.Option("--dataset-info-entry", help=_("Its entry; without it chosen by the file's name."))
+    ] = "",
+    mask: Annotated[
+        SourceMask,
+        typer.Option(
+            "--mask",
+            help=_(
+                "What the source trained: what the file says, every assistant turn, only the last one (mask_history), "
+                "or everything (train_on_prompt)."
+            ),
+        ),
+    ] = "file",
+    train_field: Annotated[
+        str,
+        typer.Option(
+            "--train-field", help=_("Field of a message that tells whether it is trained, such as Axolotl's.")
+        ),
+    ] = "",
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `import`."""
     _check_file(file)
+    if dataset_info:
+        _check_file(dataset_info)
+    told = {"dataset_info_entry": dataset_info_entry, "mask": mask, "train_field": train_field}
     with connect(url) as client:
         try:
-            report = client.import_file(dataset, file, format=format.value, skip_bad=skip_bad)
+            report = client.import_file(
+                dataset, file, format=format.value, skip_bad=skip_bad, told=told, dataset_info=dataset_info
+            )
         except ServerRefused as refused:
             if not isinstance(refused.body, dict) or "problems" not in refused.body:
                 raise

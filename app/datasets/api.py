@@ -23,6 +23,7 @@ from app.datasets.schemas import (
     ReviewManyOut,
     VersionOut,
 )
+from app.datasets.sources import Told
 from app.interchange import Format
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
@@ -87,12 +88,16 @@ def import_by_name(
     response: Response,
     dataset: Annotated[str, Form(max_length=80)],
     file: Annotated[UploadFile, File()],
+    told: Told,
     format: Annotated[Format, Form()] = "auto",
     skip_bad: Annotated[bool, Form()] = False,
 ) -> ImportOut:
     """Import a file into the dataset of this name, made if there is none. A file that brings nothing makes none."""
     filename = file.filename or "upload"
-    with IncomingFile(file.file, filename=filename, format=format, skip_bad=skip_bad) as incoming:
+    source = told.read(filename, format)
+    with IncomingFile(
+        file.file, filename=filename, format=format, skip_bad=skip_bad, source=source
+    ) as incoming:
         report = imports.import_by_name(session, dataset, actor, incoming)
     if report.problem_count and (report.id is None or not skip_bad):
         response.status_code = 422
@@ -106,12 +111,16 @@ def import_file(
     response: Response,
     dataset_id: int,
     file: Annotated[UploadFile, File()],
+    told: Told,
     format: Annotated[Format, Form()] = "auto",
     skip_bad: Annotated[bool, Form()] = False,
 ) -> ImportOut:
     """Import a file. 201 when conversations came in; 422 with the report when a problem kept all of them out."""
     filename = file.filename or "upload"
-    with IncomingFile(file.file, filename=filename, format=format, skip_bad=skip_bad) as incoming:
+    source = told.read(filename, format)
+    with IncomingFile(
+        file.file, filename=filename, format=format, skip_bad=skip_bad, source=source
+    ) as incoming:
         report = imports.import_file(session, dataset_id, actor, incoming)
     if report.problem_count and not skip_bad:
         response.status_code = 422

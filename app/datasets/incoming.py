@@ -19,6 +19,7 @@ from app.interchange import (
     LineNote,
     LineProblem,
     ParsedConversation,
+    Source,
     read_conversations,
 )
 from app.interchange.problems import shown
@@ -38,12 +39,15 @@ class IncomingFile:
         format: Format = "auto",
         skip_bad: bool = False,
         limits: ImportLimits | None = None,
+        source: Source | None = None,
     ) -> None:
         self.filename = shown(filename, 255)
         self.skip_bad = skip_bad
         self.report = ImportReport()
         self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed by close()
-        items = read_conversations(stream, filename=filename, format=format, limits=limits or ImportLimits())
+        items = read_conversations(
+            stream, filename=filename, format=format, limits=limits or ImportLimits(), source=source
+        )
         for item in items:
             self._take(item)
         self.format: str = self.report.format or format

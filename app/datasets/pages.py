@@ -22,6 +22,7 @@ from app.core.web import AppSettings, AppStorage, Db
 from app.datasets import imports, service, versions
 from app.datasets.incoming import IncomingFile
 from app.datasets.models import Dataset, DatasetImport
+from app.datasets.sources import Told, ToldSource
 from app.interchange import FORMATS, Format
 
 router = APIRouter(include_in_schema=False)
@@ -241,6 +242,7 @@ def _import_form(
         "skip_bad": False,
         "error": None,
         "max_bytes": settings.max_upload_bytes,
+        **ToldSource().form(),
         **more,
     }
 
@@ -265,15 +267,29 @@ def import_file(
     file: Annotated[UploadFile | None, File()] = None,
     format: Annotated[Format, Form()] = "auto",
     skip_bad: Annotated[bool, Form()] = False,
+    *,
+    told: Told,
 ) -> Response:
     """Import a file; the report says what came in. htmx stays on the form when nothing did."""
     if file is None or not file.filename:
         dataset = service.require_dataset(session, dataset_id)
         text = gettext("Choose a file first.")
-        form = _import_form(settings, dataset, format, skip_bad=skip_bad, error=text, report=None)
+        form = _import_form(
+            settings, dataset, format, skip_bad=skip_bad, error=text, report=None, **told.form()
+        )
         template = "datasets/_import_form.html" if is_htmx(request) else "datasets/import.html"
         return render(request, template, form, status=422)
-    with IncomingFile(file.file, filename=file.filename, format=format, skip_bad=skip_bad) as incoming:
+    try:
+        source = told.read(file.filename, format)
+    except Invalid as error:
+        if is_htmx(request):
+            raise  # a toast: the form with its chosen files stays
+        dataset = service.require_dataset(session, dataset_id)
+        form = _import_form(settings, dataset, format, skip_bad=skip_bad, report=None, **told.form(error))
+        return render(request, "datasets/import.html", form, status=422)
+    with IncomingFile(
+        file.file, filename=file.filename, format=format, skip_bad=skip_bad, source=source
+    ) as incoming:
         found = imports.import_file(session, dataset_id, actor, incoming)
     dataset = service.require_dataset(session, dataset_id)
     if is_htmx(request) and found.problem_count and not found.accepted:

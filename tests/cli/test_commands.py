@@ -17,6 +17,7 @@ from tests.support.servers import free_port
 CLIENT_COMMANDS = (
     ("import", "FILE", "--dataset", "x"),
     ("approve", "--dataset", "x"),
+    ("export", "--dataset", "x", "--as", "csv", "--out", "OUT"),
     ("train", "--dataset", "x", "--model", "bundled"),
     ("evaluate", "--run", "1", "--suite", "sales-en"),
     ("list", "runs"),
@@ -35,7 +36,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def _with(file: Path, arguments: tuple[str, ...]) -> list[str]:
-    return [str(file) if argument == "FILE" else argument for argument in arguments]
+    paths = {"FILE": str(file), "OUT": str(file.parent / "out")}
+    return [paths.get(argument, argument) for argument in arguments]
 
 
 @pytest.mark.parametrize("arguments", CLIENT_COMMANDS, ids=lambda arguments: arguments[0])
