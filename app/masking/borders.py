@@ -44,6 +44,8 @@ class Borders:
         """
         marks = self.marks.messages[place]
         core = self.text_of(place).strip()
+        if not core and not self._in_order(place):
+            return None, None  # nothing is written there; the call this answer makes stands elsewhere
         depth = mark_depth(core, self.markings[place].placement)
         start, end = self.whole.at(marks.start), self.whole.at(marks.end)
         if depth and start is not None:
@@ -67,10 +69,15 @@ class Borders:
                     best = (here, there)
         return best
 
+    def _in_order(self, place: int) -> bool:
+        """Whether the marks of this message stand before those of the next one that is written."""
+        here = self.whole.at(self.marks.messages[place].end)
+        return here is None or here <= self.next_text(place, 0)
+
     def upper_bound(self, place: int) -> int:
         """No later than this the turn's header is over."""
-        for mark in (self.marks.messages[place].start, self.marks.messages[place].end):
-            if (found := self.whole.at(mark)) is not None:
+        for found in self.content(place):
+            if found is not None:
                 return found
         return self.next_text(place, 0)
 
@@ -101,6 +108,13 @@ class Borders:
         if with_prompt is None or without is None:
             return None
         return with_prompt[self.shared(without, with_prompt) :]
+
+    @cached_property
+    def preamble(self) -> str:
+        """What the template writes before the first message, whoever speaks it."""
+        question = [{"role": "user", "content": self.marks.messages[0].start}]
+        rendered = self._render_or_none(question, generation=False) or ""
+        return self.text[: self.shared(self.text, rendered)]
 
     @cached_property
     def lone_tail(self) -> str:

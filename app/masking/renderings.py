@@ -1,6 +1,6 @@
 """Renderings of one conversation and of its beginnings, plain and with marks, each rendered once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -74,16 +74,25 @@ class Renderings:
         """A beginning may be trimmed otherwise than the whole, where the template treats the last turn
         differently.
         """
+        kept, messages = self.markings[:count], self.messages[:count]
         first = [
-            replace(first_marking(message), calls=found.calls, left_whole=found.left_whole)
-            for message, found in zip(self.messages[:count], self.markings[:count], strict=True)
+            replace(first_marking(message), calls=one.calls, left_whole=one.left_whole)
+            for message, one in zip(messages, kept, strict=True)
         ]
         end_outside = [
             replace(one, placement=Placement.END_OUTSIDE) if one.placement is Placement.OUTSIDE else one
             for one in first
         ]
+        # a beginning only tells where things lie, so the control tokens in it may stay whole
+        whole = [
+            replace(
+                one if str(message.get("content") or "").strip() else replace(one, placement=Placement.NONE),
+                left_whole=spelled_in(message, self.tokenizer.controls),
+            )
+            for message, one in zip(messages, first, strict=True)
+        ]
         found: list[list[Marking]] = []
-        for markings in (first, end_outside, self.markings[:count]):
+        for markings in (first, end_outside, kept, whole):
             if markings not in found:
                 found.append(markings)
         return found
@@ -129,18 +138,10 @@ class Renderings:
             alone = [*nothing[:place], marking, *nothing[place + 1 :]]
             return self._try_markings(alone) is not None
 
-        message, spelled = self.messages[place], nothing[place].left_whole
-        for marking in markings_of(message):
-            if works(marking):
-                return marking
-        read = frozenset(
-            token
-            for token in spelled
-            if not works(Marking(Placement.NONE, calls=False, left_whole=spelled - {token}))
-        )
-        for marking in markings_of(message, read) if read else ():
-            if works(marking):
-                return marking
+        for read in self._tokens_read(nothing[place].left_whole, works):
+            for marking in markings_of(self.messages[place], read):
+                if works(marking):
+                    return marking
         raise MaskRefused(
             N_(
                 "The chat template %(template)s renders turn %(turn)d differently when its text is marked, "
@@ -149,6 +150,24 @@ class Renderings:
             template=self.tokenizer.name,
             turn=place + 1,
         )
+
+    @staticmethod
+    def _tokens_read(spelled: frozenset[str], works: Callable[[Marking], bool]) -> Iterator[frozenset[str]]:
+        """Which of the control tokens that a message spells the template may be looking for: none, each of
+        some, or any of some.
+        """
+
+        def with_whole(tokens: frozenset[str]) -> bool:
+            return works(Marking(Placement.NONE, calls=False, left_whole=tokens))
+
+        yield frozenset()
+        if with_whole(frozenset()) or not spelled:
+            return
+        each = frozenset(token for token in spelled if not with_whole(spelled - {token}))
+        if each:
+            yield each
+        if some := frozenset(token for token in spelled if with_whole(each | {token})):
+            yield each | some
 
     def _try_markings(self, markings: Sequence[Marking]) -> Marked | None:
         return self._render_or_none(len(self.messages), False, markings)

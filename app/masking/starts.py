@@ -90,18 +90,19 @@ class Starts:
         return bool(rest.strip()) and self.borders.own_prompt(place, asked) == ""
 
     def _follows_at_once(self, place: int, content_start: int, end_before: int) -> bool:
-        """Whether the template writes this answer right after another one, without a header of its own."""
-        after_answer = place > 0 and self.borders.messages[place - 1]["role"] == "assistant"
-        between = self.borders.text[end_before:content_start]
-        return after_answer and 0 < end_before <= content_start and not between.strip()
+        """Whether the template writes this answer without a header: right after another one, or as the first
+        message.
+        """
+        if place == 0:
+            end_before = len(self.borders.preamble)
+        elif self.borders.messages[place - 1]["role"] != "assistant" or not end_before:
+            return False
+        return end_before <= content_start and not self.borders.text[end_before:content_start].strip()
 
     def _by_lone_prompt(self, place: int, content_start: int) -> Start | None:
-        """For a turn whose prompt cannot be rendered in place: the prompt after a lone question, found
-        once in the header, or beginning with the whole header.
+        """For a turn whose prompt cannot be rendered in place: the prompt after a lone question, where the
+        header holds it or it holds the rest of the header.
         """
-        text, prompt = self.borders.text, self.borders.lone_prompt
-        if not prompt:
-            return None
         earlier = [
             found
             for marks in self.borders.marks.messages[:place]
@@ -109,13 +110,33 @@ class Starts:
         ]
         if any(found > content_start for found in earlier):
             return None  # the order of the conversation is not the rendering's
+        text, prompt = self.borders.text, self.borders.lone_prompt or ""
         header_start = max(earlier, default=0)
         header = text[header_start:content_start]
-        if header.count(prompt) == 1:
-            return Start(header_start + header.index(prompt) + len(prompt))
-        for cut in range(len(header)):
-            if prompt.startswith(header[cut:]) and (cut == 0 or self.borders.markers.match(header, cut)):
-                rest = prompt[len(header) - cut :]
-                repeated = len(rest) if text.startswith(rest, content_start) else 0
-                return Start(content_start + repeated, prompt_rest=rest)
+        for asked in dict.fromkeys((prompt, prompt.lstrip())):
+            for cut in reversed(range(len(header))):
+                rests = self._aligned(header, cut, asked)
+                if rests is not None:
+                    rest_header, rest_asked = rests
+                    rest = "" if rest_header else rest_asked
+                    repeated = len(rest) if text.startswith(rest, content_start) else 0
+                    return Start(content_start - len(rest_header) + repeated, prompt_rest=rest)
         return None
+
+    def _aligned(self, header: str, cut: int, asked: str) -> tuple[str, str] | None:
+        """What is left of the header and of the prompt when the prompt begins at `cut`; None where it does
+        not.
+        """
+        if (
+            not asked.strip()
+            or header[cut] != asked[0]
+            or (header[:cut][-1:].isalnum() and asked[0].isalnum())
+        ):
+            return None
+        shared = self.borders.shared(header[cut:], asked)
+        rest_header, rest_asked = header[cut + shared :], asked[shared:]
+        if rest_header and rest_asked.strip():
+            return None
+        core = asked[:shared].strip()
+        telling = self.borders.markers.search(core) is not None or 2 * len(core) >= len(asked.strip())
+        return (rest_header, rest_asked) if core and telling else None
