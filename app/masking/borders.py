@@ -10,7 +10,7 @@ from typing import Any
 
 from app.masking.errors import MaskRefused, TemplateFailed
 from app.masking.renderings import Marked, Message, Renderings
-from app.masking.sentinels import mark_depth
+from app.masking.sentinels import Placement, mark_depth
 from app.masking.tokenizer import ChatTokenizer
 
 _MARKER_LIKE = r"<[^<>\s]{1,48}>|\[/?[A-Z_]{1,24}\]"
@@ -52,6 +52,8 @@ class Borders:
             start = start - depth if self.text[max(0, start - depth) : start] == core[:depth] else None
         if depth and end is not None:
             end = end + depth if self.text[end : end + depth] == core[len(core) - depth :] else None
+        if start is None and end is not None and self.markings[place].placement is Placement.END_ONLY:
+            start = end - len(core) if core and self.text[:end].endswith(core) else None
         return start, end
 
     def anchor(self, place: int, prompt: Marked) -> tuple[int, int]:

@@ -1,8 +1,13 @@
 """Where a turn ends: with the token that ends it, not with what follows that token."""
 
+import re
+from functools import cached_property
+
 from app.masking.borders import Borders
 from app.masking.errors import N_
 from app.masking.renderings import Marked
+
+_VISIBLE = re.compile(r"\S+")
 
 
 class Ends:
@@ -88,19 +93,22 @@ class Ends:
 
     def _prompt_after(self, place: int, going_on: str, stopped: str | None) -> str:
         """The generation prompt at the end of a rendering that stops after this turn."""
-        before = self.borders.marked(place, True)
+        lone, before = self.borders.lone_prompt, self.borders.marked(place, True)
         if before is not None:
             _, there = self.borders.anchor(place, before)
             own = self.borders.own_prompt(place, before.text[there:])
             if own and going_on.endswith(own):
-                return own
-        if (lone := self.borders.lone_prompt) and going_on.endswith(lone):
+                # after another answer the prompt may seem to hold that answer's end as well
+                return lone if lone and own.endswith(lone) else own
+        if lone and going_on.endswith(lone):
             return lone
-        return going_on[self.borders.shared(stopped, going_on) :] if stopped is not None else ""
+        if stopped is None or not stopped.strip():
+            return ""
+        return going_on[self.borders.shared(stopped, going_on) :]
 
     def _end_marker(self, tail: str, offset: int) -> tuple[int, int] | None:
-        """The first token generation stops at, else the last control token, else visible text before white
-        space.
+        """The first token generation stops at, else the last control token before a turn is opened, else visible
+        text before white space.
 
         Control tokens that a message spells (in a tool call, say) end nothing.
         """
@@ -113,11 +121,33 @@ class Ends:
         for start, end in found:
             if tail[start:end] in self.borders.tokenizer.stop_tokens:
                 return start, end
-        found = found or [match.span() for match in self.borders.markers.finditer(tail)]
-        if found:
-            return found[-1]
-        visible = tail.rstrip()
-        return (len(visible) - len(visible.lstrip()), len(visible)) if visible else None
+        known = bool(found)
+        found = self._before_opening(
+            tail, found or [match.span() for match in self.borders.markers.finditer(tail)]
+        )
+        if not found:
+            visible = tail.rstrip()
+            return (len(visible) - len(visible.lstrip()), len(visible)) if visible else None
+        start, end = found[-1]
+        if known or (more := _VISIBLE.match(tail, end)) is None or self.borders.markers.match(tail, end):
+            return start, end
+        return more.span()  # an end that does not look like a control token, right after one that does
+
+    def _before_opening(self, tail: str, found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Without the tokens from the first on that also opens the rendering: an end of turn does not."""
+        for at, (start, end) in enumerate(found):
+            if at and tail[start:end] in self._opening:
+                return found[:at]
+        return found
+
+    @cached_property
+    def _opening(self) -> frozenset[str]:
+        """The control tokens at the very beginning of the rendering, before any text."""
+        tokens, at = set(), 0
+        while (match := self.borders.markers.match(self.borders.text, at)) is not None and match.group():
+            tokens.add(match.group())
+            at = match.end()
+        return frozenset(tokens)
 
     def _stop_in_next_header(self, follows: str) -> tuple[int, int] | None:
         """Some models stop by opening the next speaker's turn: that token, if it follows at once and

@@ -134,23 +134,26 @@ def mark_message(
             return [broken(item) for item in value]
         return value
 
-    marked = {key: value if key == "role" else broken(value) for key, value in message.items()}
+    marked = dict(message)
     if marking.calls and marked.get("tool_calls"):
         marked["tool_calls"] = _mark_last_call(marked["tool_calls"], marks.call)
-    if placement is Placement.NONE:
-        return marked
+    if placement is not Placement.NONE:
+        _mark_texts(marked, marks, placement)
+    return {key: value if key == "role" else broken(value) for key, value in marked.items()}
+
+
+def _mark_texts(marked: dict[str, Any], marks: MessageMarks, placement: Placement) -> None:
+    thinking = marked["role"] == "assistant"
     if isinstance(marked.get("content"), str):
-        marked["content"] = _mark_text(marked["content"], marks, placement, thinking=role == "assistant")
+        marked["content"] = _mark_text(marked["content"], marks, placement, thinking=thinking)
     for field in ("reasoning_content", "thinking"):
         if (
             isinstance(marked.get(field), str)
             and marked[field].strip()
             and placement is not Placement.END_ONLY
         ):
-            text = marked[field]
-            lead, core, trail = _core(text)
+            lead, core, trail = _core(marked[field])
             marked[field] = f"{lead}{marks.reasoning_start}{core}{marks.reasoning_end}{trail}"
-    return marked
 
 
 def _mark_last_call(calls: Any, mark: str) -> Any:
