@@ -330,8 +330,8 @@ def _control_tokens(look: _Look) -> Check:
         )
         return _passed(
             CONTROL_TOKENS,
-            N_("Spelled in message text and kept ordinary text: %(spelled)s."),
-            spelled="; ".join(f"{token} (turn {number})" for number, token in named),
+            N_("Spelled in message text and kept ordinary text, by turn: %(spelled)s."),
+            spelled="; ".join(f"{number}: {token}" for number, token in named),
         )
     return _passed(CONTROL_TOKENS, N_("No message spells a control token."))
 
