@@ -6,6 +6,8 @@ from app.masking.borders import Borders
 from app.masking.errors import N_
 from app.masking.renderings import Marked
 
+LONGEST_PROMPT = 4096  # no generation prompt is longer; comparing goes place by place
+
 
 @dataclass(frozen=True)
 class Start:
@@ -111,10 +113,12 @@ class Starts:
         if any(found > content_start for found in earlier):
             return None  # the order of the conversation is not the rendering's
         text, prompt = self.borders.text, self.borders.lone_prompt or ""
+        if len(prompt) > LONGEST_PROMPT:
+            return None
         header_start = max(earlier, default=0)
         header = text[header_start:content_start]
         for asked in dict.fromkeys((prompt, prompt.lstrip())):
-            for cut in reversed(range(len(header))):
+            for cut in reversed(range(max(0, len(header) - LONGEST_PROMPT), len(header))):
                 rests = self._aligned(header, cut, asked)
                 if rests is not None:
                     rest_header, rest_asked = rests
