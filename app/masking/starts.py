@@ -1,6 +1,6 @@
 """Where a turn begins: after what the generation prompt already contains."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.masking.borders import Borders
 from app.masking.errors import N_
@@ -43,6 +43,9 @@ class Starts:
                 ),
                 place,
             )
+        bos = self.borders.tokenizer.variables.get("bos_token")
+        if place == 0 and bos and self.borders.text.startswith(bos, found.place):
+            found = replace(found, place=found.place + len(bos))  # no model writes the beginning of a text
         return found
 
     def _by_own_prompt(
@@ -79,6 +82,10 @@ class Starts:
         if not own or shared <= len(asked) - len(own):
             return False
         rest_asked, rest_header = asked[shared:], header[shared:]
+        if not {*self.borders.markers.findall(rest_asked)}.isdisjoint(
+            self.borders.markers.findall(rest_header)
+        ):
+            return False  # the prompt writes it as well, only otherwise spaced: the model does not
         if self.borders.markers.match(rest_asked):
             return True
         if not header_is_whole:
