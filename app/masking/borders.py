@@ -153,8 +153,7 @@ class Borders:
 
     def shared(self, left: str, right: str) -> int:
         """The length of the common beginning that cuts no control token of either text in two."""
-        length = min(len(left), len(right))
-        shared = next((at for at in range(length) if left[at] != right[at]), length)
+        shared = _common_prefix(left, right)
         moved = True
         while moved:
             moved = False
@@ -168,3 +167,15 @@ class Borders:
 
     def refusal(self, message: str, place: int) -> MaskRefused:
         return MaskRefused(message, template=self.tokenizer.name, turn=place + 1)
+
+
+def _common_prefix(left: str, right: str) -> int:
+    """The length of the common beginning, found by halving."""
+    low, high = 0, min(len(left), len(right))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -29,12 +29,12 @@ _tried: set[_Key] = set()
 _refused: dict[_Key, str] = {}
 
 # Without the package's own __init__, for the child needs templates only and has to start quickly.
-_CHILD = (
+CHILD = (
     "import sys, types; package = types.ModuleType('app.masking'); package.__path__ = [sys.argv[2]]; "
     "sys.modules['app.masking'] = package; sys.path.insert(0, sys.argv[1]); "
-    "from app.masking.quarantine import child_main; child_main()"
+    "from app.masking.{module} import child_main; child_main()"
 )
-_HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent
 
 
 def trust(template: ChatTemplate) -> None:
@@ -52,7 +52,7 @@ def require_tried(
 
     Raises TemplateUnsafe when it used too much or broke the rules.
     """
-    if template.sha256 in _trusted:
+    if template.closed or template.sha256 in _trusted:
         return
     key = (template.sha256, json.dumps(dict(variables), sort_keys=True))
     if key in _tried:
@@ -78,7 +78,7 @@ def _try_in_child(
 ) -> str | None:
     """None when every rehearsal ended, well or with the template's own error, within the limits."""
     child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(_HERE.parents[1]), str(_HERE)],
+        [sys.executable, "-c", CHILD.format(module="quarantine"), str(HERE.parents[1]), str(HERE)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -88,13 +88,13 @@ def _try_in_child(
     assert child.stdin is not None
     assert child.stdout is not None
     try:
-        if _read_line(child.stdout.fileno(), STARTUP_SECONDS) != b"ready\n":
+        if read_line(child.stdout.fileno(), STARTUP_SECONDS) != b"ready\n":
             raise MaskingError(N_("The process that tries unknown chat templates did not start."))
         with contextlib.suppress(BrokenPipeError):
             job = {"source": source, "variables": dict(variables), "messages": list(messages), "tools": tools}
             child.stdin.write(json.dumps(job).encode())
             child.stdin.close()
-        answer = _read_line(child.stdout.fileno(), TIME_SECONDS)
+        answer = read_line(child.stdout.fileno(), TIME_SECONDS)
     finally:
         child.kill()
         child.wait()
@@ -109,20 +109,20 @@ def _try_in_child(
     return fault
 
 
-def _read_line(descriptor: int, seconds: float) -> bytes | None:
-    """One line; b"" when the other side ended without one; None when time ran out."""
+def read_line(descriptor: int, seconds: float, most_bytes: int = OUTPUT_BYTES) -> bytes | None:
+    """One line; b"" when the other side ended without one or it is too long; None when time ran out."""
     deadline = time.monotonic() + seconds
-    line = b""
+    line = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while not line.endswith(b"\n"):
             if not selector.select(max(0.0, deadline - time.monotonic())):
                 return None
-            piece = os.read(descriptor, 4096)
-            if not piece:
+            piece = os.read(descriptor, 65536)
+            if not piece or len(line) > most_bytes:
                 return b""
             line += piece
-    return line
+    return bytes(line)
 
 
 def rehearsals() -> list[dict[str, Any]]:
@@ -167,20 +167,26 @@ def child_main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     job = json.loads(sys.stdin.buffer.read())
-    _limit_this_process()
+    limit_memory(MEMORY_BYTES)
+    limit_cpu(TIME_SECONDS)
     print(json.dumps({"fault": _rehearse(job)}), flush=True)  # noqa: T201
     os._exit(0)
 
 
-def _limit_this_process() -> None:
+def limit_memory(more_bytes: int) -> None:
+    """This process may take so much more memory, and write no file."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    memory = pages * resource.getpagesize() + MEMORY_BYTES
+    memory = pages * resource.getpagesize() + more_bytes
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = math.ceil(used.ru_utime + used.ru_stime + TIME_SECONDS)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def limit_cpu(more_seconds: float) -> None:
+    """This process ends itself when it has worked so much longer, even if nobody is left to end it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = math.ceil(used.ru_utime + used.ru_stime + more_seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
 def _rehearse(job: dict[str, Any]) -> str | None:

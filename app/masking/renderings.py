@@ -49,7 +49,8 @@ class Renderings:
         self.marked_renderings: dict[tuple[int, bool], Marked | None] = {}
         self.text = self.plain(len(messages), False)
         self.marks = Marks(messages, tokenizer.template.source, tools)
-        self.markings = [first_marking(message) for message in messages]
+        self._first_markings = [first_marking(message) for message in messages]
+        self.markings = list(self._first_markings)
         self.whole = self._place_marks()
 
     def plain(self, count: int, generation: bool) -> str:
@@ -70,32 +71,31 @@ class Renderings:
             self.marked_renderings[key] = next((found for found in tried if found is not None), None)
         return self.marked_renderings[key]
 
-    def _variants(self, count: int) -> list[list[Marking]]:
+    def _variants(self, count: int) -> Iterator[list[Marking]]:
         """A beginning may be trimmed otherwise than the whole, where the template treats the last turn
         differently.
         """
-        kept, messages = self.markings[:count], self.messages[:count]
+        kept, first = self.markings[:count], self._first_markings[:count]
         first = [
-            replace(first_marking(message), calls=one.calls, left_whole=one.left_whole)
-            for message, one in zip(messages, kept, strict=True)
+            one
+            if (one.calls, one.left_whole) == (found.calls, found.left_whole)
+            else replace(one, calls=found.calls, left_whole=found.left_whole)
+            for one, found in zip(first, kept, strict=True)
         ]
-        end_outside = [
+        yield first
+        yield [
             replace(one, placement=Placement.END_OUTSIDE) if one.placement is Placement.OUTSIDE else one
             for one in first
         ]
+        yield kept
         # a beginning only tells where things lie, so the control tokens in it may stay whole
-        whole = [
+        yield [
             replace(
                 one if str(message.get("content") or "").strip() else replace(one, placement=Placement.NONE),
                 left_whole=spelled_in(message, self.tokenizer.controls),
             )
-            for message, one in zip(messages, first, strict=True)
+            for message, one in zip(self.messages[:count], first, strict=True)
         ]
-        found: list[list[Marking]] = []
-        for markings in (first, end_outside, kept, whole):
-            if markings not in found:
-                found.append(markings)
-        return found
 
     def _render_marked(self, count: int, generation: bool, markings: Sequence[Marking]) -> Marked | None:
         marked = [

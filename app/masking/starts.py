@@ -1,10 +1,12 @@
 """Where a turn begins: after what the generation prompt already contains."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.masking.borders import Borders
 from app.masking.errors import N_
 from app.masking.renderings import Marked
+
+LONGEST_PROMPT = 4096  # no generation prompt is longer; comparing goes place by place
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class Starts:
                 ),
                 place,
             )
+        bos = self.borders.tokenizer.variables.get("bos_token")
+        if place == 0 and bos and self.borders.text.startswith(bos, found.place):
+            found = replace(found, place=found.place + len(bos))  # no model writes the beginning of a text
         return found
 
     def _by_own_prompt(
@@ -77,6 +82,10 @@ class Starts:
         if not own or shared <= len(asked) - len(own):
             return False
         rest_asked, rest_header = asked[shared:], header[shared:]
+        if not {*self.borders.markers.findall(rest_asked)}.isdisjoint(
+            self.borders.markers.findall(rest_header)
+        ):
+            return False  # the prompt writes it as well, only otherwise spaced: the model does not
         if self.borders.markers.match(rest_asked):
             return True
         if not header_is_whole:
@@ -111,10 +120,12 @@ class Starts:
         if any(found > content_start for found in earlier):
             return None  # the order of the conversation is not the rendering's
         text, prompt = self.borders.text, self.borders.lone_prompt or ""
+        if len(prompt) > LONGEST_PROMPT:
+            return None
         header_start = max(earlier, default=0)
         header = text[header_start:content_start]
         for asked in dict.fromkeys((prompt, prompt.lstrip())):
-            for cut in reversed(range(len(header))):
+            for cut in reversed(range(max(0, len(header) - LONGEST_PROMPT), len(header))):
                 rests = self._aligned(header, cut, asked)
                 if rests is not None:
                     rest_header, rest_asked = rests

@@ -221,6 +221,8 @@ def _does_not_compile(name: str, error: Exception) -> TemplateFailed:
 class ChatTemplate:
     """One template by its source text, with a name that errors can use."""
 
+    closed = False  # whether it only ever runs in a room of its own
+
     def __init__(self, source: str, name: str = "chat_template") -> None:
         self.source = source
         self.name = name
@@ -239,7 +241,7 @@ class ChatTemplate:
     @cached_property
     def _tree(self) -> jinja2.nodes.Template:
         try:
-            return self.compiled.environment.parse(self.source)
+            return build_environment().parse(self.source)
         except (jinja2.TemplateError, RecursionError) as error:
             raise _does_not_compile(self.name, error) from error
 

@@ -19,6 +19,7 @@ from app.masking import quarantine
 from app.masking.arguments import FIELD, RESERVED, Argument, TemplateArguments
 from app.masking.encoding import Encoder, Ints, TwinTokenizer, added_token, control_pattern
 from app.masking.errors import N_, MaskingError, TemplateFailed, TokenizerUnusable
+from app.masking.rooms import ClosedTemplate
 from app.masking.templates import ChatTemplate
 
 _TEXT_TOKEN = re.compile(r"\s*|<0x[0-9A-Fa-f]{2}>")
@@ -54,11 +55,17 @@ class ChatTokenizer:
 
     @classmethod
     def from_folder(
-        cls, folder: Path | str, *, chat_template: str | None = None, trusted: bool = False
+        cls,
+        folder: Path | str,
+        *,
+        chat_template: str | None = None,
+        trusted: bool = False,
+        closed: bool = False,
     ) -> "ChatTokenizer":
         """Read tokenizer.json, tokenizer_config.json and the chat template (its own file, or in the config).
 
-        `trusted` skips the child process in which an unknown template is tried before its first use.
+        `trusted` skips the child process in which an unknown template is tried before its first use; `closed`
+        renders in a child process always, for processes that others depend on.
         Raises TokenizerUnusable with the file that is missing or wrong.
         """
         folder = Path(folder)
@@ -79,12 +86,13 @@ class ChatTokenizer:
             )
         name = folder.name
         tools = sources.get("tool_use")
+        template = ClosedTemplate if closed else ChatTemplate
         return cls(
             tokenizer,
-            ChatTemplate(default, name),
+            template(default, name),
             variables,
             name=name,
-            tool_template=ChatTemplate(tools, f"{name}/tool_use") if tools else None,
+            tool_template=template(tools, f"{name}/tool_use") if tools else None,
             stop_ids=_read_stop_ids(folder),
             trusted=trusted,
         )
@@ -96,7 +104,7 @@ class ChatTokenizer:
         label = name or f"{self.name} with another template"
         other = ChatTokenizer(
             self.encoder.tokenizer,
-            ChatTemplate(source, label),
+            type(self.template)(source, label),
             self.variables,
             name=label,
             stop_ids=self.stop_ids,

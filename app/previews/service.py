@@ -46,7 +46,7 @@ class Masked:
 
 @lru_cache(maxsize=8)
 def _tokenizer(folder: Path, _modified: float) -> ChatTokenizer:
-    return ChatTokenizer.from_folder(folder)
+    return ChatTokenizer.from_folder(folder, closed=True)
 
 
 @lru_cache(maxsize=16)
@@ -54,7 +54,7 @@ def _tokenizer_with(folder: Path, modified: float, chat_template: str) -> ChatTo
     try:
         return _tokenizer(folder, modified).with_chat_template(chat_template)
     except TokenizerUnusable:  # a model without a template of its own
-        return ChatTokenizer.from_folder(folder, chat_template=chat_template)
+        return ChatTokenizer.from_folder(folder, chat_template=chat_template, closed=True)
 
 
 def load_tokenizer(folder: Path, chat_template: str | None = None) -> ChatTokenizer:

@@ -101,6 +101,13 @@ TURNS: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
         chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
         ["Ten." + EOS, "Six." + EOS],
     ),
+    "an answer first, right after the beginning of the text": (
+        "{% for m in messages %}{% if loop.first %}{{ bos_token }}{% endif %}{% if m.role == 'user' %}"
+        "{{ 'Human: ' + m.content + '\n\nAssistant: ' }}{% else %}{{ m.content + '<|im_end|>' }}{% endif %}"
+        "{% endfor %}",
+        chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
     "a beginning that holds no question is not rendered": (
         "{% if messages | selectattr('role', 'equalto', 'user') | list | length == 0 %}"
         "{{ raise_exception('no question') }}{% endif %}" + _LOOP + _TURN + _END + _PROMPT,
