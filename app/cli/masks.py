@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from app.masking import (
+    Argument,
     ChatTokenizer,
     Handling,
     MaskingError,
@@ -40,6 +41,14 @@ HandlingOption = Annotated[
     Handling, typer.Option("--handling", help="How many samples a conversation becomes.")
 ]
 MaxLength = Annotated[int | None, typer.Option("--max-length", min=1, help="The most tokens of a sample.")]
+TemplateArgument = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template-argument",
+        metavar="NAME=VALUE",
+        help="An argument of the chat template, such as enable_thinking=false. May be repeated.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -122,6 +131,41 @@ def _whole_document(text: str, name: str, number: int, first: ValueError) -> Any
         raise CommandFailed(f"{name}, line {number}: not JSON ({first}).") from first
 
 
+def parse_template_arguments(pairs: list[str]) -> dict[str, Argument]:
+    """`name=value` pairs; true, false and numbers as JSON spells them, anything else is text.
+
+    A value in double quotes is text whatever it looks like.
+    """
+    found: dict[str, Argument] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise CommandFailed(
+                "--template-argument wants name=value, as in --template-argument enable_thinking=false; "
+                f"“{pair}” is not that."
+            )
+        if name in found:
+            raise CommandFailed(f"--template-argument names {name} twice. Keep one of them.")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        found[name] = value if isinstance(value, bool | int | float | str) else text
+    return found
+
+
+def _settings(
+    strategy: TrainOn, handling: Handling, max_length: int | None, template_arguments: list[str] | None
+) -> MaskSettings:
+    return MaskSettings(
+        train_on=strategy,
+        handling=handling,
+        max_length=max_length,
+        template_arguments=parse_template_arguments(template_arguments or []),
+    )
+
+
 @app.command("preview")
 def preview_command(
     model: Model,
@@ -129,13 +173,14 @@ def preview_command(
     strategy: Strategy = TrainOn.ASSISTANT,
     max_length: MaxLength = None,
     handling: HandlingOption = Handling.WHOLE,
+    template_argument: TemplateArgument = None,
     as_json: AsJson = False,
 ) -> None:
     """Show every token, whether it is trained, and the checks."""
-    settings = MaskSettings(train_on=strategy, handling=handling, max_length=max_length)
     console = Console(highlight=False, markup=False, emoji=False)
     refused = 0
     with _one_line_on_failure():
+        settings = _settings(strategy, handling, max_length, template_argument)
         tokenizer = ChatTokenizer.from_folder(resolve_model(model))
         for number, conversation in read_conversations(input):
             try:
@@ -160,11 +205,12 @@ def verify_command(
     strategy: Strategy = TrainOn.ASSISTANT,
     max_length: MaxLength = None,
     handling: HandlingOption = Handling.WHOLE,
+    template_argument: TemplateArgument = None,
     as_json: AsJson = False,
 ) -> None:
     """Check the masks of every conversation. Exits with 1 when a check fails."""
-    settings = MaskSettings(train_on=strategy, handling=handling, max_length=max_length)
     with _one_line_on_failure():
+        settings = _settings(strategy, handling, max_length, template_argument)
         tokenizer = ChatTokenizer.from_folder(resolve_model(model))
         report, _ = verify(tokenizer, read_conversations(input), settings, base_model=model)
     if as_json:

@@ -4,6 +4,7 @@ checks.
 Pure: imports neither torch nor transformers, neither the database nor the web.
 """
 
+from app.masking.arguments import Argument, TemplateArguments
 from app.masking.arrays import (
     ArraysBuilder,
     MaskArrays,
@@ -30,6 +31,7 @@ from app.masking.verify import Failure, Histogram, VersionReport, verify
 __all__ = [
     "CHECK_NAMES",
     "IGNORE_INDEX",
+    "Argument",
     "ArraysBuilder",
     "ArraysDiffer",
     "ChatTokenizer",
@@ -45,6 +47,7 @@ __all__ = [
     "MaskedSample",
     "MaskingError",
     "Part",
+    "TemplateArguments",
     "TemplateFailed",
     "TemplateUnsafe",
     "TokenizerUnusable",

@@ -23,8 +23,10 @@ MEMORY_BYTES = 256 * 2**20
 STARTUP_SECONDS = 60.0
 OUTPUT_BYTES = 4 * 2**20
 
-_tried: set[str] = set()
-_refused: dict[str, str] = {}
+_Key = tuple[str, str]  # a template's sha256 and what it is given
+_trusted: set[str] = set()
+_tried: set[_Key] = set()
+_refused: dict[_Key, str] = {}
 
 _CHILD = (
     "import sys; sys.path.insert(0, sys.argv[1]); from app.masking.quarantine import child_main; child_main()"
@@ -33,37 +35,40 @@ _CHILD = (
 
 def trust(template: ChatTemplate) -> None:
     """Let this template run here without a trial (it was tried before, or it is our own)."""
-    _tried.add(template.sha256)
+    _trusted.add(template.sha256)
 
 
 def require_tried(
     template: ChatTemplate,
-    variables: Mapping[str, str],
+    variables: Mapping[str, Any],
     messages: Sequence[Mapping[str, Any]] = (),
     tools: Sequence[Any] | None = None,
 ) -> None:
-    """Try the template once per process, on rehearsals and on the first real conversation.
+    """Try the template once per process and `variables`, on rehearsals and on the first real conversation.
 
     Raises TemplateUnsafe when it used too much or broke the rules.
     """
-    if template.sha256 in _tried:
+    if template.sha256 in _trusted:
         return
-    if template.sha256 not in _refused:
+    key = (template.sha256, json.dumps(dict(variables), sort_keys=True))
+    if key in _tried:
+        return
+    if key not in _refused:
         fault = _try_in_child(template.source, variables, messages, tools)
         if fault is None:
-            _tried.add(template.sha256)
+            _tried.add(key)
             return
-        _refused[template.sha256] = fault
+        _refused[key] = fault
     raise TemplateUnsafe(
         N_("The chat template %(template)s was tried in a closed room and is refused: %(reason)s"),
         template=template.name,
-        reason=_refused[template.sha256],
+        reason=_refused[key],
     )
 
 
 def _try_in_child(
     source: str,
-    variables: Mapping[str, str],
+    variables: Mapping[str, Any],
     messages: Sequence[Mapping[str, Any]],
     tools: Sequence[Any] | None,
 ) -> str | None:

@@ -5,6 +5,7 @@ and a hash.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -84,6 +85,8 @@ class VersionReport:
     )
     lengths: Histogram = field(default_factory=lambda: Histogram.over(LENGTH_EDGES))
     hash: str = ""
+    # what the template's clock said, where it reads one: the same moment makes the same arrays again
+    moment: datetime | None = None
 
     @property
     def green(self) -> bool:
@@ -99,6 +102,8 @@ class VersionReport:
             "max_length": self.settings.max_length,
             "control_tokens": self.settings.control_tokens,
             "train_reasoning": self.settings.train_reasoning,
+            "template_arguments": dict(self.settings.template_arguments),
+            "moment": self.moment.isoformat(timespec="seconds") if self.moment else None,
             "conversations": self.conversations,
             "samples": self.samples,
             "refused": self.refused,
@@ -148,15 +153,18 @@ def verify(
     base_model: str = "",
     validation_ids: frozenset[int] = frozenset(),
     progress: Callable[[int], None] | None = None,
+    moment: datetime | None = None,
 ) -> tuple[VersionReport, MaskArrays]:
     """Mask and check every (id, conversation); the arrays are the very ones to train on, and carry the
     report's hash.
 
-    `progress` is called with the number of conversations done.
+    `progress` is called with the number of conversations done; `moment` is for templates that write the date.
     """
+    moment = (moment or datetime.now()).replace(microsecond=0)  # noqa: DTZ005  (as transformers: local)
     report = VersionReport(settings, base_model or tokenizer.name)
     builder = ArraysBuilder(settings, report.base_model, validation_ids)
-    stream = mask_conversations(tokenizer, conversations, settings)
+    report.moment = moment if tokenizer.reads_the_clock else None
+    stream = mask_conversations(tokenizer, conversations, settings, moment=moment)
     while batch := list(islice(stream, BATCH)):
         # a sample that trains nothing is only a failure when its whole conversation trains nothing
         checked = [masked.samples or masked.untrained for masked in batch]

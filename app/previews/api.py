@@ -22,7 +22,7 @@ class PreviewIn(BaseModel):
     base_model_id: int
     conversation_id: int | None = None
     messages: list[dict[str, Any]] | None = None
-    # train_on, handling, max_length, control_tokens, train_reasoning; absent ones take their defaults.
+    # train_on, handling, max_length, control_tokens, train_reasoning, template_arguments; absent: the default.
     settings: dict[str, Any] = Field(default_factory=dict)
     chat_template: str | None = None
 

@@ -88,6 +88,16 @@ def parse_settings(values: Mapping[str, Any]) -> MaskSettings:
         ) from error
 
 
+def require_arguments(folder: Path, settings: MaskSettings) -> None:
+    """Raises Invalid naming a template argument that the folder's chat template does not read."""
+    if not settings.template_arguments:
+        return
+    try:
+        load_tokenizer(folder).rendering_with(settings.template_arguments)
+    except MaskingError as error:
+        raise _as_invalid(error) from error
+
+
 def mask_messages(
     session: Session,
     *,
