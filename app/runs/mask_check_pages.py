@@ -20,8 +20,8 @@ from app.datasets.frozen import frozen_conversation
 from app.datasets.models import DatasetVersion
 from app.datasets.service import require_dataset
 from app.datasets.versions import require_version
+from app.jobs.newest import last_event
 from app.jobs.service import require_job
-from app.runs.curves import last_event
 from app.runs.mask_checks import require_mask_check
 from app.runs.models import MaskCheck
 from app.runs.service import runs_of_check

@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from app.datasets.models import DatasetVersion
 from app.jobs.models import Job, JobState
-from app.runs.curves import last_event
+from app.jobs.newest import last_event
 from app.runs.models import MaskCheck, Run
 
 # What is known of the past is not known to the second.

@@ -18,11 +18,12 @@ from app.datasets.service import require_dataset
 from app.datasets.versions import require_version
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobState, StopRequest
+from app.jobs.newest import last_event, last_events
 from app.recipes.fields import FIELD_GROUPS
 from app.recipes.recipes import RECIPES
 from app.runs import service
 from app.runs.advice import remedy_for
-from app.runs.curves import last_event, last_events, read_curves
+from app.runs.curves import read_curves
 from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
 from app.runs.mask_checks import require_mask_check
