@@ -79,15 +79,16 @@ def _cut(sample: MaskedSample, place: int) -> Iterable[Reason]:
 def _spelled(sample: MaskedSample, place: int) -> Iterable[Reason]:
     regions = {region.message: (region.start, region.end) for region in sample.layout.regions}
     regions |= {turn.message: (turn.start, turn.end) for turn in sample.layout.turns}
-    for spelled in sample.layout.spelled:
-        start, end = regions.get(spelled.message, (0, len(sample.text)))
-        at = sample.text.find(spelled.token, start, end)
+    for message in dict.fromkeys(spelled.message for spelled in sample.layout.spelled):
+        tokens = list(dict.fromkeys(one.token for one in sample.layout.spelled if one.message == message))
+        start, end = regions.get(message, (0, len(sample.text)))
+        found = [at for at in (sample.text.find(token, start, end) for token in tokens) if at >= 0]
         yield Reason(
             CONTROL_TOKENS,
-            N_("Turn %(turn)d spells the control token %(token)s; it stays ordinary text."),
-            {"turn": sample.part.numbers[spelled.message] + 1, "token": spelled.token},
+            N_("Turn %(turn)d spells control tokens, which stay ordinary text: %(tokens)s"),
+            {"turn": sample.part.numbers[message] + 1, "tokens": " ".join(tokens)},
             place,
-            _token_at(sample, start if at < 0 else at),
+            _token_at(sample, min(found, default=start)),
         )
 
 
@@ -113,7 +114,9 @@ def _changed(sample: MaskedSample, place: int) -> Iterable[Reason]:
 
 
 def _token_at(sample: MaskedSample, character: int) -> int:
-    return int(sample.encoded.tokens_of(character, len(sample.text)).start)
+    """The first token of a character, or the one that begins before it and holds it."""
+    after = sample.encoded.tokens_of(character, character + 1)
+    return int(after.start if after.stop > after.start else max(after.start - 1, 0))
 
 
 @dataclass(order=True, frozen=True)

@@ -98,6 +98,8 @@ def mask_check_page(
     job = require_job(session, check.job_id)
     titles = _titles(session, storage, version)
     suspects = suspects_of(report)
+    # The failures have a table of their own; the walk goes through all.
+    others = [one for one in suspects if one.reasons[0].kind not in ("failed", "refused")]
     context = {
         "check": check,
         "job": job,
@@ -109,9 +111,10 @@ def mask_check_page(
         "failures": _failures(check, titles),
         "suspects": [
             (titles(one.conversation_id), one.reasons, address_of(check, one))
-            for one in suspects[:FIRST_SUSPECTS]
+            for one in others[:FIRST_SUSPECTS]
         ],
         "suspect_count": len(suspects),
+        "other_count": len(others),
         "walk_href": address_of(check, suspects[0]) if suspects else None,
         "kinds": [
             (label, total, address_of(check, next(one for one in suspects if one.first(kind)), kind))

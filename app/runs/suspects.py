@@ -75,9 +75,11 @@ def suspects_of(report: Mapping[str, Any]) -> list[Suspect]:
 
 def _why(reason: Mapping[str, Any]) -> Why:
     kind, check = reason["kind"], reason.get("check")
-    label = CHECK_LABELS.get(check, check) if check else KIND_LABELS.get(kind, kind)
+    label = gettext(KIND_LABELS.get(kind, kind))
+    if check and kind == "failed":
+        label = gettext("Failed: %(check)s") % {"check": gettext(CHECK_LABELS.get(check, check))}
     text = translate(reason.get("message") or reason["detail"], reason.get("params") or {})
-    return Why(kind, gettext(label), text, reason.get("sample") or 0, reason.get("token"))
+    return Why(kind, label, text, reason.get("sample") or 0, reason.get("token"))
 
 
 def kinds_of(report: Mapping[str, Any], suspects: list[Suspect]) -> list[tuple[str, str, int, int]]:
