@@ -25,7 +25,12 @@ from app.evaluations.judging import BuiltInJudging
 from app.jobs.stream import Shutdown
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
-    {"href": "/datasets", "label": N_("Datasets"), "icon": "database", "also": ("/conversations", "/dataset-versions")},
+    {
+        "href": "/datasets",
+        "label": N_("Datasets"),
+        "icon": "database",
+        "also": ("/conversations", "/dataset-versions"),
+    },
     {"href": "/base-models", "label": N_("Base models"), "icon": "cpu"},
     {"href": "/runs", "label": N_("Runs"), "icon": "chart-line", "also": ("/mask-checks",)},
     {"href": "/evaluations", "label": N_("Evaluations"), "icon": "scale"},

@@ -46,8 +46,8 @@ def _places(path: Path, content_hash: str) -> dict[int, int]:
         with path.open("rb") as file:
             for line in file:
                 digest.update(line)
-                beginning = _BEGINNING.match(line)
-                found[int(beginning[1]) if beginning else int(json.loads(line)["id"])] = place
+                if beginning := _BEGINNING.match(line):
+                    found[int(beginning[1])] = place
                 place += len(line)
     except FileNotFoundError:
         raise Conflict(N_("The frozen version's file is gone. Freeze the dataset again.")) from None

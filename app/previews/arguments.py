@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from jinja2 import nodes
 
-from app.masking import Argument, ChatTokenizer
+from app.masking import Argument, ChatTokenizer, MaskingError
 
 PREFIX: Final = "argument."
 _SWITCH_TESTS: Final = frozenset({"true", "false", "boolean", "defined", "undefined", "none"})
@@ -62,10 +62,15 @@ def as_fields(values: Mapping[str, Argument]) -> dict[str, str]:
 
 def _read(text: str) -> Argument:
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_is_text)
     except ValueError:
         return text
     return value if isinstance(value, bool | int | float | str) else text
+
+
+def _is_text(word: str) -> float:
+    """NaN and Infinity are no numbers that a template could be given."""
+    raise ValueError(word)
 
 
 def _write(value: Argument) -> str:
@@ -76,8 +81,14 @@ def _write(value: Argument) -> str:
 
 
 def offered_arguments(tokenizer: ChatTokenizer | None, typed: Mapping[str, str]) -> list[Offered]:
-    """Every argument one can give, in the alphabet's order, and those that were given."""
-    uses = _uses(tokenizer) if tokenizer else {}
+    """Every argument one can give, in the alphabet's order, and those that were given.
+
+    Of a template that does not compile only the latter; the preview says what is wrong with it.
+    """
+    try:
+        uses = _uses(tokenizer) if tokenizer else {}
+    except MaskingError:
+        uses = {}
     found = [
         Offered(name, typed.get(name, ""), use.is_switch, tuple(sorted(use.words)))
         for name, use in uses.items()
@@ -106,7 +117,10 @@ def _uses(tokenizer: ChatTokenizer) -> dict[str, _Use]:
 
 
 def _walked(tree: nodes.Template) -> Iterator[str]:
-    return (loop.iter.name for loop in tree.find_all(nodes.For) if isinstance(loop.iter, nodes.Name))
+    for loop in tree.find_all(nodes.For):
+        walked = _bare(loop.iter)
+        parts = walked.iter_child_nodes() if isinstance(walked, nodes.Or) else [walked]
+        yield from filter(None, map(_name, parts))
 
 
 def _own(tree: nodes.Template) -> set[str]:

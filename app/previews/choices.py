@@ -11,7 +11,7 @@ from app.core.errors import Invalid
 from app.core.i18n import N_
 from app.masking import ChatTokenizer, Handling, MaskSettings, TrainOn
 from app.previews.arguments import as_fields, read_arguments, typed_arguments, write_arguments
-from app.previews.service import DEFAULT_MAX_LENGTH, parse_settings
+from app.previews.service import DEFAULT_MAX_LENGTH, parse_settings, readable_arguments
 
 Flags = dict[int, bool | None]
 _FLAG_WORDS: Final[dict[str, bool | None]] = {"1": True, "0": False, "-": None}
@@ -116,7 +116,8 @@ class Choices:
     def readable_by(self, tokenizer: ChatTokenizer) -> tuple["Choices", list[str]]:
         """Without the template arguments that this model's template does not read, and their names."""
         given = self.settings.template_arguments
-        unread = [name for name in given if name not in tokenizer.readable_arguments]
+        known = readable_arguments(tokenizer) if given else frozenset()
+        unread = [name for name in given if name not in known]
         kept = {name: value for name, value in given.items() if name not in unread}
         return replace(self, settings=replace(self.settings, template_arguments=kept)), unread
 

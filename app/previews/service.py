@@ -104,6 +104,14 @@ def tokenizer_of(session: Session, base_model_id: int, chat_template: str = "") 
     return load_tokenizer(folder, chat_template or None)
 
 
+def readable_arguments(tokenizer: ChatTokenizer) -> frozenset[str]:
+    """The names by which its template can be told something. Raises Invalid when it does not compile."""
+    try:
+        return tokenizer.readable_arguments
+    except MaskingError as error:
+        raise _as_invalid(error) from error
+
+
 def mask_messages(
     session: Session,
     *,

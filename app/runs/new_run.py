@@ -21,7 +21,7 @@ from app.previews.arguments import (
     typed_arguments,
     write_arguments,
 )
-from app.previews.service import parse_settings, tokenizer_of
+from app.previews.service import parse_settings, readable_arguments, tokenizer_of
 from app.recipes.config import config_errors
 from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
 from app.recipes.fields import FIELD_NAMES
@@ -124,9 +124,10 @@ class NewRunForm:
         """What the model's template can be told; of what was given, the rest is left out and said to be."""
         try:
             tokenizer = tokenizer_of(session, self.number("model") or 0)
+            known = readable_arguments(tokenizer)
         except StudioError:  # the mask check says what is wrong with the model
             return offered_arguments(None, self.arguments)
-        self.unread += [name for name in self.arguments if name not in tokenizer.readable_arguments]
+        self.unread += [name for name in self.arguments if name not in known]
         self.arguments = {name: text for name, text in self.arguments.items() if name not in self.unread}
         return offered_arguments(tokenizer, self.arguments)
 

@@ -27,9 +27,7 @@ KIND_LABELS: Final = {
     "share": N_("Unusual share of trained tokens"),
     "length": N_("Unusual length"),
 }
-_NO_REASON: Final = N_(
-    "The check is older than the reasons and names none. Check again under a new run to see them."
-)
+_NO_REASON: Final = N_("The check is older than the reasons; it only says that this one is worth a look.")
 
 
 @dataclass(frozen=True)

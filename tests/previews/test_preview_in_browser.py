@@ -1,6 +1,7 @@
 """The preview in real Chromium: pointing, walking and jumping, settings without a page load, long dialogues."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -241,3 +242,38 @@ def test_axe_finds_nothing(
         found = Axe().run(page)
         assert found.response["violations"] == [], path
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_template_arguments_follow_the_model_and_render_anew(
+    page: Page, url: str, make: MakeConversation, model_id: int, make_model: MakeModel
+) -> None:
+    make_model("Greets", "{% if greeting is defined %}{{ greeting }}\n{% endif %}" + PLAIN_TEMPLATE)
+    page.goto(f"{url}/conversations/{make()}/mask")
+    page.evaluate("() => { window.stayed = true; }")
+    fields = page.locator("#argument-fields")
+    expect(fields).to_be_hidden()
+    page.select_option("#field-base_model", label="Greets")
+    expect(fields).to_be_visible()
+    page.get_by_label("greeting").fill("Guten Tag")
+    page.get_by_label("greeting").press("Tab")
+    expect(page.locator("#mask-lines")).to_contain_text("Guten")
+    assert "argument.greeting=Guten" in page.url
+    page.select_option("#field-base_model", label="SmolLM2")
+    expect(fields).to_be_hidden()
+    expect(page.locator("#mask-preview")).to_contain_text("does not read the argument greeting")
+    assert page.evaluate("() => window.stayed") is True
+
+
+def test_next_and_previous_keep_the_settings_that_were_changed(
+    page: Page, url: str, make: MakeConversation, model_id: int
+) -> None:
+    first, second = make(), make()
+    page.goto(f"{url}/conversations/{first}/mask")
+    page.select_option("#field-train_on", "last_assistant")
+    expect(page.locator("#mask-neighbours a[rel=next]")).to_have_attribute(
+        "href", re.compile("last_assistant")
+    )
+    page.locator("h1").click()
+    page.keyboard.press("j")
+    page.wait_for_url(f"{url}/conversations/{second}/mask?**")
+    expect(page.locator("#field-train_on")).to_have_value("last_assistant")
