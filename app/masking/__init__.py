@@ -25,12 +25,14 @@ from app.masking.preview import preview, preview_sample
 from app.masking.samples import Cut, MaskedConversation, MaskedSample, Part
 from app.masking.settings import IGNORE_INDEX, Handling, MaskSettings, TrainOn
 from app.masking.stream import mask_conversation, mask_conversations
+from app.masking.suspects import SUSPECT_KINDS
 from app.masking.tokenizer import ChatTokenizer
 from app.masking.verify import Failure, Histogram, VersionReport, verify
 
 __all__ = [
     "CHECK_NAMES",
     "IGNORE_INDEX",
+    "SUSPECT_KINDS",
     "Argument",
     "ArraysBuilder",
     "ArraysDiffer",

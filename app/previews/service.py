@@ -98,6 +98,20 @@ def require_arguments(folder: Path, settings: MaskSettings) -> None:
         raise _as_invalid(error) from error
 
 
+def tokenizer_of(session: Session, base_model_id: int, chat_template: str = "") -> ChatTokenizer:
+    """The base model's tokenizer, with the pasted template if there is one. Raises Invalid or Conflict."""
+    _model, folder = require_ready(session, base_model_id)
+    return load_tokenizer(folder, chat_template or None)
+
+
+def readable_arguments(tokenizer: ChatTokenizer) -> frozenset[str]:
+    """The names by which its template can be told something. Raises Invalid when it does not compile."""
+    try:
+        return tokenizer.readable_arguments
+    except MaskingError as error:
+        raise _as_invalid(error) from error
+
+
 def mask_messages(
     session: Session,
     *,
@@ -110,8 +124,7 @@ def mask_messages(
 
     Raises Invalid with the reason when no exact mask exists; a wrong mask is never shown.
     """
-    _model, folder = require_ready(session, base_model_id)
-    tokenizer = load_tokenizer(folder, chat_template)
+    tokenizer = tokenizer_of(session, base_model_id, chat_template or "")
     wanted = json.dumps(canonical_messages(messages), ensure_ascii=False)
     try:
         return _masked(tokenizer, wanted, settings)

@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from app.core.database import transaction
 from app.core.storage import Storage
 from app.masking import read_arrays
-from tests.support.people import Person
+from app.runs.models import MaskCheck
+from app.runs.service import RunRequest, start_run
+from tests.support.people import Person, visible_text
 from tests.support.tokenizers import smollm2_folder
-from tests.support.training import make_model, make_version
+from tests.support.training import ENGINEER, finish_check, make_model, make_version
 
 __all__ = ["smollm2_folder"]
 TEMPLATE = (
@@ -82,3 +84,34 @@ def test_the_worker_masks_with_the_stored_arguments(folder: Path, tmp_path: Path
     assert check({"tone": "brief"}) > check({})
     with pytest.raises(JobFailed, match="does not read the argument “tune”"):
         check({"tune": 1})
+
+
+def test_the_form_of_a_new_run_offers_them_and_carries_them_into_the_check_and_the_run(
+    app: FastAPI, engineer: Person, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.bell.ring", lambda *_args: None)
+    with transaction(app.state.engine) as session:
+        make_version(session, app.state.storage)
+        make_model(session).path = str(folder)
+    form = engineer.browser.get("/runs/new").text
+    assert 'name="argument.tone"' in form
+    htmx = {"HX-Request": "true"}
+    sent = {"version": "1", "model": "1", "max_length": "2048", "argument.tone": '"7"', "argument.old": "x"}
+    answer = engineer.browser.post("/runs/new/check", data=sent, headers=htmx)
+    assert "does not read the argument old; it is left out" in visible_text(answer.text)
+    # the fields that were sent were others, so the right ones come with the answer
+    assert 'value="&#34;7&#34;"' in answer.text
+    with transaction(app.state.engine) as session:
+        check = session.get_one(MaskCheck, 1)
+        assert check.settings["template_arguments"] == {"tone": "7"}
+        finish_check(session, check)
+        request = RunRequest(1, confirmed=True, idempotency_key="k")
+        run, _created = start_run(session, ENGINEER, request)
+        run_id = run.id
+    same = {name: value for name, value in sent.items() if name != "argument.old"}
+    again = engineer.browser.post("/runs/new/check", data=same, headers=htmx).text
+    assert 'name="mask_check_id" value="1"' in again
+    assert "argument-fields" not in again
+    assert 'tone="7"' in engineer.browser.get(f"/runs/{run_id}").text
+    assert 'tone="7"' in engineer.browser.get("/mask-checks/1").text
+    assert 'value="&#34;7&#34;"' in engineer.browser.get(f"/runs/new?like={run_id}").text
