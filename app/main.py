@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 import app.tables  # noqa: F401 - metadata must be complete before the first query
 from app import routers
 from app.accounts.access import authenticate
+from app.core.api_document import api_document
 from app.core.database import build_engine
 from app.core.i18n import N_
 from app.core.middleware import EdgeMiddleware
@@ -92,7 +93,7 @@ def _patterns(request: Request) -> HTMLResponse:
 def _openapi(request: Request) -> dict[str, Any]:
     """The API's own description holds no secrets, so clients may read it before they have a token."""
     application: FastAPI = request.app
-    return application.openapi()
+    return api_document(application)
 
 
 @public

@@ -4,6 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from app.accounts import api as accounts_api
 from app.accounts import pages as accounts_pages
 from app.accounts import people_pages
 from app.base_models import api as base_models_api
@@ -32,6 +33,7 @@ API: Final[tuple[APIRouter, ...]] = (
     runs_api.router,
     evaluations_api.router,
     playground_api.router,
+    accounts_api.router,
 )
 PAGES: Final[tuple[APIRouter, ...]] = (
     accounts_pages.router,

@@ -23,7 +23,7 @@ MASK_SETTINGS: Final[dict[str, Any]] = {"max_length": 768}
 CHANGES: Final[dict[str, Any]] = {
     "lora_target_modules": "all-linear",
     "learning_rate": 2e-4,
-    "num_train_epochs": 2,
+    "num_train_epochs": 4,
     "per_device_train_batch_size": 4,
     "gradient_accumulation_steps": 1,
     "logging_steps": 1,
