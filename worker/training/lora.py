@@ -51,10 +51,10 @@ class _LoraFunction(torch.autograd.Function):
             grad_x = grad @ weight
             # Nothing comes back through the adapter where the element was dropped: what was there is put back.
             places = None if dropped is None else dropped.long()
-            before = None if places is None else grad_x.view(-1)[places]
+            before = None if places is None else grad_x.view(-1).index_select(0, places)
             grad_x.addmm_(grad_low_rank, a)
             if places is not None:
-                grad_x.view(-1)[places] = before
+                grad_x.view(-1).index_copy_(0, places, before)
             grad_x = grad_x.view(ctx.shape)
         return grad_x, None, None, grad_a, grad_b, None, None
 
