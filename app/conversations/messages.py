@@ -40,7 +40,7 @@ def canonical_message(message: Message, *, turn: int = 0) -> Message:
             turn=turn + 1,
             limit=MAX_CONTENT_CHARACTERS,
         )
-    if "\x00" in content or any("\ud800" <= character <= "\udfff" for character in content):
+    if not _can_be_stored(content):
         raise Invalid(
             N_("Turn %(turn)d contains characters that cannot be stored (NUL or half a pair)."), turn=turn + 1
         )
@@ -49,6 +49,15 @@ def canonical_message(message: Message, *, turn: int = 0) -> Message:
     cleaned: Message = {"role": role.value, "content": content}
     cleaned.update({key: message[key] for key in _KEYS[2:] if message.get(key) is not None})
     return cleaned
+
+
+def _can_be_stored(text: str) -> bool:
+    """Without NUL and halves of surrogate pairs."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text
 
 
 def canonical_messages(messages: list[Message]) -> list[Message]:

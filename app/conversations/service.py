@@ -48,8 +48,17 @@ def list_conversations(
 
 def build_conversation(dataset_id: int, data: dict[str, Any], *, author: str) -> Conversation:
     """A new row from the canonical conversation JSON, not yet added. Raises Invalid naming the turn or field."""
+    # Each default that a factory makes costs more than all the rest of the row: pydantic looks up its signature.
+    now = utc_now()
     conversation = Conversation(
-        dataset_id=dataset_id, title="", content_hash="", updated_by=author[:80], messages=[]
+        dataset_id=dataset_id,
+        title="",
+        content_hash="",
+        updated_by=author[:80],
+        messages=[],
+        tags=[],
+        created_at=now,
+        updated_at=now,
     )
     _set_messages(conversation, canonical_messages(list(data.get("messages") or [])))
     _set_labels(conversation, {name: data[name] for name in LABELS if data.get(name) is not None})

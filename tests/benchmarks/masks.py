@@ -4,9 +4,8 @@ The bare `encode_batch` makes ids alone, no labels and no proof: it is the limit
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 
 from app.masking import ChatTokenizer, MaskSettings, mask_conversations, verify
