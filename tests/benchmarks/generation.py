@@ -23,8 +23,8 @@ def measure(model: Path, say: Callable[[str], None]) -> Result:
     with tempfile.TemporaryDirectory(prefix="sft-studio-bench-") as folder:
         _make_adapter(model, Path(folder))
         loaded.use_adapter(Path(folder))
-    suite: Any = next(suite for suite in built_in_suites() if suite["name"] == SUITE)
-    prompts = [encode_prompt(loaded.tokenizer, prompt["messages"]) for prompt in suite["prompts"]]
+    suite = built_in_suites()[SUITE]
+    prompts = [encode_prompt(loaded.tokenizer, prompt.messages) for prompt in suite.prompts]
     seconds: dict[str, list[float]] = {"ours": [], "single": []}
     tokens: dict[str, int] = {}
     texts: dict[str, dict[tuple[str, int], str]] = {}
