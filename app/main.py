@@ -20,6 +20,7 @@ from app.core.responses import install_error_handlers
 from app.core.settings import Settings, get_settings
 from app.core.storage import Storage
 from app.core.templating import STATIC_DIR, render
+from app.core.unstorable import refuse_nul
 from app.core.web import public
 from app.evaluations.judging import BuiltInJudging
 from app.jobs.stream import Shutdown
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.engine = build_engine(settings.resolved_database_url)
+    refuse_nul(app.state.engine)
     app.state.storage = Storage(settings.storage_dir)
     app.state.judging = BuiltInJudging()
     app.state.nav = NAVIGATION

@@ -15,6 +15,7 @@ from app.accounts.access import Annotator, AnyActor, Reviewer
 from app.accounts.models import Role
 from app.accounts.service import Actor
 from app.conversations import conflicts, revisions, service, turns
+from app.conversations.archives import is_archived
 from app.conversations.filter_params import Filter, FilterParams
 from app.conversations.filters import place_of
 from app.conversations.labels import label_words, stored_label
@@ -49,6 +50,7 @@ class Desk:
         """Context of the page and of its fragments."""
         conversation = self.load()
         where = self.params.within(conversation.dataset_id)
+        read_only = is_archived(self.session, conversation.dataset_id)
         return {
             "conversation": conversation,
             "base": f"/conversations/{conversation.id}",
@@ -56,7 +58,8 @@ class Desk:
             "where": where,
             "words": label_words(),
             "history": revisions.history(self.session, self.conversation_id),
-            "can_review": self.actor.role.includes(Role.REVIEWER),
+            "read_only": read_only,
+            "can_review": not read_only and self.actor.role.includes(Role.REVIEWER),
             "oob": False,
             "focus": None,
             "error": None,

@@ -65,7 +65,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(page: Page, url: 
     page.goto(f"{url}/datasets/{dataset_id}/import")
     page.evaluate("document.querySelector('[data-import]').dataset.maxBytes = '100'")
     page.get_by_label("File", exact=True).set_input_files(file(GOOD))
-    expect(page.get_by_role("alert")).to_contain_text("This file is larger than 32.0 MB")
+    expect(page.get_by_role("alert")).to_contain_text("This file is larger than 64.0 MB")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.method))
     page.get_by_role("button", name="Import", exact=True).click()
@@ -77,12 +77,12 @@ def test_an_upload_over_the_limit_gets_the_servers_sentence(
     page: Page, url: str, dataset_id: int, tmp_path: Path
 ) -> None:
     large = tmp_path / "calls.jsonl"
-    large.write_bytes(b"x" * 45_000_000)
+    large.write_bytes(b"x" * 75_000_000)
     page.goto(f"{url}/datasets/{dataset_id}/import")
     page.evaluate("document.querySelector('[data-import]').dataset.maxBytes = '1e12'")
     page.get_by_label("File", exact=True).set_input_files(large)
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.locator(".toast")).to_contain_text("larger than the limit of 32 MB", timeout=20_000)
+    expect(page.locator(".toast")).to_contain_text("larger than the limit of 64 MB", timeout=20_000)
 
 
 def test_searching_keeps_the_address_and_back_brings_the_list_back(

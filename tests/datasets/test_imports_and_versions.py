@@ -16,7 +16,8 @@ from app.conversations.models import Conversation, Outcome, ReviewState
 from app.core.database import transaction
 from app.core.errors import Conflict, Invalid
 from app.core.storage import Storage
-from app.datasets import service, versions
+from app.datasets import imports, service, versions
+from app.datasets.incoming import IncomingFile
 from app.datasets.models import Dataset, DatasetImport
 from tests.conversations.conftest import ANN, BOB
 
@@ -30,7 +31,9 @@ def read(
     session: Session, dataset: Dataset, *lines: str, skip_bad: bool = False, filename: str = "calls.jsonl"
 ) -> DatasetImport:
     stream = io.BytesIO("\n".join(lines).encode())
-    return service.import_file(session, dataset, ANN, stream, filename=filename, skip_bad=skip_bad)
+    assert dataset.id is not None
+    with IncomingFile(stream, filename=filename, skip_bad=skip_bad) as file:
+        return imports.import_file(session, dataset.id, ANN, file)
 
 
 def make_dataset(session: Session) -> Dataset:
@@ -167,6 +170,8 @@ def test_the_held_out_conversations_stay_held_out_when_others_come(engine: Engin
 def test_a_packed_file_is_refused_by_its_content_whatever_its_name(engine: Engine) -> None:
     with transaction(engine) as session:
         dataset = make_dataset(session)
+        assert dataset.id is not None
         stream = io.BytesIO(gzip.compress(line("a").encode()))
-        report = service.import_file(session, dataset, ANN, stream, filename="calls.jsonl", skip_bad=True)
+        with IncomingFile(stream, filename="calls.jsonl", skip_bad=True) as file:
+            report = imports.import_file(session, dataset.id, ANN, file)
         assert (report.accepted, [item["line"] for item in report.problems]) == (0, [0])
