@@ -15,8 +15,9 @@ from app.accounts.service import Actor
 from app.core import migrations
 from app.core.database import transaction
 from app.core.settings import Settings
-from app.datasets.service import create_dataset, import_file
-from app.interchange import ImportLimits
+from app.datasets.imports import import_file
+from app.datasets.incoming import IncomingFile
+from app.datasets.service import create_dataset
 from app.main import create_app
 from tests.benchmarks.dialogues import many_dialogues
 
@@ -33,17 +34,11 @@ class Studio:
         """Import a JSONL file into a dataset of this name, as one request does; returns the dataset's id."""
         with transaction(self.app.state.engine) as session:
             dataset = create_dataset(session, ACTOR, name=name)
-            found = import_file(
-                session,
-                dataset,
-                ACTOR,
-                io.BytesIO(file),
-                filename="benchmark.jsonl",
-                limits=ImportLimits(file_bytes=len(file)),
-            )
-            if found.problem_count:
-                raise RuntimeError(f"the benchmark's own file has problems: {found.problems[:1]}")
             assert dataset.id is not None
+            with IncomingFile(io.BytesIO(file), filename="benchmark.jsonl") as incoming:
+                found = import_file(session, dataset.id, ACTOR, incoming)
+            if found.problem_count or not found.accepted:
+                raise RuntimeError(f"the benchmark's own file has problems: {found.problems[:1]}")
             return dataset.id
 
 
