@@ -43,7 +43,9 @@ def list_conversations(
 ) -> tuple[list[Conversation], int]:
     """One page in order of arrival, and how many there are in all."""
     total = session.exec(where.apply(select(func.count()).select_from(Conversation))).one()
-    statement = where.apply(select(Conversation)).order_by(col(Conversation.id)).offset(offset).limit(limit)
+    # Ids first: an index holds them, so that the dialogues of the pages before this one are not read.
+    ids = where.apply(select(Conversation.id)).order_by(col(Conversation.id)).offset(offset).limit(limit)
+    statement = select(Conversation).where(col(Conversation.id).in_(ids)).order_by(col(Conversation.id))
     # The search text is as long as the dialogue, and no list shows it.
     return list(session.exec(statement.options(defer(col(Conversation.search_text))))), total  # type: ignore[arg-type]
 

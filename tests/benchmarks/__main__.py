@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,9 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
     os.environ["HF_HUB_OFFLINE"] = "1"
+    # Libraries' own remarks would come between the tables.
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    warnings.simplefilter("ignore")
     console = Console(highlight=False, width=None if Console().is_terminal else 120)
     here = machine()
     console.print(_described(here))

@@ -16,9 +16,12 @@ SUITE = "sales-en"
 
 def measure(model: Path, say: Callable[[str], None]) -> Result:
     """Both sides of an evaluation, base and tuned, by both ways."""
+    from transformers.utils import logging as transformers_logging
+
     from worker.evaluation.loading import load_base
     from worker.evaluation.prompts import encode_prompt
 
+    transformers_logging.disable_progress_bar()
     loaded = load_base(model)
     with tempfile.TemporaryDirectory(prefix="sft-studio-bench-") as folder:
         _make_adapter(model, Path(folder))
