@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 export SFT_STUDIO_DATA ?= $(CURDIR)/.data
 export PYTHON
 
-.PHONY: help install demo serve check test clean
+.PHONY: help install demo serve check test bench clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -32,6 +32,9 @@ test: install ## Everything that CI runs
 	@.ci/chromium
 	@$(MAKE) --no-print-directory check
 	@.ci/tests $(PYTEST_ARGS)
+
+bench: install ## Benchmarks side by side with peers; BENCH="masks import" picks, JSON=FILE keeps the figures
+	@exec $(BIN)/python -m tests.benchmarks $(BENCH) $(if $(JSON),--json $(JSON))
 
 clean: ## Remove .venv and caches; the data in .data stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build

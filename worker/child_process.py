@@ -59,6 +59,11 @@ class ChildProcess:
                 self._messages.put(message)
         self._messages.put(_END)
 
+    @property
+    def process_id(self) -> int:
+        """Of the started process."""
+        return self._process.pid
+
     def messages(self, wait_seconds: float) -> list[dict[str, Any]]:
         """What arrived within the time, at once when something is there; sets `ended` at end of stream."""
         found: list[dict[str, Any]] = []

@@ -62,7 +62,10 @@ class Listing:
             ids = self._ids[offset : offset + limit]
             statement = select(Conversation).where(col(Conversation.id).in_(ids))
         else:
-            statement = self._where.apply(select(Conversation)).offset(offset).limit(limit)
+            # Ids first: an index holds them, so that the dialogues of the pages before this one are not read.
+            numbers = self._where.apply(select(Conversation.id)).order_by(col(Conversation.id))
+            wanted = numbers.offset(offset).limit(limit)
+            statement = select(Conversation).where(col(Conversation.id).in_(wanted))
         statement = statement.order_by(col(Conversation.id))
         # The search text is as long as the dialogue, and no list shows it.
         return list(self._session.exec(statement.options(defer(col(Conversation.search_text)))))  # type: ignore[arg-type]

@@ -10,7 +10,8 @@ import torch
 from worker.evaluation.loading import LoadedModel
 from worker.protocol import N_, Control, JobFailed
 
-DEFAULT_BATCH_SIZE = 16
+# A step for many rows takes little longer than a step for one: what it waits for is the weights.
+DEFAULT_BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,10 @@ def generate(
 ) -> Iterator[Answer]:
     """Answers as they finish, not in the order asked. Raises Cancelled between two tokens."""
     by_length = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    for first in range(0, len(by_length), batch_size):
-        chosen = by_length[first : first + batch_size]
+    # As few batches as the limit allows, of equal size: a few prompts left over would cost as much as many.
+    batches = -(-len(prompts) // batch_size)
+    for number in range(batches):
+        chosen = by_length[len(prompts) * number // batches : len(prompts) * (number + 1) // batches]
         started = time.monotonic()
         for row, ids, reason in _decode(loaded, model, [prompts[i] for i in chosen], max_new_tokens, control):
             text = loaded.tokenizer.encoder.tokenizer.decode(ids, skip_special_tokens=True).strip()
@@ -67,8 +70,11 @@ def _prefill(
     ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts], device=loaded.device)
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=loaded.device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
+    # The last place as an index, not as a slice: a slice of each row does not lie together in memory, and torch
+    # would multiply it with a copy of the whole output layer for every row.
+    last = torch.tensor([width - 1], device=loaded.device)
     output = model(
-        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1
+        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=last
     )
     return output.past_key_values, mask, output.logits[:, -1].argmax(-1)
 

@@ -35,12 +35,19 @@ class _FrozenHeadCrossEntropy(torch.autograd.Function):
             rows = slice(start, start + chunk)
             logits = functional.linear(hidden[rows], weight, bias)
             wanted = targets[rows, None]
-            log_probabilities = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-            total -= log_probabilities.gather(1, wanted).sum()
+            highest = logits.amax(-1, keepdim=True)
+            of_wanted = logits.gather(1, wanted).float() - highest
+            # In place and in the model's own precision, whose rounding the logits have already been through;
+            # only what is summed is summed in fp32.
+            shares = logits.sub_(highest).exp_()
+            sums = shares.sum(-1, keepdim=True, dtype=torch.float32)
+            total += (sums.log() - of_wanted).sum()
             if gradient is not None:
-                probabilities = log_probabilities.exp_()
-                probabilities.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=torch.float32))
-                gradient[rows] = probabilities.to(weight.dtype) @ weight
+                # Minus one at the wanted token before anything is rounded: of a sure token little is left. The
+                # softmax's division comes last, on narrow rows instead of wide ones.
+                less = shares.gather(1, wanted).float() - sums
+                shares.scatter_(1, wanted, less.to(shares.dtype))
+                gradient[rows] = (shares @ weight).div_(sums)
         ctx.gradient = gradient
         return total
 

@@ -12,6 +12,7 @@ from worker.protocol import N_, Emit, JobFailed, log
 from worker.training.attention import PACKED_ATTENTION
 from worker.training.config import TrainConfig
 from worker.training.lora import fuse_lora_layers
+from worker.training.norm import fuse_rms_norms
 
 
 def load_base_model(
@@ -105,4 +106,5 @@ def add_adapter(model: Any, config: TrainConfig) -> Any:
         adapted.enable_input_require_grads()
         model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     fuse_lora_layers(adapted)
+    fuse_rms_norms(adapted)
     return adapted

@@ -25,7 +25,13 @@ from worker.training.data import (
     load_arrays,
     pack,
 )
-from worker.training.devices import keep_freed_memory, peak_memory_bytes, training_device, weights_dtype
+from worker.training.devices import (
+    keep_freed_memory,
+    peak_memory_bytes,
+    round_denormals_to_zero,
+    training_device,
+    weights_dtype,
+)
 from worker.training.forward import ProvenPass, choose_pass
 from worker.training.model import add_adapter, load_base_model
 from worker.training.trainer import SftTrainer, require_space, training_arguments
@@ -37,6 +43,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     """Train as the job asks. Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
     config = read_config(input["config"])
     keep_freed_memory()
+    round_denormals_to_zero()
     device = training_device()
     dtype = weights_dtype(device, None if config.bf16 == "auto" else config.bf16)
     config = with_available_optimizer(config, device, emit)

@@ -50,7 +50,8 @@ def training_arguments(
         warmup_steps=config.warmup_steps or min(config.warmup_ratio, 0.999_999),
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
-        optim=config.optim,
+        # The same AdamW in one kernel.
+        optim="adamw_torch_fused" if config.optim == "adamw_torch" else config.optim,
         logging_strategy="steps",
         logging_steps=config.logging_steps,
         logging_first_step=True,

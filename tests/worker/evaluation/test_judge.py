@@ -103,6 +103,26 @@ def test_a_batch_answers_as_one_by_one(loaded: LoadedModel) -> None:
     assert texts(4) == texts(1)
 
 
+def test_prompts_are_spread_evenly_over_the_batches_and_the_output_layer_sees_whole_rows(
+    loaded: LoadedModel,
+) -> None:
+    prompts = [
+        encode_prompt(loaded.tokenizer, p.messages) for p in built_in_suites()["general-en"].prompts[:5]
+    ]
+    seen: list[torch.Tensor] = []
+    hook = loaded.model.get_output_embeddings().register_forward_pre_hook(
+        lambda _module, args: seen.append(args[0])
+    )
+    try:
+        answers = list(generation.generate(loaded, loaded.model, prompts, 1, Control(), batch_size=4))
+    finally:
+        hook.remove()
+    assert sorted(answer.index for answer in answers) == [0, 1, 2, 3, 4]
+    assert [tuple(rows.shape[:2]) for rows in seen] == [(2, 1), (3, 1)]
+    # Rows that do not lie together make torch copy the whole output layer once for each of them.
+    assert all(rows.is_contiguous() for rows in seen)
+
+
 def test_generation_stops_on_the_end_of_turn_although_the_end_of_sequence_is_another(
     base_model_folder: Path, tmp_path: Path, loaded: LoadedModel
 ) -> None:
