@@ -55,7 +55,11 @@ def sentences(folded: str) -> list[Span]:
         spans.append((start, mark.end()))
         start = mark.end()
     spans.append((start, len(folded)))
-    return [_trim(folded, span) for span in spans if folded[span[0] : span[1]].strip(" \n\t\r;.")]
+    return [_trim(folded, span) for span in spans if not _is_blank(folded[span[0] : span[1]])]
+
+
+def _is_blank(piece: str) -> bool:
+    return all(character.isspace() or character in ";." for character in piece)
 
 
 def _trim(text: str, span: Span) -> Span:

@@ -28,6 +28,8 @@ def test_sentences_lie_in_order_inside_the_text(text: str) -> None:
         ("好的。您几家店？谢谢！", ["好的。", "您几家店？", "谢谢！"]),
         ("One\ntwo", ["One", "two"]),
         ("  ", []),
+        ("\x1f", []),
+        ("Yes.\x1f", ["Yes."]),
     ],
 )
 def test_sentences_end_where_a_reader_ends_them(text: str, expected: list[str]) -> None:
