@@ -103,7 +103,7 @@ TURNS: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
     ),
     "an answer first, right after the beginning of the text": (
         "{% for m in messages %}{% if loop.first %}{{ bos_token }}{% endif %}{% if m.role == 'user' %}"
-        "{{ 'Human: ' + m.content + '\n\nAssistant: ' }}{% else %}{{ m.content + '<|im_end|>' }}{% endif %}"
+        "{{ 'Human: ' + m.content + '\n\nAssistant:\n' }}{% else %}{{ m.content + '<|im_end|>' }}{% endif %}"
         "{% endfor %}",
         chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
         ["Ten." + EOS, "Six." + EOS],
