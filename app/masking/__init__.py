@@ -21,7 +21,7 @@ from app.masking.errors import (
     TemplateUnsafe,
     TokenizerUnusable,
 )
-from app.masking.preview import preview, preview_sample, print_preview
+from app.masking.preview import preview, preview_sample
 from app.masking.samples import Cut, MaskedConversation, MaskedSample, Part
 from app.masking.settings import IGNORE_INDEX, Handling, MaskSettings, TrainOn
 from app.masking.stream import mask_conversation, mask_conversations
@@ -60,7 +60,6 @@ __all__ = [
     "mask_conversations",
     "preview",
     "preview_sample",
-    "print_preview",
     "read_arrays",
     "run_checks",
     "verify",

@@ -28,9 +28,13 @@ _trusted: set[str] = set()
 _tried: set[_Key] = set()
 _refused: dict[_Key, str] = {}
 
+# Without the package's own __init__, for the child needs templates only and has to start quickly.
 _CHILD = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from app.masking.quarantine import child_main; child_main()"
+    "import sys, types; package = types.ModuleType('app.masking'); package.__path__ = [sys.argv[2]]; "
+    "sys.modules['app.masking'] = package; sys.path.insert(0, sys.argv[1]); "
+    "from app.masking.quarantine import child_main; child_main()"
 )
+_HERE = Path(__file__).resolve().parent
 
 
 def trust(template: ChatTemplate) -> None:
@@ -74,7 +78,7 @@ def _try_in_child(
 ) -> str | None:
     """None when every rehearsal ended, well or with the template's own error, within the limits."""
     child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(Path(__file__).resolve().parents[2])],
+        [sys.executable, "-c", _CHILD, str(_HERE.parents[1]), str(_HERE)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -27,9 +27,11 @@ def mask_conversation(
     conversation: Mapping[str, Any],
     settings: MaskSettings,
     conversation_id: int = 0,
+    *,
+    moment: datetime | None = None,
 ) -> MaskedConversation:
     """Mask one conversation. Raises MaskRefused."""
-    masked = next(mask_conversations(tokenizer, [(conversation_id, conversation)], settings))
+    masked = next(mask_conversations(tokenizer, [(conversation_id, conversation)], settings, moment=moment))
     if masked.refusal is not None:
         raise masked.refusal
     return masked

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from app.accounts.access import Annotator, AnyActor
 from app.conversations.filter_params import Filter, FilterParams
-from app.conversations.filters import place_of
+from app.conversations.listing import Listing
 from app.conversations.service import edit_messages, require_conversation
 from app.core.database import reading
 from app.core.errors import Conflict
@@ -106,7 +106,7 @@ def _answer(
 ) -> HTMLResponse:
     conversation = require_conversation(session, conversation_id)
     where = params.within(conversation.dataset_id)
-    place = place_of(session, conversation, where)
+    place = Listing(session, where).place_of(conversation)
 
     def neighbours(choices: Choices) -> dict[str, str | None]:
         """The same choices on the conversations before and after this one in its list."""
