@@ -74,7 +74,7 @@
       index: ids.length > 1 ? `${first}–${first + ids.length - 1}` : `${first}`,
       id: ids.join(" · "),
       text: literal(token.textContent),
-      label: ids.map((id) => (state === "trained" ? id : "−100")).join(" · "),
+      label: state === "trained" ? ids.join(" · ") : "−100",
       role: words[`role${run.dataset.role[0].toUpperCase()}${run.dataset.role.slice(1)}`],
       turn: run.dataset.turn === undefined ? "—" : `${Number(run.dataset.turn) + 1}`,
       note: notes.join(" · "),
