@@ -26,9 +26,14 @@ from app.evaluations.judging import BuiltInJudging
 from app.jobs.stream import Shutdown
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
-    {"href": "/datasets", "label": N_("Datasets"), "icon": "database", "also": ("/conversations",)},
+    {
+        "href": "/datasets",
+        "label": N_("Datasets"),
+        "icon": "database",
+        "also": ("/conversations", "/dataset-versions"),
+    },
     {"href": "/base-models", "label": N_("Base models"), "icon": "cpu"},
-    {"href": "/runs", "label": N_("Runs"), "icon": "chart-line"},
+    {"href": "/runs", "label": N_("Runs"), "icon": "chart-line", "also": ("/mask-checks",)},
     {"href": "/evaluations", "label": N_("Evaluations"), "icon": "scale"},
     {"href": "/playground", "label": N_("Try it"), "icon": "message-square-text"},
 )

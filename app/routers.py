@@ -22,7 +22,7 @@ from app.playground import pages as playground_pages
 from app.previews import api as previews_api
 from app.previews import pages as previews_pages
 from app.runs import api as runs_api
-from app.runs import mask_check_pages, new_run_pages
+from app.runs import mask_check_pages, new_run_pages, suspect_pages
 from app.runs import pages as runs_pages
 
 API: Final[tuple[APIRouter, ...]] = (
@@ -50,6 +50,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     new_run_pages.router,
     runs_pages.router,
     mask_check_pages.router,
+    suspect_pages.router,
     previews_pages.router,
 )
 ALL: Final = (*API, *PAGES)

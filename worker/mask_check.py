@@ -26,6 +26,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     try:
         tokenizer = ChatTokenizer.from_folder(input["base_model_path"])
         settings = MaskSettings(**input["settings"])
+        tokenizer.rendering_with(settings.template_arguments)
     except MaskingError as error:
         raise JobFailed(error.message, **error.params) from error
     validation = frozenset(item["id"] for item in read_frozen(version_file) if item["split"] == "validation")
@@ -37,14 +38,19 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         if done % _PROGRESS_EVERY == 0 or done == total:
             emit("progress", step=done, total_steps=total)
 
-    report, arrays = verify(
-        tokenizer,
-        ((item["id"], item) for item in read_frozen(version_file)),
-        settings,
-        base_model=input["base_model"],
-        validation_ids=validation,
-        progress=progress,
-    )
+    try:
+        report, arrays = verify(
+            tokenizer,
+            ((item["id"], item) for item in read_frozen(version_file)),
+            settings,
+            base_model=input["base_model"],
+            validation_ids=validation,
+            progress=progress,
+        )
+    except (
+        MaskingError
+    ) as error:  # a template that breaks the rules; a conversation's refusal is in the report
+        raise JobFailed(error.message, **error.params) from error
     if not len(arrays):
         return {"passed": False, "report": report.to_dict(), "arrays": None, "arrays_hash": None}
     arrays_hash = write_arrays(output_dir / ARRAYS_NAME, arrays)

@@ -131,8 +131,8 @@ def _show(report: wire.ImportReport, *, as_json: bool) -> None:
 
 def _show_remarks(remarks: list[wire.ImportRemark], count: int) -> None:
     for remark in remarks[:_SHOWN_REMARKS]:
-        # Sentences name their own line; what concerns the whole file has none.
-        if remark["line"]:
+        # Sentences about a file name their line themselves; rules of the database's know of no lines.
+        if remark["code"] == "invalid":
             say(_("line %(line)d: %(problem)s") % {"line": remark["line"], "problem": remark["message"]})
         else:
             say(remark["message"])

@@ -14,7 +14,9 @@ from app.core.i18n import gettext as _
 from app.recipes.config import TrainingConfig, parse_config
 
 # `--set` names that change how masks are made; every other name belongs to the training config.
-MASK_FIELDS: Final = frozenset({"train_on", "handling", "max_length", "control_tokens", "train_reasoning"})
+MASK_FIELDS: Final = frozenset(
+    {"train_on", "handling", "max_length", "control_tokens", "train_reasoning", "template_arguments"}
+)
 _SHOWN_FAILURES: Final = 3
 
 

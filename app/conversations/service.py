@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import insert
-from sqlalchemy.orm import defer
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor, record
 from app.conversations import revisions
 from app.conversations.archives import refuse_archived
-from app.conversations.filters import ConversationFilter
 from app.conversations.messages import (
     Message,
     canonical_messages,
@@ -36,18 +34,6 @@ def require_conversation(session: Session, conversation_id: int) -> Conversation
     if conversation is None:
         raise NotFound(N_("There is no conversation %(id)d. It may have been deleted."), id=conversation_id)
     return conversation
-
-
-def list_conversations(
-    session: Session, where: ConversationFilter, *, offset: int = 0, limit: int = 50
-) -> tuple[list[Conversation], int]:
-    """One page in order of arrival, and how many there are in all."""
-    total = session.exec(where.apply(select(func.count()).select_from(Conversation))).one()
-    # Ids first: an index holds them, so that the dialogues of the pages before this one are not read.
-    ids = where.apply(select(Conversation.id)).order_by(col(Conversation.id)).offset(offset).limit(limit)
-    statement = select(Conversation).where(col(Conversation.id).in_(ids)).order_by(col(Conversation.id))
-    # The search text is as long as the dialogue, and no list shows it.
-    return list(session.exec(statement.options(defer(col(Conversation.search_text))))), total  # type: ignore[arg-type]
 
 
 def content_columns(data: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +75,11 @@ def insert_drafts(
     """Store many new drafts, given as `content_columns` makes them; a mapped object each would take far longer."""
     if contents:
         same = _draft_columns(dataset_id, author)
-        session.execute(insert(Conversation), [{**columns, **same} for columns in contents])
+        # Into the table and not the mapped class, which would part the rows by which of their labels are empty.
+        session.execute(
+            insert(Conversation.metadata.tables[Conversation.__tablename__]),
+            [{**columns, **same} for columns in contents],
+        )
 
 
 def create_conversation(

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 
 from app.core.errors import StudioError, Unauthenticated
@@ -18,6 +18,8 @@ from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
 
 logger = get_logger(__name__)
 
+# A rule of the database that the services check first: broken only by two requests at the same moment.
+_OVERTAKEN = N_("Somebody else changed or deleted this at the same moment. Reload and try again.")
 _STATUS_MESSAGES = {
     HTTPStatus.BAD_REQUEST: N_(
         "The request cannot be read: its body breaks off or is not what its header says."
@@ -94,6 +96,13 @@ def _unstorable(request: Request, _error: Exception) -> Response:
     return failure(request, HTTPStatus.UNPROCESSABLE_ENTITY, gettext(UNSTORABLE))
 
 
+def _overtaken(request: Request, error: Exception) -> Response:
+    assert isinstance(error, IntegrityError)
+    # The statement has no values in it; the driver's own words may repeat what was to be stored.
+    logger.warning("overtaken: %s in %s", type(error.orig).__name__, error.statement)
+    return failure(request, HTTPStatus.CONFLICT, gettext(_OVERTAKEN))
+
+
 def _unavailable(request: Request, error: Exception) -> Response:
     logger.error("database unavailable", exc_info=error)
     status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -112,6 +121,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(OperationalError, _unavailable)
+    app.add_exception_handler(IntegrityError, _overtaken)
     for kind in UNSTORABLE_ERRORS:
         app.add_exception_handler(kind, _unstorable)
     app.add_exception_handler(Exception, _unexpected)

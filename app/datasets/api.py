@@ -7,6 +7,7 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from app.accounts.access import Annotator, AnyActor, Engineer, Reviewer
 from app.conversations import service as conversations
 from app.conversations.filters import ConversationFilter
+from app.conversations.listing import Listing
 from app.conversations.models import Outcome, ReviewState
 from app.conversations.schemas import ConversationIn, ConversationOut, ConversationPage
 from app.core.i18n import gettext
@@ -153,10 +154,9 @@ def list_conversations(
     """Conversations of a dataset, filtered, in order of arrival."""
     service.require_dataset(session, dataset_id)
     where = ConversationFilter(dataset_id, review_state, outcome, q)
-    found, total = conversations.list_conversations(session, where, offset=offset, limit=limit)
-    return ConversationPage(
-        conversations=[ConversationOut.of(item) for item in found], total=total, offset=offset
-    )
+    listing = Listing(session, where)
+    found = [ConversationOut.of(item) for item in listing.page(offset, limit)]
+    return ConversationPage(conversations=found, total=listing.total, offset=offset)
 
 
 @router.post("/datasets/{dataset_id}/conversations", status_code=201)

@@ -64,20 +64,22 @@ def _bring_in(session: Session, dataset_id: int, actor: Actor, file: IncomingFil
     seen = set(session.exec(stored))
     all_notes: list[dict[str, Any]] = []
     batch: list[dict[str, Any]] = []
+    already_there = note_count = 0
     for columns, notes in file.conversations():
         if columns["content_hash"] in seen:
-            found.duplicates += 1
+            already_there += 1
             continue
         seen.add(columns["content_hash"])
         batch.append(columns)
-        found.accepted += 1
-        found.note_count += len(notes)
+        note_count += len(notes)
         all_notes.extend(notes[: max(0, _KEPT_NOTES - len(all_notes))])
         if len(batch) >= _BATCH:
             insert_drafts(session, dataset_id, batch, author=actor.name)
             batch = []
     insert_drafts(session, dataset_id, batch, author=actor.name)
-    found.notes = all_notes
+    found.accepted = report.accepted - already_there
+    found.duplicates += already_there
+    found.note_count, found.notes = note_count, all_notes
     return found
 
 

@@ -13,6 +13,7 @@ from app.conversations.archives import refuse_archived
 from app.conversations.filter_params import Filter
 from app.conversations.filters import ConversationFilter
 from app.conversations.labels import label_words
+from app.conversations.listing import Listing
 from app.conversations.models import MessageRole, ReviewState
 from app.core.errors import Invalid, NotFound, StudioError
 from app.core.i18n import N_, gettext, ngettext, translate
@@ -107,17 +108,16 @@ def header(session: Db, actor: Actor, dataset: Dataset, tab: str) -> dict[str, A
 
 
 def _conversations(session: Db, where: ConversationFilter, page: int) -> dict[str, Any]:
-    within = service.counts_within(session, where)
-    total = getattr(within, where.review_state) if where.review_state else within.total
+    listing = Listing(session, where)
     # A review may have emptied the last page.
-    page = min(page, max(1, -(-total // PAGE_SIZE)))
+    page = min(page, max(1, -(-listing.total // PAGE_SIZE)))
     offset = (page - 1) * PAGE_SIZE
-    found, total = conversations.list_conversations(session, where, offset=offset, limit=PAGE_SIZE)
+    found = listing.page(offset, PAGE_SIZE)
     return {
         "where": where,
-        "within": within,
+        "within": service.DatasetCounts.of(listing.counts),
         "conversations": found,
-        "total": total,
+        "total": listing.total,
         "page": page,
         "first": offset + 1,
         "last": offset + len(found),

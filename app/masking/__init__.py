@@ -4,6 +4,7 @@ checks.
 Pure: imports neither torch nor transformers, neither the database nor the web.
 """
 
+from app.masking.arguments import Argument, TemplateArguments
 from app.masking.arrays import (
     ArraysBuilder,
     MaskArrays,
@@ -20,16 +21,19 @@ from app.masking.errors import (
     TemplateUnsafe,
     TokenizerUnusable,
 )
-from app.masking.preview import preview, preview_sample, print_preview
+from app.masking.preview import preview, preview_sample
 from app.masking.samples import Cut, MaskedConversation, MaskedSample, Part
 from app.masking.settings import IGNORE_INDEX, Handling, MaskSettings, TrainOn
 from app.masking.stream import mask_conversation, mask_conversations
+from app.masking.suspects import SUSPECT_KINDS
 from app.masking.tokenizer import ChatTokenizer
 from app.masking.verify import Failure, Histogram, VersionReport, verify
 
 __all__ = [
     "CHECK_NAMES",
     "IGNORE_INDEX",
+    "SUSPECT_KINDS",
+    "Argument",
     "ArraysBuilder",
     "ArraysDiffer",
     "ChatTokenizer",
@@ -45,6 +49,7 @@ __all__ = [
     "MaskedSample",
     "MaskingError",
     "Part",
+    "TemplateArguments",
     "TemplateFailed",
     "TemplateUnsafe",
     "TokenizerUnusable",
@@ -55,7 +60,6 @@ __all__ = [
     "mask_conversations",
     "preview",
     "preview_sample",
-    "print_preview",
     "read_arrays",
     "run_checks",
     "verify",

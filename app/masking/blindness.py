@@ -19,6 +19,8 @@ from app.masking.dataflow import Kind, Seeing
 from app.masking.outcomes import Outcomes
 from app.masking.templates import build_environment
 
+MOST_COMPARISONS = 10_000_000
+
 
 @dataclass(frozen=True)
 class Blindness:
@@ -68,6 +70,8 @@ class BlindnessProof(Outcomes):
             raise Seeing("joins texts that it also searches")
         constants = [node.value for node in self.tree.find_all(nodes.Const) if isinstance(node.value, str)]
         constants += [node.data for node in self.tree.find_all(nodes.TemplateData)]
+        if sum(len(word) ** 2 for word in words) * len(constants) > MOST_COMPARISONS:
+            raise Seeing("too much to compare")
         starts = {
             word[cut:]
             for word in words

@@ -103,7 +103,7 @@ def _trained_text(look: _Look) -> Check:
     expected = np.zeros(look.kept, dtype=np.bool_)
     for start, end, _ in sample.spans:
         tokens = look.encoded.tokens_of(start, end)
-        if tokens.start >= look.kept:
+        if tokens.start >= look.kept or start >= end:
             continue
         expected[tokens.start : tokens.stop] = True
         straddling += int(tokens.start > 0 and look.encoded.ends[tokens.start - 1] > start)
@@ -169,6 +169,9 @@ def _spells(look: _Look, tokens: slice) -> bool:
     normaliser = encoder.tokenizer.normalizer
     if (table := encoder.token_bytes) is not None:
         spelled = b"".join([table.pieces[index] for index in ids])
+        before = look.encoded.ends[tokens.start - 1] if tokens.start else 0
+        if before > look.encoded.starts[tokens.start]:  # the skipped token before holds the first bytes
+            return text.encode().endswith(spelled) or stop < tokens.stop or normaliser is not None
         if spelled == text.encode():
             return True
         if stop < tokens.stop:  # the cut may go through a character
@@ -327,8 +330,8 @@ def _control_tokens(look: _Look) -> Check:
         )
         return _passed(
             CONTROL_TOKENS,
-            N_("Spelled in message text and kept ordinary text: %(spelled)s."),
-            spelled="; ".join(f"{token} (turn {number})" for number, token in named),
+            N_("Spelled in message text and kept ordinary text, by turn: %(spelled)s."),
+            spelled="; ".join(f"{number}: {token}" for number, token in named),
         )
     return _passed(CONTROL_TOKENS, N_("No message spells a control token."))
 

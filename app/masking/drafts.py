@@ -106,7 +106,8 @@ class Draft:
                     spans.append((at, start, -1))
                 at = max(at, end)
             spans.sort()
-        return [span for span in spans if span[0] < span[1]]
+        answers = {turn.message for turn in self.layout.turns}  # even one with nothing to write is chosen
+        return [span for span in spans if span[0] < span[1] or span[2] in answers]
 
     def _fit(self, labels: Ints, max_length: int | None) -> tuple[int, list[Cut]]:
         """The number of tokens kept and what was lost: up to the last whole assistant turn, else a stated

@@ -1,12 +1,7 @@
-"""A sample as the preview shows it: plain JSON for pages and scripts, and lines an engineer reads before
-training.
-"""
+"""A sample as the preview shows it: plain JSON for pages and scripts."""
 
 from collections.abc import Mapping
 from typing import Any
-
-from rich.console import Console
-from rich.text import Text
 
 from app.masking.checks import run_checks
 from app.masking.samples import ROLE_NAMES, MaskedSample
@@ -88,30 +83,3 @@ def _tokens(tokenizer: ChatTokenizer, sample: MaskedSample) -> list[dict[str, An
             }
         )
     return tokens
-
-
-def print_preview(shown: Mapping[str, Any], console: Console) -> None:
-    """A line a token, then the counts and the checks. Colour only where `console` is a terminal."""
-    for token in shown["tokens"]:
-        line = Text(f"{token['index']:>6}  ")
-        line.append(
-            "TRAIN" if token["trained"] else "skip ", style="bold green" if token["trained"] else "dim"
-        )
-        line.append(f"  {token['role']:<9}  ", style="dim")
-        line.append(repr(token["text"]), style="cyan" if token["special"] else "")
-        console.print(line, soft_wrap=True)
-    total = shown["trained"] + shown["skipped"]
-    ratio = shown["trained"] / total if total else 0.0
-    console.print(
-        Text(
-            f"trained {shown['trained']}  skipped {shown['skipped']}  ratio {ratio:.1%}"
-            f"  truncated {shown['truncated']}  strategy {shown['strategy']}"
-        ),
-        soft_wrap=True,
-    )
-    for check in shown["checks"]:
-        line = Text(
-            "passed " if check["passed"] else "FAILED ", style="green" if check["passed"] else "bold red"
-        )
-        line.append(f"{check['name']}: {check['detail']}", style="default")
-        console.print(line, soft_wrap=True)

@@ -23,53 +23,62 @@ MEMORY_BYTES = 256 * 2**20
 STARTUP_SECONDS = 60.0
 OUTPUT_BYTES = 4 * 2**20
 
-_tried: set[str] = set()
-_refused: dict[str, str] = {}
+_Key = tuple[str, str]  # a template's sha256 and what it is given
+_trusted: set[str] = set()
+_tried: set[_Key] = set()
+_refused: dict[_Key, str] = {}
 
-_CHILD = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from app.masking.quarantine import child_main; child_main()"
+# Without the package's own __init__, for the child needs templates only and has to start quickly.
+CHILD = (
+    "import sys, types; package = types.ModuleType('app.masking'); package.__path__ = [sys.argv[2]]; "
+    "sys.modules['app.masking'] = package; sys.path.insert(0, sys.argv[1]); "
+    "from app.masking.{module} import child_main; child_main()"
 )
+HERE = Path(__file__).resolve().parent
 
 
 def trust(template: ChatTemplate) -> None:
     """Let this template run here without a trial (it was tried before, or it is our own)."""
-    _tried.add(template.sha256)
+    _trusted.add(template.sha256)
 
 
 def require_tried(
     template: ChatTemplate,
-    variables: Mapping[str, str],
+    variables: Mapping[str, Any],
     messages: Sequence[Mapping[str, Any]] = (),
     tools: Sequence[Any] | None = None,
 ) -> None:
-    """Try the template once per process, on rehearsals and on the first real conversation.
+    """Try the template once per process and `variables`, on rehearsals and on the first real conversation.
 
     Raises TemplateUnsafe when it used too much or broke the rules.
     """
-    if template.sha256 in _tried:
+    if template.closed or template.sha256 in _trusted:
         return
-    if template.sha256 not in _refused:
+    key = (template.sha256, json.dumps(dict(variables), sort_keys=True))
+    if key in _tried:
+        return
+    if key not in _refused:
         fault = _try_in_child(template.source, variables, messages, tools)
         if fault is None:
-            _tried.add(template.sha256)
+            _tried.add(key)
             return
-        _refused[template.sha256] = fault
+        _refused[key] = fault
     raise TemplateUnsafe(
         N_("The chat template %(template)s was tried in a closed room and is refused: %(reason)s"),
         template=template.name,
-        reason=_refused[template.sha256],
+        reason=_refused[key],
     )
 
 
 def _try_in_child(
     source: str,
-    variables: Mapping[str, str],
+    variables: Mapping[str, Any],
     messages: Sequence[Mapping[str, Any]],
     tools: Sequence[Any] | None,
 ) -> str | None:
     """None when every rehearsal ended, well or with the template's own error, within the limits."""
     child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(Path(__file__).resolve().parents[2])],
+        [sys.executable, "-c", CHILD.format(module="quarantine"), str(HERE.parents[1]), str(HERE)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -79,13 +88,13 @@ def _try_in_child(
     assert child.stdin is not None
     assert child.stdout is not None
     try:
-        if _read_line(child.stdout.fileno(), STARTUP_SECONDS) != b"ready\n":
+        if read_line(child.stdout.fileno(), STARTUP_SECONDS) != b"ready\n":
             raise MaskingError(N_("The process that tries unknown chat templates did not start."))
         with contextlib.suppress(BrokenPipeError):
             job = {"source": source, "variables": dict(variables), "messages": list(messages), "tools": tools}
             child.stdin.write(json.dumps(job).encode())
             child.stdin.close()
-        answer = _read_line(child.stdout.fileno(), TIME_SECONDS)
+        answer = read_line(child.stdout.fileno(), TIME_SECONDS)
     finally:
         child.kill()
         child.wait()
@@ -100,20 +109,20 @@ def _try_in_child(
     return fault
 
 
-def _read_line(descriptor: int, seconds: float) -> bytes | None:
-    """One line; b"" when the other side ended without one; None when time ran out."""
+def read_line(descriptor: int, seconds: float, most_bytes: int = OUTPUT_BYTES) -> bytes | None:
+    """One line; b"" when the other side ended without one or it is too long; None when time ran out."""
     deadline = time.monotonic() + seconds
-    line = b""
+    line = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while not line.endswith(b"\n"):
             if not selector.select(max(0.0, deadline - time.monotonic())):
                 return None
-            piece = os.read(descriptor, 4096)
-            if not piece:
+            piece = os.read(descriptor, 65536)
+            if not piece or len(line) > most_bytes:
                 return b""
             line += piece
-    return line
+    return bytes(line)
 
 
 def rehearsals() -> list[dict[str, Any]]:
@@ -158,20 +167,26 @@ def child_main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     job = json.loads(sys.stdin.buffer.read())
-    _limit_this_process()
+    limit_memory(MEMORY_BYTES)
+    limit_cpu(TIME_SECONDS)
     print(json.dumps({"fault": _rehearse(job)}), flush=True)  # noqa: T201
     os._exit(0)
 
 
-def _limit_this_process() -> None:
+def limit_memory(more_bytes: int) -> None:
+    """This process may take so much more memory, and write no file."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    memory = pages * resource.getpagesize() + MEMORY_BYTES
+    memory = pages * resource.getpagesize() + more_bytes
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = math.ceil(used.ru_utime + used.ru_stime + TIME_SECONDS)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def limit_cpu(more_seconds: float) -> None:
+    """This process ends itself when it has worked so much longer, even if nobody is left to end it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = math.ceil(used.ru_utime + used.ru_stime + more_seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
 def _rehearse(job: dict[str, Any]) -> str | None:

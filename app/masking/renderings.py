@@ -1,10 +1,19 @@
 """Renderings of one conversation and of its beginnings, plain and with marks, each rendered once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.masking.errors import N_, MaskRefused, TemplateFailed
-from app.masking.sentinels import Marks, Placement, first_placement, mark_message
+from app.masking.sentinels import (
+    Marking,
+    Marks,
+    Placement,
+    first_marking,
+    mark_message,
+    markings_of,
+    spelled_in,
+)
 from app.masking.tokenizer import ChatTokenizer
 
 Message = Mapping[str, Any]
@@ -22,6 +31,10 @@ class Marked:
         found = self.places.get(mark, ())
         return found[0] if len(found) == 1 else None
 
+    def first(self, mark: str) -> int | None:
+        """Where the mark stands first."""
+        return next(iter(self.places.get(mark, ())), None)
+
 
 class Renderings:
     """Raises MaskRefused when no marks can be set without disturbing the template."""
@@ -36,7 +49,8 @@ class Renderings:
         self.marked_renderings: dict[tuple[int, bool], Marked | None] = {}
         self.text = self.plain(len(messages), False)
         self.marks = Marks(messages, tokenizer.template.source, tools)
-        self.placements = [first_placement(message) for message in messages]
+        self._first_markings = [first_marking(message) for message in messages]
+        self.markings = list(self._first_markings)
         self.whole = self._place_marks()
 
     def plain(self, count: int, generation: bool) -> str:
@@ -53,31 +67,41 @@ class Renderings:
         """
         key = (count, generation)
         if key not in self.marked_renderings:
-            tried = (
-                self._render_or_none(count, generation, placements) for placements in self._variants(count)
-            )
+            tried = (self._render_or_none(count, generation, markings) for markings in self._variants(count))
             self.marked_renderings[key] = next((found for found in tried if found is not None), None)
         return self.marked_renderings[key]
 
-    def _variants(self, count: int) -> list[list[Placement]]:
+    def _variants(self, count: int) -> Iterator[list[Marking]]:
         """A beginning may be trimmed otherwise than the whole, where the template treats the last turn
         differently.
         """
-        first: list[Placement] = [first_placement(message) for message in self.messages[:count]]
-        end_outside: list[Placement] = [
-            Placement.END_OUTSIDE if one is Placement.OUTSIDE else one for one in first
+        kept, first = self.markings[:count], self._first_markings[:count]
+        first = [
+            one
+            if (one.calls, one.left_whole) == (found.calls, found.left_whole)
+            else replace(one, calls=found.calls, left_whole=found.left_whole)
+            for one, found in zip(first, kept, strict=True)
         ]
-        found: list[list[Placement]] = []
-        for placements in (first, end_outside, self.placements[:count]):
-            if placements not in found:
-                found.append(placements)
-        return found
+        yield first
+        yield [
+            replace(one, placement=Placement.END_OUTSIDE) if one.placement is Placement.OUTSIDE else one
+            for one in first
+        ]
+        yield kept
+        # a beginning only tells where things lie, so the control tokens in it may stay whole
+        yield [
+            replace(
+                one if str(message.get("content") or "").strip() else replace(one, placement=Placement.NONE),
+                left_whole=spelled_in(message, self.tokenizer.controls),
+            )
+            for message, one in zip(self.messages[:count], first, strict=True)
+        ]
 
-    def _render_marked(self, count: int, generation: bool, placements: Sequence[Placement]) -> Marked | None:
+    def _render_marked(self, count: int, generation: bool, markings: Sequence[Marking]) -> Marked | None:
         marked = [
-            mark_message(message, marks, placement, self.marks.breaker, self.tokenizer.controls)
-            for message, marks, placement in zip(
-                self.messages[:count], self.marks.messages[:count], placements[:count], strict=True
+            mark_message(message, marks, marking, self.marks.breaker, self.tokenizer.controls)
+            for message, marks, marking in zip(
+                self.messages[:count], self.marks.messages[:count], markings[:count], strict=True
             )
         ]
         rendered = self.tokenizer.render(marked, add_generation_prompt=generation, tools=self.tools)
@@ -85,30 +109,18 @@ class Renderings:
         return Marked(text, places) if text == self.plain(count, generation) else None
 
     def _place_marks(self) -> Marked:
-        """Marks at the borders of every text; where that disturbs the template, the next placement for
-        that message.
+        """Marks at the borders of every text; where that disturbs the template, another marking of that
+        message.
         """
-        count = len(self.messages)
-        whole = self._try_placements(self.placements)
+        whole = self._try_markings(self.markings)
         if whole is None:
-            nowhere = [Placement.NONE] * count
-            for place in range(count):
-                for placement in Placement:
-                    alone = [*nowhere[:place], placement, *nowhere[place + 1 :]]
-                    if self._try_placements(alone) is not None:
-                        self.placements[place] = placement
-                        break
-                else:
-                    raise MaskRefused(
-                        N_(
-                            "The chat template %(template)s renders turn %(turn)d differently when its "
-                            "text is marked, "
-                            "so its borders cannot be proven."
-                        ),
-                        template=self.tokenizer.name,
-                        turn=place + 1,
-                    )
-            whole = self._try_placements(self.placements)
+            controls = self.tokenizer.controls
+            nothing = [
+                Marking(Placement.NONE, False, spelled_in(message, controls)) for message in self.messages
+            ]
+            for place in range(len(self.messages)):
+                self.markings[place] = self._undisturbing(place, nothing)
+            whole = self._try_markings(self.markings)
         if whole is None:
             raise MaskRefused(
                 N_(
@@ -119,11 +131,49 @@ class Renderings:
             )
         return whole
 
-    def _try_placements(self, placements: Sequence[Placement]) -> Marked | None:
-        return self._render_or_none(len(self.messages), False, placements)
+    def _undisturbing(self, place: int, nothing: Sequence[Marking]) -> Marking:
+        """The first marking of this message alone that changes nothing. Raises MaskRefused."""
 
-    def _render_or_none(self, count: int, generation: bool, placements: Sequence[Placement]) -> Marked | None:
+        def works(marking: Marking) -> bool:
+            alone = [*nothing[:place], marking, *nothing[place + 1 :]]
+            return self._try_markings(alone) is not None
+
+        for read in self._tokens_read(nothing[place].left_whole, works):
+            for marking in markings_of(self.messages[place], read):
+                if works(marking):
+                    return marking
+        raise MaskRefused(
+            N_(
+                "The chat template %(template)s renders turn %(turn)d differently when its text is marked, "
+                "so its borders cannot be proven."
+            ),
+            template=self.tokenizer.name,
+            turn=place + 1,
+        )
+
+    @staticmethod
+    def _tokens_read(spelled: frozenset[str], works: Callable[[Marking], bool]) -> Iterator[frozenset[str]]:
+        """Which of the control tokens that a message spells the template may be looking for: none, each of
+        some, or any of some.
+        """
+
+        def with_whole(tokens: frozenset[str]) -> bool:
+            return works(Marking(Placement.NONE, calls=False, left_whole=tokens))
+
+        yield frozenset()
+        if with_whole(frozenset()) or not spelled:
+            return
+        each = frozenset(token for token in spelled if not with_whole(spelled - {token}))
+        if each:
+            yield each
+        if some := frozenset(token for token in spelled if with_whole(each | {token})):
+            yield each | some
+
+    def _try_markings(self, markings: Sequence[Marking]) -> Marked | None:
+        return self._render_or_none(len(self.messages), False, markings)
+
+    def _render_or_none(self, count: int, generation: bool, markings: Sequence[Marking]) -> Marked | None:
         try:
-            return self._render_marked(count, generation, placements)
+            return self._render_marked(count, generation, markings)
         except TemplateFailed:
             return None

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from app.masking.encoding import control_pattern
 from app.masking.tokenizer import ControlPatterns
 
 _PLANES = ((0xF0000, 0xFFFFE), (0x100000, 0x10FFF0))
@@ -35,9 +34,20 @@ class Placement(Enum):
 
 
 @dataclass(frozen=True)
+class Marking:
+    """How one message is marked: where in its text, whether in its last tool call too, and which control
+    tokens it spells are left whole, for the template reads them.
+    """
+
+    placement: Placement
+    calls: bool = True
+    left_whole: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class MessageMarks:
     """The code points that mark one message: content start and end, end of inline thinking, reasoning
-    start and end.
+    start and end, the name in the last tool call.
     """
 
     start: str
@@ -45,6 +55,17 @@ class MessageMarks:
     after_thinking: str
     reasoning_start: str
     reasoning_end: str
+    call: str
+
+    def all(self) -> tuple[str, ...]:
+        return (
+            self.start,
+            self.end,
+            self.after_thinking,
+            self.reasoning_start,
+            self.reasoning_end,
+            self.call,
+        )
 
 
 class Marks:
@@ -58,17 +79,11 @@ class Marks:
             taken.update(text)
         free = (chr(code) for first, last in _PLANES for code in range(first, last) if chr(code) not in taken)
         self.breaker = next(free)
-        self.messages = [MessageMarks(*(next(free) for _ in range(5))) for _ in messages]
+        self.messages = [MessageMarks(*(next(free) for _ in range(6))) for _ in messages]
         everything = [self.breaker]
         for marks in self.messages:
-            everything += (
-                marks.start,
-                marks.end,
-                marks.after_thinking,
-                marks.reasoning_start,
-                marks.reasoning_end,
-            )
-        self.pattern = control_pattern(everything)
+            everything += marks.all()
+        self.pattern = re.compile(f"[{_ranges(sorted(everything))}]")
 
     def strip(self, marked: str) -> tuple[str, dict[str, list[int]]]:
         """The text without marks, and for each mark the places where it stood."""
@@ -82,6 +97,17 @@ class Marks:
             at = start + 1
         pieces.append(marked[at:])
         return "".join(pieces), places
+
+
+def _ranges(characters: Sequence[str]) -> str:
+    """Sorted characters as the inside of a character class: few ranges are much faster than many characters."""
+    ranges: list[list[str]] = []
+    for character in characters:
+        if ranges and ord(character) == ord(ranges[-1][1]) + 1:
+            ranges[-1][1] = character
+        else:
+            ranges.append([character, character])
+    return "".join(f"{first}-{last}" for first, last in ranges)
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -100,37 +126,56 @@ def texts_in(value: Any) -> Iterator[str]:
 def mark_message(
     message: Mapping[str, Any],
     marks: MessageMarks,
-    placement: Placement,
+    marking: Marking,
     breaker: str,
     controls: ControlPatterns,
 ) -> dict[str, Any]:
     """A copy of the message with marks in its texts and breakers inside the control tokens it spells."""
-    role = message["role"]
+    role, placement = message["role"], marking.placement
 
     def broken(value: Any) -> Any:
         if isinstance(value, str):
-            return _break_controls(value, breaker, controls.forbidden_in(value, role))
+            spans = controls.forbidden_in(value, role)
+            spans = [span for span in spans if value[slice(*span)] not in marking.left_whole]
+            return _break_controls(value, breaker, spans)
         if isinstance(value, Mapping):
             return {key: broken(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [broken(item) for item in value]
         return value
 
-    marked = {key: value if key == "role" else broken(value) for key, value in message.items()}
-    if placement is Placement.NONE:
-        return marked
+    marked = dict(message)
+    if marking.calls and marked.get("tool_calls"):
+        marked["tool_calls"] = _mark_last_call(marked["tool_calls"], marks.call)
+    if placement is not Placement.NONE:
+        _mark_texts(marked, marks, placement)
+    return {key: value if key == "role" else broken(value) for key, value in marked.items()}
+
+
+def _mark_texts(marked: dict[str, Any], marks: MessageMarks, placement: Placement) -> None:
+    thinking = marked["role"] == "assistant"
     if isinstance(marked.get("content"), str):
-        marked["content"] = _mark_text(marked["content"], marks, placement, thinking=role == "assistant")
+        marked["content"] = _mark_text(marked["content"], marks, placement, thinking=thinking)
     for field in ("reasoning_content", "thinking"):
         if (
             isinstance(marked.get(field), str)
             and marked[field].strip()
             and placement is not Placement.END_ONLY
         ):
-            text = marked[field]
-            lead, core, trail = _core(text)
+            lead, core, trail = _core(marked[field])
             marked[field] = f"{lead}{marks.reasoning_start}{core}{marks.reasoning_end}{trail}"
-    return marked
+
+
+def _mark_last_call(calls: Any, mark: str) -> Any:
+    """The mark at the end of the last called function's name, which every template writes out."""
+    if not isinstance(calls, list) or not isinstance(calls[-1], dict):
+        return calls
+    last = dict(calls[-1])
+    function = last.get("function", last)
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        return calls
+    named = {**function, "name": function["name"] + mark}
+    return [*calls[:-1], {**last, "function": named} if "function" in last else named]
 
 
 def _mark_text(text: str, marks: MessageMarks, placement: Placement, *, thinking: bool) -> str:
@@ -145,10 +190,26 @@ def _mark_text(text: str, marks: MessageMarks, placement: Placement, *, thinking
     return f"{lead}{before}{start}{middle}{marks.end}{after}{trail}"
 
 
-def first_placement(message: Mapping[str, Any]) -> Placement:
-    """The placement that most templates leave undisturbed."""
+def first_marking(message: Mapping[str, Any]) -> Marking:
+    """The marking that most templates leave undisturbed."""
     text = message.get("content")
-    return Placement.OUTSIDE if isinstance(text, str) and text != text.strip() else Placement.BORDERS
+    outside = isinstance(text, str) and text != text.strip()
+    return Marking(Placement.OUTSIDE if outside else Placement.BORDERS)
+
+
+def spelled_in(message: Mapping[str, Any], controls: ControlPatterns) -> frozenset[str]:
+    """The control tokens that a message spells anywhere."""
+    texts = [text for key, value in message.items() if key != "role" for text in texts_in(value)]
+    return frozenset(
+        text[start:end] for text in texts for start, end in controls.forbidden_in(text, message["role"])
+    )
+
+
+def markings_of(message: Mapping[str, Any], left_whole: frozenset[str] = frozenset()) -> Iterator[Marking]:
+    """Every way to mark a message, the most telling first."""
+    for calls in (True, False) if message.get("tool_calls") else (True,):
+        for placement in Placement:
+            yield Marking(placement, calls, left_whole)
 
 
 def mark_depth(core: str, placement: Placement) -> int:

@@ -1,10 +1,12 @@
 """The choices that decide which tokens are trained; they never move the borders of a turn."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
+from app.masking.arguments import Argument, TemplateArguments
 from app.masking.errors import N_, MaskingError
 
 IGNORE_INDEX = -100
@@ -33,7 +35,7 @@ ControlTokenPolicy = Literal["neutralise", "refuse"]
 @dataclass(frozen=True)
 class MaskSettings:
     """`max_length` counts tokens; `control_tokens` says what happens to control tokens spelled in message
-    text.
+    text; `template_arguments` go to every rendering (`{"enable_thinking": False}`).
     """
 
     train_on: TrainOn = TrainOn.ASSISTANT
@@ -41,10 +43,13 @@ class MaskSettings:
     max_length: int | None = None
     control_tokens: ControlTokenPolicy = "neutralise"
     train_reasoning: bool = True
+    template_arguments: Mapping[str, Argument] = field(default_factory=TemplateArguments)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "train_on", TrainOn(self.train_on))
         object.__setattr__(self, "handling", Handling(self.handling))
+        if not isinstance(self.template_arguments, TemplateArguments):
+            object.__setattr__(self, "template_arguments", TemplateArguments(self.template_arguments))
         if self.max_length is not None and self.max_length < 1:
             raise MaskingError(N_("max_length must be at least 1, not %(value)d."), value=self.max_length)
         if self.control_tokens not in ("neutralise", "refuse"):
@@ -54,17 +59,21 @@ class MaskSettings:
             )
 
     def to_json(self) -> str:
-        """One canonical line, as it is stored beside the arrays."""
-        return json.dumps(
-            {
-                "train_on": self.train_on.value,
-                "handling": self.handling.value,
-                "max_length": self.max_length,
-                "control_tokens": self.control_tokens,
-                "train_reasoning": self.train_reasoning,
-            },
-            sort_keys=True,
-        )
+        """One canonical line, as it is stored beside the arrays; without arguments it does not name them."""
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `to_json` writes, as plain values."""
+        values: dict[str, Any] = {
+            "train_on": self.train_on.value,
+            "handling": self.handling.value,
+            "max_length": self.max_length,
+            "control_tokens": self.control_tokens,
+            "train_reasoning": self.train_reasoning,
+        }
+        if self.template_arguments:
+            values["template_arguments"] = dict(self.template_arguments)
+        return values
 
     @classmethod
     def from_json(cls, line: str) -> Self:

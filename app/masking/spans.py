@@ -9,11 +9,13 @@ from itertools import pairwise
 from typing import Any
 
 from app.masking.borders import Borders
+from app.masking.ends import Ends
 from app.masking.errors import N_, MaskRefused
 from app.masking.layout import Layout, Region, Spelled, Turn
 from app.masking.renderings import Message
 from app.masking.sentinels import Placement
 from app.masking.spelling import spelled_controls, template_controls
+from app.masking.starts import Starts
 from app.masking.tokenizer import ChatTokenizer
 
 
@@ -34,6 +36,8 @@ class _Locator:
         self.tokenizer = tokenizer
         self.messages = messages
         self.borders = Borders(tokenizer, messages, tools)
+        self.starts = Starts(self.borders)
+        self.ends = Ends(self.borders)
         self.text = self.borders.text
         self.marks = self.borders.marks
         self.whole = self.borders.whole
@@ -46,7 +50,7 @@ class _Locator:
         for place, message in enumerate(self.messages):
             if message["role"] == "assistant":
                 try:
-                    turns.append(self._turn(place))
+                    turns.append(self._turn(place, turns[-1].end if turns else 0))
                 except MaskRefused as refusal:
                     refused[place] = refusal
             elif self.borders.text_of(place).strip():
@@ -67,12 +71,33 @@ class _Locator:
                         N_("The chat template %(template)s writes other text into turn %(turn)d."),
                         turn.message,
                     )
-        spelled = spelled_controls(self.messages, self.tokenizer.controls)
-        controls = self.tokenizer.controls.any
-        kept = template_controls(self.text, self.whole.places, self.marks.breaker, controls)
+        spelled, controls = self._controls(regions)
+        return Layout(self.text, turns, regions, spelled, controls, unlocated, refused)
+
+    def _controls(self, regions: Sequence[Region]) -> tuple[list[Spelled], list[tuple[int, int]] | None]:
+        """The control tokens that messages spell, and those of the template where not all are."""
+        patterns, markings = self.tokenizer.controls, self.borders.markings
+        spelled = spelled_controls(self.messages, patterns, markings)
+        foreign = []
+        for place, (message, marking) in enumerate(zip(self.messages, markings, strict=True)):
+            if message["role"] == "assistant" or not marking.left_whole:
+                continue
+            own = [region for region in regions if region.message == place]
+            if len(own) != 1 or self.text[own[0].start : own[0].end] not in self.borders.text_of(place):
+                raise self.borders.refusal(
+                    N_(
+                        "The chat template %(template)s looks for control tokens in turn %(turn)d and changes "
+                        "its text, so they cannot be kept text."
+                    ),
+                    place,
+                )
+            foreign.append((own[0].start, own[0].end))
+        kept = template_controls(self.text, self.whole.places, self.marks.breaker, patterns.any, foreign)
         if not spelled:
-            spelled = self._spelled_together([match.span() for match in controls.finditer(self.text)], kept)
-        return Layout(self.text, turns, regions, spelled, kept if spelled else None, unlocated, refused)
+            found = [match.span() for match in patterns.any.finditer(self.text)]
+            spelled = self._spelled_together(found, kept)
+        told_apart = spelled or any(marking.left_whole for marking in markings)
+        return spelled, kept if told_apart else None
 
     def _spelled_together(
         self, found: Sequence[tuple[int, int]], kept: Sequence[tuple[int, int]]
@@ -100,7 +125,7 @@ class _Locator:
         if start is not None and end is not None and start <= end:
             return [Region(place, role, start, end)]
         starts, ends = self.whole.places.get(marks.start, []), self.whole.places.get(marks.end, [])
-        if len(starts) != len(ends) or self.borders.placements[place] not in (
+        if len(starts) != len(ends) or self.borders.markings[place].placement not in (
             Placement.OUTSIDE,
             Placement.END_OUTSIDE,
             Placement.BORDERS,
@@ -110,7 +135,7 @@ class _Locator:
             Region(place, role, start, end) for start, end in zip(starts, ends, strict=True) if start <= end
         ]
 
-    def _turn(self, place: int) -> Turn:
+    def _turn(self, place: int, end_before: int) -> Turn:
         marks = self.marks.messages[place]
         for mark in (marks.start, marks.end):
             if len(self.whole.places.get(mark, ())) > 1:
@@ -118,7 +143,8 @@ class _Locator:
                     N_("The chat template %(template)s writes turn %(turn)d more than once."), place
                 )
         content_start, content_end = self.borders.content(place)
-        if content_end is None and self.borders.text_of(place).strip():
+        called = self.whole.first(marks.call) is not None
+        if content_end is None and self.borders.text_of(place).strip() and not called:
             raise self.borders.refusal(
                 N_(
                     "The chat template %(template)s does not write turn %(turn)d out in a way that can be "
@@ -129,8 +155,8 @@ class _Locator:
         after_thinking = self.whole.at(marks.after_thinking)
         if content_start is None and content_end is not None:
             content_start = after_thinking
-        start = self.borders.start(place, content_start, content_end)
-        end, end_of_turn = self.borders.end(place, start.place, content_end)
+        start = self.starts.find(place, content_start, content_end, end_before)
+        end, end_of_turn = self.ends.find(place, start.place, content_end)
         reasoning = [found for mark in (marks.reasoning_end,) for found in self.whole.places.get(mark, ())]
         if reasoning and content_start is not None and content_start >= reasoning[-1]:
             after_thinking = content_start
@@ -144,7 +170,7 @@ class _Locator:
             content_end,
             end_of_turn,
             after_thinking,
-            self.borders.is_rewritten(place, start.place, end),
+            self.ends.is_rewritten(place, start.place, end),
             start.writes_header,
             start.prompt_rest,
         )

@@ -7,26 +7,38 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.masking.layout import Spelled
-from app.masking.sentinels import texts_in
+from app.masking.sentinels import Marking, texts_in
 from app.masking.tokenizer import ControlPatterns
 
 
-def spelled_controls(messages: Sequence[Mapping[str, Any]], controls: ControlPatterns) -> list[Spelled]:
-    """Every control token that a message spells, by message."""
+def spelled_controls(
+    messages: Sequence[Mapping[str, Any]], controls: ControlPatterns, markings: Sequence[Marking]
+) -> list[Spelled]:
+    """Every control token that a message spells, by message.
+
+    What the template reads in an answer (the end of its thinking, say) is not among them: the model writes it.
+    """
     return [
         Spelled(place, text[start:end])
-        for place, message in enumerate(messages)
+        for place, (message, marking) in enumerate(zip(messages, markings, strict=True))
         for key, value in message.items()
         if key not in ("role", "thinking")  # "thinking" repeats the reasoning
         for text in texts_in(value)
         for start, end in controls.forbidden_in(text, message["role"])
+        if message["role"] != "assistant" or text[start:end] not in marking.left_whole
     ]
 
 
 def template_controls(
-    text: str, places: Mapping[str, Sequence[int]], breaker: str, controls: re.Pattern[str]
+    text: str,
+    places: Mapping[str, Sequence[int]],
+    breaker: str,
+    controls: re.Pattern[str],
+    foreign: Sequence[tuple[int, int]] = (),
 ) -> list[tuple[int, int]]:
-    """Control tokens in the rendering that no mark of message text stands in."""
+    """Control tokens in the rendering that no mark of message text stands in, and that lie in no `foreign`
+    range of text in which control tokens were left whole.
+    """
     spelled = set(places.get(breaker, ()))
     borders = {place for mark, found in places.items() if mark != breaker for place in found}
     kept = []
@@ -38,6 +50,8 @@ def template_controls(
             at = end
         elif not borders.isdisjoint(inside):
             at = start + 1
+        elif any(first <= start and end <= last for first, last in foreign):
+            at = end
         else:
             kept.append((start, end))
             at = end

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -26,22 +27,31 @@ def mask_conversation(
     conversation: Mapping[str, Any],
     settings: MaskSettings,
     conversation_id: int = 0,
+    *,
+    moment: datetime | None = None,
 ) -> MaskedConversation:
     """Mask one conversation. Raises MaskRefused."""
-    masked = next(mask_conversations(tokenizer, [(conversation_id, conversation)], settings))
+    masked = next(mask_conversations(tokenizer, [(conversation_id, conversation)], settings, moment=moment))
     if masked.refusal is not None:
         raise masked.refusal
     return masked
 
 
 def mask_conversations(
-    tokenizer: ChatTokenizer, conversations: Iterable[tuple[int, Mapping[str, Any]]], settings: MaskSettings
+    tokenizer: ChatTokenizer,
+    conversations: Iterable[tuple[int, Mapping[str, Any]]],
+    settings: MaskSettings,
+    *,
+    moment: datetime | None = None,
 ) -> Iterator[MaskedConversation]:
     """Mask a stream of (id, conversation), in order, a batch encoding at a time. Refusals are returned, not
     raised.
 
-    While one batch is encoded (outside the interpreter lock) the next one is rendered.
+    While one batch is encoded (outside the interpreter lock) the next one is rendered. A template that writes
+    the date sees the same `moment` throughout, the stream's beginning where none is given.
     """
+    moment = moment or datetime.now()  # noqa: DTZ005  (transformers writes the local date)
+    tokenizer = tokenizer.rendering_with(settings.template_arguments, moment=moment)
     book = ShapeBook(tokenizer)
     stream = iter(conversations)
     with ThreadPoolExecutor(1, thread_name_prefix="encode") as encoder:

@@ -18,6 +18,7 @@ from typing import Any
 
 import jinja2
 import jinja2.ext
+import jinja2.meta
 import jinja2.nodes
 import jinja2.parser
 import jinja2.runtime
@@ -184,6 +185,11 @@ def _strftime_now(form: str) -> str:
     return datetime.now().strftime(form)  # noqa: DTZ005  (transformers writes the local date)
 
 
+def _clock_at(moment: datetime | None) -> dict[str, Callable[[str], str]]:
+    """A clock that stands still, so that renderings which are compared say the same; none: the running one."""
+    return {} if moment is None else {"strftime_now": moment.strftime}
+
+
 def build_environment() -> Sandbox:
     """A fresh environment; each template gets its own, for the generation tag keeps state in it."""
     environment = Sandbox(
@@ -206,8 +212,16 @@ def _compile(source: str) -> jinja2.Template:
     return template
 
 
+def _does_not_compile(name: str, error: Exception) -> TemplateFailed:
+    return TemplateFailed(
+        N_("The chat template %(template)s does not compile: %(reason)s"), template=name, reason=error
+    )
+
+
 class ChatTemplate:
     """One template by its source text, with a name that errors can use."""
+
+    closed = False  # whether it only ever runs in a room of its own
 
     def __init__(self, source: str, name: str = "chat_template") -> None:
         self.source = source
@@ -222,11 +236,24 @@ class ChatTemplate:
         try:
             return _compile(self.source)
         except (jinja2.TemplateError, RecursionError) as error:
-            raise TemplateFailed(
-                N_("The chat template %(template)s does not compile: %(reason)s"),
-                template=self.name,
-                reason=error,
-            ) from error
+            raise _does_not_compile(self.name, error) from error
+
+    @cached_property
+    def _tree(self) -> jinja2.nodes.Template:
+        try:
+            return build_environment().parse(self.source)
+        except (jinja2.TemplateError, RecursionError) as error:
+            raise _does_not_compile(self.name, error) from error
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The names that the template takes from outside, globals left out."""
+        return frozenset(jinja2.meta.find_undeclared_variables(self._tree))
+
+    @cached_property
+    def reads_the_clock(self) -> bool:
+        """Whether what it writes may depend on the date."""
+        return any(name.name == "strftime_now" for name in self._tree.find_all(jinja2.nodes.Name))
 
     def render(
         self,
@@ -235,14 +262,16 @@ class ChatTemplate:
         *,
         add_generation_prompt: bool = False,
         tools: Sequence[Any] | None = None,
+        moment: datetime | None = None,
     ) -> str:
-        """The conversation as text. Raises TemplateFailed with the template's own words."""
+        """The conversation as text, at `moment` (now). Raises TemplateFailed with the template's own words."""
         with self._own_words():
             return self.compiled.render(
                 messages=messages,
                 tools=tools,
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
+                **_clock_at(moment),
                 **variables,
             )
 

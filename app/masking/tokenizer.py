@@ -2,9 +2,11 @@
 model code.
 """
 
+import copy
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from app.masking import quarantine
+from app.masking.arguments import FIELD, RESERVED, Argument, TemplateArguments
 from app.masking.encoding import Encoder, Ints, TwinTokenizer, added_token, control_pattern
-from app.masking.errors import N_, TemplateFailed, TokenizerUnusable
+from app.masking.errors import N_, MaskingError, TemplateFailed, TokenizerUnusable
+from app.masking.rooms import ClosedTemplate
 from app.masking.templates import ChatTemplate
 
 _TEXT_TOKEN = re.compile(r"\s*|<0x[0-9A-Fa-f]{2}>")
@@ -42,6 +46,8 @@ class ChatTokenizer:
         self.variables = dict(variables)
         self.name = name
         self.stop_ids = frozenset(stop_ids)
+        self.arguments = TemplateArguments()
+        self.moment: datetime | None = None
         if trusted:
             for known in (template, tool_template):
                 if known is not None:
@@ -49,11 +55,17 @@ class ChatTokenizer:
 
     @classmethod
     def from_folder(
-        cls, folder: Path | str, *, chat_template: str | None = None, trusted: bool = False
+        cls,
+        folder: Path | str,
+        *,
+        chat_template: str | None = None,
+        trusted: bool = False,
+        closed: bool = False,
     ) -> "ChatTokenizer":
         """Read tokenizer.json, tokenizer_config.json and the chat template (its own file, or in the config).
 
-        `trusted` skips the child process in which an unknown template is tried before its first use.
+        `trusted` skips the child process in which an unknown template is tried before its first use; `closed`
+        renders in a child process always, for processes that others depend on.
         Raises TokenizerUnusable with the file that is missing or wrong.
         """
         folder = Path(folder)
@@ -74,12 +86,13 @@ class ChatTokenizer:
             )
         name = folder.name
         tools = sources.get("tool_use")
+        template = ClosedTemplate if closed else ChatTemplate
         return cls(
             tokenizer,
-            ChatTemplate(default, name),
+            template(default, name),
             variables,
             name=name,
-            tool_template=ChatTemplate(tools, f"{name}/tool_use") if tools else None,
+            tool_template=template(tools, f"{name}/tool_use") if tools else None,
             stop_ids=_read_stop_ids(folder),
             trusted=trusted,
         )
@@ -91,7 +104,7 @@ class ChatTokenizer:
         label = name or f"{self.name} with another template"
         other = ChatTokenizer(
             self.encoder.tokenizer,
-            ChatTemplate(source, label),
+            type(self.template)(source, label),
             self.variables,
             name=label,
             stop_ids=self.stop_ids,
@@ -99,6 +112,51 @@ class ChatTokenizer:
         )
         other.encoder = self.encoder  # keeps the table of token bytes
         return other
+
+    def rendering_with(
+        self, arguments: Mapping[str, Argument], *, moment: datetime | None = None
+    ) -> "ChatTokenizer":
+        """The same, with these arguments in every rendering and the template's clock standing at `moment`.
+
+        Raises MaskingError for an argument that the template does not read.
+        """
+        wanted = arguments if isinstance(arguments, TemplateArguments) else TemplateArguments(arguments)
+        for name in wanted:
+            if name not in self.readable_arguments:
+                raise MaskingError(
+                    N_(
+                        "The chat template %(template)s does not read the argument “%(name)s”; "
+                        "it reads: %(known)s."
+                    ),
+                    template=self.name,
+                    name=name,
+                    known=", ".join(sorted(self.readable_arguments)) or "–",
+                    field=FIELD,
+                )
+        other = copy.copy(self)  # with what is worked out already
+        other.moment = moment
+        if wanted != self.arguments:
+            other.arguments = wanted
+            for found in ("given", "wants_content_parts"):
+                other.__dict__.pop(found, None)
+        return other
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """What every rendering gets beside the messages."""
+        return {**self.variables, **self.arguments}
+
+    @cached_property
+    def readable_arguments(self) -> frozenset[str]:
+        """The names by which the template can be given arguments."""
+        known = [template for template in (self.template, self.tool_template) if template is not None]
+        return frozenset(name for template in known for name in template.reads) - RESERVED
+
+    @property
+    def reads_the_clock(self) -> bool:
+        """Whether renderings may depend on the date."""
+        known = (self.template, self.tool_template)
+        return any(template is not None and template.reads_the_clock for template in known)
 
     @property
     def eos_token(self) -> str | None:
@@ -211,14 +269,18 @@ class ChatTokenizer:
     ) -> str:
         template = self._template_for(tools)
         return template.render(
-            messages, self.variables, add_generation_prompt=add_generation_prompt, tools=tools
+            messages,
+            self.given,
+            add_generation_prompt=add_generation_prompt,
+            tools=tools,
+            moment=self.moment,
         )
 
     def require_tried(
         self, messages: Sequence[Mapping[str, Any]] = (), tools: Sequence[Any] | None = None
     ) -> None:
         """Try an unknown template in a child process, on these messages too. Raises TemplateUnsafe."""
-        quarantine.require_tried(self._template_for(tools), self.variables, messages, tools)
+        quarantine.require_tried(self._template_for(tools), self.given, messages, tools)
 
     def _template_for(self, tools: Sequence[Any] | None) -> ChatTemplate:
         return self.tool_template if tools and self.tool_template is not None else self.template

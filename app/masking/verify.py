@@ -5,6 +5,7 @@ and a hash.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -14,11 +15,11 @@ from app.masking.opinions import second_opinions
 from app.masking.samples import MaskedConversation, MaskedSample
 from app.masking.settings import MaskSettings
 from app.masking.stream import BATCH, mask_conversations
+from app.masking.suspects import FAILED, REFUSED, Reason, Suspects, reasons_to_look
 from app.masking.tokenizer import ChatTokenizer
 
 FIRST_FAILURES = 50
 MOST_SUSPICIOUS = 1000
-LOW_RATIO, HIGH_RATIO = 0.02, 0.95
 RATIO_BINS = 20
 LENGTH_EDGES = (0, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 
@@ -79,11 +80,14 @@ class VersionReport:
     failing_conversations: int = 0
     failures: list[Failure] = field(default_factory=list)
     suspicious: list[int] = field(default_factory=list)
+    suspects: Suspects = field(default_factory=Suspects)
     trained_ratio: Histogram = field(
         default_factory=lambda: Histogram.over(place / RATIO_BINS for place in range(RATIO_BINS + 1))
     )
     lengths: Histogram = field(default_factory=lambda: Histogram.over(LENGTH_EDGES))
     hash: str = ""
+    # what the template's clock said, where it reads one: the same moment makes the same arrays again
+    moment: datetime | None = None
 
     @property
     def green(self) -> bool:
@@ -99,6 +103,8 @@ class VersionReport:
             "max_length": self.settings.max_length,
             "control_tokens": self.settings.control_tokens,
             "train_reasoning": self.settings.train_reasoning,
+            "template_arguments": dict(self.settings.template_arguments),
+            "moment": self.moment.isoformat(timespec="seconds") if self.moment else None,
             "conversations": self.conversations,
             "samples": self.samples,
             "refused": self.refused,
@@ -134,6 +140,9 @@ class VersionReport:
                 for failure in self.failures
             ],
             "suspicious": self.suspicious,
+            # The same with reasons, the worst first, and the ends of the distributions beside them.
+            "suspects": self.suspects.to_list(),
+            "suspect_counts": dict(self.suspects.counts),
             "trained_ratio": {"edges": self.trained_ratio.edges, "counts": self.trained_ratio.counts},
             "lengths": {"edges": self.lengths.edges, "counts": self.lengths.counts},
             "hash": self.hash,
@@ -148,15 +157,18 @@ def verify(
     base_model: str = "",
     validation_ids: frozenset[int] = frozenset(),
     progress: Callable[[int], None] | None = None,
+    moment: datetime | None = None,
 ) -> tuple[VersionReport, MaskArrays]:
     """Mask and check every (id, conversation); the arrays are the very ones to train on, and carry the
     report's hash.
 
-    `progress` is called with the number of conversations done.
+    `progress` is called with the number of conversations done; `moment` is for templates that write the date.
     """
+    moment = (moment or datetime.now()).replace(microsecond=0)  # noqa: DTZ005  (as transformers: local)
     report = VersionReport(settings, base_model or tokenizer.name)
     builder = ArraysBuilder(settings, report.base_model, validation_ids)
-    stream = mask_conversations(tokenizer, conversations, settings)
+    report.moment = moment if tokenizer.reads_the_clock else None
+    stream = mask_conversations(tokenizer, conversations, settings, moment=moment)
     while batch := list(islice(stream, BATCH)):
         # a sample that trains nothing is only a failure when its whole conversation trains nothing
         checked = [masked.samples or masked.untrained for masked in batch]
@@ -194,32 +206,42 @@ def _account(
         failures.append(
             Failure(identity, None, "refused", str(refusal), None, refusal.message, refusal.params)
         )
-    suspicious = False
-    for sample in samples:
-        suspicious |= _measure(report, sample)
+    reasons = [
+        Reason(
+            REFUSED if failure.check == REFUSED else FAILED,
+            failure.message,
+            failure.params,
+            failure.sample,
+            failure.token,
+            failure.check,
+        )
+        for failure in failures
+    ]
+    for place, sample in enumerate(samples):
+        _measure(report, sample, place)
+        reasons += reasons_to_look(sample, place)
+    report.suspects.add(identity, reasons)
     report.failed.update({failure.check for failure in failures})
     report.failing_conversations += bool(failures)
     report.failures += failures[: max(0, FIRST_FAILURES - len(report.failures))]
-    if (failures or suspicious) and len(report.suspicious) < MOST_SUSPICIOUS:
-        report.suspicious.append(masked.conversation_id)
+    if reasons and len(report.suspicious) < MOST_SUSPICIOUS:
+        report.suspicious.append(identity)
 
 
-def _measure(report: VersionReport, sample: MaskedSample) -> bool:
-    """Add a sample to the counts. True when a person should look at it although nothing failed."""
+def _measure(report: VersionReport, sample: MaskedSample, place: int) -> None:
+    """Add a sample to the counts."""
     tokens, trained = len(sample.input_ids), sample.trained
-    rewritten = sum(turn.rewritten for turn in sample.layout.turns)
     report.spelled_control_tokens += len(sample.layout.spelled)
-    report.rewritten_turns += rewritten
+    report.rewritten_turns += sum(turn.rewritten for turn in sample.layout.turns)
     report.truncated_samples += bool(sample.truncated)
     report.truncated_tokens += sample.truncated
     report.truncated_trained_tokens += sum(cut.trained for cut in sample.cuts)
-    ratio = trained / tokens if tokens else 0.0
     if trained:
+        ratio = trained / tokens
         report.samples += 1
         report.tokens += tokens
         report.trained += trained
         report.longest = max(report.longest, tokens)
         report.trained_ratio.add(ratio)
         report.lengths.add(tokens)
-    unusual = not LOW_RATIO <= ratio <= HIGH_RATIO
-    return bool(sample.truncated or sample.layout.spelled or sample.layout.unlocated or rewritten or unusual)
+        report.suspects.measure(sample.conversation_id, place, tokens=tokens, ratio=ratio)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from app.core.errors import Invalid
 from app.core.i18n import N_
-from app.masking import Handling, MaskSettings, TrainOn
-from app.previews.service import DEFAULT_MAX_LENGTH, parse_settings
+from app.masking import ChatTokenizer, Handling, MaskSettings, TrainOn
+from app.previews.arguments import as_fields, read_arguments, typed_arguments, write_arguments
+from app.previews.service import DEFAULT_MAX_LENGTH, parse_settings, readable_arguments
 
 Flags = dict[int, bool | None]
 _FLAG_WORDS: Final[dict[str, bool | None]] = {"1": True, "0": False, "-": None}
@@ -20,7 +21,12 @@ _LONGEST_TEMPLATE_IN_ADDRESS: Final = 1500
 
 
 class PreviewFields(BaseModel):
-    """The page's fields as they are sent. `None` for the length: not sent, so the default counts."""
+    """The page's fields as they are sent. `None` for the length: not sent, so the default counts.
+
+    Extra fields named `argument.NAME` are arguments of the chat template.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     base_model: str = ""
     train_on: str = TrainOn.ASSISTANT
@@ -53,6 +59,8 @@ class Choices:
     """Checked choices. Turns, samples and tokens are counted from 0."""
 
     settings: MaskSettings
+    # The page that these choices are made on.
+    path: str = ""
     base_model_id: int | None = None
     chat_template: str = ""
     compare_strategy: TrainOn | None = None
@@ -75,7 +83,12 @@ class Choices:
         """The flags as a form carries them."""
         return ",".join(f"{turn}:{_WORD_OF_FLAG[flag]}" for turn, flag in sorted(self.flags.items()))
 
-    def address(self, conversation_id: int, **changes: Any) -> str:
+    @property
+    def arguments(self) -> dict[str, str]:
+        """The template's arguments as a form carries them."""
+        return write_arguments(self.settings.template_arguments)
+
+    def address(self, **changes: Any) -> str:
         """The page with these choices; what is at its default is left out."""
         chosen = replace(self, **changes)
         settings = chosen.settings
@@ -86,6 +99,7 @@ class Choices:
             "handling": "" if settings.handling is Handling.WHOLE else settings.handling.value,
             "control_tokens": "" if settings.control_tokens == "neutralise" else settings.control_tokens,
             "train_reasoning": "" if settings.train_reasoning else "false",
+            **as_fields(settings.template_arguments),
             "compare": "" if chosen.compare == "none" else chosen.compare,
             "flags": chosen.flags_text,
             "sample": chosen.sample or "",
@@ -97,7 +111,15 @@ class Choices:
             query["max_length"] = settings.max_length or ""
         parts = [chosen.way.removeprefix("?"), urlencode(query)]
         text = "&".join(part for part in parts if part)
-        return f"/conversations/{conversation_id}/mask" + (f"?{text}" if text else "")
+        return chosen.path + (f"?{text}" if text else "")
+
+    def readable_by(self, tokenizer: ChatTokenizer) -> tuple["Choices", list[str]]:
+        """Without the template arguments that this model's template does not read, and their names."""
+        given = self.settings.template_arguments
+        known = readable_arguments(tokenizer) if given else frozenset()
+        unread = [name for name in given if name not in known]
+        kept = {name: value for name, value in given.items() if name not in unread}
+        return replace(self, settings=replace(self.settings, template_arguments=kept)), unread
 
     def apply_flags(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The messages with the flags tried here. Raises Invalid for a turn that is not there."""
@@ -120,7 +142,7 @@ class Choices:
         return replace(self, flags=kept)
 
 
-def read_choices(fields: PreviewFields) -> Choices:
+def read_choices(fields: PreviewFields, path: str) -> Choices:
     """Raises Invalid with one sentence about the first field that is wrong."""
     if fields.train_reasoning not in {"true", "false"}:
         raise Invalid(N_("%(field)s must be true or false."), field="train_reasoning")
@@ -131,6 +153,7 @@ def read_choices(fields: PreviewFields) -> Choices:
             "max_length": _max_length(fields.max_length),
             "control_tokens": fields.control_tokens,
             "train_reasoning": fields.train_reasoning == "true",
+            "template_arguments": read_arguments(typed_arguments(fields.model_extra or {})),
         }
     )
     flags = _flags(fields.flags) | _flags(fields.toggle)
@@ -139,6 +162,7 @@ def read_choices(fields: PreviewFields) -> Choices:
         raise Invalid(N_("Compare with a strategy or with a base model."), field="compare")
     return Choices(
         settings=settings,
+        path=path,
         base_model_id=_whole(fields.base_model, "base_model"),
         chat_template=fields.chat_template.replace("\r\n", "\n") if fields.chat_template.strip() else "",
         compare_strategy=TrainOn(what) if kind == "strategy" else None,

@@ -1,45 +1,32 @@
-"""Pages of mask previews: the preview of a conversation, trying flags and saving them, and the help page."""
+"""Pages of mask previews: of a conversation, with flags tried and saved, of a version's frozen copy, and the help."""
 
-import json
 from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlmodel import Session
 
 from app.accounts.access import Annotator, AnyActor
-from app.base_models.service import ready_base_models
 from app.conversations.filter_params import Filter, FilterParams
-from app.conversations.filters import ConversationFilter, place_of
-from app.conversations.models import Conversation
+from app.conversations.listing import Listing
 from app.conversations.service import edit_messages, require_conversation
 from app.core.database import reading
-from app.core.errors import Conflict, StudioError
-from app.core.i18n import N_, get_locale, gettext
+from app.core.errors import Conflict
+from app.core.i18n import get_locale, gettext
 from app.core.templating import is_htmx, render, toast
-from app.core.web import AppEngine, Db
-from app.masking import CHECK_NAMES, Handling, MaskSettings, TrainOn
-from app.previews import service
+from app.core.web import AppEngine, AppStorage, Db
+from app.datasets.versions import require_version
+from app.masking import CHECK_NAMES
+from app.previews import answer
+from app.previews.answer import HANDLINGS, STRATEGIES
 from app.previews.check_texts import CHECK_LABELS, CHECK_MEANINGS
 from app.previews.choices import Choices, PreviewFields, PreviewForm, read_choices
 from app.previews.example import EXAMPLE_MESSAGES, EXAMPLES
 from app.previews.strip import rows_of
-from app.previews.view import build_view
+from app.previews.subjects import Subject
 
 router = APIRouter(include_in_schema=False)
-
-STRATEGIES: Final = {
-    TrainOn.ASSISTANT: N_("Every assistant turn"),
-    TrainOn.LAST_ASSISTANT: N_("Last assistant turn only"),
-    TrainOn.CONTENT: N_("All text, no template tokens (experimental)"),
-    TrainOn.ALL: N_("Everything, no mask (not recommended)"),
-}
-HANDLINGS: Final = {
-    Handling.WHOLE: N_("Whole conversation"),
-    Handling.PER_TURN: N_("One sample per assistant turn"),
-    Handling.SLIDING_WINDOW: N_("Sliding windows"),
-}
 
 
 @router.get("/conversations/{conversation_id}/mask")
@@ -76,17 +63,8 @@ def sample_as_json(
 ) -> Response:
     """The shown sample as `sft-studio masks preview --json` prints it."""
     with reading(engine) as session:
-        conversation = require_conversation(session, conversation_id)
-        choices = _with_model(session, read_choices(fields))
-        masked = service.mask_messages(
-            session,
-            base_model_id=choices.base_model_id or 0,
-            messages=choices.apply_flags(conversation.messages),
-            settings=choices.settings,
-            chat_template=choices.chat_template or None,
-        )
-        shown = service.contract_of(masked, min(choices.sample, len(masked.samples) - 1))
-    return Response(json.dumps(shown, ensure_ascii=False), media_type="application/json")
+        subject = Subject.of_conversation(require_conversation(session, conversation_id))
+        return answer.sample_as_json(session, subject, fields)
 
 
 @router.post("/conversations/{conversation_id}/mask/flags", response_model=None)
@@ -99,7 +77,7 @@ def save_flags(
     params: Filter,
 ) -> Response:
     """Store the flags that were tried, on exactly the version that was shown."""
-    choices = read_choices(fields)
+    choices = read_choices(fields, f"/conversations/{conversation_id}/mask")
     version = int(fields.version) if fields.version.isascii() and fields.version.isdigit() else 0
     try:
         stored = edit_messages(session, conversation_id, version, actor, "train_flags", choices.apply_flags)
@@ -111,19 +89,10 @@ def save_flags(
         return response
     if not is_htmx(request):
         way = params.within(stored.dataset_id).query_string()
-        address = replace(choices, flags={}, token=None, way=way).address(conversation_id)
-        return RedirectResponse(address, status_code=303)
+        return RedirectResponse(replace(choices, flags={}, token=None, way=way).address(), status_code=303)
     response = _answer(request, session, conversation_id, fields.model_copy(update={"flags": ""}), params)
     response.headers.update(toast(gettext("The train flags are saved to the conversation.")))
     return response
-
-
-def _with_model(session: Session, choices: Choices) -> Choices:
-    """The first ready model where none is named."""
-    if choices.base_model_id is None:
-        ready = ready_base_models(session)
-        return replace(choices, base_model_id=ready[0].id if ready else None)
-    return choices
 
 
 def _answer(
@@ -135,54 +104,78 @@ def _answer(
     *,
     notice: str | None = None,
 ) -> HTMLResponse:
-    """The page, or for htmx the fragment; a refusal is shown in the same place with status 422."""
     conversation = require_conversation(session, conversation_id)
     where = params.within(conversation.dataset_id)
-    view, refusal, status = None, None, 200
-    choices = Choices(MaskSettings(max_length=service.DEFAULT_MAX_LENGTH), way=where.query_string())
-    try:
-        choices = replace(_with_model(session, read_choices(fields)), way=where.query_string())
-        if isinstance(fields, PreviewForm) and fields.discard:
-            choices = replace(choices, flags={})
-        choices = choices.without_idle_flags(conversation.messages)
-        if choices.base_model_id is not None:
-            view = build_view(session, conversation, choices)
-            choices = view.choices
-    except StudioError as error:
-        refusal, status = error, 422
-    context = _context(session, conversation, choices, where)
-    context |= {"view": view, "refusal": refusal, "notice": notice}
-    context["slider_max"] = max(view.whole if view else 0, choices.settings.max_length or 0, 64)
-    if not is_htmx(request):
-        return render(request, "previews/page.html", context, status=status)
-    response = render(request, "previews/_preview.html", context, status=status)
-    if refusal is None:
-        response.headers["HX-Replace-Url"] = choices.address(conversation_id, token=None)
-    return response
+    place = Listing(session, where).place_of(conversation)
+
+    def neighbours(choices: Choices) -> dict[str, str | None]:
+        """The same choices on the conversations before and after this one in its list."""
+        return {
+            name: choices.address(path=f"/conversations/{other}/mask", flags={}, token=None, sample=0)
+            if other
+            else None
+            for name, other in (("before_href", place.previous_id), ("after_href", place.next_id))
+        }
+
+    return answer.answer_preview(
+        request,
+        session,
+        Subject.of_conversation(conversation),
+        fields,
+        way=where.query_string(),
+        notice=notice,
+        context=neighbours,
+    )
 
 
-def _context(
-    session: Session, conversation: Conversation, choices: Choices, where: ConversationFilter
-) -> dict[str, Any]:
-    place = place_of(session, conversation, where)
-    others: dict[str, Any] = {"flags": {}, "token": None, "sample": 0}
-    models = [(model.id, model.name) for model in ready_base_models(session)]
-    strategies = {key.value: gettext(label) for key, label in STRATEGIES.items()}
-    return {
-        "conversation": conversation,
-        "choices": choices,
-        "model_options": models,
-        "strategies": strategies,
-        "compare_options": [
-            ("none", gettext("Nothing")),
-            *((f"strategy:{value}", label) for value, label in strategies.items()),
-            *((f"model:{identity}", name) for identity, name in models if identity != choices.base_model_id),
-        ],
-        "handlings": {key.value: gettext(label) for key, label in HANDLINGS.items()},
-        "check_labels": {name: gettext(label) for name, label in CHECK_LABELS.items()},
-        "before_href": choices.address(place.previous_id, **others) if place.previous_id else None,
-        "after_href": choices.address(place.next_id, **others) if place.next_id else None,
-    }
+# -- the copy that a version froze ---------------------------------------------------------------------------
+
+
+@router.get("/dataset-versions/{version_id}/conversations/{conversation_id}/mask")
+def frozen_mask_page(
+    request: Request,
+    engine: AppEngine,
+    storage: AppStorage,
+    _actor: AnyActor,
+    version_id: int,
+    conversation_id: int,
+    fields: Annotated[PreviewFields, Query()],
+) -> HTMLResponse:
+    """The preview of a conversation as a version froze it, whatever became of it since."""
+    with reading(engine) as session:
+        subject = Subject.of_version(session, storage, require_version(session, version_id), conversation_id)
+        return answer.answer_preview(request, session, subject, fields)
+
+
+@router.post("/dataset-versions/{version_id}/conversations/{conversation_id}/mask")
+def change_frozen_settings(
+    request: Request,
+    engine: AppEngine,
+    storage: AppStorage,
+    _actor: AnyActor,
+    version_id: int,
+    conversation_id: int,
+    fields: Annotated[PreviewForm, Form()],
+) -> HTMLResponse:
+    """The same under the form's settings. Reads only."""
+    with reading(engine) as session:
+        subject = Subject.of_version(session, storage, require_version(session, version_id), conversation_id)
+        return answer.answer_preview(request, session, subject, fields)
+
+
+@router.post("/dataset-versions/{version_id}/conversations/{conversation_id}/mask/json", response_model=None)
+def frozen_sample_as_json(
+    engine: AppEngine,
+    storage: AppStorage,
+    _actor: AnyActor,
+    version_id: int,
+    conversation_id: int,
+    fields: Annotated[PreviewForm, Form()],
+) -> Response:
+    """The shown sample of the frozen copy."""
+    with reading(engine) as session:
+        subject = Subject.of_version(session, storage, require_version(session, version_id), conversation_id)
+        return answer.sample_as_json(session, subject, fields)
 
 
 @router.get("/help/masking")

@@ -46,7 +46,7 @@ class Masked:
 
 @lru_cache(maxsize=8)
 def _tokenizer(folder: Path, _modified: float) -> ChatTokenizer:
-    return ChatTokenizer.from_folder(folder)
+    return ChatTokenizer.from_folder(folder, closed=True)
 
 
 @lru_cache(maxsize=16)
@@ -54,7 +54,7 @@ def _tokenizer_with(folder: Path, modified: float, chat_template: str) -> ChatTo
     try:
         return _tokenizer(folder, modified).with_chat_template(chat_template)
     except TokenizerUnusable:  # a model without a template of its own
-        return ChatTokenizer.from_folder(folder, chat_template=chat_template)
+        return ChatTokenizer.from_folder(folder, chat_template=chat_template, closed=True)
 
 
 def load_tokenizer(folder: Path, chat_template: str | None = None) -> ChatTokenizer:
@@ -88,6 +88,30 @@ def parse_settings(values: Mapping[str, Any]) -> MaskSettings:
         ) from error
 
 
+def require_arguments(folder: Path, settings: MaskSettings) -> None:
+    """Raises Invalid naming a template argument that the folder's chat template does not read."""
+    if not settings.template_arguments:
+        return
+    try:
+        load_tokenizer(folder).rendering_with(settings.template_arguments)
+    except MaskingError as error:
+        raise _as_invalid(error) from error
+
+
+def tokenizer_of(session: Session, base_model_id: int, chat_template: str = "") -> ChatTokenizer:
+    """The base model's tokenizer, with the pasted template if there is one. Raises Invalid or Conflict."""
+    _model, folder = require_ready(session, base_model_id)
+    return load_tokenizer(folder, chat_template or None)
+
+
+def readable_arguments(tokenizer: ChatTokenizer) -> frozenset[str]:
+    """The names by which its template can be told something. Raises Invalid when it does not compile."""
+    try:
+        return tokenizer.readable_arguments
+    except MaskingError as error:
+        raise _as_invalid(error) from error
+
+
 def mask_messages(
     session: Session,
     *,
@@ -100,8 +124,7 @@ def mask_messages(
 
     Raises Invalid with the reason when no exact mask exists; a wrong mask is never shown.
     """
-    _model, folder = require_ready(session, base_model_id)
-    tokenizer = load_tokenizer(folder, chat_template)
+    tokenizer = tokenizer_of(session, base_model_id, chat_template or "")
     wanted = json.dumps(canonical_messages(messages), ensure_ascii=False)
     try:
         return _masked(tokenizer, wanted, settings)

@@ -13,9 +13,13 @@ from markupsafe import Markup
 
 from app.previews.compare import Marks
 
-# A group ends after a line break beyond the first size, in any case at the second.
+# A group ends after a line break beyond the first size, after a sentence beyond the second, in any case at the
+# third; a turn up to the last size is one group.
 _COMFORTABLE_GROUP: Final = 160
-_LARGEST_GROUP: Final = 260
+_LARGE_GROUP: Final = 260
+_LARGEST_GROUP: Final = 400
+_WHOLE_TURN: Final = 1200
+_SENTENCE_ENDS: Final = (".", "!", "?", "。", "！", "？", "；")
 _LINE_BREAK: Final = Markup('<i class="line-break"></i>\n')
 _MARK_NAMES: Final = ("", "here", "there")
 
@@ -122,18 +126,26 @@ def _fill(row: Row, places: list[int], tokens: Sequence[Token], kept: int, marks
 
 def _groups(places: list[int], tokens: Sequence[Token], kept: int) -> Iterator[list[int]]:
     group: list[int] = []
+    whole = len(places) <= _WHOLE_TURN
     for at, place in enumerate(places):
         if group and place == kept:
             yield group
             group = []
         group.append(place)
-        ends_line = len(group) >= _COMFORTABLE_GROUP and tokens[place]["text"].endswith("\n")
-        splits = at + 1 < len(places) and tokens[places[at + 1]]["start"] < tokens[place]["end"]
-        if (ends_line or len(group) >= _LARGEST_GROUP) and not splits:
+        following = tokens[places[at + 1]] if at + 1 < len(places) else None
+        splits = following is not None and following["start"] < tokens[place]["end"]
+        if not whole and not splits and _may_end(len(group), tokens[place]["text"]):
             yield group
             group = []
     if group:
         yield group
+
+
+def _may_end(size: int, text: str) -> bool:
+    """Whether a group of this size may end after a token with this text."""
+    if size >= _LARGE_GROUP and text.endswith(_SENTENCE_ENDS):
+        return True
+    return size >= _LARGEST_GROUP or (size >= _COMFORTABLE_GROUP and text.endswith("\n"))
 
 
 def _glyphs(tokens: Sequence[Token]) -> Iterator[Glyph]:

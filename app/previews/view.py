@@ -9,7 +9,6 @@ from sqlmodel import Session
 
 from app.base_models.models import BaseModel
 from app.base_models.service import require_base_model
-from app.conversations.models import Conversation
 from app.core.errors import StudioError
 from app.masking import MaskedSample
 from app.previews import service
@@ -65,6 +64,8 @@ class Comparison:
     by_model: bool
     refusal: str | None = None
     missing: bool = False
+    # Template arguments that the other model's template does not read.
+    left_out: list[str] = field(default_factory=list)
     tally: Tally | None = None
     difference: Difference | None = None
     other_rows: list[Row] = field(default_factory=list)
@@ -105,17 +106,17 @@ class View:
         return sum(check["passed"] for check in self.shown["checks"])
 
 
-def build_view(session: Session, conversation: Conversation, choices: Choices) -> View:
+def build_view(session: Session, stored: list[dict[str, Any]], choices: Choices) -> View:
     """Mask, show and lay out. Raises Invalid or Conflict with the reason when there is nothing exact to show."""
     assert choices.base_model_id is not None
-    messages = choices.apply_flags(conversation.messages)
+    messages = choices.apply_flags(stored)
     masked = _mask(session, choices, messages)
     choices = replace(choices, sample=min(choices.sample, len(masked.samples) - 1))
     sample = masked.samples[choices.sample]
     shown = service.show_sample(masked, choices.sample)
     comparison = _compare(session, choices, messages, sample)
     marks = comparison.difference.marks if comparison and comparison.difference else None
-    entries = _entries(rows_of(shown, marks), sample, masked, messages, conversation.messages)
+    entries = _entries(rows_of(shown, marks), sample, masked, messages, stored)
     if comparison:
         _put_beside(entries, comparison.other_rows)
     return View(
@@ -200,6 +201,8 @@ def _compare(
         return None
     comparison = Comparison(name, by_model=choices.compare_model_id is not None)
     try:
+        tokenizer = service.tokenizer_of(session, other.base_model_id or 0, other.chat_template)
+        other, comparison.left_out = other.readable_by(tokenizer)
         masked = _mask(session, other, messages)
     except StudioError as error:
         comparison.refusal = error.translated()

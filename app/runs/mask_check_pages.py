@@ -1,31 +1,37 @@
 """The page of a mask check: everything it found, with a way to each failing token."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from app.accounts.access import AnyActor
 from app.accounts.models import Role
 from app.base_models.service import require_base_model
-from app.conversations.models import Conversation
-from app.core.i18n import N_, gettext, translate
+from app.conversations.messages import title_of
+from app.core.errors import StudioError
+from app.core.i18n import gettext, translate
+from app.core.storage import Storage
 from app.core.templating import is_htmx, render
-from app.core.web import Db
+from app.core.web import AppStorage, Db
+from app.datasets.frozen import frozen_conversation
+from app.datasets.models import DatasetVersion
 from app.datasets.service import require_dataset
 from app.datasets.versions import require_version
 from app.jobs.newest import last_event
 from app.jobs.service import require_job
-from app.masking import MaskSettings
-from app.previews import check_texts
-from app.previews.choices import Choices
 from app.runs.mask_checks import require_mask_check
+from app.runs.models import MaskCheck
+from app.runs.service import runs_of_check
+from app.runs.suspects import CHECK_LABELS, address_of, check_choices, kinds_of, suspects_of
 
 router = APIRouter(prefix="/mask-checks", include_in_schema=False)
 
-# A conversation without an exact mask is listed beside the failed checks.
-CHECK_LABELS: Final = {**check_texts.CHECK_LABELS, "refused": N_("An exact mask exists")}
+# So many are listed; the walk goes through all.
+FIRST_SUSPECTS: Final = 10
+Titles = Callable[[int], str]
 
 
 @dataclass(frozen=True)
@@ -51,21 +57,15 @@ def _bars(histogram: dict[str, Any] | None, *, percent: bool, bins: int = 10) ->
     return found[filled[0] : filled[-1] + 1] if filled else []
 
 
-def _failures(session: Session, report: dict[str, Any], preview: Choices) -> list[dict[str, Any]]:
-    listed = report.get("failures") or []
-    ids = {failure["conversation_id"] for failure in listed}
-    titles = dict(
-        session.exec(select(Conversation.id, Conversation.title).where(col(Conversation.id).in_(ids))).all()
-    )
+def _failures(check: MaskCheck, titles: Titles) -> list[dict[str, Any]]:
     found = []
-    for failure in listed:
+    for failure in (check.report or {}).get("failures") or ():
         conversation_id, token = failure["conversation_id"], failure.get("token")
-        href = preview.address(conversation_id, sample=failure.get("sample") or 0, token=token)
+        choices = check_choices(check, conversation_id)
         found.append(
             {
-                "title": titles.get(conversation_id),
-                "id": conversation_id,
-                "href": href,
+                "title": titles(conversation_id),
+                "href": choices.address(sample=failure.get("sample") or 0, token=token),
                 "token": token,
                 "check": gettext(CHECK_LABELS.get(failure["check"], failure["check"])),
                 "detail": translate(failure.get("message") or failure["detail"], failure.get("params") or {}),
@@ -74,15 +74,32 @@ def _failures(session: Session, report: dict[str, Any], preview: Choices) -> lis
     return found
 
 
+def _titles(session: Session, storage: Storage, version: DatasetVersion) -> Titles:
+    """Names conversations by what the version froze; a file that is gone or damaged leaves the number."""
+
+    def title(conversation_id: int) -> str:
+        number = gettext("Conversation %(id)s") % {"id": conversation_id}
+        try:
+            return title_of(frozen_conversation(storage, version, conversation_id)["messages"]) or number
+        except StudioError:
+            return number
+
+    return title
+
+
 @router.get("/{mask_check_id}", response_model=None)
-def mask_check_page(request: Request, session: Db, actor: AnyActor, mask_check_id: int) -> Response:
+def mask_check_page(
+    request: Request, session: Db, storage: AppStorage, actor: AnyActor, mask_check_id: int
+) -> Response:
     """The report; while it is being made, its progress."""
     check = require_mask_check(session, mask_check_id)
     version = require_version(session, check.dataset_version_id)
     report = check.report or {}
     job = require_job(session, check.job_id)
-    # The preview under the check's own settings: only there does a failure's token have the same number.
-    preview = Choices(MaskSettings(**check.settings), base_model_id=check.base_model_id)
+    titles = _titles(session, storage, version)
+    suspects = suspects_of(report)
+    # The failures have a table of their own; the walk goes through all.
+    others = [one for one in suspects if one.reasons[0].kind not in ("failed", "refused")]
     context = {
         "check": check,
         "job": job,
@@ -91,8 +108,19 @@ def mask_check_page(request: Request, session: Db, actor: AnyActor, mask_check_i
         "model": require_base_model(session, check.base_model_id),
         "report": report,
         "check_labels": CHECK_LABELS,
-        "failures": _failures(session, report, preview),
-        "preview": preview,
+        "failures": _failures(check, titles),
+        "suspects": [
+            (titles(one.conversation_id), one.reasons, address_of(check, one))
+            for one in others[:FIRST_SUSPECTS]
+        ],
+        "suspect_count": len(suspects),
+        "other_count": len(others),
+        "walk_href": address_of(check, suspects[0]) if suspects else None,
+        "kinds": [
+            (label, total, address_of(check, next(one for one in suspects if one.first(kind)), kind))
+            for kind, label, _listed, total in kinds_of(report, suspects)
+        ],
+        "runs": runs_of_check(session, mask_check_id),
         "ratio_bars": _bars(report.get("trained_ratio"), percent=True),
         "length_bars": _bars(report.get("lengths"), percent=False),
         "progress": None if job.is_final else last_event(session, check.job_id, "progress"),

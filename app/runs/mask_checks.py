@@ -17,6 +17,7 @@ from app.jobs.handlers import Workplace
 from app.jobs.models import Job, JobKind
 from app.jobs.service import Claim, enqueue, require_job
 from app.masking import MaskSettings
+from app.previews.service import require_arguments
 from app.runs.models import MaskCheck
 
 
@@ -30,10 +31,11 @@ def request_check(
 ) -> tuple[MaskCheck, Job]:
     """The check for this version × model × settings; asked for if there is none, again if it could not be done.
 
-    Raises Invalid when max_length is more than the model can read.
+    Raises Invalid when max_length is more than the model can read, or its template reads no such argument.
     """
     require_version(session, dataset_version_id)
-    model, _folder = require_ready(session, base_model_id)
+    model, folder = require_ready(session, base_model_id)
+    require_arguments(folder, settings)
     context_length = model.info.get("context_length")
     if context_length and settings.max_length and settings.max_length > context_length:
         raise Invalid(

@@ -8,13 +8,20 @@ from pydantic import ValidationError
 from sqlmodel import Session, select
 
 from app.accounts.service import Actor
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import N_
 from app.datasets.models import Dataset, DatasetVersion
 from app.datasets.versions import list_versions
 from app.jobs.models import Job
 from app.masking import Handling, TrainOn
-from app.previews.service import parse_settings
+from app.previews.arguments import (
+    Offered,
+    offered_arguments,
+    read_arguments,
+    typed_arguments,
+    write_arguments,
+)
+from app.previews.service import parse_settings, readable_arguments, tokenizer_of
 from app.recipes.config import config_errors
 from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
 from app.recipes.fields import FIELD_NAMES
@@ -47,10 +54,15 @@ _MAX_LENGTH: Final = N_("Enter a whole number from 16 to 1,000,000, or nothing f
 
 @dataclass
 class NewRunForm:
-    """`values` as typed, all of `DEFAULTS`; `suites` to judge on afterwards; `errors` by field."""
+    """`values` as typed, all of `DEFAULTS`; `suites` to judge on afterwards; `errors` by field.
+
+    `arguments` of the chat template by name, as typed; `unread` were left out, for the model's does not read them.
+    """
 
     values: dict[str, str] = field(default_factory=lambda: dict(DEFAULTS))
     suites: list[str] = field(default_factory=list)
+    arguments: dict[str, str] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -61,7 +73,7 @@ class NewRunForm:
             name: str(form.get(name, "" if name in boxes else default))[:1000]
             for name, default in DEFAULTS.items()
         }
-        return cls(values, [str(suite) for suite in suites][:10])
+        return cls(values, [str(suite) for suite in suites][:10], typed_arguments(form))
 
     @classmethod
     def linked(cls, query: Mapping[str, str]) -> "NewRunForm":
@@ -69,7 +81,7 @@ class NewRunForm:
         known = {name: value[:1000] for name, value in query.items() if name in DEFAULTS}
         for private in ("mask_check_id", "confirmed", "override_reason", "idempotency_key"):
             known.pop(private, None)
-        return cls({**DEFAULTS, **known})
+        return cls({**DEFAULTS, **known}, arguments=typed_arguments(query))
 
     @classmethod
     def like(cls, run: Run, check: MaskCheck) -> "NewRunForm":
@@ -87,7 +99,8 @@ class NewRunForm:
             "load_in_4bit": display(run.config.get("load_in_4bit") or None),
             "train_reasoning": "true" if check.settings.get("train_reasoning", True) else "",
         }
-        return cls(values, list(run.evaluate_with))
+        arguments = write_arguments(check.settings.get("template_arguments", {}))
+        return cls(values, list(run.evaluate_with), arguments)
 
     def changes(self) -> dict[str, Any]:
         """The fields that were typed in, for the recipe's config."""
@@ -99,12 +112,24 @@ class NewRunForm:
         values: dict[str, Any] = {name: self.values[name] for name in _MASK_FIELDS}
         values["max_length"] = self.values["max_length"].strip() or None
         values["train_reasoning"] = bool(self.values["train_reasoning"])
+        values["template_arguments"] = read_arguments(self.arguments)
         try:
             return MaskSettingsIn.model_validate(values)
         except ValidationError as error:
             name = str(error.errors()[0]["loc"][0])
             message = _MAX_LENGTH if name == "max_length" else N_("Choose one of the options.")
             raise Invalid(message, field=name) from error
+
+    def offer_arguments(self, session: Session) -> list[Offered]:
+        """What the model's template can be told; of what was given, the rest is left out and said to be."""
+        try:
+            tokenizer = tokenizer_of(session, self.number("model") or 0)
+            known = readable_arguments(tokenizer)
+        except StudioError:  # the mask check says what is wrong with the model
+            return offered_arguments(None, self.arguments)
+        self.unread += [name for name in self.arguments if name not in known]
+        self.arguments = {name: text for name, text in self.arguments.items() if name not in self.unread}
+        return offered_arguments(tokenizer, self.arguments)
 
     def request(self, check: MaskCheck) -> RunRequest:
         """What the form asks to start."""
@@ -146,6 +171,7 @@ def request_check(session: Session, actor: Actor, form: NewRunForm) -> tuple[Mas
         raise Invalid(N_("Choose a dataset version."), field="version")
     if model is None:
         raise Invalid(N_("Choose a base model."), field="model")
+    form.offer_arguments(session)
     settings = parse_settings(form.mask_settings().model_dump())
     return mask_checks.request_check(
         session, actor, dataset_version_id=version, base_model_id=model, settings=settings

@@ -19,6 +19,7 @@ from app.datasets.versions import require_version
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job
 from app.jobs.service import require_job
+from app.previews.arguments import PREFIX
 from app.recipes.fields import FIELD_GROUPS, FIELD_NAMES
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import mask_checks, service
@@ -77,6 +78,7 @@ def _context(
         "recipe_values": {
             name: {field: display(config[field]) for field in FIELD_NAMES} for name, config in recipes.items()
         },
+        "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
         "plan": plan,
@@ -97,7 +99,7 @@ def new_page(
         run = service.require_run(session, like)
         old = NewRunForm.like(run, mask_checks.require_mask_check(session, run.mask_check_id))
         given = {name: value for name, value in form.values.items() if name in request.query_params}
-        form = NewRunForm({**old.values, **given}, old.suites)
+        form = NewRunForm({**old.values, **given}, old.suites, {**old.arguments, **form.arguments})
     if form.values["version"]:
         require_version(session, form.number("version") or 0)
     return render(request, "runs/new.html", _context(session, judging, form))
@@ -115,8 +117,14 @@ def check_masks(
     except StudioError as error:
         form.errors["mask_check_id"] = error.translated()
         form.errors[error.field or "mask_check_id"] = error.translated()
-    name = "runs/_check.html" if is_htmx(request) else "runs/new.html"
-    return render(request, name, _context(session, judging, form, check, job))
+    context = _context(session, judging, form, check, job)
+    # Another model's template reads other arguments.
+    context["swap_arguments"] = {one.name for one in context["arguments"]} != _sent_arguments(posted)
+    return render(request, "runs/_checked.html" if is_htmx(request) else "runs/new.html", context)
+
+
+def _sent_arguments(posted: FormData) -> set[str]:
+    return {name.removeprefix(PREFIX) for name in posted if name.startswith(PREFIX)}
 
 
 def _ask(session: Db, settings: Settings, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from app.jobs.api import JobOut
 from app.jobs.models import Job
@@ -23,6 +23,10 @@ class MaskSettingsIn(BaseModel):
     max_length: Annotated[int, Field(ge=16, le=1_000_000)] | None = None
     control_tokens: Literal["neutralise", "refuse"] = "neutralise"
     train_reasoning: bool = True
+    # Plain values for the model's chat template, by name: {"enable_thinking": false}.
+    template_arguments: dict[str, StrictBool | StrictInt | StrictFloat | StrictStr] = Field(
+        default_factory=dict
+    )
 
 
 class MaskCheckIn(BaseModel):

@@ -175,6 +175,12 @@ def list_runs(session: Session, *, offset: int = 0, limit: int = 50) -> list[tup
     return [(run, job) for run, job in session.exec(statement)]
 
 
+def runs_of_check(session: Session, mask_check_id: int) -> list[Run]:
+    """Who started on this check, newest first."""
+    statement = select(Run).where(Run.mask_check_id == mask_check_id)
+    return list(session.exec(statement.order_by(col(Run.id).desc())))
+
+
 def count_runs(session: Session) -> int:
     """All runs."""
     return session.exec(select(func.count()).select_from(Run)).one()

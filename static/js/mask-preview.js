@@ -10,6 +10,7 @@
   const INVISIBLE = /[\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]/g;
   let current = null; // where the keyboard stands
   let place = 0;
+  let comesBack = false; // the focus belongs on the token again when the result is swapped
 
   const lines = () => document.getElementById("mask-lines");
   const tokenOf = (target) => target.closest?.(".token-run > span") ?? null;
@@ -176,10 +177,20 @@
     PageUp: (token) => turn(token, -1),
   };
 
+  // The flag of the turn that one stands in.
+  function flip(token) {
+    const button = document.getElementById(`flag-${token.parentElement.dataset.turn}`);
+    if (!button) return;
+    comesBack = true;
+    button.click();
+  }
+
   document.addEventListener("keydown", (event) => {
     const token = tokenOf(event.target);
     const move = KEYS[event.key];
-    if (!token || !move || event.altKey || event.metaKey || token.closest("[data-other]")) return;
+    if (!token || event.altKey || event.metaKey || token.closest("[data-other]")) return;
+    if (event.key === "t" && !event.ctrlKey) flip(token);
+    if (!move) return;
     event.preventDefault();
     go(move(token, event));
   });
@@ -233,9 +244,12 @@
   function begin(wanted) {
     current = null;
     const token = tokenAt(wanted ?? place) ?? tokenAt(0);
+    const back = comesBack;
+    comesBack = false;
     inspector.hidden = !token;
     if (!token) return;
-    if (wanted !== undefined && tokenAt(wanted)) go(token, { middle: true });
+    if (back) go(token);
+    else if (wanted !== undefined && tokenAt(wanted)) go(token, { middle: true });
     else stand(token);
     show(token);
   }

@@ -20,6 +20,8 @@ PAGES: Final = {
     "import": "/datasets/{dataset}/import",
     "imports": "/datasets/{dataset}/imports",
     "versions": "/datasets/{dataset}/versions",
+    "dataset settings": "/datasets/{dataset}/settings",
+    "archived datasets": "/datasets?archived=true",
     "download": "/datasets/{dataset}/versions/1/download",
     "conversation": "/conversations/{conversation}",
     "help on masking": "/help/masking",

@@ -25,7 +25,7 @@ ORDER = (
 )
 PURE = ("masking", "interchange")
 ALLOWED_IN_PURE = {
-    "masking": {"jinja2", "markupsafe", "numpy", "rich", "safetensors", "tokenizers"},
+    "masking": {"jinja2", "markupsafe", "numpy", "safetensors", "tokenizers"},
     "interchange": {"pyarrow"},
 }
 TORCH_SIDE = {"torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "worker"}

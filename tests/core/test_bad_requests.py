@@ -10,6 +10,7 @@ from httpx import Response
 from app.accounts.models import Role
 from app.core import migrations
 from app.core.settings import Settings
+from app.datasets import service
 from app.main import create_app
 from tests.support.people import Person, make_person, problem_of, visible_text
 
@@ -90,3 +91,17 @@ def test_wrong_addresses_and_files_are_named_too(annotator: Person, settings: Se
     )
     deep = api.post("/api/v1/datasets", content=b"[" * 100_000, headers=json_type)
     assert (deep.status_code, "无法读取请求" in problem_of(deep)) == (400, True)
+
+
+def test_who_comes_second_by_a_moment_is_told_so(
+    person: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"name": "Calls", "description": "Secret words"}
+    assert person.api.post("/api/v1/datasets", json=body).status_code == 201
+    # As it is when the other transaction commits between our look and our insert.
+    monkeypatch.setattr(service, "find_dataset", lambda *_arguments: None)
+    answer = person.api.post("/api/v1/datasets", json=body)
+    assert (answer.status_code, "at the same moment" in problem_of(answer)) == (409, True)
+    page = person.browser.post("/datasets", data=body, headers={"Accept-Language": "zh-CN"})
+    assert (page.status_code, "请刷新后重试" in visible_text(page.text)) == (409, True)
+    assert "Secret words" not in caplog.text

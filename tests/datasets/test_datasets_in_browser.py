@@ -9,9 +9,10 @@ import pytest
 from fastapi import FastAPI
 from playwright.sync_api import FilePayload, Page, expect
 
+from app.accounts.models import Role
 from tests.conversations.conftest import DIALOGUE, MakeConversation
 from tests.support.live import chromium, serving, signed_in
-from tests.support.people import Person
+from tests.support.people import Person, make_person
 
 pytestmark = pytest.mark.browser
 GOOD = json.dumps({"messages": DIALOGUE}).encode()
@@ -124,3 +125,47 @@ def test_ticked_conversations_are_sent_back_with_a_reason(
     expect(page.locator(".toast").last).to_contain_text("1 conversation approved.")
     found = reviewer.api.get(f"/api/v1/datasets/{dataset_id}/conversations").json()["conversations"]
     assert [item["review_state"] for item in found] == ["rejected", "approved", "rejected"]
+
+
+def test_a_list_is_walked_by_the_arrow_keys_from_the_search_field(
+    page: Page, url: str, dataset_id: int, make: MakeConversation
+) -> None:
+    numbers = [make(messages=[{"role": "user", "content": f"Caller {n}"}, *DIALOGUE[1:]]) for n in range(3)]
+    page.goto(f"{url}/datasets/{dataset_id}")
+    page.keyboard.press("/")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("link", name="Caller 1")).to_be_focused()
+    for _step in range(2):
+        page.keyboard.press("ArrowUp")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("Caller 2")
+    expect(page.get_by_role("link", name="Caller 0")).to_have_count(0)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/conversations/{numbers[2]}?q=Caller+2")
+    page.go_back()
+    page.locator("body").press("j")
+    page.wait_for_url(f"**/conversations/{numbers[2]}?q=Caller+2")
+
+
+def test_deleting_a_dataset_asks_first_and_says_what_goes(
+    page: Page, app: FastAPI, url: str, dataset_id: int, make: MakeConversation
+) -> None:
+    make()
+    browser = page.context.browser
+    assert browser is not None
+    engineer = signed_in(browser, url, make_person(app, Role.ENGINEER)).new_page()
+    engineer.goto(f"{url}/datasets/{dataset_id}/settings")
+    engineer.get_by_role("button", name="Delete dataset").click()
+    dialog = engineer.locator("#confirm-dialog")
+    expect(dialog).to_contain_text("Delete “Calls”?")
+    expect(dialog).to_contain_text("1 conversation with its history, 0 frozen versions, 0 import reports")
+    dialog.get_by_role("button", name="Cancel").click()
+    engineer.get_by_role("button", name="Archive", exact=True).click()
+    expect(engineer.locator(".callout")).to_contain_text("nothing in it can be changed")
+    engineer.get_by_role("button", name="Restore").click()
+    engineer.goto(f"{url}/datasets/{dataset_id}/settings")
+    engineer.get_by_role("button", name="Delete dataset").click()
+    dialog.get_by_role("button", name="Delete dataset").click()
+    expect(engineer.get_by_text("No datasets yet")).to_be_visible()

@@ -11,7 +11,8 @@ from sqlmodel import Session, select
 
 from app.conversations import service as conversations
 from app.conversations import turns
-from app.conversations.filters import ConversationFilter, place_of
+from app.conversations.filters import ConversationFilter
+from app.conversations.listing import Listing
 from app.conversations.models import Conversation, Outcome, ReviewState
 from app.core.database import transaction
 from app.core.errors import Conflict, Invalid
@@ -108,7 +109,9 @@ def test_search_finds_every_word_anywhere_and_takes_wildcards_as_they_are(engine
             ("people nothing", 0),
         ):
             where = ConversationFilter(dataset.id, query=query)
-            assert conversations.list_conversations(session, where)[1] == expected, query
+            assert (Listing(session, where).total, len(Listing(session, where).page(0, 50))) == (
+                expected,
+            ) * 2, query
 
 
 def test_the_place_in_a_list_follows_its_filter(engine: Engine) -> None:
@@ -117,8 +120,15 @@ def test_the_place_in_a_list_follows_its_filter(engine: Engine) -> None:
         read(session, dataset, *[line(str(n), outcome="won" if n % 2 else "lost") for n in range(6)])
         rows = session.exec(select(Conversation).order_by(Conversation.id)).all()  # type: ignore[arg-type]
         assert dataset.id is not None
-        place = place_of(session, rows[3], ConversationFilter(dataset.id, outcome=Outcome.WON))
+        place = Listing(session, ConversationFilter(dataset.id, outcome=Outcome.WON)).place_of(rows[3])
         assert (place.number, place.total, place.previous_id, place.next_id) == (2, 3, rows[1].id, rows[5].id)
+        # Told by index or by search, with or without the conversation itself in the list, it is the same.
+        for where in (ConversationFilter(dataset.id), ConversationFilter(dataset.id, outcome=Outcome.LOST)):
+            for row in rows:
+                plain, searched = Listing(session, where), Listing(session, where.but(query="people"))
+                assert plain.place_of(row) == searched.place_of(row)
+                assert (plain.counts, plain.total) == (dict(searched.counts), searched.total)
+                assert plain.page(1, 3) == searched.page(1, 3)
 
 
 def test_a_version_holds_what_is_approved_and_never_changes(engine: Engine, tmp_path: Path) -> None:

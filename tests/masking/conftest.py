@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.llama import llama3_1_folder
 from tests.support.tokenizers import smollm2, smollm2_folder
 
-__all__ = ["smollm2", "smollm2_folder"]
+__all__ = ["llama3_1_folder", "smollm2", "smollm2_folder"]
 TRL_TEMPLATES = "chat_templates"
 
 

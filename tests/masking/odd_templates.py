@@ -20,6 +20,12 @@ def _chatml(content: str) -> str:
 _EOS = "<|im_end|>"
 
 ODD: dict[str, tuple[str, list[str]]] = {
+    "other spaces around the header than in the prompt": (
+        "{% for m in messages %}{{ ('    <file_sep>   ' if m.role == 'assistant' else 'U: ') + m.content }}"
+        "{{ '<|im_end|>' if m.role == 'assistant' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '  <file_sep>  ' }}{% endif %}",
+        [" hello! how can I help?" + _EOS, " ten a month." + _EOS],
+    ),
     "words as headers": (
         "{% for m in messages %}{% if m.role == 'user' %}{{ 'USER: ' + m.content + ' ' }}"
         "{% else %}{{ 'ASSISTANT: ' + m.content + eos_token }}{% endif %}{% endfor %}"

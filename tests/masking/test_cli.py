@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli.masks import CommandFailed, app, resolve_model
+from app.cli.console import CommandFailed
+from app.cli.mask_input import resolve_model
+from app.cli.masks import app
+from app.core.i18n import use_locale
 from tests.masking.test_traps import ATTACK, chat
 
 
@@ -132,6 +135,8 @@ def test_a_refused_conversation_is_named_and_the_others_still_shown(
             "line 2: not JSON",
         ),
         ("[1]", "expected an object"),
+        ('{\n  "messages": [\n    {"role": "user",, }\n', "line 3: not JSON"),
+        ("[" * 100_000, "line 1: not JSON (it is nested too deeply)"),
     ],
 )
 def test_bad_input_is_one_clear_line(smollm2_folder: Path, tmp_path: Path, content: str, words: str) -> None:
@@ -173,3 +178,82 @@ def test_models_are_found_in_the_studio_and_in_the_hub_cache(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CommandFailed):
         resolve_model("../no-such-folder")
+
+
+def test_text_for_people_is_in_their_language_and_json_is_not(smollm2_folder: Path, lines: Path) -> None:
+    arguments = ("--model", str(smollm2_folder), "--input", str(lines))
+    with use_locale("zh-CN"):
+        shown = run("preview", *arguments).stdout
+        report = run("verify", *arguments)
+        machine = run("preview", *arguments, "--json").stdout
+        refused = run("preview", "--model", str(smollm2_folder), "--input", "-", text='{"messages": []}')
+    assert "训练    助手       'Hello'\n".replace(" ", "") in shown.replace(" ", "")
+    assert "通过 end_of_turn: 选中的每一轮，结束符都参与训练。\n" in shown
+    assert "策略 assistant" in shown
+    assert "\n通过 end_of_turn\n" in report.stdout
+    assert report.stdout.startswith("对话")
+    assert "The end of every chosen turn is trained." in machine
+    assert "第 1 行：" in refused.stderr
+    assert refused.exit_code == 1
+
+
+def test_template_arguments_are_read_as_json_or_text(smollm2_folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        (model / file).write_bytes((smollm2_folder / file).read_bytes())
+    (model / "chat_template.jinja").write_text(
+        "{{ [on, number, name, quoted] | string }}{% for m in messages %}"
+        "{{ '<|im_start|>' + m.role + m.content + '<|im_end|>' }}{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant{% endif %}{{ strftime_now('') }}"
+    )
+    text = json.dumps(chat("Hi", "Hello"))
+    given = ["on=false", "number=3", "name=a=b", 'quoted="3"']
+    options = [part for one in given for part in ("--template-argument", one)]
+    result = run("preview", "--model", str(model), "--input", "-", "--json", *options, text=text)
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["text"].startswith("[False, 3, 'a=b', '3']")
+    for wrong, words in (
+        (["on"], "wants name=value"),
+        (["on=1", "--template-argument", "on=2"], "names on twice"),
+        (["off=1"], "does not read the argument “off”; it reads: name, number, on, quoted."),
+        (["messages=1"], "leave it out"),
+    ):
+        for verb in ("preview", "verify"):
+            failed = run(
+                verb, "--model", str(model), "--input", "-", "--template-argument", *wrong, text=text
+            )
+            assert failed.exit_code == 2
+            assert words in failed.stderr
+            assert len(failed.stderr.splitlines()) == 1
+            assert failed.stdout == ""
+
+
+def test_a_check_can_be_repeated_on_the_date_it_names(smollm2_folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        (model / file).write_bytes((smollm2_folder / file).read_bytes())
+    (model / "chat_template.jinja").write_text(
+        "{{ strftime_now('%d %B %Y') }}{% for m in messages %}"
+        "{{ '<|im_start|>' + m.role + m.content + '<|im_end|>' }}{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant{% endif %}"
+    )
+    arguments = ("--model", str(model), "--input", "-", "--json", "--date", "2025-02-03")
+    text = json.dumps(chat("Hi", "Hello"))
+    assert json.loads(run("preview", *arguments, text=text).stdout)["text"].startswith("03 February 2025")
+    first, again = (json.loads(run("verify", *arguments, text=text).stdout) for _ in range(2))
+    assert first["moment"] == "2025-02-03T00:00:00"
+    assert first["hash"] == again["hash"]
+
+
+def test_input_that_is_not_utf8_is_one_clear_line(smollm2_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "latin.jsonl"
+    path.write_bytes('{"messages": [{"role": "user", "content": "Prei\xdf"}]}'.encode("latin-1"))
+    for source, data in ((str(path), None), ("-", path.read_bytes())):
+        result = CliRunner().invoke(
+            app, ["verify", "--model", str(smollm2_folder), "--input", source], input=data
+        )
+        assert result.exit_code == 2
+        assert "is not UTF-8" in result.stderr
+        assert len(result.stderr.splitlines()) == 1

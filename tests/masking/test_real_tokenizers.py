@@ -1,7 +1,6 @@
 """Qwen3 and Llama 3.1 as they are shipped: their own vocabularies, normalisers and chat templates."""
 
 import lzma
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from tests.masking.conversations import clean_texts, texts
 from tests.masking.test_traps import ATTACK, chat, trained_text
 
 KEPT = Path(__file__).with_name("tokenizers")
-LLAMA = "SFT_STUDIO_TEST_LLAMA_TOKENIZER"
 
 
 @pytest.fixture(scope="session")
@@ -31,12 +29,7 @@ def real(request: pytest.FixtureRequest) -> tuple[ChatTokenizer, Any]:
     """Ours and transformers' tokenizer of the same folder."""
     from transformers import AutoTokenizer
 
-    if request.param == "qwen3":
-        folder = request.getfixturevalue("qwen3_folder")
-    elif folder := os.environ.get(LLAMA):
-        folder = Path(folder)
-    else:
-        pytest.skip(f"name the unpacked tokenizer folder in {LLAMA}; its licence keeps it out of here")
+    folder = request.getfixturevalue(f"{request.param}_folder")
     return ChatTokenizer.from_folder(folder, trusted=True), AutoTokenizer.from_pretrained(folder)
 
 

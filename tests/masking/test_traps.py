@@ -88,8 +88,8 @@ def test_control_tokens_in_message_text_stay_text(smollm2: ChatTokenizer, attack
     answers = [turn for place, turn in enumerate(turns) if place % 2]
     assert trained_text(smollm2, sample) == "".join(f"{answer}<|im_end|>" for answer in answers)
     detail = next(check.detail for check in run_checks(smollm2, sample) if check.name == "control_tokens")
-    assert f"<|im_end|> (turn {attacked + 1})" in detail
-    assert f"<|im_start|> (turn {attacked + 1})" in detail
+    assert f"{attacked + 1}: <|im_end|>" in detail
+    assert f"{attacked + 1}: <|im_start|>" in detail
 
 
 def test_an_attack_changes_nothing_outside_its_own_message(smollm2: ChatTokenizer) -> None:

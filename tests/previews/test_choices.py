@@ -3,6 +3,7 @@
 from urllib.parse import parse_qsl, urlsplit
 
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from app.masking import Handling, MaskSettings, TrainOn
@@ -15,6 +16,10 @@ SETTINGS = st.builds(
     max_length=st.none() | st.integers(1, 999_999_999),
     control_tokens=st.sampled_from(["neutralise", "refuse"]),
     train_reasoning=st.booleans(),
+    template_arguments=st.dictionaries(
+        st.sampled_from(["enable_thinking", "reasoning_effort", "date_string"]),
+        st.booleans() | st.integers(-9, 10**12) | st.floats(-1e9, 1e9) | st.text(max_size=12),
+    ),
 )
 COMPARISONS = st.one_of(
     st.just({}),
@@ -23,6 +28,7 @@ COMPARISONS = st.one_of(
 )
 
 
+@examples(deadline=None)
 @given(
     SETTINGS,
     COMPARISONS,
@@ -41,6 +47,7 @@ def test_an_address_leads_back_to_the_same_choices(
 ) -> None:
     choices = Choices(
         settings,
+        path="/conversations/7/mask",
         base_model_id=3,
         chat_template=template,
         flags=flags,
@@ -48,5 +55,6 @@ def test_an_address_leads_back_to_the_same_choices(
         token=token,
         **comparison,  # type: ignore[arg-type]
     )
-    query = dict(parse_qsl(urlsplit(choices.address(7)).query, keep_blank_values=True))
-    assert read_choices(PreviewFields(**query)) == choices
+    address = urlsplit(choices.address())
+    query = dict(parse_qsl(address.query, keep_blank_values=True))
+    assert read_choices(PreviewFields(**query), address.path) == choices

@@ -1,6 +1,7 @@
 """The preview in real Chromium: pointing, walking and jumping, settings without a page load, long dialogues."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -84,6 +85,10 @@ def test_the_keyboard_walks_tokens_borders_and_turns(
     assert inspected(page, "index") == "1"
     page.keyboard.press("Shift+ArrowRight")
     expect(focused(page)).to_have_text("How")
+    # the keyboard links as the pointer does: the turn, and the letters of the token in the message
+    expect(page.locator('.mask-line[data-link="turn-1"]')).to_have_class("mask-line is-linked")
+    expect(page.locator(".mask-line.is-linked")).to_have_count(1)
+    assert marked_letters(page) == "How"
     page.keyboard.press("Shift+ArrowRight")
     assert json.loads(inspected(page, "text")) == "\n"
     page.keyboard.press("ArrowLeft")
@@ -155,6 +160,26 @@ def test_every_setting_renders_anew_without_a_page_load(
     assert page.evaluate("() => window.stayed") is True
 
 
+def test_a_flag_is_flipped_from_the_token_one_stands_on(
+    page: Page, url: str, make: MakeConversation, model_id: int
+) -> None:
+    page.goto(f"{url}/conversations/{make()}/mask?token=0")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(focused(page)).to_have_text("How")
+    page.keyboard.press("t")
+    expect(page.locator("#flag-1")).to_have_text("Context only")
+    expect(focused(page)).to_have_text("How")
+    assert inspected(page, "label") == "−100"
+    page.keyboard.press("t")
+    expect(page.locator("#flag-1")).to_have_text("Trained")
+    expect(focused(page)).to_have_text("How")
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("t")  # the template's own text has no flag
+    page.keyboard.press("ArrowRight")
+    assert inspected(page, "index") == "1"
+    expect(page.locator(".unsaved")).to_contain_text("1 flag is tried")
+
+
 def test_flags_are_saved_and_differences_walked(
     page: Page, url: str, annotator: Person, make: MakeConversation, model_id: int
 ) -> None:
@@ -190,6 +215,22 @@ def test_a_dialogue_of_sixteen_thousand_tokens_works(
     page.goto(f"{url}/conversations/{make(long)}/mask?max_length=")
     whole = page.evaluate("() => Number(document.getElementById('mask-preview').dataset.whole)")
     assert whole > 16_000
+    painted = page.evaluate("() => performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    assert painted < 5_000  # milliseconds; an eighth of that on an idle machine
+    toggled = page.evaluate(
+        """() => new Promise((done) => {
+            const began = performance.now();
+            document.addEventListener(
+                "htmx:afterSettle",
+                () => requestAnimationFrame(() => setTimeout(() => done(performance.now() - began))),
+                { once: true },
+            );
+            const field = document.getElementById("field-train_on");
+            field.value = "last_assistant";
+            field.dispatchEvent(new Event("change", { bubbles: true }));
+        })"""
+    )
+    assert toggled < 5_000
     page.locator(".token-run > span").first.focus()
     page.keyboard.press("Control+End")
     expect(focused(page)).to_be_in_viewport()
@@ -241,3 +282,38 @@ def test_axe_finds_nothing(
         found = Axe().run(page)
         assert found.response["violations"] == [], path
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_template_arguments_follow_the_model_and_render_anew(
+    page: Page, url: str, make: MakeConversation, model_id: int, make_model: MakeModel
+) -> None:
+    make_model("Greets", "{% if greeting is defined %}{{ greeting }}\n{% endif %}" + PLAIN_TEMPLATE)
+    page.goto(f"{url}/conversations/{make()}/mask")
+    page.evaluate("() => { window.stayed = true; }")
+    fields = page.locator("#argument-fields")
+    expect(fields).to_be_hidden()
+    page.select_option("#field-base_model", label="Greets")
+    expect(fields).to_be_visible()
+    page.get_by_label("greeting").fill("Guten Tag")
+    page.get_by_label("greeting").press("Tab")
+    expect(page.locator("#mask-lines")).to_contain_text("Guten")
+    assert "argument.greeting=Guten" in page.url
+    page.select_option("#field-base_model", label="SmolLM2")
+    expect(fields).to_be_hidden()
+    expect(page.locator("#mask-preview")).to_contain_text("does not read the argument greeting")
+    assert page.evaluate("() => window.stayed") is True
+
+
+def test_next_and_previous_keep_the_settings_that_were_changed(
+    page: Page, url: str, make: MakeConversation, model_id: int
+) -> None:
+    first, second = make(), make()
+    page.goto(f"{url}/conversations/{first}/mask")
+    page.select_option("#field-train_on", "last_assistant")
+    expect(page.locator("#mask-neighbours a[rel=next]")).to_have_attribute(
+        "href", re.compile("last_assistant")
+    )
+    page.locator("h1").click()
+    page.keyboard.press("j")
+    page.wait_for_url(f"{url}/conversations/{second}/mask?**")
+    expect(page.locator("#field-train_on")).to_have_value("last_assistant")

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from app.masking import ChatTokenizer, MaskSettings, mask_conversation, preview
-from tests.previews.conftest import DIALOGUE, MakeConversation, form_of, labels_on, tokens_on
+from tests.previews.conftest import (
+    DIALOGUE,
+    PLAIN_TEMPLATE,
+    MakeConversation,
+    MakeModel,
+    form_of,
+    labels_on,
+    tokens_on,
+)
 from tests.support.people import Person
 
 FLAGGED = [
@@ -109,3 +117,26 @@ def test_counts_on_the_bubbles_add_up_to_the_sample(
         trained = sum(token["trained"] for token in own)
         assert f"</span>{trained}/{len(own)}</span>" in html
     assert sum(token["trained"] for token in shown) == sum(label != -100 for label in labels_on(html))
+
+
+def test_rest_previews_with_template_arguments(
+    annotator: Person, make: MakeConversation, make_model: MakeModel
+) -> None:
+    greeting = "{% if who is defined %}<|im_start|>system\nFor {{ who }}.<|im_end|>\n{% endif %}"
+    body = {"base_model_id": make_model("greets", greeting + PLAIN_TEMPLATE), "conversation_id": make()}
+
+    def ask(arguments: Any) -> Any:
+        return annotator.api.post(
+            "/api/v1/mask-previews", json={**body, "settings": {"template_arguments": arguments}}
+        )
+
+    assert ask({"who": "Mei"}).json()[0]["text"].startswith("<|im_start|>system\nFor Mei.")
+    assert ask({}).json()[0]["text"].startswith("<|im_start|>user")
+    for arguments, words in (
+        ({"whom": 1}, "does not read"),
+        ({"tools": 1}, "leave it out"),
+        (5, "names with"),
+    ):
+        refused = ask(arguments)
+        assert (refused.status_code, refused.json()["field"]) == (422, "template_arguments")
+        assert words in refused.json()["detail"]

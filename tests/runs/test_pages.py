@@ -364,7 +364,7 @@ def test_the_mask_check_page_links_each_failure_to_its_token(
     html = annotator.browser.get("/mask-checks/1").text
     text = visible_text(html)
     assert "Red: 1 conversations fail a check" in text
-    assert 'href="/conversations/1/mask?base_model=1&amp;token=7"' in html
+    assert 'href="/mask-checks/1/conversations/1/mask?base_model=1&amp;token=7"' in html
     assert "Token 7 &lt;b&gt;" in text
     assert "What does plan 0 cost?" in text
     assert "40–50 % 12" in text

@@ -1,0 +1,153 @@
+"""Where a turn begins: after what the generation prompt already contains."""
+
+from dataclasses import dataclass, replace
+
+from app.masking.borders import Borders
+from app.masking.errors import N_
+from app.masking.renderings import Marked
+
+LONGEST_PROMPT = 4096  # no generation prompt is longer; comparing goes place by place
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a turn begins; whether the model writes the header before its answer itself; and what the
+    generation
+    prompt adds to the whole header, which an answer may happen to begin with.
+    """
+
+    place: int
+    writes_header: bool = False
+    prompt_rest: str = ""
+
+
+class Starts:
+    """Raises MaskRefused naming the turn where no beginning can be proven."""
+
+    def __init__(self, borders: Borders) -> None:
+        self.borders = borders
+
+    def find(self, place: int, content_start: int | None, content_end: int | None, end_before: int) -> Start:
+        prompt = self.borders.marked(place, True)
+        found = self._by_own_prompt(place, prompt, content_start, content_end) if prompt is not None else None
+        if found is None and content_start is not None:
+            if self._follows_at_once(place, content_start, end_before):
+                return Start(content_start)
+            found = self._by_lone_prompt(place, content_start)
+        if found is None:
+            raise self.borders.refusal(
+                N_(
+                    "The chat template %(template)s writes a generation prompt before turn %(turn)d that "
+                    "does not match "
+                    "what it writes in the conversation, so where the turn begins cannot be proven."
+                ),
+                place,
+            )
+        bos = self.borders.tokenizer.variables.get("bos_token")
+        if place == 0 and bos and self.borders.text.startswith(bos, found.place):
+            found = replace(found, place=found.place + len(bos))  # no model writes the beginning of a text
+        return found
+
+    def _by_own_prompt(
+        self, place: int, prompt: Marked, content_start: int | None, content_end: int | None
+    ) -> Start | None:
+        """By comparing with the generation prompt after everything before this turn."""
+        text = self.borders.text
+        here, there = self.borders.anchor(place, prompt)
+        limit = content_start if content_start is not None else content_end
+        header = text[here : limit if limit is not None else self.borders.next_text(place, here)]
+        asked = prompt.text[there:]
+        rest = asked.removeprefix(header) if asked.startswith(header) else ""
+        if text.startswith(asked, here):  # the text itself may repeat what the prompt already says
+            return Start(here + len(asked), self._writes_header(place, asked, header[len(asked) :]), rest)
+        shared = self.borders.shared(header, asked)
+        whole = content_start is not None or not self.borders.text_of(place).strip()
+        if not self._covers(place, header, asked, shared, header_is_whole=whole):
+            return None
+        return Start(here + shared, self._writes_header(place, asked, header[shared:]), rest)
+
+    def _covers(
+        self,
+        place: int,
+        header: str,
+        asked: str,
+        shared: int,
+        *,
+        header_is_whole: bool,
+    ) -> bool:
+        """Whether the shared part reaches into the generation prompt itself, and ends where one may cut."""
+        if shared == len(asked):
+            return True
+        own = self.borders.own_prompt(place, asked)
+        if not own or shared <= len(asked) - len(own):
+            return False
+        rest_asked, rest_header = asked[shared:], header[shared:]
+        if not {*self.borders.markers.findall(rest_asked)}.isdisjoint(
+            self.borders.markers.findall(rest_header)
+        ):
+            return False  # the prompt writes it as well, only otherwise spaced: the model does not
+        if self.borders.markers.match(rest_asked):
+            return True
+        if not header_is_whole:
+            return False
+        return not (rest_header[:1].isalnum() and rest_asked[:1].isalnum())
+
+    def _writes_header(self, place: int, asked: str, rest: str) -> bool:
+        """Whether the model itself has to write what stands before its answer, for want of a generation
+        prompt.
+        """
+        return bool(rest.strip()) and self.borders.own_prompt(place, asked) == ""
+
+    def _follows_at_once(self, place: int, content_start: int, end_before: int) -> bool:
+        """Whether the template writes this answer without a header: right after another one, or as the first
+        message.
+        """
+        if place == 0:
+            end_before = len(self.borders.preamble)
+        elif self.borders.messages[place - 1]["role"] != "assistant" or not end_before:
+            return False
+        return end_before <= content_start and not self.borders.text[end_before:content_start].strip()
+
+    def _by_lone_prompt(self, place: int, content_start: int) -> Start | None:
+        """For a turn whose prompt cannot be rendered in place: the prompt after a lone question, where the
+        header holds it or it holds the rest of the header.
+        """
+        earlier = [
+            found
+            for marks in self.borders.marks.messages[:place]
+            if (found := self.borders.whole.at(marks.end)) is not None
+        ]
+        if any(found > content_start for found in earlier):
+            return None  # the order of the conversation is not the rendering's
+        text, prompt = self.borders.text, self.borders.lone_prompt or ""
+        if len(prompt) > LONGEST_PROMPT:
+            return None
+        header_start = max(earlier, default=0)
+        header = text[header_start:content_start]
+        for asked in dict.fromkeys((prompt, prompt.lstrip())):
+            for cut in reversed(range(max(0, len(header) - LONGEST_PROMPT), len(header))):
+                rests = self._aligned(header, cut, asked)
+                if rests is not None:
+                    rest_header, rest_asked = rests
+                    rest = "" if rest_header else rest_asked
+                    repeated = len(rest) if text.startswith(rest, content_start) else 0
+                    return Start(content_start - len(rest_header) + repeated, prompt_rest=rest)
+        return None
+
+    def _aligned(self, header: str, cut: int, asked: str) -> tuple[str, str] | None:
+        """What is left of the header and of the prompt when the prompt begins at `cut`; None where it does
+        not.
+        """
+        if (
+            not asked.strip()
+            or header[cut] != asked[0]
+            or (header[:cut][-1:].isalnum() and asked[0].isalnum())
+        ):
+            return None
+        shared = self.borders.shared(header[cut:], asked)
+        rest_header, rest_asked = header[cut + shared :], asked[shared:]
+        if rest_header and rest_asked.strip():
+            return None
+        core = asked[:shared].strip()
+        telling = self.borders.markers.search(core) is not None or 2 * len(core) >= len(asked.strip())
+        return (rest_header, rest_asked) if core and telling else None

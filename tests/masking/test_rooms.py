@@ -1,0 +1,190 @@
+"""Templates of strangers stay in their room: whatever one does, this process goes on, and it means the same."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.masking import (
+    ChatTokenizer,
+    MaskingError,
+    MaskSettings,
+    TemplateFailed,
+    TemplateUnsafe,
+    mask_conversation,
+    rooms,
+)
+from app.masking.rooms import ClosedTemplate
+from app.masking.templates import ChatTemplate
+from tests.masking.test_templates import BOMBS, MEANINGS, MESSAGES
+from tests.masking.test_traps import ATTACK, chat
+
+
+@pytest.fixture(autouse=True)
+def no_room_is_left() -> Iterator[None]:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+    rooms.close_rooms()
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+
+
+@pytest.fixture(scope="module")
+def closed(smollm2_folder: Path) -> ChatTokenizer:
+    return ChatTokenizer.from_folder(smollm2_folder, closed=True)
+
+
+@pytest.mark.parametrize("source", MEANINGS)
+def test_a_template_means_the_same_in_its_room(source: str) -> None:
+    variables = {"bos_token": "<s>", "eos_token": "</s>", "on": True}
+    moment = datetime.fromisoformat("2025-02-03T04:05:06")
+    here = ChatTemplate(source).render(MESSAGES, variables, moment=moment)
+    assert ClosedTemplate(source).render(MESSAGES, variables, moment=moment) == here
+
+
+def test_masks_are_the_same_in_a_room(closed: ChatTokenizer, smollm2: ChatTokenizer) -> None:
+    conversation = chat(ATTACK, "No. 你好", "r", "Six.")
+    one, two = (
+        mask_conversation(tokenizer, conversation, MaskSettings()).samples[0]
+        for tokenizer in (closed, smollm2)
+    )
+    assert one.input_ids.tolist() == two.input_ids.tolist()
+    assert one.labels.tolist() == two.labels.tolist()
+
+
+def test_what_a_template_reads_is_found_in_its_room() -> None:
+    assert ClosedTemplate("{{ enable_thinking }}{% set x = 1 %}{{ x }}").reads == {"enable_thinking"}
+
+
+def test_a_templates_own_words_come_out_of_the_room() -> None:
+    with pytest.raises(TemplateFailed, match=r"The chat template strict cannot render .*: must alternate"):
+        ClosedTemplate("{{ raise_exception('must alternate') }}", "strict").render(MESSAGES, {})
+    with pytest.raises(TemplateFailed, match="broken does not compile"):
+        ClosedTemplate("{% for", "broken").render(MESSAGES, {})
+
+
+@pytest.mark.parametrize("name", sorted(BOMBS))
+def test_a_bomb_goes_off_in_the_room(name: str, closed: ChatTokenizer) -> None:
+    tokenizer = closed.with_chat_template(BOMBS[name], name)
+    conversation = {**chat(*"qa" * 12), "tools": [{"type": "function", "function": {"name": "f"}}]}
+    began = time.monotonic()
+    with pytest.raises(MaskingError, match=name):
+        mask_conversation(tokenizer, conversation, MaskSettings())
+    assert time.monotonic() - began < 10
+
+
+LATER = {
+    "loops over every pair, and again": (
+        "{% for a in messages %}{% for b in messages %}{% for c in messages %}{% for d in messages %}"
+        "{% for e in messages %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}",
+        chat(*"qa" * 60),
+    ),
+    "doubles what one message asks for": (
+        "{% set ns = namespace(x='a') %}{% if messages[0].content == 'boom' %}{% for i in range(60) %}"
+        "{% set ns.x = ns.x ~ ns.x %}{% endfor %}{% endif %}{{ ns.x }}",
+        chat("boom", "a"),
+    ),
+    "replaces much by much": (
+        "{% set x = 'a' * (900000 if messages[0].content == '1' else 1) %}{{ x.replace('a', x) | length }}",
+        chat("1", "a"),
+    ),
+    "calls itself twice": (
+        "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}"
+        "{{ f(messages | length) }}",
+        chat(*"qa" * 40),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(LATER))
+def test_a_template_that_behaved_at_first_is_still_watched(name: str, closed: ChatTokenizer) -> None:
+    source, conversation = LATER[name]
+    body = "{% for m in messages %}{{ m.role + m.content + '<|im_end|>' }}{% endfor %}"
+    tokenizer = closed.with_chat_template(body + source, name)
+    tokenizer.render(chat("q", "a")["messages"])
+    began = time.monotonic()
+    with pytest.raises(TemplateUnsafe, match=name):
+        mask_conversation(tokenizer, conversation, MaskSettings())
+    assert time.monotonic() - began < 10
+    tokenizer.render(chat("q", "a")["messages"])  # a new room is opened
+
+
+def test_a_template_that_is_slow_again_and_again_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rooms, "RENDER_SECONDS", 0.4)
+    monkeypatch.setattr(rooms, "MOST_SLOW_SECONDS", 0.7)
+    template = ClosedTemplate(BOMBS["nested loops"], "slow")
+    for _ in range(2):
+        with pytest.raises(TemplateUnsafe, match="longer than"):
+            template.render([], {})
+    began = time.monotonic()
+    with pytest.raises(TemplateUnsafe, match="too slow"):
+        template.render([], {})
+    assert time.monotonic() - began < 0.1
+
+
+def test_many_threads_and_many_templates_share_few_rooms() -> None:
+    before = len(psutil.Process().children())
+    templates = [ClosedTemplate(f"{number}{{{{ messages[0].content }}}}") for number in range(7)]
+    found: list[bool] = []
+
+    def work(number: int) -> None:
+        for place in range(12):
+            template = (number + place) % len(templates)
+            text = templates[template].render([{"role": "user", "content": str(place)}], {})
+            found.append(text == f"{template}{place}")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 48
+    assert len(psutil.Process().children()) - before <= rooms.MOST_ROOMS
+
+
+def test_a_room_ends_with_its_house() -> None:
+    code = (
+        "import os, threading, time\n"
+        "from app.masking import rooms\n"
+        "from app.masking.rooms import ClosedTemplate\n"
+        "rooms.RENDER_SECONDS = 60\n"
+        "ClosedTemplate('{{ 1 }}').render([], {})\n"
+        "loops = ClosedTemplate('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')\n"
+        "threading.Thread(target=loops.render, args=([], {}), daemon=True).start()\n"
+        "time.sleep(1)\n"
+        "print(' '.join(str(room.process.pid) for room in rooms._rooms._rooms.values()), flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    children = [int(pid) for pid in done.stdout.split()]
+    assert len(children) == 2
+    deadline = time.monotonic() + 15
+    while any(_runs(pid) for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(_runs(pid) for pid in children)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_template_full_of_long_words_does_not_hold_anybody_up(closed: ChatTokenizer) -> None:
+    words = "".join(
+        f"{{% if '{'ab' * 20_000}{n}' in messages[0].content %}}x{n}{{% endif %}}" for n in range(2)
+    )
+    source = words + "{% for m in messages %}{{ m.role + m.content + '<|im_end|>' }}{% endfor %}"
+    began = time.process_time()
+    mask_conversation(closed.with_chat_template(source, "wordy"), chat("q", "a"), MaskSettings())
+    assert time.process_time() - began < 5
