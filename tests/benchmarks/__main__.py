@@ -7,6 +7,8 @@ import argparse
 import importlib
 import json
 import os
+import signal
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -40,6 +42,8 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
     os.environ["HF_HUB_OFFLINE"] = "1"
+    # As Ctrl-C: processes that a benchmark started are ended with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Libraries' own remarks would come between the tables.
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     warnings.simplefilter("ignore")
