@@ -77,14 +77,14 @@ def _import_files(page: Page, watch: Watch, folder: Path) -> None:
         [*dialogues(1, first=20), '{"messages": [{"role": "user"', *dialogues(1, first=21)],
     )
     page.get_by_role("link", name="Import a file").click()
-    page.locator("input[type=file]").set_input_files(good)
+    page.locator("#field-file").set_input_files(good)
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.get_by_text("The conversations are drafts now.")).to_be_visible()
     expect(page.locator(".stat").filter(has_text="Came in")).to_contain_text("12")
 
     page.get_by_role("link", name="First calls").click()
     page.get_by_role("link", name="Import", exact=True).click()
-    page.locator("input[type=file]").set_input_files(broken)
+    page.locator("#field-file").set_input_files(broken)
     watch.expected_statuses |= {422}
     page.get_by_role("button", name="Import", exact=True).click()
     report = page.locator("#import-report")
