@@ -74,7 +74,8 @@ def test_a_worker_that_is_killed_is_started_again(tmp_path: Path) -> None:
             lambda: len(server.running(WORKER)) == 2 and victim not in server.running(WORKER),
             "two workers run again",
         )
-        assert "is started again" in server.said
+        # What the server says comes through a pipe that a thread of this process reads.
+        wait_until(lambda: "is started again" in server.said, "the server says so")
 
 
 def test_workers_that_cannot_live_end_the_server_with_the_way_to_their_log(tmp_path: Path) -> None:
