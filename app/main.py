@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 import app.tables  # noqa: F401 - metadata must be complete before the first query
 from app import routers
 from app.accounts.access import authenticate
+from app.core.api_document import api_document
 from app.core.database import build_engine
 from app.core.i18n import N_
 from app.core.middleware import EdgeMiddleware
@@ -19,6 +20,7 @@ from app.core.responses import install_error_handlers
 from app.core.settings import Settings, get_settings
 from app.core.storage import Storage
 from app.core.templating import STATIC_DIR, render
+from app.core.unstorable import refuse_nul
 from app.core.web import public
 from app.evaluations.judging import BuiltInJudging
 from app.jobs.stream import Shutdown
@@ -63,6 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.engine = build_engine(settings.resolved_database_url)
+    refuse_nul(app.state.engine)
     app.state.storage = Storage(settings.storage_dir)
     app.state.judging = BuiltInJudging()
     app.state.nav = NAVIGATION
@@ -92,7 +95,7 @@ def _patterns(request: Request) -> HTMLResponse:
 def _openapi(request: Request) -> dict[str, Any]:
     """The API's own description holds no secrets, so clients may read it before they have a token."""
     application: FastAPI = request.app
-    return application.openapi()
+    return api_document(application)
 
 
 @public

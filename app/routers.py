@@ -4,6 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from app.accounts import api as accounts_api
 from app.accounts import pages as accounts_pages
 from app.accounts import people_pages
 from app.base_models import api as base_models_api
@@ -11,6 +12,7 @@ from app.base_models import pages as base_models_pages
 from app.conversations import api as conversations_api
 from app.conversations import pages as conversations_pages
 from app.datasets import api as datasets_api
+from app.datasets import export_api, export_pages, settings_pages
 from app.datasets import pages as datasets_pages
 from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
@@ -26,17 +28,21 @@ from app.runs import pages as runs_pages
 API: Final[tuple[APIRouter, ...]] = (
     jobs_api.router,
     datasets_api.router,
+    export_api.router,
     conversations_api.router,
     base_models_api.router,
     previews_api.router,
     runs_api.router,
     evaluations_api.router,
     playground_api.router,
+    accounts_api.router,
 )
 PAGES: Final[tuple[APIRouter, ...]] = (
     accounts_pages.router,
     people_pages.router,
     datasets_pages.router,
+    export_pages.router,
+    settings_pages.router,
     conversations_pages.router,
     evaluations_pages.router,
     playground_pages.router,

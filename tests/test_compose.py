@@ -1,12 +1,15 @@
 """docker-compose.yml says what the code needs, as far as that can be known without a Docker engine."""
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from app.cli.commands import app as command_line
@@ -18,8 +21,8 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = ("web", "worker", "migrate")
 
 
-def test_the_five_services_are_there() -> None:
-    assert set(SERVICES) == {"web", "worker", "migrate", "postgres", "redis"}
+def test_the_services_are_there() -> None:
+    assert set(SERVICES) == {"secrets", "web", "worker", "migrate", "postgres", "redis"}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -49,9 +52,47 @@ def test_every_named_volume_is_declared() -> None:
     assert used == set(COMPOSE["volumes"])
 
 
-def test_no_service_has_a_default_password_and_the_page_is_not_public() -> None:
-    assert SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD"].startswith("${POSTGRES_PASSWORD:?")
+def test_the_page_is_not_public() -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES["web"]["ports"])
+
+
+def draw_password(folder: Path, tmp_path: Path) -> None:
+    """What the `secrets` service does, with a folder of our own and nobody to hand the files to."""
+    chown = tmp_path / "bin" / "chown"
+    chown.parent.mkdir(exist_ok=True)
+    chown.write_text("#!/bin/sh\n")
+    chown.chmod(0o755)
+    [script] = SERVICES["secrets"]["command"]
+    script = script.replace("$$", "$").replace("cd /secrets", 'cd "$1"')
+    environment = {"PATH": f"{chown.parent}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-eu", "-c", script, "sh", str(folder)], check=True, env=environment)
+
+
+def test_the_database_password_is_drawn_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+        draw_password(folder, tmp_path)
+        first = (folder / "password").read_text()
+        draw_password(folder, tmp_path)
+        assert (folder / "password").read_text() == first
+        assert re.fullmatch(r"[A-Za-z0-9]{30,}", first)
+        assert (folder / "pgpass").read_text() == f"postgres:5432:studio:studio:{first}\n"
+        assert sorted(path.name for path in folder.iterdir()) == ["password", "pgpass"]
+        assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
+    assert (folders[0] / "password").read_text() != (folders[1] / "password").read_text()
+
+
+def test_the_database_and_ours_read_the_password_that_was_drawn() -> None:
+    assert SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD_FILE"] == "/secrets/password"
+    for name in OURS:
+        url = make_url(SERVICES[name]["environment"]["DATABASE_URL"])
+        assert (url.host, url.port, url.username, url.database) == ("postgres", 5432, "studio", "studio")
+        assert url.password is None
+        assert url.query == {"passfile": "/secrets/pgpass"}
+    for name in (*OURS, "postgres"):
+        assert "secrets:/secrets:ro" in SERVICES[name]["volumes"]
+    assert "secrets" in SERVICES["postgres"]["depends_on"]
 
 
 def test_the_environment_is_one_that_the_settings_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +101,9 @@ def test_the_environment_is_one_that_the_settings_read(monkeypatch: pytest.Monke
         monkeypatch.setenv(key, re.sub(r"\$\{\w+(?::[-?]([^}]*))?\}", lambda found: found[1] or "x", value))
     monkeypatch.setenv("SFT_STUDIO_ALLOWED_HOSTS", json.dumps([]))
     settings = Settings()
-    assert settings.resolved_database_url.startswith("postgresql+psycopg://studio:")
+    assert settings.resolved_database_url.startswith(
+        "postgresql+psycopg://studio@postgres:5432/studio?passfile="
+    )
     assert settings.redis_url == "redis://redis:6379/0"
     assert settings.data_dir == Path("/data")
 

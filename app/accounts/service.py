@@ -205,4 +205,4 @@ def revoke_token(session: Session, actor: Actor, token_id: int) -> None:
 
 def record(session: Session, actor: Actor, action: str, subject: str) -> None:
     """Add a line to the audit trail."""
-    session.add(AuditEvent(actor=actor.name[:80], action=action, subject=subject))
+    session.add(AuditEvent(actor=actor.name[:80], action=action, subject=subject[:120]))

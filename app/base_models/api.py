@@ -79,3 +79,12 @@ def get_base_model(session: Db, _actor: AnyActor, base_model_id: int) -> BaseMod
     """One base model."""
     model = service.require_base_model(session, base_model_id)
     return BaseModelOut.of(model, require_job(session, model.job_id) if model.job_id else None)
+
+
+@router.post("/{base_model_id}/retry")
+def retry_base_model(session: Db, settings: AppSettings, actor: Engineer, base_model_id: int) -> BaseModelOut:
+    """Prepare a model again whose preparation failed."""
+    model, job = service.retry(session, actor, base_model_id)
+    if not job.is_final:
+        ring_after_commit(session, settings, job)
+    return BaseModelOut.of(model, job)

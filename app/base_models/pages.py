@@ -16,6 +16,7 @@ from app.core.settings import Settings
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppSettings, Db
 from app.jobs.bell import ring_after_commit
+from app.jobs.newest import last_events
 
 router = APIRouter(prefix="/base-models", include_in_schema=False)
 _EMPTY_FORM = {"source": "hub", "reference": "", "name": "", "revision": ""}
@@ -23,8 +24,10 @@ _EMPTY_FORM = {"source": "hub", "reference": "", "name": "", "revision": ""}
 
 def _context(session: Db, actor: Actor, settings: Settings) -> dict[str, Any]:
     models = service.list_base_models(session)
+    waiting = [job.id for _model, job in models if job and job.id and not job.is_final]
     return {
         "models": models,
+        "progress": last_events(session, waiting, ("progress",)),
         "in_progress": any(job and not job.is_final for _model, job in models),
         "has_bundled": any(model.source is BaseModelSource.BUNDLED for model, _job in models),
         "bundled_name": service.BUNDLED_NAME,

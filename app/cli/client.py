@@ -3,10 +3,13 @@
 import ipaddress
 import json
 import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, BinaryIO, Final, Self, cast
 
 import httpx
 
@@ -20,6 +23,8 @@ from app.core.settings import Settings
 TOKEN_VARIABLE: Final = "SFT_STUDIO_TOKEN"  # noqa: S105 - the name, not the token
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 120.0
+# A large file is read line by line before there is an answer.
+IMPORT_SECONDS: Final = 900.0
 
 
 class ServerUnreachable(CommandFailed):
@@ -109,19 +114,33 @@ class StudioClient:
         params = {} if name is None else {"name": name}
         return cast(list[wire.Dataset], self._ask("GET", "/api/v1/datasets", params=params))
 
-    def create_dataset(self, name: str, description: str = "") -> wire.Dataset:
-        """A new, empty dataset."""
-        body = {"name": name, "description": description}
-        return cast(wire.Dataset, self._ask("POST", "/api/v1/datasets", json=body))
+    def import_file(
+        self,
+        dataset: str,
+        path: Path,
+        *,
+        format: str,
+        skip_bad: bool,
+        told: dict[str, str] | None = None,
+        dataset_info: Path | None = None,
+    ) -> wire.ImportReport:
+        """Send a file for the dataset of this name, which the server makes if something comes in. `told` and
+        `dataset_info` tell of the tool that it comes from.
 
-    def import_file(self, dataset_id: int, path: Path, *, format: str, skip_bad: bool) -> wire.ImportReport:
-        """Send a file. A report that kept everything out comes as `ServerRefused` with the report as body."""
-        with path.open("rb") as file:
+        A report that kept everything out comes as `ServerRefused` with the report as body.
+        """
+        data = {"dataset": dataset, "format": format, "skip_bad": json.dumps(skip_bad), **(told or {})}
+        with path.open("rb") as file, ExitStack() as stack:
+            files = {"file": (path.name, file)}
+            if dataset_info:
+                info = stack.enter_context(dataset_info.open("rb"))
+                files["dataset_info"] = (dataset_info.name, info)
             answer = self._ask(
                 "POST",
-                f"/api/v1/datasets/{dataset_id}/imports",
-                files={"file": (path.name, file)},
-                data={"format": format, "skip_bad": json.dumps(skip_bad)},
+                "/api/v1/imports",
+                files=files,
+                data=data,
+                timeout=httpx.Timeout(IMPORT_SECONDS, connect=CONNECT_SECONDS),
             )
         return cast(wire.ImportReport, answer)
 
@@ -133,6 +152,26 @@ class StudioClient:
     def freeze(self, dataset_id: int) -> wire.Version:
         """Freeze what is approved; unchanged content gives the existing version."""
         return cast(wire.Version, self._ask("POST", f"/api/v1/datasets/{dataset_id}/versions"))
+
+    def versions(self, dataset_id: int) -> list[wire.Version]:
+        """Frozen versions of a dataset, newest first."""
+        return cast(list[wire.Version], self._ask("GET", f"/api/v1/datasets/{dataset_id}/versions"))
+
+    def export_version(
+        self, version_id: int, params: dict[str, str], file: BinaryIO
+    ) -> tuple[str, dict[str, Any]]:
+        """Write a version in another tool's format to `file`; gives the file's name and the server's report."""
+        path = f"/api/v1/versions/{version_id}/export"
+        with self._telling(), self._http.stream("GET", path, params=params) as response:
+            report = response.headers.get("x-export-report")
+            name = re.search(r'filename="([^"]+)"', response.headers.get("content-disposition", ""))
+            if not response.is_success or report is None or name is None:
+                response.read()
+                self._read(response)
+                raise ServerRefused(self._stranger_text(response.status_code), status=response.status_code)
+            for chunk in response.iter_bytes():
+                file.write(chunk)
+        return name.group(1), json.loads(report)
 
     def recipes(self) -> list[wire.Recipe]:
         """The recipes that the server knows."""
@@ -206,8 +245,15 @@ class StudioClient:
         return cast(wire.Evaluation, self._ask("GET", f"/api/v1/evaluations/{evaluation_id}"))
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
-        try:
+        with self._telling():
             response = self._http.request(method, path, **options)
+        return self._read(response)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Turns what goes wrong on the way into sentences."""
+        try:
+            yield
         except httpx.TimeoutException as error:
             raise ServerUnreachable(
                 _("The server at %(url)s did not answer in time. Try again, or look at its log.")
@@ -226,7 +272,6 @@ class StudioClient:
                 _("The connection to %(url)s broke: %(reason)s. Try again.")
                 % {"url": self.url, "reason": error or type(error).__name__}
             ) from error
-        return self._read(response)
 
     def _read(self, response: httpx.Response) -> Any:
         is_json = "json" in response.headers.get("content-type", "")
@@ -249,11 +294,13 @@ class StudioClient:
             raise ServerRefused(text % {"url": self.url, "status": status}, status=status, body=body)
         if status == HTTPStatus.MISDIRECTED_REQUEST:
             raise ServerRefused(response.text.strip(), status=status)
-        raise ServerRefused(
-            _("What answers at %(url)s is not SFT Studio (status %(status)d). Check --url or SFT_STUDIO_URL.")
-            % {"url": self.url, "status": status},
-            status=status,
+        raise ServerRefused(self._stranger_text(status), status=status)
+
+    def _stranger_text(self, status: int) -> str:
+        text = _(
+            "What answers at %(url)s is not SFT Studio (status %(status)d). Check --url or SFT_STUDIO_URL."
         )
+        return text % {"url": self.url, "status": status}
 
     def _token_text(self) -> str:
         if "Authorization" not in self._http.headers:

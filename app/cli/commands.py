@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import demo, evaluating, importing, listing, maintaining, masks, serve, training
+from app.cli import demo, evaluating, exporting, importing, listing, maintaining, masks, serve, training
 from app.core.i18n import gettext as _
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("web", help=_("Start the web server alone; workers run elsewhere."))
 app.command("worker", help=_("Start one more worker."))(maintaining.worker)
 app.command("migrate", help=_("Bring the database to the newest schema."))(maintaining.migrate)
 app.command("import", help=_("Import a file into a dataset."))(importing.import_file)
+app.command("export", help=_("Write a frozen version in the format of another tool."))(exporting.export)
 app.command("approve", help=_("Approve every draft of a dataset."))(listing.approve)
 app.command("train", help=_("Freeze, check the masks and train."))(training.train)
 app.command("evaluate", help=_("Judge a run against its base model."))(evaluating.evaluate)

@@ -24,16 +24,28 @@ _PORTS_TRIED: Final = 50
 
 def running_client(settings: Settings) -> StudioClient | None:
     """A client of the server that runs on this very data folder already; None when there is none."""
-    token = read_local_token(settings.data_dir)
-    if not token:
+    if not read_local_token(settings.data_dir):
         return None
-    client = StudioClient(f"http://127.0.0.1:{settings.port}", token)
-    if client.is_up():
+    client = client_when_up(f"http://127.0.0.1:{settings.port}", settings)
+    if client is not None:
         with contextlib.suppress(CommandFailed):
             client.datasets()  # another installation does not know our token
             return client
-    client.close()
+        client.close()
     return None
+
+
+def client_when_up(url: str, settings: Settings) -> StudioClient | None:
+    """A client with the token of the server that answers now; None when none answers.
+
+    The port is open before the database is prepared, and a new database makes a new token: only a server that
+    answers has written the one it knows.
+    """
+    with StudioClient(url, "") as probe:
+        if not probe.is_up():
+            return None
+    token = read_local_token(settings.data_dir)
+    return StudioClient(url, token) if token else None
 
 
 def choose_port(wanted: int) -> int:
@@ -109,12 +121,9 @@ class DemoServer:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             self.require_alive()
-            token = read_local_token(self.settings.data_dir)
-            if token:
-                client = StudioClient(url, token)
-                if client.is_up():
-                    return client
-                client.close()
+            client = client_when_up(url, self.settings)
+            if client is not None:
+                return client
             time.sleep(0.2)
         raise CommandFailed(
             _("The server did not start within %(seconds)d s. Its log: %(log)s")

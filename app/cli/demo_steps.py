@@ -23,7 +23,7 @@ MASK_SETTINGS: Final[dict[str, Any]] = {"max_length": 768}
 CHANGES: Final[dict[str, Any]] = {
     "lora_target_modules": "all-linear",
     "learning_rate": 2e-4,
-    "num_train_epochs": 2,
+    "num_train_epochs": 4,
     "per_device_train_batch_size": 4,
     "gradient_accumulation_steps": 1,
     "logging_steps": 1,
@@ -58,10 +58,9 @@ class DemoSteps:
         """The sample dialogues, unless they are there already."""
         counts = []
         for name, filename in SAMPLES:
-            dataset = find_dataset(self.client, name) or self.client.create_dataset(name)
-            if not _size(dataset):
-                path = SAMPLES_DIR / filename
-                self.client.import_file(dataset["id"], path, format="messages", skip_bad=False)
+            dataset = find_dataset(self.client, name)
+            if dataset is None or not _size(dataset):
+                self.client.import_file(name, SAMPLES_DIR / filename, format="messages", skip_bad=False)
                 dataset = self._reload(name)
             self.datasets.append(dataset)
             counts.append(_("%(name)s: %(count)d") % {"name": name, "count": _size(dataset)})

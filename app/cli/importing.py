@@ -10,10 +10,10 @@ from app.cli import wire
 from app.cli.client import ServerRefused
 from app.cli.console import CommandFailed, print_json, say
 from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
-from app.cli.pipeline import find_dataset
 from app.core.i18n import gettext as _
+from app.interchange import SourceMask
 
-_SHOWN_PROBLEMS: Final = 10
+_SHOWN_REMARKS: Final = 10
 
 
 class FileFormat(StrEnum):
@@ -34,30 +34,63 @@ def import_file(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help=_("Import the good lines even if others are bad."))
     ] = False,
+    dataset_info: Annotated[
+        Path | None,
+        typer.Option("--dataset-info", help=_("LLaMA-Factory's dataset_info.json that describes the file.")),
+    ] = None,
+    dataset_info_entry: Annotated[
+        str, typer.Option("--dataset-info-entry", help=_("Its entry; without it chosen by the file's name."))
+    ] = "",
+    mask: Annotated[
+        SourceMask,
+        typer.Option(
+            "--mask",
+            help=_(
+                "What the source trained: what the file says, every assistant turn, only the last one (mask_history), "
+                "or everything (train_on_prompt)."
+            ),
+        ),
+    ] = "file",
+    train_field: Annotated[
+        str,
+        typer.Option(
+            "--train-field", help=_("Field of a message that tells whether it is trained, such as Axolotl's.")
+        ),
+    ] = "",
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `import`."""
     _check_file(file)
+    if dataset_info:
+        _check_file(dataset_info)
+    told = {"dataset_info_entry": dataset_info_entry, "mask": mask, "train_field": train_field}
     with connect(url) as client:
-        found = find_dataset(client, dataset) or client.create_dataset(dataset)
         try:
-            report = client.import_file(found["id"], file, format=format.value, skip_bad=skip_bad)
+            report = client.import_file(
+                dataset, file, format=format.value, skip_bad=skip_bad, told=told, dataset_info=dataset_info
+            )
         except ServerRefused as refused:
             if not isinstance(refused.body, dict) or "problems" not in refused.body:
                 raise
             report = cast(wire.ImportReport, refused.body)
             _show(report, as_json=as_json)
-            raise CommandFailed(
-                _(
-                    "Nothing was imported from %(file)s (problems: %(count)d). Correct them, or take only the good "
-                    "lines with --skip-bad."
-                )
-                % {"file": file.name, "count": report["problem_count"]}
-            ) from refused
+            raise _nothing_came_in(file, report, skip_bad=skip_bad) from refused
         _show(report, as_json=as_json)
         if skip_bad and not report["accepted"] and not report["duplicates"] and report["problem_count"]:
-            raise CommandFailed(_("No line of %(file)s could be imported.") % {"file": file.name})
+            raise _nothing_came_in(file, report, skip_bad=True)
+
+
+def _nothing_came_in(file: Path, report: wire.ImportReport, *, skip_bad: bool) -> CommandFailed:
+    if skip_bad:
+        return CommandFailed(_("No line of %(file)s could be imported.") % {"file": file.name})
+    return CommandFailed(
+        _(
+            "Nothing was imported from %(file)s (problems: %(count)d). Correct them, or take only the good "
+            "lines with --skip-bad."
+        )
+        % {"file": file.name, "count": report["problem_count"]}
+    )
 
 
 def _check_file(file: Path) -> None:
@@ -74,19 +107,34 @@ def _check_file(file: Path) -> None:
 
 
 def _show(report: wire.ImportReport, *, as_json: bool) -> None:
-    for problem in report["problems"][:_SHOWN_PROBLEMS]:
-        say(_("line %(line)d: %(problem)s") % {"line": problem["line"], "problem": problem["message"]})
-    if report["problem_count"] > _SHOWN_PROBLEMS:
-        say(_("… and %(count)d more") % {"count": report["problem_count"] - _SHOWN_PROBLEMS})
+    _show_remarks(report["problems"], report["problem_count"])
+    if report["notes"]:
+        say(_("Came in, but not exactly as it stood in the file:"))
+        _show_remarks(report["notes"], report["note_count"])
     say(
-        _("%(file)s (%(format)s): imported %(accepted)d, already there %(duplicates)d, problems %(problems)d")
+        _(
+            "%(file)s (%(format)s): imported %(accepted)d, already there %(duplicates)d, problems %(problems)d, "
+            "notes %(notes)d"
+        )
         % {
             "file": report["filename"],
             "format": report["format"],
             "accepted": report["accepted"],
             "duplicates": report["duplicates"],
             "problems": report["problem_count"],
+            "notes": report["note_count"],
         }
     )
     if as_json:
         print_json(report)
+
+
+def _show_remarks(remarks: list[wire.ImportRemark], count: int) -> None:
+    for remark in remarks[:_SHOWN_REMARKS]:
+        # Sentences about a file name their line themselves; rules of the database's know of no lines.
+        if remark["code"] == "invalid":
+            say(_("line %(line)d: %(problem)s") % {"line": remark["line"], "problem": remark["message"]})
+        else:
+            say(remark["message"])
+    if count > _SHOWN_REMARKS:
+        say(_("… and %(count)d more") % {"count": count - _SHOWN_REMARKS})

@@ -45,8 +45,8 @@ class Dataset(TypedDict):
     rejected: int
 
 
-class ImportProblem(TypedDict):
-    """Why one line did not come in."""
+class ImportRemark(TypedDict):
+    """Why one line did not come in, or what came in otherwise than it stood there."""
 
     line: int
     code: str
@@ -56,14 +56,16 @@ class ImportProblem(TypedDict):
 class ImportReport(TypedDict):
     """What one file brought in."""
 
-    id: int
-    dataset_id: int
+    id: int | None
+    dataset_id: int | None
     filename: str
     format: str
     accepted: int
     duplicates: int
     problem_count: int
-    problems: list[ImportProblem]
+    problems: list[ImportRemark]
+    note_count: int
+    notes: list[ImportRemark]
 
 
 class ReviewReport(TypedDict):

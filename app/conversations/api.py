@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 
 from app.accounts.access import Annotator, AnyActor, Reviewer
-from app.conversations import service
-from app.conversations.schemas import ConversationEdit, ConversationOut, ReviewIn
+from app.conversations import revisions, service
+from app.conversations.schemas import ConversationEdit, ConversationOut, RestoreIn, ReviewIn, RevisionOut
 from app.core.web import Db
 
 router = APIRouter(prefix="/api/v1", tags=["conversations"])
@@ -43,6 +43,21 @@ def review_conversation(
     return ConversationOut.of(
         service.review(session, conversation_id, body.version, actor, body.state, body.reason)
     )
+
+
+@router.get("/conversations/{conversation_id}/revisions")
+def list_revisions(session: Db, _actor: AnyActor, conversation_id: int) -> list[RevisionOut]:
+    """The newest hundred changes, newest first."""
+    service.require_conversation(session, conversation_id)
+    return [RevisionOut.model_validate(line) for line in revisions.history(session, conversation_id)]
+
+
+@router.post("/conversations/{conversation_id}/restore")
+def restore_conversation(
+    session: Db, actor: Annotator, conversation_id: int, body: RestoreIn
+) -> ConversationOut:
+    """Undo: make an older version's messages and labels the current ones."""
+    return ConversationOut.of(service.restore(session, conversation_id, body.version, actor, body.wanted))
 
 
 @router.delete("/conversations/{conversation_id}", status_code=204)

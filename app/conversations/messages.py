@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from typing import Any, Final
 
 from app.conversations.models import MessageRole
@@ -12,42 +13,47 @@ Message = dict[str, Any]
 MAX_MESSAGES: Final = 500
 MAX_CONTENT_CHARACTERS: Final = 200_000
 _KEYS: Final = ("role", "content", "train", "name", "tool_calls", "tool_call_id", "reasoning_content")
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_KNOWN: Final = frozenset(_KEYS)
+_ROLES: Final = frozenset(role.value for role in MessageRole)
 _TITLE_LENGTH: Final = 80
+# PostgreSQL takes no NUL; half a surrogate pair has no UTF-8.
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def canonical_message(message: Message, *, turn: int = 0) -> Message:
     """The message with known keys only, in a fixed order. Raises Invalid naming the turn (counted from 1)."""
-    unknown = set(message) - set(_KEYS)
-    if unknown:
-        raise Invalid(
-            N_("Turn %(turn)d has an unknown field: %(field)s."), turn=turn + 1, field=sorted(unknown)[0]
-        )
-    try:
-        role = MessageRole(message.get("role", ""))
-    except ValueError:
+    if not message.keys() <= _KNOWN:
+        unknown = min(set(message) - _KNOWN)
+        raise Invalid(N_("Turn %(turn)d has an unknown field: %(field)s."), turn=turn + 1, field=unknown)
+    role = message.get("role", "")
+    if not isinstance(role, str) or role not in _ROLES:
         raise Invalid(
             N_("Turn %(turn)d has the unknown role “%(role)s”. Use system, user, assistant or tool."),
             turn=turn + 1,
-            role=str(message.get("role", ""))[:40],
-        ) from None
+            role=str(role)[:40],
+        )
     content = message.get("content") or ""
     if not isinstance(content, str):
         raise Invalid(N_("Turn %(turn)d: the content must be text."), turn=turn + 1)
-    content = content.replace("\r\n", "\n")
+    if "\r" in content:
+        content = content.replace("\r\n", "\n")
     if len(content) > MAX_CONTENT_CHARACTERS:
         raise Invalid(
             N_("Turn %(turn)d is longer than %(limit)d characters."),
             turn=turn + 1,
             limit=MAX_CONTENT_CHARACTERS,
         )
-    if "\x00" in content or any("\ud800" <= character <= "\udfff" for character in content):
+    if message.get("train") not in (None, True, False):
+        raise Invalid(N_("Turn %(turn)d: train must be true, false or absent."), turn=turn + 1)
+    cleaned: Message = {"role": str(role), "content": content}
+    for key in _KEYS[2:]:
+        if message.get(key) is not None:
+            cleaned[key] = message[key]
+    if any(isinstance(value, str) and _UNSTORABLE.search(value) for value in cleaned.values()):
         raise Invalid(
             N_("Turn %(turn)d contains characters that cannot be stored (NUL or half a pair)."), turn=turn + 1
         )
-    if message.get("train") not in (None, True, False):
-        raise Invalid(N_("Turn %(turn)d: train must be true, false or absent."), turn=turn + 1)
-    cleaned: Message = {"role": role.value, "content": content}
-    cleaned.update({key: message[key] for key in _KEYS[2:] if message.get(key) is not None})
     return cleaned
 
 
@@ -62,8 +68,7 @@ def canonical_messages(messages: list[Message]) -> list[Message]:
 
 def content_hash(messages: list[Message]) -> str:
     """sha256 over the canonical messages; equal dialogues have equal hashes."""
-    text = json.dumps(messages, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(messages).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def title_of(messages: list[Message]) -> str:

@@ -63,6 +63,10 @@ class Conversation(SQLModel, table=True):
     __table_args__ = (
         Index("ix_conversation_dataset_review", "dataset_id", "review_state", "id"),
         Index("ix_conversation_dataset_hash", "dataset_id", "content_hash"),
+        # The list in its order, the list of one outcome with its counts, the newest change.
+        Index("ix_conversation_dataset_id", "dataset_id", "id"),
+        Index("ix_conversation_dataset_outcome", "dataset_id", "outcome", "id", "review_state"),
+        Index("ix_conversation_dataset_updated", "dataset_id", "updated_at"),
     )
 
     id: int | None = Field(default=None, primary_key=True)

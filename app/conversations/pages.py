@@ -15,9 +15,10 @@ from app.accounts.access import Annotator, AnyActor, Reviewer
 from app.accounts.models import Role
 from app.accounts.service import Actor
 from app.conversations import conflicts, revisions, service, turns
+from app.conversations.archives import is_archived
 from app.conversations.filter_params import Filter, FilterParams
-from app.conversations.filters import place_of
 from app.conversations.labels import label_words, stored_label
+from app.conversations.listing import Listing
 from app.conversations.messages import Message
 from app.conversations.models import Conversation, ReviewState
 from app.core.errors import Conflict, Invalid, Refused, StudioError
@@ -49,6 +50,7 @@ class Desk:
         """Context of the page and of its fragments."""
         conversation = self.load()
         where = self.params.within(conversation.dataset_id)
+        read_only = is_archived(self.session, conversation.dataset_id)
         return {
             "conversation": conversation,
             "base": f"/conversations/{conversation.id}",
@@ -56,7 +58,8 @@ class Desk:
             "where": where,
             "words": label_words(),
             "history": revisions.history(self.session, self.conversation_id),
-            "can_review": self.actor.role.includes(Role.REVIEWER),
+            "read_only": read_only,
+            "can_review": not read_only and self.actor.role.includes(Role.REVIEWER),
             "oob": False,
             "focus": None,
             "error": None,
@@ -80,7 +83,7 @@ def conversation_page(desk: Place) -> HTMLResponse:
 
 def _page(desk: Desk, *, status: int = 200, **more: Any) -> HTMLResponse:
     context = desk.page(**more)
-    context["place"] = place_of(desk.session, context["conversation"], context["where"])
+    context["place"] = Listing(desk.session, context["where"]).place_of(context["conversation"])
     return render(desk.request, "conversations/page.html", context, status=status)
 
 
@@ -273,7 +276,7 @@ def delete(desk: Place, actor: Reviewer) -> Response:
     """Erase the conversation, and go on with the next of the list."""
     conversation = desk.load()
     where = desk.params.within(conversation.dataset_id)
-    after = place_of(desk.session, conversation, where).next_id
+    after = Listing(desk.session, where).place_of(conversation).next_id
     service.delete_conversation(desk.session, desk.conversation_id, actor)
     path = f"/conversations/{after}" if after else f"/datasets/{conversation.dataset_id}"
     return RedirectResponse(path + where.query_string(), status_code=303)

@@ -99,3 +99,23 @@ class ConversationPage(BaseModel):
     conversations: list[ConversationOut]
     total: int
     offset: int
+
+
+class RevisionOut(BaseModel):
+    """A change in a conversation's history."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    version: int
+    action: str
+    author: str
+    created_at: datetime
+
+
+class RestoreIn(BaseModel):
+    """Go from exactly `version` back to what the conversation was at `wanted`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: int
+    wanted: int

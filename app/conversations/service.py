@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy.orm import defer
-from sqlmodel import Session, col, func, select
+from sqlalchemy import insert
+from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor, record
 from app.conversations import revisions
-from app.conversations.filters import ConversationFilter
+from app.conversations.archives import refuse_archived
 from app.conversations.messages import (
     Message,
     canonical_messages,
@@ -36,30 +36,57 @@ def require_conversation(session: Session, conversation_id: int) -> Conversation
     return conversation
 
 
-def list_conversations(
-    session: Session, where: ConversationFilter, *, offset: int = 0, limit: int = 50
-) -> tuple[list[Conversation], int]:
-    """One page in order of arrival, and how many there are in all."""
-    total = session.exec(where.apply(select(func.count()).select_from(Conversation))).one()
-    statement = where.apply(select(Conversation)).order_by(col(Conversation.id)).offset(offset).limit(limit)
-    # The search text is as long as the dialogue, and no list shows it.
-    return list(session.exec(statement.options(defer(col(Conversation.search_text))))), total  # type: ignore[arg-type]
+def content_columns(data: dict[str, Any]) -> dict[str, Any]:
+    """Messages, labels and what is told from them, from the canonical conversation JSON; plain JSON again.
+
+    Raises Invalid naming the turn or field.
+    """
+    return {
+        **_message_columns(canonical_messages(list(data.get("messages") or []))),
+        **dict.fromkeys(LABELS),
+        "tags": [],
+        **_label_columns({name: data[name] for name in LABELS if data.get(name) is not None}),
+    }
+
+
+def _draft_columns(dataset_id: int, author: str) -> dict[str, Any]:
+    now = utc_now()
+    return {
+        "dataset_id": dataset_id,
+        "review_state": ReviewState.DRAFT,
+        "review_reason": None,
+        "reviewed_by": None,
+        "reviewed_at": None,
+        "version": 1,
+        "updated_by": author[:80],
+        "created_at": now,
+        "updated_at": now,
+    }
 
 
 def build_conversation(dataset_id: int, data: dict[str, Any], *, author: str) -> Conversation:
     """A new row from the canonical conversation JSON, not yet added. Raises Invalid naming the turn or field."""
-    conversation = Conversation(
-        dataset_id=dataset_id, title="", content_hash="", updated_by=author[:80], messages=[]
-    )
-    _set_messages(conversation, canonical_messages(list(data.get("messages") or [])))
-    _set_labels(conversation, {name: data[name] for name in LABELS if data.get(name) is not None})
-    return conversation
+    return Conversation(**content_columns(data), **_draft_columns(dataset_id, author))
+
+
+def insert_drafts(
+    session: Session, dataset_id: int, contents: Sequence[dict[str, Any]], *, author: str
+) -> None:
+    """Store many new drafts, given as `content_columns` makes them; a mapped object each would take far longer."""
+    if contents:
+        same = _draft_columns(dataset_id, author)
+        # Into the table and not the mapped class, which would part the rows by which of their labels are empty.
+        session.execute(
+            insert(Conversation.metadata.tables[Conversation.__tablename__]),
+            [{**columns, **same} for columns in contents],
+        )
 
 
 def create_conversation(
     session: Session, dataset_id: int, data: dict[str, Any], actor: Actor
 ) -> Conversation:
     """Store a new conversation as a draft."""
+    refuse_archived(session, dataset_id)
     conversation = build_conversation(dataset_id, data, author=actor.name)
     session.add(conversation)
     session.flush()
@@ -98,6 +125,7 @@ def change(
             ),
             name=found.updated_by,
         )
+    refuse_archived(session, found.dataset_id)
     before = _content_of(found)
     revisions.keep_first(session, found)
     edit(found)
@@ -173,6 +201,8 @@ def review_many(
     reason = _reason_for(state, reason)
     changed, refused = 0, []
     for batch in _locked_batches(session, conversation_ids):
+        for dataset_id in {found.dataset_id for found in batch}:
+            refuse_archived(session, dataset_id)
         kept = _ids_with_current_revision(session, [found.id for found in batch])
         for found in batch:
             assert found.id is not None
@@ -232,6 +262,7 @@ def _reason_for(state: ReviewState, reason: str | None) -> str | None:
 def delete_conversation(session: Session, conversation_id: int, actor: Actor) -> None:
     """Erase the conversation and all its revisions. Frozen versions keep their copy."""
     conversation = require_conversation(session, conversation_id)
+    refuse_archived(session, conversation.dataset_id)
     session.delete(conversation)
     record(session, actor, "conversation.delete", f"conversation/{conversation_id}")
 
@@ -263,13 +294,31 @@ def approved_conversations(session: Session, dataset_id: int) -> Sequence[Conver
 
 
 def _set_messages(conversation: Conversation, messages: list[Message]) -> None:
-    conversation.messages = messages
-    conversation.content_hash = content_hash(messages)
-    conversation.title = title_of(messages)
-    conversation.search_text = search_text_of(messages)
+    for name, value in _message_columns(messages).items():
+        setattr(conversation, name, value)
+
+
+def _message_columns(messages: list[Message]) -> dict[str, Any]:
+    """The messages and all that is told from them."""
+    return {
+        "messages": messages,
+        "content_hash": content_hash(messages),
+        **told_columns(messages),
+    }
+
+
+def told_columns(messages: list[Message]) -> dict[str, Any]:
+    """What lists and searches need to know of the messages; quickly told again."""
+    return {"title": title_of(messages), "search_text": search_text_of(messages)}
 
 
 def _set_labels(conversation: Conversation, labels: dict[str, Any]) -> None:
+    for name, value in _label_columns(labels).items():
+        setattr(conversation, name, value)
+
+
+def _label_columns(labels: dict[str, Any]) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
     for name, value in labels.items():
         if name not in LABELS:
             raise Invalid(N_("There is no label %(name)s."), field=name, name=name)
@@ -284,7 +333,8 @@ def _set_labels(conversation: Conversation, labels: dict[str, Any]) -> None:
             value = str(value).strip() or None if value else None
             if value and len(value) > _MAX_LENGTH[name]:
                 raise _too_long(name, _MAX_LENGTH[name])
-        setattr(conversation, name, value)
+        columns[name] = value
+    return columns
 
 
 def _tags(value: Any) -> list[str]:

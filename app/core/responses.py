@@ -6,17 +6,24 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 
 from app.core.errors import StudioError, Unauthenticated
 from app.core.i18n import N_, gettext
+from app.core.invalid_fields import field_messages
 from app.core.logging import get_logger
 from app.core.templating import is_htmx, render
+from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
 
 logger = get_logger(__name__)
 
+# A rule of the database that the services check first: broken only by two requests at the same moment.
+_OVERTAKEN = N_("Somebody else changed or deleted this at the same moment. Reload and try again.")
 _STATUS_MESSAGES = {
+    HTTPStatus.BAD_REQUEST: N_(
+        "The request cannot be read: its body breaks off or is not what its header says."
+    ),
     HTTPStatus.NOT_FOUND: N_("There is nothing at this address. It may have been deleted."),
     HTTPStatus.METHOD_NOT_ALLOWED: N_("This address does not take that kind of request."),
     HTTPStatus.INTERNAL_SERVER_ERROR: N_("Something went wrong on the server. The details are in its log."),
@@ -72,15 +79,9 @@ def _studio_error(request: Request, error: Exception) -> Response:
 
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    details = [
-        {
-            "field": ".".join(str(part) for part in item["loc"] if part not in {"body", "query", "path"}),
-            "message": item["msg"],
-        }
-        for item in error.errors()
-    ]
+    details = field_messages(error.errors())
     text = gettext("Please check: %(fields)s") % {
-        "fields": "; ".join(f"{item['field']}: {item['message']}" for item in details)
+        "fields": "; ".join(f"{item['field']}: {item['message']}".removeprefix(": ") for item in details)
     }
     return failure(request, HTTPStatus.UNPROCESSABLE_ENTITY, text, details=details)
 
@@ -89,6 +90,17 @@ def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = _STATUS_MESSAGES.get(HTTPStatus(error.status_code))
     return failure(request, error.status_code, gettext(message) if message else str(error.detail))
+
+
+def _unstorable(request: Request, _error: Exception) -> Response:
+    return failure(request, HTTPStatus.UNPROCESSABLE_ENTITY, gettext(UNSTORABLE))
+
+
+def _overtaken(request: Request, error: Exception) -> Response:
+    assert isinstance(error, IntegrityError)
+    # The statement has no values in it; the driver's own words may repeat what was to be stored.
+    logger.warning("overtaken: %s in %s", type(error.orig).__name__, error.statement)
+    return failure(request, HTTPStatus.CONFLICT, gettext(_OVERTAKEN))
 
 
 def _unavailable(request: Request, error: Exception) -> Response:
@@ -109,4 +121,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(OperationalError, _unavailable)
+    app.add_exception_handler(IntegrityError, _overtaken)
+    for kind in UNSTORABLE_ERRORS:
+        app.add_exception_handler(kind, _unstorable)
     app.add_exception_handler(Exception, _unexpected)

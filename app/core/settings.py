@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     https: bool = False
     # Folders below which a local base model may lie. The data folder is always allowed.
     model_roots: tuple[Path, ...] = ()
-    max_upload_bytes: int = 32 * 1024 * 1024
+    max_upload_bytes: int = 64 * 1024 * 1024
     session_days: int = 14
     lease_seconds: float = 30.0
     heartbeat_seconds: float = 10.0

@@ -28,6 +28,10 @@ class Storage:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return path
 
+    def remove(self, key: str) -> None:
+        """Remove a file; that it is gone already is fine."""
+        self.path(key).unlink(missing_ok=True)
+
     @contextmanager
     def write(self, key: str) -> Iterator[BinaryIO]:
         """A file that exists under `key` only once the block has ended well."""

@@ -7,21 +7,34 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from app.accounts.access import Annotator, AnyActor, Engineer, Reviewer
 from app.conversations import service as conversations
 from app.conversations.filters import ConversationFilter
+from app.conversations.listing import Listing
 from app.conversations.models import Outcome, ReviewState
 from app.conversations.schemas import ConversationIn, ConversationOut, ConversationPage
 from app.core.i18n import gettext
 from app.core.web import AppStorage, Db
-from app.datasets import service, versions
-from app.datasets.schemas import DatasetIn, DatasetOut, ImportOut, ReviewManyIn, ReviewManyOut, VersionOut
+from app.datasets import imports, removal, service, versions
+from app.datasets.incoming import IncomingFile
+from app.datasets.schemas import (
+    DatasetEdit,
+    DatasetIn,
+    DatasetOut,
+    ImportOut,
+    ReviewManyIn,
+    ReviewManyOut,
+    VersionOut,
+)
+from app.datasets.sources import Told
 from app.interchange import Format
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
 
 
 @router.get("/datasets")
-def list_datasets(session: Db, _actor: AnyActor, name: str | None = None) -> list[DatasetOut]:
-    """All datasets, newest first; `name` picks one."""
-    found = service.list_datasets(session)
+def list_datasets(
+    session: Db, _actor: AnyActor, name: str | None = None, archived: bool = False
+) -> list[DatasetOut]:
+    """Datasets, newest first: those at hand, or the archived ones. `name` picks one, archived or not."""
+    found = service.list_datasets(session, archived=archived if name is None else None)
     return [DatasetOut.of(dataset, counts) for dataset, counts in found if name in (None, dataset.name)]
 
 
@@ -40,6 +53,57 @@ def get_dataset(session: Db, _actor: AnyActor, dataset_id: int) -> DatasetOut:
     )
 
 
+@router.patch("/datasets/{dataset_id}")
+def describe_dataset(session: Db, actor: Reviewer, dataset_id: int, body: DatasetEdit) -> DatasetOut:
+    """Rename a dataset, describe it anew, or both."""
+    dataset = service.require_dataset(session, dataset_id)
+    service.describe_dataset(session, actor, dataset, name=body.name, description=body.description)
+    return DatasetOut.of(dataset, service.dataset_counts(session, dataset_id))
+
+
+@router.delete("/datasets/{dataset_id}", status_code=204)
+def delete_dataset(session: Db, storage: AppStorage, actor: Engineer, dataset_id: int) -> None:
+    """Erase a dataset with all it holds. 409 while a run or a mask check needs one of its versions."""
+    removal.delete_dataset(session, storage, actor, dataset_id)
+
+
+@router.post("/datasets/{dataset_id}/archive")
+def archive_dataset(session: Db, actor: Engineer, dataset_id: int) -> DatasetOut:
+    """Make a dataset read-only and take it out of the lists."""
+    dataset = removal.archive_dataset(session, actor, dataset_id)
+    return DatasetOut.of(dataset, service.dataset_counts(session, dataset_id))
+
+
+@router.post("/datasets/{dataset_id}/restore")
+def restore_dataset(session: Db, actor: Engineer, dataset_id: int) -> DatasetOut:
+    """Bring an archived dataset back."""
+    dataset = removal.restore_dataset(session, actor, dataset_id)
+    return DatasetOut.of(dataset, service.dataset_counts(session, dataset_id))
+
+
+@router.post("/imports", status_code=201, responses={422: {"model": ImportOut}})
+def import_by_name(
+    session: Db,
+    actor: Annotator,
+    response: Response,
+    dataset: Annotated[str, Form(max_length=80)],
+    file: Annotated[UploadFile, File()],
+    told: Told,
+    format: Annotated[Format, Form()] = "auto",
+    skip_bad: Annotated[bool, Form()] = False,
+) -> ImportOut:
+    """Import a file into the dataset of this name, made if there is none. A file that brings nothing makes none."""
+    filename = file.filename or "upload"
+    source = told.read(filename, format)
+    with IncomingFile(
+        file.file, filename=filename, format=format, skip_bad=skip_bad, source=source
+    ) as incoming:
+        report = imports.import_by_name(session, dataset, actor, incoming)
+    if report.problem_count and (report.id is None or not skip_bad):
+        response.status_code = 422
+    return ImportOut.of(report)
+
+
 @router.post("/datasets/{dataset_id}/imports", status_code=201, responses={422: {"model": ImportOut}})
 def import_file(
     session: Db,
@@ -47,18 +111,33 @@ def import_file(
     response: Response,
     dataset_id: int,
     file: Annotated[UploadFile, File()],
+    told: Told,
     format: Annotated[Format, Form()] = "auto",
     skip_bad: Annotated[bool, Form()] = False,
 ) -> ImportOut:
     """Import a file. 201 when conversations came in; 422 with the report when a problem kept all of them out."""
-    dataset = service.require_dataset(session, dataset_id)
     filename = file.filename or "upload"
-    report = service.import_file(
-        session, dataset, actor, file.file, filename=filename, format=format, skip_bad=skip_bad
-    )
+    source = told.read(filename, format)
+    with IncomingFile(
+        file.file, filename=filename, format=format, skip_bad=skip_bad, source=source
+    ) as incoming:
+        report = imports.import_file(session, dataset_id, actor, incoming)
     if report.problem_count and not skip_bad:
         response.status_code = 422
     return ImportOut.of(report)
+
+
+@router.get("/datasets/{dataset_id}/imports")
+def list_imports(session: Db, _actor: AnyActor, dataset_id: int) -> list[ImportOut]:
+    """Reports of all imports, newest first."""
+    service.require_dataset(session, dataset_id)
+    return [ImportOut.of(found) for found in imports.list_imports(session, dataset_id)]
+
+
+@router.get("/imports/{import_id}")
+def get_import(session: Db, _actor: AnyActor, import_id: int) -> ImportOut:
+    """The report of one import."""
+    return ImportOut.of(imports.require_import(session, import_id))
 
 
 @router.get("/datasets/{dataset_id}/conversations")
@@ -75,10 +154,9 @@ def list_conversations(
     """Conversations of a dataset, filtered, in order of arrival."""
     service.require_dataset(session, dataset_id)
     where = ConversationFilter(dataset_id, review_state, outcome, q)
-    found, total = conversations.list_conversations(session, where, offset=offset, limit=limit)
-    return ConversationPage(
-        conversations=[ConversationOut.of(item) for item in found], total=total, offset=offset
-    )
+    listing = Listing(session, where)
+    found = [ConversationOut.of(item) for item in listing.page(offset, limit)]
+    return ConversationPage(conversations=found, total=listing.total, offset=offset)
 
 
 @router.post("/datasets/{dataset_id}/conversations", status_code=201)

@@ -19,6 +19,8 @@ class Dataset(SQLModel, table=True):
     description: str = ""
     created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+    # Archived: read-only and out of the lists, until somebody restores it.
+    archived_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
 
 
 class DatasetImport(SQLModel, table=True):
@@ -35,6 +37,9 @@ class DatasetImport(SQLModel, table=True):
     problem_count: int = 0
     # The first problems: [{"line", "code", "message", "params"}]
     problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    # What came in a little different from the file, or without a part of it; kept as problems are.
+    note_count: int = 0
+    notes: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
 

@@ -9,16 +9,20 @@ from app.accounts.access import Annotator, AnyActor, Engineer, Reviewer
 from app.accounts.models import Role
 from app.accounts.service import Actor
 from app.conversations import service as conversations
+from app.conversations.archives import refuse_archived
 from app.conversations.filter_params import Filter
 from app.conversations.filters import ConversationFilter
 from app.conversations.labels import label_words
+from app.conversations.listing import Listing
 from app.conversations.models import MessageRole, ReviewState
 from app.core.errors import Invalid, NotFound, StudioError
 from app.core.i18n import N_, gettext, ngettext, translate
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppSettings, AppStorage, Db
-from app.datasets import service, versions
+from app.datasets import imports, service, versions
+from app.datasets.incoming import IncomingFile
 from app.datasets.models import Dataset, DatasetImport
+from app.datasets.sources import Told, ToldSource
 from app.interchange import FORMATS, Format
 
 router = APIRouter(include_in_schema=False)
@@ -37,7 +41,7 @@ def _see(path: str) -> Response:
     return RedirectResponse(path, status_code=303)
 
 
-def _go(request: Request, path: str) -> Response:
+def go(request: Request, path: str) -> Response:
     """On to another page: a redirect, or the header that makes htmx do it."""
     if is_htmx(request):
         return Response(status_code=204, headers={"HX-Redirect": path})
@@ -45,9 +49,14 @@ def _go(request: Request, path: str) -> Response:
 
 
 @router.get("/datasets")
-def list_page(request: Request, session: Db, _actor: AnyActor) -> HTMLResponse:
-    """All datasets."""
-    return render(request, "datasets/list.html", {"lines": service.dataset_lines(session), **_create_form()})
+def list_page(request: Request, session: Db, _actor: AnyActor, archived: bool = False) -> HTMLResponse:
+    """The datasets at hand, or the archived ones."""
+    context = {
+        "lines": service.dataset_lines(session, archived=archived),
+        "archived": archived,
+        "archived_count": service.count_archived(session),
+    }
+    return render(request, "datasets/list.html", {**context, **_create_form()})
 
 
 def _create_form(name: str = "", description: str = "", error: StudioError | None = None) -> dict[str, Any]:
@@ -73,12 +82,13 @@ def create(
     try:
         dataset = service.create_dataset(session, actor, name=name, description=description)
     except StudioError as error:
+        session.rollback()
         template = "datasets/_create_form.html" if is_htmx(request) else "datasets/new.html"
         return render(request, template, _create_form(name, description, error), status=422)
-    return _go(request, f"/datasets/{dataset.id}")
+    return go(request, f"/datasets/{dataset.id}")
 
 
-def _header(session: Db, actor: Actor, dataset: Dataset, tab: str) -> dict[str, Any]:
+def header(session: Db, actor: Actor, dataset: Dataset, tab: str) -> dict[str, Any]:
     """What every tab of a dataset shows around its own content."""
     assert dataset.id is not None
     frozen = versions.list_versions(session, dataset.id)
@@ -87,25 +97,27 @@ def _header(session: Db, actor: Actor, dataset: Dataset, tab: str) -> dict[str, 
         "counts": service.dataset_counts(session, dataset.id),
         "versions": frozen,
         "newest": frozen[0] if frozen else None,
-        "import_count": service.count_imports(session, dataset.id),
+        "import_count": imports.count_imports(session, dataset.id),
         "tab": tab,
-        "can_review": actor.role.includes(Role.REVIEWER),
-        "can_freeze": actor.role.includes(Role.ENGINEER),
+        "can_write": not dataset.archived_at,
+        "can_review": not dataset.archived_at and actor.role.includes(Role.REVIEWER),
+        "can_freeze": not dataset.archived_at and actor.role.includes(Role.ENGINEER),
+        "can_describe": actor.role.includes(Role.REVIEWER),
+        "can_remove": actor.role.includes(Role.ENGINEER),
     }
 
 
 def _conversations(session: Db, where: ConversationFilter, page: int) -> dict[str, Any]:
-    within = service.counts_within(session, where)
-    total = getattr(within, where.review_state) if where.review_state else within.total
+    listing = Listing(session, where)
     # A review may have emptied the last page.
-    page = min(page, max(1, -(-total // PAGE_SIZE)))
+    page = min(page, max(1, -(-listing.total // PAGE_SIZE)))
     offset = (page - 1) * PAGE_SIZE
-    found, total = conversations.list_conversations(session, where, offset=offset, limit=PAGE_SIZE)
+    found = listing.page(offset, PAGE_SIZE)
     return {
         "where": where,
-        "within": within,
+        "within": service.DatasetCounts.of(listing.counts),
         "conversations": found,
-        "total": total,
+        "total": listing.total,
         "page": page,
         "first": offset + 1,
         "last": offset + len(found),
@@ -126,7 +138,7 @@ def dataset_page(
     dataset = service.require_dataset(session, dataset_id)
     where = params.within(dataset_id)
     context = {
-        **_header(session, actor, dataset, "conversations"),
+        **header(session, actor, dataset, "conversations"),
         **_conversations(session, where, page),
     }
     alone = request.headers.get("HX-Target") == "conversation-list"
@@ -139,7 +151,7 @@ def add_conversation(request: Request, session: Db, actor: Annotator, dataset_id
     service.require_dataset(session, dataset_id)
     data = {"messages": [{"role": MessageRole.USER.value, "content": ""}]}
     conversation = conversations.create_conversation(session, dataset_id, data, actor)
-    return _go(request, f"/conversations/{conversation.id}")
+    return go(request, f"/conversations/{conversation.id}")
 
 
 @router.post("/datasets/{dataset_id}/review", response_model=None)
@@ -165,7 +177,7 @@ def review(
     where = params.within(dataset_id)
     if not is_htmx(request):
         return _see(f"/datasets/{dataset_id}{where.query_string(page=page if page > 1 else '')}")
-    context = {**_header(session, actor, dataset, "conversations"), **_conversations(session, where, page)}
+    context = {**header(session, actor, dataset, "conversations"), **_conversations(session, where, page)}
     response = render(request, "datasets/_conversations.html", context)
     response.headers.update(_review_toast(state, changed, refused))
     return response
@@ -191,7 +203,7 @@ def _review_toast(state: ReviewState, changed: int, refused: list[tuple[int, str
 def versions_page(request: Request, session: Db, actor: AnyActor, dataset_id: int) -> HTMLResponse:
     """Frozen versions with their hash and what they cover."""
     dataset = service.require_dataset(session, dataset_id)
-    context = {**_header(session, actor, dataset, "versions"), "words": label_words(), "error": None}
+    context = {**header(session, actor, dataset, "versions"), "words": label_words(), "error": None}
     return render(request, "datasets/versions.html", context)
 
 
@@ -204,9 +216,9 @@ def freeze(request: Request, session: Db, storage: AppStorage, actor: Engineer, 
     except Invalid as error:
         if is_htmx(request):
             raise
-        context = {**_header(session, actor, dataset, "versions"), "words": label_words()}
+        context = {**header(session, actor, dataset, "versions"), "words": label_words()}
         return render(request, "datasets/versions.html", {**context, "error": error.translated()}, status=422)
-    return _go(request, f"/datasets/{dataset_id}/versions#version-{version.number}")
+    return go(request, f"/datasets/{dataset_id}/versions#version-{version.number}")
 
 
 @router.get("/datasets/{dataset_id}/imports")
@@ -214,8 +226,8 @@ def imports_page(request: Request, session: Db, actor: AnyActor, dataset_id: int
     """Every import with what it brought."""
     dataset = service.require_dataset(session, dataset_id)
     context = {
-        **_header(session, actor, dataset, "imports"),
-        "imports": service.list_imports(session, dataset_id),
+        **header(session, actor, dataset, "imports"),
+        "imports": imports.list_imports(session, dataset_id),
     }
     return render(request, "datasets/imports.html", context)
 
@@ -230,6 +242,7 @@ def _import_form(
         "skip_bad": False,
         "error": None,
         "max_bytes": settings.max_upload_bytes,
+        **ToldSource().form(),
         **more,
     }
 
@@ -240,6 +253,7 @@ def import_page(
 ) -> HTMLResponse:
     """Choose a file."""
     dataset = service.require_dataset(session, dataset_id)
+    refuse_archived(session, dataset_id)
     return render(request, "datasets/import.html", {**_import_form(settings, dataset), "report": None})
 
 
@@ -253,37 +267,55 @@ def import_file(
     file: Annotated[UploadFile | None, File()] = None,
     format: Annotated[Format, Form()] = "auto",
     skip_bad: Annotated[bool, Form()] = False,
+    *,
+    told: Told,
 ) -> Response:
     """Import a file; the report says what came in. htmx stays on the form when nothing did."""
-    dataset = service.require_dataset(session, dataset_id)
     if file is None or not file.filename:
+        dataset = service.require_dataset(session, dataset_id)
         text = gettext("Choose a file first.")
-        form = _import_form(settings, dataset, format, skip_bad=skip_bad, error=text, report=None)
+        form = _import_form(
+            settings, dataset, format, skip_bad=skip_bad, error=text, report=None, **told.form()
+        )
         template = "datasets/_import_form.html" if is_htmx(request) else "datasets/import.html"
         return render(request, template, form, status=422)
-    found = service.import_file(
-        session, dataset, actor, file.file, filename=file.filename, format=format, skip_bad=skip_bad
-    )
+    try:
+        source = told.read(file.filename, format)
+    except Invalid as error:
+        if is_htmx(request):
+            raise  # a toast: the form with its chosen files stays
+        dataset = service.require_dataset(session, dataset_id)
+        form = _import_form(settings, dataset, format, skip_bad=skip_bad, report=None, **told.form(error))
+        return render(request, "datasets/import.html", form, status=422)
+    with IncomingFile(
+        file.file, filename=file.filename, format=format, skip_bad=skip_bad, source=source
+    ) as incoming:
+        found = imports.import_file(session, dataset_id, actor, incoming)
+    dataset = service.require_dataset(session, dataset_id)
     if is_htmx(request) and found.problem_count and not found.accepted:
         return render(
             request, "datasets/_import_report.html", _report(dataset, found, can_retry=True), status=422
         )
-    return _go(request, f"/datasets/{dataset_id}/imports/{found.id}")
+    return go(request, f"/datasets/{dataset_id}/imports/{found.id}")
 
 
 def _report(dataset: Dataset, found: DatasetImport, *, can_retry: bool = False) -> dict[str, Any]:
-    problems = [
-        {"line": item["line"], "code": item["code"], "message": translate(item["message"], item["params"])}
-        for item in found.problems
-    ]
-    label = _FORMAT_LABELS.get(found.format, found.format)
+    # A file that tells nothing of itself has no format, whatever was chosen.
+    label = N_("unknown") if found.format == "auto" else _FORMAT_LABELS.get(found.format, found.format)
     return {
         "dataset": dataset,
         "report": found,
-        "problems": problems,
+        "problems": [_remark(item) for item in found.problems],
+        "notes": [_remark(item) for item in found.notes],
         "format_label": gettext(label),
         "can_retry": can_retry,
+        "is_unreadable": bool(found.problems) and not any(item["line"] for item in found.problems),
     }
+
+
+def _remark(stored: dict[str, Any]) -> dict[str, Any]:
+    message = translate(stored["message"], stored["params"])
+    return {"line": stored["line"], "code": stored["code"], "message": message}
 
 
 @router.get("/datasets/{dataset_id}/imports/{import_id}")
@@ -292,7 +324,7 @@ def import_report_page(
 ) -> HTMLResponse:
     """What an import brought, and each line that it did not."""
     dataset = service.require_dataset(session, dataset_id)
-    found = service.require_import(session, import_id)
+    found = imports.require_import(session, import_id)
     if found.dataset_id != dataset_id:
         raise NotFound(N_("There is no import %(id)d."), id=import_id)
     form = _import_form(settings, dataset, skip_bad=True)

@@ -20,14 +20,24 @@ class DatasetIn(BaseModel):
     description: str = Field(default="", max_length=2000)
 
 
+class DatasetEdit(BaseModel):
+    """A new name, a new description, or both; what is absent stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(default=None, min_length=1, max_length=80)
+    description: str | None = Field(default=None, max_length=2000)
+
+
 class DatasetOut(BaseModel):
-    """A dataset with its counts."""
+    """A dataset with its counts. An archived one is read-only."""
 
     id: int
     name: str
     description: str
     created_by: str
     created_at: datetime
+    archived_at: datetime | None
     draft: int
     approved: int
     rejected: int
@@ -42,50 +52,61 @@ class DatasetOut(BaseModel):
             description=dataset.description,
             created_by=dataset.created_by,
             created_at=dataset.created_at,
+            archived_at=dataset.archived_at,
             draft=counts.draft,
             approved=counts.approved,
             rejected=counts.rejected,
         )
 
 
-class ImportProblemOut(BaseModel):
-    """Why one line did not come in."""
+class ImportRemarkOut(BaseModel):
+    """Why one line did not come in, or what came in otherwise than it stood there."""
 
     line: int
     code: str
     message: str
 
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> "ImportRemarkOut":
+        """From the stored remark, in the reader's language."""
+        return cls(
+            line=stored["line"],
+            code=stored["code"],
+            message=translate(stored["message"], stored["params"]),
+        )
+
 
 class ImportOut(BaseModel):
-    """The report of an import."""
+    """The report of an import. Counts are exact; problems and notes are the first 200 of each.
 
-    id: int
-    dataset_id: int
+    `id` and `dataset_id` are null when the file brought nothing, so that no dataset was made for it.
+    """
+
+    id: int | None
+    dataset_id: int | None
     filename: str
     format: str
     accepted: int
     duplicates: int
     problem_count: int
-    problems: list[ImportProblemOut]
+    problems: list[ImportRemarkOut]
+    note_count: int
+    notes: list[ImportRemarkOut]
 
     @classmethod
     def of(cls, found: DatasetImport) -> "ImportOut":
-        """From the stored report, in the reader's language."""
-        assert found.id is not None
+        """From the report, in the reader's language."""
         return cls(
             id=found.id,
-            dataset_id=found.dataset_id,
+            dataset_id=found.dataset_id if found.id is not None else None,
             filename=found.filename,
             format=found.format,
             accepted=found.accepted,
             duplicates=found.duplicates,
             problem_count=found.problem_count,
-            problems=[
-                ImportProblemOut(
-                    line=item["line"], code=item["code"], message=translate(item["message"], item["params"])
-                )
-                for item in found.problems
-            ],
+            problems=[ImportRemarkOut.of(item) for item in found.problems],
+            note_count=found.note_count,
+            notes=[ImportRemarkOut.of(item) for item in found.notes],
         )
 
 

@@ -16,6 +16,7 @@ from app.core.errors import Invalid, NotFound
 from app.core.i18n import N_
 from app.core.storage import Storage
 from app.datasets.models import Dataset, DatasetVersion
+from app.datasets.service import require_writable
 
 VALIDATION_SHARE: Final = 0.05
 # Below this many conversations a held-out split would cost more than it tells.
@@ -26,9 +27,10 @@ _COVERAGE: Final = ("outcome", "stage", "objection", "language")
 def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -> DatasetVersion:
     """Freeze what is approved now. The same content again gives the version that already has it.
 
-    Raises Invalid when nothing is approved.
+    Raises Invalid when nothing is approved, Conflict for an archived dataset.
     """
     assert dataset.id is not None
+    require_writable(session, dataset.id)
     rows = approved_conversations(session, dataset.id)
     if not rows:
         raise Invalid(
@@ -95,10 +97,12 @@ def require_version(session: Session, version_id: int) -> DatasetVersion:
 
 
 def list_versions(session: Session, dataset_id: int | None = None) -> list[DatasetVersion]:
-    """Versions, newest first; of one dataset, or all."""
+    """Versions, newest first; of one dataset, or of all that are not archived."""
     statement = select(DatasetVersion).order_by(col(DatasetVersion.id).desc())
     if dataset_id is not None:
         statement = statement.where(DatasetVersion.dataset_id == dataset_id)
+    else:
+        statement = statement.join(Dataset).where(col(Dataset.archived_at).is_(None))
     return list(session.exec(statement))
 
 

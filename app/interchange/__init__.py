@@ -5,11 +5,13 @@ whoever shows them translates them. Nothing here decides what becomes of a file 
 """
 
 from app.interchange.canonical import canonical_conversation, canonical_json, content_hash
+from app.interchange.dataset_info import read_dataset_info
 from app.interchange.language import detect_language
 from app.interchange.limits import ImportLimits
-from app.interchange.problems import LineNote, LineProblem
-from app.interchange.reading import FORMATS, Format, ParsedConversation, read_conversations
+from app.interchange.problems import LineNote, LineProblem, SourceRefused
+from app.interchange.reading import FORMATS, Format, ParsedConversation, Source, read_conversations
 from app.interchange.report import Duplicate, ImportReport
+from app.interchange.trained import SOURCE_MASKS, SourceMask
 from app.interchange.writing import (
     WriteReport,
     write_alpaca,
@@ -20,6 +22,7 @@ from app.interchange.writing import (
 
 __all__ = [
     "FORMATS",
+    "SOURCE_MASKS",
     "Duplicate",
     "Format",
     "ImportLimits",
@@ -27,12 +30,16 @@ __all__ = [
     "LineNote",
     "LineProblem",
     "ParsedConversation",
+    "Source",
+    "SourceMask",
+    "SourceRefused",
     "WriteReport",
     "canonical_conversation",
     "canonical_json",
     "content_hash",
     "detect_language",
     "read_conversations",
+    "read_dataset_info",
     "write_alpaca",
     "write_csv",
     "write_messages_jsonl",

@@ -15,11 +15,16 @@ _NOT_HASHED = ("train",)
 
 def canonical_message(message: Mapping[str, Any]) -> dict[str, Any]:
     """The known fields in their fixed order; absent ones and None are left out (`content` becomes "")."""
-    result = {key: message[key] for key in MESSAGE_FIELDS if message.get(key) is not None}
-    result.setdefault("content", "")
+    result: dict[str, Any] = {}
+    for key in MESSAGE_FIELDS:
+        value = message.get(key)
+        if value is not None:
+            result[key] = value
+        elif key == "content":
+            result[key] = ""
     if not result.get("tool_calls", True):
         del result["tool_calls"]
-    return {key: result[key] for key in MESSAGE_FIELDS if key in result}
+    return result
 
 
 def canonical_conversation(conversation: Mapping[str, Any]) -> dict[str, Any]:

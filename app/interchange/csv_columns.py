@@ -9,9 +9,11 @@ COLUMN_NAMES.
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.interchange import file_troubles as say
+from app.interchange import source_troubles as say_of_source
 from app.interchange.formulas import restore
 from app.interchange.problems import RecordRefused, shown
 
@@ -19,7 +21,7 @@ COLUMN_NAMES = {
     "conversation_id": ("conversation_id", "conversation", "dialogue_id", "session_id", "对话编号", "对话id"),
     "role": ("role", "speaker", "from", "角色"),
     "content": ("content", "text", "message", "value", "内容"),
-    "train": ("train", "参与训练"),
+    "train": ("train", "training", "trainable", "参与训练"),
     "instruction": ("instruction", "prompt", "question", "问题", "提问", "指令"),
     "output": ("output", "response", "completion", "answer", "回答", "回复", "输出"),
     "input": ("input", "输入"),
@@ -57,15 +59,37 @@ def get_header(first_line: str) -> Header | None:
     return None
 
 
-def require_header(first_line: str) -> Header:
+def require_header(first_line: str, train_field: str | None = None) -> Header:
+    """`train_field` is a further name of the column that tells what is trained."""
     header = get_header(first_line)
     if header is None:
-        widest = max((_cells(first_line, delimiter) for delimiter in _DELIMITERS), key=len)
-        raise RecordRefused(say.CSV_COLUMNS, 1, found=shown(", ".join(widest), 80))
+        raise RecordRefused(say.CSV_COLUMNS, 1, found=_widest(first_line))
+    if train_field:
+        flag = _column(train_field)
+        columns = tuple("train" if column == flag else column for column in header.columns)
+        header = Header(header.delimiter, columns)
     for column in header.columns:
         if column in COLUMN_NAMES and header.columns.count(column) > 1:
             raise RecordRefused(say.CSV_DUPLICATE_COLUMN, 1, column=column)
     return header
+
+
+def require_mapped_header(first_line: str, mapped: Mapping[str, str]) -> Header:
+    """The header of a table whose columns dataset_info.json names; `mapped` is our field -> its column.
+    Those columns keep their own names, for the record is mapped later."""
+    wanted = set(mapped.values())
+    for delimiter in _DELIMITERS:
+        titles = [restore(cell).strip() for cell in _cells(first_line, delimiter)]
+        if titles and wanted & set(titles):
+            return Header(delimiter, tuple(title if title in wanted else _column(title) for title in titles))
+    raise RecordRefused(
+        say_of_source.CSV_MAPPED_COLUMNS, 1, found=_widest(first_line), wanted=shown(", ".join(wanted), 80)
+    )
+
+
+def _widest(line: str) -> str:
+    widest = max((_cells(line, delimiter) for delimiter in _DELIMITERS), key=len)
+    return shown(", ".join(widest), 80)
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

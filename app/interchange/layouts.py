@@ -1,6 +1,7 @@
 """The three layouts a record can have (messages, ShareGPT, Alpaca) and how each becomes a conversation.
 
-messages   {"messages": [{"role", "content", …}]}                     OpenAI, TRL
+messages   {"messages": [{"role", "content", …}]}                     OpenAI, Axolotl, TRL
+           {"prompt": [messages], "completion": [messages]}           TRL; only the completion is trained
 sharegpt   {"conversations": [{"from", "value"}], "system"}           ShareGPT, LLaMA-Factory
 alpaca     {"instruction", "input", "output", "system", "history": [[question, answer], …]}
            also prompt/question and response/completion/answer instead of instruction and output
@@ -39,13 +40,17 @@ _MAIN_FIELD = {"messages": "messages", "sharegpt": "conversations", "alpaca": "i
 
 def get_layout(record: Mapping[str, Any]) -> Layout | None:
     """The layout that the field names tell; None when they tell none."""
-    if any(key in record for key in _MESSAGES_KEYS):
+    if any(key in record for key in _MESSAGES_KEYS) or _is_prompt_and_completion(record):
         return "messages"
     if any(key in record for key in _SHAREGPT_KEYS):
         return "sharegpt"
     if any(key in record for key in _INSTRUCTION_KEYS) and any(key in record for key in _OUTPUT_KEYS):
         return "alpaca"
     return "alpaca" if "instruction" in record else None
+
+
+def _is_prompt_and_completion(record: Mapping[str, Any]) -> bool:
+    return isinstance(record.get("prompt"), list) and isinstance(record.get("completion"), list)
 
 
 class LayoutReader:
@@ -100,9 +105,24 @@ def _refuse_unknown(value: Mapping[str, Any], reading: Reading) -> NoReturn:
 
 
 def _from_messages(value: Mapping[str, Any], record: Record, reading: Reading) -> list[dict[str, Any]]:
+    if "messages" not in value:
+        return _from_prompt_and_completion(value, record, reading)
     _note_unread(value, (*_MESSAGES_KEYS, "system"), reading)
     messages = _message_list(value["messages"], "messages", record, reading)
     return _system_message(value, reading) + messages
+
+
+def _from_prompt_and_completion(
+    value: Mapping[str, Any], record: Record, reading: Reading
+) -> list[dict[str, Any]]:
+    _note_unread(value, ("prompt", "completion"), reading)
+    prompt = value["prompt"]
+    messages = _message_list([*prompt, *value["completion"]], "prompt", record, reading)
+    for place, message in enumerate(messages):
+        completes = place >= len(prompt)
+        if completes != (message["role"] == "assistant"):
+            message.setdefault("train", completes)
+    return messages
 
 
 def _from_sharegpt(value: Mapping[str, Any], record: Record, reading: Reading) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from app.interchange import record_troubles as say
+from app.interchange import source_troubles as say_of_source
 from app.interchange.canonical import canonical_message
 from app.interchange.limits import ImportLimits
 from app.interchange.problems import LineNote, RecordRefused, Trouble, shown
@@ -18,16 +19,24 @@ from app.interchange.strict_json import StrictJson
 _ROLE_KEYS = ("role", "from")
 _CONTENT_KEYS = ("content", "value")
 _REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
-_OTHER_KEYS = ("name", "tool_calls", "tool_call_id", "function_call", "train", "weight", "loss")
+# Axolotl calls its field as its config says, most often one of the first two.
+_FLAG_KEYS = ("train", "training", "trainable", "loss")
+_PART_FLAG_KEYS = ("train_detail", "training_detail")
+_OTHER_KEYS = ("name", "tool_calls", "tool_call_id", "function_call", "weight", *_FLAG_KEYS)
 _READ = frozenset((*_ROLE_KEYS, *_CONTENT_KEYS, *_REASONING_KEYS, *_OTHER_KEYS))
 
 
 @dataclass
 class Reading:
-    """The record being read: where it stands, what may be noted about it."""
+    """The record being read: where it stands, what may be noted about it.
+
+    `train_field` is a further name of the train flag; `saw_train_field` becomes true where it stands.
+    """
 
     line: int
     limits: ImportLimits
+    train_field: str | None = None
+    saw_train_field: bool = False
     notes: list[LineNote] = field(default_factory=list)
     not_kept: set[str] = field(default_factory=set)
 
@@ -61,11 +70,11 @@ class _MessageReader:
             calls = self._tool_calls(role)
             message |= {"role": role, "tool_calls": calls, "content": self._content(optional=bool(calls))}
         message["reasoning_content"] = self._reasoning()
-        message["train"] = self._train()
+        message["train"] = self._train(role)
         self._reading.not_kept.update(
             f"messages.{shown(key)}"
             for key, value in self._raw.items()
-            if key not in _READ and value is not None
+            if key not in _READ and key != self._reading.train_field and value is not None
         )
         return canonical_message(message)
 
@@ -99,6 +108,9 @@ class _MessageReader:
     def _part(self, part: Any) -> str:
         """OpenAI's content parts; chat templates write them one after the other, and so do we."""
         if isinstance(part, Mapping) and part.get("type", "text") == "text":
+            flag = next((key for key in ("train", "weight") if part.get(key) is not None), None)
+            if flag:
+                self._refuse(say_of_source.PART_FLAGS, field=f"content.{flag}")
             part = part.get("text")
         if not isinstance(part, str):
             self._refuse(say.CONTENT_NOT_TEXT)
@@ -151,23 +163,44 @@ class _MessageReader:
             self._refuse(say.BAD_FUNCTION_CALL)
         return [self._call(call, say.BAD_FUNCTION_CALL) for call in calls]
 
-    def _train(self) -> bool | None:
-        flags = set()
-        for key in ("train", "loss"):
-            value = self._raw.get(key)
-            if value is None:
-                continue
-            if not isinstance(value, bool):
-                self._refuse(say.BAD_TRAIN, field=key, value=_spelled(value))
-            flags.add(value)
+    def _train(self, role: str) -> bool | None:
+        """The flag under all its names, which must agree. Flags for parts of a text are refused, for they
+        would be lost."""
+        for key in _PART_FLAG_KEYS:
+            if self._raw.get(key):
+                self._refuse(say_of_source.PART_FLAGS, field=key)
+        found = {key: flag for key in self._flag_keys() if (flag := self._flag(key)) is not None}
+        if (weight := self._weight(role)) is not None:
+            found["weight"] = weight
+        if len(set(found.values())) > 1:
+            self._refuse(say.TRAIN_CONFLICT, fields=shown(", ".join(found), 80))
+        return next(iter(found.values()), None)
+
+    def _flag_keys(self) -> tuple[str, ...]:
+        extra = self._reading.train_field
+        if extra is None or extra in _FLAG_KEYS:
+            return _FLAG_KEYS
+        return (*_FLAG_KEYS, extra)
+
+    def _flag(self, key: str) -> bool | None:
+        value = self._raw.get(key)
+        if value is None:
+            return None
+        if key == self._reading.train_field:
+            self._reading.saw_train_field = True
+        if not isinstance(value, bool):
+            self._refuse(say.BAD_TRAIN, field=shown(key), value=_spelled(value))
+        return value
+
+    def _weight(self, role: str) -> bool | None:
         weight = self._raw.get("weight")
-        if weight is not None:
-            if isinstance(weight, bool | str | list | dict) or weight not in (0, 1):
-                self._refuse(say.BAD_WEIGHT, value=_spelled(weight))
-            flags.add(weight == 1)
-        if len(flags) > 1:
-            self._refuse(say.TRAIN_CONFLICT)
-        return flags.pop() if flags else None
+        if weight is None:
+            return None
+        if isinstance(weight, bool | str | list | dict) or weight not in (0, 1):
+            self._refuse(say.BAD_WEIGHT, value=_spelled(weight))
+        if weight == 1 and role not in ("assistant", FUNCTION_CALL):
+            self._refuse(say_of_source.WEIGHT_ROLE, role=role)
+        return bool(weight)
 
 
 def _spelled(value: Any) -> str:

@@ -26,8 +26,11 @@ _ROWS_PER_BATCH = 16  # small: one dictionary-encoded value may unpack many time
 _READ = frozenset((*RECORD_FIELDS, *LABEL_FIELDS, "metadata", "meta"))
 
 
-def read_parquet(source: ByteSource, limits: ImportLimits) -> Iterator[Record | LineProblem]:
-    """One record per row. Raises RecordRefused for the file as a whole."""
+def read_parquet(
+    source: ByteSource, limits: ImportLimits, more_columns: tuple[str, ...] = ()
+) -> Iterator[Record | LineProblem]:
+    """One record per row, with `more_columns` besides those that are known. Raises RecordRefused for the
+    file as a whole."""
     try:
         parquet = importlib.import_module("pyarrow.parquet")
         arrow_error: type[Exception] = importlib.import_module("pyarrow").ArrowException
@@ -37,7 +40,7 @@ def read_parquet(source: ByteSource, limits: ImportLimits) -> Iterator[Record | 
         for chunk in source.chunks():
             file.write(chunk)
         file.seek(0)
-        rows = _rows(parquet, file, limits)
+        rows = _rows(parquet, file, limits, _READ | set(more_columns))
         line = 0
         while True:
             try:
@@ -50,7 +53,9 @@ def read_parquet(source: ByteSource, limits: ImportLimits) -> Iterator[Record | 
             yield _record(row, line, limits)
 
 
-def _rows(parquet: Any, file: IO[bytes], limits: ImportLimits) -> Iterator[dict[str, Any]]:
+def _rows(
+    parquet: Any, file: IO[bytes], limits: ImportLimits, read: frozenset[str]
+) -> Iterator[dict[str, Any]]:
     table = parquet.ParquetFile(file, pre_buffer=False)
     metadata = table.metadata
     sizes = [metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups)]
@@ -59,9 +64,9 @@ def _rows(parquet: Any, file: IO[bytes], limits: ImportLimits) -> Iterator[dict[
         if size > limit:
             raise RecordRefused(say.PARQUET_TOO_LARGE, limit=spoken_size(limit))
     names = table.schema_arrow.names
-    columns = [name for name in names if name in _READ]
+    columns = [name for name in names if name in read]
     # Columns without a meaning here are not unpacked; their names stay, to be reported as not kept.
-    unread = {name: True for name in names if name not in _READ}
+    unread = {name: True for name in names if name not in read}
     if not columns:
         yield from ({**unread} for _ in range(min(metadata.num_rows, 1)))
         return

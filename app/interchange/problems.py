@@ -67,6 +67,24 @@ class RecordRefused(Exception):
         return LineProblem.of(self.trouble, self.line, **self.params)
 
 
+class InterchangeRefused(Exception):
+    """What a person asked for cannot be done with this file or version; the sentence says why."""
+
+    def __init__(self, trouble: Trouble, **params: Any) -> None:
+        super().__init__(trouble.message % params if params else trouble.message)
+        self.code = trouble.code
+        self.message = trouble.message
+        self.params = params
+
+
+class SourceRefused(InterchangeRefused):
+    """What was said about the source (its dataset_info.json, its flags) cannot be applied to the file."""
+
+
+class ExportRefused(InterchangeRefused):
+    """The conversations cannot be written in this format as asked."""
+
+
 def shown(value: object, length: int = 40) -> str:
     """A short printable form of what stood in the file, safe in a sentence and on a terminal."""
     text = value if isinstance(value, str) else repr(value)

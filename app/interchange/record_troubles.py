@@ -179,10 +179,7 @@ BAD_WEIGHT = Trouble(
 )
 TRAIN_CONFLICT = Trouble(
     "train_conflict",
-    N_(
-        "Line %(line)d, message %(message)d: “train”, “weight” and “loss” contradict each other. Keep "
-        "one of them."
-    ),
+    N_("Line %(line)d, message %(message)d: the flags %(fields)s contradict each other. Keep one of them."),
 )
 BAD_TOOL_CALLS = Trouble(
     "bad_tool_calls",

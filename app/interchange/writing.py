@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from app.interchange.canonical import LABEL_FIELDS, canonical_conversation, canonical_json
+from app.interchange.column_map import ColumnMap
 from app.interchange.formulas import defuse
 from app.interchange.json_records import Record
 from app.interchange.layouts import Layout, LayoutReader
@@ -24,7 +25,7 @@ from app.interchange.record_troubles import NOT_EXPRESSIBLE
 
 CSV_COLUMNS = ("conversation_id", "role", "content", "train", *LABEL_FIELDS)
 _SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
-_NO_LIMITS = ImportLimits(record_bytes=1 << 40, messages=1 << 40, label_chars=1 << 40, tags=1 << 40)
+NO_LIMITS = ImportLimits(record_bytes=1 << 40, messages=1 << 40, label_chars=1 << 40, tags=1 << 40)
 
 
 @dataclass
@@ -43,28 +44,28 @@ def write_messages_jsonl(conversations: Iterable[Mapping[str, Any]], stream: Bin
     """
     count = 0
     for conversation in conversations:
-        stream.write(_line(canonical_conversation(conversation)))
+        stream.write(messages_line(canonical_conversation(conversation)))
         count += 1
     return count
 
 
 def write_sharegpt(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> WriteReport:
     """JSON Lines of {"conversations": [{"from", "value"}], …labels}."""
-    return _write_json(conversations, stream, "sharegpt", _sharegpt)
+    return _write_json(conversations, stream, "sharegpt", sharegpt_line)
 
 
 def write_alpaca(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> WriteReport:
     """JSON Lines of {"instruction", "input", "output", "system", "history", …labels}."""
-    return _write_json(conversations, stream, "alpaca", _alpaca)
+    return _write_json(conversations, stream, "alpaca", alpaca_line)
 
 
 def write_csv(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> WriteReport:
     """One row per message, UTF-8 with a byte order mark (Excel), formulas defused; ids are 1, 2, 3 …"""
     report = WriteReport()
-    stream.write(b"\xef\xbb\xbf" + _csv_rows([CSV_COLUMNS]))
+    stream.write(csv_head())
     for position, conversation in enumerate(map(canonical_conversation, conversations), 1):
-        rows = _csv_rows(_table(conversation, report.written + 1))
-        if _read_csv(rows) != conversation:
+        rows = csv_rows(conversation, report.written + 1)
+        if rows is None:
             report.refused.append(LineProblem.of(NOT_EXPRESSIBLE, position, format="csv"))
             continue
         stream.write(rows)
@@ -72,7 +73,34 @@ def write_csv(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> W
     return report
 
 
-def _line(value: dict[str, Any]) -> bytes:
+def csv_head() -> bytes:
+    """The byte order mark and the header row."""
+    return b"\xef\xbb\xbf" + _csv_rows([CSV_COLUMNS])
+
+
+def csv_rows(conversation: dict[str, Any], number: int) -> bytes | None:
+    """The rows of a canonical conversation; None where they would not read back equal."""
+    rows = _csv_rows(_table(conversation, number))
+    return rows if _read_csv(rows) == conversation else None
+
+
+def messages_line(conversation: dict[str, Any]) -> bytes:
+    """A canonical conversation as a line of our own JSON."""
+    return json_line(conversation)
+
+
+def sharegpt_line(conversation: dict[str, Any]) -> bytes | None:
+    """A canonical conversation as ShareGPT; None where it would not read back equal."""
+    return _line_that_reads_back(conversation, "sharegpt", _sharegpt)
+
+
+def alpaca_line(conversation: dict[str, Any]) -> bytes | None:
+    """A canonical conversation as Alpaca; None where it would not read back equal."""
+    return _line_that_reads_back(conversation, "alpaca", _alpaca)
+
+
+def json_line(value: dict[str, Any]) -> bytes:
+    """Compact JSON and a line feed."""
     return canonical_json(value).encode() + b"\n"
 
 
@@ -80,22 +108,37 @@ def _write_json(
     conversations: Iterable[Mapping[str, Any]],
     stream: BinaryIO,
     layout: Layout,
-    convert: Callable[[dict[str, Any]], dict[str, Any] | None],
+    line_of: Callable[[dict[str, Any]], bytes | None],
 ) -> WriteReport:
     report = WriteReport()
     for position, conversation in enumerate(map(canonical_conversation, conversations), 1):
-        value = convert(conversation)
-        if value is None or _read_back(value, layout) != conversation:
+        line = line_of(conversation)
+        if line is None:
             report.refused.append(LineProblem.of(NOT_EXPRESSIBLE, position, format=layout))
             continue
-        stream.write(_line(value))
+        stream.write(line)
         report.written += 1
     return report
 
 
-def _read_back(value: dict[str, Any], layout: Layout) -> dict[str, Any] | None:
+def _line_that_reads_back(
+    conversation: dict[str, Any],
+    layout: Layout,
+    convert: Callable[[dict[str, Any]], dict[str, Any] | None],
+) -> bytes | None:
+    value = convert(conversation)
+    return json_line(value) if value is not None and read_back(value, layout) == conversation else None
+
+
+def read_back(
+    value: dict[str, Any], layout: Layout, columns: ColumnMap | None = None
+) -> dict[str, Any] | None:
+    """What the reader of this package makes of a record; None where it refuses it."""
+    reading = Reading(1, NO_LIMITS)
     try:
-        return LayoutReader(layout).read(Record(1, value), Reading(1, _NO_LIMITS))
+        if columns:
+            value = columns.apply(value, reading)
+        return LayoutReader(layout).read(Record(1, value), reading)
     except RecordRefused:
         return None
 
@@ -148,6 +191,6 @@ def _csv_rows(rows: Iterable[Iterable[str]]) -> bytes:
 
 def _read_csv(rows: bytes) -> dict[str, Any] | None:
     header = _csv_rows([CSV_COLUMNS])
-    items = list(read_conversations(io.BytesIO(header + rows), format="csv", limits=_NO_LIMITS))
+    items = list(read_conversations(io.BytesIO(header + rows), format="csv", limits=NO_LIMITS))
     alone = len(items) == 1 and isinstance(items[0], ParsedConversation)
     return items[0].conversation if alone and isinstance(items[0], ParsedConversation) else None

@@ -41,6 +41,11 @@ def celery_app(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=2,
         worker_hijack_root_logger=False,
+        # Stop requests are columns and leases are rows: nobody speaks to workers through the broker, so its remote
+        # control, gossip and event messages would only be traffic (and files, on the embedded one).
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        task_send_sent_event=False,
     )
     if settings.redis_url:
         app.conf.update(broker_url=settings.redis_url)

@@ -11,7 +11,8 @@ from sqlmodel import Session
 from app.accounts.access import Annotator, AnyActor
 from app.base_models.service import ready_base_models
 from app.conversations.filter_params import Filter, FilterParams
-from app.conversations.filters import ConversationFilter, place_of
+from app.conversations.filters import ConversationFilter
+from app.conversations.listing import Listing
 from app.conversations.models import Conversation
 from app.conversations.service import edit_messages, require_conversation
 from app.core.database import reading
@@ -164,7 +165,7 @@ def _answer(
 def _context(
     session: Session, conversation: Conversation, choices: Choices, where: ConversationFilter
 ) -> dict[str, Any]:
-    place = place_of(session, conversation, where)
+    place = Listing(session, where).place_of(conversation)
     others: dict[str, Any] = {"flags": {}, "token": None, "sample": 0}
     models = [(model.id, model.name) for model in ready_base_models(session)]
     strategies = {key.value: gettext(label) for key, label in STRATEGIES.items()}

@@ -12,6 +12,7 @@ from app.accounts.service import record
 from app.core.errors import NotFound
 from app.core.i18n import N_
 from app.core.web import AppEngine, AppSettings, AppStorage, Db
+from app.datasets.versions import require_version
 from app.jobs import service as jobs
 from app.jobs.api import After
 from app.jobs.bell import ring_after_commit
@@ -59,6 +60,18 @@ def request_mask_check(
     if not job.is_final:
         ring_after_commit(session, settings, job)
     return MaskCheckOut.of(check, job)
+
+
+@router.get("/mask-checks")
+def list_mask_checks(
+    session: Db, _actor: AnyActor, dataset_version_id: Annotated[int, Query()]
+) -> list[MaskCheckOut]:
+    """The mask checks of a dataset version, newest first."""
+    require_version(session, dataset_version_id)
+    return [
+        MaskCheckOut.of(check, jobs.require_job(session, check.job_id))
+        for check in mask_checks.list_mask_checks(session, dataset_version_id)
+    ]
 
 
 @router.get("/mask-checks/{mask_check_id}")

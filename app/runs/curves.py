@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from app.jobs.models import Job, JobEvent
 
@@ -86,29 +86,3 @@ def thin(points: list[Point], max_points: int, keep_extremes_of: tuple[str, ...]
 def _value_at(points: list[Point], name: str) -> Callable[[int], float]:
     """What a place is judged by; a gap counts as nothing special."""
     return lambda place: points[place][name] if points[place][name] is not None else 0.0
-
-
-def last_event(session: Session, job_id: int, kind: str) -> Point | None:
-    """The newest event of a kind, if any."""
-    statement = (
-        select(JobEvent.payload)
-        .where(JobEvent.job_id == job_id, JobEvent.kind == kind)
-        .order_by(col(JobEvent.seq).desc())
-        .limit(1)
-    )
-    payload = session.exec(statement).first()
-    return dict(payload) if payload is not None else None
-
-
-def last_events(session: Session, job_ids: list[int], kinds: tuple[str, ...]) -> dict[tuple[int, str], Point]:
-    """The newest event of each kind for many jobs at once (one query), by (job, kind)."""
-    newest = (
-        select(JobEvent.job_id, func.max(JobEvent.seq).label("seq"))
-        .where(col(JobEvent.job_id).in_(job_ids), col(JobEvent.kind).in_(kinds))
-        .group_by(col(JobEvent.job_id), col(JobEvent.kind))
-        .subquery()
-    )
-    statement = select(JobEvent).join(
-        newest, (col(JobEvent.job_id) == newest.c.job_id) & (col(JobEvent.seq) == newest.c.seq)
-    )
-    return {(event.job_id, event.kind): event.payload for event in session.exec(statement)}

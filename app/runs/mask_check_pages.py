@@ -15,11 +15,11 @@ from app.core.templating import is_htmx, render
 from app.core.web import Db
 from app.datasets.service import require_dataset
 from app.datasets.versions import require_version
+from app.jobs.newest import last_event
 from app.jobs.service import require_job
 from app.masking import MaskSettings
 from app.previews import check_texts
 from app.previews.choices import Choices
-from app.runs.curves import last_event
 from app.runs.mask_checks import require_mask_check
 
 router = APIRouter(prefix="/mask-checks", include_in_schema=False)

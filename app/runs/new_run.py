@@ -166,6 +166,7 @@ class Plan:
     """What the form would train: the config, how many steps, and what does not fit."""
 
     estimate: Estimate | None = None
+    epochs: float = 0
     advice: list[Advice] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
 
@@ -184,7 +185,8 @@ def make_plan(form: NewRunForm, version: DatasetVersion | None, check: MaskCheck
     except Invalid as error:
         return Plan(errors={error.field or "recipe": error.translated()})
     estimate = estimate_steps(training_samples(version, check), config)
-    return Plan(estimate, advise(estimate, config, held_out=version.validation_count))
+    epochs = estimate.steps / estimate.steps_per_epoch
+    return Plan(estimate, epochs, advise(estimate, config, held_out=version.validation_count))
 
 
 def require_sound(form: NewRunForm, version: DatasetVersion, check: MaskCheck) -> None:

@@ -33,6 +33,7 @@ from app.runs.new_run import (
     require_sound,
     versions_with_names,
 )
+from app.runs.pace import expected_pace
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 
@@ -65,6 +66,7 @@ def _context(
         form.values["idempotency_key"] = secrets.token_urlsafe(16)
     version = by_id.get(form.number("version"))
     recipes = {recipe.name: build_config(recipe.name).model_dump(mode="json") for recipe in RECIPES}
+    plan = make_plan(form, version, check)
     return {
         "form": form,
         "versions": versions,
@@ -77,7 +79,8 @@ def _context(
         },
         "groups": FIELD_GROUPS,
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
-        "plan": make_plan(form, version, check),
+        "plan": plan,
+        "pace": expected_pace(session, version, check, form.number("model") or 0, plan.epochs),
         "check": check,
         "check_job": job,
         "check_error": form.errors.get("mask_check_id"),

@@ -18,15 +18,17 @@ from app.datasets.service import require_dataset
 from app.datasets.versions import require_version
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobState, StopRequest
+from app.jobs.newest import last_event, last_events
 from app.recipes.fields import FIELD_GROUPS
 from app.recipes.recipes import RECIPES
 from app.runs import service
 from app.runs.advice import remedy_for
-from app.runs.curves import last_event, last_events, read_curves
+from app.runs.curves import read_curves
 from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
 from app.runs.mask_checks import require_mask_check
 from app.runs.models import Run
+from app.runs.story import read_story
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 PAGE_SIZE: Final = 50
@@ -130,6 +132,7 @@ def run_page(
         "check": require_mask_check(session, run.mask_check_id),
         "groups": FIELD_GROUPS,
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
+        "story": read_story(session, service.run_job(session, run)),
         "log": log_tail(storage, service.run_job(session, run)),
     }
     return render(request, "runs/page.html", context)
@@ -180,11 +183,19 @@ def run_values(request: Request, session: Db, actor: AnyActor, run_id: int) -> R
 
 
 @router.get("/{run_id}/log", response_model=None)
-def run_log(request: Request, session: Db, storage: AppStorage, actor: AnyActor, run_id: int) -> Response:
-    """The end of the log."""
+def run_log(request: Request, session: Db, _actor: AnyActor, run_id: int) -> Response:
+    """What happened so far, line by line."""
     run = service.require_run(session, run_id)
     job = service.run_job(session, run)
-    return render(request, "runs/_log.html", {"run": run, "job": job, "log": log_tail(storage, job)})
+    return render(request, "runs/_log.html", {"run": run, "job": job, "story": read_story(session, job)})
+
+
+@router.get("/{run_id}/output", response_model=None)
+def run_output(request: Request, session: Db, storage: AppStorage, _actor: AnyActor, run_id: int) -> Response:
+    """The end of what the training process printed."""
+    run = service.require_run(session, run_id)
+    job = service.run_job(session, run)
+    return render(request, "runs/_output.html", {"run": run, "job": job, "log": log_tail(storage, job)})
 
 
 @router.post("/{run_id}/stop", response_model=None)

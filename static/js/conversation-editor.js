@@ -193,6 +193,15 @@
     if (dirty().length) event.preventDefault();
   });
 
+  // A tab that closes does not wait for an answer: what is still unsaved goes out on its own.
+  window.addEventListener("pagehide", () => {
+    const [field] = dirty();
+    if (!field) return;
+    const words = new FormData(field.form);
+    words.set("version", document.getElementById("conversation-version").value);
+    navigator.sendBeacon(field.form.action, words);
+  });
+
   // --- starting, and starting again when the turns come anew ---
 
   function start(focus) {

@@ -92,3 +92,14 @@ def test_rest_adds_lists_and_shows(engineer: Person) -> None:
 def test_the_page_speaks_chinese(engineer: Person) -> None:
     text = visible_text(engineer.browser.get("/base-models", headers={"Accept-Language": "zh-CN"}).text)
     assert "还没有基座模型" in text
+
+
+def test_a_download_tells_how_far_it_is(app: FastAPI, engineer: Person) -> None:
+    engineer.browser.post("/base-models", data={"source": "hub", "reference": "org/chat"})
+    with transaction(app.state.engine) as session:
+        job = session.exec(select(Job)).one()
+        claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+        assert claim is not None
+        told = ("progress", {"step": 3 * 2**20, "total_steps": 2**30})
+        jobs.heartbeat(session, claim, lease_seconds=30, events=[("phase", {"phase": "downloading"}), told])
+    assert "3.0 MB of 1.0 GB" in visible_text(engineer.browser.get("/base-models").text)

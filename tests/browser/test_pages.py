@@ -20,6 +20,9 @@ PAGES: Final = {
     "import": "/datasets/{dataset}/import",
     "imports": "/datasets/{dataset}/imports",
     "versions": "/datasets/{dataset}/versions",
+    "dataset settings": "/datasets/{dataset}/settings",
+    "archived datasets": "/datasets?archived=true",
+    "download": "/datasets/{dataset}/versions/1/download",
     "conversation": "/conversations/{conversation}",
     "help on masking": "/help/masking",
     "base models": "/base-models",
@@ -39,13 +42,24 @@ HEADINGS_IN_CHINESE: Final = {
 # Words of English that belong to Chinese pages too: names of products, formats, fields and units.
 KEPT: Final = re.compile(
     r"^(SFT|Studio|SmolLM2|Instruct|EN|LoRA|QLoRA|TRL|PEFT|OpenAI|ShareGPT|Alpaca|CSV|Parquet|JSON|Lines|API|REST"
-    r"|CI|GPU|Hugging|Face|Hub|Qwen|Jinja|SHA|Shift|Enter|Esc|Tab|Home|End|Page|Up|Down|token|tokens|epoch|NaN|abc|Alpha|Dropout)$",
+    r"|LLaMA|Factory|Axolotl|messages|zip|CI|GPU|Hugging|Face|Hub|Qwen|Jinja|SHA|Shift|Enter|Esc|Tab|Home|End|Page|Up|Down|token|tokens|epoch|NaN|abc|Alpha|Dropout)$",
     re.IGNORECASE,
 )
 # Names of the seeded data set, its conversations and of the accounts.
 _WRITTEN_BY_PEOPLE: Final = re.compile(
     r"Little one|Caller \d+: what can your [A-Za-z ]+ do\?|Seeded for looking|Mei Lin|local \(command line\)|seed\.jsonl"
 )
+
+
+@pytest.fixture
+def seeded(studio: Studio, seeded: dict[str, Any]) -> dict[str, Any]:
+    """The seeded dataset with a version, so that the pages of versions have something to show."""
+    with studio.api() as api:
+        path = f"/datasets/{seeded['id']}"
+        approved = {"state": "approved", "conversation_ids": seeded["ids"][:1]}
+        api.post(f"{path}/review", json=approved).raise_for_status()
+        api.post(f"{path}/versions").raise_for_status()
+    return seeded
 
 
 def _address(name: str, seeded: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from tests.support.servers import free_port
 CLIENT_COMMANDS = (
     ("import", "FILE", "--dataset", "x"),
     ("approve", "--dataset", "x"),
+    ("export", "--dataset", "x", "--as", "csv", "--out", "OUT"),
     ("train", "--dataset", "x", "--model", "bundled"),
     ("evaluate", "--run", "1", "--suite", "sales-en"),
     ("list", "runs"),
@@ -35,7 +36,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def _with(file: Path, arguments: tuple[str, ...]) -> list[str]:
-    return [str(file) if argument == "FILE" else argument for argument in arguments]
+    paths = {"FILE": str(file), "OUT": str(file.parent / "out")}
+    return [paths.get(argument, argument) for argument in arguments]
 
 
 @pytest.mark.parametrize("arguments", CLIENT_COMMANDS, ids=lambda arguments: arguments[0])
@@ -158,10 +160,10 @@ def test_a_file_that_cannot_be_imported_makes_no_dataset(
 def test_a_file_over_the_limit_is_refused_with_the_limit(live: LiveServer, tmp_path: Path) -> None:
     path = tmp_path / "huge.jsonl"
     with path.open("wb") as file:
-        file.truncate(50 * 1024 * 1024)
+        file.truncate(100 * 1024 * 1024)
     outcome = live.run("import", str(path), "--dataset", "Sales")
     assert outcome.code == 1
-    assert "32 MB" in outcome.error
+    assert "64 MB" in outcome.error
 
 
 def test_a_format_that_does_not_exist_is_refused_with_those_that_do(live: LiveServer, file: Path) -> None:

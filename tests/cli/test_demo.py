@@ -4,15 +4,22 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import psutil
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from rich.console import Console
 
-from app.cli import console, demo_view, wire
-from app.cli.demo_server import choose_port
+from app.accounts import first_run
+from app.cli import console, demo_view, preflight, wire
+from app.cli.demo_server import DemoServer, choose_port, running_client
 from app.cli.demo_view import DemoView, LossCurve
+from app.core.settings import Settings
 from tests.cli.conftest import all_gone, environment, serving, wait_until
 from tests.support.servers import free_port
 
@@ -139,3 +146,38 @@ def test_a_demo_beside_a_running_server_uses_it(tmp_path: Path) -> None:
         demo.communicate(timeout=30)
         assert server.url in first
         assert server.is_up(), "the server is not the demo's to stop"
+
+
+@pytest.fixture
+def late(app: FastAPI, settings: Settings) -> Iterator[tuple[int, Callable[[], None]]]:
+    """A port that takes connections, and what then prepares the database and answers, as `serve` does."""
+    settings.data_dir.mkdir(exist_ok=True)
+    port = free_port()
+    listening = preflight.claim_port("127.0.0.1", port)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=lambda: server.run(sockets=[listening]), daemon=True)
+
+    def start() -> None:
+        first_run.local_token(app.state.engine, settings.data_dir)
+        thread.start()
+
+    yield port, start
+    server.should_exit = True
+    thread.join(10)
+    listening.close()
+
+
+@pytest.mark.parametrize("door", ["its own server", "a server that runs"])
+def test_a_token_of_an_older_database_is_not_used(
+    settings: Settings, late: tuple[int, Callable[[], None]], door: str
+) -> None:
+    port, start = late
+    (settings.data_dir / "local-token").write_text("sft_of_a_database_that_is_gone")
+    settings = settings.model_copy(update={"port": port})
+    server = DemoServer(settings, port)
+    server._process = mock.Mock(poll=lambda: None)  # alive
+    threading.Timer(0.7, start).start()
+    client = server.wait_until_ready() if door == "its own server" else running_client(settings)
+    assert client is not None
+    with client:
+        assert client.datasets() == []

@@ -10,6 +10,7 @@ from app.accounts.models import Role
 from tests.conversations.conftest import DIALOGUE, MakeConversation
 from tests.support.live import chromium, serving, signed_in
 from tests.support.people import Person, make_person
+from tests.support.workers import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -213,3 +214,39 @@ def test_labels_are_saved_when_changed_and_stored_by_their_key(
     page.wait_for_function("!document.querySelector('.htmx-request')")
     found = reviewer.api.get(f"/api/v1/conversations/{number}").json()
     assert (found["outcome"], found["objection"], found["tags"]) == ("won", "price", ["b2b", "crm"])
+
+
+def test_words_typed_just_before_the_tab_closes_are_saved(
+    page: Page, url: str, reviewer: Person, make: MakeConversation
+) -> None:
+    number = make()
+    page.goto(f"{url}/conversations/{number}")
+    context = page.context
+    field = page.locator("#turn-1 textarea")
+    field.press("End")
+    field.press_sequentially(" Per month?")
+    page.close()
+    wait_until(
+        lambda: stored(reviewer, number)[0] == "What does it cost? Per month?",
+        timeout_seconds=10,
+        what="saving the last words",
+    )
+    again = context.new_page()
+    again.goto(f"{url}/conversations/{number}")
+    assert text(again, 1) == "What does it cost? Per month?"
+
+
+def test_in_an_archived_dataset_nothing_can_be_typed(
+    page: Page, app: FastAPI, url: str, reviewer: Person, make: MakeConversation, dataset_id: int
+) -> None:
+    number = make()
+    make_person(app, Role.ENGINEER).api.post(f"/api/v1/datasets/{dataset_id}/archive")
+    page.goto(f"{url}/conversations/{number}")
+    page.locator("#turn-1 textarea").press_sequentially("x")
+    expect(page.get_by_role("button", name="Delete turn 1")).to_be_disabled()
+    expect(page.get_by_label("Outcome")).to_be_disabled()
+    page.keyboard.press("Escape")
+    page.keyboard.press("t")
+    page.wait_for_timeout(1000)
+    assert stored(reviewer, number) == [message["content"] for message in DIALOGUE]
+    assert page.locator(".toast").count() == 0

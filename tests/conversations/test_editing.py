@@ -17,6 +17,7 @@ from app.core.database import transaction
 from app.core.errors import Conflict, Invalid, NotFound
 from app.datasets import service as datasets
 from tests.conversations.conftest import ANN, BOB, DIALOGUE, add_conversation
+from tests.support.people import Person
 
 APPROVED, REJECTED, DRAFT = ReviewState.APPROVED, ReviewState.REJECTED, ReviewState.DRAFT
 
@@ -279,3 +280,19 @@ def test_a_located_turn_keeps_its_role(
     if found is not None:
         assert now[found]["role"] == before[turn]["role"]
     assert turns.locate_turn(before, before, turn) == turn
+
+
+def test_rest_shows_the_history_and_goes_back(annotator: Person) -> None:
+    dataset = annotator.api.post("/api/v1/datasets", json={"name": "Undo"}).json()
+    body = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}
+    made = annotator.api.post(f"/api/v1/datasets/{dataset['id']}/conversations", json=body).json()
+    address = f"/api/v1/conversations/{made['id']}"
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Changed."}]
+    changed = annotator.api.patch(address, json={"version": made["version"], "messages": messages}).json()
+    history = annotator.api.get(f"{address}/revisions").json()
+    assert [line["version"] for line in history] == [changed["version"], made["version"]]
+    back = {"version": changed["version"], "wanted": made["version"]}
+    restored = annotator.api.post(f"{address}/restore", json=back)
+    assert restored.json()["messages"][1]["content"] == "Hello."
+    assert annotator.api.post(f"{address}/restore", json=back).status_code == 409
+    assert annotator.api.post(f"{address}/restore", json={**back, "wanted": 99}).status_code in {404, 409}

@@ -3,11 +3,17 @@
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect
+from sqlmodel import select
 
 import app.tables
+from app.accounts.models import Role
+from app.accounts.service import Actor
+from app.conversations import service as conversations
+from app.conversations.models import Conversation
 from app.core import migrations
-from app.core.database import build_engine
+from app.core.database import build_engine, transaction
 from app.core.settings import Settings
+from app.datasets import service as datasets
 
 
 def test_migrations_give_exactly_the_models_tables(engine: Engine) -> None:
@@ -30,3 +36,16 @@ def test_upgrading_twice_changes_nothing(engine: Engine) -> None:
     before = inspect(engine).get_table_names()
     migrations.upgrade(engine)
     assert inspect(engine).get_table_names() == before
+
+
+def test_going_a_step_back_loses_no_conversation(engine: Engine) -> None:
+    """SQLite alters many things by remaking a table, and dropping one deletes what refers to it."""
+    ann = Actor(1, "Ann", Role.ANNOTATOR, "session")
+    data = {"messages": [{"role": "user", "content": "Hi"}]}
+    with transaction(engine) as session:
+        dataset = datasets.create_dataset(session, ann, name="Calls")
+        conversations.create_conversation(session, dataset.id or 0, data, ann)
+    migrations.downgrade(engine, "0001")
+    migrations.upgrade(engine)
+    with transaction(engine) as session:
+        assert len(session.exec(select(Conversation.id)).all()) == 1

@@ -9,9 +9,10 @@ import pytest
 from fastapi import FastAPI
 from playwright.sync_api import FilePayload, Page, expect
 
+from app.accounts.models import Role
 from tests.conversations.conftest import DIALOGUE, MakeConversation
 from tests.support.live import chromium, serving, signed_in
-from tests.support.people import Person
+from tests.support.people import Person, make_person
 
 pytestmark = pytest.mark.browser
 GOOD = json.dumps({"messages": DIALOGUE}).encode()
@@ -65,7 +66,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(page: Page, url: 
     page.goto(f"{url}/datasets/{dataset_id}/import")
     page.evaluate("document.querySelector('[data-import]').dataset.maxBytes = '100'")
     page.get_by_label("File", exact=True).set_input_files(file(GOOD))
-    expect(page.get_by_role("alert")).to_contain_text("This file is larger than 32.0 MB")
+    expect(page.get_by_role("alert")).to_contain_text("This file is larger than 64.0 MB")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.method))
     page.get_by_role("button", name="Import", exact=True).click()
@@ -77,12 +78,12 @@ def test_an_upload_over_the_limit_gets_the_servers_sentence(
     page: Page, url: str, dataset_id: int, tmp_path: Path
 ) -> None:
     large = tmp_path / "calls.jsonl"
-    large.write_bytes(b"x" * 45_000_000)
+    large.write_bytes(b"x" * 75_000_000)
     page.goto(f"{url}/datasets/{dataset_id}/import")
     page.evaluate("document.querySelector('[data-import]').dataset.maxBytes = '1e12'")
     page.get_by_label("File", exact=True).set_input_files(large)
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.locator(".toast")).to_contain_text("larger than the limit of 32 MB", timeout=20_000)
+    expect(page.locator(".toast")).to_contain_text("larger than the limit of 64 MB", timeout=20_000)
 
 
 def test_searching_keeps_the_address_and_back_brings_the_list_back(
@@ -124,3 +125,47 @@ def test_ticked_conversations_are_sent_back_with_a_reason(
     expect(page.locator(".toast").last).to_contain_text("1 conversation approved.")
     found = reviewer.api.get(f"/api/v1/datasets/{dataset_id}/conversations").json()["conversations"]
     assert [item["review_state"] for item in found] == ["rejected", "approved", "rejected"]
+
+
+def test_a_list_is_walked_by_the_arrow_keys_from_the_search_field(
+    page: Page, url: str, dataset_id: int, make: MakeConversation
+) -> None:
+    numbers = [make(messages=[{"role": "user", "content": f"Caller {n}"}, *DIALOGUE[1:]]) for n in range(3)]
+    page.goto(f"{url}/datasets/{dataset_id}")
+    page.keyboard.press("/")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("link", name="Caller 1")).to_be_focused()
+    for _step in range(2):
+        page.keyboard.press("ArrowUp")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("Caller 2")
+    expect(page.get_by_role("link", name="Caller 0")).to_have_count(0)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/conversations/{numbers[2]}?q=Caller+2")
+    page.go_back()
+    page.locator("body").press("j")
+    page.wait_for_url(f"**/conversations/{numbers[2]}?q=Caller+2")
+
+
+def test_deleting_a_dataset_asks_first_and_says_what_goes(
+    page: Page, app: FastAPI, url: str, dataset_id: int, make: MakeConversation
+) -> None:
+    make()
+    browser = page.context.browser
+    assert browser is not None
+    engineer = signed_in(browser, url, make_person(app, Role.ENGINEER)).new_page()
+    engineer.goto(f"{url}/datasets/{dataset_id}/settings")
+    engineer.get_by_role("button", name="Delete dataset").click()
+    dialog = engineer.locator("#confirm-dialog")
+    expect(dialog).to_contain_text("Delete “Calls”?")
+    expect(dialog).to_contain_text("1 conversation with its history, 0 frozen versions, 0 import reports")
+    dialog.get_by_role("button", name="Cancel").click()
+    engineer.get_by_role("button", name="Archive", exact=True).click()
+    expect(engineer.locator(".callout")).to_contain_text("nothing in it can be changed")
+    engineer.get_by_role("button", name="Restore").click()
+    engineer.goto(f"{url}/datasets/{dataset_id}/settings")
+    engineer.get_by_role("button", name="Delete dataset").click()
+    dialog.get_by_role("button", name="Delete dataset").click()
+    expect(engineer.get_by_text("No datasets yet")).to_be_visible()

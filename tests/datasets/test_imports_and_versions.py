@@ -11,12 +11,14 @@ from sqlmodel import Session, select
 
 from app.conversations import service as conversations
 from app.conversations import turns
-from app.conversations.filters import ConversationFilter, place_of
+from app.conversations.filters import ConversationFilter
+from app.conversations.listing import Listing
 from app.conversations.models import Conversation, Outcome, ReviewState
 from app.core.database import transaction
 from app.core.errors import Conflict, Invalid
 from app.core.storage import Storage
-from app.datasets import service, versions
+from app.datasets import imports, service, versions
+from app.datasets.incoming import IncomingFile
 from app.datasets.models import Dataset, DatasetImport
 from tests.conversations.conftest import ANN, BOB
 
@@ -30,7 +32,9 @@ def read(
     session: Session, dataset: Dataset, *lines: str, skip_bad: bool = False, filename: str = "calls.jsonl"
 ) -> DatasetImport:
     stream = io.BytesIO("\n".join(lines).encode())
-    return service.import_file(session, dataset, ANN, stream, filename=filename, skip_bad=skip_bad)
+    assert dataset.id is not None
+    with IncomingFile(stream, filename=filename, skip_bad=skip_bad) as file:
+        return imports.import_file(session, dataset.id, ANN, file)
 
 
 def make_dataset(session: Session) -> Dataset:
@@ -105,7 +109,9 @@ def test_search_finds_every_word_anywhere_and_takes_wildcards_as_they_are(engine
             ("people nothing", 0),
         ):
             where = ConversationFilter(dataset.id, query=query)
-            assert conversations.list_conversations(session, where)[1] == expected, query
+            assert (Listing(session, where).total, len(Listing(session, where).page(0, 50))) == (
+                expected,
+            ) * 2, query
 
 
 def test_the_place_in_a_list_follows_its_filter(engine: Engine) -> None:
@@ -114,8 +120,15 @@ def test_the_place_in_a_list_follows_its_filter(engine: Engine) -> None:
         read(session, dataset, *[line(str(n), outcome="won" if n % 2 else "lost") for n in range(6)])
         rows = session.exec(select(Conversation).order_by(Conversation.id)).all()  # type: ignore[arg-type]
         assert dataset.id is not None
-        place = place_of(session, rows[3], ConversationFilter(dataset.id, outcome=Outcome.WON))
+        place = Listing(session, ConversationFilter(dataset.id, outcome=Outcome.WON)).place_of(rows[3])
         assert (place.number, place.total, place.previous_id, place.next_id) == (2, 3, rows[1].id, rows[5].id)
+        # Told by index or by search, with or without the conversation itself in the list, it is the same.
+        for where in (ConversationFilter(dataset.id), ConversationFilter(dataset.id, outcome=Outcome.LOST)):
+            for row in rows:
+                plain, searched = Listing(session, where), Listing(session, where.but(query="people"))
+                assert plain.place_of(row) == searched.place_of(row)
+                assert (plain.counts, plain.total) == (dict(searched.counts), searched.total)
+                assert plain.page(1, 3) == searched.page(1, 3)
 
 
 def test_a_version_holds_what_is_approved_and_never_changes(engine: Engine, tmp_path: Path) -> None:
@@ -167,6 +180,8 @@ def test_the_held_out_conversations_stay_held_out_when_others_come(engine: Engin
 def test_a_packed_file_is_refused_by_its_content_whatever_its_name(engine: Engine) -> None:
     with transaction(engine) as session:
         dataset = make_dataset(session)
+        assert dataset.id is not None
         stream = io.BytesIO(gzip.compress(line("a").encode()))
-        report = service.import_file(session, dataset, ANN, stream, filename="calls.jsonl", skip_bad=True)
+        with IncomingFile(stream, filename="calls.jsonl", skip_bad=True) as file:
+            report = imports.import_file(session, dataset.id, ANN, file)
         assert (report.accepted, [item["line"] for item in report.problems]) == (0, [0])

@@ -9,13 +9,13 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from app.interchange import file_troubles, record_troubles
+from app.interchange import export_troubles, file_troubles, record_troubles, source_troubles
 from app.interchange.problems import Trouble
 
 ROOT = Path(__file__).parents[2]
 TROUBLES = [
     value
-    for module in (file_troubles, record_troubles)
+    for module in (file_troubles, record_troubles, source_troubles, export_troubles)
     for value in vars(module).values()
     if isinstance(value, Trouble)
 ]

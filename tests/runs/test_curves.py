@@ -9,7 +9,8 @@ from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind
-from app.runs.curves import Point, last_event, last_events, read_curves, thin
+from app.jobs.newest import last_event, last_events
+from app.runs.curves import Point, read_curves, thin
 from app.runs.logs import TAIL_LINES, log_tail
 from tests.support.training import metric, progress
 

@@ -15,34 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
-from tests.worker.conftest import Recorder
+from tests.worker.conftest import SMALL_FILES, Recorder
 from worker import models
 from worker.protocol import Control, JobFailed
 from worker.training.checkpoints import is_whole
-
-SMALL_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
-
-
-@pytest.fixture
-def small_model(base_model_folder: Path, tmp_path: Path) -> Path:
-    """A folder with the real tokenizer and two layers of random weights: quick to load and to break."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    for name in SMALL_FILES:
-        shutil.copy(base_model_folder / name, folder / name)
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-    )
-    torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
-    return folder
 
 
 def prepare(folder: Path, out: Path, emit: Recorder) -> dict[str, Any]:

@@ -1,0 +1,87 @@
+"""The OpenAPI document of the REST API: what FastAPI knows, and what only the edge knows.
+
+FastAPI sees neither the bearer token (checked before every route) nor the problem documents that every failure
+leaves as; both are added here. Pages are left out.
+"""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+PREFIX: Final = "/api/"
+_PROBLEM: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "Problem",
+    "description": "What went wrong and what to do, in the language of Accept-Language (RFC 9457).",
+    "required": ["title", "status", "detail"],
+    "properties": {
+        "title": {"type": "string", "description": "The status in words."},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "One sentence for a person."},
+        "field": {"type": "string", "description": "The field that is wrong, where there is one."},
+        "errors": {
+            "type": "array",
+            "description": "Every field that is wrong, where there are several.",
+            "items": {"type": "object", "additionalProperties": True},
+        },
+    },
+}
+_STATUSES: Final = {
+    "401": "No token, or one that is unknown, expired or revoked.",
+    "403": "The token's role is not enough.",
+    "404": "There is nothing with this id.",
+    "409": "It changed meanwhile, or its state does not allow this.",
+    "413": "The body is over the limit.",
+    "422": "The input breaks a rule; `detail` names the field or line.",
+    "503": "The database is busy or out of reach. Nothing was changed.",
+}
+_DESCRIPTION: Final = (
+    "Everything the pages can do. Send a token from the Account page as `Authorization: Bearer sft_…`. "
+    "Failures are problem documents; their sentences follow `Accept-Language` (English or Chinese)."
+)
+
+
+def api_document(app: FastAPI) -> dict[str, Any]:
+    """The document, built once for an application."""
+    if app.openapi_schema is None:
+        routes = [
+            route for route in app.routes if isinstance(route, APIRoute) and route.path.startswith(PREFIX)
+        ]
+        document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=routes)
+        _complete(document)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _complete(document: dict[str, Any]) -> None:
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = _PROBLEM
+    # FastAPI's own shape of a validation error never leaves the server.
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"token": []}]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for status in _statuses(path, method, operation):
+                operation["responses"][status] = {
+                    "description": _STATUSES[status],
+                    "content": {
+                        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                    },
+                }
+
+
+def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[str]:
+    found = ["401", "403", "503"]
+    if "{" in path:
+        found.append("404")
+    if "422" in operation["responses"] or "requestBody" in operation:
+        found.append("422")
+    if method not in {"get", "head"}:
+        found.append("409")
+    if "requestBody" in operation:
+        found += ["404", "413"]
+    return sorted(set(found))

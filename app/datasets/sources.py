@@ -1,0 +1,83 @@
+"""What an import is told about the tool that the file comes from: its dataset_info.json, what it trained."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, File, Form, UploadFile
+
+from app.core.errors import Invalid
+from app.core.i18n import N_, gettext
+from app.interchange import SOURCE_MASKS, Format, Source, SourceMask, SourceRefused, read_dataset_info
+from app.interchange.dataset_info import MAX_BYTES
+from app.interchange.reading import require_one_format
+
+_MASK_LABELS: Final[dict[SourceMask, str]] = {
+    "file": N_("What its flags say, else every assistant turn"),
+    "assistant": N_("Every assistant turn, whatever its flags say"),
+    "last_assistant": N_("Only the last assistant turn (mask_history)"),
+    "everything": N_("Every turn (train_on_prompt)"),
+}
+
+
+class ToldSource:
+    """The form fields of an import that tell of its source, beside the file itself."""
+
+    def __init__(
+        self,
+        dataset_info: Annotated[
+            UploadFile | None,
+            File(description="LLaMA-Factory's dataset_info.json: its columns and tags are applied."),
+        ] = None,
+        dataset_info_entry: Annotated[
+            str,
+            Form(max_length=200, description="The entry that describes the file; else chosen by file name."),
+        ] = "",
+        mask: Annotated[SourceMask, Form(description="What the source trained.")] = "file",
+        train_field: Annotated[
+            str, Form(max_length=80, description="The field of a message that tells whether it is trained.")
+        ] = "",
+    ) -> None:
+        self.entry = dataset_info_entry.strip()
+        self.mask = mask
+        self.train_field = train_field.strip()
+        self._info = dataset_info if dataset_info is not None and dataset_info.filename else None
+
+    def read(self, filename: str, format: Format) -> Source:
+        """For the file of this name. Raises Invalid naming the field."""
+        if self._info is None:
+            if self.entry:
+                text = N_("An entry is named, but no dataset_info.json is given.")
+                raise Invalid(text, field="dataset_info")
+            return Source(None, self.mask, self.train_field or None)
+        try:
+            data = self._info.file.read(MAX_BYTES + 1)
+            columns = read_dataset_info(data, filename=filename, entry=self.entry or None)
+            source = Source(columns, self.mask, self.train_field or None)
+            require_one_format(source, format)
+        except SourceRefused as refused:
+            raise Invalid(refused.message, field=_field_of(refused), **refused.params) from refused
+        return source
+
+    def form(self, error: Invalid | None = None) -> dict[str, Any]:
+        """What the form shows: the choices, what was typed, and the sentence of an error beside its field."""
+        return {
+            "masks": mask_choices(),
+            "mask": self.mask,
+            "dataset_info_entry": self.entry,
+            "train_field": self.train_field,
+            "source_errors": {error.field: error.translated()} if error else {},
+        }
+
+
+def mask_choices() -> list[tuple[SourceMask, str]]:
+    """What a source may have trained, in words."""
+    return [(name, gettext(_MASK_LABELS[name])) for name in SOURCE_MASKS]
+
+
+def _field_of(refused: SourceRefused) -> str:
+    unclear = {"info_no_such_entry", "info_none_fits", "info_several_fit"}
+    if refused.code == "format_conflict":
+        return "format"
+    return "dataset_info_entry" if refused.code in unclear else "dataset_info"
+
+
+Told = Annotated[ToldSource, Depends()]

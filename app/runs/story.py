@@ -1,0 +1,88 @@
+"""What happened in a run, in the reader's words: the events that are worth a line each, not the curves."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlmodel import Session, col, select
+
+from app.core.i18n import N_, translate
+from app.jobs.models import Job, JobEvent
+
+MAX_LINES: Final = 200
+_KINDS: Final = ("state", "phase", "log", "eval", "checkpoint")
+
+_STATES: Final = {
+    "queued": N_("Waits for a worker."),
+    "running": N_("A worker begins attempt %(attempt)s."),
+    "succeeded": N_("Done."),
+    "failed": N_("Failed."),
+    "cancelled": N_("Cancelled."),
+}
+_HANDED_BACK: Final = N_("The worker is gone or was told to stop: back in the queue.")
+_PHASES: Final = {
+    "preparing_data": N_("Reads the data."),
+    "loading_model": N_("Loads the base model."),
+    "training": N_("Training begins."),
+}
+_EVAL: Final = N_("Held-out loss %(loss)s after step %(step)s.")
+_CHECKPOINT: Final = N_("Checkpoint kept after step %(step)s.")
+
+
+@dataclass(frozen=True)
+class StoryLine:
+    """One line: when, how grave (`info`, `warning`, `error`) and a sentence in the reader's language."""
+
+    at: datetime
+    level: str
+    text: str
+
+
+def read_story(session: Session, job: Job) -> list[StoryLine]:
+    """The newest lines of a job's story, oldest first, at most `MAX_LINES`."""
+    statement = (
+        select(JobEvent)
+        .where(JobEvent.job_id == job.id, col(JobEvent.kind).in_(_KINDS))
+        .order_by(col(JobEvent.seq))
+    )
+    return list(_lines(session.exec(statement)))[-MAX_LINES:]
+
+
+def _lines(events: Iterable[JobEvent]) -> Iterable[StoryLine]:
+    said: set[str] = set()
+    for event in events:
+        payload = event.payload
+        if event.kind == "state":
+            yield _state_line(event, was_running="running" in said)
+            said = {payload["state"]}
+        elif event.kind == "phase":
+            # Training alternates with measuring and saving, which have lines of their own.
+            sentence = _PHASES.get(payload["phase"])
+            if sentence and sentence not in said:
+                said.add(sentence)
+                yield StoryLine(event.created_at, "info", translate(sentence, {}))
+        elif event.kind == "log":
+            text = translate(str(payload.get("template", "")), payload.get("params") or {})
+            yield StoryLine(event.created_at, str(payload.get("level", "info")), text)
+        elif event.kind == "eval":
+            loss = payload.get("eval_loss")
+            figures = {"loss": "—" if loss is None else f"{loss:.4f}", "step": payload.get("step")}
+            yield StoryLine(event.created_at, "info", translate(_EVAL, figures))
+        else:
+            yield StoryLine(event.created_at, "info", translate(_CHECKPOINT, {"step": payload.get("step")}))
+
+
+def _state_line(event: JobEvent, *, was_running: bool) -> StoryLine:
+    payload: dict[str, Any] = event.payload
+    state = str(payload["state"])
+    if payload.get("error"):
+        text = translate(str(payload["error"]), payload.get("error_params") or {})
+        return StoryLine(event.created_at, "error" if state == "failed" else "warning", text)
+    if state == "queued" and was_running:
+        return StoryLine(event.created_at, "warning", translate(_HANDED_BACK, {}))
+    return StoryLine(
+        event.created_at,
+        "error" if state == "failed" else "info",
+        translate(_STATES.get(state, state), {"attempt": payload.get("attempt", "")}),
+    )

@@ -1,0 +1,68 @@
+"""The OpenAPI document is complete: every REST route, every failure, the token, nothing of the pages."""
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+
+
+@pytest.fixture
+def document(app: FastAPI) -> dict[str, Any]:
+    response = TestClient(app).get("/api/v1/openapi.json")
+    assert response.status_code == 200
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, verb, how) for path, verbs in document["paths"].items() for verb, how in verbs.items()]
+
+
+def test_every_rest_route_is_in_and_no_page(app: FastAPI, document: dict[str, Any]) -> None:
+    routes = {
+        route.path
+        for route in app.routes
+        if isinstance(route, APIRoute) and route.path.startswith("/api/") and not route.path.endswith(".json")
+    }
+    assert set(document["paths"]) == routes
+
+
+def test_every_operation_says_what_it_does_and_belongs_somewhere(document: dict[str, Any]) -> None:
+    silent = [
+        f"{verb} {path}"
+        for path, verb, how in operations(document)
+        if not how.get("description") or not how.get("tags")
+    ]
+    assert silent == []
+    ids = [how["operationId"] for _, _, how in operations(document)]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_client_learns_of_the_token_and_of_problem_documents(document: dict[str, Any]) -> None:
+    assert document["security"] == [{"token": []}]
+    assert document["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}
+    for _, _, how in operations(document):
+        for status, response in how["responses"].items():
+            if status >= "400":
+                assert list(response["content"]) == ["application/problem+json"]
+        assert {"401", "403"} <= set(how["responses"])
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    def references(part: Any) -> list[str]:
+        if isinstance(part, dict):
+            own = [part["$ref"]] if "$ref" in part else []
+            return own + [found for value in part.values() for found in references(value)]
+        return [found for value in part for found in references(value)] if isinstance(part, list) else []
+
+    names = {reference.removeprefix("#/components/schemas/") for reference in references(document["paths"])}
+    assert names <= set(document["components"]["schemas"])
+
+
+def test_a_refusal_looks_as_the_document_says(app: FastAPI, document: dict[str, Any]) -> None:
+    response = TestClient(app).get("/api/v1/datasets")
+    assert response.status_code == 401
+    assert response.headers["content-type"] == "application/problem+json"
+    assert set(document["components"]["schemas"]["Problem"]["required"]) <= set(response.json())

@@ -1,0 +1,107 @@
+"""Requests that cannot be right are answered in words, in the reader's language, alike on both databases."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx import Response
+
+from app.accounts.models import Role
+from app.core import migrations
+from app.core.settings import Settings
+from app.datasets import service
+from app.main import create_app
+from tests.support.people import Person, make_person, problem_of, visible_text
+
+HUGE = 10**25
+
+
+@pytest.fixture
+def person(tmp_path: Path, database_url: str) -> Iterator[Person]:
+    app = create_app(Settings(data_dir=tmp_path / "data", database_url=database_url))
+    migrations.upgrade(app.state.engine)
+    yield make_person(app, Role.ENGINEER)
+    app.state.engine.dispose()
+
+
+def refused(answer: Response) -> str:
+    assert answer.status_code == 422, answer.text
+    return problem_of(answer)
+
+
+def test_numbers_too_large_and_text_with_nul_are_refused(person: Person) -> None:
+    api = person.api
+    number = api.post("/api/v1/datasets", json={"name": "Calls"}).json()["id"]
+    path = f"/api/v1/datasets/{number}"
+    dialogue = {"messages": [{"role": "user", "content": "Hi"}]}
+    for answer in (
+        api.get(f"/api/v1/datasets/{HUGE}"),
+        api.delete(f"/api/v1/datasets/{HUGE}"),
+        api.get(f"{path}/conversations?q=%00"),
+        api.post("/api/v1/datasets", json={"name": "a\x00b"}),
+        api.patch(path, json={"description": "a\x00b"}),
+        api.post(f"{path}/conversations", json={**dialogue, "stage": "\x00"}),
+        api.post(f"{path}/review", json={"state": "approved", "conversation_ids": [HUGE]}),
+    ):
+        assert "number that is too large, or text that cannot be stored" in refused(answer)
+    for message in ({"content": "a\x00"}, {"content": "a", "name": "\x00"}):
+        answer = api.post(f"{path}/conversations", json={"messages": [{"role": "user", **message}]})
+        assert "Turn 1 contains characters that cannot be stored" in refused(answer)
+    # Nothing of all that stayed, and the database goes on.
+    assert [item["name"] for item in api.get("/api/v1/datasets").json()] == ["Calls"]
+    assert api.get(f"{path}/conversations").json()["total"] == 0
+    page = person.browser.post("/datasets", data={"name": "a\x00b"}, headers={"Accept-Language": "zh-CN"})
+    assert page.status_code == 422
+    assert "无法保存的文本" in visible_text(page.text)
+
+
+@pytest.mark.parametrize(
+    ("body", "english", "chinese"),
+    [
+        ({}, "name: is missing", "name: 缺少此项"),
+        ({"name": 5}, "name: must be text", "name: 必须是文本"),
+        ({"name": "x" * 81}, "name: must have at most 80 characters", "name: 最多 80 个字符"),
+        ({"name": "x", "nme": 1}, "nme: is not known here", "nme: 不支持此项"),
+        ([], "Please check: must be an object", "请检查：必须是对象"),
+    ],
+)
+def test_a_wrong_field_is_named_in_both_languages(
+    annotator: Person, body: Any, english: str, chinese: str
+) -> None:
+    for locale, expected in (("en", english), ("zh-CN", chinese)):
+        answer = annotator.api.post("/api/v1/datasets", json=body, headers={"Accept-Language": locale})
+        assert expected in refused(answer)
+
+
+def test_wrong_addresses_and_files_are_named_too(annotator: Person, settings: Settings) -> None:
+    api = annotator.api
+    assert "dataset_id: must be a whole number" in refused(api.get("/api/v1/datasets/abc"))
+    number = api.post("/api/v1/datasets", json={"name": "Calls"}).json()["id"]
+    path = f"/api/v1/datasets/{number}"
+    assert "limit: must be at most 200" in refused(api.get(f"{path}/conversations?limit=1000"))
+    wrong = refused(api.get(f"{path}/conversations?review_state=foo"))
+    assert "review_state: must be one of: 'draft', 'approved', 'rejected'" in wrong
+    page = annotator.browser.get(f"/datasets/{number}?review_state=foo")
+    assert visible_text(page.text).count("review_state") == 1
+    assert "file: must be a file" in refused(api.post(f"{path}/imports", data={"file": "hello"}))
+    json_type = {"Content-Type": "application/json", "Accept-Language": "zh-CN"}
+    assert "请求正文不是合法的 JSON" in refused(
+        api.post("/api/v1/datasets", content=b'{"name": "a', headers=json_type)
+    )
+    deep = api.post("/api/v1/datasets", content=b"[" * 100_000, headers=json_type)
+    assert (deep.status_code, "无法读取请求" in problem_of(deep)) == (400, True)
+
+
+def test_who_comes_second_by_a_moment_is_told_so(
+    person: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"name": "Calls", "description": "Secret words"}
+    assert person.api.post("/api/v1/datasets", json=body).status_code == 201
+    # As it is when the other transaction commits between our look and our insert.
+    monkeypatch.setattr(service, "find_dataset", lambda *_arguments: None)
+    answer = person.api.post("/api/v1/datasets", json=body)
+    assert (answer.status_code, "at the same moment" in problem_of(answer)) == (409, True)
+    page = person.browser.post("/datasets", data=body, headers={"Accept-Language": "zh-CN"})
+    assert (page.status_code, "请刷新后重试" in visible_text(page.text)) == (409, True)
+    assert "Secret words" not in caplog.text

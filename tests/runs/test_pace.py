@@ -1,0 +1,59 @@
+"""How long a run will take, told by the run before it."""
+
+from datetime import timedelta
+
+from fastapi import FastAPI
+from sqlmodel import Session
+
+from app.core.database import reading, transaction
+from app.core.storage import Storage
+from app.datasets.versions import require_version
+from app.jobs import service as jobs
+from app.jobs.models import Job, JobKind, JobState
+from app.runs.mask_checks import require_mask_check
+from app.runs.models import Run
+from app.runs.pace import Pace, expected_pace
+from tests.support.training import make_run, progress
+
+
+def finished(session: Session, storage: Storage, *, seconds: float, epoch: float) -> Run:
+    """A run that trained so many epochs in so many seconds."""
+    run, job = make_run(session, storage)
+    claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+    assert claim is not None
+    done = progress(9, 9)
+    done[1]["epoch"] = epoch
+    jobs.heartbeat(session, claim, lease_seconds=30, events=[done])
+    jobs.finish(session, jobs.Claim(job.id or 0, 1, JobKind.TRAIN, {}), JobState.SUCCEEDED, result={})
+    job = session.get_one(Job, run.job_id)
+    assert job.started_at is not None
+    job.finished_at = job.started_at + timedelta(seconds=seconds)
+    session.add(job)
+    session.flush()
+    return run
+
+
+def expected(session: Session, run: Run, epochs: float, base_model_id: int | None = None) -> Pace | None:
+    version = require_version(session, run.dataset_version_id)
+    check = require_mask_check(session, run.mask_check_id)
+    return expected_pace(session, version, check, base_model_id or run.base_model_id, epochs)
+
+
+def test_twice_the_epochs_take_twice_the_time(app: FastAPI) -> None:
+    with transaction(app.state.engine) as session:
+        run = finished(session, app.state.storage, seconds=300, epoch=2.0)
+        assert expected(session, run, epochs=4.0) == Pace(600, run.id or 0)
+
+
+def test_without_a_finished_run_on_the_model_there_is_no_figure(app: FastAPI) -> None:
+    with transaction(app.state.engine) as session:
+        run, _job = make_run(session, app.state.storage)
+        assert expected(session, run, epochs=4.0) is None
+    with reading(app.state.engine) as session:
+        assert expected(session, run, epochs=4.0, base_model_id=run.base_model_id + 1) is None
+
+
+def test_a_run_that_told_no_progress_gives_no_figure(app: FastAPI) -> None:
+    with transaction(app.state.engine) as session:
+        run = finished(session, app.state.storage, seconds=300, epoch=0.0)
+        assert expected(session, run, epochs=1.0) is None

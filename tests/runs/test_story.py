@@ -1,0 +1,86 @@
+"""The story of a run: what is worth a line, in the reader's language."""
+
+from sqlalchemy import Engine
+
+from app.core.database import reading, transaction
+from app.core.i18n import use_locale
+from app.jobs import service as jobs
+from app.jobs.models import JobKind, JobState
+from app.runs.story import MAX_LINES, read_story
+from tests.support.training import metric
+
+
+def lived_through(engine: Engine) -> int:
+    """A run whose first worker died after a checkpoint and whose second one failed."""
+    with transaction(engine) as session:
+        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by="Mei")
+    assert job.id is not None
+    batches: list[list[jobs.EventData]] = [
+        [
+            ("phase", {"phase": "preparing_data"}),
+            ("phase", {"phase": "training"}),
+            metric(1, 3.0),
+            ("phase", {"phase": "evaluating"}),
+            ("eval", {"step": 1, "eval_loss": 2.5}),
+            ("phase", {"phase": "training"}),
+            ("checkpoint", {"step": 1, "path": "/x"}),
+        ],
+        [
+            ("phase", {"phase": "training"}),
+            (
+                "log",
+                {
+                    "level": "info",
+                    "message": "Resuming from the checkpoint at step 1.",
+                    "template": "Resuming from the checkpoint at step %(step)d.",
+                    "params": {"step": 1},
+                },
+            ),
+        ],
+    ]
+    for batch in batches:
+        with transaction(engine) as session:
+            jobs.rescue_expired(session, max_attempts=9)
+            claim = jobs.claim(session, job.id, owner="w", lease_seconds=-1)
+            assert claim is not None
+            jobs.heartbeat(session, claim, lease_seconds=-1, events=batch)
+    with transaction(engine) as session:
+        message = "There is no conversation %(id)d. It may have been deleted."
+        jobs.finish(session, claim, state=JobState.FAILED, error=message, error_params={"id": 7})
+    return job.id
+
+
+def test_the_story_has_what_happened_and_not_the_curves(engine: Engine) -> None:
+    job_id = lived_through(engine)
+    with reading(engine) as session:
+        story = read_story(session, jobs.require_job(session, job_id))
+    assert [(line.level, line.text) for line in story] == [
+        ("info", "Waits for a worker."),
+        ("info", "A worker begins attempt 1."),
+        ("info", "Reads the data."),
+        ("info", "Training begins."),
+        ("info", "Held-out loss 2.5000 after step 1."),
+        ("info", "Checkpoint kept after step 1."),
+        ("warning", "The worker is gone or was told to stop: back in the queue."),
+        ("info", "A worker begins attempt 2."),
+        ("info", "Training begins."),
+        ("info", "Resuming from the checkpoint at step 1."),
+        ("error", "There is no conversation 7. It may have been deleted."),
+    ]
+
+
+def test_the_story_is_told_in_the_readers_language(engine: Engine) -> None:
+    job_id = lived_through(engine)
+    with use_locale("zh_CN"), reading(engine) as session:
+        story = read_story(session, jobs.require_job(session, job_id))
+    assert story[1].text == "工作进程开始第 1 次尝试。"
+    assert not any(line.text.isascii() for line in story)
+
+
+def test_a_long_story_keeps_its_end(engine: Engine) -> None:
+    with transaction(engine) as session:
+        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by="Mei")
+        jobs.append_events(session, job, [("checkpoint", {"step": step}) for step in range(MAX_LINES + 50)])
+        story = read_story(session, job)
+    assert len(story) == MAX_LINES
+    assert story[-1].text == f"Checkpoint kept after step {MAX_LINES + 49}."
