@@ -63,7 +63,8 @@ class Starts:
         shared = self.borders.shared(header, asked)
         whole = content_start is not None or not self.borders.text_of(place).strip()
         if not self._covers(place, header, asked, shared, header_is_whole=whole):
-            return None
+            loosely = _loosely_shared(header, asked) if whole else None
+            return None if loosely is None else Start(here + loosely)
         return Start(here + shared, self._writes_header(place, asked, header[shared:]), rest)
 
     def _covers(
@@ -82,15 +83,18 @@ class Starts:
         if not own or shared <= len(asked) - len(own):
             return False
         rest_asked, rest_header = asked[shared:], header[shared:]
-        if not {*self.borders.markers.findall(rest_asked)}.isdisjoint(
-            self.borders.markers.findall(rest_header)
-        ):
+        if self._same_marker(rest_asked.lstrip(), rest_header.lstrip()):
             return False  # the prompt writes it as well, only otherwise spaced: the model does not
         if self.borders.markers.match(rest_asked):
             return True
         if not header_is_whole:
             return False
         return not (rest_header[:1].isalnum() and rest_asked[:1].isalnum())
+
+    def _same_marker(self, left: str, right: str) -> bool:
+        """Whether both begin with the same control token."""
+        here, there = self.borders.markers.match(left), self.borders.markers.match(right)
+        return here is not None and there is not None and here.group() == there.group()
 
     def _writes_header(self, place: int, asked: str, rest: str) -> bool:
         """Whether the model itself has to write what stands before its answer, for want of a generation
@@ -151,3 +155,26 @@ class Starts:
         core = asked[:shared].strip()
         telling = self.borders.markers.search(core) is not None or 2 * len(core) >= len(asked.strip())
         return (rest_header, rest_asked) if core and telling else None
+
+
+def _loosely_shared(header: str, asked: str) -> int | None:
+    """How far the header goes along with the whole prompt when runs of white space may differ in length; None
+    where the prompt says something else.
+    """
+    here = there = 0
+    while there < len(asked):
+        if here < len(header) and header[here] == asked[there] and not asked[there].isspace():
+            here, there = here + 1, there + 1
+            continue
+        gap_here, gap_there = _gap(header, here), _gap(asked, there)
+        if not gap_there or (not gap_here and here < len(header)):
+            return None
+        if there + gap_there == len(asked):  # what the prompt ends with is its own, as far as both have it
+            return here + min(gap_here, gap_there)
+        here, there = here + gap_here, there + gap_there
+    return here if asked.strip() else None
+
+
+def _gap(text: str, at: int) -> int:
+    """The number of white space characters from `at` on."""
+    return len(text) - at - len(text[at:].lstrip())

@@ -26,6 +26,15 @@ ODD: dict[str, tuple[str, list[str]]] = {
         "{% if add_generation_prompt %}{{ '  <file_sep>  ' }}{% endif %}",
         [" hello! how can I help?" + _EOS, " ten a month." + _EOS],
     ),
+    "a prompt that closes its thinking at once": (
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.role == 'assistant' %}"
+        "{{ '<think>\nhm\n</think>\n\n' }}{% endif %}{{ m.content + '<|im_end|>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n\n</think>\n\n' }}{% endif %}",
+        [
+            "hm\n</think>\n\nhello! how can I help?" + _EOS,
+            "hm\n</think>\n\nten a month." + _EOS,
+        ],
+    ),
     "words as headers": (
         "{% for m in messages %}{% if m.role == 'user' %}{{ 'USER: ' + m.content + ' ' }}"
         "{% else %}{{ 'ASSISTANT: ' + m.content + eos_token }}{% endif %}{% endfor %}"
