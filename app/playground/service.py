@@ -13,6 +13,7 @@ from app.core.i18n import N_
 from app.core.storage import Storage
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue
+from app.runs.mask_checks import require_mask_check
 from app.runs.service import adapter_path, require_run
 
 MAX_NEW_TOKENS: Final = 1024
@@ -59,11 +60,13 @@ def ask(
 def chat_request(session: Session, storage: Storage, payload: dict[str, Any]) -> dict[str, Any]:
     """What the warm child is asked, from a chat job's payload."""
     run = require_run(session, payload["run_id"])
+    check = require_mask_check(session, run.mask_check_id)
     _model, folder = require_ready(session, run.base_model_id)
     return {
         "base_model_path": str(folder),
         "adapter_path": str(adapter_path(storage, run)),
         "messages": payload["messages"],
+        "template_arguments": check.settings.get("template_arguments", {}),
         "max_new_tokens": payload["max_new_tokens"],
         "temperature": payload["temperature"],
         "seed": 0,

@@ -1,6 +1,6 @@
 """The warm chat process: `python -m worker.evaluation.chat`, asked and answering in JSON lines.
 
-In, on standard input: {"id", "base_model_path", "adapter_path", "messages", "max_new_tokens",
+In, on standard input: {"id", "base_model_path", "adapter_path", "messages", "template_arguments", "max_new_tokens",
 "temperature", "seed", "sides"} or {"cancel": id}.
 Out: events `phase`, `delta`, `done`, `failed`, each with the request's id.
 It keeps the last base model and its adapters loaded, and exits when standard input ends.
@@ -142,7 +142,8 @@ class Chat:
         if not isinstance(sides, list | tuple) or not set(sides) <= set(SIDES):
             raise JobFailed(N_("sides must be a list of “base” and “tuned”."))
         loaded = self._load(request)
-        prompt = encode_prompt(loaded.tokenizer, _messages(request))
+        tokenizer = loaded.tokenizer_with(request.get("template_arguments"))
+        prompt = encode_prompt(tokenizer, _messages(request))
         require_room(loaded, prompt, int(request.get("max_new_tokens") or MAX_NEW_TOKENS), "chat")
         replies = [Reply(loaded, side, prompt, request) for side in dict.fromkeys(sides)]
         while replies:

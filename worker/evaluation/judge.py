@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.masking import MaskingError, read_arrays
+from app.masking import ChatTokenizer, MaskingError, read_arrays
 from worker.evaluation.generation import DEFAULT_BATCH_SIZE, generate, require_room
 from worker.evaluation.held_out import HeldOutLoss, held_out_loss, validation_samples
 from worker.evaluation.loading import LoadedModel, Side, load_base, require_adapter
@@ -22,7 +22,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     """Emit an `answer` for each prompt and variant, return losses and counts. `output_dir` is not used.
 
     input: base_model_path, adapter_path, arrays (path or null), suite (or suites: a list of them),
-    generation {max_new_tokens, batch_size}.
+    generation {max_new_tokens, batch_size}; template_arguments {name: value}, those of the training.
     """
     started = time.monotonic()
     emit("phase", phase="load_model")
@@ -92,14 +92,15 @@ class _Evaluation:
         suites = input.get("suites") or [input["suite"]]
         self.prompts = [(suite["name"], prompt) for suite in suites for prompt in suite["prompts"]]
         self.loaded, self.samples, self.emit, self.control = loaded, samples, emit, control
-        self.encoded = [self._encode(prompt) for _, prompt in self.prompts]
+        tokenizer = loaded.tokenizer_with(input.get("template_arguments"))
+        self.encoded = [self._encode(tokenizer, prompt) for _, prompt in self.prompts]
         self.step = 0
         self.total_steps = len(SIDES) * (len(self.prompts) + len(samples))
         self.started = time.monotonic()
 
-    def _encode(self, prompt: dict[str, Any]) -> list[int]:
+    def _encode(self, tokenizer: ChatTokenizer, prompt: dict[str, Any]) -> list[int]:
         try:
-            ids = encode_prompt(self.loaded.tokenizer, prompt["messages"])
+            ids = encode_prompt(tokenizer, prompt["messages"])
         except MaskingError as error:
             raise JobFailed(
                 N_("The prompt “%(name)s” cannot be rendered: %(detail)s"),

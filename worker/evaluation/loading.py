@@ -3,7 +3,7 @@
 Only safetensors are read, nothing is fetched, and no code that comes with a model is run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,18 @@ class LoadedModel:
     dtype: torch.dtype
     context_length: int
     adapters: list[str] = field(default_factory=list)
+
+    def tokenizer_with(self, template_arguments: Mapping[str, Any] | None) -> ChatTokenizer:
+        """The tokenizer whose chat template gets the arguments that the run was trained with.
+
+        Raises JobFailed for one that the template does not read.
+        """
+        if not template_arguments:
+            return self.tokenizer
+        try:
+            return self.tokenizer.rendering_with(template_arguments)
+        except MaskingError as error:
+            raise JobFailed(error.message, **{k: str(v) for k, v in error.params.items()}) from error
 
     @contextmanager
     def side(self, side: Side) -> Iterator[Any]:

@@ -1,7 +1,9 @@
 """Evaluation on the real small model: answers, stopping, held-out loss, cancelling, refusals."""
 
 import math
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +151,24 @@ def test_a_prompt_is_what_the_models_own_template_gives(loaded: LoadedModel, bas
     expected = own.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     ids = encode_prompt(loaded.tokenizer, messages)
     assert ids == own(expected, add_special_tokens=False)["input_ids"]
+
+
+def test_a_prompt_is_rendered_with_the_arguments_of_the_training(
+    loaded: LoadedModel, base_model_folder: Path, tmp_path: Path
+) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(base_model_folder / name, tmp_path / name)
+    (tmp_path / "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}{% if brief %}Briefly: {% endif %}"
+    )
+    asked = replace(loaded, tokenizer=ChatTokenizer.from_folder(tmp_path))
+    messages = [{"role": "user", "content": "Hi"}]
+    plain = encode_prompt(asked.tokenizer_with({}), messages)
+    brief = encode_prompt(asked.tokenizer_with({"brief": True}), messages)
+    decode = asked.tokenizer.encoder.tokenizer.decode
+    assert decode(brief, skip_special_tokens=False) == decode(plain, skip_special_tokens=False) + "Briefly: "
+    with pytest.raises(JobFailed, match="does not read the argument “tall”"):
+        asked.tokenizer_with({"tall": True})
 
 
 def test_control_tokens_in_a_message_stay_text(loaded: LoadedModel) -> None:
