@@ -1,5 +1,6 @@
 """Conversations to masked samples, as a stream: render many, encode them as one batch, label them."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -20,6 +21,7 @@ from app.masking.shapes import ShapeBook
 from app.masking.tokenizer import ChatTokenizer
 
 BATCH = 256
+AHEAD = 2
 
 
 def mask_conversation(
@@ -54,17 +56,17 @@ def mask_conversations(
     tokenizer = tokenizer.rendering_with(settings.template_arguments, moment=moment)
     book = ShapeBook(tokenizer)
     stream = iter(conversations)
-    with ThreadPoolExecutor(1, thread_name_prefix="encode") as encoder:
-        waiting: tuple[_Batch, list[str], Future[list[Encoding]]] | None = None
+    # Two at a time: one encodes while the other waits for the interpreter to hand its result over.
+    with ThreadPoolExecutor(AHEAD, thread_name_prefix="encode") as encoder:
+        waiting: deque[tuple[_Batch, list[str], Future[list[Encoding]]]] = deque()
         while items := list(islice(stream, BATCH)):
             batch = _Batch(book, items, settings)
             texts = batch.texts()
-            encoding = encoder.submit(tokenizer.encoder.batch, texts)
-            if waiting is not None:
-                yield from _finished(tokenizer, *waiting)
-            waiting = (batch, texts, encoding)
-        if waiting is not None:
-            yield from _finished(tokenizer, *waiting)
+            waiting.append((batch, texts, encoder.submit(tokenizer.encoder.batch, texts)))
+            if len(waiting) > AHEAD:
+                yield from _finished(tokenizer, *waiting.popleft())
+        while waiting:
+            yield from _finished(tokenizer, *waiting.popleft())
 
 
 def _finished(

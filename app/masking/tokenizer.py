@@ -133,7 +133,8 @@ class ChatTokenizer:
                     known=", ".join(sorted(self.readable_arguments)) or "–",
                     field=FIELD,
                 )
-        other = copy.copy(self)  # with what is worked out already
+        _ = self.is_control  # worked out once here, not again by every copy
+        other = copy.copy(self)
         other.moment = moment
         if wanted != self.arguments:
             other.arguments = wanted
