@@ -4,7 +4,6 @@ What was fetched before an interruption is kept in the hub client's own cache an
 """
 
 import re
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.tqdm import tqdm
 
+from worker.disk_space import require_space
 from worker.protocol import N_, Control, Emit, JobFailed, log
 
 # The base of all errors of whichever HTTP library the hub's client uses, failed connections included.
@@ -53,7 +53,7 @@ def fetch(reference: str, revision: str | None, emit: Emit, control: Control) ->
         return cached, revision
     files, commit = _listing(reference, revision)
     log(emit, "info", N_("%(reference)s is read at commit %(commit)s."), reference=reference, commit=commit)
-    _require_space(sum(files.values()))
+    require_space(sum(files.values()), Path(constants.HF_HUB_CACHE))
     emit("phase", phase="downloading")
     try:
         folder = snapshot_download(
@@ -124,19 +124,6 @@ def _model_info(reference: str, revision: str | None) -> Any:
         ) from error
     except (HTTPError, OSError) as error:
         raise JobFailed(_OUT_OF_REACH, reference=reference) from error
-
-
-def _require_space(needed: int) -> None:
-    cache = Path(constants.HF_HUB_CACHE)
-    cache.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(cache).free
-    if free < needed:
-        raise JobFailed(
-            N_("The model needs %(needed)d MB under %(folder)s and %(free)d MB are free: make room first."),
-            needed=needed // 2**20,
-            folder=str(cache),
-            free=free // 2**20,
-        )
 
 
 def _progress_bar(total: int, emit: Emit, control: Control) -> type[tqdm]:

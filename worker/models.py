@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from app.masking.errors import MaskingError
 from app.masking.tokenizer import ChatTokenizer
+from worker.disk_space import require_space
 from worker.hub import fetch
 from worker.protocol import N_, Control, Emit, JobFailed, log
 from worker.training.checkpoints import publish
@@ -47,7 +48,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         )
     control.raise_if_cancelled()
     require_usable(model, tokenizer)
-    require_space(model, output_dir)
+    require_space(size_bytes(model), output_dir)
 
     emit("phase", phase="saving")
     path = publish(output_dir, MODEL_FOLDER, lambda folder: write(model, tokenizer, folder))
@@ -176,17 +177,10 @@ def require_usable(model: Any, tokenizer: Any) -> None:
         )
 
 
-def require_space(model: Any, output_dir: Path) -> None:
-    needed = sum(p.numel() * p.element_size() for p in model.parameters()) + 64 * 2**20
-    output_dir.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(output_dir).free
-    if free < needed:
-        raise JobFailed(
-            N_("The model needs %(needed)d MB under %(folder)s and %(free)d MB are free: make room first."),
-            needed=needed // 2**20,
-            folder=str(output_dir),
-            free=free // 2**20,
-        )
+def size_bytes(model: Any) -> int:
+    """What the written folder will take: the weights, and room for the tokenizer."""
+    weights: int = sum(p.numel() * p.element_size() for p in model.parameters())
+    return weights + 64 * 2**20
 
 
 def write(model: Any, tokenizer: Any, folder: Path) -> None:

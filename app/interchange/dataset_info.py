@@ -24,7 +24,7 @@ _LAYOUTS: dict[str, Layout] = {"alpaca": "alpaca", "sharegpt": "sharegpt", "open
 _ALPACA = {"prompt": "instruction", "query": "input", "response": "output"}
 _ALPACA_FIELDS = {**_ALPACA, "history": "history", "system": "system"}
 _FOREIGN_COLUMNS = ("images", "videos", "audios", "chosen", "rejected", "kto_tag")
-_TAGS = {
+LLAMAFACTORY_TAGS = {
     "role_tag": "from",
     "content_tag": "value",
     "user_tag": "human",
@@ -108,7 +108,7 @@ class _Entry:
             return ColumnMap(
                 "alpaca", {ours: named[key] for key, ours in _ALPACA_FIELDS.items() if key in named}
             )
-        tags = self._texts("tags") or _TAGS
+        tags = self._texts("tags") or LLAMAFACTORY_TAGS
         layout = _LAYOUTS[formatting]
         ours = "messages" if layout == "messages" else "conversations"
         named = columns if columns is not None else {"messages": "conversations"}
@@ -116,7 +116,7 @@ class _Entry:
         if "system" in named:
             mapped["system"] = named["system"]
         roles = {tags[tag]: role for tag, role in _ROLE_OF_TAG.items() if tag in tags}
-        role_key, content_key = (tags.get(tag, _TAGS[tag]) for tag in ("role_tag", "content_tag"))
+        role_key, content_key = (tags.get(tag, LLAMAFACTORY_TAGS[tag]) for tag in ("role_tag", "content_tag"))
         return ColumnMap(layout, mapped, role_key, content_key, roles)
 
     def _texts(self, field: str) -> dict[str, str] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from app.interchange.tool_records import LLAMAFACTORY_TAGS
+from app.interchange.dataset_info import LLAMAFACTORY_TAGS
 from app.interchange.trained import SourceMask
 
 

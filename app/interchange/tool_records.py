@@ -21,15 +21,6 @@ from app.interchange.problems import Trouble
 from app.interchange.trained import with_trained
 from app.interchange.writing import read_back
 
-LLAMAFACTORY_TAGS = {
-    "role_tag": "from",
-    "content_tag": "value",
-    "user_tag": "human",
-    "assistant_tag": "gpt",
-    "observation_tag": "observation",
-    "function_tag": "function_call",
-    "system_tag": "system",
-}
 _FROM = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 _ASKS, _ANSWERS = ("human", "observation"), ("gpt", "function_call")
 _LLAMAFACTORY_COLUMNS = ColumnMap(
