@@ -2,11 +2,13 @@
 they were made.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from app.masking.decoding import spells
 from app.masking.encoding import Encoded
 from app.masking.errors import N_
 from app.masking.layout import Turn
@@ -102,14 +104,14 @@ def _trained_text(look: _Look) -> Check:
     straddling = 0
     expected = np.zeros(look.kept, dtype=np.bool_)
     for start, end, _ in sample.spans:
-        tokens = look.encoded.tokens_of(start, end)
+        tokens = look.sample.tokens_of(start, end)
         if tokens.start >= look.kept or start >= end:
             continue
         expected[tokens.start : tokens.stop] = True
         straddling += int(tokens.start > 0 and look.encoded.ends[tokens.start - 1] > start)
         last = tokens.stop - 1
         straddling += int(tokens.start <= last < look.kept and look.encoded.ends[last] > end)
-        if not _spells(look, tokens):
+        if not spells(look.tokenizer.encoder, sample.text, look.encoded, tokens, look.kept):
             return _failed(
                 TRAINED_TEXT,
                 N_(
@@ -158,44 +160,19 @@ def _rewritten_note(look: _Look) -> Check | None:
     )
 
 
-def _spells(look: _Look, tokens: slice) -> bool:
-    """Whether these tokens stand for their piece of the text, as the tokenizer's own normaliser leaves it."""
-    stop = min(tokens.stop, look.kept)
-    if tokens.start >= stop:
-        return True
-    ids = look.encoded.ids[tokens.start : stop].tolist()
-    text = look.sample.text[int(look.encoded.starts[tokens.start]) : int(look.encoded.ends[stop - 1])]
-    encoder = look.tokenizer.encoder
-    normaliser = encoder.tokenizer.normalizer
-    if (table := encoder.token_bytes) is not None:
-        spelled = b"".join([table.pieces[index] for index in ids])
-        before = look.encoded.ends[tokens.start - 1] if tokens.start else 0
-        if before > look.encoded.starts[tokens.start]:  # the skipped token before holds the first bytes
-            return text.encode().endswith(spelled) or stop < tokens.stop or normaliser is not None
-        if spelled == text.encode():
-            return True
-        if stop < tokens.stop:  # the cut may go through a character
-            return text.encode().startswith(spelled) or normaliser is not None
-        return normaliser is not None and spelled == normaliser.normalize_str(text).encode()
-    # no byte spelling: decoders of such vocabularies differ from the text in white space only
-    decoded = encoder.tokenizer.decode(ids, skip_special_tokens=False)
-    normalised = normaliser.normalize_str(text) if normaliser is not None else text
-    return "".join(decoded.split()) in ("".join(text.split()), "".join(normalised.replace("▁", " ").split()))
-
-
 def _people_skipped(look: _Look) -> Check:
     """2. Nothing a person, a tool or the system wrote is trained unless it was chosen."""
     for region in look.sample.layout.regions:
         if region.message in look.chosen:
             continue
-        tokens = look.encoded.tokens_of(region.start, region.end)
-        wrong = np.flatnonzero(look.trained[tokens]) + tokens.start
-        if len(wrong):
+        tokens = look.sample.tokens_of(region.start, region.end)
+        if look.trained[tokens].any():
+            wrong = tokens.start + int(look.trained[tokens].argmax())
             return _failed(
                 PEOPLE_SKIPPED,
                 N_("Token %(token)d of turn %(turn)d (%(role)s) is trained."),
-                int(wrong[0]),
-                token=int(wrong[0]),
+                wrong,
+                token=wrong,
                 turn=look.number(region.message),
                 role=region.role,
             )
@@ -254,11 +231,11 @@ def _end_of_turn(look: _Look) -> Check:
                     " learn to stop; "
                     "use one sample per assistant turn, or a template that ends its turns."
                 ),
-                look.encoded.tokens_of(turn.start, turn.end).start,
+                look.sample.tokens_of(turn.start, turn.end).start,
                 turn=number + 1,
             )
         last = int(np.searchsorted(look.encoded.starts, turn.end_of_turn[1] - 1, side="right")) - 1
-        marker = slice(min(look.encoded.tokens_of(*turn.end_of_turn).start, last), last + 1)
+        marker = slice(min(look.sample.tokens_of(*turn.end_of_turn).start, last), last + 1)
         if not look.trained[marker].all():
             return _failed(
                 END_OF_TURN, N_("The end of turn %(turn)d is not trained."), marker.start, turn=number + 1
@@ -307,15 +284,17 @@ def _control_tokens(look: _Look) -> Check:
             expected=sample.expected_controls,
         )
     allowed = None if sample.layout.controls is None else {start for start, _ in sample.layout.controls}
-    texts = [(region.start, region.end, look.tokenizer.is_control) for region in sample.layout.regions]
+    controls: list[int] = np.flatnonzero(look.tokenizer.is_control[look.encoded.ids]).tolist()
+    special = [index for index in controls if look.tokenizer.is_special[look.encoded.ids[index]]]
+    texts = [(region.start, region.end, controls) for region in sample.layout.regions]
     texts += [
-        (turn.content_start, turn.content_end, look.tokenizer.is_special)
+        (turn.content_start, turn.content_end, special)
         for turn in sample.layout.turns
         if turn.content_start is not None and turn.content_end is not None
     ]
     for start, end, forbidden in texts:
-        tokens = look.encoded.tokens_of(start, end)
-        for index in (np.flatnonzero(forbidden[look.encoded.ids[tokens]]) + tokens.start).tolist():
+        tokens = sample.tokens_of(start, end)
+        for index in forbidden[bisect_left(forbidden, tokens.start) : bisect_left(forbidden, tokens.stop)]:
             inside = start <= look.encoded.starts[index] and look.encoded.ends[index] <= end
             if inside and (allowed is None or int(look.encoded.starts[index]) not in allowed):
                 return _failed(

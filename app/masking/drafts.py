@@ -31,10 +31,7 @@ class Draft:
     def sample(self, conversation_id: int, settings: MaskSettings) -> MaskedSample:
         assert self.encoded is not None
         spans = self._trained_spans(settings)
-        labels = np.full(len(self.encoded.ids), IGNORE_INDEX, dtype=np.int32)
-        for start, end, _ in spans:
-            tokens = self.encoded.tokens_of(start, end)
-            labels[tokens] = self.encoded.ids[tokens]
+        labels = self.encoded.labels_of([(start, end) for start, end, _ in spans])
         length, cuts = self._fit(labels, settings.max_length)
         return MaskedSample(
             conversation_id,

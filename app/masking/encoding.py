@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from tokenizers import AddedToken, Encoding, Tokenizer, models
 
 from app.masking.errors import N_, MaskingError
+from app.masking.settings import IGNORE_INDEX
 
 Ints = npt.NDArray[np.int32]
 
@@ -43,13 +45,26 @@ class Encoded:
         place = self.starts.searchsorted  # the method: the function of the same name costs ten times as much
         return slice(int(place(start)), int(place(max(start, end))))
 
+    def labels_of(self, ranges: Sequence[tuple[int, int]]) -> Ints:
+        """`labels[n]`: the ids of the tokens of these ranges of code points, IGNORE_INDEX for all others."""
+        labels = np.empty_like(self.ids)
+        labels.fill(IGNORE_INDEX)
+        borders = (
+            self.starts.searchsorted([(start, max(start, end)) for start, end in ranges]) if ranges else ()
+        )
+        for first, last in borders:
+            labels[first:last] = self.ids[first:last]
+        return labels
+
 
 class TokenBytes:
     """The bytes every id of a byte-level vocabulary stands for."""
 
     def __init__(self, pieces: list[bytes]) -> None:
         self.pieces = pieces
-        self.lengths = np.array([len(piece) for piece in pieces], dtype=np.int32)
+        self._pieces = np.array(pieces, dtype=object)
+        self._begun = np.array([_code_points_begun_in(piece) for piece in pieces], dtype=np.int32)
+        self._continues = np.array([_begins_inside(piece) for piece in pieces], dtype=np.int32)
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> "TokenBytes | None":
@@ -67,22 +82,39 @@ class TokenBytes:
                 return None
         return cls(pieces)
 
-    def encoded(self, ids: list[int], text: str) -> Encoded | None:
-        """Offsets from the ids' own bytes; None where the bytes are not the text's."""
-        raw = text.encode()
-        pieces = self.pieces
-        if b"".join([pieces[index] for index in ids]) != raw:
-            return None
-        array = np.array(ids, dtype=np.int32)
-        ends = np.cumsum(self.lengths[array], dtype=np.int32)
-        if len(raw) != len(text):
-            characters = np.cumsum((np.frombuffer(raw, dtype=np.uint8) & 0xC0) != 0x80, dtype=np.int32)
-            first = np.concatenate((np.zeros(1, dtype=np.int32), ends[:-1]))[: len(ends)]
-            return Encoded(array, characters[first] - 1, characters[ends - 1])
-        starts = np.empty_like(ends)
-        starts[:1] = 0
-        starts[1:] = ends[:-1]
-        return Encoded(array, starts, ends)
+    def encoded(self, ids: Sequence[list[int]], texts: Sequence[str]) -> list[Encoded | None]:
+        """For every text the offsets that follow from its ids' own bytes; None where the bytes are not the
+        text's.
+
+        All texts are worked on as one: a call into numpy costs as much for one text as for hundreds.
+        """
+        counts = [len(found) for found in ids]
+        flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=sum(counts))
+        pieces = self._pieces[flat].tolist()
+        begun = np.zeros(len(flat) + 1, dtype=np.int64)  # code points before each token, over all texts
+        np.cumsum(self._begun[flat], out=begun[1:])
+        places = [0, *accumulate(counts)]
+        origins = np.repeat(begun[places[:-1]], counts)
+        starts = (begun[:-1] - self._continues[flat] - origins).astype(np.int32)
+        ends = (begun[1:] - origins).astype(np.int32)
+        return [
+            Encoded(flat[first:last], starts[first:last], ends[first:last])
+            if b"".join(pieces[first:last]) == text.encode()
+            else None
+            for text, (first, last) in zip(texts, pairwise(places), strict=True)
+        ]
+
+
+_CONTINUATIONS = bytes(range(0x80, 0xC0))
+
+
+def _begins_inside(piece: bytes) -> bool:
+    """Whether the first byte continues a code point that an earlier token began."""
+    return bool(piece) and piece[0] & 0xC0 == 0x80
+
+
+def _code_points_begun_in(piece: bytes) -> int:
+    return len(piece.translate(None, delete=_CONTINUATIONS))
 
 
 def _byte_alphabet() -> dict[str, int]:
@@ -138,7 +170,7 @@ class Encoder:
         table = self.token_bytes
         if table is None:
             return [_with_offsets(encoding) for encoding in batch]
-        found = [table.encoded(encoding.ids, text) for encoding, text in zip(batch, texts, strict=True)]
+        found = table.encoded([encoding.ids for encoding in batch], texts)
         changed = [place for place, encoded in enumerate(found) if encoded is None]
         again = iter(self.encode_with_offsets([texts[place] for place in changed]) if changed else ())
         return [encoded if encoded is not None else next(again) for encoded in found]

@@ -1,6 +1,7 @@
 """What masking gives: samples with ids and labels, and for every token who wrote it and where."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +67,25 @@ class MaskedSample:
         """Tokens beyond `max_length`."""
         return len(self.encoded.ids) - len(self.input_ids)
 
+    def tokens_of(self, start: int, end: int) -> slice:
+        """The tokens, cut ones included, whose first code point lies in [start, end)."""
+        known, end = self._first_token_from, max(start, end)
+        if start in known and end in known:
+            return slice(known[start], known[end])
+        return self.encoded.tokens_of(start, end)
+
+    @cached_property
+    def _first_token_from(self) -> dict[int, int]:
+        """By the place of every border in the layout; looked up all at once, which costs little more than
+        one.
+        """
+        places = [place for region in self.layout.regions for place in (region.start, region.end)]
+        for turn in self.layout.turns:
+            content = (turn.content_start, turn.content_end)
+            places += [place for place in (turn.start, turn.end, *content) if place is not None]
+            places += turn.end_of_turn or ()
+        return dict(zip(places, self.encoded.starts.searchsorted(places).tolist(), strict=True))
+
     def roles_and_turns(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
         """For every token, cut ones included: the code of who wrote it, and the message's place (-1: the
         template).
@@ -73,11 +93,11 @@ class MaskedSample:
         roles = np.zeros(len(self.encoded.ids), dtype=np.int8)
         turns = np.full(len(self.encoded.ids), -1, dtype=np.int32)
         for region in self.layout.regions:
-            tokens = self.encoded.tokens_of(region.start, region.end)
+            tokens = self.tokens_of(region.start, region.end)
             roles[tokens] = _ROLE_CODE[region.role]
             turns[tokens] = self.part.numbers[region.message]
         for turn in self.layout.turns:
-            tokens = self.encoded.tokens_of(turn.start, turn.end)
+            tokens = self.tokens_of(turn.start, turn.end)
             roles[tokens] = _ROLE_CODE["assistant"]
             turns[tokens] = self.part.numbers[turn.message]
         return roles, turns

@@ -21,7 +21,7 @@ from app.masking.shapes import ShapeBook
 from app.masking.tokenizer import ChatTokenizer
 
 BATCH = 256
-AHEAD = 2
+AHEAD = 3
 
 
 def mask_conversation(
@@ -56,7 +56,7 @@ def mask_conversations(
     tokenizer = tokenizer.rendering_with(settings.template_arguments, moment=moment)
     book = ShapeBook(tokenizer)
     stream = iter(conversations)
-    # Two at a time: one encodes while the other waits for the interpreter to hand its result over.
+    # Several at a time: some encode while others wait for the interpreter to hand their results over.
     with ThreadPoolExecutor(AHEAD, thread_name_prefix="encode") as encoder:
         waiting: deque[tuple[_Batch, list[str], Future[list[Encoding]]]] = deque()
         while items := list(islice(stream, BATCH)):

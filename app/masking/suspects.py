@@ -115,7 +115,7 @@ def _changed(sample: MaskedSample, place: int) -> Iterable[Reason]:
 
 def _token_at(sample: MaskedSample, character: int) -> int:
     """The first token of a character, or the one that begins before it and holds it."""
-    after = sample.encoded.tokens_of(character, character + 1)
+    after = sample.tokens_of(character, character + 1)
     return int(after.start if after.stop > after.start else max(after.start - 1, 0))
 
 

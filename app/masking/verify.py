@@ -2,16 +2,17 @@
 and a hash.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from app.masking.arrays import ArraysBuilder, MaskArrays
 from app.masking.checks import CHECK_NAMES, Check, run_checks
-from app.masking.opinions import second_opinions
+from app.masking.opinions import SecondOpinion, second_opinions
 from app.masking.samples import MaskedConversation, MaskedSample
 from app.masking.settings import MaskSettings
 from app.masking.stream import BATCH, mask_conversations
@@ -169,12 +170,9 @@ def verify(
     builder = ArraysBuilder(settings, report.base_model, validation_ids)
     report.moment = moment if tokenizer.reads_the_clock else None
     stream = mask_conversations(tokenizer, conversations, settings, moment=moment)
-    while batch := list(islice(stream, BATCH)):
-        # a sample that trains nothing is only a failure when its whole conversation trains nothing
-        checked = [masked.samples or masked.untrained for masked in batch]
-        opinions = iter(second_opinions(tokenizer, [sample for samples in checked for sample in samples]))
-        for masked, samples in zip(batch, checked, strict=True):
-            checks = [run_checks(tokenizer, sample, next(opinions)) for sample in samples]
+    for batch in _with_opinions(tokenizer, stream):
+        for masked, samples, opinions in batch:
+            checks = [run_checks(tokenizer, *found) for found in zip(samples, opinions, strict=True)]
             _account(report, masked, samples, checks)
             for sample in masked.samples:
                 builder.add(sample.conversation_id, sample.input_ids, sample.labels)
@@ -183,6 +181,39 @@ def verify(
     arrays = builder.finish()
     report.hash = arrays.hash
     return report, arrays
+
+
+Judged = tuple[MaskedConversation, list[MaskedSample], list[SecondOpinion]]
+
+
+def _with_opinions(tokenizer: ChatTokenizer, stream: Iterator[MaskedConversation]) -> Iterator[list[Judged]]:
+    """Batches of conversations with the samples to check and a second opinion on each; the next batch is
+    encoded while one is checked.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="second-opinion") as encoder:
+        waiting: deque[tuple[list[MaskedConversation], list[list[MaskedSample]], Future[list[SecondOpinion]]]]
+        waiting = deque()
+        while batch := list(islice(stream, BATCH)):
+            # a sample that trains nothing is only a failure when its whole conversation trains nothing
+            checked = [masked.samples or masked.untrained for masked in batch]
+            samples = list(chain.from_iterable(checked))
+            waiting.append((batch, checked, encoder.submit(second_opinions, tokenizer, samples)))
+            if len(waiting) > 1:
+                yield _judged(*waiting.popleft())
+        while waiting:
+            yield _judged(*waiting.popleft())
+
+
+def _judged(
+    batch: Sequence[MaskedConversation],
+    checked: Sequence[list[MaskedSample]],
+    opinions: Future[list[SecondOpinion]],
+) -> list[Judged]:
+    found = iter(opinions.result())
+    return [
+        (masked, samples, list(islice(found, len(samples))))
+        for masked, samples in zip(batch, checked, strict=True)
+    ]
 
 
 def _account(

@@ -1,5 +1,6 @@
 """How the benchmarks measure: in alternation, by the median, and with the machine named beside the figures."""
 
+import gc
 import os
 import platform
 import statistics
@@ -59,15 +60,24 @@ class Result:
 
 
 def alternate(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Wall seconds of each way, one after another in every round, after one round that is not counted."""
+    """Wall seconds of each way, one after another in every round, after one round that is not counted.
+
+    What is loaded already is kept from the garbage collector, which would walk all of torch's objects in whichever
+    way happens to call it.
+    """
     for way in ways.values():
         way()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - began)
+    gc.collect()
+    gc.freeze()
+    try:
+        for _ in range(rounds):
+            for name, way in ways.items():
+                began = time.perf_counter()
+                way()
+                seconds[name].append(time.perf_counter() - began)
+    finally:
+        gc.unfreeze()
     return seconds
 
 
