@@ -149,7 +149,8 @@ def train_here(model: Path, folder: Path, material: Material, config: dict[str, 
     child.start()
     try:
         while not child.ended:
-            for message in child.messages(wait_seconds=1.0):
+            # Any longer, and steps would seem to end together.
+            for message in child.messages(wait_seconds=0.01):
                 timed.hear(message, child.process_id)
     finally:
         child.close()

@@ -4,6 +4,9 @@ PEFT still owns the layer: its parameters, names, scaling, saving and loading. O
 linear layers with one adapter is replaced; every other kind (4-bit bases, DoRA …) keeps PEFT's own forward.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -59,6 +62,19 @@ class _LoraFunction(torch.autograd.Function):
         return grad_x, None, None, grad_a, grad_b, None, None
 
 
+_generator: ContextVar[torch.Generator | None] = ContextVar("dropout_generator", default=None)
+
+
+@contextmanager
+def dropout_drawn_from(generator: torch.Generator) -> Iterator[None]:
+    """Within the block, in this thread, dropout draws from `generator` and not from the process's own."""
+    token = _generator.set(generator)
+    try:
+        yield
+    finally:
+        _generator.reset(token)
+
+
 def _dropped_places(count: int, probability: float, device: torch.device) -> torch.Tensor:
     """The places among `count` elements that dropout drops, ascending: int32 where that is enough.
 
@@ -66,7 +82,7 @@ def _dropped_places(count: int, probability: float, device: torch.device) -> tor
     (geometric, from exponential numbers rounded down) and not every element's fate: at 5 % that is a twentieth
     of the random numbers, and the few places are kept for the backward pass instead of a mask.
     """
-    seed = int(torch.randint(2**62, ()))
+    seed = int(torch.randint(2**62, (), generator=_generator.get()))
     if device.type != "cpu":
         generator = torch.Generator(device=device).manual_seed(seed)
         places = (torch.rand(count, device=device, generator=generator) < probability).nonzero()[:, 0]
@@ -126,8 +142,8 @@ class _FusedForward:
     def __init__(self, layer: Any) -> None:
         self.layer = layer
         self.adapter = next(iter(layer.lora_A))
-        dropout = layer.lora_dropout[self.adapter]
-        self.probability = float(dropout.p) if isinstance(dropout, torch.nn.Dropout) else 0.0
+        self.dropout = layer.lora_dropout[self.adapter]
+        self.probability = float(self.dropout.p) if isinstance(self.dropout, torch.nn.Dropout) else 0.0
 
     def __call__(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         layer = self.layer
@@ -144,3 +160,9 @@ class _FusedForward:
             self.probability if layer.training else 0.0,
         )
         return fused
+
+
+def fused_dropouts(model: torch.nn.Module) -> set[torch.nn.Module]:
+    """The dropout modules whose work the fused layers do."""
+    forwards = (getattr(module, "forward", None) for module in model.modules())
+    return {forward.dropout for forward in forwards if isinstance(forward, _FusedForward)}

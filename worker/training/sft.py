@@ -32,7 +32,8 @@ from worker.training.devices import (
     training_device,
     weights_dtype,
 )
-from worker.training.forward import ProvenPass, choose_pass
+from worker.training.forward import LossPass, ProvenPass, choose_pass
+from worker.training.lanes import LanedPass, lanes_for
 from worker.training.model import add_adapter, load_base_model
 from worker.training.trainer import SftTrainer, require_space, training_arguments
 
@@ -65,7 +66,9 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 
     proof = LabelProof(arrays)
     trial_batch = to_device(pack(shortest(train_samples, 2)), device)
-    loss_pass = ProvenPass(choose_pass(model, trial_batch, dtype, emit), proof)
+    loss_pass: LossPass = ProvenPass(choose_pass(model, trial_batch, dtype, emit), proof)
+    if (lanes := lanes_for(model, config, device)) > 1:
+        loss_pass = LanedPass(loss_pass, [p for p in model.parameters() if p.requires_grad], lanes)
 
     emit("phase", phase="training")
     trainer = SftTrainer(
@@ -75,6 +78,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         ),
         config=config,
         loss_pass=loss_pass,
+        proof=proof,
         train_samples=train_samples,
         eval_samples=eval_samples,
         emit=emit,

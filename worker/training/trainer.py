@@ -27,8 +27,15 @@ from worker.training.checkpoints import (
     save_training_state,
 )
 from worker.training.config import TrainConfig
-from worker.training.data import IGNORE_INDEX, ArraySamples, Batch, EpochLoader, next_token_targets
-from worker.training.forward import ProvenPass
+from worker.training.data import (
+    IGNORE_INDEX,
+    ArraySamples,
+    Batch,
+    EpochLoader,
+    LabelProof,
+    next_token_targets,
+)
+from worker.training.forward import LossPass
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
@@ -81,7 +88,8 @@ class SftTrainer(Trainer):
         model: Any,
         args: TrainingArguments,
         config: TrainConfig,
-        loss_pass: ProvenPass,
+        loss_pass: LossPass,
+        proof: LabelProof,
         train_samples: ArraySamples,
         eval_samples: ArraySamples,
         emit: Emit,
@@ -90,7 +98,8 @@ class SftTrainer(Trainer):
     ) -> None:
         super().__init__(model=model, args=args, train_dataset=train_samples, eval_dataset=eval_samples)
         self.pop_callback(PrinterCallback)
-        self.config, self.loss_pass, self.emit, self.job = config, loss_pass, emit, control
+        self.config, self.loss_pass, self.proof = config, loss_pass, proof
+        self.emit, self.job = emit, control
         self.adapted, self.train_samples, self.eval_samples = model, train_samples, eval_samples
         self.checkpoints = Path(args.output_dir or ".") / "checkpoints"
         # What a checkpoint must agree on before a run may go on from it.
@@ -163,7 +172,7 @@ class SftTrainer(Trainer):
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
         fields: dict[str, Any] = {
             "identity": self.identity,
-            "seen_samples": self.loss_pass.proof.seen_indices(),
+            "seen_samples": self.proof.seen_indices(),
             "last_evaluation": self.last_evaluation,
         }
         if self.early_stopping is not None:
@@ -184,7 +193,7 @@ class SftTrainer(Trainer):
                 step=checkpoint.step,
             )
         set_peft_model_state_dict(self.adapted, load_file(checkpoint.path / ADAPTER_WEIGHTS))
-        self.loss_pass.proof.mark_seen(fields["seen_samples"])
+        self.proof.mark_seen(fields["seen_samples"])
         if fields["last_evaluation"] is not None:
             step, loss = fields["last_evaluation"]
             self.last_evaluation = (step, loss)
