@@ -28,6 +28,8 @@ WORK_MODULES = {
     "check_masks": "worker.mask_check",
     "evaluate": "worker.evaluation.judge",
 }
+# A job may use every core; pages, and answers in the playground, come first where they share them with it.
+NICENESS = 10
 EXIT_FAILED = 1
 EXIT_ORPHANED = 3
 
@@ -162,6 +164,7 @@ def main(arguments: list[str]) -> int:
     if missing:
         _emit_failed(events.emit, JobFailed(N_("The job file lacks %(fields)s."), fields=", ".join(missing)))
         return EXIT_FAILED
+    os.nice(NICENESS)
     quieten_libraries()
     threading.Thread(target=watch_control, args=(sys.stdin.buffer, control), daemon=True).start()
     return run_job(job, events.emit, control)

@@ -23,6 +23,8 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
                 time.sleep(0.01)
             control.raise_if_cancelled()
             return {"stopped_early": control.stop_requested == "save"}
+        case "tell_niceness":
+            return {"niceness": os.nice(0)}
         case "fail":
             raise JobFailed("The field %(field)s is not known.", field="lr")
         case "crash":

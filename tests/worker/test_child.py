@@ -1,6 +1,7 @@
 """The child process as the parent sees it: a real process, its streams and its exit code."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from worker.child import NICENESS
 from worker.protocol import Cancelled, Control, JobFailed
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -78,6 +80,11 @@ def test_only_events_reach_the_protocol_stream_and_what_libraries_print_is_the_l
     ]
     assert "a library prints" in log
     assert "C code prints" in log
+
+
+def test_a_job_gives_way_to_pages_on_the_same_cores(start: Any) -> None:
+    _, events, _ = start(input={"do": "tell_niceness"}).end()
+    assert events == [{"event": "result", "niceness": min(os.nice(0) + NICENESS, 19)}]
 
 
 def test_a_cancelled_job_says_so_and_exits_with_zero(start: Any) -> None:
