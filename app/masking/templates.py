@@ -135,6 +135,29 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
+def _not_at_compile_time(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that Jinja cannot work out while it compiles, for there are no limits then.
+
+    It does so with every filter of constants, unless the filter asks for the context of a rendering.
+    """
+    passed = getattr(function, "jinja_pass_arg", None)
+
+    @jinja2.pass_context
+    @wraps(function)
+    def at_rendering(context: jinja2.runtime.Context, /, *args: Any, **kwargs: Any) -> Any:
+        match passed:
+            case None:
+                return function(*args, **kwargs)
+            case _ if passed.name == "context":
+                return function(context, *args, **kwargs)
+            case _ if passed.name == "eval_context":
+                return function(context.eval_ctx, *args, **kwargs)
+            case _:
+                return function(context.environment, *args, **kwargs)
+
+    return at_rendering
+
+
 class _Dict:
     """`dict(...)` without the class behind it."""
 
@@ -198,6 +221,8 @@ def build_environment() -> Sandbox:
     environment.filters["tojson"] = _tojson
     for name in _SIZED_FILTERS:
         environment.filters[name] = _guarded(environment.filters[name])
+    for name, function in environment.filters.items():
+        environment.filters[name] = _not_at_compile_time(function)
     environment.globals.update(
         raise_exception=_raise_exception, strftime_now=_strftime_now, dict=_Dict(), namespace=_Namespace
     )
@@ -210,12 +235,6 @@ def _compile(source: str) -> jinja2.Template:
     # a plain dict, for Jinja copies it at every rendering
     template.globals = dict(template.globals)
     return template
-
-
-def _does_not_compile(name: str, error: Exception) -> TemplateFailed:
-    return TemplateFailed(
-        N_("The chat template %(template)s does not compile: %(reason)s"), template=name, reason=error
-    )
 
 
 class ChatTemplate:
@@ -233,27 +252,36 @@ class ChatTemplate:
 
     @cached_property
     def compiled(self) -> jinja2.Template:
-        try:
+        with self._compiling():
             return _compile(self.source)
-        except (jinja2.TemplateError, RecursionError) as error:
-            raise _does_not_compile(self.name, error) from error
 
-    @cached_property
-    def _tree(self) -> jinja2.nodes.Template:
-        try:
+    def parse(self) -> jinja2.nodes.Template:
+        """A new tree of its statements, for Jinja changes the trees it works on; nothing of it is worked out."""
+        with self._compiling():
             return build_environment().parse(self.source)
-        except (jinja2.TemplateError, RecursionError) as error:
-            raise _does_not_compile(self.name, error) from error
 
     @cached_property
     def reads(self) -> frozenset[str]:
         """The names that the template takes from outside, globals left out."""
-        return frozenset(jinja2.meta.find_undeclared_variables(self._tree))
+        with self._compiling():
+            return frozenset(jinja2.meta.find_undeclared_variables(self.parse()))
 
     @cached_property
     def reads_the_clock(self) -> bool:
         """Whether what it writes may depend on the date."""
-        return any(name.name == "strftime_now" for name in self._tree.find_all(jinja2.nodes.Name))
+        with self._compiling():
+            return any(name.name == "strftime_now" for name in self.parse().find_all(jinja2.nodes.Name))
+
+    @contextmanager
+    def _compiling(self) -> Iterator[None]:
+        try:
+            yield
+        except (jinja2.TemplateError, RecursionError) as error:
+            raise TemplateFailed(
+                N_("The chat template %(template)s does not compile: %(reason)s"),
+                template=self.name,
+                reason=error,
+            ) from error
 
     def render(
         self,

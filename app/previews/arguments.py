@@ -109,10 +109,10 @@ class _Use:
 @lru_cache(maxsize=16)
 def _uses(tokenizer: ChatTokenizer) -> dict[str, _Use]:
     """By name. Lists are left out, for an argument is a plain value, and so are the template's own variables."""
-    templates = [one for one in (tokenizer.template, tokenizer.tool_template) if one is not None]
-    trees = [one.compiled.environment.parse(one.source) for one in templates]
+    readable = tokenizer.readable_arguments  # raises where a template is nested too deeply to be walked here
+    trees = [one.parse() for one in (tokenizer.template, tokenizer.tool_template) if one is not None]
     hidden = {name for tree in trees for name in (*_walked(tree), *_own(tree))}
-    names = sorted(name for name in tokenizer.readable_arguments - hidden if not name.startswith("_"))
+    names = sorted(name for name in readable - hidden if not name.startswith("_"))
     return {name: _use_of(name, trees) for name in names}
 
 

@@ -6,6 +6,7 @@ Tokenizers and the last masked conversations are kept, since people change one s
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -127,15 +128,19 @@ def mask_messages(
     tokenizer = tokenizer_of(session, base_model_id, chat_template or "")
     wanted = json.dumps(canonical_messages(messages), ensure_ascii=False)
     try:
-        return _masked(tokenizer, wanted, settings)
+        now = datetime.now().replace(second=0, microsecond=0)  # noqa: DTZ005  (templates write the local date)
+        return _masked(tokenizer, wanted, settings, now if tokenizer.reads_the_clock else None)
     except MaskingError as error:
         raise _as_invalid(error) from error
 
 
 # Keyed by the tokenizer itself, which is one object as long as its folder does not change.
 @lru_cache(maxsize=8)
-def _masked(tokenizer: ChatTokenizer, messages_json: str, settings: MaskSettings) -> Masked:
-    found = mask_conversation(tokenizer, {"messages": json.loads(messages_json)}, settings)
+def _masked(
+    tokenizer: ChatTokenizer, messages_json: str, settings: MaskSettings, moment: datetime | None
+) -> Masked:
+    conversation = {"messages": json.loads(messages_json)}
+    found = mask_conversation(tokenizer, conversation, settings, moment=moment)
     return Masked(tokenizer, found.samples or found.untrained, len(found.untrained) if found.samples else 0)
 
 

@@ -15,7 +15,7 @@ from app.masking import (
     mask_conversation,
     quarantine,
 )
-from app.masking.templates import ChatTemplate
+from app.masking.templates import ChatTemplate, build_environment
 from tests.masking.test_traps import chat
 
 MESSAGES = [
@@ -117,7 +117,26 @@ def test_what_the_sandbox_hides_is_empty(source: str) -> None:
     assert text == ""
 
 
+def test_nothing_that_a_template_names_is_worked_out_while_it_compiles() -> None:
+    """There are no limits then: a chain of replacements of constants would take all memory."""
+    environment = build_environment()
+    for source, result in (
+        ("{{ 'ab'|replace('a', 'xyz') }}", "xyzb"),
+        ("{{ [3, 1]|sort|join('-') }}", "1-3"),
+    ):
+        assert environment.from_string(source).render() == result
+        assert result not in environment.compile(source, raw=True)
+
+
+@pytest.mark.parametrize("source", ["{{ 1" + "+1" * 40_000 + " }}", "{{ x" + ".a" * 40_000 + " }}"])
+def test_a_template_nested_beyond_measure_is_refused_by_all_that_read_it(source: str) -> None:
+    for name in ("compiled", "reads", "reads_the_clock"):
+        with pytest.raises(TemplateFailed, match="deep does not compile"):
+            getattr(ChatTemplate(source, "deep"), name)
+
+
 BOMBS = {
+    "constants": "{{ 'a'" + "|replace('a', 'aaaaaaaaaa')" * 11 + " }}",
     "nested loops": "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{%"
     " endfor %}{% endfor %}"
     "{% endfor %}",

@@ -1,11 +1,15 @@
 """The preview page: settings, flags, comparison, refusals, links. And its help page."""
 
 import re
+from datetime import datetime
+from types import SimpleNamespace
 
+import pytest
 from fastapi import FastAPI
 
 from app.core.database import transaction
 from app.masking import CHECK_NAMES, ChatTokenizer, MaskSettings, preview
+from app.previews import service
 from app.previews.check_texts import CHECK_LABELS, CHECK_MEANINGS
 from app.previews.example import EXAMPLE_MESSAGES, EXAMPLES
 from tests.previews.conftest import (
@@ -157,6 +161,21 @@ def test_a_pasted_template_is_used_and_kept_out_of_long_addresses(
     assert "chat_template=" not in answer.headers["HX-Replace-Url"]
 
 
+def test_a_template_that_writes_the_date_is_shown_with_todays(
+    annotator: Person, make: MakeConversation, model_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/conversations/{make()}/mask"
+    sent = form_of(
+        annotator.browser.get(path).text,
+        chat_template="{{ strftime_now('%Y-%m-%d') }}" + PLAIN_TEMPLATE,
+    )
+    for day in (3, 4):
+        clock = SimpleNamespace(now=lambda day=day: datetime.fromisoformat(f"2025-02-0{day}T23:59:58"))
+        monkeypatch.setattr(service, "datetime", clock)
+        answer = annotator.browser.post(path, data=sent, headers=HTMX)
+        assert "".join(token["glyph"] for token in tokens_on(answer.text)).startswith(f"2025-02-0{day}")
+
+
 def test_a_refusal_says_why_and_what_to_do_in_the_readers_language(
     annotator: Person, make: MakeConversation, model_id: int
 ) -> None:
@@ -180,7 +199,8 @@ def test_a_template_that_cannot_be_proven_or_compiled_is_refused(
 ) -> None:
     path = f"/conversations/{make()}/mask"
     page = annotator.browser.get(path).text
-    for template in (DROPS_TURNS, "{% for %}", "x" * 100_001, "{{ ''.__class__ }}"):
+    deep, bomb = "{{ 1" + "+1" * 40_000 + " }}", "{{ 'a'" + "|replace('a', 'aaaaaaaaaa')" * 11 + " }}"
+    for template in (DROPS_TURNS, "{% for %}", "x" * 100_001, "{{ ''.__class__ }}", deep, bomb):
         answer = annotator.browser.post(path, data=form_of(page, chat_template=template), headers=HTMX)
         assert answer.status_code == 422, template[:20]
         assert "There is no exact mask to show" in answer.text

@@ -102,6 +102,14 @@ def _only(batch: Batch, ranges: list[tuple[int, int]], places: list[int]) -> Bat
     }
 
 
+def in_lanes(loss_pass: LossPass, model: Any, config: TrainConfig, device: torch.device) -> LossPass:
+    """`loss_pass` for whole batches: in lanes where more than one is worth it, else as it is."""
+    lanes = lanes_for(model, config, device)
+    if lanes == 1:
+        return loss_pass
+    return LanedPass(loss_pass, [p for p in model.parameters() if p.requires_grad], lanes)
+
+
 def lanes_for(model: Any, config: TrainConfig, device: torch.device) -> int:
     """How many lanes a batch is worth: one on a GPU, on one core, and where lanes could get into each other's
     way.

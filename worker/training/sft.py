@@ -32,8 +32,8 @@ from worker.training.devices import (
     training_device,
     weights_dtype,
 )
-from worker.training.forward import LossPass, ProvenPass, choose_pass
-from worker.training.lanes import LanedPass, lanes_for
+from worker.training.forward import ProvenPass, choose_pass
+from worker.training.lanes import in_lanes
 from worker.training.model import add_adapter, load_base_model
 from worker.training.trainer import SftTrainer, require_space, training_arguments
 
@@ -66,9 +66,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 
     proof = LabelProof(arrays)
     trial_batch = to_device(pack(shortest(train_samples, 2)), device)
-    loss_pass: LossPass = ProvenPass(choose_pass(model, trial_batch, dtype, emit), proof)
-    if (lanes := lanes_for(model, config, device)) > 1:
-        loss_pass = LanedPass(loss_pass, [p for p in model.parameters() if p.requires_grad], lanes)
+    proven = ProvenPass(choose_pass(model, trial_batch, dtype, emit), proof)
 
     emit("phase", phase="training")
     trainer = SftTrainer(
@@ -77,7 +75,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
             config, output_dir, device, evaluate=len(eval_samples) > 0, resumed=resume is not None
         ),
         config=config,
-        loss_pass=loss_pass,
+        loss_pass=in_lanes(proven, model, config, device),
         proof=proof,
         train_samples=train_samples,
         eval_samples=eval_samples,
