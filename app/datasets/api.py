@@ -1,8 +1,9 @@
 """REST for datasets, their imports, conversations and versions."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Query, Response, UploadFile
 
 from app.accounts.access import Annotator, AnyActor, Engineer, Reviewer
 from app.conversations import service as conversations
@@ -81,48 +82,44 @@ def restore_dataset(session: Db, actor: Engineer, dataset_id: int) -> DatasetOut
     return DatasetOut.of(dataset, service.dataset_counts(session, dataset_id))
 
 
+def _sent_file(
+    file: Annotated[UploadFile, File()],
+    told: Told,
+    format: Annotated[Format, Form()] = "auto",
+    skip_bad: Annotated[bool, Form()] = False,
+) -> Iterator[IncomingFile]:
+    """The file of a request with what was said about it, open until the answer is made."""
+    filename = file.filename or "upload"
+    source = told.read(filename, format)
+    with IncomingFile(file.file, filename=filename, format=format, skip_bad=skip_bad, source=source) as sent:
+        yield sent
+
+
+SentFile = Annotated[IncomingFile, Depends(_sent_file, scope="function")]
+
+
 @router.post("/imports", status_code=201, responses={422: {"model": ImportOut}})
 def import_by_name(
     session: Db,
     actor: Annotator,
     response: Response,
     dataset: Annotated[str, Form(max_length=80)],
-    file: Annotated[UploadFile, File()],
-    told: Told,
-    format: Annotated[Format, Form()] = "auto",
-    skip_bad: Annotated[bool, Form()] = False,
+    sent: SentFile,
 ) -> ImportOut:
     """Import a file into the dataset of this name, made if there is none. A file that brings nothing makes none."""
-    filename = file.filename or "upload"
-    source = told.read(filename, format)
-    with IncomingFile(
-        file.file, filename=filename, format=format, skip_bad=skip_bad, source=source
-    ) as incoming:
-        report = imports.import_by_name(session, dataset, actor, incoming)
-    if report.problem_count and (report.id is None or not skip_bad):
+    report = imports.import_by_name(session, dataset, actor, sent)
+    if report.problem_count and (report.id is None or not sent.skip_bad):
         response.status_code = 422
     return ImportOut.of(report)
 
 
 @router.post("/datasets/{dataset_id}/imports", status_code=201, responses={422: {"model": ImportOut}})
 def import_file(
-    session: Db,
-    actor: Annotator,
-    response: Response,
-    dataset_id: int,
-    file: Annotated[UploadFile, File()],
-    told: Told,
-    format: Annotated[Format, Form()] = "auto",
-    skip_bad: Annotated[bool, Form()] = False,
+    session: Db, actor: Annotator, response: Response, dataset_id: int, sent: SentFile
 ) -> ImportOut:
     """Import a file. 201 when conversations came in; 422 with the report when a problem kept all of them out."""
-    filename = file.filename or "upload"
-    source = told.read(filename, format)
-    with IncomingFile(
-        file.file, filename=filename, format=format, skip_bad=skip_bad, source=source
-    ) as incoming:
-        report = imports.import_file(session, dataset_id, actor, incoming)
-    if report.problem_count and not skip_bad:
+    report = imports.import_file(session, dataset_id, actor, sent)
+    if report.problem_count and not sent.skip_bad:
         response.status_code = 422
     return ImportOut.of(report)
 

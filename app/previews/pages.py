@@ -1,4 +1,4 @@
-"""Pages of mask previews: of a conversation, with flags tried and saved, of a version's frozen copy, and the help."""
+"""Pages of mask previews: of a conversation, with flags tried and saved, and the help."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -15,8 +15,7 @@ from app.core.database import reading
 from app.core.errors import Conflict
 from app.core.i18n import get_locale, gettext
 from app.core.templating import is_htmx, render, toast
-from app.core.web import AppEngine, AppStorage, Db
-from app.datasets.versions import require_version
+from app.core.web import AppEngine, Db
 from app.masking import CHECK_NAMES
 from app.previews import answer
 from app.previews.answer import HANDLINGS, STRATEGIES
@@ -126,56 +125,6 @@ def _answer(
         notice=notice,
         context=neighbours,
     )
-
-
-# -- the copy that a version froze ---------------------------------------------------------------------------
-
-
-@router.get("/dataset-versions/{version_id}/conversations/{conversation_id}/mask")
-def frozen_mask_page(
-    request: Request,
-    engine: AppEngine,
-    storage: AppStorage,
-    _actor: AnyActor,
-    version_id: int,
-    conversation_id: int,
-    fields: Annotated[PreviewFields, Query()],
-) -> HTMLResponse:
-    """The preview of a conversation as a version froze it, whatever became of it since."""
-    with reading(engine) as session:
-        subject = Subject.of_version(session, storage, require_version(session, version_id), conversation_id)
-        return answer.answer_preview(request, session, subject, fields)
-
-
-@router.post("/dataset-versions/{version_id}/conversations/{conversation_id}/mask")
-def change_frozen_settings(
-    request: Request,
-    engine: AppEngine,
-    storage: AppStorage,
-    _actor: AnyActor,
-    version_id: int,
-    conversation_id: int,
-    fields: Annotated[PreviewForm, Form()],
-) -> HTMLResponse:
-    """The same under the form's settings. Reads only."""
-    with reading(engine) as session:
-        subject = Subject.of_version(session, storage, require_version(session, version_id), conversation_id)
-        return answer.answer_preview(request, session, subject, fields)
-
-
-@router.post("/dataset-versions/{version_id}/conversations/{conversation_id}/mask/json", response_model=None)
-def frozen_sample_as_json(
-    engine: AppEngine,
-    storage: AppStorage,
-    _actor: AnyActor,
-    version_id: int,
-    conversation_id: int,
-    fields: Annotated[PreviewForm, Form()],
-) -> Response:
-    """The shown sample of the frozen copy."""
-    with reading(engine) as session:
-        subject = Subject.of_version(session, storage, require_version(session, version_id), conversation_id)
-        return answer.sample_as_json(session, subject, fields)
 
 
 @router.get("/help/masking")

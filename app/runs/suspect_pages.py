@@ -1,14 +1,15 @@
 """Pages of the walk: a conversation as the checked version froze it, under the check's own settings, and why."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlmodel import Session
 
 from app.accounts.access import AnyActor
 from app.core.database import reading
-from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
 from app.datasets.versions import require_version
 from app.previews import answer
@@ -18,87 +19,72 @@ from app.runs.mask_checks import require_mask_check
 from app.runs.models import MaskCheck
 from app.runs.suspects import Suspect, address_of, suspects_of, walk_at
 
-router = APIRouter(prefix="/mask-checks", include_in_schema=False)
-
-Only = Annotated[str, Query(max_length=20)]
-
-
-def _subject(session: Session, storage: Storage, check: MaskCheck, conversation_id: int) -> Subject:
-    version = require_version(session, check.dataset_version_id)
-    path = f"/mask-checks/{check.id}/conversations/{conversation_id}/mask"
-    return Subject.of_version(session, storage, version, conversation_id, path)
+router = APIRouter(
+    prefix="/mask-checks/{mask_check_id}/conversations/{conversation_id}", include_in_schema=False
+)
 
 
-def _answer(
-    request: Request,
-    session: Session,
-    storage: Storage,
-    check: MaskCheck,
-    conversation_id: int,
-    fields: PreviewFields,
-    only: str,
-) -> Response:
-    def walk(choices: Choices) -> dict[str, Any]:
-        return {"walk": walk_at(check, choices, conversation_id, only)}
+@dataclass(frozen=True)
+class _Stop:
+    """Where on the walk the reader stands; `only` narrows it to one kind of reason."""
 
-    return answer.answer_preview(
-        request,
-        session,
-        _subject(session, storage, check, conversation_id),
-        fields,
-        way=f"?only={only}" if only else "",
-        context=walk,
-    )
+    session: Session
+    subject: Subject
+    check: MaskCheck
+    conversation_id: int
+    only: str
+
+    def own_address(self) -> str:
+        """With the check's own settings, at the place to look at."""
+        everyone = {one.conversation_id: one for one in suspects_of(self.check.report or {})}
+        suspect = everyone.get(self.conversation_id, Suspect(self.conversation_id))
+        return address_of(self.check, suspect, self.only)
+
+    def answer(self, request: Request, fields: PreviewFields) -> Response:
+        """The preview with the way on and back."""
+
+        def walk(choices: Choices) -> dict[str, Any]:
+            return {"walk": walk_at(self.check, choices, self.conversation_id, self.only)}
+
+        way = f"?only={self.only}" if self.only else ""
+        return answer.answer_preview(request, self.session, self.subject, fields, way=way, context=walk)
 
 
-@router.get("/{mask_check_id}/conversations/{conversation_id}/mask", response_model=None)
-def suspect_page(
-    request: Request,
+def _stop(
     engine: AppEngine,
     storage: AppStorage,
     _actor: AnyActor,
     mask_check_id: int,
     conversation_id: int,
-    fields: Annotated[PreviewFields, Query()],
-    only: Only = "",
-) -> Response:
+    only: Annotated[str, Query(max_length=20)] = "",
+) -> Iterator[_Stop]:
+    """The stop that the address names, while its session is open."""
+    with reading(engine) as session:
+        check = require_mask_check(session, mask_check_id)
+        version = require_version(session, check.dataset_version_id)
+        path = f"/mask-checks/{check.id}/conversations/{conversation_id}/mask"
+        subject = Subject.of_version(session, storage, version, conversation_id, path)
+        yield _Stop(session, subject, check, conversation_id, only)
+
+
+Stop = Annotated[_Stop, Depends(_stop, scope="function")]
+
+
+@router.get("/mask", response_model=None)
+def suspect_page(request: Request, stop: Stop, fields: Annotated[PreviewFields, Query()]) -> Response:
     """The frozen conversation. An address without settings leads to the check's own, at the place to look at."""
-    with reading(engine) as session:
-        check = require_mask_check(session, mask_check_id)
-        if not fields.base_model:
-            everyone = {one.conversation_id: one for one in suspects_of(check.report or {})}
-            suspect = everyone.get(conversation_id, Suspect(conversation_id))
-            return RedirectResponse(address_of(check, suspect, only), status_code=303)
-        return _answer(request, session, storage, check, conversation_id, fields, only)
+    if not fields.base_model:
+        return RedirectResponse(stop.own_address(), status_code=303)
+    return stop.answer(request, fields)
 
 
-@router.post("/{mask_check_id}/conversations/{conversation_id}/mask", response_model=None)
-def change_settings(
-    request: Request,
-    engine: AppEngine,
-    storage: AppStorage,
-    _actor: AnyActor,
-    mask_check_id: int,
-    conversation_id: int,
-    fields: Annotated[PreviewForm, Form()],
-    only: Only = "",
-) -> Response:
+@router.post("/mask", response_model=None)
+def change_settings(request: Request, stop: Stop, fields: Annotated[PreviewForm, Form()]) -> Response:
     """The same under other settings, to see whether they help. Reads only."""
-    with reading(engine) as session:
-        check = require_mask_check(session, mask_check_id)
-        return _answer(request, session, storage, check, conversation_id, fields, only)
+    return stop.answer(request, fields)
 
 
-@router.post("/{mask_check_id}/conversations/{conversation_id}/mask/json", response_model=None)
-def sample_as_json(
-    engine: AppEngine,
-    storage: AppStorage,
-    _actor: AnyActor,
-    mask_check_id: int,
-    conversation_id: int,
-    fields: Annotated[PreviewForm, Form()],
-) -> Response:
+@router.post("/mask/json", response_model=None)
+def sample_as_json(stop: Stop, fields: Annotated[PreviewForm, Form()]) -> Response:
     """The shown sample as `sft-studio masks preview --json` prints it."""
-    with reading(engine) as session:
-        check = require_mask_check(session, mask_check_id)
-        return answer.sample_as_json(session, _subject(session, storage, check, conversation_id), fields)
+    return answer.sample_as_json(stop.session, stop.subject, fields)
