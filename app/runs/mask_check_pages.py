@@ -1,10 +1,10 @@
-"""The page of a mask check: everything it found, with a way to each failing token."""
+"""Pages of mask checks: those of a version, and one with everything it found and a way to each failing token."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from sqlmodel import Session
 
 from app.accounts.access import AnyActor
@@ -22,7 +22,7 @@ from app.datasets.service import require_dataset
 from app.datasets.versions import require_version
 from app.jobs.newest import last_event
 from app.jobs.service import require_job
-from app.runs.mask_checks import require_mask_check
+from app.runs.mask_checks import list_mask_checks, require_mask_check
 from app.runs.models import MaskCheck
 from app.runs.service import runs_of_check
 from app.runs.suspects import CHECK_LABELS, address_of, check_choices, kinds_of, suspects_of
@@ -85,6 +85,32 @@ def _titles(session: Session, storage: Storage, version: DatasetVersion) -> Titl
             return number
 
     return title
+
+
+@router.get("", response_model=None)
+def mask_checks_page(
+    request: Request, session: Db, actor: AnyActor, version: Annotated[int, Query(ge=1, le=2**31)]
+) -> Response:
+    """The checks of a dataset version, newest first; the table alone for htmx."""
+    found = require_version(session, version)
+    rows = [
+        {
+            "check": check,
+            "job": require_job(session, check.job_id),
+            "model": require_base_model(session, check.base_model_id),
+            "runs": len(runs_of_check(session, check.id or 0)),
+        }
+        for check in list_mask_checks(session, version)
+    ]
+    context = {
+        "version": found,
+        "dataset": require_dataset(session, found.dataset_id),
+        "rows": rows,
+        "in_progress": any(not row["job"].is_final for row in rows),
+        "may_start": actor.role.includes(Role.ENGINEER),
+    }
+    name = "mask_checks/_table.html" if is_htmx(request) else "mask_checks/list.html"
+    return render(request, name, context)
 
 
 @router.get("/{mask_check_id}", response_model=None)

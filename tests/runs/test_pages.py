@@ -1,4 +1,4 @@
-"""Pages of runs and mask checks: real states, live parts, everything typed kept."""
+"""Pages of runs: real states, live parts, everything typed kept."""
 
 import re
 from typing import Any
@@ -354,22 +354,6 @@ def test_a_published_file_is_listed_and_downloaded_and_a_lost_one_is_a_clear_404
         404,
         "The file adapter_config.json is gone from the disk.",
     )
-
-
-def test_the_mask_check_page_links_each_failure_to_its_token(
-    app: FastAPI, annotator: Person, storage: Storage
-) -> None:
-    with transaction(app.state.engine) as session:
-        make_check(session, storage, green=False)
-    html = annotator.browser.get("/mask-checks/1").text
-    text = visible_text(html)
-    assert "Red: 1 conversations fail a check" in text
-    assert 'href="/mask-checks/1/conversations/1/mask?base_model=1&amp;token=7"' in html
-    assert "Token 7 &lt;b&gt;" in text
-    assert "What does plan 0 cost?" in text
-    assert "40–50 % 12" in text
-    assert "64–128 10" in text
-    assert annotator.browser.get("/mask-checks/9").status_code == 404
 
 
 def test_rest_starts_once_by_idempotency_key(app: FastAPI, engineer: Person, storage: Storage) -> None:
