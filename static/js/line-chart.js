@@ -35,8 +35,19 @@
       value,
       dash: DASHES[index],
       spanGaps: true,
-      points: { show: points, size: 7, fill: stroke },
+      points: { show: points || isLonely, size: 7, fill: stroke },
     };
+  }
+
+  // A line needs two values; what has fewer is drawn as a dot.
+  function isLonely(plot, column) {
+    return plot.data[column].filter((value) => value != null).length < 2;
+  }
+
+  // Where all values are the same, from nothing to twice as much: the library would go to 100.
+  function range(_plot, low, high) {
+    if (low == null) return [0, 1];
+    return low === high ? [Math.min(0, 2 * low), Math.max(0, 2 * high) || 1] : uPlot.rangeNum(low, high, 0.1, true);
   }
 
   function options(element, { x, y, series, height, format }) {
@@ -45,7 +56,7 @@
       height: height ?? Math.max(element.clientHeight, 120),
       legend: { show: false },
       cursor: { y: false, points: { size: 8 } },
-      scales: { x: { time: false } },
+      scales: { x: { time: false }, y: { range } },
       axes: [axis(x, 34, 60), { ...axis(y, 52, 24), ...(format && { values: (_plot, ticks) => ticks.map(format) }) }],
       series: [{ label: x }, ...series.map(line)],
     };

@@ -32,7 +32,7 @@ def test_the_mask_check_page_links_each_failure_to_its_token(
         make_check(session, storage, green=False)
     html = annotator.browser.get("/mask-checks/1").text
     text = visible_text(html)
-    assert "Red: 1 conversations fail a check" in text
+    assert "Red: 1 conversation fails a check" in text
     assert 'href="/mask-checks/1/conversations/1/mask?base_model=1&amp;token=7"' in html
     assert "Token 7 &lt;b&gt;" in text
     assert "What does plan 0 cost?" in text
@@ -75,7 +75,7 @@ def test_a_red_check_is_listed_as_red(app: FastAPI, annotator: Person, storage: 
     with transaction(app.state.engine) as session:
         make_check(session, storage, green=False)
     page = annotator.browser.get("/mask-checks?version=1").text
-    assert "Red 1 conversations" in visible_text(page)
+    assert "Red 1 conversation" in visible_text(page)
     assert "every 3s" not in page
 
 
