@@ -21,7 +21,8 @@ from worker.training.lora import dropout_drawn_from, fused_dropouts
 
 # Rotary embeddings of these kinds keep what they computed for the longest row so far.
 STATEFUL_POSITIONS = ("dynamic", "longrope")
-Gradients = tuple[torch.Tensor, ...]
+# By parameter; None where a lane's loss does not depend on it (an expert that no token was sent to, say).
+Gradients = tuple[torch.Tensor | None, ...]
 
 
 class LanedPass:
@@ -55,7 +56,9 @@ class LanedPass:
             dropout_drawn_from(torch.Generator().manual_seed(seed)),
         ):
             loss = self.loss_pass(part)
-            return loss.detach(), torch.autograd.grad(loss, self.parameters) if backward else ()
+            if not backward:
+                return loss, ()
+            return loss.detach(), torch.autograd.grad(loss, self.parameters, allow_unused=True)
 
 
 class _LanedLoss(torch.autograd.Function):
@@ -64,18 +67,22 @@ class _LanedLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, laned: LanedPass, batch: Batch, *_: torch.nn.Parameter) -> torch.Tensor:
         losses, gradients = zip(*laned.run(batch, backward=True), strict=True)
-        totals: Gradients = gradients[0]
-        for others in gradients[1:]:
-            for total, other in zip(totals, others, strict=True):
-                total.add_(other)
-        ctx.gradients = totals
+        ctx.gradients = [_added(found) for found in zip(*gradients, strict=True)]
         return torch.stack(losses).sum()
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        totals: Gradients = ctx.gradients
-        ctx.gradients = ()
-        return None, None, *[total.mul_(gradients[0]) for total in totals]
+        totals: list[torch.Tensor | None] = ctx.gradients
+        ctx.gradients = []
+        return None, None, *[None if total is None else total.mul_(gradients[0]) for total in totals]
+
+
+def _added(found: Gradients) -> torch.Tensor | None:
+    """The sum over the lanes, in the memory of the first."""
+    present = [gradient for gradient in found if gradient is not None]
+    for other in present[1:]:
+        present[0].add_(other)
+    return present[0] if present else None
 
 
 def split(batch: Batch, lanes: int) -> list[Batch]:
@@ -115,9 +122,10 @@ def lanes_for(model: Any, config: TrainConfig, device: torch.device) -> int:
     way.
 
     That is where a model keeps something from one call to the next, where dropout draws from the one generator
-    of the process, and where activations are computed again (which sets that generator back).
+    of the process, where activations are computed again (which sets that generator back), and where weights in
+    4 bits are unpacked by a library that says nothing about threads.
     """
-    if device.type != "cpu" or config.gradient_checkpointing:
+    if device.type != "cpu" or config.gradient_checkpointing or config.load_in_4bit:
         return 1
     named = model.config.to_dict().items()
     if any("drop" in name and isinstance(value, float | int) and value > 0 for name, value in named):

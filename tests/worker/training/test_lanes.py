@@ -89,6 +89,22 @@ def test_gradients_of_several_batches_add_up(batch: Batch) -> None:
     torch.testing.assert_close([parameter.grad for parameter in _trained(model)], expected)
 
 
+def test_a_parameter_that_the_loss_does_not_reach_stays_without_gradient(batch: Batch) -> None:
+    model = _model()
+    reached, idle = torch.nn.Parameter(torch.ones(())), torch.nn.Parameter(torch.ones(()))
+
+    def in_one_lane_only(part: Batch) -> torch.Tensor:
+        factor = reached if 10 in part["sample_indices"] else 1.0
+        return PackedPass(model)(part) * factor
+
+    loss = LanedPass(in_one_lane_only, [reached, idle], 2)(batch)
+    loss.backward()  # type: ignore[no-untyped-call]
+    own = next(part for part in split(batch, 2) if 10 in part["sample_indices"])
+    assert reached.grad is not None
+    torch.testing.assert_close(reached.grad, PackedPass(model)(own).detach())
+    assert idle.grad is None
+
+
 def test_each_conversation_goes_into_one_lane_whole_and_lanes_are_about_as_long(batch: Batch) -> None:
     parts = split(batch, 2)
     assert sorted(index for part in parts for index in part["sample_indices"]) == [7, 8, 9, 10, 11]
@@ -147,6 +163,9 @@ class TestHowMany:
 
     def test_one_where_activations_are_computed_again(self) -> None:
         assert lanes_for(_model(), self.config(gradient_checkpointing=True), CPU) == 1
+
+    def test_one_for_weights_in_four_bits(self) -> None:
+        assert lanes_for(_model(), self.config(load_in_4bit=True), CPU) == 1
 
     def test_one_where_the_model_draws_dropout_of_its_own(self) -> None:
         assert lanes_for(_model(attention_dropout=0.1), self.config(), CPU) == 1
