@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from app.accounts.access import AnyActor
 from app.accounts.models import Role
+from app.base_models.models import BaseModel
 from app.base_models.service import require_base_model
 from app.conversations.messages import title_of
 from app.core.errors import StudioError
@@ -20,6 +21,7 @@ from app.datasets.frozen import frozen_conversation
 from app.datasets.models import DatasetVersion
 from app.datasets.service import require_dataset
 from app.datasets.versions import require_version
+from app.jobs.models import Job
 from app.jobs.newest import last_event
 from app.jobs.service import require_job
 from app.runs.mask_checks import list_mask_checks, require_mask_check
@@ -40,6 +42,16 @@ class Bar:
 
     label: str
     count: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One of a version's checks; `runs` were started on it."""
+
+    check: MaskCheck
+    job: Job
+    model: BaseModel
+    runs: int
 
 
 def _bars(histogram: dict[str, Any] | None, *, percent: bool, bins: int = 10) -> list[Bar]:
@@ -94,19 +106,19 @@ def mask_checks_page(
     """The checks of a dataset version, newest first; the table alone for htmx."""
     found = require_version(session, version)
     rows = [
-        {
-            "check": check,
-            "job": require_job(session, check.job_id),
-            "model": require_base_model(session, check.base_model_id),
-            "runs": len(runs_of_check(session, check.id or 0)),
-        }
+        Row(
+            check,
+            require_job(session, check.job_id),
+            require_base_model(session, check.base_model_id),
+            len(runs_of_check(session, check.id or 0)),
+        )
         for check in list_mask_checks(session, version)
     ]
     context = {
         "version": found,
         "dataset": require_dataset(session, found.dataset_id),
         "rows": rows,
-        "in_progress": any(not row["job"].is_final for row in rows),
+        "in_progress": any(not row.job.is_final for row in rows),
         "may_start": actor.role.includes(Role.ENGINEER),
     }
     name = "mask_checks/_table.html" if is_htmx(request) else "mask_checks/list.html"

@@ -46,7 +46,7 @@ def test_a_versions_checks_are_listed_with_their_settings_and_result(
 ) -> None:
     with transaction(app.state.engine) as session:
         run, _job = make_run(session, storage)
-        settings = MaskSettings(train_on="last_assistant", handling="per_turn")  # type: ignore[arg-type]
+        settings = MaskSettings(train_on="last_assistant", handling="per_turn", control_tokens="refuse")  # type: ignore[arg-type]
         mask_checks.request_check(
             session,
             ENGINEER,
@@ -63,7 +63,10 @@ def test_a_versions_checks_are_listed_with_their_settings_and_result(
     assert "Queued" in text[:older]
     assert "Green" in text[:older]
     assert "2,048" in text[older:]
-    assert "one sample for each assistant turn" in text[:older]
+    assert "one sample for each assistant turn · control tokens in messages refused" in text[:older]
+    assert "refused" not in text[older:]
+    about = visible_text(annotator.browser.get("/mask-checks/1").text)
+    assert "Maximum length 2,048" in about
     assert 'href="/mask-checks/1"' in page
     assert 'href="/mask-checks/2"' in page
     assert 'hx-get="/mask-checks?version=1"' in page
