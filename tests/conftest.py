@@ -91,6 +91,12 @@ def app(settings: Settings) -> Iterator[FastAPI]:
 
 
 @pytest.fixture
+def silent_bell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No broker is there to hear that a job waits."""
+    monkeypatch.setattr("app.jobs.bell.ring", lambda *_args: None)
+
+
+@pytest.fixture
 def annotator(app: FastAPI) -> Person:
     """A signed-in annotator."""
     return make_person(app, Role.ANNOTATOR)

@@ -135,25 +135,25 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
+_PASSED: dict[str, Callable[[jinja2.runtime.Context], Any]] = {
+    "context": lambda context: context,
+    "eval_context": lambda context: context.eval_ctx,
+    "environment": lambda context: context.environment,
+}
+
+
 def _not_at_compile_time(function: Callable[..., Any]) -> Callable[..., Any]:
     """A filter that Jinja cannot work out while it compiles, for there are no limits then.
 
     It does so with every filter of constants, unless the filter asks for the context of a rendering.
     """
-    passed = getattr(function, "jinja_pass_arg", None)
+    wanted = getattr(function, "jinja_pass_arg", None)  # what else Jinja passes to the filter, if anything
+    choose = None if wanted is None else _PASSED[wanted.name]
 
     @jinja2.pass_context
     @wraps(function)
     def at_rendering(context: jinja2.runtime.Context, /, *args: Any, **kwargs: Any) -> Any:
-        match passed:
-            case None:
-                return function(*args, **kwargs)
-            case _ if passed.name == "context":
-                return function(context, *args, **kwargs)
-            case _ if passed.name == "eval_context":
-                return function(context.eval_ctx, *args, **kwargs)
-            case _:
-                return function(context.environment, *args, **kwargs)
+        return function(*args, **kwargs) if choose is None else function(choose(context), *args, **kwargs)
 
     return at_rendering
 

@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from app.accounts.access import AnyActor
 from app.core.database import reading
+from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
 from app.datasets.versions import require_version
 from app.previews import answer
@@ -29,10 +30,17 @@ class _Stop:
     """Where on the walk the reader stands; `only` narrows it to one kind of reason."""
 
     session: Session
-    subject: Subject
+    storage: Storage
     check: MaskCheck
     conversation_id: int
     only: str
+
+    @property
+    def subject(self) -> Subject:
+        """Read from the frozen file, which a mere redirect does without."""
+        version = require_version(self.session, self.check.dataset_version_id)
+        path = f"/mask-checks/{self.check.id}/conversations/{self.conversation_id}/mask"
+        return Subject.of_version(self.session, self.storage, version, self.conversation_id, path)
 
     def own_address(self) -> str:
         """With the check's own settings, at the place to look at."""
@@ -61,10 +69,7 @@ def _stop(
     """The stop that the address names, while its session is open."""
     with reading(engine) as session:
         check = require_mask_check(session, mask_check_id)
-        version = require_version(session, check.dataset_version_id)
-        path = f"/mask-checks/{check.id}/conversations/{conversation_id}/mask"
-        subject = Subject.of_version(session, storage, version, conversation_id, path)
-        yield _Stop(session, subject, check, conversation_id, only)
+        yield _Stop(session, storage, check, conversation_id, only)
 
 
 Stop = Annotated[_Stop, Depends(_stop, scope="function")]

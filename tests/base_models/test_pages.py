@@ -11,10 +11,7 @@ from app.jobs.models import Job, JobState
 from tests.support.people import Person, visible_text
 from tests.support.training import make_model
 
-
-@pytest.fixture(autouse=True)
-def _silent_bell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.jobs.bell.ring", lambda *_args: None)
+pytestmark = pytest.mark.usefixtures("silent_bell")
 
 
 def test_without_a_model_the_page_says_what_to_do(engineer: Person, annotator: Person) -> None:

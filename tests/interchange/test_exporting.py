@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, BinaryIO
 
 import pytest
@@ -32,7 +32,8 @@ from tests.interchange.test_writing import LABELS, MESSAGE, conversations
 Files = dict[str, bytes]
 
 
-def export(values: list[dict[str, Any]], format: ExportFormat, **asked: Any) -> tuple[Files, ExportReport]:
+def collector() -> tuple[Files, Callable[[str], AbstractContextManager[BinaryIO]]]:
+    """Files by name, and what makes one: it is there once it is closed."""
     files: Files = {}
 
     @contextmanager
@@ -41,6 +42,11 @@ def export(values: list[dict[str, Any]], format: ExportFormat, **asked: Any) -> 
         yield stream
         files[name] = stream.getvalue()
 
+    return files, create
+
+
+def export(values: list[dict[str, Any]], format: ExportFormat, **asked: Any) -> tuple[Files, ExportReport]:
+    files, create = collector()
     frozen = [{"id": 100 + place, "split": "train", **value} for place, value in enumerate(values)]
     report = export_conversations(lambda: frozen, Export(format, "sales_v1", **asked), create)
     return files, report
@@ -284,14 +290,7 @@ def test_held_out_conversations_stay_apart_in_formats_of_several_files() -> None
         {"id": 1, "split": "train", **PLAIN},
         {"id": 2, "split": "validation", **FIRST_IS_CONTEXT},
     ]
-    files: Files = {}
-
-    @contextmanager
-    def create(name: str) -> Iterator[BinaryIO]:
-        stream = io.BytesIO()
-        yield stream
-        files[name] = stream.getvalue()
-
+    files, create = collector()
     export_conversations(lambda: frozen, Export("axolotl", "sales_v1", "Sales: “a”\n- b: c"), create)
     assert list(files) == ["train.jsonl", "validation.jsonl", "config.yml"]
     config = yaml.safe_load(files["config.yml"])

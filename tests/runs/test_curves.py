@@ -5,28 +5,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from app.core.database import reading, transaction
+from app.core.database import reading
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind
 from app.jobs.newest import last_event, last_events
 from app.runs.curves import Point, read_curves, thin
 from app.runs.logs import TAIL_LINES, log_tail
-from tests.support.training import metric, progress
-
-
-def make_job(engine: Engine, *batches: list[jobs.EventData]) -> int:
-    """A running job; between two batches its lease ran out."""
-    with transaction(engine) as session:
-        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by="Mei")
-    assert job.id is not None
-    for batch in batches:
-        with transaction(engine) as session:
-            jobs.rescue_expired(session, max_attempts=9)
-            claim = jobs.claim(session, job.id, owner="w", lease_seconds=-1)
-            assert claim is not None
-            jobs.heartbeat(session, claim, lease_seconds=-1, events=batch)
-    return job.id
+from tests.support.training import lived_through, metric, progress
 
 
 def evaluation(step: int, loss: float) -> jobs.EventData:
@@ -43,7 +29,7 @@ def test_a_resumed_attempt_replaces_the_steps_it_repeats(engine: Engine) -> None
         evaluation(4, 2.9),
     ]
     second = [metric(3, 2.5), metric(4, 2.4), evaluation(4, 2.6), metric(5, 2.3)]
-    job_id = make_job(engine, first, second)
+    job_id = lived_through(engine, first, second).job_id
     with reading(engine) as session:
         curves = read_curves(session, jobs.require_job(session, job_id))
     assert [(p["step"], p["loss"]) for p in curves.metrics] == [
@@ -58,7 +44,7 @@ def test_a_resumed_attempt_replaces_the_steps_it_repeats(engine: Engine) -> None
 
 
 def test_a_measure_that_was_not_a_number_is_a_gap(engine: Engine) -> None:
-    job_id = make_job(engine, [metric(1), metric(2, float("nan"))])
+    job_id = lived_through(engine, [metric(1), metric(2, float("nan"))]).job_id
     with reading(engine) as session:
         curves = read_curves(session, jobs.require_job(session, job_id))
     assert [point["loss"] for point in curves.metrics] == [2.0, None]
@@ -91,8 +77,8 @@ def test_thinning_keeps_every_spike() -> None:
 
 
 def test_the_newest_event_of_each_kind_is_found_for_many_jobs(engine: Engine) -> None:
-    first = make_job(engine, [metric(1), progress(1), metric(2, 1.5), progress(2)])
-    second = make_job(engine, [progress(7)])
+    first = lived_through(engine, [metric(1), progress(1), metric(2, 1.5), progress(2)]).job_id
+    second = lived_through(engine, [progress(7)]).job_id
     with reading(engine) as session:
         found = last_events(session, [first, second], ("metric", "progress"))
         one = last_event(session, first, "metric")

@@ -11,18 +11,7 @@ from tests.support.people import Person, visible_text
 from tests.support.training import ENGINEER, make_check, make_run, make_version
 
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture(autouse=True)
-def _silent_bell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.jobs.bell.ring", lambda *_args: None)
-
-
-@pytest.fixture
-def storage(app: FastAPI) -> Storage:
-    """The app's files."""
-    found: Storage = app.state.storage
-    return found
+pytestmark = pytest.mark.usefixtures("silent_bell")
 
 
 def test_the_mask_check_page_links_each_failure_to_its_token(

@@ -25,18 +25,7 @@ from tests.support.training import (
 )
 
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture(autouse=True)
-def _silent_bell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.jobs.bell.ring", lambda *_args: None)
-
-
-@pytest.fixture
-def storage(app: FastAPI) -> Storage:
-    """The app's files."""
-    found: Storage = app.state.storage
-    return found
+pytestmark = pytest.mark.usefixtures("silent_bell")
 
 
 @pytest.fixture

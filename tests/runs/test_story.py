@@ -7,14 +7,11 @@ from app.core.i18n import use_locale
 from app.jobs import service as jobs
 from app.jobs.models import JobKind, JobState
 from app.runs.story import MAX_LINES, read_story
-from tests.support.training import metric
+from tests.support.training import lived_through, metric
 
 
-def lived_through(engine: Engine) -> int:
+def failed_run(engine: Engine) -> int:
     """A run whose first worker died after a checkpoint and whose second one failed."""
-    with transaction(engine) as session:
-        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by="Mei")
-    assert job.id is not None
     batches: list[list[jobs.EventData]] = [
         [
             ("phase", {"phase": "preparing_data"}),
@@ -38,20 +35,15 @@ def lived_through(engine: Engine) -> int:
             ),
         ],
     ]
-    for batch in batches:
-        with transaction(engine) as session:
-            jobs.rescue_expired(session, max_attempts=9)
-            claim = jobs.claim(session, job.id, owner="w", lease_seconds=-1)
-            assert claim is not None
-            jobs.heartbeat(session, claim, lease_seconds=-1, events=batch)
+    claim = lived_through(engine, *batches)
     with transaction(engine) as session:
         message = "There is no conversation %(id)d. It may have been deleted."
         jobs.finish(session, claim, state=JobState.FAILED, error=message, error_params={"id": 7})
-    return job.id
+    return claim.job_id
 
 
 def test_the_story_has_what_happened_and_not_the_curves(engine: Engine) -> None:
-    job_id = lived_through(engine)
+    job_id = failed_run(engine)
     with reading(engine) as session:
         story = read_story(session, jobs.require_job(session, job_id))
     assert [(line.level, line.text) for line in story] == [
@@ -70,7 +62,7 @@ def test_the_story_has_what_happened_and_not_the_curves(engine: Engine) -> None:
 
 
 def test_the_story_is_told_in_the_readers_language(engine: Engine) -> None:
-    job_id = lived_through(engine)
+    job_id = failed_run(engine)
     with use_locale("zh_CN"), reading(engine) as session:
         story = read_story(session, jobs.require_job(session, job_id))
     assert story[1].text == "工作进程开始第 1 次尝试。"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy import Engine
 from sqlmodel import Session
 
 from app.accounts.models import Role
@@ -9,12 +10,13 @@ from app.accounts.service import Actor
 from app.base_models.models import BaseModel, BaseModelSource
 from app.conversations.models import ReviewState
 from app.conversations.service import build_conversation
+from app.core.database import transaction
 from app.core.storage import Storage
 from app.datasets.models import DatasetVersion
 from app.datasets.service import create_dataset
 from app.datasets.versions import freeze
 from app.jobs import service as jobs
-from app.jobs.models import Job, JobState
+from app.jobs.models import Job, JobKind, JobState
 from app.masking import MaskSettings
 from app.runs import mask_checks
 from app.runs.models import MaskCheck, Run
@@ -113,6 +115,20 @@ def make_run(session: Session, storage: Storage, **request: Any) -> tuple[Run, J
         session, ENGINEER, RunRequest(check.id or 0, confirmed=True, **request), suites=SUITES
     )
     return run, jobs.require_job(session, run.job_id)
+
+
+def lived_through(engine: Engine, *batches: list[jobs.EventData]) -> jobs.Claim:
+    """The last claim on a running job; between two batches of events its lease ran out."""
+    with transaction(engine) as session:
+        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by="Mei")
+    assert job.id is not None
+    for batch in batches:
+        with transaction(engine) as session:
+            jobs.rescue_expired(session, max_attempts=9)
+            claim = jobs.claim(session, job.id, owner="w", lease_seconds=-1)
+            assert claim is not None
+            jobs.heartbeat(session, claim, lease_seconds=-1, events=batch)
+    return claim
 
 
 def metric(step: int, loss: float | None = 2.0) -> jobs.EventData:

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 import torch
 from transformers import (
-    AutoModelForCausalLM,
     Gemma2Config,
     GraniteConfig,
     MistralConfig,
@@ -13,48 +12,11 @@ from transformers import (
     Qwen3Config,
 )
 
-from tests.worker.conftest import Recorder, random_samples
-from worker.training.attention import PACKED_ATTENTION
-from worker.training.config import TrainConfig
-from worker.training.data import pack
+from tests.worker.conftest import Recorder
+from tests.worker.training.small_models import SMALL, adapted, batch_of
 from worker.training.forward import PackedPass, PlainPass, choose_pass
-from worker.training.model import add_adapter
 
-SMALL: dict[str, Any] = {
-    "vocab_size": 5000,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-}
-
-
-def _batch() -> dict[str, Any]:
-    samples = random_samples([9, 14, 11])
-    return pack(
-        [
-            {"index": i, "input_ids": _array(ids), "labels": _array(labels)}
-            for i, (ids, labels) in enumerate(samples)
-        ]
-    )
-
-
-def _array(values: list[int]) -> Any:
-    return torch.tensor(values).numpy()
-
-
-def _model(config: Any) -> Any:
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(
-        config, dtype=torch.float32, attn_implementation=PACKED_ATTENTION
-    )
-    adapted = add_adapter(model, TrainConfig(r=4, lora_alpha=8, lora_dropout=0.0))
-    for name, parameter in adapted.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.1)
-    return adapted
+LENGTHS = [9, 14, 11]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +31,7 @@ def _model(config: Any) -> Any:
 def test_a_packed_row_gives_the_loss_and_gradients_of_the_models_own_forward(
     config: Any, emit: Recorder
 ) -> None:
-    model, batch = _model(config), _batch()
+    model, batch = adapted(config), batch_of(LENGTHS)
     packed = choose_pass(model, batch, torch.float32, emit)
     assert isinstance(packed, PackedPass)
     assert not emit.events
@@ -94,7 +56,7 @@ def test_a_packed_row_gives_the_loss_and_gradients_of_the_models_own_forward(
 def test_a_model_that_does_more_than_the_packed_pass_knows_is_trained_its_own_way(
     config: Any, emit: Recorder
 ) -> None:
-    model, batch = _model(config), _batch()
+    model, batch = adapted(config), batch_of(LENGTHS)
     chosen = choose_pass(model, batch, torch.float32, emit)
     assert isinstance(chosen, PlainPass)
     assert "one at a time" in emit.of("log")[0]["message"]

@@ -4,16 +4,14 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig
+from transformers import LlamaConfig
 
-from tests.worker.conftest import random_samples
+from tests.worker.training.small_models import SMALL, adapted, batch_of
 from worker.protocol import JobFailed
-from worker.training.attention import PACKED_ATTENTION
 from worker.training.config import TrainConfig
-from worker.training.data import Batch, pack
+from worker.training.data import Batch
 from worker.training.forward import PackedPass
 from worker.training.lanes import LanedPass, lanes_for, split
-from worker.training.model import add_adapter
 
 CPU = torch.device("cpu")
 LENGTHS = [9, 14, 11, 30, 12]
@@ -21,36 +19,11 @@ LENGTHS = [9, 14, 11, 30, 12]
 
 @pytest.fixture
 def batch() -> Batch:
-    samples = random_samples(LENGTHS)
-    return pack(
-        [
-            {
-                "index": 7 + place,
-                "input_ids": torch.tensor(ids).numpy(),
-                "labels": torch.tensor(labels).numpy(),
-            }
-            for place, (ids, labels) in enumerate(samples)
-        ]
-    )
+    return batch_of(LENGTHS, first_index=7)
 
 
-def _model(dropout: float = 0.0, **config: Any) -> Any:
-    torch.manual_seed(0)
-    small = LlamaConfig(
-        vocab_size=5000,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        **config,
-    )
-    model = AutoModelForCausalLM.from_config(small, dtype=torch.float32, attn_implementation=PACKED_ATTENTION)
-    adapted = add_adapter(model, TrainConfig(r=4, lora_alpha=8, lora_dropout=dropout))
-    for name, parameter in adapted.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.1)
-    return adapted.train()
+def _model(dropout: float = 0.0, **changes: Any) -> Any:
+    return adapted(LlamaConfig(**SMALL, **changes), dropout).train()
 
 
 def _trained(model: Any) -> list[torch.nn.Parameter]:
