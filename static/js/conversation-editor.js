@@ -204,18 +204,27 @@
 
   // --- starting, and starting again when the turns come anew ---
 
-  function start(focus) {
+  function start() {
     const filled = drafts.restore(fields());
     for (const field of filled) htmx.trigger(field, "save");
-    if (filled.length && focus === undefined) toast(root.dataset.restored, "info");
+    if (filled.length && focusAfterSwap() === undefined) toast(root.dataset.restored, "info");
     fields().forEach(fit);
-    if (focus === undefined) setCurrent(current);
-    else if (fields()[Number(focus)]?.value === "") edit(Number(focus));
-    else go(Number(focus));
+    setCurrent(current);
   }
 
+  // The turn to go on with, where the turns came as the answer to a change of one; undefined elsewhere.
+  const focusAfterSwap = () => document.getElementById("turns")?.dataset.focusTurn;
+
+  // Within the swap itself: htmx settles a moment later, and by then a quick hand has gone on.
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const focus = focusAfterSwap();
+    if (event.target.id !== "turns" || focus === undefined) return;
+    if (fields()[Number(focus)]?.value === "") edit(Number(focus));
+    else go(Number(focus));
+  });
+
   document.addEventListener("htmx:load", (event) => {
-    if (event.detail.elt.id === "turns") start(event.detail.elt.dataset.focusTurn);
+    if (event.detail.elt.id === "turns") start();
   });
   if (location.hash.startsWith("#turn-")) current = Number(location.hash.slice("#turn-".length)) - 1;
   const waiting = fields().length;

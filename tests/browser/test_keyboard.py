@@ -1,5 +1,6 @@
 """A reviewer's hands stay on the keyboard."""
 
+import re
 from typing import Any
 
 import pytest
@@ -59,3 +60,16 @@ def test_turns_are_walked_edited_and_flagged_by_keys(page: Page, own_dataset: di
     expect(page.get_by_label("Text of turn 2")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator("#turn-2")).to_be_focused()
+
+
+def test_a_hand_quicker_than_the_page_settles_is_not_pulled_back(page: Page, own_dataset: dict[str, Any]) -> None:
+    page.goto(f"/conversations/{own_dataset['ids'][0]}")
+    page.evaluate("htmx.config.defaultSettleDelay = 500")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("t")
+    expect(page.locator("#turn-1").get_by_role("button", name="Always trained")).to_be_visible()
+    page.keyboard.press("Enter")
+    page.keyboard.type("!")
+    expect(page.locator("#turns.htmx-settling")).to_have_count(0)
+    expect(page.get_by_label("Text of turn 1")).to_be_focused()
+    expect(page.get_by_label("Text of turn 1")).to_have_value(re.compile("!$"))
