@@ -1,5 +1,5 @@
-"""Exact loss masks for any chat template: conversations + template + tokenizer -> ids, labels, token roles,
-checks.
+"""Exact loss masks for any chat template:
+conversations + template + tokenizer -> ids, labels, token roles, checks.
 
 Pure: imports neither torch nor transformers, neither the database nor the web.
 """

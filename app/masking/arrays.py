@@ -28,8 +28,8 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class MaskArrays:
-    """`input_ids` and `labels` int32[total]; sample i is [offsets[i], offsets[i+1]); `split` 0 train, 1
-    validation.
+    """`input_ids` and `labels` int32[total]; sample i is [offsets[i], offsets[i+1]);
+    `split` 0 train, 1 validation.
     """
 
     input_ids: npt.NDArray[np.int32]
@@ -62,8 +62,8 @@ def arrays_hash(
 
 
 class ArraysBuilder:
-    """Joins samples in the order they are added; conversations in `validation_ids` go to the validation
-    split.
+    """Joins samples in the order they are added;
+    conversations in `validation_ids` go to the validation split.
     """
 
     def __init__(
@@ -103,9 +103,7 @@ class ArraysBuilder:
 
 
 def write_arrays(path: Path | str, arrays: MaskArrays) -> str:
-    """Write the file beside its final name and move it there, so it is complete or absent. Returns the
-    hash.
-    """
+    """Write the file beside its final name and move it there, so it is complete or absent. Returns the hash."""
     path = Path(path)
     tensors = {name: np.ascontiguousarray(getattr(arrays, name), dtype=kind) for name, kind in _TYPES.items()}
     digest = arrays_hash(arrays.input_ids, arrays.labels, arrays.offsets)
@@ -123,9 +121,7 @@ def write_arrays(path: Path | str, arrays: MaskArrays) -> str:
 
 
 def read_arrays(path: Path | str, expected_hash: str | None = None) -> MaskArrays:
-    """Read and verify. Raises ArraysDiffer when a shape, the file's own hash or `expected_hash` does not
-    fit.
-    """
+    """Read and verify. Raises ArraysDiffer when a shape, the file's own hash or `expected_hash` does not fit."""
     path = Path(path)
     if not path.is_file():
         raise ArraysDiffer(N_("There is no mask arrays file %(path)s; run the mask check again."), path=path)

@@ -1,12 +1,9 @@
 """Proves that a template's structure cannot depend on what ordinary messages say.
 
 A template is blind when message text only flows into its output, through joining, trimming, and tests whose
-outcome is
-the same for every ordinary text. An ordinary text is not blank and touches none of the template's watch
-words. Then
-one located conversation tells where everything lies in every other with the same roles. Anything not
-understood here
-makes the template "seeing", which only costs speed.
+outcome is the same for every ordinary text. An ordinary text is not blank and touches none of the template's
+watch words. Then one located conversation tells where everything lies in every other with the same roles.
+Anything not understood here makes the template "seeing", which only costs speed.
 """
 
 from collections.abc import Iterable
@@ -137,8 +134,8 @@ class BlindnessProof(Outcomes):
         return written
 
     def _if(self, node: nodes.If) -> Kind:
-        """Branches that no ordinary message reaches are left out; after `x is string`, x holds no text
-        elsewhere.
+        """Branches that no ordinary message reaches are left out; after `x is string`,
+        x holds no text elsewhere.
         """
         written = Kind.CLEAN
         depth = len(self.not_text_here)

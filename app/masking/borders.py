@@ -1,6 +1,5 @@
-"""What the renderings of one conversation and of its beginnings say about each turn: where its text lies, what
-the
-generation prompt before it writes. Where a turn begins and ends is found in `starts` and `ends`.
+"""What the renderings of one conversation and of its beginnings say about each turn: where its text lies,
+what the generation prompt before it writes. Where a turn begins and ends is found in `starts` and `ends`.
 """
 
 import re
@@ -39,9 +38,7 @@ class Borders:
         return content if isinstance(content, str) else ""
 
     def content(self, place: int) -> tuple[int | None, int | None]:
-        """Start and end of the content in the rendering, each None where its mark is not there exactly
-        once.
-        """
+        """Start and end of the content in the rendering, each None where its mark is not there exactly once."""
         marks = self.marks.messages[place]
         core = self.text_of(place).strip()
         if not core and not self._in_order(place):
@@ -57,8 +54,8 @@ class Borders:
         return start, end
 
     def anchor(self, place: int, prompt: Marked) -> tuple[int, int]:
-        """The end of the last earlier text that both renderings show: its place in the whole and in the
-        prompt.
+        """The end of the last earlier text that both renderings show:
+        its place in the whole and in the prompt.
         """
         upper = self.upper_bound(place)
         best = (0, 0)
@@ -146,8 +143,8 @@ class Borders:
 
     @cached_property
     def markers(self) -> re.Pattern[str]:
-        """Control tokens, and what looks like one but is ordinary text for this vocabulary: neither is
-        ever cut in two.
+        """Control tokens, and what looks like one but is ordinary text for this vocabulary:
+        neither is ever cut in two.
         """
         return re.compile(f"{self.controls.pattern}|{_MARKER_LIKE}")
 

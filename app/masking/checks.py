@@ -1,5 +1,5 @@
-"""The eight checks of a sample. Each starts from the ids and labels that will be trained, not from how
-they were made.
+"""The eight checks of a sample. Each starts from the ids and labels that will be trained,
+not from how they were made.
 """
 
 from bisect import bisect_left
@@ -39,8 +39,8 @@ CHECK_NAMES = (
 
 @dataclass(frozen=True)
 class Check:
-    """`detail` is an English sentence with `params`; `token` is the index of the first token concerned, if
-    any.
+    """`detail` is an English sentence with `params`;
+    `token` is the index of the first token concerned, if any.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Check:
 def run_checks(
     tokenizer: ChatTokenizer, sample: MaskedSample, second_opinion: "SecondOpinion | None" = None
 ) -> list[Check]:
-    """All eight, in the order of CHECK_NAMES. `second_opinion` is from `second_opinions`, which is faster
-    for many.
+    """All eight, in the order of CHECK_NAMES. `second_opinion` is from `second_opinions`,
+    which is faster for many.
     """
     look = _Look(tokenizer, sample, second_opinion or second_opinions(tokenizer, [sample])[0])
     return [check(look) for check in _CHECKS]
@@ -244,9 +244,7 @@ def _end_of_turn(look: _Look) -> Check:
 
 
 def _model_ids(look: _Look) -> Check:
-    """5. The ids are the model's own; where a message spells control tokens, everywhere outside that
-    message.
-    """
+    """5. The ids are the model's own; where a message spells control tokens, everywhere outside that message."""
     if look.opinion.ids is not None:
         if np.array_equal(look.opinion.ids, look.encoded.ids):
             return _passed(MODEL_IDS, N_("The ids equal the model's own apply_chat_template."))

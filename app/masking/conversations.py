@@ -16,8 +16,8 @@ _REASONING_FIELDS = ("reasoning_content", "thinking", "reasoning")
 
 @dataclass(frozen=True)
 class Dialogue:
-    """`messages` as a template sees them; `flags[i]` is the annotators' train flag of message i, None
-    without one.
+    """`messages` as a template sees them;
+    `flags[i]` is the annotators' train flag of message i, None without one.
     """
 
     messages: list[dict[str, Any]]

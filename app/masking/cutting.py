@@ -1,5 +1,5 @@
-"""Several samples of one conversation: one per assistant turn, or windows of whole exchanges, each
-measured exactly.
+"""Several samples of one conversation: one per assistant turn,
+or windows of whole exchanges, each measured exactly.
 """
 
 from collections.abc import Iterable
@@ -11,9 +11,7 @@ from app.masking.settings import TrainOn
 
 
 class Cutter:
-    """Cuts one conversation. Exchanges begin with a user turn; opening system messages go with every
-    sample.
-    """
+    """Cuts one conversation. Exchanges begin with a user turn; opening system messages go with every sample."""
 
     def __init__(self, drafter: Drafter, dialogue: Dialogue) -> None:
         self.drafter = drafter
@@ -32,8 +30,8 @@ class Cutter:
         return Part(numbers, frozenset(eligible), left_out=first - self.lead)
 
     def per_turn(self) -> list[Draft]:
-        """One sample per assistant turn, rendered as at inference; the oldest exchanges go first when it
-        is too long.
+        """One sample per assistant turn, rendered as at inference;
+        the oldest exchanges go first when it is too long.
         """
         drafts = []
         assistants = [

@@ -34,9 +34,7 @@ class Seeing(Exception):
 
 
 class Kind(IntEnum):
-    """What an expression may hold: nothing of the messages, message text, pieces of text, or whole
-    messages.
-    """
+    """What an expression may hold: nothing of the messages, message text, pieces of text, or whole messages."""
 
     CLEAN = 0
     TEXT = 1

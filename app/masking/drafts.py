@@ -1,8 +1,7 @@
 """Samples before their tokens are known: located, with the turns that will be trained.
 
-Settings choose turns; the borders come from the layout. Whole turns are kept where the length allows it,
-and every cut
-is listed.
+Settings choose turns; the borders come from the layout.
+Whole turns are kept where the length allows it, and every cut is listed.
 """
 
 from dataclasses import dataclass
@@ -55,9 +54,7 @@ class Draft:
         return book.tokenizer.count_controls(self.encoded.ids) == self.expected_controls
 
     def is_chosen(self, place: int, settings: MaskSettings) -> bool:
-        """Whether the message at this place of the sample is trained: its own flag first, then the
-        strategy.
-        """
+        """Whether the message at this place of the sample is trained: its own flag first, then the strategy."""
         number = self.part.numbers[place]
         if number not in self.part.eligible:
             return False
@@ -107,8 +104,8 @@ class Draft:
         return [span for span in spans if span[0] < span[1] or span[2] in answers]
 
     def _fit(self, labels: Ints, max_length: int | None) -> tuple[int, list[Cut]]:
-        """The number of tokens kept and what was lost: up to the last whole assistant turn, else a stated
-        half turn.
+        """The number of tokens kept and what was lost:
+        up to the last whole assistant turn, else a stated half turn.
         """
         assert self.encoded is not None
         if max_length is None or len(labels) <= max_length:

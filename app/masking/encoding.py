@@ -1,10 +1,9 @@
-"""Text to ids with the code points each token covers, and the twin tokenizer that knows only the template's
-controls.
+"""Text to ids with the code points each token covers,
+and the twin tokenizer that knows only the template's controls.
 
-Byte-level vocabularies spell every token's bytes, so offsets follow from the ids themselves and the fast
-batch encoding
-is enough; the bytes are compared with the text, and where a normaliser changed them the offset-keeping
-encoding is used.
+Byte-level vocabularies spell every token's bytes, so offsets follow from the ids themselves and the
+fast batch encoding is enough; the bytes are compared with the text, and where a normaliser changed
+them the offset-keeping encoding is used.
 """
 
 import json
@@ -37,10 +36,9 @@ class Encoded:
     def tokens_of(self, start: int, end: int) -> slice:
         """The tokens whose first code point lies in [start, end).
 
-        A token that straddles the start is not among them: the model could not generate it after a prompt
-        that already
-        holds its first character. One that straddles the end is, for the model generates it from its first
-        character.
+        A token that straddles the start is not among them: the model could not generate it after
+        a prompt that already holds its first character. One that straddles the end is, for the
+        model generates it from its first character.
         """
         place = self.starts.searchsorted  # the method: the function of the same name costs ten times as much
         return slice(int(place(start)), int(place(max(start, end))))
@@ -83,8 +81,8 @@ class TokenBytes:
         return cls(pieces)
 
     def encoded(self, ids: Sequence[list[int]], texts: Sequence[str]) -> list[Encoded | None]:
-        """For every text the offsets that follow from its ids' own bytes; None where the bytes are not the
-        text's.
+        """For every text the offsets that follow from its ids' own bytes;
+        None where the bytes are not the text's.
 
         All texts are worked on as one: a call into numpy costs as much for one text as for hundreds.
         """
@@ -191,9 +189,9 @@ def _with_offsets(encoding: Encoding) -> Encoded:
 class TwinTokenizer:
     """The same vocabulary with every control token renamed to something no message can spell.
 
-    A rendering in which only the template's own control tokens were given the new names encodes, in one
-    piece, to exactly
-    the ids the model's tokenizer gives, while control tokens spelled in message text stay ordinary text.
+    A rendering in which only the template's own control tokens were given the new names
+    encodes, in one piece, to exactly the ids the model's tokenizer gives, while control tokens
+    spelled in message text stay ordinary text.
     """
 
     def __init__(self, tokenizer: Tokenizer, controls: Iterable[str]) -> None:
@@ -234,9 +232,7 @@ class TwinTokenizer:
         return [np.array(encoding.ids, dtype=np.int32) for encoding in batch]
 
     def encode(self, text: str, controls: Sequence[tuple[int, int]]) -> Encoded:
-        """Encode `text`, in which only the ranges in `controls` are control tokens; offsets are into
-        `text`.
-        """
+        """Encode `text`, in which only the ranges in `controls` are control tokens; offsets are into `text`."""
         pieces: list[str] = []
         origin: list[int] = []
         at = 0
@@ -261,9 +257,7 @@ class TwinTokenizer:
 
 
 def control_pattern(tokens: Iterable[str]) -> re.Pattern[str]:
-    """Matches any of the tokens, the longest first, as the tokenizer does; never matches when there is
-    none.
-    """
+    """Matches any of the tokens, the longest first, as the tokenizer does; never matches when there is none."""
     longest_first = sorted(tokens, key=lambda token: (-len(token), token))
     return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 

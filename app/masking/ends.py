@@ -107,8 +107,8 @@ class Ends:
         return going_on[self.borders.shared(stopped, going_on) :]
 
     def _end_marker(self, tail: str, offset: int) -> tuple[int, int] | None:
-        """The first token generation stops at, else the last control token before a turn is opened, else visible
-        text before white space.
+        """The first token generation stops at, else the last control token before a turn is opened,
+        else visible text before white space.
 
         Control tokens that a message spells (in a tool call, say) end nothing.
         """
@@ -150,8 +150,8 @@ class Ends:
         return frozenset(tokens)
 
     def _stop_in_next_header(self, follows: str) -> tuple[int, int] | None:
-        """Some models stop by opening the next speaker's turn: that token, if it follows at once and
-        generation stops there.
+        """Some models stop by opening the next speaker's turn: that token,
+        if it follows at once and generation stops there.
         """
         match = self.borders.controls.match(follows)
         return match.span() if match and match.group() in self.borders.tokenizer.stop_tokens else None

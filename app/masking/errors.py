@@ -1,5 +1,5 @@
-"""What masking raises: an English sentence with named places, which the edge may translate before it fills
-them.
+"""What masking raises: an English sentence with named places,
+which the edge may translate before it fills them.
 """
 
 from collections.abc import Callable
@@ -25,9 +25,7 @@ class TemplateFailed(MaskRefused):
 
 
 class TemplateUnsafe(MaskingError):
-    """A template that was tried in the capped child and used too much time or memory, or broke the
-    sandbox.
-    """
+    """A template that was tried in the capped child and used too much time or memory, or broke the sandbox."""
 
 
 class TokenizerUnusable(MaskingError):

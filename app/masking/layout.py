@@ -1,5 +1,5 @@
-"""What a rendering consists of: the turns the model writes, the texts people wrote, and the template
-around them.
+"""What a rendering consists of: the turns the model writes, the texts people wrote,
+and the template around them.
 """
 
 from dataclasses import dataclass, field
@@ -12,8 +12,7 @@ class Turn:
     """One assistant turn; half-open ranges of code points of the rendering.
 
     [start, end) is what the model itself must generate, the end-of-turn marker included. `prompt_rest` is
-    what the
-    generation prompt says beyond the header shown here.
+    what the generation prompt says beyond the header shown here.
     """
 
     message: int
@@ -51,10 +50,8 @@ class Layout:
     """A rendering with everything located in it.
 
     `controls` are the control tokens that may stand as such. `refused` holds, by message, why an assistant
-    turn has no
-    provable borders; such a turn can be context but not be trained. `unlocated` are other messages that are
-    not shown
-    as they are.
+    turn has no provable borders; such a turn can be context but not be trained. `unlocated` are other
+    messages that are not shown as they are.
     """
 
     text: str

@@ -18,8 +18,9 @@ FEW = 8
 class SecondOpinion:
     """The rendering encoded in another way than the sample was.
 
-    Where no message spells a control token, `ids` come from the twin tokenizer, which cuts the text only at
-    the template's own control tokens; otherwise `encoded` is the model's own encoding, control tokens and all.
+    Where no message spells a control token, `ids` come from the twin tokenizer, which
+    cuts the text only at the template's own control tokens; otherwise `encoded` is the
+    model's own encoding, control tokens and all.
     """
 
     ids: Ints | None
@@ -41,8 +42,8 @@ def second_opinions(tokenizer: ChatTokenizer, samples: Sequence[MaskedSample]) -
 
 
 def _ids_of(tokenizer: ChatTokenizer, samples: Sequence[MaskedSample]) -> list[Ints]:
-    """For a few samples piece by piece, which agrees with the twin for most vocabularies; building the twin
-    takes a second.
+    """For a few samples piece by piece, which agrees with the twin for most vocabularies;
+    building the twin takes a second.
     """
     if 0 < len(samples) <= FEW:
         found = [_ids_by_pieces(tokenizer, sample.text) for sample in samples]

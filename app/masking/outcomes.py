@@ -13,9 +13,7 @@ class Outcomes(Expressions):
     """Outcomes of tests: known, decided by other things than text, or not understood (Seeing)."""
 
     def _test(self, node: nodes.Node) -> bool | None:
-        """True or False when known for every ordinary text, None when decided by other things. Raises
-        Seeing.
-        """
+        """True or False when known for every ordinary text, None when decided by other things. Raises Seeing."""
         if isinstance(node, nodes.Not):
             outcome = self._test(node.node)
             return None if outcome is None else not outcome

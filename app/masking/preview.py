@@ -19,8 +19,8 @@ def preview(
 ) -> list[dict[str, Any]]:
     """One JSON object per sample (one for the handling “whole”). Raises MaskRefused.
 
-    With `include_cut_tokens` each object also has `cut_tokens`, the tokens beyond `max_length`, as in
-    `tokens`.
+    With `include_cut_tokens` each object also has `cut_tokens`,
+    the tokens beyond `max_length`, as in `tokens`.
     """
     masked = mask_conversation(tokenizer, conversation, settings)
     return [
@@ -32,8 +32,8 @@ def preview(
 def preview_sample(
     tokenizer: ChatTokenizer, sample: MaskedSample, *, include_cut_tokens: bool = False
 ) -> dict[str, Any]:
-    """`start`/`end` are code points of `text`; a character split over tokens gives each of them the same
-    range.
+    """`start`/`end` are code points of `text`;
+    a character split over tokens gives each of them the same range.
     """
     tokens = _tokens(tokenizer, sample)
     kept = len(sample.input_ids)

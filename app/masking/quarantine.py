@@ -1,5 +1,5 @@
-"""An unknown chat template is first tried in a child process with a clock and a memory limit; then it may
-run here.
+"""An unknown chat template is first tried in a child process with a clock and a memory limit;
+then it may run here.
 """
 
 import contextlib
@@ -126,8 +126,8 @@ def read_line(descriptor: int, seconds: float, most_bytes: int = OUTPUT_BYTES) -
 
 
 def rehearsals() -> list[dict[str, Any]]:
-    """Conversations of several shapes and lengths, so that a template shows what it does before real data
-    meets it.
+    """Conversations of several shapes and lengths,
+    so that a template shows what it does before real data meets it.
     """
     system = {"role": "system", "content": "You help."}
     user, assistant = (

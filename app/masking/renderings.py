@@ -62,8 +62,8 @@ class Renderings:
         return self.plain_renderings[key]
 
     def marked(self, count: int, generation: bool) -> Marked | None:
-        """The first `count` messages with marks; None when the template refuses them or the marks disturb
-        them.
+        """The first `count` messages with marks;
+        None when the template refuses them or the marks disturb them.
         """
         key = (count, generation)
         if key not in self.marked_renderings:
@@ -72,8 +72,8 @@ class Renderings:
         return self.marked_renderings[key]
 
     def _variants(self, count: int) -> Iterator[list[Marking]]:
-        """A beginning may be trimmed otherwise than the whole, where the template treats the last turn
-        differently.
+        """A beginning may be trimmed otherwise than the whole,
+        where the template treats the last turn differently.
         """
         kept, first = self.markings[:count], self._first_markings[:count]
         first = [
@@ -109,8 +109,8 @@ class Renderings:
         return Marked(text, places) if text == self.plain(count, generation) else None
 
     def _place_marks(self) -> Marked:
-        """Marks at the borders of every text; where that disturbs the template, another marking of that
-        message.
+        """Marks at the borders of every text; where that disturbs the template,
+        another marking of that message.
         """
         whole = self._try_markings(self.markings)
         if whole is None:
@@ -153,8 +153,8 @@ class Renderings:
 
     @staticmethod
     def _tokens_read(spelled: frozenset[str], works: Callable[[Marking], bool]) -> Iterator[frozenset[str]]:
-        """Which of the control tokens that a message spells the template may be looking for: none, each of
-        some, or any of some.
+        """Which of the control tokens that a message spells the template may be looking for:
+        none, each of some, or any of some.
         """
 
         def with_whole(tokens: frozenset[str]) -> bool:

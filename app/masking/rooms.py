@@ -1,7 +1,7 @@
 """Closed rooms: templates of strangers rendered in a child process, every single rendering with a limit.
 
-`quarantine` tries a template once and then trusts it, which is right for a job of its own. A process that serves
-many people renders in a room for ever: what a template costs may depend on the conversation.
+`quarantine` tries a template once and then trusts it, which is right for a job of its own. A process that
+serves many people renders in a room for ever: what a template costs may depend on the conversation.
 """
 
 import atexit
@@ -37,8 +37,8 @@ MOST_ROOMS = 4
 
 
 class ClosedTemplate(ChatTemplate):
-    """A chat template that never runs in this process. Raises TemplateUnsafe when a rendering goes beyond a
-    limit.
+    """A chat template that never runs in this process.
+    Raises TemplateUnsafe when a rendering goes beyond a limit.
     """
 
     closed = True
@@ -120,8 +120,8 @@ class _Room:
         self.ask({"source": source})
 
     def ask(self, job: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
-        """The child's answer and the seconds it took. Raises _BeyondLimit, after which the room is of no more
-        use.
+        """The child's answer and the seconds it took. Raises _BeyondLimit,
+        after which the room is of no more use.
         """
         began = time.monotonic()
         assert self.process.stdin is not None
@@ -200,8 +200,8 @@ atexit.register(close_rooms)
 
 
 def child_main() -> None:
-    """The child: limits its memory, reads the template, then renders one conversation a line until its input
-    ends.
+    """The child: limits its memory, reads the template,
+    then renders one conversation a line until its input ends.
     """
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -18,7 +18,8 @@ _ROLE_CODE = {name: code for code, name in enumerate(ROLE_NAMES)}
 @dataclass(frozen=True)
 class Part:
     """Some messages of a conversation that become one sample. `numbers` are their places in the conversation;
-    only those in `eligible` may be trained; `left_out` counts earlier messages dropped to make room."""
+    only those in `eligible` may be trained; `left_out` counts earlier messages dropped to make room.
+    """
 
     numbers: tuple[int, ...]
     eligible: frozenset[int]
@@ -27,8 +28,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Cut:
-    """Tokens lost at the end of a sample. `turn` is the message they belong to; `half` when part of it is
-    kept.
+    """Tokens lost at the end of a sample. `turn` is the message they belong to;
+    `half` when part of it is kept.
     """
 
     turn: int
@@ -38,9 +39,7 @@ class Cut:
 
 @dataclass
 class MaskedSample:
-    """One training sample. Arrays are over the kept tokens; `encoded` and `chosen` still know the cut
-    ones.
-    """
+    """One training sample. Arrays are over the kept tokens; `encoded` and `chosen` still know the cut ones."""
 
     conversation_id: int
     input_ids: Ints
@@ -76,8 +75,8 @@ class MaskedSample:
 
     @cached_property
     def _first_token_from(self) -> dict[int, int]:
-        """By the place of every border in the layout; looked up all at once, which costs little more than
-        one.
+        """By the place of every border in the layout; looked up all at once,
+        which costs little more than one.
         """
         places = [place for region in self.layout.regions for place in (region.start, region.end)]
         for turn in self.layout.turns:
@@ -87,8 +86,8 @@ class MaskedSample:
         return dict(zip(places, self.encoded.starts.searchsorted(places).tolist(), strict=True))
 
     def roles_and_turns(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32]]:
-        """For every token, cut ones included: the code of who wrote it, and the message's place (-1: the
-        template).
+        """For every token, cut ones included:
+        the code of who wrote it, and the message's place (-1: the template).
         """
         roles = np.zeros(len(self.encoded.ids), dtype=np.int8)
         turns = np.full(len(self.encoded.ids), -1, dtype=np.int32)
@@ -105,8 +104,8 @@ class MaskedSample:
 
 @dataclass
 class MaskedConversation:
-    """The samples of one conversation that train something, and those that were dropped because they train
-    nothing.
+    """The samples of one conversation that train something,
+    and those that were dropped because they train nothing.
 
     `refusal` is set, and there are no samples, when no exact mask could be proven.
     """

@@ -1,10 +1,9 @@
-"""Invisible marks inside message text that tell, after rendering, which characters of the rendering were
-message text.
+"""Invisible marks inside message text that tell, after rendering,
+which characters of the rendering were message text.
 
-A mark is one private-use code point that occurs nowhere in the conversation or the template. Removing all
-marks from the
-marked rendering must give the plain rendering, character by character; otherwise the marks changed what was
-rendered.
+A mark is one private-use code point that occurs nowhere in the conversation or the template.
+Removing all marks from the marked rendering must give the plain rendering, character by character;
+otherwise the marks changed what was rendered.
 """
 
 import re
@@ -46,8 +45,8 @@ class Marking:
 
 @dataclass(frozen=True)
 class MessageMarks:
-    """The code points that mark one message: content start and end, end of inline thinking, reasoning
-    start and end, the name in the last tool call.
+    """The code points that mark one message: content start and end, end of inline thinking, reasoning start
+    and end, the name in the last tool call.
     """
 
     start: str

@@ -1,11 +1,9 @@
-"""Layouts of many conversations: the exact way for each, and a proven short cut where a template is blind
-to text.
+"""Layouts of many conversations: the exact way for each,
+and a proven short cut where a template is blind to text.
 
-The short cut locates one stand-in conversation per sequence of roles. For every other conversation it
-renders the plain
-text, joins the stand-in's literal pieces with the messages' own texts, and takes the layout over only if
-both are equal
-character by character.
+The short cut locates one stand-in conversation per sequence of roles. For every other conversation it renders
+the plain text, joins the stand-in's literal pieces with the messages' own texts, and takes the layout over
+only if both are equal character by character.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,9 +24,7 @@ _MOST_SHAPES = 4096
 
 @dataclass(frozen=True)
 class Found:
-    """`expected_controls` is the number of control tokens the template wrote, where it is known
-    beforehand.
-    """
+    """`expected_controls` is the number of control tokens the template wrote, where it is known beforehand."""
 
     layout: Layout
     expected_controls: int | None = None
@@ -99,9 +95,8 @@ class ShapeBook:
 class _Shape:
     """`literals[k]` stands before the text of message `order[k]`; the last literal stands at the end.
 
-    `places` are the places of all turns, then of all regions, each as (texts before it, code points after
-    the last of
-    these texts). `risky_turns` are those whose prompt says more than their header.
+    `places` are the places of all turns, then of all regions, each as (texts before it, code points after the
+    last of these texts). `risky_turns` are those whose prompt says more than their header.
     """
 
     literals: tuple[str, ...]
@@ -149,9 +144,7 @@ class _Shape:
         )
 
     def fit(self, text: str, contents: Sequence[str]) -> Layout | None:
-        """The layout of `text` if it is exactly these literals around these contents, as they are or
-        trimmed.
-        """
+        """The layout of `text` if it is exactly these literals around these contents, as they are or trimmed."""
         for turn in self.risky_turns:
             if contents[turn.message].lstrip().startswith(turn.prompt_rest.strip()):
                 return None  # the answer may repeat what the prompt says already

@@ -1,5 +1,5 @@
-"""What lies where in a rendering: located by marks, proven by comparing renderings, or refused with the
-turn named.
+"""What lies where in a rendering: located by marks, proven by comparing renderings,
+or refused with the turn named.
 
 Nothing here knows a template family, searches message text or estimates a length.
 """

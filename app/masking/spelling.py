@@ -1,5 +1,5 @@
-"""Control tokens that message text spells: which ones there are, and which ones in a rendering are the
-template's own.
+"""Control tokens that message text spells: which ones there are,
+and which ones in a rendering are the template's own.
 """
 
 import re
@@ -16,7 +16,8 @@ def spelled_controls(
 ) -> list[Spelled]:
     """Every control token that a message spells, by message.
 
-    What the template reads in an answer (the end of its thinking, say) is not among them: the model writes it.
+    What the template reads in an answer (the end of its thinking, say)
+    is not among them: the model writes it.
     """
     return [
         Spelled(place, text[start:end])

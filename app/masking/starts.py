@@ -12,8 +12,7 @@ LONGEST_PROMPT = 4096  # no generation prompt is longer; comparing goes place by
 @dataclass(frozen=True)
 class Start:
     """Where a turn begins; whether the model writes the header before its answer itself; and what the
-    generation
-    prompt adds to the whole header, which an answer may happen to begin with.
+    generation prompt adds to the whole header, which an answer may happen to begin with.
     """
 
     place: int
@@ -97,14 +96,14 @@ class Starts:
         return here is not None and there is not None and here.group() == there.group()
 
     def _writes_header(self, place: int, asked: str, rest: str) -> bool:
-        """Whether the model itself has to write what stands before its answer, for want of a generation
-        prompt.
+        """Whether the model itself has to write what stands before its answer,
+        for want of a generation prompt.
         """
         return bool(rest.strip()) and self.borders.own_prompt(place, asked) == ""
 
     def _follows_at_once(self, place: int, content_start: int, end_before: int) -> bool:
-        """Whether the template writes this answer without a header: right after another one, or as the first
-        message.
+        """Whether the template writes this answer without a header:
+        right after another one, or as the first message.
         """
         if place == 0:
             end_before = len(self.borders.preamble)
@@ -158,8 +157,8 @@ class Starts:
 
 
 def _loosely_shared(header: str, asked: str) -> int | None:
-    """How far the header goes along with the whole prompt when runs of white space may differ in length; None
-    where the prompt says something else.
+    """How far the header goes along with the whole prompt when runs of white space may differ in length;
+    None where the prompt says something else.
     """
     here = there = 0
     while there < len(asked):

@@ -46,8 +46,8 @@ def mask_conversations(
     *,
     moment: datetime | None = None,
 ) -> Iterator[MaskedConversation]:
-    """Mask a stream of (id, conversation), in order, a batch encoding at a time. Refusals are returned, not
-    raised.
+    """Mask a stream of (id, conversation), in order, a batch encoding at a time.
+    Refusals are returned, not raised.
 
     While one batch is encoded (outside the interpreter lock) the next one is rendered. A template that writes
     the date sees the same `moment` throughout, the stream's beginning where none is given.

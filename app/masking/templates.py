@@ -1,10 +1,9 @@
-"""Chat templates in a sandbox, with the meaning transformers gives them: the same filters, globals, tags
-and trimming.
+"""Chat templates in a sandbox, with the meaning transformers gives them:
+the same filters, globals, tags and trimming.
 
-Templates are code from strangers. The sandbox stops attribute tricks and oversized repetition; what needs a
-clock or a
-memory limit is caught by `quarantine`, which tries a template in a child process before it is first used
-here.
+Templates are code from strangers. The sandbox stops attribute tricks and oversized repetition;
+what needs a clock or a memory limit is caught by `quarantine`, which tries a template in a
+child process before it is first used here.
 """
 
 import hashlib
@@ -36,8 +35,8 @@ _LOOP_NAMES = frozenset({"index", "index0", "first", "last", "length", "revindex
 
 
 class GenerationTag(jinja2.ext.Extension):
-    """`{% generation %}…{% endgeneration %}`: renders its body; while recording, remembers where the body
-    lies.
+    """`{% generation %}…{% endgeneration %}`: renders its body;
+    while recording, remembers where the body lies.
     """
 
     tags = {"generation"}  # noqa: RUF012  (the name and type are Jinja's)
@@ -66,9 +65,9 @@ class Sandbox(jinja2.sandbox.ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset({"*", "**", "%"})
 
-    # Most of what templates read are fields of plain messages, loop counters and namespace values. These
-    # three get the
-    # answer the sandbox would give after its longer examination; everything else takes the long way.
+    # Most of what templates read are fields of plain messages, loop counters and namespace
+    # values. These three get the answer the sandbox would give after its longer
+    # examination; everything else takes the long way.
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         kind = type(obj)

@@ -1,5 +1,5 @@
-"""A chat tokenizer from a model folder: the vocabulary, the special tokens and the chat template, and no
-model code.
+"""A chat tokenizer from a model folder: the vocabulary,
+the special tokens and the chat template, and no model code.
 """
 
 import copy
@@ -64,9 +64,9 @@ class ChatTokenizer:
     ) -> "ChatTokenizer":
         """Read tokenizer.json, tokenizer_config.json and the chat template (its own file, or in the config).
 
-        `trusted` skips the child process in which an unknown template is tried before its first use; `closed`
-        renders in a child process always, for processes that others depend on.
-        Raises TokenizerUnusable with the file that is missing or wrong.
+        `trusted` skips the child process in which an unknown template is tried before its first use;
+        `closed` renders in a child process always, for processes that others depend on. Raises
+        TokenizerUnusable with the file that is missing or wrong.
         """
         folder = Path(folder)
         config = _read_json(folder / "tokenizer_config.json", required=False)
@@ -165,9 +165,7 @@ class ChatTokenizer:
 
     @cached_property
     def stop_tokens(self) -> frozenset[str]:
-        """Where generation stops: the end-of-sequence token, and those the model's generation settings
-        name.
-        """
+        """Where generation stops: the end-of-sequence token, and those the model's generation settings name."""
         named = {self.encoder.tokenizer.id_to_token(index) for index in self.stop_ids}
         return frozenset(token for token in named | {self.eos_token} if token)
 
@@ -290,8 +288,8 @@ class ChatTokenizer:
 class ControlPatterns:
     """Finds control tokens in text; what is forbidden in a message depends on who speaks.
 
-    The model itself may write the non-special ones (a thinking or tool-call marker), so an assistant's text
-    may hold them.
+    The model itself may write the non-special ones (a thinking or tool-call marker),
+    so an assistant's text may hold them.
     """
 
     def __init__(self, controls: frozenset[str], special: frozenset[str]) -> None:

@@ -1,5 +1,5 @@
-"""The mask check over a whole version: every conversation masked and checked in one stream, with a report
-and a hash.
+"""The mask check over a whole version: every conversation masked and checked in one stream,
+with a report and a hash.
 """
 
 from collections import Counter, deque
@@ -59,9 +59,7 @@ class Histogram:
 
 @dataclass
 class VersionReport:
-    """What the check found. `green` when every check of every conversation passed and something is
-    trained.
-    """
+    """What the check found. `green` when every check of every conversation passed and something is trained."""
 
     settings: MaskSettings
     base_model: str
@@ -160,8 +158,8 @@ def verify(
     progress: Callable[[int], None] | None = None,
     moment: datetime | None = None,
 ) -> tuple[VersionReport, MaskArrays]:
-    """Mask and check every (id, conversation); the arrays are the very ones to train on, and carry the
-    report's hash.
+    """Mask and check every (id, conversation); the arrays are the very ones to train on,
+    and carry the report's hash.
 
     `progress` is called with the number of conversations done; `moment` is for templates that write the date.
     """
@@ -187,8 +185,8 @@ Judged = tuple[MaskedConversation, list[MaskedSample], list[SecondOpinion]]
 
 
 def _with_opinions(tokenizer: ChatTokenizer, stream: Iterator[MaskedConversation]) -> Iterator[list[Judged]]:
-    """Batches of conversations with the samples to check and a second opinion on each; the next batch is
-    encoded while one is checked.
+    """Batches of conversations with the samples to check and a second opinion on each;
+    the next batch is encoded while one is checked.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="second-opinion") as encoder:
         waiting: deque[tuple[list[MaskedConversation], list[list[MaskedSample]], Future[list[SecondOpinion]]]]
