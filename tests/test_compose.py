@@ -12,7 +12,7 @@ import yaml
 from sqlalchemy import make_url
 from typer.testing import CliRunner
 
-from app.cli.commands import app as command_line
+from app.cli.commands import build
 from app.core.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +29,7 @@ def test_the_services_are_there() -> None:
 def test_our_commands_exist_and_take_their_options(name: str) -> None:
     program, verb, *options = SERVICES[name]["command"]
     assert program == "sft-studio"
-    shown = CliRunner().invoke(command_line, [verb, "--help"], env={"COLUMNS": "200"})
+    shown = CliRunner().invoke(build(), [verb, "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
     for option in options:
         if option.startswith("--"):

@@ -1,12 +1,11 @@
 """Child side of a mask check: masks a frozen version, writes the arrays that training will read. No torch."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from app.masking import ChatTokenizer, MaskingError, MaskSettings, verify, write_arrays
+from app.masking import ChatTokenizer, MaskingError, MaskSettings, file_hash, verify, write_arrays
 from worker.protocol import N_, Control, Emit, JobFailed
 
 DAMAGED: Final = N_("The frozen version's file is damaged: its hash differs. Freeze the dataset again.")
@@ -56,7 +55,8 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     arrays_hash = write_arrays(output_dir / ARRAYS_NAME, arrays)
     return {
         "passed": report.green,
-        "report": report.to_dict(),
+        # The arrays' own hash is over ids and labels; which of them are held out stands in the file as well.
+        "report": {**report.to_dict(), "file_hash": file_hash(output_dir / ARRAYS_NAME)},
         "arrays": ARRAYS_NAME,
         "arrays_hash": arrays_hash,
     }
@@ -64,9 +64,8 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 
 def require_undamaged(path: Path, content_hash: str) -> None:
     """Raises JobFailed when the file is not what was frozen."""
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != content_hash:
-            raise JobFailed(DAMAGED)
+    if file_hash(path) != content_hash:
+        raise JobFailed(DAMAGED)
 
 
 def read_frozen(path: Path) -> Iterator[dict[str, Any]]:

@@ -29,10 +29,11 @@ def run(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # Help texts are translated when the commands are defined, so the locale must be known before.
-    from app.cli.commands import app
-
     try:
+        # Help texts are translated when the commands are defined, so the locale must be known before.
+        from app.cli.commands import build
+
+        app = build(arguments[0] if arguments else "")
         result = app(arguments, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
     except CommandFailed as failure:

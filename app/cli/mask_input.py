@@ -1,23 +1,35 @@
 """What the `masks` commands read: a model's folder found without the network, and conversations from a file."""
 
-import io
-import json
 import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, Final
 
 from app.cli.console import CommandFailed
 from app.core.i18n import gettext as _
+from app.core.i18n import translate
+from app.interchange.bytes_in import UTF8_BOM, ByteSource
+from app.interchange.file_troubles import COMPRESSED
+from app.interchange.json_records import Record, read_lines, read_values
+from app.interchange.limits import MIB, ImportLimits
+from app.interchange.problems import LineProblem, RecordRefused
+from app.interchange.sniffing import refuse_what_is_not_text, spans_lines
+
+# A file may be endless, one conversation may not: memory stays within a few times `record_bytes`.
+LIMITS: Final = ImportLimits(file_bytes=1 << 62, conversations=1 << 62, lines=1 << 62)
+# What a whole chat template may hold; one that a person pastes into a page may be shorter.
+MAX_TEMPLATE_BYTES: Final = MIB
 
 
 def resolve_model(reference: str) -> Path:
     """A local folder, else a prepared model of this studio, else the local hub cache; never the network."""
     folder = Path(reference).expanduser()
-    if folder.is_dir():
+    if reference and folder.is_dir():
         return folder
+    if folder.is_file():
+        raise CommandFailed(_file_text(folder))
     data = Path(os.environ.get("SFT_STUDIO_DATA") or Path.home() / ".local/share/sft-studio")
     slug = re.sub(r"[^A-Za-z0-9._-]+", "--", reference).strip("-.")
     prepared = data / "models" / slug
@@ -27,13 +39,31 @@ def resolve_model(reference: str) -> Path:
         cached = _cached_snapshot(reference)
         if cached is not None:
             return cached
-    raise CommandFailed(
-        _(
+    # Here only, for it brings the database's libraries, which take longer to load than all the rest.
+    from app.base_models.service import BUNDLED_NAME
+
+    if reference == BUNDLED_NAME:
+        text = _(
+            "“%(reference)s” comes with SFT Studio, but is not prepared under %(folder)s yet. Add it under Base "
+            "models, or let “sft-studio demo” do it."
+        )
+    else:
+        text = _(
             "No model “%(reference)s”: it is not a folder, not prepared under %(folder)s, and not in the local "
             "hub cache. Give the path of a model folder."
         )
-        % {"reference": reference, "folder": data / "models"}
-    )
+    raise CommandFailed(text % {"reference": reference, "folder": data / "models"})
+
+
+def _file_text(file: Path) -> str:
+    if (file.parent / "tokenizer.json").is_file():
+        text = _("%(file)s is a file of a model. Give its folder: --model %(folder)s")
+    else:
+        text = _(
+            "%(file)s is a file, and masks need a folder with tokenizer.json and the chat template. Save the model "
+            "with save_pretrained, or add it under Base models."
+        )
+    return text % {"file": file, "folder": file.parent}
 
 
 def _cached_snapshot(reference: str) -> Path | None:
@@ -49,64 +79,87 @@ def _cached_snapshot(reference: str) -> Path | None:
     return next((path for path in snapshots if (path / "tokenizer.json").is_file()), None)
 
 
-def read_conversations(source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """(line number, conversation) from JSON Lines, or from one JSON object spread over lines."""
-    name = _("standard input") if source == "-" else source
+def read_template(path: Path) -> str:
+    """The chat template in this file."""
     try:
-        if source == "-":
-            yield from _parse(io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig"), name)
-            return
-        with Path(source).open(encoding="utf-8-sig") as file:
-            yield from _parse(file, name)
+        with path.open("rb") as file:
+            data = file.read(MAX_TEMPLATE_BYTES + 1)
+        text = data.removeprefix(UTF8_BOM).decode("utf-8")
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise CommandFailed(
-            _("Cannot read %(file)s: %(reason)s.") % {"file": name, "reason": reason}
-        ) from error
+        raise _unreadable(str(path), error) from error
     except UnicodeDecodeError as error:
         raise CommandFailed(
-            _("%(file)s is not UTF-8: %(reason)s. Save it as UTF-8.") % {"file": name, "reason": error.reason}
+            _("%(file)s is not UTF-8: %(reason)s. Save it as UTF-8.") % {"file": path, "reason": error.reason}
         ) from error
+    if len(data) > MAX_TEMPLATE_BYTES:
+        raise CommandFailed(_("%(file)s is too long for a chat template.") % {"file": path})
+    if not text.strip():
+        raise CommandFailed(_("%(file)s holds no chat template.") % {"file": path})
+    return text
 
 
-def _parse(file: TextIO, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def read_conversations(source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """(line number, conversation) from JSON Lines, or from objects spread over lines; one at a time."""
+    if source == "-":
+        name = _("standard input")
+        if sys.stdin is None:
+            raise CommandFailed(_("%(file)s holds no conversation.") % {"file": name})
+        yield from _read(sys.stdin.buffer, name)
+        return
+    try:
+        file = Path(source).open("rb")  # noqa: SIM115 - closed below; what the reader of this does is not its fault
+    except (OSError, ValueError) as error:
+        raise _unreadable(source, error) from error
+    with file:
+        yield from _read(file, source)
+
+
+def _read(stream: BinaryIO, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     found = 0
-    for number, line in enumerate(file, start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            if found:
-                raise _not_json(name, number, error) from error
-            value = _whole_document(line + file.read(), name, number, error)
-        if not isinstance(value, dict):
+    records = _records(stream, name)
+    while (record := _next(records, name)) is not None:
+        if isinstance(record, LineProblem):
+            raise CommandFailed(f"{name}: {translate(record.message, record.params)}")
+        if not isinstance(record.value, dict):
             raise CommandFailed(
                 _("%(file)s, line %(line)d: expected an object with “messages”, found %(kind)s.")
-                % {"file": name, "line": number, "kind": type(value).__name__}
+                % {"file": name, "line": record.line, "kind": type(record.value).__name__}
             )
         found += 1
-        yield number, value
+        yield record.line, record.value
     if not found:
         raise CommandFailed(_("%(file)s holds no conversation.") % {"file": name})
 
 
-def _whole_document(text: str, name: str, number: int, first: Exception) -> Any:
-    """One JSON object over several lines; where it is none, the fault of whichever reading got further."""
+def _next(records: Iterator[Record | LineProblem], name: str) -> Record | LineProblem | None:
     try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise _not_json(name, number, error) from error
-    except json.JSONDecodeError as error:
-        spread = text.lstrip().startswith("{") and not text.splitlines()[0].rstrip().endswith("}")
-        if spread and error.lineno > 1:
-            raise _not_json(name, number + error.lineno - 1, error) from error
-        raise _not_json(name, number, first) from error
+        return next(records, None)
+    except OSError as error:
+        raise _unreadable(name, error) from error
 
 
-def _not_json(name: str, number: int, error: Exception) -> CommandFailed:
-    reason = error.msg if isinstance(error, json.JSONDecodeError) else _("it is nested too deeply")
-    return CommandFailed(
-        _("%(file)s, line %(line)d: not JSON (%(reason)s).")
-        % {"file": name, "line": number, "reason": reason}
-    )
+def _records(stream: BinaryIO, name: str) -> Iterator[Record | LineProblem]:
+    source = ByteSource(stream, LIMITS)
+    head = source.head()
+    try:
+        refuse_what_is_not_text(head)
+    except RecordRefused as refusal:
+        if refusal.trouble is COMPRESSED:
+            text = _(
+                "%(file)s is compressed (%(kind)s). Unpack it first; --input - reads what a program writes."
+            )
+            raise CommandFailed(text % {"file": name, **refusal.params}) from refusal
+        yield refusal.as_problem()
+        return
+    if head.startswith(UTF8_BOM):
+        source.skip(len(UTF8_BOM))
+        head = head.removeprefix(UTF8_BOM)
+    if head.lstrip()[:1] == b"{" and spans_lines(head):
+        yield from read_values(source, LIMITS, in_list=False)
+    else:
+        yield from read_lines(source, LIMITS)
+
+
+def _unreadable(name: str, error: Exception) -> CommandFailed:
+    reason = getattr(error, "strerror", None) or str(error)
+    return CommandFailed(_("Cannot read %(file)s: %(reason)s.") % {"file": name, "reason": reason})

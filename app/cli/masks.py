@@ -9,12 +9,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from app.cli.console import CommandFailed, fail_line
-from app.cli.mask_input import read_conversations, resolve_model
+from app.cli.mask_input import read_conversations, read_template, resolve_model
 from app.cli.mask_view import print_report, print_sample
 from app.core.i18n import gettext as _
 from app.core.i18n import translate
@@ -28,8 +29,9 @@ from app.masking import (
     TrainOn,
     mask_conversation,
     preview_sample,
-    verify,
+    verify_without_arrays,
 )
+from app.masking.settings import ControlTokenPolicy
 
 RED: Final = 1
 NOT_JUDGED: Final = 2
@@ -48,6 +50,19 @@ HandlingOption = Annotated[
     Handling, typer.Option("--handling", help=_("How many samples a conversation becomes."))
 ]
 MaxLength = Annotated[int | None, typer.Option("--max-length", min=1, help=_("The most tokens of a sample."))]
+ControlTokens = Annotated[
+    ControlTokenPolicy,
+    typer.Option(
+        "--control-tokens", help=_("Control tokens spelled in a message: keep them as text, or refuse it.")
+    ),
+]
+TrainReasoning = Annotated[
+    bool, typer.Option("--reasoning/--no-reasoning", help=_("Train the reasoning before an answer too."))
+]
+TemplateFile = Annotated[
+    Path | None,
+    typer.Option("--chat-template", metavar="FILE", help=_("A chat template to use instead of the model's.")),
+]
 TemplateArgument = Annotated[
     list[str] | None,
     typer.Option(
@@ -104,6 +119,9 @@ def preview_command(
     strategy: Strategy = TrainOn.ASSISTANT,
     max_length: MaxLength = None,
     handling: HandlingOption = Handling.WHOLE,
+    control_tokens: ControlTokens = "neutralise",
+    reasoning: TrainReasoning = True,
+    chat_template: TemplateFile = None,
     template_argument: TemplateArgument = None,
     date: Moment = None,
     as_json: AsJson = False,
@@ -115,9 +133,11 @@ def preview_command(
             strategy,
             handling,
             max_length,
+            control_tokens=control_tokens,
+            train_reasoning=reasoning,
             template_arguments=parse_template_arguments(template_argument or []),
         )
-        tokenizer = ChatTokenizer.from_folder(resolve_model(model))
+        tokenizer = _tokenizer(model, chat_template)
         for number, conversation in read_conversations(input):
             try:
                 masked = mask_conversation(tokenizer, conversation, settings, moment=date)
@@ -141,6 +161,9 @@ def verify_command(
     strategy: Strategy = TrainOn.ASSISTANT,
     max_length: MaxLength = None,
     handling: HandlingOption = Handling.WHOLE,
+    control_tokens: ControlTokens = "neutralise",
+    reasoning: TrainReasoning = True,
+    chat_template: TemplateFile = None,
     template_argument: TemplateArgument = None,
     date: Moment = None,
     as_json: AsJson = False,
@@ -151,10 +174,12 @@ def verify_command(
             strategy,
             handling,
             max_length,
+            control_tokens=control_tokens,
+            train_reasoning=reasoning,
             template_arguments=parse_template_arguments(template_argument or []),
         )
-        tokenizer = ChatTokenizer.from_folder(resolve_model(model))
-        report, _arrays = verify(
+        tokenizer = _tokenizer(model, chat_template)
+        report = verify_without_arrays(
             tokenizer, read_conversations(input), settings, base_model=model, moment=date
         )
         if as_json:
@@ -168,6 +193,12 @@ def verify_command(
             % {"failing": report.failing_conversations, "count": report.conversations, "checks": failed}
         )
         raise typer.Exit(RED)
+
+
+def _tokenizer(model: str, chat_template: Path | None) -> ChatTokenizer:
+    """The model's, with another template where one is given."""
+    template = read_template(chat_template) if chat_template else None
+    return ChatTokenizer.from_folder(resolve_model(model), chat_template=template)
 
 
 def _print_line(value: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from app.masking.arrays import (
     ArraysBuilder,
     MaskArrays,
     arrays_hash,
+    file_hash,
     read_arrays,
     write_arrays,
 )
@@ -27,7 +28,7 @@ from app.masking.settings import IGNORE_INDEX, Handling, MaskSettings, TrainOn
 from app.masking.stream import mask_conversation, mask_conversations
 from app.masking.suspects import SUSPECT_KINDS
 from app.masking.tokenizer import ChatTokenizer
-from app.masking.verify import Failure, Histogram, VersionReport, verify
+from app.masking.verify import Failure, Histogram, VersionReport, verify, verify_without_arrays
 
 __all__ = [
     "CHECK_NAMES",
@@ -56,6 +57,7 @@ __all__ = [
     "TrainOn",
     "VersionReport",
     "arrays_hash",
+    "file_hash",
     "mask_conversation",
     "mask_conversations",
     "preview",
@@ -63,5 +65,6 @@ __all__ = [
     "read_arrays",
     "run_checks",
     "verify",
+    "verify_without_arrays",
     "write_arrays",
 ]

@@ -4,9 +4,12 @@ offsets.
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +64,12 @@ def arrays_hash(
     return digest.hexdigest()
 
 
+def file_hash(path: Path | str) -> str:
+    """sha256 over all bytes of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class ArraysBuilder:
     """Joins samples in the order they are added;
     conversations in `validation_ids` go to the validation split.
@@ -102,6 +111,46 @@ class ArraysBuilder:
         )
 
 
+class ArraysHash:
+    """The hash that the arrays of these samples would have, without holding them: labels wait in a file, for
+    they are hashed after all ids. Use it in a `with` block.
+    """
+
+    CHUNK_BYTES = 1 << 20
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._labels = tempfile.SpooledTemporaryFile(max_size=self.CHUNK_BYTES)  # noqa: SIM115 - closed by __exit__
+        self._offsets = tempfile.SpooledTemporaryFile(max_size=self.CHUNK_BYTES)  # noqa: SIM115 - closed by __exit__
+        self._end = 0
+        self._offsets.write(np.array([0], dtype="<i8").tobytes())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._labels.close()
+        self._offsets.close()
+
+    def add(
+        self, _conversation_id: int, input_ids: npt.NDArray[np.int32], labels: npt.NDArray[np.int32]
+    ) -> None:
+        self._digest.update(np.ascontiguousarray(input_ids, dtype="<i4").tobytes())
+        self._labels.write(np.ascontiguousarray(labels, dtype="<i4").tobytes())
+        self._end += len(input_ids)
+        self._offsets.write(np.array([self._end], dtype="<i8").tobytes())
+
+    def finish(self) -> str:
+        """As `arrays_hash`; nothing may be added after it."""
+        for file in (self._labels, self._offsets):
+            file.seek(0)
+            while chunk := file.read(self.CHUNK_BYTES):
+                self._digest.update(chunk)
+        return self._digest.hexdigest()
+
+
 def write_arrays(path: Path | str, arrays: MaskArrays) -> str:
     """Write the file beside its final name and move it there, so it is complete or absent. Returns the hash."""
     path = Path(path)
@@ -120,11 +169,20 @@ def write_arrays(path: Path | str, arrays: MaskArrays) -> str:
     return digest
 
 
-def read_arrays(path: Path | str, expected_hash: str | None = None) -> MaskArrays:
-    """Read and verify. Raises ArraysDiffer when a shape, the file's own hash or `expected_hash` does not fit."""
+def read_arrays(
+    path: Path | str, expected_hash: str | None = None, *, expected_file_hash: str | None = None
+) -> MaskArrays:
+    """Read and verify. Raises ArraysDiffer when a shape, the file's own hash or `expected_hash` does not
+    fit. `expected_file_hash` also covers what is no id or label, such as which samples are held out.
+    """
     path = Path(path)
     if not path.is_file():
         raise ArraysDiffer(N_("There is no mask arrays file %(path)s; run the mask check again."), path=path)
+    if expected_file_hash and file_hash(path) != expected_file_hash:
+        raise ArraysDiffer(
+            N_("The file %(path)s was changed after the mask check wrote it; run the mask check again."),
+            path=path,
+        )
     try:
         with safe_open(str(path), framework="np") as file:
             metadata: Mapping[str, str] = file.metadata() or {}

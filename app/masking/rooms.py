@@ -1,39 +1,46 @@
 """Closed rooms: templates of strangers rendered in a child process, every single rendering with a limit.
 
-`quarantine` tries a template once and then trusts it, which is right for a job of its own. A process that
-serves many people renders in a room for ever: what a template costs may depend on the conversation.
+What a template costs may depend on the conversation, so that none is ever trusted because it behaved before.
 """
 
 import atexit
 import json
 import os
+import selectors
+import signal
 import subprocess
-import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from app.masking import room_child
 from app.masking.errors import N_, MaskingError, TemplateFailed, TemplateUnsafe
-from app.masking.quarantine import (
-    CHILD,
-    HERE,
-    MEMORY_BYTES,
-    STARTUP_SECONDS,
-    limit_cpu,
-    limit_memory,
-    read_line,
-)
+from app.masking.room_child import RENDER_SECONDS
 from app.masking.templates import ChatTemplate
 
-RENDER_SECONDS = 2.0
-SLOW_SECONDS = 0.2  # a rendering that takes longer is counted …
-MOST_SLOW_SECONDS = 6.0  # … and a template whose slow ones add up to this is refused
-OUTPUT_BYTES = 64 * 2**20
+STARTUP_SECONDS = 60.0
+# A child on a busy machine waits for its turn; its own clock counts only the time it works.
+ANSWER_SECONDS = 5 * RENDER_SECONDS
+ANSWER_BYTES = 256 * 2**20
+SLOW_SECONDS = 0.2  # a rendering that works longer is counted …
+MOST_SLOW_SECONDS = 6.0  # … and a template whose slow ones add up to this …
+SLOW_WITHIN_SECONDS = 60.0  # … within a minute is refused for the rest of it
 MOST_ROOMS = 4
+
+_TOO_LONG = N_("The chat template %(template)s is refused: a rendering took longer than %(seconds)d seconds.")
+_TOO_MUCH = N_(
+    "The chat template %(template)s is refused: a rendering took more than %(limit)d MB of memory, or wrote far more "
+    "than the conversation holds."
+)
+_TOO_SLOW = N_(
+    "The chat template %(template)s is refused for a minute: its last renderings took %(seconds)d seconds."
+)
 
 
 class ClosedTemplate(ChatTemplate):
@@ -41,11 +48,10 @@ class ClosedTemplate(ChatTemplate):
     Raises TemplateUnsafe when a rendering goes beyond a limit.
     """
 
-    closed = True
-
     def __init__(self, source: str, name: str = "chat_template") -> None:
         super().__init__(source, name)
-        self._slow = 0.0
+        self._slow: deque[tuple[float, float]] = deque()
+        self._renders_many = True
 
     def render(
         self,
@@ -57,46 +63,80 @@ class ClosedTemplate(ChatTemplate):
         moment: datetime | None = None,
     ) -> str:
         """The conversation as text. Raises TemplateFailed with the template's own words."""
-        job = {
+        request = {
             "messages": list(messages),
             "variables": dict(variables),
             "add_generation_prompt": add_generation_prompt,
             "tools": tools,
             "moment": moment.isoformat() if moment else None,
         }
-        return str(self._ask(job)["text"])
+        return str(self._ask(request)["text"])
 
-    def _ask(self, job: Mapping[str, Any]) -> dict[str, Any]:
-        if self._slow >= MOST_SLOW_SECONDS:
-            raise self._unsafe(f"it is too slow: {self._slow:.0f} seconds for a few renderings")
+    def render_many(
+        self,
+        many: Sequence[Sequence[Mapping[str, Any]]],
+        variables: Mapping[str, Any],
+        *,
+        moment: datetime | None = None,
+    ) -> list[str | None]:
+        """Several conversations at once, which saves going back and forth; None where one has to be asked for by
+        itself. All have the time of one: where that is too short, it is not tried again.
+        """
+        nothing: list[str | None] = [None] * len(many)
+        if not self._renders_many or len(many) < 2:
+            return nothing
+        request = {
+            "many": [list(messages) for messages in many],
+            "variables": dict(variables),
+            "moment": moment.isoformat() if moment else None,
+        }
         try:
-            answer, seconds = _rooms.ask(self.source, job)
+            answer = _rooms.ask(self.source, request)
+        except _BeyondLimit:
+            self._renders_many = False
+            return nothing
+        return answer.get("texts") or nothing
+
+    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self._refuse_if_slow()
+        try:
+            answer = _rooms.ask(self.source, request)
         except _BeyondLimit as error:
-            self._slow += RENDER_SECONDS
-            raise self._unsafe(str(error)) from error
-        self._slow += seconds if seconds > SLOW_SECONDS else 0.0
+            self._slow.append((time.monotonic(), RENDER_SECONDS))
+            raise self._unsafe(error) from error
+        if answer["seconds"] > SLOW_SECONDS:
+            self._slow.append((time.monotonic(), answer["seconds"]))
         if "failed" in answer:
             raise TemplateFailed(answer["failed"], **{**answer["params"], "template": self.name})
         if "unsafe" in answer:
-            raise self._unsafe(answer["unsafe"])
+            raise self._unsafe(_BeyondLimit())
         return answer
+
+    def _refuse_if_slow(self) -> None:
+        since = time.monotonic() - SLOW_WITHIN_SECONDS
+        while self._slow and self._slow[0][0] < since:
+            self._slow.popleft()
+        slow = sum(seconds for _, seconds in self._slow)
+        if slow >= MOST_SLOW_SECONDS:
+            raise TemplateUnsafe(_TOO_SLOW, template=self.name, seconds=int(slow))
 
     @cached_property
     def reads(self) -> frozenset[str]:
         """The names that the template takes from outside; finding them works out its constants."""
-        answer = self._ask({"reads": True})
-        return frozenset(answer["names"])
+        return frozenset(self._ask({"reads": True})["names"])
 
-    def _unsafe(self, reason: str) -> TemplateUnsafe:
-        return TemplateUnsafe(
-            N_("The chat template %(template)s was rendered in a closed room and is refused: %(reason)s"),
-            template=self.name,
-            reason=reason,
-        )
+    def _unsafe(self, error: "_BeyondLimit") -> TemplateUnsafe:
+        if error.too_long:
+            return TemplateUnsafe(_TOO_LONG, template=self.name, seconds=int(RENDER_SECONDS))
+        return TemplateUnsafe(_TOO_MUCH, template=self.name, limit=room_child.MEMORY_BYTES // 2**20)
 
 
 class _BeyondLimit(Exception):
-    """The room had to be torn down; the message says why."""
+    """A rendering went beyond its limits: of time, or of memory and length."""
+
+    def __init__(self, *, too_long: bool = False) -> None:
+        super().__init__()
+        self.too_long = too_long
 
 
 class _Room:
@@ -104,47 +144,77 @@ class _Room:
 
     def __init__(self, source: str) -> None:
         self.lock = threading.Lock()
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", CHILD.format(module="rooms"), str(HERE.parents[1]), str(HERE)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"PATH": os.environ.get("PATH", ""), "OPENBLAS_NUM_THREADS": "1"},
-            close_fds=True,
-        )
+        try:
+            self.process = subprocess.Popen(
+                room_child.command(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={"PATH": os.environ.get("PATH", ""), "OPENBLAS_NUM_THREADS": "1"},
+                close_fds=True,
+            )
+        except OSError as error:
+            raise self._not_started() from error
         weakref.finalize(self, _end, self.process)
         assert self.process.stdout is not None
-        if read_line(self.process.stdout.fileno(), STARTUP_SECONDS) != b"ready\n":
+        if _read_line(self.process.stdout.fileno(), STARTUP_SECONDS) != room_child.READY:
             self.close()
-            raise MaskingError(N_("The process that renders unknown chat templates did not start."))
+            raise self._not_started()
         self.ask({"source": source})
 
-    def ask(self, job: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
-        """The child's answer and the seconds it took. Raises _BeyondLimit,
-        after which the room is of no more use.
-        """
-        began = time.monotonic()
+    @staticmethod
+    def _not_started() -> MaskingError:
+        return MaskingError(N_("The process that renders unknown chat templates did not start."))
+
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The child's answer. Raises _BeyondLimit, after which the room is of no more use."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
+        with self._closed_unless_answered():
+            try:
+                self.process.stdin.write(json.dumps(request).encode() + b"\n")
+                self.process.stdin.flush()
+                line = _read_line(self.process.stdout.fileno(), ANSWER_SECONDS, ANSWER_BYTES)
+            except BrokenPipeError:
+                line = b""
+            if not line:
+                self.close()
+                raise _BeyondLimit(too_long=line is None or self.process.returncode == -signal.SIGPROF)
+            answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    @contextmanager
+    def _closed_unless_answered(self) -> Iterator[None]:
+        """A question that was given up half way (Ctrl-C) would have its answer taken for the next one's."""
         try:
-            self.process.stdin.write(json.dumps(job).encode() + b"\n")
-            self.process.stdin.flush()
-            line = read_line(self.process.stdout.fileno(), RENDER_SECONDS, OUTPUT_BYTES)
-        except BrokenPipeError:
-            line = b""
-        if not line:
+            yield
+        except BaseException:
             self.close()
-            limit = f"longer than {RENDER_SECONDS:g} seconds" if line is None else "beyond its limits"
-            raise _BeyondLimit(f"a rendering ran {limit}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer, time.monotonic() - began
+            raise
 
     def close(self) -> None:
         _end(self.process)
 
 
+def _read_line(descriptor: int, seconds: float, most_bytes: int = 64) -> bytes | None:
+    """One line; b"" when the other side ended without one or it is too long; None when time ran out."""
+    deadline = time.monotonic() + seconds
+    line = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while not line.endswith(b"\n"):
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                return None
+            piece = os.read(descriptor, 1 << 16)
+            if not piece or len(line) > most_bytes:
+                return b""
+            line += piece
+    return bytes(line)
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.kill()
+    if process.poll() is None:
+        process.kill()
     process.wait()
     for stream in (process.stdin, process.stdout):
         try:
@@ -161,7 +231,7 @@ class _Rooms:
         self._lock = threading.Lock()
         self._rooms: dict[str, _Room] = {}
 
-    def ask(self, source: str, job: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+    def ask(self, source: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer of the template's room, which is opened if there is none."""
         while True:
             with self._lock:
@@ -176,8 +246,8 @@ class _Rooms:
                     self._forget(source, room)
                     continue  # closed while this thread waited
                 try:
-                    return room.ask(job)
-                except _BeyondLimit:
+                    return room.ask(request)
+                except BaseException:
                     self._forget(source, room)
                     raise
 
@@ -197,36 +267,3 @@ class _Rooms:
 _rooms = _Rooms()
 close_rooms = _rooms.close_all
 atexit.register(close_rooms)
-
-
-def child_main() -> None:
-    """The child: limits its memory, reads the template,
-    then renders one conversation a line until its input ends.
-    """
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    template: ChatTemplate | None = None
-    for line in sys.stdin.buffer:
-        job = json.loads(line)
-        if template is None:
-            limit_memory(MEMORY_BYTES)
-            template = ChatTemplate(job["source"])
-            answer: dict[str, Any] = {}
-        else:
-            limit_cpu(RENDER_SECONDS)
-            answer = _answer(template, job)
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
-
-
-def _answer(template: ChatTemplate, job: dict[str, Any]) -> dict[str, Any]:
-    try:
-        if job.get("reads"):
-            return {"names": sorted(template.reads)}
-        moment = job.pop("moment")
-        job["moment"] = datetime.fromisoformat(moment) if moment else None
-        return {"text": template.render(job.pop("messages"), job.pop("variables"), **job)}
-    except TemplateFailed as error:
-        return {"failed": error.message, "params": {key: str(value) for key, value in error.params.items()}}
-    except MemoryError:
-        return {"unsafe": f"a rendering used more than {MEMORY_BYTES // 2**20} MiB"}

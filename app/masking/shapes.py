@@ -36,15 +36,28 @@ class ShapeBook:
     def __init__(self, tokenizer: ChatTokenizer) -> None:
         self.tokenizer = tokenizer
         self.shapes: dict[tuple[str, ...], _Shape | None] = {}
+        self._ahead: dict[int, str] = {}
+
+    def render_ahead(self, many: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+        """Render whole conversations that `lay_out` will be asked for, all at once; forgets those before them.
+
+        They are known again by being the same objects, so they must live until then.
+        """
+        self._ahead = {}
+        if self._blindness is not None:
+            texts = self.tokenizer.render_ahead(many)
+            self._ahead = {id(one): text for one, text in zip(many, texts, strict=True) if text is not None}
 
     def lay_out(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] | None, *, short_cut: bool = True
     ) -> Found:
         """Raises MaskRefused."""
-        self.tokenizer.require_tried(messages, tools)
         shape = self._shape_for(messages) if short_cut and not tools else None
         if shape is not None:
-            layout = shape.fit(self.tokenizer.render(messages), [message["content"] for message in messages])
+            text = self._ahead.pop(id(messages), None)
+            if text is None:
+                text = self.tokenizer.render(messages)
+            layout = shape.fit(text, [message["content"] for message in messages])
             if layout is not None:
                 return Found(layout, shape.controls)
         return Found(locate(self.tokenizer, messages, tools))

@@ -1,12 +1,11 @@
 """Conversations to masked samples, as a stream: render many, encode them as one batch, label them."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import lru_cache
-from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from tokenizers import Encoding
 
@@ -21,7 +20,34 @@ from app.masking.shapes import ShapeBook
 from app.masking.tokenizer import ChatTokenizer
 
 BATCH = 256
+# Long conversations make smaller batches, so that memory does not follow the longest ones.
+BATCH_CHARACTERS = 1_000_000
 AHEAD = 3
+
+Item = TypeVar("Item")
+
+
+def in_batches(items: Iterable[Item], characters: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """At most BATCH at a time, and no more once they hold BATCH_CHARACTERS."""
+    batch: list[Item] = []
+    held = 0
+    for item in items:
+        batch.append(item)
+        held += characters(item)
+        if len(batch) >= BATCH or held >= BATCH_CHARACTERS:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
+def _characters(item: tuple[int, Mapping[str, Any]]) -> int:
+    """Of the messages' texts; what is no message counts nothing, for it is refused."""
+    messages = item[1].get("messages")
+    if not isinstance(messages, list):
+        return 0
+    texts = (message.get("content") for message in messages if isinstance(message, Mapping))
+    return sum(len(text) for text in texts if isinstance(text, str | list))
 
 
 def mask_conversation(
@@ -55,11 +81,10 @@ def mask_conversations(
     moment = moment or datetime.now()  # noqa: DTZ005  (transformers writes the local date)
     tokenizer = tokenizer.rendering_with(settings.template_arguments, moment=moment)
     book = ShapeBook(tokenizer)
-    stream = iter(conversations)
     # Several at a time: some encode while others wait for the interpreter to hand their results over.
     with ThreadPoolExecutor(AHEAD, thread_name_prefix="encode") as encoder:
         waiting: deque[tuple[_Batch, list[str], Future[list[Encoding]]]] = deque()
-        while items := list(islice(stream, BATCH)):
+        for items in in_batches(conversations, _characters):
             batch = _Batch(book, items, settings)
             texts = batch.texts()
             waiting.append((batch, texts, encoder.submit(tokenizer.encoder.batch, texts)))
@@ -85,10 +110,15 @@ class _Batch:
         self.settings = settings
         self.drafter = Drafter(book, settings)
         self.drafts: list[tuple[int, Dialogue | None, list[Draft] | MaskRefused]] = []
-        for conversation_id, conversation in items:
-            dialogue = None
+        read = [(conversation_id, _read(conversation)) for conversation_id, conversation in items]
+        if settings.handling is Handling.WHOLE:
+            dialogues = [dialogue for _, dialogue in read if isinstance(dialogue, Dialogue)]
+            book.render_ahead([dialogue.messages for dialogue in dialogues if dialogue.tools is None])
+        for conversation_id, dialogue in read:
+            if isinstance(dialogue, MaskRefused):
+                self.drafts.append((conversation_id, None, dialogue))
+                continue
             try:
-                dialogue = read_conversation(conversation)
                 self.drafts.append((conversation_id, dialogue, _drafts(self.drafter, dialogue)))
             except MaskRefused as refusal:
                 self.drafts.append((conversation_id, dialogue, refusal))
@@ -126,6 +156,13 @@ class _Batch:
             if draft.encoded is None:
                 draft.encoded = self.book.tokenizer.encoder.encode_many([draft.layout.text])[0]
         return found
+
+
+def _read(conversation: Mapping[str, Any]) -> Dialogue | MaskRefused:
+    try:
+        return read_conversation(conversation)
+    except MaskRefused as refusal:
+        return refusal
 
 
 @lru_cache(maxsize=512)

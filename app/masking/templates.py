@@ -1,9 +1,8 @@
 """Chat templates in a sandbox, with the meaning transformers gives them:
 the same filters, globals, tags and trimming.
 
-Templates are code from strangers. The sandbox stops attribute tricks and oversized repetition;
-what needs a clock or a memory limit is caught by `quarantine`, which tries a template in a
-child process before it is first used here.
+Templates are code from strangers. The sandbox stops attribute tricks and oversized repetition; what needs a
+clock or a memory limit is for `rooms`, where every template renders that is not our own.
 """
 
 import hashlib
@@ -239,8 +238,6 @@ def _compile(source: str) -> jinja2.Template:
 class ChatTemplate:
     """One template by its source text, with a name that errors can use."""
 
-    closed = False  # whether it only ever runs in a room of its own
-
     def __init__(self, source: str, name: str = "chat_template") -> None:
         self.source = source
         self.name = name
@@ -293,7 +290,7 @@ class ChatTemplate:
     ) -> str:
         """The conversation as text, at `moment` (now). Raises TemplateFailed with the template's own words."""
         with self._own_words():
-            return self.compiled.render(
+            text = self.compiled.render(
                 messages=messages,
                 tools=tools,
                 documents=None,
@@ -301,6 +298,9 @@ class ChatTemplate:
                 **_clock_at(moment),
                 **variables,
             )
+            if not text.isascii():
+                text.encode()  # half a character is a ValueError
+            return text
 
     def render_with_generation_blocks(
         self,

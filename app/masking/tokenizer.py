@@ -3,7 +3,7 @@ the special tokens and the chat template, and no model code.
 """
 
 import copy
-import json
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -15,15 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from app.masking import quarantine
 from app.masking.arguments import FIELD, RESERVED, Argument, TemplateArguments
-from app.masking.encoding import Encoder, Ints, TwinTokenizer, added_token, control_pattern
-from app.masking.errors import N_, MaskingError, TemplateFailed, TokenizerUnusable
+from app.masking.encoding import Encoder, Ints, TwinTokenizer, control_pattern
+from app.masking.errors import N_, MaskingError, TemplateFailed
+from app.masking.model_folder import read_model_folder
 from app.masking.rooms import ClosedTemplate
 from app.masking.templates import ChatTemplate
 
 _TEXT_TOKEN = re.compile(r"\s*|<0x[0-9A-Fa-f]{2}>")
-NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
 class ChatTokenizer:
@@ -38,7 +37,7 @@ class ChatTokenizer:
         name: str,
         tool_template: ChatTemplate | None = None,
         stop_ids: Iterable[int] = (),
-        trusted: bool = False,
+        fingerprint: str = "",
     ) -> None:
         self.encoder = Encoder(tokenizer)
         self.template = template
@@ -46,55 +45,31 @@ class ChatTokenizer:
         self.variables = dict(variables)
         self.name = name
         self.stop_ids = frozenset(stop_ids)
+        self.fingerprint = fingerprint
         self.arguments = TemplateArguments()
         self.moment: datetime | None = None
-        if trusted:
-            for known in (template, tool_template):
-                if known is not None:
-                    quarantine.trust(known)
 
     @classmethod
     def from_folder(
-        cls,
-        folder: Path | str,
-        *,
-        chat_template: str | None = None,
-        trusted: bool = False,
-        closed: bool = False,
+        cls, folder: Path | str, *, chat_template: str | None = None, trusted: bool = False
     ) -> "ChatTokenizer":
         """Read tokenizer.json, tokenizer_config.json and the chat template (its own file, or in the config).
 
-        `trusted` skips the child process in which an unknown template is tried before its first use;
-        `closed` renders in a child process always, for processes that others depend on. Raises
-        TokenizerUnusable with the file that is missing or wrong.
+        `trusted` renders in this process instead of in a closed room; only for templates of our own.
+        Raises TokenizerUnusable with the file that is missing or wrong.
         """
         folder = Path(folder)
-        config = _read_json(folder / "tokenizer_config.json", required=False)
-        tokenizer = _read_tokenizer(folder / "tokenizer.json")
-        _add_configured_tokens(tokenizer, config)
-        variables = {
-            key: value if isinstance(value, str) else value["content"]
-            for key in NAMED_TOKENS
-            if (value := config.get(key)) is not None
-        }
-        sources = {"default": chat_template} if chat_template is not None else _read_templates(folder, config)
-        default = sources.get("default") or (next(iter(sources.values())) if len(sources) == 1 else None)
-        if default is None:
-            raise TokenizerUnusable(
-                N_("The model in %(folder)s has no chat template; paste one, or choose a chat model."),
-                folder=folder,
-            )
-        name = folder.name
-        tools = sources.get("tool_use")
-        template = ClosedTemplate if closed else ChatTemplate
+        found = read_model_folder(folder, chat_template)
+        name = folder.name or folder.resolve().name
+        template = ChatTemplate if trusted else ClosedTemplate
         return cls(
-            tokenizer,
-            template(default, name),
-            variables,
+            found.tokenizer,
+            template(found.chat_template, name),
+            found.variables,
             name=name,
-            tool_template=template(tools, f"{name}/tool_use") if tools else None,
-            stop_ids=_read_stop_ids(folder),
-            trusted=trusted,
+            tool_template=template(found.tool_template, f"{name}/tool_use") if found.tool_template else None,
+            stop_ids=found.stop_ids,
+            fingerprint=found.fingerprint,
         )
 
     def with_chat_template(
@@ -104,11 +79,13 @@ class ChatTokenizer:
         label = name or f"{self.name} with another template"
         other = ChatTokenizer(
             self.encoder.tokenizer,
-            type(self.template)(source, label),
+            (ChatTemplate if trusted else ClosedTemplate)(source, label),
             self.variables,
             name=label,
             stop_ids=self.stop_ids,
-            trusted=trusted,
+            fingerprint=hashlib.sha256(
+                f"{self.fingerprint}\n{source}".encode("utf-8", "replace")
+            ).hexdigest(),
         )
         other.encoder = self.encoder  # keeps the table of token bytes
         return other
@@ -234,7 +211,6 @@ class ChatTokenizer:
     @cached_property
     def wants_content_parts(self) -> bool:
         """True for templates that render a list of content parts and drop a plain string."""
-        self.require_tried()
         probe = "\U000f00a7"
         for content, answer in ((probe, False), ([{"type": "text", "text": probe}], True)):
             try:
@@ -254,7 +230,6 @@ class ChatTokenizer:
         tools: Sequence[Any] | None = None,
     ) -> str:
         """The conversation as the template writes it; messages hold plain strings as content."""
-        self.require_tried(messages, tools)
         if self.wants_content_parts:
             messages = [_with_parts(message) for message in messages]
         return self._render(messages, add_generation_prompt=add_generation_prompt, tools=tools)
@@ -275,11 +250,13 @@ class ChatTokenizer:
             moment=self.moment,
         )
 
-    def require_tried(
-        self, messages: Sequence[Mapping[str, Any]] = (), tools: Sequence[Any] | None = None
-    ) -> None:
-        """Try an unknown template in a child process, on these messages too. Raises TemplateUnsafe."""
-        quarantine.require_tried(self._template_for(tools), self.given, messages, tools)
+    def render_ahead(self, many: Sequence[Sequence[Mapping[str, Any]]]) -> list[str | None]:
+        """`render` of several conversations at once, where that is quicker; None where each has to be rendered by
+        itself.
+        """
+        if not isinstance(self.template, ClosedTemplate) or self.wants_content_parts:
+            return [None] * len(many)
+        return self.template.render_many(many, self.given, moment=self.moment)
 
     def _template_for(self, tools: Sequence[Any] | None) -> ChatTemplate:
         return self.tool_template if tools and self.tool_template is not None else self.template
@@ -314,69 +291,3 @@ def _with_parts(message: Mapping[str, Any]) -> Mapping[str, Any]:
     return (
         {**message, "content": [{"type": "text", "text": content}]} if isinstance(content, str) else message
     )
-
-
-def _read_json(path: Path, *, required: bool) -> dict[str, Any]:
-    if not path.is_file():
-        if required:
-            raise TokenizerUnusable(N_("There is no %(file)s."), file=path)
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise TokenizerUnusable(N_("%(file)s is not JSON: %(reason)s"), file=path, reason=error) from error
-    if not isinstance(value, dict):
-        raise TokenizerUnusable(N_("%(file)s holds no JSON object."), file=path)
-    return value
-
-
-def _read_tokenizer(path: Path) -> Tokenizer:
-    if not path.is_file():
-        raise TokenizerUnusable(
-            N_("There is no %(file)s; save the model's tokenizer in the fast format first."), file=path
-        )
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises bare Exception
-        raise TokenizerUnusable(N_("%(file)s cannot be read: %(reason)s"), file=path, reason=error) from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def _add_configured_tokens(tokenizer: Tokenizer, config: Mapping[str, Any]) -> None:
-    """Special tokens that only tokenizer_config.json names, in the order transformers adds them."""
-    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
-    decoder: Mapping[str, Any] = config.get("added_tokens_decoder") or {}
-    extra = config.get("extra_special_tokens") or config.get("additional_special_tokens") or []
-    wanted = [value for _, value in sorted(decoder.items(), key=lambda item: int(item[0]))]
-    wanted += [config[key] for key in NAMED_TOKENS if config.get(key) is not None]
-    wanted += extra.values() if isinstance(extra, dict) else extra
-    for value in wanted:
-        token = added_token(value)
-        if token.content and token.content not in known:
-            known.add(token.content)
-            (tokenizer.add_special_tokens if token.special else tokenizer.add_tokens)([token])
-
-
-def _read_stop_ids(folder: Path) -> list[int]:
-    found = _read_json(folder / "generation_config.json", required=False).get("eos_token_id")
-    return [found] if isinstance(found, int) else list(found or ())
-
-
-def _read_templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
-    """Templates by name; files win over the config, as in transformers."""
-    sources: dict[str, str] = {}
-    configured = config.get("chat_template")
-    if isinstance(configured, str):
-        sources["default"] = configured
-    elif isinstance(configured, list):
-        sources |= {entry["name"]: entry["template"] for entry in configured}
-    elif isinstance(configured, dict):
-        sources |= configured
-    files = {path.stem: path for path in sorted((folder / "additional_chat_templates").glob("*.jinja"))}
-    if (folder / "chat_template.jinja").is_file():
-        files["default"] = folder / "chat_template.jinja"
-    if files:
-        sources = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
-    return sources

@@ -10,12 +10,12 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any
 
-from app.masking.arrays import ArraysBuilder, MaskArrays
+from app.masking.arrays import ArraysBuilder, ArraysHash, MaskArrays
 from app.masking.checks import CHECK_NAMES, Check, run_checks
 from app.masking.opinions import SecondOpinion, second_opinions
 from app.masking.samples import MaskedConversation, MaskedSample
 from app.masking.settings import MaskSettings
-from app.masking.stream import BATCH, mask_conversations
+from app.masking.stream import in_batches, mask_conversations
 from app.masking.suspects import FAILED, REFUSED, Reason, Suspects, reasons_to_look
 from app.masking.tokenizer import ChatTokenizer
 
@@ -85,6 +85,8 @@ class VersionReport:
     )
     lengths: Histogram = field(default_factory=lambda: Histogram.over(LENGTH_EDGES))
     hash: str = ""
+    # sha256 of the tokenizer and chat template that made the arrays
+    tokenizer_hash: str = ""
     # what the template's clock said, where it reads one: the same moment makes the same arrays again
     moment: datetime | None = None
 
@@ -145,12 +147,16 @@ class VersionReport:
             "trained_ratio": {"edges": self.trained_ratio.edges, "counts": self.trained_ratio.counts},
             "lengths": {"edges": self.lengths.edges, "counts": self.lengths.counts},
             "hash": self.hash,
+            "tokenizer_hash": self.tokenizer_hash,
         }
+
+
+Conversations = Iterable[tuple[int, Mapping[str, Any]]]
 
 
 def verify(
     tokenizer: ChatTokenizer,
-    conversations: Iterable[tuple[int, Mapping[str, Any]]],
+    conversations: Conversations,
     settings: MaskSettings,
     *,
     base_model: str = "",
@@ -163,22 +169,51 @@ def verify(
 
     `progress` is called with the number of conversations done; `moment` is for templates that write the date.
     """
-    moment = (moment or datetime.now()).replace(microsecond=0)  # noqa: DTZ005  (as transformers: local)
     report = VersionReport(settings, base_model or tokenizer.name)
     builder = ArraysBuilder(settings, report.base_model, validation_ids)
+    _check_all(report, tokenizer, conversations, builder, progress=progress, moment=moment)
+    arrays = builder.finish()
+    report.hash = arrays.hash
+    return report, arrays
+
+
+def verify_without_arrays(
+    tokenizer: ChatTokenizer,
+    conversations: Conversations,
+    settings: MaskSettings,
+    *,
+    base_model: str = "",
+    moment: datetime | None = None,
+) -> VersionReport:
+    """The same report with the same hash, in memory that does not grow with the number of conversations."""
+    report = VersionReport(settings, base_model or tokenizer.name)
+    with ArraysHash() as hashed:
+        _check_all(report, tokenizer, conversations, hashed, moment=moment)
+        report.hash = hashed.finish()
+    return report
+
+
+def _check_all(
+    report: VersionReport,
+    tokenizer: ChatTokenizer,
+    conversations: Conversations,
+    samples_go_to: ArraysBuilder | ArraysHash,
+    *,
+    progress: Callable[[int], None] | None = None,
+    moment: datetime | None,
+) -> None:
+    moment = (moment or datetime.now()).replace(microsecond=0)  # noqa: DTZ005  (as transformers: local)
     report.moment = moment if tokenizer.reads_the_clock else None
-    stream = mask_conversations(tokenizer, conversations, settings, moment=moment)
+    report.tokenizer_hash = tokenizer.fingerprint
+    stream = mask_conversations(tokenizer, conversations, report.settings, moment=moment)
     for batch in _with_opinions(tokenizer, stream):
         for masked, samples, opinions in batch:
             checks = [run_checks(tokenizer, *found) for found in zip(samples, opinions, strict=True)]
             _account(report, masked, samples, checks)
             for sample in masked.samples:
-                builder.add(sample.conversation_id, sample.input_ids, sample.labels)
+                samples_go_to.add(sample.conversation_id, sample.input_ids, sample.labels)
         if progress is not None:
             progress(report.conversations)
-    arrays = builder.finish()
-    report.hash = arrays.hash
-    return report, arrays
 
 
 Judged = tuple[MaskedConversation, list[MaskedSample], list[SecondOpinion]]
@@ -191,7 +226,7 @@ def _with_opinions(tokenizer: ChatTokenizer, stream: Iterator[MaskedConversation
     with ThreadPoolExecutor(1, thread_name_prefix="second-opinion") as encoder:
         waiting: deque[tuple[list[MaskedConversation], list[list[MaskedSample]], Future[list[SecondOpinion]]]]
         waiting = deque()
-        while batch := list(islice(stream, BATCH)):
+        for batch in in_batches(stream, _characters):
             # a sample that trains nothing is only a failure when its whole conversation trains nothing
             checked = [masked.samples or masked.untrained for masked in batch]
             samples = list(chain.from_iterable(checked))
@@ -200,6 +235,10 @@ def _with_opinions(tokenizer: ChatTokenizer, stream: Iterator[MaskedConversation
                 yield _judged(*waiting.popleft())
         while waiting:
             yield _judged(*waiting.popleft())
+
+
+def _characters(masked: MaskedConversation) -> int:
+    return sum(len(sample.text) for sample in (*masked.samples, *masked.untrained))
 
 
 def _judged(

@@ -34,6 +34,18 @@ class Difference:
         """Tokens trained in the other mask and not here."""
         return int(np.count_nonzero(self.marks == ONLY_THERE))
 
+    @property
+    def places_only_here(self) -> list[int]:
+        """Their indices."""
+        found: list[int] = np.flatnonzero(self.marks == ONLY_HERE).tolist()
+        return found
+
+    @property
+    def places_only_there(self) -> list[int]:
+        """Their indices among the tokens of this mask."""
+        found: list[int] = np.flatnonzero(self.marks == ONLY_THERE).tolist()
+        return found
+
     def mirrored(self) -> "Difference":
         """The same seen from the other side: marks of the other mask's tokens in the words of this one."""
         swapped = np.array([SAME, ONLY_THERE, ONLY_HERE], dtype=np.int8)[self.marks]

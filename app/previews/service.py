@@ -4,6 +4,7 @@ Tokenizers and the last masked conversations are kept, since people change one s
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,7 @@ from app.masking import (
     preview_sample,
     run_checks,
 )
+from app.previews.compare import Difference, compare
 
 # A pasted template longer than this is not a chat template.
 MAX_TEMPLATE_CHARACTERS: Final = 100_000
@@ -45,17 +47,37 @@ class Masked:
     dropped: int
 
 
+# What a tokenizer is made of; with any of it changed, it is another one.
+_FILES: Final = ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja")
+State = tuple[tuple[int, int] | None, ...]
+
+
+def _state(folder: Path) -> State:
+    """Raises FileNotFoundError without a tokenizer."""
+    (folder / "tokenizer.json").stat()
+    more = sorted((folder / "additional_chat_templates").glob("*.jinja"))
+    files = [folder / name for name in _FILES] + more
+    return tuple((found.st_mtime_ns, found.st_size) if (found := _stat(file)) else None for file in files)
+
+
+def _stat(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except FileNotFoundError:
+        return None
+
+
 @lru_cache(maxsize=8)
-def _tokenizer(folder: Path, _modified: float) -> ChatTokenizer:
-    return ChatTokenizer.from_folder(folder, closed=True)
+def _tokenizer(folder: Path, _modified: State) -> ChatTokenizer:
+    return ChatTokenizer.from_folder(folder)
 
 
 @lru_cache(maxsize=16)
-def _tokenizer_with(folder: Path, modified: float, chat_template: str) -> ChatTokenizer:
+def _tokenizer_with(folder: Path, modified: State, chat_template: str) -> ChatTokenizer:
     try:
         return _tokenizer(folder, modified).with_chat_template(chat_template)
     except TokenizerUnusable:  # a model without a template of its own
-        return ChatTokenizer.from_folder(folder, chat_template=chat_template, closed=True)
+        return ChatTokenizer.from_folder(folder, chat_template=chat_template)
 
 
 def load_tokenizer(folder: Path, chat_template: str | None = None) -> ChatTokenizer:
@@ -67,7 +89,7 @@ def load_tokenizer(folder: Path, chat_template: str | None = None) -> ChatTokeni
             limit=MAX_TEMPLATE_CHARACTERS,
         )
     try:
-        modified = (folder / "tokenizer.json").stat().st_mtime
+        modified = _state(folder)
         if chat_template and chat_template.strip():
             return _tokenizer_with(folder, modified, chat_template)
         return _tokenizer(folder, modified)
@@ -120,8 +142,10 @@ def mask_messages(
     messages: list[dict[str, Any]],
     settings: MaskSettings,
     chat_template: str | None = None,
+    moment: datetime | None = None,
 ) -> Masked:
-    """The samples that training would see of these messages; where all train nothing, those.
+    """The samples that training would see of these messages; where all train nothing, those. `moment` (now) is for
+    templates that write the date.
 
     Raises Invalid with the reason when no exact mask exists; a wrong mask is never shown.
     """
@@ -129,7 +153,7 @@ def mask_messages(
     wanted = json.dumps(canonical_messages(messages), ensure_ascii=False)
     try:
         now = datetime.now().replace(second=0, microsecond=0)  # noqa: DTZ005  (templates write the local date)
-        return _masked(tokenizer, wanted, settings, now if tokenizer.reads_the_clock else None)
+        return _masked(tokenizer, wanted, settings, (moment or now) if tokenizer.reads_the_clock else None)
     except MaskingError as error:
         raise _as_invalid(error) from error
 
@@ -170,23 +194,23 @@ def contract_of(masked: Masked, number: int) -> dict[str, Any]:
     return {**{name: shown[name] for name in CONTRACT_FIELDS}, "checks": checks}
 
 
-def preview_messages(
-    session: Session,
-    *,
-    base_model_id: int,
-    messages: list[dict[str, Any]],
-    settings: MaskSettings,
-    chat_template: str | None = None,
-) -> list[dict[str, Any]]:
-    """All samples of these messages, each as `show_sample` gives it. Raises Invalid like `mask_messages`."""
-    masked = mask_messages(
-        session,
-        base_model_id=base_model_id,
-        messages=messages,
-        settings=settings,
-        chat_template=chat_template,
-    )
-    return [show_sample(masked, number) for number in range(len(masked.samples))]
+@dataclass(frozen=True)
+class ComparedSample:
+    """A sample and its partner on the other side: the one of the same turns, if there is one."""
+
+    here: MaskedSample
+    there: MaskedSample | None
+    difference: Difference
+
+
+def compare_masks(here: Masked, there: Masked) -> list[ComparedSample]:
+    """Every sample of `here` beside the other side's."""
+    partners = {sample.part.numbers: sample for sample in there.samples}
+    return [
+        ComparedSample(sample, partner, compare(sample, partner))
+        for sample in here.samples
+        for partner in [partners.get(sample.part.numbers)]
+    ]
 
 
 def _readable(params: Mapping[str, object]) -> dict[str, object]:

@@ -18,13 +18,22 @@ from app.jobs.api import After
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
-from app.previews.service import parse_settings
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import mask_checks, service
 from app.runs.curves import read_curves
 from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
-from app.runs.schemas import ArtifactOut, CurvesOut, MaskCheckIn, MaskCheckOut, RunIn, RunOut
+from app.runs.schemas import (
+    ArtifactOut,
+    CurvesOut,
+    MaskCheckIn,
+    MaskCheckOut,
+    RunIn,
+    RunOut,
+    SuspectOut,
+    SuspectsOut,
+)
+from app.runs.suspects import row_of
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
@@ -55,7 +64,7 @@ def request_mask_check(
         actor,
         dataset_version_id=body.dataset_version_id,
         base_model_id=body.base_model_id,
-        settings=parse_settings(body.settings.model_dump()),
+        settings=body.settings.to_settings(),
     )
     if not job.is_final:
         ring_after_commit(session, settings, job)
@@ -79,6 +88,21 @@ def get_mask_check(session: Db, _actor: AnyActor, mask_check_id: int) -> MaskChe
     """One mask check with its report."""
     check = mask_checks.require_mask_check(session, mask_check_id)
     return MaskCheckOut.of(check, jobs.require_job(session, check.job_id))
+
+
+@router.get("/mask-checks/{mask_check_id}/suspects")
+def list_suspects(
+    session: Db,
+    _actor: AnyActor,
+    mask_check_id: int,
+    only: Annotated[str, Query(max_length=20, description="One kind of reason.")] = "",
+    after: Annotated[int | None, Query(description="The conversation looked at last.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> SuspectsOut:
+    """Conversations that deserve a look, the worst first; those that come `after` one, or from the beginning."""
+    row = row_of(mask_checks.require_mask_check(session, mask_check_id), only)
+    start = next((at + 1 for at, one in enumerate(row) if one.conversation_id == after), 0)
+    return SuspectsOut(total=len(row), suspects=[SuspectOut.of(one) for one in row[start : start + limit]])
 
 
 @router.get("/runs")

@@ -39,6 +39,9 @@ class Train:
         return {
             "arrays": str(place.storage.path(check.arrays_key)),
             "arrays_hash": run.arrays_hash,
+            # Checks made before these were kept have none.
+            "arrays_file_hash": (check.report or {}).get("file_hash"),
+            "tokenizer_hash": (check.report or {}).get("tokenizer_hash"),
             "base_model_path": str(folder),
             "config": config,
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.

@@ -17,7 +17,7 @@ from app.jobs.handlers import Workplace
 from app.jobs.models import Job, JobKind
 from app.jobs.service import Claim, enqueue, require_job
 from app.masking import MaskSettings
-from app.previews.service import require_arguments
+from app.previews.service import load_tokenizer, require_arguments
 from app.runs.models import MaskCheck
 
 
@@ -29,7 +29,8 @@ def settings_key(settings: MaskSettings) -> str:
 def request_check(
     session: Session, actor: Actor, *, dataset_version_id: int, base_model_id: int, settings: MaskSettings
 ) -> tuple[MaskCheck, Job]:
-    """The check for this version × model × settings; asked for if there is none, again if it could not be done.
+    """The check for this version × model × settings; asked for if there is none, again if it could not be done
+    or the model's tokenizer or chat template has changed since.
 
     Raises Invalid when max_length is more than the model can read, or its template reads no such argument.
     """
@@ -54,7 +55,7 @@ def request_check(
     )
     check = _same_question(session, question)
     job = require_job(session, check.job_id) if check else None
-    if check and job and not (job.is_final and check.passed is None):
+    if check and job and not (job.is_final and (check.passed is None or _is_outdated(check, folder))):
         return check, job
     try:
         with session.begin_nested():
@@ -65,6 +66,11 @@ def request_check(
         if check is None:
             raise
         return check, require_job(session, check.job_id)
+
+
+def _is_outdated(check: MaskCheck, folder: Path) -> bool:
+    made_with = (check.report or {}).get("tokenizer_hash")
+    return made_with is not None and made_with != load_tokenizer(folder).fingerprint
 
 
 def _same_question(session: Session, question: MaskCheck) -> MaskCheck | None:
@@ -80,6 +86,7 @@ def _promise(session: Session, check: MaskCheck, actor: Actor) -> tuple[MaskChec
     job = enqueue(session, JobKind.CHECK_MASKS, {}, created_by=actor.name)
     assert job.id is not None
     check.job_id = job.id
+    check.passed = None  # nobody starts on what is being made again
     session.add(check)
     session.flush()
     job.payload = {"mask_check_id": check.id}

@@ -21,6 +21,7 @@ from app.previews.arguments import (
     typed_arguments,
     write_arguments,
 )
+from app.previews.schemas import MaskSettingsIn
 from app.previews.service import parse_settings, readable_arguments, tokenizer_of
 from app.recipes.config import config_errors
 from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
@@ -28,7 +29,6 @@ from app.recipes.fields import FIELD_NAMES
 from app.recipes.recipes import build_config, merged_values, require_recipe
 from app.runs import mask_checks
 from app.runs.models import MaskCheck, Run
-from app.runs.schemas import MaskSettingsIn
 from app.runs.service import RunRequest, run_config
 
 DEFAULTS: Final = {

@@ -1,32 +1,16 @@
 """What REST reads and writes for mask checks and runs."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.jobs.api import JobOut
 from app.jobs.models import Job
-from app.masking import Handling, TrainOn
+from app.previews.schemas import MaskSettingsIn
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.models import MaskCheck, Run, RunArtifact
-
-
-class MaskSettingsIn(BaseModel):
-    """What is trained and how conversations become samples. Absent fields take their defaults."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    train_on: TrainOn = TrainOn.ASSISTANT
-    handling: Handling = Handling.WHOLE
-    # Tokens of a sample; null: no limit of one's own.
-    max_length: Annotated[int, Field(ge=16, le=1_000_000)] | None = None
-    control_tokens: Literal["neutralise", "refuse"] = "neutralise"
-    train_reasoning: bool = True
-    # Plain values for the model's chat template, by name: {"enable_thinking": false}.
-    template_arguments: dict[str, StrictBool | StrictInt | StrictFloat | StrictStr] = Field(
-        default_factory=dict
-    )
+from app.runs.suspects import Suspect
 
 
 class MaskCheckIn(BaseModel):
@@ -58,6 +42,39 @@ class MaskCheckOut(BaseModel):
         """From the stored rows."""
         values = {name: getattr(check, name) for name in cls.model_fields if name != "job"}
         return cls.model_validate({**values, "job": JobOut.of(job)})
+
+
+class ReasonOut(BaseModel):
+    """Why a conversation deserves a look; `sample` and `token` say where. `check` is the one that failed."""
+
+    kind: str
+    check: str | None
+    detail: str
+    sample: int
+    token: int | None
+
+
+class SuspectOut(BaseModel):
+    """A conversation to look at, the worst reason first."""
+
+    conversation_id: int
+    reasons: list[ReasonOut]
+
+    @classmethod
+    def of(cls, suspect: Suspect) -> "SuspectOut":
+        """In the reader's language."""
+        reasons = [
+            ReasonOut(kind=why.kind, check=why.check, detail=why.text, sample=why.sample, token=why.token)
+            for why in suspect.reasons
+        ]
+        return cls(conversation_id=suspect.conversation_id, reasons=reasons)
+
+
+class SuspectsOut(BaseModel):
+    """A part of the walk; `total` are all on it. Of each kind only the first 200 of a version are listed."""
+
+    total: int
+    suspects: list[SuspectOut]
 
 
 class RunIn(BaseModel):

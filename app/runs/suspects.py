@@ -39,6 +39,7 @@ class Why:
     text: str
     sample: int = 0
     token: int | None = None
+    check: str | None = None
 
 
 @dataclass
@@ -77,7 +78,7 @@ def _why(reason: Mapping[str, Any]) -> Why:
     if check and kind == "failed":
         label = gettext("Failed: %(check)s") % {"check": gettext(CHECK_LABELS.get(check, check))}
     text = translate(reason.get("message") or reason["detail"], reason.get("params") or {})
-    return Why(kind, label, text, reason.get("sample") or 0, reason.get("token"))
+    return Why(kind, label, text, reason.get("sample") or 0, reason.get("token"), check)
 
 
 def kinds_of(report: Mapping[str, Any], suspects: list[Suspect]) -> list[tuple[str, str, int, int]]:
@@ -134,12 +135,16 @@ class Walk:
     own_settings: str | None
 
 
-def walk_at(check: MaskCheck, choices: Choices, conversation_id: int, only: str = "") -> Walk:
-    """The walk as one conversation's page shows it. Raises Invalid for a kind that there is not."""
+def row_of(check: MaskCheck, only: str = "") -> list[Suspect]:
+    """Those on the walk, in its order. Raises Invalid for a kind that there is not."""
     if only and only not in KIND_LABELS:
         raise Invalid(N_("There is no such reason to look at a conversation."), field="only")
-    everyone = suspects_of(check.report or {})
-    row = [one for one in everyone if one.first(only)]
+    return [one for one in suspects_of(check.report or {}) if one.first(only)]
+
+
+def walk_at(check: MaskCheck, choices: Choices, conversation_id: int, only: str = "") -> Walk:
+    """The walk as one conversation's page shows it. Raises Invalid for a kind that there is not."""
+    everyone, row = suspects_of(check.report or {}), row_of(check, only)
     place = next((at for at, one in enumerate(row) if one.conversation_id == conversation_id), None)
     own = next((one for one in everyone if one.conversation_id == conversation_id), Suspect(conversation_id))
     asked = check_choices(check, conversation_id, only)

@@ -1,6 +1,8 @@
 """`masks preview|verify` as scripts use them: JSON on stdout, sentences on stderr, exit codes."""
 
+import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -125,28 +127,61 @@ def test_a_refused_conversation_is_named_and_the_others_still_shown(
     assert "line 1: Turn 1 has the role “bot”" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("", "holds no conversation"),
-        ("{not json", "line 1: not JSON"),
-        (
-            '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n{x',
-            "line 2: not JSON",
-        ),
-        ("[1]", "expected an object"),
-        ('{\n  "messages": [\n    {"role": "user",, }\n', "line 3: not JSON"),
-        ("[" * 100_000, "line 1: not JSON (it is nested too deeply)"),
-    ],
-)
-def test_bad_input_is_one_clear_line(smollm2_folder: Path, tmp_path: Path, content: str, words: str) -> None:
+GOOD = json.dumps(chat("a", "b"))
+BAD: dict[str, tuple[str | bytes, str]] = {
+    "empty": ("", "holds no conversation"),
+    "blank": (" \n\n", "holds no conversation"),
+    "broken": ("{not json", "Line 1 is not valid JSON"),
+    "second line broken": (f"{GOOD}\n{{x", "Line 2 is not valid JSON"),
+    "line 37 broken": ("\n".join([GOOD] * 36 + ["{'messages': []}", GOOD]), "Line 37 uses single quotes"),
+    "list": ("[1]", "line 1: expected an object"),
+    "broken over lines": ('{\n  "messages": [\n    {"role": "user",, }\n]}', "Line 3 is not valid JSON"),
+    "abyss": ("[" * 100_000, "nested more than 64 levels"),
+    "deep": ('{"messages": ' + "[" * 90 + "]" * 90 + "}", "nested more than 64 levels"),
+    "NaN": ('{"messages": [], "a": NaN}', "Line 1 contains NaN"),
+    "twice": ('{"messages": [], "messages": []}', "field “messages” twice"),
+    "digits": ('{"messages": [], "a": ' + "9" * 5000 + "}", "more than 400 digits"),
+    "surrogate": ('{"messages": [{"role": "user", "content": "\\ud83d"}]}', "half of a character"),
+    "surrogate elsewhere": ('{"messages": [{"role": "tool", "name": "\\ud83d"}]}', "half of a character"),
+    "NUL": ('{"messages": [{"role": "user", "content": "\\u0000"}]}', "NUL"),
+    "latin": ('{"a": "Prei\xdf"}'.encode("latin-1"), "Line 1 is not valid UTF-8"),
+    "UTF-16": (GOOD.encode("utf-16"), "saved as UTF-16"),
+    "GBK": ('{"a": "您好，请问报价多少？谢谢您的回复"}'.encode("gbk"), "looks like GBK"),
+    "gzip": (gzip.compress(GOOD.encode()), "is compressed (gzip)"),
+    "half": (GOOD[:-3], "stops in the middle"),
+    "too long": ('{"messages": "' + "x" * (4 << 20) + '"}', "longer than 4 MB"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_bad_input_is_one_clear_line(smollm2_folder: Path, tmp_path: Path, name: str) -> None:
+    content, words = BAD[name]
+    data = content.encode() if isinstance(content, str) else content
     path = tmp_path / "bad.jsonl"
-    path.write_text(content)
-    result = run("verify", "--model", str(smollm2_folder), "--input", str(path), "--json")
-    assert result.exit_code == 2
-    assert words in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-    assert result.stdout == ""
+    path.write_bytes(data)
+    for source, sent in ((str(path), None), ("-", data)):
+        arguments = ["verify", "--model", str(smollm2_folder), "--input", source, "--json"]
+        result = CliRunner().invoke(app, arguments, input=sent)
+        assert result.exit_code == 2
+        assert words in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+        assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n\r\n" + GOOD.encode() + b"\r\n",
+        (json.dumps(chat("a", "b"), indent=1) + "\n" + json.dumps(chat("a", "b"), indent=1)).encode(),
+        GOOD.encode() + b"\n" + GOOD.encode(),
+    ],
+    ids=["byte order mark and CRLF", "objects over lines", "no line feed at the end"],
+)
+def test_what_editors_make_of_a_file_is_read(smollm2_folder: Path, data: bytes) -> None:
+    arguments = ["preview", "--model", str(smollm2_folder), "--input", "-", "--json"]
+    result = CliRunner().invoke(app, arguments, input=data)
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 2
 
 
 def test_a_missing_model_or_file_is_one_clear_line(smollm2_folder: Path, tmp_path: Path) -> None:
@@ -247,13 +282,98 @@ def test_a_check_can_be_repeated_on_the_date_it_names(smollm2_folder: Path, tmp_
     assert first["hash"] == again["hash"]
 
 
-def test_input_that_is_not_utf8_is_one_clear_line(smollm2_folder: Path, tmp_path: Path) -> None:
-    path = tmp_path / "latin.jsonl"
-    path.write_bytes('{"messages": [{"role": "user", "content": "Prei\xdf"}]}'.encode("latin-1"))
-    for source, data in ((str(path), None), ("-", path.read_bytes())):
-        result = CliRunner().invoke(
-            app, ["verify", "--model", str(smollm2_folder), "--input", source], input=data
-        )
+def test_a_model_that_is_a_file_or_was_not_prepared_is_told_so(
+    smollm2_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFT_STUDIO_DATA", str(tmp_path))
+    gguf = tmp_path / "model.gguf"
+    gguf.write_bytes(b"GGUF")
+    for model, words in (
+        (str(gguf), "is a file, and masks need a folder"),
+        (str(smollm2_folder / "tokenizer.json"), f"Give its folder: --model {smollm2_folder}"),
+        ("SmolLM2-135M-Instruct", "comes with SFT Studio, but is not prepared"),
+        (str(tmp_path), "There is no"),
+        ("https://example.com/model", "No model"),
+        ("", "No model"),
+        ("a\x00b", "No model"),
+    ):
+        result = run("preview", "--model", model, "--input", "-", text=GOOD)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert words in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("tokenizer_config.json", '{"bos_token": {}}'),
+        ("tokenizer_config.json", '{"added_tokens_decoder": {"x": {"content": "a"}}}'),
+        ("tokenizer_config.json", '{"added_tokens_decoder": []}'),
+        ("tokenizer_config.json", '{"bos_token": 5}'),
+        ("tokenizer_config.json", "[" * 9999),
+        ("generation_config.json", '{"eos_token_id": {"a": 1}}'),
+        ("generation_config.json", '{"eos_token_id": true, "x": NaN'),
+        ("chat_template.jinja", b"\xff\xfe"),
+        ("chat_template.jinja", "x" * 1_000_001),
+    ],
+)
+def test_a_model_folder_that_is_no_good_is_one_clear_line(
+    smollm2_folder: Path, tmp_path: Path, file: str, content: str | bytes
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(smollm2_folder, model)
+    (model / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    result = run("preview", "--model", str(model), "--input", "-", text=GOOD)
+    if result.exit_code:
         assert result.exit_code == 2
-        assert "is not UTF-8" in result.stderr
-        assert len(result.stderr.splitlines()) == 1
+        assert str(model) in result.stderr
+    assert len(result.stderr.splitlines()) <= 1
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_control_tokens_are_kept_as_text_or_refused(smollm2_folder: Path) -> None:
+    arguments = ("--model", str(smollm2_folder), "--input", "-", "--json")
+    text = json.dumps(chat(ATTACK, "No."))
+    kept = run("verify", *arguments, text=text)
+    assert (kept.exit_code, json.loads(kept.stdout)["control_tokens"]) == (0, "neutralise")
+    for verb in ("preview", "verify"):
+        refused = run(verb, *arguments, "--control-tokens", "refuse", text=text)
+        assert refused.exit_code == 1
+        assert "spells the control token" in refused.stdout + refused.stderr
+    wrong = run("verify", *arguments, "--control-tokens", "ignore", text=text)
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+
+
+def test_reasoning_can_be_left_out_and_another_template_tried(
+    smollm2_folder: Path, trl_templates: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "other.jinja"
+    file.write_text("\ufeff" + trl_templates["qwen3"], encoding="utf-8")
+    conversation = chat("Hi", "Hello")
+    conversation["messages"][1]["reasoning_content"] = "Greets."
+    text = json.dumps(conversation)
+    arguments = ("preview", "--model", str(smollm2_folder), "--input", "-", "--chat-template", str(file))
+    with_it = json.loads(run(*arguments, "--json", text=text).stdout)
+    without = json.loads(run(*arguments, "--json", "--no-reasoning", text=text).stdout)
+    check_contract(with_it)
+    assert with_it["text"] == without["text"]
+    assert "Greets." in "".join(token["text"] for token in with_it["tokens"] if token["trained"])
+    assert "Greets." not in "".join(token["text"] for token in without["tokens"] if token["trained"])
+    for content, words in (("", "holds no chat template"), ("{% for", "does not compile")):
+        file.write_text(content)
+        refused = run(*arguments, text=text)
+        assert refused.exit_code in (1, 2)
+        assert words in refused.stderr
+    assert "Cannot read" in run(*arguments[:-1], str(tmp_path / "none"), text=text).stderr
+
+
+@pytest.mark.parametrize("length", ["0", "-1", "abc", ""])
+def test_a_length_that_is_none_is_a_usage_error(smollm2_folder: Path, length: str) -> None:
+    result = run("verify", "--model", str(smollm2_folder), "--input", "-", "--max-length", length, text=GOOD)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_a_turn_may_be_cut_down_to_one_token(smollm2_folder: Path) -> None:
+    arguments = ("--model", str(smollm2_folder), "--input", "-", "--max-length", "1", "--json")
+    shown = run("preview", *arguments, text=GOOD)
+    assert len(json.loads(shown.stdout)["tokens"]) == 1
+    assert run("verify", *arguments, text=GOOD).exit_code == 1

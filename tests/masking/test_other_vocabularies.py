@@ -75,9 +75,7 @@ def unigram() -> Tokenizer:
 
 def chat_tokenizer(build: Callable[[], Tokenizer], source: str) -> ChatTokenizer:
     variables = {"bos_token": "<s>", "eos_token": "<|im_end|>"}
-    return ChatTokenizer(
-        build(), ChatTemplate(source, build.__name__), variables, name=build.__name__, trusted=True
-    )
+    return ChatTokenizer(build(), ChatTemplate(source, build.__name__), variables, name=build.__name__)
 
 
 @pytest.mark.parametrize("build", [llama2_like, gemma_like, unigram])

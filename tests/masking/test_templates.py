@@ -13,7 +13,7 @@ from app.masking import (
     TemplateFailed,
     TemplateUnsafe,
     mask_conversation,
-    quarantine,
+    rooms,
 )
 from app.masking.templates import ChatTemplate, build_environment
 from tests.masking.test_traps import chat
@@ -157,11 +157,11 @@ BOMBS = {
 @pytest.mark.parametrize("name", sorted(BOMBS))
 def test_a_bomb_goes_off_in_the_child_not_here(name: str, smollm2: ChatTokenizer) -> None:
     tokenizer = smollm2.with_chat_template(BOMBS[name], name)
+    conversation = {**chat(*"qa" * 12), "tools": [{"type": "function", "function": {"name": "f"}}]}
     began = time.monotonic()
-    for _ in range(2):  # the second time it is known and refused at once
-        with pytest.raises(TemplateUnsafe, match=name):
-            mask_conversation(tokenizer, chat("q", "a"), MaskSettings())
-    assert time.monotonic() - began < quarantine.STARTUP_SECONDS
+    with pytest.raises(MaskingError, match=name):
+        mask_conversation(tokenizer, conversation, MaskSettings())
+    assert time.monotonic() - began < rooms.STARTUP_SECONDS
 
 
 def test_a_bomb_for_this_very_conversation_goes_off_in_the_child(smollm2: ChatTokenizer) -> None:
@@ -172,19 +172,6 @@ def test_a_bomb_for_this_very_conversation_goes_off_in_the_child(smollm2: ChatTo
         )
 
 
-def test_a_decent_template_is_tried_once_and_then_trusted(
-    smollm2: ChatTokenizer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tokenizer = smollm2.with_chat_template(smollm2.template.source + "{# tried once #}", "decent")
-    mask_conversation(tokenizer, chat("q", "a"), MaskSettings())
-
-    def never(*_: Any, **__: Any) -> None:
-        raise AssertionError
-
-    monkeypatch.setattr(quarantine, "_try_in_child", never)
-    assert mask_conversation(tokenizer, chat("q", "a"), MaskSettings()).samples
-
-
 def test_the_child_leaves_no_process(smollm2: ChatTokenizer) -> None:
     import psutil
 
@@ -192,6 +179,7 @@ def test_the_child_leaves_no_process(smollm2: ChatTokenizer) -> None:
     tokenizer = smollm2.with_chat_template(BOMBS["nested loops"] + "{# again #}", "loops")
     with pytest.raises(MaskingError):
         mask_conversation(tokenizer, chat("q", "a"), MaskSettings())
+    rooms.close_rooms()
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 

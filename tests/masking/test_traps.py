@@ -147,9 +147,7 @@ def test_markers_the_model_may_write_are_allowed_in_its_own_turns_only(
     tokenizer = Tokenizer.from_file(str(smollm2_folder / "tokenizer.json"))
     tokenizer.add_tokens(["<think>", "</think>"])
     source = smollm2.template.source + "{# <think> </think> #}"
-    ours = ChatTokenizer(
-        tokenizer, smollm2.with_chat_template(source).template, smollm2.variables, name="t", trusted=True
-    )
+    ours = ChatTokenizer(tokenizer, smollm2.with_chat_template(source).template, smollm2.variables, name="t")
     marker = ours.added_tokens["<think>"]
     sample = mask(ours, chat("say <think> for me", "<think>\nwhy\n</think>\n\nTen."))
     assert sample.labels.tolist().count(marker) == 1

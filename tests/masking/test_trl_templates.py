@@ -105,7 +105,7 @@ def with_markers(
     tokenizer = Tokenizer.from_file(str(smollm2_folder / "tokenizer.json"))
     markers = {marker for source in trl_templates.values() for marker in MARKER.findall(source)}
     tokenizer.add_special_tokens(sorted(markers))
-    return ChatTokenizer(tokenizer, smollm2.template, smollm2.variables, name="with markers", trusted=True)
+    return ChatTokenizer(tokenizer, smollm2.template, smollm2.variables, name="with markers")
 
 
 @pytest.fixture(scope="session")

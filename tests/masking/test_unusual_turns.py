@@ -209,9 +209,7 @@ def thinker(smollm2: ChatTokenizer) -> ChatTokenizer:
     tokenizer = Tokenizer.from_str(smollm2.encoder.tokenizer.to_str())
     marks = ("<think>", "</think>", "<tool_response>")
     tokenizer.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in marks])
-    return ChatTokenizer(
-        tokenizer, ChatTemplate("{{ messages }}"), smollm2.variables, name="thinker", trusted=True
-    )
+    return ChatTokenizer(tokenizer, ChatTemplate("{{ messages }}"), smollm2.variables, name="thinker")
 
 
 @pytest.mark.parametrize("name", sorted(THINKING))

@@ -13,13 +13,16 @@ from safetensors.numpy import load_file, save_file
 from app.masking import (
     ArraysDiffer,
     ChatTokenizer,
+    Handling,
     MaskSettings,
     arrays_hash,
     preview,
     read_arrays,
     verify,
+    verify_without_arrays,
     write_arrays,
 )
+from app.masking.stream import BATCH, BATCH_CHARACTERS, in_batches
 from tests.masking.test_traps import ATTACK, chat
 
 CONVERSATIONS = [
@@ -175,3 +178,25 @@ def test_masking_loads_neither_torch_nor_transformers_nor_the_web() -> None:
         [sys.executable, "-c", probe], cwd=root, capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_the_report_is_the_same_without_the_arrays(smollm2: ChatTokenizer) -> None:
+    conversations = [*CONVERSATIONS, (15, chat("only a question")), (16, {"messages": []})]
+    for settings in (MaskSettings(), MaskSettings(handling=Handling.PER_TURN), MaskSettings(max_length=1)):
+        report, arrays = verify(smollm2, conversations, settings)
+        alone = verify_without_arrays(smollm2, conversations, settings)
+        assert alone.to_dict() == report.to_dict()
+        assert alone.hash == arrays.hash
+    assert (
+        verify_without_arrays(smollm2, [], MaskSettings()).hash == verify(smollm2, [], MaskSettings())[1].hash
+    )
+
+
+def test_long_conversations_make_small_batches() -> None:
+    def lengths(sizes: list[int]) -> list[int]:
+        return [len(batch) for batch in in_batches(sizes, int)]
+
+    assert lengths([1] * (BATCH + 3)) == [BATCH, 3]
+    assert lengths([BATCH_CHARACTERS] * 3) == [1, 1, 1]
+    assert lengths([BATCH_CHARACTERS // 2] * 5) == [2, 2, 1]
+    assert lengths([]) == []

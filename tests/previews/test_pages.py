@@ -296,7 +296,7 @@ def test_rest_names_what_is_wrong(annotator: Person, make: MakeConversation, mod
     body = {"base_model_id": model_id, "conversation_id": make(), "settings": {"train_on": "x"}}
     answer = annotator.api.post("/api/v1/mask-previews", json=body)
     assert answer.status_code == 422
-    assert "cannot be used" in problem_of(answer)
+    assert "settings.train_on: must be one of: 'assistant'" in problem_of(answer)
 
 
 def test_every_check_has_a_line_and_a_meaning() -> None:

@@ -135,8 +135,52 @@ def test_rest_previews_with_template_arguments(
     for arguments, words in (
         ({"whom": 1}, "does not read"),
         ({"tools": 1}, "leave it out"),
-        (5, "names with"),
     ):
         refused = ask(arguments)
         assert (refused.status_code, refused.json()["field"]) == (422, "template_arguments")
         assert words in refused.json()["detail"]
+    assert "settings.template_arguments: must be an object" in ask(5).json()["detail"]
+    names = f"/api/v1/base-models/{body['base_model_id']}/template-arguments"
+    assert annotator.api.get(names).json() == [{"name": "who", "is_switch": False, "words": []}]
+
+
+def test_rest_previews_a_pasted_template_on_a_day_of_its_own(annotator: Person, model_id: int) -> None:
+    body = {
+        "base_model_id": model_id,
+        "messages": DIALOGUE,
+        "chat_template": "{{ strftime_now('%d.%m.%Y') }}" + PLAIN_TEMPLATE,
+        "moment": "2025-02-03T00:00:00",
+    }
+    assert annotator.api.post("/api/v1/mask-previews", json=body).json()[0]["text"].startswith("03.02.2025<")
+
+
+def test_rest_compares_two_masks(
+    annotator: Person, make: MakeConversation, model_id: int, make_model: MakeModel
+) -> None:
+    body: dict[str, Any] = {"base_model_id": model_id, "conversation_id": make()}
+
+    def ask(other: dict[str, Any]) -> Any:
+        answer = annotator.api.post("/api/v1/mask-previews/compare", json={**body, "other": other})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    here = annotator.api.post("/api/v1/mask-previews", json=body).json()[0]
+    trained = [token["index"] for token in here["tokens"] if token["trained"]]
+    (same,) = ask({})
+    assert (same["only_here"], same["only_there"], same["same_tokens"]) == ([], [], True)
+    assert same["trained"] == same["other_trained"] == len(trained)
+    (last,) = ask({"settings": {"train_on": "last_assistant"}})
+    assert last["turns"] == [0, 1, 2, 3]
+    assert {here["tokens"][place]["turn"] for place in last["only_here"]} == {1}
+    (plain,) = ask({"chat_template": PLAIN_TEMPLATE})
+    (other_model,) = ask({"base_model_id": make_model("plain", PLAIN_TEMPLATE)})
+    assert plain == other_model
+    assert (plain["same_tokens"], plain["only_here"]) == (False, [])
+    body["settings"] = {"handling": "per_turn"}
+    missing, present = ask({"settings": {}})
+    assert (missing["missing"], missing["other_trained"], missing["turns"]) == (True, None, [0, 1])
+    assert (present["missing"], present["turns"]) == (False, [0, 1, 2, 3])
+    wrong = annotator.api.post(
+        "/api/v1/mask-previews/compare", json={**body, "other": {"chat_template": "{% for"}}
+    )
+    assert (wrong.status_code, "does not compile" in wrong.json()["detail"]) == (422, True)

@@ -2,6 +2,7 @@
 
 import html
 import re
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -126,3 +127,21 @@ def test_reports_without_reasons_are_still_walked(app: FastAPI, annotator: Perso
     assert "Worth a look: 1 of 2" in visible_text(first)
     assert "Token 7 <b>" in visible_text(first)
     assert "The check is older than the reasons" in visible_text(page_of(annotator, red, 2))
+
+
+def test_rest_walks_too(annotator: Person, red: Checked) -> None:
+    def ask(**params: Any) -> Any:
+        return annotator.api.get(f"/api/v1/mask-checks/{red.check_id}/suspects", params=params)
+
+    everyone = ask().json()
+    walked = [one["conversation_id"] for one in everyone["suspects"]]
+    assert (everyone["total"], walked) == (3, [red.unanswered, red.cut, red.attack])
+    failed = everyone["suspects"][0]["reasons"][0]
+    assert (failed["kind"], failed["check"]) == ("failed", "trains_something")
+    assert everyone["suspects"][1]["reasons"][0]["token"] == 120
+    following = ask(after=red.cut, limit=1).json()
+    assert [one["conversation_id"] for one in following["suspects"]] == [red.attack]
+    assert ask(after=red.attack).json()["suspects"] == []
+    assert ask(only="cut").json()["total"] == 1
+    assert ask(only="nonsense").status_code == 422
+    assert annotator.api.get("/api/v1/mask-checks/99/suspects").status_code == 404

@@ -25,10 +25,10 @@ Sample = dict[str, Any]
 Batch = dict[str, Any]
 
 
-def load_arrays(path: Path, expected_hash: str) -> MaskArrays:
+def load_arrays(path: Path, expected_hash: str, expected_file_hash: str | None = None) -> MaskArrays:
     """Read the arrays and refuse them unless they are the very ones that were checked."""
     try:
-        return read_arrays(path, expected_hash)
+        return read_arrays(path, expected_hash, expected_file_hash=expected_file_hash)
     except MaskingError as error:
         raise JobFailed(
             error.message, **{name: str(value) for name, value in error.params.items()}

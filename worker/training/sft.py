@@ -13,6 +13,8 @@ from peft import set_peft_model_state_dict
 from transformers import set_seed
 
 from app.masking.arrays import MaskArrays
+from app.masking.errors import MaskingError
+from app.masking.model_folder import read_model_folder
 from worker.protocol import N_, Control, Emit, JobFailed, log
 from worker.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
 from worker.training.config import TrainConfig, read_config
@@ -50,7 +52,8 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     config = with_available_optimizer(config, device, emit)
 
     emit("phase", phase="preparing_data")
-    arrays = load_arrays(Path(input["arrays"]), input["arrays_hash"])
+    arrays = load_arrays(Path(input["arrays"]), input["arrays_hash"], input.get("arrays_file_hash"))
+    require_same_tokenizer(Path(input["base_model_path"]), input.get("tokenizer_hash"))
     train_samples, eval_samples = ArraySamples(arrays, TRAIN_SPLIT), ArraySamples(arrays, VALIDATION_SPLIT)
     check_samples(train_samples, eval_samples, config)
     resume = find_checkpoint(input.get("resume_from"), emit)
@@ -147,6 +150,26 @@ def check_samples(train_samples: ArraySamples, eval_samples: ArraySamples, confi
             ),
             length=longest,
             limit=config.max_length,
+        )
+
+
+def require_same_tokenizer(folder: Path, expected_hash: str | None) -> None:
+    """What the arrays were made with is what answers will be rendered and cut with."""
+    if not expected_hash:
+        return
+    try:
+        found = read_model_folder(folder).fingerprint
+    except MaskingError as error:
+        raise JobFailed(
+            error.message, **{name: str(value) for name, value in error.params.items()}
+        ) from error
+    if found != expected_hash:
+        raise JobFailed(
+            N_(
+                "The tokenizer or the chat template in %(folder)s changed after the mask check. Run the mask check "
+                "again, then start a new run."
+            ),
+            folder=str(folder),
         )
 
 

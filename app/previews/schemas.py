@@ -1,0 +1,157 @@
+"""What REST reads and writes for mask previews, and the mask settings that all of REST shares."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from app.conversations.messages import MAX_MESSAGES
+from app.conversations.schemas import MessageIn
+from app.masking import Handling, MaskSettings, TrainOn
+from app.previews.arguments import Offered
+from app.previews.service import MAX_TEMPLATE_CHARACTERS, ComparedSample, parse_settings
+
+Role = Literal["system", "user", "assistant", "tool", "template"]
+
+
+class PreviewSettingsIn(BaseModel):
+    """What is trained and how conversations become samples. Absent fields take their defaults."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    train_on: TrainOn = TrainOn.ASSISTANT
+    handling: Handling = Handling.WHOLE
+    # Tokens of a sample; null: no limit of one's own.
+    max_length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    # Control tokens spelled in a message are kept as ordinary text, or refused.
+    control_tokens: Literal["neutralise", "refuse"] = "neutralise"
+    train_reasoning: bool = True
+    # Plain values for the model's chat template, by name: {"enable_thinking": false}.
+    template_arguments: dict[str, StrictBool | StrictInt | StrictFloat | StrictStr] = Field(
+        default_factory=dict
+    )
+
+    def to_settings(self) -> MaskSettings:
+        """As masking knows them. Raises Invalid naming the field."""
+        return parse_settings(self.model_dump())
+
+
+class MaskSettingsIn(PreviewSettingsIn):
+    """The same for a whole version, where samples of a few tokens make no sense."""
+
+    max_length: Annotated[int, Field(ge=16, le=1_000_000)] | None = None
+
+
+class PreviewIn(BaseModel):
+    """What to preview: a stored conversation's id, with a version its frozen copy, or messages of one's own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base_model_id: int
+    conversation_id: int | None = None
+    # The conversation as this version froze it, whatever became of it since.
+    dataset_version_id: int | None = None
+    messages: list[MessageIn] | None = Field(default=None, max_length=MAX_MESSAGES)
+    settings: PreviewSettingsIn = Field(default_factory=PreviewSettingsIn)
+    # A template to try instead of the model's own.
+    chat_template: str | None = Field(default=None, max_length=MAX_TEMPLATE_CHARACTERS)
+    # The date that a template which writes one sees; absent: now.
+    moment: datetime | None = None
+
+
+class OtherMaskIn(BaseModel):
+    """The mask to compare with. What is absent is as on the other side; a model brings its own template."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base_model_id: int | None = None
+    settings: PreviewSettingsIn | None = None
+    chat_template: str | None = Field(default=None, max_length=MAX_TEMPLATE_CHARACTERS)
+
+
+class CompareIn(PreviewIn):
+    """A preview and what to compare it with."""
+
+    other: OtherMaskIn
+
+
+class TokenOut(BaseModel):
+    """A token; `start` and `end` are offsets into `text`, in characters."""
+
+    index: int
+    id: int
+    text: str
+    start: int
+    end: int
+    trained: bool
+    role: Role
+    turn: int | None
+    special: bool
+
+
+class CheckOut(BaseModel):
+    """One of the eight checks; `token` is where to look when it failed."""
+
+    name: str
+    passed: bool
+    detail: str
+    token: int | None
+
+
+class PreviewOut(BaseModel):
+    """One sample as the trainer would see it; `cut_tokens` lie beyond the maximum length."""
+
+    text: str
+    strategy: TrainOn
+    tokens: list[TokenOut]
+    cut_tokens: list[TokenOut]
+    trained: int
+    skipped: int
+    truncated: int
+    checks: list[CheckOut]
+
+
+class ComparedOut(BaseModel):
+    """One sample beside the other side's sample of the same turns; `missing` where that side makes none.
+
+    The lists hold indices of this side's tokens. Under two tokenizers the characters of a turn are compared
+    (`same_tokens` is false).
+    """
+
+    turns: list[int]
+    missing: bool
+    same_tokens: bool
+    trained: int
+    other_trained: int | None
+    only_here: list[int]
+    only_there: list[int]
+
+    @classmethod
+    def of(cls, compared: ComparedSample) -> Self:
+        """From the compared samples."""
+        here, there, difference = compared.here, compared.there, compared.difference
+        return cls(
+            turns=list(here.part.numbers),
+            missing=there is None,
+            same_tokens=difference.same_tokens,
+            trained=here.trained,
+            other_trained=None if there is None else there.trained,
+            only_here=difference.places_only_here,
+            only_there=difference.places_only_there,
+        )
+
+
+class ArgumentOut(BaseModel):
+    """An argument that a chat template reads; `words` are texts that it compares the argument with."""
+
+    name: str
+    is_switch: bool
+    words: list[str]
+
+    @classmethod
+    def of(cls, offered: Offered) -> Self:
+        """From what the template does with it."""
+        return cls(name=offered.name, is_switch=offered.is_switch, words=list(offered.words))
+
+
+Messages = list[dict[str, Any]]
