@@ -1,6 +1,5 @@
 """The command line `sft-studio`: every failure is one clear line on standard error and a non-zero exit code."""
 
-import io
 import os
 import sys
 import traceback
@@ -8,6 +7,7 @@ import traceback
 import typer
 
 from app.cli.console import CommandFailed, fail_line, locale_from_environment
+from app.cli.streams import READER_GONE, ReaderGone, prepare_streams
 from app.core.errors import StudioError
 from app.core.i18n import gettext as _
 from app.core.i18n import set_locale
@@ -19,16 +19,13 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Entry point of `sft-studio` and `python -m app.cli`."""
+    prepare_streams()
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Do one command; returns its exit code."""
     set_locale(locale_from_environment(os.environ))
-    # A terminal that cannot show a character gets its number instead of a failure.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     try:
         # Help texts are translated when the commands are defined, so the locale must be known before.
         from app.cli.commands import build
@@ -49,10 +46,8 @@ def run(arguments: list[str]) -> int:
         return int(getattr(error, "exit_code", 2))
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away; Python must not complain about it again while exiting.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except ReaderGone:
+        return READER_GONE
     except Exception as error:  # noqa: BLE001 - whatever it is, the person gets one line
         return _unexpected(error)
     return result if isinstance(result, int) else 0
@@ -61,6 +56,7 @@ def run(arguments: list[str]) -> int:
 def _usage_text(error: typer.TyperException) -> str:
     format_message = getattr(error, "format_message", None)
     text = str(format_message() if format_message else error).strip()
+    text += "" if text.endswith((".", "!", "?", "。")) else "."
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else PROGRAM
     return _("%(problem)s See “%(command)s --help”.") % {"problem": text, "command": path}

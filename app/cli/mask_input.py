@@ -102,8 +102,6 @@ def read_conversations(source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """(line number, conversation) from JSON Lines, or from objects spread over lines; one at a time."""
     if source == "-":
         name = _("standard input")
-        if sys.stdin is None:
-            raise CommandFailed(_("%(file)s holds no conversation.") % {"file": name})
         yield from _read(sys.stdin.buffer, name)
         return
     try:

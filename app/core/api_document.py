@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 
 PREFIX: Final = "/api/"
 _PROBLEM: Final[dict[str, Any]] = {
@@ -46,9 +46,8 @@ _DESCRIPTION: Final = (
 def api_document(app: FastAPI) -> dict[str, Any]:
     """The document, built once for an application."""
     if app.openapi_schema is None:
-        routes = [
-            route for route in app.routes if isinstance(route, APIRoute) and route.path.startswith(PREFIX)
-        ]
+        # Not `app.routes` itself: what a router brought along is behind it, not in it.
+        routes = [route for route in iter_route_contexts(app.routes) if (route.path or "").startswith(PREFIX)]
         document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=routes)
         _complete(document)
         app.openapi_schema = document

@@ -88,10 +88,15 @@ def mask_conversations(
             batch = _Batch(book, items, settings)
             texts = batch.texts()
             waiting.append((batch, texts, encoder.submit(tokenizer.encoder.batch, texts)))
-            if len(waiting) > AHEAD:
+            while len(waiting) > AHEAD or (waiting and _held(waiting) > BATCH_CHARACTERS):
                 yield from _finished(tokenizer, *waiting.popleft())
         while waiting:
             yield from _finished(tokenizer, *waiting.popleft())
+
+
+def _held(waiting: Iterable[tuple["_Batch", list[str], Any]]) -> int:
+    """Characters that are being encoded, which take hundreds of bytes each meanwhile."""
+    return sum(len(text) for _, texts, _ in waiting for text in texts)
 
 
 def _finished(

@@ -7,6 +7,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from app import routers
+
 
 @pytest.fixture
 def document(app: FastAPI) -> dict[str, Any]:
@@ -20,13 +22,11 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
     return [(path, verb, how) for path, verbs in document["paths"].items() for verb, how in verbs.items()]
 
 
-def test_every_rest_route_is_in_and_no_page(app: FastAPI, document: dict[str, Any]) -> None:
-    routes = {
-        route.path
-        for route in app.routes
-        if isinstance(route, APIRoute) and route.path.startswith("/api/") and not route.path.endswith(".json")
-    }
-    assert set(document["paths"]) == routes
+def test_every_rest_route_is_in_and_no_page(document: dict[str, Any]) -> None:
+    own = {route.path for router in routers.API for route in router.routes if isinstance(route, APIRoute)}
+    rest = {path for path in own if path.startswith("/api/")}
+    assert {"/api/v1/datasets", "/api/v1/mask-previews", "/api/v1/mask-checks", "/api/v1/runs"} <= rest
+    assert set(document["paths"]) == rest
 
 
 def test_every_operation_says_what_it_does_and_belongs_somewhere(document: dict[str, Any]) -> None:
