@@ -9,9 +9,9 @@ from app.masking import (
     IGNORE_INDEX,
     ChatTokenizer,
     MaskingError,
+    MaskRefused,
     MaskSettings,
     TemplateArguments,
-    TemplateUnsafe,
     mask_conversation,
     mask_conversations,
     run_checks,
@@ -120,11 +120,11 @@ def test_settings_with_arguments_are_canonical_hashable_and_typed() -> None:
     assert dict(kept) == {"a": 1}
 
 
-def test_a_bomb_behind_an_argument_goes_off_in_the_child(smollm2: ChatTokenizer) -> None:
+def test_a_bomb_behind_an_argument_is_refused_when_it_goes_off(smollm2: ChatTokenizer) -> None:
     source = THINKS + "{% if boom is defined %}{{ 'x' | center(4000000000) }}{% endif %}"
     tokenizer = smollm2.with_chat_template(source, "armed")
     assert mask_conversation(tokenizer, chat("q", "a"), MaskSettings()).samples
-    with pytest.raises(TemplateUnsafe):
+    with pytest.raises(MaskRefused, match="armed did something the sandbox forbids"):
         mask_conversation(tokenizer, chat("q", "a"), settings(boom=1))
 
 
