@@ -11,7 +11,6 @@ from app.masking import (
     MaskingError,
     MaskSettings,
     TemplateFailed,
-    TemplateUnsafe,
     mask_conversation,
     rooms,
 )
@@ -164,9 +163,9 @@ def test_a_bomb_goes_off_in_the_child_not_here(name: str, smollm2: ChatTokenizer
     assert time.monotonic() - began < rooms.STARTUP_SECONDS
 
 
-def test_a_bomb_for_this_very_conversation_goes_off_in_the_child(smollm2: ChatTokenizer) -> None:
+def test_a_bomb_for_this_very_conversation_is_refused_when_it_goes_off(smollm2: ChatTokenizer) -> None:
     source = "{% if 'secret word' in messages[0].content %}{{ 'x' | center(4000000000) }}{% endif %}"
-    with pytest.raises(TemplateUnsafe):
+    with pytest.raises(TemplateFailed, match="picky did something the sandbox forbids"):
         mask_conversation(
             smollm2.with_chat_template(source, "picky"), chat("secret word", "a"), MaskSettings()
         )
