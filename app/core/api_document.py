@@ -28,7 +28,10 @@ _PROBLEM: Final[dict[str, Any]] = {
         },
     },
 }
+# The largest number that every supported database takes for an id.
+_LARGEST_ID: Final = 2**31 - 1
 _STATUSES: Final = {
+    "400": "The body cannot be read.",
     "401": "No token, or one that is unknown, expired or revoked.",
     "403": "The token's role is not enough.",
     "404": "There is nothing with this id.",
@@ -62,6 +65,7 @@ def _complete(document: dict[str, Any]) -> None:
         schemas.pop(unused, None)
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"token": []}]
+    _bound_ids(document)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             for status in _statuses(path, method, operation):
@@ -73,14 +77,32 @@ def _complete(document: dict[str, Any]) -> None:
                 }
 
 
+def _bound_ids(part: Any, name: str = "") -> None:
+    """Say of every id how large it may be."""
+    if isinstance(part, list):
+        for item in part:
+            _bound_ids(item, name)
+    if not isinstance(part, dict):
+        return
+    if part.get("type") == "integer" and (name == "id" or name.endswith(("_id", "_ids"))):
+        part.setdefault("maximum", _LARGEST_ID)
+    name = part.get("name", name) if "in" in part else name
+    for key, value in part.items():
+        if key == "properties":
+            for field, schema in value.items():
+                _bound_ids(schema, field)
+        else:
+            _bound_ids(value, name if key in ("schema", "anyOf", "items") else "")
+
+
 def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[str]:
     found = ["401", "403", "503"]
-    if "{" in path:
-        found.append("404")
+    if "{" in path or operation.get("parameters"):
+        found += ["404", "422"]
     if "422" in operation["responses"] or "requestBody" in operation:
         found.append("422")
     if method not in {"get", "head"}:
         found.append("409")
     if "requestBody" in operation:
-        found += ["404", "413"]
+        found += ["400", "404", "413"]
     return sorted(set(found))

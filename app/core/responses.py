@@ -89,7 +89,10 @@ def _validation_error(request: Request, error: Exception) -> Response:
 def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = _STATUS_MESSAGES.get(HTTPStatus(error.status_code))
-    return failure(request, error.status_code, gettext(message) if message else str(error.detail))
+    response = failure(request, error.status_code, gettext(message) if message else str(error.detail))
+    # Such as what an address does allow.
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _unstorable(request: Request, _error: Exception) -> Response:

@@ -3,6 +3,7 @@ or windows of whole exchanges, each measured exactly.
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from app.masking.conversations import Dialogue
 from app.masking.drafts import Draft, Drafter
@@ -22,7 +23,7 @@ class Cutter:
         starts = [place for place in range(self.lead, len(roles)) if roles[place] == "user"]
         if self.lead < len(roles) and (not starts or starts[0] != self.lead):
             starts.insert(0, self.lead)
-        self.exchanges = list(zip(starts, [*starts[1:], len(roles)], strict=True))
+        self.exchanges = list(pairwise([*starts, len(roles)]))  # none where only the system speaks
 
     def part(self, first: int, stop: int, eligible: Iterable[int]) -> Part:
         """The opening system messages and the messages [first, stop)."""
@@ -45,12 +46,30 @@ class Cutter:
             ):
                 continue
             begins = [start for start, _ in self.exchanges if start < turn] or [self.lead]
-            for first in begins:
-                made = self.drafter.draft(self.dialogue, self.part(first, turn + 1, [turn]))
-                if self.settings.max_length is None or self.drafter.length(made) <= self.settings.max_length:
-                    break
-            drafts.append(made)
+            drafts.append(self._longest_that_fits(turn, begins))
         return drafts
+
+    def _longest_that_fits(self, turn: int, begins: list[int]) -> Draft:
+        """The sample that begins as early as the length allows, else the shortest. Found by halving, for the fewer
+        exchanges, the shorter.
+        """
+
+        def from_place(place: int) -> Draft:
+            return self.drafter.draft(self.dialogue, self.part(begins[place], turn + 1, [turn]))
+
+        whole, limit = from_place(0), self.settings.max_length
+        if limit is None or self.drafter.length(whole) <= limit or len(begins) == 1:
+            return whole
+        fits: Draft | None = None
+        low, high = 1, len(begins) - 1
+        while low < high:
+            middle = (low + high) // 2
+            shorter = from_place(middle)
+            if self.drafter.length(shorter) <= limit:
+                fits, high = shorter, middle
+            else:
+                low = middle + 1
+        return fits or from_place(high)
 
     def windows(self, everything: Part) -> list[Draft]:
         """Windows of whole exchanges; each repeats one earlier exchange as context where it fits."""

@@ -42,16 +42,36 @@ class MaskSettingsIn(PreviewSettingsIn):
     max_length: Annotated[int, Field(ge=16, le=1_000_000)] | None = None
 
 
+_NOTHING: dict[str, Any] = {"type": "null"}
+# One of the two, never both; a version has stored conversations only.
+_ONE_SUBJECT: dict[str, Any] = {
+    "oneOf": [
+        {
+            "required": ["conversation_id"],
+            "properties": {"conversation_id": {"type": "integer"}, "messages": _NOTHING},
+        },
+        {
+            "required": ["messages"],
+            "properties": {
+                "messages": {"type": "array"},
+                "conversation_id": _NOTHING,
+                "dataset_version_id": _NOTHING,
+            },
+        },
+    ]
+}
+
+
 class PreviewIn(BaseModel):
     """What to preview: a stored conversation's id, with a version its frozen copy, or messages of one's own."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_ONE_SUBJECT)
 
     base_model_id: int
     conversation_id: int | None = None
     # The conversation as this version froze it, whatever became of it since.
     dataset_version_id: int | None = None
-    messages: list[MessageIn] | None = Field(default=None, max_length=MAX_MESSAGES)
+    messages: list[MessageIn] | None = Field(default=None, min_length=1, max_length=MAX_MESSAGES)
     settings: PreviewSettingsIn = Field(default_factory=PreviewSettingsIn)
     # A template to try instead of the model's own.
     chat_template: str | None = Field(default=None, max_length=MAX_TEMPLATE_CHARACTERS)

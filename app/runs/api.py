@@ -30,6 +30,7 @@ from app.runs.schemas import (
     MaskCheckOut,
     RunIn,
     RunOut,
+    SuspectKind,
     SuspectOut,
     SuspectsOut,
 )
@@ -95,12 +96,12 @@ def list_suspects(
     session: Db,
     _actor: AnyActor,
     mask_check_id: int,
-    only: Annotated[str, Query(max_length=20, description="One kind of reason.")] = "",
+    only: Annotated[SuspectKind | None, Query(description="One kind of reason.")] = None,
     after: Annotated[int | None, Query(description="The conversation looked at last.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> SuspectsOut:
     """Conversations that deserve a look, the worst first; those that come `after` one, or from the beginning."""
-    row = row_of(mask_checks.require_mask_check(session, mask_check_id), only)
+    row = row_of(mask_checks.require_mask_check(session, mask_check_id), only or "")
     start = next((at + 1 for at, one in enumerate(row) if one.conversation_id == after), 0)
     return SuspectsOut(total=len(row), suspects=[SuspectOut.of(one) for one in row[start : start + limit]])
 

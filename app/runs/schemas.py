@@ -1,7 +1,7 @@
 """What REST reads and writes for mask checks and runs."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -42,6 +42,11 @@ class MaskCheckOut(BaseModel):
         """From the stored rows."""
         values = {name: getattr(check, name) for name in cls.model_fields if name != "job"}
         return cls.model_validate({**values, "job": JobOut.of(job)})
+
+
+SuspectKind = Literal[
+    "failed", "refused", "cut", "control_tokens", "rewritten", "not_shown", "share", "length"
+]
 
 
 class ReasonOut(BaseModel):

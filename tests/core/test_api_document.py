@@ -66,3 +66,18 @@ def test_a_refusal_looks_as_the_document_says(app: FastAPI, document: dict[str, 
     assert response.status_code == 401
     assert response.headers["content-type"] == "application/problem+json"
     assert set(document["components"]["schemas"]["Problem"]["required"]) <= set(response.json())
+
+
+def test_ids_have_a_largest_and_a_wrong_method_names_the_right_ones(
+    app: FastAPI, document: dict[str, Any]
+) -> None:
+    parameters = document["paths"]["/api/v1/runs/{run_id}"]["get"]["parameters"]
+    assert parameters[0]["schema"]["maximum"] == 2**31 - 1
+    fields = document["components"]["schemas"]["MaskCheckIn"]["properties"]
+    assert fields["base_model_id"]["maximum"] == 2**31 - 1
+    response = TestClient(app).request("TRACE", "/api/v1/datasets")
+    assert (response.status_code, response.headers["allow"]) in {
+        (405, "GET"),
+        (405, "GET, POST"),
+        (405, "POST"),
+    }

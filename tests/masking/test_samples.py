@@ -7,6 +7,7 @@ import pytest
 from app.masking import (
     IGNORE_INDEX,
     ChatTokenizer,
+    Handling,
     MaskSettings,
     TrainOn,
     mask_conversation,
@@ -61,6 +62,43 @@ def test_flags_are_never_shown_to_the_template(smollm2: ChatTokenizer) -> None:
     tokenizer = smollm2.with_chat_template(source, "json", trusted=True)
     conversation = chat("Q", "A", train=True)
     assert "train" not in mask_conversation(tokenizer, conversation, MaskSettings()).samples[0].text
+
+
+def test_per_turn_keeps_as_many_exchanges_as_fit(smollm2: ChatTokenizer) -> None:
+    def first_turns(limit: int) -> list[int]:
+        found = samples(smollm2, LONG, handling="per_turn", max_length=limit)
+        assert all(len(sample.input_ids) <= limit for sample in found)
+        return [sample.part.left_out for sample in found]
+
+    lengths = [len(sample.input_ids) for sample in samples(smollm2, LONG, handling="per_turn")]
+    assert first_turns(lengths[-1]) == [0, 0, 0]
+    assert first_turns(lengths[-1] - 1) == [0, 0, 2]
+    assert first_turns(lengths[0]) == [0, 2, 4]
+    long = chat(*[f"turn {number}" for number in range(80)])
+    for limit in (60, 150, 300, 700):
+        found = samples(smollm2, long, handling="per_turn", max_length=limit)
+        for sample in found:
+            if sample.part.left_out:  # one exchange more would not have fitted
+                more = len(
+                    samples(
+                        smollm2,
+                        chat(
+                            *[
+                                f"turn {n}"
+                                for n in range(sample.part.left_out - 2, sample.part.numbers[-1] + 1)
+                            ]
+                        ),
+                    )[0].input_ids
+                )
+                assert more > limit
+
+
+@pytest.mark.parametrize("handling", ["whole", "per_turn", "sliding_window"])
+def test_where_only_the_system_speaks_nothing_is_trained(smollm2: ChatTokenizer, handling: str) -> None:
+    alone = {"messages": [{"role": "system", "content": "Be brief."}] * 2}
+    settings = MaskSettings(handling=Handling(handling), max_length=16)
+    masked = mask_conversation(smollm2, alone, settings)
+    assert masked.samples == []
 
 
 @pytest.mark.parametrize("limit", range(10, 130, 7))

@@ -2,13 +2,15 @@
 
 import html
 import re
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI
 
 from app.conversations.service import delete_conversation
 from app.core.database import reading, transaction
+from app.masking import SUSPECT_KINDS
 from app.runs.models import MaskCheck
+from app.runs.schemas import SuspectKind
 from app.runs.service import RunRequest, start_run
 from app.runs.suspects import suspects_of
 from tests.previews.conftest import form_of
@@ -144,4 +146,5 @@ def test_rest_walks_too(annotator: Person, red: Checked) -> None:
     assert ask(after=red.attack).json()["suspects"] == []
     assert ask(only="cut").json()["total"] == 1
     assert ask(only="nonsense").status_code == 422
+    assert get_args(SuspectKind) == SUSPECT_KINDS
     assert annotator.api.get("/api/v1/mask-checks/99/suspects").status_code == 404
