@@ -180,9 +180,7 @@
   // The flag of the turn that one stands in.
   function flip(token) {
     const button = document.getElementById(`flag-${token.parentElement.dataset.turn}`);
-    if (!button) return;
-    comesBack = true;
-    button.click();
+    button?.click();
   }
 
   document.addEventListener("keydown", (event) => {
@@ -248,14 +246,19 @@
     comesBack = false;
     inspector.hidden = !token;
     if (!token) return;
-    if (back) go(token);
+    // Unless a quick hand has put the focus elsewhere meanwhile.
+    if (back && document.activeElement === document.body) go(token);
     else if (wanted !== undefined && tokenAt(wanted)) go(token, { middle: true });
     else stand(token);
     show(token);
   }
 
-  document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.detail.target?.id === "mask-preview" || event.target.id === "mask-preview") begin();
+  // Within the swap itself: htmx settles a moment later, and by then a quick hand has gone on.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.target?.id === "mask-preview") comesBack = lines()?.contains(tokenOf(document.activeElement)) ?? false;
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.id === "mask-preview") begin();
   });
 
   const wanted = lines()?.dataset.token;

@@ -62,7 +62,9 @@ def test_turns_are_walked_edited_and_flagged_by_keys(page: Page, own_dataset: di
     expect(page.locator("#turn-2")).to_be_focused()
 
 
-def test_a_hand_quicker_than_the_page_settles_is_not_pulled_back(page: Page, own_dataset: dict[str, Any]) -> None:
+def test_a_hand_quicker_than_the_page_settles_is_not_pulled_back(
+    page: Page, own_dataset: dict[str, Any]
+) -> None:
     page.goto(f"/conversations/{own_dataset['ids'][0]}")
     page.evaluate("htmx.config.defaultSettleDelay = 500")
     page.keyboard.press("ArrowDown")
