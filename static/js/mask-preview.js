@@ -67,13 +67,14 @@
     const notes = [words[state]];
     if (token.classList.contains("token--special")) notes.push(words.special);
     if (ids.length > 1) notes.push(words.split.replace("{n}", ids.length));
+    if (token.dataset.begun) notes.push(words.begun);
     if (run.classList.contains("token-run--only-here")) notes.push(words.onlyHere);
     if (run.classList.contains("token-run--only-there")) notes.push(words.onlyThere);
     if (token.closest("[data-other]")) notes.unshift("B");
     return {
       index: ids.length > 1 ? `${first}–${first + ids.length - 1}` : `${first}`,
       id: ids.join(" · "),
-      text: literal(token.textContent),
+      text: literal(token.dataset.begun ?? token.textContent),
       label: state === "trained" ? ids.join(" · ") : "−100",
       role: words[`role${run.dataset.role[0].toUpperCase()}${run.dataset.role.slice(1)}`],
       turn: run.dataset.turn === undefined ? "—" : `${Number(run.dataset.turn) + 1}`,

@@ -111,7 +111,13 @@ class _Strip(HTMLParser):
             self._next = int(found["data-start"] or 0)
         elif self._run is not None and "data-id" in found:
             ids = [int(one) for one in (found["data-id"] or "").split()]
-            self._open = {"text": "", "ids": ids, "first": self._next, "special": "token--special" in names}
+            self._open = {
+                "text": "",
+                "ids": ids,
+                "first": self._next,
+                "special": "token--special" in names,
+                "begun": found.get("data-begun") or "",
+            }
             self._next += len(ids)
 
     def handle_endtag(self, tag: str) -> None:
@@ -137,6 +143,7 @@ class _Strip(HTMLParser):
                     "turn": None if turn is None else int(turn),
                     "special": self._open["special"],
                     "glyph": self._open["text"],
+                    "begun": self._open["begun"],
                     "shared": len(self._open["ids"]),
                 }
             )
