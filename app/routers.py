@@ -20,7 +20,7 @@ from app.jobs import api as jobs_api
 from app.playground import api as playground_api
 from app.playground import pages as playground_pages
 from app.previews import api as previews_api
-from app.previews import frozen_pages
+from app.previews import bring_pages, frozen_pages, help_pages
 from app.previews import pages as previews_pages
 from app.runs import api as runs_api
 from app.runs import mask_check_pages, new_run_pages, suspect_pages
@@ -53,6 +53,8 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     mask_check_pages.router,
     suspect_pages.router,
     previews_pages.router,
+    bring_pages.router,
+    help_pages.router,
     frozen_pages.router,
 )
 ALL: Final = (*API, *PAGES)

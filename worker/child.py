@@ -24,7 +24,7 @@ __all__ = ["Cancelled", "Control", "Emit", "JobFailed", "main"]
 # Imported when the job asks for it: torch takes seconds, and no job needs all of it.
 WORK_MODULES = {
     "train": "worker.training.sft",
-    "prepare_base_model": "worker.models",
+    "prepare_base_model": "worker.preparing",
     "check_masks": "worker.mask_check",
     "evaluate": "worker.evaluation.judge",
 }

@@ -40,18 +40,21 @@ _OUT_OF_REACH: Final = N_(
 )
 
 
-def fetch(reference: str, revision: str | None, emit: Emit, control: Control) -> tuple[Path, str]:
+def fetch(
+    reference: str, revision: str | None, emit: Emit, control: Control, *, weights: bool = True
+) -> tuple[Path, str]:
     """The model's files on this machine, and the commit they are of. Raises JobFailed with a sentence.
 
+    Without `weights` only the small files: tokenizer, chat template, configuration.
     With a full commit as revision and everything in the cache no network is needed.
     """
     if not HUB_ID.fullmatch(reference):
         raise JobFailed(
             N_("%(reference)s is not a hub id: write owner/name."), reference=reference[:80] or "''"
         )
-    if revision and COMMIT.fullmatch(revision) and (cached := _cached(reference, revision)):
+    if revision and COMMIT.fullmatch(revision) and (cached := _cached(reference, revision, weights)):
         return cached, revision
-    files, commit = _listing(reference, revision)
+    files, commit = _listing(reference, revision, weights)
     log(emit, "info", N_("%(reference)s is read at commit %(commit)s."), reference=reference, commit=commit)
     require_space(sum(files.values()), Path(constants.HF_HUB_CACHE))
     emit("phase", phase="downloading")
@@ -69,23 +72,25 @@ def fetch(reference: str, revision: str | None, emit: Emit, control: Control) ->
     return Path(folder), commit
 
 
-def _cached(reference: str, commit: str) -> Path | None:
+def _cached(reference: str, commit: str, weights: bool) -> Path | None:
     try:
         folder = Path(
             snapshot_download(
                 reference,
                 revision=commit,
                 local_files_only=True,
-                allow_patterns=list(_WANTED_HERE),
+                allow_patterns=[
+                    name for name in _WANTED_HERE if weights or not name.endswith(".safetensors")
+                ],
                 ignore_patterns="*/*",
             )
         )
     except (LocalEntryNotFoundError, OSError):
         return None
-    return folder if any(folder.glob("model*.safetensors")) else None
+    return folder if any(folder.glob("model*.safetensors" if weights else "tokenizer*.json")) else None
 
 
-def _listing(reference: str, revision: str | None) -> tuple[dict[str, int], str]:
+def _listing(reference: str, revision: str | None, weights: bool) -> tuple[dict[str, int], str]:
     """Names and sizes in bytes of the files that are needed, and the commit."""
     info = _model_info(reference, revision)
     if info.sha is None:
@@ -93,6 +98,10 @@ def _listing(reference: str, revision: str | None) -> tuple[dict[str, int], str]
     files = {
         file.rfilename: file.size or 0 for file in info.siblings or () if _WANTED.fullmatch(file.rfilename)
     }
+    if not weights:
+        return {name: size for name, size in files.items() if not name.endswith(".safetensors")}, str(
+            info.sha
+        )
     if not any(name.endswith(".safetensors") for name in files):
         raise JobFailed(
             N_("%(reference)s has no safetensors weights, and pickled ones are not accepted."),

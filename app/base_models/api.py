@@ -28,6 +28,8 @@ class BaseModelIn(pydantic.BaseModel):
     reference: str = Field(default="", max_length=500)
     name: str = Field(default="", max_length=120)
     revision: str | None = Field(default=None, max_length=80)
+    # Fetch what masks need and no weights: enough for previews, not for mask checks and runs.
+    tokenizer_only: bool = False
 
 
 class BaseModelOut(pydantic.BaseModel):
@@ -60,16 +62,14 @@ def list_base_models(session: Db, _actor: AnyActor) -> list[BaseModelOut]:
 @router.post("", status_code=201)
 def add_base_model(session: Db, settings: AppSettings, actor: Engineer, body: BaseModelIn) -> BaseModelOut:
     """Register a model and begin to prepare it; registering it again is harmless."""
-    model, job = service.add_base_model(
-        session,
-        settings,
-        actor,
-        source=body.source,
-        reference=body.reference,
-        name=body.name,
-        revision=body.revision,
-    )
-    if not job.is_final:
+    given = body.model_dump(exclude={"tokenizer_only"})
+    job: Job | None
+    if body.tokenizer_only:
+        model = service.register_base_model(session, settings, actor, **given)
+        job = service.promise_tokenizer(session, model, actor)
+    else:
+        model, job = service.add_base_model(session, settings, actor, **given)
+    if job and not job.is_final:
         ring_after_commit(session, settings, job)
     return BaseModelOut.of(model, job)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from app.base_models.service import prepared, require_base_model
+from app.base_models.service import TOKENIZER_ONLY, prepared, require_base_model, tokenizer_prepared
 from app.jobs.handlers import Workplace
 from app.jobs.models import Job
 from app.jobs.service import Claim
@@ -19,13 +19,18 @@ class PrepareBaseModel:
     def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
         """Where the model comes from."""
         model = require_base_model(session, claim.payload["base_model_id"])
-        return {"source": model.source.value, "reference": model.reference, "revision": model.revision}
+        asked = {"source": model.source.value, "reference": model.reference, "revision": model.revision}
+        return {**asked, TOKENIZER_ONLY: True} if claim.payload.get(TOKENIZER_ONLY) else asked
 
     def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> list[Job]:
         """The model is ready at the path that the child wrote."""
         info = dict(result)
         path = Path(info.pop("path"))
         absolute = path if path.is_absolute() else place.output_dir / path
+        if claim.payload.get(TOKENIZER_ONLY):
+            revision = info.get("revision") or None
+            tokenizer_prepared(session, claim.payload["base_model_id"], path=str(absolute), revision=revision)
+            return []
         model = prepared(session, claim.payload["base_model_id"], path=str(absolute), info=info)
         link_by_reference(place.settings.data_dir / "models", model.reference, absolute)
         return []

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Column
@@ -40,3 +41,9 @@ class BaseModel(SQLModel, table=True):
     def is_ready(self) -> bool:
         """Whether masks can be made and runs started with it."""
         return self.path is not None
+
+    @property
+    def tokenizer_folder(self) -> Path | None:
+        """Where its tokenizer and template lie, which masks need: its own folder, or one with these two alone."""
+        found = self.path or self.info.get("tokenizer_path")
+        return Path(found) if found else None

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, or_, select
 
@@ -16,6 +17,8 @@ from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
 
 BUNDLED_NAME: Final = "SmolLM2-135M-Instruct"
+# In the payload of a job that brings tokenizer and template alone.
+TOKENIZER_ONLY: Final = "tokenizer_only"
 _HUB_ID: Final = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
 
 
@@ -45,7 +48,11 @@ def find_base_model(session: Session, reference: str) -> BaseModel:
 
 
 def list_base_models(session: Session) -> list[tuple[BaseModel, Job | None]]:
-    """All base models with the job that prepares them."""
+    """All base models with the job that prepares them; without those that only a wrong name was typed for."""
+    return [(model, job) for model, job in _with_jobs(session) if not _failed_as_tokenizer(model, job)]
+
+
+def _with_jobs(session: Session) -> list[tuple[BaseModel, Job | None]]:
     statement = (
         select(BaseModel, Job)
         .join(Job, col(BaseModel.job_id) == col(Job.id), isouter=True)
@@ -58,6 +65,14 @@ def ready_base_models(session: Session) -> list[BaseModel]:
     """Those that can be used now."""
     return list(
         session.exec(select(BaseModel).where(col(BaseModel.path).is_not(None)).order_by(col(BaseModel.id)))
+    )
+
+
+def models_with_tokenizer(session: Session) -> list[BaseModel]:
+    """Those whose masks can be looked at, the ready ones first."""
+    found = session.exec(select(BaseModel).order_by(col(BaseModel.id))).all()
+    return sorted(
+        (model for model in found if model.tokenizer_folder is not None), key=lambda model: not model.is_ready
     )
 
 
@@ -75,6 +90,23 @@ def add_base_model(
 
     A failed preparation is tried again. Raises Invalid for a folder outside the allowed roots.
     """
+    model = register_base_model(
+        session, settings, actor, source=source, reference=reference, name=name, revision=revision
+    )
+    return model, _promise(session, model, actor)
+
+
+def register_base_model(
+    session: Session,
+    settings: Settings,
+    actor: Actor,
+    *,
+    source: BaseModelSource,
+    reference: str,
+    name: str = "",
+    revision: str | None = None,
+) -> BaseModel:
+    """The model's row, made if there is none, with nothing promised yet."""
     reference = BUNDLED_NAME if source is BaseModelSource.BUNDLED else reference.strip()
     if not reference or len(reference) > 500:
         raise Invalid(N_("Name the model: a hub id such as org/name, or a folder."), field="reference")
@@ -88,6 +120,7 @@ def add_base_model(
         )
     if source is BaseModelSource.LOCAL:
         reference = str(_allowed_folder(settings, reference))
+    forget_failed_tokenizers(session, but=reference)
     model = _registered(session, source, reference)
     if model is None:
         name = name.strip()[:120] or reference.rstrip("/").rsplit("/", 1)[-1][:120]
@@ -102,7 +135,7 @@ def add_base_model(
     elif revision and not model.is_ready:
         model.revision = revision
         session.add(model)
-    return model, _promise(session, model, actor)
+    return model
 
 
 def retry(session: Session, actor: Actor, base_model_id: int) -> tuple[BaseModel, Job]:
@@ -136,12 +169,42 @@ def _register(
 def _promise(session: Session, model: BaseModel, actor: Actor) -> Job:
     session.refresh(model, with_for_update=True)
     job = session.get(Job, model.job_id) if model.job_id else None
-    if job is None or (job.is_final and not model.is_ready):
+    if job is None or (not model.is_ready and (job.is_final or job.payload.get(TOKENIZER_ONLY))):
         job = enqueue(session, JobKind.PREPARE_BASE_MODEL, {"base_model_id": model.id}, created_by=actor.name)
         model.job_id = job.id
         session.add(model)
         session.flush()
     return job
+
+
+def promise_tokenizer(session: Session, model: BaseModel, actor: Actor) -> Job | None:
+    """Fetch what masks need and nothing else, unless it is here or on its way. The job that brings it."""
+    session.refresh(model, with_for_update=True)
+    job = session.get(Job, model.job_id) if model.job_id else None
+    if model.tokenizer_folder is not None or (job and not job.is_final):
+        return job
+    payload = {"base_model_id": model.id, TOKENIZER_ONLY: True}
+    job = enqueue(session, JobKind.PREPARE_BASE_MODEL, payload, created_by=actor.name)
+    model.job_id = job.id
+    session.add(model)
+    session.flush()
+    return job
+
+
+def forget_failed_tokenizers(session: Session, but: str = "") -> None:
+    """A reference that was mistyped to look at its masks leaves nothing behind, its name least of all."""
+    failed = [
+        model.id
+        for model, job in _with_jobs(session)
+        if model.reference != but and _failed_as_tokenizer(model, job)
+    ]
+    if failed:
+        session.execute(delete(BaseModel).where(col(BaseModel.id).in_(failed)))
+
+
+def _failed_as_tokenizer(model: BaseModel, job: Job | None) -> bool:
+    asked = job is not None and bool(job.payload.get(TOKENIZER_ONLY)) and job.is_final
+    return asked and model.tokenizer_folder is None
 
 
 def _allowed_folder(settings: Settings, reference: str) -> Path:
@@ -170,6 +233,22 @@ def prepared(session: Session, base_model_id: int, *, path: str, info: dict[str,
     return model
 
 
+def tokenizer_prepared(session: Session, base_model_id: int, *, path: str, revision: str | None) -> None:
+    """Publish that tokenizer and template are here. A model that is ready by now stays as it is."""
+    model = require_base_model(session, base_model_id)
+    if model.is_ready:
+        return
+    model.info = {**model.info, "tokenizer_path": path}
+    model.revision = revision or model.revision
+    session.add(model)
+
+
+def require_tokenizer(session: Session, base_model_id: int) -> Path:
+    """The folder with the model's tokenizer and template. Raises Conflict while there is none."""
+    model = require_base_model(session, base_model_id)
+    return model.tokenizer_folder or require_ready(session, base_model_id)[1]
+
+
 def require_ready(session: Session, base_model_id: int) -> tuple[BaseModel, Path]:
     """The model and its folder. Raises Conflict while it is not prepared, with the reason if that failed."""
     model = require_base_model(session, base_model_id)
@@ -180,6 +259,13 @@ def require_ready(session: Session, base_model_id: int) -> tuple[BaseModel, Path
                 N_("The base model “%(name)s” could not be prepared: %(reason)s"),
                 name=model.name,
                 reason=job.error_text,
+            )
+        if model.tokenizer_folder is not None:
+            raise Conflict(
+                N_(
+                    "Only the tokenizer of “%(name)s” is here. Prepare the whole model under Base models first."
+                ),
+                name=model.name,
             )
         raise Conflict(
             N_("The base model “%(name)s” is not ready yet. Wait until it is prepared."), name=model.name

@@ -9,7 +9,10 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
-from app.base_models.service import ready_base_models, require_base_model
+from app.accounts.access import current_actor
+from app.accounts.models import Role
+from app.base_models.models import BaseModel
+from app.base_models.service import BUNDLED_NAME, models_with_tokenizer, require_base_model
 from app.core.errors import StudioError
 from app.core.i18n import N_, gettext, ngettext
 from app.core.templating import is_htmx, render
@@ -43,6 +46,8 @@ class Result:
     refusal: StudioError | None = None
     tokenizer: ChatTokenizer | None = None
     notices: list[str] = field(default_factory=list)
+    # Whether the fields could be read, so that an address can say them.
+    readable: bool = False
 
 
 def look(session: Session, subject: Subject, fields: PreviewFields, way: str = "") -> Result:
@@ -52,7 +57,7 @@ def look(session: Session, subject: Subject, fields: PreviewFields, way: str = "
         choices = replace(with_model(session, read_choices(fields, subject.path)), way=way)
         if isinstance(fields, PreviewForm) and fields.discard:
             choices = replace(choices, flags={})
-        result.choices = choices.without_idle_flags(subject.messages)
+        result.choices, result.readable = choices.without_idle_flags(subject.messages), True
         if choices.base_model_id is not None:
             result.tokenizer = service.tokenizer_of(session, choices.base_model_id, choices.chat_template)
             _leave_out_unread(session, result, result.tokenizer)
@@ -63,10 +68,15 @@ def look(session: Session, subject: Subject, fields: PreviewFields, way: str = "
     return result
 
 
+def option_name(model: BaseModel) -> str:
+    """What the pickers call a model."""
+    return model.name if model.is_ready else gettext("%(model)s (tokenizer only)") % {"model": model.name}
+
+
 def with_model(session: Session, choices: Choices) -> Choices:
     """The first ready model where none is named."""
     if choices.base_model_id is None:
-        ready = ready_base_models(session)
+        ready = models_with_tokenizer(session)
         return replace(choices, base_model_id=ready[0].id if ready else None)
     return choices
 
@@ -100,7 +110,7 @@ def answer_preview(
     `context` gives what a page adds to it, once the choices are known.
     """
     result = look(session, subject, fields, way)
-    everything = page_context(session, subject, result)
+    everything = page_context(request, session, subject, result)
     everything |= {
         "notices": [*([notice] if notice else []), *result.notices],
         **(context(result.choices) if context else {}),
@@ -111,17 +121,28 @@ def answer_preview(
     sent = {name for name in fields.model_extra or {} if name.startswith(PREFIX)}
     everything["swap_arguments"] = sent != {f"{PREFIX}{one.name}" for one in everything["arguments"]}
     response = render(request, "previews/_answer.html", everything, status=status)
-    if result.refusal is None:
+    if result.readable:
         response.headers["HX-Replace-Url"] = result.choices.address(token=None)
     return response
 
 
-def page_context(session: Session, subject: Subject, result: Result) -> dict[str, Any]:
+def bring_context(session: Session, request: Request) -> dict[str, Any]:
+    """What the form that brings another model reads."""
+    return {
+        "may_bring": current_actor(request).role.includes(Role.ENGINEER),
+        "has_models": bool(models_with_tokenizer(session)),
+        "bundled_name": BUNDLED_NAME,
+        "brought": None,
+    }
+
+
+def page_context(request: Request, session: Session, subject: Subject, result: Result) -> dict[str, Any]:
     """Everything that the page and its fragments read."""
     choices, view = result.choices, result.view
-    models = [(model.id, model.name) for model in ready_base_models(session)]
+    models = [(model.id, option_name(model)) for model in models_with_tokenizer(session)]
     strategies = {key.value: gettext(label) for key, label in STRATEGIES.items()}
     return {
+        **bring_context(session, request),
         "subject": subject,
         "view": view,
         "refusal": result.refusal,

@@ -1,4 +1,4 @@
-"""Pages of mask previews: of a conversation, with flags tried and saved, and the help."""
+"""Pages of mask previews: of a conversation, with flags tried and saved."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -13,16 +13,11 @@ from app.conversations.listing import Listing
 from app.conversations.service import edit_messages, require_conversation
 from app.core.database import reading
 from app.core.errors import Conflict
-from app.core.i18n import get_locale, gettext
-from app.core.templating import is_htmx, render, toast
+from app.core.i18n import gettext
+from app.core.templating import is_htmx, toast
 from app.core.web import AppEngine, Db
-from app.masking import CHECK_NAMES
 from app.previews import answer
-from app.previews.answer import HANDLINGS, STRATEGIES
-from app.previews.check_texts import CHECK_LABELS, CHECK_MEANINGS
 from app.previews.choices import Choices, PreviewFields, PreviewForm, read_choices
-from app.previews.example import EXAMPLE_MESSAGES, EXAMPLES
-from app.previews.strip import rows_of
 from app.previews.subjects import Subject
 
 router = APIRouter(include_in_schema=False)
@@ -125,19 +120,3 @@ def _answer(
         notice=notice,
         context=neighbours,
     )
-
-
-@router.get("/help/masking")
-def masking_help(request: Request, _actor: AnyActor) -> HTMLResponse:
-    """What a loss mask is, how to read the preview, and what each check means."""
-    example = EXAMPLES[get_locale()]
-    context = {
-        "example": example,
-        "messages": EXAMPLE_MESSAGES[get_locale()],
-        "rows": rows_of(example),
-        "strategies": {key.value: gettext(label) for key, label in STRATEGIES.items()},
-        "handlings": {key.value: gettext(label) for key, label in HANDLINGS.items()},
-        "checks": [(name, gettext(CHECK_LABELS[name])) for name in CHECK_NAMES],
-        "meanings": {name: gettext(meaning) for name, meaning in CHECK_MEANINGS.items()},
-    }
-    return render(request, "previews/help.html", context)

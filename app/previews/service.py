@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
-from app.base_models.service import require_ready
+from app.base_models.service import require_tokenizer
 from app.conversations.messages import canonical_messages
 from app.core.errors import Invalid
 from app.core.i18n import N_, gettext, translate
@@ -123,8 +123,7 @@ def require_arguments(folder: Path, settings: MaskSettings) -> None:
 
 def tokenizer_of(session: Session, base_model_id: int, chat_template: str = "") -> ChatTokenizer:
     """The base model's tokenizer, with the pasted template if there is one. Raises Invalid or Conflict."""
-    _model, folder = require_ready(session, base_model_id)
-    return load_tokenizer(folder, chat_template or None)
+    return load_tokenizer(require_tokenizer(session, base_model_id), chat_template or None)
 
 
 def readable_arguments(tokenizer: ChatTokenizer) -> frozenset[str]:

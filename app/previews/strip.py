@@ -6,7 +6,7 @@ skip while they are off the screen.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -28,12 +28,17 @@ Token = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Glyph:
-    """What is shown as one: a token, or the tokens that share a character."""
+    """What is shown as one: a token, or the tokens that share a character.
+
+    `begun`: the tokens begin inside a character that the run before shows already; it stands there, and `begun` is
+    all that they spell.
+    """
 
     ids: str
     text: str
     count: int
     special: bool
+    begun: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,13 +83,15 @@ def rows_of(shown: Mapping[str, Any], marks: Marks | None = None) -> list[Row]:
     tokens: list[Token] = [*shown["tokens"], *shown["cut_tokens"]]
     kept = len(shown["tokens"])
     owners = _owners(tokens)
+    # How far the tokens before each one reach: what begins earlier is shown already.
+    reaches = [0, *accumulate((token["end"] for token in tokens), max)]
     rows = []
     seen: set[int] = set()
     for turn, places in groupby(range(len(tokens)), key=owners.__getitem__):
         row = Row(turn, repeated=turn in seen)
         if turn is not None:
             seen.add(turn)
-        _fill(row, [*places], tokens, kept, marks)
+        _fill(row, [*places], tokens, kept, marks, reaches)
         rows.append(row)
     return rows
 
@@ -103,7 +110,14 @@ def segments(shown: Mapping[str, Any]) -> list[tuple[int, int, str]]:
     return found
 
 
-def _fill(row: Row, places: list[int], tokens: Sequence[Token], kept: int, marks: Marks | None) -> None:
+def _fill(
+    row: Row,
+    places: list[int],
+    tokens: Sequence[Token],
+    kept: int,
+    marks: Marks | None,
+    reaches: Sequence[int],
+) -> None:
     for place in places:
         if tokens[place]["turn"] is not None:
             row.kept += place < kept
@@ -119,7 +133,7 @@ def _fill(row: Row, places: list[int], tokens: Sequence[Token], kept: int, marks
 
         for (role, turn, trained, cut, mark), run in groupby(chosen, key=likeness):
             same = [*run]
-            glyphs = [*_glyphs([tokens[place] for place in same])]
+            glyphs = [*_glyphs([tokens[place] for place in same], reaches[same[0]])]
             group.runs.append(Run(same[0], role, turn, trained, cut, _MARK_NAMES[mark], glyphs))
         row.groups.append(group)
 
@@ -148,7 +162,8 @@ def _may_end(size: int, text: str) -> bool:
     return size >= _LARGEST_GROUP or (size >= _COMFORTABLE_GROUP and text.endswith("\n"))
 
 
-def _glyphs(tokens: Sequence[Token]) -> Iterator[Glyph]:
+def _glyphs(tokens: Sequence[Token], shown: int) -> Iterator[Glyph]:
+    """`shown`: how far the tokens before these reach."""
     together: list[Token] = []
     reach = -1
     for token in tokens:
@@ -156,14 +171,15 @@ def _glyphs(tokens: Sequence[Token]) -> Iterator[Glyph]:
             together.append(token)
         else:
             if together:
-                yield _glyph(together)
+                yield _glyph(together, shown)
+                shown = max(shown, reach)
             together = [token]
         reach = max(reach, token["end"])
     if together:
-        yield _glyph(together)
+        yield _glyph(together, shown)
 
 
-def _glyph(tokens: list[Token]) -> Glyph:
+def _glyph(tokens: list[Token], shown: int) -> Glyph:
     first = tokens[0]
     text, reach = first["text"], first["end"]
     ids = str(first["id"])
@@ -172,8 +188,10 @@ def _glyph(tokens: list[Token]) -> Glyph:
         if token["end"] > reach:
             text += token["text"][reach - token["start"] :]
             reach = token["end"]
-    shown = _LINE_BREAK.join(text.split("\n")) if "\n" in text else text
-    return Glyph(ids, shown, len(tokens), first["special"])
+    overlap = shown - first["start"]
+    begun, text = (text, text[overlap:]) if overlap > 0 and first["end"] > first["start"] else ("", text)
+    letters = _LINE_BREAK.join(text.split("\n")) if "\n" in text else text
+    return Glyph(ids, letters, len(tokens), first["special"], begun)
 
 
 # -- which row the template's tokens stand in; for the eye only ----------------------------------------------

@@ -33,6 +33,7 @@ router = APIRouter(prefix="/mask-checks", include_in_schema=False)
 
 # So many are listed; the walk goes through all.
 FIRST_SUSPECTS: Final = 10
+FIRST_FAILURES: Final = 10
 Titles = Callable[[int], str]
 
 
@@ -70,12 +71,14 @@ def _bars(histogram: dict[str, Any] | None, *, percent: bool, bins: int = 10) ->
 
 
 def _failures(check: MaskCheck, titles: Titles) -> list[dict[str, Any]]:
+    """The first of them, each with the way to its token."""
     found = []
-    for failure in (check.report or {}).get("failures") or ():
+    for failure in ((check.report or {}).get("failures") or [])[:FIRST_FAILURES]:
         conversation_id, token = failure["conversation_id"], failure.get("token")
         choices = check_choices(check, conversation_id)
         found.append(
             {
+                "conversation_id": conversation_id,
                 "title": titles(conversation_id),
                 "href": choices.address(sample=failure.get("sample") or 0, token=token),
                 "token": token,
@@ -136,6 +139,7 @@ def mask_check_page(
     job = require_job(session, check.job_id)
     titles = _titles(session, storage, version)
     suspects = suspects_of(report)
+    failures = _failures(check, titles)
     # The failures have a table of their own; the walk goes through all.
     others = [one for one in suspects if one.reasons[0].kind not in ("failed", "refused")]
     context = {
@@ -146,7 +150,9 @@ def mask_check_page(
         "model": require_base_model(session, check.base_model_id),
         "report": report,
         "check_labels": CHECK_LABELS,
-        "failures": _failures(check, titles),
+        "failures": failures,
+        "more_failing": report.get("failing_conversations", 0)
+        - len({one["conversation_id"] for one in failures}),
         "suspects": [
             (titles(one.conversation_id), one.reasons, address_of(check, one))
             for one in others[:FIRST_SUSPECTS]

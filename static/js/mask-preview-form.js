@@ -13,11 +13,60 @@
   });
 
   // The slider ends where the conversation does.
-  document.addEventListener("htmx:afterSettle", () => {
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.id !== "mask-preview") return;
     const whole = Number(document.getElementById("mask-preview")?.dataset.whole);
     if (!whole) return;
     slider.max = Math.max(whole, Number(number.value), 64);
     slider.value = number.value || slider.max;
+  });
+
+  // A flag counts from the press on, not from the answer: the next press, here or at another turn, builds on it.
+  function press(toggle) {
+    const [turn, word] = toggle.split(":");
+    const flags = form.elements.flags;
+    const others = flags.value.split(",").filter((flag) => flag && !flag.startsWith(`${turn}:`));
+    flags.value = [...others, toggle].join(",");
+    const button = document.getElementById(`flag-${turn}`);
+    if (button && word !== "-") button.value = `${turn}:${word === "1" ? "0" : "1"}`;
+  }
+  document.addEventListener("htmx:configRequest", (event) => {
+    const { elt, parameters } = event.detail;
+    if (elt !== form) return;
+    if (parameters.discard) form.elements.flags.value = "";
+    else if (parameters.toggle) press(parameters.toggle);
+  });
+
+  // The list of checks stays open or closed as it was left, unless it turns red or green.
+  let checks = null;
+  const listOfChecks = () => document.querySelector(".mask-checks");
+  const isRed = (list) => list.classList.contains("mask-checks--red");
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const list = listOfChecks();
+    if (event.detail.target?.id === "mask-preview" && list) checks = { open: list.open, red: isRed(list) };
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const list = listOfChecks();
+    if (event.target.id === "mask-preview" && list && checks?.red === isRed(list)) list.open = checks.open;
+  });
+
+  // A model that was brought is chosen as soon as its tokenizer is here.
+  function offer(select, value, name) {
+    if (![...select.options].some((option) => option.value === value)) select.add(new Option(name, value));
+  }
+  document.addEventListener("model:ready", (event) => {
+    const { id, name } = event.detail;
+    const models = form.elements.base_model;
+    if (!models) {
+      const address = new URL(location.href);
+      address.searchParams.set("base_model", id);
+      location.assign(address);
+      return;
+    }
+    offer(models, `${id}`, name);
+    models.value = `${id}`;
+    models.dispatchEvent(new Event("change", { bubbles: true }));
+    if (document.activeElement === document.body) models.focus();
   });
 
   function toast(message, kind) {

@@ -67,13 +67,14 @@
     const notes = [words[state]];
     if (token.classList.contains("token--special")) notes.push(words.special);
     if (ids.length > 1) notes.push(words.split.replace("{n}", ids.length));
+    if (token.dataset.begun) notes.push(words.begun);
     if (run.classList.contains("token-run--only-here")) notes.push(words.onlyHere);
     if (run.classList.contains("token-run--only-there")) notes.push(words.onlyThere);
     if (token.closest("[data-other]")) notes.unshift("B");
     return {
       index: ids.length > 1 ? `${first}–${first + ids.length - 1}` : `${first}`,
       id: ids.join(" · "),
-      text: literal(token.textContent),
+      text: literal(token.dataset.begun ?? token.textContent),
       label: state === "trained" ? ids.join(" · ") : "−100",
       role: words[`role${run.dataset.role[0].toUpperCase()}${run.dataset.role.slice(1)}`],
       turn: run.dataset.turn === undefined ? "—" : `${Number(run.dataset.turn) + 1}`,
@@ -180,9 +181,7 @@
   // The flag of the turn that one stands in.
   function flip(token) {
     const button = document.getElementById(`flag-${token.parentElement.dataset.turn}`);
-    if (!button) return;
-    comesBack = true;
-    button.click();
+    button?.click();
   }
 
   document.addEventListener("keydown", (event) => {
@@ -248,14 +247,19 @@
     comesBack = false;
     inspector.hidden = !token;
     if (!token) return;
-    if (back) go(token);
+    // Unless a quick hand has put the focus elsewhere meanwhile.
+    if (back && document.activeElement === document.body) go(token);
     else if (wanted !== undefined && tokenAt(wanted)) go(token, { middle: true });
     else stand(token);
     show(token);
   }
 
-  document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.detail.target?.id === "mask-preview" || event.target.id === "mask-preview") begin();
+  // Within the swap itself: htmx settles a moment later, and by then a quick hand has gone on.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.target?.id === "mask-preview") comesBack = lines()?.contains(tokenOf(document.activeElement)) ?? false;
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.id === "mask-preview") begin();
   });
 
   const wanted = lines()?.dataset.token;

@@ -1,13 +1,14 @@
 """A dataset, a ready base model with the real tokenizer, and conversations to look at."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from playwright.sync_api import Browser, Page
 
 from app.accounts.models import Role
 from app.accounts.service import Actor
@@ -15,6 +16,8 @@ from app.base_models.models import BaseModel, BaseModelSource
 from app.conversations.service import create_conversation
 from app.core.database import transaction
 from app.datasets import service as datasets
+from tests.support.live import chromium, serving, signed_in
+from tests.support.people import Person
 from tests.support.tokenizers import smollm2, smollm2_folder
 
 __all__ = ["smollm2", "smollm2_folder"]
@@ -108,7 +111,13 @@ class _Strip(HTMLParser):
             self._next = int(found["data-start"] or 0)
         elif self._run is not None and "data-id" in found:
             ids = [int(one) for one in (found["data-id"] or "").split()]
-            self._open = {"text": "", "ids": ids, "first": self._next, "special": "token--special" in names}
+            self._open = {
+                "text": "",
+                "ids": ids,
+                "first": self._next,
+                "special": "token--special" in names,
+                "begun": found.get("data-begun") or "",
+            }
             self._next += len(ids)
 
     def handle_endtag(self, tag: str) -> None:
@@ -134,6 +143,7 @@ class _Strip(HTMLParser):
                     "turn": None if turn is None else int(turn),
                     "special": self._open["special"],
                     "glyph": self._open["text"],
+                    "begun": self._open["begun"],
                     "shared": len(self._open["ids"]),
                 }
             )
@@ -169,3 +179,46 @@ def form_of(html: str, **changes: str) -> dict[str, str]:
         assert chosen is not None
         fields[match[1]] = chosen[1]
     return {**fields, **changes}
+
+
+# -- in a browser --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def url(app: FastAPI) -> Iterator[str]:
+    """The app on a real port."""
+    with serving(app) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for a module."""
+    with chromium() as browser:
+        yield browser
+
+
+def watched(browser: Browser, url: str, person: Person) -> Iterator[Page]:
+    """A signed-in page on which nothing may go wrong unseen."""
+    context = signed_in(browser, url, person)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("console", lambda said: failures.append(said.text) if "Content Security" in said.text else None)
+    yield page
+    context.close()
+    assert failures == []
+
+
+@pytest.fixture
+def page(browser: Browser, url: str, annotator: Person) -> Iterator[Page]:
+    """An annotator's page."""
+    yield from watched(browser, url, annotator)
+
+
+@pytest.fixture
+def engineers_page(browser: Browser, url: str, engineer: Person) -> Iterator[Page]:
+    """An engineer's page."""
+    yield from watched(browser, url, engineer)

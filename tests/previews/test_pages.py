@@ -1,4 +1,4 @@
-"""The preview page: settings, flags, comparison, refusals, links. And its help page."""
+"""The preview page: settings, flags, comparison, refusals, links."""
 
 import re
 from datetime import datetime
@@ -8,10 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.core.database import transaction
-from app.masking import CHECK_NAMES, ChatTokenizer, MaskSettings, preview
 from app.previews import service
-from app.previews.check_texts import CHECK_LABELS, CHECK_MEANINGS
-from app.previews.example import EXAMPLE_MESSAGES, EXAMPLES
 from tests.previews.conftest import (
     DIALOGUE,
     PLAIN_TEMPLATE,
@@ -297,21 +294,3 @@ def test_rest_names_what_is_wrong(annotator: Person, make: MakeConversation, mod
     answer = annotator.api.post("/api/v1/mask-previews", json=body)
     assert answer.status_code == 422
     assert "settings.train_on: must be one of: 'assistant'" in problem_of(answer)
-
-
-def test_every_check_has_a_line_and_a_meaning() -> None:
-    assert tuple(CHECK_LABELS) == CHECK_NAMES
-    assert tuple(CHECK_MEANINGS) == CHECK_NAMES
-
-
-def test_the_help_page_explains_every_check_in_both_languages(annotator: Person) -> None:
-    for language, word in (("en", "What a loss mask is"), ("zh-CN", "什么是损失掩码")):
-        html = annotator.browser.get("/help/masking", headers={"Accept-Language": language}).text
-        assert word in html
-        assert all(f'id="check-{name}"' in html for name in CHECK_NAMES)
-
-
-def test_the_picture_on_the_help_page_is_what_the_software_does(smollm2: ChatTokenizer) -> None:
-    for locale, messages in EXAMPLE_MESSAGES.items():
-        real = preview(smollm2, {"messages": messages}, MaskSettings())[0]
-        assert {**EXAMPLES[locale], "cut_tokens": []} == {**real, "cut_tokens": []}

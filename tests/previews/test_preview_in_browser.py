@@ -2,51 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from fastapi import FastAPI
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.previews.conftest import DIALOGUE, PLAIN_TEMPLATE, MakeConversation, MakeModel
-from tests.support.live import chromium, serving, signed_in
+from tests.previews.pointing import focused, inspected
+from tests.support.live import signed_in
 from tests.support.people import Person
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def url(app: FastAPI) -> Iterator[str]:
-    with serving(app) as url:
-        yield url
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(browser: Browser, url: str, annotator: Person) -> Iterator[Page]:
-    context = signed_in(browser, url, annotator)
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    page.set_default_timeout(10_000)
-    failures: list[str] = []
-    page.on("pageerror", lambda error: failures.append(str(error)))
-    page.on("console", lambda said: failures.append(said.text) if "Content Security" in said.text else None)
-    yield page
-    assert failures == []
-
-
-def inspected(page: Page, name: str) -> str:
-    return page.locator(f"#token-inspector [data-field={name}]").inner_text()
-
-
-def focused(page: Page) -> Locator:
-    return page.locator(".token-run > span:focus")
 
 
 def marked_letters(page: Page) -> str:

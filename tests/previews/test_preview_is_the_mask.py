@@ -184,3 +184,18 @@ def test_rest_compares_two_masks(
         "/api/v1/mask-previews/compare", json={**body, "other": {"chat_template": "{% for"}}
     )
     assert (wrong.status_code, "does not compile" in wrong.json()["detail"]) == (422, True)
+
+
+def test_a_character_that_lies_on_a_border_is_shown_once(
+    annotator: Person, make: MakeConversation, make_model: MakeModel
+) -> None:
+    """This vocabulary joins a space with the first byte of what follows, so a header ends inside a character."""
+    speaks = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+    model = make_model("Speaks", speaks + "{% if add_generation_prompt %}assistant: {% endif %}")
+    html = annotator.browser.get(f"/conversations/{make()}/mask", params={"base_model": model}).text
+    spelled, after = "", 0
+    for token in tokens_on(html):
+        if token["index"] >= after:
+            spelled, after = spelled + token["glyph"], token["index"] + token["shared"]
+    assert spelled == "".join(f"{message['role']}: {message['content']}\n" for message in DIALOGUE)
+    assert "那" in {token["begun"] for token in tokens_on(html)}

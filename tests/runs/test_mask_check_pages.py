@@ -30,6 +30,23 @@ def test_the_mask_check_page_links_each_failure_to_its_token(
     assert annotator.browser.get("/mask-checks/9").status_code == 404
 
 
+def test_a_red_report_lists_the_first_failures_and_explains_each_check(
+    app: FastAPI, annotator: Person, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        check = make_check(session, storage, green=False)
+        report = dict(check.report or {})
+        first = report["failures"][0]
+        report["failures"] = [{**first, "conversation_id": number} for number in range(1, 13)]
+        check.report = {**report, "failing_conversations": 12}
+        session.add(check)
+    html = annotator.browser.get("/mask-checks/1").text
+    assert html.count('class="failed-check"') == 10
+    assert "2 more are met on the walk." in visible_text(html)
+    assert 'href="/help/masking#red"' in html
+    assert 'href="/help/masking#check-' in html
+
+
 def test_a_versions_checks_are_listed_with_their_settings_and_result(
     app: FastAPI, annotator: Person, storage: Storage
 ) -> None:

@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from app.masking import ChatTokenizer, MaskSettings, preview
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,11 +107,18 @@ def hub(small_model: Path, served: list[str]) -> Iterator[str]:
     server.server_close()
 
 
-def fetched(address: str, home: Path, reference: str = "org/chat", revision: str | None = None) -> list[Any]:
+def fetched(
+    address: str,
+    home: Path,
+    reference: str = "org/chat",
+    revision: str | None = None,
+    *,
+    tokenizer_only: bool = False,
+) -> list[Any]:
     """The events of a child that prepares this model."""
     home.mkdir(exist_ok=True)
     job = home / "job.json"
-    work = {"source": "hub", "reference": reference, "revision": revision}
+    work = {"source": "hub", "reference": reference, "revision": revision, "tokenizer_only": tokenizer_only}
     job.write_text(json.dumps({"kind": "prepare_base_model", "input": work, "output_dir": str(home / "out")}))
     environment = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
     with subprocess.Popen(
@@ -177,3 +186,36 @@ def test_a_model_with_pickled_weights_only_is_refused_before_anything_is_fetched
     last = fetched(hub, tmp_path / "home")[-1]
     assert "has no safetensors weights" in last["message"]
     assert served == []
+
+
+def test_the_tokenizer_alone_is_fetched_without_any_weights(
+    hub: str, served: list[str], small_model: Path, tmp_path: Path
+) -> None:
+    events = fetched(hub, tmp_path / "home", tokenizer_only=True)
+    result = events[-1]
+    assert result["event"] == "result", result
+    assert result["revision"] == COMMIT
+    folder = Path(result["path"])
+    assert {"tokenizer.json", "tokenizer_config.json"} <= {path.name for path in folder.iterdir()}
+    assert not any(name.endswith((".safetensors", ".bin")) for name in served)
+    whole = fetched(hub, tmp_path / "whole")[-1]
+    assert (folder / "tokenizer.json").read_bytes() == (Path(whole["path"]) / "tokenizer.json").read_bytes()
+    messages = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}
+    alone, other = (
+        preview(ChatTokenizer.from_folder(one), messages, MaskSettings()) for one in (folder, whole["path"])
+    )
+    assert alone == other
+    again = fetched("http://127.0.0.1:9", tmp_path / "home", revision=COMMIT, tokenizer_only=True)
+    assert again[-1]["event"] == "result", again[-1]
+
+
+def test_a_tokenizer_that_is_none_is_refused_in_one_sentence(
+    hub: str, small_model: Path, tmp_path: Path
+) -> None:
+    (small_model / "tokenizer.json").write_text("{}")
+    broken = fetched(hub, tmp_path / "home", tokenizer_only=True)[-1]
+    assert broken["event"] == "failed"
+    assert broken["message"].startswith("The tokenizer of org/chat cannot be loaded: ")
+    assert fetched(hub, tmp_path / "other", reference="org/typo", tokenizer_only=True)[-1][
+        "message"
+    ].startswith("The hub does not know org/typo")

@@ -1,0 +1,45 @@
+"""The page that explains masks, in pictures made of the preview's own markup over real samples."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from app.accounts.access import AnyActor
+from app.core.i18n import N_, get_locale, gettext, translate
+from app.core.templating import render
+from app.masking import CHECK_NAMES
+from app.previews.answer import HANDLINGS, STRATEGIES
+from app.previews.check_pictures import check_pictures
+from app.previews.check_texts import CHECK_LABELS, CHECK_MEANINGS, CHECK_REMEDIES
+from app.previews.pictures import PICTURES
+
+router = APIRouter(include_in_schema=False)
+# As the masking itself says it.
+_REFUSAL = N_("The chat template %(template)s writes turn %(turn)d into the turn before it.")
+
+
+@router.get("/help/masking")
+def masking_help(request: Request, _actor: AnyActor) -> HTMLResponse:
+    """What a loss mask is, how to read the preview, and what each check means."""
+    pictures = PICTURES[get_locale()]
+    labels = {name: gettext(label) for name, label in CHECK_LABELS.items()}
+    context: dict[str, Any] = {
+        "pictures": pictures,
+        "check_pictures": check_pictures(get_locale()),
+        "strategies": {key.value: gettext(label) for key, label in STRATEGIES.items()},
+        "handlings": {key.value: gettext(label) for key, label in HANDLINGS.items()},
+        "checks": [(name, labels[name]) for name in CHECK_NAMES],
+        "meanings": {name: gettext(text) for name, text in CHECK_MEANINGS.items()},
+        "remedies": {name: gettext(text) for name, text in CHECK_REMEDIES.items()},
+        "red_checks": [
+            {
+                "passed": check["passed"],
+                "label": labels[check["name"]],
+                "detail": translate(check["message"], check["params"]),
+            }
+            for check in pictures["red"].samples[0].checks
+        ],
+        "refusal": translate(_REFUSAL, {"template": "example", "turn": 2}),
+    }
+    return render(request, "previews/help/page.html", context)
