@@ -41,6 +41,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"max_length": 90},
     {"train_on": "last_assistant"},
     {"train_on": "content"},
+    {"train_on": "all"},  # trains first tokens too, which nothing before them may predict
     {"handling": "per_turn"},
     {"handling": "sliding_window", "max_length": 80},
 ]
