@@ -47,7 +47,7 @@ def prove_blindness(source: str) -> Blindness | None:
     try:
         tree = build_environment().parse(source)
         return BlindnessProof(tree).result()
-    except (Seeing, jinja2.TemplateError, RecursionError):
+    except (Seeing, jinja2.TemplateError, ValueError, RecursionError):
         return None
 
 

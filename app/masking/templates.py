@@ -272,7 +272,7 @@ class ChatTemplate:
     def _compiling(self) -> Iterator[None]:
         try:
             yield
-        except (jinja2.TemplateError, RecursionError) as error:
+        except (jinja2.TemplateError, ValueError, RecursionError) as error:  # ValueError: thousands of digits
             raise TemplateFailed(
                 N_("The chat template %(template)s does not compile: %(reason)s"),
                 template=self.name,

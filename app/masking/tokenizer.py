@@ -51,16 +51,16 @@ class ChatTokenizer:
 
     @classmethod
     def from_folder(
-        cls, folder: Path | str, *, chat_template: str | None = None, trusted: bool = False
+        cls, folder: Path | str, *, chat_template: str | None = None, name: str = "", trusted: bool = False
     ) -> "ChatTokenizer":
         """Read tokenizer.json, tokenizer_config.json and the chat template (its own file, or in the config).
 
-        `trusted` renders in this process instead of in a closed room; only for templates of our own.
+        `name` is what sentences call it, else the folder's. `trusted` renders in this process instead of in a closed room; only for templates of our own.
         Raises TokenizerUnusable with the file that is missing or wrong.
         """
         folder = Path(folder)
         found = read_model_folder(folder, chat_template)
-        name = folder.name or folder.resolve().name
+        name = name or folder.name or folder.resolve().name
         template = ChatTemplate if trusted else ClosedTemplate
         return cls(
             found.tokenizer,

@@ -127,6 +127,8 @@ def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> st
         job = require_job(session, check.job_id)
         if job.error:
             raise Conflict(N_("The mask check could not be done: %(reason)s"), reason=job.error_text)
+        if job.is_final:
+            raise Conflict(N_("The mask check was stopped before it was done. Ask for it again."))
         raise Conflict(N_("The mask check is still running. Start when it is green."))
     if not check.arrays_key or not check.arrays_hash:
         raise Conflict(N_("The mask check found nothing that can be trained. Look at its report."))

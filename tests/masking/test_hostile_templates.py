@@ -96,6 +96,8 @@ TRICKS = (
     "{% if 1 %}" * 200 + "{% endif %}" * 200,
     "{{ 'a' * 900000 * 1 * 1 }}" * 9,
     "{{ range(10 ** 9) | sum }}",
+    "{{ " + "9" * 5000 + " }}",
+    "{{ 1" + ".1" * 9000 + " }}",
     "{{ range(10 ** 6) | list | length }}{{ range(999999) | batch(1) | list | string }}",
     "{% for a in [[[[]] * 9] * 9] * 9 recursive %}{{ loop([a, a]) if a is iterable }}{% endfor %}",
 )
