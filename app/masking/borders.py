@@ -96,7 +96,8 @@ class Borders:
         if bare is None:
             return None
         _, there = self.anchor(place, bare)
-        return asked[self.shared(bare.text[there:], asked) :]
+        added = asked[self.shared(bare.text[there:], asked) :]
+        return self.standing_prompt if not added and asked.endswith(self.standing_prompt) else added
 
     @cached_property
     def lone_prompt(self) -> str | None:
@@ -109,6 +110,20 @@ class Borders:
         return with_prompt[self.shared(without, with_prompt) :]
 
     @cached_property
+    def standing_prompt(self) -> str:
+        """What the template writes after a last question whether it is asked for a prompt or not, and leaves
+        out where another message follows.
+        """
+        marks = self.marks.messages[0]
+        questions = [{"role": "user", "content": mark} for mark in (marks.start, marks.end)]
+        last = self._render_or_none(questions[:1], generation=False)
+        followed = self._render_or_none(questions, generation=False)
+        if last is None or followed is None or {last.count(marks.start), followed.count(marks.start)} != {1}:
+            return ""
+        after, between = last.partition(marks.start)[2], followed.partition(marks.start)[2]
+        return after[self.shared(after, between) :]
+
+    @cached_property
     def preamble(self) -> str:
         """What the template writes before the first message, whoever speaks it."""
         question = [{"role": "user", "content": self.marks.messages[0].start}]
@@ -116,8 +131,10 @@ class Borders:
         return self.text[: self.shared(self.text, rendered)]
 
     @cached_property
-    def lone_tail(self) -> str:
-        """What the template writes after an answer whether the conversation goes on or not."""
+    def _plain_answer(self) -> tuple[str, str, str]:
+        """Around a plain answer: what follows it as the last message, what follows up to another question, and
+        what stands before the first question. Empty where the template cannot say.
+        """
         marks = self.marks.messages[0]
         messages = [
             {"role": "user", "content": marks.start},
@@ -126,10 +143,28 @@ class Borders:
         ]
         stopped = self._render_or_none(messages[:2], generation=False)
         went_on = self._render_or_none(messages, generation=False)
-        if stopped is None or went_on is None or stopped.count(marks.end) != 1 != went_on.count(marks.end):
-            return ""
-        tails = [text.partition(marks.end)[2] for text in (stopped, went_on)]
-        return tails[0][: self.shared(*tails)]
+        if stopped is None or went_on is None or {stopped.count(marks.end), went_on.count(marks.end)} != {1}:
+            return "", "", ""
+        before, _, after = went_on.partition(marks.end)
+        return (
+            stopped.partition(marks.end)[2],
+            after.partition(marks.start)[0],
+            before.partition(marks.start)[0],
+        )
+
+    @property
+    def lone_tail(self) -> str:
+        """What the template writes after an answer whether the conversation goes on or not."""
+        stopped, went_on, _ = self._plain_answer
+        return stopped[: self.shared(stopped, went_on)]
+
+    @cached_property
+    def lone_ends(self) -> tuple[str, str]:
+        """What stands after a plain answer that is the last message, and between one that is not and the header of
+        the next question.
+        """
+        stopped, went_on, opening = self._plain_answer
+        return stopped, went_on[: len(went_on) - self.shared_end(went_on, opening)]
 
     def _render_or_none(self, messages: Sequence[Message], *, generation: bool) -> str | None:
         try:
@@ -160,6 +195,15 @@ class Borders:
                         shared, moved = match.start(), True
                     if match.start() >= shared:
                         break
+        return shared
+
+    def shared_end(self, left: str, right: str) -> int:
+        """The length of the common end that cuts no control token of the left text in two."""
+        shared = _common_prefix(left[::-1], right[::-1])
+        start = len(left) - shared
+        for match in self.markers.finditer(left):
+            if match.start() < start < match.end():
+                return len(left) - match.end()
         return shared
 
     def refusal(self, message: str, place: int) -> MaskRefused:

@@ -125,7 +125,7 @@ class Renderings:
             raise MaskRefused(
                 N_(
                     "The chat template %(template)s mixes the texts of several turns, so no borders can "
-                    "be proven."
+                    "be proven; leave this conversation out."
                 ),
                 template=self.tokenizer.name,
             )
@@ -145,7 +145,7 @@ class Renderings:
         raise MaskRefused(
             N_(
                 "The chat template %(template)s renders turn %(turn)d differently when its text is marked, "
-                "so its borders cannot be proven."
+                "so its borders cannot be proven; leave this conversation out."
             ),
             template=self.tokenizer.name,
             turn=place + 1,

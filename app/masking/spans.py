@@ -61,14 +61,20 @@ class _Locator:
         for before, after in pairwise(turns):
             if after.start < before.end:
                 raise self.borders.refusal(
-                    N_("The chat template %(template)s writes turn %(turn)d into the turn before it."),
+                    N_(
+                        "The chat template %(template)s writes turn %(turn)d into the turn before it; join the "
+                        "two turns."
+                    ),
                     after.message,
                 )
         for region in regions:
             for turn in turns:
                 if region.start < turn.end and turn.start < region.end:
                     raise self.borders.refusal(
-                        N_("The chat template %(template)s writes other text into turn %(turn)d."),
+                        N_(
+                            "The chat template %(template)s writes other text into turn %(turn)d, so what the "
+                            "model has to write cannot be told apart; leave this conversation out."
+                        ),
                         turn.message,
                     )
         spelled, controls = self._controls(regions)
@@ -140,7 +146,11 @@ class _Locator:
         for mark in (marks.start, marks.end):
             if len(self.whole.places.get(mark, ())) > 1:
                 raise self.borders.refusal(
-                    N_("The chat template %(template)s writes turn %(turn)d more than once."), place
+                    N_(
+                        "The chat template %(template)s writes turn %(turn)d more than once; leave this turn "
+                        "untrained."
+                    ),
+                    place,
                 )
         content_start, content_end = self.borders.content(place)
         called = self.whole.first(marks.call) is not None
@@ -148,7 +158,7 @@ class _Locator:
             raise self.borders.refusal(
                 N_(
                     "The chat template %(template)s does not write turn %(turn)d out in a way that can be "
-                    "located."
+                    "located; leave this turn untrained."
                 ),
                 place,
             )

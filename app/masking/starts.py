@@ -33,12 +33,16 @@ class Starts:
             if self._follows_at_once(place, content_start, end_before):
                 return Start(content_start)
             found = self._by_lone_prompt(place, content_start)
+        elif found is not None and found.writes_header and content_start is not None:
+            # the template has a prompt, only not for a conversation that stops here
+            lone = self._by_lone_prompt(place, content_start)
+            found = lone if lone is not None and lone.place >= end_before else found
         if found is None:
             raise self.borders.refusal(
                 N_(
-                    "The chat template %(template)s writes a generation prompt before turn %(turn)d that "
-                    "does not match "
-                    "what it writes in the conversation, so where the turn begins cannot be proven."
+                    "The chat template %(template)s writes a generation prompt before turn %(turn)d that does "
+                    "not match what it writes in the conversation, so where the turn begins cannot be proven; "
+                    "leave this turn untrained."
                 ),
                 place,
             )

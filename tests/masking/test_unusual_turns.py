@@ -132,6 +132,89 @@ TURNS: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
         CALLING,
         ['<call>price{"of": "a"}</call>[|end|]', "Ten.[|end|]"],
     ),
+    "a call whose end is spaced otherwise while it is the last message": (
+        _LOOP
+        + "{{ '<|im_start|>' + m.role + '\n' + m.content }}"
+        + _CALLS
+        + "{{ '' if m.tool_calls and loop.last else '\n' }}{{ '<|im_end|>\n' }}"
+        + _END
+        + "{% if add_generation_prompt and messages[-1].role != 'assistant' %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+        CALLING,
+        ['<call>price{"of": "a"}</call>\n' + EOS, "Ten.\n" + EOS],
+    ),
+    "a call that is the last message and shown otherwise with a prompt": (
+        _LOOP + "{% if not (loop.last and m.tool_calls and add_generation_prompt) %}"
+        "{{ '<|im_start|>' + m.role + '\n' + m.content }}"
+        + _CALLS
+        + "{{ '<filename>' + ('\n' if not m.tool_calls else '') + '<|im_end|>\n' }}{% endif %}"
+        + _END
+        + _PROMPT,
+        [*ASKED, CALL],
+        ['<call>price{"of": "a"}</call><filename>' + EOS],
+    ),
+    "a call that shows its number only while the conversation goes on": (
+        _LOOP + "{{ '<repo_name>' + m.role + '\n' + m.content }}{% for c in m.tool_calls or [] %}"
+        "{{ '<call>' + c.function.name + c.function.arguments | tojson }}"
+        "{{ '' if loop.last and messages[-1] == m else c.id }}</call>{% endfor %}"
+        "{{ '' if loop.last and m.tool_calls else '\n<|im_end|>\n' }}"
+        + _END
+        + "{% if add_generation_prompt %}{{ '<repo_name>assistant\n' }}{% endif %}",
+        CALLING,
+        ['<call>price{"of": "a"}c1</call>\n' + EOS, "Ten.\n" + EOS],
+    ),
+    "a call that says more while the conversation goes on": (
+        _LOOP
+        + "{{ '<repo_name>' + m.role + '\n' + m.content }}"
+        + _CALLS
+        + "{{ '' if loop.last and m.tool_calls else ' over\n<|im_end|>\n' }}"
+        + _END
+        + "{% if add_generation_prompt %}{{ '<repo_name>assistant\n' }}{% endif %}",
+        CALLING,
+        ['<call>price{"of": "a"}</call> over\n' + EOS, "Ten. over\n" + EOS],
+    ),
+    "a call that ends otherwise while it is the last message": (
+        _LOOP
+        + "{{ '<|im_start|>' + m.role + '\n' + m.content }}"
+        + _CALLS
+        + "{{ '<gh_stars>' if loop.last else '<filename>\n' }}"
+        + _END
+        + _PROMPT,
+        [*CALLING[:3], {"role": "assistant", "content": "Ten."}],
+        ['<call>price{"of": "a"}</call><filename>', "Ten.<gh_stars>"],
+    ),
+    "headers that look alike and nothing that ends a turn but the last": (
+        _LOOP
+        + "<role>{{ {'system': 'SYS', 'user': 'HUMAN', 'assistant': 'BOT'}[m.role] }}</role>{{ m.content }}"
+        "{% if loop.last %}{{ eos_token }}{% endif %}"
+        + _END
+        + "{% if add_generation_prompt %}<role>BOT</role>{% endif %}",
+        [
+            {**turn, "train": turn["content"] == "Six."}
+            for turn in chat("q", "Ten.", "r", "Six.", system="s")["messages"]
+        ],
+        ["Six." + EOS],
+    ),
+    "an answer first, and the prompt stands inside the loop": (
+        _LOOP
+        + _TURN
+        + "{% if loop.last and add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+        + _END,
+        chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+    "two answers, and a prompt after questions only": (
+        "{% for m in messages %}{{ m.role + ':\n' + m.content }}{% if m.role == 'assistant' and not loop.last %}"
+        "{{ '<|im_end|>' }}{% endif %}{{ '' if loop.last else '\n' }}{% endfor %}"
+        "{% if add_generation_prompt and messages[-1].role == 'user' %}{{ '\nassistant:\n' }}{% endif %}",
+        [*ASKED, {"role": "assistant", "content": "Hm."}, {"role": "assistant", "content": "Ten."}, *ASKED],
+        ["Hm." + EOS, "Ten." + EOS],
+    ),
+    "a prompt that is always there and says more than the header": (
+        _LOOP + _TURN + "{% if loop.last and m.role != 'assistant' %}"
+        "{{ '<|im_start|>assistant\nHere is what I think:\n' }}{% endif %}" + _END,
+        chat("q", "Ten.", "r", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
     "an end that only a continued conversation shows": (
         _LOOP
         + "{{ '<repo_name>' + m.role + '\n' + m.content }}{% if not loop.last or add_generation_prompt %}"
@@ -152,6 +235,47 @@ def test_turns_are_found_whatever_the_template_does_with_them(name: str, smollm2
     assert [sample.text[start:end] for start, end, _ in sample.spans] == expected
     assert trained_text(tokenizer, sample) == "".join(expected)
     assert [check for check in run_checks(tokenizer, sample) if not check.passed] == []
+
+
+def test_a_call_that_goes_on_otherwise_and_has_no_known_end_is_refused(smollm2: ChatTokenizer) -> None:
+    """Where the two renderings part, in the middle of the call, nothing ends."""
+    source, messages, _ = TURNS["a call that shows its number only while the conversation goes on"]
+    tokenizer = smollm2.with_chat_template(source.replace(EOS, "<gh_stars>"), "numbers", trusted=True)
+    with pytest.raises(MaskRefused, match="numbers writes turn 2 otherwise when it is the last one"):
+        mask_conversation(tokenizer, {"messages": messages}, MaskSettings())
+
+
+@pytest.mark.parametrize("opening", ["<role>", "<gh_stars>"], ids=["text", "control token"])
+@pytest.mark.parametrize("system", ["", "s"], ids=["no system", "system"])
+def test_a_header_is_no_end_of_turn(opening: str, system: str, smollm2: ChatTokenizer) -> None:
+    """Where nothing ends a turn its check says so, instead of training some of the next header."""
+    source = TURNS["headers that look alike and nothing that ends a turn but the last"][0]
+    source = source.replace("{{ eos_token }}", "").replace("<role>", opening)
+    tokenizer = smollm2.with_chat_template(source, "no ends", trusted=True)
+    sample = mask_conversation(
+        tokenizer, chat("q", "Ten.", "r", "Six.", system=system or None), MaskSettings()
+    ).samples[0]
+    assert [sample.text[start:end] for start, end, _ in sample.spans] == ["Ten.", "Six."]
+    assert [check.name for check in run_checks(tokenizer, sample) if not check.passed] == ["end_of_turn"]
+
+
+def test_what_closes_a_call_is_no_end_of_turn_unless_generation_stops_there(smollm2: ChatTokenizer) -> None:
+    """A model may stop by opening the result of its call: that token is trained with the call."""
+    source = (
+        "{% for m in messages %}{{ {'user': '<repo_name>', 'tool': '<gh_stars>', 'assistant': '<file_sep>'}[m.role] }}"
+        "{{ m.content }}" + _CALLS + "{% endfor %}{% if add_generation_prompt %}<file_sep>{% endif %}"
+    )
+    tokenizer = smollm2.with_chat_template(source, "stops at results", trusted=True)
+    for stops in (["<repo_name>", "<gh_stars>"], []):
+        tokenizer.stop_ids = frozenset(tokenizer.added_tokens[token] for token in stops)
+        tokenizer.__dict__.pop("stop_tokens", None)
+        sample = mask_conversation(tokenizer, {"messages": [*CALLING, *ASKED]}, MaskSettings()).samples[0]
+        expected = ['<call>price{"of": "a"}</call>', "Ten."]
+        if stops:
+            expected = [expected[0] + "<gh_stars>", expected[1] + "<repo_name>"]
+        assert [sample.text[start:end] for start, end, _ in sample.spans] == expected
+        failed = [check.params.get("turn") for check in run_checks(tokenizer, sample) if not check.passed]
+        assert failed == ([] if stops else [2])
 
 
 def test_a_chosen_answer_that_leaves_no_trace_fails_its_check(smollm2: ChatTokenizer) -> None:
