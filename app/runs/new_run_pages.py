@@ -35,6 +35,7 @@ from app.runs.new_run import (
     versions_with_names,
 )
 from app.runs.pace import expected_pace
+from app.runs.suspects import CHECK_LABELS
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 
@@ -86,6 +87,7 @@ def _context(
         "check": check,
         "check_job": job,
         "check_error": form.errors.get("mask_check_id"),
+        "check_labels": CHECK_LABELS,
     }
 
 

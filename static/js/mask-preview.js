@@ -8,6 +8,7 @@
   const known = new WeakMap(); // list of lines -> its runs in order
   const RUNS = ":scope > li > .mask-line__tokens > .token-group > .token-run";
   const INVISIBLE = /[\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]/g;
+  const TIP = ["index", "id", "text", "label", "role"];
   let current = null; // where the keyboard stands
   let place = 0;
   let comesBack = false; // the focus belongs on the token again when the result is swapped
@@ -75,7 +76,8 @@
       index: ids.length > 1 ? `${first}–${first + ids.length - 1}` : `${first}`,
       id: ids.join(" · "),
       text: literal(token.dataset.begun ?? token.textContent),
-      label: state === "trained" ? ids.join(" · ") : "−100",
+      // what is cut off is in no batch and has no label
+      label: { trained: ids.join(" · "), cut: "—" }[state] ?? "−100",
       role: words[`role${run.dataset.role[0].toUpperCase()}${run.dataset.role.slice(1)}`],
       turn: run.dataset.turn === undefined ? "—" : `${Number(run.dataset.turn) + 1}`,
       note: notes.join(" · "),
@@ -86,7 +88,7 @@
   function show(token) {
     const found = describe(token);
     for (const [name, field] of fields) field.textContent = found[name];
-    if (!token.title) token.title = [found.index, found.id, found.text, found.label, found.role].join(" · ");
+    token.title = TIP.map((name) => `${fields.get(name).previousElementSibling.textContent}: ${found[name]}`).join("\n");
     inspector.hidden = false;
     document.dispatchEvent(new CustomEvent("token:shown", { detail: token }));
     return found;

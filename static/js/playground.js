@@ -60,7 +60,8 @@
     setBusy();
   }
 
-  function follow(side, job, shown) {
+  // `history` is the dialogue that the question belongs to; by the time of the answer another may have begun.
+  function follow(side, job, shown, history) {
     const source = new EventSource(`/api/v1/jobs/${job}/events`);
     let answer = "";
     let note = "";
@@ -82,9 +83,9 @@
     });
     source.addEventListener("end", () => {
       shown.item.classList.remove("bubble--streaming");
-      if (answer) histories[side].push({ role: "assistant", content: answer });
+      if (answer) history.push({ role: "assistant", content: answer });
       else {
-        histories[side].pop();
+        history.pop();
         shown.item.remove();
       }
       finish(side, note);
@@ -93,12 +94,13 @@
 
   function ask(side, words) {
     const system = form.elements.namedItem("system").value.trim();
-    histories[side].push({ role: "user", content: words });
+    const history = histories[side];
+    history.push({ role: "user", content: words });
     bubble(side, "user", text.textUser, words);
     const shown = bubble(side, "assistant", side === "base" ? text.textBase : text.textTuned, "");
     status(side, text.textWaiting);
     running.set(side, {});
-    const messages = system ? [{ role: "system", content: system }, ...histories[side]] : histories[side];
+    const messages = system ? [{ role: "system", content: system }, ...history] : history;
     post("/api/v1/playground/answers", {
       run_id: Number(form.elements.namedItem("run_id").value),
       messages,
@@ -106,9 +108,12 @@
       temperature: Number(form.elements.namedItem("temperature").value),
       sides: [side],
     }).then(
-      (job) => follow(side, job.id, shown),
+      (job) => {
+        follow(side, job.id, shown, history);
+        if (history !== histories[side]) stop(); // a new dialogue began before there was anything to stop
+      },
       (error) => {
-        histories[side].pop();
+        history.pop();
         shown.item.remove();
         message.value = message.value || words;
         finish(side, `${text.textFailed} ${error.message}`);

@@ -202,6 +202,9 @@ def test_a_red_check_starts_only_with_a_reason(
     engineer.browser.post("/runs/new/check", data=form, headers=HTMX)
     finish(app, green=False)
     form["mask_check_id"] = "2"
+    panel = engineer.browser.get("/runs/new/check/2", headers=HTMX).text
+    assert "Needs your reason" in visible_text(panel)
+    assert panel.count('href="/help/masking#check-') == panel.count('<ul class="red-checks">') == 1
     refused = engineer.browser.post("/runs", data=form)
     assert refused.status_code == 409
     assert "Fix the conversations, or override with a reason" in visible_text(refused.text)

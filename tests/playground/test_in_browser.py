@@ -1,0 +1,69 @@
+"""A new dialogue that begins before the old answer has ended."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from playwright.sync_api import Page, expect
+from sqlmodel import col, select
+
+from app.core.database import reading, transaction
+from app.jobs import service as jobs
+from app.jobs.models import Job, JobKind, JobState
+from tests.support.live import chromium, serving, signed_in
+from tests.support.people import Person
+from tests.support.training import make_run
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("silent_bell")]
+
+
+@pytest.fixture
+def page(app: FastAPI, annotator: Person) -> Iterator[Page]:
+    """The playground with one tuned model."""
+    with transaction(app.state.engine) as session:
+        run, _job = make_run(session, app.state.storage)
+        run.adapter_key = "jobs/9/1/adapter"
+        session.add(run)
+    with serving(app) as url, chromium() as browser:
+        page = signed_in(browser, url, annotator).new_page()
+        page.set_default_timeout(10_000)
+        page.goto(f"{url}/playground")
+        yield page
+
+
+def chats(app: FastAPI) -> list[Job]:
+    with reading(app.state.engine) as session:
+        found = list(session.exec(select(Job).where(Job.kind == JobKind.CHAT).order_by(col(Job.id))))
+        session.expunge_all()
+        return found
+
+
+def say(page: Page, words: str) -> None:
+    page.locator("[name=message]").fill(words)
+    page.locator("[name=message]").press("Enter")
+
+
+def test_a_new_dialogue_does_not_begin_with_the_old_ones_answer(app: FastAPI, page: Page) -> None:
+    say(page, "Hello")
+    expect(page.locator("#chat-stop")).to_be_visible()
+    page.wait_for_timeout(500)
+    claims = []
+    for job in chats(app):
+        with transaction(app.state.engine) as session:
+            claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+            assert claim is not None
+            jobs.heartbeat(session, claim, lease_seconds=30, events=[("delta", {"text": "Half an ans"})])
+            claims.append(claim)
+    assert len(claims) == 2
+    expect(page.get_by_text("Half an ans")).to_have_count(2)
+    page.locator("#chat-reset").click()
+    for claim in claims:
+        with transaction(app.state.engine) as session:
+            jobs.finish(session, claim, JobState.CANCELLED)
+    expect(page.locator("#chat-stop")).to_be_hidden()
+    say(page, "Again")
+    expect(page.locator("#chat-stop")).to_be_visible()
+    page.wait_for_timeout(500)
+    for job in chats(app)[2:]:
+        assert [message["content"] for message in job.payload["messages"]] == ["Again"]
+    assert len(chats(app)) == 4

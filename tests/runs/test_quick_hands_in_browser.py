@@ -1,0 +1,63 @@
+"""What a quick hand, or a slow server, does to pages that ask again by themselves."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from playwright.sync_api import Page, Route, expect
+
+from app.core.database import transaction
+from app.core.storage import Storage
+from tests.support.live import chromium, serving, signed_in
+from tests.support.people import Person
+from tests.support.training import make_model, make_run, make_version
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("silent_bell")]
+
+
+@pytest.fixture
+def url(app: FastAPI) -> Iterator[str]:
+    """The app on a real port."""
+    with serving(app) as found:
+        yield found
+
+
+@pytest.fixture
+def page(url: str, engineer: Person) -> Iterator[Page]:
+    """A signed-in engineer's page."""
+    with chromium() as browser:
+        page = signed_in(browser, url, engineer).new_page()
+        page.set_default_timeout(10_000)
+        yield page
+
+
+def test_a_setting_changed_while_a_check_runs_is_the_one_that_is_checked(
+    app: FastAPI, page: Page, url: str, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        make_version(session, storage)
+        make_model(session)
+    page.goto(f"{url}/runs/new?version=1&model=1")
+    expect(page.locator("#mask-check input[name=mask_check_id]")).to_have_value("1")
+
+    def later(route: Route) -> None:
+        page.wait_for_timeout(2500)  # the answer comes after two more looks at the first check
+        route.continue_()
+
+    page.route("**/runs/new/check", later)
+    page.locator("#field-max_length").fill("512")
+    page.locator("#field-max_length").press("Tab")
+    expect(page.locator("#mask-check input[name=mask_check_id]")).to_have_value("2")
+
+
+def test_the_focus_stays_on_a_row_while_the_list_asks_again(
+    app: FastAPI, page: Page, url: str, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        make_run(session, storage)
+    page.goto(f"{url}/runs")
+    link = page.locator("#runs a.row-link")
+    link.focus()
+    page.evaluate("() => { document.getElementById('runs').dataset.old = 'yes'; }")
+    expect(page.locator("#runs:not([data-old])")).to_have_count(1)
+    expect(link).to_be_focused()
