@@ -16,7 +16,9 @@ from app.previews.pictures import PICTURES
 
 router = APIRouter(include_in_schema=False)
 # As the masking itself says it.
-_REFUSAL = N_("The chat template %(template)s writes turn %(turn)d into the turn before it.")
+_REFUSAL = N_(
+    "The chat template %(template)s writes turn %(turn)d into the turn before it; join the two turns."
+)
 
 
 @router.get("/help/masking")
