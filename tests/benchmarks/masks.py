@@ -23,6 +23,7 @@ MARKED_TEMPLATE = (
 )
 NAMES = {
     "masking": "SFT Studio, masks",
+    "trusted": "SFT Studio, masks, template in the same process",
     "verify": "SFT Studio, masks and the proof of each",
     "trl": "TRL's way: apply_chat_template with assistant mask",
     "bare": "bare encode_batch: ids alone",
@@ -34,7 +35,7 @@ def measure(model: Path, say: Callable[[str], None]) -> Result:
     from transformers import AutoTokenizer
 
     data = [{"messages": plain(one["messages"])} for one in many_dialogues(COUNT)]
-    ours = ChatTokenizer.from_folder(model, trusted=True)
+    ours, trusting = ChatTokenizer.from_folder(model), ChatTokenizer.from_folder(model, trusted=True)
     theirs = AutoTokenizer.from_pretrained(model)
     texts = [ours.render(one["messages"]) for one in data]
     numbered, settings = list(enumerate(data)), MaskSettings()
@@ -52,6 +53,7 @@ def measure(model: Path, say: Callable[[str], None]) -> Result:
     ways: dict[str, Callable[[], object]] = {
         "masking": lambda: deque(mask_conversations(ours, numbered, settings), maxlen=0),
         "trl": trl,
+        "trusted": lambda: deque(mask_conversations(trusting, numbered, settings), maxlen=0),
         "bare": lambda: ours.encoder.tokenizer.encode_batch(texts, add_special_tokens=False),
         "verify": lambda: verify(ours, numbered, settings),
     }
