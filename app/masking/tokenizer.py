@@ -55,7 +55,8 @@ class ChatTokenizer:
     ) -> "ChatTokenizer":
         """Read tokenizer.json, tokenizer_config.json and the chat template (its own file, or in the config).
 
-        `name` is what sentences call it, else the folder's. `trusted` renders in this process instead of in a closed room; only for templates of our own.
+        `name` is what sentences call it, else the folder's. `trusted` renders in this process instead of in a
+        closed room; only for templates of our own.
         Raises TokenizerUnusable with the file that is missing or wrong.
         """
         folder = Path(folder)
