@@ -57,7 +57,7 @@ def list_recipes(_actor: AnyActor) -> list[RecipeOut]:
 
 @router.post("/mask-checks", status_code=201)
 def request_mask_check(
-    session: Db, settings: AppSettings, actor: Engineer, body: MaskCheckIn
+    session: Db, settings: AppSettings, storage: AppStorage, actor: Engineer, body: MaskCheckIn
 ) -> MaskCheckOut:
     """Ask for a mask check; the same question finds the same check."""
     check, job = mask_checks.request_check(
@@ -66,6 +66,7 @@ def request_mask_check(
         dataset_version_id=body.dataset_version_id,
         base_model_id=body.base_model_id,
         settings=body.settings.to_settings(),
+        storage=storage,
     )
     if not job.is_final:
         ring_after_commit(session, settings, job)

@@ -12,11 +12,12 @@ from app.accounts.service import Actor
 from app.base_models.service import require_ready
 from app.core.errors import Invalid, NotFound
 from app.core.i18n import N_
+from app.core.storage import Storage
 from app.datasets.versions import require_version
 from app.jobs.handlers import Workplace
 from app.jobs.models import Job, JobKind
 from app.jobs.service import Claim, enqueue, require_job
-from app.masking import MaskSettings
+from app.masking import MaskSettings, file_hash
 from app.previews.service import load_tokenizer, require_arguments
 from app.runs.models import MaskCheck
 
@@ -27,10 +28,16 @@ def settings_key(settings: MaskSettings) -> str:
 
 
 def request_check(
-    session: Session, actor: Actor, *, dataset_version_id: int, base_model_id: int, settings: MaskSettings
+    session: Session,
+    actor: Actor,
+    *,
+    dataset_version_id: int,
+    base_model_id: int,
+    settings: MaskSettings,
+    storage: Storage | None = None,
 ) -> tuple[MaskCheck, Job]:
     """The check for this version × model × settings; asked for if there is none, again if it could not be done
-    or the model's tokenizer or chat template has changed since.
+    or no run would take it any more: another tokenizer or chat template since, or (in `storage`) other arrays.
 
     Raises Invalid when max_length is more than the model can read, or its template reads no such argument.
     """
@@ -55,7 +62,11 @@ def request_check(
     )
     check = _same_question(session, question)
     job = require_job(session, check.job_id) if check else None
-    if check and job and not (job.is_final and (check.passed is None or _is_outdated(check, folder))):
+    if (
+        check
+        and job
+        and not (job.is_final and (check.passed is None or _is_outdated(check, folder, storage)))
+    ):
         return check, job
     try:
         with session.begin_nested():
@@ -68,9 +79,16 @@ def request_check(
         return check, require_job(session, check.job_id)
 
 
-def _is_outdated(check: MaskCheck, folder: Path) -> bool:
-    made_with = (check.report or {}).get("tokenizer_hash")
-    return made_with is not None and made_with != load_tokenizer(folder).fingerprint
+def _is_outdated(check: MaskCheck, folder: Path, storage: Storage | None) -> bool:
+    report = check.report or {}
+    made_with = report.get("tokenizer_hash")
+    if made_with is not None and made_with != load_tokenizer(folder).fingerprint:
+        return True
+    written = report.get("file_hash")
+    if storage is None or check.arrays_key is None or written is None:
+        return False
+    arrays = storage.path(check.arrays_key)
+    return not arrays.is_file() or file_hash(arrays) != written
 
 
 def _same_question(session: Session, question: MaskCheck) -> MaskCheck | None:

@@ -10,6 +10,7 @@ from sqlmodel import Session, select
 from app.accounts.service import Actor
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import N_
+from app.core.storage import Storage
 from app.datasets.models import Dataset, DatasetVersion
 from app.datasets.versions import list_versions
 from app.jobs.models import Job
@@ -164,7 +165,9 @@ def display(value: Any) -> str:
     return str(value)
 
 
-def request_check(session: Session, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:
+def request_check(
+    session: Session, actor: Actor, form: NewRunForm, storage: Storage | None = None
+) -> tuple[MaskCheck, Job]:
     """The mask check that the form's data, model and mask settings ask for."""
     version, model = form.number("version"), form.number("model")
     if version is None:
@@ -174,7 +177,7 @@ def request_check(session: Session, actor: Actor, form: NewRunForm) -> tuple[Mas
     form.offer_arguments(session)
     settings = parse_settings(form.mask_settings().model_dump())
     return mask_checks.request_check(
-        session, actor, dataset_version_id=version, base_model_id=model, settings=settings
+        session, actor, dataset_version_id=version, base_model_id=model, settings=settings, storage=storage
     )
 
 

@@ -13,6 +13,7 @@ from app.base_models.service import ready_base_models
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import get_locale
 from app.core.settings import Settings
+from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppSettings, Db
 from app.datasets.versions import require_version
@@ -130,7 +131,7 @@ def _sent_arguments(posted: FormData) -> set[str]:
 
 
 def _ask(session: Db, settings: Settings, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:
-    check, job = request_check(session, actor, form)
+    check, job = request_check(session, actor, form, Storage(settings.storage_dir))
     if not job.is_final:
         ring_after_commit(session, settings, job)
     form.values["mask_check_id"] = str(check.id)

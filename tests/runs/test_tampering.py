@@ -115,6 +115,25 @@ def test_arrays_that_were_written_anew_are_refused(
         assert check.report
         assert check.arrays_key
         path, told = storage.path(check.arrays_key), (check.arrays_hash or "", check.report["file_hash"])
+
+        def ask() -> bool | None:
+            again, _job = mask_checks.request_check(
+                session,
+                ENGINEER,
+                dataset_version_id=version.id or 0,
+                base_model_id=row.id or 0,
+                settings=MaskSettings(),
+                storage=storage,
+            )
+            return again.passed
+
+        assert ask() is True
+        arrays = read_arrays(path)
+        change(arrays)
+        honest = path.read_bytes()
+        write_arrays(path, arrays)
+        assert ask() is None  # it is made again
+        path.write_bytes(honest)
         session.rollback()
     load_arrays(path, *told)
     arrays = read_arrays(path)
