@@ -24,7 +24,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     require_undamaged(version_file, input["content_hash"])
     emit("phase", phase="loading_model")
     try:
-        tokenizer = ChatTokenizer.from_folder(input["base_model_path"])
+        tokenizer = ChatTokenizer.from_folder(input["base_model_path"], name=input["base_model"])
         settings = MaskSettings(**input["settings"])
         tokenizer.rendering_with(settings.template_arguments)
     except MaskingError as error:

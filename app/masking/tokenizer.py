@@ -59,11 +59,13 @@ class ChatTokenizer:
         folder: Path | str,
         *,
         chat_template: str | None = None,
+        name: str = "",
         trusted: bool = False,
         closed: bool = False,
     ) -> "ChatTokenizer":
         """Read tokenizer.json, tokenizer_config.json and the chat template (its own file, or in the config).
 
+        `name` is what messages call the template; the folder's name by default.
         `trusted` skips the child process in which an unknown template is tried before its first use; `closed`
         renders in a child process always, for processes that others depend on.
         Raises TokenizerUnusable with the file that is missing or wrong.
@@ -79,12 +81,16 @@ class ChatTokenizer:
         }
         sources = {"default": chat_template} if chat_template is not None else _read_templates(folder, config)
         default = sources.get("default") or (next(iter(sources.values())) if len(sources) == 1 else None)
+        if default is None and name:
+            raise TokenizerUnusable(
+                N_("“%(model)s” has no chat template; paste one, or choose a chat model."), model=name
+            )
         if default is None:
             raise TokenizerUnusable(
                 N_("The model in %(folder)s has no chat template; paste one, or choose a chat model."),
                 folder=folder,
             )
-        name = folder.name
+        name = name or folder.name
         tools = sources.get("tool_use")
         template = ClosedTemplate if closed else ChatTemplate
         return cls(

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
-from app.base_models.service import require_tokenizer
+from app.base_models.service import require_base_model, require_tokenizer
 from app.conversations.messages import canonical_messages
 from app.core.errors import Invalid
 from app.core.i18n import N_, gettext, translate
@@ -45,21 +45,34 @@ class Masked:
     dropped: int
 
 
+class _Pasted(str):
+    """What messages call a pasted template, in the language of who reads them."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return gettext("you pasted")
+
+
 @lru_cache(maxsize=8)
-def _tokenizer(folder: Path, _modified: float) -> ChatTokenizer:
-    return ChatTokenizer.from_folder(folder, closed=True)
+def _tokenizer(folder: Path, _modified: float, name: str) -> ChatTokenizer:
+    return ChatTokenizer.from_folder(folder, name=name, closed=True)
 
 
 @lru_cache(maxsize=16)
-def _tokenizer_with(folder: Path, modified: float, chat_template: str) -> ChatTokenizer:
+def _tokenizer_with(folder: Path, modified: float, chat_template: str, model: str) -> ChatTokenizer:
+    name = _Pasted("pasted")
     try:
-        return _tokenizer(folder, modified).with_chat_template(chat_template)
+        return _tokenizer(folder, modified, model).with_chat_template(chat_template, name)
     except TokenizerUnusable:  # a model without a template of its own
-        return ChatTokenizer.from_folder(folder, chat_template=chat_template, closed=True)
+        return ChatTokenizer.from_folder(folder, chat_template=chat_template, name=name, closed=True)
 
 
-def load_tokenizer(folder: Path, chat_template: str | None = None) -> ChatTokenizer:
-    """The folder's tokenizer, optionally with another template. Raises Invalid for one that cannot be used."""
+def load_tokenizer(folder: Path, chat_template: str | None = None, *, name: str = "") -> ChatTokenizer:
+    """The folder's tokenizer, optionally with another template. Raises Invalid for one that cannot be used.
+
+    `name` is what messages call the folder's own template.
+    """
     if chat_template is not None and len(chat_template) > MAX_TEMPLATE_CHARACTERS:
         raise Invalid(
             N_("A chat template can have at most %(limit)d characters."),
@@ -69,8 +82,8 @@ def load_tokenizer(folder: Path, chat_template: str | None = None) -> ChatTokeni
     try:
         modified = (folder / "tokenizer.json").stat().st_mtime
         if chat_template and chat_template.strip():
-            return _tokenizer_with(folder, modified, chat_template)
-        return _tokenizer(folder, modified)
+            return _tokenizer_with(folder, modified, chat_template, name)
+        return _tokenizer(folder, modified, name)
     except MaskingError as error:
         raise _as_invalid(error) from error
     except FileNotFoundError:
@@ -101,7 +114,9 @@ def require_arguments(folder: Path, settings: MaskSettings) -> None:
 
 def tokenizer_of(session: Session, base_model_id: int, chat_template: str = "") -> ChatTokenizer:
     """The base model's tokenizer, with the pasted template if there is one. Raises Invalid or Conflict."""
-    return load_tokenizer(require_tokenizer(session, base_model_id), chat_template or None)
+    folder = require_tokenizer(session, base_model_id)
+    name = require_base_model(session, base_model_id).name
+    return load_tokenizer(folder, chat_template or None, name=name)
 
 
 def readable_arguments(tokenizer: ChatTokenizer) -> frozenset[str]:
