@@ -27,11 +27,12 @@ class PrepareBaseModel:
         info = dict(result)
         path = Path(info.pop("path"))
         absolute = path if path.is_absolute() else place.output_dir / path
+        model_id = claim.payload["base_model_id"]
         if claim.payload.get(TOKENIZER_ONLY):
-            revision = info.get("revision") or None
-            tokenizer_prepared(session, claim.payload["base_model_id"], path=str(absolute), revision=revision)
-            return []
-        model = prepared(session, claim.payload["base_model_id"], path=str(absolute), info=info)
+            model = tokenizer_prepared(session, model_id, path=str(absolute), revision=info.get("revision"))
+            absolute = model.tokenizer_folder or absolute
+        else:
+            model = prepared(session, model_id, path=str(absolute), info=info)
         link_by_reference(place.settings.data_dir / "models", model.reference, absolute)
         return []
 

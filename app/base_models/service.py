@@ -233,14 +233,15 @@ def prepared(session: Session, base_model_id: int, *, path: str, info: dict[str,
     return model
 
 
-def tokenizer_prepared(session: Session, base_model_id: int, *, path: str, revision: str | None) -> None:
+def tokenizer_prepared(session: Session, base_model_id: int, *, path: str, revision: str | None) -> BaseModel:
     """Publish that tokenizer and template are here. A model that is ready by now stays as it is."""
     model = require_base_model(session, base_model_id)
     if model.is_ready:
-        return
+        return model
     model.info = {**model.info, "tokenizer_path": path}
     model.revision = revision or model.revision
     session.add(model)
+    return model
 
 
 def require_tokenizer(session: Session, base_model_id: int) -> Path:

@@ -28,13 +28,14 @@ class ModelFolder:
     fingerprint: str
 
 
-def read_model_folder(folder: Path, chat_template: str | None = None) -> ModelFolder:
+def read_model_folder(folder: Path, chat_template: str | None = None, *, name: str = "") -> ModelFolder:
     """Read tokenizer.json, tokenizer_config.json and the chat template, or take the given one.
 
-    Raises TokenizerUnusable with the file that is missing or wrong.
+    `name` is what a model is called that has no chat template, else the folder says it. Raises
+    TokenizerUnusable with the file that is missing or wrong.
     """
     try:
-        return _read(folder, chat_template)
+        return _read(folder, chat_template, name)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise TokenizerUnusable(
             N_("The model folder %(folder)s cannot be read: %(reason)s"),
@@ -43,7 +44,7 @@ def read_model_folder(folder: Path, chat_template: str | None = None) -> ModelFo
         ) from error
 
 
-def _read(folder: Path, chat_template: str | None) -> ModelFolder:
+def _read(folder: Path, chat_template: str | None, name: str) -> ModelFolder:
     config = _read_json(folder / "tokenizer_config.json")
     tokenizer = _read_tokenizer(folder / "tokenizer.json")
     _add_configured_tokens(tokenizer, config)
@@ -52,6 +53,10 @@ def _read(folder: Path, chat_template: str | None) -> ModelFolder:
     }
     sources = {"default": chat_template} if chat_template is not None else _read_templates(folder, config)
     default = sources.get("default") or (next(iter(sources.values())) if len(sources) == 1 else None)
+    if default is None and name:
+        raise TokenizerUnusable(
+            N_("“%(model)s” has no chat template; paste one, or choose a chat model."), model=name
+        )
     if default is None:
         raise TokenizerUnusable(
             N_("The model in %(folder)s has no chat template; paste one, or choose a chat model."),

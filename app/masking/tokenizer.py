@@ -60,7 +60,7 @@ class ChatTokenizer:
         Raises TokenizerUnusable with the file that is missing or wrong.
         """
         folder = Path(folder)
-        found = read_model_folder(folder, chat_template)
+        found = read_model_folder(folder, chat_template, name=name)
         name = name or folder.name or folder.resolve().name
         template = ChatTemplate if trusted else ClosedTemplate
         return cls(

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
-from app.base_models.service import require_tokenizer
+from app.base_models.service import require_base_model, require_tokenizer
 from app.conversations.messages import canonical_messages
 from app.core.errors import Invalid
 from app.core.i18n import N_, gettext, translate
@@ -47,6 +47,15 @@ class Masked:
     dropped: int
 
 
+class _Pasted(str):
+    """What messages call a pasted template, in the language of who reads them."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return gettext("you pasted")
+
+
 # What a tokenizer is made of; with any of it changed, it is another one.
 _FILES: Final = ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja")
 State = tuple[tuple[int, int] | None, ...]
@@ -68,20 +77,24 @@ def _stat(file: Path) -> os.stat_result | None:
 
 
 @lru_cache(maxsize=8)
-def _tokenizer(folder: Path, _modified: State) -> ChatTokenizer:
-    return ChatTokenizer.from_folder(folder)
+def _tokenizer(folder: Path, _modified: State, name: str) -> ChatTokenizer:
+    return ChatTokenizer.from_folder(folder, name=name)
 
 
 @lru_cache(maxsize=16)
-def _tokenizer_with(folder: Path, modified: State, chat_template: str) -> ChatTokenizer:
+def _tokenizer_with(folder: Path, modified: State, chat_template: str, model: str) -> ChatTokenizer:
+    name = _Pasted("pasted")
     try:
-        return _tokenizer(folder, modified).with_chat_template(chat_template)
+        return _tokenizer(folder, modified, model).with_chat_template(chat_template, name)
     except TokenizerUnusable:  # a model without a template of its own
-        return ChatTokenizer.from_folder(folder, chat_template=chat_template)
+        return ChatTokenizer.from_folder(folder, chat_template=chat_template, name=name)
 
 
-def load_tokenizer(folder: Path, chat_template: str | None = None) -> ChatTokenizer:
-    """The folder's tokenizer, optionally with another template. Raises Invalid for one that cannot be used."""
+def load_tokenizer(folder: Path, chat_template: str | None = None, *, name: str = "") -> ChatTokenizer:
+    """The folder's tokenizer, optionally with another template. Raises Invalid for one that cannot be used.
+
+    `name` is what messages call the folder's own template.
+    """
     if chat_template is not None and len(chat_template) > MAX_TEMPLATE_CHARACTERS:
         raise Invalid(
             N_("A chat template can have at most %(limit)d characters."),
@@ -91,8 +104,8 @@ def load_tokenizer(folder: Path, chat_template: str | None = None) -> ChatTokeni
     try:
         modified = _state(folder)
         if chat_template and chat_template.strip():
-            return _tokenizer_with(folder, modified, chat_template)
-        return _tokenizer(folder, modified)
+            return _tokenizer_with(folder, modified, chat_template, name)
+        return _tokenizer(folder, modified, name)
     except MaskingError as error:
         raise _as_invalid(error) from error
     except FileNotFoundError:
@@ -123,7 +136,9 @@ def require_arguments(folder: Path, settings: MaskSettings) -> None:
 
 def tokenizer_of(session: Session, base_model_id: int, chat_template: str = "") -> ChatTokenizer:
     """The base model's tokenizer, with the pasted template if there is one. Raises Invalid or Conflict."""
-    return load_tokenizer(require_tokenizer(session, base_model_id), chat_template or None)
+    folder = require_tokenizer(session, base_model_id)
+    name = require_base_model(session, base_model_id).name
+    return load_tokenizer(folder, chat_template or None, name=name)
 
 
 def readable_arguments(tokenizer: ChatTokenizer) -> frozenset[str]:

@@ -4,6 +4,7 @@ Only the layout is decided here; which tokens are trained comes with the sample.
 skip while they are off the screen.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
@@ -21,6 +22,9 @@ _LARGEST_GROUP: Final = 400
 _WHOLE_TURN: Final = 1200
 _SENTENCE_ENDS: Final = (".", "!", "?", "。", "！", "？", "；")
 _LINE_BREAK: Final = Markup('<i class="line-break"></i>\n')
+# What is there and not seen: soft hyphens, spaces without width, letters that turn the direction. Joiners are left
+# out, for scripts and emoji are made of them.
+_UNSEEN: Final = re.compile("([\n\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff])")
 _MARK_NAMES: Final = ("", "here", "there")
 
 Token = Mapping[str, Any]
@@ -190,8 +194,20 @@ def _glyph(tokens: list[Token], shown: int) -> Glyph:
             reach = token["end"]
     overlap = shown - first["start"]
     begun, text = (text, text[overlap:]) if overlap > 0 and first["end"] > first["start"] else ("", text)
-    letters = _LINE_BREAK.join(text.split("\n")) if "\n" in text else text
-    return Glyph(ids, letters, len(tokens), first["special"], begun)
+    return Glyph(ids, _with_marks(text), len(tokens), first["special"], begun)
+
+
+def _with_marks(text: str) -> str:
+    """The text, and before each character that is not seen a mark that is."""
+    if not _UNSEEN.search(text):
+        return text
+    return Markup().join(_mark(part) if _UNSEEN.fullmatch(part) else part for part in _UNSEEN.split(text))
+
+
+def _mark(character: str) -> Markup:
+    if character == "\n":
+        return _LINE_BREAK
+    return Markup('<i class="unseen" data-code="{:04X}"></i>{}').format(ord(character), character)
 
 
 # -- which row the template's tokens stand in; for the eye only ----------------------------------------------

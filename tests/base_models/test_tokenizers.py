@@ -57,6 +57,8 @@ def test_a_tokenizer_alone_is_enough_for_masks_and_not_for_a_run(engine: Engine,
         with pytest.raises(Conflict, match="Only the tokenizer of “chat” is here"):
             service.require_ready(session, model_id)
     assert ask(engine, settings) == (model_id, job_id)
+    # and the command line finds it by its name
+    assert (settings.data_dir / "models" / "org--chat").readlink() == Path("/x/tokenizer")
 
 
 def test_the_whole_model_can_be_prepared_whatever_became_of_the_tokenizer(

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -202,6 +203,37 @@ def test_a_template_that_cannot_be_proven_or_compiled_is_refused(
         assert answer.status_code == 422, template[:20]
         assert "There is no exact mask to show" in answer.text
         assert tokens_on(answer.text) == []
+
+
+def test_a_refusal_calls_the_template_by_a_name_that_the_reader_knows(
+    annotator: Person, make: MakeConversation, make_model: MakeModel
+) -> None:
+    path = f"/conversations/{make()}/mask"
+    broken, bare = make_model("Broken-7B", "{% for %}"), make_model("Bare-7B", "{{ messages[0].content }}")
+    with_own = visible_text(annotator.browser.get(path, params={"base_model": broken}).text)
+    assert "The chat template Broken-7B does not compile" in with_own
+    assert "Broken-7B" in visible_text(annotator.browser.get(path, params={"base_model": bare}).text)
+    query = {"base_model": bare, "chat_template": "{% if %}"}
+    assert "The chat template you pasted does not compile" in visible_text(
+        annotator.browser.get(path, params=query).text
+    )
+    chinese = annotator.browser.get(path, params=query, headers={"Accept-Language": "zh-CN"})
+    assert "你粘贴的" in visible_text(chinese.text)
+
+
+def test_a_model_without_a_template_asks_for_one_and_takes_a_pasted_one(
+    annotator: Person, make: MakeConversation, make_model: MakeModel, tmp_path: Path
+) -> None:
+    number, model = make(), make_model("Bare-7B", PLAIN_TEMPLATE)
+    (tmp_path / "Bare-7B" / "chat_template.jinja").unlink()
+    path = f"/conversations/{number}/mask"
+    refused = annotator.browser.get(path, params={"base_model": model})
+    assert refused.status_code == 422
+    assert "“Bare-7B” has no chat template; paste one" in visible_text(refused.text)
+    assert "Try one sample per assistant turn" not in visible_text(refused.text)
+    shown = annotator.browser.get(path, params={"base_model": model, "chat_template": PLAIN_TEMPLATE})
+    assert shown.status_code == 200
+    assert trained_turns(shown.text) == {1, 3}
 
 
 def test_wrong_fields_are_named_in_one_sentence(

@@ -45,8 +45,10 @@ def test_pointing_links_tokens_turns_and_letters(
 def test_the_keyboard_walks_tokens_borders_and_turns(
     page: Page, url: str, make: MakeConversation, model_id: int
 ) -> None:
-    page.goto(f"{url}/conversations/{make()}/mask?token=0")
+    page.goto(f"{url}/conversations/{make()}/mask")
+    page.keyboard.press("w")
     expect(focused(page)).to_have_text("<|im_start|>")
+    assert page.evaluate("() => document.activeElement.title").startswith("Index: 0\nId: 1\nText: ")
     page.keyboard.press("ArrowRight")
     assert inspected(page, "index") == "1"
     page.keyboard.press("Shift+ArrowRight")

@@ -199,3 +199,17 @@ def test_a_character_that_lies_on_a_border_is_shown_once(
             spelled, after = spelled + token["glyph"], token["index"] + token["shared"]
     assert spelled == "".join(f"{message['role']}: {message['content']}\n" for message in DIALOGUE)
     assert "那" in {token["begun"] for token in tokens_on(html)}
+
+
+def test_characters_that_nobody_sees_are_marked_and_stay_in_the_text(
+    annotator: Person, make: MakeConversation, model_id: int, smollm2: ChatTokenizer
+) -> None:
+    hidden = [{"role": "user", "content": "zero\u200bwidth \u202e<b>turned"}, DIALOGUE[1]]
+    html = annotator.browser.get(f"/conversations/{make(hidden)}/mask", params={"base_model": model_id}).text
+    assert 'data-code="200B"' in html
+    assert 'data-code="202E"' in html
+    spelled, after = "", 0
+    for token in tokens_on(html):
+        if token["index"] >= after:
+            spelled, after = spelled + token["glyph"], token["index"] + token["shared"]
+    assert spelled == preview(smollm2, {"messages": hidden}, MaskSettings())[0]["text"]
