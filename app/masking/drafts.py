@@ -11,7 +11,7 @@ import numpy as np
 from app.masking.conversations import Dialogue
 from app.masking.encoding import Encoded, Ints
 from app.masking.errors import N_, MaskRefused
-from app.masking.layout import Layout
+from app.masking.layout import Layout, Turn
 from app.masking.samples import Cut, MaskedSample, Part
 from app.masking.settings import IGNORE_INDEX, MaskSettings, TrainOn
 from app.masking.shapes import ShapeBook
@@ -67,11 +67,32 @@ class Draft:
             return bool(self.dialogue.messages[number]["role"] == "assistant")
         return True
 
-    def require_provable(self, settings: MaskSettings) -> None:
+    def require_provable(self, settings: MaskSettings, template: str) -> None:
         """Raises the refusal of a turn that would be trained."""
         for place, refusal in self.layout.refused.items():
             if settings.train_on is TrainOn.ALL or self.is_chosen(place, settings):
                 raise refusal
+        if settings.train_reasoning:
+            return
+        for turn in self.layout.turns:
+            if turn.reasoning_end is None and self.is_chosen(turn.message, settings) and self._thinks(turn):
+                raise MaskRefused(
+                    N_(
+                        "Where the thinking of turn %(turn)d ends under the chat template %(template)s cannot be "
+                        "proven, so it cannot be left out; train the thinking too, or leave this turn untrained."
+                    ),
+                    template=template,
+                    turn=turn.message + 1,
+                )
+
+    def _thinks(self, turn: Turn) -> bool:
+        """Whether thinking that the message holds may be written out in this turn."""
+        message = self.dialogue.messages[self.part.numbers[turn.message]]
+        written = self.layout.text[turn.start : turn.end]
+        reasoning = (message.get("reasoning_content") or "").strip()
+        if reasoning:
+            return reasoning in written
+        return "</think" in (message.get("content") or "") and "</think" in written
 
     def _trained_spans(self, settings: MaskSettings) -> list[tuple[int, int, int]]:
         """Ranges of code points to train, with the message each belongs to (-1: the template), in order."""
@@ -145,7 +166,7 @@ class Drafter:
         try:
             found = self.book.lay_out(messages, dialogue.tools, short_cut=self.short_cut)
             made = Draft(dialogue, part, found.layout, expected_controls=found.expected_controls)
-            made.require_provable(self.settings)
+            made.require_provable(self.settings, self.book.tokenizer.name)
         except MaskRefused as refusal:
             raise _counted_in_conversation(refusal, part) from refusal
         if found.layout.spelled:

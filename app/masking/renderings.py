@@ -78,8 +78,8 @@ class Renderings:
         kept, first = self.markings[:count], self._first_markings[:count]
         first = [
             one
-            if (one.calls, one.left_whole) == (found.calls, found.left_whole)
-            else replace(one, calls=found.calls, left_whole=found.left_whole)
+            if (one.calls, one.left_whole, one.reasoning) == (found.calls, found.left_whole, found.reasoning)
+            else replace(one, calls=found.calls, left_whole=found.left_whole, reasoning=found.reasoning)
             for one, found in zip(first, kept, strict=True)
         ]
         yield first
@@ -116,7 +116,8 @@ class Renderings:
         if whole is None:
             controls = self.tokenizer.controls
             nothing = [
-                Marking(Placement.NONE, False, spelled_in(message, controls)) for message in self.messages
+                Marking(Placement.NONE, False, spelled_in(message, controls), reasoning=False)
+                for message in self.messages
             ]
             for place in range(len(self.messages)):
                 self.markings[place] = self._undisturbing(place, nothing)
@@ -158,7 +159,7 @@ class Renderings:
         """
 
         def with_whole(tokens: frozenset[str]) -> bool:
-            return works(Marking(Placement.NONE, calls=False, left_whole=tokens))
+            return works(Marking(Placement.NONE, calls=False, left_whole=tokens, reasoning=False))
 
         yield frozenset()
         if with_whole(frozenset()) or not spelled:

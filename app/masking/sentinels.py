@@ -15,6 +15,7 @@ from typing import Any
 from app.masking.tokenizer import ControlPatterns
 
 _PLANES = ((0xF0000, 0xFFFFE), (0x100000, 0x10FFF0))
+_REASONING_FIELDS = ("reasoning_content", "thinking")
 _AFTER_THINKING = re.compile(r"</think(?:ing)?>\s*")
 
 
@@ -34,13 +35,14 @@ class Placement(Enum):
 
 @dataclass(frozen=True)
 class Marking:
-    """How one message is marked: where in its text, whether in its last tool call too, and which control
-    tokens it spells are left whole, for the template reads them.
+    """How one message is marked: where in its text, whether in its last tool call and around its reasoning too,
+    and which control tokens it spells are left whole, for the template reads them.
     """
 
     placement: Placement
     calls: bool = True
     left_whole: frozenset[str] = frozenset()
+    reasoning: bool = True
 
 
 @dataclass(frozen=True)
@@ -146,21 +148,16 @@ def mark_message(
     marked = dict(message)
     if marking.calls and marked.get("tool_calls"):
         marked["tool_calls"] = _mark_last_call(marked["tool_calls"], marks.call)
-    if placement is not Placement.NONE:
-        _mark_texts(marked, marks, placement)
+    if placement is not Placement.NONE and isinstance(marked.get("content"), str):
+        marked["content"] = _mark_text(marked["content"], marks, placement, thinking=role == "assistant")
+    if marking.reasoning:
+        _mark_reasoning(marked, marks)
     return {key: value if key == "role" else broken(value) for key, value in marked.items()}
 
 
-def _mark_texts(marked: dict[str, Any], marks: MessageMarks, placement: Placement) -> None:
-    thinking = marked["role"] == "assistant"
-    if isinstance(marked.get("content"), str):
-        marked["content"] = _mark_text(marked["content"], marks, placement, thinking=thinking)
-    for field in ("reasoning_content", "thinking"):
-        if (
-            isinstance(marked.get(field), str)
-            and marked[field].strip()
-            and placement is not Placement.END_ONLY
-        ):
+def _mark_reasoning(marked: dict[str, Any], marks: MessageMarks) -> None:
+    for field in _REASONING_FIELDS:
+        if isinstance(marked.get(field), str) and marked[field].strip():
             lead, core, trail = _core(marked[field])
             marked[field] = f"{lead}{marks.reasoning_start}{core}{marks.reasoning_end}{trail}"
 
@@ -206,9 +203,11 @@ def spelled_in(message: Mapping[str, Any], controls: ControlPatterns) -> frozens
 
 def markings_of(message: Mapping[str, Any], left_whole: frozenset[str] = frozenset()) -> Iterator[Marking]:
     """Every way to mark a message, the most telling first."""
-    for calls in (True, False) if message.get("tool_calls") else (True,):
-        for placement in Placement:
-            yield Marking(placement, calls, left_whole)
+    thinks = any(str(message.get(field) or "").strip() for field in _REASONING_FIELDS)
+    for reasoning in (True, False) if thinks else (True,):
+        for calls in (True, False) if message.get("tool_calls") else (True,):
+            for placement in Placement:
+                yield Marking(placement, calls, left_whole, reasoning)
 
 
 def mark_depth(core: str, placement: Placement) -> int:

@@ -167,7 +167,7 @@ class _Locator:
             content_start = after_thinking
         start = self.starts.find(place, content_start, content_end, end_before)
         end, end_of_turn = self.ends.find(place, start.place, content_end)
-        reasoning = [found for mark in (marks.reasoning_end,) for found in self.whole.places.get(mark, ())]
+        reasoning = self.whole.places.get(marks.reasoning_end, ())
         if reasoning and content_start is not None and content_start >= reasoning[-1]:
             after_thinking = content_start
         elif reasoning:

@@ -36,7 +36,10 @@ class Starts:
         elif found is not None and found.writes_header and content_start is not None:
             # the template has a prompt, only not for a conversation that stops here
             lone = self._by_lone_prompt(place, content_start)
-            found = lone if lone is not None and lone.place >= end_before else found
+            if lone is not None and lone.place >= end_before:
+                found = lone
+            elif place == 0 and self._says_something(found.place):
+                found = None
         if found is None:
             raise self.borders.refusal(
                 N_(
@@ -50,6 +53,11 @@ class Starts:
         if place == 0 and bos and self.borders.text.startswith(bos, found.place):
             found = replace(found, place=found.place + len(bos))  # no model writes the beginning of a text
         return found
+
+    def _says_something(self, start: int) -> bool:
+        """Whether the template begins every conversation with words, which would pass for the first header."""
+        opening = self.borders.markers.sub("", self.borders.preamble[start:])
+        return any(character.isalnum() for character in opening)
 
     def _by_own_prompt(
         self, place: int, prompt: Marked, content_start: int | None, content_end: int | None
@@ -126,7 +134,7 @@ class Starts:
         ]
         if any(found > content_start for found in earlier):
             return None  # the order of the conversation is not the rendering's
-        text, prompt = self.borders.text, self.borders.lone_prompt or ""
+        text, prompt = self.borders.text, self.borders.lone_prompt or self.borders.standing_prompt
         if len(prompt) > LONGEST_PROMPT:
             return None
         header_start = max(earlier, default=0)

@@ -289,6 +289,41 @@ def test_reasoning_is_trained_or_masked_by_choice(
     assert without.input_ids.tolist() == with_it.input_ids.tolist()
 
 
+THINKS = (
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}{% if m.reasoning_content %}"
+    "{{ '<think>\n' + m.reasoning_content + '\n</think>\n\n' }}{% endif %}"
+    "{{ m.content + ('\n' if m.content and m.tool_calls else '') }}"
+    "{% for c in m.tool_calls or [] %}{{ '<call>' + c.function.name + '</call>' }}{% endfor %}"
+    "{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+LOOKING = {
+    "role": "assistant",
+    "content": "",
+    "reasoning_content": "greet",
+    "tool_calls": [{"type": "function", "function": {"name": "price", "arguments": {}}}],
+}
+
+
+def test_reasoning_before_a_call_is_left_out_too(smollm2: ChatTokenizer) -> None:
+    """The template looks whether there are words beside the call, so only the reasoning can be marked."""
+    tokenizer = smollm2.with_chat_template(THINKS, "thinks", trusted=True)
+    conversation = {"messages": [{"role": "user", "content": "Hi"}, LOOKING]}
+    call = "\n</think>\n\n<call>price</call><|im_end|>"
+    assert trained_text(tokenizer, mask(tokenizer, conversation)) == "<think>\ngreet" + call
+    assert trained_text(tokenizer, mask(tokenizer, conversation, train_reasoning=False)) == call
+
+
+def test_reasoning_that_cannot_be_told_apart_is_not_trained_in_silence(smollm2: ChatTokenizer) -> None:
+    source = THINKS.replace("if m.reasoning_content", "if m.reasoning_content == 'greet'")
+    tokenizer = smollm2.with_chat_template(source, "compares", trusted=True)
+    conversation = {"messages": [{"role": "user", "content": "Hi"}, LOOKING]}
+    assert "greet" in trained_text(tokenizer, mask(tokenizer, conversation))
+    with pytest.raises(MaskRefused, match="thinking of turn 2 ends under the chat template compares"):
+        mask(tokenizer, conversation, train_reasoning=False)
+    conversation["messages"][1] = {**LOOKING, "reasoning_content": "another thought, which is not shown"}
+    assert trained_text(tokenizer, mask(tokenizer, conversation, train_reasoning=False)).startswith("<call>")
+
+
 def test_tool_calls_are_the_models_to_write(smollm2: ChatTokenizer, trl_templates: dict[str, str]) -> None:
     tokenizer = smollm2.with_chat_template(trl_templates["qwen2_5"], "qwen2_5", trusted=True)
     call = {"type": "function", "function": {"name": "price", "arguments": {"plan": "basic"}}}

@@ -202,6 +202,15 @@ TURNS: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
         chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
         ["Ten." + EOS, "Six." + EOS],
     ),
+    "an answer first, after a default system prompt, and the prompt is always there": (
+        _LOOP
+        + "{% if loop.first and m.role != 'system' %}{{ '<|im_start|>system\nBe nice.<|im_end|>\n' }}{% endif %}"
+        + _TURN
+        + "{% if loop.last and m.role != 'assistant' %}{{ '<|im_start|>assistant\nI think:\n' }}{% endif %}"
+        + _END,
+        chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
     "two answers, and a prompt after questions only": (
         "{% for m in messages %}{{ m.role + ':\n' + m.content }}{% if m.role == 'assistant' and not loop.last %}"
         "{{ '<|im_end|>' }}{% endif %}{{ '' if loop.last else '\n' }}{% endfor %}"
@@ -243,6 +252,20 @@ def test_a_call_that_goes_on_otherwise_and_has_no_known_end_is_refused(smollm2: 
     tokenizer = smollm2.with_chat_template(source.replace(EOS, "<gh_stars>"), "numbers", trusted=True)
     with pytest.raises(MaskRefused, match="numbers writes turn 2 otherwise when it is the last one"):
         mask_conversation(tokenizer, {"messages": messages}, MaskSettings())
+
+
+def test_words_before_a_first_answer_are_not_its_header(smollm2: ChatTokenizer) -> None:
+    """Without any prompt nothing tells where the default system prompt is over."""
+    source = (
+        _LOOP
+        + "{% if loop.first and m.role != 'system' %}{{ '<|im_start|>system\nBe nice.<|im_end|>\n' }}{% endif %}"
+    )
+    tokenizer = smollm2.with_chat_template(source + _TURN + _END, "no prompt", trusted=True)
+    messages = chat("q", "Ten.")["messages"]
+    sample = mask_conversation(tokenizer, {"messages": messages}, MaskSettings()).samples[0]
+    assert trained_text(tokenizer, sample) == HEAD + "assistant\nTen." + EOS
+    with pytest.raises(MaskRefused, match="no prompt writes a generation prompt before turn 1"):
+        mask_conversation(tokenizer, {"messages": messages[1:]}, MaskSettings())
 
 
 @pytest.mark.parametrize("opening", ["<role>", "<gh_stars>"], ids=["text", "control token"])
