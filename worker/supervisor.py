@@ -32,6 +32,9 @@ logger = get_logger(__name__)
 FLUSH_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.25
 KILLED: Final = N_(
+    "The process was killed (signal %(signal)s). Often that is the machine's memory running out: try again when less runs beside it."
+)
+TRAINING_KILLED: Final = N_(
     "The process was killed (signal %(signal)s). Often that is the machine's memory running out: lower the batch size or max_length."
 )
 DIED: Final = N_("The process ended unexpectedly (exit code %(code)d). The log says more.")
@@ -136,7 +139,7 @@ class Supervisor:
                     release(session, mine)
                 return None
         self._beat(mine, pending)
-        _judge_exit(child.exit_code(), outcome)
+        _judge_exit(child.exit_code(), outcome, mine.kind)
         return outcome
 
     def _beat(self, mine: Claim, events: list[EventData]) -> StopRequest | None:
@@ -188,12 +191,15 @@ def _sort_message(message: dict[str, Any], outcome: _Outcome, pending: list[Even
         pending.append((kind, message))
 
 
-def _judge_exit(code: int, outcome: _Outcome) -> None:
+def _judge_exit(code: int, outcome: _Outcome, kind: JobKind) -> None:
     """A result counts only from a child that ended well."""
     if code == 0 or outcome.cancelled or outcome.failure:
         return
     outcome.result = None
     if code < 0:
-        outcome.failure = (KILLED, {"signal": signal.Signals(-code).name})
+        outcome.failure = (
+            TRAINING_KILLED if kind is JobKind.TRAIN else KILLED,
+            {"signal": signal.Signals(-code).name},
+        )
     else:
         outcome.failure = (DIED, {"code": code})
