@@ -117,11 +117,17 @@ class Borders:
         marks = self.marks.messages[0]
         questions = [{"role": "user", "content": mark} for mark in (marks.start, marks.end)]
         last = self._render_or_none(questions[:1], generation=False)
+        if last is None or last != self._render_or_none(questions[:1], generation=True):
+            return ""
         followed = self._render_or_none(questions, generation=False)
-        if last is None or followed is None or {last.count(marks.start), followed.count(marks.start)} != {1}:
+        if followed is None or {last.count(marks.start), followed.count(marks.start)} != {1}:
             return ""
         after, between = last.partition(marks.start)[2], followed.partition(marks.start)[2]
-        return after[self.shared(after, between) :]
+        start = self.shared(after, between)
+        if self.markers.match(after, start) is None:  # headers in words may begin with the same ones
+            ends = [match.end() for match in self.markers.finditer(after, 0, start)]
+            start = max([after.rfind("\n", 0, start) + 1, *ends])
+        return after[start:]
 
     @cached_property
     def preamble(self) -> str:
@@ -154,9 +160,12 @@ class Borders:
 
     @property
     def lone_tail(self) -> str:
-        """What the template writes after an answer whether the conversation goes on or not."""
+        """What the template writes after an answer whether the conversation goes on or not; nothing where the two
+        part in the middle of words.
+        """
         stopped, went_on, _ = self._plain_answer
-        return stopped[: self.shared(stopped, went_on)]
+        both = stopped[: self.shared(stopped, went_on)]
+        return both if not stopped[len(both) :].strip() or self.markers.search(both) else ""
 
     @cached_property
     def lone_ends(self) -> tuple[str, str]:

@@ -52,7 +52,7 @@ class Ends:
         unsure = is_last and going_on is None and len(self.borders.markers.findall(follows)) > 1
         learnt = self.borders.lone_tail
         if is_last and not unsure:
-            views.append(follows)
+            views.append(self._without_standing_prompt(follows))
             if follows.startswith(learnt):
                 views.append(learnt)
         elif unsure or not views:
@@ -144,6 +144,12 @@ class Ends:
         return marker in self.borders.tokenizer.stop_tokens or any(
             marker in tail for tail in self.borders.lone_ends
         )
+
+    def _without_standing_prompt(self, follows: str) -> str:
+        """Some templates write the next header after the last answer too."""
+        prompt = self.borders.standing_prompt
+        stops = any(token in prompt for token in self.borders.tokenizer.stop_tokens)
+        return follows if stops else follows.removesuffix(prompt)
 
     def _before_next_header(self, place: int, between: str) -> str:
         """What stands between this turn and the header of the next message, if an end of turn is in it: up to a

@@ -254,6 +254,20 @@ def test_a_call_that_goes_on_otherwise_and_has_no_known_end_is_refused(smollm2: 
         mask_conversation(tokenizer, {"messages": messages}, MaskSettings())
 
 
+def test_what_two_headers_have_in_common_is_no_end_of_turn(smollm2: ChatTokenizer) -> None:
+    """Headers in words, the next of which is always written: where they part is the middle of one."""
+    source = _LOOP + "{{ '# ' + m.role + ':\n\n' + m.content + '\n' }}{% endfor %}{{ '# ' + closing }}"
+    messages = chat("q", "Ten.", "r", "Six.")["messages"]
+    same = smollm2.with_chat_template(source.replace("closing", "'assistant:\n\n'"), "the same", trusted=True)
+    sample = mask_conversation(same, {"messages": messages}, MaskSettings()).samples[0]
+    assert [sample.text[start:end] for start, end, _ in sample.spans] == ["Ten.", "Six."]
+    assert [check.name for check in run_checks(same, sample) if not check.passed] == ["end_of_turn"]
+    speaker = "({'user': 'assistant', 'assistant': 'question'}[messages[-1].role] + ':\n\n')"
+    other = smollm2.with_chat_template(source.replace("closing", speaker), "speakers", trusted=True)
+    with pytest.raises(MaskRefused, match="speakers writes turn 2 otherwise when it is the last one"):
+        mask_conversation(other, {"messages": messages}, MaskSettings())
+
+
 def test_words_before_a_first_answer_are_not_its_header(smollm2: ChatTokenizer) -> None:
     """Without any prompt nothing tells where the default system prompt is over."""
     source = (
