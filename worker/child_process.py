@@ -33,7 +33,6 @@ class ChildProcess:
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
-            "TOKENIZERS_PARALLELISM": "true",
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
         with self.log_file.open("ab") as log:

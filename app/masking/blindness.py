@@ -33,12 +33,12 @@ class Blindness:
 
     def is_ordinary(self, text: str) -> bool:
         """True when the template treats `text` like every other ordinary text."""
-        if not text or text.isspace():
+        stripped = text.strip()
+        if not stripped:
             return False
         for word in self.watch_words:
-            if word in text or text.strip() in word:
+            if word in text or stripped in word:
                 return False
-        stripped = text.strip()
         return not (stripped.startswith(self.forbidden_starts) or stripped.endswith(self.forbidden_ends))
 
 

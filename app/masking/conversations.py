@@ -39,14 +39,26 @@ def read_conversation(conversation: Mapping[str, Any]) -> Dialogue:
             N_("The conversation has no messages; “messages” must be a list that is not empty.")
         )
     flags: list[bool | None] = []
+    clean: list[dict[str, Any]] = []
     for number, message in enumerate(messages, start=1):
+        if _is_plain(message):
+            flags.append(None)
+            clean.append(message)
+            continue
         flag = message.get("train") if isinstance(message, Mapping) else None
         if flag is not None and not isinstance(flag, bool):
             raise MaskRefused(N_("The train flag of turn %(turn)d must be true or false."), turn=number)
         flags.append(flag)
-    return Dialogue(
-        [_message(message, n) for n, message in enumerate(messages, start=1)], flags, _tools(conversation)
-    )
+        clean.append(_message(message, number))
+    return Dialogue(clean, flags, _tools(conversation))
+
+
+def _is_plain(message: Any) -> bool:
+    """Whether it is just a role and a text, as nearly all messages are."""
+    if type(message) is not dict or len(message) != 2 or message.get("role") not in ROLES:
+        return False
+    content = message.get("content")
+    return type(content) is str and (content.isascii() or not _LONE_SURROGATE.search(content))
 
 
 def _tools(conversation: Mapping[str, Any]) -> list[Any] | None:
@@ -59,10 +71,6 @@ def _tools(conversation: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _message(message: Any, number: int) -> dict[str, Any]:
-    if type(message) is dict and len(message) == 2 and message.get("role") in ROLES:
-        content = message.get("content")
-        if type(content) is str and (content.isascii() or not _LONE_SURROGATE.search(content)):
-            return message  # nearly all messages are just this
     if not isinstance(message, Mapping):
         raise MaskRefused(N_("Turn %(turn)d is not an object with a role and a content."), turn=number)
     role = message.get("role")

@@ -107,7 +107,10 @@ class Draft:
                 left_alone.append((turn.start, start))
             else:
                 left_alone.append((turn.start, turn.end))
-        for region in self.layout.regions:
+        people_may_be_chosen = (
+            settings.train_on in (TrainOn.ALL, TrainOn.CONTENT) or True in self.dialogue.flags
+        )
+        for region in self.layout.regions if people_may_be_chosen else ():
             if self.is_chosen(region.message, settings):
                 spans.append((region.start, region.end, region.message))
             else:

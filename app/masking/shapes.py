@@ -38,15 +38,18 @@ class ShapeBook:
         self.shapes: dict[tuple[str, ...], _Shape | None] = {}
         self._ahead: dict[int, str] = {}
 
-    def render_ahead(self, many: Sequence[Sequence[Mapping[str, Any]]]) -> None:
-        """Render whole conversations that `lay_out` will be asked for, all at once; forgets those before them.
-
-        They are known again by being the same objects, so they must live until then.
+    def rendered(self, many: Sequence[Sequence[Mapping[str, Any]]]) -> dict[int, str]:
+        """Whole conversations that `lay_out` will be asked for, rendered all at once, by the `id` of their messages.
+        May run beside everything else here.
         """
-        self._ahead = {}
-        if self._blindness is not None:
-            texts = self.tokenizer.render_ahead(many)
-            self._ahead = {id(one): text for one, text in zip(many, texts, strict=True) if text is not None}
+        if self._blindness is None:
+            return {}
+        texts = self.tokenizer.render_ahead(many)
+        return {id(one): text for one, text in zip(many, texts, strict=True) if text is not None}
+
+    def remember(self, rendered: dict[int, str]) -> None:
+        """Use these from now on; forgets those before. Their messages must live until `lay_out` sees them."""
+        self._ahead = rendered
 
     def lay_out(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] | None, *, short_cut: bool = True
@@ -71,17 +74,17 @@ class ShapeBook:
         if blindness is None:
             return None
         controls = self.tokenizer.controls
-        texts = set()
         for message in messages:
-            if message.keys() != {"role", "content"} or message["role"] not in _SHORT_CUT_ROLES:
+            if len(message) != 2 or "content" not in message or message["role"] not in _SHORT_CUT_ROLES:
                 return None
             text = message["content"]
             if not blindness.is_ordinary(text) or controls.forbidden_in(text, message["role"]):
                 return None
             if message["role"] == "assistant" and "</think" in text:
                 return None  # where the thinking ends has to be located
-            texts.add(text.strip())
-        if blindness.needs_distinct_texts and len(texts) != len(messages):
+        if blindness.needs_distinct_texts and len(messages) > len(
+            {message["content"].strip() for message in messages}
+        ):
             return None
         roles = tuple(message["role"] for message in messages)
         if roles not in self.shapes:
@@ -170,11 +173,15 @@ class _Shape:
         if "".join(pieces) != text:
             return None
         ends = [0, *list(accumulate(map(len, pieces)))[1::2]]
-        place = iter([ends[before] + after for before, after in self.places])
-        turns = []
+        at = [ends[before] + after for before, after in self.places]
+        turns, first = [], 0
         for turn in self.turns:
-            start, end, content_start, content_end = next(place), next(place), next(place), next(place)
-            marker = (next(place), next(place)) if turn.end_of_turn is not None else None
+            start, end, content_start, content_end = at[first : first + 4]
+            first += 4
+            marker = None
+            if turn.end_of_turn is not None:
+                marker = (at[first], at[first + 1])
+                first += 2
             turns.append(
                 Turn(
                     turn.message,
@@ -189,7 +196,11 @@ class _Shape:
                     turn.prompt_rest,
                 )
             )
-        regions = [Region(region.message, region.role, next(place), next(place)) for region in self.regions]
+        borders = zip(at[first::2], at[first + 1 :: 2], strict=True)
+        regions = [
+            Region(region.message, region.role, start, end)
+            for region, (start, end) in zip(self.regions, borders, strict=True)
+        ]
         return Layout(text, turns, regions, unlocated=list(self.unlocated))
 
 

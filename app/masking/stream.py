@@ -1,10 +1,15 @@
-"""Conversations to masked samples, as a stream: render many, encode them as one batch, label them."""
+"""Conversations to masked samples, as a stream: render many, encode them as one batch, label them.
 
+Batches are encoded side by side in threads of our own. The tokenizer library's threads, which share one batch, are
+off in this process (TOKENIZERS_PARALLELISM): they wait for each other at the end of every batch, and for ours.
+"""
+
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 from tokenizers import Encoding
@@ -22,7 +27,11 @@ from app.masking.tokenizer import ChatTokenizer
 BATCH = 256
 # Long conversations make smaller batches, so that memory does not follow the longest ones.
 BATCH_CHARACTERS = 1_000_000
-AHEAD = 3
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# One more than can run, for they also wait for the interpreter to hand their results over.
+AHEAD = _CORES + 1
+MOST_CHARACTERS = BATCH_CHARACTERS * max(1, _CORES // 2)
+os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the library looks at every call
 
 Item = TypeVar("Item")
 
@@ -44,10 +53,12 @@ def in_batches(items: Iterable[Item], characters: Callable[[Item], int]) -> Iter
 def _characters(item: tuple[int, Mapping[str, Any]]) -> int:
     """Of the messages' texts; what is no message counts nothing, for it is refused."""
     messages = item[1].get("messages")
-    if not isinstance(messages, list):
-        return 0
-    texts = (message.get("content") for message in messages if isinstance(message, Mapping))
-    return sum(len(text) for text in texts if isinstance(text, str | list))
+    held = 0
+    for message in messages if isinstance(messages, list) else ():
+        text = message.get("content") if isinstance(message, dict) else None
+        if isinstance(text, str | list):
+            held += len(text)
+    return held
 
 
 def mask_conversation(
@@ -75,23 +86,37 @@ def mask_conversations(
     """Mask a stream of (id, conversation), in order, a batch encoding at a time.
     Refusals are returned, not raised.
 
-    While one batch is encoded (outside the interpreter lock) the next one is rendered. A template that writes
-    the date sees the same `moment` throughout, the stream's beginning where none is given.
+    While one batch is encoded (outside the interpreter lock) the next one is laid out, and the one after it is
+    rendered in its closed room. A template that writes the date sees the same `moment` throughout, the
+    stream's beginning where none is given.
     """
     moment = moment or datetime.now()  # noqa: DTZ005  (transformers writes the local date)
     tokenizer = tokenizer.rendering_with(settings.template_arguments, moment=moment)
     book = ShapeBook(tokenizer)
-    # Several at a time: some encode while others wait for the interpreter to hand their results over.
-    with ThreadPoolExecutor(AHEAD, thread_name_prefix="encode") as encoder:
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="render") as renderer,
+        ThreadPoolExecutor(AHEAD, thread_name_prefix="encode") as encoder,
+    ):
         waiting: deque[tuple[_Batch, list[str], Future[list[Encoding]]]] = deque()
-        for items in in_batches(conversations, _characters):
-            batch = _Batch(book, items, settings)
+        batches = (
+            _Batch(book, items, settings, renderer) for items in in_batches(conversations, _characters)
+        )
+        for batch in _after_the_next(batches):
             texts = batch.texts()
             waiting.append((batch, texts, encoder.submit(tokenizer.encoder.batch, texts)))
-            while len(waiting) > AHEAD or (waiting and _held(waiting) > BATCH_CHARACTERS):
+            while len(waiting) > AHEAD or (waiting and _held(waiting) > MOST_CHARACTERS):
                 yield from _finished(tokenizer, *waiting.popleft())
         while waiting:
             yield from _finished(tokenizer, *waiting.popleft())
+
+
+def _after_the_next(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items, each when the next one has been begun."""
+    before: list[Item] = []
+    for item in items:
+        yield from before
+        before = [item]
+    yield from before
 
 
 def _held(waiting: Iterable[tuple["_Batch", list[str], Any]]) -> int:
@@ -106,27 +131,37 @@ def _finished(
 
 
 class _Batch:
-    """Some conversations between rendering and labelling."""
+    """Some conversations between reading and labelling; they are rendered from the beginning on."""
 
     def __init__(
-        self, book: ShapeBook, items: Sequence[tuple[int, Mapping[str, Any]]], settings: MaskSettings
+        self,
+        book: ShapeBook,
+        items: Sequence[tuple[int, Mapping[str, Any]]],
+        settings: MaskSettings,
+        renderer: Executor,
     ) -> None:
         self.book = book
         self.settings = settings
         self.drafter = Drafter(book, settings)
-        self.drafts: list[tuple[int, Dialogue | None, list[Draft] | MaskRefused]] = []
-        read = [(conversation_id, _read(conversation)) for conversation_id, conversation in items]
-        if settings.handling is Handling.WHOLE:
-            dialogues = [dialogue for _, dialogue in read if isinstance(dialogue, Dialogue)]
-            book.render_ahead([dialogue.messages for dialogue in dialogues if dialogue.tools is None])
-        for conversation_id, dialogue in read:
+        self.read = [(conversation_id, _read(conversation)) for conversation_id, conversation in items]
+        dialogues = [dialogue for _, dialogue in self.read if isinstance(dialogue, Dialogue)]
+        whole = dialogues if settings.handling is Handling.WHOLE else []
+        self.rendered = renderer.submit(book.rendered, [one.messages for one in whole if one.tools is None])
+
+    @cached_property
+    def drafts(self) -> list[tuple[int, Dialogue | None, list[Draft] | MaskRefused]]:
+        """By conversation: its dialogue unless it cannot be read, and its samples or why there are none."""
+        self.book.remember(self.rendered.result())
+        drafts: list[tuple[int, Dialogue | None, list[Draft] | MaskRefused]] = []
+        for conversation_id, dialogue in self.read:
             if isinstance(dialogue, MaskRefused):
-                self.drafts.append((conversation_id, None, dialogue))
+                drafts.append((conversation_id, None, dialogue))
                 continue
             try:
-                self.drafts.append((conversation_id, dialogue, _drafts(self.drafter, dialogue)))
+                drafts.append((conversation_id, dialogue, _drafts(self.drafter, dialogue)))
             except MaskRefused as refusal:
-                self.drafts.append((conversation_id, dialogue, refusal))
+                drafts.append((conversation_id, dialogue, refusal))
+        return drafts
 
     def _without_tokens(self) -> list[Draft]:
         lists = (found for _, _, found in self.drafts if isinstance(found, list))

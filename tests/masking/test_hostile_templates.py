@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -192,8 +193,9 @@ def test_the_command_says_so_and_leaves_no_process(verb: str, model: Path) -> No
         "-",
         "--json",
     ]
-    environment: dict[str, Any] = {**os.environ, "LC_ALL": "C.UTF-8"}
-    before = {process.pid for process in psutil.process_iter()}
+    # A room gets the path and little else of the environment, so it tells this command's rooms from others.
+    path = f"{os.environ['PATH']}:/{uuid.uuid4()}"
+    environment: dict[str, Any] = {**os.environ, "LC_ALL": "C.UTF-8", "PATH": path}
     done = subprocess.run(
         command, input=lines, capture_output=True, text=True, env=environment, check=False, timeout=60
     )
@@ -201,5 +203,5 @@ def test_the_command_says_so_and_leaves_no_process(verb: str, model: Path) -> No
     assert "is refused: a rendering took longer than 2 seconds" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert len(done.stdout.splitlines()) == (1 if verb == "preview" else 0)
-    left = [process for process in psutil.process_iter(["cmdline"]) if process.pid not in before]
-    assert not [process for process in left if "room_child" in " ".join(process.info["cmdline"] or [])]
+    running = [process.info["environ"] or {} for process in psutil.process_iter(["environ"])]
+    assert [variables for variables in running if variables.get("PATH") == path] == []
