@@ -87,6 +87,12 @@ def test_preview_for_people_has_a_line_a_token(smollm2_folder: Path, lines: Path
     assert "strategy assistant" in result.stdout
 
 
+def test_verify_for_people_says_of_each_check_what_passed(smollm2_folder: Path, lines: Path) -> None:
+    result = run("verify", "--model", str(smollm2_folder), "--input", str(lines))
+    assert "\npassed exact_mask\n" in result.stdout
+    assert "passed refused" not in result.stdout
+
+
 def test_per_turn_prints_one_object_a_sample(smollm2_folder: Path, lines: Path) -> None:
     result = run(
         "preview", "--model", str(smollm2_folder), "--input", str(lines), "--handling", "per_turn", "--json"
