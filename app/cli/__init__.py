@@ -6,8 +6,8 @@ import traceback
 
 import typer
 
-from app.cli.console import CommandFailed, fail_line, locale_from_environment
 from app.cli.streams import READER_GONE, ReaderGone, prepare_streams
+from app.core.console import CommandFailed, fail_line, locale_from_environment
 from app.core.errors import StudioError
 from app.core.i18n import gettext as _
 from app.core.i18n import set_locale

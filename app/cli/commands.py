@@ -21,14 +21,15 @@ def build(first_argument: str = "") -> typer.Typer:
     app.callback()(lambda: None)
     if first_argument != MASKS:
         _add_server_commands(app)
-    from app.cli import masks
+    from app.cli.masks import command as masks
 
     app.add_typer(masks.app, name=MASKS)
     return app
 
 
 def _add_server_commands(app: typer.Typer) -> None:
-    from app.cli import demo, evaluating, exporting, importing, listing, maintaining, serve, training
+    from app.cli import evaluating, exporting, importing, listing, maintaining, serve, training
+    from app.cli.demo import command as demo
 
     app.command("serve", help=_("Start the web server and the workers on this machine."))(serve.serve)
     app.command("demo", help=_("Show the whole way on sample dialogues: train, evaluate, report."))(demo.demo)

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli.console import print_json, say
 from app.cli.options import JsonOption, UrlOption, WaitOption, connect
 from app.cli.progress import JobProgress
-from app.cli.waiting import JobEnded, wait_for_job
+from app.client.waiting import JobEnded, wait_for_job
+from app.core.console import print_json, say
 from app.core.i18n import gettext as _
 
 

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import wire
-from app.cli.client import StudioClient
-from app.cli.console import CommandFailed, print_json, say
 from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
-from app.cli.pipeline import require_dataset
+from app.client import wire
+from app.client.pipeline import require_dataset
+from app.client.rest import StudioClient
+from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
-from app.interchange.exporting import ExportFormat, FlagChoice, Part
+from app.interchange.exports.exporting import ExportFormat, FlagChoice, Part
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 

@@ -6,10 +6,10 @@ from typing import Annotated, Final, cast
 
 import typer
 
-from app.cli import wire
-from app.cli.client import ServerRefused
-from app.cli.console import CommandFailed, print_json, say
 from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
+from app.client import wire
+from app.client.rest import ServerRefused
+from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.interchange import SourceMask
 

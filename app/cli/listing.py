@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.client import StudioClient
-from app.cli.console import print_json, print_table, say
 from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
-from app.cli.pipeline import require_dataset
+from app.client.pipeline import require_dataset
+from app.client.rest import StudioClient
+from app.core.console import print_json, print_table, say
 from app.core.i18n import gettext as _
 
 

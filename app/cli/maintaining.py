@@ -5,8 +5,8 @@ from typing import Annotated, Final
 
 import typer
 
-from app.cli.console import CommandFailed, load_settings, print_json, say
 from app.cli.options import JsonOption
+from app.core.console import CommandFailed, load_settings, print_json, say
 from app.core.i18n import gettext as _
 
 # As in app.jobs.bell, which is not imported before it is needed: it loads Celery.
@@ -30,8 +30,8 @@ def worker(
             _("There is no queue “%(name)s”. Name some of: %(known)s.")
             % {"name": ", ".join(unknown) or queues, "known": ", ".join(KNOWN_QUEUES)}
         )
-    from app.cli import preflight
-    from app.cli.worker_process import run_worker
+    from app.serving import preflight
+    from app.serving.worker_process import run_worker
 
     settings = load_settings()
     preflight.check_data_folder(settings.data_dir)
@@ -47,7 +47,7 @@ def worker(
 
 def migrate(as_json: JsonOption = False) -> None:
     """Command `migrate`."""
-    from app.cli import preflight
+    from app.serving import preflight
 
     settings = load_settings()
     preflight.check_data_folder(settings.data_dir)

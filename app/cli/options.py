@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.client import StudioClient
-from app.cli.console import load_settings
+from app.client.rest import StudioClient
+from app.core.console import load_settings
 from app.core.i18n import gettext as _
 
 UrlOption = Annotated[

@@ -15,8 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from app.cli import wire
-from app.cli.console import say, stderr
+from app.client import wire
+from app.core.console import say, stderr
 from app.core.i18n import N_
 from app.core.i18n import gettext as _
 

@@ -10,12 +10,12 @@ from sqlmodel import select
 
 from app.accounts import first_run
 from app.accounts.models import User
-from app.cli.client import is_loopback
-from app.cli.console import CommandFailed, load_settings, say
-from app.cli.lifeline import when_parent_ends
+from app.client.rest import is_loopback
+from app.core.console import CommandFailed, load_settings, say
 from app.core.database import build_engine, reading
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
+from app.serving.lifeline import when_parent_ends
 
 WORKER_GRACE_SECONDS: Final = 8.0
 HostOption = Annotated[
@@ -48,10 +48,10 @@ def _stop_this_process() -> None:
 def run_server(settings: Settings, *, with_workers: bool) -> None:
     """Check, start, serve until told to stop, leave nothing behind."""
     # Here and not above, so that other commands start without loading the web application.
-    from app.cli import preflight
-    from app.cli.web_server import build_server
-    from app.cli.worker_pool import WorkerPool
     from app.main import create_app
+    from app.serving import preflight
+    from app.serving.web_server import build_server
+    from app.serving.worker_pool import WorkerPool
 
     preflight.check_data_folder(settings.data_dir)
     preflight.check_disk(settings.data_dir)
@@ -81,7 +81,7 @@ def run_server(settings: Settings, *, with_workers: bool) -> None:
 
 
 def _prepare_database(settings: Settings, *, migrate: bool) -> None:
-    from app.cli import preflight
+    from app.serving import preflight
 
     engine = preflight.open_database(settings)
     try:

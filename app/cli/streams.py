@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Final
 
-from app.cli.console import CommandFailed
+from app.core.console import CommandFailed
 from app.core.i18n import gettext as _
 
 # As a shell counts a process that SIGPIPE ended: whoever read our output has enough of it.

@@ -4,11 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli import wire
-from app.cli.client import StudioClient
-from app.cli.console import print_json, say
 from app.cli.options import DatasetOption, JsonOption, UrlOption, WaitOption, connect
-from app.cli.pipeline import (
+from app.cli.progress import JobProgress
+from app.client import wire
+from app.client.pipeline import (
     check_base_model,
     check_recipe,
     ensure_base_model,
@@ -18,8 +17,9 @@ from app.cli.pipeline import (
     require_green_check,
     split_changes,
 )
-from app.cli.progress import JobProgress
-from app.cli.waiting import JobEnded, wait_for_job
+from app.client.rest import StudioClient
+from app.client.waiting import JobEnded, wait_for_job
+from app.core.console import print_json, say
 from app.core.i18n import gettext as _
 
 

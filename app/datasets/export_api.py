@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from app.accounts.access import AnyActor
 from app.core.web import AppStorage, Db
 from app.datasets import exports, service, versions
-from app.interchange.exporting import ExportFormat, FlagChoice, Part
+from app.interchange.exports.exporting import ExportFormat, FlagChoice, Part
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
 REPORT_HEADER = "X-Export-Report"

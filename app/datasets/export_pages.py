@@ -14,7 +14,7 @@ from app.core.web import AppStorage, Db
 from app.datasets import exports, service, versions
 from app.datasets.export_api import send
 from app.datasets.models import Dataset, DatasetVersion
-from app.interchange.exporting import EXPORT_FORMATS, ExportFormat, FlagChoice, Part
+from app.interchange.exports.exporting import EXPORT_FORMATS, ExportFormat, FlagChoice, Part
 
 router = APIRouter(include_in_schema=False)
 _FORMAT_HINTS: Final[dict[ExportFormat, str]] = {

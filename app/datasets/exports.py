@@ -13,7 +13,7 @@ from app.core.i18n import gettext, ngettext, translate
 from app.core.storage import Storage
 from app.datasets.models import Dataset, DatasetVersion
 from app.datasets.versions import read_version
-from app.interchange.exporting import (
+from app.interchange.exports.exporting import (
     FORMAT_NAMES,
     Export,
     ExportFormat,
@@ -25,7 +25,7 @@ from app.interchange.exporting import (
     file_name,
     is_bundle,
 )
-from app.interchange.problems import ExportRefused
+from app.interchange.sentences.problems import ExportRefused
 
 _CHUNK_BYTES = 256 * 1024
 

@@ -22,7 +22,7 @@ from app.interchange import (
     Source,
     read_conversations,
 )
-from app.interchange.problems import shown
+from app.interchange.sentences.problems import shown
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _IN_MEMORY_BYTES: Final = 4 * 1024 * 1024

@@ -7,8 +7,8 @@ from fastapi import Depends, File, Form, UploadFile
 from app.core.errors import Invalid
 from app.core.i18n import N_, gettext
 from app.interchange import SOURCE_MASKS, Format, Source, SourceMask, SourceRefused, read_dataset_info
-from app.interchange.dataset_info import MAX_BYTES
 from app.interchange.reading import require_one_format
+from app.interchange.records.dataset_info import MAX_BYTES
 
 _MASK_LABELS: Final[dict[SourceMask, str]] = {
     "file": N_("What its flags say, else every assistant turn"),

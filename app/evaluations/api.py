@@ -11,11 +11,11 @@ from app.core.i18n import translate
 from app.core.web import AppSettings, AppStorage, Db
 from app.evaluations import service
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
-from app.evaluations.suites import built_in_suites
 from app.jobs.api import JobOut
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job
 from app.runs.service import require_run
+from app.scoring.suites import built_in_suites
 
 router = APIRouter(prefix="/api/v1", tags=["evaluations"])
 

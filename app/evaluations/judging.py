@@ -3,8 +3,8 @@
 from sqlmodel import Session
 
 from app.evaluations.service import list_evaluations
-from app.evaluations.suites import built_in_suites
 from app.runs.judging import Judgement, SuiteChoice
+from app.scoring.suites import built_in_suites
 
 
 class BuiltInJudging:

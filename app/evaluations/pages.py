@@ -13,11 +13,11 @@ from app.core.web import AppSettings, AppStorage, Db
 from app.evaluations import service
 from app.evaluations.models import Evaluation
 from app.evaluations.report import localised, prompt_views
-from app.evaluations.scores import DIMENSIONS, FORMULAS
-from app.evaluations.suites import built_in_suites
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job
 from app.runs.service import list_runs, require_run
+from app.scoring.scores import DIMENSIONS, FORMULAS
+from app.scoring.suites import built_in_suites
 
 router = APIRouter(include_in_schema=False)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.core.i18n import get_locale, translate
-from app.evaluations.findings import segments
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
-from app.evaluations.suites import Prompt, parse_suite
+from app.scoring.findings import segments
+from app.scoring.suites import Prompt, parse_suite
 
 Change = Literal["better", "worse", "same"]
 

@@ -9,15 +9,15 @@ from app.accounts.service import Actor, record
 from app.core.errors import NotFound
 from app.core.i18n import N_
 from app.core.storage import Storage
-from app.evaluations.checks import run_checks
-from app.evaluations.findings import CheckResult, Exchange
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
-from app.evaluations.scores import AnswerScores, general_score, mean_scores, retention, score_answer
-from app.evaluations.suites import Suite, built_in_suites, parse_suite
 from app.jobs.models import Job, JobEvent, JobKind
 from app.jobs.service import enqueue, require_job
 from app.runs.models import Run
 from app.runs.service import adapter_path
+from app.scoring.checks import run_checks
+from app.scoring.findings import CheckResult, Exchange
+from app.scoring.scores import AnswerScores, general_score, mean_scores, retention, score_answer
+from app.scoring.suites import Suite, built_in_suites, parse_suite
 
 MAX_NEW_TOKENS: Final = 160
 

@@ -4,21 +4,21 @@ Reading yields conversations and problems side by side, problems as English temp
 whoever shows them translates them. Nothing here decides what becomes of a file with problems.
 """
 
-from app.interchange.canonical import canonical_conversation, canonical_json, content_hash
-from app.interchange.dataset_info import read_dataset_info
-from app.interchange.language import detect_language
-from app.interchange.limits import ImportLimits
-from app.interchange.problems import LineNote, LineProblem, SourceRefused
-from app.interchange.reading import FORMATS, Format, ParsedConversation, Source, read_conversations
-from app.interchange.report import Duplicate, ImportReport
-from app.interchange.trained import SOURCE_MASKS, SourceMask
-from app.interchange.writing import (
+from app.dialogue.canonical import canonical_conversation, canonical_json, content_hash
+from app.dialogue.language import detect_language
+from app.dialogue.trained import SOURCE_MASKS, SourceMask
+from app.interchange.exports.writing import (
     WriteReport,
     write_alpaca,
     write_csv,
     write_messages_jsonl,
     write_sharegpt,
 )
+from app.interchange.files.limits import ImportLimits
+from app.interchange.reading import FORMATS, Format, ParsedConversation, Source, read_conversations
+from app.interchange.records.dataset_info import read_dataset_info
+from app.interchange.report import Duplicate, ImportReport
+from app.interchange.sentences.problems import LineNote, LineProblem, SourceRefused
 
 __all__ = [
     "FORMATS",

@@ -9,20 +9,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Literal, get_args
 
-from app.interchange import file_troubles as say
-from app.interchange import source_troubles as say_of_source
-from app.interchange.bytes_in import UTF8_BOM, ByteSource, decode_utf8
-from app.interchange.column_map import ColumnMap
-from app.interchange.csv_columns import get_header, require_header, require_mapped_header
-from app.interchange.csv_records import read_csv
-from app.interchange.json_records import Record, read_lines, read_values
-from app.interchange.layouts import Layout, LayoutReader
-from app.interchange.limits import ImportLimits
-from app.interchange.message_reading import Reading
-from app.interchange.parquet_records import read_parquet
-from app.interchange.problems import LineNote, LineProblem, RecordRefused, SourceRefused, shown
-from app.interchange.sniffing import is_parquet, refuse_what_is_not_text, spans_lines
-from app.interchange.trained import SourceMask, apply_source_mask, with_shortest_flags
+from app.dialogue.trained import SourceMask, apply_source_mask, with_shortest_flags
+from app.interchange.files.bytes_in import UTF8_BOM, ByteSource, decode_utf8
+from app.interchange.files.csv_columns import get_header, require_header, require_mapped_header
+from app.interchange.files.csv_records import read_csv
+from app.interchange.files.json_records import Record, read_lines, read_values
+from app.interchange.files.limits import ImportLimits
+from app.interchange.files.parquet_records import read_parquet
+from app.interchange.files.sniffing import is_parquet, refuse_what_is_not_text, spans_lines
+from app.interchange.records.column_map import ColumnMap
+from app.interchange.records.layouts import Layout, LayoutReader
+from app.interchange.records.message_reading import Reading
+from app.interchange.sentences import files as say
+from app.interchange.sentences import sources as say_of_source
+from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefused, SourceRefused, shown
 
 Format = Literal["auto", "messages", "sharegpt", "alpaca", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)

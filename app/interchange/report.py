@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from app.interchange.canonical import content_hash
-from app.interchange.problems import LineNote, LineProblem
+from app.dialogue.canonical import content_hash
 from app.interchange.reading import ParsedConversation
+from app.interchange.sentences.problems import LineNote, LineProblem
 
 KEPT = 200
 

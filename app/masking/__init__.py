@@ -5,15 +5,9 @@ Pure: imports neither torch nor transformers, neither the database nor the web.
 """
 
 from app.masking.arguments import Argument, TemplateArguments
-from app.masking.arrays import (
-    ArraysBuilder,
-    MaskArrays,
-    arrays_hash,
-    file_hash,
-    read_arrays,
-    write_arrays,
-)
-from app.masking.checks import CHECK_NAMES, Check, run_checks
+from app.masking.checking.checks import CHECK_NAMES, Check, run_checks
+from app.masking.checking.suspects import SUSPECT_KINDS
+from app.masking.checking.verify import Failure, Histogram, VersionReport, verify, verify_without_arrays
 from app.masking.errors import (
     ArraysDiffer,
     MaskingError,
@@ -23,12 +17,18 @@ from app.masking.errors import (
     TokenizerUnusable,
 )
 from app.masking.preview import preview, preview_sample
-from app.masking.samples import Cut, MaskedConversation, MaskedSample, Part
+from app.masking.samples.arrays import (
+    ArraysBuilder,
+    MaskArrays,
+    arrays_hash,
+    file_hash,
+    read_arrays,
+    write_arrays,
+)
+from app.masking.samples.sample import Cut, MaskedConversation, MaskedSample, Part
+from app.masking.samples.stream import mask_conversation, mask_conversations
 from app.masking.settings import IGNORE_INDEX, Handling, MaskSettings, TrainOn
-from app.masking.stream import mask_conversation, mask_conversations
-from app.masking.suspects import SUSPECT_KINDS
-from app.masking.tokenizer import ChatTokenizer
-from app.masking.verify import Failure, Histogram, VersionReport, verify, verify_without_arrays
+from app.masking.tokenization.tokenizer import ChatTokenizer
 
 __all__ = [
     "CHECK_NAMES",

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.masking.checks import run_checks
-from app.masking.samples import ROLE_NAMES, MaskedSample
+from app.masking.checking.checks import run_checks
+from app.masking.samples.sample import ROLE_NAMES, MaskedSample
+from app.masking.samples.stream import mask_conversation
 from app.masking.settings import IGNORE_INDEX, MaskSettings
-from app.masking.stream import mask_conversation
-from app.masking.tokenizer import ChatTokenizer
+from app.masking.tokenization.tokenizer import ChatTokenizer
 
 
 def preview(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.base_models.handler import link_by_reference
-from app.cli.masks import resolve_model
+from app.cli.masks.command import resolve_model
 
 
 @pytest.mark.parametrize("reference", ["SmolLM2-135M-Instruct", "org/model"])

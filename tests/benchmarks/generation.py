@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.evaluations.suites import built_in_suites
+from app.scoring.suites import built_in_suites
 from tests.benchmarks.measuring import Goal, Result, Row, median, ratio
 
 ROUNDS = 2
@@ -18,8 +18,8 @@ def measure(model: Path, say: Callable[[str], None]) -> Result:
     """Both sides of an evaluation, base and tuned, by both ways."""
     from transformers.utils import logging as transformers_logging
 
-    from worker.evaluation.loading import load_base
-    from worker.evaluation.prompts import encode_prompt
+    from worker.work.evaluation.loading import load_base
+    from worker.work.evaluation.prompts import encode_prompt
 
     transformers_logging.disable_progress_bar()
     loaded = load_base(model)
@@ -63,8 +63,8 @@ def _make_adapter(model: Path, folder: Path) -> None:
 
 def _together(loaded: Any, prompts: list[list[int]]) -> dict[tuple[str, int], tuple[str, int]]:
     """Text and tokens of each answer, as an evaluation's child process makes them."""
-    from worker.evaluation.generation import generate
-    from worker.protocol import Control
+    from worker.work.evaluation.generation import generate
+    from worker.work.protocol import Control
 
     found = {}
     for side in ("base", "tuned"):

@@ -23,7 +23,7 @@ from app.recipes.recipes import build_config
 from tests.benchmarks.dialogues import plain, sample_dialogues
 from tests.benchmarks.masks import MARKED_TEMPLATE
 from tests.benchmarks.measuring import Goal, Result, Row, median
-from worker.child_process import ChildProcess
+from worker.parent.child_process import ChildProcess
 
 STEPS, WARM_UP = 4, 1
 ROUNDS = 2
@@ -96,7 +96,7 @@ class Material:
 
 def prepare(model: Path, folder: Path, seed: int) -> Material:
     """Masks of the sample dialogues, and the order in which a run with this seed goes through them."""
-    from worker.training.data import EpochBatches
+    from worker.work.training.data import EpochBatches
 
     tokenizer = ChatTokenizer.from_folder(model, trusted=True)
     dialogues = sample_dialogues()

@@ -22,7 +22,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.accounts import first_run
-from app.cli import console, run
+from app.cli import run
+from app.core import console
 from app.core.i18n import use_locale
 from app.core.settings import Settings, get_settings
 from tests.support.servers import free_port

@@ -101,7 +101,7 @@ def test_the_local_token_is_not_sent_to_another_machine(tmp_path: Path) -> None:
     data.mkdir()
     (data / "local-token").write_text("sft_secret")
     code = (
-        "from app.cli.client import StudioClient; from app.core.settings import Settings; import pathlib, sys;"
+        "from app.client.rest import StudioClient; from app.core.settings import Settings; import pathlib, sys;"
         "settings = Settings(data_dir=pathlib.Path(sys.argv[1]));"
         "print([StudioClient.from_settings(settings, url)._http.headers.get('authorization') for url in sys.argv[2:]])"
     )
@@ -316,7 +316,7 @@ def test_the_queues_named_are_those_that_the_application_uses() -> None:
 def test_the_mask_settings_of_set_are_those_that_masks_have() -> None:
     from dataclasses import fields
 
-    from app.cli.pipeline import MASK_FIELDS
+    from app.client.pipeline import MASK_FIELDS
     from app.masking import MaskSettings
     from app.recipes.config import TrainingConfig
 

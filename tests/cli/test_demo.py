@@ -16,10 +16,13 @@ from fastapi import FastAPI
 from rich.console import Console
 
 from app.accounts import first_run
-from app.cli import console, demo_view, preflight, wire
-from app.cli.demo_server import DemoServer, choose_port, running_client
-from app.cli.demo_view import DemoView, LossCurve
+from app.cli.demo import view as demo_view
+from app.cli.demo.server import DemoServer, choose_port, running_client
+from app.cli.demo.view import DemoView, LossCurve
+from app.client import wire
+from app.core import console
 from app.core.settings import Settings
+from app.serving import preflight
 from tests.cli.conftest import all_gone, environment, serving, wait_until
 from tests.support.servers import free_port
 
@@ -113,7 +116,9 @@ def test_however_a_demo_is_ended_nothing_outlives_it(tmp_path: Path, number: sig
     own = psutil.Process(demo.pid)
     family: list[psutil.Process] = []
     try:
-        wait_until(lambda: "worker.child" in _command_lines(own), "the first job's child process runs", 120)
+        wait_until(
+            lambda: "worker.work.child" in _command_lines(own), "the first job's child process runs", 120
+        )
         family = [own, *own.children(recursive=True)]
         assert len(family) >= 4, "demo, server, two workers"
         demo.send_signal(number)

@@ -11,7 +11,7 @@ import pytest
 from app.accounts.first_run import read_local_token
 from tests.cli.conftest import Serving, all_gone, serving, sft_studio, wait_until
 
-WORKER = "app.cli.worker_process"
+WORKER = "app.serving.worker_process"
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -20,7 +20,7 @@ def _prepare_the_bundled_model(server: Serving) -> tuple[httpx.Client, int]:
     token = read_local_token(server.data_dir)
     client = httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
     job_id: int = client.post("/api/v1/base-models", json={"source": "bundled"}).json()["job"]["id"]
-    wait_until(lambda: server.running("worker.child"), "a job's child process runs")
+    wait_until(lambda: server.running("worker.work.child"), "a job's child process runs")
     return client, job_id
 
 

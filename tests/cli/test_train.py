@@ -9,12 +9,13 @@ import psutil
 import pytest
 
 from app.accounts.first_run import read_local_token
-from app.cli import demo_steps, wire
-from app.cli.client import StudioClient
+from app.cli.demo import steps as demo_steps
+from app.client import wire
+from app.client.rest import StudioClient
 from tests.cli.conftest import Outcome, Serving, in_this_process, serving
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(900)]
-SAMPLES = Path(demo_steps.__file__).parents[1] / "samples"
+SAMPLES = Path(demo_steps.__file__).parents[2] / "samples"
 SHORT = ("--set", "max_steps=2", "--set", "logging_steps=1", "--set", "eval_steps=1")
 
 
@@ -126,5 +127,5 @@ def _walk(server: Serving) -> tuple[demo_steps.DemoSteps, list[wire.Event]]:
 
 
 def test_no_process_of_a_job_is_left(server: Serving) -> None:
-    assert server.running("worker.child") == []
+    assert server.running("worker.work.child") == []
     assert psutil.Process(server.process.pid).is_running()

@@ -23,14 +23,20 @@ ORDER = (
     "evaluations",
     "playground",
 )
-PURE = ("masking", "interchange")
-ALLOWED_IN_PURE = {
+# In their order as well: each may import the pure packages before it.
+PURE = ("dialogue", "masking", "interchange", "scoring")
+ALLOWED_IN_PURE: dict[str, set[str]] = {
+    "dialogue": set(),
     "masking": {"jinja2", "markupsafe", "numpy", "safetensors", "tokenizers"},
     "interchange": {"pyarrow"},
+    "scoring": {"regex"},
 }
 TORCH_SIDE = {"torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "worker"}
-# Wiring: knows every domain by design.
-WIRING = {"main", "routers", "tables", "cli"}
+# Wiring: knows every domain by design. Commands know the processes, those know the client, never the other way.
+WIRING = {"main", "routers", "tables", "client", "serving", "cli"}
+OUTSIDE = ("client", "serving", "cli")
+# The worker's two sides speak through JSON lines; neither imports the other.
+WORKER_SIDES = ("parent", "work")
 
 
 def _imports(path: Path) -> Iterator[tuple[int, str]]:
@@ -78,14 +84,37 @@ def test_domains_import_only_what_lies_below_them() -> None:
     assert wrong == []
 
 
+def test_commands_processes_and_client_import_one_way() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for place, package in enumerate(OUTSIDE)
+        for path in _files(f"app/{package}")
+        for line, name in _imports(path)
+        if _domain(name) in OUTSIDE[place + 1 :]
+    ]
+    assert wrong == []
+
+
+def test_the_workers_parent_and_its_children_do_not_import_each_other() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for side, other in (WORKER_SIDES, WORKER_SIDES[::-1])
+        for path in _files(f"worker/{side}")
+        for line, name in _imports(path)
+        if name.startswith(f"worker.{other}")
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("package", PURE)
 def test_pure_packages_import_neither_database_nor_web(package: str) -> None:
     allowed = {*sys.stdlib_module_names, *ALLOWED_IN_PURE[package]}
+    below = tuple(f"app.{name}" for name in PURE[: PURE.index(package) + 1])
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for path in _files(f"app/{package}")
         for line, name in _imports(path)
-        if not name.startswith(f"app.{package}") and name.split(".")[0] not in allowed
+        if not name.startswith(below) and name.split(".")[0] not in allowed
     ]
     assert wrong == []
 
@@ -103,7 +132,7 @@ def test_starting_the_web_application_loads_neither_torch_nor_transformers() -> 
 
 def test_the_workers_parent_process_loads_neither_torch_nor_transformers(tmp_path: Path) -> None:
     code = (
-        "import sys, worker.celery_app; "
+        "import sys, worker.parent.celery_app; "
         "print(','.join(m for m in ('torch', 'transformers', 'peft', 'trl') if m in sys.modules))"
     )
     environment = {"SFT_STUDIO_DATA": str(tmp_path), "PATH": "/usr/bin:/bin"}

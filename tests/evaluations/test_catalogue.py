@@ -12,10 +12,11 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%%")
 # Pages and the service of this domain keep a catalogue of their own.
 SOURCES = [
     *(
-        PROJECT / "app" / "evaluations" / f"{name}.py"
+        PROJECT / "app" / "scoring" / f"{name}.py"
         for name in ("checks", "conduct", "content_checks", "options", "scores", "suites")
     ),
-    *sorted((PROJECT / "worker" / "evaluation").glob("*.py")),
+    *sorted((PROJECT / "worker" / "work" / "evaluation").glob("*.py")),
+    PROJECT / "worker" / "parent" / "warm_chat.py",
 ]
 
 

@@ -9,11 +9,11 @@ from app.core.storage import Storage
 from app.evaluations import service
 from app.evaluations.handler import Evaluate
 from app.evaluations.models import Evaluation
-from app.evaluations.suites import built_in_suites
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
 from app.runs.models import Run
+from app.scoring.suites import built_in_suites
 from tests.support.people import Person, problem_of, visible_text
 from tests.support.training import make_run
 

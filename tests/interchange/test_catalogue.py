@@ -9,8 +9,11 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from app.interchange import export_troubles, file_troubles, record_troubles, source_troubles
-from app.interchange.problems import Trouble
+from app.interchange.sentences import exports as export_troubles
+from app.interchange.sentences import files as file_troubles
+from app.interchange.sentences import records as record_troubles
+from app.interchange.sentences import sources as source_troubles
+from app.interchange.sentences.problems import Trouble
 
 ROOT = Path(__file__).parents[2]
 TROUBLES = [

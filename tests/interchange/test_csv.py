@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.interchange import ImportLimits, LineProblem, ParsedConversation
-from app.interchange.formulas import defuse, restore
+from app.interchange.files.formulas import defuse, restore
 from tests.interchange.reading_aloud import problems, read, read_all, the_problem
 
 HEADER = "conversation_id,role,content\n"

@@ -14,8 +14,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.dialogue.trained import trained_places, with_shortest_flags
 from app.interchange import Source, SourceMask, canonical_conversation, read_dataset_info
-from app.interchange.exporting import (
+from app.interchange.exports.exporting import (
     EXPORT_FORMATS,
     Export,
     ExportFormat,
@@ -24,8 +25,7 @@ from app.interchange.exporting import (
     NotAllCarried,
     export_conversations,
 )
-from app.interchange.problems import ExportRefused
-from app.interchange.trained import trained_places, with_shortest_flags
+from app.interchange.sentences.problems import ExportRefused
 from tests.interchange.reading_aloud import read_all
 from tests.interchange.test_writing import LABELS, MESSAGE, conversations
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from app.interchange import ParsedConversation
-from app.interchange.limits import ImportLimits
+from app.interchange.files.limits import ImportLimits
 from tests.interchange.reading_aloud import (
     DIALOGUE,
     LINE,
@@ -60,7 +60,7 @@ def test_a_list_is_read_alike_wherever_the_chunks_of_the_stream_end(monkeypatch:
     data = json.dumps(value, ensure_ascii=False, indent=1)
     expected = read_all(data)
     for size in range(1, 9):
-        monkeypatch.setattr("app.interchange.bytes_in.CHUNK_BYTES", size)
+        monkeypatch.setattr("app.interchange.files.bytes_in.CHUNK_BYTES", size)
         assert read_all(data, format="messages", filename="x.json") == expected
 
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from app.interchange import Source, SourceMask, read_dataset_info
-from app.interchange.exporting import Export, ExportFormat, FlagChoice, export_conversations
+from app.interchange.exports.exporting import Export, ExportFormat, FlagChoice, export_conversations
 from app.masking import IGNORE_INDEX, ChatTokenizer, MaskSettings, mask_conversation
 from tests.interchange.reading_aloud import read_all
 from tests.support.tokenizers import smollm2, smollm2_folder

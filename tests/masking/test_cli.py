@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli.console import CommandFailed
-from app.cli.mask_input import resolve_model
-from app.cli.masks import app
+from app.cli.masks.command import app
+from app.cli.masks.reading import resolve_model
+from app.core.console import CommandFailed
 from app.core.i18n import use_locale
 from tests.masking.test_traps import ATTACK, chat
 

@@ -13,16 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from app.masking import (
-    ChatTokenizer,
-    MaskingError,
-    MaskSettings,
-    TemplateUnsafe,
-    mask_conversation,
-    rooms,
-    verify,
-)
-from app.masking.rooms import ClosedTemplate
+from app.masking import ChatTokenizer, MaskingError, MaskSettings, TemplateUnsafe, mask_conversation, verify
+from app.masking.templates import isolated as rooms
+from app.masking.templates.isolated import ClosedTemplate
 from tests.masking.test_traps import chat
 
 CHATML = (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from app.masking import ChatTokenizer, MaskSettings, mask_conversation, run_checks
-from app.masking.templates import ChatTemplate
+from app.masking.templates.chat_template import ChatTemplate
 from tests.masking.conversations import clean_texts, dialogues
 from tests.masking.house_templates import HOUSES
 from tests.masking.test_spans import written_by_model

@@ -18,10 +18,10 @@ from app.masking import (
     TemplateFailed,
     TemplateUnsafe,
     mask_conversation,
-    rooms,
 )
-from app.masking.rooms import ClosedTemplate
-from app.masking.templates import ChatTemplate
+from app.masking.templates import isolated as rooms
+from app.masking.templates.chat_template import ChatTemplate
+from app.masking.templates.isolated import ClosedTemplate
 from tests.masking.test_templates import BOMBS, MEANINGS, MESSAGES
 from tests.masking.test_traps import ATTACK, chat
 
@@ -156,7 +156,7 @@ def test_a_room_ends_with_its_house() -> None:
     code = (
         "import os, threading, time\n"
         "from app.masking import rooms\n"
-        "from app.masking.rooms import ClosedTemplate\n"
+        "from app.masking.templates.isolated import ClosedTemplate\n"
         "ClosedTemplate('{{ 1 }}').render([], {})\n"
         "loops = ClosedTemplate('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')\n"
         "threading.Thread(target=loops.render, args=([], {}), daemon=True).start()\n"

@@ -14,8 +14,8 @@ from app.masking import (
     mask_conversations,
     run_checks,
 )
-from app.masking.samples import MaskedSample
-from app.masking.stream import BATCH
+from app.masking.samples.sample import MaskedSample
+from app.masking.samples.stream import BATCH
 from tests.masking.test_traps import chat, trained_text
 
 LONG = chat(*(f"{word} " * 12 for word in ("one", "two", "three", "four", "five", "six")), system="Be nice.")

@@ -12,10 +12,10 @@ from app.masking import (
     mask_conversations,
     run_checks,
 )
-from app.masking.conversations import read_conversation
-from app.masking.layout import Layout
-from app.masking.shapes import ShapeBook
-from app.masking.spans import locate
+from app.masking.samples.conversation import read_conversation
+from app.masking.turns.known_layouts import ShapeBook
+from app.masking.turns.layout import Layout
+from app.masking.turns.locate import locate
 from tests.masking.conversations import dialogues, texts
 from tests.masking.house_templates import HOUSES, House
 from tests.masking.odd_templates import ODD, QUESTION_AND_ANSWERS, REFUSED

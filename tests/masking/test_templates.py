@@ -6,15 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.masking import (
-    ChatTokenizer,
-    MaskingError,
-    MaskSettings,
-    TemplateFailed,
-    mask_conversation,
-    rooms,
-)
-from app.masking.templates import ChatTemplate, build_environment
+from app.masking import ChatTokenizer, MaskingError, MaskSettings, TemplateFailed, mask_conversation
+from app.masking.templates import isolated as rooms
+from app.masking.templates.chat_template import ChatTemplate, build_environment
 from tests.masking.test_traps import chat
 
 MESSAGES = [

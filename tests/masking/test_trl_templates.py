@@ -10,9 +10,9 @@ import pytest
 from tokenizers import Tokenizer
 
 from app.masking import ChatTokenizer, MaskSettings, mask_conversation, run_checks
-from app.masking.conversations import read_conversation
-from app.masking.shapes import ShapeBook
-from app.masking.spans import locate
+from app.masking.samples.conversation import read_conversation
+from app.masking.turns.known_layouts import ShapeBook
+from app.masking.turns.locate import locate
 
 MESSAGES: list[dict[str, Any]] = [
     {"role": "system", "content": "Be nice."},

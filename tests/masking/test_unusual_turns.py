@@ -6,7 +6,7 @@ import pytest
 from tokenizers import AddedToken, Tokenizer
 
 from app.masking import ChatTokenizer, MaskRefused, MaskSettings, mask_conversation, run_checks
-from app.masking.templates import ChatTemplate
+from app.masking.templates.chat_template import ChatTemplate
 from tests.masking.test_traps import chat, trained_text
 
 CALL: dict[str, Any] = {

@@ -22,7 +22,7 @@ from app.masking import (
     verify_without_arrays,
     write_arrays,
 )
-from app.masking.stream import BATCH, BATCH_CHARACTERS, in_batches
+from app.masking.samples.stream import BATCH, BATCH_CHARACTERS, in_batches
 from tests.masking.test_traps import ATTACK, chat
 
 CONVERSATIONS = [
@@ -169,7 +169,7 @@ def test_arrays_other_than_the_checked_ones_are_refused(smollm2: ChatTokenizer, 
 
 def test_masking_loads_neither_torch_nor_transformers_nor_the_web() -> None:
     probe = (
-        "import sys, app.masking, app.cli.masks; "
+        "import sys, app.masking, app.cli.masks.command; "
         "print([name for name in ('torch', 'transformers', 'fastapi', 'sqlalchemy', 'celery') if name"
         " in sys.modules])"
     )

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from app.core.database import transaction
 from tests.support.people import Person, problem_of, visible_text
 from tests.support.training import make_run
-from worker.chat import merge_deltas
+from worker.parent.chat_desk import merge_deltas
 
 HELLO = [{"role": "user", "content": "Hello"}]
 

@@ -13,14 +13,14 @@ from app.base_models.models import BaseModel, BaseModelSource
 from app.core.database import transaction
 from app.core.storage import Storage
 from app.masking import MaskSettings, read_arrays, write_arrays
-from app.masking.arrays import MaskArrays
+from app.masking.samples.arrays import MaskArrays
 from app.runs import mask_checks
 from tests.runs.conftest import ordinary
 from tests.support.checked import freeze_these, really_check
 from tests.support.training import ENGINEER
-from worker.protocol import JobFailed
-from worker.training.data import load_arrays
-from worker.training.sft import require_same_tokenizer
+from worker.work.protocol import JobFailed
+from worker.work.training.data import load_arrays
+from worker.work.training.sft import require_same_tokenizer
 
 Change = Callable[[MaskArrays], None]
 

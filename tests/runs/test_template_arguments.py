@@ -61,8 +61,8 @@ def test_rest_stores_arguments_and_tells_checks_apart_by_them(
 def test_the_worker_masks_with_the_stored_arguments(folder: Path, tmp_path: Path) -> None:
     import hashlib
 
-    from worker.mask_check import run
-    from worker.protocol import Control, JobFailed
+    from worker.work.mask_check import run
+    from worker.work.protocol import Control, JobFailed
 
     version = tmp_path / "version.jsonl"
     messages = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]

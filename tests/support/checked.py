@@ -18,8 +18,8 @@ from app.masking import MaskSettings
 from app.runs import mask_checks
 from app.runs.models import MaskCheck
 from tests.support.training import ENGINEER
-from worker import mask_check
-from worker.protocol import Control
+from worker.work import mask_check
+from worker.work.protocol import Control
 
 
 def freeze_these(

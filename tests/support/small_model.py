@@ -19,8 +19,8 @@ def small_model_folder() -> Path:
     # Tests run in several processes; the first one converts, the others wait.
     with FileLock(CACHE / "smollm2.lock"):
         if not (folder / "model.safetensors").is_file():
-            from worker.models import run
-            from worker.protocol import Control
+            from worker.work.models import run
+            from worker.work.protocol import Control
 
             shutil.rmtree(folder, ignore_errors=True)
             result = run(

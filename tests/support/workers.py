@@ -30,7 +30,16 @@ def _environment(settings: Settings) -> dict[str, str]:
 @contextmanager
 def running_worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """`celery worker` on these settings; terminated, then killed, when the block ends."""
-    command = [sys.executable, "-m", "celery", "-A", "worker.celery_app", "worker", "--pool", "threads"]
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "worker.parent.celery_app",
+        "worker",
+        "--pool",
+        "threads",
+    ]
     command += [
         "--concurrency",
         "2",

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from app.masking.settings import MaskSettings
-from worker.protocol import Control
+from worker.work.protocol import Control
 
 IGNORE_INDEX = -100
 SETTINGS = MaskSettings().to_json()

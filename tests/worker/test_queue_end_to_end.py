@@ -202,8 +202,8 @@ def test_cancelling_ends_a_run_without_an_adapter(embedded: Studio, base_model_f
 
 
 def test_a_version_file_that_was_touched_is_refused(tmp_path: Path) -> None:
-    from worker.mask_check import run as check_masks
-    from worker.protocol import Control, JobFailed
+    from worker.work.mask_check import run as check_masks
+    from worker.work.protocol import Control, JobFailed
 
     file = tmp_path / "version.jsonl"
     file.write_text(json.dumps({"id": 1, "split": "train", "messages": []}), encoding="utf-8")

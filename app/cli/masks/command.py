@@ -1,0 +1,223 @@
+"""`sft-studio masks preview|verify`: what will be trained, told from a file, without a server or a database.
+
+Results go to standard output: JSON in English for scripts, or text in the reader's language. Exit codes: 0 all
+right, 1 something is refused or red, 2 nothing could be judged.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from app.cli.masks.reading import read_conversations, read_template, resolve_model
+from app.cli.masks.view import print_report, print_sample
+from app.core.console import CommandFailed, fail_line
+from app.core.i18n import gettext as _
+from app.core.i18n import translate
+from app.masking import (
+    Argument,
+    ChatTokenizer,
+    Handling,
+    MaskingError,
+    MaskRefused,
+    MaskSettings,
+    TrainOn,
+    mask_conversation,
+    preview_sample,
+    verify_without_arrays,
+)
+from app.masking.settings import ControlTokenPolicy
+
+RED: Final = 1
+NOT_JUDGED: Final = 2
+
+app = typer.Typer(help=_("Show and check which tokens will be trained."), no_args_is_help=True)
+
+Model = Annotated[
+    str, typer.Option("--model", help=_("A model folder, a prepared base model, or a cached hub id."))
+]
+Input = Annotated[
+    str,
+    typer.Option("--input", help=_("JSON Lines of {“messages”: […]}, or one JSON object; - reads stdin.")),
+]
+Strategy = Annotated[TrainOn, typer.Option("--strategy", help=_("Which turns are trained."))]
+HandlingOption = Annotated[
+    Handling, typer.Option("--handling", help=_("How many samples a conversation becomes."))
+]
+MaxLength = Annotated[int | None, typer.Option("--max-length", min=1, help=_("The most tokens of a sample."))]
+ControlTokens = Annotated[
+    ControlTokenPolicy,
+    typer.Option(
+        "--control-tokens", help=_("Control tokens spelled in a message: keep them as text, or refuse it.")
+    ),
+]
+TrainReasoning = Annotated[
+    bool, typer.Option("--reasoning/--no-reasoning", help=_("Train the reasoning before an answer too."))
+]
+TemplateFile = Annotated[
+    Path | None,
+    typer.Option("--chat-template", metavar="FILE", help=_("A chat template to use instead of the model's.")),
+]
+TemplateArgument = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template-argument",
+        metavar="NAME=VALUE",
+        help=_("An argument of the chat template, such as enable_thinking=false. May be repeated."),
+    ),
+]
+Moment = Annotated[
+    datetime | None,
+    typer.Option(
+        "--date",
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        help=_("The date that a template which writes one sees; without it now."),
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help=_("Print the result as JSON on standard output."))]
+
+
+def parse_template_arguments(pairs: list[str]) -> dict[str, Argument]:
+    """`name=value` pairs; true, false and numbers as JSON spells them, anything else is text.
+
+    A value in double quotes is text whatever it looks like.
+    """
+    found: dict[str, Argument] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise CommandFailed(
+                _(
+                    "--template-argument wants name=value, as in enable_thinking=false; “%(pair)s” is not that."
+                )
+                % {"pair": pair},
+                exit_code=NOT_JUDGED,
+            )
+        if name in found:
+            raise CommandFailed(
+                _("--template-argument names %(name)s twice. Keep one of them.") % {"name": name},
+                exit_code=NOT_JUDGED,
+            )
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        found[name] = value if isinstance(value, bool | int | float | str) else text
+    return found
+
+
+@app.command("preview", help=_("Show every token, whether it is trained, and the checks."))
+def preview_command(
+    model: Model,
+    input: Input,
+    strategy: Strategy = TrainOn.ASSISTANT,
+    max_length: MaxLength = None,
+    handling: HandlingOption = Handling.WHOLE,
+    control_tokens: ControlTokens = "neutralise",
+    reasoning: TrainReasoning = True,
+    chat_template: TemplateFile = None,
+    template_argument: TemplateArgument = None,
+    date: Moment = None,
+    as_json: AsJson = False,
+) -> None:
+    """Command `masks preview`: one JSON object a sample, or a line a token."""
+    refused = 0
+    with _one_line_on_failure():
+        settings = MaskSettings(
+            strategy,
+            handling,
+            max_length,
+            control_tokens=control_tokens,
+            train_reasoning=reasoning,
+            template_arguments=parse_template_arguments(template_argument or []),
+        )
+        tokenizer = _tokenizer(model, chat_template)
+        for number, conversation in read_conversations(input):
+            try:
+                masked = mask_conversation(tokenizer, conversation, settings, moment=date)
+            except MaskRefused as refusal:
+                refused += 1
+                fail_line(_("line %(line)d: %(reason)s") % {"line": number, "reason": _sentence(refusal)})
+                continue
+            for sample in masked.samples or masked.untrained:
+                if as_json:
+                    _print_line(preview_sample(tokenizer, sample))
+                else:
+                    print_sample(tokenizer, sample)
+    if refused:
+        raise typer.Exit(RED)
+
+
+@app.command("verify", help=_("Check the masks of every conversation. Exits with 1 when a check fails."))
+def verify_command(
+    model: Model,
+    input: Input,
+    strategy: Strategy = TrainOn.ASSISTANT,
+    max_length: MaxLength = None,
+    handling: HandlingOption = Handling.WHOLE,
+    control_tokens: ControlTokens = "neutralise",
+    reasoning: TrainReasoning = True,
+    chat_template: TemplateFile = None,
+    template_argument: TemplateArgument = None,
+    date: Moment = None,
+    as_json: AsJson = False,
+) -> None:
+    """Command `masks verify`: the report over all conversations."""
+    with _one_line_on_failure():
+        settings = MaskSettings(
+            strategy,
+            handling,
+            max_length,
+            control_tokens=control_tokens,
+            train_reasoning=reasoning,
+            template_arguments=parse_template_arguments(template_argument or []),
+        )
+        tokenizer = _tokenizer(model, chat_template)
+        report = verify_without_arrays(
+            tokenizer, read_conversations(input), settings, base_model=model, moment=date
+        )
+        if as_json:
+            _print_line(report.to_dict())
+        else:
+            print_report(report)
+    if not report.green:
+        failed = ", ".join(report.failed) or _("nothing is trained")
+        fail_line(
+            _("%(failing)d of %(count)d conversations failed: %(checks)s.")
+            % {"failing": report.failing_conversations, "count": report.conversations, "checks": failed}
+        )
+        raise typer.Exit(RED)
+
+
+def _tokenizer(model: str, chat_template: Path | None) -> ChatTokenizer:
+    """The model's, with another template where one is given."""
+    template = read_template(chat_template) if chat_template else None
+    return ChatTokenizer.from_folder(resolve_model(model), chat_template=template)
+
+
+def _print_line(value: Mapping[str, Any]) -> None:
+    only_ascii = "utf" not in (sys.stdout.encoding or "").lower()
+    sys.stdout.write(json.dumps(value, ensure_ascii=only_ascii) + "\n")
+
+
+def _sentence(error: MaskingError) -> str:
+    """The error in the reader's language."""
+    return translate(error.message, error.params)
+
+
+@contextmanager
+def _one_line_on_failure() -> Iterator[None]:
+    try:
+        yield
+    except MaskingError as error:
+        fail_line(_sentence(error))
+        raise typer.Exit(NOT_JUDGED) from error
+    except CommandFailed as error:
+        fail_line(str(error))
+        raise typer.Exit(NOT_JUDGED) from error

@@ -1,0 +1,163 @@
+"""What the `masks` commands read: a model's folder found without the network, and conversations from a file."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from app.core.console import CommandFailed
+from app.core.i18n import gettext as _
+from app.core.i18n import translate
+from app.interchange.files.bytes_in import UTF8_BOM, ByteSource
+from app.interchange.files.json_records import Record, read_lines, read_values
+from app.interchange.files.limits import MIB, ImportLimits
+from app.interchange.files.sniffing import refuse_what_is_not_text, spans_lines
+from app.interchange.sentences.files import COMPRESSED
+from app.interchange.sentences.problems import LineProblem, RecordRefused
+
+# A file may be endless, one conversation may not: memory stays within a few times `record_bytes`.
+LIMITS: Final = ImportLimits(file_bytes=1 << 62, conversations=1 << 62, lines=1 << 62)
+# What a whole chat template may hold; one that a person pastes into a page may be shorter.
+MAX_TEMPLATE_BYTES: Final = MIB
+
+
+def resolve_model(reference: str) -> Path:
+    """A local folder, else a prepared model of this studio, else the local hub cache; never the network."""
+    folder = Path(reference).expanduser()
+    if reference and folder.is_dir():
+        return folder
+    if folder.is_file():
+        raise CommandFailed(_file_text(folder))
+    data = Path(os.environ.get("SFT_STUDIO_DATA") or Path.home() / ".local/share/sft-studio")
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "--", reference).strip("-.")
+    prepared = data / "models" / slug
+    if slug and (prepared / "tokenizer.json").is_file():
+        return prepared
+    if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", reference):
+        cached = _cached_snapshot(reference)
+        if cached is not None:
+            return cached
+    # Here only, for it brings the database's libraries, which take longer to load than all the rest.
+    from app.base_models.service import BUNDLED_NAME
+
+    if reference == BUNDLED_NAME:
+        text = _(
+            "“%(reference)s” comes with SFT Studio, but is not prepared under %(folder)s yet. Add it under Base "
+            "models, or let “sft-studio demo” do it."
+        )
+    else:
+        text = _(
+            "No model “%(reference)s”: it is not a folder, not prepared under %(folder)s, and not in the local "
+            "hub cache. Give the path of a model folder."
+        )
+    raise CommandFailed(text % {"reference": reference, "folder": data / "models"})
+
+
+def _file_text(file: Path) -> str:
+    if (file.parent / "tokenizer.json").is_file():
+        text = _("%(file)s is a file of a model. Give its folder: --model %(folder)s")
+    else:
+        text = _(
+            "%(file)s is a file, and masks need a folder with tokenizer.json and the chat template. Save the model "
+            "with save_pretrained, or add it under Base models."
+        )
+    return text % {"file": file, "folder": file.parent}
+
+
+def _cached_snapshot(reference: str) -> Path | None:
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    repository = cache / f"models--{reference.replace('/', '--')}"
+    main = repository / "refs" / "main"
+    names = [main.read_text().strip()] if main.is_file() else []
+    snapshots = [repository / "snapshots" / name for name in names]
+    snapshots += sorted(
+        (repository / "snapshots").glob("*"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    return next((path for path in snapshots if (path / "tokenizer.json").is_file()), None)
+
+
+def read_template(path: Path) -> str:
+    """The chat template in this file."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_TEMPLATE_BYTES + 1)
+        text = data.removeprefix(UTF8_BOM).decode("utf-8")
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
+    except UnicodeDecodeError as error:
+        raise CommandFailed(
+            _("%(file)s is not UTF-8: %(reason)s. Save it as UTF-8.") % {"file": path, "reason": error.reason}
+        ) from error
+    if len(data) > MAX_TEMPLATE_BYTES:
+        raise CommandFailed(_("%(file)s is too long for a chat template.") % {"file": path})
+    if not text.strip():
+        raise CommandFailed(_("%(file)s holds no chat template.") % {"file": path})
+    return text
+
+
+def read_conversations(source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """(line number, conversation) from JSON Lines, or from objects spread over lines; one at a time."""
+    if source == "-":
+        name = _("standard input")
+        yield from _read(sys.stdin.buffer, name)
+        return
+    try:
+        file = Path(source).open("rb")  # noqa: SIM115 - closed below; what the reader of this does is not its fault
+    except (OSError, ValueError) as error:
+        raise _unreadable(source, error) from error
+    with file:
+        yield from _read(file, source)
+
+
+def _read(stream: BinaryIO, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    found = 0
+    records = _records(stream, name)
+    while (record := _next(records, name)) is not None:
+        if isinstance(record, LineProblem):
+            raise CommandFailed(f"{name}: {translate(record.message, record.params)}")
+        if not isinstance(record.value, dict):
+            raise CommandFailed(
+                _("%(file)s, line %(line)d: expected an object with “messages”, found %(kind)s.")
+                % {"file": name, "line": record.line, "kind": type(record.value).__name__}
+            )
+        found += 1
+        yield record.line, record.value
+    if not found:
+        raise CommandFailed(_("%(file)s holds no conversation.") % {"file": name})
+
+
+def _next(records: Iterator[Record | LineProblem], name: str) -> Record | LineProblem | None:
+    try:
+        return next(records, None)
+    except OSError as error:
+        raise _unreadable(name, error) from error
+
+
+def _records(stream: BinaryIO, name: str) -> Iterator[Record | LineProblem]:
+    source = ByteSource(stream, LIMITS)
+    head = source.head()
+    try:
+        refuse_what_is_not_text(head)
+    except RecordRefused as refusal:
+        if refusal.trouble is COMPRESSED:
+            text = _(
+                "%(file)s is compressed (%(kind)s). Unpack it first; --input - reads what a program writes."
+            )
+            raise CommandFailed(text % {"file": name, **refusal.params}) from refusal
+        yield refusal.as_problem()
+        return
+    if head.startswith(UTF8_BOM):
+        source.skip(len(UTF8_BOM))
+        head = head.removeprefix(UTF8_BOM)
+    if head.lstrip()[:1] == b"{" and spans_lines(head):
+        yield from read_values(source, LIMITS, in_list=False)
+    else:
+        yield from read_lines(source, LIMITS)
+
+
+def _unreadable(name: str, error: Exception) -> CommandFailed:
+    reason = getattr(error, "strerror", None) or str(error)
+    return CommandFailed(_("Cannot read %(file)s: %(reason)s.") % {"file": name, "reason": reason})

@@ -1,0 +1,178 @@
+"""The steps from a dataset's name to a finished run, for `train` and for the demo: the same doors everybody uses."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any, Final
+
+from app.base_models.service import BUNDLED_NAME
+from app.client import wire
+from app.client.rest import StudioClient
+from app.client.waiting import Listener, require_success, wait_for_job
+from app.core.console import CommandFailed
+from app.core.i18n import gettext as _
+from app.recipes.config import TrainingConfig, parse_config
+
+# `--set` names that change how masks are made; every other name belongs to the training config.
+MASK_FIELDS: Final = frozenset(
+    {"train_on", "handling", "max_length", "control_tokens", "train_reasoning", "template_arguments"}
+)
+_SHOWN_FAILURES: Final = 3
+
+
+class MaskCheckRed(CommandFailed):
+    """The mask check found something wrong, so nothing is trained. `check` holds the report."""
+
+    def __init__(self, message: str, check: wire.MaskCheck) -> None:
+        super().__init__(message)
+        self.check = check
+
+
+def find_dataset(client: StudioClient, name: str) -> wire.Dataset | None:
+    """The dataset of this name, if any."""
+    return next(iter(client.datasets(name)), None)
+
+
+def require_dataset(client: StudioClient, name: str) -> wire.Dataset:
+    """The dataset of this name, or a sentence saying how to make one."""
+    found = find_dataset(client, name)
+    if found is None:
+        raise CommandFailed(
+            _("There is no dataset “%(name)s”. Make it with “sft-studio import FILE --dataset NAME”.")
+            % {"name": name}
+        )
+    return found
+
+
+def parse_changes(pairs: list[str]) -> dict[str, Any]:
+    """`key=value` pairs. Values are read as JSON where they are JSON (numbers, true, lists), else as text."""
+    changes: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise CommandFailed(
+                _("--set wants key=value, as in --set learning_rate=2e-4; “%(pair)s” is not that.")
+                % {"pair": pair}
+            )
+        if key in changes:
+            raise CommandFailed(_("--set names %(key)s twice. Keep one of them.") % {"key": key})
+        try:
+            changes[key] = json.loads(text)
+        except ValueError:
+            changes[key] = text.strip()
+    return changes
+
+
+def split_changes(changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Changes of the mask settings, and changes of the training config."""
+    masks = {key: value for key, value in changes.items() if key in MASK_FIELDS}
+    return masks, {key: value for key, value in changes.items() if key not in MASK_FIELDS}
+
+
+def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> None:
+    """Refuse an unknown recipe, field or value before any work is done."""
+    recipes = {item["name"]: item["config"] for item in client.recipes()}
+    if recipe not in recipes:
+        raise CommandFailed(
+            _("There is no recipe “%(name)s”. Use one of: %(names)s.")
+            % {"name": recipe, "names": ", ".join(recipes)}
+        )
+    known = {*recipes[recipe], *MASK_FIELDS}
+    for key in changes:
+        if key not in known:
+            raise CommandFailed(
+                _("--set: there is no setting “%(key)s”. There are: %(known)s.")
+                % {"key": key, "known": ", ".join(sorted(known))}
+            )
+    # Values are the server's to judge; what this program can judge itself fails at once.
+    parse_config({key: value for key, value in changes.items() if key in TrainingConfig.model_fields})
+
+
+def ensure_base_model(client: StudioClient, reference: str, listen: Listener) -> wire.BaseModel:
+    """The model by id, name, hub id or folder, registered and prepared if it is not."""
+    model = _find_base_model(client, reference)
+    if model is None:
+        source, reference = _source_of(reference)
+        model = client.add_base_model(source, reference)
+    if model["is_ready"]:
+        return model
+    # Registering again is harmless, and tries again what failed.
+    model = client.add_base_model(model["source"], model["reference"])
+    if model["job"] is None:
+        raise CommandFailed(_("The base model “%(name)s” is not being prepared.") % {"name": model["name"]})
+    what = _("Preparing the base model “%(name)s”") % {"name": model["name"]}
+    wait_for_job(client, model["job"], listen, what=what)
+    return client.base_model(model["id"])
+
+
+def check_base_model(client: StudioClient, reference: str) -> None:
+    """Refuse a name that means no model, before anything is frozen or prepared."""
+    if _find_base_model(client, reference) is None:
+        _source_of(reference)
+
+
+def _find_base_model(client: StudioClient, reference: str) -> wire.BaseModel | None:
+    models = client.base_models()
+    for model in models:
+        if reference in (model["name"], model["reference"]):
+            return model
+    return next((model for model in models if reference == str(model["id"])), None)
+
+
+def _source_of(reference: str) -> tuple[str, str]:
+    if reference in ("bundled", BUNDLED_NAME):
+        return "bundled", BUNDLED_NAME
+    folder = Path(reference).expanduser()
+    if folder.is_dir():
+        return "local", str(folder.resolve())
+    if folder.is_absolute() or reference.startswith(("./", "../", "~")):
+        return "local", reference
+    if reference.count("/") == 1:
+        return "hub", reference
+    raise CommandFailed(
+        _(
+            "There is no base model “%(name)s”. Name one of the server's, a hub id such as org/name, or a folder."
+        )
+        % {"name": reference}
+    )
+
+
+def require_green_check(
+    client: StudioClient, version_id: int, base_model_id: int, settings: dict[str, Any], listen: Listener
+) -> wire.MaskCheck:
+    """The finished mask check. Raises MaskCheckRed with the first failures."""
+    check = client.request_mask_check(version_id, base_model_id, settings)
+    if check["job"]["state"] in wire.FINAL_STATES:
+        require_success(check["job"], what=_("The mask check"))
+    else:
+        wait_for_job(client, check["job"], listen, what=_("The mask check"))
+    check = client.mask_check(check["id"])
+    if not check["passed"]:
+        raise MaskCheckRed(
+            _("The mask check is red, so nothing was trained: %(failures)s. See %(url)s.")
+            % {
+                "failures": "; ".join(failed_checks(check)[:_SHOWN_FAILURES]) or _("see its report"),
+                "url": client.page(f"/mask-checks/{check['id']}"),
+            },
+            check,
+        )
+    return check
+
+
+def failed_checks(check: wire.MaskCheck) -> list[str]:
+    """What failed, one short text each: conversation by conversation where the report says so."""
+    report = check["report"] or {}
+    named = [
+        _("conversation %(id)s, %(check)s: %(detail)s")
+        % {"id": item.get("conversation_id"), "check": item.get("check"), "detail": item.get("detail")}
+        for item in report.get("failures", [])
+    ]
+    return named or [
+        str(item.get("name")) for item in report.get("checks", []) if not item.get("passed", True)
+    ]
+
+
+def new_idempotency_key() -> str:
+    """A key of one start: sending the start twice makes one run."""
+    return f"cli-{secrets.token_urlsafe(16)}"

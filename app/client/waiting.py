@@ -1,0 +1,76 @@
+"""Waiting for a job: its events in order until it ends, through short failures of the connection."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from app.client import wire
+from app.client.rest import ServerUnreachable, StudioClient
+from app.core.console import CommandFailed, say
+from app.core.i18n import gettext as _
+
+POLL_SECONDS: Final = 0.7
+# A server that restarts is back well within this time.
+PATIENCE_SECONDS: Final = 60.0
+QUEUED_HINT_SECONDS: Final = 30.0
+Listener = Callable[[wire.Event], None]
+
+
+class JobEnded(CommandFailed):
+    """The job did not succeed. `job` is how it ended."""
+
+    def __init__(self, message: str, job: wire.Job) -> None:
+        super().__init__(message)
+        self.job = job
+
+
+def events_until_end(client: StudioClient, job_id: int) -> Iterator[wire.Event]:
+    """Every event of the job from the first on, then as they happen; ends with the job."""
+    seq, lost_at, started = 0, None, False
+    begun = time.monotonic()
+    while True:
+        try:
+            events = client.events(job_id, seq)
+        except ServerUnreachable:
+            now = time.monotonic()
+            if lost_at is None:
+                lost_at = now
+                say(_("The connection to the server is lost; trying again. The work goes on by itself."))
+            elif now - lost_at > PATIENCE_SECONDS:
+                raise
+            time.sleep(POLL_SECONDS)
+            continue
+        lost_at = None
+        for event in events:
+            seq = event["seq"]
+            yield event
+            if event["kind"] == "state":
+                started = started or event["state"] != "queued"
+                if event["state"] in wire.FINAL_STATES:
+                    return
+        if not started and time.monotonic() - begun > QUEUED_HINT_SECONDS:
+            started = True
+            say(
+                _(
+                    "Still waiting for its turn. If no other work is under way, check that a worker is running."
+                )
+            )
+        if not events:
+            time.sleep(POLL_SECONDS)
+
+
+def wait_for_job(client: StudioClient, job: wire.Job, listen: Listener, *, what: str) -> wire.Job:
+    """The job once it has succeeded. Raises JobEnded saying that `what` failed, and why."""
+    for event in events_until_end(client, job["id"]):
+        listen(event)
+    return require_success(client.job(job["id"]), what=what)
+
+
+def require_success(job: wire.Job, *, what: str) -> wire.Job:
+    """The ended job, or JobEnded."""
+    if job["state"] == "cancelled":
+        raise JobEnded(_("%(what)s was cancelled.") % {"what": what}, job)
+    if job["state"] != "succeeded":
+        reason = job["error"] or _("no reason was given")
+        raise JobEnded(_("%(what)s failed: %(reason)s") % {"what": what, "reason": reason}, job)
+    return job

@@ -1,0 +1,1 @@
+"""From conversations to files, our own or another tool's."""

@@ -1,0 +1,139 @@
+"""One conversation as a record of another tool, or the reason why that tool cannot hold it.
+
+openai        messages only, arguments of tool calls as text, `weight` 0 or 1 on assistant messages
+axolotl       messages with `train`, for `type: chat_template`
+llamafactory  {"conversations": [{"from", "value"}]}, in turns as its converter wants them
+trl           {"messages"}, or {"prompt", "completion"} where only the last answer is trained
+
+As elsewhere in this package nothing is argued: a record counts when reading it gives the conversation back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from app.dialogue.canonical import LABEL_FIELDS, canonical_conversation, canonical_json
+from app.dialogue.trained import with_trained
+from app.interchange.exports.writing import read_back
+from app.interchange.records.column_map import ColumnMap
+from app.interchange.sentences import exports as say
+from app.interchange.sentences.problems import Trouble
+
+_FROM = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
+_ASKS, _ANSWERS = ("human", "observation"), ("gpt", "function_call")
+_LLAMAFACTORY_COLUMNS = ColumnMap(
+    "sharegpt",
+    {"conversations": "conversations"},
+    roles={"human": "user", "gpt": "assistant", "observation": "tool"},
+)
+
+
+class NotCarried(Exception):
+    """Internal signal: why the record cannot hold the conversation."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.code)
+        self.trouble = trouble
+
+
+def openai_record(conversation: dict[str, Any]) -> dict[str, Any]:
+    """A canonical conversation whose flags stand on assistant messages only. Labels have no place here."""
+    conversation = _with_arguments(conversation, as_text=True)
+    value = {"messages": [_openai_message(message) for message in conversation["messages"]]}
+    back = read_back(value, "messages")
+    if back is None or back["messages"] != conversation["messages"]:
+        raise NotCarried(say.NOT_CARRIED)
+    return value
+
+
+def _openai_message(message: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {key: value for key, value in message.items() if key not in ("train", "reasoning_content")}
+    return {**plain, "weight": int(message["train"])} if "train" in message else plain
+
+
+def axolotl_record(conversation: dict[str, Any]) -> dict[str, Any]:
+    """A canonical conversation with its flags."""
+    conversation = _with_arguments(conversation, as_text=True, only_json=True)
+    value = {"messages": conversation["messages"], **text_labels(conversation)}
+    return _checked(value, conversation)
+
+
+def trl_record(conversation: dict[str, Any], *, only_last: bool) -> dict[str, Any]:
+    """A canonical conversation without flags; with `only_last` its last message is what is trained."""
+    messages = conversation["messages"]
+    if not only_last:
+        return _checked({"messages": messages, **text_labels(conversation)}, conversation)
+    value = {"prompt": messages[:-1], "completion": messages[-1:], **text_labels(conversation)}
+    return _checked(value, with_trained(conversation, {len(messages) - 1}))
+
+
+def llamafactory_record(conversation: dict[str, Any]) -> dict[str, Any]:
+    """A canonical conversation without flags."""
+    conversation = _with_arguments(conversation, as_text=False, only_json=True)
+    turns = [_llamafactory_turn(message) for message in conversation["messages"]]
+    spoken = turns[1:] if turns[0]["from"] == "system" else turns
+    in_order = all(turn["from"] in (_ANSWERS if place % 2 else _ASKS) for place, turn in enumerate(spoken))
+    if not spoken or len(spoken) % 2 or not in_order:
+        raise NotCarried(say.TURNS_NOT_IN_ORDER)
+    value = {"conversations": turns, **text_labels(conversation)}
+    if read_back(value, "sharegpt", _LLAMAFACTORY_COLUMNS) != conversation:
+        raise NotCarried(say.NOT_CARRIED)
+    return value
+
+
+def _llamafactory_turn(message: Mapping[str, Any]) -> dict[str, Any]:
+    if message.get("tool_calls") and not message["content"]:
+        calls = [call.get("function") for call in message["tool_calls"]]
+        return {"from": "function_call", "value": canonical_json(calls[0] if len(calls) == 1 else calls)}
+    return {"from": _FROM[message["role"]], "value": message["content"]}
+
+
+def text_labels(conversation: Mapping[str, Any]) -> dict[str, str]:
+    """Every label as text, "" where unknown: the reader behind these tools (datasets, on Arrow) takes each
+    column's type from the beginning of the file, where a label may happen to be unknown."""
+    labels = {key: conversation[key] or "" for key in LABEL_FIELDS if key != "tags"}
+    return {**labels, "tags": canonical_json(conversation["tags"]) if conversation["tags"] else ""}
+
+
+def _checked(value: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+    if read_back(value, "messages") != canonical_conversation(expected):
+        raise NotCarried(say.NOT_CARRIED)
+    return value
+
+
+def _with_arguments(
+    conversation: dict[str, Any], *, as_text: bool, only_json: bool = False
+) -> dict[str, Any]:
+    """Arguments of tool calls as JSON text (OpenAI, Axolotl), or as the object that they spell."""
+    if not any("tool_calls" in message for message in conversation["messages"]):
+        return conversation
+    messages = [
+        {
+            **message,
+            "tool_calls": [_with_call_arguments(call, as_text, only_json) for call in message["tool_calls"]],
+        }
+        if "tool_calls" in message
+        else message
+        for message in conversation["messages"]
+    ]
+    return canonical_conversation({**conversation, "messages": messages})
+
+
+def _with_call_arguments(call: dict[str, Any], as_text: bool, only_json: bool) -> dict[str, Any]:
+    function = call["function"]
+    if "arguments" not in function:
+        return call
+    arguments = function["arguments"]
+    if isinstance(arguments, str):
+        try:
+            spelled = json.loads(arguments)
+        except (ValueError, RecursionError):
+            if only_json:
+                raise NotCarried(say.ARGUMENTS_NOT_JSON) from None
+            return call
+        arguments = arguments if as_text else spelled
+    elif as_text:
+        arguments = canonical_json(arguments)
+    return {**call, "function": {**function, "arguments": arguments}}

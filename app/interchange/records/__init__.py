@@ -1,0 +1,1 @@
+"""From a record of any supported layout to a conversation."""

@@ -1,0 +1,205 @@
+"""The three layouts a record can have (messages, ShareGPT, Alpaca) and how each becomes a conversation.
+
+messages   {"messages": [{"role", "content", …}]}                     OpenAI, Axolotl, TRL
+           {"prompt": [messages], "completion": [messages]}           TRL; only the completion is trained
+sharegpt   {"conversations": [{"from", "value"}], "system"}           ShareGPT, LLaMA-Factory
+alpaca     {"instruction", "input", "output", "system", "history": [[question, answer], …]}
+           also prompt/question and response/completion/answer instead of instruction and output
+Both spellings of a message (role/content, from/value) are read in both of the first two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NoReturn
+
+from app.dialogue.canonical import LABEL_FIELDS, canonical_conversation
+from app.interchange.files.json_records import Record
+from app.interchange.records.labels import read_labels
+from app.interchange.records.message_reading import Reading, read_message
+from app.interchange.sentences import records as say
+from app.interchange.sentences.problems import shown
+
+Layout = Literal["messages", "sharegpt", "alpaca"]
+
+_MESSAGES_KEYS = ("messages",)
+_SHAREGPT_KEYS = ("conversations", "conversation")
+_INSTRUCTION_KEYS = ("instruction", "prompt", "question")
+_OUTPUT_KEYS = ("output", "response", "completion", "answer")
+RECORD_FIELDS = (
+    *_MESSAGES_KEYS,
+    *_SHAREGPT_KEYS,
+    *_INSTRUCTION_KEYS,
+    *_OUTPUT_KEYS,
+    "input",
+    "history",
+    "system",
+)
+_MAIN_FIELD = {"messages": "messages", "sharegpt": "conversations", "alpaca": "instruction"}
+
+
+def get_layout(record: Mapping[str, Any]) -> Layout | None:
+    """The layout that the field names tell; None when they tell none."""
+    if any(key in record for key in _MESSAGES_KEYS) or _is_prompt_and_completion(record):
+        return "messages"
+    if any(key in record for key in _SHAREGPT_KEYS):
+        return "sharegpt"
+    if any(key in record for key in _INSTRUCTION_KEYS) and any(key in record for key in _OUTPUT_KEYS):
+        return "alpaca"
+    return "alpaca" if "instruction" in record else None
+
+
+def _is_prompt_and_completion(record: Mapping[str, Any]) -> bool:
+    return isinstance(record.get("prompt"), list) and isinstance(record.get("completion"), list)
+
+
+class LayoutReader:
+    """Turns the records of one file into conversations; the first record it understands sets the layout."""
+
+    def __init__(self, layout: Layout | None) -> None:
+        self._chosen = layout is not None
+        self.layout = layout
+
+    def read(self, record: Record, reading: Reading) -> dict[str, Any]:
+        """The canonical conversation, notes in `reading`. Raises RecordRefused."""
+        value = record.value
+        if not isinstance(value, Mapping):
+            reading.refuse(say.NOT_AN_OBJECT)
+        layout = self._layout_of(value, reading)
+        messages = _MESSAGES_OF[layout](value, record, reading)
+        self._check(messages, reading)
+        labels = read_labels(value, messages, reading)
+        if reading.not_kept:
+            fields = sorted(reading.not_kept)
+            reading.note(say.FIELDS_NOT_KEPT, fields=shown(", ".join(fields), 200))
+        return canonical_conversation({"messages": messages, **labels})
+
+    def _layout_of(self, value: Mapping[str, Any], reading: Reading) -> Layout:
+        found = get_layout(value)
+        expected = self.layout or found
+        if expected is None:
+            _refuse_unknown(value, reading)
+        if found != expected:
+            if self._chosen:
+                reading.refuse(say.WRONG_LAYOUT, expected=expected, field=_MAIN_FIELD[expected])
+            if found is None:
+                _refuse_unknown(value, reading)
+            reading.refuse(say.MIXED_LAYOUTS, found=found, expected=expected)
+        self.layout = expected
+        return expected
+
+    def _check(self, messages: list[dict[str, Any]], reading: Reading) -> None:
+        if not any(message["content"].strip() or "tool_calls" in message for message in messages):
+            reading.refuse(say.EMPTY_DIALOGUE)
+        for number, message in enumerate(messages, 1):
+            if not message["content"].strip() and "tool_calls" not in message:
+                reading.note(say.EMPTY_MESSAGE, message=number)
+        if not any(message["role"] == "assistant" for message in messages):
+            reading.note(say.NO_ASSISTANT)
+
+
+def _refuse_unknown(value: Mapping[str, Any], reading: Reading) -> NoReturn:
+    if ("role" in value and "content" in value) or ("from" in value and "value" in value):
+        reading.refuse(say.BARE_MESSAGE)
+    reading.refuse(say.UNKNOWN_LAYOUT, found=shown(", ".join(map(str, value)) or "{}", 80))
+
+
+def _from_messages(value: Mapping[str, Any], record: Record, reading: Reading) -> list[dict[str, Any]]:
+    if "messages" not in value:
+        return _from_prompt_and_completion(value, record, reading)
+    _note_unread(value, (*_MESSAGES_KEYS, "system"), reading)
+    messages = _message_list(value["messages"], "messages", record, reading)
+    return _system_message(value, reading) + messages
+
+
+def _from_prompt_and_completion(
+    value: Mapping[str, Any], record: Record, reading: Reading
+) -> list[dict[str, Any]]:
+    _note_unread(value, ("prompt", "completion"), reading)
+    prompt = value["prompt"]
+    messages = _message_list([*prompt, *value["completion"]], "prompt", record, reading)
+    for place, message in enumerate(messages):
+        completes = place >= len(prompt)
+        if completes != (message["role"] == "assistant"):
+            message.setdefault("train", completes)
+    return messages
+
+
+def _from_sharegpt(value: Mapping[str, Any], record: Record, reading: Reading) -> list[dict[str, Any]]:
+    key = next(key for key in _SHAREGPT_KEYS if key in value)
+    _note_unread(value, (key, "system"), reading)
+    messages = _message_list(value[key], key, record, reading)
+    return _system_message(value, reading) + messages
+
+
+def _message_list(items: Any, field: str, record: Record, reading: Reading) -> list[dict[str, Any]]:
+    if not isinstance(items, list):
+        reading.refuse(say.MESSAGES_NOT_LIST, field=field)
+    _limit(len(items), reading)
+    lines = record.message_lines or (record.line,) * len(items)
+    return [
+        read_message(item, number, reading, line)
+        for number, (item, line) in enumerate(zip(items, lines, strict=True), 1)
+    ]
+
+
+def _from_alpaca(value: Mapping[str, Any], record: Record, reading: Reading) -> list[dict[str, Any]]:
+    instruction_key = next((key for key in _INSTRUCTION_KEYS if value.get(key) is not None), "instruction")
+    output_key = next((key for key in _OUTPUT_KEYS if value.get(key) is not None), "output")
+    _note_unread(value, (instruction_key, output_key, "input", "history", "system"), reading)
+    instruction = _alpaca_text(value, instruction_key, reading)
+    details = _alpaca_text(value, "input", reading)
+    question = f"{instruction}\n{details}" if instruction and details else instruction or details
+    messages = _system_message(value, reading)
+    for asked, answered in _history(value.get("history"), reading):
+        messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+    if question:
+        messages.append({"role": "user", "content": question})
+    if answer := _alpaca_text(value, output_key, reading):
+        messages.append({"role": "assistant", "content": answer})
+    _limit(len(messages), reading)
+    return messages
+
+
+def _history(pairs: Any, reading: Reading) -> list[tuple[str, str]]:
+    if pairs is None:
+        return []
+    if not isinstance(pairs, list):
+        reading.refuse(say.ALPACA_HISTORY)
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+            reading.refuse(say.ALPACA_HISTORY)
+    return [(asked, answered) for asked, answered in pairs]
+
+
+def _alpaca_text(value: Mapping[str, Any], key: str, reading: Reading) -> str:
+    text = value.get(key)
+    if text is not None and not isinstance(text, str):
+        reading.refuse(say.ALPACA_FIELD, field=key)
+    return text or ""
+
+
+def _system_message(value: Mapping[str, Any], reading: Reading) -> list[dict[str, Any]]:
+    text = _alpaca_text(value, "system", reading)
+    return [{"role": "system", "content": text}] if text else []
+
+
+def _limit(count: int, reading: Reading) -> None:
+    if count > reading.limits.messages:
+        reading.refuse(say.TOO_MANY_MESSAGES, limit=reading.limits.messages)
+
+
+def _note_unread(value: Mapping[str, Any], read: tuple[str, ...], reading: Reading) -> None:
+    """Remember what carries a value and has no place in a conversation, so that nothing disappears
+    silently."""
+    known = {*read, *LABEL_FIELDS, "metadata", "meta"}
+    reading.not_kept.update(
+        shown(key) for key, item in value.items() if key not in known and item not in (None, "", [], {})
+    )
+
+
+_MESSAGES_OF: dict[Layout, Callable[[Mapping[str, Any], Record, Reading], list[dict[str, Any]]]] = {
+    "messages": _from_messages,
+    "sharegpt": _from_sharegpt,
+    "alpaca": _from_alpaca,
+}

@@ -1,0 +1,164 @@
+"""Sentences about a file as a whole: its kind, its encoding, its size, its CSV or Parquet frame."""
+
+from __future__ import annotations
+
+from app.interchange.sentences.problems import N_, Trouble
+
+EMPTY_FILE = Trouble(
+    "empty_file",
+    N_("The file is empty: there is nothing to import."),
+)
+NO_RECORDS = Trouble(
+    "no_records",
+    N_("The file holds no conversation."),
+)
+FILE_TOO_LARGE = Trouble(
+    "file_too_large",
+    N_("The file is larger than %(limit)s. Split it and import the parts one after another."),
+)
+TOO_MANY_RECORDS = Trouble(
+    "too_many_records",
+    N_("The file holds more than %(limit)d conversations. Split it and import the parts one after another."),
+)
+COMPRESSED = Trouble(
+    "compressed",
+    N_("This is a compressed file (%(kind)s). Unpack it first, then import what is inside."),
+)
+OFFICE = Trouble(
+    "office_document",
+    N_("This is an Excel or Word document. Save the sheet as “CSV UTF-8” and import that file."),
+)
+PDF = Trouble(
+    "pdf",
+    N_("This is a PDF. Import the dialogues as JSON Lines, a JSON list or CSV with a header row."),
+)
+MARKUP = Trouble(
+    "markup",
+    N_(
+        "This is a document in %(kind)s. Import the dialogues as JSON Lines, a JSON list or CSV with a "
+        "header row."
+    ),
+)
+BINARY_KIND = Trouble(
+    "binary",
+    N_("This is a %(kind)s file, not text. Import JSON Lines, a JSON list or CSV with a header row."),
+)
+BINARY = Trouble(
+    "binary",
+    N_("This is not a text file. Import JSON Lines, a JSON list or CSV with a header row."),
+)
+TOO_MANY_LINES = Trouble(
+    "too_many_lines",
+    N_("The file has more than %(limit)d lines. Split it and import the parts one after another."),
+)
+WRONG_ENCODING = Trouble(
+    "wrong_encoding",
+    N_("The file is saved as %(encoding)s. Save it as UTF-8 and import it again."),
+)
+LOOKS_GBK = Trouble(
+    "looks_gbk",
+    N_(
+        "Line %(line)d is not UTF-8; the file looks like GBK. Save it as UTF-8 and import it again. "
+        "Nothing more was read."
+    ),
+)
+NOT_UTF8 = Trouble(
+    "not_utf8",
+    N_("Line %(line)d is not valid UTF-8 (byte %(byte)d of the line). Save the file as UTF-8."),
+)
+UNRECOGNISED = Trouble(
+    "unrecognised",
+    N_(
+        "This is neither JSON Lines, nor a JSON list, nor CSV with a header row. A line should look like "
+        '{"messages": [{"role": "user", "content": "…"}]}.'
+    ),
+)
+
+PARQUET_UNSUPPORTED = Trouble(
+    "parquet_unsupported",
+    N_(
+        "This is a Parquet file, and the package “pyarrow” that reads it is not installed here. Install "
+        "pyarrow, or save the data as JSON Lines."
+    ),
+)
+NOT_PARQUET = Trouble(
+    "not_parquet",
+    N_("This is not a Parquet file. Choose the format that fits, or “auto”."),
+)
+IS_PARQUET = Trouble(
+    "is_parquet",
+    N_("This is a Parquet file. Choose the format “parquet” or “auto”."),
+)
+PARQUET_BROKEN = Trouble(
+    "parquet_broken",
+    N_("The Parquet file is damaged or incomplete. Save it again and import the new file."),
+)
+PARQUET_TOO_LARGE = Trouble(
+    "parquet_too_large",
+    N_("The Parquet file unpacks to more than %(limit)s. Split it, or save it with smaller row groups."),
+)
+PARQUET_VALUE = Trouble(
+    "parquet_value",
+    N_(
+        "Row %(line)d holds a value of the type %(kind)s. Only text, numbers, true/false and lists of "
+        "them can be read."
+    ),
+)
+
+CSV_COLUMNS = Trouble(
+    "csv_columns",
+    N_(
+        "The header row does not tell which columns to read (found: %(found)s). Use the columns "
+        "conversation_id, role and content, or prompt and response."
+    ),
+)
+CSV_DUPLICATE_COLUMN = Trouble(
+    "csv_duplicate_column",
+    N_("The header row names two columns for “%(column)s”. Keep one of them."),
+)
+CSV_BROKEN = Trouble(
+    "csv_broken",
+    N_(
+        "Line %(line)d is not valid CSV: check the quotation marks of the row that begins there. "
+        "Nothing after it was read."
+    ),
+)
+CSV_UNFINISHED = Trouble(
+    "csv_unfinished",
+    N_(
+        "The row that begins on line %(line)d has a quotation mark that is never closed. Nothing after "
+        "it was read."
+    ),
+)
+CSV_CELL_TOO_LONG = Trouble(
+    "csv_cell_too_long",
+    N_(
+        "The row that begins on line %(line)d has a cell longer than %(limit)d characters. Shorten it, "
+        "or look for a quotation mark that is never closed. Nothing after it was read."
+    ),
+)
+CSV_CELLS = Trouble(
+    "csv_cells",
+    N_(
+        "Line %(line)d has %(found)d cells, but the header row has %(expected)d. Put cells with commas "
+        "in quotes."
+    ),
+)
+CSV_NO_ID = Trouble(
+    "csv_no_id",
+    N_("Line %(line)d has no conversation_id, so it is unclear which conversation it belongs to."),
+)
+CSV_SCATTERED = Trouble(
+    "csv_scattered",
+    N_(
+        "Line %(line)d returns to conversation “%(id)s”, which ended earlier. Keep the rows of a "
+        "conversation together."
+    ),
+)
+CSV_INCOMPLETE = Trouble(
+    "csv_incomplete",
+    N_(
+        "The conversation that begins on line %(line)d was left out, because the row on line %(row)d "
+        "could not be read."
+    ),
+)

@@ -1,0 +1,250 @@
+"""Sentences about one record: its JSON, its layout, its messages, and notes about what was left out."""
+
+from __future__ import annotations
+
+from app.interchange.sentences.problems import N_, Trouble
+
+# JSON itself
+RECORD_TOO_LONG = Trouble(
+    "record_too_long",
+    N_(
+        "The record on line %(line)d is longer than %(limit)s. Split the conversation or look for a "
+        "missing bracket."
+    ),
+)
+ENDLESS_RECORD = Trouble(
+    "endless_record",
+    N_(
+        "The record on line %(line)d does not end within %(limit)s: a bracket or a quotation mark is "
+        "missing. Nothing after it was read."
+    ),
+)
+HALF_RECORD = Trouble(
+    "half_record",
+    N_("The record on line %(line)d stops in the middle: the rest of it is missing."),
+)
+NOT_JSON = Trouble(
+    "not_json",
+    N_("Line %(line)d is not valid JSON (column %(column)d)."),
+)
+SEVERAL_VALUES = Trouble(
+    "several_values",
+    N_("Line %(line)d goes on after the end of its record (column %(column)d). Write one record per line."),
+)
+SINGLE_QUOTES = Trouble(
+    "single_quotes",
+    N_(
+        "Line %(line)d uses single quotes (column %(column)d). JSON wants double quotes around names and "
+        "text."
+    ),
+)
+CONTROL_CHARACTER = Trouble(
+    "control_character",
+    N_(
+        "Line %(line)d has a raw tab or control character inside a text (column %(column)d). Write it as "
+        "\\t, \\n or \\u…."
+    ),
+)
+NUL_CHARACTER = Trouble(
+    "nul_character",
+    N_("Line %(line)d contains a NUL character. Remove it."),
+)
+LONE_SURROGATE = Trouble(
+    "lone_surrogate",
+    N_(
+        "Line %(line)d contains half of a character (a lone surrogate such as \\ud83d). Write the whole "
+        "character."
+    ),
+)
+DUPLICATE_KEY = Trouble(
+    "duplicate_key",
+    N_("Line %(line)d has the field “%(key)s” twice in one object. Keep one of them."),
+)
+NOT_A_NUMBER = Trouble(
+    "not_a_number",
+    N_("Line %(line)d contains %(value)s, which is not JSON. Use null or a number."),
+)
+NUMBER_TOO_LONG = Trouble(
+    "number_too_long",
+    N_("Line %(line)d contains a number with more than %(limit)d digits. Write it as text."),
+)
+NUMBER_TOO_LARGE = Trouble(
+    "number_too_large",
+    N_("Line %(line)d contains a number that is too large. Write it as text."),
+)
+TOO_DEEP = Trouble(
+    "too_deep",
+    N_("The record on line %(line)d is nested more than %(limit)d levels deep. Flatten it."),
+)
+LIST_BROKEN = Trouble(
+    "list_broken",
+    N_(
+        "The JSON list is broken on line %(line)d at “%(found)s”: check commas and brackets. Nothing "
+        "after it was read."
+    ),
+)
+LIST_UNFINISHED = Trouble(
+    "list_unfinished",
+    N_("The JSON list is not closed at the end of the file (line %(line)d): the rest of it is missing."),
+)
+LIST_TRAILING = Trouble(
+    "list_trailing",
+    N_(
+        "Something follows the end of the JSON list on line %(line)d. A file holds one list, or one "
+        "record per line."
+    ),
+)
+
+# layout
+NOT_AN_OBJECT = Trouble(
+    "not_an_object",
+    N_("The record on line %(line)d is not a JSON object ({…})."),
+)
+UNKNOWN_LAYOUT = Trouble(
+    "unknown_layout",
+    N_(
+        "The record on line %(line)d has none of the fields messages, conversations or instruction "
+        "(found: %(found)s)."
+    ),
+)
+BARE_MESSAGE = Trouble(
+    "bare_message",
+    N_(
+        "The record on line %(line)d is a single message. Gather the messages of a conversation in "
+        '{"messages": […]}.'
+    ),
+)
+MIXED_LAYOUTS = Trouble(
+    "mixed_layouts",
+    N_(
+        "The record on line %(line)d is in the %(found)s format, but the file began as %(expected)s. Use "
+        "one format per file."
+    ),
+)
+WRONG_LAYOUT = Trouble(
+    "wrong_layout",
+    N_("The record on line %(line)d is not in the chosen %(expected)s format: it has no field “%(field)s”."),
+)
+
+# messages
+MESSAGES_NOT_LIST = Trouble(
+    "messages_not_list",
+    N_("Line %(line)d: the field “%(field)s” must be a list of messages."),
+)
+EMPTY_DIALOGUE = Trouble(
+    "empty_dialogue",
+    N_("The conversation on line %(line)d has no message with text."),
+)
+TOO_MANY_MESSAGES = Trouble(
+    "too_many_messages",
+    N_("The conversation on line %(line)d has more than %(limit)d messages. Split it."),
+)
+MESSAGE_NOT_OBJECT = Trouble(
+    "message_not_object",
+    N_("Line %(line)d, message %(message)d: a message must be an object with role and content."),
+)
+NO_ROLE = Trouble(
+    "no_role",
+    N_("Line %(line)d, message %(message)d: the role is missing."),
+)
+UNKNOWN_ROLE = Trouble(
+    "unknown_role",
+    N_(
+        "Line %(line)d, message %(message)d: the role “%(role)s” is unknown. Use system, user, assistant "
+        "or tool."
+    ),
+)
+NO_CONTENT = Trouble(
+    "no_content",
+    N_("Line %(line)d, message %(message)d: the content is missing."),
+)
+CONTENT_NOT_TEXT = Trouble(
+    "content_not_text",
+    N_(
+        "Line %(line)d, message %(message)d: the content must be text; images, audio and files cannot be "
+        "imported."
+    ),
+)
+FIELD_NOT_TEXT = Trouble(
+    "field_not_text",
+    N_("Line %(line)d, message %(message)d: the field “%(field)s” must be text."),
+)
+BAD_TRAIN = Trouble(
+    "bad_train",
+    N_("Line %(line)d, message %(message)d: “%(field)s” must be true or false, not %(value)s."),
+)
+BAD_WEIGHT = Trouble(
+    "bad_weight",
+    N_("Line %(line)d, message %(message)d: “weight” must be 0 or 1, not %(value)s."),
+)
+TRAIN_CONFLICT = Trouble(
+    "train_conflict",
+    N_("Line %(line)d, message %(message)d: the flags %(fields)s contradict each other. Keep one of them."),
+)
+BAD_TOOL_CALLS = Trouble(
+    "bad_tool_calls",
+    N_(
+        "Line %(line)d, message %(message)d: “tool_calls” must be a list of calls, each with a function name."
+    ),
+)
+TOOL_CALLS_ROLE = Trouble(
+    "tool_calls_role",
+    N_("Line %(line)d, message %(message)d: only an assistant message can call tools."),
+)
+BAD_FUNCTION_CALL = Trouble(
+    "bad_function_call",
+    N_("Line %(line)d, message %(message)d: a function call must be JSON with “name” and “arguments”."),
+)
+ALPACA_FIELD = Trouble(
+    "alpaca_field",
+    N_("Line %(line)d: the field “%(field)s” must be text."),
+)
+ALPACA_HISTORY = Trouble(
+    "alpaca_history",
+    N_("Line %(line)d: “history” must be a list of pairs [question, answer]."),
+)
+
+# notes: the conversation came in
+NO_ASSISTANT = Trouble(
+    "no_assistant",
+    N_("The conversation on line %(line)d has no assistant message, so it can only be a draft for now."),
+)
+EMPTY_MESSAGE = Trouble(
+    "empty_message",
+    N_("Line %(line)d: message %(message)d is empty."),
+)
+FIELDS_NOT_KEPT = Trouble(
+    "fields_not_kept",
+    N_("Line %(line)d: these fields were not kept: %(fields)s."),
+)
+OUTCOME_UNKNOWN = Trouble(
+    "outcome_unknown",
+    N_("Line %(line)d: the outcome “%(value)s” is unknown and was left empty. Use won, lost or open."),
+)
+LANGUAGE_UNKNOWN = Trouble(
+    "language_unknown",
+    N_("Line %(line)d: the language “%(value)s” is unknown and was left empty. Use en or zh."),
+)
+LABEL_NOT_KEPT = Trouble(
+    "label_not_kept",
+    N_(
+        "Line %(line)d: the value of “%(field)s” is not a text of at most %(limit)d characters and was "
+        "left empty."
+    ),
+)
+TAGS_NOT_KEPT = Trouble(
+    "tags_not_kept",
+    N_(
+        "Line %(line)d: the tags are not a list of at most %(count)d texts of at most %(limit)d "
+        "characters and were left out."
+    ),
+)
+
+# writing
+NOT_EXPRESSIBLE = Trouble(
+    "not_expressible",
+    N_(
+        "Conversation %(line)d cannot be written in the %(format)s format without losing something. "
+        "Export it as messages instead."
+    ),
+)

@@ -1,0 +1,382 @@
+"""The eight checks of a sample. Each starts from the ids and labels that will be trained,
+not from how they were made.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.masking.checking.second_encoding import (
+    SecondOpinion,
+    outside_spelled,
+    second_opinions,
+    tokens_inside,
+)
+from app.masking.errors import N_
+from app.masking.samples.sample import ROLE_NAMES, MaskedSample
+from app.masking.settings import IGNORE_INDEX, TrainOn
+from app.masking.tokenization.decoding import spells
+from app.masking.tokenization.encoder import Encoded
+from app.masking.tokenization.tokenizer import ChatTokenizer
+from app.masking.turns.layout import Turn
+
+TRAINED_TEXT = "trained_text"
+PEOPLE_SKIPPED = "people_skipped"
+TEMPLATE_SKIPPED = "template_skipped"
+END_OF_TURN = "end_of_turn"
+MODEL_IDS = "model_ids"
+CONTROL_TOKENS = "control_tokens"
+CUTS_REPORTED = "cuts_reported"
+TRAINS_SOMETHING = "trains_something"
+CHECK_NAMES = (
+    TRAINED_TEXT,
+    PEOPLE_SKIPPED,
+    TEMPLATE_SKIPPED,
+    END_OF_TURN,
+    MODEL_IDS,
+    CONTROL_TOKENS,
+    CUTS_REPORTED,
+    TRAINS_SOMETHING,
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """`detail` is an English sentence with `params`;
+    `token` is the index of the first token concerned, if any.
+    """
+
+    name: str
+    passed: bool
+    message: str
+    params: dict[str, object]
+    token: int | None = None
+
+    @property
+    def detail(self) -> str:
+        return self.message % self.params if self.params else self.message
+
+
+def run_checks(
+    tokenizer: ChatTokenizer, sample: MaskedSample, second_opinion: "SecondOpinion | None" = None
+) -> list[Check]:
+    """All eight, in the order of CHECK_NAMES. `second_opinion` is from `second_opinions`,
+    which is faster for many.
+    """
+    look = _Look(tokenizer, sample, second_opinion or second_opinions(tokenizer, [sample])[0])
+    return [check(look) for check in _CHECKS]
+
+
+class _Look:
+    """What the checks share: the arrays, and ranges of kept tokens."""
+
+    def __init__(self, tokenizer: ChatTokenizer, sample: MaskedSample, opinion: SecondOpinion) -> None:
+        self.tokenizer = tokenizer
+        self.sample = sample
+        self.opinion = opinion
+        self.encoded: Encoded = sample.encoded
+        self.kept = len(sample.input_ids)
+        self.trained = sample.labels != IGNORE_INDEX
+        self.roles, self.turns = sample.roles_and_turns()
+        self.chosen = {message for _, _, message in sample.spans}
+
+    def chosen_turns(self) -> list[Turn]:
+        return [turn for turn in self.sample.layout.turns if turn.message in self.chosen]
+
+    def number(self, message: int) -> int:
+        """A message's place in the conversation, counted from one, for sentences."""
+        return self.sample.part.numbers[message] + 1
+
+
+def _passed(name: str, message: str, **params: object) -> Check:
+    return Check(name, True, message, params)
+
+
+def _failed(name: str, message: str, at: int | None = None, /, **params: object) -> Check:
+    return Check(name, False, message, params, at)
+
+
+def _trained_text(look: _Look) -> Check:
+    """1. The trained tokens spell exactly the chosen turns."""
+    sample = look.sample
+    wrong = np.flatnonzero(look.trained & (sample.labels != sample.input_ids))
+    if len(wrong):
+        return _failed(
+            TRAINED_TEXT, N_("Token %(token)d has another token's label."), int(wrong[0]), token=int(wrong[0])
+        )
+    straddling = 0
+    expected = np.zeros(look.kept, dtype=np.bool_)
+    for start, end, _ in sample.spans:
+        tokens = look.sample.tokens_of(start, end)
+        if tokens.start >= look.kept or start >= end:
+            continue
+        expected[tokens.start : tokens.stop] = True
+        straddling += int(tokens.start > 0 and look.encoded.ends[tokens.start - 1] > start)
+        last = tokens.stop - 1
+        straddling += int(tokens.start <= last < look.kept and look.encoded.ends[last] > end)
+        if not spells(look.tokenizer.encoder, sample.text, look.encoded, tokens, look.kept):
+            return _failed(
+                TRAINED_TEXT,
+                N_(
+                    "The tokens from %(token)d on do not decode to the text they stand for; the vocabulary "
+                    "cannot spell it."
+                ),
+                tokens.start,
+                token=tokens.start,
+            )
+    different = np.flatnonzero(expected != look.trained)
+    if len(different):
+        first = int(different[0])
+        return _failed(
+            TRAINED_TEXT, N_("Token %(token)d is on the wrong side of a turn's border."), first, token=first
+        )
+    notes = _rewritten_note(look)
+    if notes is not None:
+        return notes
+    if straddling:
+        return _passed(
+            TRAINED_TEXT,
+            N_(
+                "The trained tokens are those that begin inside the chosen turns; %(count)d tokens "
+                "straddle a "
+                "border: one that begins before a turn is skipped, one that ends after it is trained."
+            ),
+            count=straddling,
+        )
+    return _passed(
+        TRAINED_TEXT, N_("The trained tokens decode to exactly the chosen turns with their end of turn.")
+    )
+
+
+def _rewritten_note(look: _Look) -> Check | None:
+    rewritten = [look.number(turn.message) for turn in look.chosen_turns() if turn.rewritten]
+    if not rewritten:
+        return None
+    return _passed(
+        TRAINED_TEXT,
+        N_(
+            "Exactly what is rendered is trained, but the template shows turns %(turns)s differently from"
+            " how the model has "
+            "to write them; use one sample per assistant turn to train them as at inference."
+        ),
+        turns=", ".join(map(str, rewritten)),
+    )
+
+
+def _people_skipped(look: _Look) -> Check:
+    """2. Nothing a person, a tool or the system wrote is trained unless it was chosen."""
+    for region in look.sample.layout.regions:
+        if region.message in look.chosen:
+            continue
+        tokens = look.sample.tokens_of(region.start, region.end)
+        if look.trained[tokens].any():
+            wrong = tokens.start + int(look.trained[tokens].argmax())
+            return _failed(
+                PEOPLE_SKIPPED,
+                N_("Token %(token)d of turn %(turn)d (%(role)s) is trained."),
+                wrong,
+                token=wrong,
+                turn=look.number(region.message),
+                role=region.role,
+            )
+    own = [
+        look.number(region.message) for region in look.sample.layout.regions if region.message in look.chosen
+    ]
+    if own:
+        return _passed(
+            PEOPLE_SKIPPED,
+            N_(
+                "Only turns chosen by the strategy or a flag are trained; among them turns %(turns)s, not"
+                " the assistant's."
+            ),
+            turns=", ".join(map(str, own)),
+        )
+    return _passed(PEOPLE_SKIPPED, N_("Every system, user and tool token is skipped."))
+
+
+def _template_skipped(look: _Look) -> Check:
+    """3. Headers, separators and everything else the template adds are skipped."""
+    if look.sample.settings.train_on is TrainOn.ALL:
+        return _passed(
+            TEMPLATE_SKIPPED, N_("The strategy “all” trains headers and separators too; not recommended.")
+        )
+    wrong = np.flatnonzero(look.trained & (look.roles[: look.kept] == ROLE_NAMES.index("template")))
+    if len(wrong):
+        return _failed(
+            TEMPLATE_SKIPPED,
+            N_("Token %(token)d is a header or separator and is trained."),
+            int(wrong[0]),
+            token=int(wrong[0]),
+        )
+    if any(turn.writes_header for turn in look.chosen_turns()):
+        return _passed(
+            TEMPLATE_SKIPPED,
+            N_(
+                "The template has no generation prompt here, so what it puts before an answer is the "
+                "model's to write."
+            ),
+        )
+    return _passed(TEMPLATE_SKIPPED, N_("Every header and separator is skipped."))
+
+
+def _end_of_turn(look: _Look) -> Check:
+    """4. The model learns to stop."""
+    cut = {cut.turn for cut in look.sample.cuts}
+    for turn in look.chosen_turns():
+        number = look.sample.part.numbers[turn.message]
+        if number in cut:
+            continue
+        if turn.end_of_turn is None:
+            return _failed(
+                END_OF_TURN,
+                N_(
+                    "The template writes no end-of-turn token after turn %(turn)d, so the model would not"
+                    " learn to stop; "
+                    "use one sample per assistant turn, or a template that ends its turns."
+                ),
+                look.sample.tokens_of(turn.start, turn.end).start,
+                turn=number + 1,
+            )
+        last = int(np.searchsorted(look.encoded.starts, turn.end_of_turn[1] - 1, side="right")) - 1
+        marker = slice(min(look.sample.tokens_of(*turn.end_of_turn).start, last), last + 1)
+        if not look.trained[marker].all():
+            return _failed(
+                END_OF_TURN, N_("The end of turn %(turn)d is not trained."), marker.start, turn=number + 1
+            )
+    return _passed(END_OF_TURN, N_("The end of every chosen turn is trained."))
+
+
+def _model_ids(look: _Look) -> Check:
+    """5. The ids are the model's own; where a message spells control tokens, everywhere outside that message."""
+    if look.opinion.ids is not None:
+        if np.array_equal(look.opinion.ids, look.encoded.ids):
+            return _passed(MODEL_IDS, N_("The ids equal the model's own apply_chat_template."))
+        length = min(len(look.opinion.ids), len(look.encoded.ids))
+        different = np.flatnonzero(look.opinion.ids[:length] != look.encoded.ids[:length])
+        first = int(different[0]) if len(different) else length
+        return _failed(MODEL_IDS, N_("Token %(token)d is not the model's own."), first, token=first)
+    own = look.opinion.encoded
+    assert own is not None
+    outside = outside_spelled(look.sample.layout)
+    ours, theirs = tokens_inside(look.encoded, outside), tokens_inside(own, outside)
+    if [token[:2] for token in ours] != [token[:2] for token in theirs]:
+        pairs = enumerate(zip(ours, theirs, strict=False))
+        first = next((at for at, (a, b) in pairs if a[:2] != b[:2]), min(len(ours), len(theirs)))
+        token = ours[first][2] if first < len(ours) else look.kept - 1
+        return _failed(MODEL_IDS, N_("Token %(token)d is not the model's own."), token, token=token)
+    return _passed(
+        MODEL_IDS,
+        N_(
+            "The ids equal the model's own apply_chat_template outside the messages that spell control "
+            "tokens."
+        ),
+    )
+
+
+def _control_tokens(look: _Look) -> Check:
+    """6. No control token came from message text."""
+    sample = look.sample
+    found = look.tokenizer.count_controls(look.encoded.ids)
+    if sample.expected_controls is not None and found != sample.expected_controls:
+        return _failed(
+            CONTROL_TOKENS,
+            N_("There are %(found)d control tokens where the template wrote %(expected)d."),
+            found=found,
+            expected=sample.expected_controls,
+        )
+    allowed = None if sample.layout.controls is None else {start for start, _ in sample.layout.controls}
+    controls: list[int] = np.flatnonzero(look.tokenizer.is_control[look.encoded.ids]).tolist()
+    special = [index for index in controls if look.tokenizer.is_special[look.encoded.ids[index]]]
+    texts = [(region.start, region.end, controls) for region in sample.layout.regions]
+    texts += [
+        (turn.content_start, turn.content_end, special)
+        for turn in sample.layout.turns
+        if turn.content_start is not None and turn.content_end is not None
+    ]
+    for start, end, forbidden in texts:
+        tokens = sample.tokens_of(start, end)
+        for index in forbidden[bisect_left(forbidden, tokens.start) : bisect_left(forbidden, tokens.stop)]:
+            inside = start <= look.encoded.starts[index] and look.encoded.ends[index] <= end
+            if inside and (allowed is None or int(look.encoded.starts[index]) not in allowed):
+                return _failed(
+                    CONTROL_TOKENS,
+                    N_("Token %(token)d is a control token that message text spelled."),
+                    index,
+                    token=index,
+                )
+    if sample.layout.spelled:
+        named = dict.fromkeys(
+            (look.number(spelled.message), spelled.token) for spelled in sample.layout.spelled
+        )
+        return _passed(
+            CONTROL_TOKENS,
+            N_("Spelled in message text and kept ordinary text, by turn: %(spelled)s."),
+            spelled="; ".join(f"{number}: {token}" for number, token in named),
+        )
+    return _passed(CONTROL_TOKENS, N_("No message spells a control token."))
+
+
+def _cuts_reported(look: _Look) -> Check:
+    """7. Whatever is missing from the sample is in its list of cuts."""
+    sample = look.sample
+    lost = int(np.count_nonzero(sample.full_labels[look.kept :] != IGNORE_INDEX))
+    reported = sum(cut.trained for cut in sample.cuts)
+    if sample.settings.train_on is not TrainOn.ALL and lost != reported:
+        return _failed(
+            CUTS_REPORTED,
+            N_("%(lost)d trained tokens were cut, %(reported)d are reported."),
+            look.kept,
+            lost=lost,
+            reported=reported,
+        )
+    limit = sample.settings.max_length
+    if limit is not None and look.kept > limit:
+        return _failed(CUTS_REPORTED, N_("The sample is longer than %(limit)d tokens."), limit, limit=limit)
+    if sample.truncated:
+        half = [cut.turn + 1 for cut in sample.cuts if cut.half]
+        message = (
+            N_(
+                "Cut at %(kept)d of %(whole)d tokens, %(lost)d of them trained; turns %(half)s are cut in"
+                " the middle."
+            )
+            if half
+            else N_(
+                "Cut at %(kept)d of %(whole)d tokens after a whole turn; %(lost)d trained tokens are lost."
+            )
+        )
+        return _passed(
+            CUTS_REPORTED,
+            message,
+            kept=look.kept,
+            whole=len(sample.encoded.ids),
+            lost=lost,
+            half=", ".join(map(str, half)),
+        )
+    if sample.part.left_out:
+        return _passed(
+            CUTS_REPORTED,
+            N_("%(count)d earlier turns are left out to make room; no trained token is lost."),
+            count=sample.part.left_out,
+        )
+    return _passed(CUTS_REPORTED, N_("Nothing was cut."))
+
+
+def _trains_something(look: _Look) -> Check:
+    """8. At least one token is trained."""
+    if not look.trained.any():
+        return _failed(TRAINS_SOMETHING, N_("No token is trained, so the sample is dropped."))
+    return _passed(TRAINS_SOMETHING, N_("%(count)d tokens are trained."), count=int(look.trained.sum()))
+
+
+_CHECKS: tuple[Callable[[_Look], Check], ...] = (
+    _trained_text,
+    _people_skipped,
+    _template_skipped,
+    _end_of_turn,
+    _model_ids,
+    _control_tokens,
+    _cuts_reported,
+    _trains_something,
+)

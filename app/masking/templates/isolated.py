@@ -1,0 +1,269 @@
+"""Closed rooms: templates of strangers rendered in a child process, every single rendering with a limit.
+
+What a template costs may depend on the conversation, so that none is ever trusted because it behaved before.
+"""
+
+import atexit
+import json
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from app.masking.errors import N_, MaskingError, TemplateFailed, TemplateUnsafe
+from app.masking.templates import isolated_child
+from app.masking.templates.chat_template import ChatTemplate
+from app.masking.templates.isolated_child import RENDER_SECONDS
+
+STARTUP_SECONDS = 60.0
+# A child on a busy machine waits for its turn; its own clock counts only the time it works.
+ANSWER_SECONDS = 5 * RENDER_SECONDS
+ANSWER_BYTES = 256 * 2**20
+SLOW_SECONDS = 0.2  # a rendering that works longer is counted …
+MOST_SLOW_SECONDS = 6.0  # … and a template whose slow ones add up to this …
+SLOW_WITHIN_SECONDS = 60.0  # … within a minute is refused for the rest of it
+MOST_ROOMS = 4
+
+_TOO_LONG = N_("The chat template %(template)s is refused: a rendering took longer than %(seconds)d seconds.")
+_TOO_MUCH = N_(
+    "The chat template %(template)s is refused: a rendering took more than %(limit)d MB of memory, or wrote far more "
+    "than the conversation holds."
+)
+_TOO_SLOW = N_(
+    "The chat template %(template)s is refused for a minute: its last renderings took %(seconds)d seconds."
+)
+
+
+class ClosedTemplate(ChatTemplate):
+    """A chat template that never runs in this process.
+    Raises TemplateUnsafe when a rendering goes beyond a limit.
+    """
+
+    def __init__(self, source: str, name: str = "chat_template") -> None:
+        super().__init__(source, name)
+        self._slow: deque[tuple[float, float]] = deque()
+        self._renders_many = True
+
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        variables: Mapping[str, Any],
+        *,
+        add_generation_prompt: bool = False,
+        tools: Sequence[Any] | None = None,
+        moment: datetime | None = None,
+    ) -> str:
+        """The conversation as text. Raises TemplateFailed with the template's own words."""
+        request = {
+            "messages": list(messages),
+            "variables": dict(variables),
+            "add_generation_prompt": add_generation_prompt,
+            "tools": tools,
+            "moment": moment.isoformat() if moment else None,
+        }
+        return str(self._ask(request)["text"])
+
+    def render_many(
+        self,
+        many: Sequence[Sequence[Mapping[str, Any]]],
+        variables: Mapping[str, Any],
+        *,
+        moment: datetime | None = None,
+    ) -> list[str | None]:
+        """Several conversations at once, which saves going back and forth; None where one has to be asked for by
+        itself. All have the time of one: where that is too short, it is not tried again.
+        """
+        nothing: list[str | None] = [None] * len(many)
+        if not self._renders_many or len(many) < 2:
+            return nothing
+        request = {
+            "many": [list(messages) for messages in many],
+            "variables": dict(variables),
+            "moment": moment.isoformat() if moment else None,
+        }
+        try:
+            answer = _rooms.ask(self.source, request)
+        except _BeyondLimit:
+            self._renders_many = False
+            return nothing
+        return answer.get("texts") or nothing
+
+    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self._refuse_if_slow()
+        try:
+            answer = _rooms.ask(self.source, request)
+        except _BeyondLimit as error:
+            self._slow.append((time.monotonic(), RENDER_SECONDS))
+            raise self._unsafe(error) from error
+        if answer["seconds"] > SLOW_SECONDS:
+            self._slow.append((time.monotonic(), answer["seconds"]))
+        if "failed" in answer:
+            raise TemplateFailed(answer["failed"], **{**answer["params"], "template": self.name})
+        if "unsafe" in answer:
+            raise self._unsafe(_BeyondLimit())
+        return answer
+
+    def _refuse_if_slow(self) -> None:
+        since = time.monotonic() - SLOW_WITHIN_SECONDS
+        while self._slow and self._slow[0][0] < since:
+            self._slow.popleft()
+        slow = sum(seconds for _, seconds in self._slow)
+        if slow >= MOST_SLOW_SECONDS:
+            raise TemplateUnsafe(_TOO_SLOW, template=self.name, seconds=int(slow))
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The names that the template takes from outside; finding them works out its constants."""
+        return frozenset(self._ask({"reads": True})["names"])
+
+    def _unsafe(self, error: "_BeyondLimit") -> TemplateUnsafe:
+        if error.too_long:
+            return TemplateUnsafe(_TOO_LONG, template=self.name, seconds=int(RENDER_SECONDS))
+        return TemplateUnsafe(_TOO_MUCH, template=self.name, limit=isolated_child.MEMORY_BYTES // 2**20)
+
+
+class _BeyondLimit(Exception):
+    """A rendering went beyond its limits: of time, or of memory and length."""
+
+    def __init__(self, *, too_long: bool = False) -> None:
+        super().__init__()
+        self.too_long = too_long
+
+
+class _Room:
+    """One child process for one template. Used by one thread at a time."""
+
+    def __init__(self, source: str) -> None:
+        self.lock = threading.Lock()
+        try:
+            self.process = subprocess.Popen(
+                isolated_child.command(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={"PATH": os.environ.get("PATH", ""), "OPENBLAS_NUM_THREADS": "1"},
+                close_fds=True,
+            )
+        except OSError as error:
+            raise self._not_started() from error
+        weakref.finalize(self, _end, self.process)
+        assert self.process.stdout is not None
+        if _read_line(self.process.stdout.fileno(), STARTUP_SECONDS) != isolated_child.READY:
+            self.close()
+            raise self._not_started()
+        self.ask({"source": source})
+
+    @staticmethod
+    def _not_started() -> MaskingError:
+        return MaskingError(N_("The process that renders unknown chat templates did not start."))
+
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The child's answer. Raises _BeyondLimit, after which the room is of no more use."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with self._closed_unless_answered():
+            try:
+                self.process.stdin.write(json.dumps(request).encode() + b"\n")
+                self.process.stdin.flush()
+                line = _read_line(self.process.stdout.fileno(), ANSWER_SECONDS, ANSWER_BYTES)
+            except BrokenPipeError:
+                line = b""
+            if not line:
+                self.close()
+                raise _BeyondLimit(too_long=line is None or self.process.returncode == -signal.SIGPROF)
+            answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    @contextmanager
+    def _closed_unless_answered(self) -> Iterator[None]:
+        """A question that was given up half way (Ctrl-C) would have its answer taken for the next one's."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        _end(self.process)
+
+
+def _read_line(descriptor: int, seconds: float, most_bytes: int = 64) -> bytes | None:
+    """One line; b"" when the other side ended without one or it is too long; None when time ran out."""
+    deadline = time.monotonic() + seconds
+    line = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while not line.endswith(b"\n"):
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                return None
+            piece = os.read(descriptor, 1 << 16)
+            if not piece or len(line) > most_bytes:
+                return b""
+            line += piece
+    return bytes(line)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        try:
+            if stream is not None:
+                stream.close()
+        except BrokenPipeError:
+            pass
+
+
+class _Rooms:
+    """The rooms in use, the last used last; the oldest is closed when there would be too many."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rooms: dict[str, _Room] = {}
+
+    def ask(self, source: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer of the template's room, which is opened if there is none."""
+        while True:
+            with self._lock:
+                room = self._rooms.pop(source, None) or _Room(source)
+                self._rooms[source] = room
+                surplus = [self._rooms.pop(key) for key in list(self._rooms)[:-MOST_ROOMS]]
+            for old in surplus:
+                with old.lock:
+                    old.close()
+            with room.lock:
+                if room.process.poll() is not None:
+                    self._forget(source, room)
+                    continue  # closed while this thread waited
+                try:
+                    return room.ask(request)
+                except BaseException:
+                    self._forget(source, room)
+                    raise
+
+    def _forget(self, source: str, room: _Room) -> None:
+        with self._lock:
+            if self._rooms.get(source) is room:
+                del self._rooms[source]
+
+    def close_all(self) -> None:
+        """End every child."""
+        with self._lock:
+            rooms, self._rooms = list(self._rooms.values()), {}
+        for room in rooms:
+            room.close()
+
+
+_rooms = _Rooms()
+close_rooms = _rooms.close_all
+atexit.register(close_rooms)

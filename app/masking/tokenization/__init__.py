@@ -1,0 +1,1 @@
+"""A model folder's tokenizer: text to ids with the characters each id covers, and back."""

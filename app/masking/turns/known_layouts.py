@@ -1,0 +1,210 @@
+"""Layouts of many conversations: the exact way for each,
+and a proven short cut where a template is blind to text.
+
+The short cut locates one stand-in conversation per sequence of roles. For every other conversation it renders
+the plain text, joins the stand-in's literal pieces with the messages' own texts, and takes the layout over
+only if both are equal character by character.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
+
+from app.masking.errors import MaskRefused
+from app.masking.independence.proof import Blindness, prove_blindness
+from app.masking.tokenization.tokenizer import ChatTokenizer
+from app.masking.turns.layout import Layout, Region, Turn
+from app.masking.turns.locate import locate
+
+_SHORT_CUT_ROLES = frozenset({"system", "user", "assistant"})
+_MOST_SHAPES = 4096
+
+
+@dataclass(frozen=True)
+class Found:
+    """`expected_controls` is the number of control tokens the template wrote, where it is known beforehand."""
+
+    layout: Layout
+    expected_controls: int | None = None
+
+
+class ShapeBook:
+    """Lays out conversations under one tokenizer and remembers the shapes it has proven."""
+
+    def __init__(self, tokenizer: ChatTokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.shapes: dict[tuple[str, ...], _Shape | None] = {}
+        self._ahead: dict[int, str] = {}
+
+    def rendered(self, many: Sequence[Sequence[Mapping[str, Any]]]) -> dict[int, str]:
+        """Whole conversations that `lay_out` will be asked for, rendered all at once, by the `id` of their messages.
+        May run beside everything else here.
+        """
+        if self._blindness is None:
+            return {}
+        texts = self.tokenizer.render_ahead(many)
+        return {id(one): text for one, text in zip(many, texts, strict=True) if text is not None}
+
+    def remember(self, rendered: dict[int, str]) -> None:
+        """Use these from now on; forgets those before. Their messages must live until `lay_out` sees them."""
+        self._ahead = rendered
+
+    def lay_out(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] | None, *, short_cut: bool = True
+    ) -> Found:
+        """Raises MaskRefused."""
+        shape = self._shape_for(messages) if short_cut and not tools else None
+        if shape is not None:
+            text = self._ahead.pop(id(messages), None)
+            if text is None:
+                text = self.tokenizer.render(messages)
+            layout = shape.fit(text, [message["content"] for message in messages])
+            if layout is not None:
+                return Found(layout, shape.controls)
+        return Found(locate(self.tokenizer, messages, tools))
+
+    @cached_property
+    def _blindness(self) -> Blindness | None:
+        return None if self.tokenizer.wants_content_parts else prove_blindness(self.tokenizer.template.source)
+
+    def _shape_for(self, messages: Sequence[Mapping[str, Any]]) -> "_Shape | None":
+        blindness = self._blindness
+        if blindness is None:
+            return None
+        controls = self.tokenizer.controls
+        for message in messages:
+            if len(message) != 2 or "content" not in message or message["role"] not in _SHORT_CUT_ROLES:
+                return None
+            text = message["content"]
+            if not blindness.is_ordinary(text) or controls.forbidden_in(text, message["role"]):
+                return None
+            if message["role"] == "assistant" and "</think" in text:
+                return None  # where the thinking ends has to be located
+        if blindness.needs_distinct_texts and len(messages) > len(
+            {message["content"].strip() for message in messages}
+        ):
+            return None
+        roles = tuple(message["role"] for message in messages)
+        if roles not in self.shapes:
+            if len(self.shapes) >= _MOST_SHAPES:
+                self.shapes.clear()
+            self.shapes[roles] = self._learn(roles, blindness)
+        return self.shapes[roles]
+
+    def _learn(self, roles: tuple[str, ...], blindness: Blindness) -> "_Shape | None":
+        stand_in = [{"role": role, "content": f"Qq{place}qQ"} for place, role in enumerate(roles)]
+        if not all(blindness.is_ordinary(message["content"]) for message in stand_in):
+            return None
+        try:
+            layout = locate(self.tokenizer, stand_in)
+        except MaskRefused:
+            return None  # the conversation itself gets the refusal, in its own words
+        if layout.refused:
+            return None
+        controls = len(self.tokenizer.controls.any.findall(layout.text))
+        return _Shape.of(layout, [message["content"] for message in stand_in], controls)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """`literals[k]` stands before the text of message `order[k]`; the last literal stands at the end.
+
+    `places` are the places of all turns, then of all regions, each as (texts before it, code points after the
+    last of these texts). `risky_turns` are those whose prompt says more than their header.
+    """
+
+    literals: tuple[str, ...]
+    order: tuple[int, ...]
+    turns: tuple[Turn, ...]
+    regions: tuple[Region, ...]
+    places: tuple[tuple[int, int], ...]
+    risky_turns: tuple[Turn, ...]
+    unlocated: tuple[int, ...]
+    controls: int
+
+    @classmethod
+    def of(cls, layout: Layout, texts: Sequence[str], controls: int) -> "_Shape | None":
+        """None where a text is not rendered exactly as it is, exactly once."""
+        slots = [(region.start, region.end, region.message) for region in layout.regions]
+        for turn in layout.turns:
+            if turn.content_start is None or turn.content_end is None or turn.reasoning_end is not None:
+                return None
+            slots.append((turn.content_start, turn.content_end, turn.message))
+        slots.sort()
+        if len({message for _, _, message in slots}) != len(slots):
+            return None
+        if any(layout.text[start:end] != texts[message] for start, end, message in slots):
+            return None
+        ends = [0, *(end for _, end, _ in slots)]
+        starts = [*(start for start, _, _ in slots), len(layout.text)]
+
+        def relative(place: int) -> tuple[int, int]:
+            before = sum(end <= place for end in ends) - 1
+            return before, place - ends[before]
+
+        places = [place for turn in layout.turns for place in _places(turn)]
+        places += [place for region in layout.regions for place in (region.start, region.end)]
+        literals = tuple(layout.text[end:start] for end, start in zip(ends, starts, strict=True))
+        order = tuple(message for _, _, message in slots)
+        return cls(
+            literals,
+            order,
+            tuple(layout.turns),
+            tuple(layout.regions),
+            tuple(map(relative, places)),
+            tuple(turn for turn in layout.turns if turn.prompt_rest),
+            tuple(layout.unlocated),
+            controls,
+        )
+
+    def fit(self, text: str, contents: Sequence[str]) -> Layout | None:
+        """The layout of `text` if it is exactly these literals around these contents, as they are or trimmed."""
+        for turn in self.risky_turns:
+            if contents[turn.message].lstrip().startswith(turn.prompt_rest.strip()):
+                return None  # the answer may repeat what the prompt says already
+        return self._fit(text, contents) or self._fit(text, [content.strip() for content in contents])
+
+    def _fit(self, text: str, contents: Sequence[str]) -> Layout | None:
+        pieces = [self.literals[0]]
+        for literal, message in zip(self.literals[1:], self.order, strict=True):
+            pieces += (contents[message], literal)
+        if "".join(pieces) != text:
+            return None
+        ends = [0, *list(accumulate(map(len, pieces)))[1::2]]
+        at = [ends[before] + after for before, after in self.places]
+        turns, first = [], 0
+        for turn in self.turns:
+            start, end, content_start, content_end = at[first : first + 4]
+            first += 4
+            marker = None
+            if turn.end_of_turn is not None:
+                marker = (at[first], at[first + 1])
+                first += 2
+            turns.append(
+                Turn(
+                    turn.message,
+                    start,
+                    end,
+                    content_start,
+                    content_end,
+                    marker,
+                    None,
+                    turn.rewritten,
+                    turn.writes_header,
+                    turn.prompt_rest,
+                )
+            )
+        borders = zip(at[first::2], at[first + 1 :: 2], strict=True)
+        regions = [
+            Region(region.message, region.role, start, end)
+            for region, (start, end) in zip(self.regions, borders, strict=True)
+        ]
+        return Layout(text, turns, regions, unlocated=list(self.unlocated))
+
+
+def _places(turn: Turn) -> tuple[int, ...]:
+    assert turn.content_start is not None
+    assert turn.content_end is not None
+    return (turn.start, turn.end, turn.content_start, turn.content_end, *(turn.end_of_turn or ()))

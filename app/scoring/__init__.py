@@ -1,0 +1,1 @@
+"""PURE: suites, checks and scores of answers, without database, web or model."""

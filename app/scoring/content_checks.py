@@ -1,0 +1,191 @@
+"""Checks of what an answer contains and of its form: phrases, patterns, JSON, length, language."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import regex  # type: ignore[import-untyped, unused-ignore]
+
+from app.scoring.findings import Exchange, Finding, Param
+from app.scoring.phrases import find_phrase, is_negated, merge
+from app.scoring.text import HAN_RUN, LATIN_WORD, Span, measure, scripts
+
+# A pattern is a stranger's program: it sees no more of an answer than this, and no longer than this.
+PATTERN_TEXT_LIMIT = 20_000
+PATTERN_SECONDS = 1.0
+
+_FENCE = re.compile(r"\A\s*```[a-zA-Z0-9_-]*[ \t]*\n(?P<body>.*?)\n?[ \t]*```\s*\Z", re.DOTALL)
+
+
+def N_(message: str) -> str:
+    """Marks a template for translation; this package does not translate."""
+    return message
+
+
+def _occurrences(exchange: Exchange, phrase: str, options: Mapping[str, Any]) -> list[Span]:
+    spans = find_phrase(exchange.folded, phrase, options["except"])
+    if options["case_sensitive"]:
+        wanted = phrase.strip().rstrip("*")
+        spans = [span for span in spans if exchange.answer[span[0] : span[1]].startswith(wanted)]
+    return spans
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " · ".join(words)
+
+
+def contains_any(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+    found = {
+        phrase: spans for phrase in options["phrases"] if (spans := _occurrences(exchange, phrase, options))
+    }
+    if not found:
+        return Finding(
+            False, N_("None of these was found: %(words)s"), {"words": _listed(options["phrases"])}
+        )
+    evidence = merge(span for spans in found.values() for span in spans)
+    return Finding(True, N_("Found: %(words)s"), {"words": _listed(list(found))}, evidence)
+
+
+def contains_all(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+    found = {phrase: _occurrences(exchange, phrase, options) for phrase in options["phrases"]}
+    evidence = merge(span for spans in found.values() for span in spans)
+    missing = [phrase for phrase, spans in found.items() if not spans]
+    if missing:
+        return Finding(False, N_("Missing: %(words)s"), {"words": _listed(missing)}, evidence)
+    return Finding(True, N_("Found: %(words)s"), {"words": _listed(list(found))}, evidence)
+
+
+def contains_none(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+    """A negated mention ("we cannot guarantee", "不保证") is allowed unless `negated` is "counts"."""
+    hits: dict[str, list[Span]] = {}
+    allowed = 0
+    for phrase in options["phrases"]:
+        for span in _occurrences(exchange, phrase, options):
+            if options["negated"] == "allowed" and is_negated(exchange.folded, span):
+                allowed += 1
+            else:
+                hits.setdefault(phrase, []).append(span)
+    if hits:
+        evidence = merge(span for spans in hits.values() for span in spans)
+        return Finding(False, N_("Must not contain: %(words)s"), {"words": _listed(list(hits))}, evidence)
+    if allowed:
+        return Finding(True, N_("Only mentioned in a negation (%(count)d time(s))"), {"count": allowed})
+    return Finding(True, N_("None of the unwanted phrases was found"))
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str, ignore_case: bool) -> Any:
+    return regex.compile(pattern, regex.IGNORECASE if ignore_case else 0)
+
+
+def regex_match(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+    """Search the pattern within a text and a time limit; running out of time fails the check and says so."""
+    text = exchange.answer[:PATTERN_TEXT_LIMIT]
+    try:
+        match = _compiled(options["pattern"], options["ignore_case"]).search(text, timeout=PATTERN_SECONDS)
+    except TimeoutError:
+        return Finding(
+            False,
+            N_("The pattern needed more than %(seconds)g s on this answer and was stopped; simplify it"),
+            {"seconds": PATTERN_SECONDS},
+        )
+    evidence = (match.span(),) if match and match.end() > match.start() else ()
+    wanted = options["expect"] == "match"
+    detail = N_("The pattern matches") if match else N_("The pattern does not match")
+    return Finding(bool(match) == wanted, detail, {}, evidence)
+
+
+class _NotStrict(ValueError):
+    """JSON that only a lenient reader accepts."""
+
+
+def _refuse_constant(name: str) -> None:
+    raise _NotStrict(name)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise _NotStrict("duplicate key")
+    return dict(pairs)
+
+
+def json_valid(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+    """The whole answer must be JSON; one surrounding code fence is tolerated (and told) unless forbidden."""
+    fenced = _FENCE.match(exchange.answer)
+    if fenced and options["fence"] == "forbidden":
+        return Finding(False, N_("The JSON stands in a code fence, which this check forbids"))
+    body = fenced.group("body") if fenced else exchange.answer
+    offset = fenced.start("body") if fenced else 0
+    try:
+        value = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
+    except json.JSONDecodeError as error:
+        return _not_json(exchange, offset + error.pos)
+    except (ValueError, RecursionError):
+        return Finding(
+            False, N_("Not strict JSON: a repeated key, a NaN or a number or nesting beyond all limits")
+        )
+    return _json_shape(value, options, fenced=fenced is not None, whole=(offset, offset + len(body)))
+
+
+def _not_json(exchange: Exchange, position: int) -> Finding:
+    where = min(position, max(0, len(exchange.answer) - 1))
+    first = exchange.answer.lstrip()[:1]
+    if first not in ("{", "[") and re.search(r"[{\[]", exchange.answer):
+        return Finding(False, N_("There is text around the JSON"), {}, ((0, 1),))
+    return Finding(
+        False,
+        N_("Not valid JSON at character %(position)d"),
+        {"position": position + 1},
+        ((where, where + 1),),
+    )
+
+
+def _json_shape(value: Any, options: Mapping[str, Any], *, fenced: bool, whole: Span) -> Finding:
+    shape = "object" if isinstance(value, dict) else "array" if isinstance(value, list) else "value"
+    params: dict[str, Param] = {"found": shape, "expected": options["expect"]}
+    if options["expect"] not in ("any", shape):
+        return Finding(False, N_("Valid JSON, but %(found)s where %(expected)s is expected"), params)
+    rows = value if isinstance(value, list) else [value]
+    records = [row if isinstance(row, dict) else {} for row in rows] or [{}]
+    missing = [key for key in options["required_keys"] if any(key not in record for record in records)]
+    if missing:
+        return Finding(False, N_("Valid JSON without the key(s) %(words)s"), {"words": _listed(missing)})
+    detail = N_("Valid JSON (%(found)s), inside a code fence") if fenced else N_("Valid JSON (%(found)s)")
+    return Finding(True, detail, {"found": shape}, (whole,))
+
+
+def min_length(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+    length = measure(exchange.answer)
+    detail = (
+        N_("%(count)d characters; at least %(limit)d expected")
+        if length.chinese
+        else N_("%(count)d words; at least %(limit)d expected")
+    )
+    passed = length.total >= options["limit"]
+    return Finding(passed, detail, {"count": length.total, "limit": options["limit"]})
+
+
+def max_length(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+    length = measure(exchange.answer)
+    detail = (
+        N_("%(count)d characters; at most %(limit)d allowed")
+        if length.chinese
+        else N_("%(count)d words; at most %(limit)d allowed")
+    )
+    passed = length.total <= options["limit"]
+    return Finding(passed, detail, {"count": length.total, "limit": options["limit"]})
+
+
+def language(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+    """By share of script: Chinese characters against Latin words; other letters count against both."""
+    share = scripts(exchange.answer).share(options["language"])
+    params: dict[str, Param] = {"percent": round(share * 100), "limit": round(options["min_share"] * 100)}
+    if share >= options["min_share"]:
+        return Finding(True, N_("%(percent)d %% in the expected script"), params)
+    foreign = LATIN_WORD if options["language"] == "zh" else HAN_RUN
+    evidence = merge(match.span() for match in foreign.finditer(exchange.answer))
+    return Finding(
+        False, N_("%(percent)d %% in the expected script; at least %(limit)d %% expected"), params, evidence
+    )

@@ -1,0 +1,85 @@
+"""What a check is asked (an exchange) and what it answers (a finding with evidence). No rule lives here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from app.scoring.text import Span, fold, measure
+
+Param = str | int | float
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An answer with the messages it answers. `language` is what the suite expects: "en", "zh" or None."""
+
+    answer: str
+    messages: Sequence[Mapping[str, Any]] = ()
+    language: str | None = None
+
+    @cached_property
+    def folded(self) -> str:
+        return fold(self.answer)
+
+    @cached_property
+    def customer_text(self) -> str:
+        return "\n".join(str(m.get("content") or "") for m in self.messages if m.get("role") == "user")
+
+    @property
+    def last_user_message(self) -> str:
+        texts = [str(m.get("content") or "") for m in self.messages if m.get("role") == "user"]
+        return texts[-1] if texts else ""
+
+    @property
+    def chinese(self) -> bool:
+        return measure(self.answer).chinese
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict: `detail` is an English template for `params`, `evidence` are spans into the answer."""
+
+    passed: bool
+    detail: str
+    params: Mapping[str, Param] = field(default_factory=dict)
+    evidence: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """A finding under the name of the check that made it."""
+
+    name: str
+    kind: str
+    passed: bool
+    detail: str
+    params: Mapping[str, Param]
+    evidence: tuple[Span, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "passed": self.passed,
+            "detail": self.detail,
+            "params": dict(self.params),
+            "evidence": [list(span) for span in self.evidence],
+        }
+
+
+def segments(answer: str, evidence: Sequence[Sequence[int]]) -> list[tuple[str, bool]]:
+    """The answer cut into (text, highlighted) pieces, so that a page never counts characters itself."""
+    pieces: list[tuple[str, bool]] = []
+    position = 0
+    for start, end in sorted((max(0, s), min(len(answer), e)) for s, e in evidence):
+        if end <= max(start, position):
+            continue
+        start = max(start, position)
+        if start > position:
+            pieces.append((answer[position:start], False))
+        pieces.append((answer[start:end], True))
+        position = end
+    if position < len(answer):
+        pieces.append((answer[position:], False))
+    return pieces

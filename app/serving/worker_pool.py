@@ -1,0 +1,159 @@
+"""The Celery workers that `serve` starts beside the web server: watched, started again when one dies, ended for certain."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from app.core.console import say
+from app.core.i18n import gettext as _
+from app.core.settings import Settings
+from app.serving.processes import child_environment
+from app.serving.worker_process import LIFELINE
+
+WATCH_SECONDS: Final = 0.5
+# A worker that dies younger than this is broken rather than unlucky: it is started again ever more slowly.
+HEALTHY_SECONDS: Final = 20.0
+MAX_BACKOFF_SECONDS: Final = 30.0
+# This many young deaths in a row, and the installation is broken: better to end and say so.
+MAX_YOUNG_DEATHS: Final = 4
+LOG_BYTES: Final = 5 * 1024 * 1024
+
+
+@dataclass
+class WorkerProcess:
+    """One worker: what it serves, and its process while it lives."""
+
+    name: str
+    queues: str
+    concurrency: int
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    deaths: int = 0
+    start_again_at: float = 0.0
+
+
+def default_workers() -> list[WorkerProcess]:
+    """Training one at a time, and everything short beside it, so that nobody waits for an hour of training."""
+    return [
+        WorkerProcess("training", "training", 1),
+        WorkerProcess("default", "default,interactive", 4),
+    ]
+
+
+@dataclass
+class WorkerPool:
+    """Starts the workers, watches them in a thread, ends them.
+
+    `on_broken` is called, in that thread, when a worker cannot be kept alive; `broken` then says which.
+    """
+
+    settings: Settings
+    on_broken: Callable[[], None] = lambda: None
+    broken: str = ""
+    workers: list[WorkerProcess] = field(default_factory=default_workers)
+    # A plain flag: a signal handler sets it, and must not wait for the lock of a threading.Event.
+    _stopping: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def log_dir(self) -> Path:
+        """Folder of the workers' logs."""
+        return self.settings.data_dir / "logs"
+
+    def start(self) -> None:
+        """Start all workers and the thread that watches them."""
+        self.log_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for worker in self.workers:
+            self._start(worker)
+        threading.Thread(target=self._watch, daemon=True, name="worker-watch").start()
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM to every worker, and no new ones. Safe in a signal handler: takes no lock."""
+        self._stopping = True
+        for worker in self.workers:
+            if worker.process is not None:
+                worker.process.terminate()
+
+    def stop(self, grace_seconds: float) -> None:
+        """Every worker gone, by SIGKILL once the grace is over. Their children end with them."""
+        self.ask_to_stop()
+        deadline = time.monotonic() + grace_seconds
+        with self._lock:
+            for worker in self.workers:
+                if worker.process is not None:
+                    self._end(worker.process, deadline - time.monotonic())
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes], seconds_left: float) -> None:
+        # One that was started while the stop was asked for has not heard of it.
+        process.terminate()
+        try:
+            process.wait(max(0.1, seconds_left))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+
+    def _start(self, worker: WorkerProcess) -> None:
+        log_file = self._log_file(worker)
+        if log_file.is_file() and log_file.stat().st_size > LOG_BYTES:
+            log_file.replace(log_file.with_suffix(".log.1"))
+        with log_file.open("ab") as log:
+            worker.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "app.serving.worker_process",
+                    LIFELINE,
+                    worker.queues,
+                    str(worker.concurrency),
+                    worker.name,
+                ],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=child_environment(self.settings),
+                # Ctrl-C in a terminal reaches a whole group of processes; the workers are told by us instead.
+                start_new_session=True,
+            )
+        worker.started_at = time.monotonic()
+
+    def _watch(self) -> None:
+        while not self._stopping:
+            time.sleep(WATCH_SECONDS)
+            for worker in self.workers:
+                with self._lock:
+                    if not self._stopping:
+                        self._look_after(worker)
+
+    def _look_after(self, worker: WorkerProcess) -> None:
+        now = time.monotonic()
+        code = None if worker.process is None else worker.process.poll()
+        if code is not None:
+            worker.process = None
+            worker.deaths = 0 if now - worker.started_at > HEALTHY_SECONDS else worker.deaths + 1
+            worker.start_again_at = now + min(2.0**worker.deaths - 1, MAX_BACKOFF_SECONDS)
+            values = {"name": worker.name, "code": code, "log": self._log_file(worker)}
+            if worker.deaths >= MAX_YOUNG_DEATHS:
+                text = _(
+                    "The worker “%(name)s” ends again and again (exit code %(code)d). Its log says why: %(log)s"
+                )
+                self.broken = text % values
+                self._stopping = True
+                self.on_broken()
+                return
+            text = _(
+                "The worker “%(name)s” ended (exit code %(code)d) and is started again. Its log: %(log)s"
+            )
+            say(text % values)
+        if worker.process is None and now >= worker.start_again_at:
+            self._start(worker)
+
+    def _log_file(self, worker: WorkerProcess) -> Path:
+        return self.log_dir / f"worker-{worker.name}.log"

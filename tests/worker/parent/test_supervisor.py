@@ -1,0 +1,20 @@
+"""How a child that ended says why."""
+
+import signal
+
+import pytest
+
+from app.jobs.models import JobKind
+from worker.parent.supervisor import _judge_exit, _Outcome
+
+
+@pytest.mark.parametrize("kind", JobKind)
+def test_only_a_killed_training_is_told_to_lower_its_batch_size(kind: JobKind) -> None:
+    outcome = _Outcome(result={})
+    _judge_exit(-signal.SIGKILL, outcome, kind)
+    assert outcome.result is None
+    assert outcome.failure is not None
+    message, params = outcome.failure
+    assert params == {"signal": "SIGKILL"}
+    assert ("batch size" in message) == (kind is JobKind.TRAIN)
+    assert "memory running out" in message

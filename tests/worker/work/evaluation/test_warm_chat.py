@@ -1,0 +1,120 @@
+"""The parent's side of the warm chat against a stand-in process: no model, only the protocol's edges."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from worker.parent.warm_chat import PROJECT_FOLDER, WarmChat
+
+# Answers each request with one delta and a done; the message "die" ends it, "hang" is never answered.
+STAND_IN = """
+import json, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    if "cancel" in request:
+        continue
+    text = request["messages"][0]["content"]
+    if text == "die":
+        sys.exit(1)
+    if text == "hang":
+        continue
+    print("not an event", flush=True)
+    for side in request["sides"]:
+        print(json.dumps({"id": request["id"], "event": "delta", "side": side, "text": text}), flush=True)
+        print(json.dumps({"id": request["id"], "event": "done", "side": side, "tokens": 1}), flush=True)
+"""
+COMMAND = (sys.executable, "-c", STAND_IN)
+
+
+def ask(chat: WarmChat, text: str) -> list[str]:
+    return [event["event"] for event in chat.stream({"messages": [{"role": "user", "content": text}]})]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_it_starts_with_the_first_request_and_close_leaves_no_process() -> None:
+    chat = WarmChat(COMMAND)
+    assert chat.process_id is None
+    assert ask(chat, "您好") == ["delta", "done"]
+    pid = chat.process_id
+    assert pid is not None
+    chat.close()
+    assert not psutil.pid_exists(pid)
+    with pytest.raises(RuntimeError):
+        ask(chat, "hello")
+
+
+def test_a_process_that_dies_fails_its_request_and_is_started_anew() -> None:
+    with WarmChat(COMMAND) as chat:
+        assert ask(chat, "die") == ["failed"]
+        assert ask(chat, "hello") == ["delta", "done"]
+
+
+def test_a_process_that_is_silent_too_long_is_stopped() -> None:
+    with WarmChat(COMMAND, stall_timeout_seconds=0.5) as chat:
+        events = list(chat.stream({"messages": [{"role": "user", "content": "hang"}]}))
+        assert events[-1]["event"] == "failed"
+        assert "did not answer" in events[-1]["message"]
+        assert chat.process_id is None
+        assert ask(chat, "hello") == ["delta", "done"]
+
+
+def test_an_idle_process_is_stopped_and_comes_back() -> None:
+    with WarmChat(COMMAND, idle_timeout_seconds=0.2) as chat:
+        assert ask(chat, "hello") == ["delta", "done"]
+        assert wait_until(lambda: chat.process_id is None)
+        assert ask(chat, "hello") == ["delta", "done"]
+
+
+def test_a_process_that_ignores_the_end_of_input_is_killed() -> None:
+    stubborn = (sys.executable, "-c", "import time\nwhile True: time.sleep(1)")
+    chat = WarmChat(stubborn, stall_timeout_seconds=0.3)
+    assert ask(chat, "hello") == ["failed"]
+    assert chat.process_id is None
+    chat.close()
+
+
+def test_a_command_that_cannot_run_fails_the_request() -> None:
+    with WarmChat((sys.executable, "-c", "raise SystemExit(3)")) as chat:
+        assert ask(chat, "hello") == ["failed"]
+
+
+def test_the_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time, pathlib\n"
+            "from worker.parent.warm_chat import WarmChat\n"
+            "chat = WarmChat((sys.executable, '-c', 'import sys; sys.stdin.read()'))\n"
+            "chat._process = chat._start()\n"
+            f"pathlib.Path({str(told)!r}).write_text(str(chat.process_id))\n"
+            "time.sleep(60)\n",
+        ],
+        cwd=PROJECT_FOLDER,
+    )
+    try:
+        assert wait_until(lambda: told.is_file() and told.read_text() != "")
+        child = psutil.Process(int(told.read_text()))
+    finally:
+        parent.kill()
+        parent.wait()
+    assert wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_the_parent_needs_no_torch() -> None:
+    code = "import sys, worker.parent.warm_chat; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT_FOLDER, check=False).returncode == 0

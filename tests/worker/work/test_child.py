@@ -1,0 +1,186 @@
+"""The child process as the parent sees it: a real process, its streams and its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker.work.child import NICENESS
+from worker.work.protocol import Cancelled, Control, JobFailed
+
+PROJECT = Path(__file__).resolve().parents[3]
+# The real child with one of its kinds answered by the test's own work.
+CHILD = """
+import os, sys
+import worker.work.child as child
+child.WORK_MODULES["train"] = "tests.worker.work.fake_work"
+os._exit(child.main(sys.argv[1:]))
+"""
+
+
+class Child:
+    def __init__(self, folder: Path, **job: Any) -> None:
+        job_file = folder / "job.json"
+        job_file.write_text(json.dumps({"kind": "train", "output_dir": str(folder / "out"), **job}), "utf-8")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(job_file)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=PROJECT,
+        )
+        assert self.process.stdin
+        assert self.process.stdout
+        self.stdin, self.stdout = self.process.stdin, self.process.stdout
+
+    def say(self, line: bytes) -> None:
+        self.stdin.write(line + b"\n")
+        self.stdin.flush()
+
+    def next_event(self) -> dict[str, Any]:
+        event: dict[str, Any] = json.loads(self.stdout.readline())
+        return event
+
+    def end(self) -> tuple[int, list[dict[str, Any]], str]:
+        """Wait with standard input still open; returns exit code, events and the log."""
+        events = [json.loads(line) for line in self.stdout]
+        assert self.process.stderr
+        log = self.process.stderr.read().decode()
+        return self.process.wait(timeout=20), events, log
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Any]:
+    children: list[Child] = []
+
+    def starting(**job: Any) -> Child:
+        children.append(Child(tmp_path, **job))
+        return children[-1]
+
+    yield starting
+    for child in children:
+        child.process.kill()
+        child.process.wait()
+        for stream in (child.process.stdin, child.process.stdout, child.process.stderr):
+            assert stream
+            stream.close()
+
+
+def test_only_events_reach_the_protocol_stream_and_what_libraries_print_is_the_log(start: Any) -> None:
+    code, events, log = start(input={"do": "print"}).end()
+    assert code == 0
+    assert events == [
+        {"event": "metric", "step": 1, "loss": None, "grad_norm": None, "text": "谈价"},
+        {"event": "result", "kept": True},
+    ]
+    assert "a library prints" in log
+    assert "C code prints" in log
+
+
+def test_a_job_gives_way_to_pages_on_the_same_cores(start: Any) -> None:
+    _, events, _ = start(input={"do": "tell_niceness"}).end()
+    assert events == [{"event": "result", "niceness": min(os.nice(0) + NICENESS, 19)}]
+
+
+def test_a_cancelled_job_says_so_and_exits_with_zero(start: Any) -> None:
+    child = start(input={"do": "wait"})
+    assert child.next_event() == {"event": "phase", "phase": "training"}
+    child.say(b'{"stop": "cancel"}')
+    assert child.end()[:2] == (0, [{"event": "cancelled"}])
+
+
+def test_a_line_that_is_not_understood_is_logged_and_a_wish_to_save_still_counts(start: Any) -> None:
+    child = start(input={"do": "wait"})
+    child.next_event()
+    child.say(b"{not json")
+    child.say(b'{"stop": "save"}')
+    code, events, log = child.end()
+    assert (code, events) == (0, [{"event": "result", "stopped_early": True}])
+    assert "not understood" in log
+
+
+def test_the_child_ends_at_once_when_its_parent_is_gone(start: Any) -> None:
+    child = start(input={"do": "wait"})
+    child.next_event()
+    child.stdin.close()
+    assert child.process.wait(timeout=5) == 3
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        ("crash", "KeyError"),
+        ("memory", "not enough memory"),
+        ("torch_memory", "per_device_train_batch_size"),
+        ("disk", "The disk is full"),
+    ],
+)
+def test_an_unexpected_end_is_one_sentence_and_the_traceback_is_in_the_log(
+    start: Any, work: str, words: str
+) -> None:
+    code, events, log = start(input={"do": work}).end()
+    assert code == 1
+    (failed,) = events
+    assert failed["event"] == "failed"
+    assert words in failed["message"]
+    assert "\n" not in failed["message"]
+    assert "Traceback" not in failed["message"]
+    assert "Traceback" in log
+
+
+def test_an_expected_failure_carries_its_template_for_translation(start: Any) -> None:
+    code, events, log = start(input={"do": "fail"}).end()
+    assert code == 1
+    assert events == [
+        {
+            "event": "failed",
+            "message": "The field lr is not known.",
+            "template": "The field %(field)s is not known.",
+            "params": {"field": "lr"},
+        }
+    ]
+    assert "Traceback" not in log
+
+
+def test_an_unknown_kind_is_refused_by_name(start: Any) -> None:
+    code, events, _ = start(kind="dance", input={}).end()
+    assert (code, events[0]["message"]) == (1, "There is no work of the kind dance.")
+
+
+def test_a_job_file_that_is_missing_or_incomplete_is_refused(tmp_path: Path) -> None:
+    incomplete = tmp_path / "job.json"
+    incomplete.write_text('{"kind": "train"}')
+    for path, words in ((tmp_path / "none.json", "cannot be read"), (incomplete, "input, output_dir")):
+        done = subprocess.run(
+            [sys.executable, "-m", "worker.work.child", str(path)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            cwd=PROJECT,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert words in json.loads(done.stdout)["message"]
+
+
+def test_starting_the_child_does_not_import_torch() -> None:
+    code = "import sys, worker.work.child; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
+
+
+def test_a_cancel_outranks_a_save() -> None:
+    control = Control()
+    control.request_stop("save")
+    control.raise_if_cancelled()
+    control.request_stop("cancel")
+    control.request_stop("save")
+    with pytest.raises(Cancelled):
+        control.raise_if_cancelled()
+
+
+def test_a_message_without_parameters_may_hold_a_percent_sign() -> None:
+    assert str(JobFailed("100 % of the disk is used")) == "100 % of the disk is used"

@@ -1,0 +1,46 @@
+"""Small random models with an adapter, and batches for them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM
+
+from tests.worker.conftest import random_samples
+from worker.work.training.attention import PACKED_ATTENTION
+from worker.work.training.config import TrainConfig
+from worker.work.training.data import Batch, pack
+from worker.work.training.model import add_adapter
+
+SMALL: dict[str, Any] = {
+    "vocab_size": 5000,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+}
+
+
+def adapted(config: Any, dropout: float = 0.0) -> Any:
+    """A model of this transformers configuration in fp32, whose adapter does something already."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+        config, dtype=torch.float32, attn_implementation=PACKED_ATTENTION
+    )
+    found = add_adapter(model, TrainConfig(r=4, lora_alpha=8, lora_dropout=dropout))
+    for name, parameter in found.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    return found
+
+
+def batch_of(lengths: list[int], first_index: int = 0) -> Batch:
+    """Conversations of so many random tokens, numbered from `first_index` on."""
+    return pack(
+        [
+            {"index": index, "input_ids": np.asarray(ids), "labels": np.asarray(labels)}
+            for index, (ids, labels) in enumerate(random_samples(lengths), first_index)
+        ]
+    )

@@ -1,0 +1,84 @@
+"""Packed attention against one dense block-diagonal mask."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from worker.work.training import attention
+from worker.work.training.attention import PackedAttentionUnsupported, packed_attention
+
+BORDERS = [0, 5, 6, 14]
+
+
+def _tensors(heads: int = 4, kv_heads: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    return tuple(  # type: ignore[return-value]
+        torch.randn(1, count, BORDERS[-1], 8, requires_grad=True) for count in (heads, kv_heads, kv_heads)
+    )
+
+
+@pytest.mark.parametrize("window", [None, 3])
+def test_each_conversation_attends_to_itself_alone(window: int | None) -> None:
+    query, key, value = _tensors()
+    places = torch.arange(BORDERS[-1])
+    owner = torch.bucketize(places, torch.tensor(BORDERS[1:]), right=True)
+    distance = places[:, None] - places[None, :]
+    mask = (owner[:, None] == owner[None, :]) & (distance >= 0) & (distance < (window or 99))
+    dense = functional.scaled_dot_product_attention(
+        query, key.repeat_interleave(2, 1), value.repeat_interleave(2, 1), attn_mask=mask, scale=0.3
+    ).transpose(1, 2)
+    packed, _ = packed_attention(
+        torch.nn.Module(), query, key, value, None, scaling=0.3, sliding_window=window, borders=BORDERS
+    )
+    torch.testing.assert_close(packed, dense)
+    weights = torch.randn_like(dense)
+    found = torch.autograd.grad((packed * weights).sum(), (query, key, value), retain_graph=True)
+    expected = torch.autograd.grad((dense * weights).sum(), (query, key, value))
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("rows", [3, 256])
+@pytest.mark.parametrize("heads", [(6, 2), (4, 4)])
+def test_in_bf16_the_gradients_are_as_near_to_the_truth_as_torchs(
+    monkeypatch: pytest.MonkeyPatch, rows: int, heads: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(attention, "QUERY_ROWS", rows)
+    wide = [(4 * x).bfloat16().double().detach().requires_grad_() for x in _tensors(*heads)]
+    weights = torch.randn(1, BORDERS[-1], heads[0], 8).bfloat16()
+    options: dict[str, Any] = {"attention_mask": None, "scaling": 0.3, "borders": BORDERS}
+
+    def gradients(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        output, _ = packed_attention(torch.nn.Module(), *tensors, **options)
+        found = torch.autograd.grad((output * weights.to(output.dtype)).sum(), tensors)
+        return [gradient.double() for gradient in found]
+
+    narrow = [x.detach().bfloat16().requires_grad_() for x in wide]
+    exact = gradients(wide)
+    ours = gradients(narrow)
+    monkeypatch.setattr(attention, "_has_quick_backward", lambda *_: False)
+    torchs = gradients(narrow)
+    for truth, found, usual in zip(exact, ours, torchs, strict=True):
+        assert (found - truth).norm() <= 2 * (usual - truth).norm() + 1e-3 * truth.norm()
+
+
+def test_scores_that_would_overflow_above_the_diagonal_do_no_harm() -> None:
+    query, key, value = (x.detach().bfloat16() for x in _tensors())
+    # Later keys point where earlier queries look: far above the row's own sum.
+    query[..., 0], key[..., 0] = 30.0, torch.arange(BORDERS[-1]) * 30.0
+    tensors = [x.requires_grad_() for x in (query, key, value)]
+    output, _ = packed_attention(torch.nn.Module(), *tensors, None, scaling=1.0, borders=BORDERS)
+    for gradient in torch.autograd.grad(output.float().square().sum(), tensors):
+        assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"borders": None}, {"softcap": 30.0}, {"s_aux": torch.zeros(4)}, {"attention_mask": torch.zeros(1)}],
+)
+def test_what_it_cannot_compute_is_refused_and_not_approximated(asked: dict[str, Any]) -> None:
+    query, key, value = _tensors()
+    options: dict[str, Any] = {"attention_mask": None, "borders": BORDERS, **asked}
+    with pytest.raises(PackedAttentionUnsupported):
+        packed_attention(torch.nn.Module(), query, key, value, **options)

@@ -1,0 +1,288 @@
+"""Training the real small model for a few steps: what is learnt, told, stopped, saved and resumed."""
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from torch.nn import functional
+from transformers import AutoModelForCausalLM, TrainerControl, TrainerState
+
+from app.masking.samples.arrays import read_arrays
+from tests.worker.conftest import IGNORE_INDEX, Recorder
+from worker.work.protocol import Cancelled, Control, JobFailed
+from worker.work.training import data, sft
+from worker.work.training.callbacks import FirstGradients, Progress
+
+JobInput = Callable[..., dict[str, Any]]
+pytestmark = pytest.mark.model
+
+
+def plain_loss(model: Any, arrays_path: str, split: int) -> float:
+    """Mean cross-entropy over all trained tokens of a split, a conversation at a time, without our code."""
+    arrays = read_arrays(Path(arrays_path))
+    total, count = 0.0, 0
+    for index in (arrays.split == split).nonzero()[0]:
+        ids, labels = (torch.tensor(part.astype("int64")) for part in arrays.sample(int(index)))
+        with torch.no_grad():
+            logits = model(input_ids=ids[None]).logits[0, :-1].float()
+        total += float(
+            functional.cross_entropy(logits, labels[1:], ignore_index=IGNORE_INDEX, reduction="sum")
+        )
+        count += int((labels[1:] != IGNORE_INDEX).sum())
+    return total / count
+
+
+def load_plain(folder: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def losses(emit: Recorder) -> dict[int, float]:
+    return {event["step"]: event["loss"] for event in emit.of("metric")}
+
+
+def test_a_run_tells_what_it_does_and_its_numbers_are_the_plain_models(
+    job_input: JobInput, base_model_folder: Path, tmp_path: Path, emit: Recorder, control: Control
+) -> None:
+    # Three uneven batches are one step, so the first loss covers the whole training split.
+    job = job_input(gradient_accumulation_steps=3, max_steps=2)
+    result = sft.run(job, tmp_path / "out", emit, control)
+
+    base = load_plain(base_model_folder)
+    assert losses(emit)[1] == pytest.approx(plain_loss(base, job["arrays"], 0), rel=1e-4)
+    assert emit.of("eval")[0] == {
+        "event": "eval",
+        "step": 0,
+        "eval_loss": pytest.approx(plain_loss(base, job["arrays"], 1), rel=1e-4),
+    }
+    assert losses(emit)[2] < losses(emit)[1]
+    # The adapter is read by PEFT alone, and it is what was measured at the end.
+    tuned = PeftModel.from_pretrained(base, tmp_path / "out" / result["adapter"])
+    assert result["eval_loss"] == pytest.approx(plain_loss(tuned, job["arrays"], 1), rel=1e-4)
+    assert result["eval_loss"] < emit.of("eval")[0]["eval_loss"]
+
+    assert result["labels_hash"] == job["arrays_hash"]
+    assert (result["steps"], result["stopped_early"], result["labels_seen"]) == (2, False, 8)
+    assert [event["step"] for event in emit.of("progress")] == [1, 2]
+    assert emit.of("progress")[-1]["eta_seconds"] == 0
+    metric = emit.of("metric")[-1]
+    assert metric["tokens_per_second"] > 0
+    assert metric["memory_bytes"] > 100_000_000
+    assert metric["grad_norm"] > 0
+    phases = [event["phase"] for event in emit.of("phase")]
+    assert list(dict.fromkeys(phases)) == [
+        "preparing_data",
+        "loading_model",
+        "training",
+        "evaluating",
+        "saving",
+    ]
+    assert Path(emit.of("checkpoint")[-1]["path"]).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("save_steps", "threads"),
+    [(2, 1), (3, 1), (2, 2)],
+    ids=["inside an epoch", "between epochs", "in two lanes"],
+)
+def test_an_interrupted_run_gives_the_losses_of_an_uninterrupted_one(
+    job_input: JobInput, tmp_path: Path, control: Control, save_steps: int, threads: int
+) -> None:
+    torch.set_num_threads(threads)
+    job = job_input(
+        max_steps=5, save_steps=save_steps, eval_steps=2, lora_dropout=0.1, early_stopping_patience=9
+    )
+    whole, resumed = Recorder(), Recorder()
+    expected = sft.run(job, tmp_path / "whole", whole, control)
+    torch.set_num_threads(threads)  # lanes leave fewer to the thread between them
+    for checkpoint in (tmp_path / "whole" / "checkpoints").iterdir():
+        if checkpoint.name != f"checkpoint-{save_steps}":
+            # Torn, not gone: what a kill leaves behind.
+            (checkpoint / "adapter_model.safetensors").write_bytes(b"half")
+    job["resume_from"] = str(tmp_path / "whole")
+    found = sft.run(job, tmp_path / "resumed", resumed, control)
+
+    assert losses(resumed) == {step: loss for step, loss in losses(whole).items() if step > save_steps}
+    after = [event for event in whole.of("eval") if event["step"] > save_steps]
+    assert resumed.of("eval") == after
+    same = ("steps", "eval_loss", "labels_hash", "labels_seen", "adapter_step")
+    assert {key: found[key] for key in same} == {key: expected[key] for key in same}
+    adapters = [
+        load_file(tmp_path / run / "adapter/adapter_model.safetensors") for run in ("whole", "resumed")
+    ]
+    assert all(torch.equal(adapters[0][name], adapters[1][name]) for name in adapters[0])
+    assert any("not whole" in event["message"] for event in resumed.of("log"))
+
+
+def test_a_checkpoint_of_another_configuration_is_refused_and_none_at_all_starts_over(
+    job_input: JobInput, tmp_path: Path, emit: Recorder, control: Control
+) -> None:
+    job = job_input(max_steps=1)
+    sft.run(job, tmp_path / "first", emit, control)
+    other = {**job, "config": {**job["config"], "seed": 7}, "resume_from": str(tmp_path / "first")}
+    with pytest.raises(JobFailed, match="start a new run"):
+        sft.run(other, tmp_path / "second", emit, control)
+    shutil.rmtree(tmp_path / "first" / "checkpoints")
+    assert (
+        sft.run({**other, "resume_from": str(tmp_path / "first")}, tmp_path / "third", emit, control)["steps"]
+        == 1
+    )
+    assert any("starts over" in event["message"] for event in emit.of("log"))
+
+
+class StopAfter(Recorder):
+    """Asks to stop when the first step has been told."""
+
+    def __init__(self, control: Control, stop: Any) -> None:
+        super().__init__()
+        self.control, self.stop = control, stop
+
+    def __call__(self, event: str, /, **payload: Any) -> None:
+        super().__call__(event, **payload)
+        if event == "progress":
+            self.control.request_stop(self.stop)
+
+
+def test_a_cancelled_run_ends_within_the_step_and_keeps_nothing(
+    job_input: JobInput, tmp_path: Path, control: Control
+) -> None:
+    emit = StopAfter(control, "cancel")
+    with pytest.raises(Cancelled):
+        sft.run(job_input(max_steps=50), tmp_path / "out", emit, control)
+    assert len(emit.of("progress")) == 1
+    assert not (tmp_path / "out" / "adapter").exists()
+
+
+def test_stop_and_save_ends_at_the_step_with_an_adapter(
+    job_input: JobInput, base_model_folder: Path, tmp_path: Path, control: Control
+) -> None:
+    emit = StopAfter(control, "save")
+    result = sft.run(job_input(max_steps=50), tmp_path / "out", emit, control)
+    assert (result["steps"], result["stopped_early"], result["stop_reason"]) == (1, True, "requested")
+    assert result["eval_loss"] is None
+    config = json.loads((tmp_path / "out/adapter/adapter_config.json").read_text())
+    assert (config["r"], config["peft_type"]) == (4, "LORA")
+    PeftModel.from_pretrained(load_plain(base_model_folder), tmp_path / "out" / "adapter")
+
+
+def test_early_stopping_counts_evaluations_without_a_new_best_and_keeps_the_best_adapter(
+    job_input: JobInput, base_model_folder: Path, tmp_path: Path, emit: Recorder, control: Control
+) -> None:
+    job = job_input(max_steps=12, eval_steps=1, learning_rate=0.02, early_stopping_patience=2, save_steps=50)
+    result = sft.run(job, tmp_path / "out", emit, control)
+    measured = {event["step"]: event["eval_loss"] for event in emit.of("eval")}
+    best = min(loss for step, loss in measured.items() if step > 0)
+    assert result["stop_reason"] == "no_improvement"
+    assert result["steps"] < 12
+    assert all(loss >= min(measured.values()) for loss in list(measured.values())[-2:])
+    assert result["eval_loss"] == best
+    assert measured[result["adapter_step"]] == best
+    tuned = PeftModel.from_pretrained(load_plain(base_model_folder), tmp_path / "out" / "adapter")
+    assert plain_loss(tuned, job["arrays"], 1) == pytest.approx(best, rel=1e-4)
+
+
+def test_labels_that_something_changed_on_their_way_to_the_loss_stop_the_run(
+    job_input: JobInput, tmp_path: Path, emit: Recorder, control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = data.pack
+
+    def mask_one_more(samples: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = honest(samples)
+        batch["labels"][0, -1] = IGNORE_INDEX
+        return batch
+
+    monkeypatch.setattr(data, "pack", mask_one_more)
+    with pytest.raises(JobFailed, match="differ from the checked masks"):
+        sft.run(job_input(validation=0), tmp_path / "out", emit, control)
+    assert not emit.of("progress")
+
+
+def test_what_is_wrong_with_the_job_is_said_before_the_model_is_loaded(
+    job_input: JobInput, tmp_path: Path, emit: Recorder, control: Control
+) -> None:
+    job = job_input()
+    for change, words in (
+        ({"config": {"learning_rat": 1}}, "learning_rat "),
+        ({"arrays_hash": "0" * 64}, "hash"),
+        ({"arrays": str(tmp_path / "none")}, "none"),
+        ({"config": {"max_length": 20}}, "max_length is 20"),
+    ):
+        with pytest.raises(JobFailed, match=words):
+            sft.run({**job, **change}, tmp_path / "out", emit, control)
+    with pytest.raises(JobFailed, match="validation split"):
+        sft.run(job_input(validation=0, early_stopping_patience=1), tmp_path / "out", emit, control)
+    with pytest.raises(JobFailed, match="no trained token"):
+        sft.run(job_input(validation=8), tmp_path / "out", emit, control)
+    assert "loading_model" not in [event["phase"] for event in emit.of("phase")]
+
+
+def test_a_base_model_that_does_not_fit_is_one_sentence(
+    job_input: JobInput, tmp_path: Path, emit: Recorder, control: Control
+) -> None:
+    with pytest.raises(JobFailed, match="Prepare the base model again"):
+        sft.run({**job_input(), "base_model_path": str(tmp_path)}, tmp_path / "out", emit, control)
+    with pytest.raises(JobFailed, match="target_modules"):
+        sft.run(job_input(target_modules=["no_such_layer"]), tmp_path / "out", emit, control)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"bf16": True}, {"bf16": False, "gradient_checkpointing": True, "lora_dropout": 0.05}],
+    ids=["bf16", "recomputing activations"],
+)
+def test_precision_and_recomputation_change_the_loss_by_rounding_only(
+    job_input: JobInput,
+    base_model_folder: Path,
+    tmp_path: Path,
+    emit: Recorder,
+    control: Control,
+    options: Any,
+) -> None:
+    job = job_input(gradient_accumulation_steps=3, max_steps=1, validation=2, **options)
+    sft.run(job, tmp_path / "out", emit, control)
+    expected = plain_loss(load_plain(base_model_folder), job["arrays"], 0)
+    assert losses(emit)[1] == pytest.approx(expected, rel=1e-2)
+
+
+def test_qlora_trains_on_four_bit_weights(
+    job_input: JobInput, base_model_folder: Path, tmp_path: Path, emit: Recorder, control: Control
+) -> None:
+    # Four bits are unpacked anew in every pass on a CPU: few and short passes keep this test quick.
+    options = {"load_in_4bit": True, "bf16": "auto", "optim": "paged_adamw_8bit", "learning_rate": 5e-3}
+    job = job_input(
+        lengths=[30, 24, 18], validation=1, max_steps=2, target_modules=["q_proj", "v_proj"], **options
+    )
+    result = sft.run(job, tmp_path / "out", emit, control)
+    start, end = emit.of("eval")[0]["eval_loss"], result["eval_loss"]
+    # Rounding weights to 4 bits moves the loss, but not far; training then lowers it.
+    assert start == pytest.approx(plain_loss(load_plain(base_model_folder), job["arrays"], 1), rel=0.1)
+    assert start != pytest.approx(plain_loss(load_plain(base_model_folder), job["arrays"], 1), rel=1e-5)
+    assert end < start
+    assert any("needs a GPU" in event["message"] for event in emit.of("log"))
+    assert not any("No gradient" in event["message"] for event in emit.of("log"))
+    PeftModel.from_pretrained(load_plain(base_model_folder), tmp_path / "out" / "adapter")
+
+
+def test_an_adapter_that_the_loss_does_not_reach_is_told(emit: Recorder) -> None:
+    model = torch.nn.ModuleDict(
+        {"lora_B": torch.nn.Linear(2, 2, bias=False), "other_lora_B": torch.nn.Linear(2, 2)}
+    )
+    model["lora_B"].weight.grad = torch.ones(2, 2)
+    FirstGradients(emit).on_pre_optimizer_step(None, None, None, model=model)
+    assert emit.of("log")[0]["params"] == {"silent": 2, "count": 3}
+    model["lora_B"].weight.grad.zero_()
+    with pytest.raises(JobFailed, match="No gradient reaches the adapter"):
+        FirstGradients(emit).on_pre_optimizer_step(None, None, None, model=model)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_after_telling_it(emit: Recorder) -> None:
+    state = TrainerState(global_step=7, epoch=0.5, max_steps=10)
+    with pytest.raises(JobFailed, match="step 7"):
+        Progress(emit, torch.device("cpu")).on_log(None, state, TrainerControl(), logs={"loss": math.nan})
+    assert emit.of("metric")[0]["step"] == 7

@@ -1,0 +1,1 @@
+"""The worker's parent process: owns the queue and the database, imports no torch."""

@@ -1,0 +1,212 @@
+"""The parent's side of the warm chat process: starts it, routes its events, never leaves it behind.
+
+Imports no torch, so that the process that owns it stays small.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+PROJECT_FOLDER = Path(__file__).resolve().parents[2]
+COMMAND = (sys.executable, "-m", "worker.work.evaluation.chat")
+IDLE_TIMEOUT_SECONDS = 600.0
+STALL_TIMEOUT_SECONDS = 180.0
+STOP_GRACE_SECONDS = 3.0
+
+_log = logging.getLogger(__name__)
+
+
+def N_(message: str) -> str:
+    """Marks a message for translation at the edge."""
+    return message
+
+
+DIED = N_("The chat process ended unexpectedly; ask again to start a new one.")
+STALLED = N_("The chat process did not answer for %(seconds)d seconds and was stopped; ask again.")
+CLOSED = N_("The chat is shutting down.")
+
+
+class WarmChat:
+    """Owns one chat process. Requests of several threads are queued by the process and routed back by id."""
+
+    def __init__(
+        self,
+        command: Sequence[str] = COMMAND,
+        *,
+        idle_timeout_seconds: float = IDLE_TIMEOUT_SECONDS,
+        stall_timeout_seconds: float = STALL_TIMEOUT_SECONDS,
+        log: IO[bytes] | None = None,
+    ) -> None:
+        self._command = tuple(command)
+        self._idle_timeout_seconds = idle_timeout_seconds
+        self._stall_timeout_seconds = stall_timeout_seconds
+        self._stderr = log
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._waiting: dict[str, queue.SimpleQueue[dict[str, Any]]] = {}
+        self._last_event = time.monotonic()
+        self._idle_timer: threading.Timer | None = None
+        self._closed = False
+
+    def stream(self, request: Mapping[str, Any]) -> Generator[dict[str, Any]]:
+        """Events of one request until every side is done or it failed. Closing the iterator cancels it."""
+        sides = list(request.get("sides") or (["base", "tuned"] if request.get("adapter_path") else ["base"]))
+        message = {**request, "id": str(request.get("id") or uuid.uuid4().hex), "sides": sides}
+        events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._send(message, events)
+        unfinished = set(sides)
+        try:
+            while unfinished:
+                event = self._next(message["id"], events)
+                if event["event"] == "failed":
+                    unfinished.clear()
+                elif event["event"] == "done":
+                    unfinished.discard(event["side"])
+                yield event
+        finally:
+            self._leave(message["id"], cancel=bool(unfinished))
+
+    def close(self) -> None:
+        """Stop the process and fail whatever still waits. Nothing is left behind."""
+        with self._lock:
+            self._closed = True
+            self._stop_idle_timer()
+            self._stop_process(CLOSED)
+
+    def __enter__(self) -> "WarmChat":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the running process; None while there is none."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def _send(self, message: dict[str, Any], events: queue.SimpleQueue[dict[str, Any]]) -> None:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError(CLOSED)
+            if message["id"] in self._waiting:
+                raise ValueError(f"the chat request {message['id']} is already running")
+            self._stop_idle_timer()
+            self._last_event = time.monotonic()
+            if self._process is not None and self._process.poll() is not None:
+                self._stop_process(DIED)
+            if self._process is None:
+                self._process = self._start()
+            # Known before it is sent: an answer may come at once.
+            self._waiting[message["id"]] = events
+            if not _write(self._process, message):
+                self._stop_process(DIED)
+
+    def _start(self) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            cwd=PROJECT_FOLDER,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        threading.Thread(target=self._route, args=(process,), daemon=True).start()
+        return process
+
+    def _route(self, process: subprocess.Popen[str]) -> None:
+        """Hand each event to the request it belongs to, until the process ends."""
+        assert process.stdout is not None
+        for line in process.stdout:
+            try:
+                event = json.loads(line)
+                request_id = event["id"]
+            except (ValueError, TypeError, KeyError):
+                _log.warning("the chat process wrote a line that is no event")
+                continue
+            self._last_event = time.monotonic()
+            waiting = self._waiting.get(request_id)
+            if waiting is not None:
+                waiting.put(event)
+        process.stdout.close()
+        with self._lock:
+            if self._process is process:
+                self._stop_process(DIED)
+
+    def _next(self, request_id: str, events: queue.SimpleQueue[dict[str, Any]]) -> dict[str, Any]:
+        """The next event. Silence counts for the process as a whole: a request may wait behind another."""
+        while True:
+            left = self._last_event + self._stall_timeout_seconds - time.monotonic()
+            try:
+                return events.get(timeout=max(left, 0.01))
+            except queue.Empty:
+                if time.monotonic() - self._last_event < self._stall_timeout_seconds:
+                    continue
+            with self._lock:
+                self._stop_process(STALLED, seconds=int(self._stall_timeout_seconds))
+            return _failed(request_id, STALLED, seconds=int(self._stall_timeout_seconds))
+
+    def _leave(self, request_id: str, *, cancel: bool) -> None:
+        with self._lock:
+            self._waiting.pop(request_id, None)
+            if cancel and self._process is not None:
+                _write(self._process, {"cancel": request_id})
+            if not self._waiting and not self._closed and self._process is not None:
+                self._stop_idle_timer()
+                self._idle_timer = threading.Timer(self._idle_timeout_seconds, self._stop_when_idle)
+                self._idle_timer.daemon = True
+                self._idle_timer.start()
+
+    def _stop_when_idle(self) -> None:
+        with self._lock:
+            if not self._waiting:
+                self._stop_process(DIED)
+
+    def _stop_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+
+    def _stop_process(self, reason: str, **params: Any) -> None:
+        """With the lock held: end the process, with everything it may have started, and tell who waits."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        try:
+            process.wait(STOP_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for request_id, events in self._waiting.items():
+            events.put(_failed(request_id, reason, **params))
+
+
+def _write(process: subprocess.Popen[str], message: Mapping[str, Any]) -> bool:
+    """False when the process is gone."""
+    assert process.stdin is not None
+    try:
+        process.stdin.write(json.dumps(message, ensure_ascii=False) + "\n")
+        process.stdin.flush()
+    except (OSError, ValueError):
+        return False
+    return process.poll() is None
+
+
+def _failed(request_id: str, template: str, **params: Any) -> dict[str, Any]:
+    message = template % params if params else template
+    return {"event": "failed", "id": request_id, "message": message, "template": template, "params": params}

@@ -1,0 +1,177 @@
+"""The process that does one job: `python -m worker.work.child JOB.json`.
+
+Events go out as JSON lines on what was standard output at the start; whatever libraries print goes to
+standard error. Control comes in on standard input; its end means that the parent is gone, and so is this.
+"""
+
+import errno
+import importlib
+import json
+import logging
+import math
+import os
+import sys
+import threading
+import traceback
+import warnings
+from pathlib import Path
+from typing import IO, Any
+
+from worker.work.protocol import N_, Cancelled, Control, Emit, JobFailed, Work, fill_in
+
+__all__ = ["Cancelled", "Control", "Emit", "JobFailed", "main"]
+
+# Imported when the job asks for it: torch takes seconds, and no job needs all of it.
+WORK_MODULES = {
+    "train": "worker.work.training.sft",
+    "prepare_base_model": "worker.work.preparing",
+    "check_masks": "worker.work.mask_check",
+    "evaluate": "worker.work.evaluation.judge",
+}
+# A job may use every core; pages, and answers in the playground, come first where they share them with it.
+NICENESS = 10
+EXIT_FAILED = 1
+EXIT_ORPHANED = 3
+
+OUT_OF_MEMORY = N_(
+    "There was not enough memory (%(detail)s). Use a smaller per_device_train_batch_size with more "
+    "gradient_accumulation_steps, a shorter max_length, gradient_checkpointing or load_in_4bit."
+)
+DISK_FULL = N_("The disk is full: free some space under %(folder)s and start again.")
+UNEXPECTED = N_("The job stopped on an unexpected %(kind)s: %(detail)s. The log has the details.")
+
+
+class EventStream:
+    """Writes events, one JSON object a line, from any thread."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def emit(self, event: str, /, **payload: Any) -> None:
+        line = json.dumps({"event": event, **_finite(payload)}, ensure_ascii=False, allow_nan=False)
+        try:
+            with self._lock:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+        except BrokenPipeError:
+            os._exit(EXIT_ORPHANED)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def take_standard_output() -> EventStream:
+    """Keep standard output for events alone; anything else that is printed, by C code too, goes to stderr."""
+    protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return EventStream(protocol)
+
+
+def watch_control(stream: IO[bytes], control: Control) -> None:
+    """Read control lines until the stream ends, which ends the process."""
+    for line in stream:
+        try:
+            stop = json.loads(line).get("stop")
+        except (ValueError, AttributeError):
+            stop = None
+        if stop in ("cancel", "save"):
+            control.request_stop(stop)
+        elif line.strip():
+            print(f"control line not understood: {line[:200]!r}", file=sys.stderr)  # noqa: T201
+    os._exit(EXIT_ORPHANED)
+
+
+def work_function(kind: str) -> Work:
+    if kind not in WORK_MODULES:
+        raise JobFailed(N_("There is no work of the kind %(kind)s."), kind=str(kind))
+    work: Work = importlib.import_module(WORK_MODULES[kind]).run
+    return work
+
+
+def quieten_libraries() -> None:
+    """Who reads the output looks for what went wrong: advice to the libraries' own authors is not that."""
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
+def run_job(job: dict[str, Any], emit: Emit, control: Control) -> int:
+    """Do the job and tell how it ended; returns the exit code."""
+    output_dir = Path(job["output_dir"])
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        result = work_function(job["kind"])(job["input"], output_dir, emit, control)
+    except Cancelled:
+        emit("cancelled")
+        return 0
+    except JobFailed as failure:
+        _emit_failed(emit, failure)
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 - whatever it is, the person who waits gets a sentence
+        traceback.print_exc(file=sys.stderr)
+        _emit_failed(emit, explain(error, output_dir))
+        return EXIT_FAILED
+    emit("result", **result)
+    return 0
+
+
+def _emit_failed(emit: Emit, failure: JobFailed) -> None:
+    message = fill_in(failure.message, failure.params)
+    emit("failed", message=message, template=failure.message, params=failure.params)
+
+
+def explain(error: Exception, output_dir: Path) -> JobFailed:
+    """One sentence for an error that the work did not expect."""
+    first_line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    kind = type(error).__name__
+    detail = first_line[:300].rstrip(".")
+    # torch's own out-of-memory class is known by name, so that this process need not import torch to fail.
+    if (
+        isinstance(error, MemoryError)
+        or kind == "OutOfMemoryError"
+        or "can't allocate memory" in first_line
+        or "not enough memory" in first_line
+    ):
+        return JobFailed(OUT_OF_MEMORY, detail=detail or kind)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return JobFailed(DISK_FULL, folder=str(output_dir))
+    return JobFailed(UNEXPECTED, kind=kind, detail=detail or kind)
+
+
+def main(arguments: list[str]) -> int:
+    events = take_standard_output()
+    control = Control()
+    if len(arguments) != 1:
+        _emit_failed(events.emit, JobFailed(N_("Usage: python -m worker.work.child JOB.json")))
+        return EXIT_FAILED
+    try:
+        job = json.loads(Path(arguments[0]).read_text("utf-8"))
+        missing = sorted({"kind", "input", "output_dir"} - set(job))
+    except (OSError, ValueError, TypeError) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        unreadable = JobFailed(N_("The job file %(path)s cannot be read."), path=arguments[0])
+        _emit_failed(events.emit, unreadable)
+        return EXIT_FAILED
+    if missing:
+        _emit_failed(events.emit, JobFailed(N_("The job file lacks %(fields)s."), fields=", ".join(missing)))
+        return EXIT_FAILED
+    os.nice(NICENESS)
+    quieten_libraries()
+    threading.Thread(target=watch_control, args=(sys.stdin.buffer, control), daemon=True).start()
+    return run_job(job, events.emit, control)
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    # Not sys.exit: at shutdown the interpreter would wait for the thread that reads standard input.
+    sys.stderr.flush()
+    os._exit(code)

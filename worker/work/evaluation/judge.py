@@ -1,0 +1,148 @@
+"""The work of an `evaluate` job: answers of base and tuned model to the suites, and their held-out loss.
+
+It produces texts and losses; what a text is worth is decided in app/evaluations, without torch.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from app.masking import ChatTokenizer, MaskingError, read_arrays
+from worker.work.evaluation.generation import DEFAULT_BATCH_SIZE, generate, require_room
+from worker.work.evaluation.held_out import HeldOutLoss, held_out_loss, validation_samples
+from worker.work.evaluation.loading import LoadedModel, Side, load_base, require_adapter
+from worker.work.evaluation.prompts import encode_prompt
+from worker.work.protocol import N_, Control, Emit, JobFailed
+
+MAX_NEW_TOKENS = 160
+SIDES: tuple[Side, Side] = ("base", "tuned")
+
+
+def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
+    """Emit an `answer` for each prompt and variant, return losses and counts. `output_dir` is not used.
+
+    input: base_model_path, adapter_path, arrays (path or null), suite (or suites: a list of them),
+    generation {max_new_tokens, batch_size}; template_arguments {name: value}, those of the training.
+    """
+    started = time.monotonic()
+    emit("phase", phase="load_model")
+    adapter = require_adapter(Path(input["adapter_path"]))
+    samples = _read_samples(input.get("arrays"))
+    loaded = load_base(Path(input["base_model_path"]))
+    loaded.use_adapter(adapter)
+    control.raise_if_cancelled()
+    job = _Evaluation(loaded, input, samples, emit, control)
+    loaded_seconds = time.monotonic() - started
+    answers = {side: job.answer(side) for side in SIDES}
+    losses = {side: job.measure(side) for side in SIDES}
+    return {
+        **_losses(losses),
+        "prompts": len(job.prompts),
+        "answers": {side: counts["answers"] for side, counts in answers.items()},
+        "generated_tokens": {side: counts["tokens"] for side, counts in answers.items()},
+        "precision": str(loaded.dtype).removeprefix("torch."),
+        "device": loaded.device.type,
+        "seconds": {
+            "load_model": loaded_seconds,
+            **{f"{side}_answers": counts["seconds"] for side, counts in answers.items()},
+            "total": time.monotonic() - started,
+        },
+    }
+
+
+def _read_samples(path: str | None) -> list[Any]:
+    if path is None:
+        return []
+    try:
+        return validation_samples(read_arrays(Path(path)))
+    except (MaskingError, OSError) as error:
+        raise JobFailed(
+            N_("The mask arrays cannot be used: %(detail)s Run the mask check again."), detail=str(error)
+        ) from error
+
+
+def _losses(losses: dict[Side, HeldOutLoss | None]) -> dict[str, Any]:
+    """held_out_loss and perplexity are null where nothing was held out: unknown is not zero."""
+    measured = {side: loss for side, loss in losses.items() if loss is not None}
+    if not measured:
+        return {
+            "held_out_loss": None,
+            "perplexity": None,
+            "held_out": {"conversations": 0, "trained_tokens": 0},
+        }
+    of_base = measured["base"]
+    return {
+        "held_out_loss": {side: loss.loss for side, loss in measured.items()},
+        "perplexity": {side: loss.perplexity for side, loss in measured.items()},
+        "held_out": {"conversations": of_base.conversations, "trained_tokens": of_base.trained_tokens},
+    }
+
+
+class _Evaluation:
+    """One evaluation on its way: the prompts, and how far it is."""
+
+    def __init__(
+        self, loaded: LoadedModel, input: dict[str, Any], samples: list[Any], emit: Emit, control: Control
+    ) -> None:
+        generation = input.get("generation") or {}
+        self.max_new_tokens = int(generation.get("max_new_tokens", MAX_NEW_TOKENS))
+        self.batch_size = int(generation.get("batch_size", DEFAULT_BATCH_SIZE))
+        if self.max_new_tokens < 1 or self.batch_size < 1:
+            raise JobFailed(N_("max_new_tokens and batch_size must be at least 1."))
+        suites = input.get("suites") or [input["suite"]]
+        self.prompts = [(suite["name"], prompt) for suite in suites for prompt in suite["prompts"]]
+        self.loaded, self.samples, self.emit, self.control = loaded, samples, emit, control
+        tokenizer = loaded.tokenizer_with(input.get("template_arguments"))
+        self.encoded = [self._encode(tokenizer, prompt) for _, prompt in self.prompts]
+        self.step = 0
+        self.total_steps = len(SIDES) * (len(self.prompts) + len(samples))
+        self.started = time.monotonic()
+
+    def _encode(self, tokenizer: ChatTokenizer, prompt: dict[str, Any]) -> list[int]:
+        try:
+            ids = encode_prompt(tokenizer, prompt["messages"])
+        except MaskingError as error:
+            raise JobFailed(
+                N_("The prompt “%(name)s” cannot be rendered: %(detail)s"),
+                name=prompt["key"],
+                detail=str(error),
+            ) from error
+        require_room(self.loaded, ids, self.max_new_tokens, prompt["key"])
+        return ids
+
+    def answer(self, side: Side) -> dict[str, Any]:
+        """Emit this side's answers; returns how many, of how many tokens, in how long."""
+        self.emit("phase", phase=f"{side}_answers")
+        started, tokens = time.monotonic(), 0
+        with self.loaded.side(side) as model:
+            for answer in generate(
+                self.loaded, model, self.encoded, self.max_new_tokens, self.control, self.batch_size
+            ):
+                suite, prompt = self.prompts[answer.index]
+                tokens += answer.tokens
+                self.emit(
+                    "answer",
+                    suite=suite,
+                    prompt_key=prompt["key"],
+                    variant=side,
+                    text=answer.text,
+                    tokens=answer.tokens,
+                    finish_reason=answer.finish_reason,
+                    seconds=round(answer.seconds, 3),
+                )
+                self._advance()
+        return {"answers": len(self.encoded), "tokens": tokens, "seconds": time.monotonic() - started}
+
+    def measure(self, side: Side) -> HeldOutLoss | None:
+        if not self.samples:
+            return None
+        self.emit("phase", phase=f"{side}_held_out_loss")
+        with self.loaded.side(side) as model:
+            return held_out_loss(self.loaded, model, self.samples, self.control, self._advance)
+
+    def _advance(self) -> None:
+        self.step += 1
+        left = (time.monotonic() - self.started) / self.step * (self.total_steps - self.step)
+        self.emit(
+            "progress", step=self.step, total_steps=self.total_steps, epoch=None, eta_seconds=round(left, 1)
+        )

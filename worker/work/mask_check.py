@@ -1,0 +1,75 @@
+"""Child side of a mask check: masks a frozen version, writes the arrays that training will read. No torch."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from app.masking import ChatTokenizer, MaskingError, MaskSettings, file_hash, verify, write_arrays
+from worker.work.protocol import N_, Control, Emit, JobFailed
+
+DAMAGED: Final = N_("The frozen version's file is damaged: its hash differs. Freeze the dataset again.")
+ARRAYS_NAME: Final = "arrays.safetensors"
+_PROGRESS_EVERY: Final = 200
+
+
+def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
+    """Mask and check every conversation of the version.
+
+    Result: `passed`, `report` (VersionReport as JSON), `arrays` (file name, None when nothing is trained)
+    and `arrays_hash`.
+    """
+    version_file = Path(input["version_file"])
+    require_undamaged(version_file, input["content_hash"])
+    emit("phase", phase="loading_model")
+    try:
+        tokenizer = ChatTokenizer.from_folder(input["base_model_path"], name=input["base_model"])
+        settings = MaskSettings(**input["settings"])
+        tokenizer.rendering_with(settings.template_arguments)
+    except MaskingError as error:
+        raise JobFailed(error.message, **error.params) from error
+    validation = frozenset(item["id"] for item in read_frozen(version_file) if item["split"] == "validation")
+    total = sum(1 for _ in read_frozen(version_file))
+    emit("phase", phase="checking_masks")
+
+    def progress(done: int) -> None:
+        control.raise_if_cancelled()
+        if done % _PROGRESS_EVERY == 0 or done == total:
+            emit("progress", step=done, total_steps=total)
+
+    try:
+        report, arrays = verify(
+            tokenizer,
+            ((item["id"], item) for item in read_frozen(version_file)),
+            settings,
+            base_model=input["base_model"],
+            validation_ids=validation,
+            progress=progress,
+        )
+    except (
+        MaskingError
+    ) as error:  # a template that breaks the rules; a conversation's refusal is in the report
+        raise JobFailed(error.message, **error.params) from error
+    if not len(arrays):
+        return {"passed": False, "report": report.to_dict(), "arrays": None, "arrays_hash": None}
+    arrays_hash = write_arrays(output_dir / ARRAYS_NAME, arrays)
+    return {
+        "passed": report.green,
+        # The arrays' own hash is over ids and labels; which of them are held out stands in the file as well.
+        "report": {**report.to_dict(), "file_hash": file_hash(output_dir / ARRAYS_NAME)},
+        "arrays": ARRAYS_NAME,
+        "arrays_hash": arrays_hash,
+    }
+
+
+def require_undamaged(path: Path, content_hash: str) -> None:
+    """Raises JobFailed when the file is not what was frozen."""
+    if file_hash(path) != content_hash:
+        raise JobFailed(DAMAGED)
+
+
+def read_frozen(path: Path) -> Iterator[dict[str, Any]]:
+    """Conversations of a frozen file, one at a time."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)

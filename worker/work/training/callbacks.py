@@ -1,0 +1,172 @@
+"""What happens around the steps: events for the page, wishes to stop, early stopping.
+
+The trainer calls these; none of them touches the mathematics of a step.
+"""
+
+import math
+import time
+from typing import Any
+
+import torch
+from peft import get_peft_model_state_dict
+from transformers import TrainerCallback
+
+from worker.work.protocol import N_, Control, Emit, JobFailed, log
+from worker.work.training.devices import memory_bytes
+
+
+class Progress(TrainerCallback):
+    """Sends progress after each step and a metric at each logging step."""
+
+    def __init__(self, emit: Emit, device: torch.device) -> None:
+        self.emit, self.device = emit, device
+        self.started = self.step_started = 0.0
+        self.first_step = 0
+        # Since the last metric: tokens (the trainer counts them) and the seconds of the steps alone.
+        self.tokens = 0
+        self.seconds = 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.started, self.first_step = time.monotonic(), state.global_step
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.step_started = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.seconds += time.monotonic() - self.step_started
+        done = state.global_step - self.first_step
+        per_step = (time.monotonic() - self.started) / max(done, 1)
+        self.emit(
+            "progress",
+            step=state.global_step,
+            total_steps=state.max_steps,
+            epoch=round(state.epoch, 4),
+            eta_seconds=round(per_step * (state.max_steps - state.global_step), 1),
+        )
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        logs = kwargs["logs"]
+        if "loss" not in logs:
+            return
+        self.emit(
+            "metric",
+            step=state.global_step,
+            epoch=round(state.epoch, 4),
+            loss=logs["loss"],
+            learning_rate=logs.get("learning_rate"),
+            grad_norm=logs.get("grad_norm"),
+            tokens_per_second=round(self.tokens / self.seconds, 1) if self.seconds else None,
+            memory_bytes=memory_bytes(self.device),
+        )
+        self.tokens, self.seconds = 0, 0.0
+        if not math.isfinite(logs["loss"]):
+            raise JobFailed(
+                N_(
+                    "The loss stopped being a number at step %(step)d. Lower the learning rate, raise the "
+                    "warm-up, or keep max_grad_norm at 1.0."
+                ),
+                step=state.global_step,
+            )
+
+
+class FirstGradients(TrainerCallback):
+    """Looks once whether the loss reaches the adapter: a layer that gets no gradient would never learn.
+
+    Only the second matrix of each pair can tell: it starts at zero, so the first one's gradient is zero too.
+    """
+
+    def __init__(self, emit: Emit) -> None:
+        self.emit = emit
+        self.looked = False
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.looked:
+            return
+        self.looked = True
+        gradients = [p.grad for name, p in kwargs["model"].named_parameters() if "lora_B" in name]
+        silent = sum(gradient is None or not bool(gradient.any()) for gradient in gradients)
+        if silent == len(gradients):
+            raise JobFailed(N_("No gradient reaches the adapter: choose other target_modules."))
+        if silent:
+            log(
+                self.emit,
+                "warning",
+                N_("No gradient reaches %(silent)d of the adapter's %(count)d layers: they will not learn."),
+                silent=silent,
+                count=len(gradients),
+            )
+
+
+class StopOnRequest(TrainerCallback):
+    """Cancels between two batches; a wish to stop and save is met at the end of the step."""
+
+    def __init__(self, control: Control) -> None:
+        self.job = control
+        self.saving = False
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.job.raise_if_cancelled()
+
+    def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.job.raise_if_cancelled()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.job.raise_if_cancelled()
+        if self.job.stop_requested == "save":
+            self.saving = True
+            control.should_training_stop = True
+            control.should_evaluate = False
+            control.should_save = False
+
+
+class EarlyStopping(TrainerCallback):
+    """Stops after `patience` evaluations in a row without a new best loss, and keeps the best adapter.
+
+    The evaluation before the first step is a bar to pass, but no adapter to keep: nothing was trained yet.
+    """
+
+    def __init__(self, patience: int, emit: Emit) -> None:
+        self.patience, self.emit = patience, emit
+        self.best_loss = math.inf
+        self.best_step = 0
+        self.without_best = 0
+        self.stopped = False
+        self.kept_loss = math.inf
+        self.best_adapter: dict[str, torch.Tensor] | None = None
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        loss = kwargs["metrics"]["eval_loss"]
+        if state.global_step > 0 and loss < self.kept_loss:
+            self.kept_loss, self.best_step = loss, state.global_step
+            weights = get_peft_model_state_dict(kwargs["model"], save_embedding_layers=False)
+            self.best_adapter = {name: weight.detach().cpu().clone() for name, weight in weights.items()}
+        if loss < self.best_loss:
+            self.best_loss, self.without_best = loss, 0
+            return
+        self.without_best += 1
+        if self.without_best >= self.patience and not self.stopped:
+            self.stopped = True
+            control.should_training_stop = True
+            log(
+                self.emit,
+                "info",
+                N_("Stopped early at step %(step)d: %(count)d evaluations in a row without a new best loss."),
+                step=state.global_step,
+                count=self.without_best,
+            )
+
+    def fields(self) -> dict[str, Any]:
+        """What a checkpoint has to remember, besides the best adapter's weights."""
+        finite = {name: None if math.isinf(value) else value for name, value in self._losses().items()}
+        return {**finite, "best_step": self.best_step, "without_best": self.without_best}
+
+    def restore(self, fields: dict[str, Any], best_adapter: dict[str, torch.Tensor] | None) -> None:
+        for name in self._losses():
+            setattr(self, name, math.inf if fields[name] is None else fields[name])
+        self.best_step, self.without_best = fields["best_step"], fields["without_best"]
+        self.best_adapter = best_adapter
+
+    def _losses(self) -> dict[str, float]:
+        return {"best_loss": self.best_loss, "kept_loss": self.kept_loss}

@@ -1,0 +1,188 @@
+"""The arrays that masking made, as batches: whole conversations one after another in a row, without padding.
+
+Ids and labels pass through untouched: nothing here tokenizes, pads, shifts or compares with a pad token. The
+proof at the end of the file holds every batch that reaches the loss against the arrays.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from app.masking.errors import MaskingError
+from app.masking.samples.arrays import MaskArrays, arrays_hash, read_arrays
+from worker.work.protocol import N_, JobFailed
+
+IGNORE_INDEX = -100
+TRAIN_SPLIT, VALIDATION_SPLIT = 0, 1
+# No token id and no label: marks what never reached the loss.
+UNSEEN = np.iinfo(np.int32).min
+
+Sample = dict[str, Any]
+Batch = dict[str, Any]
+
+
+def load_arrays(path: Path, expected_hash: str, expected_file_hash: str | None = None) -> MaskArrays:
+    """Read the arrays and refuse them unless they are the very ones that were checked."""
+    try:
+        return read_arrays(path, expected_hash, expected_file_hash=expected_file_hash)
+    except MaskingError as error:
+        raise JobFailed(
+            error.message, **{name: str(value) for name, value in error.params.items()}
+        ) from error
+
+
+def samples_of_split(arrays: MaskArrays, split: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Positions of the samples of one split, in the order of the arrays."""
+    return np.flatnonzero(np.asarray(arrays.split) == split).astype(np.int64)
+
+
+class ArraySamples(Dataset[Sample]):
+    """The samples of one split as views into the arrays."""
+
+    def __init__(self, arrays: MaskArrays, split: int) -> None:
+        self.arrays = arrays
+        self.indices = samples_of_split(arrays, split)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, position: int) -> Sample:
+        index = int(self.indices[position])
+        start, end = int(self.arrays.offsets[index]), int(self.arrays.offsets[index + 1])
+        return {
+            "index": index,
+            "input_ids": self.arrays.input_ids[start:end],
+            "labels": self.arrays.labels[start:end],
+        }
+
+    def trained_tokens(self) -> int:
+        """Labels that the loss will see: nothing comes before a sample's first token to predict it."""
+        return sum(int((self[i]["labels"][1:] != IGNORE_INDEX).sum()) for i in range(len(self)))
+
+    def longest(self) -> int:
+        return max((len(self[i]["input_ids"]) for i in range(len(self))), default=0)
+
+
+def pack(samples: list[Sample]) -> Batch:
+    """One row of whole conversations.
+
+    input_ids, labels, position_ids: int64[1, tokens], positions starting at 0 in each conversation; borders:
+    where each begins, and the end of the last; sample_indices: their places in the arrays.
+    """
+    lengths = [len(sample["input_ids"]) for sample in samples]
+    return {
+        "input_ids": _row(np.concatenate([sample["input_ids"] for sample in samples])),
+        "labels": _row(np.concatenate([sample["labels"] for sample in samples])),
+        "position_ids": _row(np.concatenate([np.arange(length) for length in lengths])),
+        "borders": [0, *np.cumsum(lengths).tolist()],
+        "sample_indices": [sample["index"] for sample in samples],
+    }
+
+
+def _row(values: np.ndarray[Any, Any]) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.int64))[None]
+
+
+def next_token_targets(labels: torch.Tensor, borders: list[int]) -> torch.Tensor:
+    """What each position has to predict: the next token's label, and nothing at a conversation's end.
+
+    labels: int64[1, tokens]; returns int64[tokens].
+    """
+    targets = torch.full_like(labels[0], IGNORE_INDEX)
+    targets[:-1] = labels[0, 1:]
+    targets[[border - 1 for border in borders[1:]]] = IGNORE_INDEX
+    return targets
+
+
+class EpochBatches(Sampler[list[int]]):
+    """Batches in an order that depends on seed and epoch alone, so that a resumed run repeats it."""
+
+    def __init__(self, size: int, batch_size: int, seed: int | None) -> None:
+        self.size, self.batch_size, self.seed = size, batch_size, seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self.size // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = np.arange(self.size)
+        if self.seed is not None:
+            np.random.Generator(np.random.PCG64([self.seed, self.epoch])).shuffle(order)
+        for start in range(0, self.size, self.batch_size):
+            yield order[start : start + self.batch_size].tolist()
+
+
+class EpochLoader(DataLoader[Sample]):
+    """A loader of packed batches that hands the epoch on to its order. Collating is quick: no workers."""
+
+    def __init__(self, samples: ArraySamples, batch_size: int, seed: int | None) -> None:
+        self.order = EpochBatches(len(samples), batch_size, seed)
+        # A generator of its own: creating an iterator draws a number, which must not come out of dropout's.
+        generator = torch.Generator().manual_seed(0)
+        super().__init__(samples, batch_sampler=self.order, collate_fn=pack, generator=generator)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.order.set_epoch(epoch)
+
+
+class LabelProof:
+    """Holds what reaches the loss against the arrays, in every batch, and hashes it in their order.
+
+    Once every sample has been seen, the hash of what was seen is the hash of the arrays, or the run fails.
+    """
+
+    def __init__(self, arrays: MaskArrays) -> None:
+        self.arrays = arrays
+        self.input_ids = np.full_like(np.asarray(arrays.input_ids), UNSEEN)
+        self.labels = np.full_like(np.asarray(arrays.labels), UNSEEN)
+        self.seen = np.zeros(len(arrays.offsets) - 1, dtype=bool)
+
+    def check(self, batch: Batch) -> None:
+        """Called with the tensors that the loss is about to use. Raises JobFailed on any difference."""
+        input_ids = batch["input_ids"][0].cpu().numpy()
+        labels = batch["labels"][0].cpu().numpy()
+        borders = batch["borders"]
+        for place, index in enumerate(batch["sample_indices"]):
+            there = slice(int(self.arrays.offsets[index]), int(self.arrays.offsets[index + 1]))
+            here = slice(borders[place], borders[place + 1])
+            if not (
+                np.array_equal(labels[here], self.arrays.labels[there])
+                and np.array_equal(input_ids[here], self.arrays.input_ids[there])
+            ):
+                raise JobFailed(
+                    N_(
+                        "The labels that reached the loss differ from the checked masks in conversation "
+                        "%(id)d. The run was stopped; report this as a defect."
+                    ),
+                    id=int(self.arrays.conversation_ids[index]),
+                )
+            if not self.seen[index]:
+                self.labels[there], self.input_ids[there] = labels[here], input_ids[here]
+                self.seen[index] = True
+
+    def mark_seen(self, indices: list[int]) -> None:
+        """Samples that passed this check before the run was interrupted, as its checkpoint recorded."""
+        for index in indices:
+            there = slice(int(self.arrays.offsets[index]), int(self.arrays.offsets[index + 1]))
+            self.labels[there] = self.arrays.labels[there]
+            self.input_ids[there] = self.arrays.input_ids[there]
+            self.seen[index] = True
+
+    def seen_indices(self) -> list[int]:
+        return [int(index) for index in np.flatnonzero(self.seen)]
+
+    def labels_hash(self, expected_hash: str) -> str:
+        """The hash of what was seen; equal to the arrays' own as soon as every sample was."""
+        found = arrays_hash(self.input_ids, self.labels, np.asarray(self.arrays.offsets))
+        if self.seen.all() and found != expected_hash:
+            raise JobFailed(
+                N_("The arrays changed while the run was training on them; nothing of it is kept.")
+            )
+        return found

@@ -1,0 +1,283 @@
+"""Supervised fine-tuning of a LoRA adapter, from checked arrays to a saved adapter.
+
+The story reads from top to bottom in `run`. It never sees text: which tokens are trained was decided, shown
+and checked before, and arrives as arrays.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import set_peft_model_state_dict
+from transformers import set_seed
+
+from app.masking.errors import MaskingError
+from app.masking.samples.arrays import MaskArrays
+from app.masking.tokenization.model_folder import read_model_folder
+from worker.work.protocol import N_, Control, Emit, JobFailed, log
+from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
+from worker.work.training.config import TrainConfig, read_config
+from worker.work.training.data import (
+    IGNORE_INDEX,
+    TRAIN_SPLIT,
+    VALIDATION_SPLIT,
+    ArraySamples,
+    LabelProof,
+    load_arrays,
+    pack,
+)
+from worker.work.training.devices import (
+    keep_freed_memory,
+    peak_memory_bytes,
+    round_denormals_to_zero,
+    training_device,
+    weights_dtype,
+)
+from worker.work.training.forward import ProvenPass, choose_pass
+from worker.work.training.lanes import in_lanes
+from worker.work.training.model import add_adapter, load_base_model
+from worker.work.training.trainer import SftTrainer, require_space, training_arguments
+
+ADAPTER = "adapter"
+
+
+def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
+    """Train as the job asks. Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
+    config = read_config(input["config"])
+    keep_freed_memory()
+    round_denormals_to_zero()
+    device = training_device()
+    dtype = weights_dtype(device, None if config.bf16 == "auto" else config.bf16)
+    config = with_available_optimizer(config, device, emit)
+
+    emit("phase", phase="preparing_data")
+    arrays = load_arrays(Path(input["arrays"]), input["arrays_hash"], input.get("arrays_file_hash"))
+    require_same_tokenizer(Path(input["base_model_path"]), input.get("tokenizer_hash"))
+    train_samples, eval_samples = ArraySamples(arrays, TRAIN_SPLIT), ArraySamples(arrays, VALIDATION_SPLIT)
+    check_samples(train_samples, eval_samples, config)
+    resume = find_checkpoint(input.get("resume_from"), emit)
+    control.raise_if_cancelled()
+
+    emit("phase", phase="loading_model")
+    set_seed(config.seed)
+    base_model = load_base_model(Path(input["base_model_path"]), config, device, dtype, emit)
+    check_vocabulary(arrays, base_model)
+    model = add_adapter(base_model, config)
+    control.raise_if_cancelled()
+    describe(model, train_samples, device, dtype, emit)
+
+    proof = LabelProof(arrays)
+    trial_batch = to_device(pack(shortest(train_samples, 2)), device)
+    proven = ProvenPass(choose_pass(model, trial_batch, dtype, emit), proof)
+
+    emit("phase", phase="training")
+    trainer = SftTrainer(
+        model=model,
+        args=training_arguments(
+            config, output_dir, device, evaluate=len(eval_samples) > 0, resumed=resume is not None
+        ),
+        config=config,
+        loss_pass=in_lanes(proven, model, config, device),
+        proof=proof,
+        train_samples=train_samples,
+        eval_samples=eval_samples,
+        emit=emit,
+        control=control,
+        identity=identity(config, input),
+    )
+    outcome = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None)
+    control.raise_if_cancelled()
+    if not trainer.stop_on_request.saving:
+        finish_evaluation(trainer)
+
+    emit("phase", phase="saving")
+    adapter_step = keep_best(trainer)
+    require_space(output_dir, model)
+    publish(output_dir, ADAPTER, lambda folder: model.save_pretrained(folder, save_embedding_layers=False))
+    return {
+        **what_came_of_it(trainer, outcome.training_loss, adapter_step),
+        "labels_hash": proof.labels_hash(input["arrays_hash"]),
+        "labels_seen": int(proof.seen.sum()),
+        "labels_total": len(proof.seen),
+        "peak_memory_bytes": peak_memory_bytes(device),
+    }
+
+
+def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int) -> dict[str, Any]:
+    """The run's own part of the result: where it ended, why, and its losses."""
+    reason = stop_reason(trainer)
+    return {
+        "adapter": ADAPTER,
+        "adapter_step": adapter_step,
+        "steps": trainer.state.global_step,
+        "total_steps": trainer.state.max_steps,
+        "train_loss": train_loss,
+        "eval_loss": final_eval_loss(trainer, adapter_step),
+        "stopped_early": reason != "finished",
+        "stop_reason": reason,
+    }
+
+
+def with_available_optimizer(config: TrainConfig, device: torch.device, emit: Emit) -> TrainConfig:
+    """8-bit and paged optimizers need a GPU; elsewhere plain AdamW takes their place, and the log says so."""
+    if device.type == "cuda" or not ("8bit" in config.optim or "paged" in config.optim):
+        return config
+    log(
+        emit,
+        "warning",
+        N_("The optimizer %(optim)s needs a GPU: this run uses adamw_torch_fused instead."),
+        optim=config.optim,
+    )
+    return TrainConfig(**{**asdict(config), "optim": "adamw_torch_fused"})
+
+
+def check_samples(train_samples: ArraySamples, eval_samples: ArraySamples, config: TrainConfig) -> None:
+    if train_samples.trained_tokens() == 0:
+        raise JobFailed(
+            N_("The training split has no trained token: approve conversations with trained turns first.")
+        )
+    if config.early_stopping_patience and eval_samples.trained_tokens() == 0:
+        raise JobFailed(
+            N_("early_stopping_patience needs a validation split: add one to the version or leave it out.")
+        )
+    longest = max(train_samples.longest(), eval_samples.longest())
+    if config.max_length is not None and longest > config.max_length:
+        raise JobFailed(
+            N_(
+                "A conversation has %(length)d tokens and max_length is %(limit)d: run the mask check with "
+                "this max_length, so that what is cut is reported."
+            ),
+            length=longest,
+            limit=config.max_length,
+        )
+
+
+def require_same_tokenizer(folder: Path, expected_hash: str | None) -> None:
+    """What the arrays were made with is what answers will be rendered and cut with."""
+    if not expected_hash:
+        return
+    try:
+        found = read_model_folder(folder).fingerprint
+    except MaskingError as error:
+        raise JobFailed(
+            error.message, **{name: str(value) for name, value in error.params.items()}
+        ) from error
+    if found != expected_hash:
+        raise JobFailed(
+            N_(
+                "The tokenizer or the chat template in %(folder)s changed after the mask check. Run the mask check "
+                "again, then start a new run."
+            ),
+            folder=str(folder),
+        )
+
+
+def check_vocabulary(arrays: MaskArrays, base_model: Any) -> None:
+    size = base_model.get_input_embeddings().num_embeddings
+    largest = int(arrays.input_ids.max())
+    if largest >= size or int(arrays.input_ids.min()) < 0:
+        raise JobFailed(
+            N_(
+                "The arrays hold token %(token)d and the base model knows %(size)d tokens: they were made "
+                "with another tokenizer. Run the mask check with this base model."
+            ),
+            token=largest,
+            size=size,
+        )
+
+
+def find_checkpoint(resume_from: str | None, emit: Emit) -> Checkpoint | None:
+    """The newest checkpoint whose manifest verifies; torn ones are passed over and named in the log."""
+    if resume_from is None:
+        return None
+    folder = Path(resume_from)
+    found = newest_whole(folder)
+    for torn in checkpoints_in(folder):
+        if found is None or torn.step > found.step:
+            passed_over = N_("The checkpoint at step %(step)d is not whole and is passed over.")
+            log(emit, "warning", passed_over, step=torn.step)
+    if found is None:
+        log(emit, "warning", N_("There is no whole checkpoint to resume from: the run starts over."))
+    else:
+        log(emit, "info", N_("Resuming from the checkpoint at step %(step)d."), step=found.step)
+    return found
+
+
+def identity(config: TrainConfig, input: dict[str, Any]) -> dict[str, Any]:
+    """What decides the numbers of a run. Two attempts that agree on this may share checkpoints."""
+    # How often something is logged, measured or saved changes no number; everything else does.
+    free = {"logging_steps", "eval_steps", "save_steps", "save_total_limit", "per_device_eval_batch_size"}
+    decisive = {name: value for name, value in asdict(config).items() if name not in free}
+    return {
+        "arrays_hash": input["arrays_hash"],
+        "base_model": Path(input["base_model_path"]).name,
+        "config": decisive,
+    }
+
+
+def describe(model: Any, samples: ArraySamples, device: torch.device, dtype: torch.dtype, emit: Emit) -> None:
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    log(
+        emit,
+        "info",
+        N_(
+            "%(conversations)d conversations with %(tokens)d trained tokens; %(trainable)d trainable "
+            "parameters; %(dtype)s on %(device)s."
+        ),
+        conversations=len(samples),
+        tokens=samples.trained_tokens(),
+        trainable=trainable,
+        dtype=str(dtype).removeprefix("torch."),
+        device=str(device),
+    )
+
+
+def shortest(samples: ArraySamples, count: int) -> list[dict[str, Any]]:
+    """The shortest samples: where one conversation leaks into another, it shows most in short ones."""
+    lengths = [len(samples[i]["input_ids"]) for i in range(len(samples))]
+    order = sorted(range(len(samples)), key=lengths.__getitem__)
+    trained = [i for i in order if (samples[i]["labels"][1:] != IGNORE_INDEX).any()]
+    return [samples[i] for i in trained[:count]]
+
+
+def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    return {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()
+    }
+
+
+def finish_evaluation(trainer: SftTrainer) -> None:
+    """Measure the final weights, unless the last step just did."""
+    measured = trainer.last_evaluation[0] if trainer.last_evaluation else None
+    if len(trainer.eval_samples) > 0 and measured != trainer.state.global_step:
+        trainer.evaluate()
+
+
+def keep_best(trainer: SftTrainer) -> int:
+    """With early stopping, put the best adapter back; returns the step that the kept adapter is from."""
+    early = trainer.early_stopping
+    if early is None or early.best_adapter is None or early.best_step == trainer.state.global_step:
+        return int(trainer.state.global_step)
+    set_peft_model_state_dict(trainer.adapted, early.best_adapter)
+    kept = N_("The adapter of step %(step)d is kept: its validation loss was the lowest.")
+    log(trainer.emit, "info", kept, step=early.best_step)
+    return early.best_step
+
+
+def stop_reason(trainer: SftTrainer) -> str:
+    if trainer.stop_on_request.saving:
+        return "requested"
+    if trainer.early_stopping is not None and trainer.early_stopping.stopped:
+        return "no_improvement"
+    return "finished"
+
+
+def final_eval_loss(trainer: SftTrainer, adapter_step: int) -> float | None:
+    """The validation loss of the kept adapter; None without a validation split or if not measured."""
+    early = trainer.early_stopping
+    if early is not None and early.best_adapter is not None and early.best_step == adapter_step:
+        return early.kept_loss
+    if trainer.last_evaluation is not None and trainer.last_evaluation[0] == adapter_step:
+        return trainer.last_evaluation[1]
+    return None

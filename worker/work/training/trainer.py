@@ -1,0 +1,238 @@
+"""transformers' Trainer, fed with packed batches whose labels masking made.
+
+Trainer and not TRL's SFTTrainer: what SFTTrainer adds is the preparation of text into ids and labels, which
+masking has already done and which must not happen twice; its collators and per-step metrics cost time and
+would come between the checked labels and the loss. Schedule, accumulation, clipping and loop are Trainer's.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+
+from worker.work.protocol import N_, Control, Emit, JobFailed
+from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
+from worker.work.training.checkpoints import (
+    BEST_ADAPTER,
+    Checkpoint,
+    keep_newest,
+    load_optimizer_and_scheduler,
+    load_random_state,
+    publish,
+    save_training_state,
+)
+from worker.work.training.config import TrainConfig
+from worker.work.training.data import (
+    IGNORE_INDEX,
+    ArraySamples,
+    Batch,
+    EpochLoader,
+    LabelProof,
+    next_token_targets,
+)
+from worker.work.training.forward import LossPass
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+def training_arguments(
+    config: TrainConfig, output_dir: Path, device: torch.device, *, evaluate: bool, resumed: bool
+) -> TrainingArguments:
+    """Our fields in transformers' words. Precision is the model's own: autocast stays off."""
+    return TrainingArguments(
+        output_dir=str(output_dir),
+        per_device_train_batch_size=config.per_device_train_batch_size,
+        per_device_eval_batch_size=config.per_device_eval_batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        num_train_epochs=config.num_train_epochs,
+        max_steps=config.max_steps,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.lr_scheduler_type,
+        # transformers 5 reads a warm-up below 1 as a share of all steps.
+        warmup_steps=config.warmup_steps or min(config.warmup_ratio, 0.999_999),
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        # The same AdamW in one kernel.
+        optim="adamw_torch_fused" if config.optim == "adamw_torch" else config.optim,
+        logging_strategy="steps",
+        logging_steps=config.logging_steps,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps" if evaluate else "no",
+        eval_steps=config.eval_steps,
+        eval_on_start=evaluate and not resumed,
+        save_strategy="steps",
+        save_steps=config.save_steps,
+        save_total_limit=config.save_total_limit,
+        seed=config.seed,
+        data_seed=config.seed,
+        use_cpu=device.type == "cpu",
+        bf16=False,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+class SftTrainer(Trainer):
+    """One process, one device. Raises JobFailed and Cancelled straight through the loop."""
+
+    def __init__(
+        self,
+        model: Any,
+        args: TrainingArguments,
+        config: TrainConfig,
+        loss_pass: LossPass,
+        proof: LabelProof,
+        train_samples: ArraySamples,
+        eval_samples: ArraySamples,
+        emit: Emit,
+        control: Control,
+        identity: dict[str, Any],
+    ) -> None:
+        super().__init__(model=model, args=args, train_dataset=train_samples, eval_dataset=eval_samples)
+        self.pop_callback(PrinterCallback)
+        self.config, self.loss_pass, self.proof = config, loss_pass, proof
+        self.emit, self.job = emit, control
+        self.adapted, self.train_samples, self.eval_samples = model, train_samples, eval_samples
+        self.checkpoints = Path(args.output_dir or ".") / "checkpoints"
+        # What a checkpoint must agree on before a run may go on from it.
+        self.identity = identity
+        self.progress = Progress(emit, args.device)
+        self.stop_on_request = StopOnRequest(control)
+        self.early_stopping = (
+            EarlyStopping(config.early_stopping_patience, emit) if config.early_stopping_patience else None
+        )
+        self.last_evaluation: tuple[int, float] | None = None
+        for callback in (self.progress, FirstGradients(emit), self.early_stopping, self.stop_on_request):
+            if callback is not None:
+                self.add_callback(callback)
+
+    # Data and loss
+
+    def get_train_dataloader(self) -> EpochLoader:
+        return EpochLoader(self.train_samples, self.config.per_device_train_batch_size, self.config.seed)
+
+    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> torch.Tensor:
+        """Trained tokens of all batches of a step: the loss is their mean, however they are batched."""
+        return torch.tensor(sum(trained_tokens(batch) for batch in batch_samples), device=device)
+
+    def training_step(self, model: Any, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
+        self.job.raise_if_cancelled()
+        self.progress.tokens += inputs["input_ids"].numel()
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        return loss
+
+    def compute_loss(
+        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        # Already a mean over the whole step: the Trainer must not divide by the accumulation steps again.
+        self.loss_is_scaled_for_ga = True
+        mean: torch.Tensor = self.loss_pass(inputs) / num_items_in_batch.clamp(min=1)
+        return mean
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Mean cross-entropy over all trained tokens of the validation split."""
+        self.emit("phase", phase="evaluating")
+        self.adapted.eval()
+        total, count = 0.0, 0
+        with torch.no_grad():
+            for batch in EpochLoader(self.eval_samples, self.config.per_device_eval_batch_size, None):
+                self.job.raise_if_cancelled()
+                total += float(self.loss_pass(self._prepare_inputs(batch)))
+                count += trained_tokens(batch)
+        metrics = {"eval_loss": total / max(count, 1)}
+        self.last_evaluation = (self.state.global_step, metrics["eval_loss"])
+        self.emit("eval", step=self.state.global_step, eval_loss=metrics["eval_loss"])
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.emit("phase", phase="training")
+        return metrics
+
+    # Checkpoints
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.emit("phase", phase="saving")
+        require_space(self.checkpoints, self.adapted)
+        path = publish(self.checkpoints, f"checkpoint-{self.state.global_step}", self._write_checkpoint)
+        keep_newest(self.checkpoints, self.config.save_total_limit)
+        self.emit("checkpoint", step=self.state.global_step, path=str(path))
+        self.emit("phase", phase="training")
+
+    def _write_checkpoint(self, folder: Path) -> None:
+        self.adapted.save_pretrained(folder, save_embedding_layers=False)
+        self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+        fields: dict[str, Any] = {
+            "identity": self.identity,
+            "seen_samples": self.proof.seen_indices(),
+            "last_evaluation": self.last_evaluation,
+        }
+        if self.early_stopping is not None:
+            fields["early_stopping"] = self.early_stopping.fields()
+            if self.early_stopping.best_adapter is not None:
+                save_file(self.early_stopping.best_adapter, folder / BEST_ADAPTER)
+        save_training_state(folder, self.optimizer, self.lr_scheduler, self.args.device, fields)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        checkpoint = self._checkpoint(resume_from_checkpoint)
+        fields = checkpoint.fields()
+        if fields["identity"] != self.identity:
+            raise JobFailed(
+                N_(
+                    "The checkpoint at step %(step)d belongs to other data, another base model or another "
+                    "configuration: start a new run instead of resuming."
+                ),
+                step=checkpoint.step,
+            )
+        set_peft_model_state_dict(self.adapted, load_file(checkpoint.path / ADAPTER_WEIGHTS))
+        self.proof.mark_seen(fields["seen_samples"])
+        if fields["last_evaluation"] is not None:
+            step, loss = fields["last_evaluation"]
+            self.last_evaluation = (step, loss)
+        if self.early_stopping is not None:
+            best = checkpoint.path / BEST_ADAPTER
+            self.early_stopping.restore(fields["early_stopping"], load_file(best) if best.is_file() else None)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            load_optimizer_and_scheduler(self._checkpoint(checkpoint), self.optimizer, self.lr_scheduler)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            load_random_state(self._checkpoint(checkpoint), self.args.device)
+
+    def _load_callback_state(self) -> None:
+        """Nothing: the callbacks' state comes back with the rest of the checkpoint's fields."""
+
+    @staticmethod
+    def _checkpoint(path: str) -> Checkpoint:
+        return Checkpoint(Path(path), int(path.rpartition("-")[2]))
+
+
+def trained_tokens(batch: Batch) -> int:
+    return int((next_token_targets(batch["labels"], batch["borders"]) != IGNORE_INDEX).sum())
+
+
+def require_space(folder: Path, model: Any) -> None:
+    """Refuse to write what the disk cannot hold: adapter, two moments of the optimizer, best adapter."""
+    trainable = sum(p.numel() * p.element_size() for p in get_peft_model_state_dict(model).values())
+    needed = 4 * trainable + 16 * 2**20
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise JobFailed(
+            N_(
+                "A checkpoint needs %(needed)d MB and the disk has %(free)d MB left. Free some space, or "
+                "lower save_total_limit, and start again: the run continues from its last checkpoint."
+            ),
+            needed=needed // 2**20,
+            free=free // 2**20,
+        )
