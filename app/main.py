@@ -24,6 +24,7 @@ from app.core.unstorable import refuse_nul
 from app.core.web import public
 from app.evaluations.judging import BuiltInJudging
 from app.jobs.stream import Shutdown
+from app.runs.check_use import RunsOfChecks
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
     {
@@ -73,6 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     refuse_nul(app.state.engine)
     app.state.storage = Storage(settings.storage_dir)
     app.state.judging = BuiltInJudging()
+    app.state.check_use = RunsOfChecks()
     app.state.nav = NAVIGATION
     app.state.shutdown = Shutdown()
     app.add_middleware(EdgeMiddleware, settings=settings)

@@ -17,13 +17,15 @@ from app.datasets import pages as datasets_pages
 from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
 from app.jobs import api as jobs_api
+from app.mask_checks import api as mask_checks_api
+from app.mask_checks import pages as mask_checks_pages
 from app.playground import api as playground_api
 from app.playground import pages as playground_pages
 from app.previews import api as previews_api
-from app.previews import bring_pages, frozen_pages, help_pages
+from app.previews import bring_pages, frozen_pages, help_pages, suspect_pages
 from app.previews import pages as previews_pages
 from app.runs import api as runs_api
-from app.runs import mask_check_pages, new_run_pages, suspect_pages
+from app.runs import new_run_pages
 from app.runs import pages as runs_pages
 
 API: Final[tuple[APIRouter, ...]] = (
@@ -33,6 +35,7 @@ API: Final[tuple[APIRouter, ...]] = (
     conversations_api.router,
     base_models_api.router,
     previews_api.router,
+    mask_checks_api.router,
     runs_api.router,
     evaluations_api.router,
     playground_api.router,
@@ -50,7 +53,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     base_models_pages.router,
     new_run_pages.router,
     runs_pages.router,
-    mask_check_pages.router,
+    mask_checks_pages.router,
     suspect_pages.router,
     previews_pages.router,
     bring_pages.router,

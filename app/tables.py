@@ -8,6 +8,7 @@ import app.conversations.models
 import app.datasets.models
 import app.evaluations.models
 import app.jobs.models
+import app.mask_checks.models
 import app.runs.models  # noqa: F401
 
 metadata = SQLModel.metadata

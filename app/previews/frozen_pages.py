@@ -12,8 +12,8 @@ from app.accounts.access import AnyActor
 from app.core.database import reading
 from app.core.web import AppEngine, AppStorage
 from app.datasets.versions import require_version
+from app.mask_settings.choices import PreviewFields, PreviewForm
 from app.previews import answer
-from app.previews.choices import PreviewFields, PreviewForm
 from app.previews.subjects import Subject
 
 router = APIRouter(

@@ -19,10 +19,11 @@ from app.datasets.models import Dataset, DatasetVersion
 from app.datasets.versions import require_version
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
+from app.mask_checks.models import MaskCheck
+from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.recipes.recipes import build_config
-from app.runs.mask_checks import require_mask_check
-from app.runs.models import MaskCheck, Run, RunArtifact
+from app.runs.models import Run, RunArtifact
 
 
 @dataclass(frozen=True)

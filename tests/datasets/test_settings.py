@@ -18,7 +18,7 @@ from app.core.storage import Storage
 from app.datasets import removal, service, versions
 from app.datasets.models import Dataset, DatasetImport, DatasetVersion
 from app.jobs.models import Job, JobKind
-from app.runs.models import MaskCheck
+from app.mask_checks.models import MaskCheck
 from tests.conversations.conftest import ANN, BOB, DIALOGUE, MakeConversation
 from tests.support.people import Person, make_person, visible_text
 

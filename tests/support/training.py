@@ -17,9 +17,10 @@ from app.datasets.service import create_dataset
 from app.datasets.versions import freeze
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
+from app.mask_checks import service as mask_checks
+from app.mask_checks.models import MaskCheck
 from app.masking import MaskSettings
-from app.runs import mask_checks
-from app.runs.models import MaskCheck, Run
+from app.runs.models import Run
 from app.runs.service import RunRequest, start_run
 
 ENGINEER = Actor(1, "Mei", Role.ENGINEER, "session")
