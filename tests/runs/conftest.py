@@ -4,6 +4,9 @@ import pytest
 from fastapi import FastAPI
 
 from app.core.storage import Storage
+from tests.support.tokenizers import smollm2_folder
+
+__all__ = ["smollm2_folder"]
 
 
 @pytest.fixture
