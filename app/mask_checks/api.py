@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query
 
 from app.accounts.access import AnyActor, Engineer
 from app.core.web import AppSettings, AppStorage, Db
-from app.datasets.versions import require_version
 from app.jobs import service as jobs
 from app.jobs.bell import ring_after_commit
 from app.mask_checks import service
 from app.mask_checks.schemas import MaskCheckIn, MaskCheckOut, SuspectKind, SuspectOut, SuspectsOut
 from app.mask_checks.suspects import row_of
+from app.versions.service import require_version
 
 router = APIRouter(prefix="/api/v1", tags=["mask checks"])
 

@@ -6,11 +6,11 @@ from typing import Any
 from sqlmodel import Session
 
 from app.base_models.service import require_ready
-from app.datasets.versions import require_version
 from app.jobs.handlers import Workplace
 from app.jobs.models import Job
 from app.jobs.service import Claim
 from app.mask_checks.service import require_mask_check
+from app.versions.service import require_version
 
 
 class CheckMasks:

@@ -16,7 +16,6 @@ from app.core.settings import Settings
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppSettings, Db
-from app.datasets.versions import require_version
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job
 from app.jobs.service import require_job
@@ -38,6 +37,7 @@ from app.runs.new_run import (
     versions_with_names,
 )
 from app.runs.pace import expected_pace
+from app.versions.service import require_version
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 

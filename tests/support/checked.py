@@ -4,13 +4,11 @@ from typing import Any
 
 from sqlmodel import Session
 
+from app.conversations.drafts import build_conversation
 from app.conversations.models import ReviewState
-from app.conversations.service import build_conversation
 from app.core.settings import Settings
 from app.core.storage import Storage
-from app.datasets.models import DatasetVersion
 from app.datasets.service import create_dataset
-from app.datasets.versions import freeze
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
@@ -18,6 +16,8 @@ from app.mask_checks import service as mask_checks
 from app.mask_checks.handler import CheckMasks
 from app.mask_checks.models import MaskCheck
 from app.masking import MaskSettings
+from app.versions.freezing import freeze
+from app.versions.models import DatasetVersion
 from tests.support.training import ENGINEER
 from worker.work import mask_check
 from worker.work.protocol import Control
