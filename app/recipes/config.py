@@ -353,7 +353,7 @@ def parse_config(values: Mapping[str, object]) -> TrainingConfig:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
         wrong = wrong_values(error)
-        params = {name: value for name, value in wrong[0].values.items() if name != "field"}
+        params: dict[str, Any] = {name: value for name, value in wrong[0].values.items() if name != "field"}
         raise Invalid(
             wrong[0].template,
             field=wrong[0].field,
