@@ -26,6 +26,7 @@ from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, public
 from app.evaluations.judging import BuiltInJudging
 from app.jobs.stream import STREAM_THREADS, Streams
+from app.runs.check_use import RunsOfChecks
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
     {
@@ -91,6 +92,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.attempts = Attempts()
     app.state.slow_work = {}
     app.state.judging = BuiltInJudging()
+    app.state.check_use = RunsOfChecks()
     app.state.nav = NAVIGATION
     app.state.streams = Streams()
     app.add_middleware(EdgeMiddleware, settings=settings)
