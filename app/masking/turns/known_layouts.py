@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from app.masking.errors import MaskRefused
-from app.masking.independence.proof import Blindness, prove_blindness
+from app.masking.independence.proof import Independence, prove_independence
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.layout import Layout, Region, Turn
 from app.masking.turns.locate import locate
@@ -42,7 +42,7 @@ class ShapeBook:
         """Whole conversations that `lay_out` will be asked for, rendered all at once, by the `id` of their messages.
         May run beside everything else here.
         """
-        if self._blindness is None:
+        if self._independence is None:
             return {}
         texts = self.tokenizer.render_ahead(many)
         return {id(one): text for one, text in zip(many, texts, strict=True) if text is not None}
@@ -66,23 +66,25 @@ class ShapeBook:
         return Found(locate(self.tokenizer, messages, tools))
 
     @cached_property
-    def _blindness(self) -> Blindness | None:
-        return None if self.tokenizer.wants_content_parts else prove_blindness(self.tokenizer.template.source)
+    def _independence(self) -> Independence | None:
+        return (
+            None if self.tokenizer.wants_content_parts else prove_independence(self.tokenizer.template.source)
+        )
 
     def _shape_for(self, messages: Sequence[Mapping[str, Any]]) -> "_Shape | None":
-        blindness = self._blindness
-        if blindness is None:
+        independence = self._independence
+        if independence is None:
             return None
         controls = self.tokenizer.controls
         for message in messages:
             if len(message) != 2 or "content" not in message or message["role"] not in _SHORT_CUT_ROLES:
                 return None
             text = message["content"]
-            if not blindness.is_ordinary(text) or controls.forbidden_in(text, message["role"]):
+            if not independence.is_ordinary(text) or controls.forbidden_in(text, message["role"]):
                 return None
             if message["role"] == "assistant" and "</think" in text:
                 return None  # where the thinking ends has to be located
-        if blindness.needs_distinct_texts and len(messages) > len(
+        if independence.needs_distinct_texts and len(messages) > len(
             {message["content"].strip() for message in messages}
         ):
             return None
@@ -90,12 +92,12 @@ class ShapeBook:
         if roles not in self.shapes:
             if len(self.shapes) >= _MOST_SHAPES:
                 self.shapes.clear()
-            self.shapes[roles] = self._learn(roles, blindness)
+            self.shapes[roles] = self._learn(roles, independence)
         return self.shapes[roles]
 
-    def _learn(self, roles: tuple[str, ...], blindness: Blindness) -> "_Shape | None":
+    def _learn(self, roles: tuple[str, ...], independence: Independence) -> "_Shape | None":
         stand_in = [{"role": role, "content": f"Qq{place}qQ"} for place, role in enumerate(roles)]
-        if not all(blindness.is_ordinary(message["content"]) for message in stand_in):
+        if not all(independence.is_ordinary(message["content"]) for message in stand_in):
             return None
         try:
             layout = locate(self.tokenizer, stand_in)
