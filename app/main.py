@@ -24,6 +24,7 @@ from app.core.unstorable import refuse_nul
 from app.core.web import public
 from app.evaluations.judging import BuiltInJudging
 from app.jobs.stream import Shutdown
+from app.masking import turn_off_library_threads
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
     {
@@ -58,6 +59,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The whole web application. `settings` defaults to the environment's."""
+    turn_off_library_threads()
     settings = settings or get_settings()
     app = FastAPI(
         title="SFT Studio",
