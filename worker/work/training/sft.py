@@ -12,9 +12,7 @@ from peft import set_peft_model_state_dict
 from transformers import set_seed
 
 from app.core.errors import Invalid
-from app.masking.errors import MaskingError
-from app.masking.samples.arrays import MaskArrays
-from app.masking.tokenization.model_folder import read_model_folder
+from app.masking import MaskArrays, MaskingError, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
 from worker.work.protocol import N_, Control, Emit, JobFailed, log
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
