@@ -23,6 +23,7 @@ from app.core.templating import STATIC_DIR, render
 from app.core.unstorable import refuse_nul
 from app.core.web import public
 from app.evaluations.judging import BuiltInJudging
+from app.jobs.bell import hang_bell
 from app.jobs.stream import Shutdown
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
@@ -71,6 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.engine = build_engine(settings.resolved_database_url)
     refuse_nul(app.state.engine)
+    hang_bell(app.state.engine, settings)
     app.state.storage = Storage(settings.storage_dir)
     app.state.judging = BuiltInJudging()
     app.state.nav = NAVIGATION

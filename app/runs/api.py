@@ -11,11 +11,10 @@ from app.accounts.access import AnyActor, Engineer
 from app.accounts.service import record
 from app.core.errors import NotFound
 from app.core.i18n import N_
-from app.core.web import AppEngine, AppSettings, AppStorage, Db
+from app.core.web import AppEngine, AppStorage, Db
 from app.datasets.versions import require_version
 from app.jobs import service as jobs
 from app.jobs.api import After
-from app.jobs.bell import ring_after_commit
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.recipes.recipes import RECIPES, build_config
@@ -56,9 +55,7 @@ def list_recipes(_actor: AnyActor) -> list[RecipeOut]:
 
 
 @router.post("/mask-checks", status_code=201)
-def request_mask_check(
-    session: Db, settings: AppSettings, storage: AppStorage, actor: Engineer, body: MaskCheckIn
-) -> MaskCheckOut:
+def request_mask_check(session: Db, storage: AppStorage, actor: Engineer, body: MaskCheckIn) -> MaskCheckOut:
     """Ask for a mask check; the same question finds the same check."""
     check, job = mask_checks.request_check(
         session,
@@ -68,8 +65,6 @@ def request_mask_check(
         settings=body.settings.to_settings(),
         storage=storage,
     )
-    if not job.is_final:
-        ring_after_commit(session, settings, job)
     return MaskCheckOut.of(check, job)
 
 
@@ -121,7 +116,6 @@ def list_runs(
 @router.post("/runs", status_code=201)
 def start_run(
     session: Db,
-    settings: AppSettings,
     actor: Engineer,
     judging: AppJudging,
     response: Response,
@@ -136,9 +130,7 @@ def start_run(
     suites = [suite.name for suite in judging.suites()]
     run, created = service.start_run(session, actor, request, suites=suites)
     job = service.run_job(session, run)
-    if created:
-        ring_after_commit(session, settings, job)
-    else:
+    if not created:
         response.status_code = 200
     return RunOut.of(run, job)
 

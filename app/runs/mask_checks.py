@@ -143,7 +143,7 @@ class CheckMasks:
             "settings": check.settings,
         }
 
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> list[Job]:
+    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
         """Store the report and where the arrays lie."""
         check = require_mask_check(session, claim.payload["mask_check_id"])
         check.passed = bool(result["passed"])
@@ -151,4 +151,3 @@ class CheckMasks:
         check.arrays_hash = result["arrays_hash"]
         check.arrays_key = f"{place.output_key}/{Path(result['arrays']).name}" if result["arrays"] else None
         session.add(check)
-        return []
