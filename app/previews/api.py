@@ -10,11 +10,11 @@ from app.core.errors import Invalid
 from app.core.i18n import N_
 from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
-from app.datasets.frozen import frozen_conversation
-from app.datasets.versions import require_version
 from app.previews import service
 from app.previews.arguments import offered_arguments
 from app.previews.schemas import ArgumentOut, ComparedOut, CompareIn, Messages, PreviewIn, PreviewOut
+from app.versions.frozen import frozen_conversation
+from app.versions.service import require_version
 
 router = APIRouter(prefix="/api/v1", tags=["mask previews"])
 

@@ -12,7 +12,6 @@ from app.accounts.service import record
 from app.core.errors import NotFound
 from app.core.i18n import N_
 from app.core.web import AppEngine, AppStorage, Db
-from app.datasets.versions import require_version
 from app.jobs import service as jobs
 from app.jobs.api import After
 from app.jobs.models import StopRequest
@@ -34,6 +33,7 @@ from app.runs.schemas import (
     SuspectsOut,
 )
 from app.runs.suspects import row_of
+from app.versions.service import require_version
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 

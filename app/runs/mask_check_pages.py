@@ -17,10 +17,7 @@ from app.core.i18n import gettext, translate
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppStorage, Db
-from app.datasets.frozen import frozen_conversation
-from app.datasets.models import DatasetVersion
 from app.datasets.service import require_dataset
-from app.datasets.versions import require_version
 from app.jobs.models import Job
 from app.jobs.newest import last_event
 from app.jobs.service import require_job
@@ -28,6 +25,9 @@ from app.runs.mask_checks import list_mask_checks, require_mask_check
 from app.runs.models import MaskCheck
 from app.runs.service import runs_of_check
 from app.runs.suspects import CHECK_LABELS, address_of, check_choices, kinds_of, suspects_of
+from app.versions.frozen import frozen_conversation
+from app.versions.models import DatasetVersion
+from app.versions.service import require_version
 
 router = APIRouter(prefix="/mask-checks", include_in_schema=False)
 

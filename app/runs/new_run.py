@@ -11,8 +11,7 @@ from app.accounts.service import Actor
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import N_
 from app.core.storage import Storage
-from app.datasets.models import Dataset, DatasetVersion
-from app.datasets.versions import list_versions
+from app.datasets.models import Dataset
 from app.jobs.models import Job
 from app.masking import Handling, TrainOn
 from app.previews.arguments import (
@@ -31,6 +30,8 @@ from app.recipes.recipes import build_config, merged_values, require_recipe
 from app.runs import mask_checks
 from app.runs.models import MaskCheck, Run
 from app.runs.service import RunRequest, run_config
+from app.versions.models import DatasetVersion
+from app.versions.service import list_versions
 
 DEFAULTS: Final = {
     "version": "",

@@ -15,7 +15,6 @@ from app.core.i18n import get_locale
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppStorage, Db
-from app.datasets.versions import require_version
 from app.jobs.models import Job
 from app.jobs.service import require_job
 from app.previews.arguments import PREFIX
@@ -35,6 +34,7 @@ from app.runs.new_run import (
 )
 from app.runs.pace import expected_pace
 from app.runs.suspects import CHECK_LABELS
+from app.versions.service import require_version
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 

@@ -8,7 +8,7 @@ from sqlmodel import select
 import app.tables
 from app.accounts.models import Role
 from app.accounts.service import Actor
-from app.conversations import service as conversations
+from app.conversations.drafts import create_conversation
 from app.conversations.models import Conversation
 from app.core import migrations
 from app.core.database import build_engine, transaction
@@ -44,7 +44,7 @@ def test_going_a_step_back_loses_no_conversation(engine: Engine) -> None:
     data = {"messages": [{"role": "user", "content": "Hi"}]}
     with transaction(engine) as session:
         dataset = datasets.create_dataset(session, ann, name="Calls")
-        conversations.create_conversation(session, dataset.id or 0, data, ann)
+        create_conversation(session, dataset.id or 0, data, ann)
     migrations.downgrade(engine, "0001")
     migrations.upgrade(engine)
     with transaction(engine) as session:

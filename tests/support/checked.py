@@ -4,19 +4,19 @@ from typing import Any
 
 from sqlmodel import Session
 
+from app.conversations.drafts import build_conversation
 from app.conversations.models import ReviewState
-from app.conversations.service import build_conversation
 from app.core.settings import Settings
 from app.core.storage import Storage
-from app.datasets.models import DatasetVersion
 from app.datasets.service import create_dataset
-from app.datasets.versions import freeze
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
 from app.masking import MaskSettings
 from app.runs import mask_checks
 from app.runs.models import MaskCheck
+from app.versions.freezing import freeze
+from app.versions.models import DatasetVersion
 from tests.support.training import ENGINEER
 from worker.work import mask_check
 from worker.work.protocol import Control

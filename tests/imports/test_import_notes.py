@@ -12,9 +12,12 @@ from sqlmodel import Session, select
 from app.accounts.models import AuditEvent
 from app.core.database import transaction
 from app.core.errors import Conflict
-from app.datasets import api, imports, pages, removal, service
-from app.datasets.incoming import IncomingFile
-from app.datasets.models import Dataset, DatasetImport
+from app.datasets import service
+from app.datasets.models import Dataset
+from app.imports import api, pages
+from app.imports import service as imports
+from app.imports.incoming import IncomingFile
+from app.imports.models import DatasetImport
 from tests.conversations.conftest import ANN, DIALOGUE
 from tests.support.people import Person, problem_of, visible_text
 
@@ -130,7 +133,7 @@ def test_importing_by_a_bad_name_is_refused(annotator: Person, name: str) -> Non
 def test_nothing_comes_into_an_archived_dataset(engine: Engine) -> None:
     with transaction(engine) as session:
         dataset = service.create_dataset(session, ANN, name="Calls")
-        removal.archive_dataset(session, ANN, dataset.id or 0)
+        service.archive_dataset(session, ANN, dataset.id or 0)
         with pytest.raises(Conflict, match="archived and read-only"):
             bring(session, lines(dialogue("a")))
 

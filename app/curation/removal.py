@@ -7,15 +7,15 @@ import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, func, select
 
 from app.accounts.service import Actor, record
-from app.core.database import utc_now
+from app.conversations.counts import dataset_counts
 from app.core.errors import Conflict
 from app.core.i18n import N_, gettext
 from app.core.logging import get_logger
 from app.core.storage import Storage
 from app.core.transactions import after_commit
-from app.datasets.imports import count_imports
-from app.datasets.models import Dataset, DatasetVersion
-from app.datasets.service import dataset_counts, require_dataset
+from app.datasets.service import require_dataset
+from app.imports.service import count_imports
+from app.versions.models import DatasetVersion
 
 logger = get_logger(__name__)
 # How the users of a version are called; a table that is not named here still counts.
@@ -108,25 +108,3 @@ def _remove_files(storage: Storage, keys: set[str]) -> None:
             storage.remove(key)
         except OSError:
             logger.warning("could not remove %s of a deleted dataset", key, exc_info=True)
-
-
-def archive_dataset(session: Session, actor: Actor, dataset_id: int) -> Dataset:
-    """Make it read-only and take it out of the lists. Archiving it again changes nothing."""
-    dataset = require_dataset(session, dataset_id)
-    if dataset.archived_at is None:
-        dataset.archived_at = utc_now()
-        session.add(dataset)
-        record(session, actor, "dataset.archive", f"dataset/{dataset_id}")
-        session.flush()
-    return dataset
-
-
-def restore_dataset(session: Session, actor: Actor, dataset_id: int) -> Dataset:
-    """Bring it back as it was. Restoring it again changes nothing."""
-    dataset = require_dataset(session, dataset_id)
-    if dataset.archived_at is not None:
-        dataset.archived_at = None
-        session.add(dataset)
-        record(session, actor, "dataset.restore", f"dataset/{dataset_id}")
-        session.flush()
-    return dataset

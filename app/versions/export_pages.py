@@ -11,10 +11,13 @@ from app.core.errors import Invalid, NotFound
 from app.core.i18n import N_, gettext
 from app.core.templating import render
 from app.core.web import AppStorage, Db
-from app.datasets import exports, service, versions
-from app.datasets.export_api import send
-from app.datasets.models import Dataset, DatasetVersion
+from app.datasets.models import Dataset
+from app.datasets.service import require_dataset
 from app.interchange.exports.exporting import EXPORT_FORMATS, ExportFormat, FlagChoice, Part
+from app.versions import exports
+from app.versions.export_api import send
+from app.versions.models import DatasetVersion
+from app.versions.service import list_versions
 
 router = APIRouter(include_in_schema=False)
 _FORMAT_HINTS: Final[dict[ExportFormat, str]] = {
@@ -41,8 +44,8 @@ _PARTS: Final[dict[Part, str]] = {
 
 
 def _require(session: Session, dataset_id: int, number: int) -> tuple[Dataset, DatasetVersion]:
-    dataset = service.require_dataset(session, dataset_id)
-    for version in versions.list_versions(session, dataset_id):
+    dataset = require_dataset(session, dataset_id)
+    for version in list_versions(session, dataset_id):
         if version.number == number:
             return dataset, version
     raise NotFound(N_("This dataset has no version %(number)d."), number=number)

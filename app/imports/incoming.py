@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 
-from app.conversations.service import content_columns, told_columns
+from app.conversations.content import content_columns, told_columns
 from app.core.errors import StudioError
 from app.interchange import (
     Format,

@@ -8,8 +8,10 @@ from fastapi.responses import StreamingResponse
 
 from app.accounts.access import AnyActor
 from app.core.web import AppStorage, Db
-from app.datasets import exports, service, versions
+from app.datasets.service import require_dataset
 from app.interchange.exports.exporting import ExportFormat, FlagChoice, Part
+from app.versions import exports
+from app.versions.service import require_version
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
 REPORT_HEADER = "X-Export-Report"
@@ -43,8 +45,8 @@ def export_version(
     ] = False,
 ) -> StreamingResponse:
     """A version in another tool's format. 422 where it cannot be had exactly, naming the first conversation."""
-    version = versions.require_version(session, version_id)
-    dataset = service.require_dataset(session, version.dataset_id)
+    version = require_version(session, version_id)
+    dataset = require_dataset(session, version.dataset_id)
     return send(
         exports.export_version(storage, dataset, version, format, flags=flags, part=part, leave_out=leave_out)
     )

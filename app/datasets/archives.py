@@ -1,15 +1,10 @@
-"""Conversations of an archived dataset are read-only.
+"""Archived datasets are out of the lists and read-only; so are their conversations."""
 
-Datasets build on conversations, so all that is known of them here is the table that the foreign key names.
-"""
-
-import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from app.core.errors import Conflict
 from app.core.i18n import N_
-
-_DATASET = sa.table("dataset", sa.column("id"), sa.column("name"), sa.column("archived_at"))
+from app.datasets.models import Dataset
 
 
 def is_archived(session: Session, dataset_id: int) -> bool:
@@ -28,7 +23,5 @@ def refuse_archived(session: Session, dataset_id: int) -> None:
 
 
 def _archived_name(session: Session, dataset_id: int) -> str | None:
-    statement = sa.select(_DATASET.c.name).where(
-        _DATASET.c.id == dataset_id, _DATASET.c.archived_at.is_not(None)
-    )
-    return session.execute(statement).scalar()
+    statement = select(Dataset.name).where(Dataset.id == dataset_id, col(Dataset.archived_at).is_not(None))
+    return session.exec(statement).first()

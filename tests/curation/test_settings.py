@@ -10,15 +10,21 @@ from sqlmodel import Session, col, select
 
 from app.accounts.models import AuditEvent, Role
 from app.base_models.models import BaseModel
+from app.conversations import drafts, review
 from app.conversations import service as conversations
 from app.conversations.models import Conversation, ConversationRevision, ReviewState
 from app.core.database import transaction
 from app.core.errors import Conflict
 from app.core.storage import Storage
-from app.datasets import removal, service, versions
-from app.datasets.models import Dataset, DatasetImport, DatasetVersion
+from app.curation import lines, removal
+from app.datasets import service
+from app.datasets.models import Dataset
+from app.imports.models import DatasetImport
 from app.jobs.models import Job, JobKind
 from app.runs.models import MaskCheck
+from app.versions.freezing import freeze
+from app.versions.models import DatasetVersion
+from app.versions.service import list_versions
 from tests.conversations.conftest import ANN, BOB, DIALOGUE, MakeConversation
 from tests.support.people import Person, make_person, visible_text
 
@@ -28,10 +34,10 @@ CHINESE = {"Accept-Language": "zh-CN"}
 def frozen_dataset(session: Session, storage: Storage) -> DatasetVersion:
     dataset = service.create_dataset(session, ANN, name="Calls")
     assert dataset.id is not None
-    row = conversations.create_conversation(session, dataset.id, {"messages": DIALOGUE}, ANN)
+    row = drafts.create_conversation(session, dataset.id, {"messages": DIALOGUE}, ANN)
     assert row.id is not None
-    conversations.review(session, row.id, row.version, BOB, ReviewState.APPROVED)
-    return versions.freeze(session, storage, dataset, BOB)
+    review.review(session, row.id, row.version, BOB, ReviewState.APPROVED)
+    return freeze(session, storage, dataset, BOB)
 
 
 def check_masks(session: Session, version: DatasetVersion) -> None:
@@ -59,7 +65,7 @@ def test_deleting_takes_everything_with_it_and_is_recorded(engine: Engine, tmp_p
     with transaction(engine) as session:
         version = frozen_dataset(session, storage)
         other = service.create_dataset(session, ANN, name="Other")
-        conversations.create_conversation(session, other.id or 0, {"messages": DIALOGUE}, ANN)
+        drafts.create_conversation(session, other.id or 0, {"messages": DIALOGUE}, ANN)
     with transaction(engine) as session:
         removal.delete_dataset(session, storage, BOB, version.dataset_id)
         assert storage.path(version.storage_key).exists()  # until the rest is committed
@@ -91,29 +97,29 @@ def test_an_archived_dataset_takes_no_change_until_it_is_restored(engine: Engine
         number = version.dataset_id
         row = session.exec(select(Conversation)).one()
         assert row.id is not None
-        dataset = removal.archive_dataset(session, BOB, number)
-        removal.archive_dataset(session, BOB, number)
+        dataset = service.archive_dataset(session, BOB, number)
+        service.archive_dataset(session, BOB, number)
         attempts = [
-            lambda: conversations.create_conversation(session, number, {"messages": DIALOGUE}, ANN),
+            lambda: drafts.create_conversation(session, number, {"messages": DIALOGUE}, ANN),
             lambda: conversations.set_labels(session, row.id, row.version, ANN, {"stage": "demo"}),
-            lambda: conversations.review(session, row.id, row.version, BOB, ReviewState.DRAFT),
-            lambda: conversations.review_many(session, [row.id], BOB, ReviewState.DRAFT),
+            lambda: review.review(session, row.id, row.version, BOB, ReviewState.DRAFT),
+            lambda: review.review_many(session, [row.id], BOB, ReviewState.DRAFT),
             lambda: conversations.restore(session, row.id, row.version, ANN, 1),
             lambda: conversations.delete_conversation(session, row.id, BOB),
             lambda: service.describe_dataset(session, BOB, dataset, name="New"),
-            lambda: versions.freeze(session, storage, dataset, BOB),
+            lambda: freeze(session, storage, dataset, BOB),
         ]
         for attempt in attempts:
             with pytest.raises(Conflict, match="“Calls” is archived and read-only"):
                 attempt()
-        assert service.list_datasets(session) == []
-        assert versions.list_versions(session) == []
-        assert [found.id for found in versions.list_versions(session, number)] == [version.id]
+        assert lines.list_datasets(session) == []
+        assert list_versions(session) == []
+        assert [found.id for found in list_versions(session, number)] == [version.id]
         with pytest.raises(Conflict, match="An archived dataset is named"):
             service.create_dataset(session, ANN, name="Calls")
-        removal.restore_dataset(session, BOB, number)
+        service.restore_dataset(session, BOB, number)
         attempts[1]()
-        assert [found.name for found, _counts in service.list_datasets(session)] == ["Calls"]
+        assert [found.name for found, _counts in lines.list_datasets(session)] == ["Calls"]
         assert [action for action, _subject in actions(session)] == [
             "dataset.create",
             "dataset.archive",

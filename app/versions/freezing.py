@@ -3,20 +3,20 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
-from app.conversations.models import Conversation
+from app.conversations.models import Conversation, ReviewState
 from app.conversations.revisions import LABELS
-from app.conversations.service import approved_conversations
-from app.core.errors import Invalid, NotFound
+from app.core.errors import Invalid
 from app.core.i18n import N_
 from app.core.storage import Storage
-from app.datasets.models import Dataset, DatasetVersion
+from app.datasets.models import Dataset
 from app.datasets.service import require_writable
+from app.versions.models import DatasetVersion
 
 VALIDATION_SHARE: Final = 0.05
 # Below this many conversations a held-out split would cost more than it tells.
@@ -31,7 +31,7 @@ def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -
     """
     assert dataset.id is not None
     require_writable(session, dataset.id)
-    rows = approved_conversations(session, dataset.id)
+    rows = _approved_conversations(session, dataset.id)
     if not rows:
         raise Invalid(
             N_("Nothing is approved in this dataset. Approve at least one conversation, then freeze.")
@@ -88,26 +88,11 @@ def _coverage(rows: Any) -> dict[str, dict[str, int]]:
     return {name: dict(Counter(str(getattr(row, name) or "") for row in rows)) for name in _COVERAGE}
 
 
-def require_version(session: Session, version_id: int) -> DatasetVersion:
-    """The version, or NotFound."""
-    version = session.get(DatasetVersion, version_id)
-    if version is None:
-        raise NotFound(N_("There is no dataset version %(id)d."), id=version_id)
-    return version
-
-
-def list_versions(session: Session, dataset_id: int | None = None) -> list[DatasetVersion]:
-    """Versions, newest first; of one dataset, or of all that are not archived."""
-    statement = select(DatasetVersion).order_by(col(DatasetVersion.id).desc())
-    if dataset_id is not None:
-        statement = statement.where(DatasetVersion.dataset_id == dataset_id)
-    else:
-        statement = statement.join(Dataset).where(col(Dataset.archived_at).is_(None))
-    return list(session.exec(statement))
-
-
-def read_version(storage: Storage, version: DatasetVersion) -> Iterator[dict[str, Any]]:
-    """The frozen conversations, one at a time."""
-    with storage.path(version.storage_key).open(encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
+def _approved_conversations(session: Session, dataset_id: int) -> Sequence[Conversation]:
+    """What a version is frozen from, in order of arrival."""
+    statement = (
+        select(Conversation)
+        .where(Conversation.dataset_id == dataset_id, col(Conversation.review_state) == ReviewState.APPROVED)
+        .order_by(col(Conversation.id))
+    )
+    return session.exec(statement).all()

@@ -11,8 +11,7 @@ from typing import Any, BinaryIO, cast
 from app.core.errors import Invalid
 from app.core.i18n import gettext, ngettext, translate
 from app.core.storage import Storage
-from app.datasets.models import Dataset, DatasetVersion
-from app.datasets.versions import read_version
+from app.datasets.models import Dataset
 from app.interchange.exports.exporting import (
     FORMAT_NAMES,
     Export,
@@ -26,6 +25,8 @@ from app.interchange.exports.exporting import (
     is_bundle,
 )
 from app.interchange.sentences.problems import ExportRefused
+from app.versions.models import DatasetVersion
+from app.versions.service import read_version
 
 _CHUNK_BYTES = 256 * 1024
 

@@ -9,11 +9,12 @@ from sqlmodel import Session
 from app.accounts.access import Engineer, Reviewer
 from app.accounts.service import Actor
 from app.core.errors import Conflict, StudioError
-from app.core.templating import render
+from app.core.templating import go, render
 from app.core.web import AppStorage, Db
-from app.datasets import removal, service
+from app.curation import removal
+from app.curation.header import header
+from app.datasets import service
 from app.datasets.models import Dataset
-from app.datasets.pages import go, header
 
 router = APIRouter(include_in_schema=False)
 
@@ -63,14 +64,14 @@ def describe(
 @router.post("/datasets/{dataset_id}/archive", response_model=None)
 def archive(request: Request, session: Db, actor: Engineer, dataset_id: int) -> Response:
     """Put the dataset away."""
-    removal.archive_dataset(session, actor, dataset_id)
+    service.archive_dataset(session, actor, dataset_id)
     return go(request, f"/datasets/{dataset_id}")
 
 
 @router.post("/datasets/{dataset_id}/restore", response_model=None)
 def restore(request: Request, session: Db, actor: Engineer, dataset_id: int) -> Response:
     """Bring the dataset back."""
-    removal.restore_dataset(session, actor, dataset_id)
+    service.restore_dataset(session, actor, dataset_id)
     return go(request, f"/datasets/{dataset_id}")
 
 
