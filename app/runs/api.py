@@ -163,7 +163,7 @@ def stream_run(
 ) -> EventSourceResponse:
     """Live events of a run as server-sent events, replayed after `Last-Event-ID`, or else after `after`."""
     run = service.require_run(session, run_id)
-    return stream_events(engine, run.job_id, last_event_id, request.app.state.shutdown, after=after)
+    return stream_events(engine, run.job_id, last_event_id, request.app.state.streams, after=after)
 
 
 @router.get("/runs/{run_id}/curves")
