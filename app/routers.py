@@ -20,13 +20,15 @@ from app.evaluations import pages as evaluations_pages
 from app.imports import api as imports_api
 from app.imports import pages as imports_pages
 from app.jobs import api as jobs_api
+from app.mask_checks import api as mask_checks_api
+from app.mask_checks import pages as mask_checks_pages
 from app.playground import api as playground_api
 from app.playground import pages as playground_pages
 from app.previews import api as previews_api
-from app.previews import bring_pages, frozen_pages, help_pages
+from app.previews import bring_pages, frozen_pages, help_pages, suspect_pages
 from app.previews import pages as previews_pages
 from app.runs import api as runs_api
-from app.runs import mask_check_pages, new_run_pages, suspect_pages
+from app.runs import new_run_pages
 from app.runs import pages as runs_pages
 from app.versions import api as versions_api
 from app.versions import export_api, export_pages
@@ -41,6 +43,7 @@ API: Final[tuple[APIRouter, ...]] = (
     conversations_api.router,
     base_models_api.router,
     previews_api.router,
+    mask_checks_api.router,
     runs_api.router,
     evaluations_api.router,
     playground_api.router,
@@ -59,7 +62,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     base_models_pages.router,
     new_run_pages.router,
     runs_pages.router,
-    mask_check_pages.router,
+    mask_checks_pages.router,
     suspect_pages.router,
     previews_pages.router,
     bring_pages.router,

@@ -9,6 +9,7 @@ import app.datasets.models
 import app.evaluations.models
 import app.imports.models
 import app.jobs.models
+import app.mask_checks.models
 import app.runs.models  # noqa: F401
 
 metadata = SQLModel.metadata

@@ -21,7 +21,7 @@ from app.datasets import service
 from app.datasets.models import Dataset
 from app.imports.models import DatasetImport
 from app.jobs.models import Job, JobKind
-from app.runs.models import MaskCheck
+from app.mask_checks.models import MaskCheck
 from app.versions.freezing import freeze
 from app.versions.models import DatasetVersion
 from app.versions.service import list_versions

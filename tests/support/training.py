@@ -15,9 +15,10 @@ from app.core.storage import Storage
 from app.datasets.service import create_dataset
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
+from app.mask_checks import service as mask_checks
+from app.mask_checks.models import MaskCheck
 from app.masking import MaskSettings
-from app.runs import mask_checks
-from app.runs.models import MaskCheck, Run
+from app.runs.models import Run
 from app.runs.service import RunRequest, start_run
 from app.versions.freezing import freeze
 from app.versions.models import DatasetVersion

@@ -12,12 +12,12 @@ from app.accounts.access import AnyActor
 from app.core.database import reading
 from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
+from app.mask_checks.models import MaskCheck
+from app.mask_checks.service import require_mask_check
+from app.mask_checks.suspects import Suspect, address_of, suspects_of, walk_at
+from app.mask_settings.choices import Choices, PreviewFields, PreviewForm
 from app.previews import answer
-from app.previews.choices import Choices, PreviewFields, PreviewForm
 from app.previews.subjects import Subject
-from app.runs.mask_checks import require_mask_check
-from app.runs.models import MaskCheck
-from app.runs.suspects import Suspect, address_of, suspects_of, walk_at
 from app.versions.service import require_version
 
 router = APIRouter(

@@ -15,6 +15,8 @@ CHECK_LABELS: Final = {
     "cuts_reported": N_("Nothing was cut without being reported"),
     "trains_something": N_("Something is trained"),
 }
+# In a report a conversation without an exact mask is listed beside the failed checks.
+REPORT_LABELS: Final = {**CHECK_LABELS, "refused": N_("An exact mask exists")}
 
 CHECK_MEANINGS: Final = {
     "trained_text": N_(

@@ -8,8 +8,8 @@ from fastapi import FastAPI
 
 from app.core.database import transaction
 from app.core.storage import Storage
+from app.mask_checks.models import MaskCheck
 from app.masking import read_arrays
-from app.runs.models import MaskCheck
 from app.runs.service import RunRequest, start_run
 from tests.support.people import Person, visible_text
 from tests.support.tokenizers import smollm2_folder

@@ -10,13 +10,11 @@ from typing import Any, Final
 
 from app.core.errors import Invalid
 from app.core.i18n import N_, gettext, translate
+from app.mask_checks.check_texts import REPORT_LABELS
+from app.mask_checks.models import MaskCheck
+from app.mask_settings.choices import Choices
 from app.masking import SUSPECT_KINDS, MaskSettings
-from app.previews import check_texts
-from app.previews.choices import Choices
-from app.runs.models import MaskCheck
 
-# A conversation without an exact mask is listed beside the failed checks.
-CHECK_LABELS: Final = {**check_texts.CHECK_LABELS, "refused": N_("An exact mask exists")}
 KIND_LABELS: Final = {
     "failed": N_("Failed a check"),
     "refused": N_("No exact mask"),
@@ -76,7 +74,7 @@ def _why(reason: Mapping[str, Any]) -> Why:
     kind, check = reason["kind"], reason.get("check")
     label = gettext(KIND_LABELS.get(kind, kind))
     if check and kind == "failed":
-        label = gettext("Failed: %(check)s") % {"check": gettext(CHECK_LABELS.get(check, check))}
+        label = gettext("Failed: %(check)s") % {"check": gettext(REPORT_LABELS.get(check, check))}
     text = translate(reason.get("message") or reason["detail"], reason.get("params") or {})
     return Why(kind, label, text, reason.get("sample") or 0, reason.get("token"), check)
 

@@ -8,13 +8,13 @@ from fastapi import FastAPI
 
 from app.conversations.service import delete_conversation
 from app.core.database import reading, transaction
+from app.mask_checks.models import MaskCheck
+from app.mask_checks.schemas import SuspectKind
+from app.mask_checks.suspects import suspects_of
 from app.masking import SUSPECT_KINDS
-from app.runs.models import MaskCheck
-from app.runs.schemas import SuspectKind
 from app.runs.service import RunRequest, start_run
-from app.runs.suspects import suspects_of
+from tests.mask_checks.conftest import Checked
 from tests.previews.conftest import form_of
-from tests.runs.conftest import Checked
 from tests.support.people import Person
 from tests.support.people import visible_text as text_with_entities
 from tests.support.training import ENGINEER, report

@@ -5,8 +5,8 @@ from fastapi import FastAPI
 
 from app.core.database import transaction
 from app.core.storage import Storage
+from app.mask_checks import service as mask_checks
 from app.masking import MaskSettings
-from app.runs import mask_checks
 from tests.support.people import Person, visible_text
 from tests.support.training import ENGINEER, make_check, make_run, make_version
 

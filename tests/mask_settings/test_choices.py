@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from app.mask_settings.choices import Choices, PreviewFields, read_choices
 from app.masking import Handling, MaskSettings, TrainOn
-from app.previews.choices import Choices, PreviewFields, read_choices
 
 SETTINGS = st.builds(
     MaskSettings,

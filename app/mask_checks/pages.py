@@ -21,10 +21,11 @@ from app.datasets.service import require_dataset
 from app.jobs.models import Job
 from app.jobs.newest import last_event
 from app.jobs.service import require_job
-from app.runs.mask_checks import list_mask_checks, require_mask_check
-from app.runs.models import MaskCheck
-from app.runs.service import runs_of_check
-from app.runs.suspects import CHECK_LABELS, address_of, check_choices, kinds_of, suspects_of
+from app.mask_checks.check_texts import REPORT_LABELS
+from app.mask_checks.models import MaskCheck
+from app.mask_checks.service import list_mask_checks, require_mask_check
+from app.mask_checks.suspects import address_of, check_choices, kinds_of, suspects_of
+from app.mask_checks.use import AppCheckUse
 from app.versions.frozen import frozen_conversation
 from app.versions.models import DatasetVersion
 from app.versions.service import require_version
@@ -82,7 +83,7 @@ def _failures(check: MaskCheck, titles: Titles) -> list[dict[str, Any]]:
                 "title": titles(conversation_id),
                 "href": choices.address(sample=failure.get("sample") or 0, token=token),
                 "token": token,
-                "check": gettext(CHECK_LABELS.get(failure["check"], failure["check"])),
+                "check": gettext(REPORT_LABELS.get(failure["check"], failure["check"])),
                 "detail": translate(failure.get("message") or failure["detail"], failure.get("params") or {}),
             }
         )
@@ -104,7 +105,11 @@ def _titles(session: Session, storage: Storage, version: DatasetVersion) -> Titl
 
 @router.get("", response_model=None)
 def mask_checks_page(
-    request: Request, session: Db, actor: AnyActor, version: Annotated[int, Query(ge=1, le=2**31)]
+    request: Request,
+    session: Db,
+    actor: AnyActor,
+    use: AppCheckUse,
+    version: Annotated[int, Query(ge=1, le=2**31)],
 ) -> Response:
     """The checks of a dataset version, newest first; the table alone for htmx."""
     found = require_version(session, version)
@@ -113,7 +118,7 @@ def mask_checks_page(
             check,
             require_job(session, check.job_id),
             require_base_model(session, check.base_model_id),
-            len(runs_of_check(session, check.id or 0)),
+            len(use.runs_of(session, check.id or 0)),
         )
         for check in list_mask_checks(session, version)
     ]
@@ -130,7 +135,12 @@ def mask_checks_page(
 
 @router.get("/{mask_check_id}", response_model=None)
 def mask_check_page(
-    request: Request, session: Db, storage: AppStorage, actor: AnyActor, mask_check_id: int
+    request: Request,
+    session: Db,
+    storage: AppStorage,
+    actor: AnyActor,
+    use: AppCheckUse,
+    mask_check_id: int,
 ) -> Response:
     """The report; while it is being made, its progress."""
     check = require_mask_check(session, mask_check_id)
@@ -149,7 +159,7 @@ def mask_check_page(
         "dataset": require_dataset(session, version.dataset_id),
         "model": require_base_model(session, check.base_model_id),
         "report": report,
-        "check_labels": CHECK_LABELS,
+        "check_labels": REPORT_LABELS,
         "failures": failures,
         "more_failing": report.get("failing_conversations", 0)
         - len({one["conversation_id"] for one in failures}),
@@ -164,7 +174,7 @@ def mask_check_page(
             (label, total, address_of(check, next(one for one in suspects if one.first(kind)), kind))
             for kind, label, _listed, total in kinds_of(report, suspects)
         ],
-        "runs": runs_of_check(session, mask_check_id),
+        "runs": use.runs_of(session, mask_check_id),
         "ratio_bars": _bars(report.get("trained_ratio"), percent=True),
         "length_bars": _bars(report.get("lengths"), percent=False),
         "progress": None if job.is_final else last_event(session, check.job_id, "progress"),

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
@@ -13,12 +12,11 @@ from app.base_models.service import require_ready
 from app.core.errors import Invalid, NotFound
 from app.core.i18n import N_
 from app.core.storage import Storage
-from app.jobs.handlers import Workplace
 from app.jobs.models import Job, JobKind
-from app.jobs.service import Claim, enqueue, require_job
+from app.jobs.service import enqueue, require_job
+from app.mask_checks.models import MaskCheck
+from app.mask_settings.tokenizers import load_tokenizer, require_arguments
 from app.masking import MaskSettings, file_hash
-from app.previews.service import load_tokenizer, require_arguments
-from app.runs.models import MaskCheck
 from app.versions.service import require_version
 
 
@@ -125,29 +123,3 @@ def list_mask_checks(session: Session, dataset_version_id: int) -> list[MaskChec
     """Checks of a version, newest first."""
     statement = select(MaskCheck).where(MaskCheck.dataset_version_id == dataset_version_id)
     return list(session.exec(statement.order_by(col(MaskCheck.id).desc())))
-
-
-class CheckMasks:
-    """The job that makes the arrays of a version and checks every conversation."""
-
-    def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
-        """The frozen file, the model's folder and the settings."""
-        check = require_mask_check(session, claim.payload["mask_check_id"])
-        version = require_version(session, check.dataset_version_id)
-        model, folder = require_ready(session, check.base_model_id)
-        return {
-            "version_file": str(place.storage.path(version.storage_key)),
-            "content_hash": version.content_hash,
-            "base_model": model.name,
-            "base_model_path": str(folder),
-            "settings": check.settings,
-        }
-
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
-        """Store the report and where the arrays lie."""
-        check = require_mask_check(session, claim.payload["mask_check_id"])
-        check.passed = bool(result["passed"])
-        check.report = result["report"]
-        check.arrays_hash = result["arrays_hash"]
-        check.arrays_key = f"{place.output_key}/{Path(result['arrays']).name}" if result["arrays"] else None
-        session.add(check)

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 from app.core.errors import Invalid
 from app.core.i18n import N_
+from app.mask_settings.arguments import as_fields, read_arguments, typed_arguments, write_arguments
+from app.mask_settings.schemas import DEFAULT_MAX_LENGTH, parse_settings
+from app.mask_settings.tokenizers import readable_arguments
 from app.masking import ChatTokenizer, Handling, MaskSettings, TrainOn
-from app.previews.arguments import as_fields, read_arguments, typed_arguments, write_arguments
-from app.previews.service import DEFAULT_MAX_LENGTH, parse_settings, readable_arguments
 
 Flags = dict[int, bool | None]
 _FLAG_WORDS: Final[dict[str, bool | None]] = {"1": True, "0": False, "-": None}

@@ -11,7 +11,7 @@ from app.conversations.models import Conversation
 from app.conversations.service import edit_messages
 from app.core.database import transaction
 from app.runs.service import RunRequest, start_run
-from tests.runs.conftest import Checked
+from tests.mask_checks.conftest import Checked
 from tests.support.live import chromium, serving, signed_in
 from tests.support.people import Person
 from tests.support.training import ENGINEER
