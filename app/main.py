@@ -27,6 +27,7 @@ from app.core.web import SESSIONS, WEB_THREADS, public
 from app.evaluations.judging import BuiltInJudging
 from app.jobs.bell import hang_bell
 from app.jobs.stream import STREAM_THREADS, Streams
+from app.masking import turn_off_library_threads
 from app.runs.check_use import RunsOfChecks
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
@@ -72,6 +73,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The whole web application. `settings` defaults to the environment's."""
+    turn_off_library_threads()
     settings = settings or get_settings()
     app = FastAPI(
         title="SFT Studio",
