@@ -25,6 +25,7 @@ from app.core.templating import STATIC_DIR, render
 from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, public
 from app.evaluations.judging import BuiltInJudging
+from app.jobs.bell import hang_bell
 from app.jobs.stream import STREAM_THREADS, Streams
 from app.masking import turn_off_library_threads
 from app.runs.check_use import RunsOfChecks
@@ -90,6 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         wait_seconds=settings.web_wait_seconds,
     )
     refuse_nul(app.state.engine)
+    hang_bell(app.state.engine, settings)
     app.state.storage = Storage(settings.storage_dir)
     app.state.attempts = Attempts()
     app.state.slow_work = {}
