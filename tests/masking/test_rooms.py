@@ -152,6 +152,41 @@ def test_many_threads_and_many_templates_share_few_rooms() -> None:
     assert len(psutil.Process().children()) - before <= rooms.MOST_ROOMS
 
 
+def test_a_slow_template_does_not_hold_up_the_rooms_of_others() -> None:
+    """Nobody waits for somebody else's rendering as long as a place is free."""
+    slow = [ClosedTemplate(f"{number}{BOMBS['nested loops']}") for number in range(rooms.MOST_ROOMS - 1)]
+    ended: list[str] = []
+
+    def hang(template: ClosedTemplate) -> None:
+        with pytest.raises(TemplateUnsafe):
+            template.render([], {})
+        ended.append("slow")
+
+    threads = [threading.Thread(target=hang, args=(template,)) for template in slow]
+    for thread in threads:
+        thread.start()
+    while len([room for room in rooms._rooms._taken.values() if room]) < len(slow):
+        time.sleep(0.01)
+    for number in range(3):  # the second one needs the place of the first
+        ClosedTemplate(f"{{{{ {number} }}}}").render([], {})
+        ended.append("quick")
+    for thread in threads:
+        thread.join()
+    assert ended[:1] == ["quick"]
+
+
+def test_who_finds_every_room_taken_is_told_so_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms, "PLACE_SECONDS", 0.1)
+    held = [rooms._rooms._places.acquire() for _ in range(rooms.MOST_ROOMS)]
+    try:
+        with pytest.raises(MaskingError, match="Too many chat templates"):
+            ClosedTemplate("{{ 1 }}").render([], {})
+    finally:
+        for _ in held:
+            rooms._rooms._places.release()
+    assert ClosedTemplate("{{ 1 }}").render([], {}) == "1"
+
+
 def test_a_room_ends_with_its_house() -> None:
     code = (
         "import os, threading, time\n"
@@ -161,7 +196,7 @@ def test_a_room_ends_with_its_house() -> None:
         "loops = ClosedTemplate('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')\n"
         "threading.Thread(target=loops.render, args=([], {}), daemon=True).start()\n"
         "time.sleep(1)\n"
-        "print(' '.join(str(room.process.pid) for room in rooms._rooms._rooms.values()), flush=True)\n"
+        "print(*[room.process.pid for room in [*rooms._rooms._kept, *rooms._rooms._taken.values()]], flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run(

@@ -32,7 +32,9 @@ SLOW_SECONDS = 0.2  # a rendering that works longer is counted …
 MOST_SLOW_SECONDS = 6.0  # … and a template whose slow ones add up to this …
 SLOW_WITHIN_SECONDS = 60.0  # … within a minute is refused for the rest of it
 MOST_ROOMS = 4
+PLACE_SECONDS = 30.0
 
+_NO_PLACE = N_("Too many chat templates are being rendered at this moment. Try again in a few seconds.")
 _TOO_LONG = N_("The chat template %(template)s is refused: a rendering took longer than %(seconds)d seconds.")
 _TOO_MUCH = N_(
     "The chat template %(template)s is refused: a rendering took more than %(limit)d MB of memory, or wrote far more "
@@ -143,7 +145,7 @@ class _Room:
     """One child process for one template. Used by one thread at a time."""
 
     def __init__(self, source: str) -> None:
-        self.lock = threading.Lock()
+        self.source = source
         try:
             self.process = subprocess.Popen(
                 isolated_child.command(),
@@ -225,41 +227,61 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 class _Rooms:
-    """The rooms in use, the last used last; the oldest is closed when there would be too many."""
+    """The rooms of this process: those that render, and those kept for their template's next rendering. Together they
+    are at most MOST_ROOMS; whoever finds all of them rendering waits for a place.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rooms: dict[str, _Room] = {}
+        self._places = threading.BoundedSemaphore(MOST_ROOMS)
+        self._taken: dict[object, _Room | None] = {}  # by place; None while its room is being opened
+        self._kept: list[_Room] = []  # the last used last
 
     def ask(self, source: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer of the template's room, which is opened if there is none."""
-        while True:
+        """The answer of a room of the template, opened if none is kept. Raises MaskingError when no place got free."""
+        if not self._places.acquire(timeout=PLACE_SECONDS):
+            raise MaskingError(_NO_PLACE)
+        place, room = object(), None
+        try:
+            room = self._take(place, source) or _Room(source)
             with self._lock:
-                room = self._rooms.pop(source, None) or _Room(source)
-                self._rooms[source] = room
-                surplus = [self._rooms.pop(key) for key in list(self._rooms)[:-MOST_ROOMS]]
-            for old in surplus:
-                with old.lock:
-                    old.close()
-            with room.lock:
-                if room.process.poll() is not None:
-                    self._forget(source, room)
-                    continue  # closed while this thread waited
-                try:
-                    return room.ask(request)
-                except BaseException:
-                    self._forget(source, room)
-                    raise
+                self._taken[place] = room
+            answer = room.ask(request)
+        except BaseException:
+            self._give_back(place)
+            if room is not None:
+                room.close()
+            raise
+        self._give_back(place, kept=room)
+        return answer
 
-    def _forget(self, source: str, room: _Room) -> None:
+    def _take(self, place: object, source: str) -> _Room | None:
+        """A kept room of the template; else None, once those used longest ago have made way for a new one."""
         with self._lock:
-            if self._rooms.get(source) is room:
-                del self._rooms[source]
+            own = next((room for room in reversed(self._kept) if room.source == source), None)
+            if own is not None:
+                self._kept.remove(own)
+            self._taken[place] = own
+            surplus = max(0, len(self._kept) + len(self._taken) - MOST_ROOMS)
+            closing, self._kept = self._kept[:surplus], self._kept[surplus:]
+        if own is not None and own.process.poll() is not None:  # it ended while it waited
+            closing, own = [*closing, own], None
+        for room in closing:
+            room.close()
+        return own
+
+    def _give_back(self, place: object, *, kept: _Room | None = None) -> None:
+        with self._lock:
+            self._taken.pop(place, None)
+            if kept is not None:
+                self._kept.append(kept)
+        self._places.release()
 
     def close_all(self) -> None:
         """End every child."""
         with self._lock:
-            rooms, self._rooms = list(self._rooms.values()), {}
+            rooms = [*self._kept, *(room for room in self._taken.values() if room is not None)]
+            self._kept = []
         for room in rooms:
             room.close()
 
