@@ -26,6 +26,7 @@ from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, public
 from app.evaluations.judging import BuiltInJudging
 from app.jobs.stream import STREAM_THREADS, Streams
+from app.previews.service import PREVIEWS
 from app.runs.check_use import RunsOfChecks
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
@@ -53,7 +54,7 @@ class _ImmutableStatic(StaticFiles):
 
 # Everybody who may hold a connection has one set aside, so that threads of the pool never wait for each other's; beside
 # them the few routes that open one for a moment by themselves.
-_CONNECTIONS: Final = SESSIONS + LOOKUPS + STREAM_THREADS + PASSWORDS.at_once + 8
+_CONNECTIONS: Final = SESSIONS + LOOKUPS + STREAM_THREADS + PASSWORDS.at_once + PREVIEWS.at_once + 4
 
 
 @asynccontextmanager
