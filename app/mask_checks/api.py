@@ -9,8 +9,9 @@ from app.core.web import AppSettings, AppStorage, Db
 from app.jobs import service as jobs
 from app.jobs.bell import ring_after_commit
 from app.mask_checks import service
-from app.mask_checks.schemas import MaskCheckIn, MaskCheckOut, SuspectKind, SuspectOut, SuspectsOut
+from app.mask_checks.schemas import MaskCheckIn, MaskCheckOut, SuspectOut, SuspectsOut
 from app.mask_checks.suspects import row_of
+from app.masking import SuspectKind
 from app.versions.service import require_version
 
 router = APIRouter(prefix="/api/v1", tags=["mask checks"])

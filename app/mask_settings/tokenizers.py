@@ -3,13 +3,14 @@
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlmodel import Session
 
 from app.base_models.service import require_base_model, require_tokenizer
 from app.core.errors import Invalid
 from app.core.i18n import N_, gettext
+from app.mask_settings.fields import as_invalid
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, TokenizerUnusable
 
 # A pasted template longer than this is not a chat template.
@@ -104,9 +105,3 @@ def readable_arguments(tokenizer: ChatTokenizer) -> frozenset[str]:
         return tokenizer.readable_arguments
     except MaskingError as error:
         raise as_invalid(error) from error
-
-
-def as_invalid(error: MaskingError) -> Invalid:
-    """The same sentence as the edge answers with."""
-    params: dict[str, Any] = dict(error.params)
-    return Invalid(error.message, **params)

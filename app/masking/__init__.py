@@ -7,7 +7,7 @@ Pure: imports neither torch nor transformers, neither the database nor the web.
 from app.masking.arguments import Argument, TemplateArguments
 from app.masking.checking.checks import CHECK_NAMES, Check, run_checks
 from app.masking.checking.report import Failure, Histogram, VersionReport
-from app.masking.checking.suspects import SUSPECT_KINDS
+from app.masking.checking.suspects import SuspectKind
 from app.masking.checking.verify import verify, verify_without_arrays
 from app.masking.errors import (
     ArraysDiffer,
@@ -34,7 +34,6 @@ from app.masking.tokenization.tokenizer import ChatTokenizer
 __all__ = [
     "CHECK_NAMES",
     "IGNORE_INDEX",
-    "SUSPECT_KINDS",
     "Argument",
     "ArraysBuilder",
     "ArraysDiffer",
@@ -51,6 +50,7 @@ __all__ = [
     "MaskedSample",
     "MaskingError",
     "Part",
+    "SuspectKind",
     "TemplateArguments",
     "TemplateFailed",
     "TemplateUnsafe",

@@ -14,7 +14,8 @@ from sqlmodel import Session
 
 from app.conversations.messages import canonical_messages
 from app.core.i18n import gettext, translate
-from app.mask_settings.tokenizers import as_invalid, tokenizer_of
+from app.mask_settings.fields import as_invalid
+from app.mask_settings.tokenizers import tokenizer_of
 from app.masking import (
     ChatTokenizer,
     MaskedSample,

@@ -23,6 +23,7 @@ from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.mask_settings.arguments import PREFIX
+from app.mask_settings.fields import MASK_FIELDS
 from app.recipes.fields import FIELD_GROUPS, FIELD_NAMES
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
@@ -81,6 +82,7 @@ def _context(
         "recipe_values": {
             name: {field: display(config[field]) for field in FIELD_NAMES} for name, config in recipes.items()
         },
+        "mask_fields": MASK_FIELDS,
         "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
