@@ -24,8 +24,7 @@ from pydantic.fields import FieldInfo
 from app.core.errors import Invalid
 from app.core.i18n import N_, gettext
 from app.mask_settings.arguments import as_fields, read_arguments, typed_arguments
-from app.masking import Handling, MaskingError, MaskSettings, TrainOn
-from app.masking.settings import ControlTokenPolicy
+from app.masking import ControlTokenPolicy, Handling, MaskingError, MaskSettings, TrainOn
 
 MOST_TOKENS: Final = 1_000_000
 

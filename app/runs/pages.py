@@ -20,7 +20,7 @@ from app.jobs.models import Job, JobState, StopRequest
 from app.jobs.newest import last_event, last_events
 from app.mask_checks.service import require_mask_check
 from app.mask_settings.words import settings_in_words
-from app.recipes.fields import FIELD_GROUPS
+from app.recipes.fields import FIELD_GROUPS, displayed
 from app.recipes.recipes import RECIPES
 from app.runs import service
 from app.runs.advice import remedy_for
@@ -134,6 +134,7 @@ def run_page(
         "check": check,
         "settings": settings_in_words(check.settings),
         "groups": FIELD_GROUPS,
+        "config_values": displayed(run.config),
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
         "story": read_story(session, service.run_job(session, run)),
         "log": log_tail(storage, service.run_job(session, run)),
