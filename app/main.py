@@ -14,7 +14,6 @@ from app import routers
 from app.accounts.access import authenticate
 from app.core.api_document import api_document
 from app.core.database import build_engine
-from app.core.i18n import N_
 from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
 from app.core.settings import Settings, get_settings
@@ -24,6 +23,7 @@ from app.core.unstorable import refuse_nul
 from app.core.web import public
 from app.evaluations.judging import BuiltInJudging
 from app.jobs.stream import Shutdown
+from app.sentences import N_
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
     {

@@ -11,10 +11,11 @@ from app.accounts import first_run, service
 from app.accounts.access import SESSION_COOKIE, AnyActor
 from app.accounts.models import Role, User
 from app.core.errors import Conflict, Invalid, StudioError
-from app.core.i18n import N_, Locale, set_locale
+from app.core.i18n import Locale, set_locale
 from app.core.settings import Settings
 from app.core.templating import render
 from app.core.web import AppSettings, Db, public
+from app.sentences import N_
 
 router = APIRouter()
 _ONE_YEAR_SECONDS = 365 * 24 * 3600

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from app.core.errors import Conflict
-from app.core.i18n import N_
+from app.sentences import N_
 
 _DATASET = sa.table("dataset", sa.column("id"), sa.column("name"), sa.column("archived_at"))
 

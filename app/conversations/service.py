@@ -21,7 +21,7 @@ from app.conversations.models import Conversation, ConversationRevision, Outcome
 from app.conversations.revisions import LABELS
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.i18n import N_
+from app.sentences import N_
 
 _MAX_LENGTH: Final = {"stage": 60, "objection": 60, "product": 120, "source": 120, "language": 10}
 _MAX_TAG_LENGTH: Final = 40

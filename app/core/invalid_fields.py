@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from app.core.i18n import N_, translate
+from app.core.i18n import translate
+from app.sentences import N_
 
 # By the validator's kinds of error; its own English says what is not named here.
 _SENTENCES: Final[Mapping[str, str]] = {

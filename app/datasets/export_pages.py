@@ -8,13 +8,14 @@ from sqlmodel import Session
 
 from app.accounts.access import AnyActor
 from app.core.errors import Invalid, NotFound
-from app.core.i18n import N_, gettext
+from app.core.i18n import gettext
 from app.core.templating import render
 from app.core.web import AppStorage, Db
 from app.datasets import exports, service, versions
 from app.datasets.export_api import send
 from app.datasets.models import Dataset, DatasetVersion
 from app.interchange.exports.exporting import EXPORT_FORMATS, ExportFormat, FlagChoice, Part
+from app.sentences import N_
 
 router = APIRouter(include_in_schema=False)
 _FORMAT_HINTS: Final[dict[ExportFormat, str]] = {

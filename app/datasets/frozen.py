@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.core.errors import Conflict, NotFound
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.datasets.models import DatasetVersion
+from app.sentences import N_
 
 # How `versions.freeze` begins each line.
 _BEGINNING: Final = re.compile(rb'\{"id":(\d+),')

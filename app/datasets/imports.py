@@ -8,10 +8,10 @@ from app.accounts.service import Actor, record
 from app.conversations.models import Conversation
 from app.conversations.service import insert_drafts
 from app.core.errors import NotFound
-from app.core.i18n import N_
 from app.datasets.incoming import IncomingFile, remark_json
 from app.datasets.models import Dataset, DatasetImport
 from app.datasets.service import create_dataset, find_dataset, require_writable
+from app.sentences import N_
 
 _BATCH: Final = 500
 _KEPT_NOTES: Final = 200

@@ -16,7 +16,7 @@ from app.conversations.labels import label_words
 from app.conversations.listing import Listing
 from app.conversations.models import MessageRole, ReviewState
 from app.core.errors import Invalid, NotFound, StudioError
-from app.core.i18n import N_, gettext, ngettext, translate
+from app.core.i18n import gettext, ngettext, say
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppSettings, AppStorage, Db
 from app.datasets import imports, service, versions
@@ -24,6 +24,7 @@ from app.datasets.incoming import IncomingFile
 from app.datasets.models import Dataset, DatasetImport
 from app.datasets.sources import Told, ToldSource
 from app.interchange import FORMATS, Format
+from app.sentences import N_, Sentence
 
 router = APIRouter(include_in_schema=False)
 PAGE_SIZE: Final = 50
@@ -314,7 +315,7 @@ def _report(dataset: Dataset, found: DatasetImport, *, can_retry: bool = False) 
 
 
 def _remark(stored: dict[str, Any]) -> dict[str, Any]:
-    message = translate(stored["message"], stored["params"])
+    message = say(Sentence.stored_in(stored))
     return {"line": stored["line"], "code": stored["code"], "message": message}
 
 

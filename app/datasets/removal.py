@@ -9,13 +9,14 @@ from sqlmodel import Session, SQLModel, col, func, select
 from app.accounts.service import Actor, record
 from app.core.database import utc_now
 from app.core.errors import Conflict
-from app.core.i18n import N_, gettext
+from app.core.i18n import gettext
 from app.core.logging import get_logger
 from app.core.storage import Storage
 from app.core.web import after_commit
 from app.datasets.imports import count_imports
 from app.datasets.models import Dataset, DatasetVersion
 from app.datasets.service import dataset_counts, require_dataset
+from app.sentences import N_
 
 logger = get_logger(__name__)
 # How the users of a version are called; a table that is not named here still counts.

@@ -6,9 +6,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.conversations.models import ReviewState
-from app.core.i18n import translate
+from app.core.i18n import say
 from app.datasets.models import Dataset, DatasetImport, DatasetVersion
 from app.datasets.service import DatasetCounts
+from app.sentences import Sentence
 
 
 class DatasetIn(BaseModel):
@@ -72,7 +73,7 @@ class ImportRemarkOut(BaseModel):
         return cls(
             line=stored["line"],
             code=stored["code"],
-            message=translate(stored["message"], stored["params"]),
+            message=say(Sentence.stored_in(stored)),
         )
 
 

@@ -11,8 +11,8 @@ from app.accounts.service import Actor, record
 from app.conversations.archives import refuse_archived
 from app.conversations.models import Conversation, ReviewState
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.i18n import N_
 from app.datasets.models import Dataset, DatasetVersion
+from app.sentences import N_
 
 MAX_DESCRIPTION: Final = 2000
 _BATCH: Final = 500

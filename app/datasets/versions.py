@@ -13,10 +13,10 @@ from app.conversations.models import Conversation
 from app.conversations.revisions import LABELS
 from app.conversations.service import approved_conversations
 from app.core.errors import Invalid, NotFound
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.datasets.models import Dataset, DatasetVersion
 from app.datasets.service import require_writable
+from app.sentences import N_
 
 VALIDATION_SHARE: Final = 0.05
 # Below this many conversations a held-out split would cost more than it tells.

@@ -14,7 +14,7 @@ from app.accounts.models import Role
 from app.base_models.models import BaseModel
 from app.base_models.service import BUNDLED_NAME, models_with_tokenizer, require_base_model
 from app.core.errors import StudioError
-from app.core.i18n import N_, gettext, ngettext
+from app.core.i18n import gettext, ngettext
 from app.core.templating import is_htmx, render
 from app.masking import ChatTokenizer, Handling, MaskSettings, TrainOn
 from app.previews import service
@@ -23,6 +23,7 @@ from app.previews.check_texts import CHECK_LABELS
 from app.previews.choices import Choices, PreviewFields, PreviewForm, read_choices
 from app.previews.subjects import Subject
 from app.previews.view import View, build_view
+from app.sentences import N_
 
 STRATEGIES: Final = {
     TrainOn.ASSISTANT: N_("Every assistant turn"),

@@ -7,7 +7,6 @@ from app.accounts.access import AnyActor
 from app.conversations.service import require_conversation
 from app.core.database import reading
 from app.core.errors import Invalid
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
 from app.datasets.frozen import frozen_conversation
@@ -15,6 +14,7 @@ from app.datasets.versions import require_version
 from app.previews import service
 from app.previews.arguments import offered_arguments
 from app.previews.schemas import ArgumentOut, ComparedOut, CompareIn, Messages, PreviewIn, PreviewOut
+from app.sentences import N_
 
 router = APIRouter(prefix="/api/v1", tags=["mask previews"])
 

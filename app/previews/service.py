@@ -17,7 +17,7 @@ from sqlmodel import Session
 from app.base_models.service import require_base_model, require_tokenizer
 from app.conversations.messages import canonical_messages
 from app.core.errors import Invalid
-from app.core.i18n import N_, gettext, translate
+from app.core.i18n import gettext, say
 from app.masking import (
     ChatTokenizer,
     MaskedSample,
@@ -29,6 +29,7 @@ from app.masking import (
     run_checks,
 )
 from app.previews.compare import Difference, compare
+from app.sentences import N_, Sentence
 
 # A pasted template longer than this is not a chat template.
 MAX_TEMPLATE_CHARACTERS: Final = 100_000
@@ -47,15 +48,8 @@ class Masked:
     dropped: int
 
 
-class _Pasted(str):
-    """What messages call a pasted template, in the language of who reads them."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return gettext("you pasted")
-
-
+# The name of a pasted template; sentences say it in the language of who reads them.
+_PASTED: Final = "(pasted)"
 # What a tokenizer is made of; with any of it changed, it is another one.
 _FILES: Final = ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja")
 State = tuple[tuple[int, int] | None, ...]
@@ -83,11 +77,10 @@ def _tokenizer(folder: Path, _modified: State, name: str) -> ChatTokenizer:
 
 @lru_cache(maxsize=16)
 def _tokenizer_with(folder: Path, modified: State, chat_template: str, model: str) -> ChatTokenizer:
-    name = _Pasted("pasted")
     try:
-        return _tokenizer(folder, modified, model).with_chat_template(chat_template, name)
+        return _tokenizer(folder, modified, model).with_chat_template(chat_template, _PASTED)
     except TokenizerUnusable:  # a model without a template of its own
-        return ChatTokenizer.from_folder(folder, chat_template=chat_template, name=name)
+        return ChatTokenizer.from_folder(folder, chat_template=chat_template, name=_PASTED)
 
 
 def load_tokenizer(folder: Path, chat_template: str | None = None, *, name: str = "") -> ChatTokenizer:
@@ -193,7 +186,7 @@ def show_sample(masked: Masked, number: int) -> dict[str, Any]:
         {
             "name": check.name,
             "passed": check.passed,
-            "detail": translate(check.message, _readable(check.params)),
+            "detail": _said(check.sentence),
             "token": check.token,
         }
         for check in run_checks(masked.tokenizer, sample)
@@ -227,12 +220,15 @@ def compare_masks(here: Masked, there: Masked) -> list[ComparedSample]:
     ]
 
 
-def _readable(params: Mapping[str, object]) -> dict[str, object]:
+def _said(sentence: Sentence) -> str:
     """Roles are the only words among the values of a check's sentence."""
-    role = params.get("role")
-    return {**params, "role": gettext(role.capitalize())} if isinstance(role, str) else dict(params)
+    role = sentence.values.get("role")
+    return say(sentence.with_values(role=gettext(role.capitalize())) if isinstance(role, str) else sentence)
 
 
 def _as_invalid(error: MaskingError) -> Invalid:
-    params: dict[str, Any] = dict(error.params)
-    return Invalid(error.message, **params)
+    sentence = error.sentence
+    field = sentence.values.get("field")
+    if sentence.values.get("template") == _PASTED:
+        sentence = sentence.with_values(template=gettext("you pasted"))
+    return Invalid(sentence, field=field if isinstance(field, str) else None)

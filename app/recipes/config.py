@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.core.errors import Invalid
-from app.core.i18n import N_, gettext
+from app.core.i18n import gettext
+from app.sentences import N_
 
 _PROJECTIONS = {"q,v": ["q_proj", "v_proj"], "q,k,v,o": ["q_proj", "k_proj", "v_proj", "o_proj"]}
 SCHEDULERS: Final = ("cosine", "linear", "constant", "constant_with_warmup")

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from app.core.i18n import N_
 from app.recipes.config import OPTIMISERS, SCHEDULERS
+from app.sentences import N_
 
 YES_NO: Final = ("true", "false")
 

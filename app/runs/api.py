@@ -10,7 +10,6 @@ from sse_starlette.sse import EventSourceResponse
 from app.accounts.access import AnyActor, Engineer
 from app.accounts.service import record
 from app.core.errors import NotFound
-from app.core.i18n import N_
 from app.core.web import AppEngine, AppSettings, AppStorage, Db
 from app.datasets.versions import require_version
 from app.jobs import service as jobs
@@ -35,6 +34,7 @@ from app.runs.schemas import (
     SuspectsOut,
 )
 from app.runs.suspects import row_of
+from app.sentences import N_
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 

@@ -13,7 +13,7 @@ from app.base_models.models import BaseModel
 from app.base_models.service import require_base_model
 from app.conversations.messages import title_of
 from app.core.errors import StudioError
-from app.core.i18n import gettext, translate
+from app.core.i18n import gettext, say
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppStorage, Db
@@ -28,6 +28,7 @@ from app.runs.mask_checks import list_mask_checks, require_mask_check
 from app.runs.models import MaskCheck
 from app.runs.service import runs_of_check
 from app.runs.suspects import CHECK_LABELS, address_of, check_choices, kinds_of, suspects_of
+from app.sentences import Sentence
 
 router = APIRouter(prefix="/mask-checks", include_in_schema=False)
 
@@ -83,7 +84,7 @@ def _failures(check: MaskCheck, titles: Titles) -> list[dict[str, Any]]:
                 "href": choices.address(sample=failure.get("sample") or 0, token=token),
                 "token": token,
                 "check": gettext(CHECK_LABELS.get(failure["check"], failure["check"])),
-                "detail": translate(failure.get("message") or failure["detail"], failure.get("params") or {}),
+                "detail": say(Sentence.stored_in(failure)),
             }
         )
     return found

@@ -11,7 +11,6 @@ from sqlmodel import Session, col, select
 from app.accounts.service import Actor
 from app.base_models.service import require_ready
 from app.core.errors import Invalid, NotFound
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.datasets.versions import require_version
 from app.jobs.handlers import Workplace
@@ -20,6 +19,7 @@ from app.jobs.service import Claim, enqueue, require_job
 from app.masking import MaskSettings, file_hash
 from app.previews.service import load_tokenizer, require_arguments
 from app.runs.models import MaskCheck
+from app.sentences import N_
 
 
 def settings_key(settings: MaskSettings) -> str:

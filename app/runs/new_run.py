@@ -9,7 +9,6 @@ from sqlmodel import Session, select
 
 from app.accounts.service import Actor
 from app.core.errors import Conflict, Invalid, StudioError
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.datasets.models import Dataset, DatasetVersion
 from app.datasets.versions import list_versions
@@ -31,6 +30,7 @@ from app.recipes.recipes import build_config, merged_values, require_recipe
 from app.runs import mask_checks
 from app.runs.models import MaskCheck, Run
 from app.runs.service import RunRequest, run_config
+from app.sentences import N_
 
 DEFAULTS: Final = {
     "version": "",

@@ -13,7 +13,6 @@ from app.accounts.service import Actor, record
 from app.base_models.models import BaseModel
 from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.i18n import N_
 from app.core.storage import Storage, file_sha256
 from app.datasets.models import Dataset, DatasetVersion
 from app.datasets.versions import require_version
@@ -23,6 +22,7 @@ from app.recipes.config import TrainingConfig
 from app.recipes.recipes import build_config
 from app.runs.mask_checks import require_mask_check
 from app.runs.models import MaskCheck, Run, RunArtifact
+from app.sentences import N_
 
 
 @dataclass(frozen=True)

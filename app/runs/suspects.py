@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from app.core.errors import Invalid
-from app.core.i18n import N_, gettext, translate
+from app.core.i18n import gettext, say
 from app.masking import SUSPECT_KINDS, MaskSettings
 from app.previews import check_texts
 from app.previews.choices import Choices
 from app.runs.models import MaskCheck
+from app.sentences import N_, Sentence
 
 # A conversation without an exact mask is listed beside the failed checks.
 CHECK_LABELS: Final = {**check_texts.CHECK_LABELS, "refused": N_("An exact mask exists")}
@@ -77,7 +78,7 @@ def _why(reason: Mapping[str, Any]) -> Why:
     label = gettext(KIND_LABELS.get(kind, kind))
     if check and kind == "failed":
         label = gettext("Failed: %(check)s") % {"check": gettext(CHECK_LABELS.get(check, check))}
-    text = translate(reason.get("message") or reason["detail"], reason.get("params") or {})
+    text = say(Sentence.stored_in(reason))
     return Why(kind, label, text, reason.get("sample") or 0, reason.get("token"), check)
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.masking.errors import N_, MaskRefused
+from app.masking.errors import MaskRefused
 from app.masking.samples.conversation import Dialogue
 from app.masking.samples.sample import Cut, MaskedSample, Part
 from app.masking.settings import IGNORE_INDEX, MaskSettings, TrainOn
 from app.masking.tokenization.encoder import Encoded, Ints
 from app.masking.turns.known_layouts import ShapeBook
 from app.masking.turns.layout import Layout, Turn
+from app.sentences import N_
 
 
 @dataclass
@@ -199,7 +200,7 @@ class Drafter:
 
 
 def _counted_in_conversation(refusal: MaskRefused, part: Part) -> MaskRefused:
-    turn = refusal.params.get("turn")
+    turn = refusal.sentence.values.get("turn")
     if not isinstance(turn, int) or not 0 < turn <= len(part.numbers):
         return refusal
-    return type(refusal)(refusal.message, **{**refusal.params, "turn": part.numbers[turn - 1] + 1})
+    return type(refusal)(refusal.sentence, turn=part.numbers[turn - 1] + 1)

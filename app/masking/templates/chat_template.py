@@ -23,7 +23,8 @@ import jinja2.runtime
 import jinja2.sandbox
 import jinja2.utils
 
-from app.masking.errors import N_, TemplateFailed
+from app.masking.errors import TemplateFailed
+from app.sentences import N_
 
 LARGEST_REPETITION = 1_000_000
 _LONGEST_FORMAT = 1000

@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import AddedToken, Encoding, Tokenizer, models
 
-from app.masking.errors import N_, MaskingError
+from app.masking.errors import MaskingError
 from app.masking.settings import IGNORE_INDEX
+from app.sentences import N_
 
 Ints = npt.NDArray[np.int32]
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from app.masking.errors import N_, TokenizerUnusable
+from app.masking.errors import TokenizerUnusable
 from app.masking.tokenization.encoder import added_token
+from app.sentences import N_
 
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 LONGEST_TEMPLATE = 1_000_000  # characters; the longest known has a tenth of it

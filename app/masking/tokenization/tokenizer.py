@@ -16,11 +16,12 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from app.masking.arguments import FIELD, RESERVED, Argument, TemplateArguments
-from app.masking.errors import N_, MaskingError, TemplateFailed
+from app.masking.errors import MaskingError, TemplateFailed
 from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.isolated import ClosedTemplate
 from app.masking.tokenization.encoder import Encoder, Ints, TwinTokenizer, control_pattern
 from app.masking.tokenization.model_folder import read_model_folder
+from app.sentences import N_
 
 _TEXT_TOKEN = re.compile(r"\s*|<0x[0-9A-Fa-f]{2}>")
 

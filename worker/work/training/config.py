@@ -6,7 +6,8 @@ An unknown field is refused by name: a misspelt one would otherwise train with a
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from worker.work.protocol import N_, JobFailed
+from app.sentences import N_
+from worker.work.protocol import JobFailed
 
 SCHEDULERS = ("linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup")
 OPTIMIZERS = (

@@ -8,7 +8,8 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
-from worker.work.protocol import N_, Emit, JobFailed, log
+from app.sentences import N_
+from worker.work.protocol import Emit, JobFailed, log
 from worker.work.training.attention import PACKED_ATTENTION
 from worker.work.training.config import TrainConfig
 from worker.work.training.lora import fuse_lora_layers

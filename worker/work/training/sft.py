@@ -15,7 +15,8 @@ from transformers import set_seed
 from app.masking.errors import MaskingError
 from app.masking.samples.arrays import MaskArrays
 from app.masking.tokenization.model_folder import read_model_folder
-from worker.work.protocol import N_, Control, Emit, JobFailed, log
+from app.sentences import N_
+from worker.work.protocol import Control, Emit, JobFailed, log
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
 from worker.work.training.config import TrainConfig, read_config
 from worker.work.training.data import (
@@ -160,9 +161,7 @@ def require_same_tokenizer(folder: Path, expected_hash: str | None) -> None:
     try:
         found = read_model_folder(folder).fingerprint
     except MaskingError as error:
-        raise JobFailed(
-            error.message, **{name: str(value) for name, value in error.params.items()}
-        ) from error
+        raise JobFailed.of(error) from error
     if found != expected_hash:
         raise JobFailed(
             N_(

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
-from worker.work.protocol import N_, Control, Emit, JobFailed
+from app.sentences import N_
+from worker.work.protocol import Control, Emit, JobFailed
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
     BEST_ADAPTER,
