@@ -14,7 +14,8 @@ class StudioError(SentenceError):
     """Base of what services raise.
 
     `message` is an English template with `%(name)s` places for `values`, or a sentence that is ready.
-    `field` names the offending form or JSON field where there is one; a template may name it as well.
+    `field` names the offending form or JSON field where there is one, and a template may name it as well;
+    `retry_after` is the number of seconds after which the same request may succeed.
     """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
@@ -26,6 +27,7 @@ class StudioError(SentenceError):
         *,
         field: str | None = None,
         details: list[dict[str, Any]] | None = None,
+        retry_after: int | None = None,
         **values: object,
     ) -> None:
         if field is not None and isinstance(message, str):
@@ -33,6 +35,7 @@ class StudioError(SentenceError):
         super().__init__(sentence_of(message, values))
         self.field = field
         self.details = details or []
+        self.retry_after = retry_after
 
     def translated(self) -> str:
         """The sentence in the current locale."""
@@ -78,6 +81,12 @@ class TooLarge(StudioError):
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     default_code = FailureCode.TOO_LARGE
+
+
+class TooMany(StudioError):
+    """More at once, or in a short time, than one person may ask for."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class Unavailable(StudioError):

@@ -12,7 +12,7 @@ from app.core.errors import Invalid
 from app.core.storage import Storage
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue
-from app.runs.mask_checks import require_mask_check
+from app.mask_checks.service import require_mask_check
 from app.runs.service import adapter_path, require_run
 from app.sentences import N_
 

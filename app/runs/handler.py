@@ -8,9 +8,8 @@ from sqlmodel import Session
 from app.base_models.service import require_ready
 from app.core.errors import Conflict
 from app.jobs.handlers import Workplace
-from app.jobs.models import Job
 from app.jobs.service import Claim
-from app.runs.mask_checks import require_mask_check
+from app.mask_checks.service import require_mask_check
 from app.runs.models import Run
 from app.runs.service import publish_artifacts, require_run
 from app.sentences import N_
@@ -22,7 +21,7 @@ class Train:
     `follow_up` queues what comes after a success; runs do not know evaluations.
     """
 
-    def __init__(self, follow_up: Callable[[Session, Run], list[Job]]) -> None:
+    def __init__(self, follow_up: Callable[[Session, Run], None]) -> None:
         self.follow_up = follow_up
 
     def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
@@ -48,11 +47,11 @@ class Train:
             "resume_from": str(place.output_dir.parent) if claim.attempt > 1 else None,
         }
 
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> list[Job]:
+    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
         """The adapter becomes the run's; suites asked for at the start are queued."""
         run = require_run(session, claim.payload["run_id"])
         run.adapter_key = f"{place.output_key}/{result['adapter']}"
         run.result = result
         session.add(run)
         publish_artifacts(session, place.storage, run, run.adapter_key)
-        return self.follow_up(session, run)
+        self.follow_up(session, run)

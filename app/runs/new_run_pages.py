@@ -12,20 +12,19 @@ from app.accounts.service import Actor
 from app.base_models.service import ready_base_models
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import get_locale
-from app.core.settings import Settings
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
-from app.core.web import AppSettings, Db
-from app.datasets.versions import require_version
-from app.jobs.bell import ring_after_commit
+from app.core.web import AppStorage, Db
 from app.jobs.models import Job
 from app.jobs.service import require_job
-from app.previews.arguments import PREFIX
+from app.mask_checks.check_texts import REPORT_LABELS
+from app.mask_checks.models import MaskCheck
+from app.mask_checks.service import require_mask_check
+from app.mask_settings.arguments import PREFIX
 from app.recipes.fields import FIELD_GROUPS, FIELD_NAMES
 from app.recipes.recipes import RECIPES, build_config
-from app.runs import mask_checks, service
+from app.runs import service
 from app.runs.judging import AppJudging, Judging
-from app.runs.models import MaskCheck
 from app.runs.new_run import (
     NewRunForm,
     display,
@@ -36,7 +35,7 @@ from app.runs.new_run import (
     versions_with_names,
 )
 from app.runs.pace import expected_pace
-from app.runs.suspects import CHECK_LABELS
+from app.versions.service import require_version
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 
@@ -88,7 +87,7 @@ def _context(
         "check": check,
         "check_job": job,
         "check_error": form.errors.get("mask_check_id"),
-        "check_labels": CHECK_LABELS,
+        "check_labels": REPORT_LABELS,
     }
 
 
@@ -100,7 +99,7 @@ def new_page(
     form = NewRunForm.linked(request.query_params)
     if like is not None:
         run = service.require_run(session, like)
-        old = NewRunForm.like(run, mask_checks.require_mask_check(session, run.mask_check_id))
+        old = NewRunForm.like(run, require_mask_check(session, run.mask_check_id))
         given = {name: value for name, value in form.values.items() if name in request.query_params}
         form = NewRunForm({**old.values, **given}, old.suites, {**old.arguments, **form.arguments})
     if form.values["version"]:
@@ -110,13 +109,13 @@ def new_page(
 
 @router.post("/new/check", response_model=None)
 def check_masks(
-    request: Request, session: Db, settings: AppSettings, actor: Engineer, judging: AppJudging, posted: Posted
+    request: Request, session: Db, storage: AppStorage, actor: Engineer, judging: AppJudging, posted: Posted
 ) -> Response:
     """Ask for the mask check of what the form chooses; the same question finds the same check."""
     form = _form(posted)
     check, job = None, None
     try:
-        check, job = _ask(session, settings, actor, form)
+        check, job = _ask(session, storage, actor, form)
     except StudioError as error:
         form.errors["mask_check_id"] = error.translated()
         form.errors[error.field or "mask_check_id"] = error.translated()
@@ -130,10 +129,8 @@ def _sent_arguments(posted: FormData) -> set[str]:
     return {name.removeprefix(PREFIX) for name in posted if name.startswith(PREFIX)}
 
 
-def _ask(session: Db, settings: Settings, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:
-    check, job = request_check(session, actor, form, Storage(settings.storage_dir))
-    if not job.is_final:
-        ring_after_commit(session, settings, job)
+def _ask(session: Db, storage: Storage, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:
+    check, job = request_check(session, actor, form, storage)
     form.values["mask_check_id"] = str(check.id)
     return check, job
 
@@ -143,7 +140,7 @@ def check_progress(
     request: Request, session: Db, actor: Engineer, judging: AppJudging, mask_check_id: int
 ) -> Response:
     """How far the check is; asked again until it is done."""
-    check = mask_checks.require_mask_check(session, mask_check_id)
+    check = require_mask_check(session, mask_check_id)
     form = NewRunForm.linked({"version": str(check.dataset_version_id), "model": str(check.base_model_id)})
     form.values["mask_check_id"] = str(check.id)
     job = require_job(session, check.job_id)
@@ -161,7 +158,7 @@ def plan(request: Request, session: Db, actor: Engineer, judging: AppJudging, po
 
 @router.post("", response_model=None)
 def start(
-    request: Request, session: Db, settings: AppSettings, actor: Engineer, judging: AppJudging, posted: Posted
+    request: Request, session: Db, storage: AppStorage, actor: Engineer, judging: AppJudging, posted: Posted
 ) -> Response:
     """Start the run; whatever is wrong comes back beside its field with everything that was typed."""
     form = _form(posted)
@@ -169,14 +166,12 @@ def start(
     suites = [suite.name for suite in judging.suites()]
     check, job = None, None
     try:
-        check, job = _ask(session, settings, actor, form)
+        check, job = _ask(session, storage, actor, form)
         require_seen(check, seen)
         require_sound(form, require_version(session, check.dataset_version_id), check)
-        run, created = service.start_run(session, actor, form.request(check), suites=suites)
+        run, _created = service.start_run(session, actor, form.request(check), suites=suites)
     except (Invalid, Conflict) as error:
         form.errors.setdefault(error.field or "start", error.translated())
         context = _context(session, judging, form, check, job)
         return render(request, "runs/new.html", context, status=error.status)
-    if created:
-        ring_after_commit(session, settings, service.run_job(session, run))
     return RedirectResponse(f"/runs/{run.id}", status_code=303)

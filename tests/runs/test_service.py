@@ -16,10 +16,12 @@ from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import Job, JobKind, JobState
+from app.mask_checks import service as mask_checks
+from app.mask_checks.models import MaskCheck
 from app.masking import MaskSettings
-from app.runs import mask_checks, service
+from app.runs import service
 from app.runs.handler import Train
-from app.runs.models import MaskCheck, Run
+from app.runs.models import Run
 from tests.support.training import (
     ARRAYS_HASH,
     ENGINEER,
@@ -182,7 +184,7 @@ def test_the_worker_gets_the_confirmed_arrays_and_refuses_others(
         claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
         assert claim is not None
         place = Workplace(settings, storage, f"jobs/{job.id}/1")
-        handler = Train(lambda _session, _run: [])
+        handler = Train(lambda _session, _run: None)
         given = handler.child_input(session, place, claim)
         assert given["arrays_hash"] == ARRAYS_HASH
         assert given["arrays"].endswith("jobs/1/1/arrays.safetensors")
@@ -210,7 +212,7 @@ def test_a_finished_run_publishes_its_files_with_size_and_hash(
         (folder / "adapter_config.json").write_text("{}")
         with pytest.raises(Conflict, match="has no adapter"):
             service.adapter_path(storage, run)
-        Train(lambda _session, _run: []).publish(session, place, claim, {"adapter": "adapter", "steps": 3})
+        Train(lambda _session, _run: None).publish(session, place, claim, {"adapter": "adapter", "steps": 3})
         session.flush()
         (artifact,) = service.artifacts(session, run.id or 0)
         assert (artifact.name, artifact.size_bytes) == ("adapter_config.json", 2)

@@ -17,6 +17,7 @@ import warnings
 from pathlib import Path
 from typing import IO, Any
 
+from app.masking import turn_off_library_threads
 from app.sentences import N_
 from worker.work.protocol import Cancelled, Control, Emit, JobFailed, Work
 
@@ -151,6 +152,7 @@ def explain(error: Exception, output_dir: Path) -> JobFailed:
 
 
 def main(arguments: list[str]) -> int:
+    turn_off_library_threads()
     events = take_standard_output()
     control = Control()
     if len(arguments) != 1:

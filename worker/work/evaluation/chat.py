@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from tokenizers.decoders import DecodeStream
 
+from app.masking import turn_off_library_threads
 from app.sentences import N_, Failure, SentenceError
 from worker.work.child import EventStream, explain, take_standard_output
 from worker.work.evaluation.generation import require_room
@@ -193,6 +194,7 @@ def _messages(request: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
+    turn_off_library_threads()
     chat = Chat(take_standard_output())
     threading.Thread(target=chat.listen, daemon=True).start()
     chat.serve()

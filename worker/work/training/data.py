@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from app.masking.errors import MaskingError
-from app.masking.samples.arrays import MaskArrays, arrays_hash, read_arrays
+from app.masking import MaskArrays, MaskingError, arrays_hash, read_arrays
 from app.sentences import N_
 from worker.work.protocol import JobFailed
 

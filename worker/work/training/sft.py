@@ -12,9 +12,7 @@ import torch
 from peft import set_peft_model_state_dict
 from transformers import set_seed
 
-from app.masking.errors import MaskingError
-from app.masking.samples.arrays import MaskArrays
-from app.masking.tokenization.model_folder import read_model_folder
+from app.masking import MaskArrays, MaskingError, read_model_folder
 from app.sentences import N_
 from worker.work.protocol import Control, Emit, JobFailed, log
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
