@@ -1,6 +1,6 @@
 """REST for recipes and runs."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
@@ -15,6 +15,7 @@ from app.jobs import service as jobs
 from app.jobs.api import After
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
+from app.recipes.config import TrainingConfig
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
 from app.runs.curves import read_curves
@@ -35,16 +36,13 @@ class RecipeOut(BaseModel):
     """A recipe and the full config it stands for."""
 
     name: str
-    config: dict[str, Any]
+    config: TrainingConfig
 
 
 @router.get("/recipes")
 def list_recipes(_actor: AnyActor) -> list[RecipeOut]:
     """The named recipes."""
-    return [
-        RecipeOut(name=recipe.name, config=build_config(recipe.name).model_dump(mode="json"))
-        for recipe in RECIPES
-    ]
+    return [RecipeOut(name=recipe.name, config=build_config(recipe.name)) for recipe in RECIPES]
 
 
 @router.get("/runs")

@@ -31,10 +31,6 @@ class Train:
         _model, folder = require_ready(session, run.base_model_id)
         if check.arrays_hash != run.arrays_hash or check.arrays_key is None:
             raise Conflict(N_("The mask check changed after this run was confirmed. Start a new run."))
-        # The trainer reads an absent patience as "never stop early".
-        config = {
-            name: value for name, value in run.config.items() if name != "early_stopping_patience" or value
-        }
         return {
             "arrays": str(place.storage.path(check.arrays_key)),
             "arrays_hash": run.arrays_hash,
@@ -42,7 +38,7 @@ class Train:
             "arrays_file_hash": (check.report or {}).get("file_hash"),
             "tokenizer_hash": (check.report or {}).get("tokenizer_hash"),
             "base_model_path": str(folder),
-            "config": config,
+            "config": run.config.to_json(),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
             "resume_from": str(place.output_dir.parent) if claim.attempt > 1 else None,
         }

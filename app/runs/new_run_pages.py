@@ -21,13 +21,12 @@ from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.mask_settings.arguments import PREFIX
-from app.recipes.fields import FIELD_GROUPS, FIELD_NAMES
+from app.recipes.fields import FIELD_GROUPS, FIELDS, displayed
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
 from app.runs.judging import AppJudging, Judging
 from app.runs.new_run import (
     NewRunForm,
-    display,
     make_plan,
     request_check,
     require_seen,
@@ -67,7 +66,6 @@ def _context(
     if not form.values["idempotency_key"]:
         form.values["idempotency_key"] = secrets.token_urlsafe(16)
     version = by_id.get(form.number("version"))
-    recipes = {recipe.name: build_config(recipe.name).model_dump(mode="json") for recipe in RECIPES}
     plan = make_plan(form, version, check)
     return {
         "form": form,
@@ -75,12 +73,11 @@ def _context(
         "models": models,
         "version": version,
         "model": next((model for model in models if model.id == form.number("model")), None),
-        "recipes": [(recipe, recipes[recipe.name]) for recipe in RECIPES],
-        "recipe_values": {
-            name: {field: display(config[field]) for field in FIELD_NAMES} for name, config in recipes.items()
-        },
+        "recipes": [(recipe, build_config(recipe.name)) for recipe in RECIPES],
+        "recipe_values": _recipe_values(),
         "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
+        "fields": FIELDS,
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
         "plan": plan,
         "pace": expected_pace(session, version, check, form.number("model") or 0, plan.epochs),
@@ -88,6 +85,17 @@ def _context(
         "check_job": job,
         "check_error": form.errors.get("mask_check_id"),
         "check_labels": REPORT_LABELS,
+    }
+
+
+def _recipe_values() -> dict[str, dict[str, dict[str, str]]]:
+    """Every field as typed, by recipe and by the base model's precision, for what an empty field stands for."""
+    return {
+        recipe.name: {
+            load_in_4bit: displayed(build_config(recipe.name, {"load_in_4bit": load_in_4bit}))
+            for load_in_4bit in ("false", "true")
+        }
+        for recipe in RECIPES
     }
 
 

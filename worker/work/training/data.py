@@ -61,9 +61,6 @@ class ArraySamples(Dataset[Sample]):
         """Labels that the loss will see: nothing comes before a sample's first token to predict it."""
         return sum(int((self[i]["labels"][1:] != IGNORE_INDEX).sum()) for i in range(len(self)))
 
-    def longest(self) -> int:
-        return max((len(self[i]["input_ids"]) for i in range(len(self))), default=0)
-
 
 def pack(samples: list[Sample]) -> Batch:
     """One row of whole conversations.
