@@ -13,7 +13,7 @@ from app.base_models.models import BaseModel
 from app.base_models.service import require_base_model
 from app.conversations.messages import title_of
 from app.core.errors import StudioError
-from app.core.i18n import gettext, translate
+from app.core.i18n import gettext, say
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppStorage, Db
@@ -28,6 +28,7 @@ from app.mask_checks.suspects import address_of, check_choices, kinds_of, suspec
 from app.mask_checks.use import AppCheckUse
 from app.mask_settings.words import settings_in_brief, settings_in_words
 from app.masking import SuspectKind
+from app.sentences import Sentence
 from app.versions.frozen import frozen_conversation
 from app.versions.models import DatasetVersion
 from app.versions.service import require_version
@@ -87,7 +88,7 @@ def _failures(check: MaskCheck, titles: Titles) -> list[dict[str, Any]]:
                 "href": choices.address(sample=failure.get("sample") or 0, token=token),
                 "token": token,
                 "check": gettext(REPORT_LABELS.get(failure["check"], failure["check"])),
-                "detail": translate(failure.get("message") or failure["detail"], failure.get("params") or {}),
+                "detail": say(Sentence.stored_in(failure)),
             }
         )
     return found

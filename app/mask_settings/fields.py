@@ -22,9 +22,10 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from app.core.errors import Invalid
-from app.core.i18n import N_, gettext
+from app.core.i18n import gettext
 from app.mask_settings.arguments import as_fields, read_arguments, typed_arguments
 from app.masking import ControlTokenPolicy, Handling, MaskingError, MaskSettings, TrainOn
+from app.sentences import N_
 
 MOST_TOKENS: Final = 1_000_000
 
@@ -143,7 +144,8 @@ class MaskSettingsIn(BaseModel):
         try:
             return MaskSettings(**self.model_dump())
         except MaskingError as error:
-            raise as_invalid(error) from error
+            field = error.sentence.values.get("field")
+            raise Invalid(error.sentence, field=str(field) if field else None) from error
 
     @classmethod
     def of(cls, settings: MaskSettings) -> Self:
@@ -260,12 +262,6 @@ def write_settings(settings: MaskSettings, *, usual_too: bool = True) -> dict[st
         if usual_too or not one.is_usual(settings):
             found |= one.as_fields(settings)
     return found
-
-
-def as_invalid(error: MaskingError) -> Invalid:
-    """The same sentence as the edge answers with."""
-    params: dict[str, Any] = dict(error.params)
-    return Invalid(error.message, **params)
 
 
 def _invalid(error: ValidationError) -> Invalid:
