@@ -1,4 +1,4 @@
-"""Closed rooms: templates of strangers rendered in a child process, every single rendering with a limit.
+"""Isolated rendering: templates of strangers run in a child process, every single rendering with a limit.
 
 What a template costs may depend on the conversation, so that none is ever trusted because it behaved before.
 """
@@ -19,10 +19,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from app.masking.errors import N_, MaskingError, TemplateFailed, TemplateUnsafe
+from app.masking.errors import MaskingError, TemplateFailed, TemplateUnsafe
 from app.masking.templates import isolated_child
 from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.isolated_child import RENDER_SECONDS
+from app.sentences import N_, Sentence
 
 STARTUP_SECONDS = 60.0
 # A child on a busy machine waits for its turn; its own clock counts only the time it works.
@@ -31,7 +32,7 @@ ANSWER_BYTES = 256 * 2**20
 SLOW_SECONDS = 0.2  # a rendering that works longer is counted …
 MOST_SLOW_SECONDS = 6.0  # … and a template whose slow ones add up to this …
 SLOW_WITHIN_SECONDS = 60.0  # … within a minute is refused for the rest of it
-MOST_ROOMS = 4
+MOST_RENDERERS = 4
 PLACE_SECONDS = 30.0
 
 _NO_PLACE = N_("Too many chat templates are being rendered at this moment. Try again in a few seconds.")
@@ -45,7 +46,7 @@ _TOO_SLOW = N_(
 )
 
 
-class ClosedTemplate(ChatTemplate):
+class IsolatedTemplate(ChatTemplate):
     """A chat template that never runs in this process.
     Raises TemplateUnsafe when a rendering goes beyond a limit.
     """
@@ -93,7 +94,7 @@ class ClosedTemplate(ChatTemplate):
             "moment": moment.isoformat() if moment else None,
         }
         try:
-            answer = _rooms.ask(self.source, request)
+            answer = _renderers.ask(self.source, request)
         except _BeyondLimit:
             self._renders_many = False
             return nothing
@@ -102,14 +103,14 @@ class ClosedTemplate(ChatTemplate):
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self._refuse_if_slow()
         try:
-            answer = _rooms.ask(self.source, request)
+            answer = _renderers.ask(self.source, request)
         except _BeyondLimit as error:
             self._slow.append((time.monotonic(), RENDER_SECONDS))
             raise self._unsafe(error) from error
         if answer["seconds"] > SLOW_SECONDS:
             self._slow.append((time.monotonic(), answer["seconds"]))
         if "failed" in answer:
-            raise TemplateFailed(answer["failed"], **{**answer["params"], "template": self.name})
+            raise TemplateFailed(Sentence.from_json(answer["failed"]), template=self.name)
         if "unsafe" in answer:
             raise self._unsafe(_BeyondLimit())
         return answer
@@ -141,7 +142,7 @@ class _BeyondLimit(Exception):
         self.too_long = too_long
 
 
-class _Room:
+class _Renderer:
     """One child process for one template. Used by one thread at a time."""
 
     def __init__(self, source: str) -> None:
@@ -169,7 +170,7 @@ class _Room:
         return MaskingError(N_("The process that renders unknown chat templates did not start."))
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The child's answer. Raises _BeyondLimit, after which the room is of no more use."""
+        """The child's answer. Raises _BeyondLimit, after which the process is of no more use."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         with self._closed_unless_answered():
@@ -226,51 +227,51 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             pass
 
 
-class _Rooms:
-    """The rooms of this process: those that render, and those kept for their template's next rendering. Together they
-    are at most MOST_ROOMS; whoever finds all of them rendering waits for a place.
+class _Renderers:
+    """The renderers of this process: those that render, and those kept for their template's next rendering. Together they
+    are at most MOST_RENDERERS; whoever finds all of them rendering waits for a place.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(MOST_ROOMS)
-        self._taken: dict[object, _Room | None] = {}  # by place; None while its room is being opened
-        self._kept: list[_Room] = []  # the last used last
+        self._places = threading.BoundedSemaphore(MOST_RENDERERS)
+        self._taken: dict[object, _Renderer | None] = {}  # by place; None while it is being started
+        self._kept: list[_Renderer] = []  # the last used last
 
     def ask(self, source: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer of a room of the template, opened if none is kept. Raises MaskingError when no place got free."""
+        """The answer of a process of the template, started if none is kept. Raises MaskingError when no place got free."""
         if not self._places.acquire(timeout=PLACE_SECONDS):
             raise MaskingError(_NO_PLACE)
-        place, room = object(), None
+        place, renderer = object(), None
         try:
-            room = self._take(place, source) or _Room(source)
+            renderer = self._take(place, source) or _Renderer(source)
             with self._lock:
-                self._taken[place] = room
-            answer = room.ask(request)
+                self._taken[place] = renderer
+            answer = renderer.ask(request)
         except BaseException:
             self._give_back(place)
-            if room is not None:
-                room.close()
+            if renderer is not None:
+                renderer.close()
             raise
-        self._give_back(place, kept=room)
+        self._give_back(place, kept=renderer)
         return answer
 
-    def _take(self, place: object, source: str) -> _Room | None:
-        """A kept room of the template; else None, once those used longest ago have made way for a new one."""
+    def _take(self, place: object, source: str) -> _Renderer | None:
+        """A kept process of the template; else None, once those used longest ago have made way for a new one."""
         with self._lock:
-            own = next((room for room in reversed(self._kept) if room.source == source), None)
+            own = next((renderer for renderer in reversed(self._kept) if renderer.source == source), None)
             if own is not None:
                 self._kept.remove(own)
             self._taken[place] = own
-            surplus = max(0, len(self._kept) + len(self._taken) - MOST_ROOMS)
+            surplus = max(0, len(self._kept) + len(self._taken) - MOST_RENDERERS)
             closing, self._kept = self._kept[:surplus], self._kept[surplus:]
         if own is not None and own.process.poll() is not None:  # it ended while it waited
             closing, own = [*closing, own], None
-        for room in closing:
-            room.close()
+        for renderer in closing:
+            renderer.close()
         return own
 
-    def _give_back(self, place: object, *, kept: _Room | None = None) -> None:
+    def _give_back(self, place: object, *, kept: _Renderer | None = None) -> None:
         with self._lock:
             self._taken.pop(place, None)
             if kept is not None:
@@ -280,12 +281,15 @@ class _Rooms:
     def close_all(self) -> None:
         """End every child."""
         with self._lock:
-            rooms = [*self._kept, *(room for room in self._taken.values() if room is not None)]
+            renderers = [
+                *self._kept,
+                *(renderer for renderer in self._taken.values() if renderer is not None),
+            ]
             self._kept = []
-        for room in rooms:
-            room.close()
+        for renderer in renderers:
+            renderer.close()
 
 
-_rooms = _Rooms()
-close_rooms = _rooms.close_all
-atexit.register(close_rooms)
+_renderers = _Renderers()
+close_renderers = _renderers.close_all
+atexit.register(close_renderers)
