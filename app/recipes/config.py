@@ -6,6 +6,7 @@ How long samples may be is no field of it: that is `max_length` of the mask sett
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, Final, Literal, Self
 
@@ -326,6 +327,7 @@ class TrainingConfig(BaseModel):
 # PEFT's own names, as checkpoints once had them.
 _FORMER_NAMES: Final = {"r": "lora_r", "target_modules": "lora_target_modules"}
 _NAMED_OTHERWISE: Final = N_("%(field)s is called %(name)s here, as TRL's command line spells it.")
+_MISSPELT: Final = N_("There is no field %(field)s here. Did you mean %(name)s?")
 _MAX_LENGTH: Final = N_(
     "max_length belongs to the mask settings: ask for a mask check with it. The checked arrays are trained as "
     "they are."
@@ -344,6 +346,10 @@ def _pointed(wrong: WrongField) -> WrongField:
     if wrong.field in _FORMER_NAMES:
         values = {"field": wrong.field, "name": _FORMER_NAMES[wrong.field]}
         return WrongField(wrong.field, _NAMED_OTHERWISE, values)
+    if wrong.field not in TrainingConfig.model_fields:
+        meant = get_close_matches(wrong.field, TrainingConfig.model_fields, n=1, cutoff=0.8)
+        if meant:
+            return WrongField(wrong.field, _MISSPELT, {"field": wrong.field, "name": meant[0]})
     return wrong
 
 
