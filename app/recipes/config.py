@@ -15,7 +15,7 @@ from pydantic_core import PydanticKnownError
 
 from app.core.errors import Conflict, Invalid
 from app.core.words import WrongField, wrong_fields
-from app.sentences import N_
+from app.sentences import N_, Sentence
 
 _PROJECTIONS: Final = {"q,v": ["q_proj", "v_proj"], "q,k,v,o": ["q_proj", "k_proj", "v_proj", "o_proj"]}
 
@@ -316,7 +316,7 @@ class TrainingConfig(BaseModel):
         except ValidationError as error:
             raise Conflict(
                 N_("A stored training config cannot be read: %(reason)s Start a new run with its values."),
-                reason=wrong_fields(error.errors())[0].translated(),
+                reason=wrong_values(error)[0].translated(),
             ) from error
 
     def to_json(self) -> dict[str, Any]:
@@ -342,14 +342,14 @@ def wrong_values(error: ValidationError) -> list[WrongField]:
 def _pointed(wrong: WrongField) -> WrongField:
     """An unknown field's sentence, where we know what was meant."""
     if wrong.field == "max_length":
-        return WrongField(wrong.field, _MAX_LENGTH, {})
+        return WrongField(wrong.field, Sentence(_MAX_LENGTH))
     if wrong.field in _FORMER_NAMES:
-        values = {"field": wrong.field, "name": _FORMER_NAMES[wrong.field]}
-        return WrongField(wrong.field, _NAMED_OTHERWISE, values)
+        name = _FORMER_NAMES[wrong.field]
+        return WrongField(wrong.field, Sentence.of(_NAMED_OTHERWISE, field=wrong.field, name=name))
     if wrong.field not in TrainingConfig.model_fields:
         meant = get_close_matches(wrong.field, TrainingConfig.model_fields, n=1, cutoff=0.8)
         if meant:
-            return WrongField(wrong.field, _MISSPELT, {"field": wrong.field, "name": meant[0]})
+            return WrongField(wrong.field, Sentence.of(_MISSPELT, field=wrong.field, name=meant[0]))
     return wrong
 
 
@@ -359,10 +359,6 @@ def parse_config(values: Mapping[str, object]) -> TrainingConfig:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
         wrong = wrong_values(error)
-        params: dict[str, Any] = {name: value for name, value in wrong[0].values.items() if name != "field"}
         raise Invalid(
-            wrong[0].template,
-            field=wrong[0].field,
-            details=[item.to_json() for item in wrong],
-            **params,
+            wrong[0].sentence, field=wrong[0].field, details=[item.to_json() for item in wrong]
         ) from error

@@ -3,11 +3,11 @@
 from typing import Any, Literal
 
 import pytest
-from app.sentences import N_
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.core.i18n import use_locale
 from app.core.words import wrong_fields
+from app.sentences import N_
 
 
 class Order(BaseModel):

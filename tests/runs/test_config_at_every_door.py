@@ -9,11 +9,12 @@ from fastapi import FastAPI
 
 from app.core.database import transaction
 from app.core.errors import Invalid
-from app.core.i18n import translate, use_locale
+from app.core.i18n import say, use_locale
 from app.core.storage import Storage
 from app.recipes.config import TrainingConfig, parse_config
 from app.recipes.fields import FIELDS, ConfigField, display, displayed
 from app.recipes.recipes import RECIPES, build_config
+from app.sentences import Failure, FailureCode
 from tests.cli.conftest import LiveServer, live
 from tests.support.people import Person, problem_of
 from tests.support.training import make_check
@@ -58,13 +59,13 @@ def check_id(app: FastAPI) -> int:
         return make_check(session, app.state.storage).id or 0
 
 
-def in_worker(config: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+def in_worker(config: dict[str, Any], tmp_path: Path) -> Failure:
     """The failure that the child process tells of a train job with this config."""
     told: list[dict[str, Any]] = []
     job = {"kind": "train", "input": {"config": config}, "output_dir": str(tmp_path / "out")}
     run_job(job, lambda kind, **fields: told.append({"event": kind, **fields}), Control())
     assert told[-1]["event"] == "failed"
-    return told[-1]
+    return Failure.from_json(told[-1])
 
 
 def test_every_field_is_in_the_form_with_its_default_range_and_meaning(
@@ -135,8 +136,9 @@ def test_a_wrong_value_is_refused_in_the_same_words_by_form_rest_command_line_an
         assert told.error == f"sft-studio: {expected}"
 
         failed = in_worker({name: value}, tmp_path)
+        assert failed.code == FailureCode.CONFIG_INVALID
         with use_locale(locale):  # type: ignore[arg-type]
-            assert translate(failed["template"], failed["params"]) == expected
+            assert say(failed.sentence) == expected
 
 
 def test_the_largest_and_smallest_values_start_a_run(
@@ -159,7 +161,7 @@ def test_how_long_samples_may_be_is_asked_of_the_mask_check_at_every_door(
     said = "max_length belongs to the mask settings"
     body = {"mask_check_id": check_id, "confirmed": True, "changes": {"max_length": 512}}
     assert said in problem_of(engineer.api.post("/api/v1/runs", json=body))
-    assert said in in_worker({"max_length": 512}, tmp_path)["message"]
+    assert said in str(in_worker({"max_length": 512}, tmp_path).sentence)
     # The form and the command line have one max_length, which goes to the check.
     assert engineer.browser.get("/runs/new").text.count('name="max_length"') == 1
     live.run("import", str(_dialogue(tmp_path)), "--dataset", "Sales")
