@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from app.core.i18n import N_
+from app.sentences import N_
 
 BUSY: Final = N_("The database is busy or out of reach. Nothing was changed; try again.")
 FULL: Final = N_(

@@ -7,13 +7,13 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 from app.core.errors import StudioError
-from app.core.i18n import N_
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.jobs.models import JobState
 from app.jobs.service import EventData, LeaseLost
 from app.playground.service import chat_request
+from app.sentences import N_
 from worker.parent.attempt import Attempt
 from worker.parent.supervisor import unexpected
 from worker.parent.warm_chat import WarmChat
@@ -46,10 +46,10 @@ class ChatDesk:
         except LeaseLost as lost:
             logger.warning("%s: stopped, %s", mine, lost)
         except StudioError as error:
-            mine.fail(error.message, dict(error.params))
+            mine.fail(error.sentence.template, dict(error.sentence.values))
         except Exception as error:
             logger.exception("%s failed at the chat desk", mine)
-            mine.fail(*unexpected(error))
+            mine.fail(*unexpected(error, UNANSWERED))
 
     def _answer(self, mine: Attempt, request: dict[str, Any]) -> None:
         last_beat = time.monotonic()
@@ -59,7 +59,7 @@ class ChatDesk:
             for message in stream:
                 kind = str(message.get("event"))
                 if kind == "failed":
-                    mine.fail(UNANSWERED, {"reason": str(message.get("message", ""))})
+                    mine.fail(str(message["template"]), dict(message["values"]))
                     return
                 mine.tell(kind, {k: v for k, v in message.items() if k not in {"event", "id"}})
                 if time.monotonic() - last_beat >= FLUSH_SECONDS:

@@ -16,13 +16,13 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import StudioError
-from app.core.i18n import N_
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, LeaseLost
+from app.sentences import N_
 from worker.parent.attempt import Attempt
 from worker.parent.child_process import ChildProcess
 
@@ -81,7 +81,7 @@ class Supervisor:
         try:
             job_input = mine.read(lambda session: handler.child_input(session, place, claim))
         except StudioError as error:
-            mine.fail(error.message, dict(error.params))
+            mine.fail(error.sentence.template, dict(error.sentence.values))
             return
         job_file = self._write_job_file(claim, place, job_input)
         child = ChildProcess(job_file, place.output_dir / "log.txt")
@@ -152,14 +152,14 @@ class Supervisor:
                     publish=lambda session: handler.publish(session, place, mine.claim, result),
                 )
             except StudioError as error:
-                mine.fail(error.message, dict(error.params))
+                mine.fail(error.sentence.template, dict(error.sentence.values))
 
 
-def unexpected(error: Exception) -> tuple[str, dict[str, Any]]:
+def unexpected(error: Exception, template: str = UNEXPECTED) -> tuple[str, dict[str, Any]]:
     """A sentence for an error that nobody foresaw. What a database says holds statements: it is for the log alone."""
     if isinstance(error, SQLAlchemyError):
         return REFUSED, {}
-    return UNEXPECTED, {"reason": f"{type(error).__name__}: {error}"[:300]}
+    return template, {"reason": f"{type(error).__name__}: {error}"[:300]}
 
 
 def _take(messages: list[dict[str, Any]], mine: Attempt, outcome: _Outcome) -> None:
@@ -169,7 +169,7 @@ def _take(messages: list[dict[str, Any]], mine: Attempt, outcome: _Outcome) -> N
         if kind == "result":
             outcome.result = message
         elif kind == "failed":
-            outcome.failure = (str(message.get("message", "")), dict(message.get("params") or {}))
+            outcome.failure = (str(message.get("template", "")), dict(message.get("values") or {}))
         elif kind == "cancelled":
             outcome.cancelled = True
         else:
