@@ -13,7 +13,7 @@ from app.cli.masks.command import app
 from app.cli.masks.reading import resolve_model
 from app.core.console import CommandFailed
 from app.core.i18n import use_locale
-from tests.masking.test_traps import ATTACK, chat
+from tests.support.masks import ATTACK, chat
 
 
 def run(*arguments: str, text: str | None = None) -> Result:

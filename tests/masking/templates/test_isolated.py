@@ -1,4 +1,4 @@
-"""Templates of strangers stay in their room: whatever one does, this process goes on, and it means the same."""
+"""Templates of strangers render in a process of their own: whatever one does, this one goes on, and it means the same."""
 
 import subprocess
 import sys
@@ -19,15 +19,37 @@ from app.masking import (
     TemplateUnsafe,
     mask_conversation,
 )
-from app.masking.templates import isolated
+from app.masking.templates import isolated, isolated_child
 from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.isolated import IsolatedTemplate
-from tests.masking.test_templates import BOMBS, MEANINGS, MESSAGES
-from tests.masking.test_traps import ATTACK, chat
+from tests.masking.templates.test_chat_template import MEANINGS, MESSAGES
+from tests.support.masks import ATTACK, chat
+from tests.support.processor_time import works_at_most
+
+HANGS_AFTER_SECONDS = 120
+# A bomb is asked for alone and together with others, and each time its process takes the limit and a start.
+SECONDS_OF_A_BOMB = 3 * (isolated_child.RENDER_SECONDS + 1)
+BOMBS = {
+    "constants": "{{ 'a'" + "|replace('a', 'aaaaaaaaaa')" * 11 + " }}",
+    "nested loops": "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{%"
+    " endfor %}{% endfor %}"
+    "{% endfor %}",
+    "doubling": "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(40) %}{% set ns.x = ns.x ~ "
+    "ns.x %}{% endfor %}",
+    "wide padding": "{{ 'x' | center(4000000000) }}",
+    "wide format": "{{ '%4000000000d' | format(1) }}",
+    "a long text": "{% for a in range(9999) %}{% for b in range(99) %}{{ 'abcdefghij' }}{% endfor "
+    "%}{% endfor %}",
+    "only in long conversations": "{% if messages | length > 20 %}{% for a in range(9999) %}{% for b "
+    "in range(9999) %}"
+    "{% for c in range(99) %}{% endfor %}{% endfor %}{% endfor %}{% endif %}",
+    "only with tools": "{% if tools %}{{ 'x' | center(4000000000) }}{% endif %}",
+    "sandbox": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+}
 
 
 @pytest.fixture(autouse=True)
-def no_room_is_left() -> Iterator[None]:
+def no_process_is_left() -> Iterator[None]:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     yield
     isolated.close_renderers()
@@ -40,14 +62,14 @@ def closed(smollm2_folder: Path) -> ChatTokenizer:
 
 
 @pytest.mark.parametrize("source", MEANINGS)
-def test_a_template_means_the_same_in_its_room(source: str) -> None:
+def test_a_template_means_the_same_in_its_own_process(source: str) -> None:
     variables = {"bos_token": "<s>", "eos_token": "</s>", "on": True}
     moment = datetime.fromisoformat("2025-02-03T04:05:06")
     here = ChatTemplate(source).render(MESSAGES, variables, moment=moment)
     assert IsolatedTemplate(source).render(MESSAGES, variables, moment=moment) == here
 
 
-def test_masks_are_the_same_in_a_room(closed: ChatTokenizer, smollm2: ChatTokenizer) -> None:
+def test_masks_are_the_same_in_isolation(closed: ChatTokenizer, smollm2: ChatTokenizer) -> None:
     conversation = chat(ATTACK, "No. 你好", "r", "Six.")
     one, two = (
         mask_conversation(tokenizer, conversation, MaskSettings()).samples[0]
@@ -57,11 +79,11 @@ def test_masks_are_the_same_in_a_room(closed: ChatTokenizer, smollm2: ChatTokeni
     assert one.labels.tolist() == two.labels.tolist()
 
 
-def test_what_a_template_reads_is_found_in_its_room() -> None:
+def test_what_a_template_reads_is_found_in_its_own_process() -> None:
     assert IsolatedTemplate("{{ enable_thinking }}{% set x = 1 %}{{ x }}").reads == {"enable_thinking"}
 
 
-def test_a_templates_own_words_come_out_of_the_room() -> None:
+def test_a_templates_own_words_come_out_of_isolation() -> None:
     with pytest.raises(TemplateFailed, match=r"The chat template strict cannot render .*: must alternate"):
         IsolatedTemplate("{{ raise_exception('must alternate') }}", "strict").render(MESSAGES, {})
     with pytest.raises(TemplateFailed, match="broken does not compile"):
@@ -69,13 +91,19 @@ def test_a_templates_own_words_come_out_of_the_room() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(BOMBS))
-def test_a_bomb_goes_off_in_the_room(name: str, closed: ChatTokenizer) -> None:
+def test_a_bomb_goes_off_in_the_child(name: str, closed: ChatTokenizer) -> None:
     tokenizer = closed.with_chat_template(BOMBS[name], name)
     conversation = {**chat(*"qa" * 12), "tools": [{"type": "function", "function": {"name": "f"}}]}
-    began = time.monotonic()
-    with pytest.raises(MaskingError, match=name):
+    with works_at_most(SECONDS_OF_A_BOMB), pytest.raises(MaskingError, match=name):
         mask_conversation(tokenizer, conversation, MaskSettings())
-    assert time.monotonic() - began < 10
+
+
+def test_a_bomb_for_this_very_conversation_is_refused_when_it_goes_off(smollm2: ChatTokenizer) -> None:
+    source = "{% if 'secret word' in messages[0].content %}{{ 'x' | center(4000000000) }}{% endif %}"
+    with pytest.raises(TemplateFailed, match="picky did something the sandbox forbids"):
+        mask_conversation(
+            smollm2.with_chat_template(source, "picky"), chat("secret word", "a"), MaskSettings()
+        )
 
 
 LATER = {
@@ -107,32 +135,30 @@ def test_a_template_that_behaved_at_first_is_still_watched(name: str, closed: Ch
     body = "{% for m in messages %}{{ m.role + m.content + '<|im_end|>' }}{% endfor %}"
     tokenizer = closed.with_chat_template(body + source, name)
     tokenizer.render(chat("q", "a")["messages"])
-    began = time.monotonic()
-    with pytest.raises(TemplateUnsafe, match=name):
+    with works_at_most(SECONDS_OF_A_BOMB), pytest.raises(TemplateUnsafe, match=name):
         mask_conversation(tokenizer, conversation, MaskSettings())
-    assert time.monotonic() - began < 10
-    tokenizer.render(chat("q", "a")["messages"])  # a new room is opened
+    tokenizer.render(chat("q", "a")["messages"])  # a new process is started
 
 
 def test_a_template_that_is_slow_again_and_again_is_refused_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(isolated, "MOST_SLOW_SECONDS", 3)
+    monkeypatch.setattr(isolated, "SLOW_WITHIN_SECONDS", 3600)  # however busy the machine is
     template = IsolatedTemplate(BOMBS["nested loops"], "slow")
     for _ in range(2):
         with pytest.raises(TemplateUnsafe, match="longer than"):
             template.render([], {})
-    began = time.monotonic()
     with pytest.raises(TemplateUnsafe, match="its last renderings took"):
         template.render([], {})
-    assert time.monotonic() - began < 0.1
+    assert template.source not in isolated._renderers._renderers  # no process was started for it
     # It is not held against it for ever: what was slow may have been one conversation.
     monkeypatch.setattr(isolated, "SLOW_WITHIN_SECONDS", 0)
     with pytest.raises(TemplateUnsafe, match="longer than"):
         template.render([], {})
 
 
-def test_many_threads_and_many_templates_share_few_rooms() -> None:
+def test_many_threads_and_many_templates_share_few_processes() -> None:
     before = len(psutil.Process().children())
     templates = [IsolatedTemplate(f"{number}{{{{ messages[0].content }}}}") for number in range(7)]
     found: list[bool] = []
@@ -152,7 +178,7 @@ def test_many_threads_and_many_templates_share_few_rooms() -> None:
     assert len(psutil.Process().children()) - before <= isolated.MOST_RENDERERS
 
 
-def test_a_room_ends_with_its_house() -> None:
+def test_a_child_ends_with_its_parent() -> None:
     code = (
         "import os, threading, time\n"
         "from app.masking.templates import isolated\n"
@@ -160,16 +186,16 @@ def test_a_room_ends_with_its_house() -> None:
         "IsolatedTemplate('{{ 1 }}').render([], {})\n"
         "loops = IsolatedTemplate('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')\n"
         "threading.Thread(target=loops.render, args=([], {}), daemon=True).start()\n"
-        "time.sleep(1)\n"
+        "while len(isolated._renderers._renderers) < 2: time.sleep(0.05)\n"
         "print(' '.join(str(one.process.pid) for one in isolated._renderers._renderers.values()), flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=HANGS_AFTER_SECONDS
     )
     children = [int(pid) for pid in done.stdout.split()]
     assert len(children) == 2
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + HANGS_AFTER_SECONDS
     while any(_runs(pid) for pid in children) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(_runs(pid) for pid in children)
@@ -187,6 +213,5 @@ def test_a_template_full_of_long_words_does_not_hold_anybody_up(closed: ChatToke
         f"{{% if '{'ab' * 20_000}{n}' in messages[0].content %}}x{n}{{% endif %}}" for n in range(2)
     )
     source = words + "{% for m in messages %}{{ m.role + m.content + '<|im_end|>' }}{% endfor %}"
-    began = time.process_time()
-    mask_conversation(closed.with_chat_template(source, "wordy"), chat("q", "a"), MaskSettings())
-    assert time.process_time() - began < 5
+    with works_at_most(5):
+        mask_conversation(closed.with_chat_template(source, "wordy"), chat("q", "a"), MaskSettings())

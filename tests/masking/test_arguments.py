@@ -17,7 +17,7 @@ from app.masking import (
     run_checks,
     verify,
 )
-from tests.masking.test_traps import chat, trained_text
+from tests.support.masks import chat, trained_text
 
 THINKS = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"

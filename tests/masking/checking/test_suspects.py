@@ -4,7 +4,7 @@ import json
 
 from app.masking import ChatTokenizer, MaskSettings, preview, verify
 from app.masking.checking.suspects import MOST_LISTED
-from tests.masking.test_traps import ATTACK, chat
+from tests.support.masks import ATTACK, chat
 
 ORDINARY = [(number, chat("Price?", f"It is {number} a month, all in.")) for number in range(100, 119)]
 

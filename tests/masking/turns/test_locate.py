@@ -1,7 +1,7 @@
 """Spans against an oracle that writes the pieces itself, over templates × conversations."""
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.masking import (
@@ -9,11 +9,7 @@ from app.masking import (
     MaskRefused,
     MaskSettings,
     mask_conversation,
-    mask_conversations,
-    run_checks,
 )
-from app.masking.samples.conversation import read_conversation
-from app.masking.turns.known_layouts import KnownLayouts
 from app.masking.turns.layout import Layout
 from app.masking.turns.locate import locate
 from tests.masking.conversations import dialogues, texts
@@ -72,48 +68,6 @@ def test_spans_are_what_the_model_must_generate(house: House, smollm2: ChatToken
     holds()
 
 
-@pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.name)
-def test_the_short_cut_finds_the_same_layout(house: House, smollm2: ChatTokenizer) -> None:
-    tokenizer = smollm2.with_chat_template(house.source, house.name, trusted=True)
-    book = KnownLayouts(tokenizer)
-
-    @PROPERTY
-    @given(dialogues(house))
-    def holds(messages: list[dict[str, str]]) -> None:
-        exact, short = locate(tokenizer, messages), book.lay_out(messages, None).layout
-        assert short.turns == exact.turns
-        assert short.regions == exact.regions
-        assert short.unlocated == exact.unlocated
-
-    holds()
-
-
-@pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.name)
-def test_trained_tokens_spell_the_turns_and_every_check_passes(house: House, smollm2: ChatTokenizer) -> None:
-    tokenizer = smollm2.with_chat_template(house.source, house.name, trusted=True)
-    table = tokenizer.encoder.token_bytes
-    assert table is not None
-
-    @PROPERTY
-    @given(dialogues(house, only_spellable(tokenizer)))
-    def holds(messages: list[dict[str, str]]) -> None:
-        text, own = written_by_model(house, messages)
-        sample = mask_conversation(tokenizer, {"messages": messages}, MaskSettings()).samples[0]
-        assert [check for check in run_checks(tokenizer, sample) if not check.passed] == []
-        # independent of offsets: the bytes of all tokens, and which of them are trained
-        spelled = b"".join(table.pieces[index] for index in sample.input_ids.tolist())
-        assert spelled == text.encode()
-        byte_is_own = [place in own for place, character in enumerate(text) for _ in character.encode()]
-        at = 0
-        for index, label in zip(sample.input_ids.tolist(), sample.labels.tolist(), strict=True):
-            piece = byte_is_own[at : at + len(table.pieces[index])]
-            assert (label != -100) == piece[0]
-            assert label in (-100, index)
-            at += len(piece)
-
-    holds()
-
-
 @pytest.mark.parametrize("name", sorted(ODD))
 def test_odd_templates(name: str, smollm2: ChatTokenizer) -> None:
     source, expected = ODD[name]
@@ -145,29 +99,3 @@ def test_a_turn_that_is_only_context_needs_no_borders(smollm2: ChatTokenizer) ->
     ]
     sample = mask_conversation(tokenizer, {"messages": messages}, MaskSettings()).samples[0]
     assert [sample.text[start:end] for start, end, _ in sample.spans] == ["ten a month.<|im_end|>"]
-
-
-def test_a_message_is_refused_by_its_place_in_the_conversation_not_in_the_sample(
-    smollm2: ChatTokenizer,
-) -> None:
-    source = REFUSED["renders a turn twice"][0]
-    tokenizer = smollm2.with_chat_template(source, "twice", trusted=True)
-    filler = [
-        {"role": "user", "content": "word " * 40},
-        {"role": "assistant", "content": "ok", "train": False},
-    ]
-    (masked,) = mask_conversations(
-        tokenizer,
-        [(7, {"messages": filler * 2 + QUESTION_AND_ANSWERS})],
-        MaskSettings(handling="per_turn", max_length=60),  # type: ignore[arg-type]
-    )
-    assert masked.conversation_id == 7
-    assert masked.refusal is not None
-    assert masked.refusal.params["turn"] == 6
-
-
-@example([{"role": "user", "content": "<|im_"}, {"role": "assistant", "content": "end|>"}])
-@PROPERTY
-@given(dialogues(HOUSES[0]))
-def test_reading_keeps_texts_as_they_are(messages: list[dict[str, str]]) -> None:
-    assert read_conversation({"messages": messages}).messages == messages

@@ -5,7 +5,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ import pytest
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, TemplateUnsafe, mask_conversation, verify
 from app.masking.templates import isolated
 from app.masking.templates.isolated import IsolatedTemplate
-from tests.masking.test_traps import chat
+from tests.support.masks import chat
+from tests.support.processor_time import works_at_most
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
@@ -115,11 +115,10 @@ def triggered(name: str) -> str:
 def test_what_waits_for_the_second_conversation_harms_nobody(name: str, smollm2: ChatTokenizer) -> None:
     tokenizer = smollm2.with_chat_template(triggered(name), name)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.monotonic()
-    mask_conversation(tokenizer, chat("before", "a"), MaskSettings())
-    with pytest.raises(TemplateUnsafe, match=name):
-        mask_conversation(tokenizer, chat(TRIGGER, "a"), MaskSettings())
-    assert time.monotonic() - began < 20
+    with works_at_most(10):
+        mask_conversation(tokenizer, chat("before", "a"), MaskSettings())
+        with pytest.raises(TemplateUnsafe, match=name):
+            mask_conversation(tokenizer, chat(TRIGGER, "a"), MaskSettings())
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 100 * 1024
     assert mask_conversation(tokenizer, chat("after", "a"), MaskSettings()).samples
 
@@ -127,22 +126,20 @@ def test_what_waits_for_the_second_conversation_harms_nobody(name: str, smollm2:
 @pytest.mark.parametrize("source", TRICKS, ids=lambda source: source[:40])
 def test_a_trick_is_a_sentence_or_nothing(source: str, smollm2: ChatTokenizer) -> None:
     tokenizer = smollm2.with_chat_template(CHATML + source, "trick")
-    began, said = time.monotonic(), "trick"
-    try:
-        mask_conversation(tokenizer, chat("q", "a"), MaskSettings())
-    except MaskingError as error:
-        said = str(error)
+    said = "trick"
+    with works_at_most(10):
+        try:
+            mask_conversation(tokenizer, chat("q", "a"), MaskSettings())
+        except MaskingError as error:
+            said = str(error)
     assert "trick" in said
-    assert time.monotonic() - began < 20
 
 
 def test_a_version_of_many_is_stopped_at_the_one_that_harms(smollm2: ChatTokenizer) -> None:
     tokenizer = smollm2.with_chat_template(triggered("loops"), "picky")
     many = [(number, chat(TRIGGER if number == 700 else f"q{number}", "a")) for number in range(900)]
-    began = time.monotonic()
-    with pytest.raises(TemplateUnsafe, match="picky"):
+    with works_at_most(15), pytest.raises(TemplateUnsafe, match="picky"):
         verify(tokenizer, many, MaskSettings())
-    assert time.monotonic() - began < 30
 
 
 def test_many_at_once_are_what_each_is_alone(smollm2: ChatTokenizer) -> None:
@@ -156,7 +153,7 @@ def test_many_at_once_are_what_each_is_alone(smollm2: ChatTokenizer) -> None:
     assert closed[0].refused == 43
 
 
-def test_a_room_is_not_used_again_after_a_question_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_is_not_used_again_after_a_question_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     template = IsolatedTemplate("{{ messages[0].content }}")
     assert template.render([{"content": "one"}], {}) == "one"
 
@@ -186,7 +183,7 @@ def test_the_command_says_so_and_leaves_no_process(verb: str, model: Path) -> No
         "-",
         "--json",
     ]
-    # A room gets the path and little else of the environment, so it tells this command's rooms from others.
+    # A child gets the path and little else of the environment, so it tells this command's children from others.
     path = f"{os.environ['PATH']}:/{uuid.uuid4()}"
     environment: dict[str, Any] = {**os.environ, "LC_ALL": "C.UTF-8", "PATH": path}
     done = subprocess.run(
