@@ -16,7 +16,7 @@ from app.accounts.access import LOOKUPS, authenticate
 from app.accounts.sign_in import PASSWORDS, Attempts
 from app.core.api_document import api_document
 from app.core.database import build_engine
-from app.core.i18n import LOCALES, N_, translations
+from app.core.i18n import LOCALES, translations
 from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
 from app.core.settings import Settings, get_settings
@@ -25,9 +25,11 @@ from app.core.templating import STATIC_DIR, render
 from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, public
 from app.evaluations.judging import BuiltInJudging
+from app.jobs.bell import hang_bell
 from app.jobs.stream import STREAM_THREADS, Streams
 from app.masking import turn_off_library_threads
 from app.runs.check_use import RunsOfChecks
+from app.sentences import N_
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
     {
@@ -90,6 +92,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         wait_seconds=settings.web_wait_seconds,
     )
     refuse_nul(app.state.engine)
+    hang_bell(app.state.engine, settings)
     app.state.storage = Storage(settings.storage_dir)
     app.state.attempts = Attempts()
     app.state.slow_work = {}

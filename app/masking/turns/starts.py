@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from app.masking.errors import N_
 from app.masking.turns.borders import Borders
 from app.masking.turns.comparison import Comparison
 from app.masking.turns.probes import Probes
 from app.masking.turns.renderings import Marked, Renderings
+from app.sentences import N_
 
 LONGEST_PROMPT = 4096  # no generation prompt is longer; comparing goes place by place
 

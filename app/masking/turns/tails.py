@@ -5,12 +5,12 @@ the one is over and the other begins is told by other renderings: of the convers
 the one that waits for the next answer, of a plain answer alone. What they agree on is the turn's.
 """
 
-from app.masking.errors import N_
 from app.masking.turns.borders import Borders
 from app.masking.turns.comparison import Comparison
 from app.masking.turns.end_tokens import Behind, EndTokens
 from app.masking.turns.probes import Probes
 from app.masking.turns.renderings import Marked, Renderings
+from app.sentences import N_
 
 _NOT_ALONE = N_(
     "The chat template %(template)s cannot render the conversation up to turn %(turn)d alone, so where the turn "

@@ -89,4 +89,4 @@ def test_a_message_is_refused_by_its_place_in_the_conversation_not_in_the_sample
     )
     assert masked.conversation_id == 7
     assert masked.refusal is not None
-    assert masked.refusal.params["turn"] == 6
+    assert masked.refusal.sentence.values["turn"] == 6

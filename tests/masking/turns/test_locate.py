@@ -84,8 +84,8 @@ def test_what_cannot_be_located_is_refused_with_the_template_and_the_turn(
     tokenizer = smollm2.with_chat_template(source, name, trusted=True)
     with pytest.raises(MaskRefused) as refused:
         mask_conversation(tokenizer, {"messages": QUESTION_AND_ANSWERS}, MaskSettings())
-    assert refused.value.params["template"] == name
-    assert refused.value.params.get("turn") == turn
+    assert refused.value.sentence.values["template"] == name
+    assert refused.value.sentence.values.get("turn") == turn
     assert name in str(refused.value)
     assert "%(" not in str(refused.value)
 
