@@ -11,7 +11,6 @@ from app.masking import (
     MaskingError,
     MaskRefused,
     MaskSettings,
-    TemplateArguments,
     mask_conversation,
     mask_conversations,
     run_checks,
@@ -27,6 +26,8 @@ THINKS = (
     "{% if not (enable_thinking is defined and enable_thinking) %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
     "{% endif %}"
 )
+
+
 DATED = (
     "{{ '<|im_start|>system\nToday is ' + strftime_now('%d %b %Y, %H:%M:%S.%f') + '.<|im_end|>\n' }}"
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
@@ -96,28 +97,6 @@ def test_an_argument_the_template_never_reads_is_refused(smollm2: ChatTokenizer)
 def test_what_cannot_be_an_argument_is_refused(arguments: Any, words: str) -> None:
     with pytest.raises(MaskingError, match=words):
         MaskSettings(template_arguments=arguments)
-
-
-def test_settings_without_arguments_are_stored_as_before() -> None:
-    line = (
-        '{"control_tokens": "neutralise", "handling": "whole", "max_length": null, '
-        '"train_on": "assistant", "train_reasoning": true}'
-    )
-    assert MaskSettings().to_json() == MaskSettings(template_arguments={}).to_json() == line
-    assert MaskSettings.from_json(line) == MaskSettings()
-
-
-def test_settings_with_arguments_are_canonical_hashable_and_typed() -> None:
-    one, two = settings(b=1, a="x"), settings(a="x", b=1)
-    assert (one, hash(one), one.to_json()) == (two, hash(two), two.to_json())
-    assert '"template_arguments": {"a": "x", "b": 1}' in one.to_json()
-    assert MaskSettings.from_json(one.to_json()) == one
-    # to a template these are three things
-    assert len({settings(a=True), settings(a=1), settings(a=1.0)}) == 3
-    given = {"a": 1}
-    kept = TemplateArguments(given)
-    given["a"] = 2
-    assert dict(kept) == {"a": 1}
 
 
 def test_a_bomb_behind_an_argument_is_refused_when_it_goes_off(smollm2: ChatTokenizer) -> None:

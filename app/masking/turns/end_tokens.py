@@ -63,7 +63,7 @@ class EndTokens:
     def _before_opening(self, tail: str, found: list[Range]) -> list[Range]:
         """Without the tokens from the second one on that also opens the rendering: such a one ends no turn.
 
-        As in: PLACEHOLDER
+        As in: templates that write the model's next header behind every message, `<end><|im_start|>`.
         """
         for at, (start, end) in enumerate(found):
             if at and tail[start:end] in self.opening:
@@ -73,7 +73,7 @@ class EndTokens:
     def _with_what_adheres(self, tail: str, alike: Range) -> Range:
         """An end that does not look like a control token, right after one that does.
 
-        As in: PLACEHOLDER
+        As in: EXAONE's `[|endofturn|]` under another vocabulary, right after `</tool_call>`.
         """
         start, end = alike
         more = _VISIBLE.match(tail, end)
@@ -106,7 +106,7 @@ class EndTokens:
     def sole_stop(self, behind: Behind) -> Range | None:
         """The only token that generation stops at, where no other message can stand before it.
 
-        As in: PLACEHOLDER
+        As in: templates that leave the call open while it is the last message, so that no other rendering tells.
         """
         later = self._renderings.marks.messages[behind.place + 1 : behind.place + 2]
         known = [self._renderings.whole.at(mark) for marks in later for mark in (marks.start, marks.end)]
@@ -122,7 +122,7 @@ class EndTokens:
     def plain_end_at(self, text: str, at: int) -> Range | None:
         """The token that ends plain answers too, if it is next.
 
-        As in: PLACEHOLDER
+        As in: GLM-4.5, whose call is followed by the header `<|observation|>`, which ends no plain answer and so is none.
         """
         match = self._comparison.markers.match(text, at + len(text[at:]) - len(text[at:].lstrip()))
         if match is None or match.group() in self.opening or not self.ends_turns(match.group()):
@@ -133,7 +133,7 @@ class EndTokens:
 def _words(tail: str) -> Range | None:
     """All that can be seen, where nothing looks like a control token.
 
-    As in: PLACEHOLDER
+    As in: Vicuna and Alpaca, which end turns with words or not at all.
     """
     visible = tail.rstrip()
     return (len(visible) - len(visible.lstrip()), len(visible)) if visible else None

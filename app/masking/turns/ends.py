@@ -45,7 +45,7 @@ class Ends:
     def _end_of_call(self, behind: Behind, body: int, tail: str, closing: Range) -> Range | None:
         """`closing` closes the call, and the model has to write it, but it need not be where generation stops.
 
-        As in: PLACEHOLDER
+        As in: Gemma 4, GLM-4.5 and gpt-oss, which go on with the result of the call.
         """
         stop = (
             self._tokens.stop_at(behind.text, body)

@@ -80,7 +80,7 @@ class Tails:
     def _agreed(self, behind: Behind, other: str, *, spaced: bool) -> str | None:
         """What both begin with. With `spaced` white space before a marker that both write next may differ.
 
-        As in: PLACEHOLDER
+        As in: templates that write a line break before the end of turn only while the conversation goes on.
         """
         text = behind.text
         here = there = self._comparison.shared(text, other)
@@ -105,7 +105,7 @@ class Tails:
         """Whether a turn may well be over behind this, whatever comes then: at its text, at a marker; at a call only
         behind a marker that ends turns, for what closes the call is one too.
 
-        As in: PLACEHOLDER
+        As in: Gemma 4, which writes nothing between two answers in a row.
         """
         said = agreed.rstrip()
         last = [match for match in self._comparison.markers.finditer(said) if match.end() == len(said)]
@@ -116,7 +116,7 @@ class Tails:
     def _is_unsure(self, behind: Behind, going_on: str | None) -> bool:
         """Whether nothing tells how much behind the last turn is the turn's, although there is a choice.
 
-        As in: PLACEHOLDER
+        As in: templates that hide a call which is the last message when they are asked for a prompt.
         """
         if not behind.is_last or going_on is not None:
             return False
@@ -126,7 +126,7 @@ class Tails:
         """Behind the last turn everything is the turn's, but for a header that is always written; and what ends a
         plain answer ends this one, where it begins so.
 
-        As in: PLACEHOLDER
+        As in: Phi-3, which writes `<|endoftext|>` behind the last `<|end|>`.
         """
         whole = self._without_standing_prompt(behind.text)
         plain = self._probes.answer_tail
@@ -135,7 +135,7 @@ class Tails:
     def _without_evidence(self, behind: Behind) -> list[str]:
         """What ends a plain answer, else up to the only token that generation stops at.
 
-        As in: PLACEHOLDER
+        As in: templates that write a call otherwise while it is the last message, and `<|im_end|>` behind both.
         """
         plain = self._probes.answer_tail
         if plain.strip() and behind.text.startswith(plain):
@@ -146,7 +146,7 @@ class Tails:
     def _without_standing_prompt(self, text: str) -> str:
         """Without the next header, which some templates write after the last answer too.
 
-        As in: PLACEHOLDER
+        As in: templates that know no `add_generation_prompt` and always end with `### Assistant:`.
         """
         prompt = self._probes.standing_prompt
         stops = any(token in prompt for token in self._renderings.tokenizer.stop_tokens)
@@ -156,7 +156,7 @@ class Tails:
         """What stands between this turn and the header of the next message, if an end of turn is in it: up to a
         token that opens the rendering too, or to the header as it stands before the first message of that role.
 
-        As in: PLACEHOLDER
+        As in: gpt-oss under another vocabulary, and templates that write the end of a turn when the next one begins.
         """
         markers = self._comparison.markers
         opened = (
@@ -194,7 +194,7 @@ class Tails:
     def _prompt_after(self, place: int, going_on: str, stopped: str | None) -> str:
         """The generation prompt at the end of a rendering that goes on after this turn.
 
-        As in: PLACEHOLDER
+        As in: Qwen3, whose prompt opens the thinking, and templates whose prompt closes the answer before it as well.
         """
         lone, before = self._probes.lone_prompt, self._renderings.marked(place, True)
         own = self._own_prompt(place, before) if before is not None else None
