@@ -71,12 +71,6 @@ class Refused(StudioError):
     status = HTTPStatus.FORBIDDEN
 
 
-class TooLarge(StudioError):
-    """Over a stated limit."""
-
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-
-
 class Unavailable(StudioError):
     """Something this depends on is not there now; trying again later may help."""
 

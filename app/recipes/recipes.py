@@ -7,8 +7,6 @@ from app.core.errors import Invalid
 from app.core.i18n import N_
 from app.recipes.config import TrainingConfig, parse_config
 
-# Base batch the source's learning rates were stated for: 4 × accumulation 4.
-BASE_BATCH: Final = 16
 QLORA_LEARNING_RATE: Final = 1e-4
 
 
