@@ -8,7 +8,7 @@ from sqlalchemy import JSON, Column, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.core.database import enum_column, moment_column, utc_now
-from app.core.i18n import N_
+from app.sentences import N_
 
 
 class MessageRole(StrEnum):
