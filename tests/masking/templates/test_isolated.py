@@ -151,7 +151,9 @@ def test_a_template_that_is_slow_again_and_again_is_refused_at_once(
             template.render([], {})
     with pytest.raises(TemplateUnsafe, match="its last renderings took"):
         template.render([], {})
-    assert template.source not in isolated._renderers._renderers  # no process was started for it
+    assert template.source not in [
+        kept.source for kept in isolated._renderers._kept
+    ]  # none was started for it
     # It is not held against it for ever: what was slow may have been one conversation.
     monkeypatch.setattr(isolated, "SLOW_WITHIN_SECONDS", 0)
     with pytest.raises(TemplateUnsafe, match="longer than"):
@@ -178,6 +180,43 @@ def test_many_threads_and_many_templates_share_few_processes() -> None:
     assert len(psutil.Process().children()) - before <= isolated.MOST_RENDERERS
 
 
+def test_a_slow_template_does_not_hold_up_the_processes_of_others() -> None:
+    """Nobody waits for somebody else's rendering as long as a place is free."""
+    slow = [
+        IsolatedTemplate(f"{number}{BOMBS['nested loops']}") for number in range(isolated.MOST_RENDERERS - 1)
+    ]
+    ended: list[str] = []
+
+    def hang(template: IsolatedTemplate) -> None:
+        with pytest.raises(TemplateUnsafe):
+            template.render([], {})
+        ended.append("slow")
+
+    threads = [threading.Thread(target=hang, args=(template,)) for template in slow]
+    for thread in threads:
+        thread.start()
+    while len([one for one in isolated._renderers._taken.values() if one]) < len(slow):
+        time.sleep(0.01)
+    for number in range(3):  # the second one needs the place of the first
+        IsolatedTemplate(f"{{{{ {number} }}}}").render([], {})
+        ended.append("quick")
+    for thread in threads:
+        thread.join()
+    assert ended[:1] == ["quick"]
+
+
+def test_who_finds_every_process_taken_is_told_so_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "PLACE_SECONDS", 0.1)
+    held = [isolated._renderers._places.acquire() for _ in range(isolated.MOST_RENDERERS)]
+    try:
+        with pytest.raises(MaskingError, match="Too many chat templates"):
+            IsolatedTemplate("{{ 1 }}").render([], {})
+    finally:
+        for _ in held:
+            isolated._renderers._places.release()
+    assert IsolatedTemplate("{{ 1 }}").render([], {}) == "1"
+
+
 def test_a_child_ends_with_its_parent() -> None:
     code = (
         "import os, threading, time\n"
@@ -186,8 +225,9 @@ def test_a_child_ends_with_its_parent() -> None:
         "IsolatedTemplate('{{ 1 }}').render([], {})\n"
         "loops = IsolatedTemplate('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')\n"
         "threading.Thread(target=loops.render, args=([], {}), daemon=True).start()\n"
-        "while len(isolated._renderers._renderers) < 2: time.sleep(0.05)\n"
-        "print(' '.join(str(one.process.pid) for one in isolated._renderers._renderers.values()), flush=True)\n"
+        "used = lambda: [one for one in [*isolated._renderers._kept, *isolated._renderers._taken.values()] if one]\n"
+        "while len(used()) < 2: time.sleep(0.05)\n"
+        "print(*[one.process.pid for one in used()], flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run(
