@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from app.dialogue.refusals import DialogueRefused
+
 
 def N_(message: str) -> str:
     """Mark a sentence for the translators' catalogue."""
@@ -65,6 +67,11 @@ class RecordRefused(Exception):
 
     def as_problem(self) -> LineProblem:
         return LineProblem.of(self.trouble, self.line, **self.params)
+
+
+def from_dialogue(refused: DialogueRefused, line: int) -> RecordRefused:
+    """A conversation of this file that the reader of all conversations refuses: its own code and sentence."""
+    return RecordRefused(Trouble(refused.code, refused.template), line, **refused.values)
 
 
 class InterchangeRefused(Exception):
