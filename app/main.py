@@ -5,25 +5,27 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from anyio import to_thread
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 import app.tables  # noqa: F401 - metadata must be complete before the first query
 from app import routers
-from app.accounts.access import authenticate
+from app.accounts.access import LOOKUPS, authenticate
 from app.core.api_document import api_document
 from app.core.database import build_engine
-from app.core.i18n import N_
+from app.core.i18n import LOCALES, N_, translations
 from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
 from app.core.settings import Settings, get_settings
 from app.core.storage import Storage
 from app.core.templating import STATIC_DIR, render
 from app.core.unstorable import refuse_nul
-from app.core.web import public
+from app.core.web import SESSIONS, WEB_THREADS, public
 from app.evaluations.judging import BuiltInJudging
-from app.jobs.stream import Shutdown
+from app.jobs.stream import STREAM_THREADS, Streams
+from app.runs.check_use import RunsOfChecks
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
     {
@@ -48,12 +50,22 @@ class _ImmutableStatic(StaticFiles):
         return response
 
 
+# Everybody who may hold a connection has one set aside, so that threads of the pool never wait for each other's; beside
+# them the few routes that open one for a moment by themselves.
+_CONNECTIONS: Final = SESSIONS + LOOKUPS + STREAM_THREADS + 10
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.shutdown = Shutdown(asyncio.Event())
+    # More than requests that work with the database can fill: static files and the others always find one.
+    to_thread.current_default_thread_limiter().total_tokens = WEB_THREADS
+    app.state.streams = Streams(asyncio.Event())
+    # Here, where nobody waits yet, and not at the first request that needs a catalogue.
+    for locale in LOCALES:
+        await to_thread.run_sync(translations, locale)
     yield
-    app.state.shutdown.event.set()
-    app.state.engine.dispose()
+    app.state.streams.closing.set()
+    await to_thread.run_sync(app.state.engine.dispose)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -69,12 +81,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings
-    app.state.engine = build_engine(settings.resolved_database_url)
+    app.state.engine = build_engine(
+        settings.resolved_database_url,
+        connections=_CONNECTIONS,
+        wait_seconds=settings.web_wait_seconds,
+    )
     refuse_nul(app.state.engine)
     app.state.storage = Storage(settings.storage_dir)
     app.state.judging = BuiltInJudging()
+    app.state.check_use = RunsOfChecks()
     app.state.nav = NAVIGATION
-    app.state.shutdown = Shutdown()
+    app.state.streams = Streams()
     app.add_middleware(EdgeMiddleware, settings=settings)
     install_error_handlers(app)
     app.mount("/static", _ImmutableStatic(directory=STATIC_DIR), name="static")

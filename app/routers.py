@@ -10,29 +10,40 @@ from app.accounts import people_pages
 from app.base_models import api as base_models_api
 from app.base_models import pages as base_models_pages
 from app.conversations import api as conversations_api
+from app.conversations import list_api
 from app.conversations import pages as conversations_pages
-from app.datasets import api as datasets_api
-from app.datasets import export_api, export_pages, settings_pages
-from app.datasets import pages as datasets_pages
+from app.curation import api as curation_api
+from app.curation import pages as curation_pages
+from app.curation import settings_pages
 from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
+from app.imports import api as imports_api
+from app.imports import pages as imports_pages
 from app.jobs import api as jobs_api
+from app.mask_checks import api as mask_checks_api
+from app.mask_checks import pages as mask_checks_pages
 from app.playground import api as playground_api
 from app.playground import pages as playground_pages
 from app.previews import api as previews_api
-from app.previews import bring_pages, frozen_pages, help_pages
+from app.previews import bring_pages, frozen_pages, help_pages, suspect_pages
 from app.previews import pages as previews_pages
 from app.runs import api as runs_api
-from app.runs import mask_check_pages, new_run_pages, suspect_pages
+from app.runs import new_run_pages
 from app.runs import pages as runs_pages
+from app.versions import api as versions_api
+from app.versions import export_api, export_pages
 
 API: Final[tuple[APIRouter, ...]] = (
     jobs_api.router,
-    datasets_api.router,
+    curation_api.router,
+    imports_api.router,
+    list_api.router,
+    versions_api.router,
     export_api.router,
     conversations_api.router,
     base_models_api.router,
     previews_api.router,
+    mask_checks_api.router,
     runs_api.router,
     evaluations_api.router,
     playground_api.router,
@@ -41,7 +52,8 @@ API: Final[tuple[APIRouter, ...]] = (
 PAGES: Final[tuple[APIRouter, ...]] = (
     accounts_pages.router,
     people_pages.router,
-    datasets_pages.router,
+    curation_pages.router,
+    imports_pages.router,
     export_pages.router,
     settings_pages.router,
     conversations_pages.router,
@@ -50,7 +62,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     base_models_pages.router,
     new_run_pages.router,
     runs_pages.router,
-    mask_check_pages.router,
+    mask_checks_pages.router,
     suspect_pages.router,
     previews_pages.router,
     bring_pages.router,

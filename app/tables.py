@@ -7,7 +7,9 @@ import app.base_models.models
 import app.conversations.models
 import app.datasets.models
 import app.evaluations.models
+import app.imports.models
 import app.jobs.models
+import app.mask_checks.models
 import app.runs.models  # noqa: F401
 
 metadata = SQLModel.metadata

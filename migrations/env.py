@@ -4,6 +4,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from app.core.database import EnumText, UtcDateTime, build_engine
+from app.core.migrations import migrating
 from app.core.settings import get_settings
 from app.tables import metadata
 
@@ -36,5 +37,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     _run(given)
 else:
-    with build_engine(get_settings().resolved_database_url).begin() as own:
+    with migrating(build_engine(get_settings().resolved_database_url)) as own:
         _run(own)

@@ -5,7 +5,7 @@ a request that carries a token never looks at cookies.
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -17,16 +17,18 @@ from app.accounts.service import Actor, actor_of_cookie, actor_of_token, csrf_to
 from app.core.database import reading
 from app.core.errors import Refused, Unauthenticated
 from app.core.i18n import N_
-from app.core.web import SAFE_METHODS, get_engine, is_public
+from app.core.web import SAFE_METHODS, is_public
 
 SESSION_COOKIE: Final = "sft_session"
+# How many callers are looked up in the database at the same time.
+LOOKUPS: Final = 8
 _CSRF_REFUSED: Final = N_(
     "The request did not come from this page, or the page is old. Reload it and try again."
 )
 
 
-async def authenticate(request: Request) -> None:
-    """Runs before every route. Sets `request.state.actor`, or refuses."""
+def find_actor(request: Request) -> None:
+    """Sets `request.state.actor`, or refuses. A plain function: it reads the database, which the event loop must not."""
     request.state.actor = None
     endpoint = getattr(request.scope.get("route"), "endpoint", None)
     authorization = request.headers.get("authorization", "")
@@ -37,20 +39,27 @@ async def authenticate(request: Request) -> None:
         _check_origin(request)
     secret = request.cookies.get(SESSION_COOKIE)
     if secret:
-        with reading(get_engine(request)) as session:
+        with reading(request.app.state.engine) as session:
             request.state.actor = actor_of_cookie(session, secret)
     if request.state.actor is not None:
         request.state.csrf_token = csrf_token_of(secret or "")
-        if request.method not in SAFE_METHODS:
-            await _check_csrf(request)
     elif not is_public(endpoint):
         raise Unauthenticated(N_("Sign in first, or send an API token: Authorization: Bearer …"))
+
+
+async def authenticate(
+    request: Request, _found: Annotated[None, Depends(find_actor, max_concurrency=LOOKUPS)]
+) -> None:
+    """Runs before every route: who is asking is known, and a browser's change has to come from our own page."""
+    actor: Actor | None = request.state.actor
+    if actor is not None and actor.via == "session" and request.method not in SAFE_METHODS:
+        await _check_csrf(request)
 
 
 def _authenticate_token(request: Request, authorization: str) -> None:
     scheme, _, secret = authorization.partition(" ")
     if scheme.lower() == "bearer" and request.url.path.startswith(("/api/", "/v1/")):
-        with reading(get_engine(request)) as session:
+        with reading(request.app.state.engine) as session:
             request.state.actor = actor_of_token(session, secret.strip())
     if request.state.actor is None:
         raise Unauthenticated(N_("The API token is unknown, expired or revoked."))
@@ -73,23 +82,28 @@ async def _check_csrf(request: Request) -> None:
     if (
         sent is None
         or isinstance(sent, UploadFile)
-        or not hmac.compare_digest(str(sent), request.state.csrf_token)
+        or not hmac.compare_digest(str(sent).encode(), request.state.csrf_token.encode())
     ):
         raise Refused(_CSRF_REFUSED)
 
 
 def current_actor(request: Request) -> Actor:
-    """The signed-in person or script."""
+    """The signed-in person or script. Raises Unauthenticated."""
     actor: Actor | None = request.state.actor
     if actor is None:
         raise Unauthenticated(N_("Sign in first, or send an API token: Authorization: Bearer …"))
     return actor
 
 
-def require(role: Role) -> Callable[[Request], Actor]:
+# Coroutines, as they wait for nothing: a plain function would take a thread of the pool.
+async def _any_actor(request: Request) -> Actor:
+    return current_actor(request)
+
+
+def require(role: Role) -> Callable[[Request], Awaitable[Actor]]:
     """Dependency: an actor whose role includes `role`, else Refused."""
 
-    def dependency(request: Request) -> Actor:
+    async def dependency(request: Request) -> Actor:
         actor = current_actor(request)
         if not actor.role.includes(role):
             raise Refused(N_("This needs the role %(role)s. Ask an admin."), role=role.value)
@@ -98,7 +112,7 @@ def require(role: Role) -> Callable[[Request], Actor]:
     return dependency
 
 
-AnyActor = Annotated[Actor, Depends(current_actor)]
+AnyActor = Annotated[Actor, Depends(_any_actor)]
 Annotator = Annotated[Actor, Depends(require(Role.ANNOTATOR))]
 Reviewer = Annotated[Actor, Depends(require(Role.REVIEWER))]
 Engineer = Annotated[Actor, Depends(require(Role.ENGINEER))]

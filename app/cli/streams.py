@@ -61,7 +61,11 @@ def prepare_streams() -> None:
         sys.stderr.reconfigure(errors="backslashreplace")
     out = sys.stdout if sys.stdout is not None else open(1, "w", closefd=False)  # noqa: SIM115
     if isinstance(out, io.TextIOWrapper):
-        on_terminal, encoding = out.isatty(), out.encoding
+        out.flush()
+        # A buffer of its own: the first stream stays whole, for libraries write to `sys.__stdout__` (Celery does).
         sys.stdout = Output(
-            out.detach(), encoding=encoding, errors="backslashreplace", line_buffering=on_terminal
+            open(out.fileno(), "wb", closefd=False),  # noqa: SIM115
+            encoding=out.encoding,
+            errors="backslashreplace",
+            line_buffering=out.isatty(),
         )

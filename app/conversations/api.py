@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from app.accounts.access import Annotator, AnyActor, Reviewer
-from app.conversations import revisions, service
+from app.conversations import review, revisions, service
 from app.conversations.schemas import ConversationEdit, ConversationOut, RestoreIn, ReviewIn, RevisionOut
 from app.core.web import Db
 
@@ -41,7 +41,7 @@ def review_conversation(
 ) -> ConversationOut:
     """Approve, reject with a reason, or reopen."""
     return ConversationOut.of(
-        service.review(session, conversation_id, body.version, actor, body.state, body.reason)
+        review.review(session, conversation_id, body.version, actor, body.state, body.reason)
     )
 
 

@@ -15,7 +15,7 @@ from app.accounts.access import Annotator, AnyActor, Reviewer
 from app.accounts.models import Role
 from app.accounts.service import Actor
 from app.conversations import conflicts, revisions, service, turns
-from app.conversations.archives import is_archived
+from app.conversations import review as reviews
 from app.conversations.filter_params import Filter, FilterParams
 from app.conversations.labels import label_words, stored_label
 from app.conversations.listing import Listing
@@ -25,6 +25,7 @@ from app.core.errors import Conflict, Invalid, Refused, StudioError
 from app.core.i18n import N_, gettext
 from app.core.templating import is_htmx, render, toast
 from app.core.web import Db
+from app.datasets.archives import is_archived
 
 router = APIRouter(include_in_schema=False)
 _TYPED_LABELS: Final = ("stage", "objection", "product", "language")
@@ -246,7 +247,7 @@ def review(
     if not actor.role.includes(Role.REVIEWER) and not (sent_back and state is ReviewState.DRAFT):
         raise Refused(N_("This needs the role %(role)s. Ask an admin."), role=Role.REVIEWER.value)
     try:
-        service.review(desk.session, desk.conversation_id, version, actor, state, reason)
+        reviews.review(desk.session, desk.conversation_id, version, actor, state, reason)
     except Conflict as error:
         return _stale(desk, error, kind="action")
     except StudioError as error:

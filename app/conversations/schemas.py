@@ -119,3 +119,20 @@ class RestoreIn(BaseModel):
 
     version: int
     wanted: int
+
+
+class ReviewManyIn(BaseModel):
+    """Review several conversations: the named ones, or every draft of the dataset."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: ReviewState
+    conversation_ids: list[int] | None = None
+    reason: str | None = Field(default=None, max_length=2000)
+
+
+class ReviewManyOut(BaseModel):
+    """How many changed, and which did not."""
+
+    changed: int
+    refused: list[dict[str, Any]]

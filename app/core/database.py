@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Column, DateTime, Engine, MetaData, String, create_engine, event
+from sqlalchemy import Column, DateTime, Engine, MetaData, QueuePool, String, create_engine, event
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
@@ -28,10 +28,13 @@ SQLModel.metadata = MetaData(
 )
 
 
+# A worker's own: its jobs, its heartbeats, its rescue of others.
+WORKER_CONNECTIONS: Final = 10
+# For SQLite's one writer: longer than the longest import writes, shorter than a worker's lease.
+WORKER_WAIT_SECONDS: Final = 15.0
+
 _SQLITE_PRAGMAS = (
     "journal_mode=WAL",
-    # Longer than the longest import writes, shorter than a worker's lease.
-    "busy_timeout=15000",
     "foreign_keys=ON",
     "synchronous=NORMAL",
     # A search reads every dialogue: mapped, that takes half the time of a system call a page.
@@ -93,16 +96,28 @@ def enum_column(enum: type[StrEnum], *, nullable: bool = False, index: bool = Fa
     return Column(EnumText(enum), nullable=nullable, index=index)
 
 
-def build_engine(url: str) -> Engine:
-    """An engine for SQLite (WAL, foreign keys, immediate writes) or PostgreSQL."""
+def build_engine(
+    url: str, *, connections: int = WORKER_CONNECTIONS, wait_seconds: float = WORKER_WAIT_SECONDS
+) -> Engine:
+    """An engine for SQLite (WAL, foreign keys, immediate writes) or PostgreSQL.
+
+    `connections` is the most it opens, the same on both; `wait_seconds` how long a thread waits for one of them, and
+    on SQLite for its turn to write, before TimeoutError or OperationalError is raised.
+    """
     # hide_parameters: errors go to the log, and what people write does not.
+    options: dict[str, Any] = {
+        "pool_size": connections,
+        "max_overflow": 0,
+        "pool_timeout": wait_seconds,
+        "hide_parameters": True,
+    }
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, hide_parameters=True)
+        return create_engine(url, pool_pre_ping=True, **options)
     database = make_url(url).database
     if database and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    connect_args = {"check_same_thread": False, "timeout": 15.0}
-    engine = create_engine(url, connect_args=connect_args, hide_parameters=True)
+    options["connect_args"] = {"check_same_thread": False, "timeout": wait_seconds}
+    engine = create_engine(url, poolclass=QueuePool, **options)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:

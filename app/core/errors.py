@@ -14,7 +14,8 @@ class StudioError(Exception):
     """Base of all expected failures.
 
     `message` is an English template with `%(name)s` placeholders, also the translation key.
-    `field` names the offending form or JSON field where there is one.
+    `field` names the offending form or JSON field where there is one; `retry_after` is the number of seconds after
+    which the same request may succeed.
     """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
@@ -25,6 +26,7 @@ class StudioError(Exception):
         *,
         field: str | None = None,
         details: list[dict[str, Any]] | None = None,
+        retry_after: int | None = None,
         **params: object,
     ) -> None:
         self.message = message
@@ -33,6 +35,7 @@ class StudioError(Exception):
         self.params: Mapping[str, object] = params
         self.field = field
         self.details = details or []
+        self.retry_after = retry_after
         super().__init__(message % params if params else message)
 
     def translated(self) -> str:
@@ -75,6 +78,12 @@ class TooLarge(StudioError):
     """Over a stated limit."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class TooMany(StudioError):
+    """More at once, or in a short time, than one person may ask for."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class Unavailable(StudioError):

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request, cookie_parser
@@ -125,4 +126,6 @@ class EdgeMiddleware:
     async def _refuse_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         from app.core.responses import failure
 
-        await failure(Request(scope), 413, self._too_large_text())(scope, receive, send)
+        # A page is made of template files, which the event loop does not read.
+        response = await run_in_threadpool(failure, Request(scope), 413, self._too_large_text())
+        await response(scope, receive, send)

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 
 from app.core.errors import StudioError, Unauthenticated
@@ -20,6 +21,8 @@ logger = get_logger(__name__)
 
 # A rule of the database that the services check first: broken only by two requests at the same moment.
 _OVERTAKEN = N_("Somebody else changed or deleted this at the same moment. Reload and try again.")
+_CROWDED = N_("The server is busy with other requests. Nothing was changed; try again in a few seconds.")
+_RETRY_AFTER_SECONDS = 5
 _STATUS_MESSAGES = {
     HTTPStatus.BAD_REQUEST: N_(
         "The request cannot be read: its body breaks off or is not what its header says."
@@ -74,7 +77,10 @@ def _studio_error(request: Request, error: Exception) -> Response:
         response = problem(error.status, error.translated())
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
-    return failure(request, error.status, error.translated(), field=error.field, details=error.details)
+    told = failure(request, error.status, error.translated(), field=error.field, details=error.details)
+    if error.retry_after is not None:
+        told.headers["Retry-After"] = str(error.retry_after)
+    return told
 
 
 def _validation_error(request: Request, error: Exception) -> Response:
@@ -108,8 +114,18 @@ def _overtaken(request: Request, error: Exception) -> Response:
 
 def _unavailable(request: Request, error: Exception) -> Response:
     logger.error("database unavailable", exc_info=error)
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    return failure(request, status, gettext(_STATUS_MESSAGES[status]))
+    return _try_again(request, _STATUS_MESSAGES[HTTPStatus.SERVICE_UNAVAILABLE])
+
+
+def _crowded(request: Request, _error: Exception) -> Response:
+    logger.warning("no database connection was free for %s %s", request.method, request.url.path)
+    return _try_again(request, _CROWDED)
+
+
+def _try_again(request: Request, message: str) -> Response:
+    response = failure(request, HTTPStatus.SERVICE_UNAVAILABLE, gettext(message))
+    response.headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
+    return response
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
@@ -124,6 +140,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(OperationalError, _unavailable)
+    app.add_exception_handler(NoConnectionFree, _crowded)
     app.add_exception_handler(IntegrityError, _overtaken)
     for kind in UNSTORABLE_ERRORS:
         app.add_exception_handler(kind, _unstorable)

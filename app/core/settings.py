@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     model_roots: tuple[Path, ...] = ()
     max_upload_bytes: int = 64 * 1024 * 1024
     session_days: int = 14
+    # How long a request waits for a database connection, and on SQLite for its turn to write.
+    web_wait_seconds: float = Field(default=5.0, gt=0, le=60)
     lease_seconds: float = 30.0
     heartbeat_seconds: float = 10.0
     reconcile_seconds: float = 3.0

@@ -8,8 +8,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -115,3 +115,15 @@ def toast(message: str, *, kind: str = "success", undo_url: str | None = None) -
 def is_htmx(request: Request) -> bool:
     """Whether htmx asks for a fragment."""
     return request.headers.get("HX-Request") == "true"
+
+
+def see(path: str) -> Response:
+    """On to another page after a plain form."""
+    return RedirectResponse(path, status_code=303)
+
+
+def go(request: Request, path: str) -> Response:
+    """On to another page: a redirect, or the header that makes htmx do it."""
+    if is_htmx(request):
+        return Response(status_code=204, headers={"HX-Redirect": path})
+    return see(path)

@@ -1,7 +1,7 @@
 """What a route needs: the request's transaction, and the mark that makes a route public."""
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from fastapi import Depends, Request
 from sqlalchemy import Engine
@@ -11,6 +11,10 @@ from app.core.settings import Settings
 from app.core.storage import Storage
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Threads for everything that is not a coroutine, and how many requests hold a session at the same time. Others wait for
+# their turn outside the threads.
+WEB_THREADS: Final = 40
+SESSIONS: Final = 20
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 
 
@@ -25,19 +29,20 @@ def is_public(endpoint: object) -> bool:
     return getattr(endpoint, "__public__", False) is True
 
 
-def get_app_settings(request: Request) -> Settings:
+# These three wait for nothing, so they are coroutines: a plain function would take a thread of the pool.
+async def get_app_settings(request: Request) -> Settings:
     """Settings of this app instance."""
     settings: Settings = request.app.state.settings
     return settings
 
 
-def get_engine(request: Request) -> Engine:
+async def get_engine(request: Request) -> Engine:
     """Engine of this app instance."""
     engine: Engine = request.app.state.engine
     return engine
 
 
-def get_storage(request: Request) -> Storage:
+async def get_storage(request: Request) -> Storage:
     """File storage of this app instance."""
     storage: Storage = request.app.state.storage
     return storage
@@ -68,7 +73,7 @@ def after_commit(session: Session, action: Callable[[], None]) -> None:
     session.info.setdefault("after_commit", []).append(action)
 
 
-Db = Annotated[Session, Depends(session_dependency, scope="function")]
+Db = Annotated[Session, Depends(session_dependency, scope="function", max_concurrency=SESSIONS)]
 AppSettings = Annotated[Settings, Depends(get_app_settings)]
 AppStorage = Annotated[Storage, Depends(get_storage)]
 AppEngine = Annotated[Engine, Depends(get_engine)]

@@ -1,1 +1,1 @@
-"""Datasets, their imports, and versions frozen by content hash."""
+"""The dataset itself: its name, its description, whether it is archived. What it holds builds on it."""

@@ -1,40 +1,17 @@
-"""Rules of datasets: names, what they hold, who is in them."""
+"""Rules of datasets: their names and descriptions, putting them away."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
-from app.conversations.archives import refuse_archived
-from app.conversations.models import Conversation, ReviewState
+from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.i18n import N_
-from app.datasets.models import Dataset, DatasetVersion
+from app.datasets.archives import refuse_archived
+from app.datasets.models import Dataset
 
 MAX_DESCRIPTION: Final = 2000
-_BATCH: Final = 500
-
-
-@dataclass(frozen=True)
-class DatasetCounts:
-    """Conversations of a dataset by review state."""
-
-    draft: int = 0
-    approved: int = 0
-    rejected: int = 0
-
-    @classmethod
-    def of(cls, counts: Mapping[ReviewState, int]) -> "DatasetCounts":
-        """From counts by state."""
-        return cls(**{state.value: count for state, count in counts.items()})
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.draft + self.approved + self.rejected
 
 
 def require_dataset(session: Session, dataset_id: int) -> Dataset:
@@ -126,86 +103,28 @@ def _description(text: str) -> str:
     return text
 
 
-def list_datasets(session: Session, *, archived: bool | None = False) -> list[tuple[Dataset, DatasetCounts]]:
-    """Datasets, newest first, with their counts (two queries); `archived` None gives both kinds."""
-    statement = select(Dataset).order_by(col(Dataset.id).desc())
-    if archived is not None:
-        put_away = col(Dataset.archived_at).is_not(None)
-        statement = statement.where(put_away if archived else ~put_away)
-    counts = _counts(session)
-    return [(dataset, counts.get(dataset.id or 0, DatasetCounts())) for dataset in session.exec(statement)]
+def archive_dataset(session: Session, actor: Actor, dataset_id: int) -> Dataset:
+    """Make it read-only and take it out of the lists. Archiving it again changes nothing."""
+    dataset = require_dataset(session, dataset_id)
+    if dataset.archived_at is None:
+        dataset.archived_at = utc_now()
+        session.add(dataset)
+        record(session, actor, "dataset.archive", f"dataset/{dataset_id}")
+        session.flush()
+    return dataset
+
+
+def restore_dataset(session: Session, actor: Actor, dataset_id: int) -> Dataset:
+    """Bring it back as it was. Restoring it again changes nothing."""
+    dataset = require_dataset(session, dataset_id)
+    if dataset.archived_at is not None:
+        dataset.archived_at = None
+        session.add(dataset)
+        record(session, actor, "dataset.restore", f"dataset/{dataset_id}")
+        session.flush()
+    return dataset
 
 
 def count_archived(session: Session) -> int:
     """How many datasets are put away."""
     return session.exec(select(func.count()).where(col(Dataset.archived_at).is_not(None))).one()
-
-
-@dataclass(frozen=True)
-class DatasetLine:
-    """A dataset as the list of datasets shows it."""
-
-    dataset: Dataset
-    counts: DatasetCounts
-    changed_at: datetime
-    version_count: int
-    newest_version: int | None
-
-
-def dataset_lines(session: Session, *, archived: bool = False) -> list[DatasetLine]:
-    """The datasets at hand, or the archived ones, newest first; four queries however many there are."""
-    # One look into the index a dataset; grouping would read every entry.
-    newest = select(func.max(Conversation.updated_at)).where(Conversation.dataset_id == Dataset.id)
-    changes = select(Dataset.id, newest.scalar_subquery())
-    changed = {owner: moment for owner, moment in session.exec(changes) if moment}
-    frozen = select(DatasetVersion.dataset_id, func.count(), func.max(DatasetVersion.number)).group_by(
-        col(DatasetVersion.dataset_id)
-    )
-    versions = {owner: (count, number) for owner, count, number in session.exec(frozen)}
-    return [
-        DatasetLine(
-            dataset,
-            counts,
-            changed.get(dataset.id or 0, dataset.created_at),
-            *versions.get(dataset.id or 0, (0, None)),
-        )
-        for dataset, counts in list_datasets(session, archived=archived)
-    ]
-
-
-def dataset_counts(session: Session, dataset_id: int) -> DatasetCounts:
-    """Counts of one dataset."""
-    return _counts(session, dataset_id).get(dataset_id, DatasetCounts())
-
-
-def _counts(session: Session, dataset_id: int | None = None) -> dict[int, DatasetCounts]:
-    statement = select(Conversation.dataset_id, Conversation.review_state, func.count()).group_by(
-        col(Conversation.dataset_id), col(Conversation.review_state)
-    )
-    if dataset_id is not None:
-        statement = statement.where(Conversation.dataset_id == dataset_id)
-    found: dict[int, dict[str, int]] = {}
-    for owner, state, count in session.exec(statement):
-        found.setdefault(owner, {})[ReviewState(state).value] = count
-    return {owner: DatasetCounts(**by_state) for owner, by_state in found.items()}
-
-
-def draft_ids(session: Session, dataset_id: int) -> list[int]:
-    """Ids of all conversations that wait for review."""
-    statement = select(Conversation.id).where(
-        Conversation.dataset_id == dataset_id, col(Conversation.review_state) == ReviewState.DRAFT
-    )
-    return [found for found in session.exec(statement) if found is not None]
-
-
-def require_members(session: Session, dataset_id: int, conversation_ids: Sequence[int]) -> None:
-    """Raises NotFound for a conversation that is not (or no longer) in this dataset."""
-    wanted = sorted(set(conversation_ids))
-    for start in range(0, len(wanted), _BATCH):
-        part = wanted[start : start + _BATCH]
-        statement = select(Conversation.id).where(
-            Conversation.dataset_id == dataset_id, col(Conversation.id).in_(part)
-        )
-        missing = set(part) - set(session.exec(statement))
-        if missing:
-            raise NotFound(N_("There is no conversation %(id)d. It may have been deleted."), id=min(missing))

@@ -9,7 +9,7 @@ from app.evaluations.service import MAX_NEW_TOKENS, require_evaluation, store_an
 from app.jobs.handlers import Workplace
 from app.jobs.models import Job, JobEvent
 from app.jobs.service import Claim
-from app.runs.mask_checks import require_mask_check
+from app.mask_checks.service import require_mask_check
 from app.runs.service import adapter_path, require_run
 
 

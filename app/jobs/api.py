@@ -78,7 +78,7 @@ def stream_job(
 ) -> EventSourceResponse:
     """Live events as server-sent events, replayed after `Last-Event-ID`, or else after `after`."""
     service.require_job(session, job_id)
-    return stream_events(engine, job_id, last_event_id, request.app.state.shutdown, after=after)
+    return stream_events(engine, job_id, last_event_id, request.app.state.streams, after=after)
 
 
 @router.post("/{job_id}/stop")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from anyio import CapacityLimiter, to_thread
 from sqlalchemy import Engine
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -17,13 +18,16 @@ from app.jobs.service import events_after, require_job
 POLL_SECONDS: Final = 0.5
 PING_SECONDS: Final = 15
 RETRY_MILLISECONDS: Final = 3000
+# All open streams read through these: many readers neither fill the threads of the pages nor wait for them.
+STREAM_THREADS: Final = 4
 
 
 @dataclass
-class Shutdown:
-    """Set when the server is going down, so that open streams end themselves."""
+class Streams:
+    """What the open streams of one server share: the sign to end themselves, set when it goes down, and their threads."""
 
-    event: asyncio.Event = field(default_factory=asyncio.Event)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(STREAM_THREADS))
 
 
 def as_dict(event: JobEvent) -> dict[str, Any]:
@@ -43,11 +47,9 @@ def _next_batch(engine: Engine, job_id: int, seq: int) -> tuple[list[dict[str, A
         return events, job.is_final and last >= job.event_count
 
 
-async def _events(
-    engine: Engine, job_id: int, seq: int, shutdown: Shutdown
-) -> AsyncIterator[ServerSentEvent]:
+async def _events(engine: Engine, job_id: int, seq: int, streams: Streams) -> AsyncIterator[ServerSentEvent]:
     while True:
-        events, ended = await asyncio.to_thread(_next_batch, engine, job_id, seq)
+        events, ended = await to_thread.run_sync(_next_batch, engine, job_id, seq, limiter=streams.threads)
         for event in events:
             seq = event["seq"]
             yield ServerSentEvent(
@@ -60,14 +62,14 @@ async def _events(
             yield ServerSentEvent(data="{}", event="end", id=str(seq))
             return
         try:
-            await asyncio.wait_for(shutdown.event.wait(), POLL_SECONDS)
+            await asyncio.wait_for(streams.closing.wait(), POLL_SECONDS)
         except TimeoutError:
             continue
         return
 
 
 def stream_events(
-    engine: Engine, job_id: int, last_event_id: str | None, shutdown: Shutdown, *, after: int = 0
+    engine: Engine, job_id: int, last_event_id: str | None, streams: Streams, *, after: int = 0
 ) -> EventSourceResponse:
     """The stream as a response; the caller has checked that the job exists.
 
@@ -76,4 +78,4 @@ def stream_events(
     seq = after
     if last_event_id and last_event_id.isascii() and last_event_id.isdigit():
         seq = min(int(last_event_id[:18]), 2**62)
-    return EventSourceResponse(_events(engine, job_id, seq, shutdown), ping=PING_SECONDS)
+    return EventSourceResponse(_events(engine, job_id, seq, streams), ping=PING_SECONDS)

@@ -6,8 +6,9 @@ Pure: imports neither torch nor transformers, neither the database nor the web.
 
 from app.masking.arguments import Argument, TemplateArguments
 from app.masking.checking.checks import CHECK_NAMES, Check, run_checks
+from app.masking.checking.report import Failure, Histogram, VersionReport
 from app.masking.checking.suspects import SUSPECT_KINDS
-from app.masking.checking.verify import Failure, Histogram, VersionReport, verify, verify_without_arrays
+from app.masking.checking.verify import verify, verify_without_arrays
 from app.masking.errors import (
     ArraysDiffer,
     MaskingError,

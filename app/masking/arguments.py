@@ -9,9 +9,12 @@ from app.masking.errors import N_, MaskingError
 Argument = bool | int | float | str
 
 FIELD = "template_arguments"
-# What a rendering passes itself, and the names of special tokens, which belong to the tokenizer.
+# Special tokens by the names that tokenizer_config.json gives them; templates read them as variables.
+NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+# What every rendering passes itself.
 RESERVED = frozenset(
     {
+        *NAMED_TOKENS,
         "messages",
         "tools",
         "documents",
@@ -21,13 +24,6 @@ RESERVED = frozenset(
         "tokenize",
         "raise_exception",
         "strftime_now",
-        "bos_token",
-        "eos_token",
-        "unk_token",
-        "sep_token",
-        "pad_token",
-        "cls_token",
-        "mask_token",
     }
 )
 MOST_ARGUMENTS = 64

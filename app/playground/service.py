@@ -13,7 +13,7 @@ from app.core.i18n import N_
 from app.core.storage import Storage
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue
-from app.runs.mask_checks import require_mask_check
+from app.mask_checks.service import require_mask_check
 from app.runs.service import adapter_path, require_run
 
 MAX_NEW_TOKENS: Final = 1024

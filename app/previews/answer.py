@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
@@ -14,27 +14,18 @@ from app.accounts.models import Role
 from app.base_models.models import BaseModel
 from app.base_models.service import BUNDLED_NAME, models_with_tokenizer, require_base_model
 from app.core.errors import StudioError
-from app.core.i18n import N_, gettext, ngettext
+from app.core.i18n import gettext, ngettext
 from app.core.templating import is_htmx, render
-from app.masking import ChatTokenizer, Handling, MaskSettings, TrainOn
+from app.mask_checks.check_texts import CHECK_LABELS
+from app.mask_settings.arguments import PREFIX, offered_arguments
+from app.mask_settings.choices import Choices, PreviewFields, PreviewForm, read_choices
+from app.mask_settings.schemas import DEFAULT_MAX_LENGTH
+from app.mask_settings.tokenizers import tokenizer_of
+from app.mask_settings.words import HANDLINGS, STRATEGIES
+from app.masking import ChatTokenizer, MaskSettings
 from app.previews import service
-from app.previews.arguments import PREFIX, offered_arguments
-from app.previews.check_texts import CHECK_LABELS
-from app.previews.choices import Choices, PreviewFields, PreviewForm, read_choices
 from app.previews.subjects import Subject
 from app.previews.view import View, build_view
-
-STRATEGIES: Final = {
-    TrainOn.ASSISTANT: N_("Every assistant turn"),
-    TrainOn.LAST_ASSISTANT: N_("Last assistant turn only"),
-    TrainOn.CONTENT: N_("All text, no template tokens (experimental)"),
-    TrainOn.ALL: N_("Everything, no mask (not recommended)"),
-}
-HANDLINGS: Final = {
-    Handling.WHOLE: N_("Whole conversation"),
-    Handling.PER_TURN: N_("One sample per assistant turn"),
-    Handling.SLIDING_WINDOW: N_("Sliding windows"),
-}
 
 
 @dataclass
@@ -52,14 +43,14 @@ class Result:
 
 def look(session: Session, subject: Subject, fields: PreviewFields, way: str = "") -> Result:
     """Read the fields and mask; what is wrong with either is the refusal."""
-    result = Result(Choices(MaskSettings(max_length=service.DEFAULT_MAX_LENGTH), subject.path, way=way))
+    result = Result(Choices(MaskSettings(max_length=DEFAULT_MAX_LENGTH), subject.path, way=way))
     try:
         choices = replace(with_model(session, read_choices(fields, subject.path)), way=way)
         if isinstance(fields, PreviewForm) and fields.discard:
             choices = replace(choices, flags={})
         result.choices, result.readable = choices.without_idle_flags(subject.messages), True
         if choices.base_model_id is not None:
-            result.tokenizer = service.tokenizer_of(session, choices.base_model_id, choices.chat_template)
+            result.tokenizer = tokenizer_of(session, choices.base_model_id, choices.chat_template)
             _leave_out_unread(session, result, result.tokenizer)
             result.view = build_view(session, subject.messages, result.choices)
             result.choices = result.view.choices

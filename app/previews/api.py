@@ -10,11 +10,12 @@ from app.core.errors import Invalid
 from app.core.i18n import N_
 from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
-from app.datasets.frozen import frozen_conversation
-from app.datasets.versions import require_version
+from app.mask_settings.arguments import offered_arguments
+from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.previews import service
-from app.previews.arguments import offered_arguments
 from app.previews.schemas import ArgumentOut, ComparedOut, CompareIn, Messages, PreviewIn, PreviewOut
+from app.versions.frozen import frozen_conversation
+from app.versions.service import require_version
 
 router = APIRouter(prefix="/api/v1", tags=["mask previews"])
 
@@ -51,8 +52,8 @@ def compare(engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: Comp
 def list_template_arguments(engine: AppEngine, _actor: AnyActor, base_model_id: int) -> list[ArgumentOut]:
     """The arguments that the model's chat template reads, for `template_arguments` in mask settings."""
     with reading(engine) as session:
-        tokenizer = service.tokenizer_of(session, base_model_id)
-    service.readable_arguments(tokenizer)
+        tokenizer = tokenizer_of(session, base_model_id)
+    readable_arguments(tokenizer)
     return [ArgumentOut.of(one) for one in offered_arguments(tokenizer, {})]
 
 

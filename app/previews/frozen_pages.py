@@ -11,10 +11,10 @@ from sqlmodel import Session
 from app.accounts.access import AnyActor
 from app.core.database import reading
 from app.core.web import AppEngine, AppStorage
-from app.datasets.versions import require_version
+from app.mask_settings.choices import PreviewFields, PreviewForm
 from app.previews import answer
-from app.previews.choices import PreviewFields, PreviewForm
 from app.previews.subjects import Subject
+from app.versions.service import require_version
 
 router = APIRouter(
     prefix="/dataset-versions/{version_id}/conversations/{conversation_id}", include_in_schema=False

@@ -8,10 +8,10 @@ from fastapi.responses import HTMLResponse
 from app.accounts.access import AnyActor
 from app.core.i18n import N_, get_locale, gettext, translate
 from app.core.templating import render
+from app.mask_checks.check_texts import CHECK_LABELS, CHECK_MEANINGS, CHECK_REMEDIES
+from app.mask_settings.words import HANDLINGS, STRATEGIES
 from app.masking import CHECK_NAMES
-from app.previews.answer import HANDLINGS, STRATEGIES
 from app.previews.check_pictures import check_pictures
-from app.previews.check_texts import CHECK_LABELS, CHECK_MEANINGS, CHECK_REMEDIES
 from app.previews.pictures import PICTURES
 
 router = APIRouter(include_in_schema=False)

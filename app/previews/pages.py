@@ -16,8 +16,8 @@ from app.core.errors import Conflict
 from app.core.i18n import gettext
 from app.core.templating import is_htmx, toast
 from app.core.web import AppEngine, Db
+from app.mask_settings.choices import Choices, PreviewFields, PreviewForm, read_choices
 from app.previews import answer
-from app.previews.choices import Choices, PreviewFields, PreviewForm, read_choices
 from app.previews.subjects import Subject
 
 router = APIRouter(include_in_schema=False)

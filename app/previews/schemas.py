@@ -1,45 +1,19 @@
-"""What REST reads and writes for mask previews, and the mask settings that all of REST shares."""
+"""What REST reads and writes for mask previews."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.conversations.messages import MAX_MESSAGES
 from app.conversations.schemas import MessageIn
-from app.masking import Handling, MaskSettings, TrainOn
-from app.previews.arguments import Offered
-from app.previews.service import MAX_TEMPLATE_CHARACTERS, ComparedSample, parse_settings
+from app.mask_settings.arguments import Offered
+from app.mask_settings.schemas import PreviewSettingsIn
+from app.mask_settings.tokenizers import MAX_TEMPLATE_CHARACTERS
+from app.masking import TrainOn
+from app.previews.service import ComparedSample
 
 Role = Literal["system", "user", "assistant", "tool", "template"]
-
-
-class PreviewSettingsIn(BaseModel):
-    """What is trained and how conversations become samples. Absent fields take their defaults."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    train_on: TrainOn = TrainOn.ASSISTANT
-    handling: Handling = Handling.WHOLE
-    # Tokens of a sample; null: no limit of one's own.
-    max_length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    # Control tokens spelled in a message are kept as ordinary text, or refused.
-    control_tokens: Literal["neutralise", "refuse"] = "neutralise"
-    train_reasoning: bool = True
-    # Plain values for the model's chat template, by name: {"enable_thinking": false}.
-    template_arguments: dict[str, StrictBool | StrictInt | StrictFloat | StrictStr] = Field(
-        default_factory=dict
-    )
-
-    def to_settings(self) -> MaskSettings:
-        """As masking knows them. Raises Invalid naming the field."""
-        return parse_settings(self.model_dump())
-
-
-class MaskSettingsIn(PreviewSettingsIn):
-    """The same for a whole version, where samples of a few tokens make no sense."""
-
-    max_length: Annotated[int, Field(ge=16, le=1_000_000)] | None = None
 
 
 _NOTHING: dict[str, Any] = {"type": "null"}

@@ -4,35 +4,28 @@ Tokenizers and the last masked conversations are kept, since people change one s
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 from sqlmodel import Session
 
-from app.base_models.service import require_base_model, require_tokenizer
 from app.conversations.messages import canonical_messages
-from app.core.errors import Invalid
-from app.core.i18n import N_, gettext, translate
+from app.core.i18n import gettext, translate
+from app.mask_settings.tokenizers import as_invalid, tokenizer_of
 from app.masking import (
     ChatTokenizer,
     MaskedSample,
     MaskingError,
     MaskSettings,
-    TokenizerUnusable,
     mask_conversation,
     preview_sample,
     run_checks,
 )
 from app.previews.compare import Difference, compare
 
-# A pasted template longer than this is not a chat template.
-MAX_TEMPLATE_CHARACTERS: Final = 100_000
-DEFAULT_MAX_LENGTH: Final = 2048
 # What the headless contract promises for one sample; pages add to it, scripts get exactly this.
 CONTRACT_FIELDS: Final = ("text", "strategy", "tokens", "trained", "skipped", "truncated", "checks")
 _CHECK_FIELDS: Final = ("name", "passed", "detail")
@@ -45,108 +38,6 @@ class Masked:
     tokenizer: ChatTokenizer
     samples: Sequence[MaskedSample]
     dropped: int
-
-
-class _Pasted(str):
-    """What messages call a pasted template, in the language of who reads them."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return gettext("you pasted")
-
-
-# What a tokenizer is made of; with any of it changed, it is another one.
-_FILES: Final = ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja")
-State = tuple[tuple[int, int] | None, ...]
-
-
-def _state(folder: Path) -> State:
-    """Raises FileNotFoundError without a tokenizer."""
-    (folder / "tokenizer.json").stat()
-    more = sorted((folder / "additional_chat_templates").glob("*.jinja"))
-    files = [folder / name for name in _FILES] + more
-    return tuple((found.st_mtime_ns, found.st_size) if (found := _stat(file)) else None for file in files)
-
-
-def _stat(file: Path) -> os.stat_result | None:
-    try:
-        return file.stat()
-    except FileNotFoundError:
-        return None
-
-
-@lru_cache(maxsize=8)
-def _tokenizer(folder: Path, _modified: State, name: str) -> ChatTokenizer:
-    return ChatTokenizer.from_folder(folder, name=name)
-
-
-@lru_cache(maxsize=16)
-def _tokenizer_with(folder: Path, modified: State, chat_template: str, model: str) -> ChatTokenizer:
-    name = _Pasted("pasted")
-    try:
-        return _tokenizer(folder, modified, model).with_chat_template(chat_template, name)
-    except TokenizerUnusable:  # a model without a template of its own
-        return ChatTokenizer.from_folder(folder, chat_template=chat_template, name=name)
-
-
-def load_tokenizer(folder: Path, chat_template: str | None = None, *, name: str = "") -> ChatTokenizer:
-    """The folder's tokenizer, optionally with another template. Raises Invalid for one that cannot be used.
-
-    `name` is what messages call the folder's own template.
-    """
-    if chat_template is not None and len(chat_template) > MAX_TEMPLATE_CHARACTERS:
-        raise Invalid(
-            N_("A chat template can have at most %(limit)d characters."),
-            field="chat_template",
-            limit=MAX_TEMPLATE_CHARACTERS,
-        )
-    try:
-        modified = _state(folder)
-        if chat_template and chat_template.strip():
-            return _tokenizer_with(folder, modified, chat_template, name)
-        return _tokenizer(folder, modified, name)
-    except MaskingError as error:
-        raise _as_invalid(error) from error
-    except FileNotFoundError:
-        raise Invalid(N_("The model's folder has no tokenizer.json. Prepare the base model again.")) from None
-
-
-def parse_settings(values: Mapping[str, Any]) -> MaskSettings:
-    """Mask settings from a form or JSON; absent ones take their defaults. Raises Invalid naming what is wrong."""
-    try:
-        return MaskSettings(**values)
-    except MaskingError as error:
-        raise _as_invalid(error) from error
-    except (ValueError, TypeError) as error:
-        raise Invalid(
-            N_("These mask settings cannot be used: %(reason)s"), field="settings", reason=str(error)
-        ) from error
-
-
-def require_arguments(folder: Path, settings: MaskSettings) -> None:
-    """Raises Invalid naming a template argument that the folder's chat template does not read."""
-    if not settings.template_arguments:
-        return
-    try:
-        load_tokenizer(folder).rendering_with(settings.template_arguments)
-    except MaskingError as error:
-        raise _as_invalid(error) from error
-
-
-def tokenizer_of(session: Session, base_model_id: int, chat_template: str = "") -> ChatTokenizer:
-    """The base model's tokenizer, with the pasted template if there is one. Raises Invalid or Conflict."""
-    folder = require_tokenizer(session, base_model_id)
-    name = require_base_model(session, base_model_id).name
-    return load_tokenizer(folder, chat_template or None, name=name)
-
-
-def readable_arguments(tokenizer: ChatTokenizer) -> frozenset[str]:
-    """The names by which its template can be told something. Raises Invalid when it does not compile."""
-    try:
-        return tokenizer.readable_arguments
-    except MaskingError as error:
-        raise _as_invalid(error) from error
 
 
 def mask_messages(
@@ -169,7 +60,7 @@ def mask_messages(
         now = datetime.now().replace(second=0, microsecond=0)  # noqa: DTZ005  (templates write the local date)
         return _masked(tokenizer, wanted, settings, (moment or now) if tokenizer.reads_the_clock else None)
     except MaskingError as error:
-        raise _as_invalid(error) from error
+        raise as_invalid(error) from error
 
 
 # Keyed by the tokenizer itself, which is one object as long as its folder does not change.
@@ -231,8 +122,3 @@ def _readable(params: Mapping[str, object]) -> dict[str, object]:
     """Roles are the only words among the values of a check's sentence."""
     role = params.get("role")
     return {**params, "role": gettext(role.capitalize())} if isinstance(role, str) else dict(params)
-
-
-def _as_invalid(error: MaskingError) -> Invalid:
-    params: dict[str, Any] = dict(error.params)
-    return Invalid(error.message, **params)

@@ -8,9 +8,9 @@ from sqlmodel import Session
 from app.conversations.messages import title_of
 from app.conversations.models import Conversation
 from app.core.storage import Storage
-from app.datasets.frozen import frozen_conversation
-from app.datasets.models import DatasetVersion
 from app.datasets.service import require_dataset
+from app.versions.frozen import frozen_conversation
+from app.versions.models import DatasetVersion
 
 
 @dataclass(frozen=True)

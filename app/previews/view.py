@@ -10,9 +10,10 @@ from sqlmodel import Session
 from app.base_models.models import BaseModel
 from app.base_models.service import require_base_model
 from app.core.errors import StudioError
+from app.mask_settings.choices import Choices
+from app.mask_settings.tokenizers import tokenizer_of
 from app.masking import MaskedSample
 from app.previews import service
-from app.previews.choices import Choices
 from app.previews.compare import Difference, compare
 from app.previews.service import Masked
 from app.previews.strip import Row, rows_of, segments
@@ -201,7 +202,7 @@ def _compare(
         return None
     comparison = Comparison(name, by_model=choices.compare_model_id is not None)
     try:
-        tokenizer = service.tokenizer_of(session, other.base_model_id or 0, other.chat_template)
+        tokenizer = tokenizer_of(session, other.base_model_id or 0, other.chat_template)
         other, comparison.left_out = other.readable_by(tokenizer)
         masked = _mask(session, other, messages)
     except StudioError as error:

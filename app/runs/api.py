@@ -1,4 +1,4 @@
-"""REST for mask checks, recipes and runs."""
+"""REST for recipes and runs."""
 
 from typing import Annotated, Any
 
@@ -12,29 +12,22 @@ from app.accounts.service import record
 from app.core.errors import NotFound
 from app.core.i18n import N_
 from app.core.web import AppEngine, AppSettings, AppStorage, Db
-from app.datasets.versions import require_version
 from app.jobs import service as jobs
 from app.jobs.api import After
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.recipes.recipes import RECIPES, build_config
-from app.runs import mask_checks, service
+from app.runs import service
 from app.runs.curves import read_curves
 from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
 from app.runs.schemas import (
     ArtifactOut,
     CurvesOut,
-    MaskCheckIn,
-    MaskCheckOut,
     RunIn,
     RunOut,
-    SuspectKind,
-    SuspectOut,
-    SuspectsOut,
 )
-from app.runs.suspects import row_of
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
@@ -53,58 +46,6 @@ def list_recipes(_actor: AnyActor) -> list[RecipeOut]:
         RecipeOut(name=recipe.name, config=build_config(recipe.name).model_dump(mode="json"))
         for recipe in RECIPES
     ]
-
-
-@router.post("/mask-checks", status_code=201)
-def request_mask_check(
-    session: Db, settings: AppSettings, storage: AppStorage, actor: Engineer, body: MaskCheckIn
-) -> MaskCheckOut:
-    """Ask for a mask check; the same question finds the same check."""
-    check, job = mask_checks.request_check(
-        session,
-        actor,
-        dataset_version_id=body.dataset_version_id,
-        base_model_id=body.base_model_id,
-        settings=body.settings.to_settings(),
-        storage=storage,
-    )
-    if not job.is_final:
-        ring_after_commit(session, settings, job)
-    return MaskCheckOut.of(check, job)
-
-
-@router.get("/mask-checks")
-def list_mask_checks(
-    session: Db, _actor: AnyActor, dataset_version_id: Annotated[int, Query()]
-) -> list[MaskCheckOut]:
-    """The mask checks of a dataset version, newest first."""
-    require_version(session, dataset_version_id)
-    return [
-        MaskCheckOut.of(check, jobs.require_job(session, check.job_id))
-        for check in mask_checks.list_mask_checks(session, dataset_version_id)
-    ]
-
-
-@router.get("/mask-checks/{mask_check_id}")
-def get_mask_check(session: Db, _actor: AnyActor, mask_check_id: int) -> MaskCheckOut:
-    """One mask check with its report."""
-    check = mask_checks.require_mask_check(session, mask_check_id)
-    return MaskCheckOut.of(check, jobs.require_job(session, check.job_id))
-
-
-@router.get("/mask-checks/{mask_check_id}/suspects")
-def list_suspects(
-    session: Db,
-    _actor: AnyActor,
-    mask_check_id: int,
-    only: Annotated[SuspectKind | None, Query(description="One kind of reason.")] = None,
-    after: Annotated[int | None, Query(description="The conversation looked at last.")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> SuspectsOut:
-    """Conversations that deserve a look, the worst first; those that come `after` one, or from the beginning."""
-    row = row_of(mask_checks.require_mask_check(session, mask_check_id), only or "")
-    start = next((at + 1 for at, one in enumerate(row) if one.conversation_id == after), 0)
-    return SuspectsOut(total=len(row), suspects=[SuspectOut.of(one) for one in row[start : start + limit]])
 
 
 @router.get("/runs")
@@ -171,7 +112,7 @@ def stream_run(
 ) -> EventSourceResponse:
     """Live events of a run as server-sent events, replayed after `Last-Event-ID`, or else after `after`."""
     run = service.require_run(session, run_id)
-    return stream_events(engine, run.job_id, last_event_id, request.app.state.shutdown, after=after)
+    return stream_events(engine, run.job_id, last_event_id, request.app.state.streams, after=after)
 
 
 @router.get("/runs/{run_id}/curves")

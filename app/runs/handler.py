@@ -11,7 +11,7 @@ from app.core.i18n import N_
 from app.jobs.handlers import Workplace
 from app.jobs.models import Job
 from app.jobs.service import Claim
-from app.runs.mask_checks import require_mask_check
+from app.mask_checks.service import require_mask_check
 from app.runs.models import Run
 from app.runs.service import publish_artifacts, require_run
 

@@ -46,7 +46,7 @@ class Judging(Protocol):
         ...
 
 
-def get_judging(request: Request) -> Judging:
+async def get_judging(request: Request) -> Judging:
     """The implementation that this application was put together with."""
     judging: Judging = request.app.state.judging
     return judging

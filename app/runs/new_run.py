@@ -11,26 +11,28 @@ from app.accounts.service import Actor
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import N_
 from app.core.storage import Storage
-from app.datasets.models import Dataset, DatasetVersion
-from app.datasets.versions import list_versions
+from app.datasets.models import Dataset
 from app.jobs.models import Job
-from app.masking import Handling, TrainOn
-from app.previews.arguments import (
+from app.mask_checks import service as mask_checks
+from app.mask_checks.models import MaskCheck
+from app.mask_settings.arguments import (
     Offered,
     offered_arguments,
     read_arguments,
     typed_arguments,
     write_arguments,
 )
-from app.previews.schemas import MaskSettingsIn
-from app.previews.service import parse_settings, readable_arguments, tokenizer_of
+from app.mask_settings.schemas import MaskSettingsIn, parse_settings
+from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
+from app.masking import Handling, TrainOn
 from app.recipes.config import config_errors
 from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
 from app.recipes.fields import FIELD_NAMES
 from app.recipes.recipes import build_config, merged_values, require_recipe
-from app.runs import mask_checks
-from app.runs.models import MaskCheck, Run
+from app.runs.models import Run
 from app.runs.service import RunRequest, run_config
+from app.versions.models import DatasetVersion
+from app.versions.service import list_versions
 
 DEFAULTS: Final = {
     "version": "",

@@ -16,16 +16,17 @@ from app.core.settings import Settings
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppSettings, Db
-from app.datasets.versions import require_version
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job
 from app.jobs.service import require_job
-from app.previews.arguments import PREFIX
+from app.mask_checks.check_texts import REPORT_LABELS
+from app.mask_checks.models import MaskCheck
+from app.mask_checks.service import require_mask_check
+from app.mask_settings.arguments import PREFIX
 from app.recipes.fields import FIELD_GROUPS, FIELD_NAMES
 from app.recipes.recipes import RECIPES, build_config
-from app.runs import mask_checks, service
+from app.runs import service
 from app.runs.judging import AppJudging, Judging
-from app.runs.models import MaskCheck
 from app.runs.new_run import (
     NewRunForm,
     display,
@@ -36,7 +37,7 @@ from app.runs.new_run import (
     versions_with_names,
 )
 from app.runs.pace import expected_pace
-from app.runs.suspects import CHECK_LABELS
+from app.versions.service import require_version
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 
@@ -88,7 +89,7 @@ def _context(
         "check": check,
         "check_job": job,
         "check_error": form.errors.get("mask_check_id"),
-        "check_labels": CHECK_LABELS,
+        "check_labels": REPORT_LABELS,
     }
 
 
@@ -100,7 +101,7 @@ def new_page(
     form = NewRunForm.linked(request.query_params)
     if like is not None:
         run = service.require_run(session, like)
-        old = NewRunForm.like(run, mask_checks.require_mask_check(session, run.mask_check_id))
+        old = NewRunForm.like(run, require_mask_check(session, run.mask_check_id))
         given = {name: value for name, value in form.values.items() if name in request.query_params}
         form = NewRunForm({**old.values, **given}, old.suites, {**old.arguments, **form.arguments})
     if form.values["version"]:
@@ -143,7 +144,7 @@ def check_progress(
     request: Request, session: Db, actor: Engineer, judging: AppJudging, mask_check_id: int
 ) -> Response:
     """How far the check is; asked again until it is done."""
-    check = mask_checks.require_mask_check(session, mask_check_id)
+    check = require_mask_check(session, mask_check_id)
     form = NewRunForm.linked({"version": str(check.dataset_version_id), "model": str(check.base_model_id)})
     form.values["mask_check_id"] = str(check.id)
     job = require_job(session, check.job_id)

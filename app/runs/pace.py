@@ -5,10 +5,11 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
-from app.datasets.models import DatasetVersion
 from app.jobs.models import Job, JobState
 from app.jobs.newest import last_event
-from app.runs.models import MaskCheck, Run
+from app.mask_checks.models import MaskCheck
+from app.runs.models import Run
+from app.versions.models import DatasetVersion
 
 # What is known of the past is not known to the second.
 _ROUND_TO_SECONDS: Final = 10

@@ -15,10 +15,10 @@ from app.core.i18n import N_, get_locale, gettext
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppStorage, Db
 from app.datasets.service import require_dataset
-from app.datasets.versions import require_version
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobState, StopRequest
 from app.jobs.newest import last_event, last_events
+from app.mask_checks.service import require_mask_check
 from app.recipes.fields import FIELD_GROUPS
 from app.recipes.recipes import RECIPES
 from app.runs import service
@@ -26,9 +26,9 @@ from app.runs.advice import remedy_for
 from app.runs.curves import read_curves
 from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
-from app.runs.mask_checks import require_mask_check
 from app.runs.models import Run
 from app.runs.story import read_story
+from app.versions.service import require_version
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 PAGE_SIZE: Final = 50

@@ -1,85 +1,14 @@
-"""What REST reads and writes for mask checks and runs."""
+"""What REST reads and writes for runs."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.jobs.api import JobOut
 from app.jobs.models import Job
-from app.previews.schemas import MaskSettingsIn
 from app.runs.curves import METRIC_FIELDS, Curves
-from app.runs.models import MaskCheck, Run, RunArtifact
-from app.runs.suspects import Suspect
-
-
-class MaskCheckIn(BaseModel):
-    """Ask for the masks of a frozen version to be made and checked for a base model."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    dataset_version_id: int
-    base_model_id: int
-    settings: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
-
-
-class MaskCheckOut(BaseModel):
-    """A mask check; `passed` is null until it is done."""
-
-    id: int
-    dataset_version_id: int
-    base_model_id: int
-    settings: dict[str, Any]
-    passed: bool | None
-    report: dict[str, Any] | None
-    arrays_hash: str | None
-    created_by: str
-    created_at: datetime
-    job: JobOut
-
-    @classmethod
-    def of(cls, check: MaskCheck, job: Job) -> "MaskCheckOut":
-        """From the stored rows."""
-        values = {name: getattr(check, name) for name in cls.model_fields if name != "job"}
-        return cls.model_validate({**values, "job": JobOut.of(job)})
-
-
-SuspectKind = Literal[
-    "failed", "refused", "cut", "control_tokens", "rewritten", "not_shown", "share", "length"
-]
-
-
-class ReasonOut(BaseModel):
-    """Why a conversation deserves a look; `sample` and `token` say where. `check` is the one that failed."""
-
-    kind: str
-    check: str | None
-    detail: str
-    sample: int
-    token: int | None
-
-
-class SuspectOut(BaseModel):
-    """A conversation to look at, the worst reason first."""
-
-    conversation_id: int
-    reasons: list[ReasonOut]
-
-    @classmethod
-    def of(cls, suspect: Suspect) -> "SuspectOut":
-        """In the reader's language."""
-        reasons = [
-            ReasonOut(kind=why.kind, check=why.check, detail=why.text, sample=why.sample, token=why.token)
-            for why in suspect.reasons
-        ]
-        return cls(conversation_id=suspect.conversation_id, reasons=reasons)
-
-
-class SuspectsOut(BaseModel):
-    """A part of the walk; `total` are all on it. Of each kind only the first 200 of a version are listed."""
-
-    total: int
-    suspects: list[SuspectOut]
+from app.runs.models import Run, RunArtifact
 
 
 class RunIn(BaseModel):

@@ -15,14 +15,16 @@ from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.i18n import N_
 from app.core.storage import Storage, file_sha256
-from app.datasets.models import Dataset, DatasetVersion
-from app.datasets.versions import require_version
+from app.datasets.models import Dataset
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
+from app.mask_checks.models import MaskCheck
+from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.recipes.recipes import build_config
-from app.runs.mask_checks import require_mask_check
-from app.runs.models import MaskCheck, Run, RunArtifact
+from app.runs.models import Run, RunArtifact
+from app.versions.models import DatasetVersion
+from app.versions.service import require_version
 
 
 @dataclass(frozen=True)

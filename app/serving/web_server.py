@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, Final
 
 import uvicorn
+from anyio import to_thread
 from fastapi import FastAPI
 
 GRACEFUL_SECONDS: Final = 3
@@ -41,7 +42,8 @@ class WebServer(uvicorn.Server):
         """As uvicorn; then ready."""
         await super().startup(sockets)
         if self.started:
-            self._on_ready()
+            # It reads the database and prints; those who call already are answered meanwhile.
+            await to_thread.run_sync(self._on_ready)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """uvicorn waits for open connections before it tells the application: streams must hear of it now."""
@@ -62,7 +64,7 @@ def build_server(
     """A server for `app`. Logs go to `log_file` with warnings repeated on standard error, or all to standard error."""
 
     def stop() -> None:
-        app.state.shutdown.event.set()
+        app.state.streams.closing.set()
         on_stop()
 
     config = uvicorn.Config(

@@ -101,3 +101,9 @@ def test_pages_carry_a_strict_content_security_policy(admin: Person) -> None:
     policy = admin.browser.get("/login").headers["content-security-policy"]
     assert "script-src 'self';" in policy
     assert "unsafe" not in policy
+
+
+def test_a_token_that_is_no_plain_ascii_is_refused_like_any_wrong_one(admin: Person) -> None:
+    form = {"csrf_token": "ü", "name": "x", "role": "admin"}
+    del admin.browser.headers["X-CSRF-Token"]
+    assert admin.browser.post("/account/tokens", data=form).status_code == 403

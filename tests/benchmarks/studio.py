@@ -15,9 +15,9 @@ from app.accounts.service import Actor
 from app.core import migrations
 from app.core.database import transaction
 from app.core.settings import Settings
-from app.datasets.imports import import_file
-from app.datasets.incoming import IncomingFile
 from app.datasets.service import create_dataset
+from app.imports.incoming import IncomingFile
+from app.imports.service import import_file
 from app.main import create_app
 from tests.benchmarks.dialogues import many_dialogues
 

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from app.accounts.models import Role
 from app.accounts.service import Actor
-from app.conversations import service
+from app.conversations.drafts import create_conversation
 from app.core.database import transaction
 from app.datasets import service as datasets
 
@@ -27,7 +27,7 @@ MakeConversation = Callable[..., int]
 
 def add_conversation(session: Session, dataset_id: int, **data: Any) -> int:
     """A stored draft of the sample dialogue, with changes."""
-    conversation = service.create_conversation(session, dataset_id, {"messages": DIALOGUE, **data}, ANN)
+    conversation = create_conversation(session, dataset_id, {"messages": DIALOGUE, **data}, ANN)
     assert conversation.id is not None
     return conversation.id
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from app.conversations import revisions, service, turns
+from app.conversations import drafts, review, revisions, service, turns
 from app.conversations.conflicts import text_now
 from app.conversations.messages import Message
 from app.conversations.models import Conversation, ConversationRevision, MessageRole, ReviewState
@@ -109,7 +109,7 @@ def test_typing_of_one_person_shares_a_revision_and_the_text_before_stays(
 
 def test_what_an_import_brought_can_be_restored(engine: Engine, number: int) -> None:
     with transaction(engine) as session:
-        row = service.build_conversation(1, {"messages": DIALOGUE, "outcome": "won"}, author="Ann")
+        row = drafts.build_conversation(1, {"messages": DIALOGUE, "outcome": "won"}, author="Ann")
         session.add(row)
         session.flush()
         assert row.id is not None
@@ -127,7 +127,7 @@ def test_changing_an_approved_dialogue_makes_it_a_draft_but_labels_do_not(
     engine: Engine, number: int
 ) -> None:
     with transaction(engine) as session:
-        service.review(session, number, 1, BOB, APPROVED)
+        review.review(session, number, 1, BOB, APPROVED)
         service.set_labels(session, number, 2, ANN, {"stage": "demo"})
         assert service.require_conversation(session, number).review_state is APPROVED
         service.edit_messages(session, number, 3, ANN, "edit", write("Changed."))
@@ -139,9 +139,9 @@ def test_sending_back_needs_a_reason(engine: Engine, number: int) -> None:
     with transaction(engine) as session:
         for reason in (None, "", "  \n"):
             with pytest.raises(Invalid, match="Say why"):
-                service.review(session, number, 1, BOB, REJECTED, reason)
+                review.review(session, number, 1, BOB, REJECTED, reason)
             with pytest.raises(Invalid, match="Say why"):
-                service.review_many(session, [number], BOB, REJECTED, reason)
+                review.review_many(session, [number], BOB, REJECTED, reason)
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_what_could_not_teach_anything_is_not_approved(
     with transaction(engine) as session:
         bad = add_conversation(session, 1, messages=messages)
         with pytest.raises(Invalid, match=reason):
-            service.review(session, bad, 1, BOB, APPROVED)
-        changed, refused = service.review_many(session, [number, bad], BOB, APPROVED)
+            review.review(session, bad, 1, BOB, APPROVED)
+        changed, refused = review.review_many(session, [number, bad], BOB, APPROVED)
         assert (changed, [found for found, _ in refused]) == (1, [bad])
         assert service.require_conversation(session, bad).review_state is DRAFT
 
@@ -166,7 +166,7 @@ def test_what_could_not_teach_anything_is_not_approved(
 def test_reviewing_many_keeps_what_was_imported_and_who_decided(engine: Engine, number: int) -> None:
     with transaction(engine) as session:
         rows = [
-            service.build_conversation(
+            drafts.build_conversation(
                 1, {"messages": [*DIALOGUE, {"role": "user", "content": str(n)}]}, author="Ann"
             )
             for n in range(450)
@@ -174,8 +174,8 @@ def test_reviewing_many_keeps_what_was_imported_and_who_decided(engine: Engine, 
         session.add_all(rows)
         session.flush()
         ids = [row.id for row in rows if row.id is not None]
-        assert service.review_many(session, ids, BOB, REJECTED, "Too long") == (450, [])
-        assert service.review_many(session, ids, BOB, REJECTED, "Too long") == (0, [])
+        assert review.review_many(session, ids, BOB, REJECTED, "Too long") == (450, [])
+        assert review.review_many(session, ids, BOB, REJECTED, "Too long") == (0, [])
     with transaction(engine) as session:
         found = service.require_conversation(session, ids[-1])
         assert (found.review_state, found.review_reason, found.reviewed_by) == (REJECTED, "Too long", "Bob")
@@ -185,7 +185,7 @@ def test_reviewing_many_keeps_what_was_imported_and_who_decided(engine: Engine, 
 
 def test_reviewing_many_with_a_deleted_one_among_them_changes_none(engine: Engine, number: int) -> None:
     with pytest.raises(NotFound), transaction(engine) as session:
-        service.review_many(session, [number, 999], BOB, APPROVED)
+        review.review_many(session, [number, 999], BOB, APPROVED)
     with transaction(engine) as session:
         assert service.require_conversation(session, number).review_state is DRAFT
 

@@ -1,14 +1,16 @@
 """Migrations lead to exactly the tables of the models, and back to nothing."""
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 import app.tables
 from app.accounts.models import Role
 from app.accounts.service import Actor
-from app.conversations import service as conversations
+from app.conversations.drafts import create_conversation
 from app.conversations.models import Conversation
 from app.core import migrations
 from app.core.database import build_engine, transaction
@@ -38,13 +40,54 @@ def test_upgrading_twice_changes_nothing(engine: Engine) -> None:
     assert inspect(engine).get_table_names() == before
 
 
+def test_no_table_gives_an_id_twice(engine: Engine) -> None:
+    """PostgreSQL's sequences never go back; SQLite must be told so, table by table."""
+    if engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite gives the id of the newest row again")
+    with engine.connect() as connection:
+        tables = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all()
+    counted = {name for name, sql in tables if "AUTOINCREMENT" in sql}
+    wanted = {
+        table.name for table in app.tables.metadata.tables.values() if "id" in table.primary_key.columns
+    }
+    assert counted == wanted
+
+
+def test_the_id_of_a_deleted_conversation_stays_its_own(engine: Engine) -> None:
+    ann = Actor(1, "Ann", Role.ANNOTATOR, "session")
+    data = {"messages": [{"role": "user", "content": "Hi"}]}
+    with transaction(engine) as session:
+        dataset = datasets.create_dataset(session, ann, name="Calls")
+        first = create_conversation(session, dataset.id or 0, data, ann)
+        session.delete(first)
+        session.flush()
+        assert (create_conversation(session, dataset.id or 0, data, ann).id or 0) > (first.id or 0)
+
+
+def test_remaking_tables_keeps_their_rows_and_what_refers_to_them(engine: Engine) -> None:
+    ann = Actor(1, "Ann", Role.ANNOTATOR, "session")
+    migrations.downgrade(engine, "0002")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO dataset (id, name, description, created_by, created_at) "
+            "VALUES (7, 'Old', '', 'Ann', '2026-01-01 00:00:00')"
+        )
+    migrations.upgrade(engine)
+    with transaction(engine) as session:
+        dataset = datasets.require_dataset(session, 7)
+        create_conversation(session, 7, {"messages": [{"role": "user", "content": "Hi"}]}, ann)
+        assert dataset.name == "Old"
+    with engine.connect() as connection, pytest.raises(IntegrityError):
+        connection.exec_driver_sql("UPDATE conversation SET dataset_id = 999")
+
+
 def test_going_a_step_back_loses_no_conversation(engine: Engine) -> None:
     """SQLite alters many things by remaking a table, and dropping one deletes what refers to it."""
     ann = Actor(1, "Ann", Role.ANNOTATOR, "session")
     data = {"messages": [{"role": "user", "content": "Hi"}]}
     with transaction(engine) as session:
         dataset = datasets.create_dataset(session, ann, name="Calls")
-        conversations.create_conversation(session, dataset.id or 0, data, ann)
+        create_conversation(session, dataset.id or 0, data, ann)
     migrations.downgrade(engine, "0001")
     migrations.upgrade(engine)
     with transaction(engine) as session:

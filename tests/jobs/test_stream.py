@@ -11,7 +11,7 @@ from app.core.database import transaction
 from app.core.i18n import use_locale
 from app.jobs import service
 from app.jobs.models import JobKind, JobState
-from app.jobs.stream import Shutdown, _events
+from app.jobs.stream import Streams, _events
 from tests.support.people import Person
 
 
@@ -73,13 +73,13 @@ def test_events_that_come_while_listening_are_sent_and_shutdown_ends_the_stream(
     job_id = make_job(engine, metrics=1, ended=False)
 
     async def listen() -> list[str]:
-        shutdown, seen = Shutdown(), list[str]()
-        async for event in _events(engine, job_id, 0, shutdown):
+        streams, seen = Streams(), list[str]()
+        async for event in _events(engine, job_id, 0, streams):
             seen.append(str(event.event))
             if len(seen) == 3:
                 await asyncio.to_thread(add_event)
             if seen[-1] == "eval":
-                shutdown.event.set()
+                streams.closing.set()
         return seen
 
     def add_event() -> None:

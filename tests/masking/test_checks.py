@@ -9,7 +9,7 @@ import pytest
 
 from app.masking import CHECK_NAMES, ChatTokenizer, MaskedSample, MaskSettings, mask_conversation, run_checks
 from app.masking.samples.sample import Cut
-from app.masking.tokenization.encoder import Encoded
+from app.masking.tokenization.encoded import Encoded
 from tests.masking.test_traps import ATTACK, chat
 
 CONVERSATION = chat("Hi there", "Hello", "Price?", "Ten a month.", system="Be nice.")

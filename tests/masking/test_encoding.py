@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.masking import ChatTokenizer
-from app.masking.tokenization.encoder import TokenBytes
+from app.masking.tokenization.token_bytes import TokenBytes
 
 letters = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 words = st.sampled_from(

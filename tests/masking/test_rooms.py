@@ -155,7 +155,7 @@ def test_many_threads_and_many_templates_share_few_rooms() -> None:
 def test_a_room_ends_with_its_house() -> None:
     code = (
         "import os, threading, time\n"
-        "from app.masking import rooms\n"
+        "from app.masking.templates import isolated as rooms\n"
         "from app.masking.templates.isolated import ClosedTemplate\n"
         "ClosedTemplate('{{ 1 }}').render([], {})\n"
         "loops = ClosedTemplate('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')\n"

@@ -8,7 +8,8 @@ import pytest
 
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, TemplateFailed, mask_conversation
 from app.masking.templates import isolated as rooms
-from app.masking.templates.chat_template import ChatTemplate, build_environment
+from app.masking.templates.chat_template import ChatTemplate
+from app.masking.templates.environment import build_environment
 from tests.masking.test_traps import chat
 
 MESSAGES = [

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 from app.accounts.models import Role
 from app.accounts.service import Actor
 from app.base_models.models import BaseModel, BaseModelSource
-from app.conversations.service import create_conversation
+from app.conversations.drafts import create_conversation
 from app.core.database import transaction
 from app.datasets import service as datasets
 from tests.support.live import chromium, serving, signed_in

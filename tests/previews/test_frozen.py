@@ -8,8 +8,8 @@ from app.conversations.service import delete_conversation, edit_messages
 from app.core.database import transaction
 from app.core.errors import Conflict, NotFound
 from app.core.storage import Storage
-from app.datasets.frozen import frozen_conversation
-from app.datasets.models import DatasetVersion
+from app.versions.frozen import frozen_conversation
+from app.versions.models import DatasetVersion
 from tests.previews.conftest import DIALOGUE, form_of, labels_on, tokens_on
 from tests.support.checked import freeze_these
 from tests.support.people import Person, problem_of, visible_text

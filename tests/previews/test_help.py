@@ -6,9 +6,9 @@ import re
 import pytest
 
 from app.core.i18n import LOCALES, Locale
+from app.mask_checks.check_texts import CHECK_LABELS, CHECK_MEANINGS, CHECK_REMEDIES
 from app.masking import CHECK_NAMES, ChatTokenizer
 from app.previews.check_pictures import check_pictures
-from app.previews.check_texts import CHECK_LABELS, CHECK_MEANINGS, CHECK_REMEDIES
 from app.previews.pictures import PICTURES, file_of
 from tests.previews.drawing import drawn
 from tests.support.people import Person, visible_text

@@ -7,12 +7,12 @@ from sqlmodel import Session
 
 from app.core.database import reading, transaction
 from app.core.storage import Storage
-from app.datasets.versions import require_version
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
-from app.runs.mask_checks import require_mask_check
+from app.mask_checks.service import require_mask_check
 from app.runs.models import Run
 from app.runs.pace import Pace, expected_pace
+from app.versions.service import require_version
 from tests.support.training import make_run, progress
 
 

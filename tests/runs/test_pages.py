@@ -11,7 +11,8 @@ from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
-from app.runs.models import MaskCheck, Run
+from app.mask_checks.models import MaskCheck
+from app.runs.models import Run
 from app.runs.service import publish_artifacts
 from tests.support.people import Person, visible_text
 from tests.support.training import (

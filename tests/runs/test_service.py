@@ -16,10 +16,12 @@ from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import Job, JobKind, JobState
+from app.mask_checks import service as mask_checks
+from app.mask_checks.models import MaskCheck
 from app.masking import MaskSettings
-from app.runs import mask_checks, service
+from app.runs import service
 from app.runs.handler import Train
-from app.runs.models import MaskCheck, Run
+from app.runs.models import Run
 from tests.support.training import (
     ARRAYS_HASH,
     ENGINEER,

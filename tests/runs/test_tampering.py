@@ -12,10 +12,10 @@ from fastapi import FastAPI
 from app.base_models.models import BaseModel, BaseModelSource
 from app.core.database import transaction
 from app.core.storage import Storage
+from app.mask_checks import service as mask_checks
 from app.masking import MaskSettings, read_arrays, write_arrays
 from app.masking.samples.arrays import MaskArrays
-from app.runs import mask_checks
-from tests.runs.conftest import ordinary
+from tests.mask_checks.conftest import ordinary
 from tests.support.checked import freeze_these, really_check
 from tests.support.training import ENGINEER
 from worker.work.protocol import JobFailed

@@ -4,19 +4,20 @@ from typing import Any
 
 from sqlmodel import Session
 
+from app.conversations.drafts import build_conversation
 from app.conversations.models import ReviewState
-from app.conversations.service import build_conversation
 from app.core.settings import Settings
 from app.core.storage import Storage
-from app.datasets.models import DatasetVersion
 from app.datasets.service import create_dataset
-from app.datasets.versions import freeze
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
+from app.mask_checks import service as mask_checks
+from app.mask_checks.handler import CheckMasks
+from app.mask_checks.models import MaskCheck
 from app.masking import MaskSettings
-from app.runs import mask_checks
-from app.runs.models import MaskCheck
+from app.versions.freezing import freeze
+from app.versions.models import DatasetVersion
 from tests.support.training import ENGINEER
 from worker.work import mask_check
 from worker.work.protocol import Control
@@ -50,7 +51,7 @@ def really_check(
     assert claim is not None
     place = Workplace(settings=Settings(), storage=storage, output_key=f"jobs/{job.id}/1")
     storage.folder(place.output_key)
-    handler = mask_checks.CheckMasks()
+    handler = CheckMasks()
     child_input = handler.child_input(session, place, claim)
     result = mask_check.run(child_input, place.output_dir, lambda _kind, **_payload: None, Control())
     jobs.finish(session, claim, JobState.SUCCEEDED, result={})

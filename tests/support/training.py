@@ -8,19 +8,20 @@ from sqlmodel import Session
 from app.accounts.models import Role
 from app.accounts.service import Actor
 from app.base_models.models import BaseModel, BaseModelSource
+from app.conversations.drafts import build_conversation
 from app.conversations.models import ReviewState
-from app.conversations.service import build_conversation
 from app.core.database import transaction
 from app.core.storage import Storage
-from app.datasets.models import DatasetVersion
 from app.datasets.service import create_dataset
-from app.datasets.versions import freeze
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
+from app.mask_checks import service as mask_checks
+from app.mask_checks.models import MaskCheck
 from app.masking import MaskSettings
-from app.runs import mask_checks
-from app.runs.models import MaskCheck, Run
+from app.runs.models import Run
 from app.runs.service import RunRequest, start_run
+from app.versions.freezing import freeze
+from app.versions.models import DatasetVersion
 
 ENGINEER = Actor(1, "Mei", Role.ENGINEER, "session")
 ARRAYS_HASH = "a" * 64

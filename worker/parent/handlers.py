@@ -7,8 +7,8 @@ from app.evaluations.handler import Evaluate
 from app.evaluations.service import queue_evaluations
 from app.jobs.handlers import JobHandler
 from app.jobs.models import JobKind
+from app.mask_checks.handler import CheckMasks
 from app.runs.handler import Train
-from app.runs.mask_checks import CheckMasks
 
 HANDLERS: Final[dict[JobKind, JobHandler]] = {
     JobKind.PREPARE_BASE_MODEL: PrepareBaseModel(),

@@ -18,7 +18,7 @@ from app.masking.errors import N_
 from app.masking.samples.sample import ROLE_NAMES, MaskedSample
 from app.masking.settings import IGNORE_INDEX, TrainOn
 from app.masking.tokenization.decoding import spells
-from app.masking.tokenization.encoder import Encoded
+from app.masking.tokenization.encoded import Encoded
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.layout import Turn
 

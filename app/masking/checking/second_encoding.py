@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from app.masking.samples.sample import MaskedSample
-from app.masking.tokenization.encoder import Encoded, Ints
+from app.masking.tokenization.encoded import Encoded, Ints
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.layout import Layout
 

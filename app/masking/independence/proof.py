@@ -14,7 +14,7 @@ from jinja2 import nodes
 
 from app.masking.independence.dataflow import Kind, Seeing
 from app.masking.independence.outcomes import Outcomes
-from app.masking.templates.chat_template import build_environment
+from app.masking.templates.environment import build_environment
 
 MOST_COMPARISONS = 10_000_000
 

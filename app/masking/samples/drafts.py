@@ -12,7 +12,7 @@ from app.masking.errors import N_, MaskRefused
 from app.masking.samples.conversation import Dialogue
 from app.masking.samples.sample import Cut, MaskedSample, Part
 from app.masking.settings import IGNORE_INDEX, MaskSettings, TrainOn
-from app.masking.tokenization.encoder import Encoded, Ints
+from app.masking.tokenization.encoded import Encoded, Ints
 from app.masking.turns.known_layouts import ShapeBook
 from app.masking.turns.layout import Layout, Turn
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from app.masking.errors import MaskRefused
 from app.masking.settings import IGNORE_INDEX, MaskSettings
-from app.masking.tokenization.encoder import Encoded, Ints
+from app.masking.tokenization.encoded import Encoded, Ints
 from app.masking.turns.layout import Layout
 
 ROLE_NAMES = ("template", "system", "user", "assistant", "tool")

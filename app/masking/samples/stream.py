@@ -20,7 +20,7 @@ from app.masking.samples.drafts import Draft, Drafter
 from app.masking.samples.sample import MaskedConversation, Part
 from app.masking.samples.windows import Cutter
 from app.masking.settings import Handling, MaskSettings
-from app.masking.tokenization.encoder import Encoded
+from app.masking.tokenization.encoded import Encoded
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.known_layouts import ShapeBook
 

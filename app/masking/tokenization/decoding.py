@@ -1,6 +1,7 @@
 """From tokens back to text: whether they stand for what the rendering says."""
 
-from app.masking.tokenization.encoder import Encoded, Encoder
+from app.masking.tokenization.encoded import Encoded
+from app.masking.tokenization.encoder import Encoder
 
 
 def spells(encoder: Encoder, text: str, encoded: Encoded, tokens: slice, kept: int) -> bool:

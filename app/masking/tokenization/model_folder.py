@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 
+from app.masking.arguments import NAMED_TOKENS
 from app.masking.errors import N_, TokenizerUnusable
-from app.masking.tokenization.encoder import added_token
 
-NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 LONGEST_TEMPLATE = 1_000_000  # characters; the longest known has a tenth of it
 
 
@@ -49,7 +48,7 @@ def _read(folder: Path, chat_template: str | None, name: str) -> ModelFolder:
     tokenizer = _read_tokenizer(folder / "tokenizer.json")
     _add_configured_tokens(tokenizer, config)
     variables = {
-        key: added_token(value).content for key in NAMED_TOKENS if (value := config.get(key)) is not None
+        key: _added_token(value).content for key in NAMED_TOKENS if (value := config.get(key)) is not None
     }
     sources = {"default": chat_template} if chat_template is not None else _read_templates(folder, config)
     default = sources.get("default") or (next(iter(sources.values())) if len(sources) == 1 else None)
@@ -123,10 +122,18 @@ def _add_configured_tokens(tokenizer: Tokenizer, config: Mapping[str, Any]) -> N
     wanted += [config[key] for key in NAMED_TOKENS if config.get(key) is not None]
     wanted += extra.values() if isinstance(extra, dict) else extra
     for value in wanted:
-        token = added_token(value)
+        token = _added_token(value)
         if token.content and token.content not in known:
             known.add(token.content)
             (tokenizer.add_special_tokens if token.special else tokenizer.add_tokens)([token])
+
+
+def _added_token(value: str | dict[str, Any]) -> AddedToken:
+    """A special token as tokenizer_config.json writes it: a string or an object."""
+    if isinstance(value, str):
+        return AddedToken(value, special=True, normalized=False)
+    known = {key: value[key] for key in ("single_word", "lstrip", "rstrip", "normalized") if key in value}
+    return AddedToken(value["content"], special=bool(value.get("special", True)), **known)
 
 
 def _read_stop_ids(folder: Path) -> list[int]:

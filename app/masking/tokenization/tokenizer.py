@@ -19,8 +19,11 @@ from app.masking.arguments import FIELD, RESERVED, Argument, TemplateArguments
 from app.masking.errors import N_, MaskingError, TemplateFailed
 from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.isolated import ClosedTemplate
-from app.masking.tokenization.encoder import Encoder, Ints, TwinTokenizer, control_pattern
+from app.masking.tokenization.control_patterns import ControlPatterns
+from app.masking.tokenization.encoded import Ints
+from app.masking.tokenization.encoder import Encoder
 from app.masking.tokenization.model_folder import read_model_folder
+from app.masking.tokenization.twin import Twins, TwinTokenizer
 
 _TEXT_TOKEN = re.compile(r"\s*|<0x[0-9A-Fa-f]{2}>")
 
@@ -40,6 +43,7 @@ class ChatTokenizer:
         fingerprint: str = "",
     ) -> None:
         self.encoder = Encoder(tokenizer)
+        self.twins = Twins(tokenizer)
         self.template = template
         self.tool_template = tool_template
         self.variables = dict(variables)
@@ -88,7 +92,7 @@ class ChatTokenizer:
                 f"{self.fingerprint}\n{source}".encode("utf-8", "replace")
             ).hexdigest(),
         )
-        other.encoder = self.encoder  # keeps the table of token bytes
+        other.encoder, other.twins = self.encoder, self.twins  # keep the table of token bytes
         return other
 
     def rendering_with(
@@ -202,12 +206,12 @@ class ChatTokenizer:
         return table
 
     @cached_property
-    def controls(self) -> "ControlPatterns":
+    def controls(self) -> ControlPatterns:
         return ControlPatterns(self.control_tokens, self.special_tokens & self.control_tokens)
 
     @cached_property
     def twin(self) -> TwinTokenizer:
-        return self.encoder.twin(self.control_tokens)
+        return self.twins.for_controls(self.control_tokens)
 
     @cached_property
     def wants_content_parts(self) -> bool:
@@ -261,30 +265,6 @@ class ChatTokenizer:
 
     def _template_for(self, tools: Sequence[Any] | None) -> ChatTemplate:
         return self.tool_template if tools and self.tool_template is not None else self.template
-
-
-class ControlPatterns:
-    """Finds control tokens in text; what is forbidden in a message depends on who speaks.
-
-    The model itself may write the non-special ones (a thinking or tool-call marker),
-    so an assistant's text may hold them.
-    """
-
-    def __init__(self, controls: frozenset[str], special: frozenset[str]) -> None:
-        self.any = control_pattern(controls)
-        self._forbidden = {True: control_pattern(special), False: self.any}
-        self._first = {
-            True: frozenset(token[0] for token in special),
-            False: frozenset(token[0] for token in controls),
-        }
-
-    def forbidden_in(self, text: str, role: str) -> list[tuple[int, int]]:
-        """Where `text`, said by `role`, spells a control token that must stay text."""
-        spoken_by_model = role == "assistant"
-        for first in self._first[spoken_by_model]:
-            if first in text:
-                return [match.span() for match in self._forbidden[spoken_by_model].finditer(text)]
-        return []
 
 
 def _with_parts(message: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from app.masking.tokenization.tokenizer import ControlPatterns
+from app.masking.tokenization.control_patterns import ControlPatterns
 
 _PLANES = ((0xF0000, 0xFFFFE), (0x100000, 0x10FFF0))
 _REASONING_FIELDS = ("reasoning_content", "thinking")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.masking.tokenization.tokenizer import ControlPatterns
+from app.masking.tokenization.control_patterns import ControlPatterns
 from app.masking.turns.layout import Spelled
 from app.masking.turns.marks import Marking, texts_in
 

@@ -1,0 +1,66 @@
+"""REST for the conversations of a dataset."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.accounts.access import Annotator, AnyActor, Reviewer
+from app.conversations import drafts, review
+from app.conversations.filters import ConversationFilter
+from app.conversations.listing import Listing
+from app.conversations.models import Outcome, ReviewState
+from app.conversations.schemas import (
+    ConversationIn,
+    ConversationOut,
+    ConversationPage,
+    ReviewManyIn,
+    ReviewManyOut,
+)
+from app.core.i18n import gettext
+from app.core.web import Db
+from app.datasets.service import require_dataset
+
+router = APIRouter(prefix="/api/v1", tags=["datasets"])
+
+
+@router.get("/datasets/{dataset_id}/conversations")
+def list_conversations(
+    session: Db,
+    _actor: AnyActor,
+    dataset_id: int,
+    review_state: ReviewState | None = None,
+    outcome: Outcome | None = None,
+    q: Annotated[str, Query(max_length=200)] = "",
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> ConversationPage:
+    """Conversations of a dataset, filtered, in order of arrival."""
+    require_dataset(session, dataset_id)
+    where = ConversationFilter(dataset_id, review_state, outcome, q)
+    listing = Listing(session, where)
+    found = [ConversationOut.of(item) for item in listing.page(offset, limit)]
+    return ConversationPage(conversations=found, total=listing.total, offset=offset)
+
+
+@router.post("/datasets/{dataset_id}/conversations", status_code=201)
+def create_conversation(
+    session: Db, actor: Annotator, dataset_id: int, body: ConversationIn
+) -> ConversationOut:
+    """Add one conversation as a draft."""
+    require_dataset(session, dataset_id)
+    data = body.model_dump(exclude={"messages"}, exclude_none=True)
+    data["messages"] = [message.plain() for message in body.messages]
+    return ConversationOut.of(drafts.create_conversation(session, dataset_id, data, actor))
+
+
+@router.post("/datasets/{dataset_id}/review")
+def review_many(session: Db, actor: Reviewer, dataset_id: int, body: ReviewManyIn) -> ReviewManyOut:
+    """Review the named conversations, or every draft when none is named."""
+    require_dataset(session, dataset_id)
+    ids = (
+        body.conversation_ids if body.conversation_ids is not None else review.draft_ids(session, dataset_id)
+    )
+    review.require_members(session, dataset_id, ids)
+    changed, refused = review.review_many(session, ids, actor, body.state, body.reason)
+    reasons = [{"conversation_id": found, "reason": gettext(reason)} for found, reason in refused]
+    return ReviewManyOut(changed=changed, refused=reasons)

@@ -1,0 +1,193 @@
+"""Pages of datasets: the list, one dataset's conversations, its frozen versions, its imports."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from app.accounts.access import Annotator, AnyActor, Engineer, Reviewer
+from app.conversations import review as reviews
+from app.conversations.counts import DatasetCounts
+from app.conversations.drafts import create_conversation
+from app.conversations.filter_params import Filter
+from app.conversations.filters import ConversationFilter
+from app.conversations.labels import label_words
+from app.conversations.listing import Listing
+from app.conversations.models import MessageRole, ReviewState
+from app.core.errors import Invalid, StudioError
+from app.core.i18n import N_, gettext, ngettext
+from app.core.templating import go, is_htmx, render, see, toast
+from app.core.web import AppStorage, Db
+from app.curation.header import header
+from app.curation.lines import dataset_lines
+from app.datasets import service
+from app.imports.service import list_imports
+from app.versions.freezing import freeze as freeze_approved
+
+router = APIRouter(include_in_schema=False)
+PAGE_SIZE: Final = 50
+
+
+@router.get("/datasets")
+def list_page(request: Request, session: Db, _actor: AnyActor, archived: bool = False) -> HTMLResponse:
+    """The datasets at hand, or the archived ones."""
+    context = {
+        "lines": dataset_lines(session, archived=archived),
+        "archived": archived,
+        "archived_count": service.count_archived(session),
+    }
+    return render(request, "datasets/list.html", {**context, **_create_form()})
+
+
+def _create_form(name: str = "", description: str = "", error: StudioError | None = None) -> dict[str, Any]:
+    message = error.translated() if error else None
+    return {"name": name, "description": description, "error": message}
+
+
+@router.get("/datasets/new")
+def new_page(request: Request, _actor: Annotator) -> HTMLResponse:
+    """The form for a new dataset, where no script opens it in a dialog."""
+    return render(request, "datasets/new.html", _create_form())
+
+
+@router.post("/datasets", response_model=None)
+def create(
+    request: Request,
+    session: Db,
+    actor: Annotator,
+    name: Annotated[str, Form()] = "",
+    description: Annotated[str, Form()] = "",
+) -> Response:
+    """Make a dataset and go there."""
+    try:
+        dataset = service.create_dataset(session, actor, name=name, description=description)
+    except StudioError as error:
+        session.rollback()
+        template = "datasets/_create_form.html" if is_htmx(request) else "datasets/new.html"
+        return render(request, template, _create_form(name, description, error), status=422)
+    return go(request, f"/datasets/{dataset.id}")
+
+
+def _conversations(session: Db, where: ConversationFilter, page: int) -> dict[str, Any]:
+    listing = Listing(session, where)
+    # A review may have emptied the last page.
+    page = min(page, max(1, -(-listing.total // PAGE_SIZE)))
+    offset = (page - 1) * PAGE_SIZE
+    found = listing.page(offset, PAGE_SIZE)
+    return {
+        "where": where,
+        "within": DatasetCounts.of(listing.counts),
+        "conversations": found,
+        "total": listing.total,
+        "page": page,
+        "first": offset + 1,
+        "last": offset + len(found),
+        "words": label_words(),
+    }
+
+
+@router.get("/datasets/{dataset_id}")
+def dataset_page(
+    request: Request,
+    session: Db,
+    actor: AnyActor,
+    dataset_id: int,
+    params: Filter,
+    page: Annotated[int, Query(ge=1, le=100_000)] = 1,
+) -> HTMLResponse:
+    """The conversations of a dataset; htmx asks for the list alone."""
+    dataset = service.require_dataset(session, dataset_id)
+    where = params.within(dataset_id)
+    context = {
+        **header(session, actor, dataset, "conversations"),
+        **_conversations(session, where, page),
+    }
+    alone = request.headers.get("HX-Target") == "conversation-list"
+    return render(request, "datasets/_conversations.html" if alone else "datasets/dataset.html", context)
+
+
+@router.post("/datasets/{dataset_id}/conversations", response_model=None)
+def add_conversation(request: Request, session: Db, actor: Annotator, dataset_id: int) -> Response:
+    """An empty conversation, opened at once for writing."""
+    service.require_dataset(session, dataset_id)
+    data = {"messages": [{"role": MessageRole.USER.value, "content": ""}]}
+    conversation = create_conversation(session, dataset_id, data, actor)
+    return go(request, f"/conversations/{conversation.id}")
+
+
+@router.post("/datasets/{dataset_id}/review", response_model=None)
+def review(
+    request: Request,
+    session: Db,
+    actor: Reviewer,
+    dataset_id: int,
+    params: Filter,
+    state: Annotated[ReviewState, Form()],
+    scope: Annotated[str, Form(pattern="^(selected|drafts)$")] = "selected",
+    ids: Annotated[list[int] | None, Form()] = None,
+    reason: Annotated[str, Form(max_length=2000)] = "",
+    page: Annotated[int, Query(ge=1, le=100_000)] = 1,
+) -> Response:
+    """Approve or send back several conversations: the ticked ones, or every draft."""
+    dataset = service.require_dataset(session, dataset_id)
+    chosen = reviews.draft_ids(session, dataset_id) if scope == "drafts" else ids or []
+    if not chosen:
+        raise Invalid(N_("Tick at least one conversation first."))
+    reviews.require_members(session, dataset_id, chosen)
+    changed, refused = reviews.review_many(session, chosen, actor, state, reason)
+    where = params.within(dataset_id)
+    if not is_htmx(request):
+        return see(f"/datasets/{dataset_id}{where.query_string(page=page if page > 1 else '')}")
+    context = {**header(session, actor, dataset, "conversations"), **_conversations(session, where, page)}
+    response = render(request, "datasets/_conversations.html", context)
+    response.headers.update(_review_toast(state, changed, refused))
+    return response
+
+
+def _review_toast(state: ReviewState, changed: int, refused: list[tuple[int, str]]) -> dict[str, str]:
+    if state is ReviewState.APPROVED:
+        text = ngettext("%(n)d conversation approved.", "%(n)d conversations approved.", changed)
+    else:
+        text = ngettext("%(n)d conversation sent back.", "%(n)d conversations sent back.", changed)
+    text %= {"n": changed}
+    if not refused:
+        return toast(text)
+    more = ngettext(
+        "%(n)d was left out, for example conversation %(id)d: %(reason)s",
+        "%(n)d were left out, for example conversation %(id)d: %(reason)s",
+        len(refused),
+    ) % {"n": len(refused), "id": refused[0][0], "reason": gettext(refused[0][1])}
+    return toast(f"{text} {more}", kind="warn")
+
+
+@router.get("/datasets/{dataset_id}/versions")
+def versions_page(request: Request, session: Db, actor: AnyActor, dataset_id: int) -> HTMLResponse:
+    """Frozen versions with their hash and what they cover."""
+    dataset = service.require_dataset(session, dataset_id)
+    context = {**header(session, actor, dataset, "versions"), "words": label_words(), "error": None}
+    return render(request, "datasets/versions.html", context)
+
+
+@router.post("/datasets/{dataset_id}/versions", response_model=None)
+def freeze(request: Request, session: Db, storage: AppStorage, actor: Engineer, dataset_id: int) -> Response:
+    """Freeze what is approved now, and show it."""
+    dataset = service.require_dataset(session, dataset_id)
+    try:
+        version = freeze_approved(session, storage, dataset, actor)
+    except Invalid as error:
+        if is_htmx(request):
+            raise
+        context = {**header(session, actor, dataset, "versions"), "words": label_words()}
+        return render(request, "datasets/versions.html", {**context, "error": error.translated()}, status=422)
+    return go(request, f"/datasets/{dataset_id}/versions#version-{version.number}")
+
+
+@router.get("/datasets/{dataset_id}/imports")
+def imports_page(request: Request, session: Db, actor: AnyActor, dataset_id: int) -> HTMLResponse:
+    """Every import with what it brought."""
+    dataset = service.require_dataset(session, dataset_id)
+    context = {
+        **header(session, actor, dataset, "imports"),
+        "imports": list_imports(session, dataset_id),
+    }
+    return render(request, "datasets/imports.html", context)

@@ -1,0 +1,38 @@
+"""What REST shows of datasets."""
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from app.conversations.counts import DatasetCounts
+from app.datasets.models import Dataset
+
+
+class DatasetOut(BaseModel):
+    """A dataset with its counts. An archived one is read-only."""
+
+    id: int
+    name: str
+    description: str
+    created_by: str
+    created_at: datetime
+    archived_at: datetime | None
+    draft: int
+    approved: int
+    rejected: int
+
+    @classmethod
+    def of(cls, dataset: Dataset, counts: DatasetCounts) -> "DatasetOut":
+        """From the stored row and its counts."""
+        assert dataset.id is not None
+        return cls(
+            id=dataset.id,
+            name=dataset.name,
+            description=dataset.description,
+            created_by=dataset.created_by,
+            created_at=dataset.created_at,
+            archived_at=dataset.archived_at,
+            draft=counts.draft,
+            approved=counts.approved,
+            rejected=counts.rejected,
+        )

@@ -1,0 +1,1 @@
+"""Imports: a file brings in all of its conversations or none."""

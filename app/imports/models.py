@@ -1,0 +1,30 @@
+"""The table of imports."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column
+from sqlmodel import Field, SQLModel
+
+from app.core.database import moment_column, utc_now
+
+
+class DatasetImport(SQLModel, table=True):
+    """What one imported file brought in, and what it did not, by line."""
+
+    __tablename__ = "dataset_import"
+
+    id: int | None = Field(default=None, primary_key=True)
+    dataset_id: int = Field(foreign_key="dataset.id", index=True, ondelete="CASCADE")
+    filename: str = Field(max_length=255)
+    format: str = Field(max_length=30)
+    accepted: int = 0
+    duplicates: int = 0
+    problem_count: int = 0
+    # The first problems: [{"line", "code", "message", "params"}]
+    problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    # What came in a little different from the file, or without a part of it; kept as problems are.
+    note_count: int = 0
+    notes: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    created_by: str = Field(default="", max_length=80)
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

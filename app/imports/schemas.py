@@ -1,0 +1,59 @@
+"""What REST shows of imports."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from app.core.i18n import translate
+from app.imports.models import DatasetImport
+
+
+class ImportRemarkOut(BaseModel):
+    """Why one line did not come in, or what came in otherwise than it stood there."""
+
+    line: int
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> "ImportRemarkOut":
+        """From the stored remark, in the reader's language."""
+        return cls(
+            line=stored["line"],
+            code=stored["code"],
+            message=translate(stored["message"], stored["params"]),
+        )
+
+
+class ImportOut(BaseModel):
+    """The report of an import. Counts are exact; problems and notes are the first 200 of each.
+
+    `id` and `dataset_id` are null when the file brought nothing, so that no dataset was made for it.
+    """
+
+    id: int | None
+    dataset_id: int | None
+    filename: str
+    format: str
+    accepted: int
+    duplicates: int
+    problem_count: int
+    problems: list[ImportRemarkOut]
+    note_count: int
+    notes: list[ImportRemarkOut]
+
+    @classmethod
+    def of(cls, found: DatasetImport) -> "ImportOut":
+        """From the report, in the reader's language."""
+        return cls(
+            id=found.id,
+            dataset_id=found.dataset_id if found.id is not None else None,
+            filename=found.filename,
+            format=found.format,
+            accepted=found.accepted,
+            duplicates=found.duplicates,
+            problem_count=found.problem_count,
+            problems=[ImportRemarkOut.of(item) for item in found.problems],
+            note_count=found.note_count,
+            notes=[ImportRemarkOut.of(item) for item in found.notes],
+        )

@@ -1,0 +1,184 @@
+"""Pages of mask checks: those of a version, and one with everything it found and a way to each failing token."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlmodel import Session
+
+from app.accounts.access import AnyActor
+from app.accounts.models import Role
+from app.base_models.models import BaseModel
+from app.base_models.service import require_base_model
+from app.conversations.messages import title_of
+from app.core.errors import StudioError
+from app.core.i18n import gettext, translate
+from app.core.storage import Storage
+from app.core.templating import is_htmx, render
+from app.core.web import AppStorage, Db
+from app.datasets.service import require_dataset
+from app.jobs.models import Job
+from app.jobs.newest import last_event
+from app.jobs.service import require_job
+from app.mask_checks.check_texts import REPORT_LABELS
+from app.mask_checks.models import MaskCheck
+from app.mask_checks.service import list_mask_checks, require_mask_check
+from app.mask_checks.suspects import address_of, check_choices, kinds_of, suspects_of
+from app.mask_checks.use import AppCheckUse
+from app.versions.frozen import frozen_conversation
+from app.versions.models import DatasetVersion
+from app.versions.service import require_version
+
+router = APIRouter(prefix="/mask-checks", include_in_schema=False)
+
+# So many are listed; the walk goes through all.
+FIRST_SUSPECTS: Final = 10
+FIRST_FAILURES: Final = 10
+Titles = Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bin of a histogram."""
+
+    label: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One of a version's checks; `runs` were started on it."""
+
+    check: MaskCheck
+    job: Job
+    model: BaseModel
+    runs: int
+
+
+def _bars(histogram: dict[str, Any] | None, *, percent: bool, bins: int = 10) -> list[Bar]:
+    """At most `bins` bars, without the empty ones at both ends."""
+    if not histogram:
+        return []
+    edges, counts = histogram["edges"], histogram["counts"]
+    width = max(1, -(-len(counts) // bins)) if percent else 1
+    found = []
+    for start in range(0, len(counts), width):
+        low, high = edges[start], edges[min(start + width, len(edges) - 1)]
+        label = f"{low * 100:.0f}–{high * 100:.0f} %" if percent else f"{low:,.0f}–{high:,.0f}"
+        found.append(Bar(label, sum(counts[start : start + width])))
+    filled = [place for place, bar in enumerate(found) if bar.count]
+    return found[filled[0] : filled[-1] + 1] if filled else []
+
+
+def _failures(check: MaskCheck, titles: Titles) -> list[dict[str, Any]]:
+    """The first of them, each with the way to its token."""
+    found = []
+    for failure in ((check.report or {}).get("failures") or [])[:FIRST_FAILURES]:
+        conversation_id, token = failure["conversation_id"], failure.get("token")
+        choices = check_choices(check, conversation_id)
+        found.append(
+            {
+                "conversation_id": conversation_id,
+                "title": titles(conversation_id),
+                "href": choices.address(sample=failure.get("sample") or 0, token=token),
+                "token": token,
+                "check": gettext(REPORT_LABELS.get(failure["check"], failure["check"])),
+                "detail": translate(failure.get("message") or failure["detail"], failure.get("params") or {}),
+            }
+        )
+    return found
+
+
+def _titles(session: Session, storage: Storage, version: DatasetVersion) -> Titles:
+    """Names conversations by what the version froze; a file that is gone or damaged leaves the number."""
+
+    def title(conversation_id: int) -> str:
+        number = gettext("Conversation %(id)s") % {"id": conversation_id}
+        try:
+            return title_of(frozen_conversation(storage, version, conversation_id)["messages"]) or number
+        except StudioError:
+            return number
+
+    return title
+
+
+@router.get("", response_model=None)
+def mask_checks_page(
+    request: Request,
+    session: Db,
+    actor: AnyActor,
+    use: AppCheckUse,
+    version: Annotated[int, Query(ge=1, le=2**31)],
+) -> Response:
+    """The checks of a dataset version, newest first; the table alone for htmx."""
+    found = require_version(session, version)
+    rows = [
+        Row(
+            check,
+            require_job(session, check.job_id),
+            require_base_model(session, check.base_model_id),
+            len(use.runs_of(session, check.id or 0)),
+        )
+        for check in list_mask_checks(session, version)
+    ]
+    context = {
+        "version": found,
+        "dataset": require_dataset(session, found.dataset_id),
+        "rows": rows,
+        "in_progress": any(not row.job.is_final for row in rows),
+        "may_start": actor.role.includes(Role.ENGINEER),
+    }
+    name = "mask_checks/_table.html" if is_htmx(request) else "mask_checks/list.html"
+    return render(request, name, context)
+
+
+@router.get("/{mask_check_id}", response_model=None)
+def mask_check_page(
+    request: Request,
+    session: Db,
+    storage: AppStorage,
+    actor: AnyActor,
+    use: AppCheckUse,
+    mask_check_id: int,
+) -> Response:
+    """The report; while it is being made, its progress."""
+    check = require_mask_check(session, mask_check_id)
+    version = require_version(session, check.dataset_version_id)
+    report = check.report or {}
+    job = require_job(session, check.job_id)
+    titles = _titles(session, storage, version)
+    suspects = suspects_of(report)
+    failures = _failures(check, titles)
+    # The failures have a table of their own; the walk goes through all.
+    others = [one for one in suspects if one.reasons[0].kind not in ("failed", "refused")]
+    context = {
+        "check": check,
+        "job": job,
+        "version": version,
+        "dataset": require_dataset(session, version.dataset_id),
+        "model": require_base_model(session, check.base_model_id),
+        "report": report,
+        "check_labels": REPORT_LABELS,
+        "failures": failures,
+        "more_failing": report.get("failing_conversations", 0)
+        - len({one["conversation_id"] for one in failures}),
+        "suspects": [
+            (titles(one.conversation_id), one.reasons, address_of(check, one))
+            for one in others[:FIRST_SUSPECTS]
+        ],
+        "suspect_count": len(suspects),
+        "other_count": len(others),
+        "walk_href": address_of(check, suspects[0]) if suspects else None,
+        "kinds": [
+            (label, total, address_of(check, next(one for one in suspects if one.first(kind)), kind))
+            for kind, label, _listed, total in kinds_of(report, suspects)
+        ],
+        "runs": use.runs_of(session, mask_check_id),
+        "ratio_bars": _bars(report.get("trained_ratio"), percent=True),
+        "length_bars": _bars(report.get("lengths"), percent=False),
+        "progress": None if job.is_final else last_event(session, check.job_id, "progress"),
+        "may_start": actor.role.includes(Role.ENGINEER),
+    }
+    name = "mask_checks/_report.html" if is_htmx(request) else "mask_checks/page.html"
+    return render(request, name, context)

@@ -1,0 +1,1 @@
+"""Versions: approved conversations frozen by content hash, and their exports."""

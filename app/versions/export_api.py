@@ -1,0 +1,70 @@
+"""REST: a frozen version as a download for another tool."""
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from app.accounts.access import AnyActor
+from app.core.web import AppStorage, Db
+from app.datasets.service import require_dataset
+from app.interchange.exports.exporting import ExportFormat, FlagChoice, Part
+from app.versions import exports
+from app.versions.service import require_version
+
+router = APIRouter(prefix="/api/v1", tags=["datasets"])
+REPORT_HEADER = "X-Export-Report"
+
+
+@router.get(
+    "/versions/{version_id}/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "The file, or a zip of several (axolotl, llamafactory, trl).",
+            "content": {"application/x-ndjson": {}, "text/csv": {}, "application/zip": {}},
+        }
+    },
+)
+def export_version(
+    session: Db,
+    storage: AppStorage,
+    _actor: AnyActor,
+    version_id: int,
+    format: Annotated[ExportFormat, Query(alias="as", description="The format to write.")],
+    flags: Annotated[
+        FlagChoice,
+        Query(
+            description="Turn flags that the format has no place for: refuse, drop, or split into samples."
+        ),
+    ] = "refuse",
+    part: Annotated[Part, Query(description="All conversations, or one part of the split.")] = "all",
+    leave_out: Annotated[
+        bool, Query(description="Leave out conversations that do not fit the format.")
+    ] = False,
+) -> StreamingResponse:
+    """A version in another tool's format. 422 where it cannot be had exactly, naming the first conversation."""
+    version = require_version(session, version_id)
+    dataset = require_dataset(session, version.dataset_id)
+    return send(
+        exports.export_version(storage, dataset, version, format, flags=flags, part=part, leave_out=leave_out)
+    )
+
+
+def send(download: exports.Download) -> StreamingResponse:
+    """The response that carries a download, with its report in a header."""
+    report = download.report
+    counts = {
+        "conversations": report.conversations,
+        "samples": report.samples,
+        "untrained": report.untrained,
+        "left_out": report.left_out_count,
+        "mask": report.mask,
+    }
+    headers = {
+        "Content-Disposition": f'attachment; filename="{download.filename}"',
+        "Content-Length": str(download.size_bytes),
+        REPORT_HEADER: json.dumps(counts),
+    }
+    return StreamingResponse(download.chunks(), media_type=download.media_type, headers=headers)

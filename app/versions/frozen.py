@@ -1,0 +1,58 @@
+"""One conversation as a version froze it: found by its id in the version's file, which is read whole only once."""
+
+import hashlib
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from app.core.errors import Conflict, NotFound
+from app.core.i18n import N_
+from app.core.storage import Storage
+from app.versions.models import DatasetVersion
+
+# How `versions.freeze` begins each line.
+_BEGINNING: Final = re.compile(rb'\{"id":(\d+),')
+
+
+def frozen_conversation(storage: Storage, version: DatasetVersion, conversation_id: int) -> dict[str, Any]:
+    """The frozen line: id, split, messages and labels, whatever has become of the conversation since.
+
+    Raises NotFound when it is not part of the version, Conflict when the file is not what was frozen.
+    """
+    path = storage.path(version.storage_key)
+    place = _places(path, version.content_hash).get(conversation_id)
+    if place is None:
+        raise NotFound(
+            N_("Version %(number)d does not contain the conversation %(id)d."),
+            number=version.number,
+            id=conversation_id,
+        )
+    with path.open("rb") as file:
+        file.seek(place)
+        found: dict[str, Any] = json.loads(file.readline())
+    return found
+
+
+# A file is named by its hash and never changes, so what was found in it stays true.
+@lru_cache(maxsize=4)
+def _places(path: Path, content_hash: str) -> dict[int, int]:
+    """Where each conversation's line begins."""
+    found: dict[int, int] = {}
+    digest = hashlib.sha256()
+    place = 0
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                digest.update(line)
+                if beginning := _BEGINNING.match(line):
+                    found[int(beginning[1])] = place
+                place += len(line)
+    except FileNotFoundError:
+        raise Conflict(N_("The frozen version's file is gone. Freeze the dataset again.")) from None
+    if digest.hexdigest() != content_hash:
+        raise Conflict(
+            N_("The frozen version's file is damaged: its hash differs. Freeze the dataset again.")
+        )
+    return found

@@ -1,0 +1,34 @@
+"""The table of frozen versions."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from app.core.database import moment_column, utc_now
+
+
+class DatasetVersion(SQLModel, table=True):
+    """The approved conversations of a dataset at one moment, frozen in a file. Never changes."""
+
+    __tablename__ = "dataset_version"
+    __table_args__ = (UniqueConstraint("dataset_id", "number"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    dataset_id: int = Field(foreign_key="dataset.id", index=True, ondelete="CASCADE")
+    number: int
+    # sha256 of the frozen file; the same conversations give the same hash.
+    content_hash: str = Field(max_length=64, index=True)
+    storage_key: str = Field(max_length=255)
+    train_count: int
+    validation_count: int
+    # Counts by outcome, stage, objection, language: {"outcome": {"won": 3, ...}, ...}
+    coverage: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    created_by: str = Field(default="", max_length=80)
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+
+    @property
+    def conversation_count(self) -> int:
+        """All conversations of the version."""
+        return self.train_count + self.validation_count

@@ -1,0 +1,27 @@
+"""What REST shows of frozen versions."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from app.versions.models import DatasetVersion
+
+
+class VersionOut(BaseModel):
+    """A frozen version."""
+
+    id: int
+    dataset_id: int
+    number: int
+    content_hash: str
+    train_count: int
+    validation_count: int
+    coverage: dict[str, Any]
+    created_by: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, version: DatasetVersion) -> "VersionOut":
+        """From the stored row."""
+        return cls.model_validate({name: getattr(version, name) for name in cls.model_fields})

@@ -1,0 +1,209 @@
+"""Every command, and every command line that compose, image, Makefile and documents tell people to use, is started."""
+
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import typer
+
+from app.cli.commands import build
+from tests.cli.conftest import ROOT, LiveServer, all_gone, environment, sft_studio, wait_until
+from tests.support.command_lines import all_command_lines, healthcheck_of_web, studio_commands
+from tests.support.servers import free_port
+from tests.support.tokenizers import smollm2_folder
+
+__all__ = ["smollm2_folder"]
+pytestmark = pytest.mark.timeout(240)
+# Commands that run until they are told to stop: what they say when they are ready, and how SIGTERM ends them.
+READY = {
+    "serve": ("SFT Studio runs at", 0),
+    "web": ("SFT Studio runs at", 0),
+    "demo": ("/login/link?code=", 143),
+    "worker": (" ready.", 0),
+}
+# What no document names.
+UNNAMED = (
+    ("approve", "--dataset", "Sales calls"),
+    ("list", "runs"),
+    ("status",),
+    ("masks", "preview", "--model", "./my-model", "--input", "calls.jsonl"),
+)
+COMMANDS = [*studio_commands(), *UNNAMED]
+LASTING = [command for command in COMMANDS if command[0] in READY]
+ENDING = [command for command in COMMANDS if command[0] not in READY]
+TURNS = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+
+
+@dataclass
+class Started:
+    """A process of a command that lasts, and what it said so far."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def said(self) -> str:
+        """Both of its streams."""
+        return self.output.read_text(encoding="utf-8", errors="replace")
+
+    def is_ready(self, sign: str) -> bool:
+        """Whether it says so; fails at once when it has ended instead."""
+        assert self.process.poll() is None, self.said
+        return sign in self.said
+
+
+@contextmanager
+def started(folder: Path, command: list[str], port: int) -> Iterator[Started]:
+    """The command with a data folder below `folder`; neither it nor a child of it is left."""
+    output = folder / "said.txt"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=environment(folder / "data", SFT_STUDIO_PORT=str(port)),
+            cwd="/",
+            start_new_session=True,
+        )
+    family = [psutil.Process(process.pid)]
+    try:
+        yield Started(process, output)
+        family += family[0].children(recursive=True) if family[0].is_running() else []
+    finally:
+        for member in family:
+            if member.is_running():
+                member.kill()
+        process.wait(10)
+
+
+def _migrated(folder: Path) -> None:
+    assert sft_studio("migrate", data_dir=folder / "data").code == 0
+
+
+@pytest.mark.parametrize("arguments", LASTING, ids=" ".join)
+def test_a_command_that_lasts_gets_ready_and_ends_when_told_to(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    sign, code = READY[arguments[0]]
+    _migrated(tmp_path)
+    port = free_port()
+    with started(tmp_path, [sys.executable, "-m", "app.cli", *arguments], port) as it:
+        wait_until(lambda: it.is_ready(sign), "it is ready", 90)
+        family = [psutil.Process(it.process.pid), *psutil.Process(it.process.pid).children(recursive=True)]
+        if arguments[0] == "web":
+            check = [word.replace(":8000", f":{port}") for word in healthcheck_of_web()]
+            subprocess.run([sys.executable, *check[1:]], check=True, timeout=20)
+        it.process.send_signal(signal.SIGTERM)
+        assert it.process.wait(60) == code, it.said
+        wait_until(lambda: all_gone(family), "every process is gone", 10)
+        assert "Traceback" not in it.said
+
+
+@pytest.mark.parametrize("command", ["worker", "web", "serve"])
+def test_it_does_so_as_a_background_job_of_a_shell_too(tmp_path: Path, command: str) -> None:
+    _migrated(tmp_path)
+    # A shell starts such a job with SIGINT ignored.
+    job = f"{shlex.quote(sys.executable)} -m app.cli {command} & echo job $!; wait $!; echo code $?"
+    with started(tmp_path, ["bash", "-c", job], free_port()) as it:
+        wait_until(lambda: it.is_ready(READY[command][0]), "it is ready", 90)
+        number = next(line.split()[1] for line in it.said.splitlines() if line.startswith("job "))
+        os.kill(int(number), signal.SIGTERM)
+        it.process.wait(60)
+        assert it.said.splitlines()[-1] == "code 0", it.said
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smollm2_folder: Path) -> Path:
+    """The current folder of somebody who types the documents' commands: the files are there."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    (folder / "calls.jsonl").write_text(json.dumps({"messages": TURNS}) + "\n")
+    said = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]
+    (folder / "talks.json").write_text(json.dumps([{"conversations": said}]))
+    told = {"talks": {"file_name": "talks.json", "formatting": "sharegpt"}}
+    (folder / "dataset_info.json").write_text(json.dumps(told))
+    shutil.copytree(smollm2_folder, folder / "my-model")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize("arguments", ENDING, ids=" ".join)
+def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
+    desk: Path, live: LiveServer, arguments: tuple[str, ...]
+) -> None:
+    outcome = live.run(*arguments)
+    if outcome.code:
+        # The server has no dataset that is frozen and no run yet: that is what the line is about.
+        assert outcome.code == 1
+        assert any(thing in outcome.error for thing in ("Sales calls", "销售通话", "run 7")), outcome.error
+    else:
+        assert arguments[0] in {"migrate", "import", "list", "status", "masks"}
+        assert "Traceback" not in outcome.stderr
+
+
+def test_an_export_as_documented_writes_what_was_imported_as_documented(desk: Path, live: LiveServer) -> None:
+    commands = [command for command in ENDING if "Sales calls" in command]
+    for verb in ("import", "approve"):
+        for command in (command for command in commands if command[0] == verb):
+            assert live.run(*command).code == 0
+    with httpx.Client(base_url=live.url, headers={"Authorization": f"Bearer {live.token}"}) as client:
+        dataset = client.get("/api/v1/datasets").json()[0]
+        client.post(f"/api/v1/datasets/{dataset['id']}/versions").raise_for_status()
+    for command in (command for command in commands if command[0] == "export"):
+        outcome = live.run(*command)
+        assert outcome.code == 0, outcome.stderr
+        assert any((desk / command[command.index("--out") + 1]).iterdir())
+
+
+def test_no_command_is_forgotten() -> None:
+    group = typer.main.get_command(build())
+    assert isinstance(group, typer.core.TyperGroup)
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            wanted = {(name, verb) for verb in command.commands}
+            assert wanted <= {line[:2] for line in COMMANDS}
+        else:
+            assert name in {line[0] for line in COMMANDS}
+
+
+def test_the_python_modules_that_are_named_are_there() -> None:
+    for line in all_command_lines():
+        if line.program == "python" and "-m" in line.words:
+            assert importlib.util.find_spec(line.words[line.words.index("-m") + 1]) is not None, line
+
+
+def test_the_command_lines_of_every_kind_of_file_are_found() -> None:
+    files = {line.file for line in all_command_lines()}
+    assert {
+        "README.md",
+        "README.zh-CN.md",
+        "CONTRIBUTING.md",
+        "docker-compose.yml",
+        "Dockerfile",
+        "Makefile",
+    } <= files
+    assert ("worker", "--queues", "training,default,interactive") in COMMANDS
+    assert {line.words for line in all_command_lines() if line.file == "Makefile"} >= {
+        ("sft-studio", "demo"),
+        ("sft-studio", "demo", "--oneshot"),
+        ("sft-studio", "serve"),
+    }
+
+
+def test_a_process_that_a_test_starts_hears_sigint_however_the_tests_were_started() -> None:
+    code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "True"
