@@ -14,7 +14,8 @@ class StudioError(Exception):
     """Base of all expected failures.
 
     `message` is an English template with `%(name)s` placeholders, also the translation key.
-    `field` names the offending form or JSON field where there is one; `retry_after` is the number of seconds after
+    `code` tells programs what happened, where a rule has one; `field` names the offending form or JSON field where
+    there is one; `retry_after` is the number of seconds after
     which the same request may succeed.
     """
 
@@ -25,6 +26,7 @@ class StudioError(Exception):
         message: str,
         *,
         field: str | None = None,
+        code: str | None = None,
         details: list[dict[str, Any]] | None = None,
         retry_after: int | None = None,
         **params: object,
@@ -34,6 +36,7 @@ class StudioError(Exception):
             params["field"] = field  # a message may name its field
         self.params: Mapping[str, object] = params
         self.field = field
+        self.code = code
         self.details = details or []
         self.retry_after = retry_after
         super().__init__(message % params if params else message)

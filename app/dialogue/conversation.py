@@ -3,8 +3,6 @@
 They are plain JSON. Whatever comes from outside becomes one through `reading.read_conversation`, which checks it.
 """
 
-from __future__ import annotations
-
 from typing import Any, Final, NotRequired, TypedDict
 
 
@@ -83,3 +81,5 @@ MESSAGE_FIELDS: Final = (
 )
 # What other tools call `reasoning_content`, the name that counts first.
 REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "thinking")
+# What chat templates read it under; gpt-oss reads the second.
+TEMPLATE_REASONING_FIELDS: Final = ("reasoning_content", "thinking")

@@ -136,3 +136,5 @@ OUTCOME_UNKNOWN: Final = Refusal("outcome_unknown", N_("The outcome must be won,
 LANGUAGE_UNKNOWN: Final = Refusal(
     "language_unknown", N_("The language must be a code such as en, zh or fr, not “%(value)s”.")
 )
+
+CODES: Final = frozenset(item.code for item in list(globals().values()) if isinstance(item, Refusal))

@@ -2,10 +2,12 @@
 
 from jinja2 import nodes
 
+from app.dialogue.roles import Role
 from app.masking.independence.dataflow import TEXT_FIELD, TYPE_TESTS, Expressions, Kind, Seeing
 
 FIELDS = ("role", "content")
-ROLES = ("system", "user", "assistant")
+# What every template may be asked about; tools it may not know.
+_ASKED_ROLES = (Role.SYSTEM, Role.USER, Role.ASSISTANT)
 SEARCHING = frozenset({"startswith", "endswith"})
 
 
@@ -80,7 +82,7 @@ class Outcomes(Expressions):
         asked = [right] if operator in ("eq", "ne") else getattr(right, "items", None)
         if operator not in ("eq", "ne", "in", "notin") or not asked:
             return None
-        if all(isinstance(one, nodes.Const) and one.value not in ROLES for one in asked):
+        if all(isinstance(one, nodes.Const) and one.value not in _ASKED_ROLES for one in asked):
             return operator in ("ne", "notin")
         return None
 
