@@ -27,7 +27,7 @@ def reading(read: Callable[[], Read]) -> Read:
     try:
         return read()
     except DialogueRefused as refused:
-        raise Invalid(refused.template, field=refused.field, code=refused.code, **refused.values) from refused
+        raise Invalid(refused.sentence, field=refused.field, code=refused.code) from refused
 
 
 def dialogue_of(conversation: Conversation) -> Dialogue:

@@ -10,10 +10,10 @@ from sqlmodel import Session, col, select
 
 from app.conversations.models import Conversation
 from app.core.errors import StudioError
-from app.core.i18n import N_
 from app.datasets.models import Dataset
 from app.dialogue.conversation import Conversation as Dialogue
 from app.dialogue.hashes import says_something, words_hash
+from app.sentences import N_
 
 
 class Duplicate(StudioError):

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from app.core.i18n import N_
 from app.dialogue.conversation import Message
 from app.dialogue.roles import Role
+from app.sentences import N_
 
 _TITLE_LENGTH: Final = 80
 

@@ -8,8 +8,8 @@ from sqlalchemy import JSON, Column, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.core.database import enum_column, moment_column, utc_now
-from app.core.i18n import N_
 from app.dialogue.labels import LABELS, Outcome
+from app.sentences import N_
 
 if TYPE_CHECKING:
     from app.dialogue.conversation import Message, ToolDefinition

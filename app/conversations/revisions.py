@@ -11,8 +11,8 @@ from app.accounts.service import Actor
 from app.conversations.models import Conversation, ConversationRevision
 from app.core.database import utc_now
 from app.core.errors import NotFound
-from app.core.i18n import N_
 from app.dialogue.labels import LABELS
+from app.sentences import N_
 
 # Typing saves every few words; what one person types in one turn within this time is one revision.
 _MERGE_WITHIN: Final = timedelta(minutes=10)

@@ -13,11 +13,11 @@ from app.conversations.duplicates import refuse_duplicate
 from app.conversations.models import Conversation, ReviewState
 from app.core.database import utc_now
 from app.core.errors import Conflict, NotFound
-from app.core.i18n import N_
 from app.datasets.archives import refuse_archived
 from app.dialogue.conversation import Conversation as Dialogue
 from app.dialogue.conversation import Message
 from app.dialogue.labels import LABELS
+from app.sentences import N_
 
 
 def require_conversation(session: Session, conversation_id: int) -> Conversation:

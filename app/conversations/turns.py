@@ -4,10 +4,10 @@ from difflib import SequenceMatcher
 
 from app.conversations.content import reading
 from app.core.errors import Invalid
-from app.core.i18n import N_
 from app.dialogue.conversation import Message
 from app.dialogue.reading import read_message
 from app.dialogue.roles import Role
+from app.sentences import N_
 
 
 def require_turn(messages: list[Message], turn: int) -> Message:

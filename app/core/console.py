@@ -14,6 +14,7 @@ from rich.table import Table
 from app.core.i18n import Locale, negotiate
 from app.core.i18n import gettext as _
 from app.core.settings import Settings, get_settings
+from app.core.words import wrong_fields
 
 
 class CommandFailed(Exception):
@@ -49,7 +50,10 @@ def print_json(value: object) -> None:
 
 def print_table(columns: list[str], rows: list[list[object]]) -> None:
     """The command's result, for people."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(columns):
+        # What is too long goes on in the next line: a name that is cut off cannot be copied.
+        table.add_column(name, overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     Console(highlight=False).print(table)
@@ -71,10 +75,8 @@ def load_settings(**changes: Any) -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "?"
         variable = name if name.isupper() else f"SFT_STUDIO_{name.upper()}"
-        raise CommandFailed(
-            _("The environment variable %(name)s cannot be used: %(reason)s.")
-            % {"name": variable, "reason": first["msg"]}
-        ) from error
+        called = _("The environment variable %(name)s") % {"name": variable}
+        raise CommandFailed(wrong_fields([first], called=called)[0].translated()) from error
     values = {name: value for name, value in changes.items() if value is not None}
     values["data_dir"] = settings.data_dir.expanduser().resolve()
     return settings.model_copy(update=values)

@@ -150,7 +150,14 @@ def transaction(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """A session for reading only: takes no write lock on SQLite."""
-    with engine.connect().execution_options(read_only=True) as connection, Session(connection) as session:
+    """A session for reading only: takes no write lock on SQLite. What was read stays readable afterwards."""
+    with Session(engine.execution_options(read_only=True)) as session:
         yield session
-        session.rollback()
+
+
+def let_go(session: Session) -> None:
+    """Give a reading session's connection back before something slow. What was read stays readable, and the next query
+    takes a connection again. A session that may have written keeps its own, and with it the transaction.
+    """
+    if session.get_bind().get_execution_options().get("read_only", False):
+        session.close()

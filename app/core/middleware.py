@@ -9,10 +9,11 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.i18n import N_, gettext, negotiate, set_locale, translate
+from app.core.i18n import gettext, negotiate, say, set_locale
 from app.core.settings import Settings
 from app.dialogue.limits import spoken_size
 from app.interchange.sentences.files import FILE_TOO_LARGE
+from app.sentences import N_, Sentence
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (
@@ -122,7 +123,7 @@ class EdgeMiddleware:
                 return
 
     def _too_large_text(self) -> str:
-        return translate(FILE_TOO_LARGE.message, {"limit": self.limit})
+        return say(Sentence.of(FILE_TOO_LARGE.template, limit=self.limit))
 
     async def _refuse_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         from app.core.responses import failure

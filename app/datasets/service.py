@@ -7,9 +7,9 @@ from sqlmodel import Session, col, func, select
 from app.accounts.service import Actor, record
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.i18n import N_
 from app.datasets.archives import refuse_archived
 from app.datasets.models import Dataset
+from app.sentences import N_
 
 MAX_DESCRIPTION: Final = 2000
 

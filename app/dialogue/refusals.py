@@ -8,10 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-
-def N_(message: str) -> str:
-    """Mark a sentence for the translators' catalogue."""
-    return message
+from app.sentences import N_, Sentence, SentenceError
 
 
 @dataclass(frozen=True)
@@ -22,14 +19,11 @@ class Refusal:
     template: str
 
 
-class DialogueRefused(Exception):
+class DialogueRefused(SentenceError):
     """`field` is the place in the conversation, as a path: messages.3.tool_calls, tools.0, stage."""
 
     def __init__(self, refusal: Refusal, field: str, **values: Any) -> None:
-        super().__init__(refusal.template % values if values else refusal.template)
-        self.code = refusal.code
-        self.template = refusal.template
-        self.values = values
+        super().__init__(Sentence.of(refusal.template, **values), refusal.code)
         self.field = field
 
 

@@ -7,7 +7,6 @@ from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.core.errors import NotFound
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.jobs.models import Job, JobEvent, JobKind
@@ -18,6 +17,7 @@ from app.scoring.checks import run_checks
 from app.scoring.findings import CheckResult, Exchange
 from app.scoring.scores import AnswerScores, general_score, mean_scores, retention, score_answer
 from app.scoring.suites import Suite, built_in_suites, parse_suite
+from app.sentences import N_
 
 MAX_NEW_TOKENS: Final = 160
 
@@ -49,11 +49,10 @@ def start_evaluation(
     return evaluation, job
 
 
-def queue_evaluations(session: Session, run: Run) -> list[Job]:
+def queue_evaluations(session: Session, run: Run) -> None:
     """The evaluations asked for when the run was started, in its maker's name."""
-    return [
-        _create(session, run, require_suite(name), created_by=run.created_by)[1] for name in run.evaluate_with
-    ]
+    for name in run.evaluate_with:
+        _create(session, run, require_suite(name), created_by=run.created_by)
 
 
 def _create(session: Session, run: Run, suite: Suite, *, created_by: str) -> tuple[Evaluation, Job]:

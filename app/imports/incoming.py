@@ -89,6 +89,5 @@ def remark_json(remark: LineProblem | LineNote) -> dict[str, Any]:
     return {
         "line": remark.line,
         "code": remark.code,
-        "message": remark.message,
-        "params": dict(remark.params),
+        "sentence": remark.sentence.to_json(),
     }

@@ -8,11 +8,11 @@ from app.accounts.service import Actor, record
 from app.conversations.drafts import insert_drafts
 from app.conversations.duplicates import known_words
 from app.core.errors import NotFound
-from app.core.i18n import N_
 from app.datasets.models import Dataset
 from app.datasets.service import create_dataset, find_dataset, require_writable
 from app.imports.incoming import IncomingFile, remark_json
 from app.imports.models import DatasetImport
+from app.sentences import N_
 
 _BATCH: Final = 500
 _KEPT_NOTES: Final = 200

@@ -9,7 +9,6 @@ from app.accounts.service import Actor
 from app.base_models.service import require_ready
 from app.conversations.content import reading
 from app.core.errors import Invalid
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.dialogue.reading import read_messages
 from app.dialogue.roles import Role
@@ -17,6 +16,7 @@ from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue
 from app.mask_checks.service import require_mask_check
 from app.runs.service import adapter_path, require_run
+from app.sentences import N_
 
 MAX_NEW_TOKENS: Final = 1024
 SIDES: Final = ("base", "tuned")

@@ -6,13 +6,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from app.accounts.access import AnyActor
-from app.core.i18n import N_, get_locale, gettext, translate
+from app.core.i18n import get_locale, gettext, say, translate
 from app.core.templating import render
 from app.mask_checks.check_texts import CHECK_LABELS, CHECK_MEANINGS, CHECK_REMEDIES
-from app.mask_settings.words import HANDLINGS, STRATEGIES
+from app.mask_settings.words import words_of
 from app.masking import CHECK_NAMES
 from app.previews.check_pictures import check_pictures
 from app.previews.pictures import PICTURES
+from app.sentences import N_, Sentence
 
 router = APIRouter(include_in_schema=False)
 # As the masking itself says it.
@@ -29,8 +30,8 @@ def masking_help(request: Request, _actor: AnyActor) -> HTMLResponse:
     context: dict[str, Any] = {
         "pictures": pictures,
         "check_pictures": check_pictures(get_locale()),
-        "strategies": {key.value: gettext(label) for key, label in STRATEGIES.items()},
-        "handlings": {key.value: gettext(label) for key, label in HANDLINGS.items()},
+        "strategies": words_of("train_on"),
+        "handlings": words_of("handling"),
         "checks": [(name, labels[name]) for name in CHECK_NAMES],
         "meanings": {name: gettext(text) for name, text in CHECK_MEANINGS.items()},
         "remedies": {name: gettext(text) for name, text in CHECK_REMEDIES.items()},
@@ -38,7 +39,7 @@ def masking_help(request: Request, _actor: AnyActor) -> HTMLResponse:
             {
                 "passed": check["passed"],
                 "label": labels[check["name"]],
-                "detail": translate(check["message"], check["params"]),
+                "detail": say(Sentence.from_json(check["sentence"])),
             }
             for check in pictures["red"].samples[0].checks
         ],

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.conversations.dialogue_schemas import MessagesIn, ToolsIn
 from app.mask_settings.arguments import Offered
-from app.mask_settings.schemas import PreviewSettingsIn
+from app.mask_settings.fields import MaskSettingsIn
 from app.mask_settings.tokenizers import MAX_TEMPLATE_CHARACTERS
 from app.masking import TrainOn
 from app.previews.service import ComparedSample
@@ -47,7 +47,7 @@ class PreviewIn(BaseModel):
     messages: MessagesIn = None
     # What the assistant may call, with messages of one's own.
     tools: ToolsIn = None
-    settings: PreviewSettingsIn = Field(default_factory=PreviewSettingsIn)
+    settings: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
     # A template to try instead of the model's own.
     chat_template: str | None = Field(default=None, max_length=MAX_TEMPLATE_CHARACTERS)
     # The date that a template which writes one sees; absent: now.
@@ -60,7 +60,7 @@ class OtherMaskIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     base_model_id: int | None = None
-    settings: PreviewSettingsIn | None = None
+    settings: MaskSettingsIn | None = None
     chat_template: str | None = Field(default=None, max_length=MAX_TEMPLATE_CHARACTERS)
 
 

@@ -4,7 +4,7 @@ Tokenizers and the last masked conversations are kept, since people change one s
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
-from app.core.i18n import gettext, translate
+from app.core.i18n import gettext, say
+from app.core.slow_work import Bounds
 from app.dialogue.conversation import Conversation as Dialogue
 from app.dialogue.json_values import canonical_json
 from app.mask_settings.tokenizers import as_invalid, tokenizer_of
@@ -26,7 +27,17 @@ from app.masking import (
     run_checks,
 )
 from app.previews.compare import Difference, compare
+from app.sentences import N_, Sentence
 
+# Four processes render templates; two of them for one person leave two for the others.
+PREVIEWS: Final = Bounds(
+    at_once=4,
+    each=2,
+    asked=8,
+    seconds=30,
+    too_many=N_("You have asked for many previews at once. Wait until some of them are there."),
+    too_long=N_("Previews take long at this moment. Try again in a few seconds."),
+)
 # What the headless contract promises for one sample; pages add to it, scripts get exactly this.
 CONTRACT_FIELDS: Final = ("text", "strategy", "tokens", "trained", "skipped", "truncated", "checks")
 _CHECK_FIELDS: Final = ("name", "passed", "detail")
@@ -85,7 +96,7 @@ def show_sample(masked: Masked, number: int) -> dict[str, Any]:
         {
             "name": check.name,
             "passed": check.passed,
-            "detail": translate(check.message, _readable(check.params)),
+            "detail": _said(check.sentence),
             "token": check.token,
         }
         for check in run_checks(masked.tokenizer, sample)
@@ -119,7 +130,7 @@ def compare_masks(here: Masked, there: Masked) -> list[ComparedSample]:
     ]
 
 
-def _readable(params: Mapping[str, object]) -> dict[str, object]:
+def _said(sentence: Sentence) -> str:
     """Roles are the only words among the values of a check's sentence."""
-    role = params.get("role")
-    return {**params, "role": gettext(role.capitalize())} if isinstance(role, str) else dict(params)
+    role = sentence.values.get("role")
+    return say(sentence.with_values(role=gettext(role.capitalize())) if isinstance(role, str) else sentence)

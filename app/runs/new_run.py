@@ -4,33 +4,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pydantic import ValidationError
 from sqlmodel import Session, select
 
 from app.accounts.service import Actor
 from app.core.errors import Conflict, Invalid, StudioError
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.datasets.models import Dataset
 from app.jobs.models import Job
 from app.mask_checks import service as mask_checks
 from app.mask_checks.models import MaskCheck
 from app.mask_settings.arguments import (
+    PREFIX,
     Offered,
     offered_arguments,
-    read_arguments,
     typed_arguments,
     write_arguments,
 )
-from app.mask_settings.schemas import MaskSettingsIn, parse_settings
+from app.mask_settings.fields import read_settings, write_settings
 from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
-from app.masking import Handling, TrainOn
-from app.recipes.config import config_errors
+from app.masking import MaskSettings
 from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
-from app.recipes.fields import FIELD_NAMES
-from app.recipes.recipes import build_config, merged_values, require_recipe
+from app.recipes.fields import FIELDS, displayed
+from app.recipes.recipes import build_config
 from app.runs.models import Run
 from app.runs.service import RunRequest, run_config
+from app.sentences import N_
 from app.versions.models import DatasetVersion
 from app.versions.service import list_versions
 
@@ -38,21 +36,14 @@ DEFAULTS: Final = {
     "version": "",
     "model": "",
     "recipe": "standard",
-    "load_in_4bit": "",
-    "train_on": TrainOn.ASSISTANT.value,
-    "handling": Handling.WHOLE.value,
-    "max_length": "2048",
-    "control_tokens": "neutralise",
-    "train_reasoning": "true",
+    **write_settings(MaskSettings()),
     "name": "",
     "mask_check_id": "",
     "confirmed": "",
     "override_reason": "",
     "idempotency_key": "",
-    **dict.fromkeys(FIELD_NAMES, ""),
+    **dict.fromkeys(FIELDS, ""),
 }
-_MASK_FIELDS: Final = ("train_on", "handling", "max_length", "control_tokens", "train_reasoning")
-_MAX_LENGTH: Final = N_("Enter a whole number from 16 to 1,000,000, or nothing for no limit.")
 
 
 @dataclass
@@ -71,7 +62,7 @@ class NewRunForm:
     @classmethod
     def posted(cls, form: Mapping[str, Any], suites: Iterable[Any]) -> "NewRunForm":
         """From a submitted form. A box that is not sent is not ticked."""
-        boxes = ("load_in_4bit", "train_reasoning", "confirmed")
+        boxes = ("load_in_4bit", "confirmed")
         values = {
             name: str(form.get(name, "" if name in boxes else default))[:1000]
             for name, default in DEFAULTS.items()
@@ -89,39 +80,27 @@ class NewRunForm:
     @classmethod
     def like(cls, run: Run, check: MaskCheck) -> "NewRunForm":
         """The same again: what differs from the recipe becomes a typed-in value."""
-        recipe = build_config(run.recipe).model_dump(mode="json")
-        values = dict(DEFAULTS)
-        for name in FIELD_NAMES:
-            if run.config.get(name) != recipe.get(name):
-                values[name] = display(run.config.get(name))
-        values |= {name: display(check.settings.get(name)) for name in _MASK_FIELDS}
+        recipe, config = displayed(build_config(run.recipe)), displayed(run.config)
+        values = DEFAULTS | {name: text for name, text in config.items() if text != recipe[name]}
+        settings = MaskSettings(**check.settings)
+        values |= {name: text for name, text in write_settings(settings).items() if name in DEFAULTS}
         values |= {
             "version": str(run.dataset_version_id),
             "model": str(run.base_model_id),
             "recipe": run.recipe,
-            "load_in_4bit": display(run.config.get("load_in_4bit") or None),
-            "train_reasoning": "true" if check.settings.get("train_reasoning", True) else "",
+            "load_in_4bit": "true" if run.config.load_in_4bit else "",
         }
-        arguments = write_arguments(check.settings.get("template_arguments", {}))
+        arguments = write_arguments(settings.template_arguments)
         return cls(values, list(run.evaluate_with), arguments)
 
-    def changes(self) -> dict[str, Any]:
+    def changes(self) -> dict[str, str]:
         """The fields that were typed in, for the recipe's config."""
-        typed = {name: self.values[name].strip() for name in FIELD_NAMES if self.values[name].strip()}
-        return {**typed, "load_in_4bit": True} if self.values["load_in_4bit"] else typed
+        return {name: self.values[name].strip() for name in FIELDS if self.values[name].strip()}
 
-    def mask_settings(self) -> MaskSettingsIn:
+    def mask_settings(self) -> MaskSettings:
         """The mask settings. Raises Invalid naming the field."""
-        values: dict[str, Any] = {name: self.values[name] for name in _MASK_FIELDS}
-        values["max_length"] = self.values["max_length"].strip() or None
-        values["train_reasoning"] = bool(self.values["train_reasoning"])
-        values["template_arguments"] = read_arguments(self.arguments)
-        try:
-            return MaskSettingsIn.model_validate(values)
-        except ValidationError as error:
-            name = str(error.errors()[0]["loc"][0])
-            message = _MAX_LENGTH if name == "max_length" else N_("Choose one of the options.")
-            raise Invalid(message, field=name) from error
+        given = {f"{PREFIX}{name}": text for name, text in self.arguments.items()}
+        return read_settings({**self.values, **given})
 
     def offer_arguments(self, session: Session) -> list[Offered]:
         """What the model's template can be told; of what was given, the rest is left out and said to be."""
@@ -154,19 +133,6 @@ class NewRunForm:
         return int(value) if value.isascii() and value.isdigit() and len(value) < 18 else None
 
 
-def display(value: Any) -> str:
-    """A config value as a person would type it: 5e-5, true, q_proj,v_proj."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return ",".join(str(item) for item in value)
-    if isinstance(value, float):
-        return f"{value:g}".replace("e-0", "e-")
-    return str(value)
-
-
 def request_check(
     session: Session, actor: Actor, form: NewRunForm, storage: Storage | None = None
 ) -> tuple[MaskCheck, Job]:
@@ -177,9 +143,13 @@ def request_check(
     if model is None:
         raise Invalid(N_("Choose a base model."), field="model")
     form.offer_arguments(session)
-    settings = parse_settings(form.mask_settings().model_dump())
     return mask_checks.request_check(
-        session, actor, dataset_version_id=version, base_model_id=model, settings=settings, storage=storage
+        session,
+        actor,
+        dataset_version_id=version,
+        base_model_id=model,
+        settings=form.mask_settings(),
+        storage=storage,
     )
 
 
@@ -204,17 +174,14 @@ class Plan:
 
 def make_plan(form: NewRunForm, version: DatasetVersion | None, check: MaskCheck | None) -> Plan:
     """The plan for the chosen version; without one only the config is looked at."""
+    recipe, changes = form.values["recipe"], form.changes()
     try:
-        require_recipe(form.values["recipe"])
+        config = run_config(version, recipe, changes) if version else build_config(recipe, changes)
     except Invalid as error:
-        return Plan(errors={"recipe": error.translated()})
-    errors = config_errors(merged_values(form.values["recipe"], form.changes()))
-    if errors or version is None:
-        return Plan(errors=errors)
-    try:
-        config = run_config(version, form.values["recipe"], form.changes())
-    except Invalid as error:
-        return Plan(errors={error.field or "recipe": error.translated()})
+        one = {error.field or "recipe": error.translated()}
+        return Plan(errors={item["field"]: item["message"] for item in error.details} or one)
+    if version is None:
+        return Plan()
     estimate = estimate_steps(training_samples(version, check), config)
     epochs = estimate.steps / estimate.steps_per_epoch
     return Plan(estimate, epochs, advise(estimate, config, held_out=version.validation_count))

@@ -11,7 +11,7 @@ from app.accounts.models import Role
 from app.accounts.service import record
 from app.base_models.service import require_base_model
 from app.core.database import utc_now
-from app.core.i18n import N_, get_locale, gettext
+from app.core.i18n import get_locale, gettext
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppStorage, Db
 from app.datasets.service import require_dataset
@@ -19,7 +19,8 @@ from app.jobs import service as jobs
 from app.jobs.models import Job, JobState, StopRequest
 from app.jobs.newest import last_event, last_events
 from app.mask_checks.service import require_mask_check
-from app.recipes.fields import FIELD_GROUPS
+from app.mask_settings.words import settings_in_words
+from app.recipes.fields import FIELD_GROUPS, displayed
 from app.recipes.recipes import RECIPES
 from app.runs import service
 from app.runs.advice import remedy_for
@@ -28,6 +29,7 @@ from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
 from app.runs.models import Run
 from app.runs.story import read_story
+from app.sentences import N_
 from app.versions.service import require_version
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
@@ -122,6 +124,7 @@ def run_page(
     """One run: everything stored about it, and live from there."""
     run = service.require_run(session, run_id)
     version = require_version(session, run.dataset_version_id)
+    check = require_mask_check(session, run.mask_check_id)
     context = {
         **_run_context(session, actor, run),
         **_result_context(session, judging, run),
@@ -129,8 +132,10 @@ def run_page(
         "version": version,
         "dataset": require_dataset(session, version.dataset_id),
         "model": require_base_model(session, run.base_model_id),
-        "check": require_mask_check(session, run.mask_check_id),
+        "check": check,
+        "settings": settings_in_words(check.settings),
         "groups": FIELD_GROUPS,
+        "config_values": displayed(run.config),
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
         "story": read_story(session, service.run_job(session, run)),
         "log": log_tail(storage, service.run_job(session, run)),

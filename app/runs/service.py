@@ -1,10 +1,9 @@
 """Rules of runs: what may start, exactly once, and what is published when training ends."""
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
@@ -13,7 +12,6 @@ from app.accounts.service import Actor, record
 from app.base_models.models import BaseModel
 from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.i18n import N_
 from app.core.storage import Storage, file_sha256
 from app.datasets.models import Dataset
 from app.jobs.models import Job, JobKind
@@ -23,6 +21,7 @@ from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.recipes.recipes import build_config
 from app.runs.models import Run, RunArtifact
+from app.sentences import N_
 from app.versions.models import DatasetVersion
 from app.versions.service import require_version
 
@@ -33,7 +32,8 @@ class RunRequest:
 
     mask_check_id: int
     recipe: str = "standard"
-    changes: dict[str, Any] = field(default_factory=dict)
+    # Of the recipe's config, as typed or sent.
+    changes: Mapping[str, object] = field(default_factory=dict)
     name: str = ""
     # "I have looked at the mask check."
     confirmed: bool = False
@@ -83,6 +83,7 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
     override = _check_allows(session, check, request)
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
+    _require_readable(check, model)
     config = run_config(version, request.recipe, request.changes)
     job = enqueue(session, JobKind.TRAIN, {}, created_by=actor.name)
     assert job.id is not None
@@ -92,7 +93,7 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
         base_model_id=check.base_model_id,
         mask_check_id=request.mask_check_id,
         recipe=request.recipe,
-        config=config.model_dump(mode="json"),
+        config=config,
         arrays_hash=check.arrays_hash or "",
         confirmed_by=actor.name[:80],
         override_reason=override,
@@ -110,14 +111,14 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
     return run
 
 
-def run_config(version: DatasetVersion, recipe: str, changes: dict[str, Any]) -> TrainingConfig:
+def run_config(version: DatasetVersion, recipe: str, changes: Mapping[str, object]) -> TrainingConfig:
     """The config of a run on this version. Without held-out conversations nothing can stop it early."""
     if version.validation_count:
         return build_config(recipe, changes)
     config = build_config(recipe, {"early_stopping_patience": 0, **changes})
     if config.early_stopping_patience:
         raise Invalid(
-            N_("%(field)s: this version holds nothing out, so there is nothing to judge by. Use 0."),
+            N_("%(field)s must be 0: this version holds nothing out, so there is nothing to judge by."),
             field="early_stopping_patience",
         )
     return config
@@ -147,6 +148,22 @@ def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> st
             field="override_reason",
         )
     return reason[:1000]
+
+
+def _require_readable(check: MaskCheck, model: BaseModel) -> None:
+    """Without a length limit a sample may be longer than the model was made for; it would learn noise from it."""
+    longest, limit = (check.report or {}).get("longest") or 0, model.info.get("context_length")
+    if limit and longest > limit:
+        raise Conflict(
+            N_(
+                "The longest sample has %(longest)d tokens and “%(model)s” reads at most %(limit)d. Set a length limit and "
+                "check the masks again."
+            ),
+            field="max_length",
+            longest=longest,
+            limit=limit,
+            model=model.name,
+        )
 
 
 def _default_name(session: Session, version: DatasetVersion, model: BaseModel, recipe: str) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from sqlmodel import Session, col, select
 
 from app.core.errors import NotFound
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.datasets.models import Dataset
 from app.dialogue.conversation import FrozenConversation
+from app.sentences import N_
 from app.versions.models import DatasetVersion
 
 

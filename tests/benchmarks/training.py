@@ -23,6 +23,7 @@ from app.recipes.recipes import build_config
 from tests.benchmarks.dialogues import plain, sample_dialogues
 from tests.benchmarks.masks import MARKED_TEMPLATE
 from tests.benchmarks.measuring import Goal, Result, Row, median
+from tests.support.said import said
 from worker.parent.child_process import ChildProcess
 
 STEPS, WARM_UP = 4, 1
@@ -69,7 +70,7 @@ class Timed:
         elif message["event"] == "result":
             self.result = message
         elif message["event"] == "failed":
-            raise RuntimeError(message["message"])
+            raise RuntimeError(said(message))
 
     def speeds(self, tokens: list[int]) -> list[float]:
         """Tokens a second of each step after the warm-up."""
@@ -133,7 +134,7 @@ def train_here(model: Path, folder: Path, material: Material, config: dict[str, 
         "arrays": str(material.arrays),
         "arrays_hash": material.arrays_hash,
         "base_model_path": str(model),
-        "config": {name: value for name, value in config.items() if name != "early_stopping_patience"},
+        "config": config,
         "resume_from": None,
     }
     job.write_text(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import app.masking
+
 ROOT = Path(__file__).parents[2]
 # Each domain may import those before it (and core).
 ORDER = (
@@ -33,6 +35,8 @@ ORDER = (
 EDGE_ONLY = ("previews",)
 # In their order as well: each may import the pure packages before it.
 PURE = ("dialogue", "masking", "interchange", "scoring")
+# Below everything, the pure packages included.
+SENTENCES = "app.sentences"
 ALLOWED_IN_PURE: dict[str, set[str]] = {
     "dialogue": set(),
     "masking": {"jinja2", "markupsafe", "numpy", "safetensors", "tokenizers"},
@@ -58,6 +62,15 @@ def _imports(path: Path) -> Iterator[tuple[int, str]]:
                     yield node.lineno, f"app.{alias.name}"
             else:
                 yield node.lineno, node.module
+
+
+def _names_from(path: Path, package: str) -> Iterator[tuple[int, str]]:
+    """What a file imports from a package; modules below it by their whole name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == package:
+            for alias in node.names:
+                yield node.lineno, alias.name
+    yield from ((line, name) for line, name in _imports(path) if name.startswith(f"{package}."))
 
 
 def _files(folder: str) -> list[Path]:
@@ -118,12 +131,38 @@ def test_the_workers_parent_and_its_children_do_not_import_each_other() -> None:
 @pytest.mark.parametrize("package", PURE)
 def test_pure_packages_import_neither_database_nor_web(package: str) -> None:
     allowed = {*sys.stdlib_module_names, *ALLOWED_IN_PURE[package]}
-    below = tuple(f"app.{name}" for name in PURE[: PURE.index(package) + 1])
+    below = (SENTENCES, *(f"app.{name}" for name in PURE[: PURE.index(package) + 1]))
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for path in _files(f"app/{package}")
         for line, name in _imports(path)
         if not name.startswith(below) and name.split(".")[0] not in allowed
+    ]
+    assert wrong == []
+
+
+def test_sentences_lie_below_everything_and_mark_every_message() -> None:
+    imported = {name.split(".")[0] for _, name in _imports(ROOT / "app/sentences.py")}
+    assert imported <= set(sys.stdlib_module_names)
+    marks = [
+        str(path.relative_to(ROOT))
+        for folder in ("app", "worker")
+        for path in _files(folder)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.FunctionDef) and node.name == "N_")
+        or (isinstance(node, ast.Name) and node.id == "N_" and isinstance(node.ctx, ast.Store))
+    ]
+    assert marks == ["app/sentences.py"]
+
+
+def test_masking_is_used_through_its_door() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for folder in ("app", "worker")
+        for path in _files(folder)
+        if not path.is_relative_to(ROOT / "app/masking")
+        for line, name in _names_from(path, "app.masking")
+        if name not in app.masking.__all__
     ]
     assert wrong == []
 

@@ -62,8 +62,8 @@ def test_what_is_no_conversation_is_refused(given: Any, code: str, field: str) -
 def test_a_message_that_is_not_exact_is_refused_by_its_turn(message: Any, code: str, field: str) -> None:
     found = refusal({"messages": [QUESTION, message]})
     assert (found.code, found.field) == (code, f"messages.1.{field}".rstrip("."))
-    if "turn" in found.values:
-        assert found.values["turn"] == 2
+    if "turn" in found.sentence.values:
+        assert found.sentence.values["turn"] == 2
 
 
 def test_what_is_at_its_limit_is_taken() -> None:

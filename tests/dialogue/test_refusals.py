@@ -27,4 +27,8 @@ def test_it_has_a_code_and_its_chinese(refusal: Refusal) -> None:
 def test_it_says_its_sentence_and_its_place() -> None:
     refused = DialogueRefused(refusals.TOO_MANY_MESSAGES, "messages", limit=3)
     assert str(refused) == "A conversation can have at most 3 messages. Split it."
-    assert (refused.code, refused.field, refused.values) == ("too_many_messages", "messages", {"limit": 3})
+    assert (refused.code, refused.field, refused.sentence.values) == (
+        "too_many_messages",
+        "messages",
+        {"limit": 3},
+    )

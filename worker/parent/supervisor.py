@@ -18,14 +18,13 @@ from sqlalchemy import Engine
 
 from app.core.database import transaction
 from app.core.errors import StudioError
-from app.core.i18n import N_
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
-from app.jobs.bell import ring
 from app.jobs.handlers import JobHandler, Workplace
-from app.jobs.models import Job, JobKind, JobState, StopRequest
+from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, EventData, LeaseLost, claim, finish, heartbeat, release
+from app.sentences import N_
 from worker.parent.child_process import ChildProcess
 
 logger = get_logger(__name__)
@@ -87,7 +86,7 @@ class Supervisor:
             with transaction(self.engine) as session:
                 job_input = self.handlers[mine.kind].child_input(session, place, mine)
         except StudioError as error:
-            self._fail(mine, error.message, dict(error.params))
+            self._fail(mine, error.sentence.template, dict(error.sentence.values))
             return
         job_file = self._write_job_file(mine, place, job_input)
         child = ChildProcess(job_file, place.output_dir / "log.txt")
@@ -156,18 +155,12 @@ class Supervisor:
             self._fail(mine, message, params)
             return
         result = outcome.result
-        followers: list[Job] = []
         try:
             with transaction(self.engine) as session:
                 finish(session, mine, JobState.SUCCEEDED, result=result)
-                followers = self.handlers[mine.kind].publish(session, place, mine, result)
-                calls = [(job.id, job.kind) for job in followers]
+                self.handlers[mine.kind].publish(session, place, mine, result)
         except StudioError as error:
-            self._fail(mine, error.message, dict(error.params))
-            return
-        for job_id, kind in calls:
-            assert job_id is not None
-            ring(self.settings, job_id, kind)
+            self._fail(mine, error.sentence.template, dict(error.sentence.values))
 
     def _fail(self, mine: Claim, message: str, params: dict[str, Any]) -> None:
         try:
@@ -184,7 +177,7 @@ def _sort_message(message: dict[str, Any], outcome: _Outcome, pending: list[Even
     if kind == "result":
         outcome.result = message
     elif kind == "failed":
-        outcome.failure = (str(message.get("message", "")), dict(message.get("params") or {}))
+        outcome.failure = (str(message.get("template", "")), dict(message.get("values") or {}))
     elif kind == "cancelled":
         outcome.cancelled = True
     else:

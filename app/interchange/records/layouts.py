@@ -219,9 +219,9 @@ def _tools(value: Mapping[str, Any], reading: Reading) -> Any:
 
 def _line_of(refused: DialogueRefused, record: Record) -> int:
     """Where it stands: messages of a table have lines of their own."""
-    turn = refused.values.get("turn")
+    turn = refused.sentence.values.get("turn")
     lines = record.message_lines
-    return lines[turn - 1] if turn is not None and lines and turn <= len(lines) else record.line
+    return lines[turn - 1] if isinstance(turn, int) and lines and turn <= len(lines) else record.line
 
 
 def _note_unread(value: Mapping[str, Any], read: tuple[str, ...], reading: Reading) -> None:

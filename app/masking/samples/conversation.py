@@ -8,7 +8,8 @@ from typing import Any
 
 from app.dialogue.conversation import REASONING_FIELDS, TEMPLATE_REASONING_FIELDS
 from app.dialogue.roles import ROLES, Role
-from app.masking.errors import N_, MaskRefused
+from app.masking.errors import MaskRefused
+from app.sentences import N_
 
 _TEMPLATE_FIELDS = ("content", "name", "tool_calls", "tool_call_id")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")

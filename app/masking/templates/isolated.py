@@ -1,4 +1,4 @@
-"""Closed rooms: templates of strangers rendered in a child process, every single rendering with a limit.
+"""Isolated rendering: templates of strangers run in a child process, every single rendering with a limit.
 
 What a template costs may depend on the conversation, so that none is ever trusted because it behaved before.
 """
@@ -19,10 +19,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from app.masking.errors import N_, MaskingError, TemplateFailed, TemplateUnsafe
+from app.masking.errors import MaskingError, TemplateFailed, TemplateUnsafe
 from app.masking.templates import isolated_child
 from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.isolated_child import RENDER_SECONDS
+from app.sentences import N_, Sentence
 
 STARTUP_SECONDS = 60.0
 # A child on a busy machine waits for its turn; its own clock counts only the time it works.
@@ -31,8 +32,10 @@ ANSWER_BYTES = 256 * 2**20
 SLOW_SECONDS = 0.2  # a rendering that works longer is counted …
 MOST_SLOW_SECONDS = 6.0  # … and a template whose slow ones add up to this …
 SLOW_WITHIN_SECONDS = 60.0  # … within a minute is refused for the rest of it
-MOST_ROOMS = 4
+MOST_RENDERERS = 4
+PLACE_SECONDS = 30.0
 
+_NO_PLACE = N_("Too many chat templates are being rendered at this moment. Try again in a few seconds.")
 _TOO_LONG = N_("The chat template %(template)s is refused: a rendering took longer than %(seconds)d seconds.")
 _TOO_MUCH = N_(
     "The chat template %(template)s is refused: a rendering took more than %(limit)d MB of memory, or wrote far more "
@@ -43,7 +46,7 @@ _TOO_SLOW = N_(
 )
 
 
-class ClosedTemplate(ChatTemplate):
+class IsolatedTemplate(ChatTemplate):
     """A chat template that never runs in this process.
     Raises TemplateUnsafe when a rendering goes beyond a limit.
     """
@@ -91,7 +94,7 @@ class ClosedTemplate(ChatTemplate):
             "moment": moment.isoformat() if moment else None,
         }
         try:
-            answer = _rooms.ask(self.source, request)
+            answer = _renderers.ask(self.source, request)
         except _BeyondLimit:
             self._renders_many = False
             return nothing
@@ -100,14 +103,14 @@ class ClosedTemplate(ChatTemplate):
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self._refuse_if_slow()
         try:
-            answer = _rooms.ask(self.source, request)
+            answer = _renderers.ask(self.source, request)
         except _BeyondLimit as error:
             self._slow.append((time.monotonic(), RENDER_SECONDS))
             raise self._unsafe(error) from error
         if answer["seconds"] > SLOW_SECONDS:
             self._slow.append((time.monotonic(), answer["seconds"]))
         if "failed" in answer:
-            raise TemplateFailed(answer["failed"], **{**answer["params"], "template": self.name})
+            raise TemplateFailed(Sentence.from_json(answer["failed"]), template=self.name)
         if "unsafe" in answer:
             raise self._unsafe(_BeyondLimit())
         return answer
@@ -139,11 +142,11 @@ class _BeyondLimit(Exception):
         self.too_long = too_long
 
 
-class _Room:
+class _Renderer:
     """One child process for one template. Used by one thread at a time."""
 
     def __init__(self, source: str) -> None:
-        self.lock = threading.Lock()
+        self.source = source
         try:
             self.process = subprocess.Popen(
                 isolated_child.command(),
@@ -167,7 +170,7 @@ class _Room:
         return MaskingError(N_("The process that renders unknown chat templates did not start."))
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The child's answer. Raises _BeyondLimit, after which the room is of no more use."""
+        """The child's answer. Raises _BeyondLimit, after which the process is of no more use."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         with self._closed_unless_answered():
@@ -224,46 +227,69 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             pass
 
 
-class _Rooms:
-    """The rooms in use, the last used last; the oldest is closed when there would be too many."""
+class _Renderers:
+    """The renderers of this process: those that render, and those kept for their template's next rendering. Together they
+    are at most MOST_RENDERERS; whoever finds all of them rendering waits for a place.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rooms: dict[str, _Room] = {}
+        self._places = threading.BoundedSemaphore(MOST_RENDERERS)
+        self._taken: dict[object, _Renderer | None] = {}  # by place; None while it is being started
+        self._kept: list[_Renderer] = []  # the last used last
 
     def ask(self, source: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer of the template's room, which is opened if there is none."""
-        while True:
+        """The answer of a process of the template, started if none is kept. Raises MaskingError when no place got free."""
+        if not self._places.acquire(timeout=PLACE_SECONDS):
+            raise MaskingError(_NO_PLACE)
+        place, renderer = object(), None
+        try:
+            renderer = self._take(place, source) or _Renderer(source)
             with self._lock:
-                room = self._rooms.pop(source, None) or _Room(source)
-                self._rooms[source] = room
-                surplus = [self._rooms.pop(key) for key in list(self._rooms)[:-MOST_ROOMS]]
-            for old in surplus:
-                with old.lock:
-                    old.close()
-            with room.lock:
-                if room.process.poll() is not None:
-                    self._forget(source, room)
-                    continue  # closed while this thread waited
-                try:
-                    return room.ask(request)
-                except BaseException:
-                    self._forget(source, room)
-                    raise
+                self._taken[place] = renderer
+            answer = renderer.ask(request)
+        except BaseException:
+            self._give_back(place)
+            if renderer is not None:
+                renderer.close()
+            raise
+        self._give_back(place, kept=renderer)
+        return answer
 
-    def _forget(self, source: str, room: _Room) -> None:
+    def _take(self, place: object, source: str) -> _Renderer | None:
+        """A kept process of the template; else None, once those used longest ago have made way for a new one."""
         with self._lock:
-            if self._rooms.get(source) is room:
-                del self._rooms[source]
+            own = next((renderer for renderer in reversed(self._kept) if renderer.source == source), None)
+            if own is not None:
+                self._kept.remove(own)
+            self._taken[place] = own
+            surplus = max(0, len(self._kept) + len(self._taken) - MOST_RENDERERS)
+            closing, self._kept = self._kept[:surplus], self._kept[surplus:]
+        if own is not None and own.process.poll() is not None:  # it ended while it waited
+            closing, own = [*closing, own], None
+        for renderer in closing:
+            renderer.close()
+        return own
+
+    def _give_back(self, place: object, *, kept: _Renderer | None = None) -> None:
+        with self._lock:
+            self._taken.pop(place, None)
+            if kept is not None:
+                self._kept.append(kept)
+        self._places.release()
 
     def close_all(self) -> None:
         """End every child."""
         with self._lock:
-            rooms, self._rooms = list(self._rooms.values()), {}
-        for room in rooms:
-            room.close()
+            renderers = [
+                *self._kept,
+                *(renderer for renderer in self._taken.values() if renderer is not None),
+            ]
+            self._kept = []
+        for renderer in renderers:
+            renderer.close()
 
 
-_rooms = _Rooms()
-close_rooms = _rooms.close_all
-atexit.register(close_rooms)
+_renderers = _Renderers()
+close_renderers = _renderers.close_all
+atexit.register(close_renderers)

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from app.masking.errors import MaskingError
-from app.masking.samples.arrays import MaskArrays, arrays_hash, read_arrays
-from worker.work.protocol import N_, JobFailed
+from app.masking import MaskArrays, MaskingError, arrays_hash, read_arrays
+from app.sentences import N_
+from worker.work.protocol import JobFailed
 
 IGNORE_INDEX = -100
 TRAIN_SPLIT, VALIDATION_SPLIT = 0, 1
@@ -30,9 +30,7 @@ def load_arrays(path: Path, expected_hash: str, expected_file_hash: str | None =
     try:
         return read_arrays(path, expected_hash, expected_file_hash=expected_file_hash)
     except MaskingError as error:
-        raise JobFailed(
-            error.message, **{name: str(value) for name, value in error.params.items()}
-        ) from error
+        raise JobFailed.of(error) from error
 
 
 def samples_of_split(arrays: MaskArrays, split: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -62,9 +60,6 @@ class ArraySamples(Dataset[Sample]):
     def trained_tokens(self) -> int:
         """Labels that the loss will see: nothing comes before a sample's first token to predict it."""
         return sum(int((self[i]["labels"][1:] != IGNORE_INDEX).sum()) for i in range(len(self)))
-
-    def longest(self) -> int:
-        return max((len(self[i]["input_ids"]) for i in range(len(self))), default=0)
 
 
 def pack(samples: list[Sample]) -> Batch:
