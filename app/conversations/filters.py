@@ -10,7 +10,7 @@ from sqlmodel import col
 from app.conversations.models import Conversation, ReviewState
 from app.dialogue.labels import Outcome
 
-Selected = TypeVar("Selected", bound="Select[*tuple[Any, ...]]")
+Selected = TypeVar("Selected", bound=Select[*tuple[Any, ...]])
 
 
 @dataclass(frozen=True)

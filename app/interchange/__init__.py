@@ -5,13 +5,6 @@ whoever shows them translates them. Nothing here decides what becomes of a file 
 """
 
 from app.dialogue.trained import SOURCE_MASKS, SourceMask
-from app.interchange.exports.writing import (
-    WriteReport,
-    write_alpaca,
-    write_csv,
-    write_messages_jsonl,
-    write_sharegpt,
-)
 from app.interchange.files.limits import ImportLimits
 from app.interchange.reading import FORMATS, Format, ParsedConversation, Source, read_conversations
 from app.interchange.records.dataset_info import read_dataset_info
@@ -31,11 +24,6 @@ __all__ = [
     "Source",
     "SourceMask",
     "SourceRefused",
-    "WriteReport",
     "read_conversations",
     "read_dataset_info",
-    "write_alpaca",
-    "write_csv",
-    "write_messages_jsonl",
-    "write_sharegpt",
 ]

@@ -216,12 +216,3 @@ TAGS_NOT_KEPT = Trouble(
     "tags_not_kept",
     N_("Line %(line)d: the tags are not a list of texts and were left out."),
 )
-
-# writing
-NOT_EXPRESSIBLE = Trouble(
-    "not_expressible",
-    N_(
-        "Conversation %(line)d cannot be written in the %(format)s format without losing something. "
-        "Export it as messages instead."
-    ),
-)
