@@ -59,7 +59,7 @@ def append_events(session: Session, job: Job, events: Iterable[EventData]) -> No
     """Number events in the same transaction as the change they tell of."""
     for kind, payload in events:
         job.event_count += 1
-        event = JobEvent(job_id=_id(job), seq=job.event_count, kind=kind.value, payload=storable(payload))
+        event = JobEvent(job_id=_id(job), seq=job.event_count, kind=EventKind(kind).value, payload=storable(payload))
         session.add(event)
     session.add(job)
     session.flush()
@@ -120,7 +120,7 @@ def heartbeat(
     job = _fresh(session, claim.job_id)
     batch = list(events)
     for kind, payload in batch:
-        if kind is EventKind.PHASE:
+        if kind == EventKind.PHASE:
             job.phase = str(payload.get("phase", ""))[:40]
     append_events(session, job, batch)
     return job.stop_requested

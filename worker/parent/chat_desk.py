@@ -78,11 +78,11 @@ def merge_deltas(events: list[EventData]) -> list[EventData]:
     place: dict[str, int] = {}
     for kind, payload in events:
         side = str(payload.get("side"))
-        if kind is EventKind.DELTA and side in place:
+        if kind == EventKind.DELTA and side in place:
             earlier = merged[place[side]][1]
             merged[place[side]] = (EventKind.DELTA, {**earlier, "text": earlier["text"] + payload["text"]})
             continue
-        if kind is EventKind.DELTA:
+        if kind == EventKind.DELTA:
             place[side] = len(merged)
         merged.append((kind, payload))
     return merged
