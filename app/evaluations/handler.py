@@ -27,7 +27,7 @@ class Evaluate:
             "adapter_path": str(adapter_path(place.storage, run)),
             "arrays": str(place.storage.path(check.arrays_key)) if check.arrays_key else None,
             "suite": evaluation.suite,
-            "template_arguments": check.settings.get("template_arguments", {}),
+            "template_arguments": check.settings.template_arguments,
             "generation": {"max_new_tokens": MAX_NEW_TOKENS},
         }
 

@@ -35,8 +35,8 @@ class Train:
             "arrays": str(place.storage.path(check.arrays_key)),
             "arrays_hash": run.arrays_hash,
             # Checks made before these were kept have none.
-            "arrays_file_hash": (check.report or {}).get("file_hash"),
-            "tokenizer_hash": (check.report or {}).get("tokenizer_hash"),
+            "arrays_file_hash": check.report.file_hash if check.report else None,
+            "tokenizer_hash": check.report.tokenizer_hash if check.report else None,
             "base_model_path": str(folder),
             "config": run.config.to_json(),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from app.mask_checks.report import MaskReport
 from app.masking import (
     ArraysDiffer,
     ChatTokenizer,
@@ -57,7 +58,7 @@ def test_a_green_report_counts_everything(smollm2: ChatTokenizer) -> None:
     assert arrays.split.tolist() == [0, 1, 0, 0]
     assert {13, 14} <= set(report.suspicious)
     assert seen == [4]
-    json.dumps(report.to_dict())
+    json.dumps(MaskReport.of(report).to_json())
 
 
 def test_a_red_report_names_the_first_failures(smollm2: ChatTokenizer, trl_templates: dict[str, str]) -> None:
@@ -72,10 +73,10 @@ def test_a_red_report_names_the_first_failures(smollm2: ChatTokenizer, trl_templ
         (15, "refused"),
         (16, "trains_something"),
     ]
-    assert "System role not supported" in report.failures[0].detail
+    assert "System role not supported" in str(report.failures[0].sentence)
     assert (report.refused, report.dropped, report.failing_conversations) == (1, 1, 2)
     assert len(arrays) == 4
-    checks = {check["name"]: check["failed"] for check in report.to_dict()["checks"]}
+    checks = {check["name"]: check["failed"] for check in MaskReport.of(report).to_json()["checks"]}
     assert checks["refused"] == checks["trains_something"] == 1
 
 
@@ -90,7 +91,7 @@ def test_a_failure_leads_to_the_token(smollm2: ChatTokenizer) -> None:
     assert (failure.conversation_id, failure.sample, failure.check) == (5, 0, "end_of_turn")
     token = preview(tokenizer, chat("q", "an answer"), MaskSettings())[0]["tokens"][failure.token]
     assert token["role"] == "assistant"
-    assert "turn 2" in failure.detail
+    assert "turn 2" in str(failure.sentence)
 
 
 def test_an_empty_version_is_not_green(smollm2: ChatTokenizer) -> None:
@@ -185,7 +186,7 @@ def test_the_report_is_the_same_without_the_arrays(smollm2: ChatTokenizer) -> No
     for settings in (MaskSettings(), MaskSettings(handling=Handling.PER_TURN), MaskSettings(max_length=1)):
         report, arrays = verify(smollm2, conversations, settings)
         alone = verify_without_arrays(smollm2, conversations, settings)
-        assert alone.to_dict() == report.to_dict()
+        assert MaskReport.of(alone).to_json() == MaskReport.of(report).to_json()
         assert alone.hash == arrays.hash
     assert (
         verify_without_arrays(smollm2, [], MaskSettings()).hash == verify(smollm2, [], MaskSettings())[1].hash

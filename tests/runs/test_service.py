@@ -30,6 +30,7 @@ from tests.support.training import (
     make_model,
     make_run,
     make_version,
+    report,
 )
 
 
@@ -225,6 +226,6 @@ def test_a_finished_run_publishes_its_files_with_size_and_hash(
 def test_a_sample_longer_than_the_model_reads_starts_nothing(engine: Engine, storage: Storage) -> None:
     with transaction(engine) as session:
         check = make_check(session, storage)
-        check.report = {**(check.report or {}), "longest": 4097}
+        check.report = report().model_copy(update={"longest": 4097})
         with pytest.raises(Conflict, match="longest sample has 4097 tokens and “small” reads at most 4096"):
             start(session, check)

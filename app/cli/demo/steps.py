@@ -6,7 +6,13 @@ from typing import Any, Final
 
 from app.base_models.service import BUNDLED_NAME
 from app.client import wire
-from app.client.pipeline import ensure_base_model, find_dataset, new_idempotency_key, require_green_check
+from app.client.pipeline import (
+    ensure_base_model,
+    find_dataset,
+    new_idempotency_key,
+    report_of,
+    require_green_check,
+)
 from app.client.rest import StudioClient
 from app.client.waiting import Listener, require_success, wait_for_job
 from app.core.console import CommandFailed
@@ -92,10 +98,10 @@ class DemoSteps:
         self.check = require_green_check(
             self.client, self.version["id"], self.base_model["id"], MASK_SETTINGS, self.listen
         )
-        report = self.check["report"] or {}
+        report = report_of(self.check)
         return _("green: %(trained)s of %(tokens)s tokens are trained") % {
-            "trained": number(report.get("trained")),
-            "tokens": number(report.get("tokens")),
+            "trained": number(report.trained if report else None),
+            "tokens": number(report.tokens if report else None),
         }
 
     def train(self) -> str:
