@@ -1,9 +1,13 @@
 """JSON documents that outlive the code that wrote them: pydantic models that read what their earlier forms stored."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
+
+from app.core.i18n import say
+from app.sentences import Sentence
 
 
 class StoredModel(BaseModel):
@@ -25,5 +29,18 @@ class StoredModel(BaseModel):
         return cls.model_validate(cls.upgrade(dict(document)))
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return self.model_dump(mode="json")
+        """As plain JSON; a figure that is no number becomes null, for the databases hold none."""
+        found: dict[str, Any] = json.loads(self.model_dump_json())
+        return found
+
+
+class Told(BaseModel):
+    """Something with a sentence about it; `detail` is the sentence in the reader's language."""
+
+    sentence: Sentence
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def detail(self) -> str:
+        """The sentence, filled."""
+        return say(self.sentence)

@@ -5,6 +5,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from app.base_models.service import require_ready
+from app.evaluations.documents import Measurements
 from app.evaluations.service import MAX_NEW_TOKENS, require_evaluation, store_answers
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobEvent
@@ -39,4 +40,4 @@ class Evaluate:
             .where(JobEvent.job_id == claim.job_id, JobEvent.kind == "answer")
             .order_by(col(JobEvent.seq))
         )
-        store_answers(session, evaluation, [event.payload for event in events], result)
+        store_answers(session, evaluation, [event.payload for event in events], Measurements.stored(result))

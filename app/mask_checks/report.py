@@ -6,10 +6,9 @@ Loads no database, for the `masks` commands print it too.
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, Field, computed_field
+from pydantic import BaseModel, Field
 
-from app.core.i18n import say
-from app.core.stored_models import StoredModel
+from app.core.stored_models import StoredModel, Told
 from app.mask_settings.fields import MaskSettingsIn
 from app.masking import CHECK_NAMES, SuspectKind, VersionReport
 from app.sentences import Sentence
@@ -25,18 +24,6 @@ _FIRST_NAMES: Final = {
 }
 
 
-class _Told(BaseModel):
-    """Something with a sentence about it; `detail` is the sentence in the reader's language."""
-
-    sentence: Sentence
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def detail(self) -> str:
-        """The sentence, filled."""
-        return say(self.sentence)
-
-
 class CheckCount(BaseModel):
     """How many conversations one of the checks fails in; `refused` counts those without an exact mask."""
 
@@ -45,7 +32,7 @@ class CheckCount(BaseModel):
     failed: int
 
 
-class ReportFailure(_Told):
+class ReportFailure(Told):
     """A check that failed in a sample, or a conversation without an exact mask (`check` is "refused").
 
     `token` indexes the sample's tokens.
@@ -57,7 +44,7 @@ class ReportFailure(_Told):
     token: int | None = None
 
 
-class ReportReason(_Told):
+class ReportReason(Told):
     """Why a conversation deserves a look; `check` is the one that failed, `sample` and `token` say where."""
 
     kind: SuspectKind

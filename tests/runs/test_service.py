@@ -31,6 +31,7 @@ from tests.support.training import (
     make_run,
     make_version,
     report,
+    run_result,
 )
 
 
@@ -213,7 +214,7 @@ def test_a_finished_run_publishes_its_files_with_size_and_hash(
         (folder / "adapter_config.json").write_text("{}")
         with pytest.raises(Conflict, match="has no adapter"):
             service.adapter_path(storage, run)
-        Train(lambda _session, _run: None).publish(session, place, claim, {"adapter": "adapter", "steps": 3})
+        Train(lambda _session, _run: None).publish(session, place, claim, run_result(steps=3))
         session.flush()
         (artifact,) = service.artifacts(session, run.id or 0)
         assert (artifact.name, artifact.size_bytes) == ("adapter_config.json", 2)

@@ -28,6 +28,7 @@ from app.mask_checks.report import (
 from app.mask_settings.fields import MaskSettingsIn
 from app.masking import MaskSettings, SuspectKind
 from app.runs.models import Run
+from app.runs.result import RunResult
 from app.runs.service import RunRequest, start_run
 from app.sentences import Sentence
 from app.versions.freezing import freeze
@@ -163,6 +164,25 @@ def make_run(session: Session, storage: Storage, **request: Any) -> tuple[Run, J
         session, ENGINEER, RunRequest(check.id or 0, confirmed=True, **request), suites=SUITES
     )
     return run, jobs.require_job(session, run.job_id)
+
+
+def run_result(**changes: Any) -> dict[str, Any]:
+    """What the trainer hands back of a run that ended by itself."""
+    told = RunResult(
+        adapter="adapter",
+        adapter_step=3,
+        steps=3,
+        total_steps=3,
+        train_loss=2.0,
+        eval_loss=2.5,
+        stopped_early=False,
+        stop_reason="finished",
+        labels_hash=ARRAYS_HASH,
+        labels_seen=9,
+        labels_total=9,
+        peak_memory_bytes=1 << 30,
+    )
+    return told.model_copy(update=changes).to_json()
 
 
 def lived_through(engine: Engine, *batches: list[jobs.EventData]) -> jobs.Claim:

@@ -18,6 +18,8 @@ from app.client.waiting import Listener, require_success, wait_for_job
 from app.core.console import CommandFailed
 from app.core.formatting import number
 from app.core.i18n import gettext as _
+from app.evaluations.documents import EvaluationSummary
+from app.runs.result import RunResult
 
 SAMPLES_DIR: Final = Path(__file__).resolve().parents[2] / "samples"
 ENGLISH: Final = "Sample sales dialogues (English)"
@@ -121,11 +123,11 @@ class DemoSteps:
         # Also for a finished run: its events draw the curve again.
         wait_for_job(self.client, self.run["job"], self.listen, what=_("The run"))
         self.run = self.client.run(self.run["id"])
-        result = self.run["result"] or {}
+        result = RunResult.stored(self.run["result"]) if self.run["result"] else None
         note = _("run %(id)d: loss %(loss)s, held-out loss %(held_out)s") % {
             "id": self.run["id"],
-            "loss": number(result.get("train_loss"), 3),
-            "held_out": number(result.get("eval_loss"), 3),
+            "loss": number(result.train_loss if result else None, 3),
+            "held_out": number(result.eval_loss if result else None, 3),
         }
         return _("%(note)s (from an earlier demo)") % {"note": note} if was_done else note
 
@@ -158,12 +160,19 @@ class DemoSteps:
             evaluation = self.client.evaluation(evaluation["id"])
         require_success(evaluation["job"], what=_("The evaluation"))
         self.evaluations[suite] = evaluation
-        summary = evaluation["summary"] or {}
+        summary = self.summary(suite)
         return _("checks passed: base %(base)d, tuned %(tuned)d of %(all)d") % {
-            "base": summary["base"]["checks_passed"],
-            "tuned": summary["tuned"]["checks_passed"],
-            "all": summary["tuned"]["checks"],
+            "base": summary.base.checks_passed,
+            "tuned": summary.tuned.checks_passed,
+            "all": summary.tuned.checks,
         }
+
+    def summary(self, suite: str) -> EvaluationSummary:
+        """The summary of a suite that has been judged."""
+        found = self.evaluations[suite]["summary"]
+        if found is None:
+            raise CommandFailed(_("The evaluation on %(suite)s has no summary.") % {"suite": suite})
+        return EvaluationSummary.stored(found)
 
 
 def _size(dataset: wire.Dataset) -> int:
