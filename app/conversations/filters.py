@@ -9,7 +9,7 @@ from sqlmodel import col
 
 from app.conversations.models import Conversation, Outcome, ReviewState
 
-Selected = TypeVar("Selected", bound="Select[*tuple[Any, ...]]")
+Selected = TypeVar("Selected", bound=Select[*tuple[Any, ...]])
 
 
 @dataclass(frozen=True)

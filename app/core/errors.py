@@ -76,13 +76,6 @@ class Refused(StudioError):
     default_code = FailureCode.REFUSED
 
 
-class TooLarge(StudioError):
-    """Over a stated limit."""
-
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    default_code = FailureCode.TOO_LARGE
-
-
 class TooMany(StudioError):
     """More at once, or in a short time, than one person may ask for."""
 

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from app.core.errors import StudioError, Unauthenticated
 from app.core.i18n import gettext
 from app.core.logging import get_logger
+from app.core.outages import BUSY, outage_sentence
 from app.core.templating import is_htmx, render
 from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
 from app.core.words import wrong_fields
@@ -31,9 +32,7 @@ _STATUS_MESSAGES = {
     HTTPStatus.NOT_FOUND: N_("There is nothing at this address. It may have been deleted."),
     HTTPStatus.METHOD_NOT_ALLOWED: N_("This address does not take that kind of request."),
     HTTPStatus.INTERNAL_SERVER_ERROR: N_("Something went wrong on the server. The details are in its log."),
-    HTTPStatus.SERVICE_UNAVAILABLE: N_(
-        "The database is busy or out of reach. Nothing was changed; try again."
-    ),
+    HTTPStatus.SERVICE_UNAVAILABLE: BUSY,
 }
 
 
@@ -113,7 +112,7 @@ def _overtaken(request: Request, error: Exception) -> Response:
 
 def _unavailable(request: Request, error: Exception) -> Response:
     logger.error("database unavailable", exc_info=error)
-    return _try_again(request, _STATUS_MESSAGES[HTTPStatus.SERVICE_UNAVAILABLE])
+    return _try_again(request, outage_sentence(error))
 
 
 def _crowded(request: Request, _error: Exception) -> Response:

@@ -41,8 +41,9 @@ class Settings(BaseSettings):
     session_days: int = 14
     # How long a request waits for a database connection, and on SQLite for its turn to write.
     web_wait_seconds: float = Field(default=5.0, gt=0, le=60)
+    # The same for a worker, whose heartbeats have to be through before the lease is gone.
+    worker_wait_seconds: float = Field(default=15.0, gt=0, le=60)
     lease_seconds: float = 30.0
-    heartbeat_seconds: float = 10.0
     reconcile_seconds: float = 3.0
     stop_grace_seconds: float = 20.0
     max_attempts: int = 3

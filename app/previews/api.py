@@ -1,12 +1,13 @@
 """REST for mask previews."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from sqlmodel import Session
 
 from app.accounts.access import AnyActor
 from app.conversations.service import require_conversation
 from app.core.database import reading
 from app.core.errors import Invalid
+from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
 from app.mask_settings.arguments import offered_arguments
@@ -21,7 +22,10 @@ router = APIRouter(prefix="/api/v1", tags=["mask previews"])
 
 
 @router.post("/mask-previews")
-def preview(engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: PreviewIn) -> list[PreviewOut]:
+@apart(service.PREVIEWS)
+def preview(
+    request: Request, engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: PreviewIn
+) -> list[PreviewOut]:
     """The tokens and labels of a conversation, by the very function that makes the training arrays."""
     with reading(engine) as session:
         masked = _mask(session, body, _messages(session, storage, body))
@@ -32,7 +36,10 @@ def preview(engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: Prev
 
 
 @router.post("/mask-previews/compare")
-def compare(engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: CompareIn) -> list[ComparedOut]:
+@apart(service.PREVIEWS)
+def compare(
+    request: Request, engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: CompareIn
+) -> list[ComparedOut]:
     """Where the mask differs from one under other settings, another model or another template, by sample."""
     changes = {
         name: value
@@ -49,7 +56,10 @@ def compare(engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: Comp
 
 
 @router.get("/base-models/{base_model_id}/template-arguments")
-def list_template_arguments(engine: AppEngine, _actor: AnyActor, base_model_id: int) -> list[ArgumentOut]:
+@apart(service.PREVIEWS)
+def list_template_arguments(
+    request: Request, engine: AppEngine, _actor: AnyActor, base_model_id: int
+) -> list[ArgumentOut]:
     """The arguments that the model's chat template reads, for `template_arguments` in mask settings."""
     with reading(engine) as session:
         tokenizer = tokenizer_of(session, base_model_id)

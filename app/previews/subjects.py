@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from app.conversations.messages import title_of
 from app.conversations.models import Conversation
+from app.core.database import let_go
 from app.core.storage import Storage
 from app.datasets.service import require_dataset
 from app.versions.frozen import frozen_conversation
@@ -38,14 +39,16 @@ class Subject:
         cls, session: Session, storage: Storage, version: DatasetVersion, conversation_id: int, path: str = ""
     ) -> Self:
         """The copy that training reads. Raises NotFound when the version does not hold it."""
-        frozen = frozen_conversation(storage, version, conversation_id)
         dataset = require_dataset(session, version.dataset_id)
+        stored = session.get(Conversation, conversation_id)
+        let_go(session)
+        frozen = frozen_conversation(storage, version, conversation_id)
         return cls(
             conversation_id,
             title_of(frozen["messages"]),
             frozen["messages"],
             path or f"/dataset-versions/{version.id}/conversations/{conversation_id}/mask",
-            session.get(Conversation, conversation_id),
+            stored,
             version,
             f"{dataset.name} v{version.number}",
         )

@@ -152,6 +152,43 @@ def test_many_threads_and_many_templates_share_few_rooms() -> None:
     assert len(psutil.Process().children()) - before <= isolated.MOST_RENDERERS
 
 
+def test_a_slow_template_does_not_hold_up_the_rooms_of_others() -> None:
+    """Nobody waits for somebody else's rendering as long as a place is free."""
+    slow = [
+        IsolatedTemplate(f"{number}{BOMBS['nested loops']}") for number in range(isolated.MOST_RENDERERS - 1)
+    ]
+    ended: list[str] = []
+
+    def hang(template: IsolatedTemplate) -> None:
+        with pytest.raises(TemplateUnsafe):
+            template.render([], {})
+        ended.append("slow")
+
+    threads = [threading.Thread(target=hang, args=(template,)) for template in slow]
+    for thread in threads:
+        thread.start()
+    while len([room for room in isolated._renderers._taken.values() if room]) < len(slow):
+        time.sleep(0.01)
+    for number in range(3):  # the second one needs the place of the first
+        IsolatedTemplate(f"{{{{ {number} }}}}").render([], {})
+        ended.append("quick")
+    for thread in threads:
+        thread.join()
+    assert ended[:1] == ["quick"]
+
+
+def test_who_finds_every_room_taken_is_told_so_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "PLACE_SECONDS", 0.1)
+    held = [isolated._renderers._places.acquire() for _ in range(isolated.MOST_RENDERERS)]
+    try:
+        with pytest.raises(MaskingError, match="Too many chat templates"):
+            IsolatedTemplate("{{ 1 }}").render([], {})
+    finally:
+        for _ in held:
+            isolated._renderers._places.release()
+    assert IsolatedTemplate("{{ 1 }}").render([], {}) == "1"
+
+
 def test_a_room_ends_with_its_house() -> None:
     code = (
         "import os, threading, time\n"
@@ -161,7 +198,7 @@ def test_a_room_ends_with_its_house() -> None:
         "loops = IsolatedTemplate('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')\n"
         "threading.Thread(target=loops.render, args=([], {}), daemon=True).start()\n"
         "time.sleep(1)\n"
-        "print(' '.join(str(one.process.pid) for one in isolated._renderers._renderers.values()), flush=True)\n"
+        "print(*[room.process.pid for room in [*isolated._renderers._kept, *isolated._renderers._taken.values()]], flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run(

@@ -44,9 +44,7 @@ from app.interchange.sentences.problems import ExportRefused, LineProblem, Troub
 ExportFormat = Literal["messages", "openai", "sharegpt", "alpaca", "csv", "axolotl", "llamafactory", "trl"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 FlagChoice = Literal["refuse", "drop", "split"]
-FLAG_CHOICES: tuple[FlagChoice, ...] = get_args(FlagChoice)
 Part = Literal["all", "train", "validation"]
-PARTS: tuple[Part, ...] = get_args(Part)
 Create = Callable[[str], AbstractContextManager[BinaryIO]]
 Conversations = Callable[[], Iterable[Mapping[str, Any]]]
 

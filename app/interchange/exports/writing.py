@@ -1,18 +1,17 @@
 """Conversations out: our own JSON Lines for everything, and ShareGPT, Alpaca and CSV where nothing is lost.
 
 Whether something would be lost is not reasoned about but tried: what was written is read back by the
-reader of this package, and a conversation that does not come back equal is left out and reported.
+reader of this package, and what does not come back equal is no line; whoever writes reports it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from app.dialogue.canonical import LABEL_FIELDS, canonical_conversation, canonical_json
+from app.dialogue.canonical import LABEL_FIELDS, canonical_json
 from app.interchange.files.formulas import defuse
 from app.interchange.files.json_records import Record
 from app.interchange.files.limits import ImportLimits
@@ -20,57 +19,11 @@ from app.interchange.reading import ParsedConversation, read_conversations
 from app.interchange.records.column_map import ColumnMap
 from app.interchange.records.layouts import Layout, LayoutReader
 from app.interchange.records.message_reading import Reading
-from app.interchange.sentences.problems import LineProblem, RecordRefused
-from app.interchange.sentences.records import NOT_EXPRESSIBLE
+from app.interchange.sentences.problems import RecordRefused
 
 CSV_COLUMNS = ("conversation_id", "role", "content", "train", *LABEL_FIELDS)
 _SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
 NO_LIMITS = ImportLimits(record_bytes=1 << 40, messages=1 << 40, label_chars=1 << 40, tags=1 << 40)
-
-
-@dataclass
-class WriteReport:
-    """`refused`: conversations left out; `line` there counts the conversations given, from 1."""
-
-    written: int = 0
-    refused: list[LineProblem] = field(default_factory=list)
-
-
-def write_messages_jsonl(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> int:
-    """Every conversation on a line, in canonical JSON; reading and writing again gives the same bytes.
-
-    Returns the number written. Raises ValueError for text that UTF-8 cannot hold (lone surrogates) and
-    for NaN.
-    """
-    count = 0
-    for conversation in conversations:
-        stream.write(messages_line(canonical_conversation(conversation)))
-        count += 1
-    return count
-
-
-def write_sharegpt(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> WriteReport:
-    """JSON Lines of {"conversations": [{"from", "value"}], …labels}."""
-    return _write_json(conversations, stream, "sharegpt", sharegpt_line)
-
-
-def write_alpaca(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> WriteReport:
-    """JSON Lines of {"instruction", "input", "output", "system", "history", …labels}."""
-    return _write_json(conversations, stream, "alpaca", alpaca_line)
-
-
-def write_csv(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> WriteReport:
-    """One row per message, UTF-8 with a byte order mark (Excel), formulas defused; ids are 1, 2, 3 …"""
-    report = WriteReport()
-    stream.write(csv_head())
-    for position, conversation in enumerate(map(canonical_conversation, conversations), 1):
-        rows = csv_rows(conversation, report.written + 1)
-        if rows is None:
-            report.refused.append(LineProblem.of(NOT_EXPRESSIBLE, position, format="csv"))
-            continue
-        stream.write(rows)
-        report.written += 1
-    return report
 
 
 def csv_head() -> bytes:
@@ -102,23 +55,6 @@ def alpaca_line(conversation: dict[str, Any]) -> bytes | None:
 def json_line(value: dict[str, Any]) -> bytes:
     """Compact JSON and a line feed."""
     return canonical_json(value).encode() + b"\n"
-
-
-def _write_json(
-    conversations: Iterable[Mapping[str, Any]],
-    stream: BinaryIO,
-    layout: Layout,
-    line_of: Callable[[dict[str, Any]], bytes | None],
-) -> WriteReport:
-    report = WriteReport()
-    for position, conversation in enumerate(map(canonical_conversation, conversations), 1):
-        line = line_of(conversation)
-        if line is None:
-            report.refused.append(LineProblem.of(NOT_EXPRESSIBLE, position, format=layout))
-            continue
-        stream.write(line)
-        report.written += 1
-    return report
 
 
 def _line_that_reads_back(

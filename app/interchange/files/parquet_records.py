@@ -1,5 +1,4 @@
-"""Records of a Parquet file, where the optional package pyarrow is installed; a clear refusal where it
-is not.
+"""Records of a Parquet file.
 
 The layouts are those of JSON (a column messages, conversations or instruction); a record's line is its
 row number.
@@ -7,7 +6,6 @@ row number.
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from collections.abc import Iterator
 from typing import IO, Any
@@ -31,11 +29,10 @@ def read_parquet(
 ) -> Iterator[Record | LineProblem]:
     """One record per row, with `more_columns` besides those that are known. Raises RecordRefused for the
     file as a whole."""
-    try:
-        parquet = importlib.import_module("pyarrow.parquet")
-        arrow_error: type[Exception] = importlib.import_module("pyarrow").ArrowException
-    except ImportError:
-        raise RecordRefused(say.PARQUET_UNSUPPORTED) from None
+    # Half a second of loading that other files need not wait for.
+    import pyarrow
+    from pyarrow import parquet
+
     with tempfile.TemporaryFile() as file:
         for chunk in source.chunks():
             file.write(chunk)
@@ -45,7 +42,15 @@ def read_parquet(
         while True:
             try:
                 row = next(rows, None)
-            except (arrow_error, OSError, ValueError, ArithmeticError, LookupError, TypeError, MemoryError):
+            except (
+                pyarrow.ArrowException,
+                OSError,
+                ValueError,
+                ArithmeticError,
+                LookupError,
+                TypeError,
+                MemoryError,
+            ):
                 raise RecordRefused(say.PARQUET_BROKEN) from None
             if row is None:
                 return

@@ -75,13 +75,6 @@ UNRECOGNISED = Trouble(
     ),
 )
 
-PARQUET_UNSUPPORTED = Trouble(
-    "parquet_unsupported",
-    N_(
-        "This is a Parquet file, and the package “pyarrow” that reads it is not installed here. Install "
-        "pyarrow, or save the data as JSON Lines."
-    ),
-)
 NOT_PARQUET = Trouble(
     "not_parquet",
     N_("This is not a Parquet file. Choose the format that fits, or “auto”."),

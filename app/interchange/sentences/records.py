@@ -240,12 +240,3 @@ TAGS_NOT_KEPT = Trouble(
         "characters and were left out."
     ),
 )
-
-# writing
-NOT_EXPRESSIBLE = Trouble(
-    "not_expressible",
-    N_(
-        "Conversation %(line)d cannot be written in the %(format)s format without losing something. "
-        "Export it as messages instead."
-    ),
-)

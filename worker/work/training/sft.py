@@ -15,7 +15,7 @@ from app.core.errors import Invalid
 from app.masking import MaskArrays, MaskingError, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
 from app.runs.result import RunResult
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, Emit, JobFailed, log
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
 from worker.work.training.data import (
@@ -118,7 +118,9 @@ def read_config(values: dict[str, Any]) -> TrainingConfig:
     try:
         return parse_config(values)
     except Invalid as error:
-        raise JobFailed.of(error) from error
+        failed = JobFailed.of(error)
+        failed.code = FailureCode.CONFIG_INVALID
+        raise failed from error
 
 
 def with_available_optimizer(config: TrainingConfig, device: torch.device, emit: Emit) -> TrainingConfig:
