@@ -1,5 +1,6 @@
 """Numbers, sizes and times as people read them, in the current locale's words (Unicode CLDR, through Babel)."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -75,6 +76,11 @@ def moment(value: datetime | None) -> str:
     return format_datetime(value.astimezone(UTC), _MOMENT[babel_locale()], locale=babel_locale())
 
 
+def pretty_json(value: Any) -> str:
+    """JSON to read: indented, in the order it was given, characters as they are."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
 FILTERS: Final[dict[str, Any]] = {
     "number": number,
     "percent": percent,
@@ -82,4 +88,5 @@ FILTERS: Final[dict[str, Any]] = {
     "duration": duration,
     "ago": ago,
     "moment": moment,
+    "pretty_json": pretty_json,
 }

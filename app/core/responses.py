@@ -37,10 +37,17 @@ _STATUS_MESSAGES = {
 
 
 def problem(
-    status: int, detail: str, *, field: str | None = None, details: list[dict[str, Any]] | None = None
+    status: int,
+    detail: str,
+    *,
+    field: str | None = None,
+    code: str | None = None,
+    details: list[dict[str, Any]] | None = None,
 ) -> JSONResponse:
-    """RFC 9457 problem document."""
+    """RFC 9457 problem document, with `code` where the rule that was broken has one."""
     body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    if code:
+        body["code"] = code
     if field:
         body["field"] = field
     if details:
@@ -59,11 +66,12 @@ def failure(
     detail: str,
     *,
     field: str | None = None,
+    code: str | None = None,
     details: list[dict[str, Any]] | None = None,
 ) -> Response:
     """The failure in the form the client reads."""
     if wants_json(request):
-        return problem(status, detail, field=field, details=details)
+        return problem(status, detail, field=field, code=code, details=details)
     return render(request, "errors/page.html", {"status": status, "message": detail}, status=status)
 
 
@@ -77,7 +85,14 @@ def _studio_error(request: Request, error: Exception) -> Response:
         response = problem(error.status, error.translated())
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
-    told = failure(request, error.status, error.translated(), field=error.field, details=error.details)
+    told = failure(
+        request,
+        error.status,
+        error.translated(),
+        field=error.field,
+        code=error.code,
+        details=error.details,
+    )
     if error.retry_after is not None:
         told.headers["Retry-After"] = str(error.retry_after)
     return told
@@ -93,7 +108,8 @@ def _validation_error(request: Request, error: Exception) -> Response:
 def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = _STATUS_MESSAGES.get(HTTPStatus(error.status_code))
-    response = failure(request, error.status_code, gettext(message) if message else str(error.detail))
+    text, code = gettext(message) if message else str(error.detail), getattr(error, "code", None)
+    response = failure(request, error.status_code, text, code=code)
     # Such as what an address does allow.
     response.headers.update(error.headers or {})
     return response

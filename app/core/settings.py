@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.dialogue.limits import FILE_BYTES
+
 
 def _default_data_dir() -> Path:
     return Path("~/.local/share/sft-studio").expanduser()
@@ -37,7 +39,7 @@ class Settings(BaseSettings):
     https: bool = False
     # Folders below which a local base model may lie. The data folder is always allowed.
     model_roots: tuple[Path, ...] = ()
-    max_upload_bytes: int = 64 * 1024 * 1024
+    max_upload_bytes: int = Field(default=FILE_BYTES, ge=1)
     session_days: int = 14
     # How long a request waits for a database connection, and on SQLite for its turn to write.
     web_wait_seconds: float = Field(default=5.0, gt=0, le=60)

@@ -12,51 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.interchange import canonical_conversation, content_hash
+from app.dialogue.canonical import canonical_conversation
+from app.dialogue.reading import read_conversation
 from app.interchange.exports.writing import alpaca_line, csv_head, csv_rows, messages_line, sharegpt_line
+from tests.dialogue.strategies import MESSAGE, PLAIN, conversations
 from tests.interchange.reading_aloud import DIALOGUE, read_all
-
-TEXT = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20
-) | st.sampled_from(
-    ["=1+1", "'=1", '"', "a\r\nb", "\u2028", "\ufeff", "[a", "a, b", "<|im_end|>", " ", "报价：１００"]
-)
-SAID = TEXT.filter(lambda text: bool(text.strip()))
-LABEL = st.none() | SAID
-ARGUMENTS = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
-    max_leaves=5,
-)
-CALL = st.fixed_dictionaries(
-    {"function": st.fixed_dictionaries({"name": SAID, "arguments": ARGUMENTS})},
-    optional={"id": TEXT, "type": st.just("function")},
-)
-OPTIONAL = {"name": TEXT, "reasoning_content": TEXT, "train": st.booleans()}
-MESSAGE = st.fixed_dictionaries(
-    {"role": st.sampled_from(["system", "user", "assistant", "tool"]), "content": TEXT},
-    optional={**OPTIONAL, "tool_call_id": TEXT},
-) | st.fixed_dictionaries(
-    {"role": st.just("assistant"), "content": TEXT, "tool_calls": st.lists(CALL, min_size=1, max_size=2)},
-    optional=OPTIONAL,
-)
-PLAIN = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant"]), "content": TEXT})
-LABELS = st.fixed_dictionaries(
-    {},
-    optional={
-        "outcome": st.sampled_from([None, "won", "lost", "open"]),
-        "language": st.sampled_from([None, "en", "zh"]),
-        "tags": st.lists(SAID, max_size=3),
-        **dict.fromkeys(("stage", "objection", "source", "product"), LABEL),
-    },
-)
-
-
-def conversations(message: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    said = st.fixed_dictionaries({"role": st.just("user"), "content": SAID})
-    messages = st.tuples(said, st.lists(message, max_size=5)).map(lambda parts: [parts[0], *parts[1]])
-    return st.builds(lambda found, labels: {"messages": found, **labels}, messages, LABELS)
-
 
 Line = Callable[[dict[str, Any]], bytes | None]
 Written = tuple[bytes, list[int]]  # the file, and which conversations were left out, from 1
@@ -87,9 +47,10 @@ def as_csv(values: list[dict[str, Any]]) -> Written:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(conversations(MESSAGE), min_size=1, max_size=3))
 def test_our_own_export_reads_back_equal_and_writes_the_same_bytes(values: list[dict[str, Any]]) -> None:
+    values = [read_conversation(value) for value in values]
     data = messages_jsonl(values)
     found = read_all(data)
-    assert found == [canonical_conversation(value) for value in values]
+    assert found == values
     assert messages_jsonl(found) == data
     assert read_all(b"[" + b",".join(data.split(b"\n")[:-1]) + b"]") == found
 
@@ -97,8 +58,8 @@ def test_our_own_export_reads_back_equal_and_writes_the_same_bytes(values: list[
 def test_our_own_export_is_one_compact_line_with_every_label_and_characters_as_they_are() -> None:
     data = messages_jsonl([{**DIALOGUE, "stage": "报价", "id": 7}])
     assert data.endswith(
-        b'"outcome":null,"stage":"' + "报价".encode() + b'","objection":null,"tags":[],'
-        b'"language":null,"source":null,"product":null}\n'
+        b'"outcome":null,"stage":"' + "报价".encode() + b'","objection":null,"product":null,'
+        b'"language":null,"source":null,"tags":[]}\n'
     )
     assert data.count(b"\n") == 1
 
@@ -117,8 +78,9 @@ WRITERS: list[tuple[Writer, str]] = [
 def test_other_formats_lose_nothing_or_say_which_conversation_they_left_out(
     write: Writer, format: str, values: list[dict[str, Any]]
 ) -> None:
+    values = [read_conversation(value) for value in values]
     file, left_out = write(values)
-    kept = [canonical_conversation(v) for number, v in enumerate(values, 1) if number not in left_out]
+    kept = [value for number, value in enumerate(values, 1) if number not in left_out]
     if kept:
         assert read_all(file, format=format) == kept
 
@@ -168,10 +130,3 @@ def test_nan_and_half_characters_are_never_written() -> None:
     for message in ({"role": "user", "content": "\ud800"}, {"role": "assistant", "tool_calls": [call]}):
         with pytest.raises(ValueError):
             messages_jsonl([{"messages": [message]}])
-
-
-def test_the_content_hash_sees_words_and_not_labels_or_flags() -> None:
-    flagged = {"messages": [{**m, "train": False} for m in DIALOGUE["messages"]], "stage": "x"}
-    other = {"messages": [DIALOGUE["messages"][0], {"role": "assistant", "content": "Hm."}]}
-    assert content_hash(flagged) == content_hash(DIALOGUE)
-    assert content_hash(other) != content_hash(DIALOGUE)

@@ -26,6 +26,7 @@ class Written:
     mask: SourceMask
     has_flags: bool = False
     has_reasoning: bool = False
+    has_tools: bool = False
 
 
 TRAIN_FILE = "train.jsonl"
@@ -63,9 +64,9 @@ def _axolotl_dataset(file: str, written: Written) -> dict[str, Any]:
 def llamafactory_files(written: Written) -> dict[str, str]:
     """dataset_info.json, and the training arguments that make LLaMA-Factory train the same turns."""
     validation = f"{written.name}_validation"
-    info = {written.name: _llamafactory_entry(TRAIN_FILE)}
+    info = {written.name: _llamafactory_entry(TRAIN_FILE, written)}
     if written.has_validation:
-        info[validation] = _llamafactory_entry(VALIDATION_FILE)
+        info[validation] = _llamafactory_entry(VALIDATION_FILE, written)
     remarks = (
         f"{_one_line(written.title)}: what decides which turns LLaMA-Factory trains. Add these lines to your",
         "training YAML.",
@@ -83,12 +84,12 @@ def llamafactory_files(written: Written) -> dict[str, str]:
     }
 
 
-def _llamafactory_entry(file: str) -> dict[str, object]:
+def _llamafactory_entry(file: str, written: Written) -> dict[str, object]:
     # All tags: LLaMA-Factory forgets its defaults for the rest as soon as one is named.
     return {
         "file_name": file,
         "formatting": "sharegpt",
-        "columns": {"messages": "conversations"},
+        "columns": {"messages": "conversations", **({"tools": "tools"} if written.has_tools else {})},
         "tags": LLAMAFACTORY_TAGS,
     }
 

@@ -10,10 +10,11 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Any
 
-from app.dialogue.canonical import LABEL_FIELDS
+from app.dialogue.labels import LABELS
+from app.dialogue.limits import spoken_size
 from app.interchange.files.bytes_in import ByteSource
 from app.interchange.files.json_records import Record
-from app.interchange.files.limits import ImportLimits, spoken_size
+from app.interchange.files.limits import ImportLimits
 from app.interchange.files.strict_json import StrictJson
 from app.interchange.records.layouts import RECORD_FIELDS
 from app.interchange.sentences import files as say
@@ -21,7 +22,7 @@ from app.interchange.sentences.problems import LineProblem, RecordRefused
 from app.interchange.sentences.records import TOO_DEEP
 
 _ROWS_PER_BATCH = 16  # small: one dictionary-encoded value may unpack many times
-_READ = frozenset((*RECORD_FIELDS, *LABEL_FIELDS, "metadata", "meta"))
+_READ = frozenset((*RECORD_FIELDS, *LABELS, "metadata", "meta"))
 
 
 def read_parquet(

@@ -15,7 +15,10 @@ NO_RECORDS = Trouble(
 )
 FILE_TOO_LARGE = Trouble(
     "file_too_large",
-    N_("The file is larger than %(limit)s. Split it and import the parts one after another."),
+    N_(
+        "The upload is larger than the limit of %(limit)s. Split the file and import the parts, or raise "
+        "SFT_STUDIO_MAX_UPLOAD_BYTES."
+    ),
 )
 TOO_MANY_RECORDS = Trouble(
     "too_many_records",

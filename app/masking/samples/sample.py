@@ -6,12 +6,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from app.dialogue.roles import ROLES
 from app.masking.errors import MaskRefused
 from app.masking.settings import IGNORE_INDEX, MaskSettings
 from app.masking.tokenization.encoded import Encoded, Ints
 from app.masking.turns.layout import Layout
 
-ROLE_NAMES = ("template", "system", "user", "assistant", "tool")
+ROLE_NAMES = ("template", *ROLES)
 _ROLE_CODE = {name: code for code, name in enumerate(ROLE_NAMES)}
 
 
