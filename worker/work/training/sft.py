@@ -96,21 +96,26 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     adapter_step = keep_best(trainer)
     require_space(output_dir, model)
     publish(output_dir, ADAPTER, lambda folder: model.save_pretrained(folder, save_embedding_layers=False))
+    return what_came_of_it(trainer, outcome.training_loss, adapter_step, input["arrays_hash"]).to_json()
+
+
+def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int, arrays_hash: str) -> RunResult:
+    """Where the run ended and why, its losses, and the proof of what reached the loss."""
     reason = stop_reason(trainer)
     return RunResult(
         adapter=ADAPTER,
         adapter_step=adapter_step,
         steps=trainer.state.global_step,
         total_steps=trainer.state.max_steps,
-        train_loss=outcome.training_loss,
+        train_loss=train_loss,
         eval_loss=final_eval_loss(trainer, adapter_step),
         stopped_early=reason != "finished",
         stop_reason=reason,
-        labels_hash=proof.labels_hash(input["arrays_hash"]),
-        labels_seen=int(proof.seen.sum()),
-        labels_total=len(proof.seen),
-        peak_memory_bytes=peak_memory_bytes(device),
-    ).to_json()
+        labels_hash=trainer.proof.labels_hash(arrays_hash),
+        labels_seen=int(trainer.proof.seen.sum()),
+        labels_total=len(trainer.proof.seen),
+        peak_memory_bytes=peak_memory_bytes(trainer.args.device),
+    )
 
 
 def read_config(values: dict[str, Any]) -> TrainingConfig:
