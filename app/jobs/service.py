@@ -59,7 +59,9 @@ def append_events(session: Session, job: Job, events: Iterable[EventData]) -> No
     """Number events in the same transaction as the change they tell of."""
     for kind, payload in events:
         job.event_count += 1
-        event = JobEvent(job_id=_id(job), seq=job.event_count, kind=EventKind(kind).value, payload=storable(payload))
+        event = JobEvent(
+            job_id=_id(job), seq=job.event_count, kind=EventKind(kind).value, payload=storable(payload)
+        )
         session.add(event)
     session.add(job)
     session.flush()
