@@ -5,7 +5,7 @@ from sqlmodel import Session
 
 from app.accounts.access import AnyActor
 from app.conversations.service import require_conversation
-from app.core.database import reading
+from app.core.database import let_go, reading
 from app.core.errors import Invalid
 from app.core.slow_work import apart
 from app.core.storage import Storage
@@ -92,5 +92,6 @@ def _messages(session: Session, storage: Storage, body: PreviewIn) -> Messages:
     if body.dataset_version_id is None:
         return require_conversation(session, body.conversation_id).messages
     version = require_version(session, body.dataset_version_id)
+    let_go(session)
     messages: Messages = frozen_conversation(storage, version, body.conversation_id)["messages"]
     return messages

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from app.scoring.text import Span, fold, measure
+from app.unlocked import cached_property
 
 Param = str | int | float
 

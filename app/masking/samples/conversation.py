@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from app.masking.errors import MaskRefused
 from app.sentences import N_
+from app.unlocked import cached_property
 
 ROLES = ("system", "user", "assistant", "tool")
 _TEMPLATE_FIELDS = ("content", "name", "tool_calls", "tool_call_id")

@@ -4,13 +4,13 @@ what the generation prompt before it writes. Where a turn begins and ends is fou
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 from app.masking.errors import MaskRefused, TemplateFailed
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.marks import Placement, mark_depth
 from app.masking.turns.renderings import Marked, Message, Renderings
+from app.unlocked import cached_property
 
 _MARKER_LIKE = r"<[^<>\s]{1,48}>|\[/?[A-Z_]{1,24}\]"
 

@@ -1,11 +1,11 @@
 """Where a turn ends: with the token that ends it, not with what follows that token."""
 
 import re
-from functools import cached_property
 
 from app.masking.turns.borders import Borders
 from app.masking.turns.renderings import Marked
 from app.sentences import N_
+from app.unlocked import cached_property
 
 _VISIBLE = re.compile(r"\S+")
 _NOT_ALONE = N_(
