@@ -101,8 +101,8 @@ def build_engine(
 ) -> Engine:
     """An engine for SQLite (WAL, foreign keys, immediate writes) or PostgreSQL.
 
-    `connections` is the most it opens, the same on both; `wait_seconds` how long a thread waits for one of them, and
-    on SQLite for its turn to write, before TimeoutError or OperationalError is raised.
+    `connections` is the most it opens, the same on both; `wait_seconds` how long a thread waits for one of them, for
+    the server and for a lock (on SQLite its turn to write), before TimeoutError or OperationalError is raised.
     """
     # hide_parameters: errors go to the log, and what people write does not.
     options: dict[str, Any] = {
@@ -112,6 +112,16 @@ def build_engine(
         "hide_parameters": True,
     }
     if not url.startswith("sqlite"):
+        # Without these a server that vanished, or a row that somebody keeps locked, is waited for without end.
+        milliseconds = round(wait_seconds * 1000)
+        told = {
+            "connect_timeout": max(2, round(wait_seconds)),
+            "tcp_user_timeout": milliseconds,
+            "options": f"-c lock_timeout={milliseconds}",
+        }
+        options["connect_args"] = {
+            name: value for name, value in told.items() if name not in make_url(url).query
+        }
         return create_engine(url, pool_pre_ping=True, **options)
     database = make_url(url).database
     if database and database != ":memory:":

@@ -49,11 +49,11 @@ def look(session: Session, subject: Subject, fields: PreviewFields, way: str = "
         choices = replace(with_model(session, read_choices(fields, subject.path)), way=way)
         if isinstance(fields, PreviewForm) and fields.discard:
             choices = replace(choices, flags={})
-        result.choices, result.readable = choices.without_idle_flags(subject.messages), True
+        result.choices, result.readable = choices.without_idle_flags(subject.dialogue["messages"]), True
         if choices.base_model_id is not None:
             result.tokenizer = tokenizer_of(session, choices.base_model_id, choices.chat_template)
             _leave_out_unread(session, result, result.tokenizer)
-            result.view = build_view(session, subject.messages, result.choices)
+            result.view = build_view(session, subject.dialogue, result.choices)
             result.choices = result.view.choices
     except StudioError as error:
         result.refusal = error
@@ -160,10 +160,11 @@ def page_context(request: Request, session: Session, subject: Subject, result: R
 def sample_as_json(session: Session, subject: Subject, fields: PreviewFields) -> Response:
     """The shown sample as `sft-studio masks preview --json` prints it."""
     choices = with_model(session, read_choices(fields, subject.path))
-    masked = service.mask_messages(
+    messages = choices.apply_flags(subject.dialogue["messages"])
+    masked = service.mask_dialogue(
         session,
         base_model_id=choices.base_model_id or 0,
-        messages=choices.apply_flags(subject.messages),
+        dialogue={**subject.dialogue, "messages": messages},
         settings=choices.settings,
         chat_template=choices.chat_template or None,
     )

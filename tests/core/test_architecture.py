@@ -41,8 +41,8 @@ UNLOCKED = "app.unlocked"
 ALLOWED_IN_PURE: dict[str, set[str]] = {
     "dialogue": set(),
     "masking": {"jinja2", "markupsafe", "numpy", "safetensors", "tokenizers"},
-    "interchange": {"pyarrow"},
-    "scoring": {"regex"},
+    "interchange": {"pyarrow", "yaml"},
+    "scoring": {"regex", "snowballstemmer"},
 }
 TORCH_SIDE = {"torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "worker"}
 # Wiring: knows every domain by design. Commands know the processes, those know the client, never the other way.

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from app.dialogue.conversation import FrozenConversation
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, file_hash, verify, write_arrays
 from app.sentences import N_
 from worker.work.protocol import Control, Emit, JobFailed
@@ -69,7 +70,7 @@ def require_undamaged(path: Path, content_hash: str) -> None:
         raise JobFailed(DAMAGED)
 
 
-def read_frozen(path: Path) -> Iterator[dict[str, Any]]:
+def read_frozen(path: Path) -> Iterator[FrozenConversation]:
     """Conversations of a frozen file, one at a time."""
     with path.open(encoding="utf-8") as file:
         for line in file:

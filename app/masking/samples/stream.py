@@ -5,7 +5,7 @@ Batches are encoded side by side in threads of our own; see `app.masking.threads
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import lru_cache
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from tokenizers import Encoding
 
+from app.dialogue.conversation import Conversation
 from app.masking.errors import MaskRefused
 from app.masking.samples.conversation import Dialogue, read_conversation
 from app.masking.samples.rendered import RenderedSample, SampleRenderer
@@ -49,7 +50,7 @@ def in_batches(items: Iterable[Item], characters: Callable[[Item], int]) -> Iter
         yield batch
 
 
-def _characters(item: tuple[int, Mapping[str, Any]]) -> int:
+def _characters(item: tuple[int, Conversation]) -> int:
     """Of the messages' texts; what is no message counts nothing, for it is refused."""
     messages = item[1].get("messages")
     held = 0
@@ -62,7 +63,7 @@ def _characters(item: tuple[int, Mapping[str, Any]]) -> int:
 
 def mask_conversation(
     tokenizer: ChatTokenizer,
-    conversation: Mapping[str, Any],
+    conversation: Conversation,
     settings: MaskSettings,
     conversation_id: int = 0,
     *,
@@ -77,7 +78,7 @@ def mask_conversation(
 
 def mask_conversations(
     tokenizer: ChatTokenizer,
-    conversations: Iterable[tuple[int, Mapping[str, Any]]],
+    conversations: Iterable[tuple[int, Conversation]],
     settings: MaskSettings,
     *,
     moment: datetime | None = None,
@@ -135,7 +136,7 @@ class _Batch:
     def __init__(
         self,
         layouts: KnownLayouts,
-        items: Sequence[tuple[int, Mapping[str, Any]]],
+        items: Sequence[tuple[int, Conversation]],
         settings: MaskSettings,
         renderer: Executor,
     ) -> None:
@@ -199,7 +200,7 @@ class _Batch:
         return found
 
 
-def _read(conversation: Mapping[str, Any]) -> Dialogue | MaskRefused:
+def _read(conversation: Conversation) -> Dialogue | MaskRefused:
     try:
         return read_conversation(conversation)
     except MaskRefused as refusal:
