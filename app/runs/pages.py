@@ -133,7 +133,7 @@ def run_page(
         "dataset": require_dataset(session, version.dataset_id),
         "model": require_base_model(session, run.base_model_id),
         "check": check,
-        "settings": settings_in_words(check.settings),
+        "settings": settings_in_words(check.settings.to_settings()),
         "groups": FIELD_GROUPS,
         "config_values": displayed(run.config),
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},

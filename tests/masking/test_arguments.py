@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.mask_checks.report import MaskReport
 from app.masking import (
     IGNORE_INDEX,
     ChatTokenizer,
@@ -121,15 +122,18 @@ def test_a_check_can_be_repeated_at_the_moment_it_reports(smollm2: ChatTokenizer
     first, arrays = verify(
         tokenizer, stream, MaskSettings(), moment=datetime.fromisoformat("2025-02-03T04:05:06.000007")
     )
-    assert first.to_dict()["moment"] == "2025-02-03T04:05:06"
+    assert MaskReport.of(first).to_json()["moment"] == "2025-02-03T04:05:06"
     again, same = verify(
-        tokenizer, stream, MaskSettings(), moment=datetime.fromisoformat(first.to_dict()["moment"])
+        tokenizer,
+        stream,
+        MaskSettings(),
+        moment=datetime.fromisoformat(MaskReport.of(first).to_json()["moment"]),
     )
     assert (again.hash, same.input_ids.tolist()) == (first.hash, arrays.input_ids.tolist())
     later, _ = verify(tokenizer, stream, MaskSettings(), moment=datetime.fromisoformat("2026-02-03"))
     assert later.hash != first.hash
     plain, _ = verify(smollm2, stream, MaskSettings())
-    assert plain.to_dict()["moment"] is None
+    assert MaskReport.of(plain).to_json()["moment"] is None
 
 
 def test_a_report_says_with_which_arguments_it_was_made(smollm2: ChatTokenizer) -> None:
@@ -137,6 +141,6 @@ def test_a_report_says_with_which_arguments_it_was_made(smollm2: ChatTokenizer) 
     chosen = settings(enable_thinking=True)
     report, arrays = verify(tokenizer, [(1, chat("q", "a"))], chosen)
     assert report.green
-    assert report.to_dict()["template_arguments"] == {"enable_thinking": True}
+    assert MaskReport.of(report).settings.template_arguments == {"enable_thinking": True}
     assert arrays.settings == chosen
     assert int((arrays.labels != IGNORE_INDEX).sum()) == report.trained

@@ -95,13 +95,13 @@ class EndTokens:
         """Whether generation stops there, or plain answers end with it too."""
         return marker in self._stops or any(marker in tail for tail in self._probes.answer_ends)
 
-    def stop_at(self, text: str, at: int) -> Range | None:
+    def stop_at(self, behind: Behind, at: int) -> Range | None:
         """The stop token that stands right there: some models stop by opening the next speaker's turn.
 
         As in: GLM-4 stops at `<|user|>` and `<|observation|>`, and writes no other end.
         """
-        match = self._comparison.controls.match(text, at)
-        return match.span() if match and match.group() in self._stops else None
+        found = (span for span in self._not_spelled(behind.text, behind.after) if span[0] == at)
+        return next((span for span in found if behind.text[slice(*span)] in self._stops), None)
 
     def sole_stop(self, behind: Behind) -> Range | None:
         """The only token that generation stops at, where no other message can stand before it.
@@ -112,11 +112,8 @@ class EndTokens:
         known = [self._renderings.whole.at(mark) for marks in later for mark in (marks.start, marks.end)]
         if later and behind.after + len(behind.text) not in known:
             return None
-        stops = [
-            match.span()
-            for match in self._comparison.controls.finditer(behind.text)
-            if match.group() in self._stops
-        ]
+        found = self._not_spelled(behind.text, behind.after)
+        stops = [span for span in found if behind.text[slice(*span)] in self._stops]
         return stops[0] if len(stops) == 1 else None
 
     def plain_end_at(self, text: str, at: int) -> Range | None:

@@ -26,7 +26,7 @@ class Ends:
         marker: Range | None = self._tokens.in_tail(tail, behind.after)
         body = 0  # what the turn says behind its text besides an end of turn
         if marker is None:
-            marker = self._tokens.stop_at(behind.text, 0)
+            marker = self._tokens.stop_at(behind, 0)
         elif behind.calls and not self._tokens.ends_turns(tail[slice(*marker)]):
             body = len(tail.rstrip())
             marker = self._end_of_call(behind, body, tail, marker)
@@ -48,7 +48,7 @@ class Ends:
         As in: Gemma 4, GLM-4.5 and gpt-oss, which go on with the result of the call.
         """
         stop = (
-            self._tokens.stop_at(behind.text, body)
+            self._tokens.stop_at(behind, body)
             or self._tokens.sole_stop(behind)
             or self._tokens.plain_end_at(behind.text, body)
         )

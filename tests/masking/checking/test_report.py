@@ -2,6 +2,7 @@
 
 import json
 
+from app.mask_checks.report import MaskReport
 from app.masking import (
     ChatTokenizer,
     MaskSettings,
@@ -43,7 +44,7 @@ def test_a_green_report_counts_everything(smollm2: ChatTokenizer) -> None:
     assert arrays.split.tolist() == [0, 1, 0, 0]
     assert {13, 14} <= set(report.suspicious)
     assert seen == [4]
-    json.dumps(report.to_dict())
+    json.dumps(MaskReport.of(report).to_json())
 
 
 def test_a_red_report_names_the_first_failures(smollm2: ChatTokenizer, trl_templates: dict[str, str]) -> None:
@@ -58,10 +59,10 @@ def test_a_red_report_names_the_first_failures(smollm2: ChatTokenizer, trl_templ
         (15, "refused"),
         (16, "trains_something"),
     ]
-    assert "System role not supported" in report.failures[0].detail
+    assert "System role not supported" in str(report.failures[0].sentence)
     assert (report.refused, report.dropped, report.failing_conversations) == (1, 1, 2)
     assert len(arrays) == 4
-    checks = {check["name"]: check["failed"] for check in report.to_dict()["checks"]}
+    checks = {check["name"]: check["failed"] for check in MaskReport.of(report).to_json()["checks"]}
     assert checks["refused"] == checks["trains_something"] == 1
 
 
@@ -76,7 +77,7 @@ def test_a_failure_leads_to_the_token(smollm2: ChatTokenizer) -> None:
     assert (failure.conversation_id, failure.sample, failure.check) == (5, 0, "end_of_turn")
     token = preview(tokenizer, chat("q", "an answer"), MaskSettings())[0]["tokens"][failure.token]
     assert token["role"] == "assistant"
-    assert "turn 2" in failure.detail
+    assert "turn 2" in str(failure.sentence)
 
 
 def test_an_empty_version_is_not_green(smollm2: ChatTokenizer) -> None:

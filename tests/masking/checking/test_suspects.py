@@ -2,6 +2,7 @@
 
 import json
 
+from app.mask_checks.report import MaskReport
 from app.masking import ChatTokenizer, MaskSettings, preview, verify
 from app.masking.checking.suspects import MOST_LISTED
 from app.sentences import Sentence
@@ -12,7 +13,7 @@ ORDINARY = [(number, chat("Price?", f"It is {number} a month, all in.")) for num
 
 def suspects_of(tokenizer: ChatTokenizer, conversations: list, settings: MaskSettings | None = None) -> list:
     report, _arrays = verify(tokenizer, conversations, settings or MaskSettings())
-    found = report.to_dict()["suspects"]
+    found = MaskReport.of(report).to_json()["suspects"]
     assert json.loads(json.dumps(found)) == found
     return found
 
@@ -62,5 +63,5 @@ def test_equal_samples_have_no_ends(smollm2: ChatTokenizer) -> None:
 def test_all_are_counted_and_some_are_listed(smollm2: ChatTokenizer) -> None:
     many = [(number, chat("again", "word " * 60)) for number in range(MOST_LISTED + 5)]
     report, _arrays = verify(smollm2, many, MaskSettings(max_length=50))
-    assert report.to_dict()["suspect_counts"] == {"cut": MOST_LISTED + 5}
-    assert len(report.to_dict()["suspects"]) == MOST_LISTED
+    assert MaskReport.of(report).to_json()["suspect_counts"] == {"cut": MOST_LISTED + 5}
+    assert len(MaskReport.of(report).to_json()["suspects"]) == MOST_LISTED
