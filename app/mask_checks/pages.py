@@ -12,6 +12,7 @@ from app.accounts.models import Role
 from app.base_models.models import BaseModel
 from app.base_models.service import require_base_model
 from app.conversations.messages import title_of
+from app.core.database import let_go
 from app.core.errors import StudioError
 from app.core.i18n import gettext
 from app.core.storage import Storage
@@ -111,6 +112,7 @@ def _titles(session: Session, storage: Storage, version: DatasetVersion) -> Titl
 
     def title(conversation_id: int) -> str:
         number = gettext("Conversation %(id)s") % {"id": conversation_id}
+        let_go(session)
         try:
             return title_of(frozen_conversation(storage, version, conversation_id)["messages"]) or number
         except StudioError:
