@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from app.accounts.models import Role
+from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.conversations.counts import dataset_counts
 from app.datasets.models import Dataset
@@ -24,8 +24,6 @@ def header(session: Session, actor: Actor, dataset: Dataset, tab: str) -> dict[s
         "import_count": count_imports(session, dataset.id),
         "tab": tab,
         "can_write": not dataset.archived_at,
-        "can_review": not dataset.archived_at and actor.role.includes(Role.REVIEWER),
-        "can_freeze": not dataset.archived_at and actor.role.includes(Role.ENGINEER),
-        "can_describe": actor.role.includes(Role.REVIEWER),
-        "can_remove": actor.role.includes(Role.ENGINEER),
+        "can_review": not dataset.archived_at and actor.may(Permission.CONVERSATION_REVIEW),
+        "can_freeze": not dataset.archived_at and actor.may(Permission.VERSION_FREEZE),
     }

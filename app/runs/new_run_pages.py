@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 
-from app.accounts.access import Engineer
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.base_models.service import ready_base_models
 from app.core.errors import Conflict, Invalid, StudioError
@@ -102,9 +103,8 @@ def _recipe_values() -> dict[str, dict[str, dict[str, str]]]:
 
 
 @router.get("/new", response_model=None)
-def new_page(
-    request: Request, session: Db, actor: Engineer, judging: AppJudging, like: int | None = None
-) -> Response:
+@needs(Permission.RUN_START)
+def new_page(request: Request, session: Db, judging: AppJudging, like: int | None = None) -> Response:
     """The form, empty, or filled in like another run, or from a link's values."""
     form = NewRunForm.linked(request.query_params)
     if like is not None:
@@ -118,8 +118,14 @@ def new_page(
 
 
 @router.post("/new/check", response_model=None)
+@needs(Permission.MASK_CHECK_START)
 def check_masks(
-    request: Request, session: Db, storage: AppStorage, actor: Engineer, judging: AppJudging, posted: Posted
+    request: Request,
+    session: Db,
+    storage: AppStorage,
+    actor: CurrentActor,
+    judging: AppJudging,
+    posted: Posted,
 ) -> Response:
     """Ask for the mask check of what the form chooses; the same question finds the same check."""
     form = _form(posted)
@@ -146,9 +152,8 @@ def _ask(session: Db, storage: Storage, actor: Actor, form: NewRunForm) -> tuple
 
 
 @router.get("/new/check/{mask_check_id}", response_model=None)
-def check_progress(
-    request: Request, session: Db, actor: Engineer, judging: AppJudging, mask_check_id: int
-) -> Response:
+@needs(Permission.RUN_START)
+def check_progress(request: Request, session: Db, judging: AppJudging, mask_check_id: int) -> Response:
     """How far the check is; asked again until it is done."""
     check = require_mask_check(session, mask_check_id)
     form = NewRunForm.linked({"version": str(check.dataset_version_id), "model": str(check.base_model_id)})
@@ -158,7 +163,8 @@ def check_progress(
 
 
 @router.post("/new/plan", response_model=None)
-def plan(request: Request, session: Db, actor: Engineer, judging: AppJudging, posted: Posted) -> Response:
+@needs(Permission.RUN_START)
+def plan(request: Request, session: Db, judging: AppJudging, posted: Posted) -> Response:
     """What the form would train, in numbers."""
     form = _form(posted)
     found = form.number("mask_check_id")
@@ -167,8 +173,14 @@ def plan(request: Request, session: Db, actor: Engineer, judging: AppJudging, po
 
 
 @router.post("", response_model=None)
+@needs(Permission.RUN_START)
 def start(
-    request: Request, session: Db, storage: AppStorage, actor: Engineer, judging: AppJudging, posted: Posted
+    request: Request,
+    session: Db,
+    storage: AppStorage,
+    actor: CurrentActor,
+    judging: AppJudging,
+    posted: Posted,
 ) -> Response:
     """Start the run; whatever is wrong comes back beside its field with everything that was typed."""
     form = _form(posted)
