@@ -68,7 +68,7 @@ def chat_request(session: Session, storage: Storage, payload: dict[str, Any]) ->
         "base_model_path": str(folder),
         "adapter_path": str(adapter_path(storage, run)),
         "messages": payload["messages"],
-        "template_arguments": check.settings.get("template_arguments", {}),
+        "template_arguments": check.settings.template_arguments,
         "max_new_tokens": payload["max_new_tokens"],
         "temperature": payload["temperature"],
         "seed": 0,

@@ -7,7 +7,6 @@ cannot drift from what the software does. `python -m tests.previews.drawing` wri
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from app.core.i18n import LOCALES, Locale
 from app.dialogue.conversation import Message
 from app.masking import Handling, MaskSettings, TrainOn
 from app.previews.strip import Row, rows_of, segments
+from app.unlocked import cached_property
 
 Messages = list[Message]
 # As tokens are stored: shorter than a dictionary for each.

@@ -48,7 +48,7 @@ class _Stop:
 
     def own_address(self) -> str:
         """With the check's own settings, at the place to look at."""
-        everyone = {one.conversation_id: one for one in suspects_of(self.check.report or {})}
+        everyone = {one.conversation_id: one for one in suspects_of(self.check.report)}
         suspect = everyone.get(self.conversation_id, Suspect(self.conversation_id))
         return address_of(self.check, suspect, self.only)
 

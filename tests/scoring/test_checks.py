@@ -1,6 +1,5 @@
 """Every kind of check on English and Chinese answers, its definition errors, and its evidence."""
 
-import time
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.scoring.checks import KINDS, CheckRefused, parse_check, run_check
 from app.scoring.findings import CheckResult, Exchange, segments
+from tests.support.processor_time import works_at_most
 
 QUESTION = [{"role": "user", "content": "How much is it? We could spend $400."}]
 
@@ -61,11 +61,10 @@ def test_regex_matches_and_can_be_turned_round() -> None:
 
 @pytest.mark.parametrize("pattern", [r"(a+)+$", r"(a|aa)+$"])
 def test_a_catastrophic_pattern_is_stopped_and_says_so(pattern: str) -> None:
-    started = time.monotonic()
-    result = judge("a" * 5_000 + "!", "regex", pattern=pattern)
+    with works_at_most(10):
+        result = judge("a" * 5_000 + "!", "regex", pattern=pattern)
     assert not result.passed
     assert "stopped" in result.detail
-    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("pattern", ["(", "[", "a{2,1}", "(?P<x>a)(?P<x>", "x" * 501, ""])

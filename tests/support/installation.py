@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
 from app.accounts.models import Role
 from app.core import migrations
@@ -24,8 +24,7 @@ class Studio:
     """An installation under test, driven through REST."""
 
     settings: Settings
-    app: FastAPI
-    api: TestClient
+    api: httpx.Client
 
     def ok(self, response: Any) -> Any:
         """Its JSON, once it is no refusal."""
@@ -77,12 +76,19 @@ class Studio:
         return found
 
 
+@dataclass(frozen=True)
+class InThisProcess(Studio):
+    """One whose web application runs in this process."""
+
+    app: FastAPI
+
+
 @contextmanager
-def installed(settings: Settings) -> Iterator[Studio]:
+def installed(settings: Settings) -> Iterator[InThisProcess]:
     """A fresh installation on these settings."""
     app = create_app(settings)
     migrations.upgrade(app.state.engine)
-    yield Studio(settings, app, make_person(app, Role.ADMIN).api)
+    yield InThisProcess(settings, make_person(app, Role.ADMIN).api, app)
     app.state.engine.dispose()
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.core.database import transaction
 from app.core.settings import Settings
-from tests.support.installation import Studio, installed, prepare
+from tests.support.installation import InThisProcess, Studio, installed, prepare
 from tests.support.servers import stoppable_postgres
 from tests.support.workers import running_worker, wait_until
 
@@ -42,7 +42,7 @@ def steps_told(studio: Studio, job_id: int) -> list[int]:
     return [event["step"] for event in studio.events(job_id) if event["kind"] == "metric"]
 
 
-def keep_busy(studio: Studio, seconds: float) -> Callable[[], None]:
+def keep_busy(studio: InThisProcess, seconds: float) -> Callable[[], None]:
     """Somebody who holds SQLite's one place for a writer."""
 
     def hold() -> None:
