@@ -350,3 +350,25 @@ def test_no_property_holds_up_other_instances_while_it_is_found() -> None:
         if name == "cached_property"
     ]
     assert wrong == []
+
+
+# What each of these packages does is pinned module by module; a module without functions has nothing to pin.
+TESTED_BY_NAME = ("masking", "dialogue", "jobs", "core")
+
+
+@pytest.mark.parametrize("package", TESTED_BY_NAME)
+def test_each_module_has_a_test_of_its_name(package: str) -> None:
+    missing = [
+        str(test.relative_to(ROOT))
+        for path in _files(f"app/{package}")
+        if path.name != "__init__.py" and _defines_functions(path)
+        if not (
+            test := ROOT / "tests" / path.relative_to(ROOT / "app").with_name(f"test_{path.name}")
+        ).exists()
+    ]
+    assert missing == []
+
+
+def _defines_functions(path: Path) -> bool:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(tree))
