@@ -41,7 +41,7 @@ def finish(engine: Engine, settings: Settings, job_id: int, result: dict[str, An
             jobs.finish(session, claim, JobState.FAILED, error="The hub does not know it.")
             return
         assert handler.child_input(session, place, claim)["tokenizer_only"] is True
-        handler.publish(session, place, claim, result)
+        handler.publish(session, place, claim, result, [])
         jobs.finish(session, claim, JobState.SUCCEEDED)
 
 
