@@ -8,6 +8,7 @@ from app.accounts.service import Actor, record
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.i18n import N_
+from app.datasets import operations
 from app.datasets.archives import refuse_archived
 from app.datasets.models import Dataset
 
@@ -45,10 +46,15 @@ def find_dataset(session: Session, name: str) -> Dataset | None:
     return session.exec(select(Dataset).where(Dataset.name == name.strip())).first()
 
 
-def create_dataset(session: Session, actor: Actor, *, name: str, description: str = "") -> Dataset:
+def create_dataset(
+    session: Session, actor: Actor, *, name: str, description: str = "", hidden: bool = False
+) -> Dataset:
     """An empty dataset. Raises Invalid for a bad name, Conflict for a taken one."""
     dataset = Dataset(
-        name=_free_name(session, name), description=_description(description), created_by=actor.name[:80]
+        name=free_name(session, name),
+        description=_description(description),
+        created_by=actor.name[:80],
+        hidden=hidden,
     )
     session.add(dataset)
     session.flush()
@@ -68,7 +74,7 @@ def describe_dataset(
     assert dataset.id is not None
     require_writable(session, dataset.id)
     if name is not None and name.strip() != dataset.name:
-        dataset.name = _free_name(session, name)
+        dataset.name = free_name(session, name)
     if description is not None:
         dataset.description = _description(description)
     session.add(dataset)
@@ -76,14 +82,22 @@ def describe_dataset(
     record(session, actor, "dataset.describe", f"dataset/{dataset.id}")
 
 
-def _free_name(session: Session, name: str) -> str:
+def free_name(session: Session, name: str) -> str:
+    """The name as it is stored. Raises Invalid for a bad one, Conflict for a taken one."""
     name = name.strip()
     if not name or len(name) > 80:
         raise Invalid(N_("Enter a name of 1 to 80 characters."), field="name")
-    taken = find_dataset(session, name)
+    statement = select(Dataset).where(Dataset.name == name).execution_options(include_hidden=True)
+    taken = session.exec(statement).first()
     if taken and taken.archived_at:
         raise Conflict(
             N_("An archived dataset is named “%(name)s”. Choose another name, or restore it."),
+            field="name",
+            name=name,
+        )
+    if taken and taken.hidden:
+        raise Conflict(
+            N_("An import is just making a dataset named “%(name)s”. Try again in a moment."),
             field="name",
             name=name,
         )
@@ -104,9 +118,14 @@ def _description(text: str) -> str:
 
 
 def archive_dataset(session: Session, actor: Actor, dataset_id: int) -> Dataset:
-    """Make it read-only and take it out of the lists. Archiving it again changes nothing."""
+    """Make it read-only and take it out of the lists. Archiving it again changes nothing.
+
+    Raises Conflict while it is being changed as a whole.
+    """
     dataset = require_dataset(session, dataset_id)
     if dataset.archived_at is None:
+        require_writable(session, dataset_id)
+        operations.refuse_under_way(session, dataset_id)
         dataset.archived_at = utc_now()
         session.add(dataset)
         record(session, actor, "dataset.archive", f"dataset/{dataset_id}")
