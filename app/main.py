@@ -13,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 import app.tables  # noqa: F401 - metadata must be complete before the first query
 from app import routers
 from app.accounts.access import LOOKUPS, authenticate
+from app.accounts.sign_in import PASSWORDS, Attempts
 from app.core.api_document import api_document
 from app.core.database import build_engine
 from app.core.i18n import LOCALES, N_, translations
@@ -24,7 +25,9 @@ from app.core.templating import STATIC_DIR, render
 from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, public
 from app.evaluations.judging import BuiltInJudging
+from app.jobs.bell import hang_bell
 from app.jobs.stream import STREAM_THREADS, Streams
+from app.masking import turn_off_library_threads
 from app.runs.check_use import RunsOfChecks
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
@@ -52,7 +55,7 @@ class _ImmutableStatic(StaticFiles):
 
 # Everybody who may hold a connection has one set aside, so that threads of the pool never wait for each other's; beside
 # them the few routes that open one for a moment by themselves.
-_CONNECTIONS: Final = SESSIONS + LOOKUPS + STREAM_THREADS + 10
+_CONNECTIONS: Final = SESSIONS + LOOKUPS + STREAM_THREADS + PASSWORDS.at_once + 8
 
 
 @asynccontextmanager
@@ -70,6 +73,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The whole web application. `settings` defaults to the environment's."""
+    turn_off_library_threads()
     settings = settings or get_settings()
     app = FastAPI(
         title="SFT Studio",
@@ -87,7 +91,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         wait_seconds=settings.web_wait_seconds,
     )
     refuse_nul(app.state.engine)
+    hang_bell(app.state.engine, settings)
     app.state.storage = Storage(settings.storage_dir)
+    app.state.attempts = Attempts()
+    app.state.slow_work = {}
     app.state.judging = BuiltInJudging()
     app.state.check_use = RunsOfChecks()
     app.state.nav = NAVIGATION

@@ -13,12 +13,18 @@ from app.core import migrations
 from app.core.database import build_engine
 from app.core.settings import Settings
 from app.main import create_app
+from app.masking import turn_off_library_threads
 from tests.support.people import Person, make_person
 from tests.support.servers import running_postgres, running_redis
 from tests.support.small_model import small_model_folder
 
 
 def pytest_configure() -> None:
+    turn_off_library_threads()
+    _let_children_be_interrupted()
+
+
+def _let_children_be_interrupted() -> None:
     """A shell starts its background jobs with SIGINT ignored, and children inherit that: tests that send it would
     wait in vain. Processes that a test starts get the default, which a handler becomes when a program is started.
     """

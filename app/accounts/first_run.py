@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from sqlmodel import select
 
 from app.accounts.models import Role, User
-from app.accounts.service import Actor, actor_of_token, create_token, create_user
+from app.accounts.service import Actor, actor_of_token, create_token, create_user, hash_password
 from app.core.database import reading, transaction
 
 _SETUP_FILE: Final = "setup-code"
@@ -77,11 +77,12 @@ def local_token(engine: Engine, data_dir: Path) -> str:
     with reading(engine) as session:
         if stored and actor_of_token(session, stored):
             return stored
+    # Nobody knows this password: the account is for the command line and sign-in links.
+    password_hash = hash_password(secrets.token_urlsafe(32))
     with transaction(engine) as session:
         user = session.exec(select(User).where(User.name == LOCAL_USER)).first()
         if user is None:
-            # Nobody knows this password: the account is for the command line and sign-in links.
-            user = create_user(session, name=LOCAL_USER, password=secrets.token_urlsafe(32), role=Role.ADMIN)
+            user = create_user(session, name=LOCAL_USER, password_hash=password_hash, role=Role.ADMIN)
         assert user.id is not None
         actor = Actor(user.id, user.name, user.role, "session")
         secret = create_token(session, actor, name="command line", role=Role.ADMIN, days=None)[1]

@@ -5,16 +5,19 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from app.accounts import first_run, service
 from app.accounts.access import SESSION_COOKIE, AnyActor
 from app.accounts.models import Role, User
+from app.accounts.sign_in import PASSWORDS, Attempts, sign_in
+from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import N_, Locale, set_locale
 from app.core.settings import Settings
+from app.core.slow_work import apart
 from app.core.templating import render
-from app.core.web import AppSettings, Db, public
+from app.core.web import AppEngine, AppSettings, Db, public
 
 router = APIRouter()
 _ONE_YEAR_SECONDS = 365 * 24 * 3600
@@ -28,8 +31,7 @@ def _safe_next(target: str) -> str:
     return target
 
 
-def _signed_in(session: Db, user: User, settings: Settings, target: str) -> Response:
-    secret = service.start_login(session, user, settings.session_days)
+def _signed_in(secret: str, settings: Settings, target: str) -> Response:
     response = RedirectResponse(target, status_code=303)
     response.set_cookie(
         SESSION_COOKIE,
@@ -53,21 +55,28 @@ def login_page(request: Request, session: Db, next: str = "/") -> Response:
 
 @router.post("/login", response_model=None)
 @public
+@apart(PASSWORDS)
 def login(
     request: Request,
-    session: Db,
+    engine: AppEngine,
     settings: AppSettings,
     name: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "/",
 ) -> Response:
     """Check the password and start a session."""
+    attempts: Attempts = request.app.state.attempts
+    address = request.client.host if request.client else ""
+    days = settings.session_days
     try:
-        user = service.check_password(session, name, password)
+        secret = sign_in(engine, attempts, name=name, password=password, address=address, days=days)
     except StudioError as error:
         context = {"next": _safe_next(next), "error": error.translated(), "name": name}
-        return render(request, "accounts/login.html", context, status=401)
-    return _signed_in(session, user, settings, _safe_next(next))
+        response = render(request, "accounts/login.html", context, status=error.status)
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
+    return _signed_in(secret, settings, _safe_next(next))
 
 
 @router.get("/login/link", response_model=None)
@@ -83,12 +92,16 @@ def login_link(
     session: Db, settings: AppSettings, code: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "/"
 ) -> Response:
     """Sign in as the local admin with a one-time code from the terminal."""
-    user = session.exec(select(User).where(User.name == first_run.LOCAL_USER)).first()
-    if user is None or not first_run.take_sign_in_code(settings.data_dir, code):
+    # The code is a file: it is looked at before the transaction begins.
+    fits = first_run.take_sign_in_code(settings.data_dir, code)
+    user = session.exec(select(User).where(User.name == first_run.LOCAL_USER)).first() if fits else None
+    if user is None or user.id is None:
         raise Invalid(
             N_("This sign-in link was used already or is not the newest. The terminal shows a new one.")
         )
-    return _signed_in(session, user, settings, _safe_next(next))
+    return _signed_in(
+        service.start_login(session, user.id, settings.session_days), settings, _safe_next(next)
+    )
 
 
 @router.post("/logout", response_model=None)
@@ -111,30 +124,47 @@ def setup_page(request: Request, session: Db, code: str = "") -> Response:
 
 @router.post("/setup", response_model=None)
 @public
+@apart(PASSWORDS)
 def setup(
     request: Request,
-    session: Db,
+    engine: AppEngine,
     settings: AppSettings,
     code: Annotated[str, Form()] = "",
     name: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
 ) -> Response:
     """Make the admin account; needs the code from the terminal."""
-    if _has_people(session):
-        raise Conflict(N_("This installation already has an admin. Sign in."))
+    with reading(engine) as session:
+        _require_no_people(session)
     try:
         if not first_run.check_setup_code(settings.data_dir, code):
             raise Invalid(
                 N_("The setup code is wrong. The terminal that runs the server shows it."), field="code"
             )
-        user = service.create_user(session, name=name, password=password, role=Role.ADMIN)
+        password_hash = service.hash_password(password)
+        with transaction(engine) as session:
+            _require_no_people(session)
+            user = service.create_user(session, name=name, password_hash=password_hash, role=Role.ADMIN)
+            assert user.id is not None
+            secret = service.start_login(session, user.id, settings.session_days)
+    except _AlreadySetUp:
+        raise
     except StudioError as error:
         context = {"code": code, "error": error.translated(), "name": name}
         return render(request, "accounts/setup.html", context, status=422)
-    return _signed_in(session, user, settings, "/")
+    return _signed_in(secret, settings, "/")
 
 
-def _has_people(session: Db) -> bool:
+class _AlreadySetUp(Conflict):
+    """Somebody made the first account before."""
+
+
+def _require_no_people(session: Session) -> None:
+    if _has_people(session):
+        raise _AlreadySetUp(N_("This installation already has an admin. Sign in."))
+
+
+def _has_people(session: Session) -> bool:
     """Whether anybody but the command line's own account exists."""
     return session.exec(select(User).where(User.name != first_run.LOCAL_USER)).first() is not None
 

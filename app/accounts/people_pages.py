@@ -11,9 +11,12 @@ from app.accounts.access import Admin
 from app.accounts.first_run import LOCAL_USER
 from app.accounts.models import Role
 from app.accounts.service import Actor
+from app.accounts.sign_in import PASSWORDS
+from app.core.database import reading, transaction
 from app.core.errors import StudioError
+from app.core.slow_work import apart
 from app.core.templating import render
-from app.core.web import Db
+from app.core.web import AppEngine, Db
 
 router = APIRouter(prefix="/people", include_in_schema=False)
 
@@ -25,9 +28,10 @@ def people_page(request: Request, session: Db, actor: Admin) -> HTMLResponse:
 
 
 @router.post("", response_model=None)
+@apart(PASSWORDS)
 def add_person(
     request: Request,
-    session: Db,
+    engine: AppEngine,
     actor: Admin,
     name: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
@@ -35,10 +39,12 @@ def add_person(
 ) -> Response:
     """Add a person; what was typed stays when it is refused."""
     try:
-        user = service.create_user(session, name=name, password=password, role=role)
+        password_hash = service.hash_password(password)
+        with transaction(engine) as session:
+            service.add_person(session, actor, name=name, password_hash=password_hash, role=role)
     except StudioError as error:
-        return _page(request, session, actor, error=error, name=name, role=role)
-    service.record(session, actor, "user.add", f"user/{user.id}")
+        with reading(engine) as session:
+            return _page(request, session, actor, error=error, name=name, role=role)
     return RedirectResponse("/people", status_code=303)
 
 

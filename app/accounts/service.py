@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from app.accounts.models import ApiToken, AuditEvent, LoginSession, Role, User
 from app.core.database import utc_now
-from app.core.errors import Conflict, Invalid, NotFound, Unauthenticated
+from app.core.errors import Conflict, Invalid, NotFound
 from app.core.i18n import N_
 
 TOKEN_PREFIX: Final = "sft_"
@@ -46,22 +46,36 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def create_user(session: Session, *, name: str, password: str, role: Role) -> User:
-    """Add a person. Raises Invalid for a short password or an empty name, Conflict for a taken one."""
-    name = name.strip()
-    if not name or len(name) > 80:
-        raise Invalid(N_("Enter a name of 1 to 80 characters."), field="name")
+def hash_password(password: str) -> str:
+    """What is stored of a password; takes a good part of a second, so never inside a transaction. Raises Invalid for a
+    short one.
+    """
     if len(password) < MIN_PASSWORD_LENGTH:
         raise Invalid(
             N_("The password needs at least %(count)d characters."),
             field="password",
             count=MIN_PASSWORD_LENGTH,
         )
+    return _hasher().hash(password)
+
+
+def create_user(session: Session, *, name: str, password_hash: str, role: Role) -> User:
+    """Add a person. Raises Invalid for an empty or long name, Conflict for a taken one."""
+    name = name.strip()
+    if not name or len(name) > 80:
+        raise Invalid(N_("Enter a name of 1 to 80 characters."), field="name")
     if session.exec(select(User).where(User.name == name)).first():
         raise Conflict(N_("The name %(name)s is taken."), field="name", name=name)
-    user = User(name=name, password_hash=_hasher().hash(password), role=role)
+    user = User(name=name, password_hash=password_hash, role=role)
     session.add(user)
     session.flush()
+    return user
+
+
+def add_person(session: Session, actor: Actor, *, name: str, password_hash: str, role: Role) -> User:
+    """As `create_user`, by an admin."""
+    user = create_user(session, name=name, password_hash=password_hash, role=role)
+    record(session, actor, "user.add", f"user/{user.id}")
     return user
 
 
@@ -95,18 +109,12 @@ def change_user(
     return user
 
 
-def check_password(session: Session, name: str, password: str) -> User:
-    """The user, or Unauthenticated with the same words whichever part was wrong."""
-    user = session.exec(select(User).where(User.name == name.strip(), col(User.is_active))).first()
-    # An unknown name costs the same time as a wrong password.
-    stored = user.password_hash if user else _dummy_hash()
+def password_fits(password_hash: str | None, password: str) -> bool:
+    """Whether it is this one; takes a good part of a second, for None too, so never inside a transaction."""
     try:
-        _hasher().verify(stored, password)
+        return _hasher().verify(password_hash or _dummy_hash(), password) and password_hash is not None
     except (VerifyMismatchError, InvalidHashError):
-        user = None
-    if user is None:
-        raise Unauthenticated(N_("Name or password is wrong."))
-    return user
+        return False
 
 
 @cache
@@ -114,13 +122,12 @@ def _dummy_hash() -> str:
     return _hasher().hash(secrets.token_urlsafe())
 
 
-def start_login(session: Session, user: User, days: int) -> str:
+def start_login(session: Session, user_id: int, days: int) -> str:
     """Secret for the cookie of a new login session."""
     secret = secrets.token_urlsafe(_SECRET_BYTES)
-    assert user.id is not None
     session.add(
         LoginSession(
-            user_id=user.id, secret_hash=_digest(secret), expires_at=utc_now() + timedelta(days=days)
+            user_id=user_id, secret_hash=_digest(secret), expires_at=utc_now() + timedelta(days=days)
         )
     )
     return secret

@@ -12,7 +12,6 @@ from app.base_models import service
 from app.base_models.models import BaseModel, BaseModelSource
 from app.core.web import AppSettings, Db
 from app.jobs.api import JobOut
-from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job
 from app.jobs.service import require_job
 
@@ -69,8 +68,6 @@ def add_base_model(session: Db, settings: AppSettings, actor: Engineer, body: Ba
         job = service.promise_tokenizer(session, model, actor)
     else:
         model, job = service.add_base_model(session, settings, actor, **given)
-    if job and not job.is_final:
-        ring_after_commit(session, settings, job)
     return BaseModelOut.of(model, job)
 
 
@@ -82,9 +79,7 @@ def get_base_model(session: Db, _actor: AnyActor, base_model_id: int) -> BaseMod
 
 
 @router.post("/{base_model_id}/retry")
-def retry_base_model(session: Db, settings: AppSettings, actor: Engineer, base_model_id: int) -> BaseModelOut:
+def retry_base_model(session: Db, actor: Engineer, base_model_id: int) -> BaseModelOut:
     """Prepare a model again whose preparation failed."""
     model, job = service.retry(session, actor, base_model_id)
-    if not job.is_final:
-        ring_after_commit(session, settings, job)
     return BaseModelOut.of(model, job)

@@ -9,7 +9,6 @@ from sqlmodel import Session
 
 from app.base_models.service import TOKENIZER_ONLY, prepared, require_base_model, tokenizer_prepared
 from app.jobs.handlers import Workplace
-from app.jobs.models import Job
 from app.jobs.service import Claim
 
 
@@ -22,7 +21,7 @@ class PrepareBaseModel:
         asked = {"source": model.source.value, "reference": model.reference, "revision": model.revision}
         return {**asked, TOKENIZER_ONLY: True} if claim.payload.get(TOKENIZER_ONLY) else asked
 
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> list[Job]:
+    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
         """The model is ready at the path that the child wrote."""
         info = dict(result)
         path = Path(info.pop("path"))
@@ -34,7 +33,6 @@ class PrepareBaseModel:
         else:
             model = prepared(session, model_id, path=str(absolute), info=info)
         link_by_reference(place.settings.data_dir / "models", model.reference, absolute)
-        return []
 
 
 def link_by_reference(folder: Path, reference: str, target: Path) -> None:

@@ -15,7 +15,6 @@ from app.core.i18n import N_, gettext
 from app.core.settings import Settings
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppSettings, Db
-from app.jobs.bell import ring_after_commit
 from app.jobs.newest import last_events
 
 router = APIRouter(prefix="/base-models", include_in_schema=False)
@@ -58,7 +57,7 @@ def add(
 ) -> Response:
     """Register a model and begin to prepare it; a mistake comes back beside its field."""
     try:
-        _model, job = service.add_base_model(
+        _model, _job = service.add_base_model(
             session,
             settings,
             actor,
@@ -72,8 +71,6 @@ def add(
         context = _context(session, actor, settings)
         context |= {"form": form, "errors": {error.field or "reference": error.translated()}}
         return render(request, "base_models/page.html", context, status=error.status)
-    if not job.is_final:
-        ring_after_commit(session, settings, job)
     return RedirectResponse("/base-models", status_code=303)
 
 
@@ -82,9 +79,7 @@ def retry(
     request: Request, session: Db, settings: AppSettings, actor: Engineer, base_model_id: int
 ) -> Response:
     """Prepare a model again whose preparation failed."""
-    _model, job = service.retry(session, actor, base_model_id)
-    if not job.is_final:
-        ring_after_commit(session, settings, job)
+    _model, _job = service.retry(session, actor, base_model_id)
     if not is_htmx(request):
         return RedirectResponse("/base-models", status_code=303)
     response = render(request, "base_models/_list.html", _context(session, actor, settings))

@@ -11,6 +11,7 @@ from app.core.console import CommandFailed, fail_line, locale_from_environment
 from app.core.errors import StudioError
 from app.core.i18n import gettext as _
 from app.core.i18n import set_locale
+from app.masking import turn_off_library_threads
 
 PROGRAM = "sft-studio"
 DEBUG_VARIABLE = "SFT_STUDIO_DEBUG"
@@ -25,6 +26,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Do one command; returns its exit code."""
+    turn_off_library_threads()
     set_locale(locale_from_environment(os.environ))
     try:
         # Help texts are translated when the commands are defined, so the locale must be known before.

@@ -14,6 +14,7 @@ from rich.table import Table
 from app.core.i18n import Locale, negotiate
 from app.core.i18n import gettext as _
 from app.core.settings import Settings, get_settings
+from app.core.words import wrong_fields
 
 
 class CommandFailed(Exception):
@@ -71,10 +72,8 @@ def load_settings(**changes: Any) -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "?"
         variable = name if name.isupper() else f"SFT_STUDIO_{name.upper()}"
-        raise CommandFailed(
-            _("The environment variable %(name)s cannot be used: %(reason)s.")
-            % {"name": variable, "reason": first["msg"]}
-        ) from error
+        called = _("The environment variable %(name)s") % {"name": variable}
+        raise CommandFailed(wrong_fields([first], called=called)[0].translated()) from error
     values = {name: value for name, value in changes.items() if value is not None}
     values["data_dir"] = settings.data_dir.expanduser().resolve()
     return settings.model_copy(update=values)

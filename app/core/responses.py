@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 
 from app.core.errors import StudioError, Unauthenticated
 from app.core.i18n import N_, gettext
-from app.core.invalid_fields import field_messages
 from app.core.logging import get_logger
 from app.core.templating import is_htmx, render
 from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
+from app.core.words import wrong_fields
 
 logger = get_logger(__name__)
 
@@ -85,10 +85,8 @@ def _studio_error(request: Request, error: Exception) -> Response:
 
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    details = field_messages(error.errors())
-    text = gettext("Please check: %(fields)s") % {
-        "fields": "; ".join(f"{item['field']}: {item['message']}".removeprefix(": ") for item in details)
-    }
+    details = [wrong.to_json() for wrong in wrong_fields(error.errors())]
+    text = " ".join(item["message"] for item in details)
     return failure(request, HTTPStatus.UNPROCESSABLE_ENTITY, text, details=details)
 
 

@@ -51,8 +51,7 @@ async def get_storage(request: Request) -> Storage:
 def session_dependency(request: Request) -> Iterator[Session]:
     """One request = one transaction. Commits before the response is sent, so a failing commit is seen.
 
-    Reads run in a deferred transaction and so block nobody on SQLite. What was queued with
-    `after_commit` runs once the data is safe.
+    Reads run in a deferred transaction and so block nobody on SQLite.
     """
     engine: Engine = request.app.state.engine
     if request.method in SAFE_METHODS:
@@ -64,13 +63,6 @@ def session_dependency(request: Request) -> Iterator[Session]:
             session.rollback()
             raise
         session.commit()
-    for action in session.info.pop("after_commit", []):
-        action()
-
-
-def after_commit(session: Session, action: Callable[[], None]) -> None:
-    """Run `action` once this request's transaction is committed; never when it is rolled back."""
-    session.info.setdefault("after_commit", []).append(action)
 
 
 Db = Annotated[Session, Depends(session_dependency, scope="function", max_concurrency=SESSIONS)]

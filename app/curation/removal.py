@@ -12,7 +12,7 @@ from app.core.errors import Conflict
 from app.core.i18n import N_, gettext
 from app.core.logging import get_logger
 from app.core.storage import Storage
-from app.core.web import after_commit
+from app.core.transactions import after_commit
 from app.datasets.service import require_dataset
 from app.imports.service import count_imports
 from app.versions.models import DatasetVersion

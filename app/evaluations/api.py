@@ -8,11 +8,10 @@ from pydantic import BaseModel, ConfigDict
 
 from app.accounts.access import AnyActor, Engineer
 from app.core.i18n import translate
-from app.core.web import AppSettings, AppStorage, Db
+from app.core.web import AppStorage, Db
 from app.evaluations import service
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.jobs.api import JobOut
-from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job
 from app.runs.service import require_run
 from app.scoring.suites import built_in_suites
@@ -109,12 +108,11 @@ def list_evaluations(session: Db, _actor: AnyActor, run_id: int | None = None) -
 
 @router.post("/runs/{run_id}/evaluations", status_code=202)
 def start_evaluation(
-    session: Db, settings: AppSettings, storage: AppStorage, actor: Engineer, run_id: int, body: EvaluationIn
+    session: Db, storage: AppStorage, actor: Engineer, run_id: int, body: EvaluationIn
 ) -> EvaluationOut:
     """Judge a finished run on a suite. One already under way is returned."""
     run = require_run(session, run_id)
     evaluation, job = service.start_evaluation(session, storage, actor, run, body.suite)
-    ring_after_commit(session, settings, job)
     return EvaluationOut.of(evaluation, job)
 
 

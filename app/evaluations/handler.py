@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 from app.base_models.service import require_ready
 from app.evaluations.service import MAX_NEW_TOKENS, require_evaluation, store_answers
 from app.jobs.handlers import Workplace
-from app.jobs.models import Job, JobEvent
+from app.jobs.models import JobEvent
 from app.jobs.service import Claim
 from app.mask_checks.service import require_mask_check
 from app.runs.service import adapter_path, require_run
@@ -31,7 +31,7 @@ class Evaluate:
             "generation": {"max_new_tokens": MAX_NEW_TOKENS},
         }
 
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> list[Job]:
+    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
         """Judge what was answered; the answers are in the job's events."""
         evaluation = require_evaluation(session, claim.payload["evaluation_id"])
         events = session.exec(
@@ -40,4 +40,3 @@ class Evaluate:
             .order_by(col(JobEvent.seq))
         )
         store_answers(session, evaluation, [event.payload for event in events], result)
-        return []

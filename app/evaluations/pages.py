@@ -9,11 +9,10 @@ from sqlmodel import Session
 from app.accounts.access import AnyActor, Engineer
 from app.core.i18n import translate
 from app.core.templating import render
-from app.core.web import AppSettings, AppStorage, Db
+from app.core.web import AppStorage, Db
 from app.evaluations import service
 from app.evaluations.models import Evaluation
 from app.evaluations.report import localised, prompt_views
-from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job
 from app.runs.service import list_runs, require_run
 from app.scoring.scores import DIMENSIONS, FORMULAS
@@ -40,7 +39,6 @@ def evaluations_page(request: Request, session: Db, _actor: AnyActor, run: int |
 @router.post("/evaluations", response_model=None)
 def start_evaluation(
     session: Db,
-    settings: AppSettings,
     storage: AppStorage,
     actor: Engineer,
     run_id: Annotated[int, Form()],
@@ -48,8 +46,7 @@ def start_evaluation(
 ) -> Response:
     """Judge a finished run on a suite; pressing twice leads to the same evaluation."""
     run = require_run(session, run_id)
-    evaluation, job = service.start_evaluation(session, storage, actor, run, suite)
-    ring_after_commit(session, settings, job)
+    evaluation, _job = service.start_evaluation(session, storage, actor, run, suite)
     return RedirectResponse(f"/evaluations/{evaluation.id}", status_code=303)
 
 

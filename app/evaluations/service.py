@@ -49,11 +49,10 @@ def start_evaluation(
     return evaluation, job
 
 
-def queue_evaluations(session: Session, run: Run) -> list[Job]:
+def queue_evaluations(session: Session, run: Run) -> None:
     """The evaluations asked for when the run was started, in its maker's name."""
-    return [
-        _create(session, run, require_suite(name), created_by=run.created_by)[1] for name in run.evaluate_with
-    ]
+    for name in run.evaluate_with:
+        _create(session, run, require_suite(name), created_by=run.created_by)
 
 
 def _create(session: Session, run: Run, suite: Suite, *, created_by: str) -> tuple[Evaluation, Job]:

@@ -1,6 +1,8 @@
 """Ringing for a worker: a Celery message with a job id, sent by task name so that the web loads no worker code.
 
-Losing, doubling or delaying the message changes nothing: the reconciler rings again for what is still queued.
+Whoever builds an engine hangs a bell on it once; from then on every job that a session of it promises or puts back
+rings by itself after the commit. Losing, doubling or delaying the message changes nothing: the reconciler rings again
+for what is still queued.
 """
 
 from functools import cache
@@ -8,11 +10,12 @@ from typing import Final
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from sqlalchemy import Engine
 from sqlmodel import Session
 
 from app.core.logging import get_logger
 from app.core.settings import Settings
-from app.core.web import after_commit
+from app.core.transactions import after_commit
 from app.jobs.models import Job, JobKind
 
 logger = get_logger(__name__)
@@ -20,6 +23,8 @@ TASK_NAME: Final = "sft_studio.run_job"
 # Chat answers a waiting person: it must not queue behind an hour of training.
 QUEUES: Final = {JobKind.CHAT: "interactive", JobKind.TRAIN: "training", JobKind.EVALUATE: "training"}
 DEFAULT_QUEUE: Final = "default"
+# An execution option, which connections and variants of an engine inherit: the settings that lead to the broker.
+_BELL: Final = "sft_studio_bell"
 
 
 def queue_of(kind: JobKind) -> str:
@@ -74,8 +79,15 @@ def ring(settings: Settings, job_id: int, kind: JobKind) -> None:
         logger.warning("broker out of reach; job %d waits for the reconciler", job_id, exc_info=True)
 
 
-def ring_after_commit(session: Session, settings: Settings, job: Job) -> None:
-    """Ring once the promise is in the database, never before."""
+def hang_bell(engine: Engine, settings: Settings) -> None:
+    """From now on jobs of this database ring where these settings say."""
+    engine.update_execution_options(**{_BELL: settings})
+
+
+def ring_after_commit(session: Session, job: Job) -> None:
+    """Ring once the promise is in the database, never before. On an engine without a bell the reconciler rings."""
+    settings: Settings | None = session.get_bind().get_execution_options().get(_BELL)
     job_id, kind = job.id, job.kind
     assert job_id is not None
-    after_commit(session, lambda: ring(settings, job_id, kind))
+    if settings is not None:
+        after_commit(session, lambda: ring(settings, job_id, kind))

@@ -8,7 +8,6 @@ from sqlmodel import Session
 
 from app.core.settings import Settings
 from app.core.storage import Storage
-from app.jobs.models import Job
 from app.jobs.service import Claim
 
 
@@ -33,6 +32,6 @@ class JobHandler(Protocol):
         """The `input` of the child's JOB.json. Raises StudioError when the job cannot be done."""
         ...
 
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> list[Job]:
-        """Store what came of it, in the transaction that ends the job. Returns jobs that follow from it."""
+    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
+        """Store what came of it, and promise what follows, in the transaction that ends the job."""
         ...

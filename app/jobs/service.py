@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 from app.core.database import utc_now
 from app.core.errors import Conflict, NotFound
 from app.core.i18n import N_
+from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job, JobEvent, JobKind, JobState, StopRequest
 
 VANISHED: Final = N_("The worker vanished %(count)d times while doing this. The worker's log says more.")
@@ -36,11 +37,12 @@ class Claim:
 
 
 def enqueue(session: Session, kind: JobKind, payload: dict[str, Any], *, created_by: str) -> Job:
-    """Promise the work. The caller rings the bell after the commit (`app.jobs.bell.ring_after_commit`)."""
+    """Promise the work. A worker hears of it after the commit."""
     job = Job(kind=kind, payload=payload, created_by=created_by[:80])
     session.add(job)
     session.flush()
     append_events(session, job, [("state", {"state": JobState.QUEUED.value})])
+    ring_after_commit(session, job)
     return job
 
 
@@ -160,11 +162,9 @@ def release(session: Session, claim: Claim) -> None:
         lease_expires_at=None,
         releases=Job.releases + 1,
     )
-    append_events(
-        session,
-        _fresh(session, claim.job_id),
-        [("state", {"state": JobState.QUEUED.value, "released": True})],
-    )
+    job = _fresh(session, claim.job_id)
+    append_events(session, job, [("state", {"state": JobState.QUEUED.value, "released": True})])
+    ring_after_commit(session, job)
 
 
 def request_stop(session: Session, job_id: int, how: StopRequest) -> Job:
@@ -213,6 +213,7 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
         else:
             job.state, job.phase = JobState.QUEUED, ""
             requeued.append(_id(job))
+            ring_after_commit(session, job)
         append_events(session, job, [("state", {**_ended(job), "rescued": True})])
     return requeued
 

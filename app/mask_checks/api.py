@@ -5,9 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.accounts.access import AnyActor, Engineer
-from app.core.web import AppSettings, AppStorage, Db
+from app.core.web import AppStorage, Db
 from app.jobs import service as jobs
-from app.jobs.bell import ring_after_commit
 from app.mask_checks import service
 from app.mask_checks.schemas import MaskCheckIn, MaskCheckOut, SuspectKind, SuspectOut, SuspectsOut
 from app.mask_checks.suspects import row_of
@@ -17,9 +16,7 @@ router = APIRouter(prefix="/api/v1", tags=["mask checks"])
 
 
 @router.post("/mask-checks", status_code=201)
-def request_mask_check(
-    session: Db, settings: AppSettings, storage: AppStorage, actor: Engineer, body: MaskCheckIn
-) -> MaskCheckOut:
+def request_mask_check(session: Db, storage: AppStorage, actor: Engineer, body: MaskCheckIn) -> MaskCheckOut:
     """Ask for a mask check; the same question finds the same check."""
     check, job = service.request_check(
         session,
@@ -29,8 +26,6 @@ def request_mask_check(
         settings=body.settings.to_settings(),
         storage=storage,
     )
-    if not job.is_final:
-        ring_after_commit(session, settings, job)
     return MaskCheckOut.of(check, job)
 
 

@@ -7,7 +7,6 @@ from sqlmodel import Session
 
 from app.base_models.service import require_ready
 from app.jobs.handlers import Workplace
-from app.jobs.models import Job
 from app.jobs.service import Claim
 from app.mask_checks.service import require_mask_check
 from app.versions.service import require_version
@@ -29,7 +28,7 @@ class CheckMasks:
             "settings": check.settings,
         }
 
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> list[Job]:
+    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
         """Store the report and where the arrays lie."""
         check = require_mask_check(session, claim.payload["mask_check_id"])
         check.passed = bool(result["passed"])
@@ -37,4 +36,3 @@ class CheckMasks:
         check.arrays_hash = result["arrays_hash"]
         check.arrays_key = f"{place.output_key}/{Path(result['arrays']).name}" if result["arrays"] else None
         session.add(check)
-        return []

@@ -6,9 +6,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.access import Annotator
-from app.core.web import AppSettings, AppStorage, Db
+from app.core.web import AppStorage, Db
 from app.jobs.api import JobOut
-from app.jobs.bell import ring_after_commit
 from app.playground import service
 
 router = APIRouter(prefix="/api/v1/playground", tags=["playground"])
@@ -28,7 +27,7 @@ class ChatIn(BaseModel):
 
 
 @router.post("/answers", status_code=202)
-def ask(session: Db, settings: AppSettings, storage: AppStorage, actor: Annotator, body: ChatIn) -> JobOut:
+def ask(session: Db, storage: AppStorage, actor: Annotator, body: ChatIn) -> JobOut:
     """Ask both models. Follow `/api/v1/jobs/{id}/events` for `delta` events per side."""
     job = service.ask(
         session,
@@ -40,5 +39,4 @@ def ask(session: Db, settings: AppSettings, storage: AppStorage, actor: Annotato
         temperature=body.temperature,
         sides=body.sides,
     )
-    ring_after_commit(session, settings, job)
     return JobOut.of(job)

@@ -23,7 +23,6 @@ from app.core.errors import Conflict, Invalid
 from app.core.i18n import gettext
 from app.core.templating import is_htmx, render
 from app.core.web import AppSettings, Db
-from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job
 from app.previews.answer import bring_context, option_name
 
@@ -69,9 +68,7 @@ def bring(
         if not is_htmx(request):
             raise
         return _answer(request, session, Brought(reference, error.translated(), status=error.status))
-    job = promise_tokenizer(session, model, actor)
-    if job and not job.is_final:
-        ring_after_commit(session, settings, job)
+    promise_tokenizer(session, model, actor)
     if not is_htmx(request):
         return _back(back if _BACK.fullmatch(back) else "/datasets", model)
     return _answer(request, session, _standing(session, model))

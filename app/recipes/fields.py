@@ -1,113 +1,102 @@
-"""What each field of the training config means and which values the source material recommends."""
+"""The fields of the training config as forms, tables and the API's document show them, read from the model itself."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from app.core.i18n import N_
-from app.recipes.config import OPTIMISERS, SCHEDULERS
+from app.core.i18n import N_, gettext
+from app.recipes.config import Section, TrainingConfig
 
-YES_NO: Final = ("true", "false")
+_PROPERTIES: Final[dict[str, dict[str, Any]]] = TrainingConfig.model_json_schema()["properties"]
 
 
 @dataclass(frozen=True)
 class ConfigField:
-    """One field as a form shows it. `choices` makes it a list, else it is typed in."""
+    """One field. `choices` makes it a list, else it is typed in; limits are inclusive unless `above` is set.
+
+    `label`, `meaning` and `unit` are messages to translate.
+    """
 
     name: str
+    label: str
     meaning: str
-    choices: tuple[str, ...] = ()
-    is_number: bool = True
+    section: Section
+    unit: str
+    choices: tuple[str, ...]
+    is_number: bool
+    minimum: float | None
+    above: float | None
+    maximum: float | None
+
+    @property
+    def allowed(self) -> str:
+        """The values it takes, in the reader's language; empty where its meaning says it."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.maximum is None:
+            return ""
+        values = {"low": display(self.minimum), "above": display(self.above), "high": display(self.maximum)}
+        template = N_("%(low)s to %(high)s") if self.above is None else N_("above %(above)s, up to %(high)s")
+        return gettext(template) % values
 
 
 @dataclass(frozen=True)
 class FieldGroup:
     """Fields that one looks at together."""
 
-    title: str
+    section: Section
     fields: tuple[ConfigField, ...]
 
 
-FIELD_GROUPS: Final = (
-    FieldGroup(
-        N_("Learning"),
-        (
-            ConfigField(
-                "learning_rate",
-                N_(
-                    "Size of a step. LoRA 5e-5 to 1e-4, QLoRA 1e-4 to 2e-4; lower it when the loss oscillates."
-                ),
-            ),
-            ConfigField(
-                "num_train_epochs",
-                N_("Passes over the data. Below 1,000 conversations 5–10, up to 10,000 2–5, above 1–3."),
-            ),
-            ConfigField("max_steps", N_("Ends after so many steps, whatever the epochs say; -1: no limit.")),
-            ConfigField(
-                "per_device_train_batch_size",
-                N_("Samples in memory at once. Lower it first when memory runs out."),
-            ),
-            ConfigField(
-                "gradient_accumulation_steps",
-                N_("Batches added up for one step. Batch × accumulation of 16 is the usual size."),
-            ),
-            ConfigField(
-                "lr_scheduler_type",
-                N_("How the learning rate changes over the run. Cosine is the usual one."),
-                SCHEDULERS,
-            ),
-            ConfigField(
-                "warmup_ratio", N_("Share of the steps in which the learning rate rises: 0.03 to 0.1.")
-            ),
-            ConfigField("weight_decay", N_("Pulls weights towards zero against overfitting: 0 to 0.1.")),
-            ConfigField(
-                "max_grad_norm", N_("Clips large gradients. 1.0; lower it when the gradient norm jumps.")
-            ),
-            ConfigField("seed", N_("The same seed, data and config repeat the run.")),
-        ),
-    ),
-    FieldGroup(
-        N_("Adapter"),
-        (
-            ConfigField(
-                "lora_r",
-                N_("Rank of the adapter: 8–16 for a format, 32–64 for a domain, 128–256 for complex tasks."),
-            ),
-            ConfigField("lora_alpha", N_("Scale of the adapter. Twice lora_r is recommended.")),
-            ConfigField("lora_dropout", N_("0.05; 0 with much data, 0.1 with little.")),
-            ConfigField(
-                "lora_target_modules",
-                N_("Which layers get an adapter: all-linear, q,v or q,k,v,o, or module names."),
-                is_number=False,
-            ),
-            ConfigField(
-                "use_rslora", N_("Scales by the square root of the rank; helps from rank 64 on."), YES_NO
-            ),
-        ),
-    ),
-    FieldGroup(
-        N_("Watching and saving"),
-        (
-            ConfigField("logging_steps", N_("A point on the curve every so many steps.")),
-            ConfigField("eval_steps", N_("Measures the held-out loss every so many steps, and at the end.")),
-            ConfigField(
-                "early_stopping_patience",
-                N_("Stops after so many measurements without a new best held-out loss; 0: never."),
-            ),
-            ConfigField("save_steps", N_("A checkpoint every so many steps; a lost worker goes on from it.")),
-            ConfigField("save_total_limit", N_("Checkpoints to keep, at least 2.")),
-        ),
-    ),
-    FieldGroup(
-        N_("Device"),
-        (
-            ConfigField(
-                "bf16", N_("Half the memory; auto uses it where the device is good at it."), ("auto", *YES_NO)
-            ),
-            ConfigField(
-                "gradient_checkpointing", N_("Less memory for about a third more time per step."), YES_NO
-            ),
-            ConfigField("optim", N_("The paged 8-bit optimiser saves memory and needs a GPU."), OPTIMISERS),
-        ),
-    ),
+def display(value: object) -> str:
+    """A config value as a person would type it: 5e-5, true, q_proj,v_proj."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ",".join(str(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:.15g}".replace("e-0", "e-")
+    return str(value)
+
+
+def displayed(config: TrainingConfig) -> dict[str, str]:
+    """Every field as a person would type it."""
+    return {name: display(getattr(config, name)) for name in TrainingConfig.model_fields}
+
+
+def changes_schema() -> dict[str, Any]:
+    """JSON Schema of changes to a recipe: the fields with their limits, none required and none with a default."""
+    properties = {
+        name: {key: value for key, value in schema.items() if key != "default"}
+        for name, schema in _PROPERTIES.items()
+    }
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _field(name: str, schema: dict[str, Any]) -> ConfigField:
+    choices = tuple(str(choice) for choice in schema.get("enum", ()))
+    if schema.get("type") == "boolean":
+        choices = ("true", "false")
+    elif {"type": "boolean"} in schema.get("anyOf", ()):
+        constants = tuple(str(one["const"]) for one in schema["anyOf"] if "const" in one)
+        choices = (*constants, "true", "false")
+    return ConfigField(
+        name=name,
+        label=schema["title"],
+        meaning=schema["description"],
+        section=Section(schema["section"]),
+        unit=schema.get("unit", ""),
+        choices=choices,
+        is_number=schema.get("type") in ("integer", "number"),
+        minimum=schema.get("minimum"),
+        above=schema.get("exclusiveMinimum"),
+        maximum=schema.get("maximum"),
+    )
+
+
+FIELDS: Final = {name: _field(name, schema) for name, schema in _PROPERTIES.items()}
+FIELD_GROUPS: Final = tuple(
+    FieldGroup(section, tuple(field for field in FIELDS.values() if field.section is section))
+    for section in Section
 )
-FIELD_NAMES: Final = tuple(field.name for group in FIELD_GROUPS for field in group.fields)

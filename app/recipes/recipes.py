@@ -1,7 +1,8 @@
 """The named recipes of the source material, and QLoRA as a switch on any of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from app.core.errors import Invalid
 from app.core.i18n import N_
@@ -14,12 +15,12 @@ QLORA_LEARNING_RATE: Final = 1e-4
 
 @dataclass(frozen=True)
 class Recipe:
-    """A starting point: a name, what it is for, and what it changes from the standard training."""
+    """A starting point: a name, what it is for, and a config that sets what differs from the standard training."""
 
     name: str
     title: str
     purpose: str
-    changes: dict[str, Any] = field(default_factory=dict)
+    config: TrainingConfig = field(default_factory=TrainingConfig)
 
 
 RECIPES: Final = (
@@ -27,33 +28,33 @@ RECIPES: Final = (
         "quick",
         N_("Quick"),
         N_("A first look in minutes: small adapter on the query and value projections."),
-        {"lora_r": 16, "lora_alpha": 32, "lora_target_modules": "q,v", "lora_dropout": 0.05},
+        TrainingConfig(lora_r=16, lora_alpha=32, lora_target_modules="q,v", lora_dropout=0.05),
     ),
     Recipe(
         "standard",
         N_("Standard"),
         N_("The default for learning a domain: medium adapter on all linear layers."),
-        {"lora_r": 64, "lora_alpha": 128, "lora_target_modules": "all-linear", "lora_dropout": 0.05},
+        TrainingConfig(lora_r=64, lora_alpha=128, lora_target_modules="all-linear", lora_dropout=0.05),
     ),
     Recipe(
         "quality",
         N_("Quality"),
         N_("For much data and difficult dialogues: large adapter, no dropout."),
-        {"lora_r": 128, "lora_alpha": 256, "lora_target_modules": "all-linear", "lora_dropout": 0.0},
+        TrainingConfig(lora_r=128, lora_alpha=256, lora_target_modules="all-linear", lora_dropout=0.0),
     ),
     Recipe(
         "stable",
         N_("Stable"),
         N_("When a run oscillates or explodes: low learning rate, more accumulation."),
-        {
-            "learning_rate": 2e-5,
-            "warmup_ratio": 0.1,
-            "lr_scheduler_type": "cosine",
-            "max_grad_norm": 1.0,
-            "bf16": "auto",
-            "gradient_accumulation_steps": 8,
-            "weight_decay": 0.01,
-        },
+        TrainingConfig(
+            learning_rate=2e-5,
+            warmup_ratio=0.1,
+            lr_scheduler_type="cosine",
+            max_grad_norm=1.0,
+            bf16="auto",
+            gradient_accumulation_steps=8,
+            weight_decay=0.01,
+        ),
     ),
 )
 _BY_NAME: Final = {recipe.name: recipe for recipe in RECIPES}
@@ -71,14 +72,13 @@ def require_recipe(name: str) -> Recipe:
     return _BY_NAME[name]
 
 
-def merged_values(recipe: str, changes: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The recipe's values with one's own changes on top. QLoRA brings its own learning rate."""
-    values = {**require_recipe(recipe).changes, **(changes or {})}
-    if values.get("load_in_4bit") in (True, "true", "True", "1"):
-        values.setdefault("learning_rate", QLORA_LEARNING_RATE)
-    return values
+def build_config(recipe: str, changes: Mapping[str, object] | None = None) -> TrainingConfig:
+    """The recipe's full config with one's own changes on top, as typed. QLoRA brings its own learning rate.
 
-
-def build_config(recipe: str, changes: dict[str, Any] | None = None) -> TrainingConfig:
-    """The recipe's full config with one's own changes on top."""
-    return parse_config(merged_values(recipe, changes))
+    Raises Invalid for an unknown recipe, or about the fields that are wrong.
+    """
+    set_here = require_recipe(recipe).config.model_dump(exclude_unset=True)
+    config = parse_config({**set_here, **(changes or {})})
+    if config.load_in_4bit and "learning_rate" not in config.model_fields_set:
+        return config.model_copy(update={"learning_rate": QLORA_LEARNING_RATE})
+    return config

@@ -27,8 +27,8 @@ def remedy_for(run: Run, job: Job) -> Remedy | None:
         return None
     reason = (job.error or "").lower()
     if any(word in reason for word in _MEMORY_WORDS):
-        batch = int(run.config.get("per_device_train_batch_size", 1))
-        accumulation = int(run.config.get("gradient_accumulation_steps", 1))
+        batch = run.config.per_device_train_batch_size
+        accumulation = run.config.gradient_accumulation_steps
         changes = {"gradient_checkpointing": "true"}
         if batch > 1:
             # The same number of samples a step, fewer of them in memory at once.

@@ -1,6 +1,6 @@
 """REST for recipes and runs."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
@@ -11,12 +11,12 @@ from app.accounts.access import AnyActor, Engineer
 from app.accounts.service import record
 from app.core.errors import NotFound
 from app.core.i18n import N_
-from app.core.web import AppEngine, AppSettings, AppStorage, Db
+from app.core.web import AppEngine, AppStorage, Db
 from app.jobs import service as jobs
 from app.jobs.api import After
-from app.jobs.bell import ring_after_commit
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
+from app.recipes.config import TrainingConfig
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
 from app.runs.curves import read_curves
@@ -36,16 +36,13 @@ class RecipeOut(BaseModel):
     """A recipe and the full config it stands for."""
 
     name: str
-    config: dict[str, Any]
+    config: TrainingConfig
 
 
 @router.get("/recipes")
 def list_recipes(_actor: AnyActor) -> list[RecipeOut]:
     """The named recipes."""
-    return [
-        RecipeOut(name=recipe.name, config=build_config(recipe.name).model_dump(mode="json"))
-        for recipe in RECIPES
-    ]
+    return [RecipeOut(name=recipe.name, config=build_config(recipe.name)) for recipe in RECIPES]
 
 
 @router.get("/runs")
@@ -62,7 +59,6 @@ def list_runs(
 @router.post("/runs", status_code=201)
 def start_run(
     session: Db,
-    settings: AppSettings,
     actor: Engineer,
     judging: AppJudging,
     response: Response,
@@ -77,9 +73,7 @@ def start_run(
     suites = [suite.name for suite in judging.suites()]
     run, created = service.start_run(session, actor, request, suites=suites)
     job = service.run_job(session, run)
-    if created:
-        ring_after_commit(session, settings, job)
-    else:
+    if not created:
         response.status_code = 200
     return RunOut.of(run, job)
 

@@ -9,7 +9,6 @@ from app.base_models.service import require_ready
 from app.core.errors import Conflict
 from app.core.i18n import N_
 from app.jobs.handlers import Workplace
-from app.jobs.models import Job
 from app.jobs.service import Claim
 from app.mask_checks.service import require_mask_check
 from app.runs.models import Run
@@ -22,7 +21,7 @@ class Train:
     `follow_up` queues what comes after a success; runs do not know evaluations.
     """
 
-    def __init__(self, follow_up: Callable[[Session, Run], list[Job]]) -> None:
+    def __init__(self, follow_up: Callable[[Session, Run], None]) -> None:
         self.follow_up = follow_up
 
     def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
@@ -32,10 +31,6 @@ class Train:
         _model, folder = require_ready(session, run.base_model_id)
         if check.arrays_hash != run.arrays_hash or check.arrays_key is None:
             raise Conflict(N_("The mask check changed after this run was confirmed. Start a new run."))
-        # The trainer reads an absent patience as "never stop early".
-        config = {
-            name: value for name, value in run.config.items() if name != "early_stopping_patience" or value
-        }
         return {
             "arrays": str(place.storage.path(check.arrays_key)),
             "arrays_hash": run.arrays_hash,
@@ -43,16 +38,16 @@ class Train:
             "arrays_file_hash": (check.report or {}).get("file_hash"),
             "tokenizer_hash": (check.report or {}).get("tokenizer_hash"),
             "base_model_path": str(folder),
-            "config": config,
+            "config": run.config.to_json(),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
             "resume_from": str(place.output_dir.parent) if claim.attempt > 1 else None,
         }
 
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> list[Job]:
+    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
         """The adapter becomes the run's; suites asked for at the start are queued."""
         run = require_run(session, claim.payload["run_id"])
         run.adapter_key = f"{place.output_key}/{result['adapter']}"
         run.result = result
         session.add(run)
         publish_artifacts(session, place.storage, run, run.adapter_key)
-        return self.follow_up(session, run)
+        self.follow_up(session, run)

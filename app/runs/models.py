@@ -7,6 +7,8 @@ from sqlalchemy import JSON, Column
 from sqlmodel import Field, SQLModel
 
 from app.core.database import moment_column, utc_now
+from app.core.documents import DocumentColumn
+from app.recipes.config import TrainingConfig
 
 
 class Run(SQLModel, table=True):
@@ -20,8 +22,7 @@ class Run(SQLModel, table=True):
     base_model_id: int = Field(foreign_key="base_model.id", index=True)
     mask_check_id: int = Field(foreign_key="mask_check.id")
     recipe: str = Field(max_length=40)
-    # The full training config, spelled as TRL and PEFT spell it.
-    config: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    config: TrainingConfig = Field(sa_column=Column(DocumentColumn(TrainingConfig), nullable=False))
     arrays_hash: str = Field(max_length=64)
     # Who looked at the mask check; and why a red one was overridden.
     confirmed_by: str = Field(max_length=80)

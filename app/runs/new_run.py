@@ -25,10 +25,9 @@ from app.mask_settings.arguments import (
 from app.mask_settings.schemas import MaskSettingsIn, parse_settings
 from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.masking import Handling, TrainOn
-from app.recipes.config import config_errors
 from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
-from app.recipes.fields import FIELD_NAMES
-from app.recipes.recipes import build_config, merged_values, require_recipe
+from app.recipes.fields import FIELDS, display, displayed
+from app.recipes.recipes import build_config
 from app.runs.models import Run
 from app.runs.service import RunRequest, run_config
 from app.versions.models import DatasetVersion
@@ -38,7 +37,6 @@ DEFAULTS: Final = {
     "version": "",
     "model": "",
     "recipe": "standard",
-    "load_in_4bit": "",
     "train_on": TrainOn.ASSISTANT.value,
     "handling": Handling.WHOLE.value,
     "max_length": "2048",
@@ -49,7 +47,7 @@ DEFAULTS: Final = {
     "confirmed": "",
     "override_reason": "",
     "idempotency_key": "",
-    **dict.fromkeys(FIELD_NAMES, ""),
+    **dict.fromkeys(FIELDS, ""),
 }
 _MASK_FIELDS: Final = ("train_on", "handling", "max_length", "control_tokens", "train_reasoning")
 _MAX_LENGTH: Final = N_("Enter a whole number from 16 to 1,000,000, or nothing for no limit.")
@@ -89,26 +87,22 @@ class NewRunForm:
     @classmethod
     def like(cls, run: Run, check: MaskCheck) -> "NewRunForm":
         """The same again: what differs from the recipe becomes a typed-in value."""
-        recipe = build_config(run.recipe).model_dump(mode="json")
-        values = dict(DEFAULTS)
-        for name in FIELD_NAMES:
-            if run.config.get(name) != recipe.get(name):
-                values[name] = display(run.config.get(name))
+        recipe, config = displayed(build_config(run.recipe)), displayed(run.config)
+        values = DEFAULTS | {name: text for name, text in config.items() if text != recipe[name]}
         values |= {name: display(check.settings.get(name)) for name in _MASK_FIELDS}
         values |= {
             "version": str(run.dataset_version_id),
             "model": str(run.base_model_id),
             "recipe": run.recipe,
-            "load_in_4bit": display(run.config.get("load_in_4bit") or None),
+            "load_in_4bit": "true" if run.config.load_in_4bit else "",
             "train_reasoning": "true" if check.settings.get("train_reasoning", True) else "",
         }
         arguments = write_arguments(check.settings.get("template_arguments", {}))
         return cls(values, list(run.evaluate_with), arguments)
 
-    def changes(self) -> dict[str, Any]:
+    def changes(self) -> dict[str, str]:
         """The fields that were typed in, for the recipe's config."""
-        typed = {name: self.values[name].strip() for name in FIELD_NAMES if self.values[name].strip()}
-        return {**typed, "load_in_4bit": True} if self.values["load_in_4bit"] else typed
+        return {name: self.values[name].strip() for name in FIELDS if self.values[name].strip()}
 
     def mask_settings(self) -> MaskSettingsIn:
         """The mask settings. Raises Invalid naming the field."""
@@ -154,19 +148,6 @@ class NewRunForm:
         return int(value) if value.isascii() and value.isdigit() and len(value) < 18 else None
 
 
-def display(value: Any) -> str:
-    """A config value as a person would type it: 5e-5, true, q_proj,v_proj."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return ",".join(str(item) for item in value)
-    if isinstance(value, float):
-        return f"{value:g}".replace("e-0", "e-")
-    return str(value)
-
-
 def request_check(
     session: Session, actor: Actor, form: NewRunForm, storage: Storage | None = None
 ) -> tuple[MaskCheck, Job]:
@@ -204,17 +185,14 @@ class Plan:
 
 def make_plan(form: NewRunForm, version: DatasetVersion | None, check: MaskCheck | None) -> Plan:
     """The plan for the chosen version; without one only the config is looked at."""
+    recipe, changes = form.values["recipe"], form.changes()
     try:
-        require_recipe(form.values["recipe"])
+        config = run_config(version, recipe, changes) if version else build_config(recipe, changes)
     except Invalid as error:
-        return Plan(errors={"recipe": error.translated()})
-    errors = config_errors(merged_values(form.values["recipe"], form.changes()))
-    if errors or version is None:
-        return Plan(errors=errors)
-    try:
-        config = run_config(version, form.values["recipe"], form.changes())
-    except Invalid as error:
-        return Plan(errors={error.field or "recipe": error.translated()})
+        one = {error.field or "recipe": error.translated()}
+        return Plan(errors={item["field"]: item["message"] for item in error.details} or one)
+    if version is None:
+        return Plan()
     estimate = estimate_steps(training_samples(version, check), config)
     epochs = estimate.steps / estimate.steps_per_epoch
     return Plan(estimate, epochs, advise(estimate, config, held_out=version.validation_count))

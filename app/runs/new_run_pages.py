@@ -12,24 +12,21 @@ from app.accounts.service import Actor
 from app.base_models.service import ready_base_models
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import get_locale
-from app.core.settings import Settings
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
-from app.core.web import AppSettings, Db
-from app.jobs.bell import ring_after_commit
+from app.core.web import AppStorage, Db
 from app.jobs.models import Job
 from app.jobs.service import require_job
 from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.mask_settings.arguments import PREFIX
-from app.recipes.fields import FIELD_GROUPS, FIELD_NAMES
+from app.recipes.fields import FIELD_GROUPS, FIELDS, displayed
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
 from app.runs.judging import AppJudging, Judging
 from app.runs.new_run import (
     NewRunForm,
-    display,
     make_plan,
     request_check,
     require_seen,
@@ -69,7 +66,6 @@ def _context(
     if not form.values["idempotency_key"]:
         form.values["idempotency_key"] = secrets.token_urlsafe(16)
     version = by_id.get(form.number("version"))
-    recipes = {recipe.name: build_config(recipe.name).model_dump(mode="json") for recipe in RECIPES}
     plan = make_plan(form, version, check)
     return {
         "form": form,
@@ -77,12 +73,11 @@ def _context(
         "models": models,
         "version": version,
         "model": next((model for model in models if model.id == form.number("model")), None),
-        "recipes": [(recipe, recipes[recipe.name]) for recipe in RECIPES],
-        "recipe_values": {
-            name: {field: display(config[field]) for field in FIELD_NAMES} for name, config in recipes.items()
-        },
+        "recipes": [(recipe, build_config(recipe.name)) for recipe in RECIPES],
+        "recipe_values": _recipe_values(),
         "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
+        "fields": FIELDS,
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
         "plan": plan,
         "pace": expected_pace(session, version, check, form.number("model") or 0, plan.epochs),
@@ -90,6 +85,17 @@ def _context(
         "check_job": job,
         "check_error": form.errors.get("mask_check_id"),
         "check_labels": REPORT_LABELS,
+    }
+
+
+def _recipe_values() -> dict[str, dict[str, dict[str, str]]]:
+    """Every field as typed, by recipe and by the base model's precision, for what an empty field stands for."""
+    return {
+        recipe.name: {
+            load_in_4bit: displayed(build_config(recipe.name, {"load_in_4bit": load_in_4bit}))
+            for load_in_4bit in ("false", "true")
+        }
+        for recipe in RECIPES
     }
 
 
@@ -111,13 +117,13 @@ def new_page(
 
 @router.post("/new/check", response_model=None)
 def check_masks(
-    request: Request, session: Db, settings: AppSettings, actor: Engineer, judging: AppJudging, posted: Posted
+    request: Request, session: Db, storage: AppStorage, actor: Engineer, judging: AppJudging, posted: Posted
 ) -> Response:
     """Ask for the mask check of what the form chooses; the same question finds the same check."""
     form = _form(posted)
     check, job = None, None
     try:
-        check, job = _ask(session, settings, actor, form)
+        check, job = _ask(session, storage, actor, form)
     except StudioError as error:
         form.errors["mask_check_id"] = error.translated()
         form.errors[error.field or "mask_check_id"] = error.translated()
@@ -131,10 +137,8 @@ def _sent_arguments(posted: FormData) -> set[str]:
     return {name.removeprefix(PREFIX) for name in posted if name.startswith(PREFIX)}
 
 
-def _ask(session: Db, settings: Settings, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:
-    check, job = request_check(session, actor, form, Storage(settings.storage_dir))
-    if not job.is_final:
-        ring_after_commit(session, settings, job)
+def _ask(session: Db, storage: Storage, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:
+    check, job = request_check(session, actor, form, storage)
     form.values["mask_check_id"] = str(check.id)
     return check, job
 
@@ -162,7 +166,7 @@ def plan(request: Request, session: Db, actor: Engineer, judging: AppJudging, po
 
 @router.post("", response_model=None)
 def start(
-    request: Request, session: Db, settings: AppSettings, actor: Engineer, judging: AppJudging, posted: Posted
+    request: Request, session: Db, storage: AppStorage, actor: Engineer, judging: AppJudging, posted: Posted
 ) -> Response:
     """Start the run; whatever is wrong comes back beside its field with everything that was typed."""
     form = _form(posted)
@@ -170,14 +174,12 @@ def start(
     suites = [suite.name for suite in judging.suites()]
     check, job = None, None
     try:
-        check, job = _ask(session, settings, actor, form)
+        check, job = _ask(session, storage, actor, form)
         require_seen(check, seen)
         require_sound(form, require_version(session, check.dataset_version_id), check)
-        run, created = service.start_run(session, actor, form.request(check), suites=suites)
+        run, _created = service.start_run(session, actor, form.request(check), suites=suites)
     except (Invalid, Conflict) as error:
         form.errors.setdefault(error.field or "start", error.translated())
         context = _context(session, judging, form, check, job)
         return render(request, "runs/new.html", context, status=error.status)
-    if created:
-        ring_after_commit(session, settings, service.run_job(session, run))
     return RedirectResponse(f"/runs/{run.id}", status_code=303)

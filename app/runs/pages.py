@@ -19,7 +19,7 @@ from app.jobs import service as jobs
 from app.jobs.models import Job, JobState, StopRequest
 from app.jobs.newest import last_event, last_events
 from app.mask_checks.service import require_mask_check
-from app.recipes.fields import FIELD_GROUPS
+from app.recipes.fields import FIELD_GROUPS, displayed
 from app.recipes.recipes import RECIPES
 from app.runs import service
 from app.runs.advice import remedy_for
@@ -131,6 +131,7 @@ def run_page(
         "model": require_base_model(session, run.base_model_id),
         "check": require_mask_check(session, run.mask_check_id),
         "groups": FIELD_GROUPS,
+        "config_values": displayed(run.config),
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
         "story": read_story(session, service.run_job(session, run)),
         "log": log_tail(storage, service.run_job(session, run)),

@@ -1,12 +1,14 @@
 """What REST reads and writes for runs."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from app.jobs.api import JobOut
 from app.jobs.models import Job
+from app.recipes.config import TrainingConfig
+from app.recipes.fields import changes_schema
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.models import Run, RunArtifact
 
@@ -18,8 +20,11 @@ class RunIn(BaseModel):
 
     mask_check_id: int
     recipe: str = "standard"
-    # Changes to the recipe's config, spelled as TRL and PEFT spell them.
-    changes: dict[str, Any] = Field(default_factory=dict)
+    # Told in the document; judged where the command line's and the form's are, in the same words.
+    changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
+        default_factory=dict,
+        description="Changes to the recipe's config, spelled as TRL and PEFT spell them.",
+    )
     name: str = Field(default="", max_length=120)
     confirmed: bool = False
     override_reason: str = Field(default="", max_length=1000)
@@ -35,7 +40,7 @@ class RunOut(BaseModel):
     base_model_id: int
     mask_check_id: int
     recipe: str
-    config: dict[str, Any]
+    config: TrainingConfig
     arrays_hash: str
     confirmed_by: str
     override_reason: str | None

@@ -1,10 +1,9 @@
 """Rules of runs: what may start, exactly once, and what is published when training ends."""
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
@@ -33,7 +32,8 @@ class RunRequest:
 
     mask_check_id: int
     recipe: str = "standard"
-    changes: dict[str, Any] = field(default_factory=dict)
+    # Of the recipe's config, as typed or sent.
+    changes: Mapping[str, object] = field(default_factory=dict)
     name: str = ""
     # "I have looked at the mask check."
     confirmed: bool = False
@@ -92,7 +92,7 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
         base_model_id=check.base_model_id,
         mask_check_id=request.mask_check_id,
         recipe=request.recipe,
-        config=config.model_dump(mode="json"),
+        config=config,
         arrays_hash=check.arrays_hash or "",
         confirmed_by=actor.name[:80],
         override_reason=override,
@@ -110,14 +110,14 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
     return run
 
 
-def run_config(version: DatasetVersion, recipe: str, changes: dict[str, Any]) -> TrainingConfig:
+def run_config(version: DatasetVersion, recipe: str, changes: Mapping[str, object]) -> TrainingConfig:
     """The config of a run on this version. Without held-out conversations nothing can stop it early."""
     if version.validation_count:
         return build_config(recipe, changes)
     config = build_config(recipe, {"early_stopping_patience": 0, **changes})
     if config.early_stopping_patience:
         raise Invalid(
-            N_("%(field)s: this version holds nothing out, so there is nothing to judge by. Use 0."),
+            N_("%(field)s must be 0: this version holds nothing out, so there is nothing to judge by."),
             field="early_stopping_patience",
         )
     return config

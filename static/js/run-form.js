@@ -6,11 +6,9 @@
   const recipes = JSON.parse(document.getElementById("recipe-values").textContent);
 
   function showRecipe() {
-    const values = recipes[form.elements.recipe.value] ?? {};
+    const values = recipes[form.elements.recipe.value]?.[form.elements.load_in_4bit.checked] ?? {};
     for (const field of form.querySelectorAll("[data-recipe-field]")) {
-      let value = values[field.dataset.recipeField] ?? "";
-      if (field.dataset.recipeField === "learning_rate" && form.elements.load_in_4bit.checked)
-        value = form.elements.recipe.value === "stable" ? value : "1e-4";
+      const value = values[field.dataset.recipeField] ?? "";
       const option = field.querySelector("[data-recipe-option]");
       if (option) option.textContent = option.dataset.text.replace("…", value);
       else field.placeholder = value;

@@ -17,6 +17,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from app.masking import turn_off_library_threads
 from tests.benchmarks.measuring import Result, machine, versions
 
 # In this order: what needs little memory and no torch comes first.
@@ -42,6 +43,7 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
     os.environ["HF_HUB_OFFLINE"] = "1"
+    turn_off_library_threads()
     # As Ctrl-C: processes that a benchmark started are ended with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Libraries' own remarks would come between the tables.

@@ -86,7 +86,7 @@ def _result(found: dict[str, list[float]], tokens: int) -> Result:
         compared=(
             f"{COUNT} sales dialogues, {tokens / COUNT:.0f} tokens each on average, {ROUNDS} rounds in alternation; what a "
             "way makes is let go at once, as the check of a version does. One process each way; ours renders the template "
-            "in a closed room beside it, as every check does, and a row shows it without. Ours encodes in threads of its "
+            "in a process beside it, as every check does, and a row shows it without. Ours encodes in threads of its "
             "own, with the tokenizer library's off (TOKENIZERS_PARALLELISM). TRL's way can use neither, because it encodes "
             "one conversation at a time."
         ),

@@ -133,7 +133,7 @@ def train_here(model: Path, folder: Path, material: Material, config: dict[str, 
         "arrays": str(material.arrays),
         "arrays_hash": material.arrays_hash,
         "base_model_path": str(model),
-        "config": {name: value for name, value in config.items() if name != "early_stopping_patience"},
+        "config": config,
         "resume_from": None,
     }
     job.write_text(

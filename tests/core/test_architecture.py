@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import app.masking
+
 ROOT = Path(__file__).parents[2]
 # Each domain may import those before it (and core).
 ORDER = (
@@ -58,6 +60,15 @@ def _imports(path: Path) -> Iterator[tuple[int, str]]:
                     yield node.lineno, f"app.{alias.name}"
             else:
                 yield node.lineno, node.module
+
+
+def _names_from(path: Path, package: str) -> Iterator[tuple[int, str]]:
+    """What a file imports from a package; modules below it by their whole name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == package:
+            for alias in node.names:
+                yield node.lineno, alias.name
+    yield from ((line, name) for line, name in _imports(path) if name.startswith(f"{package}."))
 
 
 def _files(folder: str) -> list[Path]:
@@ -124,6 +135,18 @@ def test_pure_packages_import_neither_database_nor_web(package: str) -> None:
         for path in _files(f"app/{package}")
         for line, name in _imports(path)
         if not name.startswith(below) and name.split(".")[0] not in allowed
+    ]
+    assert wrong == []
+
+
+def test_masking_is_used_through_its_door() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for folder in ("app", "worker")
+        for path in _files(folder)
+        if not path.is_relative_to(ROOT / "app/masking")
+        for line, name in _names_from(path, "app.masking")
+        if name not in app.masking.__all__
     ]
     assert wrong == []
 

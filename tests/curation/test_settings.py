@@ -69,9 +69,6 @@ def test_deleting_takes_everything_with_it_and_is_recorded(engine: Engine, tmp_p
     with transaction(engine) as session:
         removal.delete_dataset(session, storage, BOB, version.dataset_id)
         assert storage.path(version.storage_key).exists()  # until the rest is committed
-        after_commit = session.info["after_commit"]
-    for action in after_commit:
-        action()
     assert not storage.path(version.storage_key).exists()
     with transaction(engine) as session:
         assert [found.name for found in session.exec(select(Dataset))] == ["Other"]
@@ -90,7 +87,6 @@ def test_what_a_mask_check_needs_is_not_deleted(engine: Engine, tmp_path: Path) 
         with pytest.raises(Conflict, match=r"mask checks: 1.*Archive the dataset instead"):
             removal.delete_dataset(session, storage, BOB, version.dataset_id)
         assert session.exec(select(Dataset.name)).all() == ["Calls"]
-        assert "after_commit" not in session.info
     assert storage.path(version.storage_key).exists()
 
 

@@ -86,10 +86,10 @@ def test_the_worker_masks_with_the_stored_arguments(folder: Path, tmp_path: Path
         check({"tune": 1})
 
 
+@pytest.mark.usefixtures("silent_bell")
 def test_the_form_of_a_new_run_offers_them_and_carries_them_into_the_check_and_the_run(
-    app: FastAPI, engineer: Person, folder: Path, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, engineer: Person, folder: Path
 ) -> None:
-    monkeypatch.setattr("app.jobs.bell.ring", lambda *_args: None)
     with transaction(app.state.engine) as session:
         make_version(session, app.state.storage)
         make_model(session).path = str(folder)

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, TemplateUnsafe, mask_conversation, verify
-from app.masking.templates import isolated as rooms
-from app.masking.templates.isolated import ClosedTemplate
+from app.masking.templates import isolated
+from app.masking.templates.isolated import IsolatedTemplate
 from tests.masking.test_traps import chat
 
 CHATML = (
@@ -157,14 +157,14 @@ def test_many_at_once_are_what_each_is_alone(smollm2: ChatTokenizer) -> None:
 
 
 def test_a_room_is_not_used_again_after_a_question_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    template = ClosedTemplate("{{ messages[0].content }}")
+    template = IsolatedTemplate("{{ messages[0].content }}")
     assert template.render([{"content": "one"}], {}) == "one"
 
     def interrupted(*_: object) -> bytes:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(rooms, "_read_line", interrupted)
+        patch.setattr(isolated, "_read_line", interrupted)
         with pytest.raises(KeyboardInterrupt):
             template.render([{"content": "two"}], {})
     assert template.render([{"content": "three"}], {}) == "three"

@@ -19,9 +19,9 @@ from app.masking import (
     TemplateUnsafe,
     mask_conversation,
 )
-from app.masking.templates import isolated as rooms
+from app.masking.templates import isolated
 from app.masking.templates.chat_template import ChatTemplate
-from app.masking.templates.isolated import ClosedTemplate
+from app.masking.templates.isolated import IsolatedTemplate
 from tests.masking.test_templates import BOMBS, MEANINGS, MESSAGES
 from tests.masking.test_traps import ATTACK, chat
 
@@ -30,7 +30,7 @@ from tests.masking.test_traps import ATTACK, chat
 def no_room_is_left() -> Iterator[None]:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     yield
-    rooms.close_rooms()
+    isolated.close_renderers()
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 
@@ -44,7 +44,7 @@ def test_a_template_means_the_same_in_its_room(source: str) -> None:
     variables = {"bos_token": "<s>", "eos_token": "</s>", "on": True}
     moment = datetime.fromisoformat("2025-02-03T04:05:06")
     here = ChatTemplate(source).render(MESSAGES, variables, moment=moment)
-    assert ClosedTemplate(source).render(MESSAGES, variables, moment=moment) == here
+    assert IsolatedTemplate(source).render(MESSAGES, variables, moment=moment) == here
 
 
 def test_masks_are_the_same_in_a_room(closed: ChatTokenizer, smollm2: ChatTokenizer) -> None:
@@ -58,14 +58,14 @@ def test_masks_are_the_same_in_a_room(closed: ChatTokenizer, smollm2: ChatTokeni
 
 
 def test_what_a_template_reads_is_found_in_its_room() -> None:
-    assert ClosedTemplate("{{ enable_thinking }}{% set x = 1 %}{{ x }}").reads == {"enable_thinking"}
+    assert IsolatedTemplate("{{ enable_thinking }}{% set x = 1 %}{{ x }}").reads == {"enable_thinking"}
 
 
 def test_a_templates_own_words_come_out_of_the_room() -> None:
     with pytest.raises(TemplateFailed, match=r"The chat template strict cannot render .*: must alternate"):
-        ClosedTemplate("{{ raise_exception('must alternate') }}", "strict").render(MESSAGES, {})
+        IsolatedTemplate("{{ raise_exception('must alternate') }}", "strict").render(MESSAGES, {})
     with pytest.raises(TemplateFailed, match="broken does not compile"):
-        ClosedTemplate("{% for", "broken").render(MESSAGES, {})
+        IsolatedTemplate("{% for", "broken").render(MESSAGES, {})
 
 
 @pytest.mark.parametrize("name", sorted(BOMBS))
@@ -117,8 +117,8 @@ def test_a_template_that_behaved_at_first_is_still_watched(name: str, closed: Ch
 def test_a_template_that_is_slow_again_and_again_is_refused_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rooms, "MOST_SLOW_SECONDS", 3)
-    template = ClosedTemplate(BOMBS["nested loops"], "slow")
+    monkeypatch.setattr(isolated, "MOST_SLOW_SECONDS", 3)
+    template = IsolatedTemplate(BOMBS["nested loops"], "slow")
     for _ in range(2):
         with pytest.raises(TemplateUnsafe, match="longer than"):
             template.render([], {})
@@ -127,14 +127,14 @@ def test_a_template_that_is_slow_again_and_again_is_refused_at_once(
         template.render([], {})
     assert time.monotonic() - began < 0.1
     # It is not held against it for ever: what was slow may have been one conversation.
-    monkeypatch.setattr(rooms, "SLOW_WITHIN_SECONDS", 0)
+    monkeypatch.setattr(isolated, "SLOW_WITHIN_SECONDS", 0)
     with pytest.raises(TemplateUnsafe, match="longer than"):
         template.render([], {})
 
 
 def test_many_threads_and_many_templates_share_few_rooms() -> None:
     before = len(psutil.Process().children())
-    templates = [ClosedTemplate(f"{number}{{{{ messages[0].content }}}}") for number in range(7)]
+    templates = [IsolatedTemplate(f"{number}{{{{ messages[0].content }}}}") for number in range(7)]
     found: list[bool] = []
 
     def work(number: int) -> None:
@@ -149,19 +149,19 @@ def test_many_threads_and_many_templates_share_few_rooms() -> None:
     for thread in threads:
         thread.join()
     assert found == [True] * 48
-    assert len(psutil.Process().children()) - before <= rooms.MOST_ROOMS
+    assert len(psutil.Process().children()) - before <= isolated.MOST_RENDERERS
 
 
 def test_a_room_ends_with_its_house() -> None:
     code = (
         "import os, threading, time\n"
-        "from app.masking.templates import isolated as rooms\n"
-        "from app.masking.templates.isolated import ClosedTemplate\n"
-        "ClosedTemplate('{{ 1 }}').render([], {})\n"
-        "loops = ClosedTemplate('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')\n"
+        "from app.masking.templates import isolated\n"
+        "from app.masking.templates.isolated import IsolatedTemplate\n"
+        "IsolatedTemplate('{{ 1 }}').render([], {})\n"
+        "loops = IsolatedTemplate('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')\n"
         "threading.Thread(target=loops.render, args=([], {}), daemon=True).start()\n"
         "time.sleep(1)\n"
-        "print(' '.join(str(room.process.pid) for room in rooms._rooms._rooms.values()), flush=True)\n"
+        "print(' '.join(str(one.process.pid) for one in isolated._renderers._renderers.values()), flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run(

@@ -13,7 +13,7 @@ from app.masking import (
     run_checks,
 )
 from app.masking.samples.conversation import read_conversation
-from app.masking.turns.known_layouts import ShapeBook
+from app.masking.turns.known_layouts import KnownLayouts
 from app.masking.turns.layout import Layout
 from app.masking.turns.locate import locate
 from tests.masking.conversations import dialogues, texts
@@ -75,7 +75,7 @@ def test_spans_are_what_the_model_must_generate(house: House, smollm2: ChatToken
 @pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.name)
 def test_the_short_cut_finds_the_same_layout(house: House, smollm2: ChatTokenizer) -> None:
     tokenizer = smollm2.with_chat_template(house.source, house.name, trusted=True)
-    book = ShapeBook(tokenizer)
+    book = KnownLayouts(tokenizer)
 
     @PROPERTY
     @given(dialogues(house))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, TemplateFailed, mask_conversation
-from app.masking.templates import isolated as rooms
+from app.masking.templates import isolated
 from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.environment import build_environment
 from tests.masking.test_traps import chat
@@ -155,7 +155,7 @@ def test_a_bomb_goes_off_in_the_child_not_here(name: str, smollm2: ChatTokenizer
     began = time.monotonic()
     with pytest.raises(MaskingError, match=name):
         mask_conversation(tokenizer, conversation, MaskSettings())
-    assert time.monotonic() - began < rooms.STARTUP_SECONDS
+    assert time.monotonic() - began < isolated.STARTUP_SECONDS
 
 
 def test_a_bomb_for_this_very_conversation_is_refused_when_it_goes_off(smollm2: ChatTokenizer) -> None:
@@ -173,7 +173,7 @@ def test_the_child_leaves_no_process(smollm2: ChatTokenizer) -> None:
     tokenizer = smollm2.with_chat_template(BOMBS["nested loops"] + "{# again #}", "loops")
     with pytest.raises(MaskingError):
         mask_conversation(tokenizer, chat("q", "a"), MaskSettings())
-    rooms.close_rooms()
+    isolated.close_renderers()
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 

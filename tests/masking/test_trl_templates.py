@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from app.masking import ChatTokenizer, MaskSettings, mask_conversation, run_checks
 from app.masking.samples.conversation import read_conversation
-from app.masking.turns.known_layouts import ShapeBook
+from app.masking.turns.known_layouts import KnownLayouts
 from app.masking.turns.locate import locate
 
 MESSAGES: list[dict[str, Any]] = [
@@ -206,7 +206,7 @@ def _reason(
 @pytest.mark.parametrize("name", _template_names())
 def test_the_short_cut_agrees(name: str, smollm2: ChatTokenizer, trl_templates: dict[str, str]) -> None:
     tokenizer = smollm2.with_chat_template(trl_templates[name], name, trusted=True)
-    book = ShapeBook(tokenizer)
+    book = KnownLayouts(tokenizer)
     variants = (
         messages_for(name),
         [{**message, "content": f" {message['content']}\n"} for message in messages_for(name)],
@@ -225,7 +225,7 @@ def test_the_short_cut_covers_most_families(smollm2: ChatTokenizer, trl_template
     families = [name for name in trl_templates if not name.endswith("_training")]
     for name in families:
         tokenizer = smollm2.with_chat_template(trl_templates[name], name, trusted=True)
-        book = ShapeBook(tokenizer)
+        book = KnownLayouts(tokenizer)
         book.lay_out(messages_for(name), None)
-        covered += any(shape is not None for shape in book.shapes.values())
+        covered += any(shape is not None for shape in book.known.values())
     assert covered >= len(families) * 0.6

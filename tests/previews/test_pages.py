@@ -325,4 +325,4 @@ def test_rest_names_what_is_wrong(annotator: Person, make: MakeConversation, mod
     body = {"base_model_id": model_id, "conversation_id": make(), "settings": {"train_on": "x"}}
     answer = annotator.api.post("/api/v1/mask-previews", json=body)
     assert answer.status_code == 422
-    assert "settings.train_on: must be one of: 'assistant'" in problem_of(answer)
+    assert "settings.train_on must be one of: assistant" in problem_of(answer)

@@ -139,7 +139,7 @@ def test_rest_previews_with_template_arguments(
         refused = ask(arguments)
         assert (refused.status_code, refused.json()["field"]) == (422, "template_arguments")
         assert words in refused.json()["detail"]
-    assert "settings.template_arguments: must be an object" in ask(5).json()["detail"]
+    assert "settings.template_arguments must be an object" in ask(5).json()["detail"]
     names = f"/api/v1/base-models/{body['base_model_id']}/template-arguments"
     assert annotator.api.get(names).json() == [{"name": "who", "is_switch": False, "words": []}]
 

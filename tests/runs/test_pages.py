@@ -160,7 +160,7 @@ def test_a_confirmed_green_check_starts_the_run_and_a_second_click_finds_it(
     assert (first.status_code, first.headers["location"]) == (303, "/runs/1")
     assert second.headers["location"] == "/runs/1"
     (run,) = runs(app)
-    assert (run.config["lora_r"], run.config["load_in_4bit"], run.config["learning_rate"]) == (8, True, 1e-4)
+    assert (run.config.lora_r, run.config.load_in_4bit, run.config.learning_rate) == (8, True, 1e-4)
     assert (run.evaluate_with, run.idempotency_key, run.confirmed_by) == (
         ["sales-en"],
         "click-1",
@@ -172,7 +172,7 @@ def test_a_confirmed_green_check_starts_the_run_and_a_second_click_finds_it(
     ("changes", "status", "sentence"),
     [
         ({"confirmed": ""}, 422, "Look at the mask check and confirm it"),
-        ({"lora_r": "lots"}, 422, "Must be a whole number."),
+        ({"lora_r": "lots"}, 422, "lora_r must be a whole number."),
         ({"recipe": "fast"}, 422, "There is no recipe “fast”"),
         ({"suites": "nonsense"}, 422, "There is no suite “nonsense”"),
         ({"max_length": "1024"}, 409, "changed after the check"),

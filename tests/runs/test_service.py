@@ -49,8 +49,8 @@ def test_a_green_confirmed_check_starts_a_run_with_the_whole_config(engine: Engi
     with transaction(engine) as session:
         run, created = start(session, make_check(session, storage), changes={"lora_r": "8"})
         assert created
-        assert run.config["lora_r"] == 8
-        assert run.config["lora_alpha"] == 128
+        assert run.config.lora_r == 8
+        assert run.config.lora_alpha == 128
         assert (run.confirmed_by, run.override_reason, run.arrays_hash) == ("Mei", None, ARRAYS_HASH)
         job = jobs.require_job(session, run.job_id)
         assert (job.kind, job.state, job.payload) == (JobKind.TRAIN, JobState.QUEUED, {"run_id": run.id})
@@ -147,7 +147,7 @@ def test_without_held_out_conversations_nothing_stops_a_run_early(engine: Engine
     with transaction(engine) as session:
         check = make_check(session, storage, conversations=3)
         run, _created = start(session, check)
-        assert run.config["early_stopping_patience"] == 0
+        assert run.config.early_stopping_patience == 0
         with pytest.raises(Invalid) as raised:
             start(session, check, changes={"early_stopping_patience": 3})
         assert raised.value.field == "early_stopping_patience"
@@ -184,14 +184,14 @@ def test_the_worker_gets_the_confirmed_arrays_and_refuses_others(
         claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
         assert claim is not None
         place = Workplace(settings, storage, f"jobs/{job.id}/1")
-        handler = Train(lambda _session, _run: [])
+        handler = Train(lambda _session, _run: None)
         given = handler.child_input(session, place, claim)
         assert given["arrays_hash"] == ARRAYS_HASH
         assert given["arrays"].endswith("jobs/1/1/arrays.safetensors")
         assert given["config"]["early_stopping_patience"] == 3
-        run.config = {**run.config, "early_stopping_patience": 0}
+        run.config = run.config.model_copy(update={"early_stopping_patience": 0})
         session.add(run)
-        assert "early_stopping_patience" not in handler.child_input(session, place, claim)["config"]
+        assert handler.child_input(session, place, claim)["config"]["early_stopping_patience"] == 0
         check = mask_checks.require_mask_check(session, run.mask_check_id)
         check.arrays_hash = "b" * 64
         session.add(check)
@@ -212,7 +212,7 @@ def test_a_finished_run_publishes_its_files_with_size_and_hash(
         (folder / "adapter_config.json").write_text("{}")
         with pytest.raises(Conflict, match="has no adapter"):
             service.adapter_path(storage, run)
-        Train(lambda _session, _run: []).publish(session, place, claim, {"adapter": "adapter", "steps": 3})
+        Train(lambda _session, _run: None).publish(session, place, claim, {"adapter": "adapter", "steps": 3})
         session.flush()
         (artifact,) = service.artifacts(session, run.id or 0)
         assert (artifact.name, artifact.size_bytes) == ("adapter_config.json", 2)

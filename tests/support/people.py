@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,8 +12,10 @@ from sqlmodel import select
 
 from app.accounts.access import SESSION_COOKIE
 from app.accounts.models import Role, User
-from app.accounts.service import Actor, create_token, create_user, csrf_token_of, start_login
+from app.accounts.service import Actor, create_token, create_user, csrf_token_of, hash_password, start_login
 from app.core.database import transaction
+
+PASSWORD = "correct horse battery"
 
 
 @dataclass(frozen=True)
@@ -25,18 +28,24 @@ class Person:
     csrf_token: str
 
 
+@cache
+def _password_hash() -> str:
+    return hash_password(PASSWORD)
+
+
 def make_person(app: FastAPI, role: Role, name: str | None = None) -> Person:
     """A user of this role in the app's database, signed in both ways."""
     engine: Engine = app.state.engine
     name = name or f"test {role.value}"
+    password_hash = _password_hash()
     with transaction(engine) as session:
         user = session.exec(select(User).where(User.name == name)).first()
         if user is None:
-            user = create_user(session, name=name, password="correct horse battery", role=role)
+            user = create_user(session, name=name, password_hash=password_hash, role=role)
         assert user.id is not None
         actor = Actor(user.id, user.name, user.role, "session")
         token = create_token(session, actor, name="test", role=role)[1]
-        secret = start_login(session, user, days=1)
+        secret = start_login(session, user.id, days=1)
     api = TestClient(app, headers={"Authorization": f"Bearer {token}"}, raise_server_exceptions=False)
     csrf = csrf_token_of(secret)
     browser = TestClient(

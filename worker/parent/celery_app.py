@@ -13,7 +13,7 @@ from app.core.database import build_engine
 from app.core.logging import configure_logging
 from app.core.settings import get_settings
 from app.core.storage import Storage
-from app.jobs.bell import TASK_NAME, celery_app, queue_of
+from app.jobs.bell import TASK_NAME, celery_app, hang_bell, queue_of
 from app.jobs.models import JobKind
 from worker.parent.chat_desk import ChatDesk
 from worker.parent.handlers import HANDLERS
@@ -24,6 +24,7 @@ from worker.parent.supervisor import Supervisor
 settings = get_settings()
 configure_logging()
 engine = build_engine(settings.resolved_database_url)
+hang_bell(engine, settings)
 shutdown = threading.Event()
 storage = Storage(settings.storage_dir)
 supervisor = Supervisor(settings, engine, storage, HANDLERS, shutdown)

@@ -11,7 +11,7 @@ from app.core.database import transaction
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.curation.sweeping import sweep
-from app.jobs.bell import ring
+from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job, JobKind
 from app.jobs.service import queued_ids, rescue_expired
 
@@ -21,15 +21,15 @@ logger = get_logger(__name__)
 def reconcile_once(
     engine: Engine, settings: Settings, kinds_served: Collection[JobKind] = tuple(JobKind)
 ) -> list[int]:
-    """One round. Ids of the jobs rung for; only of kinds that this worker serves itself."""
+    """One round. Ids of the jobs rung for again; only of kinds that this worker serves itself."""
     with transaction(engine) as session:
-        rescue_expired(session, max_attempts=settings.max_attempts)
-        waiting = queued_ids(session, older_than_seconds=settings.reconcile_seconds)
-        jobs = [session.get_one(Job, job_id) for job_id in waiting]
-        kinds = {job.id: job.kind for job in jobs if job.id is not None and job.kind in kinds_served}
-    for job_id, kind in kinds.items():
-        ring(settings, job_id, kind)
-    return sorted(kinds)
+        rescued = rescue_expired(session, max_attempts=settings.max_attempts)
+        waiting = set(queued_ids(session, older_than_seconds=settings.reconcile_seconds)).difference(rescued)
+        jobs = [session.get_one(Job, job_id) for job_id in sorted(waiting)]
+        mine = [job for job in jobs if job.kind in kinds_served]
+        for job in mine:
+            ring_after_commit(session, job)
+    return [job.id for job in mine if job.id is not None]
 
 
 class Reconciler(threading.Thread):

@@ -22,9 +22,8 @@ from app.core.i18n import N_
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
-from app.jobs.bell import ring
 from app.jobs.handlers import JobHandler, Workplace
-from app.jobs.models import Job, JobKind, JobState, StopRequest
+from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, EventData, LeaseLost, claim, finish, heartbeat, release
 from worker.parent.child_process import ChildProcess
 
@@ -156,18 +155,12 @@ class Supervisor:
             self._fail(mine, message, params)
             return
         result = outcome.result
-        followers: list[Job] = []
         try:
             with transaction(self.engine) as session:
                 finish(session, mine, JobState.SUCCEEDED, result=result)
-                followers = self.handlers[mine.kind].publish(session, place, mine, result)
-                calls = [(job.id, job.kind) for job in followers]
+                self.handlers[mine.kind].publish(session, place, mine, result)
         except StudioError as error:
             self._fail(mine, error.message, dict(error.params))
-            return
-        for job_id, kind in calls:
-            assert job_id is not None
-            ring(self.settings, job_id, kind)
 
     def _fail(self, mine: Claim, message: str, params: dict[str, Any]) -> None:
         try:

@@ -17,6 +17,7 @@ import warnings
 from pathlib import Path
 from typing import IO, Any
 
+from app.masking import turn_off_library_threads
 from worker.work.protocol import N_, Cancelled, Control, Emit, JobFailed, Work, fill_in
 
 __all__ = ["Cancelled", "Control", "Emit", "JobFailed", "main"]
@@ -148,6 +149,7 @@ def explain(error: Exception, output_dir: Path) -> JobFailed:
 
 
 def main(arguments: list[str]) -> int:
+    turn_off_library_threads()
     events = take_standard_output()
     control = Control()
     if len(arguments) != 1:

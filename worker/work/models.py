@@ -14,8 +14,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from app.masking.errors import MaskingError
-from app.masking.tokenization.tokenizer import ChatTokenizer
+from app.masking import ChatTokenizer, MaskingError
 from worker.work.disk_space import require_space
 from worker.work.hub import fetch
 from worker.work.protocol import N_, Control, Emit, JobFailed, log

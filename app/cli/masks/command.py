@@ -22,6 +22,7 @@ from app.core.i18n import translate
 from app.masking import (
     Argument,
     ChatTokenizer,
+    ControlTokenPolicy,
     Handling,
     MaskingError,
     MaskRefused,
@@ -31,7 +32,6 @@ from app.masking import (
     preview_sample,
     verify_without_arrays,
 )
-from app.masking.settings import ControlTokenPolicy
 
 RED: Final = 1
 NOT_JUDGED: Final = 2

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.masking.checking.second_encoding import (
-    SecondOpinion,
+    SecondEncoding,
     outside_spelled,
-    second_opinions,
+    second_encodings,
     tokens_inside,
 )
 from app.masking.errors import N_
@@ -60,22 +60,22 @@ class Check:
 
 
 def run_checks(
-    tokenizer: ChatTokenizer, sample: MaskedSample, second_opinion: "SecondOpinion | None" = None
+    tokenizer: ChatTokenizer, sample: MaskedSample, second_encoding: "SecondEncoding | None" = None
 ) -> list[Check]:
-    """All eight, in the order of CHECK_NAMES. `second_opinion` is from `second_opinions`,
+    """All eight, in the order of CHECK_NAMES. `second_encoding` is from `second_encodings`,
     which is faster for many.
     """
-    look = _Look(tokenizer, sample, second_opinion or second_opinions(tokenizer, [sample])[0])
-    return [check(look) for check in _CHECKS]
+    checked = _CheckedSample(tokenizer, sample, second_encoding or second_encodings(tokenizer, [sample])[0])
+    return [check(checked) for check in _CHECKS]
 
 
-class _Look:
+class _CheckedSample:
     """What the checks share: the arrays, and ranges of kept tokens."""
 
-    def __init__(self, tokenizer: ChatTokenizer, sample: MaskedSample, opinion: SecondOpinion) -> None:
+    def __init__(self, tokenizer: ChatTokenizer, sample: MaskedSample, second: SecondEncoding) -> None:
         self.tokenizer = tokenizer
         self.sample = sample
-        self.opinion = opinion
+        self.second = second
         self.encoded: Encoded = sample.encoded
         self.kept = len(sample.input_ids)
         self.trained = sample.labels != IGNORE_INDEX
@@ -98,25 +98,25 @@ def _failed(name: str, message: str, at: int | None = None, /, **params: object)
     return Check(name, False, message, params, at)
 
 
-def _trained_text(look: _Look) -> Check:
+def _trained_text(checked: _CheckedSample) -> Check:
     """1. The trained tokens spell exactly the chosen turns."""
-    sample = look.sample
-    wrong = np.flatnonzero(look.trained & (sample.labels != sample.input_ids))
+    sample = checked.sample
+    wrong = np.flatnonzero(checked.trained & (sample.labels != sample.input_ids))
     if len(wrong):
         return _failed(
             TRAINED_TEXT, N_("Token %(token)d has another token's label."), int(wrong[0]), token=int(wrong[0])
         )
     straddling = 0
-    expected = np.zeros(look.kept, dtype=np.bool_)
+    expected = np.zeros(checked.kept, dtype=np.bool_)
     for start, end, _ in sample.spans:
-        tokens = look.sample.tokens_of(start, end)
-        if tokens.start >= look.kept or start >= end:
+        tokens = checked.sample.tokens_of(start, end)
+        if tokens.start >= checked.kept or start >= end:
             continue
         expected[tokens.start : tokens.stop] = True
-        straddling += int(tokens.start > 0 and look.encoded.ends[tokens.start - 1] > start)
+        straddling += int(tokens.start > 0 and checked.encoded.ends[tokens.start - 1] > start)
         last = tokens.stop - 1
-        straddling += int(tokens.start <= last < look.kept and look.encoded.ends[last] > end)
-        if not spells(look.tokenizer.encoder, sample.text, look.encoded, tokens, look.kept):
+        straddling += int(tokens.start <= last < checked.kept and checked.encoded.ends[last] > end)
+        if not spells(checked.tokenizer.encoder, sample.text, checked.encoded, tokens, checked.kept):
             return _failed(
                 TRAINED_TEXT,
                 N_(
@@ -126,13 +126,13 @@ def _trained_text(look: _Look) -> Check:
                 tokens.start,
                 token=tokens.start,
             )
-    different = np.flatnonzero(expected != look.trained)
+    different = np.flatnonzero(expected != checked.trained)
     if len(different):
         first = int(different[0])
         return _failed(
             TRAINED_TEXT, N_("Token %(token)d is on the wrong side of a turn's border."), first, token=first
         )
-    notes = _rewritten_note(look)
+    notes = _rewritten_note(checked)
     if notes is not None:
         return notes
     if straddling:
@@ -150,8 +150,8 @@ def _trained_text(look: _Look) -> Check:
     )
 
 
-def _rewritten_note(look: _Look) -> Check | None:
-    rewritten = [look.number(turn.message) for turn in look.chosen_turns() if turn.rewritten]
+def _rewritten_note(checked: _CheckedSample) -> Check | None:
+    rewritten = [checked.number(turn.message) for turn in checked.chosen_turns() if turn.rewritten]
     if not rewritten:
         return None
     return _passed(
@@ -165,24 +165,26 @@ def _rewritten_note(look: _Look) -> Check | None:
     )
 
 
-def _people_skipped(look: _Look) -> Check:
+def _people_skipped(checked: _CheckedSample) -> Check:
     """2. Nothing a person, a tool or the system wrote is trained unless it was chosen."""
-    for region in look.sample.layout.regions:
-        if region.message in look.chosen:
+    for region in checked.sample.layout.regions:
+        if region.message in checked.chosen:
             continue
-        tokens = look.sample.tokens_of(region.start, region.end)
-        if look.trained[tokens].any():
-            wrong = tokens.start + int(look.trained[tokens].argmax())
+        tokens = checked.sample.tokens_of(region.start, region.end)
+        if checked.trained[tokens].any():
+            wrong = tokens.start + int(checked.trained[tokens].argmax())
             return _failed(
                 PEOPLE_SKIPPED,
                 N_("Token %(token)d of turn %(turn)d (%(role)s) is trained."),
                 wrong,
                 token=wrong,
-                turn=look.number(region.message),
+                turn=checked.number(region.message),
                 role=region.role,
             )
     own = [
-        look.number(region.message) for region in look.sample.layout.regions if region.message in look.chosen
+        checked.number(region.message)
+        for region in checked.sample.layout.regions
+        if region.message in checked.chosen
     ]
     if own:
         return _passed(
@@ -196,13 +198,13 @@ def _people_skipped(look: _Look) -> Check:
     return _passed(PEOPLE_SKIPPED, N_("Every system, user and tool token is skipped."))
 
 
-def _template_skipped(look: _Look) -> Check:
+def _template_skipped(checked: _CheckedSample) -> Check:
     """3. Headers, separators and everything else the template adds are skipped."""
-    if look.sample.settings.train_on is TrainOn.ALL:
+    if checked.sample.settings.train_on is TrainOn.ALL:
         return _passed(
             TEMPLATE_SKIPPED, N_("The strategy “all” trains headers and separators too; not recommended.")
         )
-    wrong = np.flatnonzero(look.trained & (look.roles[: look.kept] == ROLE_NAMES.index("template")))
+    wrong = np.flatnonzero(checked.trained & (checked.roles[: checked.kept] == ROLE_NAMES.index("template")))
     if len(wrong):
         return _failed(
             TEMPLATE_SKIPPED,
@@ -210,7 +212,7 @@ def _template_skipped(look: _Look) -> Check:
             int(wrong[0]),
             token=int(wrong[0]),
         )
-    if any(turn.writes_header for turn in look.chosen_turns()):
+    if any(turn.writes_header for turn in checked.chosen_turns()):
         return _passed(
             TEMPLATE_SKIPPED,
             N_(
@@ -221,11 +223,11 @@ def _template_skipped(look: _Look) -> Check:
     return _passed(TEMPLATE_SKIPPED, N_("Every header and separator is skipped."))
 
 
-def _end_of_turn(look: _Look) -> Check:
+def _end_of_turn(checked: _CheckedSample) -> Check:
     """4. The model learns to stop."""
-    cut = {cut.turn for cut in look.sample.cuts}
-    for turn in look.chosen_turns():
-        number = look.sample.part.numbers[turn.message]
+    cut = {cut.turn for cut in checked.sample.cuts}
+    for turn in checked.chosen_turns():
+        number = checked.sample.part.numbers[turn.message]
         if number in cut:
             continue
         if turn.end_of_turn is None:
@@ -236,35 +238,35 @@ def _end_of_turn(look: _Look) -> Check:
                     " learn to stop; "
                     "use one sample per assistant turn, or a template that ends its turns."
                 ),
-                look.sample.tokens_of(turn.start, turn.end).start,
+                checked.sample.tokens_of(turn.start, turn.end).start,
                 turn=number + 1,
             )
-        last = int(np.searchsorted(look.encoded.starts, turn.end_of_turn[1] - 1, side="right")) - 1
-        marker = slice(min(look.sample.tokens_of(*turn.end_of_turn).start, last), last + 1)
-        if not look.trained[marker].all():
+        last = int(np.searchsorted(checked.encoded.starts, turn.end_of_turn[1] - 1, side="right")) - 1
+        marker = slice(min(checked.sample.tokens_of(*turn.end_of_turn).start, last), last + 1)
+        if not checked.trained[marker].all():
             return _failed(
                 END_OF_TURN, N_("The end of turn %(turn)d is not trained."), marker.start, turn=number + 1
             )
     return _passed(END_OF_TURN, N_("The end of every chosen turn is trained."))
 
 
-def _model_ids(look: _Look) -> Check:
+def _model_ids(checked: _CheckedSample) -> Check:
     """5. The ids are the model's own; where a message spells control tokens, everywhere outside that message."""
-    if look.opinion.ids is not None:
-        if np.array_equal(look.opinion.ids, look.encoded.ids):
+    if checked.second.ids is not None:
+        if np.array_equal(checked.second.ids, checked.encoded.ids):
             return _passed(MODEL_IDS, N_("The ids equal the model's own apply_chat_template."))
-        length = min(len(look.opinion.ids), len(look.encoded.ids))
-        different = np.flatnonzero(look.opinion.ids[:length] != look.encoded.ids[:length])
+        length = min(len(checked.second.ids), len(checked.encoded.ids))
+        different = np.flatnonzero(checked.second.ids[:length] != checked.encoded.ids[:length])
         first = int(different[0]) if len(different) else length
         return _failed(MODEL_IDS, N_("Token %(token)d is not the model's own."), first, token=first)
-    own = look.opinion.encoded
+    own = checked.second.encoded
     assert own is not None
-    outside = outside_spelled(look.sample.layout)
-    ours, theirs = tokens_inside(look.encoded, outside), tokens_inside(own, outside)
+    outside = outside_spelled(checked.sample.layout)
+    ours, theirs = tokens_inside(checked.encoded, outside), tokens_inside(own, outside)
     if [token[:2] for token in ours] != [token[:2] for token in theirs]:
         pairs = enumerate(zip(ours, theirs, strict=False))
         first = next((at for at, (a, b) in pairs if a[:2] != b[:2]), min(len(ours), len(theirs)))
-        token = ours[first][2] if first < len(ours) else look.kept - 1
+        token = ours[first][2] if first < len(ours) else checked.kept - 1
         return _failed(MODEL_IDS, N_("Token %(token)d is not the model's own."), token, token=token)
     return _passed(
         MODEL_IDS,
@@ -275,10 +277,10 @@ def _model_ids(look: _Look) -> Check:
     )
 
 
-def _control_tokens(look: _Look) -> Check:
+def _control_tokens(checked: _CheckedSample) -> Check:
     """6. No control token came from message text."""
-    sample = look.sample
-    found = look.tokenizer.count_controls(look.encoded.ids)
+    sample = checked.sample
+    found = checked.tokenizer.count_controls(checked.encoded.ids)
     if sample.expected_controls is not None and found != sample.expected_controls:
         return _failed(
             CONTROL_TOKENS,
@@ -287,8 +289,8 @@ def _control_tokens(look: _Look) -> Check:
             expected=sample.expected_controls,
         )
     allowed = None if sample.layout.controls is None else {start for start, _ in sample.layout.controls}
-    controls: list[int] = np.flatnonzero(look.tokenizer.is_control[look.encoded.ids]).tolist()
-    special = [index for index in controls if look.tokenizer.is_special[look.encoded.ids[index]]]
+    controls: list[int] = np.flatnonzero(checked.tokenizer.is_control[checked.encoded.ids]).tolist()
+    special = [index for index in controls if checked.tokenizer.is_special[checked.encoded.ids[index]]]
     texts = [(region.start, region.end, controls) for region in sample.layout.regions]
     texts += [
         (turn.content_start, turn.content_end, special)
@@ -298,8 +300,8 @@ def _control_tokens(look: _Look) -> Check:
     for start, end, forbidden in texts:
         tokens = sample.tokens_of(start, end)
         for index in forbidden[bisect_left(forbidden, tokens.start) : bisect_left(forbidden, tokens.stop)]:
-            inside = start <= look.encoded.starts[index] and look.encoded.ends[index] <= end
-            if inside and (allowed is None or int(look.encoded.starts[index]) not in allowed):
+            inside = start <= checked.encoded.starts[index] and checked.encoded.ends[index] <= end
+            if inside and (allowed is None or int(checked.encoded.starts[index]) not in allowed):
                 return _failed(
                     CONTROL_TOKENS,
                     N_("Token %(token)d is a control token that message text spelled."),
@@ -308,7 +310,7 @@ def _control_tokens(look: _Look) -> Check:
                 )
     if sample.layout.spelled:
         named = dict.fromkeys(
-            (look.number(spelled.message), spelled.token) for spelled in sample.layout.spelled
+            (checked.number(spelled.message), spelled.token) for spelled in sample.layout.spelled
         )
         return _passed(
             CONTROL_TOKENS,
@@ -318,21 +320,21 @@ def _control_tokens(look: _Look) -> Check:
     return _passed(CONTROL_TOKENS, N_("No message spells a control token."))
 
 
-def _cuts_reported(look: _Look) -> Check:
+def _cuts_reported(checked: _CheckedSample) -> Check:
     """7. Whatever is missing from the sample is in its list of cuts."""
-    sample = look.sample
-    lost = int(np.count_nonzero(sample.full_labels[look.kept :] != IGNORE_INDEX))
+    sample = checked.sample
+    lost = int(np.count_nonzero(sample.full_labels[checked.kept :] != IGNORE_INDEX))
     reported = sum(cut.trained for cut in sample.cuts)
     if sample.settings.train_on is not TrainOn.ALL and lost != reported:
         return _failed(
             CUTS_REPORTED,
             N_("%(lost)d trained tokens were cut, %(reported)d are reported."),
-            look.kept,
+            checked.kept,
             lost=lost,
             reported=reported,
         )
     limit = sample.settings.max_length
-    if limit is not None and look.kept > limit:
+    if limit is not None and checked.kept > limit:
         return _failed(CUTS_REPORTED, N_("The sample is longer than %(limit)d tokens."), limit, limit=limit)
     if sample.truncated:
         half = [cut.turn + 1 for cut in sample.cuts if cut.half]
@@ -349,7 +351,7 @@ def _cuts_reported(look: _Look) -> Check:
         return _passed(
             CUTS_REPORTED,
             message,
-            kept=look.kept,
+            kept=checked.kept,
             whole=len(sample.encoded.ids),
             lost=lost,
             half=", ".join(map(str, half)),
@@ -363,14 +365,14 @@ def _cuts_reported(look: _Look) -> Check:
     return _passed(CUTS_REPORTED, N_("Nothing was cut."))
 
 
-def _trains_something(look: _Look) -> Check:
+def _trains_something(checked: _CheckedSample) -> Check:
     """8. At least one token is trained."""
-    if not look.trained.any():
+    if not checked.trained.any():
         return _failed(TRAINS_SOMETHING, N_("No token is trained, so the sample is dropped."))
-    return _passed(TRAINS_SOMETHING, N_("%(count)d tokens are trained."), count=int(look.trained.sum()))
+    return _passed(TRAINS_SOMETHING, N_("%(count)d tokens are trained."), count=int(checked.trained.sum()))
 
 
-_CHECKS: tuple[Callable[[_Look], Check], ...] = (
+_CHECKS: tuple[Callable[[_CheckedSample], Check], ...] = (
     _trained_text,
     _people_skipped,
     _template_skipped,

@@ -15,7 +15,7 @@ FEW = 8
 
 
 @dataclass(frozen=True)
-class SecondOpinion:
+class SecondEncoding:
     """The rendering encoded in another way than the sample was.
 
     Where no message spells a control token, `ids` come from the twin tokenizer, which
@@ -27,16 +27,16 @@ class SecondOpinion:
     encoded: Encoded | None
 
 
-def second_opinions(tokenizer: ChatTokenizer, samples: Sequence[MaskedSample]) -> list[SecondOpinion]:
+def second_encodings(tokenizer: ChatTokenizer, samples: Sequence[MaskedSample]) -> list[SecondEncoding]:
     """One for each sample, encoded as a batch."""
     clean = [sample for sample in samples if sample.layout.controls is None]
     spelling = [sample.text for sample in samples if sample.layout.controls is not None]
     ids = iter(_ids_of(tokenizer, clean))
     encoded = iter(tokenizer.encoder.encode_many(spelling) if spelling else ())
     return [
-        SecondOpinion(next(ids), None)
+        SecondEncoding(next(ids), None)
         if sample.layout.controls is None
-        else SecondOpinion(None, next(encoded))
+        else SecondEncoding(None, next(encoded))
         for sample in samples
     ]
 

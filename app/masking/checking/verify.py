@@ -11,7 +11,7 @@ from typing import Any
 
 from app.masking.checking.checks import run_checks
 from app.masking.checking.report import VersionReport
-from app.masking.checking.second_encoding import SecondOpinion, second_opinions
+from app.masking.checking.second_encoding import SecondEncoding, second_encodings
 from app.masking.samples.arrays import ArraysBuilder, ArraysHash, MaskArrays
 from app.masking.samples.sample import MaskedConversation, MaskedSample
 from app.masking.samples.stream import in_batches, mask_conversations
@@ -73,9 +73,9 @@ def _check_all(
     report.moment = moment if tokenizer.reads_the_clock else None
     report.tokenizer_hash = tokenizer.fingerprint
     stream = mask_conversations(tokenizer, conversations, report.settings, moment=moment)
-    for batch in _with_opinions(tokenizer, stream):
-        for masked, samples, opinions in batch:
-            checks = [run_checks(tokenizer, *found) for found in zip(samples, opinions, strict=True)]
+    for batch in _with_second_encodings(tokenizer, stream):
+        for masked, samples, encodings in batch:
+            checks = [run_checks(tokenizer, *found) for found in zip(samples, encodings, strict=True)]
             report.add(masked, samples, checks)
             for sample in masked.samples:
                 samples_go_to.add(sample.conversation_id, sample.input_ids, sample.labels)
@@ -83,37 +83,41 @@ def _check_all(
             progress(report.conversations)
 
 
-Judged = tuple[MaskedConversation, list[MaskedSample], list[SecondOpinion]]
+ToCheck = tuple[MaskedConversation, list[MaskedSample], list[SecondEncoding]]
 
 
-def _with_opinions(tokenizer: ChatTokenizer, stream: Iterator[MaskedConversation]) -> Iterator[list[Judged]]:
-    """Batches of conversations with the samples to check and a second opinion on each;
+def _with_second_encodings(
+    tokenizer: ChatTokenizer, stream: Iterator[MaskedConversation]
+) -> Iterator[list[ToCheck]]:
+    """Batches of conversations with the samples to check and a second encoding of each;
     the next batch is encoded while one is checked.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="second-opinion") as encoder:
-        waiting: deque[tuple[list[MaskedConversation], list[list[MaskedSample]], Future[list[SecondOpinion]]]]
+    with ThreadPoolExecutor(1, thread_name_prefix="second-encoding") as encoder:
+        waiting: deque[
+            tuple[list[MaskedConversation], list[list[MaskedSample]], Future[list[SecondEncoding]]]
+        ]
         waiting = deque()
         for batch in in_batches(stream, _characters):
             # a sample that trains nothing is only a failure when its whole conversation trains nothing
             checked = [masked.samples or masked.untrained for masked in batch]
             samples = list(chain.from_iterable(checked))
-            waiting.append((batch, checked, encoder.submit(second_opinions, tokenizer, samples)))
+            waiting.append((batch, checked, encoder.submit(second_encodings, tokenizer, samples)))
             if len(waiting) > 1:
-                yield _judged(*waiting.popleft())
+                yield _to_check(*waiting.popleft())
         while waiting:
-            yield _judged(*waiting.popleft())
+            yield _to_check(*waiting.popleft())
 
 
 def _characters(masked: MaskedConversation) -> int:
     return sum(len(sample.text) for sample in (*masked.samples, *masked.untrained))
 
 
-def _judged(
+def _to_check(
     batch: Sequence[MaskedConversation],
     checked: Sequence[list[MaskedSample]],
-    opinions: Future[list[SecondOpinion]],
-) -> list[Judged]:
-    found = iter(opinions.result())
+    encodings: Future[list[SecondEncoding]],
+) -> list[ToCheck]:
+    found = iter(encodings.result())
     return [
         (masked, samples, list(islice(found, len(samples))))
         for masked, samples in zip(batch, checked, strict=True)

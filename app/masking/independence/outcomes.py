@@ -1,21 +1,40 @@
 """Which tests of a template have the same outcome for every ordinary text."""
 
+from collections.abc import Callable, Mapping
+
 from jinja2 import nodes
 
-from app.masking.independence.dataflow import TEXT_FIELD, TYPE_TESTS, Expressions, Kind, Seeing
+from app.masking.independence.facts import TEXT_FIELD, Facts, Kind, NotProven
 
 FIELDS = ("role", "content")
 ROLES = ("system", "user", "assistant")
 SEARCHING = frozenset({"startswith", "endswith"})
+TYPE_TESTS: Mapping[str, bool] = {
+    "string": True,
+    "iterable": True,
+    "sequence": True,
+    "defined": True,
+    "mapping": False,
+    "none": False,
+    "undefined": False,
+    "number": False,
+    "boolean": False,
+    "true": False,
+    "false": False,
+}
 
 
-class Outcomes(Expressions):
-    """Outcomes of tests: known, decided by other things than text, or not understood (Seeing)."""
+class Outcomes:
+    """Outcomes of tests: known, decided by other things than text, or not understood (NotProven)."""
 
-    def _test(self, node: nodes.Node) -> bool | None:
-        """True or False when known for every ordinary text, None when decided by other things. Raises Seeing."""
+    def __init__(self, facts: Facts, kind_of: Callable[[nodes.Node], Kind]) -> None:
+        self._facts = facts
+        self._kind = kind_of
+
+    def of(self, node: nodes.Node) -> bool | None:
+        """True or False when known for every ordinary text, None when decided by other things. Raises NotProven."""
         if isinstance(node, nodes.Not):
-            outcome = self._test(node.node)
+            outcome = self.of(node.node)
             return None if outcome is None else not outcome
         if isinstance(node, nodes.And | nodes.Or):
             return self._both(node)
@@ -24,21 +43,21 @@ class Outcomes(Expressions):
         if isinstance(node, nodes.Compare):
             self._compare(node)
             return self._known_comparison(node)
-        if isinstance(node, nodes.Call) and self._searches(node):
+        if isinstance(node, nodes.Call) and self.is_search(node):
             return None
         if (key := self._key_of_message(node)) is not None and key not in FIELDS:
             return False
         kind = self._kind(node)
         if kind is Kind.PIECES:
-            raise Seeing("tests pieces of a text")
+            raise NotProven("tests pieces of a text")
         return None  # an ordinary text is never blank, so its truth is the same everywhere
 
     def _both(self, node: nodes.And | nodes.Or) -> bool | None:
         decisive = isinstance(node, nodes.Or)
-        left = self._test(node.left)
+        left = self.of(node.left)
         if left is decisive:
             return left
-        right = self._test(node.right)
+        right = self.of(node.right)
         if left is None:
             return right if right is decisive else None
         return right
@@ -97,20 +116,20 @@ class Outcomes(Expressions):
         if max(kinds) is Kind.CLEAN:
             return
         if len(sides) != 2 or Kind.PIECES in kinds:
-            raise Seeing("a comparison of texts that is not understood")
+            raise NotProven("a comparison of texts that is not understood")
         operator = node.ops[0].op
         if self._is_membership_of_carrier(node, operator, kinds) or self._is_length_against_zero(node):
             return
         if Kind.CARRIER in kinds:
-            raise Seeing("compares whole messages")
+            raise NotProven("compares whole messages")
         if operator in ("in", "notin") and kinds[0] is Kind.CLEAN:
-            self._watch(node.expr)
+            self._facts.watch(node.expr)
         elif operator in ("eq", "ne") and Kind.CLEAN in kinds:
-            self._watch(sides[kinds.index(Kind.CLEAN)])
+            self._facts.watch(sides[kinds.index(Kind.CLEAN)])
         elif operator in ("eq", "ne"):
-            self.compares_texts = True
+            self._facts.compares_texts = True
         else:
-            raise Seeing(f"compares texts by {operator}")
+            raise NotProven(f"compares texts by {operator}")
 
     @staticmethod
     def _is_membership_of_carrier(node: nodes.Compare, operator: str, kinds: list[Kind]) -> bool:
@@ -126,26 +145,16 @@ class Outcomes(Expressions):
         is_length = isinstance(expression, nodes.Filter) and expression.name in ("length", "count")
         zero = isinstance(other, nodes.Const) and other.value == 0
         if is_length and not zero:
-            raise Seeing("compares the length of a text")
+            raise NotProven("compares the length of a text")
         return is_length and zero
 
-    def _searches(self, node: nodes.Call) -> bool:
+    def is_search(self, node: nodes.Call) -> bool:
+        """Whether a call asks how a text begins or ends; what it asks for is watched."""
         called = node.node
         if not isinstance(called, nodes.Getattr) or called.attr not in SEARCHING:
             return False
         if self._kind(called.node) is not Kind.TEXT:
             return False
         for argument in node.args:
-            self._watch(argument)
+            self._facts.watch(argument)
         return True
-
-    def _watch(self, node: nodes.Node) -> None:
-        if isinstance(node, nodes.Const) and isinstance(node.value, str):
-            self.words.add(node.value)
-        elif isinstance(node, nodes.Const) and node.value is None:
-            return
-        elif isinstance(node, nodes.Tuple | nodes.List):
-            for item in node.items:
-                self._watch(item)
-        else:
-            raise Seeing("searches a text for something that is not fixed")

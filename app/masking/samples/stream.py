@@ -1,7 +1,6 @@
 """Conversations to masked samples, as a stream: render many, encode them as one batch, label them.
 
-Batches are encoded side by side in threads of our own. The tokenizer library's threads, which share one batch, are
-off in this process (TOKENIZERS_PARALLELISM): they wait for each other at the end of every batch, and for ours.
+Batches are encoded side by side in threads of our own; see `app.masking.threads` for the tokenizer library's.
 """
 
 import os
@@ -16,13 +15,13 @@ from tokenizers import Encoding
 
 from app.masking.errors import MaskRefused
 from app.masking.samples.conversation import Dialogue, read_conversation
-from app.masking.samples.drafts import Draft, Drafter
+from app.masking.samples.rendered import RenderedSample, SampleRenderer
 from app.masking.samples.sample import MaskedConversation, Part
-from app.masking.samples.windows import Cutter
+from app.masking.samples.windows import Windows
 from app.masking.settings import Handling, MaskSettings
 from app.masking.tokenization.encoded import Encoded
 from app.masking.tokenization.tokenizer import ChatTokenizer
-from app.masking.turns.known_layouts import ShapeBook
+from app.masking.turns.known_layouts import KnownLayouts
 
 BATCH = 256
 # Long conversations make smaller batches, so that memory does not follow the longest ones.
@@ -31,7 +30,6 @@ _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else o
 # One more than can run, for they also wait for the interpreter to hand their results over.
 AHEAD = _CORES + 1
 MOST_CHARACTERS = BATCH_CHARACTERS * max(1, _CORES // 2)
-os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the library looks at every call
 
 Item = TypeVar("Item")
 
@@ -87,19 +85,19 @@ def mask_conversations(
     Refusals are returned, not raised.
 
     While one batch is encoded (outside the interpreter lock) the next one is laid out, and the one after it is
-    rendered in its closed room. A template that writes the date sees the same `moment` throughout, the
+    rendered in its own process. A template that writes the date sees the same `moment` throughout, the
     stream's beginning where none is given.
     """
     moment = moment or datetime.now()  # noqa: DTZ005  (transformers writes the local date)
     tokenizer = tokenizer.rendering_with(settings.template_arguments, moment=moment)
-    book = ShapeBook(tokenizer)
+    layouts = KnownLayouts(tokenizer)
     with (
         ThreadPoolExecutor(1, thread_name_prefix="render") as renderer,
         ThreadPoolExecutor(AHEAD, thread_name_prefix="encode") as encoder,
     ):
         waiting: deque[tuple[_Batch, list[str], Future[list[Encoding]]]] = deque()
         batches = (
-            _Batch(book, items, settings, renderer) for items in in_batches(conversations, _characters)
+            _Batch(layouts, items, settings, renderer) for items in in_batches(conversations, _characters)
         )
         for batch in _after_the_next(batches):
             texts = batch.texts()
@@ -135,66 +133,68 @@ class _Batch:
 
     def __init__(
         self,
-        book: ShapeBook,
+        layouts: KnownLayouts,
         items: Sequence[tuple[int, Mapping[str, Any]]],
         settings: MaskSettings,
         renderer: Executor,
     ) -> None:
-        self.book = book
+        self.layouts = layouts
         self.settings = settings
-        self.drafter = Drafter(book, settings)
+        self.sample_renderer = SampleRenderer(layouts, settings)
         self.read = [(conversation_id, _read(conversation)) for conversation_id, conversation in items]
         dialogues = [dialogue for _, dialogue in self.read if isinstance(dialogue, Dialogue)]
         whole = dialogues if settings.handling is Handling.WHOLE else []
-        self.rendered = renderer.submit(book.rendered, [one.messages for one in whole if one.tools is None])
+        self.rendered = renderer.submit(
+            layouts.rendered, [one.messages for one in whole if one.tools is None]
+        )
 
     @cached_property
-    def drafts(self) -> list[tuple[int, Dialogue | None, list[Draft] | MaskRefused]]:
+    def samples(self) -> list[tuple[int, Dialogue | None, list[RenderedSample] | MaskRefused]]:
         """By conversation: its dialogue unless it cannot be read, and its samples or why there are none."""
-        self.book.remember(self.rendered.result())
-        drafts: list[tuple[int, Dialogue | None, list[Draft] | MaskRefused]] = []
+        self.layouts.remember(self.rendered.result())
+        samples: list[tuple[int, Dialogue | None, list[RenderedSample] | MaskRefused]] = []
         for conversation_id, dialogue in self.read:
             if isinstance(dialogue, MaskRefused):
-                drafts.append((conversation_id, None, dialogue))
+                samples.append((conversation_id, None, dialogue))
                 continue
             try:
-                drafts.append((conversation_id, dialogue, _drafts(self.drafter, dialogue)))
+                samples.append((conversation_id, dialogue, _samples(self.sample_renderer, dialogue)))
             except MaskRefused as refusal:
-                drafts.append((conversation_id, dialogue, refusal))
-        return drafts
+                samples.append((conversation_id, dialogue, refusal))
+        return samples
 
-    def _without_tokens(self) -> list[Draft]:
-        lists = (found for _, _, found in self.drafts if isinstance(found, list))
-        return [draft for found in lists for draft in found if draft.encoded is None]
+    def _without_tokens(self) -> list[RenderedSample]:
+        lists = (found for _, _, found in self.samples if isinstance(found, list))
+        return [one for found in lists for one in found if one.encoded is None]
 
     def texts(self) -> list[str]:
-        return [draft.layout.text for draft in self._without_tokens()]
+        return [one.layout.text for one in self._without_tokens()]
 
     def finish(self, encoded: Sequence[Encoded]) -> Iterator[MaskedConversation]:
-        for draft, encoding in zip(self._without_tokens(), encoded, strict=True):
-            draft.encoded = encoding
-        for conversation_id, dialogue, found in self.drafts:
-            if isinstance(found, list) and not all(draft.has_its_controls(self.book) for draft in found):
+        for one, encoding in zip(self._without_tokens(), encoded, strict=True):
+            one.encoded = encoding
+        for conversation_id, dialogue, found in self.samples:
+            if isinstance(found, list) and not all(one.has_its_controls(self.layouts) for one in found):
                 assert dialogue is not None
                 found = self._exactly(dialogue)
             if isinstance(found, MaskRefused):
                 yield MaskedConversation(conversation_id, [], refusal=found)
                 continue
             masked = MaskedConversation(conversation_id, [])
-            for draft in found:
-                sample = draft.sample(conversation_id, self.settings)
+            for one in found:
+                sample = one.labelled(conversation_id, self.settings)
                 (masked.samples if sample.trained else masked.untrained).append(sample)
             yield masked
 
-    def _exactly(self, dialogue: Dialogue) -> list[Draft] | MaskRefused:
+    def _exactly(self, dialogue: Dialogue) -> list[RenderedSample] | MaskRefused:
         """Again without the short cut: text and template together spelled a control token."""
         try:
-            found = _drafts(Drafter(self.book, self.settings, short_cut=False), dialogue)
+            found = _samples(SampleRenderer(self.layouts, self.settings, short_cut=False), dialogue)
         except MaskRefused as refusal:
             return refusal
-        for draft in found:
-            if draft.encoded is None:
-                draft.encoded = self.book.tokenizer.encoder.encode_many([draft.layout.text])[0]
+        for one in found:
+            if one.encoded is None:
+                one.encoded = self.layouts.tokenizer.encoder.encode_many([one.layout.text])[0]
         return found
 
 
@@ -210,9 +210,11 @@ def _everything(messages: int) -> Part:
     return Part(tuple(range(messages)), frozenset(range(messages)))
 
 
-def _drafts(drafter: Drafter, dialogue: Dialogue) -> list[Draft]:
+def _samples(renderer: SampleRenderer, dialogue: Dialogue) -> list[RenderedSample]:
     everything = _everything(len(dialogue.messages))
-    if drafter.settings.handling is Handling.WHOLE:
-        return [drafter.draft(dialogue, everything)]
-    cutter = Cutter(drafter, dialogue)
-    return cutter.per_turn() if drafter.settings.handling is Handling.PER_TURN else cutter.windows(everything)
+    if renderer.settings.handling is Handling.WHOLE:
+        return [renderer.render(dialogue, everything)]
+    windows = Windows(renderer, dialogue)
+    return (
+        windows.per_turn() if renderer.settings.handling is Handling.PER_TURN else windows.sliding(everything)
+    )

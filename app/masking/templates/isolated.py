@@ -1,4 +1,4 @@
-"""Closed rooms: templates of strangers rendered in a child process, every single rendering with a limit.
+"""Isolated rendering: templates of strangers run in a child process, every single rendering with a limit.
 
 What a template costs may depend on the conversation, so that none is ever trusted because it behaved before.
 """
@@ -31,7 +31,7 @@ ANSWER_BYTES = 256 * 2**20
 SLOW_SECONDS = 0.2  # a rendering that works longer is counted …
 MOST_SLOW_SECONDS = 6.0  # … and a template whose slow ones add up to this …
 SLOW_WITHIN_SECONDS = 60.0  # … within a minute is refused for the rest of it
-MOST_ROOMS = 4
+MOST_RENDERERS = 4
 
 _TOO_LONG = N_("The chat template %(template)s is refused: a rendering took longer than %(seconds)d seconds.")
 _TOO_MUCH = N_(
@@ -43,7 +43,7 @@ _TOO_SLOW = N_(
 )
 
 
-class ClosedTemplate(ChatTemplate):
+class IsolatedTemplate(ChatTemplate):
     """A chat template that never runs in this process.
     Raises TemplateUnsafe when a rendering goes beyond a limit.
     """
@@ -91,7 +91,7 @@ class ClosedTemplate(ChatTemplate):
             "moment": moment.isoformat() if moment else None,
         }
         try:
-            answer = _rooms.ask(self.source, request)
+            answer = _renderers.ask(self.source, request)
         except _BeyondLimit:
             self._renders_many = False
             return nothing
@@ -100,7 +100,7 @@ class ClosedTemplate(ChatTemplate):
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self._refuse_if_slow()
         try:
-            answer = _rooms.ask(self.source, request)
+            answer = _renderers.ask(self.source, request)
         except _BeyondLimit as error:
             self._slow.append((time.monotonic(), RENDER_SECONDS))
             raise self._unsafe(error) from error
@@ -139,7 +139,7 @@ class _BeyondLimit(Exception):
         self.too_long = too_long
 
 
-class _Room:
+class _Renderer:
     """One child process for one template. Used by one thread at a time."""
 
     def __init__(self, source: str) -> None:
@@ -167,7 +167,7 @@ class _Room:
         return MaskingError(N_("The process that renders unknown chat templates did not start."))
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The child's answer. Raises _BeyondLimit, after which the room is of no more use."""
+        """The child's answer. Raises _BeyondLimit, after which the process is of no more use."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         with self._closed_unless_answered():
@@ -224,46 +224,46 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             pass
 
 
-class _Rooms:
-    """The rooms in use, the last used last; the oldest is closed when there would be too many."""
+class _Renderers:
+    """The processes in use, the last used last; the oldest is ended when there would be too many."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rooms: dict[str, _Room] = {}
+        self._renderers: dict[str, _Renderer] = {}
 
     def ask(self, source: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer of the template's room, which is opened if there is none."""
+        """The answer of the template's process, which is started if there is none."""
         while True:
             with self._lock:
-                room = self._rooms.pop(source, None) or _Room(source)
-                self._rooms[source] = room
-                surplus = [self._rooms.pop(key) for key in list(self._rooms)[:-MOST_ROOMS]]
+                renderer = self._renderers.pop(source, None) or _Renderer(source)
+                self._renderers[source] = renderer
+                surplus = [self._renderers.pop(key) for key in list(self._renderers)[:-MOST_RENDERERS]]
             for old in surplus:
                 with old.lock:
                     old.close()
-            with room.lock:
-                if room.process.poll() is not None:
-                    self._forget(source, room)
+            with renderer.lock:
+                if renderer.process.poll() is not None:
+                    self._forget(source, renderer)
                     continue  # closed while this thread waited
                 try:
-                    return room.ask(request)
+                    return renderer.ask(request)
                 except BaseException:
-                    self._forget(source, room)
+                    self._forget(source, renderer)
                     raise
 
-    def _forget(self, source: str, room: _Room) -> None:
+    def _forget(self, source: str, renderer: _Renderer) -> None:
         with self._lock:
-            if self._rooms.get(source) is room:
-                del self._rooms[source]
+            if self._renderers.get(source) is renderer:
+                del self._renderers[source]
 
     def close_all(self) -> None:
         """End every child."""
         with self._lock:
-            rooms, self._rooms = list(self._rooms.values()), {}
-        for room in rooms:
-            room.close()
+            renderers, self._renderers = list(self._renderers.values()), {}
+        for renderer in renderers:
+            renderer.close()
 
 
-_rooms = _Rooms()
-close_rooms = _rooms.close_all
-atexit.register(close_rooms)
+_renderers = _Renderers()
+close_renderers = _renderers.close_all
+atexit.register(close_renderers)

@@ -1,4 +1,4 @@
-"""The other side of a closed room: a process that limits itself, reads one template and renders what it is asked.
+"""The child process of isolated rendering: it limits itself, reads one template and renders what it is asked.
 
 It may take so much memory, so much processor time a request, write no file, and send back so much text.
 """
@@ -21,23 +21,19 @@ RENDER_SECONDS = 2.0
 MEMORY_BYTES = 256 * 2**20
 # A rendering may be so much longer than what it is made of.
 OUTPUT_BYTES, OUTPUT_TIMES = 2**20, 4
-# What this process is started with, for the package's own __init__ takes long and is not needed here.
-CODE = (
-    "import sys, types; package = types.ModuleType('app.masking'); package.__path__ = [sys.argv[2]]; "
-    "sys.modules['app.masking'] = package; sys.path.insert(0, sys.argv[1]); "
-    "from app.masking.templates.isolated_child import main; main()"
-)
-MASKING = Path(__file__).resolve().parents[1]
+# `-I` keeps the caller's folder and environment out, so the code's own folder is named.
+CODE = "import sys; sys.path.insert(0, sys.argv[1]); from app.masking.templates.isolated_child import main; main()"
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def command() -> list[str]:
     """What starts this process."""
-    return [sys.executable, "-I", "-c", CODE, str(MASKING.parents[1]), str(MASKING)]
+    return [sys.executable, "-I", "-c", CODE, str(ROOT)]
 
 
 def main() -> None:
     """Renders one request a line until its input ends."""
-    # Ctrl-C is for the house; the room ends with it.
+    # Ctrl-C is for the parent; this process ends with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever else is printed is no answer

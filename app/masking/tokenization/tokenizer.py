@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from app.masking.arguments import FIELD, RESERVED, Argument, TemplateArguments
 from app.masking.errors import N_, MaskingError, TemplateFailed
 from app.masking.templates.chat_template import ChatTemplate
-from app.masking.templates.isolated import ClosedTemplate
+from app.masking.templates.isolated import IsolatedTemplate
 from app.masking.tokenization.control_patterns import ControlPatterns
 from app.masking.tokenization.encoded import Ints
 from app.masking.tokenization.encoder import Encoder
@@ -60,13 +60,13 @@ class ChatTokenizer:
         """Read tokenizer.json, tokenizer_config.json and the chat template (its own file, or in the config).
 
         `name` is what sentences call it, else the folder's. `trusted` renders in this process instead of in a
-        closed room; only for templates of our own.
+        process of its own; only for templates of our own.
         Raises TokenizerUnusable with the file that is missing or wrong.
         """
         folder = Path(folder)
         found = read_model_folder(folder, chat_template, name=name)
         name = name or folder.name or folder.resolve().name
-        template = ChatTemplate if trusted else ClosedTemplate
+        template = ChatTemplate if trusted else IsolatedTemplate
         return cls(
             found.tokenizer,
             template(found.chat_template, name),
@@ -84,7 +84,7 @@ class ChatTokenizer:
         label = name or f"{self.name} with another template"
         other = ChatTokenizer(
             self.encoder.tokenizer,
-            (ChatTemplate if trusted else ClosedTemplate)(source, label),
+            (ChatTemplate if trusted else IsolatedTemplate)(source, label),
             self.variables,
             name=label,
             stop_ids=self.stop_ids,
@@ -259,7 +259,7 @@ class ChatTokenizer:
         """`render` of several conversations at once, where that is quicker; None where each has to be rendered by
         itself.
         """
-        if not isinstance(self.template, ClosedTemplate) or self.wants_content_parts:
+        if not isinstance(self.template, IsolatedTemplate) or self.wants_content_parts:
             return [None] * len(many)
         return self.template.render_many(many, self.given, moment=self.moment)
 

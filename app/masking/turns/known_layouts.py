@@ -1,5 +1,5 @@
 """Layouts of many conversations: the exact way for each,
-and a proven short cut where a template is blind to text.
+and a proven short cut where a template is independent of what texts say.
 
 The short cut locates one stand-in conversation per sequence of roles. For every other conversation it renders
 the plain text, joins the stand-in's literal pieces with the messages' own texts, and takes the layout over
@@ -13,13 +13,13 @@ from itertools import accumulate
 from typing import Any
 
 from app.masking.errors import MaskRefused
-from app.masking.independence.proof import Blindness, prove_blindness
+from app.masking.independence.proof import Independence, prove_independence
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.layout import Layout, Region, Turn
 from app.masking.turns.locate import locate
 
 _SHORT_CUT_ROLES = frozenset({"system", "user", "assistant"})
-_MOST_SHAPES = 4096
+_MOST_KNOWN = 4096
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,19 @@ class Found:
     expected_controls: int | None = None
 
 
-class ShapeBook:
-    """Lays out conversations under one tokenizer and remembers the shapes it has proven."""
+class KnownLayouts:
+    """Lays out conversations under one tokenizer and remembers the layouts it has proven."""
 
     def __init__(self, tokenizer: ChatTokenizer) -> None:
         self.tokenizer = tokenizer
-        self.shapes: dict[tuple[str, ...], _Shape | None] = {}
+        self.known: dict[tuple[str, ...], _KnownLayout | None] = {}
         self._ahead: dict[int, str] = {}
 
     def rendered(self, many: Sequence[Sequence[Mapping[str, Any]]]) -> dict[int, str]:
         """Whole conversations that `lay_out` will be asked for, rendered all at once, by the `id` of their messages.
         May run beside everything else here.
         """
-        if self._blindness is None:
+        if self._independence is None:
             return {}
         texts = self.tokenizer.render_ahead(many)
         return {id(one): text for one, text in zip(many, texts, strict=True) if text is not None}
@@ -55,47 +55,49 @@ class ShapeBook:
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] | None, *, short_cut: bool = True
     ) -> Found:
         """Raises MaskRefused."""
-        shape = self._shape_for(messages) if short_cut and not tools else None
-        if shape is not None:
+        known = self._known_for(messages) if short_cut and not tools else None
+        if known is not None:
             text = self._ahead.pop(id(messages), None)
             if text is None:
                 text = self.tokenizer.render(messages)
-            layout = shape.fit(text, [message["content"] for message in messages])
+            layout = known.fit(text, [message["content"] for message in messages])
             if layout is not None:
-                return Found(layout, shape.controls)
+                return Found(layout, known.controls)
         return Found(locate(self.tokenizer, messages, tools))
 
     @cached_property
-    def _blindness(self) -> Blindness | None:
-        return None if self.tokenizer.wants_content_parts else prove_blindness(self.tokenizer.template.source)
+    def _independence(self) -> Independence | None:
+        return (
+            None if self.tokenizer.wants_content_parts else prove_independence(self.tokenizer.template.source)
+        )
 
-    def _shape_for(self, messages: Sequence[Mapping[str, Any]]) -> "_Shape | None":
-        blindness = self._blindness
-        if blindness is None:
+    def _known_for(self, messages: Sequence[Mapping[str, Any]]) -> "_KnownLayout | None":
+        independence = self._independence
+        if independence is None:
             return None
         controls = self.tokenizer.controls
         for message in messages:
             if len(message) != 2 or "content" not in message or message["role"] not in _SHORT_CUT_ROLES:
                 return None
             text = message["content"]
-            if not blindness.is_ordinary(text) or controls.forbidden_in(text, message["role"]):
+            if not independence.is_ordinary(text) or controls.forbidden_in(text, message["role"]):
                 return None
             if message["role"] == "assistant" and "</think" in text:
                 return None  # where the thinking ends has to be located
-        if blindness.needs_distinct_texts and len(messages) > len(
+        if independence.needs_distinct_texts and len(messages) > len(
             {message["content"].strip() for message in messages}
         ):
             return None
         roles = tuple(message["role"] for message in messages)
-        if roles not in self.shapes:
-            if len(self.shapes) >= _MOST_SHAPES:
-                self.shapes.clear()
-            self.shapes[roles] = self._learn(roles, blindness)
-        return self.shapes[roles]
+        if roles not in self.known:
+            if len(self.known) >= _MOST_KNOWN:
+                self.known.clear()
+            self.known[roles] = self._learn(roles, independence)
+        return self.known[roles]
 
-    def _learn(self, roles: tuple[str, ...], blindness: Blindness) -> "_Shape | None":
+    def _learn(self, roles: tuple[str, ...], independence: Independence) -> "_KnownLayout | None":
         stand_in = [{"role": role, "content": f"Qq{place}qQ"} for place, role in enumerate(roles)]
-        if not all(blindness.is_ordinary(message["content"]) for message in stand_in):
+        if not all(independence.is_ordinary(message["content"]) for message in stand_in):
             return None
         try:
             layout = locate(self.tokenizer, stand_in)
@@ -104,11 +106,11 @@ class ShapeBook:
         if layout.refused:
             return None
         controls = len(self.tokenizer.controls.any.findall(layout.text))
-        return _Shape.of(layout, [message["content"] for message in stand_in], controls)
+        return _KnownLayout.of(layout, [message["content"] for message in stand_in], controls)
 
 
 @dataclass(frozen=True)
-class _Shape:
+class _KnownLayout:
     """`literals[k]` stands before the text of message `order[k]`; the last literal stands at the end.
 
     `places` are the places of all turns, then of all regions, each as (texts before it, code points after the
@@ -125,7 +127,7 @@ class _Shape:
     controls: int
 
     @classmethod
-    def of(cls, layout: Layout, texts: Sequence[str], controls: int) -> "_Shape | None":
+    def of(cls, layout: Layout, texts: Sequence[str], controls: int) -> "_KnownLayout | None":
         """None where a text is not rendered exactly as it is, exactly once."""
         slots = [(region.start, region.end, region.message) for region in layout.regions]
         for turn in layout.turns:
@@ -144,7 +146,7 @@ class _Shape:
             before = sum(end <= place for end in ends) - 1
             return before, place - ends[before]
 
-        places = [place for turn in layout.turns for place in _places(turn)]
+        places = [place for turn in layout.turns for place in _places_of(turn)]
         places += [place for region in layout.regions for place in (region.start, region.end)]
         literals = tuple(layout.text[end:start] for end, start in zip(ends, starts, strict=True))
         order = tuple(message for _, _, message in slots)
@@ -204,7 +206,7 @@ class _Shape:
         return Layout(text, turns, regions, unlocated=list(self.unlocated))
 
 
-def _places(turn: Turn) -> tuple[int, ...]:
+def _places_of(turn: Turn) -> tuple[int, ...]:
     assert turn.content_start is not None
     assert turn.content_end is not None
     return (turn.start, turn.end, turn.content_start, turn.content_end, *(turn.end_of_turn or ()))

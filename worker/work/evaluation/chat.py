@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from tokenizers.decoders import DecodeStream
 
-from app.masking import MaskingError
+from app.masking import MaskingError, turn_off_library_threads
 from worker.work.child import EventStream, explain, take_standard_output
 from worker.work.evaluation.generation import require_room
 from worker.work.evaluation.loading import LoadedModel, Side, load_base, require_adapter
@@ -200,6 +200,7 @@ def _messages(request: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
+    turn_off_library_threads()
     chat = Chat(take_standard_output())
     threading.Thread(target=chat.listen, daemon=True).start()
     chat.serve()

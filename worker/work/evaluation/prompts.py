@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.masking import ChatTokenizer, MaskRefused
-from app.masking.turns.locate import locate
+from app.masking import ChatTokenizer, MaskRefused, locate
 from worker.work.protocol import N_, JobFailed
 
 

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from app.masking.errors import MaskingError
-from app.masking.samples.arrays import MaskArrays, arrays_hash, read_arrays
+from app.masking import MaskArrays, MaskingError, arrays_hash, read_arrays
 from worker.work.protocol import N_, JobFailed
 
 IGNORE_INDEX = -100
@@ -62,9 +61,6 @@ class ArraySamples(Dataset[Sample]):
     def trained_tokens(self) -> int:
         """Labels that the loss will see: nothing comes before a sample's first token to predict it."""
         return sum(int((self[i]["labels"][1:] != IGNORE_INDEX).sum()) for i in range(len(self)))
-
-    def longest(self) -> int:
-        return max((len(self[i]["input_ids"]) for i in range(len(self))), default=0)
 
 
 def pack(samples: list[Sample]) -> Batch:

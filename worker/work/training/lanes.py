@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.nn.modules.dropout import _DropoutNd
 
-from worker.work.training.config import TrainConfig
+from app.recipes.config import TrainingConfig
 from worker.work.training.data import Batch
 from worker.work.training.forward import LossPass
 from worker.work.training.lora import dropout_drawn_from, fused_dropouts
@@ -109,7 +109,7 @@ def _only(batch: Batch, ranges: list[tuple[int, int]], places: list[int]) -> Bat
     }
 
 
-def in_lanes(loss_pass: LossPass, model: Any, config: TrainConfig, device: torch.device) -> LossPass:
+def in_lanes(loss_pass: LossPass, model: Any, config: TrainingConfig, device: torch.device) -> LossPass:
     """`loss_pass` for whole batches: in lanes where more than one is worth it, else as it is."""
     lanes = lanes_for(model, config, device)
     if lanes == 1:
@@ -117,7 +117,7 @@ def in_lanes(loss_pass: LossPass, model: Any, config: TrainConfig, device: torch
     return LanedPass(loss_pass, [p for p in model.parameters() if p.requires_grad], lanes)
 
 
-def lanes_for(model: Any, config: TrainConfig, device: torch.device) -> int:
+def lanes_for(model: Any, config: TrainingConfig, device: torch.device) -> int:
     """How many lanes a batch is worth: one on a GPU, on one core, and where lanes could get into each other's
     way.
 

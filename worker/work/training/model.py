@@ -8,15 +8,15 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
+from app.recipes.config import TrainingConfig
 from worker.work.protocol import N_, Emit, JobFailed, log
 from worker.work.training.attention import PACKED_ATTENTION
-from worker.work.training.config import TrainConfig
 from worker.work.training.lora import fuse_lora_layers
 from worker.work.training.norm import fuse_rms_norms
 
 
 def load_base_model(
-    path: Path, config: TrainConfig, device: torch.device, dtype: torch.dtype, emit: Emit
+    path: Path, config: TrainingConfig, device: torch.device, dtype: torch.dtype, emit: Emit
 ) -> Any:
     """The frozen base model on `device`, in 4 bits where the configuration asks for it."""
     # A log file is no place for progress bars.
@@ -82,24 +82,24 @@ def _from_pretrained(path: Path, options: dict[str, Any], emit: Emit) -> Any:
     return AutoModelForCausalLM.from_pretrained(path, **{**options, "attn_implementation": None})
 
 
-def add_adapter(model: Any, config: TrainConfig) -> Any:
+def add_adapter(model: Any, config: TrainingConfig) -> Any:
     """A fresh LoRA adapter on the frozen model; its weights are fp32 whatever the base is in."""
     try:
         adapted = get_peft_model(
             model,
             LoraConfig(
                 task_type="CAUSAL_LM",
-                r=config.r,
+                r=config.lora_r,
                 lora_alpha=config.lora_alpha,
                 lora_dropout=config.lora_dropout,
-                target_modules=config.target_modules,
+                target_modules=config.lora_target_modules,
                 use_rslora=config.use_rslora,
             ),
         )
     except ValueError as error:
         raise JobFailed(
-            N_("target_modules %(modules)s do not fit this base model: %(detail)s"),
-            modules=str(config.target_modules),
+            N_("lora_target_modules %(modules)s do not fit this base model: %(detail)s"),
+            modules=str(config.lora_target_modules),
             detail=next(iter(str(error).splitlines()), "")[:300],
         ) from error
     if config.gradient_checkpointing:

@@ -4,7 +4,6 @@ The story reads from top to bottom in `run`. It never sees text: which tokens ar
 and checked before, and arrives as arrays.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ import torch
 from peft import set_peft_model_state_dict
 from transformers import set_seed
 
-from app.masking.errors import MaskingError
-from app.masking.samples.arrays import MaskArrays
-from app.masking.tokenization.model_folder import read_model_folder
+from app.core.errors import Invalid
+from app.masking import MaskArrays, MaskingError, read_model_folder
+from app.recipes.config import TrainingConfig, parse_config
 from worker.work.protocol import N_, Control, Emit, JobFailed, log
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
-from worker.work.training.config import TrainConfig, read_config
 from worker.work.training.data import (
     IGNORE_INDEX,
     TRAIN_SPLIT,
@@ -35,6 +33,7 @@ from worker.work.training.devices import (
     weights_dtype,
 )
 from worker.work.training.forward import ProvenPass, choose_pass
+from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
 from worker.work.training.model import add_adapter, load_base_model
 from worker.work.training.trainer import SftTrainer, require_space, training_arguments
@@ -119,7 +118,15 @@ def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int) -
     }
 
 
-def with_available_optimizer(config: TrainConfig, device: torch.device, emit: Emit) -> TrainConfig:
+def read_config(values: dict[str, Any]) -> TrainingConfig:
+    """The job's config, judged as everywhere. Raises JobFailed about the first field that is wrong."""
+    try:
+        return parse_config(values)
+    except Invalid as error:
+        raise JobFailed(error.message, **error.params) from error
+
+
+def with_available_optimizer(config: TrainingConfig, device: torch.device, emit: Emit) -> TrainingConfig:
     """8-bit and paged optimizers need a GPU; elsewhere plain AdamW takes their place, and the log says so."""
     if device.type == "cuda" or not ("8bit" in config.optim or "paged" in config.optim):
         return config
@@ -129,27 +136,17 @@ def with_available_optimizer(config: TrainConfig, device: torch.device, emit: Em
         N_("The optimizer %(optim)s needs a GPU: this run uses adamw_torch_fused instead."),
         optim=config.optim,
     )
-    return TrainConfig(**{**asdict(config), "optim": "adamw_torch_fused"})
+    return config.model_copy(update={"optim": "adamw_torch_fused"})
 
 
-def check_samples(train_samples: ArraySamples, eval_samples: ArraySamples, config: TrainConfig) -> None:
+def check_samples(train_samples: ArraySamples, eval_samples: ArraySamples, config: TrainingConfig) -> None:
     if train_samples.trained_tokens() == 0:
         raise JobFailed(
             N_("The training split has no trained token: approve conversations with trained turns first.")
         )
     if config.early_stopping_patience and eval_samples.trained_tokens() == 0:
         raise JobFailed(
-            N_("early_stopping_patience needs a validation split: add one to the version or leave it out.")
-        )
-    longest = max(train_samples.longest(), eval_samples.longest())
-    if config.max_length is not None and longest > config.max_length:
-        raise JobFailed(
-            N_(
-                "A conversation has %(length)d tokens and max_length is %(limit)d: run the mask check with "
-                "this max_length, so that what is cut is reported."
-            ),
-            length=longest,
-            limit=config.max_length,
+            N_("early_stopping_patience needs a validation split: add one to the version, or use 0.")
         )
 
 
@@ -202,18 +199,6 @@ def find_checkpoint(resume_from: str | None, emit: Emit) -> Checkpoint | None:
     else:
         log(emit, "info", N_("Resuming from the checkpoint at step %(step)d."), step=found.step)
     return found
-
-
-def identity(config: TrainConfig, input: dict[str, Any]) -> dict[str, Any]:
-    """What decides the numbers of a run. Two attempts that agree on this may share checkpoints."""
-    # How often something is logged, measured or saved changes no number; everything else does.
-    free = {"logging_steps", "eval_steps", "save_steps", "save_total_limit", "per_device_eval_batch_size"}
-    decisive = {name: value for name, value in asdict(config).items() if name not in free}
-    return {
-        "arrays_hash": input["arrays_hash"],
-        "base_model": Path(input["base_model_path"]).name,
-        "config": decisive,
-    }
 
 
 def describe(model: Any, samples: ArraySamples, device: torch.device, dtype: torch.dtype, emit: Emit) -> None:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
+from app.recipes.config import TrainingConfig
 from worker.work.protocol import N_, Control, Emit, JobFailed
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
@@ -26,7 +27,6 @@ from worker.work.training.checkpoints import (
     publish,
     save_training_state,
 )
-from worker.work.training.config import TrainConfig
 from worker.work.training.data import (
     IGNORE_INDEX,
     ArraySamples,
@@ -36,12 +36,13 @@ from worker.work.training.data import (
     next_token_targets,
 )
 from worker.work.training.forward import LossPass
+from worker.work.training.identity import is_same
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 def training_arguments(
-    config: TrainConfig, output_dir: Path, device: torch.device, *, evaluate: bool, resumed: bool
+    config: TrainingConfig, output_dir: Path, device: torch.device, *, evaluate: bool, resumed: bool
 ) -> TrainingArguments:
     """Our fields in transformers' words. Precision is the model's own: autocast stays off."""
     return TrainingArguments(
@@ -87,7 +88,7 @@ class SftTrainer(Trainer):
         self,
         model: Any,
         args: TrainingArguments,
-        config: TrainConfig,
+        config: TrainingConfig,
         loss_pass: LossPass,
         proof: LabelProof,
         train_samples: ArraySamples,
@@ -184,7 +185,7 @@ class SftTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         checkpoint = self._checkpoint(resume_from_checkpoint)
         fields = checkpoint.fields()
-        if fields["identity"] != self.identity:
+        if not is_same(fields["identity"], self.identity):
             raise JobFailed(
                 N_(
                     "The checkpoint at step %(step)d belongs to other data, another base model or another "

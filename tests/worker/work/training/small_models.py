@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
+from app.recipes.config import TrainingConfig
 from tests.worker.conftest import random_samples
 from worker.work.training.attention import PACKED_ATTENTION
-from worker.work.training.config import TrainConfig
 from worker.work.training.data import Batch, pack
 from worker.work.training.model import add_adapter
 
@@ -29,7 +29,7 @@ def adapted(config: Any, dropout: float = 0.0) -> Any:
     model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
         config, dtype=torch.float32, attn_implementation=PACKED_ATTENTION
     )
-    found = add_adapter(model, TrainConfig(r=4, lora_alpha=8, lora_dropout=dropout))
+    found = add_adapter(model, TrainingConfig(lora_r=4, lora_alpha=8, lora_dropout=dropout))
     for name, parameter in found.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)

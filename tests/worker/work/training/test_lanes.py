@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import LlamaConfig
 
+from app.recipes.config import TrainingConfig
 from tests.worker.work.training.small_models import SMALL, adapted, batch_of
 from worker.work.protocol import JobFailed
-from worker.work.training.config import TrainConfig
 from worker.work.training.data import Batch
 from worker.work.training.forward import PackedPass
 from worker.work.training.lanes import LanedPass, lanes_for, split
@@ -121,8 +121,8 @@ class TestHowMany:
     def four_threads(self) -> None:
         torch.set_num_threads(4)
 
-    def config(self, **changes: Any) -> TrainConfig:
-        return TrainConfig(per_device_train_batch_size=3, **changes)
+    def config(self, **changes: Any) -> TrainingConfig:
+        return TrainingConfig(per_device_train_batch_size=3, **changes)
 
     def test_as_many_as_cores_and_conversations_allow(self) -> None:
         assert lanes_for(_model(dropout=0.1), self.config(), CPU) == 3

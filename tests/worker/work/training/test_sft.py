@@ -174,7 +174,7 @@ def test_stop_and_save_ends_at_the_step_with_an_adapter(
 def test_early_stopping_counts_evaluations_without_a_new_best_and_keeps_the_best_adapter(
     job_input: JobInput, base_model_folder: Path, tmp_path: Path, emit: Recorder, control: Control
 ) -> None:
-    job = job_input(max_steps=12, eval_steps=1, learning_rate=0.02, early_stopping_patience=2, save_steps=50)
+    job = job_input(max_steps=12, eval_steps=1, learning_rate=0.01, early_stopping_patience=2, save_steps=50)
     result = sft.run(job, tmp_path / "out", emit, control)
     measured = {event["step"]: event["eval_loss"] for event in emit.of("eval")}
     best = min(loss for step, loss in measured.items() if step > 0)
@@ -209,9 +209,10 @@ def test_what_is_wrong_with_the_job_is_said_before_the_model_is_loaded(
     job = job_input()
     for change, words in (
         ({"config": {"learning_rat": 1}}, "learning_rat "),
+        ({"config": {"lora_r": 4096}}, "lora_r must be at most 1024."),
         ({"arrays_hash": "0" * 64}, "hash"),
         ({"arrays": str(tmp_path / "none")}, "none"),
-        ({"config": {"max_length": 20}}, "max_length is 20"),
+        ({"config": {"max_length": 20}}, "max_length belongs to the mask settings"),
     ):
         with pytest.raises(JobFailed, match=words):
             sft.run({**job, **change}, tmp_path / "out", emit, control)
@@ -228,7 +229,7 @@ def test_a_base_model_that_does_not_fit_is_one_sentence(
     with pytest.raises(JobFailed, match="Prepare the base model again"):
         sft.run({**job_input(), "base_model_path": str(tmp_path)}, tmp_path / "out", emit, control)
     with pytest.raises(JobFailed, match="target_modules"):
-        sft.run(job_input(target_modules=["no_such_layer"]), tmp_path / "out", emit, control)
+        sft.run(job_input(lora_target_modules=["no_such_layer"]), tmp_path / "out", emit, control)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +257,7 @@ def test_qlora_trains_on_four_bit_weights(
     # Four bits are unpacked anew in every pass on a CPU: few and short passes keep this test quick.
     options = {"load_in_4bit": True, "bf16": "auto", "optim": "paged_adamw_8bit", "learning_rate": 5e-3}
     job = job_input(
-        lengths=[30, 24, 18], validation=1, max_steps=2, target_modules=["q_proj", "v_proj"], **options
+        lengths=[30, 24, 18], validation=1, max_steps=2, lora_target_modules=["q_proj", "v_proj"], **options
     )
     result = sft.run(job, tmp_path / "out", emit, control)
     start, end = emit.of("eval")[0]["eval_loss"], result["eval_loss"]

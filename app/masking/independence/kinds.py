@@ -1,81 +1,32 @@
-"""Where message text may flow in a template: the kinds of values that its expressions hold.
+"""What the expressions of a template may hold: nothing of the messages, message text, or more."""
 
-A flow-insensitive data flow over names: once a name may hold text, it holds text everywhere.
-"""
-
-from collections.abc import Iterable, Mapping
-from enum import IntEnum
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 from jinja2 import nodes
 
-TEXT_FIELD = "content"
+from app.masking.independence.facts import TEXT_FIELD, Facts, Kind, NotProven
+from app.masking.independence.outcomes import TYPE_TESTS, Outcomes
+
 SAME_TEXT = frozenset({"trim", "string", "safe", "default", "d"})
 TRIMMING = frozenset({"strip", "lstrip", "rstrip"})
 CARRIER_FILTERS = frozenset({"list", "reverse", "first", "last", "selectattr", "rejectattr"})
-TYPE_TESTS: Mapping[str, bool] = {
-    "string": True,
-    "iterable": True,
-    "sequence": True,
-    "defined": True,
-    "mapping": False,
-    "none": False,
-    "undefined": False,
-    "number": False,
-    "boolean": False,
-    "true": False,
-    "false": False,
-}
 
 
-class Seeing(Exception):
-    """The proof does not go through; the message says at what."""
+class ExpressionKinds:
+    """The kind of every expression, as far as the facts go; `outcomes` are those of tests inside expressions."""
 
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self.outcomes = Outcomes(facts, self.of)
 
-class Kind(IntEnum):
-    """What an expression may hold: nothing of the messages, message text, pieces of text, or whole messages."""
-
-    CLEAN = 0
-    TEXT = 1
-    PIECES = 2
-    CARRIER = 3
-
-
-class Expressions:
-    """What each expression of a template may hold. Bodies and tests are for the classes built on this one."""
-
-    def __init__(self, tree: nodes.Template) -> None:
-        self.tree = tree
-        self.names: dict[str, Kind] = {"messages": Kind.CARRIER}
-        self.macros = {macro.name: macro for macro in tree.find_all(nodes.Macro)}
-        self.macro_kinds: dict[str, Kind] = dict.fromkeys(self.macros, Kind.CLEAN)
-        self.words: set[str] = set()
-        self.compares_texts = False
-        self.joins_texts = False
-        self.not_text_here: list[str] = []
-        self.changed = True
-
-    def _body(self, body: Iterable[nodes.Node]) -> Kind:
-        raise NotImplementedError  # BlindnessProof walks statements
-
-    def _raise_kind(self, name: str, kind: Kind) -> None:
-        raise NotImplementedError  # BlindnessProof keeps the names
-
-    def _test(self, node: nodes.Node) -> bool | None:
-        raise NotImplementedError  # Outcomes judges tests
-
-    def _searches(self, node: nodes.Call) -> bool:
-        raise NotImplementedError  # Outcomes knows what a search is
-
-    def _watch(self, node: nodes.Node) -> None:
-        raise NotImplementedError  # Outcomes collects the watch words
-
-    def _kind(self, node: nodes.Node) -> Kind:
+    def of(self, node: nodes.Node) -> Kind:
+        """Raises NotProven."""
         if isinstance(node, nodes.Const | nodes.TemplateData):
             return Kind.CLEAN
         if isinstance(node, nodes.Name):
-            return Kind.CLEAN if node.name in self.not_text_here else self.names.get(node.name, Kind.CLEAN)
+            return self._facts.kind_of(node.name)
         if isinstance(node, nodes.Getattr):
             return self._attribute(node.node, node.attr)
         if isinstance(node, nodes.Getitem):
@@ -87,79 +38,79 @@ class Expressions:
         if isinstance(node, nodes.Call):
             return self._called(node)
         if isinstance(node, nodes.CondExpr):
-            outcome = self._test(node.test)
-            first = Kind.CLEAN if outcome is False else self._kind(node.expr1)
+            outcome = self.outcomes.of(node.test)
+            first = Kind.CLEAN if outcome is False else self.of(node.expr1)
             return (
-                first
-                if outcome is True or node.expr2 is None
-                else self._either(first, self._kind(node.expr2))
+                first if outcome is True or node.expr2 is None else self._either(first, self.of(node.expr2))
             )
         if isinstance(node, nodes.And | nodes.Or):
             return self._either(self._kind_after_test(node.left), self._kind_after_test(node.right))
         if isinstance(node, nodes.Not | nodes.Compare | nodes.Test):
-            self._test(node) if not isinstance(node, nodes.Test) else self._plain_test(node)
+            self.outcomes.of(node) if not isinstance(node, nodes.Test) else self._plain_test(node)
             return Kind.CLEAN
         for child in node.iter_child_nodes():
-            if self._kind(child) is not Kind.CLEAN:
-                raise Seeing(type(node).__name__)
+            if self.of(child) is not Kind.CLEAN:
+                raise NotProven(type(node).__name__)
         return Kind.CLEAN
 
     def _kind_after_test(self, node: nodes.Node) -> Kind:
-        self._test(node)
-        return self._kind(node)
+        self.outcomes.of(node)
+        return self.of(node)
 
     def _plain_test(self, node: nodes.Test) -> None:
         if node.name not in TYPE_TESTS:
             for child in node.iter_child_nodes():
-                if self._kind(child) is not Kind.CLEAN:
-                    raise Seeing(f"the test {node.name}")
+                if self.of(child) is not Kind.CLEAN:
+                    raise NotProven(f"the test {node.name}")
         else:
-            self._kind(node.node)
+            self.of(node.node)
 
     @staticmethod
     def _either(first: Kind, second: Kind) -> Kind:
         if first is not second and Kind.CLEAN not in (first, second):
-            raise Seeing("different things in one place")
+            raise NotProven("different things in one place")
         return max(first, second)
 
     def _attribute(self, owner: nodes.Node, attribute: str) -> Kind:
         if isinstance(owner, nodes.Name) and owner.name == "loop":
             return Kind.CARRIER if attribute in ("previtem", "nextitem") else Kind.CLEAN
-        kind = self._kind(owner)
+        kind = self.of(owner)
         if kind is Kind.CARRIER:
             return Kind.TEXT if attribute == TEXT_FIELD else Kind.CLEAN
         if kind is not Kind.CLEAN:
-            raise Seeing(f"the attribute {attribute} of a text")
+            raise NotProven(f"the attribute {attribute} of a text")
         return (
-            self.names.get(f"{owner.name}.{attribute}", Kind.CLEAN) if isinstance(owner, nodes.Name) else kind
+            self._facts.names.get(f"{owner.name}.{attribute}", Kind.CLEAN)
+            if isinstance(owner, nodes.Name)
+            else kind
         )
 
     def _item(self, node: nodes.Getitem) -> Kind:
-        kind = self._kind(node.node)
+        kind = self.of(node.node)
         if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
             return self._attribute(node.node, node.arg.value)
         if isinstance(node.arg, nodes.Slice):
             steps = [part for part in (node.arg.start, node.arg.stop, node.arg.step) if part is not None]
-            if any(self._kind(part) is not Kind.CLEAN for part in steps) or kind in (Kind.TEXT, Kind.PIECES):
-                raise Seeing("cuts a text")
+            if any(self.of(part) is not Kind.CLEAN for part in steps) or kind in (Kind.TEXT, Kind.PIECES):
+                raise NotProven("cuts a text")
             return kind
-        if self._kind(node.arg) is not Kind.CLEAN:
-            raise Seeing("looks something up by a text")
+        if self.of(node.arg) is not Kind.CLEAN:
+            raise NotProven("looks something up by a text")
         if kind is Kind.TEXT:
-            raise Seeing("takes a character of a text")
+            raise NotProven("takes a character of a text")
         if kind is Kind.PIECES:
             ends = isinstance(node.arg, nodes.Const | nodes.Neg) and node.arg.as_const() in (0, -1)
             if not ends:
-                raise Seeing("takes a middle piece of a text")
+                raise NotProven("takes a middle piece of a text")
             return Kind.TEXT
         return kind
 
     def _joined(self, node: nodes.Add | nodes.Concat) -> Kind:
         parts = node.nodes if isinstance(node, nodes.Concat) else [node.left, node.right]
-        kinds = [self._kind(part) for part in parts]
+        kinds = [self.of(part) for part in parts]
         if max(kinds) > Kind.TEXT:
-            raise Seeing("joins whole messages")
-        self.joins_texts |= any(
+            raise NotProven("joins whole messages")
+        self._facts.joins_texts |= any(
             self._edge(left, last=True) and self._edge(right, last=False) for left, right in pairwise(parts)
         )
         return max(kinds)
@@ -170,15 +121,15 @@ class Expressions:
             return self._edge(node.nodes[-1 if last else 0], last=last)
         if isinstance(node, nodes.Add):
             return self._edge(node.right if last else node.left, last=last)
-        return self._kind(node) is Kind.TEXT
+        return self.of(node) is Kind.TEXT
 
     def _filtered(self, node: nodes.Filter) -> Kind:
         if node.node is None:
-            raise Seeing("a filtered block")
-        kind = self._kind(node.node)
+            raise NotProven("a filtered block")
+        kind = self.of(node.node)
         arguments = [*node.args, *(pair.value for pair in node.kwargs)]
-        if any(self._kind(argument) is not Kind.CLEAN for argument in arguments):
-            raise Seeing(f"gives a text to the filter {node.name}")
+        if any(self.of(argument) is not Kind.CLEAN for argument in arguments):
+            raise NotProven(f"gives a text to the filter {node.name}")
         if kind is Kind.CLEAN:
             return kind
         if kind is Kind.TEXT and node.name in SAME_TEXT and (node.name != "trim" or not arguments):
@@ -187,7 +138,7 @@ class Expressions:
             return Kind.CLEAN
         if kind is Kind.CARRIER and node.name in CARRIER_FILTERS and not self._names_the_field(arguments):
             return kind
-        raise Seeing(f"the filter {node.name}")
+        raise NotProven(f"the filter {node.name}")
 
     @staticmethod
     def _names_the_field(arguments: list[Any]) -> bool:
@@ -195,32 +146,32 @@ class Expressions:
 
     def _called(self, node: nodes.Call) -> Kind:
         if node.dyn_args is not None or node.dyn_kwargs is not None:
-            raise Seeing("a call with unpacked arguments")
+            raise NotProven("a call with unpacked arguments")
         if isinstance(node.node, nodes.Getattr):
             found = self._method(node, node.node)
             if found is not None:
                 return found
-        keywords = {pair.key: self._kind(pair.value) for pair in node.kwargs}
-        kinds = [self._kind(argument) for argument in node.args]
+        keywords = {pair.key: self.of(pair.value) for pair in node.kwargs}
+        kinds = [self.of(argument) for argument in node.args]
         if isinstance(node.node, nodes.Name):
             name = node.node.name
-            if name in self.macros:
-                return self._macro_call(self.macros[name], kinds, keywords)
+            if name in self._facts.macros:
+                return self._macro_call(self._facts.macros[name], kinds, keywords)
             if name == "raise_exception":
                 return Kind.CLEAN
             if name == "namespace" and not kinds:
                 return self._namespace(keywords)
-        if self._kind(node.node) is not Kind.CLEAN or any(kinds) or any(keywords.values()):
-            raise Seeing("gives a text to a function")
+        if self.of(node.node) is not Kind.CLEAN or any(kinds) or any(keywords.values()):
+            raise NotProven("gives a text to a function")
         return Kind.CLEAN
 
     def _namespace(self, keywords: Mapping[str, Kind]) -> Kind:
         if any(keywords.values()):
-            raise Seeing("starts a namespace with a text")
+            raise NotProven("starts a namespace with a text")
         return Kind.CLEAN
 
     def _method(self, node: nodes.Call, called: nodes.Getattr) -> Kind | None:
-        owner = self._kind(called.node)
+        owner = self.of(called.node)
         if (
             owner is Kind.CARRIER
             and called.attr == "get"
@@ -231,23 +182,23 @@ class Expressions:
         if owner is Kind.TEXT and called.attr in TRIMMING:
             if all(isinstance(one, nodes.Const) and not str(one.value).strip() for one in node.args):
                 return Kind.TEXT
-            raise Seeing("trims more than white space")
+            raise NotProven("trims more than white space")
         if owner is Kind.TEXT and called.attr == "split" and len(node.args) == 1:
-            self._watch(node.args[0])
+            self._facts.watch(node.args[0])
             return Kind.PIECES
-        if owner is Kind.TEXT and self._searches(node):
+        if owner is Kind.TEXT and self.outcomes.is_search(node):
             return Kind.CLEAN
         if owner is not Kind.CLEAN:
-            raise Seeing(f"the method {called.attr}")
+            raise NotProven(f"the method {called.attr}")
         return None
 
     def _macro_call(self, macro: nodes.Macro, kinds: list[Kind], keywords: Mapping[str, Kind]) -> Kind:
         if len(kinds) > len(macro.args):
-            raise Seeing("a macro with more arguments than names")
+            raise NotProven("a macro with more arguments than names")
         if not keywords.keys() <= {argument.name for argument in macro.args}:
-            raise Seeing("a macro with unknown arguments")
+            raise NotProven("a macro with unknown arguments")
         for argument, kind in zip(macro.args, kinds, strict=False):
-            self._raise_kind(argument.name, kind)
+            self._facts.raise_kind(argument.name, kind)
         for name, kind in keywords.items():
-            self._raise_kind(name, kind)
-        return self.macro_kinds[macro.name]
+            self._facts.raise_kind(name, kind)
+        return self._facts.macro_kinds[macro.name]
