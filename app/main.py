@@ -16,7 +16,7 @@ from app.accounts.access import LOOKUPS, authenticate
 from app.accounts.sign_in import PASSWORDS, Attempts
 from app.core.api_document import api_document
 from app.core.database import build_engine
-from app.core.i18n import LOCALES, N_, translations
+from app.core.i18n import LOCALES, translations
 from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
 from app.core.settings import Settings, get_settings
@@ -29,6 +29,7 @@ from app.jobs.bell import hang_bell
 from app.jobs.stream import STREAM_THREADS, Streams
 from app.masking import turn_off_library_threads
 from app.runs.check_use import RunsOfChecks
+from app.sentences import N_
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
     {

@@ -16,8 +16,8 @@ from app.accounts.models import Role
 from app.accounts.service import Actor, actor_of_cookie, actor_of_token, csrf_token_of
 from app.core.database import reading
 from app.core.errors import Refused, Unauthenticated
-from app.core.i18n import N_
 from app.core.web import SAFE_METHODS, is_public
+from app.sentences import N_
 
 SESSION_COOKIE: Final = "sft_session"
 # How many callers are looked up in the database at the same time.

@@ -13,11 +13,12 @@ from app.accounts.models import Role, User
 from app.accounts.sign_in import PASSWORDS, Attempts, sign_in
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
-from app.core.i18n import N_, Locale, set_locale
+from app.core.i18n import Locale, set_locale
 from app.core.settings import Settings
 from app.core.slow_work import apart
 from app.core.templating import render
 from app.core.web import AppEngine, AppSettings, Db, public
+from app.sentences import N_
 
 router = APIRouter()
 _ONE_YEAR_SECONDS = 365 * 24 * 3600

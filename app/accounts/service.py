@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from app.accounts.models import ApiToken, AuditEvent, LoginSession, Role, User
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.i18n import N_
+from app.sentences import N_
 
 TOKEN_PREFIX: Final = "sft_"
 MIN_PASSWORD_LENGTH: Final = 10

@@ -15,9 +15,9 @@ from app.accounts.models import User
 from app.accounts.service import password_fits, start_login
 from app.core.database import reading, transaction
 from app.core.errors import TooMany, Unauthenticated
-from app.core.i18n import N_
 from app.core.logging import get_logger
 from app.core.slow_work import Bounds
+from app.sentences import N_
 
 logger = get_logger(__name__)
 # A hash takes a core for a good part of a second: the others are for those who are signed in.

@@ -11,11 +11,12 @@ from app.accounts.service import Actor
 from app.base_models import service
 from app.base_models.models import BaseModelSource
 from app.core.errors import Conflict, Invalid
-from app.core.i18n import N_, gettext
+from app.core.i18n import gettext
 from app.core.settings import Settings
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppSettings, Db
 from app.jobs.newest import last_events
+from app.sentences import N_
 
 router = APIRouter(prefix="/base-models", include_in_schema=False)
 _EMPTY_FORM = {"source": "hub", "reference": "", "name": "", "revision": ""}

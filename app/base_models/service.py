@@ -11,10 +11,10 @@ from sqlmodel import Session, col, or_, select
 from app.accounts.service import Actor, record
 from app.base_models.models import BaseModel, BaseModelSource
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.i18n import N_
 from app.core.settings import Settings
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
+from app.sentences import N_
 
 BUNDLED_NAME: Final = "SmolLM2-135M-Instruct"
 # In the payload of a job that brings tokenizer and template alone.

@@ -17,8 +17,8 @@ from rich.progress import (
 
 from app.client import wire
 from app.core.console import say, stderr
-from app.core.i18n import N_
 from app.core.i18n import gettext as _
+from app.sentences import N_
 
 LINE_SECONDS: Final = 5.0
 PHASES: Final = {

@@ -12,7 +12,7 @@ from app.conversations.messages import (
 from app.conversations.models import Conversation, Outcome
 from app.conversations.revisions import LABELS
 from app.core.errors import Invalid
-from app.core.i18n import N_
+from app.sentences import N_
 
 _MAX_LENGTH: Final = {"stage": 60, "objection": 60, "product": 120, "source": 120, "language": 10}
 _MAX_TAG_LENGTH: Final = 40

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.conversations.models import OBJECTIONS, STAGES
-from app.core.i18n import LOCALES, N_, gettext, use_locale
+from app.core.i18n import LOCALES, gettext, use_locale
+from app.sentences import N_
 
 LANGUAGES: Final = {"en": N_("English"), "zh": N_("Chinese")}
 _SUGGESTED: Final[Mapping[str, Mapping[str, str]]] = {

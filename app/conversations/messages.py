@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from app.conversations.models import MessageRole
 from app.core.errors import Invalid
-from app.core.i18n import N_
+from app.sentences import N_
 
 Message = dict[str, Any]
 MAX_MESSAGES: Final = 500

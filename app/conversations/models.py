@@ -9,8 +9,8 @@ from sqlalchemy import JSON, Column, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel, col
 
 from app.core.database import enum_column, moment_column, utc_now
-from app.core.i18n import N_
 from app.datasets.visibility import hidden_datasets, hide_unless, staged_imports
+from app.sentences import N_
 
 
 class MessageRole(StrEnum):

@@ -22,10 +22,11 @@ from app.conversations.listing import Listing
 from app.conversations.messages import Message
 from app.conversations.models import Conversation, ReviewState
 from app.core.errors import Conflict, Invalid, Refused, StudioError
-from app.core.i18n import N_, gettext
+from app.core.i18n import gettext
 from app.core.templating import is_htmx, render, toast
 from app.core.web import Db
 from app.datasets.archives import is_archived
+from app.sentences import N_
 
 router = APIRouter(include_in_schema=False)
 _TYPED_LABELS: Final = ("stage", "objection", "product", "language")

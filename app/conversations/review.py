@@ -11,8 +11,8 @@ from app.conversations.messages import problems_before_approval
 from app.conversations.models import Conversation, ConversationRevision, ReviewState
 from app.conversations.service import change, set_review, stamp
 from app.core.errors import Invalid, NotFound
-from app.core.i18n import N_
 from app.datasets.archives import refuse_archived
+from app.sentences import N_
 
 _BATCH: Final = 200
 

@@ -11,7 +11,7 @@ from app.accounts.service import Actor
 from app.conversations.models import Conversation, ConversationRevision
 from app.core.database import utc_now
 from app.core.errors import NotFound
-from app.core.i18n import N_
+from app.sentences import N_
 
 LABELS: Final = ("outcome", "stage", "objection", "product", "language", "source", "tags")
 # Typing saves every few words; what one person types in one turn within this time is one revision.

@@ -14,8 +14,8 @@ from app.conversations.models import Conversation, ReviewState
 from app.conversations.revisions import LABELS
 from app.core.database import utc_now
 from app.core.errors import Conflict, NotFound
-from app.core.i18n import N_
 from app.datasets.archives import refuse_archived
+from app.sentences import N_
 
 
 def require_conversation(session: Session, conversation_id: int) -> Conversation:

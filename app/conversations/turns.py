@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 from app.conversations.messages import Message, canonical_message
 from app.conversations.models import MessageRole
 from app.core.errors import Invalid
-from app.core.i18n import N_
+from app.sentences import N_
 
 
 def require_turn(messages: list[Message], turn: int) -> Message:

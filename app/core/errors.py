@@ -3,57 +3,57 @@
 Raised by services; turned into problem JSON (RFC 9457) or a page at the edge, in the reader's language.
 """
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from app.core.i18n import gettext
+from app.core.i18n import say
+from app.sentences import FailureCode, Sentence, SentenceError, sentence_of
 
 
-class StudioError(Exception):
-    """Base of all expected failures.
+class StudioError(SentenceError):
+    """Base of what services raise.
 
-    `message` is an English template with `%(name)s` placeholders, also the translation key.
-    `field` names the offending form or JSON field where there is one; `retry_after` is the number of seconds after
-    which the same request may succeed.
+    `message` is an English template with `%(name)s` places for `values`, or a sentence that is ready.
+    `field` names the offending form or JSON field where there is one, and a template may name it as well;
+    `retry_after` is the number of seconds after which the same request may succeed.
     """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
+    default_code: ClassVar[str] = FailureCode.INVALID
 
     def __init__(
         self,
-        message: str,
+        message: str | Sentence,
         *,
         field: str | None = None,
         details: list[dict[str, Any]] | None = None,
         retry_after: int | None = None,
-        **params: object,
+        **values: object,
     ) -> None:
-        self.message = message
-        if field is not None and "field" not in params:
-            params["field"] = field  # a message may name its field
-        self.params: Mapping[str, object] = params
+        if field is not None and isinstance(message, str):
+            values.setdefault("field", field)
+        super().__init__(sentence_of(message, values))
         self.field = field
         self.details = details or []
         self.retry_after = retry_after
-        super().__init__(message % params if params else message)
 
     def translated(self) -> str:
         """The sentence in the current locale."""
-        text = gettext(self.message)
-        return text % self.params if self.params else text
+        return say(self.sentence)
 
 
 class NotFound(StudioError):
     """The thing named does not exist, or the reader may not know that it does."""
 
     status = HTTPStatus.NOT_FOUND
+    default_code = FailureCode.NOT_FOUND
 
 
 class Conflict(StudioError):
     """The thing changed meanwhile, or its state does not allow this."""
 
     status = HTTPStatus.CONFLICT
+    default_code = FailureCode.CONFLICT
 
 
 class Invalid(StudioError):
@@ -66,18 +66,21 @@ class Unauthenticated(StudioError):
     """Nobody is signed in, or the token is unknown or expired."""
 
     status = HTTPStatus.UNAUTHORIZED
+    default_code = FailureCode.UNAUTHENTICATED
 
 
 class Refused(StudioError):
     """Signed in, but not allowed."""
 
     status = HTTPStatus.FORBIDDEN
+    default_code = FailureCode.REFUSED
 
 
 class TooLarge(StudioError):
     """Over a stated limit."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    default_code = FailureCode.TOO_LARGE
 
 
 class TooMany(StudioError):
@@ -90,3 +93,4 @@ class Unavailable(StudioError):
     """Something this depends on is not there now; trying again later may help."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    default_code = FailureCode.UNAVAILABLE

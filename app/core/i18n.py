@@ -16,16 +16,13 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from app.sentences import Sentence
+
 Locale = Literal["en", "zh-CN"]
 LOCALES: Final[tuple[Locale, ...]] = ("en", "zh-CN")
 LOCALE_DIR: Final = Path(__file__).parent.parent / "locale"
 
 _current: ContextVar[Locale] = ContextVar("locale", default="en")
-
-
-def N_(message: str) -> str:
-    """Mark a message for extraction without translating it here."""
-    return message
 
 
 @cache
@@ -85,12 +82,13 @@ def gettext(message: str) -> str:
 
 
 def translate(message: str, params: Mapping[str, object]) -> str:
-    """Translate a stored message and fill in its values. A value that does not fit shows the bare message."""
-    text = gettext(message)
-    try:
-        return text % params if params else text
-    except (KeyError, TypeError, ValueError):
-        return text
+    """Translate a message and fill in its values. A place that cannot be filled stays."""
+    return say(Sentence.of(message, **params))
+
+
+def say(sentence: Sentence) -> str:
+    """The sentence in the current locale."""
+    return sentence.said(gettext)
 
 
 def ngettext(singular: str, plural: str, n: int) -> str:

@@ -9,8 +9,9 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.i18n import N_, gettext, negotiate, set_locale
+from app.core.i18n import gettext, negotiate, set_locale
 from app.core.settings import Settings
+from app.sentences import N_
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (

@@ -11,11 +11,12 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 
 from app.core.errors import StudioError, Unauthenticated
-from app.core.i18n import N_, gettext
+from app.core.i18n import gettext
 from app.core.logging import get_logger
 from app.core.templating import is_htmx, render
 from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
 from app.core.words import wrong_fields
+from app.sentences import N_
 
 logger = get_logger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DataError
 
-from app.core.i18n import N_
+from app.sentences import N_
 
 UNSTORABLE: Final = N_(
     "The request holds a number that is too large, or text that cannot be stored (a NUL character or half a "

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.core.i18n import N_, translate
+from app.core.i18n import translate
+from app.sentences import N_
 
 _WHOLE_NUMBER: Final = N_("%(field)s must be a whole number.")
 _NUMBER: Final = N_("%(field)s must be a number.")

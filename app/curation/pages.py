@@ -15,13 +15,14 @@ from app.conversations.labels import label_words
 from app.conversations.listing import Listing
 from app.conversations.models import MessageRole, ReviewState
 from app.core.errors import Invalid, StudioError
-from app.core.i18n import N_, gettext, ngettext
+from app.core.i18n import gettext, ngettext
 from app.core.templating import go, is_htmx, render, see, toast
 from app.core.web import AppStorage, Db
 from app.curation.header import header
 from app.curation.lines import dataset_lines
 from app.datasets import service
 from app.imports.service import list_imports
+from app.sentences import N_
 from app.versions.freezing import freeze as freeze_approved
 
 router = APIRouter(include_in_schema=False)

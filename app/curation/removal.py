@@ -9,12 +9,13 @@ from sqlmodel import Session, SQLModel, col, func, select
 from app.accounts.service import Actor, record
 from app.conversations.counts import dataset_counts
 from app.core.errors import Conflict
-from app.core.i18n import N_, gettext
+from app.core.i18n import gettext
 from app.core.logging import get_logger
 from app.core.storage import Storage
 from app.core.transactions import after_commit
 from app.datasets.service import require_dataset
 from app.imports.service import count_imports
+from app.sentences import N_
 from app.versions.models import DatasetVersion
 
 logger = get_logger(__name__)

@@ -3,8 +3,8 @@
 from sqlmodel import Session, col, select
 
 from app.core.errors import Conflict
-from app.core.i18n import N_
 from app.datasets.models import Dataset
+from app.sentences import N_
 
 
 def is_archived(session: Session, dataset_id: int) -> bool:

@@ -15,8 +15,9 @@ from sqlmodel import Session, col, select
 from app.accounts.service import Actor
 from app.core.database import utc_now
 from app.core.errors import Conflict
-from app.core.i18n import N_, translate
+from app.core.i18n import translate
 from app.datasets.models import DatasetOperation, OperationKind, OperationState
+from app.sentences import N_
 
 # A piece takes a fraction of a second, and waits at most some seconds for its turn to write.
 ABANDONED_AFTER: Final = timedelta(seconds=60)

@@ -7,10 +7,10 @@ from sqlmodel import Session, col, func, select
 from app.accounts.service import Actor, record
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.i18n import N_
 from app.datasets import operations
 from app.datasets.archives import refuse_archived
 from app.datasets.models import Dataset
+from app.sentences import N_
 
 MAX_DESCRIPTION: Final = 2000
 

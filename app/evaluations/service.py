@@ -7,7 +7,6 @@ from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.core.errors import NotFound
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.jobs.models import Job, JobEvent, JobKind
@@ -18,6 +17,7 @@ from app.scoring.checks import run_checks
 from app.scoring.findings import CheckResult, Exchange
 from app.scoring.scores import AnswerScores, general_score, mean_scores, retention, score_answer
 from app.scoring.suites import Suite, built_in_suites, parse_suite
+from app.sentences import N_
 
 MAX_NEW_TOKENS: Final = 160
 

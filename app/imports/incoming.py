@@ -84,8 +84,7 @@ class IncomingFile:
         try:
             columns = content_columns(item.conversation)
         except StudioError as error:
-            params = dict(error.params)
-            self.report.add(LineProblem(item.line, "invalid", error.message, params, item.record))
+            self.report.add(LineProblem(item.line, error.code, error.sentence, item.record))
             return
         # Once a problem keeps the whole file out, the rest is read for its problems only.
         if self.report.add(item) and self.comes_in:
@@ -100,6 +99,5 @@ def remark_json(remark: LineProblem | LineNote) -> dict[str, Any]:
     return {
         "line": remark.line,
         "code": remark.code,
-        "message": remark.message,
-        "params": dict(remark.params),
+        "sentence": remark.sentence.to_json(),
     }

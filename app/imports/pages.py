@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from app.accounts.access import Annotator, AnyActor
 from app.core.errors import Invalid, NotFound
-from app.core.i18n import N_, gettext, translate
+from app.core.i18n import gettext, say
 from app.core.templating import go, is_htmx, render
 from app.core.web import AppSettings, Db
 from app.datasets.archives import refuse_archived
@@ -18,6 +18,7 @@ from app.imports.incoming import IncomingFile
 from app.imports.models import DatasetImport
 from app.imports.sources import Told, ToldSource
 from app.interchange import FORMATS, Format
+from app.sentences import N_, Sentence
 
 router = APIRouter(include_in_schema=False)
 _FORMAT_LABELS: Final = {
@@ -112,7 +113,7 @@ def _report(dataset: Dataset, found: DatasetImport, *, can_retry: bool = False) 
 
 
 def _remark(stored: dict[str, Any]) -> dict[str, Any]:
-    message = translate(stored["message"], stored["params"])
+    message = say(Sentence.stored_in(stored))
     return {"line": stored["line"], "code": stored["code"], "message": message}
 
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.core.i18n import translate
+from app.core.i18n import say
 from app.imports.models import DatasetImport
+from app.sentences import Sentence
 
 
 class ImportRemarkOut(BaseModel):
@@ -21,7 +22,7 @@ class ImportRemarkOut(BaseModel):
         return cls(
             line=stored["line"],
             code=stored["code"],
-            message=translate(stored["message"], stored["params"]),
+            message=say(Sentence.stored_in(stored)),
         )
 
 

@@ -14,7 +14,6 @@ from app.accounts.service import Actor, record
 from app.conversations.drafts import insert_drafts
 from app.conversations.models import Conversation
 from app.core.errors import NotFound, StudioError
-from app.core.i18n import N_
 from app.core.logging import get_logger
 from app.core.pieces import in_batches, piece, polite_piece
 from app.datasets import operations
@@ -23,6 +22,7 @@ from app.datasets.operations import Mine
 from app.datasets.service import create_dataset, find_dataset, free_name, require_writable
 from app.imports.incoming import IncomingFile, remark_json
 from app.imports.models import DatasetImport
+from app.sentences import N_
 
 logger = get_logger(__name__)
 PIECE: Final = 300

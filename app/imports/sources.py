@@ -5,10 +5,11 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, File, Form, UploadFile
 
 from app.core.errors import Invalid
-from app.core.i18n import N_, gettext
+from app.core.i18n import gettext
 from app.interchange import SOURCE_MASKS, Format, Source, SourceMask, SourceRefused, read_dataset_info
 from app.interchange.reading import require_one_format
 from app.interchange.records.dataset_info import MAX_BYTES
+from app.sentences import N_
 
 _MASK_LABELS: Final[dict[SourceMask, str]] = {
     "file": N_("What its flags say, else every assistant turn"),
@@ -54,7 +55,7 @@ class ToldSource:
             source = Source(columns, self.mask, self.train_field or None)
             require_one_format(source, format)
         except SourceRefused as refused:
-            raise Invalid(refused.message, field=_field_of(refused), **refused.params) from refused
+            raise Invalid(refused.sentence, field=_field_of(refused)) from refused
         return source
 
     def form(self, error: Invalid | None = None) -> dict[str, Any]:

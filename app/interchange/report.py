@@ -88,5 +88,5 @@ def _entry(remark: LineProblem | LineNote, translate: Callable[[str], str]) -> d
         "line": remark.line,
         "record": remark.record,
         "code": remark.code,
-        "message": remark.sentence(translate),
+        "message": remark.said(translate),
     }

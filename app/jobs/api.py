@@ -11,11 +11,11 @@ from app.accounts.access import AnyActor
 from app.accounts.models import Role
 from app.accounts.service import record
 from app.core.errors import Refused
-from app.core.i18n import N_
 from app.core.web import AppEngine, Db
 from app.jobs import service
 from app.jobs.models import Job, JobKind, JobState, StopRequest
 from app.jobs.stream import as_dict, stream_events
+from app.sentences import N_
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 # A sequence number; the upper bound is the databases' largest integer.

@@ -14,9 +14,9 @@ from sqlmodel import Session, col, select
 
 from app.core.database import utc_now
 from app.core.errors import Conflict, NotFound
-from app.core.i18n import N_
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job, JobEvent, JobKind, JobState, StopRequest
+from app.sentences import N_
 
 VANISHED: Final = N_("The worker vanished %(count)d times while doing this. The worker's log says more.")
 EventData = tuple[str, dict[str, Any]]

@@ -11,9 +11,10 @@ from sqlalchemy import Engine
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.core.database import reading
-from app.core.i18n import translate
+from app.core.i18n import say, translate
 from app.jobs.models import JobEvent
 from app.jobs.service import events_after, require_job
+from app.sentences import Sentence
 
 POLL_SECONDS: Final = 0.5
 PING_SECONDS: Final = 15
@@ -31,8 +32,11 @@ class Streams:
 
 
 def as_dict(event: JobEvent) -> dict[str, Any]:
-    """An event as JSON: its own fields, then sequence number, kind and time. Errors in the reader's language."""
+    """An event as JSON: its own fields, then sequence number, kind and time. In the reader's language."""
     payload = dict(event.payload)
+    if event.kind == "log":
+        sentence = Sentence.stored_in(payload)
+        payload = {"level": payload.get("level", "info"), "message": say(sentence)}
     params = payload.pop("error_params", None) or {}
     if payload.get("error"):
         payload["error"] = translate(str(payload["error"]), params)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.core.i18n import N_
+from app.sentences import N_
 
 # In the order of app.masking.CHECK_NAMES.
 CHECK_LABELS: Final = {

@@ -13,7 +13,7 @@ from app.base_models.models import BaseModel
 from app.base_models.service import require_base_model
 from app.conversations.messages import title_of
 from app.core.errors import StudioError
-from app.core.i18n import gettext, translate
+from app.core.i18n import gettext, say
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppStorage, Db
@@ -26,6 +26,7 @@ from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import list_mask_checks, require_mask_check
 from app.mask_checks.suspects import address_of, check_choices, kinds_of, suspects_of
 from app.mask_checks.use import AppCheckUse
+from app.sentences import Sentence
 from app.versions.frozen import frozen_conversation
 from app.versions.models import DatasetVersion
 from app.versions.service import require_version
@@ -84,7 +85,7 @@ def _failures(check: MaskCheck, titles: Titles) -> list[dict[str, Any]]:
                 "href": choices.address(sample=failure.get("sample") or 0, token=token),
                 "token": token,
                 "check": gettext(REPORT_LABELS.get(failure["check"], failure["check"])),
-                "detail": translate(failure.get("message") or failure["detail"], failure.get("params") or {}),
+                "detail": say(Sentence.stored_in(failure)),
             }
         )
     return found

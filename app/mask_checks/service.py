@@ -10,13 +10,13 @@ from sqlmodel import Session, col, select
 from app.accounts.service import Actor
 from app.base_models.service import require_ready
 from app.core.errors import Invalid, NotFound
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_settings.tokenizers import load_tokenizer, require_arguments
 from app.masking import MaskSettings, file_hash
+from app.sentences import N_
 from app.versions.service import require_version
 
 

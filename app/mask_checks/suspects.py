@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from app.core.errors import Invalid
-from app.core.i18n import N_, gettext, translate
+from app.core.i18n import gettext, say
 from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
 from app.mask_settings.choices import Choices
 from app.masking import SUSPECT_KINDS, MaskSettings
+from app.sentences import N_, Sentence
 
 KIND_LABELS: Final = {
     "failed": N_("Failed a check"),
@@ -75,7 +76,7 @@ def _why(reason: Mapping[str, Any]) -> Why:
     label = gettext(KIND_LABELS.get(kind, kind))
     if check and kind == "failed":
         label = gettext("Failed: %(check)s") % {"check": gettext(REPORT_LABELS.get(check, check))}
-    text = translate(reason.get("message") or reason["detail"], reason.get("params") or {})
+    text = say(Sentence.stored_in(reason))
     return Why(kind, label, text, reason.get("sample") or 0, reason.get("token"), check)
 
 

@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict
 
 from app.core.errors import Invalid
-from app.core.i18n import N_
 from app.mask_settings.arguments import as_fields, read_arguments, typed_arguments, write_arguments
 from app.mask_settings.schemas import DEFAULT_MAX_LENGTH, parse_settings
 from app.mask_settings.tokenizers import readable_arguments
 from app.masking import ChatTokenizer, Handling, MaskSettings, TrainOn
+from app.sentences import N_
 
 Flags = dict[int, bool | None]
 _FLAG_WORDS: Final[dict[str, bool | None]] = {"1": True, "0": False, "-": None}

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from app.core.errors import Invalid
-from app.core.i18n import N_
 from app.mask_settings.tokenizers import as_invalid
 from app.masking import Handling, MaskingError, MaskSettings, TrainOn
+from app.sentences import N_
 
 DEFAULT_MAX_LENGTH: Final = 2048
 

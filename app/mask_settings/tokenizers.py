@@ -3,28 +3,22 @@
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlmodel import Session
 
 from app.base_models.service import require_base_model, require_tokenizer
 from app.core.errors import Invalid
-from app.core.i18n import N_, gettext
+from app.core.i18n import gettext
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, TokenizerUnusable
+from app.sentences import N_
 
 # A pasted template longer than this is not a chat template.
 MAX_TEMPLATE_CHARACTERS: Final = 100_000
 
 
-class _Pasted(str):
-    """What messages call a pasted template, in the language of who reads them."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return gettext("you pasted")
-
-
+# The name of a pasted template; sentences say it in the language of who reads them.
+_PASTED: Final = "(pasted)"
 # What a tokenizer is made of; with any of it changed, it is another one.
 _FILES: Final = ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.jinja")
 State = tuple[tuple[int, int] | None, ...]
@@ -52,11 +46,10 @@ def _tokenizer(folder: Path, _modified: State, name: str) -> ChatTokenizer:
 
 @lru_cache(maxsize=16)
 def _tokenizer_with(folder: Path, modified: State, chat_template: str, model: str) -> ChatTokenizer:
-    name = _Pasted("pasted")
     try:
-        return _tokenizer(folder, modified, model).with_chat_template(chat_template, name)
+        return _tokenizer(folder, modified, model).with_chat_template(chat_template, _PASTED)
     except TokenizerUnusable:  # a model without a template of its own
-        return ChatTokenizer.from_folder(folder, chat_template=chat_template, name=name)
+        return ChatTokenizer.from_folder(folder, chat_template=chat_template, name=_PASTED)
 
 
 def load_tokenizer(folder: Path, chat_template: str | None = None, *, name: str = "") -> ChatTokenizer:
@@ -108,5 +101,8 @@ def readable_arguments(tokenizer: ChatTokenizer) -> frozenset[str]:
 
 def as_invalid(error: MaskingError) -> Invalid:
     """The same sentence as the edge answers with."""
-    params: dict[str, Any] = dict(error.params)
-    return Invalid(error.message, **params)
+    sentence = error.sentence
+    field = sentence.values.get("field")
+    if sentence.values.get("template") == _PASTED:
+        sentence = sentence.with_values(template=gettext("you pasted"))
+    return Invalid(sentence, field=field if isinstance(field, str) else None)

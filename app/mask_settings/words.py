@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from app.core.i18n import N_
 from app.masking import Handling, TrainOn
+from app.sentences import N_
 
 STRATEGIES: Final = {
     TrainOn.ASSISTANT: N_("Every assistant turn"),

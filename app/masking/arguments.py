@@ -4,7 +4,8 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 
-from app.masking.errors import N_, MaskingError
+from app.masking.errors import MaskingError
+from app.sentences import N_
 
 Argument = bool | int | float | str
 

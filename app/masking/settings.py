@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any, Literal, Self
 
 from app.masking.arguments import Argument, TemplateArguments
-from app.masking.errors import N_, MaskingError
+from app.masking.errors import MaskingError
+from app.sentences import N_
 
 IGNORE_INDEX = -100
 

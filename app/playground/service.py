@@ -9,12 +9,12 @@ from app.accounts.service import Actor
 from app.base_models.service import require_ready
 from app.conversations.messages import canonical_messages
 from app.core.errors import Invalid
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue
 from app.mask_checks.service import require_mask_check
 from app.runs.service import adapter_path, require_run
+from app.sentences import N_
 
 MAX_NEW_TOKENS: Final = 1024
 SIDES: Final = ("base", "tuned")

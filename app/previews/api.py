@@ -7,13 +7,13 @@ from app.accounts.access import AnyActor
 from app.conversations.service import require_conversation
 from app.core.database import reading
 from app.core.errors import Invalid
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
 from app.mask_settings.arguments import offered_arguments
 from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.previews import service
 from app.previews.schemas import ArgumentOut, ComparedOut, CompareIn, Messages, PreviewIn, PreviewOut
+from app.sentences import N_
 from app.versions.frozen import frozen_conversation
 from app.versions.service import require_version
 

@@ -6,13 +6,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from app.accounts.access import AnyActor
-from app.core.i18n import N_, get_locale, gettext, translate
+from app.core.i18n import get_locale, gettext, say, translate
 from app.core.templating import render
 from app.mask_checks.check_texts import CHECK_LABELS, CHECK_MEANINGS, CHECK_REMEDIES
 from app.mask_settings.words import HANDLINGS, STRATEGIES
 from app.masking import CHECK_NAMES
 from app.previews.check_pictures import check_pictures
 from app.previews.pictures import PICTURES
+from app.sentences import N_, Sentence
 
 router = APIRouter(include_in_schema=False)
 # As the masking itself says it.
@@ -38,7 +39,7 @@ def masking_help(request: Request, _actor: AnyActor) -> HTMLResponse:
             {
                 "passed": check["passed"],
                 "label": labels[check["name"]],
-                "detail": translate(check["message"], check["params"]),
+                "detail": say(Sentence.from_json(check["sentence"])),
             }
             for check in pictures["red"].samples[0].checks
         ],

@@ -4,7 +4,7 @@ Tokenizers and the last masked conversations are kept, since people change one s
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlmodel import Session
 
 from app.conversations.messages import canonical_messages
-from app.core.i18n import gettext, translate
+from app.core.i18n import gettext, say
 from app.mask_settings.tokenizers import as_invalid, tokenizer_of
 from app.masking import (
     ChatTokenizer,
@@ -25,6 +25,7 @@ from app.masking import (
     run_checks,
 )
 from app.previews.compare import Difference, compare
+from app.sentences import Sentence
 
 # What the headless contract promises for one sample; pages add to it, scripts get exactly this.
 CONTRACT_FIELDS: Final = ("text", "strategy", "tokens", "trained", "skipped", "truncated", "checks")
@@ -84,7 +85,7 @@ def show_sample(masked: Masked, number: int) -> dict[str, Any]:
         {
             "name": check.name,
             "passed": check.passed,
-            "detail": translate(check.message, _readable(check.params)),
+            "detail": _said(check.sentence),
             "token": check.token,
         }
         for check in run_checks(masked.tokenizer, sample)
@@ -118,7 +119,7 @@ def compare_masks(here: Masked, there: Masked) -> list[ComparedSample]:
     ]
 
 
-def _readable(params: Mapping[str, object]) -> dict[str, object]:
+def _said(sentence: Sentence) -> str:
     """Roles are the only words among the values of a check's sentence."""
-    role = params.get("role")
-    return {**params, "role": gettext(role.capitalize())} if isinstance(role, str) else dict(params)
+    role = sentence.values.get("role")
+    return say(sentence.with_values(role=gettext(role.capitalize())) if isinstance(role, str) else sentence)

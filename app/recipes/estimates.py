@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.i18n import N_
 from app.recipes.config import TrainingConfig
+from app.sentences import N_
 
 # A curve with fewer points than this says nothing.
 _MIN_POINTS = 10

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.core.i18n import N_, gettext
+from app.core.i18n import gettext
 from app.recipes.config import Section, TrainingConfig
+from app.sentences import N_
 
 _PROPERTIES: Final[dict[str, dict[str, Any]]] = TrainingConfig.model_json_schema()["properties"]
 

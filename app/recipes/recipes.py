@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.core.errors import Invalid
-from app.core.i18n import N_
 from app.recipes.config import TrainingConfig, parse_config
+from app.sentences import N_
 
 # Base batch the source's learning rates were stated for: 4 × accumulation 4.
 BASE_BATCH: Final = 16

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.core.i18n import N_
 from app.jobs.models import Job, JobState
 from app.runs.models import Run
+from app.sentences import N_
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from sse_starlette.sse import EventSourceResponse
 from app.accounts.access import AnyActor, Engineer
 from app.accounts.service import record
 from app.core.errors import NotFound
-from app.core.i18n import N_
 from app.core.web import AppEngine, AppStorage, Db
 from app.jobs import service as jobs
 from app.jobs.api import After
@@ -28,6 +27,7 @@ from app.runs.schemas import (
     RunIn,
     RunOut,
 )
+from app.sentences import N_
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 

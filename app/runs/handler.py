@@ -7,12 +7,12 @@ from sqlmodel import Session
 
 from app.base_models.service import require_ready
 from app.core.errors import Conflict
-from app.core.i18n import N_
 from app.jobs.handlers import Workplace
 from app.jobs.service import Claim
 from app.mask_checks.service import require_mask_check
 from app.runs.models import Run
 from app.runs.service import publish_artifacts, require_run
+from app.sentences import N_
 
 
 class Train:

@@ -9,7 +9,6 @@ from sqlmodel import Session, select
 
 from app.accounts.service import Actor
 from app.core.errors import Conflict, Invalid, StudioError
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.datasets.models import Dataset
 from app.jobs.models import Job
@@ -30,6 +29,7 @@ from app.recipes.fields import FIELDS, display, displayed
 from app.recipes.recipes import build_config
 from app.runs.models import Run
 from app.runs.service import RunRequest, run_config
+from app.sentences import N_
 from app.versions.models import DatasetVersion
 from app.versions.service import list_versions
 

@@ -11,7 +11,7 @@ from app.accounts.models import Role
 from app.accounts.service import record
 from app.base_models.service import require_base_model
 from app.core.database import utc_now
-from app.core.i18n import N_, get_locale, gettext
+from app.core.i18n import get_locale, gettext
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppStorage, Db
 from app.datasets.service import require_dataset
@@ -28,6 +28,7 @@ from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
 from app.runs.models import Run
 from app.runs.story import read_story
+from app.sentences import N_
 from app.versions.service import require_version
 
 router = APIRouter(prefix="/runs", include_in_schema=False)

@@ -12,7 +12,6 @@ from app.accounts.service import Actor, record
 from app.base_models.models import BaseModel
 from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.i18n import N_
 from app.core.storage import Storage, file_sha256
 from app.datasets.models import Dataset
 from app.jobs.models import Job, JobKind
@@ -22,6 +21,7 @@ from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.recipes.recipes import build_config
 from app.runs.models import Run, RunArtifact
+from app.sentences import N_
 from app.versions.models import DatasetVersion
 from app.versions.service import require_version
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
-from app.core.i18n import N_, translate
+from app.core.i18n import say, translate
 from app.jobs.models import Job, JobEvent
+from app.sentences import N_, Sentence
 
 MAX_LINES: Final = 200
 _KINDS: Final = ("state", "phase", "log", "eval", "checkpoint")
@@ -63,7 +64,7 @@ def _lines(events: Iterable[JobEvent]) -> Iterable[StoryLine]:
                 said.add(sentence)
                 yield StoryLine(event.created_at, "info", translate(sentence, {}))
         elif event.kind == "log":
-            text = translate(str(payload.get("template", "")), payload.get("params") or {})
+            text = say(Sentence.stored_in(payload))
             yield StoryLine(event.created_at, str(payload.get("level", "info")), text)
         elif event.kind == "eval":
             loss = payload.get("eval_loss")

@@ -5,28 +5,27 @@ Pure: no database, no web, no model. A definition is plain JSON, `{"name": …, 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from app.scoring import conduct, content_checks
 from app.scoring.findings import CheckResult, Exchange, Finding
 from app.scoring.options import Option, OptionRefused
+from app.sentences import N_, FailureCode, Sentence, SentenceError, sentence_of
 
 Evaluate = Callable[[Exchange, Mapping[str, Any]], Finding]
 
 
-def N_(message: str) -> str:
-    """Marks a template for translation; this package does not translate."""
-    return message
+class CheckRefused(SentenceError):
+    """A check definition that cannot be used: `field` says where, the sentence goes on there."""
 
+    default_code: ClassVar[str] = FailureCode.SUITE_REFUSED
 
-class CheckRefused(ValueError):
-    """A check definition that cannot be used: `field` says where, `message` is a template for `params`."""
-
-    def __init__(self, field: str, message: str, **params: Any) -> None:
+    def __init__(self, field: str, message: str | Sentence, **values: Any) -> None:
+        super().__init__(sentence_of(message, values))
         self.field = field
-        self.message = message
-        self.params = params
-        super().__init__(f"{field}: {message % params}")
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.sentence.english()}"
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def _read_option(data: Mapping[str, Any], name: str, spec: Option, where: str) -
     try:
         return spec.read(data.get(name))
     except OptionRefused as refusal:
-        raise CheckRefused(f"{where}.{name}", refusal.message, **refusal.params) from None
+        raise CheckRefused(f"{where}.{name}", refusal.sentence) from None
 
 
 def _read_title(title: Any, where: str) -> dict[str, str]:

@@ -11,12 +11,7 @@ from app.scoring import lexicon
 from app.scoring.findings import Exchange, Finding
 from app.scoring.phrases import find_any, is_negated, merge
 from app.scoring.text import Span, fold, sentences
-
-
-def N_(message: str) -> str:
-    """Marks a template for translation; this package does not translate."""
-    return message
-
+from app.sentences import N_
 
 _QUESTION_MARK = re.compile(r"\?+(?=[\s\"')\]”’!]|$|[\u3000-\u9fff])|吗(?=[\s。!.,]|$)")
 

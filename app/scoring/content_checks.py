@@ -11,17 +11,13 @@ import regex  # type: ignore[import-untyped, unused-ignore]
 from app.scoring.findings import Exchange, Finding, Param
 from app.scoring.phrases import find_phrase, is_negated, merge
 from app.scoring.text import HAN_RUN, LATIN_WORD, Span, measure, scripts
+from app.sentences import N_
 
 # A pattern is a stranger's program: it sees no more of an answer than this, and no longer than this.
 PATTERN_TEXT_LIMIT = 20_000
 PATTERN_SECONDS = 1.0
 
 _FENCE = re.compile(r"\A\s*```[a-zA-Z0-9_-]*[ \t]*\n(?P<body>.*?)\n?[ \t]*```\s*\Z", re.DOTALL)
-
-
-def N_(message: str) -> str:
-    """Marks a template for translation; this package does not translate."""
-    return message
 
 
 def _occurrences(exchange: Exchange, phrase: str, options: Mapping[str, Any]) -> list[Span]:

@@ -1,9 +1,11 @@
 """The options a check definition may carry: their types, limits and the sentence said when one is wrong."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import regex  # type: ignore[import-untyped, unused-ignore]
+
+from app.sentences import N_, FailureCode, Sentence, SentenceError
 
 MAX_PHRASES = 200
 MAX_PHRASE_LENGTH = 200
@@ -11,18 +13,13 @@ MAX_PATTERN_LENGTH = 500
 MAX_COUNT = 100_000
 
 
-def N_(message: str) -> str:
-    """Marks a template for translation; this package does not translate."""
-    return message
+class OptionRefused(SentenceError):
+    """An option's value that cannot be used: the sentence goes on where its name ends."""
 
+    default_code: ClassVar[str] = FailureCode.SUITE_REFUSED
 
-class OptionRefused(ValueError):
-    """An option's value that cannot be used."""
-
-    def __init__(self, message: str, **params: Any) -> None:
-        self.message = message
-        self.params = params
-        super().__init__(message % params)
+    def __init__(self, message: str, **values: Any) -> None:
+        super().__init__(Sentence.of(message, **values))
 
 
 @dataclass(frozen=True)

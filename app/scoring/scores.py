@@ -15,12 +15,7 @@ from app.scoring.checks import KINDS
 from app.scoring.findings import CheckResult, Exchange, Param
 from app.scoring.phrases import find_any, find_phrase, is_negated
 from app.scoring.text import content_units, fold, measure, scripts
-
-
-def N_(message: str) -> str:
-    """Marks a template for translation; this package does not translate."""
-    return message
-
+from app.sentences import N_
 
 DIMENSIONS = ("relevance", "completeness", "professionalism", "safety", "format")
 RETENTION_WARNING = 0.7

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from app.scoring.checks import Check, CheckRefused, parse_check
 from app.scoring.options import Option, OptionRefused
 from app.scoring.scores import Reference
+from app.sentences import N_, FailureCode, Sentence, SentenceError, sentence_of
 
 BUILT_IN_FOLDER = Path(__file__).parent / "suites"
 LANGUAGES = ("en", "zh")
@@ -23,20 +24,18 @@ MAX_PROMPTS = 500
 MAX_MESSAGE_LENGTH = 20_000
 
 
-def N_(message: str) -> str:
-    """Marks a template for translation; this package does not translate."""
-    return message
+class SuiteRefused(SentenceError):
+    """An unusable suite: `source` is the file, `field` the place where the sentence begins."""
 
+    default_code: ClassVar[str] = FailureCode.SUITE_REFUSED
 
-class SuiteRefused(ValueError):
-    """An unusable suite: `source` is the file, `field` the place, `reason` a template for `params`."""
-
-    def __init__(self, source: str, field: str, reason: str, **params: Any) -> None:
+    def __init__(self, source: str, field: str, reason: str | Sentence, **values: Any) -> None:
+        super().__init__(sentence_of(reason, values))
         self.source = source
         self.field = field
-        self.reason = reason
-        self.params = params
-        super().__init__(f"{source}: {field} {reason % params}")
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.field} {self.sentence.english()}"
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,8 @@ class _SuiteReader:
     def __init__(self, source: str) -> None:
         self.source = source
 
-    def refuse(self, field: str, reason: str, **params: Any) -> SuiteRefused:
-        return SuiteRefused(self.source, field, reason, **params)
+    def refuse(self, field: str, reason: str | Sentence, **values: Any) -> SuiteRefused:
+        return SuiteRefused(self.source, field, reason, **values)
 
     def suite(self, data: Any) -> Suite:
         self.object(data, "suite", _SUITE_FIELDS)
@@ -156,7 +155,7 @@ class _SuiteReader:
         try:
             return parse_check(data, where)
         except CheckRefused as refusal:
-            raise self.refuse(refusal.field, refusal.message, **refusal.params) from None
+            raise self.refuse(refusal.field, refusal.sentence) from None
 
     def messages(self, data: Any, where: str) -> tuple[Mapping[str, Any], ...]:
         if not isinstance(data, list) or not data:
@@ -187,7 +186,7 @@ class _SuiteReader:
         try:
             return option.read(value)
         except OptionRefused as refusal:
-            raise self.refuse(where, refusal.message, **refusal.params) from None
+            raise self.refuse(where, refusal.sentence) from None
 
     def object(self, data: Any, where: str, fields: set[str]) -> None:
         if not isinstance(data, Mapping):

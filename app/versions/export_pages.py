@@ -8,12 +8,13 @@ from sqlmodel import Session
 
 from app.accounts.access import AnyActor
 from app.core.errors import Invalid, NotFound
-from app.core.i18n import N_, gettext
+from app.core.i18n import gettext
 from app.core.templating import render
 from app.core.web import AppStorage, Db
 from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
 from app.interchange.exports.exporting import EXPORT_FORMATS, ExportFormat, FlagChoice, Part
+from app.sentences import N_
 from app.versions import exports
 from app.versions.export_api import send
 from app.versions.models import DatasetVersion

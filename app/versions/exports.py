@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 from app.core.errors import Invalid
-from app.core.i18n import gettext, ngettext, translate
+from app.core.i18n import gettext, ngettext, say
 from app.core.storage import Storage
 from app.datasets.models import Dataset
 from app.interchange.exports.exporting import (
@@ -37,10 +37,10 @@ class DoNotFit(Invalid):
     def __init__(self, refused: NotAllCarried, of: int) -> None:
         report = refused.report
         details = [
-            {"conversation": item.params["conversation"], "detail": translate(item.message, item.params)}
+            {"conversation": item.sentence.values["conversation"], "detail": say(item.sentence)}
             for item in report.left_out
         ]
-        super().__init__(refused.message, field="leave_out", details=details, **refused.params)
+        super().__init__(refused.sentence, field="leave_out", details=details)
         self.count = report.left_out_count
         self.of = of
 
@@ -93,7 +93,7 @@ def export_version(
             raise DoNotFit(refused, version.conversation_count) from refused
         except ExportRefused as refused:
             field = "flags" if refused.code == "flags_not_carried" else "as"
-            raise Invalid(refused.message, field=field, **refused.params) from refused
+            raise Invalid(refused.sentence, field=field) from refused
         stack.pop_all()
     size = stream.tell()
     stream.seek(0)

@@ -12,10 +12,10 @@ from app.accounts.service import Actor, record
 from app.conversations.models import Conversation, ReviewState
 from app.conversations.revisions import LABELS
 from app.core.errors import Invalid
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.datasets.models import Dataset
 from app.datasets.service import require_writable
+from app.sentences import N_
 from app.versions.models import DatasetVersion
 
 VALIDATION_SHARE: Final = 0.05

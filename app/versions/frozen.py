@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.core.errors import Conflict, NotFound
-from app.core.i18n import N_
 from app.core.storage import Storage
+from app.sentences import N_
 from app.versions.models import DatasetVersion
 
 # How `versions.freeze` begins each line.

@@ -7,9 +7,9 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from app.core.errors import NotFound
-from app.core.i18n import N_
 from app.core.storage import Storage
 from app.datasets.models import Dataset
+from app.sentences import N_
 from app.versions.models import DatasetVersion
 
 

@@ -23,6 +23,7 @@ from app.recipes.recipes import build_config
 from tests.benchmarks.dialogues import plain, sample_dialogues
 from tests.benchmarks.masks import MARKED_TEMPLATE
 from tests.benchmarks.measuring import Goal, Result, Row, median
+from tests.support.said import said
 from worker.parent.child_process import ChildProcess
 
 STEPS, WARM_UP = 4, 1
@@ -69,7 +70,7 @@ class Timed:
         elif message["event"] == "result":
             self.result = message
         elif message["event"] == "failed":
-            raise RuntimeError(message["message"])
+            raise RuntimeError(said(message))
 
     def speeds(self, tokens: list[int]) -> list[float]:
         """Tokens a second of each step after the warm-up."""

@@ -43,7 +43,7 @@ def test_an_edit_of_an_old_version_is_refused_and_changes_nothing(engine: Engine
         service.edit_messages(session, number, 1, BOB, "edit", write("Bob's."))
     with pytest.raises(Conflict) as refused, transaction(engine) as session:
         service.edit_messages(session, number, 1, ANN, "edit", write("Ann's."))
-    assert refused.value.params["name"] == "Bob"
+    assert refused.value.sentence.values["name"] == "Bob"
     with transaction(engine) as session:
         found = service.require_conversation(session, number)
         assert (found.messages[1]["content"], found.version) == ("Bob's.", 2)

@@ -35,6 +35,8 @@ ORDER = (
 EDGE_ONLY = ("previews",)
 # In their order as well: each may import the pure packages before it.
 PURE = ("dialogue", "masking", "interchange", "scoring")
+# Below everything, the pure packages included.
+SENTENCES = "app.sentences"
 ALLOWED_IN_PURE: dict[str, set[str]] = {
     "dialogue": set(),
     "masking": {"jinja2", "markupsafe", "numpy", "safetensors", "tokenizers"},
@@ -129,7 +131,7 @@ def test_the_workers_parent_and_its_children_do_not_import_each_other() -> None:
 @pytest.mark.parametrize("package", PURE)
 def test_pure_packages_import_neither_database_nor_web(package: str) -> None:
     allowed = {*sys.stdlib_module_names, *ALLOWED_IN_PURE[package]}
-    below = tuple(f"app.{name}" for name in PURE[: PURE.index(package) + 1])
+    below = (SENTENCES, *(f"app.{name}" for name in PURE[: PURE.index(package) + 1]))
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for path in _files(f"app/{package}")
@@ -137,6 +139,20 @@ def test_pure_packages_import_neither_database_nor_web(package: str) -> None:
         if not name.startswith(below) and name.split(".")[0] not in allowed
     ]
     assert wrong == []
+
+
+def test_sentences_lie_below_everything_and_mark_every_message() -> None:
+    imported = {name.split(".")[0] for _, name in _imports(ROOT / "app/sentences.py")}
+    assert imported <= set(sys.stdlib_module_names)
+    marks = [
+        str(path.relative_to(ROOT))
+        for folder in ("app", "worker")
+        for path in _files(folder)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.FunctionDef) and node.name == "N_")
+        or (isinstance(node, ast.Name) and node.id == "N_" and isinstance(node.ctx, ast.Store))
+    ]
+    assert marks == ["app/sentences.py"]
 
 
 def test_masking_is_used_through_its_door() -> None:

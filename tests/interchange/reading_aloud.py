@@ -24,7 +24,7 @@ def read(data: bytes | str, **options: Any) -> list[ParsedConversation | LinePro
 
 def read_all(data: bytes | str, **options: Any) -> list[dict[str, Any]]:
     items = read(data, **options)
-    assert not [item.sentence() for item in items if isinstance(item, LineProblem)]
+    assert not [item.said() for item in items if isinstance(item, LineProblem)]
     return [item.conversation for item in items if isinstance(item, ParsedConversation)]
 
 
@@ -45,7 +45,7 @@ def problems(data: bytes | str, **options: Any) -> list[tuple[int, str]]:
 
 def the_problem(data: bytes | str, **options: Any) -> LineProblem:
     (item,) = (item for item in read(data, **options) if isinstance(item, LineProblem))
-    assert "%(" not in item.sentence()
+    assert "%(" not in item.said()
     return item
 
 

@@ -62,7 +62,7 @@ def test_a_file_of_the_wrong_kind_is_refused_with_one_sentence_about_the_file(na
     data, code = WHOLE_FILES[name]
     problem = the_problem(data)
     assert (problem.line, problem.code) == (0, code)
-    assert "Line 0" not in problem.sentence()
+    assert "Line 0" not in problem.said()
 
 
 SECOND_LINES = {
@@ -102,7 +102,7 @@ def test_a_bad_line_is_named_and_the_good_ones_around_it_are_read(name: str) -> 
     assert isinstance(items[0], ParsedConversation)
     assert isinstance(items[1], LineProblem)
     assert (items[1].line, items[1].code) == (2, code)
-    assert "2" in items[1].sentence()
+    assert "2" in items[1].said()
     if code != "looks_gbk":  # the encoding is a property of the file, so reading ends there
         assert isinstance(items[2], ParsedConversation)
 
@@ -148,7 +148,7 @@ def test_a_fault_inside_a_record_over_several_lines_is_told_with_its_own_line() 
 def test_a_file_over_the_limit_is_refused_while_it_is_read() -> None:
     problem = the_problem(LINE * 100, limits=ImportLimits(file_bytes=1024))
     assert (problem.line, problem.code) == (0, "file_too_large")
-    assert "1 KB" in problem.sentence()
+    assert "1 KB" in problem.said()
 
 
 @pytest.mark.parametrize("frame", [b"%s\n%s\n%s", b"[%s,\n%s,\n%s]"])
@@ -229,7 +229,7 @@ def test_a_recursion_limit_that_is_almost_used_up_still_gives_a_problem() -> Non
 
 def test_names_of_fields_and_roles_are_shown_without_control_characters() -> None:
     data = json.dumps({"messages": [{"role": "\x1b[31m" + "x" * 100, "content": "x"}]})
-    sentence = the_problem(data).sentence()
+    sentence = the_problem(data).said()
     assert sentence.isprintable()
     assert len(sentence) < 200
 
@@ -265,7 +265,7 @@ def test_arbitrary_bytes_never_raise_and_always_give_an_answer(
     for item in items:
         if isinstance(item, LineProblem):
             assert item.line >= 0
-            assert "%(" not in item.sentence()
+            assert "%(" not in item.said()
         else:
             json.dumps(item.conversation, ensure_ascii=False, allow_nan=False).encode()
 

@@ -32,15 +32,15 @@ def chinese() -> dict[str, str]:
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.code)
 def test_every_sentence_has_its_chinese_with_the_same_parameters(trouble: Trouble) -> None:
-    translated = chinese()[trouble.message]
+    translated = chinese()[trouble.template]
     assert re.search("[\u4e00-\u9fff]", translated)
-    assert sorted(PARAMETER.findall(translated)) == sorted(PARAMETER.findall(trouble.message))
-    values = {name: 1 for name, _ in PARAMETER.findall(trouble.message)}
+    assert sorted(PARAMETER.findall(translated)) == sorted(PARAMETER.findall(trouble.template))
+    values = {name: 1 for name, _ in PARAMETER.findall(trouble.template)}
     assert "%" not in (translated % values)
 
 
 def test_the_catalogue_holds_nothing_else_and_extraction_finds_every_sentence() -> None:
-    sentences = {trouble.message for trouble in TROUBLES}
+    sentences = {trouble.template for trouble in TROUBLES}
     found = {message for _, _, message, *_ in extract_from_dir(ROOT / "app/interchange")}
     assert set(chinese()) == sentences
     assert found >= sentences

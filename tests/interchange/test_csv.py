@@ -44,7 +44,7 @@ def test_chinese_headers_are_understood() -> None:
 def test_quoted_cells_keep_their_line_breaks_and_lines_are_still_counted() -> None:
     data = HEADER + '1,user,"two\r\nlines ""quoted"""\n1,wizard,x\n'
     problem = the_problem(data)
-    assert (problem.line, problem.params["message"]) == (4, 2)
+    assert (problem.line, problem.sentence.values["message"]) == (4, 2)
     assert read_all(data.replace("wizard", "gpt"))[0]["messages"][0]["content"] == 'two\r\nlines "quoted"'
 
 
@@ -72,7 +72,7 @@ def test_a_csv_file_that_cannot_be_read_says_where(data: str, expected: tuple[in
 
 def test_unknown_columns_are_listed_when_csv_was_chosen() -> None:
     problem = the_problem("foo;bar\n1;2\n", format="csv")
-    assert (problem.line, problem.code, problem.params["found"]) == (1, "csv_columns", "foo, bar")
+    assert (problem.line, problem.code, problem.sentence.values["found"]) == (1, "csv_columns", "foo, bar")
     assert the_problem("foo;bar\n1;2\n", filename="A.CSV").code == "csv_columns"
 
 
@@ -105,7 +105,7 @@ def test_a_conversation_of_too_many_or_too_long_rows_is_refused_whole() -> None:
 def test_columns_without_a_meaning_are_noted() -> None:
     (item,) = read("prompt,response,messages,score\nq,a,x,5\n")
     assert isinstance(item, ParsedConversation)
-    assert item.notes[0].params["fields"] == "“messages”, “score”"
+    assert item.notes[0].sentence.values["fields"] == "“messages”, “score”"
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+x", "-x", "@x", "\tx", "\rx", " =x", "＝x", "－x", "'=x", "''@x"])

@@ -128,7 +128,7 @@ def test_formats_with_flags_give_the_same_conversations_back(
         files, report = export(values, format, leave_out=True)
     except ExportRefused:
         return
-    left_out = {problem.params["conversation"] - 100 for problem in report.left_out}
+    left_out = {problem.sentence.values["conversation"] - 100 for problem in report.left_out}
     kept = [canonical_conversation(value) for place, value in enumerate(values) if place not in left_out]
     assert len(kept) == report.conversations == report.samples
     assert alike(back(files, format), kept)
@@ -244,7 +244,10 @@ def test_other_flags_are_refused_naming_the_first_conversation_that_has_them() -
     for format in ("llamafactory", "trl", "alpaca"):
         with pytest.raises(ExportRefused) as refused:
             export([PLAIN, LAST_IS_CONTEXT, FIRST_IS_CONTEXT], format)
-        assert (refused.value.code, refused.value.params["conversation"]) == ("flags_not_carried", 101)
+        assert (refused.value.code, refused.value.sentence.values["conversation"]) == (
+            "flags_not_carried",
+            101,
+        )
 
 
 def test_flags_are_left_out_only_where_asked_for() -> None:
@@ -259,7 +262,10 @@ def test_a_trained_question_is_refused_where_only_answers_can_be_trained() -> No
     for format, flags in refusing:
         with pytest.raises(NotAllCarried) as refused:
             export([PLAIN, asked], format, flags=flags)
-        assert (refused.value.code, refused.value.params["conversation"]) == ("trained_not_an_answer", 101)
+        assert (refused.value.code, refused.value.sentence.values["conversation"]) == (
+            "trained_not_an_answer",
+            101,
+        )
     files, _ = export([asked], "openai", flags="drop")
     assert lines(files) == [{"messages": [QUESTION, ANSWER]}]
 
@@ -269,11 +275,11 @@ def test_dialogues_that_llamafactory_would_skip_without_a_word_are_refused_or_co
     open_end = {"messages": [QUESTION, ANSWER, QUESTION]}
     with pytest.raises(NotAllCarried) as refused:
         export([PLAIN, two_answers, open_end], "llamafactory")
-    assert (refused.value.code, refused.value.params["conversation"]) == ("turns_not_in_order", 101)
+    assert (refused.value.code, refused.value.sentence.values["conversation"]) == ("turns_not_in_order", 101)
     assert refused.value.report.left_out_count == 2
     files, report = export([PLAIN, two_answers, open_end], "llamafactory", leave_out=True)
     assert (len(lines(files)), report.left_out_count) == (1, 2)
-    assert [problem.params["conversation"] for problem in report.left_out] == [101, 102]
+    assert [problem.sentence.values["conversation"] for problem in report.left_out] == [101, 102]
 
 
 def test_nothing_is_written_when_nothing_fits() -> None:

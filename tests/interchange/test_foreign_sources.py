@@ -85,7 +85,11 @@ def test_a_train_field_that_is_nowhere_in_the_file_is_a_typing_error_and_not_ign
         read_conversations(io.BytesIO(json.dumps(DIALOGUE).encode()), source=Source(train_field="trian"))
     )
     (problem,) = [item for item in items if isinstance(item, LineProblem)]
-    assert (problem.line, problem.code, problem.params["field"]) == (0, "train_field_absent", "trian")
+    assert (problem.line, problem.code, problem.sentence.values["field"]) == (
+        0,
+        "train_field_absent",
+        "trian",
+    )
 
 
 def test_a_table_may_call_its_train_column_otherwise() -> None:
@@ -116,8 +120,8 @@ def test_flags_that_cannot_be_meant_or_carried_are_refused_with_line_and_message
     message: dict[str, Any], code: str, sentence: str
 ) -> None:
     problem = refusal_of({"messages": [QUESTION, message]})
-    assert (problem.line, problem.code, problem.params["message"]) == (1, code, 2)
-    assert sentence in problem.sentence()
+    assert (problem.line, problem.code, problem.sentence.values["message"]) == (1, code, 2)
+    assert sentence in problem.said()
 
 
 def test_weight_0_on_a_question_is_harmless_and_kept() -> None:
@@ -239,7 +243,7 @@ def test_a_parquet_column_that_only_dataset_info_knows_is_read() -> None:
 def test_a_record_without_the_column_is_refused_by_line() -> None:
     problem = refusal_of({"conversations": []}, source=info(SHAREGPT))
     assert (problem.line, problem.code) == (1, "column_absent")
-    assert "“dialog”" in problem.sentence()
+    assert "“dialog”" in problem.said()
 
 
 def test_the_entry_is_chosen_by_file_name_or_name_and_never_guessed() -> None:

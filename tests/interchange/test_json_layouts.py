@@ -90,9 +90,13 @@ def test_role_names_of_other_tools_are_understood(name: str, role: str) -> None:
 def test_an_unknown_role_names_its_line_its_message_and_the_role() -> None:
     bad = json.dumps({"messages": [QUESTION, {"role": "wizard", "content": "x"}]}).encode()
     problem = the_problem(LINE + b"\n" + bad)
-    assert (problem.line, problem.params["message"], problem.params["role"]) == (2, 2, "wizard")
-    assert "Line 2, message 2" in problem.sentence()
-    assert "wizard" in problem.sentence()
+    assert (problem.line, problem.sentence.values["message"], problem.sentence.values["role"]) == (
+        2,
+        2,
+        "wizard",
+    )
+    assert "Line 2, message 2" in problem.said()
+    assert "wizard" in problem.said()
 
 
 def test_weight_train_and_loss_set_the_train_flag() -> None:
@@ -135,7 +139,7 @@ def test_weight_train_and_loss_set_the_train_flag() -> None:
 )
 def test_a_message_that_is_not_exact_is_refused(extra: dict[str, object], code: str) -> None:
     problem = refusal_of({"messages": [QUESTION, {**ANSWER, **extra}]})
-    assert (problem.code, problem.line, problem.params["message"]) == (code, 1, 2)
+    assert (problem.code, problem.line, problem.sentence.values["message"]) == (code, 1, 2)
 
 
 def test_tool_calls_names_and_reasoning_are_kept_as_they_are() -> None:
@@ -236,13 +240,13 @@ def test_mixed_layouts_are_refused_by_line_and_named() -> None:
     alpaca = b'{"instruction": "q", "output": "a"}'
     problem = the_problem(LINE + b"\n" + alpaca + b"\n" + LINE)
     assert (problem.line, problem.code) == (2, "mixed_layouts")
-    assert "alpaca" in problem.sentence()
-    assert "messages" in problem.sentence()
+    assert "alpaca" in problem.said()
+    assert "messages" in problem.said()
 
 
 def test_a_chosen_format_that_does_not_fit_says_which_field_is_missing() -> None:
     problem = the_problem(LINE, format="sharegpt")
-    assert (problem.code, problem.params["field"]) == ("wrong_layout", "conversations")
+    assert (problem.code, problem.sentence.values["field"]) == ("wrong_layout", "conversations")
 
 
 def test_an_unknown_format_name_is_a_programming_error() -> None:
@@ -268,7 +272,7 @@ def test_fields_without_a_place_are_noted_and_not_lost_silently() -> None:
     value = {"id": 3, "tools": [{}], "messages": [QUESTION, {**ANSWER, "refusal": "x", "audio": None}]}
     (item,) = read(json.dumps(value))
     assert isinstance(item, ParsedConversation)
-    assert item.notes[0].params["fields"] == "id, messages.refusal, tools"
+    assert item.notes[0].sentence.values["fields"] == "id, messages.refusal, tools"
 
 
 def test_too_many_messages_and_too_many_conversations_are_refused() -> None:

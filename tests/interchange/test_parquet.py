@@ -27,7 +27,7 @@ def test_without_pyarrow_the_refusal_names_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     problem = the_problem(b"PAR1" + b"\x00" * 20)
     assert (problem.line, problem.code) == (0, "parquet_unsupported")
-    assert "pyarrow" in problem.sentence()
+    assert "pyarrow" in problem.said()
 
 
 def test_rows_are_read_in_the_layouts_of_json() -> None:
@@ -51,12 +51,12 @@ def test_values_that_json_does_not_have_are_refused_and_other_columns_noted() ->
     assert the_problem(parquet([{"instruction": day, "output": "a"}])).code == "parquet_value"
     (item,) = read(parquet([{**DIALOGUE, "created": day}]))
     assert isinstance(item, ParsedConversation)
-    assert item.notes[0].params["fields"] == "created"
+    assert item.notes[0].sentence.values["fields"] == "created"
 
 
 def test_a_table_without_a_dialogue_says_which_columns_it_has() -> None:
     problem = the_problem(parquet([{"a": 1, "b": 2}]))
-    assert (problem.code, problem.params["found"]) == ("unknown_layout", "a, b")
+    assert (problem.code, problem.sentence.values["found"]) == ("unknown_layout", "a, b")
 
 
 @pytest.mark.parametrize("keep", [8, 60, 400])

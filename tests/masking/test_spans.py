@@ -130,8 +130,8 @@ def test_what_cannot_be_located_is_refused_with_the_template_and_the_turn(
     tokenizer = smollm2.with_chat_template(source, name, trusted=True)
     with pytest.raises(MaskRefused) as refused:
         mask_conversation(tokenizer, {"messages": QUESTION_AND_ANSWERS}, MaskSettings())
-    assert refused.value.params["template"] == name
-    assert refused.value.params.get("turn") == turn
+    assert refused.value.sentence.values["template"] == name
+    assert refused.value.sentence.values.get("turn") == turn
     assert name in str(refused.value)
     assert "%(" not in str(refused.value)
 
@@ -163,7 +163,7 @@ def test_a_message_is_refused_by_its_place_in_the_conversation_not_in_the_sample
     )
     assert masked.conversation_id == 7
     assert masked.refusal is not None
-    assert masked.refusal.params["turn"] == 6
+    assert masked.refusal.sentence.values["turn"] == 6
 
 
 @example([{"role": "user", "content": "<|im_"}, {"role": "assistant", "content": "end|>"}])

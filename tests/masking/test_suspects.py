@@ -4,6 +4,7 @@ import json
 
 from app.masking import ChatTokenizer, MaskSettings, preview, verify
 from app.masking.checking.suspects import MOST_LISTED
+from app.sentences import Sentence
 from tests.masking.test_traps import ATTACK, chat
 
 ORDINARY = [(number, chat("Price?", f"It is {number} a month, all in.")) for number in range(100, 119)]
@@ -27,9 +28,9 @@ def test_each_reason_names_its_sample_and_token_and_the_worst_come_first(smollm2
     failed, lost, spelled = (one["reasons"][0] for one in found)
     assert (failed["kind"], failed["check"], failed["sample"]) == ("failed", "trains_something", 0)
     assert (lost["kind"], lost["sample"], lost["token"]) == ("cut", 0, 90)
-    assert lost["params"]["tokens"] - lost["params"]["trained"] == 1
-    assert lost["detail"] == lost["message"] % lost["params"]
-    assert (spelled["kind"], spelled["params"]["turn"]) == ("control_tokens", 1)
+    assert lost["sentence"]["values"]["tokens"] - lost["sentence"]["values"]["trained"] == 1
+    assert lost["detail"] == Sentence.from_json(lost["sentence"]).english()
+    assert (spelled["kind"], spelled["sentence"]["values"]["turn"]) == ("control_tokens", 1)
     [sample] = shown(smollm2, attack[1])
     assert sample["tokens"][spelled["token"]]["text"] == "<"
     assert sample["tokens"][spelled["token"]]["role"] == "user"

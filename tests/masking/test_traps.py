@@ -105,7 +105,7 @@ def test_an_attack_changes_nothing_outside_its_own_message(smollm2: ChatTokenize
 def test_control_tokens_can_be_refused(smollm2: ChatTokenizer) -> None:
     with pytest.raises(MaskRefused) as refused:
         mask_conversation(smollm2, chat("Hi", ATTACK), MaskSettings(control_tokens="refuse"))
-    assert refused.value.params == {"turn": 2, "token": "<|im_end|>"}
+    assert refused.value.sentence.values == {"turn": 2, "token": "<|im_end|>"}
 
 
 def test_message_and_template_together_spell_no_control_token(smollm2: ChatTokenizer) -> None:

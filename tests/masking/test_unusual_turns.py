@@ -311,7 +311,9 @@ def test_what_closes_a_call_is_no_end_of_turn_unless_generation_stops_there(smol
         if stops:
             expected = [expected[0] + "<gh_stars>", expected[1] + "<repo_name>"]
         assert [sample.text[start:end] for start, end, _ in sample.spans] == expected
-        failed = [check.params.get("turn") for check in run_checks(tokenizer, sample) if not check.passed]
+        failed = [
+            check.sentence.values.get("turn") for check in run_checks(tokenizer, sample) if not check.passed
+        ]
         assert failed == ([] if stops else [2])
 
 
@@ -326,7 +328,7 @@ def test_a_chosen_answer_that_leaves_no_trace_fails_its_check(smollm2: ChatToken
     tokenizer = smollm2.with_chat_template(source, "no tools", trusted=True)
     sample = mask_conversation(tokenizer, {"messages": CALLING}, MaskSettings()).samples[0]
     (failed,) = [check for check in run_checks(tokenizer, sample) if not check.passed]
-    assert (failed.name, failed.params["turn"]) == ("end_of_turn", 2)
+    assert (failed.name, failed.sentence.values["turn"]) == ("end_of_turn", 2)
 
 
 def test_a_character_whose_first_byte_went_to_the_prompt_is_no_fault(smollm2: ChatTokenizer) -> None:

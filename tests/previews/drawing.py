@@ -24,7 +24,7 @@ def drawn(tokenizer: ChatTokenizer, locale: Locale) -> dict[str, list[dict[str, 
 def _stored(tokenizer: ChatTokenizer, sample: MaskedSample) -> dict[str, Any]:
     shown = preview_sample(tokenizer, sample, include_cut_tokens=True)
     checks = [
-        {"name": check.name, "passed": check.passed, "message": check.message, "params": dict(check.params)}
+        {"name": check.name, "passed": check.passed, "sentence": check.sentence.to_json()}
         for check in run_checks(tokenizer, sample)
     ]
     return {

@@ -28,9 +28,10 @@ def failed_run(engine: Engine) -> int:
                 "log",
                 {
                     "level": "info",
-                    "message": "Resuming from the checkpoint at step 1.",
-                    "template": "Resuming from the checkpoint at step %(step)d.",
-                    "params": {"step": 1},
+                    "sentence": {
+                        "template": "Resuming from the checkpoint at step %(step)d.",
+                        "values": {"step": 1},
+                    },
                 },
             ),
         ],

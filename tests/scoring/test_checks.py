@@ -316,7 +316,7 @@ def test_a_wrong_definition_names_its_field(definition: Any, field: str) -> None
     with pytest.raises(CheckRefused) as refusal:
         parse_check(definition)
     assert refusal.value.field == field
-    assert refusal.value.message % refusal.value.params
+    assert refusal.value.sentence.english()
 
 
 _ANSWERS = st.text(

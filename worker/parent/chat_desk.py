@@ -8,13 +8,13 @@ from sqlalchemy import Engine
 
 from app.core.database import transaction
 from app.core.errors import StudioError
-from app.core.i18n import N_
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.jobs.models import JobState
 from app.jobs.service import Claim, EventData, LeaseLost, claim, finish, heartbeat
 from app.playground.service import chat_request
+from app.sentences import N_
 from worker.parent.supervisor import owner_name
 from worker.parent.warm_chat import WarmChat
 
@@ -48,7 +48,7 @@ class ChatDesk:
         except LeaseLost:
             logger.warning("chat job %d: lease lost", job_id)
         except StudioError as error:
-            self._fail(mine, error.message, dict(error.params))
+            self._fail(mine, error.sentence.template, dict(error.sentence.values))
         except Exception as error:
             logger.exception("chat job %d failed", job_id)
             self._fail(mine, UNEXPECTED, {"reason": f"{type(error).__name__}: {error}"[:300]})
@@ -62,7 +62,7 @@ class ChatDesk:
             for message in stream:
                 kind = str(message.get("event"))
                 if kind == "failed":
-                    self._fail(mine, UNEXPECTED, {"reason": str(message.get("message", ""))})
+                    self._fail(mine, str(message["template"]), dict(message["values"]))
                     return
                 pending.append((kind, {k: v for k, v in message.items() if k not in {"event", "id"}}))
                 if time.monotonic() - last_write >= FLUSH_SECONDS:

@@ -18,13 +18,13 @@ from sqlalchemy import Engine
 
 from app.core.database import transaction
 from app.core.errors import StudioError
-from app.core.i18n import N_
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, EventData, LeaseLost, claim, finish, heartbeat, release
+from app.sentences import N_
 from worker.parent.child_process import ChildProcess
 
 logger = get_logger(__name__)
@@ -86,7 +86,7 @@ class Supervisor:
             with transaction(self.engine) as session:
                 job_input = self.handlers[mine.kind].child_input(session, place, mine)
         except StudioError as error:
-            self._fail(mine, error.message, dict(error.params))
+            self._fail(mine, error.sentence.template, dict(error.sentence.values))
             return
         job_file = self._write_job_file(mine, place, job_input)
         child = ChildProcess(job_file, place.output_dir / "log.txt")
@@ -160,7 +160,7 @@ class Supervisor:
                 finish(session, mine, JobState.SUCCEEDED, result=result)
                 self.handlers[mine.kind].publish(session, place, mine, result)
         except StudioError as error:
-            self._fail(mine, error.message, dict(error.params))
+            self._fail(mine, error.sentence.template, dict(error.sentence.values))
 
     def _fail(self, mine: Claim, message: str, params: dict[str, Any]) -> None:
         try:
@@ -177,7 +177,7 @@ def _sort_message(message: dict[str, Any], outcome: _Outcome, pending: list[Even
     if kind == "result":
         outcome.result = message
     elif kind == "failed":
-        outcome.failure = (str(message.get("message", "")), dict(message.get("params") or {}))
+        outcome.failure = (str(message.get("template", "")), dict(message.get("values") or {}))
     elif kind == "cancelled":
         outcome.cancelled = True
     else:

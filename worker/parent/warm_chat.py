@@ -18,6 +18,8 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from app.sentences import N_, Failure, FailureCode, Sentence
+
 PROJECT_FOLDER = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-m", "worker.work.evaluation.chat")
 IDLE_TIMEOUT_SECONDS = 600.0
@@ -25,11 +27,6 @@ STALL_TIMEOUT_SECONDS = 180.0
 STOP_GRACE_SECONDS = 3.0
 
 _log = logging.getLogger(__name__)
-
-
-def N_(message: str) -> str:
-    """Marks a message for translation at the edge."""
-    return message
 
 
 DIED = N_("The chat process ended unexpectedly; ask again to start a new one.")
@@ -208,5 +205,5 @@ def _write(process: subprocess.Popen[str], message: Mapping[str, Any]) -> bool:
 
 
 def _failed(request_id: str, template: str, **params: Any) -> dict[str, Any]:
-    message = template % params if params else template
-    return {"event": "failed", "id": request_id, "message": message, "template": template, "params": params}
+    failure = Failure(FailureCode.DIED, Sentence.of(template, **params))
+    return {"event": "failed", "id": request_id, **failure.to_json()}

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from app.masking import turn_off_library_threads
-from worker.work.protocol import N_, Cancelled, Control, Emit, JobFailed, Work, fill_in
+from app.sentences import N_
+from worker.work.protocol import Cancelled, Control, Emit, JobFailed, Work
 
 __all__ = ["Cancelled", "Control", "Emit", "JobFailed", "main"]
 
@@ -50,7 +51,10 @@ class EventStream:
         self._lock = threading.Lock()
 
     def emit(self, event: str, /, **payload: Any) -> None:
-        line = json.dumps({"event": event, **_finite(payload)}, ensure_ascii=False, allow_nan=False)
+        # What JSON has no form for goes as text: a payload must never end the job.
+        line = json.dumps(
+            {"event": event, **_finite(payload)}, ensure_ascii=False, allow_nan=False, default=str
+        )
         try:
             with self._lock:
                 self._stream.write(line + "\n")
@@ -72,7 +76,7 @@ def _finite(value: Any) -> Any:
 
 def take_standard_output() -> EventStream:
     """Keep standard output for events alone; anything else that is printed, by C code too, goes to stderr."""
-    protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    protocol = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return EventStream(protocol)
@@ -126,8 +130,7 @@ def run_job(job: dict[str, Any], emit: Emit, control: Control) -> int:
 
 
 def _emit_failed(emit: Emit, failure: JobFailed) -> None:
-    message = fill_in(failure.message, failure.params)
-    emit("failed", message=message, template=failure.message, params=failure.params)
+    emit("failed", **failure.failure.to_json())
 
 
 def explain(error: Exception, output_dir: Path) -> JobFailed:

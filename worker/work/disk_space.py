@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from worker.work.protocol import N_, JobFailed
+from app.sentences import N_
+from worker.work.protocol import JobFailed
 
 
 def require_space(needed_bytes: int, folder: Path) -> None:

@@ -20,8 +20,9 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.tqdm import tqdm
 
+from app.sentences import N_
 from worker.work.disk_space import require_space
-from worker.work.protocol import N_, Control, Emit, JobFailed, log
+from worker.work.protocol import Control, Emit, JobFailed, log
 
 # The base of all errors of whichever HTTP library the hub's client uses, failed connections included.
 HTTPError: type[Exception] = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")

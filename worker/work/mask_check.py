@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, file_hash, verify, write_arrays
-from worker.work.protocol import N_, Control, Emit, JobFailed
+from app.sentences import N_
+from worker.work.protocol import Control, Emit, JobFailed
 
 DAMAGED: Final = N_("The frozen version's file is damaged: its hash differs. Freeze the dataset again.")
 ARRAYS_NAME: Final = "arrays.safetensors"
@@ -27,7 +28,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         settings = MaskSettings(**input["settings"])
         tokenizer.rendering_with(settings.template_arguments)
     except MaskingError as error:
-        raise JobFailed(error.message, **error.params) from error
+        raise JobFailed.of(error) from error
     validation = frozenset(item["id"] for item in read_frozen(version_file) if item["split"] == "validation")
     total = sum(1 for _ in read_frozen(version_file))
     emit("phase", phase="checking_masks")
@@ -49,7 +50,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     except (
         MaskingError
     ) as error:  # a template that breaks the rules; a conversation's refusal is in the report
-        raise JobFailed(error.message, **error.params) from error
+        raise JobFailed.of(error) from error
     if not len(arrays):
         return {"passed": False, "report": report.to_dict(), "arrays": None, "arrays_hash": None}
     arrays_hash = write_arrays(output_dir / ARRAYS_NAME, arrays)

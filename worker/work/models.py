@@ -15,9 +15,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from app.masking import ChatTokenizer, MaskingError
+from app.sentences import N_
 from worker.work.disk_space import require_space
 from worker.work.hub import fetch
-from worker.work.protocol import N_, Control, Emit, JobFailed, log
+from worker.work.protocol import Control, Emit, JobFailed, log
 from worker.work.tokenizers import bundled_file
 from worker.work.training.checkpoints import publish
 
@@ -203,9 +204,7 @@ def end_of_turn(folder: Path) -> str:
         tokenizer = ChatTokenizer.from_folder(folder)
         text = tokenizer.render([{"role": "user", "content": "?"}, {"role": "assistant", "content": ANSWER}])
     except MaskingError as error:
-        raise JobFailed(
-            error.message, **{name: str(value) for name, value in error.params.items()}
-        ) from error
+        raise JobFailed.of(error) from error
     after = text.rpartition(ANSWER)[2]
     tokens = [token for token in tokenizer.added_tokens if token.strip() and token in after]
     found = [(after.index(token), -len(token), token) for token in tokens]

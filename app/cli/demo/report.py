@@ -8,8 +8,8 @@ from rich.table import Table
 
 from app.cli.demo.steps import SUITES, DemoSteps
 from app.core.formatting import number, percent
-from app.core.i18n import N_
 from app.core.i18n import gettext as _
+from app.sentences import N_
 
 _TITLES: Final = {"sales-en": N_("Sales suite"), "general-en": N_("General suite")}
 _MIN_WIDTH: Final = 80

@@ -18,7 +18,7 @@ from app.cli.masks.reading import read_conversations, read_template, resolve_mod
 from app.cli.masks.view import print_report, print_sample
 from app.core.console import CommandFailed, fail_line
 from app.core.i18n import gettext as _
-from app.core.i18n import translate
+from app.core.i18n import say
 from app.masking import (
     Argument,
     ChatTokenizer,
@@ -208,7 +208,7 @@ def _print_line(value: Mapping[str, Any]) -> None:
 
 def _sentence(error: MaskingError) -> str:
     """The error in the reader's language."""
-    return translate(error.message, error.params)
+    return say(error.sentence)
 
 
 @contextmanager

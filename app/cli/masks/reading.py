@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 
 from app.core.console import CommandFailed
 from app.core.i18n import gettext as _
-from app.core.i18n import translate
+from app.core.i18n import say
 from app.interchange.files.bytes_in import UTF8_BOM, ByteSource
 from app.interchange.files.json_records import Record, read_lines, read_values
 from app.interchange.files.limits import MIB, ImportLimits
@@ -117,7 +117,7 @@ def _read(stream: BinaryIO, name: str) -> Iterator[tuple[int, Mapping[str, Any]]
     records = _records(stream, name)
     while (record := _next(records, name)) is not None:
         if isinstance(record, LineProblem):
-            raise CommandFailed(f"{name}: {translate(record.message, record.params)}")
+            raise CommandFailed(f"{name}: {say(record.sentence)}")
         if not isinstance(record.value, dict):
             raise CommandFailed(
                 _("%(file)s, line %(line)d: expected an object with “messages”, found %(kind)s.")
@@ -142,11 +142,11 @@ def _records(stream: BinaryIO, name: str) -> Iterator[Record | LineProblem]:
     try:
         refuse_what_is_not_text(head)
     except RecordRefused as refusal:
-        if refusal.trouble is COMPRESSED:
+        if refusal.code == COMPRESSED.code:
             text = _(
                 "%(file)s is compressed (%(kind)s). Unpack it first; --input - reads what a program writes."
             )
-            raise CommandFailed(text % {"file": name, **refusal.params}) from refusal
+            raise CommandFailed(text % {"file": name, **refusal.sentence.values}) from refusal
         yield refusal.as_problem()
         return
     if head.startswith(UTF8_BOM):

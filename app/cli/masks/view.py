@@ -1,15 +1,15 @@
 """Masks for people: a line a token, counts and checks, in the reader's language. Colour only on a terminal."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from app.core.i18n import N_, translate
 from app.core.i18n import gettext as _
+from app.core.i18n import say
 from app.masking import ChatTokenizer, MaskedSample, VersionReport, preview_sample, run_checks
+from app.sentences import N_, Sentence
 
 _ROLES: Final = {
     "template": N_("template"),
@@ -53,7 +53,7 @@ def print_sample(tokenizer: ChatTokenizer, sample: MaskedSample) -> None:
     console.print(Text(counts), soft_wrap=True)
     for check in run_checks(tokenizer, sample):
         line = _verdict(check.passed)
-        line.append(f" {check.name}: {translate(check.message, _readable(check.params))}", style="default")
+        line.append(f" {check.name}: {_said(check.sentence)}", style="default")
         console.print(line, soft_wrap=True)
 
 
@@ -74,7 +74,7 @@ def print_report(report: VersionReport) -> None:
         name = "exact_mask" if check["name"] == "refused" else check["name"]
         console.print(_verdict(check["passed"]).append(f" {name}", style="default"))
     for failure in report.failures:
-        sentence = translate(failure.message, _readable(failure.params))
+        sentence = _said(failure.sentence)
         where = {
             "line": failure.conversation_id,
             "token": failure.token,
@@ -93,7 +93,7 @@ def _verdict(passed: bool) -> Text:
     return Text(_("passed") if passed else _("FAILED"), style="green" if passed else "bold red")
 
 
-def _readable(params: Mapping[str, Any]) -> dict[str, Any]:
+def _said(sentence: Sentence) -> str:
     """Roles are the only words among the values of a check's sentence."""
-    role = params.get("role")
-    return {**params, "role": _(_ROLES[role])} if role in _ROLES else dict(params)
+    role = sentence.values.get("role")
+    return say(sentence.with_values(role=_(_ROLES[role])) if role in _ROLES else sentence)

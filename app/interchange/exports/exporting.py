@@ -272,7 +272,7 @@ class NotAllCarried(ExportRefused):
     """Some conversations do not fit the format; the sentence is about the first, `report` counts them."""
 
     def __init__(self, first: LineProblem, report: ExportReport) -> None:
-        super().__init__(Trouble(first.code, first.message), **first.params)
+        super().__init__(Trouble(first.code, first.sentence.template), **first.sentence.values)
         self.report = report
 
 

@@ -81,7 +81,7 @@ def _rows(source: ByteSource, header: Header, limits: ImportLimits) -> Iterator[
             if not refusal.line:
                 raise  # about the file, not about this line
             yield refusal.as_problem()
-            if refusal.trouble is say.LOOKS_GBK:
+            if refusal.code == say.LOOKS_GBK.code:
                 return
         else:
             if len(cells) > len(header.columns):

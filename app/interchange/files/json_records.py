@@ -46,7 +46,7 @@ def read_lines(source: ByteSource, limits: ImportLimits) -> Iterator[Record | Li
             yield Record(line.number, strict.parse(_json_text(line.data, line.number), line.number))
         except RecordRefused as refusal:
             yield refusal.as_problem()
-            if refusal.trouble is LOOKS_GBK:
+            if refusal.code == LOOKS_GBK.code:
                 return  # the encoding is a property of the file; saying it once is enough
 
 
@@ -63,7 +63,7 @@ def read_values(source: ByteSource, limits: ImportLimits, *, in_list: bool) -> I
                     yield Record(line, strict.parse(_json_text(data, line), line))
                 except RecordRefused as refusal:
                     yield refusal.as_problem()
-                    if refusal.trouble is LOOKS_GBK:
+                    if refusal.code == LOOKS_GBK.code:
                         return
         splitter.finish()
     except RecordRefused as refusal:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.interchange.sentences.problems import N_, Trouble
+from app.interchange.sentences.problems import Trouble
+from app.sentences import N_
 
 NOT_CARRIED = Trouble(
     "not_carried",

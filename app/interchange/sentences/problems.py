@@ -7,37 +7,34 @@ it afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
-
-def N_(message: str) -> str:
-    """Mark a sentence for the translators' catalogue."""
-    return message
+from app.sentences import Sentence, SentenceError
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """A kind of problem or note: a stable code for machines, a sentence for people."""
+    """A kind of problem or note: a stable code for machines, the template of its sentences for people."""
 
     code: str
-    message: str
+    template: str
 
 
 @dataclass(frozen=True)
 class _Remark:
     line: int
     code: str
-    message: str
-    params: dict[str, Any] = field(default_factory=dict)
+    sentence: Sentence
     record: int = 0
 
     @classmethod
-    def of(cls, trouble: Trouble, line: int = 0, **params: Any) -> Self:
-        return cls(line, trouble.code, trouble.message, {"line": line, **params})
+    def of(cls, trouble: Trouble, line: int = 0, **values: Any) -> Self:
+        return cls(line, trouble.code, Sentence.of(trouble.template, **{"line": line, **values}))
 
-    def sentence(self, translate: Callable[[str], str] = str) -> str:
-        return translate(self.message) % self.params
+    def said(self, translate: Callable[[str], str] = str) -> str:
+        """The sentence by the translation of its template; English without one."""
+        return self.sentence.said(translate)
 
 
 @dataclass(frozen=True)
@@ -54,27 +51,24 @@ class LineNote(_Remark):
     """Something to know about a conversation that was taken in."""
 
 
-class RecordRefused(Exception):
+class RecordRefused(SentenceError):
     """Internal signal of this package: the record (or, at line 0, the file) cannot be read."""
 
-    def __init__(self, trouble: Trouble, line: int = 0, **params: Any) -> None:
-        super().__init__(trouble.code)
-        self.trouble = trouble
+    def __init__(self, trouble: Trouble, line: int = 0, **values: Any) -> None:
+        super().__init__(Sentence.of(trouble.template, **values), trouble.code)
         self.line = line
-        self.params = params
 
     def as_problem(self) -> LineProblem:
-        return LineProblem.of(self.trouble, self.line, **self.params)
+        return LineProblem(
+            self.line, self.code, self.sentence.with_values(**{"line": self.line, **self.sentence.values})
+        )
 
 
-class InterchangeRefused(Exception):
+class InterchangeRefused(SentenceError):
     """What a person asked for cannot be done with this file or version; the sentence says why."""
 
-    def __init__(self, trouble: Trouble, **params: Any) -> None:
-        super().__init__(trouble.message % params if params else trouble.message)
-        self.code = trouble.code
-        self.message = trouble.message
-        self.params = params
+    def __init__(self, trouble: Trouble, **values: Any) -> None:
+        super().__init__(Sentence.of(trouble.template, **values), trouble.code)
 
 
 class SourceRefused(InterchangeRefused):

@@ -14,13 +14,13 @@ from app.masking.checking.second_encoding import (
     second_encodings,
     tokens_inside,
 )
-from app.masking.errors import N_
 from app.masking.samples.sample import ROLE_NAMES, MaskedSample
 from app.masking.settings import IGNORE_INDEX, TrainOn
 from app.masking.tokenization.decoding import spells
 from app.masking.tokenization.encoded import Encoded
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.layout import Turn
+from app.sentences import N_, Sentence
 
 TRAINED_TEXT = "trained_text"
 PEOPLE_SKIPPED = "people_skipped"
@@ -44,19 +44,17 @@ CHECK_NAMES = (
 
 @dataclass(frozen=True)
 class Check:
-    """`detail` is an English sentence with `params`;
-    `token` is the index of the first token concerned, if any.
-    """
+    """What was found; `token` is the index of the first token concerned, if any."""
 
     name: str
     passed: bool
-    message: str
-    params: dict[str, object]
+    sentence: Sentence
     token: int | None = None
 
     @property
     def detail(self) -> str:
-        return self.message % self.params if self.params else self.message
+        """The sentence in English."""
+        return self.sentence.english()
 
 
 def run_checks(
@@ -91,11 +89,11 @@ class _CheckedSample:
 
 
 def _passed(name: str, message: str, **params: object) -> Check:
-    return Check(name, True, message, params)
+    return Check(name, True, Sentence.of(message, **params))
 
 
 def _failed(name: str, message: str, at: int | None = None, /, **params: object) -> Check:
-    return Check(name, False, message, params, at)
+    return Check(name, False, Sentence.of(message, **params), at)
 
 
 def _trained_text(checked: _CheckedSample) -> Check:

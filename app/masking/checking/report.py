@@ -10,6 +10,7 @@ from app.masking.checking.checks import CHECK_NAMES, Check
 from app.masking.checking.suspects import FAILED, REFUSED, Reason, Suspects, reasons_to_look
 from app.masking.samples.sample import MaskedConversation, MaskedSample
 from app.masking.settings import MaskSettings
+from app.sentences import Sentence
 
 FIRST_FAILURES = 50
 MOST_SUSPICIOUS = 1000
@@ -24,10 +25,8 @@ class Failure:
     conversation_id: int
     sample: int | None
     check: str
-    detail: str
     token: int | None
-    message: str
-    params: dict[str, Any]
+    sentence: Sentence
 
 
 @dataclass
@@ -94,22 +93,18 @@ class VersionReport:
         self.dropped += masked.dropped
         identity = masked.conversation_id
         failures = [
-            Failure(identity, place, check.name, check.detail, check.token, check.message, check.params)
+            Failure(identity, place, check.name, check.token, check.sentence)
             for place, found in enumerate(checks)
             for check in found
             if not check.passed
         ]
         if masked.refusal is not None:
             self.refused += 1
-            refusal = masked.refusal
-            failures.append(
-                Failure(identity, None, "refused", str(refusal), None, refusal.message, refusal.params)
-            )
+            failures.append(Failure(identity, None, "refused", None, masked.refusal.sentence))
         reasons = [
             Reason(
                 REFUSED if failure.check == REFUSED else FAILED,
-                failure.message,
-                failure.params,
+                failure.sentence,
                 failure.sample,
                 failure.token,
                 failure.check,
@@ -179,14 +174,10 @@ class VersionReport:
                     "conversation_id": failure.conversation_id,
                     "sample": failure.sample,
                     "check": failure.check,
-                    "detail": failure.detail,
+                    "detail": failure.sentence.english(),
                     "token": failure.token,
-                    # The same sentence as a template and its values, for pages in another language.
-                    "message": failure.message,
-                    "params": {
-                        name: value if isinstance(value, int) else str(value)
-                        for name, value in failure.params.items()
-                    },
+                    # The same for readers of another language.
+                    "sentence": failure.sentence.to_json(),
                 }
                 for failure in self.failures
             ],

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.masking.errors import N_
 from app.masking.samples.sample import MaskedSample
+from app.sentences import N_, Sentence
 
 LOW_RATIO, HIGH_RATIO = 0.02, 0.95
 # Of each kind so many conversations are listed; all are counted.
@@ -29,25 +29,20 @@ _LONGEST = N_("Among the longest samples of this version, in tokens: %(tokens)d.
 
 @dataclass(frozen=True)
 class Reason:
-    """`message` with `params` is a sentence; `check` names the check that failed; `token` is where to look."""
+    """Why to look; `check` names the check that failed; `token` is where to look."""
 
     kind: str
-    message: str
-    params: dict[str, Any]
+    sentence: Sentence
     sample: int | None = None
     token: int | None = None
     check: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        params = {
-            name: value if isinstance(value, int) else str(value) for name, value in self.params.items()
-        }
         return {
             "kind": self.kind,
             "check": self.check,
-            "detail": self.message % params if params else self.message,
-            "message": self.message,
-            "params": params,
+            "detail": self.sentence.english(),
+            "sentence": self.sentence.to_json(),
             "sample": self.sample,
             "token": self.token,
         }
@@ -60,7 +55,7 @@ def reasons_to_look(sample: MaskedSample, place: int) -> list[Reason]:
     # that nothing is trained is a failed check already
     if sample.trained and not LOW_RATIO <= ratio <= HIGH_RATIO:
         message = _FEW if ratio < LOW_RATIO else _MANY
-        found.append(Reason(SHARE, message, {"percent": _percent(ratio)}, place))
+        found.append(Reason(SHARE, Sentence(message, {"percent": _percent(ratio)}), place))
     return found
 
 
@@ -73,7 +68,7 @@ def _cut(sample: MaskedSample, place: int) -> Iterable[Reason]:
         lost = sum(cut.trained for cut in sample.cuts)
         message = N_("Tokens beyond the length limit: %(tokens)d, of them to be trained: %(trained)d.")
         params = {"tokens": sample.truncated, "trained": lost}
-        yield Reason(CUT, message, params, place, len(sample.input_ids))
+        yield Reason(CUT, Sentence(message, params), place, len(sample.input_ids))
 
 
 def _spelled(sample: MaskedSample, place: int) -> Iterable[Reason]:
@@ -85,8 +80,11 @@ def _spelled(sample: MaskedSample, place: int) -> Iterable[Reason]:
         found = [at for at in (sample.text.find(token, start, end) for token in tokens) if at >= 0]
         yield Reason(
             CONTROL_TOKENS,
-            N_("Turn %(turn)d spells control tokens, which stay ordinary text: %(tokens)s"),
-            {"turn": sample.part.numbers[message] + 1, "tokens": " ".join(tokens)},
+            Sentence.of(
+                N_("Turn %(turn)d spells control tokens, which stay ordinary text: %(tokens)s"),
+                turn=sample.part.numbers[message] + 1,
+                tokens=" ".join(tokens),
+            ),
             place,
             _token_at(sample, min(found, default=start)),
         )
@@ -99,16 +97,19 @@ def _changed(sample: MaskedSample, place: int) -> Iterable[Reason]:
         if turn.rewritten:
             yield Reason(
                 REWRITTEN,
-                N_("The template shows turn %(turn)d otherwise than the model will have to write it."),
-                {"turn": numbers[turn.message] + 1},
+                Sentence.of(
+                    N_("The template shows turn %(turn)d otherwise than the model will have to write it."),
+                    turn=numbers[turn.message] + 1,
+                ),
                 place,
                 _token_at(sample, turn.start),
             )
     for message in sample.layout.unlocated:
         yield Reason(
             NOT_SHOWN,
-            N_("The template does not show turn %(turn)d as it is written."),
-            {"turn": numbers[message] + 1},
+            Sentence.of(
+                N_("The template does not show turn %(turn)d as it is written."), turn=numbers[message] + 1
+            ),
             place,
         )
 
@@ -195,4 +196,4 @@ class Suspects:
                     params: dict[str, Any] = (
                         {"percent": _percent(one.value)} if kind == SHARE else {"tokens": int(one.value)}
                     )
-                    yield one.conversation_id, Reason(kind, message, params, one.sample)
+                    yield one.conversation_id, Reason(kind, Sentence(message, params), one.sample)

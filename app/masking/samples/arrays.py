@@ -16,8 +16,9 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from app.masking.errors import N_, ArraysDiffer
+from app.masking.errors import ArraysDiffer
 from app.masking.settings import MaskSettings
+from app.sentences import N_
 
 TRAIN, VALIDATION = 0, 1
 _TYPES = {

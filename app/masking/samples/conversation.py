@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from app.masking.errors import N_, MaskRefused
+from app.masking.errors import MaskRefused
+from app.sentences import N_
 
 ROLES = ("system", "user", "assistant", "tool")
 _TEMPLATE_FIELDS = ("content", "name", "tool_calls", "tool_call_id")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.masking.errors import N_, MaskRefused
+from app.masking.errors import MaskRefused
 from app.masking.samples.conversation import Dialogue
 from app.masking.samples.sample import MaskedSample, Part
 from app.masking.samples.selection import Selection
@@ -11,6 +11,7 @@ from app.masking.settings import MaskSettings
 from app.masking.tokenization.encoded import Encoded
 from app.masking.turns.known_layouts import KnownLayouts
 from app.masking.turns.layout import Layout
+from app.sentences import N_
 
 
 @dataclass
@@ -101,7 +102,7 @@ class SampleRenderer:
 
 
 def _counted_in_conversation(refusal: MaskRefused, part: Part) -> MaskRefused:
-    turn = refusal.params.get("turn")
+    turn = refusal.sentence.values.get("turn")
     if not isinstance(turn, int) or not 0 < turn <= len(part.numbers):
         return refusal
-    return type(refusal)(refusal.message, **{**refusal.params, "turn": part.numbers[turn - 1] + 1})
+    return type(refusal)(refusal.sentence, turn=part.numbers[turn - 1] + 1)

@@ -2,11 +2,12 @@
 begin and end is the layout's.
 """
 
-from app.masking.errors import N_, MaskRefused
+from app.masking.errors import MaskRefused
 from app.masking.samples.conversation import Dialogue
 from app.masking.samples.sample import Part
 from app.masking.settings import MaskSettings, TrainOn
 from app.masking.turns.layout import Layout, Turn
+from app.sentences import N_
 
 
 class Selection:

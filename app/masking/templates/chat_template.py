@@ -14,8 +14,9 @@ import jinja2
 import jinja2.meta
 import jinja2.nodes
 
-from app.masking.errors import N_, TemplateFailed
+from app.masking.errors import TemplateFailed
 from app.masking.templates.environment import GenerationTag, build_environment
+from app.sentences import N_
 
 
 def _clock_at(moment: datetime | None) -> dict[str, Callable[[str], str]]:

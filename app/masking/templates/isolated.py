@@ -19,10 +19,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from app.masking.errors import N_, MaskingError, TemplateFailed, TemplateUnsafe
+from app.masking.errors import MaskingError, TemplateFailed, TemplateUnsafe
 from app.masking.templates import isolated_child
 from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.isolated_child import RENDER_SECONDS
+from app.sentences import N_, Sentence
 
 STARTUP_SECONDS = 60.0
 # A child on a busy machine waits for its turn; its own clock counts only the time it works.
@@ -107,7 +108,7 @@ class IsolatedTemplate(ChatTemplate):
         if answer["seconds"] > SLOW_SECONDS:
             self._slow.append((time.monotonic(), answer["seconds"]))
         if "failed" in answer:
-            raise TemplateFailed(answer["failed"], **{**answer["params"], "template": self.name})
+            raise TemplateFailed(Sentence.from_json(answer["failed"]), template=self.name)
         if "unsafe" in answer:
             raise self._unsafe(_BeyondLimit())
         return answer

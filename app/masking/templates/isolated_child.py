@@ -81,7 +81,7 @@ def _answer(template: ChatTemplate, request: dict[str, Any], most_bytes: int) ->
             return {"texts": _render_many(template, many, request, most_bytes)}
         text = template.render(request.pop("messages"), request.pop("variables"), **request)
     except TemplateFailed as error:
-        return {"failed": error.message, "params": {key: str(value) for key, value in error.params.items()}}
+        return {"failed": error.sentence.to_json()}
     except MemoryError:
         return {"unsafe": True}
     return {"unsafe": True} if len(text) > most_bytes else {"text": text}

@@ -10,7 +10,8 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer
 
 from app.masking.arguments import NAMED_TOKENS
-from app.masking.errors import N_, TokenizerUnusable
+from app.masking.errors import TokenizerUnusable
+from app.sentences import N_
 
 LONGEST_TEMPLATE = 1_000_000  # characters; the longest known has a tenth of it
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from app.masking.arguments import FIELD, RESERVED, Argument, TemplateArguments
-from app.masking.errors import N_, MaskingError, TemplateFailed
+from app.masking.errors import MaskingError, TemplateFailed
 from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.isolated import IsolatedTemplate
 from app.masking.tokenization.control_patterns import ControlPatterns
@@ -24,6 +24,7 @@ from app.masking.tokenization.encoded import Ints
 from app.masking.tokenization.encoder import Encoder
 from app.masking.tokenization.model_folder import read_model_folder
 from app.masking.tokenization.twin import Twins, TwinTokenizer
+from app.sentences import N_
 
 _TEXT_TOKEN = re.compile(r"\s*|<0x[0-9A-Fa-f]{2}>")
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from app.masking.errors import N_, MaskingError
+from app.masking.errors import MaskingError
 from app.masking.tokenization.encoded import Encoded, Ints
 from app.masking.tokenization.encoder import Encoder
+from app.sentences import N_
 
 
 class TwinTokenizer:

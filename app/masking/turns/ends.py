@@ -3,9 +3,9 @@
 import re
 from functools import cached_property
 
-from app.masking.errors import N_
 from app.masking.turns.borders import Borders
 from app.masking.turns.renderings import Marked
+from app.sentences import N_
 
 _VISIBLE = re.compile(r"\S+")
 _NOT_ALONE = N_(

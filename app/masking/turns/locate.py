@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from app.masking.errors import N_, MaskRefused
+from app.masking.errors import MaskRefused
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.borders import Borders
 from app.masking.turns.ends import Ends
@@ -17,6 +17,7 @@ from app.masking.turns.marks import Placement
 from app.masking.turns.renderings import Message
 from app.masking.turns.spelling import spelled_controls, template_controls
 from app.masking.turns.starts import Starts
+from app.sentences import N_
 
 
 def locate(

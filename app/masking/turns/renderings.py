@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.masking.errors import N_, MaskRefused, TemplateFailed
+from app.masking.errors import MaskRefused, TemplateFailed
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.marks import (
     Marking,
@@ -15,6 +15,7 @@ from app.masking.turns.marks import (
     markings_of,
     spelled_in,
 )
+from app.sentences import N_
 
 Message = Mapping[str, Any]
 

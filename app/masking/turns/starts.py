@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from app.masking.errors import N_
 from app.masking.turns.borders import Borders
 from app.masking.turns.renderings import Marked
+from app.sentences import N_
 
 LONGEST_PROMPT = 4096  # no generation prompt is longer; comparing goes place by place
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.said import said
 from worker.work.child import NICENESS
 from worker.work.protocol import Cancelled, Control, JobFailed
 
@@ -127,9 +128,9 @@ def test_an_unexpected_end_is_one_sentence_and_the_traceback_is_in_the_log(
     assert code == 1
     (failed,) = events
     assert failed["event"] == "failed"
-    assert words in failed["message"]
-    assert "\n" not in failed["message"]
-    assert "Traceback" not in failed["message"]
+    assert words in said(failed)
+    assert "\n" not in said(failed)
+    assert "Traceback" not in said(failed)
     assert "Traceback" in log
 
 
@@ -139,9 +140,9 @@ def test_an_expected_failure_carries_its_template_for_translation(start: Any) ->
     assert events == [
         {
             "event": "failed",
-            "message": "The field lr is not known.",
+            "code": "unexpected",
             "template": "The field %(field)s is not known.",
-            "params": {"field": "lr"},
+            "values": {"field": "lr"},
         }
     ]
     assert "Traceback" not in log
@@ -149,7 +150,7 @@ def test_an_expected_failure_carries_its_template_for_translation(start: Any) ->
 
 def test_an_unknown_kind_is_refused_by_name(start: Any) -> None:
     code, events, _ = start(kind="dance", input={}).end()
-    assert (code, events[0]["message"]) == (1, "There is no work of the kind dance.")
+    assert (code, said(events[0])) == (1, "There is no work of the kind dance.")
 
 
 def test_a_job_file_that_is_missing_or_incomplete_is_refused(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_a_job_file_that_is_missing_or_incomplete_is_refused(tmp_path: Path) -> 
             check=False,
         )
         assert done.returncode == 1
-        assert words in json.loads(done.stdout)["message"]
+        assert words in said(json.loads(done.stdout))
 
 
 def test_starting_the_child_does_not_import_torch() -> None:

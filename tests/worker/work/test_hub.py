@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from app.masking import ChatTokenizer, MaskSettings, preview
+from tests.support.said import said
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ROOT = Path(__file__).resolve().parents[3]
@@ -173,7 +174,7 @@ def test_what_the_hub_does_not_have_is_said_by_name(
 ) -> None:
     last = fetched(hub, tmp_path / "home", reference, revision)[-1]
     assert last["event"] == "failed"
-    assert words in last["message"]
+    assert words in said(last)
 
 
 def test_a_model_with_pickled_weights_only_is_refused_before_anything_is_fetched(
@@ -184,7 +185,7 @@ def test_a_model_with_pickled_weights_only_is_refused_before_anything_is_fetched
 ) -> None:
     (small_model / "model.safetensors").unlink()
     last = fetched(hub, tmp_path / "home")[-1]
-    assert "has no safetensors weights" in last["message"]
+    assert "has no safetensors weights" in said(last)
     assert served == []
 
 
@@ -215,7 +216,6 @@ def test_a_tokenizer_that_is_none_is_refused_in_one_sentence(
     (small_model / "tokenizer.json").write_text("{}")
     broken = fetched(hub, tmp_path / "home", tokenizer_only=True)[-1]
     assert broken["event"] == "failed"
-    assert broken["message"].startswith("The tokenizer of org/chat cannot be loaded: ")
-    assert fetched(hub, tmp_path / "other", reference="org/typo", tokenizer_only=True)[-1][
-        "message"
-    ].startswith("The hub does not know org/typo")
+    assert said(broken).startswith("The tokenizer of org/chat cannot be loaded: ")
+    unknown = fetched(hub, tmp_path / "other", reference="org/typo", tokenizer_only=True)[-1]
+    assert said(unknown).startswith("The hub does not know org/typo")

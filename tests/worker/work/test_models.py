@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
 
+from tests.support.said import said
 from tests.worker.conftest import SMALL_FILES, Recorder
 from worker.work import models
 from worker.work.protocol import Control, JobFailed
@@ -199,4 +200,4 @@ def test_without_a_network_the_hub_is_said_to_be_out_of_reach(tmp_path: Path) ->
     assert process.wait(timeout=60) == 1
     process.stdin.close()
     process.stdout.close()
-    assert "hub cannot be reached to fetch some/model" in events[-1]["message"]
+    assert "hub cannot be reached to fetch some/model" in said(events[-1])

@@ -20,12 +20,13 @@ from typing import Any
 import torch
 from tokenizers.decoders import DecodeStream
 
-from app.masking import MaskingError, turn_off_library_threads
+from app.masking import turn_off_library_threads
+from app.sentences import N_, Failure, SentenceError
 from worker.work.child import EventStream, explain, take_standard_output
 from worker.work.evaluation.generation import require_room
 from worker.work.evaluation.loading import LoadedModel, Side, load_base, require_adapter
 from worker.work.evaluation.prompts import encode_prompt
-from worker.work.protocol import N_, JobFailed
+from worker.work.protocol import JobFailed
 
 # The sides take turns of so many tokens: both are seen to write, and switching adapters costs little.
 TOKENS_PER_TURN = 4
@@ -119,22 +120,15 @@ class Chat:
             request = self.requests.get()
             try:
                 self.answer(request)
-            except (JobFailed, MaskingError) as failure:
-                self._fail(request, failure, failure.message, failure.params)
+            except SentenceError as error:
+                self._fail(request, error.failure)
             except Exception as error:  # noqa: BLE001 - the person who waits gets a sentence
                 traceback.print_exc(file=sys.stderr)
-                told = explain(error, Path.cwd())
-                self._fail(request, told, told.message, told.params)
+                self._fail(request, explain(error, Path.cwd()).failure)
             self.cancelled.discard(request["id"])
 
-    def _fail(self, request: dict[str, Any], error: Exception, template: str, params: Any) -> None:
-        self.events.emit(
-            "failed",
-            id=request["id"],
-            message=str(error),
-            template=template,
-            params={k: str(v) for k, v in params.items()},
-        )
+    def _fail(self, request: dict[str, Any], failure: Failure) -> None:
+        self.events.emit("failed", id=request["id"], **failure.to_json())
 
     def answer(self, request: dict[str, Any]) -> None:
         """Stream the reply of each side asked for."""

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from app.sentences import N_
 from worker.work.evaluation.loading import LoadedModel
-from worker.work.protocol import N_, Control, JobFailed
+from worker.work.protocol import Control, JobFailed
 
 # A step for many rows takes little longer than a step for one: what it waits for is the weights.
 DEFAULT_BATCH_SIZE = 32

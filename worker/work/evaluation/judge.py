@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from app.masking import ChatTokenizer, MaskingError, read_arrays
+from app.sentences import N_
 from worker.work.evaluation.generation import DEFAULT_BATCH_SIZE, generate, require_room
 from worker.work.evaluation.held_out import HeldOutLoss, held_out_loss, validation_samples
 from worker.work.evaluation.loading import LoadedModel, Side, load_base, require_adapter
 from worker.work.evaluation.prompts import encode_prompt
-from worker.work.protocol import N_, Control, Emit, JobFailed
+from worker.work.protocol import Control, Emit, JobFailed
 
 MAX_NEW_TOKENS = 160
 SIDES: tuple[Side, Side] = ("base", "tuned")

@@ -14,8 +14,9 @@ from peft import PeftConfig, PeftModel
 from transformers import AutoModelForCausalLM
 
 from app.masking import ChatTokenizer, MaskingError
+from app.sentences import N_
 from worker.work.evaluation.prompts import end_of_turn_ids
-from worker.work.protocol import N_, JobFailed
+from worker.work.protocol import JobFailed
 from worker.work.training.devices import training_device, weights_dtype
 
 Side = Literal["base", "tuned"]
@@ -44,7 +45,7 @@ class LoadedModel:
         try:
             return self.tokenizer.rendering_with(template_arguments)
         except MaskingError as error:
-            raise JobFailed(error.message, **{k: str(v) for k, v in error.params.items()}) from error
+            raise JobFailed.of(error) from error
 
     @contextmanager
     def side(self, side: Side) -> Iterator[Any]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.masking import ChatTokenizer, MaskRefused, locate
-from worker.work.protocol import N_, JobFailed
+from app.sentences import N_
+from worker.work.protocol import JobFailed
 
 
 def encode_prompt(tokenizer: ChatTokenizer, messages: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -11,7 +11,8 @@ import torch
 from peft import get_peft_model_state_dict
 from transformers import TrainerCallback
 
-from worker.work.protocol import N_, Control, Emit, JobFailed, log
+from app.sentences import N_
+from worker.work.protocol import Control, Emit, JobFailed, log
 from worker.work.training.devices import memory_bytes
 
 

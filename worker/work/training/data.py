@@ -13,7 +13,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from app.masking import MaskArrays, MaskingError, arrays_hash, read_arrays
-from worker.work.protocol import N_, JobFailed
+from app.sentences import N_
+from worker.work.protocol import JobFailed
 
 IGNORE_INDEX = -100
 TRAIN_SPLIT, VALIDATION_SPLIT = 0, 1
@@ -29,9 +30,7 @@ def load_arrays(path: Path, expected_hash: str, expected_file_hash: str | None =
     try:
         return read_arrays(path, expected_hash, expected_file_hash=expected_file_hash)
     except MaskingError as error:
-        raise JobFailed(
-            error.message, **{name: str(value) for name, value in error.params.items()}
-        ) from error
+        raise JobFailed.of(error) from error
 
 
 def samples_of_split(arrays: MaskArrays, split: int) -> np.ndarray[Any, np.dtype[np.int64]]:

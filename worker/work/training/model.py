@@ -9,7 +9,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
 from app.recipes.config import TrainingConfig
-from worker.work.protocol import N_, Emit, JobFailed, log
+from app.sentences import N_
+from worker.work.protocol import Emit, JobFailed, log
 from worker.work.training.attention import PACKED_ATTENTION
 from worker.work.training.lora import fuse_lora_layers
 from worker.work.training.norm import fuse_rms_norms

@@ -14,7 +14,8 @@ from transformers import set_seed
 from app.core.errors import Invalid
 from app.masking import MaskArrays, MaskingError, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
-from worker.work.protocol import N_, Control, Emit, JobFailed, log
+from app.sentences import N_
+from worker.work.protocol import Control, Emit, JobFailed, log
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
 from worker.work.training.data import (
     IGNORE_INDEX,
@@ -123,7 +124,7 @@ def read_config(values: dict[str, Any]) -> TrainingConfig:
     try:
         return parse_config(values)
     except Invalid as error:
-        raise JobFailed(error.message, **error.params) from error
+        raise JobFailed.of(error) from error
 
 
 def with_available_optimizer(config: TrainingConfig, device: torch.device, emit: Emit) -> TrainingConfig:
@@ -157,9 +158,7 @@ def require_same_tokenizer(folder: Path, expected_hash: str | None) -> None:
     try:
         found = read_model_folder(folder).fingerprint
     except MaskingError as error:
-        raise JobFailed(
-            error.message, **{name: str(value) for name, value in error.params.items()}
-        ) from error
+        raise JobFailed.of(error) from error
     if found != expected_hash:
         raise JobFailed(
             N_(

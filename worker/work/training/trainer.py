@@ -16,7 +16,8 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from app.recipes.config import TrainingConfig
-from worker.work.protocol import N_, Control, Emit, JobFailed
+from app.sentences import N_
+from worker.work.protocol import Control, Emit, JobFailed
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
     BEST_ADAPTER,

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from app.masking import ChatTokenizer
+from tests.support.said import said
 from worker.parent.warm_chat import WarmChat
 from worker.work.evaluation.chat import Reply
 from worker.work.evaluation.loading import LoadedModel
@@ -135,7 +136,7 @@ def test_what_cannot_be_answered_fails_with_a_sentence(
 ) -> None:
     events = list(chat.stream({**request_both, **change}))
     assert events[-1]["event"] == "failed"
-    assert words in events[-1]["message"]
+    assert words in said(events[-1])
 
 
 def test_threads_share_the_process(chat: WarmChat, request_both: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.said import said
 from worker.parent.warm_chat import PROJECT_FOLDER, WarmChat
 
 # Answers each request with one delta and a done; the message "die" ends it, "hang" is never answered.
@@ -66,7 +67,7 @@ def test_a_process_that_is_silent_too_long_is_stopped() -> None:
     with WarmChat(COMMAND, stall_timeout_seconds=0.5) as chat:
         events = list(chat.stream({"messages": [{"role": "user", "content": "hang"}]}))
         assert events[-1]["event"] == "failed"
-        assert "did not answer" in events[-1]["message"]
+        assert "did not answer" in said(events[-1])
         assert chat.process_id is None
         assert ask(chat, "hello") == ["delta", "done"]
 

@@ -12,6 +12,7 @@ from transformers import (
     Qwen3Config,
 )
 
+from tests.support.said import said
 from tests.worker.conftest import Recorder
 from tests.worker.work.training.small_models import SMALL, adapted, batch_of
 from worker.work.training.forward import PackedPass, PlainPass, choose_pass
@@ -59,6 +60,6 @@ def test_a_model_that_does_more_than_the_packed_pass_knows_is_trained_its_own_wa
     model, batch = adapted(config), batch_of(LENGTHS)
     chosen = choose_pass(model, batch, torch.float32, emit)
     assert isinstance(chosen, PlainPass)
-    assert "one at a time" in emit.of("log")[0]["message"]
+    assert "one at a time" in said(emit.of("log")[0])
     chosen(batch).backward()
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)

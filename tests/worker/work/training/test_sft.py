@@ -15,6 +15,7 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, TrainerControl, TrainerState
 
 from app.masking.samples.arrays import read_arrays
+from tests.support.said import said
 from tests.worker.conftest import IGNORE_INDEX, Recorder
 from worker.work.protocol import Cancelled, Control, JobFailed
 from worker.work.training import data, sft
@@ -117,7 +118,7 @@ def test_an_interrupted_run_gives_the_losses_of_an_uninterrupted_one(
         load_file(tmp_path / run / "adapter/adapter_model.safetensors") for run in ("whole", "resumed")
     ]
     assert all(torch.equal(adapters[0][name], adapters[1][name]) for name in adapters[0])
-    assert any("not whole" in event["message"] for event in resumed.of("log"))
+    assert any("not whole" in said(event) for event in resumed.of("log"))
 
 
 def test_a_checkpoint_of_another_configuration_is_refused_and_none_at_all_starts_over(
@@ -133,7 +134,7 @@ def test_a_checkpoint_of_another_configuration_is_refused_and_none_at_all_starts
         sft.run({**other, "resume_from": str(tmp_path / "first")}, tmp_path / "third", emit, control)["steps"]
         == 1
     )
-    assert any("starts over" in event["message"] for event in emit.of("log"))
+    assert any("starts over" in said(event) for event in emit.of("log"))
 
 
 class StopAfter(Recorder):
@@ -265,8 +266,8 @@ def test_qlora_trains_on_four_bit_weights(
     assert start == pytest.approx(plain_loss(load_plain(base_model_folder), job["arrays"], 1), rel=0.1)
     assert start != pytest.approx(plain_loss(load_plain(base_model_folder), job["arrays"], 1), rel=1e-5)
     assert end < start
-    assert any("needs a GPU" in event["message"] for event in emit.of("log"))
-    assert not any("No gradient" in event["message"] for event in emit.of("log"))
+    assert any("needs a GPU" in said(event) for event in emit.of("log"))
+    assert not any("No gradient" in said(event) for event in emit.of("log"))
     PeftModel.from_pretrained(load_plain(base_model_folder), tmp_path / "out" / "adapter")
 
 
@@ -276,7 +277,7 @@ def test_an_adapter_that_the_loss_does_not_reach_is_told(emit: Recorder) -> None
     )
     model["lora_B"].weight.grad = torch.ones(2, 2)
     FirstGradients(emit).on_pre_optimizer_step(None, None, None, model=model)
-    assert emit.of("log")[0]["params"] == {"silent": 2, "count": 3}
+    assert emit.of("log")[0]["sentence"]["values"] == {"silent": 2, "count": 3}
     model["lora_B"].weight.grad.zero_()
     with pytest.raises(JobFailed, match="No gradient reaches the adapter"):
         FirstGradients(emit).on_pre_optimizer_step(None, None, None, model=model)

@@ -1,0 +1,216 @@
+"""What the product says to people: an English template with the values that fill it, apart until it is shown.
+
+Pure, and below everything: whoever shows a sentence hands in the translation of its template. Failures carry a
+code as well, for programs and for the advice that follows; nobody reads words to learn what happened.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from numbers import Integral, Real
+from typing import Any, ClassVar, Final, Self
+
+Value = str | int | float | bool | None
+
+# What JSON and the databases hold without loss.
+_LARGEST_INTEGER: Final = 2**63
+_CONVERSION: Final = re.compile(r"%\((\w+)\)[-+ #0]*\d*(?:\.\d+)?[diouxXeEfFgGcrsa]")
+
+
+def N_(message: str) -> str:
+    """Mark a message for the catalogues without translating it here."""
+    return message
+
+
+class FailureCode(StrEnum):
+    """What went wrong, for programs: stable, in no language. Pages advise by it."""
+
+    # Of requests.
+    INVALID = "invalid"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    UNAUTHENTICATED = "unauthenticated"
+    REFUSED = "refused"
+    TOO_LARGE = "too_large"
+    UNAVAILABLE = "unavailable"
+    # Of masks.
+    MASK_SETTING = "mask_setting"
+    MASK_REFUSED = "mask_refused"
+    TEMPLATE_FAILED = "template_failed"
+    TEMPLATE_REFUSED = "template_refused"
+    TOKENIZER_UNREADABLE = "tokenizer_unreadable"
+    ARRAYS_DIFFER = "arrays_differ"
+    # Of suites.
+    SUITE_REFUSED = "suite_refused"
+    # Of jobs: the machine.
+    OUT_OF_MEMORY = "out_of_memory"
+    DISK_FULL = "disk_full"
+    DEVICE_UNUSABLE = "device_unusable"
+    # Of jobs: the process.
+    KILLED = "killed"
+    DIED = "died"
+    VANISHED = "vanished"
+    UNEXPECTED = "unexpected"
+    JOB_MALFORMED = "job_malformed"
+    # Of jobs: what they are made from.
+    MODEL_MISSING = "model_missing"
+    MODEL_UNUSABLE = "model_unusable"
+    HUB_UNREACHABLE = "hub_unreachable"
+    HUB_REFUSED = "hub_refused"
+    ADAPTER_UNUSABLE = "adapter_unusable"
+    DATA_CHANGED = "data_changed"
+    DATA_UNUSABLE = "data_unusable"
+    # Of jobs: training itself.
+    CONFIG_INVALID = "config_invalid"
+    TARGET_MODULES_MISSING = "target_modules_missing"
+    NOTHING_LEARNS = "nothing_learns"
+    NOT_A_NUMBER = "not_a_number"
+    LOSS_DIFFERS = "loss_differs"
+    CHECKPOINT_UNUSABLE = "checkpoint_unusable"
+    # Of answers.
+    PROMPT_TOO_LONG = "prompt_too_long"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A template with `%(name)s` places, which is also the key of its translation, and their values.
+
+    Whatever is given as a value is kept as text, number, truth or null, so that a sentence can always be
+    stored, sent and shown.
+    """
+
+    template: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        kept = {str(name): plain_value(value) for name, value in self.values.items()}
+        object.__setattr__(self, "values", kept)
+
+    @classmethod
+    def of(cls, template: str, /, **values: object) -> Self:
+        """With values of any kind."""
+        return cls(template, values)  # type: ignore[arg-type]  # made plain by __post_init__
+
+    def __str__(self) -> str:
+        return self.english()
+
+    def english(self) -> str:
+        """The filled sentence in the language it was written in."""
+        return self.said(str)
+
+    def said(self, translate: Callable[[str], str]) -> str:
+        """The sentence of the translated template. Never raises: a place that cannot be filled stays."""
+        template = translate(self.template) if self.template else ""
+        if not self.values:
+            return template
+        try:
+            return template % self.values
+        except KeyError:
+            return template
+        except (TypeError, ValueError, OverflowError):
+            return _filled_as_text(template, self.values)
+
+    def with_values(self, **values: object) -> Self:
+        """The sentence with further values, or others in their place."""
+        return type(self).of(self.template, **{**self.values, **values})
+
+    def to_json(self) -> dict[str, Any]:
+        """{"template": …, "values": {…}}, plain JSON."""
+        return {"template": self.template, "values": dict(self.values)}
+
+    @classmethod
+    def stored_in(cls, document: Mapping[str, Any]) -> Self:
+        """The `sentence` of a stored document, or what older ones hold: a text with its `params`.
+
+        Raises ValueError where there is none.
+        """
+        if isinstance(kept := document.get("sentence"), Mapping):
+            return cls.from_json(kept)
+        text = document.get("template") or document.get("message") or document.get("detail")
+        return cls.from_json({"template": text, "values": document.get("params") or {}})
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """What `to_json` wrote. Raises ValueError for anything else."""
+        template, values = document.get("template"), document.get("values")
+        if not isinstance(template, str) or not isinstance(values, Mapping):
+            raise ValueError("not a sentence: it needs a template and values")  # noqa: TRY004
+        return cls(template, values)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why something ended: a code for programs, a sentence for people. What a failed job stores."""
+
+    code: str
+    sentence: Sentence
+
+    def to_json(self) -> dict[str, Any]:
+        """{"code": …, "template": …, "values": {…}}, plain JSON."""
+        return {"code": str(self.code), **self.sentence.to_json()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """What `to_json` wrote. Raises ValueError for anything else."""
+        code = document.get("code")
+        if not isinstance(code, str) or not code:
+            raise ValueError("not a failure: it needs a code")
+        return cls(code, Sentence.from_json(document))
+
+
+class SentenceError(Exception):
+    """Base of every expected failure of the product: `sentence` says what to do, `code` what happened."""
+
+    default_code: ClassVar[str] = FailureCode.UNEXPECTED
+
+    def __init__(self, sentence: Sentence, code: str | None = None) -> None:
+        super().__init__(sentence.english())
+        self.sentence = sentence
+        self.code: str = code or self.default_code
+
+    @property
+    def failure(self) -> Failure:
+        """What is stored of it and sent between processes."""
+        return Failure(self.code, self.sentence)
+
+
+def sentence_of(message: str | Sentence, values: Mapping[str, object]) -> Sentence:
+    """A sentence from a template and its values, or a ready one (with further values)."""
+    if isinstance(message, Sentence):
+        return message.with_values(**values) if values else message
+    return Sentence.of(message, **values)
+
+
+def plain_value(value: object) -> Value:
+    """The value as text, number, truth or null; whatever else it is becomes text that can be stored."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _storable(str.__str__(value))
+    if isinstance(value, Integral):
+        number = int(value)
+        return number if -_LARGEST_INTEGER < number < _LARGEST_INTEGER else f"{number:#x}"
+    if isinstance(value, Real):
+        real = float(value)
+        return real if math.isfinite(real) else str(real)
+    try:
+        if isinstance(value, list | tuple | set | frozenset):
+            return _storable(", ".join(str(item) for item in value))
+        return _storable(str(value))
+    except Exception:  # noqa: BLE001 - what cannot even be printed is named by its kind
+        return type(value).__name__
+
+
+def _storable(text: str) -> str:
+    """Without what UTF-8 and the databases cannot hold: half characters, as in a file name, and NUL."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "")
+
+
+def _filled_as_text(template: str, values: Mapping[str, Value]) -> str:
+    """Every place filled with its value as text: better than none where a value has another type."""
+    try:
+        return _CONVERSION.sub(r"%(\1)s", template) % values
+    except (KeyError, TypeError, ValueError):
+        return template
