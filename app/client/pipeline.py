@@ -11,12 +11,9 @@ from app.client.rest import StudioClient
 from app.client.waiting import Listener, require_success, wait_for_job
 from app.core.console import CommandFailed
 from app.core.i18n import gettext as _
+from app.mask_settings.fields import MASK_FIELD_NAMES, parse_settings
 from app.recipes.config import TrainingConfig, parse_config
 
-# `--set` names that change how masks are made; every other name belongs to the training config.
-MASK_FIELDS: Final = frozenset(
-    {"train_on", "handling", "max_length", "control_tokens", "train_reasoning", "template_arguments"}
-)
 _SHOWN_FAILURES: Final = 3
 
 
@@ -65,9 +62,9 @@ def parse_changes(pairs: list[str]) -> dict[str, Any]:
 
 
 def split_changes(changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Changes of the mask settings, and changes of the training config."""
-    masks = {key: value for key, value in changes.items() if key in MASK_FIELDS}
-    return masks, {key: value for key, value in changes.items() if key not in MASK_FIELDS}
+    """`--set` names of mask settings, and every other, which belongs to the training config."""
+    masks = {key: value for key, value in changes.items() if key in MASK_FIELD_NAMES}
+    return masks, {key: value for key, value in changes.items() if key not in MASK_FIELD_NAMES}
 
 
 def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> None:
@@ -78,7 +75,7 @@ def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> 
             _("There is no recipe “%(name)s”. Use one of: %(names)s.")
             % {"name": recipe, "names": ", ".join(recipes)}
         )
-    known = {*recipes[recipe], *MASK_FIELDS}
+    known = {*recipes[recipe], *MASK_FIELD_NAMES}
     for key in changes:
         if key not in known:
             raise CommandFailed(
@@ -86,6 +83,7 @@ def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> 
                 % {"key": key, "known": ", ".join(sorted(known))}
             )
     # Values are the server's to judge; what this program can judge itself fails at once.
+    parse_settings(split_changes(changes)[0])
     parse_config({key: value for key, value in changes.items() if key in TrainingConfig.model_fields})
 
 

@@ -26,6 +26,8 @@ from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import list_mask_checks, require_mask_check
 from app.mask_checks.suspects import address_of, check_choices, kinds_of, suspects_of
 from app.mask_checks.use import AppCheckUse
+from app.mask_settings.words import settings_in_brief, settings_in_words
+from app.masking import SuspectKind
 from app.sentences import Sentence
 from app.versions.frozen import frozen_conversation
 from app.versions.models import DatasetVersion
@@ -49,12 +51,13 @@ class Bar:
 
 @dataclass(frozen=True)
 class Row:
-    """One of a version's checks; `runs` were started on it."""
+    """One of a version's checks; `runs` were started on it, `settings` are in words."""
 
     check: MaskCheck
     job: Job
     model: BaseModel
     runs: int
+    settings: str
 
 
 def _bars(histogram: dict[str, Any] | None, *, percent: bool, bins: int = 10) -> list[Bar]:
@@ -120,6 +123,7 @@ def mask_checks_page(
             require_job(session, check.job_id),
             require_base_model(session, check.base_model_id),
             len(use.runs_of(session, check.id or 0)),
+            settings_in_brief(check.settings),
         )
         for check in list_mask_checks(session, version)
     ]
@@ -152,7 +156,7 @@ def mask_check_page(
     suspects = suspects_of(report)
     failures = _failures(check, titles)
     # The failures have a table of their own; the walk goes through all.
-    others = [one for one in suspects if one.reasons[0].kind not in ("failed", "refused")]
+    others = [one for one in suspects if one.reasons[0].kind not in (SuspectKind.FAILED, SuspectKind.REFUSED)]
     context = {
         "check": check,
         "job": job,
@@ -160,6 +164,7 @@ def mask_check_page(
         "dataset": require_dataset(session, version.dataset_id),
         "model": require_base_model(session, check.base_model_id),
         "report": report,
+        "settings": settings_in_words(check.settings),
         "check_labels": REPORT_LABELS,
         "failures": failures,
         "more_failing": report.get("failing_conversations", 0)

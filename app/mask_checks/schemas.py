@@ -1,7 +1,7 @@
 """What REST reads and writes for mask checks."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,7 +9,7 @@ from app.jobs.api import JobOut
 from app.jobs.models import Job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.suspects import Suspect
-from app.mask_settings.schemas import MaskSettingsIn
+from app.mask_settings.fields import MaskSettingsIn
 
 
 class MaskCheckIn(BaseModel):
@@ -41,11 +41,6 @@ class MaskCheckOut(BaseModel):
         """From the stored rows."""
         values = {name: getattr(check, name) for name in cls.model_fields if name != "job"}
         return cls.model_validate({**values, "job": JobOut.of(job)})
-
-
-SuspectKind = Literal[
-    "failed", "refused", "cut", "control_tokens", "rewritten", "not_shown", "share", "length"
-]
 
 
 class ReasonOut(BaseModel):

@@ -13,18 +13,18 @@ from app.core.i18n import gettext, say
 from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
 from app.mask_settings.choices import Choices
-from app.masking import SUSPECT_KINDS, MaskSettings
+from app.masking import MaskSettings, SuspectKind
 from app.sentences import N_, Sentence
 
-KIND_LABELS: Final = {
-    "failed": N_("Failed a check"),
-    "refused": N_("No exact mask"),
-    "cut": N_("Cut"),
-    "control_tokens": N_("Control tokens in the text"),
-    "rewritten": N_("Rewritten by the template"),
-    "not_shown": N_("Not shown as written"),
-    "share": N_("Unusual share of trained tokens"),
-    "length": N_("Unusual length"),
+KIND_LABELS: Final[Mapping[str, str]] = {
+    SuspectKind.FAILED: N_("Failed a check"),
+    SuspectKind.REFUSED: N_("No exact mask"),
+    SuspectKind.CUT: N_("Cut"),
+    SuspectKind.CONTROL_TOKENS: N_("Control tokens in the text"),
+    SuspectKind.REWRITTEN: N_("Rewritten by the template"),
+    SuspectKind.NOT_SHOWN: N_("Not shown as written"),
+    SuspectKind.SHARE: N_("Unusual share of trained tokens"),
+    SuspectKind.LENGTH: N_("Unusual length"),
 }
 _NO_REASON: Final = N_("The check is older than the reasons; it only says that this one is worth a look.")
 
@@ -63,7 +63,7 @@ def suspects_of(report: Mapping[str, Any]) -> list[Suspect]:
     found: dict[int, Suspect] = {}
     for failure in report.get("failures") or ():
         suspect = found.setdefault(failure["conversation_id"], Suspect(failure["conversation_id"]))
-        kind = "refused" if failure["check"] == "refused" else "failed"
+        kind = SuspectKind.REFUSED if failure["check"] == "refused" else SuspectKind.FAILED
         suspect.reasons.append(_why({**failure, "kind": kind}))
     for conversation_id in report.get("suspicious") or ():
         why = Why("", gettext("Worth a look"), gettext(_NO_REASON))
@@ -74,7 +74,7 @@ def suspects_of(report: Mapping[str, Any]) -> list[Suspect]:
 def _why(reason: Mapping[str, Any]) -> Why:
     kind, check = reason["kind"], reason.get("check")
     label = gettext(KIND_LABELS.get(kind, kind))
-    if check and kind == "failed":
+    if check and kind == SuspectKind.FAILED:
         label = gettext("Failed: %(check)s") % {"check": gettext(REPORT_LABELS.get(check, check))}
     text = say(Sentence.stored_in(reason))
     return Why(kind, label, text, reason.get("sample") or 0, reason.get("token"), check)
@@ -86,7 +86,7 @@ def kinds_of(report: Mapping[str, Any], suspects: list[Suspect]) -> list[tuple[s
     counted = report.get("suspect_counts") or {}
     return [
         (kind, gettext(KIND_LABELS[kind]), listed[kind], max(listed[kind], counted.get(kind, 0)))
-        for kind in SUSPECT_KINDS
+        for kind in SuspectKind
         if listed[kind]
     ]
 

@@ -19,9 +19,9 @@ from app.core.templating import is_htmx, render
 from app.mask_checks.check_texts import CHECK_LABELS
 from app.mask_settings.arguments import PREFIX, offered_arguments
 from app.mask_settings.choices import Choices, PreviewFields, PreviewForm, read_choices
-from app.mask_settings.schemas import DEFAULT_MAX_LENGTH
+from app.mask_settings.fields import MASK_FIELDS, write_settings
 from app.mask_settings.tokenizers import tokenizer_of
-from app.mask_settings.words import HANDLINGS, STRATEGIES
+from app.mask_settings.words import words_of
 from app.masking import ChatTokenizer, MaskSettings
 from app.previews import service
 from app.previews.subjects import Subject
@@ -43,7 +43,7 @@ class Result:
 
 def look(session: Session, subject: Subject, fields: PreviewFields, way: str = "") -> Result:
     """Read the fields and mask; what is wrong with either is the refusal."""
-    result = Result(Choices(MaskSettings(max_length=DEFAULT_MAX_LENGTH), subject.path, way=way))
+    result = Result(Choices(MaskSettings(), subject.path, way=way))
     try:
         choices = replace(with_model(session, read_choices(fields, subject.path)), way=way)
         if isinstance(fields, PreviewForm) and fields.discard:
@@ -131,7 +131,7 @@ def page_context(request: Request, session: Session, subject: Subject, result: R
     """Everything that the page and its fragments read."""
     choices, view = result.choices, result.view
     models = [(model.id, option_name(model)) for model in models_with_tokenizer(session)]
-    strategies = {key.value: gettext(label) for key, label in STRATEGIES.items()}
+    strategies = words_of("train_on")
     return {
         **bring_context(session, request),
         "subject": subject,
@@ -146,7 +146,8 @@ def page_context(request: Request, session: Session, subject: Subject, result: R
             *((f"strategy:{value}", label) for value, label in strategies.items()),
             *((f"model:{identity}", name) for identity, name in models if identity != choices.base_model_id),
         ],
-        "handlings": {key.value: gettext(label) for key, label in HANDLINGS.items()},
+        "mask_fields": MASK_FIELDS,
+        "mask_values": write_settings(choices.settings),
         "check_labels": {name: gettext(label) for name, label in CHECK_LABELS.items()},
         "slider_max": max(view.whole if view else 0, choices.settings.max_length or 0, 64),
     }

@@ -19,6 +19,7 @@ from app.jobs import service as jobs
 from app.jobs.models import Job, JobState, StopRequest
 from app.jobs.newest import last_event, last_events
 from app.mask_checks.service import require_mask_check
+from app.mask_settings.words import settings_in_words
 from app.recipes.fields import FIELD_GROUPS, displayed
 from app.recipes.recipes import RECIPES
 from app.runs import service
@@ -123,6 +124,7 @@ def run_page(
     """One run: everything stored about it, and live from there."""
     run = service.require_run(session, run_id)
     version = require_version(session, run.dataset_version_id)
+    check = require_mask_check(session, run.mask_check_id)
     context = {
         **_run_context(session, actor, run),
         **_result_context(session, judging, run),
@@ -130,7 +132,8 @@ def run_page(
         "version": version,
         "dataset": require_dataset(session, version.dataset_id),
         "model": require_base_model(session, run.base_model_id),
-        "check": require_mask_check(session, run.mask_check_id),
+        "check": check,
+        "settings": settings_in_words(check.settings),
         "groups": FIELD_GROUPS,
         "config_values": displayed(run.config),
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},

@@ -2,16 +2,15 @@
 
 import html
 import re
-from typing import Any, get_args
+from typing import Any
 
 from fastapi import FastAPI
 
 from app.conversations.service import delete_conversation
 from app.core.database import reading, transaction
 from app.mask_checks.models import MaskCheck
-from app.mask_checks.schemas import SuspectKind
-from app.mask_checks.suspects import suspects_of
-from app.masking import SUSPECT_KINDS
+from app.mask_checks.suspects import KIND_LABELS, suspects_of
+from app.masking import SuspectKind
 from app.runs.service import RunRequest, start_run
 from tests.mask_checks.conftest import Checked
 from tests.previews.conftest import form_of
@@ -91,7 +90,7 @@ def test_other_settings_are_named_as_such_and_lead_back(annotator: Person, red: 
     assert "Cut here" not in text
     assert "These are not the settings that were checked." in text
     assert (
-        f'href="{address}?base_model={red.model_id}&amp;train_reasoning=false&amp;max_length=120"'
+        f'href="{address}?base_model={red.model_id}&amp;max_length=120&amp;train_reasoning=false"'
         in answer.text
     )
     assert "These are not the settings" not in visible_text(page_of(annotator, red, red.cut))
@@ -146,5 +145,8 @@ def test_rest_walks_too(annotator: Person, red: Checked) -> None:
     assert ask(after=red.attack).json()["suspects"] == []
     assert ask(only="cut").json()["total"] == 1
     assert ask(only="nonsense").status_code == 422
-    assert get_args(SuspectKind) == SUSPECT_KINDS
     assert annotator.api.get("/api/v1/mask-checks/99/suspects").status_code == 404
+
+
+def test_every_kind_of_reason_has_its_words() -> None:
+    assert set(KIND_LABELS) == set(SuspectKind)

@@ -112,6 +112,6 @@ def test_the_form_of_a_new_run_offers_them_and_carries_them_into_the_check_and_t
     again = engineer.browser.post("/runs/new/check", data=same, headers=htmx).text
     assert 'name="mask_check_id" value="1"' in again
     assert "argument-fields" not in again
-    assert 'tone="7"' in engineer.browser.get(f"/runs/{run_id}").text
-    assert 'tone="7"' in engineer.browser.get("/mask-checks/1").text
+    assert "tone=&#34;7&#34;" in engineer.browser.get(f"/runs/{run_id}").text
+    assert "tone=&#34;7&#34;" in engineer.browser.get("/mask-checks/1").text
     assert 'value="&#34;7&#34;"' in engineer.browser.get(f"/runs/new?like={run_id}").text

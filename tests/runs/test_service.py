@@ -220,3 +220,11 @@ def test_a_finished_run_publishes_its_files_with_size_and_hash(
         assert service.adapter_path(storage, run) == folder
         with pytest.raises(NotFound):
             service.require_artifact(session, (run.id or 0) + 1, artifact.id or 0)
+
+
+def test_a_sample_longer_than_the_model_reads_starts_nothing(engine: Engine, storage: Storage) -> None:
+    with transaction(engine) as session:
+        check = make_check(session, storage)
+        check.report = {**(check.report or {}), "longest": 4097}
+        with pytest.raises(Conflict, match="longest sample has 4097 tokens and “small” reads at most 4096"):
+            start(session, check)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.masking.checking.checks import CHECK_NAMES, Check
-from app.masking.checking.suspects import FAILED, REFUSED, Reason, Suspects, reasons_to_look
+from app.masking.checking.suspects import Reason, SuspectKind, Suspects, reasons_to_look
 from app.masking.samples.sample import MaskedConversation, MaskedSample
 from app.masking.settings import MaskSettings
 from app.sentences import Sentence
@@ -103,7 +103,7 @@ class VersionReport:
             failures.append(Failure(identity, None, "refused", None, masked.refusal.sentence))
         reasons = [
             Reason(
-                REFUSED if failure.check == REFUSED else FAILED,
+                SuspectKind.REFUSED if failure.check == SuspectKind.REFUSED else SuspectKind.FAILED,
                 failure.sentence,
                 failure.sample,
                 failure.token,
