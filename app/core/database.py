@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Column, DateTime, Engine, MetaData, QueuePool, String, create_engine, event
+from sqlalchemy import Column, Connection, DateTime, Engine, MetaData, QueuePool, String, create_engine, event
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
@@ -162,6 +162,24 @@ def build_engine(
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def cut_back_log(bind: Engine | Connection) -> None:
+    """After a large change: bring SQLite's log into the database and shorten its file. Waits for nobody."""
+    if bind.dialect.name != "sqlite":
+        return
+    raw = bind.engine.raw_connection()
+    try:
+        driver = raw.driver_connection
+        assert driver is not None
+        (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()
+        driver.execute("PRAGMA busy_timeout=100")
+        try:
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={patience}")
+    finally:
+        raw.close()
 
 
 @contextmanager

@@ -4,8 +4,10 @@ from datetime import timedelta
 
 from sqlalchemy import Engine
 
+from app.conversations import bulk_review
 from app.core.database import transaction
 from app.core.logging import get_logger
+from app.curation import removal
 from app.datasets.models import OperationKind
 from app.datasets.operations import ABANDONED_AFTER, take_abandoned
 from app.imports.service import undo as undo_import
@@ -20,6 +22,11 @@ def sweep(engine: Engine, *, older_than: timedelta = ABANDONED_AFTER) -> int:
     for mine, operation in taken:
         logger.warning("operation %d (%s) was abandoned", mine.id, operation.kind.value)
         with transaction(engine) as session:
-            if operation.kind is OperationKind.IMPORT:
-                undo_import(session, mine)
+            match operation.kind:
+                case OperationKind.IMPORT:
+                    undo_import(session, mine)
+                case OperationKind.REVIEW:
+                    bulk_review.go_on(session, mine, operation)
+                case OperationKind.DELETE:
+                    removal.erase(session, mine)
     return len(taken)

@@ -24,9 +24,16 @@ def require_dataset(session: Session, dataset_id: int) -> Dataset:
 
 
 def require_writable(session: Session, dataset_id: int) -> Dataset:
+    """As require_held; raises Conflict for an archived one."""
+    dataset = require_held(session, dataset_id)
+    refuse_archived(session, dataset_id)
+    return dataset
+
+
+def require_held(session: Session, dataset_id: int) -> Dataset:
     """The dataset, held against being archived, deleted or imported into by others until this transaction ends.
 
-    Raises NotFound, or Conflict for an archived one.
+    Raises NotFound.
     """
     statement = (
         select(Dataset)
@@ -37,13 +44,18 @@ def require_writable(session: Session, dataset_id: int) -> Dataset:
     dataset = session.exec(statement).first()
     if dataset is None:
         raise NotFound(N_("There is no dataset %(id)d."), id=dataset_id)
-    refuse_archived(session, dataset_id)
     return dataset
 
 
 def find_dataset(session: Session, name: str) -> Dataset | None:
     """The dataset of this name, if any."""
     return session.exec(select(Dataset).where(Dataset.name == name.strip())).first()
+
+
+def find_holder(session: Session, name: str) -> Dataset | None:
+    """Who has this name, also where no reader sees it."""
+    statement = select(Dataset).where(Dataset.name == name)
+    return session.exec(statement.execution_options(include_hidden=True)).first()
 
 
 def create_dataset(
@@ -87,8 +99,7 @@ def free_name(session: Session, name: str) -> str:
     name = name.strip()
     if not name or len(name) > 80:
         raise Invalid(N_("Enter a name of 1 to 80 characters."), field="name")
-    statement = select(Dataset).where(Dataset.name == name).execution_options(include_hidden=True)
-    taken = session.exec(statement).first()
+    taken = find_holder(session, name)
     if taken and taken.archived_at:
         raise Conflict(
             N_("An archived dataset is named “%(name)s”. Choose another name, or restore it."),

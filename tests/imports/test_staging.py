@@ -4,26 +4,22 @@ import io
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 from sqlmodel import select
 
 from app.conversations import service as conversations
 from app.conversations.counts import dataset_counts
-from app.conversations.drafts import create_conversation
 from app.conversations.filters import ConversationFilter
 from app.conversations.listing import Listing
 from app.conversations.models import Conversation
 from app.conversations.review import draft_ids
-from app.core.database import build_engine, reading, transaction
+from app.core.database import reading, transaction
 from app.core.errors import Conflict, NotFound
 from app.curation.lines import dataset_lines
 from app.curation.sweeping import sweep
@@ -31,8 +27,9 @@ from app.datasets import service
 from app.datasets.models import Dataset, DatasetOperation
 from app.imports import service as imports
 from app.imports.incoming import IncomingFile
-from tests.conversations.conftest import ANN, DIALOGUE
+from tests.conversations.conftest import ANN
 from tests.support.people import Person
+from tests.support.watching import after_transactions, elsewhere, rows_of_each_transaction, somebody_saving
 
 COUNT = 1000
 NOW = timedelta(seconds=-1)
@@ -70,89 +67,23 @@ class Interrupted(Exception):
     """What a test raises in the middle of an import."""
 
 
-@contextmanager
-def after_commits(engine: Engine, number: int, act: Callable[[], None]) -> Iterator[None]:
-    """Do something once this engine has committed so many times that wrote conversations."""
-    seen = {"wrote": False, "commits": 0}
-
-    def executed(_c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        seen["wrote"] |= statement.startswith("INSERT INTO conversation ")
-
-    def committed(_connection: Any) -> None:
-        if seen["wrote"]:
-            seen["wrote"] = False
-            seen["commits"] += 1
-
-    def taken(*_connection: Any) -> None:
-        if seen["commits"] == number:
-            seen["commits"] += 1
-            act()
-
-    listeners = (("before_cursor_execute", executed), ("commit", committed), ("checkout", taken))
-    for name, function in listeners:
-        event.listen(engine, name, function)
-    try:
-        yield
-    finally:
-        for name, function in listeners:
-            event.remove(engine, name, function)
-
-
-def other(engine: Engine) -> Engine:
-    """Another process's way to the same database."""
-    return build_engine(engine.url.render_as_string(hide_password=False))
-
-
-def test_no_piece_holds_many_rows_and_others_save_in_between(engine: Engine) -> None:
+def test_no_piece_holds_many_rows_and_others_who_save_all_the_time_are_never_turned_away(
+    engine: Engine,
+) -> None:
     dataset_id = new_dataset(engine)
-    rows: list[int] = []
-    saved: list[int] = []
-    elsewhere = other(engine)
-
-    def executed(_c: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
-        if statement.startswith("INSERT INTO conversation "):
-            rows.append(len(parameters) if isinstance(parameters, list) else 1)
-
-    def save() -> None:
-        with transaction(elsewhere) as session:
-            row = create_conversation(session, dataset_id, {"messages": DIALOGUE}, ANN)
-            saved.append(row.id or 0)
-
-    event.listen(engine, "before_cursor_execute", executed)
-    for number in (1, 2, 3):
-        with after_commits(engine, number, save):
-            bring(engine, dataset_id, COUNT * number)
-    assert len(saved) == 3
-    assert max(rows) <= imports.PIECE < COUNT
+    with (
+        rows_of_each_transaction(engine, "INSERT INTO conversation ") as rows,
+        somebody_saving(engine, dataset_id) as saved,
+    ):
+        bring(engine, dataset_id, 6000)
+    assert sum(rows) == 6000
+    assert max(rows) <= imports.PIECE
+    with engine.connect() as connection:
+        staged = "SELECT min(id), max(id) FROM conversation WHERE staged_by IS NOT NULL"
+        first, last = connection.execute(text(staged)).one()
+    assert sum(first < number < last for number in saved) >= 5
     with reading(engine) as session:
-        assert dataset_counts(session, dataset_id).draft == 3 * COUNT + 3
-    elsewhere.dispose()
-
-
-def test_others_who_save_all_the_time_are_never_turned_away(tmp_path: Path, app: FastAPI) -> None:
-    engine = app.state.engine
-    dataset_id = new_dataset(engine)
-    elsewhere, over, saved = other(engine), threading.Event(), []
-
-    def save() -> None:
-        while not over.is_set():
-            with transaction(elsewhere) as session:
-                create_conversation(session, dataset_id, {"messages": DIALOGUE}, ANN)
-            with reading(elsewhere) as session:
-                operation = session.exec(select(DatasetOperation)).first()
-                saved.append(operation is not None and 0 < operation.done < operation.total)
-
-    person = threading.Thread(target=save)
-    person.start()
-    try:
-        bring(engine, dataset_id, 20_000)
-    finally:
-        over.set()
-        person.join()
-    assert saved.count(True) >= 5
-    with reading(engine) as session:
-        assert dataset_counts(session, dataset_id).draft == 20_000 + len(saved)
-    elsewhere.dispose()
+        assert dataset_counts(session, dataset_id).draft == 6000 + len(saved)
 
 
 def test_until_it_is_whole_no_reader_sees_any_of_it(engine: Engine) -> None:
@@ -160,7 +91,7 @@ def test_until_it_is_whole_no_reader_sees_any_of_it(engine: Engine) -> None:
     seen: list[Any] = []
 
     def look() -> None:
-        with reading(elsewhere) as session:
+        with reading(other) as session:
             number = session.connection().execute(text("SELECT min(id) FROM conversation")).scalar_one()
             with pytest.raises(NotFound):
                 conversations.require_conversation(session, number)
@@ -174,28 +105,28 @@ def test_until_it_is_whole_no_reader_sees_any_of_it(engine: Engine) -> None:
             seen.extend([line.counts.total, int(line.changed_at != line.dataset.created_at)])
             seen.append(len(session.exec(select(Conversation)).all()))
 
-    elsewhere = other(engine)
-    with after_commits(engine, 2, look):
+    other = elsewhere(engine)
+    with after_transactions(engine, 2, look):
         bring(engine, dataset_id)
     assert seen == [0] * 8
     look_again = dataset_counts
     with reading(engine) as session:
         assert look_again(session, dataset_id).draft == COUNT
-    elsewhere.dispose()
+    other.dispose()
 
 
 def test_a_dataset_made_by_an_import_appears_with_what_it_holds(engine: Engine) -> None:
-    elsewhere = other(engine)
+    other = elsewhere(engine)
 
     def look() -> None:
-        with reading(elsewhere) as session:
+        with reading(other) as session:
             assert service.find_dataset(session, "New") is None
             assert dataset_lines(session) == []
-        with transaction(elsewhere) as session, pytest.raises(Conflict, match="just making a dataset"):
+        with transaction(other) as session, pytest.raises(Conflict, match="just making a dataset"):
             service.create_dataset(session, ANN, name="New")
 
     with (
-        after_commits(engine, 1, look),
+        after_transactions(engine, 1, look),
         IncomingFile(io.BytesIO(body()), filename="calls.jsonl") as file,
         transaction(engine) as session,
     ):
@@ -204,7 +135,7 @@ def test_a_dataset_made_by_an_import_appears_with_what_it_holds(engine: Engine) 
     with reading(engine) as session:
         (line,) = dataset_lines(session)
         assert (line.dataset.name, line.counts.draft) == ("New", COUNT)
-    elsewhere.dispose()
+    other.dispose()
 
 
 def test_an_import_that_fails_in_the_middle_leaves_nothing(engine: Engine) -> None:
@@ -213,7 +144,7 @@ def test_an_import_that_fails_in_the_middle_leaves_nothing(engine: Engine) -> No
     def fail() -> None:
         raise Interrupted
 
-    with after_commits(engine, 2, fail), pytest.raises(Interrupted):
+    with after_transactions(engine, 2, fail), pytest.raises(Interrupted):
         bring(engine, dataset_id)
     assert stored(engine) == 0
     with reading(engine) as session:
@@ -224,38 +155,38 @@ def test_an_import_that_fails_in_the_middle_leaves_nothing(engine: Engine) -> No
 
 def test_meanwhile_the_dataset_is_neither_archived_nor_imported_into_nor_undone(engine: Engine) -> None:
     dataset_id = new_dataset(engine)
-    elsewhere = other(engine)
+    other = elsewhere(engine)
 
     def try_all() -> None:
         with (
-            transaction(elsewhere) as session,
+            transaction(other) as session,
             pytest.raises(Conflict, match=r"being imported .*300 of 1000"),
         ):
             service.archive_dataset(session, ANN, dataset_id)
         with pytest.raises(Conflict, match="being imported"):
-            bring(elsewhere, dataset_id, 10)
-        assert sweep(elsewhere) == 0
+            bring(other, dataset_id, 10)
+        assert sweep(other) == 0
 
-    with after_commits(engine, 1, try_all):
+    with after_transactions(engine, 1, try_all):
         bring(engine, dataset_id)
     assert stored(engine) == COUNT
-    elsewhere.dispose()
+    other.dispose()
 
 
 def test_one_taken_for_dead_writes_nothing_more(engine: Engine) -> None:
     dataset_id = new_dataset(engine)
-    elsewhere = other(engine)
+    other = elsewhere(engine)
 
     def take_for_dead() -> None:
-        assert sweep(elsewhere, older_than=NOW) == 1
+        assert sweep(other, older_than=NOW) == 1
 
     with (
-        after_commits(engine, 2, take_for_dead),
+        after_transactions(engine, 2, take_for_dead),
         pytest.raises(Conflict, match="taken for dead"),
     ):
         bring(engine, dataset_id)
     assert stored(engine) == 0
-    elsewhere.dispose()
+    other.dispose()
 
 
 KILLED = """
@@ -265,8 +196,9 @@ from app.core.database import build_engine
 from app.core.settings import Settings
 import app.tables
 from tests.imports import test_staging
+from tests.support import watching
 engine = build_engine(Settings(database_url=sys.argv[1]).resolved_database_url)
-with test_staging.after_commits(engine, 2, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+with watching.after_transactions(engine, 2, lambda: os.kill(os.getpid(), signal.SIGKILL)):
     test_staging.import_new(engine) if sys.argv[2] == "new" else test_staging.bring(engine, int(sys.argv[2]))
 """
 
@@ -307,7 +239,7 @@ def test_a_person_is_told_what_is_under_way(app: FastAPI, annotator: Person, dat
         )
         answers.append(annotator.browser.get(f"/datasets/{dataset_id}"))
 
-    with after_commits(app.state.engine, 1, ask):
+    with after_transactions(app.state.engine, 1, ask):
         bring(app.state.engine, dataset_id)
     assert answers[0].status_code == 409
     assert "A file is being imported into this dataset (300 of 1000)" in answers[0].json()["detail"]
