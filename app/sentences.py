@@ -33,7 +33,6 @@ class FailureCode(StrEnum):
     CONFLICT = "conflict"
     UNAUTHENTICATED = "unauthenticated"
     REFUSED = "refused"
-    TOO_LARGE = "too_large"
     UNAVAILABLE = "unavailable"
     # Of masks.
     MASK_SETTING = "mask_setting"

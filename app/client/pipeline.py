@@ -11,6 +11,7 @@ from app.client.rest import StudioClient
 from app.client.waiting import Listener, require_success, wait_for_job
 from app.core.console import CommandFailed
 from app.core.i18n import gettext as _
+from app.mask_checks.report import MaskReport
 from app.mask_settings.fields import MASK_FIELD_NAMES, parse_settings
 from app.recipes.config import TrainingConfig, parse_config
 
@@ -160,15 +161,20 @@ def require_green_check(
 
 def failed_checks(check: wire.MaskCheck) -> list[str]:
     """What failed, one short text each: conversation by conversation where the report says so."""
-    report = check["report"] or {}
+    report = report_of(check)
+    if report is None:
+        return []
     named = [
         _("conversation %(id)s, %(check)s: %(detail)s")
-        % {"id": item.get("conversation_id"), "check": item.get("check"), "detail": item.get("detail")}
-        for item in report.get("failures", [])
+        % {"id": failure.conversation_id, "check": failure.check, "detail": failure.detail}
+        for failure in report.failures
     ]
-    return named or [
-        str(item.get("name")) for item in report.get("checks", []) if not item.get("passed", True)
-    ]
+    return named or [one.name for one in report.checks if not one.passed]
+
+
+def report_of(check: wire.MaskCheck) -> MaskReport | None:
+    """The report of a check that is done."""
+    return MaskReport.stored(check["report"]) if check["report"] else None
 
 
 def new_idempotency_key() -> str:

@@ -7,9 +7,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from app.accounts.access import AnyActor, Engineer
-from app.core.i18n import translate
 from app.core.web import AppStorage, Db
 from app.evaluations import service
+from app.evaluations.documents import EvaluationSummary, JudgedCheck, JudgedScores
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.jobs.api import JobOut
 from app.jobs.models import Job
@@ -45,17 +45,15 @@ class AnswerOut(BaseModel):
     variant: Variant
     text: str
     seconds: float
-    checks: list[dict[str, Any]]
-    scores: dict[str, Any]
+    checks: list[JudgedCheck]
+    scores: JudgedScores
 
     @classmethod
     def of(cls, answer: EvaluationAnswer) -> "AnswerOut":
         """From the stored row, with the checks' details in the reader's language."""
-        values = {name: getattr(answer, name) for name in cls.model_fields}
-        values["checks"] = [
-            {**check, "detail": translate(check["detail"], check.get("params") or {})}
-            for check in answer.checks
-        ]
+        values: dict[str, Any] = {name: getattr(answer, name) for name in cls.model_fields}
+        values["checks"] = JudgedCheck.of_answer(answer.checks)
+        values["scores"] = JudgedScores.of_answer(answer.scores)
         return cls.model_validate(values)
 
 
@@ -65,7 +63,7 @@ class EvaluationOut(BaseModel):
     id: int
     run_id: int
     suite_name: str
-    summary: dict[str, Any] | None
+    summary: EvaluationSummary | None
     created_by: str
     created_at: datetime
     job: JobOut

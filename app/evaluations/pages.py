@@ -72,7 +72,6 @@ def _report_context(session: Session, evaluation: Evaluation, job: Job) -> dict[
     run = require_run(session, evaluation.run_id)
     suite_prompts = prompt_views(evaluation, service.answers(session, evaluation.id or 0))
     summary = evaluation.summary
-    retention = (summary or {}).get("retention")
     return {
         "evaluation": evaluation,
         "job": job,
@@ -81,7 +80,6 @@ def _report_context(session: Session, evaluation: Evaluation, job: Job) -> dict[
         "prompts": suite_prompts,
         "summary": summary,
         "dimensions": [(name, translate(FORMULAS[name], {})) for name in (*DIMENSIONS, "mean")],
-        "retention_text": translate(retention["detail"], retention["params"]) if retention else None,
         "retention_formula": translate(FORMULAS["retention"], {}),
         "answered": service.answered_count(session, job),
         "expected": 2 * len(suite_prompts),

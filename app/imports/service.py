@@ -12,6 +12,7 @@ from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.conversations.drafts import insert_drafts
+from app.conversations.duplicates import known_words
 from app.conversations.models import Conversation
 from app.core.errors import NotFound, StudioError
 from app.core.logging import get_logger
@@ -32,7 +33,7 @@ _KEPT_NOTES: Final = 200
 def import_file(session: Session, dataset_id: int, actor: Actor, file: IncomingFile) -> DatasetImport:
     """Bring in a file; the report is stored, whatever comes in. Commits in pieces.
 
-    Conversations that the dataset already has (same content) are counted and left out. Raises NotFound, and
+    Conversations that the dataset already has (the same words) are counted and left out. Raises NotFound, and
     Conflict for an archived dataset or one that is being changed as a whole.
     """
     with piece(session):
@@ -68,10 +69,11 @@ def import_by_name(session: Session, name: str, actor: Actor, file: IncomingFile
 def _bring_in(session: Session, operation: Mine, actor: Actor, file: IncomingFile) -> DatasetImport:
     found = _report(operation.dataset_id, actor, file)
     try:
-        _write(session, operation, actor, file, found)
+        brought = _write(session, operation, actor, file, found)
         with piece(session):
             operation.finish(session)
             _show_dataset(session, operation.dataset_id)
+            _give_way(session, operation, brought, found)
             return _keep(session, found, actor)
     except BaseException:
         session.rollback()
@@ -82,20 +84,23 @@ def _bring_in(session: Session, operation: Mine, actor: Actor, file: IncomingFil
         raise
 
 
-def _write(session: Session, operation: Mine, actor: Actor, file: IncomingFile, found: DatasetImport) -> None:
-    """Store what is new, under the mark; the report is completed."""
+def _write(
+    session: Session, operation: Mine, actor: Actor, file: IncomingFile, found: DatasetImport
+) -> set[str]:
+    """Store what is new, under the mark; the report is completed. The words hashes of all that was stored."""
     with piece(session, read_only=True):
-        stored = select(Conversation.content_hash).where(Conversation.dataset_id == operation.dataset_id)
-        seen = set(session.exec(stored))
+        seen = known_words(session, operation.dataset_id)
+    brought: set[str] = set()
     all_notes: list[dict[str, Any]] = []
     for batch in in_batches(file.conversations(), PIECE):
         fresh = []
         for columns, notes in batch:
-            if columns["content_hash"] in seen:
+            words = columns["words_hash"]
+            if words in seen or words in brought:
                 found.accepted -= 1
                 found.duplicates += 1
                 continue
-            seen.add(columns["content_hash"])
+            brought.add(words)
             fresh.append(columns)
             found.note_count += len(notes)
             all_notes.extend(notes[: max(0, _KEPT_NOTES - len(all_notes))])
@@ -103,6 +108,7 @@ def _write(session: Session, operation: Mine, actor: Actor, file: IncomingFile, 
             operation.step(session, len(batch))
             insert_drafts(session, operation.dataset_id, fresh, author=actor.name, staged_by=operation.id)
     found.notes = all_notes
+    return brought
 
 
 def undo(session: Session, operation: Mine) -> None:
@@ -124,6 +130,25 @@ def undo(session: Session, operation: Mine) -> None:
                     sa.delete(Dataset).where(col(Dataset.id) == operation.dataset_id, col(Dataset.hidden))
                 )
                 return
+
+
+def _give_way(session: Session, operation: Mine, brought: set[str], found: DatasetImport) -> None:
+    """What somebody wrote meanwhile word for word, who could not see ours, stays; ours is left out as a duplicate."""
+    table = Conversation.metadata.tables[Conversation.__tablename__]
+    # Held: nobody may add or change words between this look and the commit.
+    held = select(Dataset.id).where(Dataset.id == operation.dataset_id).with_for_update(key_share=True)
+    session.exec(held).first()
+    own = sa.and_(table.c.dataset_id == operation.dataset_id, table.c.staged_by == operation.id)
+    meanwhile = sa.select(table.c.words_hash).where(
+        table.c.dataset_id == operation.dataset_id,
+        table.c.staged_by.is_distinct_from(operation.id),
+        table.c.updated_at >= operation.began_at,
+    )
+    said = sorted(brought.intersection(session.execute(meanwhile).scalars()))
+    for batch in in_batches(said, PIECE):
+        session.execute(sa.delete(table).where(own, table.c.words_hash.in_(batch)))
+    found.accepted -= len(said)
+    found.duplicates += len(said)
 
 
 def _show_dataset(session: Session, dataset_id: int) -> None:

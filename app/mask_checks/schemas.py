@@ -1,13 +1,13 @@
 """What REST reads and writes for mask checks."""
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.jobs.api import JobOut
 from app.jobs.models import Job
 from app.mask_checks.models import MaskCheck
+from app.mask_checks.report import MaskReport
 from app.mask_checks.suspects import Suspect
 from app.mask_settings.fields import MaskSettingsIn
 
@@ -28,9 +28,9 @@ class MaskCheckOut(BaseModel):
     id: int
     dataset_version_id: int
     base_model_id: int
-    settings: dict[str, Any]
+    settings: MaskSettingsIn
     passed: bool | None
-    report: dict[str, Any] | None
+    report: MaskReport | None
     arrays_hash: str | None
     created_by: str
     created_at: datetime

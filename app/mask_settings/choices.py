@@ -1,6 +1,6 @@
 """What a person chose on the preview page, read from a form or an address and written back as an address."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict
 
 from app.core.errors import Invalid
+from app.dialogue.conversation import Message
 from app.mask_settings.arguments import write_arguments
 from app.mask_settings.fields import read_settings, write_settings
 from app.mask_settings.tokenizers import readable_arguments
@@ -106,9 +107,9 @@ class Choices:
         kept = {name: value for name, value in given.items() if name not in unread}
         return replace(self, settings=replace(self.settings, template_arguments=kept)), unread
 
-    def apply_flags(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def apply_flags(self, messages: Sequence[Message]) -> list[Message]:
         """The messages with the flags tried here. Raises Invalid for a turn that is not there."""
-        changed = [dict(message) for message in messages]
+        changed = [message.copy() for message in messages]
         for turn, flag in self.flags.items():
             if turn >= len(changed):
                 raise Invalid(N_("There is no turn %(turn)d."), field="flags", turn=turn + 1)
@@ -117,7 +118,7 @@ class Choices:
                 changed[turn]["train"] = flag
         return changed
 
-    def without_idle_flags(self, messages: Sequence[Mapping[str, Any]]) -> "Choices":
+    def without_idle_flags(self, messages: Sequence[Message]) -> "Choices":
         """Without the flags that say what is stored already."""
         kept = {
             turn: flag

@@ -152,6 +152,15 @@ class MaskSettingsIn(BaseModel):
         """The inverse of `to_settings`."""
         return cls.model_validate(settings.to_dict())
 
+    @classmethod
+    def stored(cls, document: Mapping[str, Any]) -> Self:
+        """From what `to_json` wrote, before some settings existed too."""
+        return cls.model_validate(document)
+
+    def to_json(self) -> dict[str, Any]:
+        """As they are stored: settings that came later only where they are not at their default."""
+        return self.to_settings().to_dict()
+
 
 class Kind(StrEnum):
     """How a setting is asked for."""

@@ -1,9 +1,7 @@
 """Mask settings in the reader's language, for forms, reports and the help page."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from app.core.formatting import number
 from app.core.i18n import gettext
@@ -25,15 +23,14 @@ def words_of(name: str) -> dict[str, str]:
     return {value: gettext(word.label) for value, word in field_named(name).words.items()}
 
 
-def settings_in_words(stored: Mapping[str, Any]) -> list[Said]:
-    """Every setting of a stored check, in the order of the form."""
-    settings = MaskSettings(**stored)
+def settings_in_words(settings: MaskSettings) -> list[Said]:
+    """Every setting, in the order of the form."""
     return [_said(one, settings) for one in MASK_FIELDS]
 
 
-def settings_in_brief(stored: Mapping[str, Any]) -> str:
+def settings_in_brief(settings: MaskSettings) -> str:
     """One line: the settings that are always said, then what differs from the default."""
-    return " · ".join(said.brief for said in settings_in_words(stored) if said.brief)
+    return " · ".join(said.brief for said in settings_in_words(settings) if said.brief)
 
 
 def _said(one: MaskField, settings: MaskSettings) -> Said:

@@ -13,6 +13,7 @@ from app.accounts.access import current_actor
 from app.accounts.models import Role
 from app.base_models.models import BaseModel
 from app.base_models.service import BUNDLED_NAME, models_with_tokenizer, require_base_model
+from app.core.database import let_go
 from app.core.errors import StudioError
 from app.core.i18n import gettext, ngettext
 from app.core.templating import is_htmx, render
@@ -48,11 +49,11 @@ def look(session: Session, subject: Subject, fields: PreviewFields, way: str = "
         choices = replace(with_model(session, read_choices(fields, subject.path)), way=way)
         if isinstance(fields, PreviewForm) and fields.discard:
             choices = replace(choices, flags={})
-        result.choices, result.readable = choices.without_idle_flags(subject.messages), True
+        result.choices, result.readable = choices.without_idle_flags(subject.dialogue["messages"]), True
         if choices.base_model_id is not None:
             result.tokenizer = tokenizer_of(session, choices.base_model_id, choices.chat_template)
             _leave_out_unread(session, result, result.tokenizer)
-            result.view = build_view(session, subject.messages, result.choices)
+            result.view = build_view(session, subject.dialogue, result.choices)
             result.choices = result.view.choices
     except StudioError as error:
         result.refusal = error
@@ -130,6 +131,9 @@ def bring_context(session: Session, request: Request) -> dict[str, Any]:
 def page_context(request: Request, session: Session, subject: Subject, result: Result) -> dict[str, Any]:
     """Everything that the page and its fragments read."""
     choices, view = result.choices, result.view
+    # What a template reads is found by rendering it.
+    let_go(session)
+    arguments = offered_arguments(result.tokenizer, choices.arguments)
     models = [(model.id, option_name(model)) for model in models_with_tokenizer(session)]
     strategies = words_of("train_on")
     return {
@@ -138,7 +142,7 @@ def page_context(request: Request, session: Session, subject: Subject, result: R
         "view": view,
         "refusal": result.refusal,
         "choices": choices,
-        "arguments": offered_arguments(result.tokenizer, choices.arguments),
+        "arguments": arguments,
         "model_options": models,
         "strategies": strategies,
         "compare_options": [
@@ -156,10 +160,11 @@ def page_context(request: Request, session: Session, subject: Subject, result: R
 def sample_as_json(session: Session, subject: Subject, fields: PreviewFields) -> Response:
     """The shown sample as `sft-studio masks preview --json` prints it."""
     choices = with_model(session, read_choices(fields, subject.path))
-    masked = service.mask_messages(
+    messages = choices.apply_flags(subject.dialogue["messages"])
+    masked = service.mask_dialogue(
         session,
         base_model_id=choices.base_model_id or 0,
-        messages=choices.apply_flags(subject.messages),
+        dialogue={**subject.dialogue, "messages": messages},
         settings=choices.settings,
         chat_template=choices.chat_template or None,
     )

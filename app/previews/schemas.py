@@ -5,8 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.conversations.messages import MAX_MESSAGES
-from app.conversations.schemas import MessageIn
+from app.conversations.dialogue_schemas import MessagesIn, ToolsIn
 from app.mask_settings.arguments import Offered
 from app.mask_settings.fields import MaskSettingsIn
 from app.mask_settings.tokenizers import MAX_TEMPLATE_CHARACTERS
@@ -45,7 +44,9 @@ class PreviewIn(BaseModel):
     conversation_id: int | None = None
     # The conversation as this version froze it, whatever became of it since.
     dataset_version_id: int | None = None
-    messages: list[MessageIn] | None = Field(default=None, min_length=1, max_length=MAX_MESSAGES)
+    messages: MessagesIn = None
+    # What the assistant may call, with messages of one's own.
+    tools: ToolsIn = None
     settings: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
     # A template to try instead of the model's own.
     chat_template: str | None = Field(default=None, max_length=MAX_TEMPLATE_CHARACTERS)
@@ -146,6 +147,3 @@ class ArgumentOut(BaseModel):
     def of(cls, offered: Offered) -> Self:
         """From what the template does with it."""
         return cls(name=offered.name, is_switch=offered.is_switch, words=list(offered.words))
-
-
-Messages = list[dict[str, Any]]

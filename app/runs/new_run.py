@@ -82,7 +82,7 @@ class NewRunForm:
         """The same again: what differs from the recipe becomes a typed-in value."""
         recipe, config = displayed(build_config(run.recipe)), displayed(run.config)
         values = DEFAULTS | {name: text for name, text in config.items() if text != recipe[name]}
-        settings = MaskSettings(**check.settings)
+        settings = check.settings.to_settings()
         values |= {name: text for name, text in write_settings(settings).items() if name in DEFAULTS}
         values |= {
             "version": str(run.dataset_version_id),
@@ -196,7 +196,7 @@ def require_sound(form: NewRunForm, version: DatasetVersion, check: MaskCheck) -
 
 def training_samples(version: DatasetVersion, check: MaskCheck | None) -> int:
     """Samples of the training split: counted by the check, else one a conversation."""
-    samples = int((check.report or {}).get("samples") or 0) if check else 0
+    samples = check.report.samples if check and check.report else 0
     if not samples or not version.conversation_count:
         return version.train_count
     return max(1, round(samples * version.train_count / version.conversation_count))

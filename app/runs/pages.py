@@ -10,7 +10,7 @@ from app.accounts.access import AnyActor, Engineer
 from app.accounts.models import Role
 from app.accounts.service import record
 from app.base_models.service import require_base_model
-from app.core.database import utc_now
+from app.core.database import let_go, utc_now
 from app.core.i18n import get_locale, gettext
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppStorage, Db
@@ -133,13 +133,15 @@ def run_page(
         "dataset": require_dataset(session, version.dataset_id),
         "model": require_base_model(session, run.base_model_id),
         "check": check,
-        "settings": settings_in_words(check.settings),
+        "settings": settings_in_words(check.settings.to_settings()),
         "groups": FIELD_GROUPS,
         "config_values": displayed(run.config),
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
         "story": read_story(session, service.run_job(session, run)),
-        "log": log_tail(storage, service.run_job(session, run)),
     }
+    job = service.run_job(session, run)
+    let_go(session)
+    context["log"] = log_tail(storage, job)
     return render(request, "runs/page.html", context)
 
 
@@ -200,6 +202,7 @@ def run_output(request: Request, session: Db, storage: AppStorage, _actor: AnyAc
     """The end of what the training process printed."""
     run = service.require_run(session, run_id)
     job = service.run_job(session, run)
+    let_go(session)
     return render(request, "runs/_output.html", {"run": run, "job": job, "log": log_tail(storage, job)})
 
 

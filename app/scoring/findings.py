@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
+from app.dialogue.conversation import Message
+from app.dialogue.roles import Role
 from app.scoring.text import Span, fold, measure
+from app.unlocked import cached_property
 
 Param = str | int | float
 
@@ -15,7 +17,7 @@ class Exchange:
     """An answer with the messages it answers. `language` is what the suite expects: "en", "zh" or None."""
 
     answer: str
-    messages: Sequence[Mapping[str, Any]] = ()
+    messages: Sequence[Message] = ()
     language: str | None = None
 
     @cached_property
@@ -24,11 +26,11 @@ class Exchange:
 
     @cached_property
     def customer_text(self) -> str:
-        return "\n".join(str(m.get("content") or "") for m in self.messages if m.get("role") == "user")
+        return "\n".join(m["content"] for m in self.messages if m["role"] == Role.USER)
 
     @property
     def last_user_message(self) -> str:
-        texts = [str(m.get("content") or "") for m in self.messages if m.get("role") == "user"]
+        texts = [m["content"] for m in self.messages if m["role"] == Role.USER]
         return texts[-1] if texts else ""
 
     @property

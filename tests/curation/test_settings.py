@@ -22,6 +22,7 @@ from app.datasets.models import Dataset
 from app.imports.models import DatasetImport
 from app.jobs.models import Job, JobKind
 from app.mask_checks.models import MaskCheck
+from app.mask_settings.fields import MaskSettingsIn
 from app.versions.freezing import freeze
 from app.versions.models import DatasetVersion
 from app.versions.service import list_versions
@@ -50,7 +51,13 @@ def check_masks(session: Session, version: DatasetVersion) -> None:
     assert job.id is not None
     assert model.id is not None
     session.add(
-        MaskCheck(dataset_version_id=version.id, base_model_id=model.id, settings_key="k", job_id=job.id)
+        MaskCheck(
+            dataset_version_id=version.id,
+            base_model_id=model.id,
+            settings=MaskSettingsIn(),
+            settings_key="k",
+            job_id=job.id,
+        )
     )
     session.flush()
 

@@ -15,6 +15,7 @@ from sqlmodel import select
 
 from app.conversations import service as conversations
 from app.conversations.counts import dataset_counts
+from app.conversations.drafts import create_conversation
 from app.conversations.filters import ConversationFilter
 from app.conversations.listing import Listing
 from app.conversations.models import Conversation
@@ -27,7 +28,7 @@ from app.datasets import service
 from app.datasets.models import Dataset, DatasetOperation
 from app.imports import service as imports
 from app.imports.incoming import IncomingFile
-from tests.conversations.conftest import ANN
+from tests.conversations.conftest import ANN, BOB
 from tests.support.people import Person
 from tests.support.watching import after_transactions, elsewhere, rows_of_each_transaction, somebody_saving
 
@@ -84,6 +85,26 @@ def test_no_piece_holds_many_rows_and_others_who_save_all_the_time_are_never_tur
     assert sum(first < number < last for number in saved) >= 5
     with reading(engine) as session:
         assert dataset_counts(session, dataset_id).draft == 6000 + len(saved)
+
+
+def test_what_somebody_wrote_meanwhile_word_for_word_is_there_once(engine: Engine) -> None:
+    dataset_id = new_dataset(engine)
+    other = elsewhere(engine)
+    said = json.loads(body(1))
+
+    def write() -> None:
+        with transaction(other) as session:
+            create_conversation(session, dataset_id, said, BOB)
+
+    with after_transactions(engine, 2, write):
+        bring(engine, dataset_id)
+    with reading(engine) as session:
+        same = session.exec(select(Conversation).where(Conversation.title == "Question 0")).all()
+        assert [row.updated_by for row in same] == ["Bob"]
+        assert dataset_counts(session, dataset_id).draft == COUNT
+        (report,) = imports.list_imports(session, dataset_id)
+        assert (report.accepted, report.duplicates) == (COUNT - 1, 1)
+    other.dispose()
 
 
 def test_until_it_is_whole_no_reader_sees_any_of_it(engine: Engine) -> None:

@@ -35,10 +35,10 @@ def test_a_red_report_lists_the_first_failures_and_explains_each_check(
 ) -> None:
     with transaction(app.state.engine) as session:
         check = make_check(session, storage, green=False)
-        report = dict(check.report or {})
-        first = report["failures"][0]
-        report["failures"] = [{**first, "conversation_id": number} for number in range(1, 13)]
-        check.report = {**report, "failing_conversations": 12}
+        assert check.report is not None
+        first = check.report.failures[0]
+        failures = [first.model_copy(update={"conversation_id": number}) for number in range(1, 13)]
+        check.report = check.report.model_copy(update={"failures": failures, "failing_conversations": 12})
         session.add(check)
     html = annotator.browser.get("/mask-checks/1").text
     assert html.count('class="failed-check"') == 10

@@ -56,12 +56,14 @@ def after_transactions(
             seen["wrote"] = False
             seen["commits"] += 1
 
-    def taken(*_connection: Any) -> None:
+    def given_back(*_connection: Any) -> None:
         if seen["commits"] == number:
             seen["commits"] += 1
             act()
 
-    with _listening(engine, ("before_cursor_execute", executed), ("commit", committed), ("checkout", taken)):
+    with _listening(
+        engine, ("before_cursor_execute", executed), ("commit", committed), ("checkin", given_back)
+    ):
         yield
 
 
@@ -79,8 +81,9 @@ def somebody_saving(engine: Engine, dataset_id: int) -> Iterator[list[int]]:
     def save() -> None:
         try:
             while not over.is_set():
+                said = [*DIALOGUE, {"role": "user", "content": f"Save {len(saved)}"}]
                 with transaction(own) as session:
-                    row = create_conversation(session, dataset_id, {"messages": DIALOGUE}, ANN)
+                    row = create_conversation(session, dataset_id, {"messages": said}, ANN)
                 saved.append(row.id or 0)
         except BaseException as error:  # noqa: BLE001 - it is raised in the test's own thread
             failed.append(error)

@@ -20,6 +20,7 @@ from app.cli.masks.view import print_report, print_sample
 from app.core.console import CommandFailed, fail_line
 from app.core.i18n import gettext as _
 from app.core.i18n import say
+from app.mask_checks.report import MaskReport
 from app.masking import (
     ChatTokenizer,
     MaskingError,
@@ -102,15 +103,16 @@ def verify_command(
     with _one_line_on_failure():
         chosen = settings()
         tokenizer = _tokenizer(model, chat_template)
-        report = verify_without_arrays(
+        found = verify_without_arrays(
             tokenizer, read_conversations(input), chosen, base_model=model, moment=date
         )
+        report = MaskReport.of(found)
         if as_json:
-            _print_line(report.to_dict())
+            _print_line(headless(report))
         else:
             print_report(report)
     if not report.green:
-        failed = ", ".join(report.failed) or _("nothing is trained")
+        failed = ", ".join(found.failed) or _("nothing is trained")
         fail_line(
             _("%(failing)d of %(count)d conversations failed: %(checks)s.")
             % {"failing": report.failing_conversations, "count": report.conversations, "checks": failed}
@@ -122,6 +124,12 @@ def _tokenizer(model: str, chat_template: Path | None) -> ChatTokenizer:
     """The model's, with another template where one is given."""
     template = read_template(chat_template) if chat_template else None
     return ChatTokenizer.from_folder(resolve_model(model), chat_template=template)
+
+
+def headless(report: MaskReport) -> dict[str, Any]:
+    """The report as scripts get it: its own keys, and the settings beside them, the strategy by its older name too."""
+    settings = report.settings.model_dump(mode="json")
+    return {**report.to_json(), **settings, "strategy": settings["train_on"]}
 
 
 def _print_line(value: Mapping[str, Any]) -> None:

@@ -47,16 +47,6 @@ class Reason:
     token: int | None = None
     check: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            "check": self.check,
-            "detail": self.sentence.english(),
-            "sentence": self.sentence.to_json(),
-            "sample": self.sample,
-            "token": self.token,
-        }
-
 
 def reasons_to_look(sample: MaskedSample, place: int) -> list[Reason]:
     """Why a person should look at this sample although no check failed; `place` is its number."""
@@ -178,8 +168,8 @@ class Suspects:
         self._ratios.add(_Measured(ratio, self._samples, conversation_id, place))
         self._lengths.add(_Measured(tokens, self._samples, conversation_id, place))
 
-    def to_list(self) -> list[dict[str, Any]]:
-        """Plain JSON, the worst first and otherwise in the version's order."""
+    def listed(self) -> list[tuple[int, list[Reason]]]:
+        """(conversation, reasons), the worst first and otherwise in the version's order."""
         merged = {identity: [*reasons] for identity, reasons in self._reasons.items()}
         for identity, reason in self._extreme():
             if all(known.kind != reason.kind for known in merged.get(identity, ())):
@@ -188,10 +178,7 @@ class Suspects:
         for reasons in merged.values():
             reasons.sort(key=lambda reason: rank[reason.kind])
         ordered = sorted(merged, key=lambda identity: rank[merged[identity][0].kind])
-        return [
-            {"conversation_id": identity, "reasons": [reason.to_dict() for reason in merged[identity]]}
-            for identity in ordered
-        ]
+        return [(identity, merged[identity]) for identity in ordered]
 
     def _extreme(self) -> Iterable[tuple[int, Reason]]:
         count = min(_MOST_EXTREME, self._samples // _SAMPLES_PER_EXTREME)
