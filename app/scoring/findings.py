@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from app.dialogue.conversation import Message
 from app.dialogue.roles import Role
 from app.scoring.text import Span, fold, measure
+from app.unlocked import cached_property
 
 Param = str | int | float
 
