@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from worker.work.protocol import Control, Emit, JobFailed
+from app.jobs.events import Emit
+from worker.work.protocol import Control, JobFailed
 
 
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
