@@ -11,7 +11,9 @@ from app.client.rest import StudioClient
 from app.client.waiting import Listener, require_success, wait_for_job
 from app.core.console import CommandFailed
 from app.core.i18n import gettext as _
+from app.core.i18n import say
 from app.recipes.config import TrainingConfig, parse_config
+from app.sentences import Sentence
 
 # `--set` names that change how masks are made; every other name belongs to the training config.
 MASK_FIELDS: Final = frozenset(
@@ -165,7 +167,11 @@ def failed_checks(check: wire.MaskCheck) -> list[str]:
     report = check["report"] or {}
     named = [
         _("conversation %(id)s, %(check)s: %(detail)s")
-        % {"id": item.get("conversation_id"), "check": item.get("check"), "detail": item.get("detail")}
+        % {
+            "id": item.get("conversation_id"),
+            "check": item.get("check"),
+            "detail": say(Sentence.stored_in(item)),
+        }
         for item in report.get("failures", [])
     ]
     return named or [

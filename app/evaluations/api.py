@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from app.accounts.access import AnyActor, Engineer
-from app.core.i18n import translate
+from app.core.i18n import say
 from app.core.web import AppStorage, Db
 from app.evaluations import service
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
@@ -15,6 +15,7 @@ from app.jobs.api import JobOut
 from app.jobs.models import Job
 from app.runs.service import require_run
 from app.scoring.suites import built_in_suites
+from app.sentences import Sentence
 
 router = APIRouter(prefix="/api/v1", tags=["evaluations"])
 
@@ -52,11 +53,13 @@ class AnswerOut(BaseModel):
     def of(cls, answer: EvaluationAnswer) -> "AnswerOut":
         """From the stored row, with the checks' details in the reader's language."""
         values = {name: getattr(answer, name) for name in cls.model_fields}
-        values["checks"] = [
-            {**check, "detail": translate(check["detail"], check.get("params") or {})}
-            for check in answer.checks
-        ]
+        values["checks"] = [_told(check) for check in answer.checks]
         return cls.model_validate(values)
+
+
+def _told(check: dict[str, Any]) -> dict[str, Any]:
+    told = {name: value for name, value in check.items() if name not in {"sentence", "params"}}
+    return {**told, "detail": say(Sentence.stored_in(check))}
 
 
 class EvaluationOut(BaseModel):

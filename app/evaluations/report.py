@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.core.i18n import get_locale, translate
+from app.core.i18n import get_locale, say
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.scoring.findings import segments
 from app.scoring.suites import Prompt, parse_suite
+from app.sentences import Sentence
 
 Change = Literal["better", "worse", "same"]
 
@@ -88,7 +89,7 @@ def _answer_view(prompt: Prompt, answer: EvaluationAnswer | None) -> AnswerView 
         CheckView(
             title=titles.get(item["name"], item["name"]),
             passed=item["passed"],
-            detail=translate(item["detail"], item.get("params") or {}),
+            detail=say(Sentence.stored_in(item)),
         )
         for item in answer.checks
     ]

@@ -174,7 +174,6 @@ def _summary(
         summary["retention"] = {
             "value": kept.value,
             "warns": kept.warns,
-            "detail": kept.detail,
-            "params": dict(kept.params),
+            "sentence": kept.sentence.to_json(),
         }
     return summary

@@ -16,7 +16,7 @@ from app.core.database import utc_now
 from app.core.errors import Conflict, NotFound
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job, JobEvent, JobKind, JobState, StopRequest
-from app.sentences import N_
+from app.sentences import N_, Failure, FailureCode
 
 VANISHED: Final = N_("The worker vanished %(count)d times while doing this. The worker's log says more.")
 EventData = tuple[str, dict[str, Any]]
@@ -131,8 +131,7 @@ def finish(
     state: JobState,
     *,
     result: dict[str, Any] | None = None,
-    error: str | None = None,
-    error_params: dict[str, Any] | None = None,
+    failure: Failure | None = None,
     events: Iterable[EventData] = (),
 ) -> Job:
     """End the attempt. The one write that publishes a result. Raises LeaseLost."""
@@ -143,8 +142,7 @@ def finish(
         lease_expires_at=None,
         finished_at=utc_now(),
         result=storable(result),
-        error=storable(error),
-        error_params=storable(error_params or {}),
+        failure=failure.to_json() if failure else None,
     )
     job = _fresh(session, claim.job_id)
     append_events(session, job, [*events, ("state", _ended(job))])
@@ -209,7 +207,7 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
             job.state, job.finished_at = JobState.CANCELLED, now
         elif job.attempt - job.releases >= max_attempts:
             job.state, job.finished_at = JobState.FAILED, now
-            job.error, job.error_params = VANISHED, {"count": job.attempt}
+            job.failure = Failure.of(FailureCode.VANISHED, VANISHED, count=job.attempt).to_json()
         else:
             job.state, job.phase = JobState.QUEUED, ""
             requeued.append(_id(job))
@@ -219,7 +217,7 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
 
 
 def _ended(job: Job) -> dict[str, Any]:
-    return {"state": job.state.value, "error": job.error, "error_params": job.error_params}
+    return {"state": job.state.value, "failure": job.failure}
 
 
 def queued_ids(session: Session, *, older_than_seconds: float) -> list[int]:

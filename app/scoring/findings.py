@@ -1,13 +1,12 @@
 """What a check is asked (an exchange) and what it answers (a finding with evidence). No rule lives here."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from app.scoring.text import Span, fold, measure
-
-Param = str | int | float
+from app.sentences import Sentence
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,22 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict: `detail` is an English template for `params`, `evidence` are spans into the answer."""
+    """A verdict: a sentence that says why, `evidence` are spans into the answer."""
 
     passed: bool
-    detail: str
-    params: Mapping[str, Param] = field(default_factory=dict)
+    sentence: Sentence
     evidence: tuple[Span, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        passed: bool,
+        template: str,
+        values: Mapping[str, object] | None = None,
+        evidence: Iterable[Span] = (),
+    ) -> Self:
+        """From a template and its values."""
+        return cls(passed, Sentence.of(template, **(values or {})), tuple(evidence))
 
 
 @dataclass(frozen=True)
@@ -53,8 +62,7 @@ class CheckResult:
     name: str
     kind: str
     passed: bool
-    detail: str
-    params: Mapping[str, Param]
+    sentence: Sentence
     evidence: tuple[Span, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -62,8 +70,7 @@ class CheckResult:
             "name": self.name,
             "kind": self.kind,
             "passed": self.passed,
-            "detail": self.detail,
-            "params": dict(self.params),
+            "sentence": self.sentence.to_json(),
             "evidence": [list(span) for span in self.evidence],
         }
 

@@ -68,7 +68,7 @@ def test_answers_are_judged_and_summed_up_for_both_models(app: FastAPI, engineer
 def test_a_general_suite_tells_how_much_ability_is_kept(app: FastAPI, engineer: Person) -> None:
     summary = _judged(app, engineer, "general-en").summary
     assert summary is not None
-    assert set(summary["retention"]) == {"value", "warns", "detail", "params"}
+    assert set(summary["retention"]) == {"value", "warns", "sentence"}
 
 
 def test_the_report_shows_both_answers_escaped_with_evidence_and_checks(

@@ -7,14 +7,13 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 from app.core.database import transaction
-from app.core.errors import StudioError
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.jobs.models import JobState
 from app.jobs.service import Claim, EventData, LeaseLost, claim, finish, heartbeat
 from app.playground.service import chat_request
-from app.sentences import N_
+from app.sentences import N_, Failure, FailureCode, SentenceError
 from worker.parent.supervisor import owner_name
 from worker.parent.warm_chat import WarmChat
 
@@ -47,11 +46,12 @@ class ChatDesk:
             self._answer(mine, {"id": str(job_id), **request})
         except LeaseLost:
             logger.warning("chat job %d: lease lost", job_id)
-        except StudioError as error:
-            self._fail(mine, error.sentence.template, dict(error.sentence.values))
+        except SentenceError as error:
+            self._fail(mine, error.failure)
         except Exception as error:
             logger.exception("chat job %d failed", job_id)
-            self._fail(mine, UNEXPECTED, {"reason": f"{type(error).__name__}: {error}"[:300]})
+            reason = f"{type(error).__name__}: {error}"[:300]
+            self._fail(mine, Failure.of(FailureCode.UNEXPECTED, UNEXPECTED, reason=reason))
 
     def _answer(self, mine: Claim, request: dict[str, Any]) -> None:
         pending: list[EventData] = []
@@ -62,7 +62,7 @@ class ChatDesk:
             for message in stream:
                 kind = str(message.get("event"))
                 if kind == "failed":
-                    self._fail(mine, str(message["template"]), dict(message["values"]))
+                    self._fail(mine, Failure.from_json(message))
                     return
                 pending.append((kind, {k: v for k, v in message.items() if k not in {"event", "id"}}))
                 if time.monotonic() - last_write >= FLUSH_SECONDS:
@@ -81,10 +81,10 @@ class ChatDesk:
             )
         return stop is not None
 
-    def _fail(self, mine: Claim, message: str, params: dict[str, Any]) -> None:
+    def _fail(self, mine: Claim, failure: Failure) -> None:
         try:
             with transaction(self.engine) as session:
-                finish(session, mine, JobState.FAILED, error=message, error_params=params)
+                finish(session, mine, JobState.FAILED, failure=failure)
         except LeaseLost:
             logger.warning("chat job %d: lease lost before the failure was stored", mine.job_id)
 

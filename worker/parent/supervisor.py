@@ -24,7 +24,7 @@ from app.core.storage import Storage
 from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, EventData, LeaseLost, claim, finish, heartbeat, release
-from app.sentences import N_
+from app.sentences import N_, Failure, FailureCode
 from worker.parent.child_process import ChildProcess
 
 logger = get_logger(__name__)
@@ -50,7 +50,7 @@ class _Outcome:
     """What the child said at its end."""
 
     result: dict[str, Any] | None = None
-    failure: tuple[str, dict[str, Any]] | None = None
+    failure: Failure | None = None
     cancelled: bool = False
 
 
@@ -76,7 +76,8 @@ class Supervisor:
             logger.warning("job %d attempt %d: lease lost, stopped", mine.job_id, mine.attempt)
         except Exception as error:
             logger.exception("job %d attempt %d failed in the supervisor", mine.job_id, mine.attempt)
-            self._fail(mine, UNEXPECTED, {"reason": f"{type(error).__name__}: {error}"[:300]})
+            reason = f"{type(error).__name__}: {error}"[:300]
+            self._fail(mine, Failure.of(FailureCode.UNEXPECTED, UNEXPECTED, reason=reason))
         return True
 
     def _do(self, mine: Claim) -> None:
@@ -86,7 +87,7 @@ class Supervisor:
             with transaction(self.engine) as session:
                 job_input = self.handlers[mine.kind].child_input(session, place, mine)
         except StudioError as error:
-            self._fail(mine, error.sentence.template, dict(error.sentence.values))
+            self._fail(mine, error.failure)
             return
         job_file = self._write_job_file(mine, place, job_input)
         child = ChildProcess(job_file, place.output_dir / "log.txt")
@@ -151,8 +152,7 @@ class Supervisor:
                 finish(session, mine, JobState.CANCELLED)
             return
         if outcome.result is None:
-            message, params = outcome.failure or (DIED, {"code": 0})
-            self._fail(mine, message, params)
+            self._fail(mine, outcome.failure or Failure.of(FailureCode.DIED, DIED, code=0))
             return
         result = outcome.result
         try:
@@ -160,12 +160,12 @@ class Supervisor:
                 finish(session, mine, JobState.SUCCEEDED, result=result)
                 self.handlers[mine.kind].publish(session, place, mine, result)
         except StudioError as error:
-            self._fail(mine, error.sentence.template, dict(error.sentence.values))
+            self._fail(mine, error.failure)
 
-    def _fail(self, mine: Claim, message: str, params: dict[str, Any]) -> None:
+    def _fail(self, mine: Claim, failure: Failure) -> None:
         try:
             with transaction(self.engine) as session:
-                finish(session, mine, JobState.FAILED, error=message, error_params=params)
+                finish(session, mine, JobState.FAILED, failure=failure)
         except LeaseLost:
             logger.warning(
                 "job %d attempt %d: lease lost before the failure was stored", mine.job_id, mine.attempt
@@ -177,7 +177,7 @@ def _sort_message(message: dict[str, Any], outcome: _Outcome, pending: list[Even
     if kind == "result":
         outcome.result = message
     elif kind == "failed":
-        outcome.failure = (str(message.get("template", "")), dict(message.get("values") or {}))
+        outcome.failure = Failure.from_json(message)
     elif kind == "cancelled":
         outcome.cancelled = True
     else:
@@ -190,9 +190,8 @@ def _judge_exit(code: int, outcome: _Outcome, kind: JobKind) -> None:
         return
     outcome.result = None
     if code < 0:
-        outcome.failure = (
-            TRAINING_KILLED if kind is JobKind.TRAIN else KILLED,
-            {"signal": signal.Signals(-code).name},
-        )
+        name = signal.Signals(-code).name
+        template = TRAINING_KILLED if kind is JobKind.TRAIN else KILLED
+        outcome.failure = Failure.of(FailureCode.KILLED, template, signal=name)
     else:
-        outcome.failure = (DIED, {"code": code})
+        outcome.failure = Failure.of(FailureCode.DIED, DIED, code=code)

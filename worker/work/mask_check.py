@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, file_hash, verify, write_arrays
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, Emit, JobFailed
 
 DAMAGED: Final = N_("The frozen version's file is damaged: its hash differs. Freeze the dataset again.")
@@ -66,7 +66,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 def require_undamaged(path: Path, content_hash: str) -> None:
     """Raises JobFailed when the file is not what was frozen."""
     if file_hash(path) != content_hash:
-        raise JobFailed(DAMAGED)
+        raise JobFailed(FailureCode.DATA_CHANGED, DAMAGED)
 
 
 def read_frozen(path: Path) -> Iterator[dict[str, Any]]:
