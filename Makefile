@@ -21,11 +21,13 @@ demo: install ## Train, evaluate and report on sample dialogues, live; ONESHOT=1
 serve: install ## Start the web server and the workers
 	@exec $(BIN)/sft-studio serve
 
-check: install ## Format, lint, types, templates, structure, translations, migrations
+check: install ## Format, lint, types, templates, browser code, dependencies, structure, translations, migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/djlint templates --lint --quiet
+	@.ci/browser-code
+	$(BIN)/deptry .
 	$(BIN)/python -m pytest -q tests/core
 
 test: install ## Everything that CI runs

@@ -28,6 +28,7 @@ from app.evaluations.judging import BuiltInJudging
 from app.jobs.bell import hang_bell
 from app.jobs.stream import STREAM_THREADS, Streams
 from app.masking import turn_off_library_threads
+from app.previews.service import PREVIEWS
 from app.runs.check_use import RunsOfChecks
 from app.sentences import N_
 
@@ -56,7 +57,7 @@ class _ImmutableStatic(StaticFiles):
 
 # Everybody who may hold a connection has one set aside, so that threads of the pool never wait for each other's; beside
 # them the few routes that open one for a moment by themselves.
-_CONNECTIONS: Final = SESSIONS + LOOKUPS + STREAM_THREADS + PASSWORDS.at_once + 8
+_CONNECTIONS: Final = SESSIONS + LOOKUPS + STREAM_THREADS + PASSWORDS.at_once + PREVIEWS.at_once + 4
 
 
 @asynccontextmanager

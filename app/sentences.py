@@ -33,7 +33,6 @@ class FailureCode(StrEnum):
     CONFLICT = "conflict"
     UNAUTHENTICATED = "unauthenticated"
     REFUSED = "refused"
-    TOO_LARGE = "too_large"
     UNAVAILABLE = "unavailable"
     # Of masks.
     MASK_SETTING = "mask_setting"
@@ -50,6 +49,7 @@ class FailureCode(StrEnum):
     DIED = "died"
     STALLED = "stalled"
     VANISHED = "vanished"
+    DATABASE_REFUSED = "database_refused"
     UNEXPECTED = "unexpected"
     JOB_MALFORMED = "job_malformed"
     # Of jobs: what they are made from.

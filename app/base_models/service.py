@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor, record
 from app.base_models.models import BaseModel, BaseModelSource
@@ -27,23 +27,6 @@ def require_base_model(session: Session, base_model_id: int) -> BaseModel:
     found = session.get(BaseModel, base_model_id)
     if found is None:
         raise NotFound(N_("There is no base model %(id)d."), id=base_model_id)
-    return found
-
-
-def find_base_model(session: Session, reference: str) -> BaseModel:
-    """By id, name or reference as typed on a command line. Raises NotFound naming it."""
-    statement = select(BaseModel).where(
-        or_(col(BaseModel.name) == reference, col(BaseModel.reference) == reference)
-    )
-    found = session.exec(statement).first()
-    if found is None and reference.isdigit():
-        found = session.get(BaseModel, int(reference))
-    if found is None:
-        raise NotFound(
-            N_("There is no base model “%(name)s”. Add it under Base models first."),
-            field="model",
-            name=reference,
-        )
     return found
 
 

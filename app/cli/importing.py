@@ -11,6 +11,7 @@ from app.client import wire
 from app.client.rest import ServerRefused
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
+from app.dialogue.refusals import CODES as DIALOGUE_CODES
 from app.interchange import SourceMask
 
 _SHOWN_REMARKS: Final = 10
@@ -131,8 +132,8 @@ def _show(report: wire.ImportReport, *, as_json: bool) -> None:
 
 def _show_remarks(remarks: list[wire.ImportRemark], count: int) -> None:
     for remark in remarks[:_SHOWN_REMARKS]:
-        # Sentences about a file name their line themselves; rules of the database's know of no lines.
-        if remark["code"] == "invalid":
+        # Sentences about a file name their line themselves; those that every door says know of no lines.
+        if remark["code"] in DIALOGUE_CODES:
             say(_("line %(line)d: %(problem)s") % {"line": remark["line"], "problem": remark["message"]})
         else:
             say(remark["message"])

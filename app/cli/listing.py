@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
+from app.client import wire
 from app.client.pipeline import require_dataset
 from app.client.rest import StudioClient
 from app.core.console import print_json, print_table, say
 from app.core.i18n import gettext as _
+from app.recipes.fields import FIELDS, display
 
 
 class Listed(StrEnum):
@@ -26,7 +28,6 @@ class Listed(StrEnum):
 _COLUMNS: dict[Listed, tuple[str, ...]] = {
     Listed.DATASETS: ("id", "name", "draft", "approved", "rejected"),
     Listed.MODELS: ("id", "name", "source", "reference", "is_ready"),
-    Listed.RECIPES: ("name",),
     Listed.RUNS: ("id", "name", "recipe", "job.status", "created_at"),
     Listed.SUITES: ("name",),
 }
@@ -42,6 +43,9 @@ def list_things(
         found = _found(client, what)
     if as_json:
         print_json(found)
+        return
+    if what is Listed.RECIPES:
+        _print_recipes(found)
         return
     columns = _COLUMNS[what]
     print_table(
@@ -62,6 +66,23 @@ def _found(client: StudioClient, what: Listed) -> Sequence[Any]:
             return client.runs()
         case Listed.SUITES:
             return client.suites()
+
+
+def _print_recipes(recipes: Sequence[wire.Recipe]) -> None:
+    """A row for each field that `train --set` takes: what the recipes say, and what it may be."""
+    names = list(dict.fromkeys(name for recipe in recipes for name in recipe["config"]))
+    # A newer server may have fields whose limits this program does not know.
+    allowed = {name: field.allowed for name, field in FIELDS.items()}
+    rows: list[list[object]] = [[name, _said(recipes, name), allowed.get(name, "")] for name in names]
+    print_table([_("setting"), ", ".join(recipe["name"] for recipe in recipes), _("allowed")], rows)
+
+
+def _said(recipes: Sequence[wire.Recipe], name: str) -> str:
+    """One value where all agree, else each recipe's."""
+    values = {recipe["name"]: display(recipe["config"].get(name)) for recipe in recipes}
+    if len(set(values.values())) == 1:
+        return next(iter(values.values()))
+    return "; ".join(f"{recipe} {value}" for recipe, value in values.items())
 
 
 def _cell(row: dict[str, Any], name: str) -> object:

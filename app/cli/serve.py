@@ -58,7 +58,7 @@ def run_server(settings: Settings, *, with_workers: bool) -> None:
     with preflight.claim_port(settings.host, settings.port) as listening:
         _prepare_database(settings, migrate=with_workers)
         preflight.check_broker(settings)
-        pool = WorkerPool(settings, on_broken=_stop_this_process) if with_workers else None
+        pool = WorkerPool(settings) if with_workers else None
         server = build_server(
             create_app(settings),
             # Without workers this is a service under some supervisor, which reads standard error.
@@ -73,8 +73,6 @@ def run_server(settings: Settings, *, with_workers: bool) -> None:
         finally:
             if pool:
                 pool.stop(WORKER_GRACE_SECONDS)
-    if pool and pool.broken:
-        raise CommandFailed(pool.broken)
     if not server.started:
         raise CommandFailed(_("The web server could not start. The lines above say why."))
     say(_("Stopped."))

@@ -34,7 +34,9 @@ def train(
     changes: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help=_("Change a setting of the recipe. May be repeated.")
+            "--set",
+            metavar="KEY=VALUE",
+            help=_("Change a setting of the recipe; “sft-studio list recipes” names them. May be repeated."),
         ),
     ] = None,
     wait: WaitOption = True,

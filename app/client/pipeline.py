@@ -11,14 +11,10 @@ from app.client.rest import StudioClient
 from app.client.waiting import Listener, require_success, wait_for_job
 from app.core.console import CommandFailed
 from app.core.i18n import gettext as _
-from app.core.i18n import say
+from app.mask_checks.report import MaskReport
+from app.mask_settings.fields import MASK_FIELD_NAMES, parse_settings
 from app.recipes.config import TrainingConfig, parse_config
-from app.sentences import Sentence
 
-# `--set` names that change how masks are made; every other name belongs to the training config.
-MASK_FIELDS: Final = frozenset(
-    {"train_on", "handling", "max_length", "control_tokens", "train_reasoning", "template_arguments"}
-)
 _SHOWN_FAILURES: Final = 3
 
 
@@ -67,9 +63,9 @@ def parse_changes(pairs: list[str]) -> dict[str, Any]:
 
 
 def split_changes(changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Changes of the mask settings, and changes of the training config."""
-    masks = {key: value for key, value in changes.items() if key in MASK_FIELDS}
-    return masks, {key: value for key, value in changes.items() if key not in MASK_FIELDS}
+    """`--set` names of mask settings, and every other, which belongs to the training config."""
+    masks = {key: value for key, value in changes.items() if key in MASK_FIELD_NAMES}
+    return masks, {key: value for key, value in changes.items() if key not in MASK_FIELD_NAMES}
 
 
 def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> None:
@@ -80,7 +76,7 @@ def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> 
             _("There is no recipe “%(name)s”. Use one of: %(names)s.")
             % {"name": recipe, "names": ", ".join(recipes)}
         )
-    known = {*recipes[recipe], *MASK_FIELDS}
+    known = {*recipes[recipe], *MASK_FIELD_NAMES}
     for key in changes:
         if key not in known:
             raise CommandFailed(
@@ -88,6 +84,7 @@ def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> 
                 % {"key": key, "known": ", ".join(sorted(known))}
             )
     # Values are the server's to judge; what this program can judge itself fails at once.
+    parse_settings(split_changes(changes)[0])
     parse_config({key: value for key, value in changes.items() if key in TrainingConfig.model_fields})
 
 
@@ -164,19 +161,20 @@ def require_green_check(
 
 def failed_checks(check: wire.MaskCheck) -> list[str]:
     """What failed, one short text each: conversation by conversation where the report says so."""
-    report = check["report"] or {}
+    report = report_of(check)
+    if report is None:
+        return []
     named = [
         _("conversation %(id)s, %(check)s: %(detail)s")
-        % {
-            "id": item.get("conversation_id"),
-            "check": item.get("check"),
-            "detail": say(Sentence.stored_in(item)),
-        }
-        for item in report.get("failures", [])
+        % {"id": failure.conversation_id, "check": failure.check, "detail": failure.detail}
+        for failure in report.failures
     ]
-    return named or [
-        str(item.get("name")) for item in report.get("checks", []) if not item.get("passed", True)
-    ]
+    return named or [one.name for one in report.checks if not one.passed]
+
+
+def report_of(check: wire.MaskCheck) -> MaskReport | None:
+    """The report of a check that is done."""
+    return MaskReport.stored(check["report"]) if check["report"] else None
 
 
 def new_idempotency_key() -> str:

@@ -20,18 +20,16 @@ def get_conversation(session: Db, _actor: AnyActor, conversation_id: int) -> Con
 def edit_conversation(
     session: Db, actor: Annotator, conversation_id: int, body: ConversationEdit
 ) -> ConversationOut:
-    """Replace messages and/or labels of exactly the given version."""
+    """Replace messages, tools and/or labels of exactly the given version."""
     conversation = service.require_conversation(session, conversation_id)
     version = body.version
-    if body.messages is not None:
-        messages = [message.plain() for message in body.messages]
-        conversation = service.edit_messages(
-            session, conversation_id, version, actor, "edit", lambda _old: messages
-        )
+    if body.messages is not None or "tools" in body.model_fields_set:
+        given = body.model_fields_set - {"version", "labels"}
+        said = {name: getattr(body, name) for name in given}
+        conversation = service.say(session, conversation_id, version, actor, said)
         version = conversation.version
     if body.labels is not None:
-        labels = body.labels.model_dump(exclude_unset=True)
-        conversation = service.set_labels(session, conversation_id, version, actor, labels)
+        conversation = service.set_labels(session, conversation_id, version, actor, body.labels.given())
     return ConversationOut.of(conversation)
 
 

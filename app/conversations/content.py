@@ -1,90 +1,83 @@
-"""What a conversation holds, as columns: its messages, what is told from them, its labels. Pure functions."""
+"""What a conversation holds, between the row and the dialogue: reading, columns, and the way back."""
 
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
-from app.conversations.messages import (
-    Message,
-    canonical_messages,
-    content_hash,
-    search_text_of,
-    title_of,
-)
-from app.conversations.models import Conversation, Outcome
-from app.conversations.revisions import LABELS
+from app.conversations.messages import search_text_of, title_of
+from app.conversations.models import Conversation
 from app.core.errors import Invalid
-from app.sentences import N_
+from app.dialogue.canonical import canonical_conversation
+from app.dialogue.conversation import Conversation as Dialogue
+from app.dialogue.conversation import Message
+from app.dialogue.hashes import content_hash, words_hash
+from app.dialogue.labels import LABELS, Labels, Outcome, read_labels
+from app.dialogue.reading import read_conversation
+from app.dialogue.refusals import DialogueRefused
 
-_MAX_LENGTH: Final = {"stage": 60, "objection": 60, "product": 120, "source": 120, "language": 10}
-_MAX_TAG_LENGTH: Final = 40
+Read = TypeVar("Read")
 
 
-def content_columns(data: dict[str, Any]) -> dict[str, Any]:
-    """Messages, labels and what is told from them, from the canonical conversation JSON; plain JSON again.
+def read_dialogue(given: Mapping[str, Any]) -> Dialogue:
+    """What a request holds, as a conversation in canonical form. Raises Invalid naming the turn, tool or label."""
+    return reading(lambda: read_conversation(given))
 
-    Raises Invalid naming the turn or field.
-    """
+
+def reading(read: Callable[[], Read]) -> Read:
+    """What a reader of `app.dialogue` gives; its refusals become Invalid with their code and sentence."""
+    try:
+        return read()
+    except DialogueRefused as refused:
+        raise Invalid(refused.sentence, field=refused.field, code=refused.code) from refused
+
+
+def dialogue_of(conversation: Conversation) -> Dialogue:
+    """The stored conversation as a dialogue: messages, tools where there are any, labels."""
+    labels = {name: getattr(conversation, name) for name in LABELS}
+    return canonical_conversation({"messages": conversation.messages, "tools": conversation.tools, **labels})
+
+
+def content_columns(dialogue: Dialogue) -> dict[str, Any]:
+    """All columns of a dialogue in canonical form; plain JSON but for the outcome."""
+    return {**said_columns(dialogue), **label_columns({**_NO_LABELS, **_labels_of(dialogue)})}
+
+
+def said_columns(dialogue: Dialogue) -> dict[str, Any]:
+    """Messages, tools and all that is told from them."""
     return {
-        **message_columns(canonical_messages(list(data.get("messages") or []))),
-        **dict.fromkeys(LABELS),
-        "tags": [],
-        **label_columns({name: data[name] for name in LABELS if data.get(name) is not None}),
+        "messages": dialogue["messages"],
+        "tools": dialogue.get("tools") or [],
+        "content_hash": content_hash(dialogue),
+        "words_hash": words_hash(dialogue),
+        **told_columns(dialogue["messages"]),
     }
 
 
-def set_messages(conversation: Conversation, messages: list[Message]) -> None:
-    for name, value in message_columns(messages).items():
-        setattr(conversation, name, value)
-
-
-def message_columns(messages: list[Message]) -> dict[str, Any]:
-    """The messages and all that is told from them."""
-    return {
-        "messages": messages,
-        "content_hash": content_hash(messages),
-        **told_columns(messages),
-    }
-
-
-def told_columns(messages: list[Message]) -> dict[str, Any]:
+def told_columns(messages: Sequence[Message]) -> dict[str, Any]:
     """What lists and searches need to know of the messages; quickly told again."""
     return {"title": title_of(messages), "search_text": search_text_of(messages)}
 
 
-def set_labels(conversation: Conversation, labels: dict[str, Any]) -> None:
-    for name, value in label_columns(labels).items():
-        setattr(conversation, name, value)
-
-
-def label_columns(labels: dict[str, Any]) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for name, value in labels.items():
-        if name not in LABELS:
-            raise Invalid(N_("There is no label %(name)s."), field=name, name=name)
-        if name == "outcome":
-            try:
-                value = Outcome(value) if value else None
-            except ValueError:
-                raise Invalid(N_("The outcome must be won, lost or open."), field=name) from None
-        elif name == "tags":
-            value = _tags(value)
-        else:
-            value = str(value).strip() or None if value else None
-            if value and len(value) > _MAX_LENGTH[name]:
-                raise _too_long(name, _MAX_LENGTH[name])
-        columns[name] = value
+def label_columns(labels: Labels) -> dict[str, Any]:
+    """The labels named, as columns."""
+    columns = cast(dict[str, Any], dict(labels))
+    if columns.get("outcome"):
+        columns["outcome"] = Outcome(columns["outcome"])
     return columns
 
 
-def _tags(value: Any) -> list[str]:
-    """Tags from a list, or from what a person typed with commas between."""
-    words = value.replace("，", ",").split(",") if isinstance(value, str) else (value or [])
-    tags = sorted({str(word).strip() for word in words if str(word).strip()})
-    if any(len(tag) > _MAX_TAG_LENGTH for tag in tags):
-        raise _too_long("tags", _MAX_TAG_LENGTH)
-    return tags
+def set_columns(conversation: Conversation, columns: Mapping[str, Any]) -> None:
+    """Put the columns into the row."""
+    for name, value in columns.items():
+        setattr(conversation, name, value)
 
 
-def _too_long(name: str, limit: int) -> Invalid:
-    return Invalid(
-        N_("The label %(name)s is longer than %(limit)d characters."), field=name, name=name, limit=limit
-    )
+def set_labels(conversation: Conversation, labels: Mapping[str, Any]) -> None:
+    """Check and set the labels named; an empty value clears. Raises Invalid naming the label."""
+    set_columns(conversation, label_columns(reading(lambda: read_labels(labels))))
+
+
+_NO_LABELS: Labels = cast(Labels, {**dict.fromkeys(LABELS), "tags": []})
+
+
+def _labels_of(dialogue: Dialogue) -> Labels:
+    return cast(Labels, {name: value for name, value in dialogue.items() if name in LABELS})

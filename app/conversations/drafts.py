@@ -1,6 +1,6 @@
 """New conversations: every one begins as a draft."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import insert
@@ -8,10 +8,12 @@ from sqlmodel import Session
 
 from app.accounts.service import Actor
 from app.conversations import revisions
-from app.conversations.content import content_columns
+from app.conversations.content import content_columns, read_dialogue
+from app.conversations.duplicates import refuse_duplicate
 from app.conversations.models import Conversation, ReviewState
 from app.core.database import utc_now
 from app.datasets.archives import refuse_archived
+from app.dialogue.conversation import Conversation as Dialogue
 
 
 def _draft_columns(dataset_id: int, author: str) -> dict[str, Any]:
@@ -29,9 +31,9 @@ def _draft_columns(dataset_id: int, author: str) -> dict[str, Any]:
     }
 
 
-def build_conversation(dataset_id: int, data: dict[str, Any], *, author: str) -> Conversation:
-    """A new row from the canonical conversation JSON, not yet added. Raises Invalid naming the turn or field."""
-    return Conversation(**content_columns(data), **_draft_columns(dataset_id, author))
+def build_conversation(dataset_id: int, dialogue: Dialogue, *, author: str) -> Conversation:
+    """A new row from a dialogue in canonical form, not yet added."""
+    return Conversation(**content_columns(dialogue), **_draft_columns(dataset_id, author))
 
 
 def insert_drafts(
@@ -48,11 +50,14 @@ def insert_drafts(
 
 
 def create_conversation(
-    session: Session, dataset_id: int, data: dict[str, Any], actor: Actor
+    session: Session, dataset_id: int, data: Mapping[str, Any], actor: Actor
 ) -> Conversation:
-    """Store a new conversation as a draft."""
+    """Store what a request holds as a draft. Raises Invalid naming the turn, tool or label, Duplicate, and Conflict
+    for an archived dataset."""
     refuse_archived(session, dataset_id)
-    conversation = build_conversation(dataset_id, data, author=actor.name)
+    dialogue = read_dialogue(data)
+    refuse_duplicate(session, dataset_id, dialogue)
+    conversation = build_conversation(dataset_id, dialogue, author=actor.name)
     session.add(conversation)
     session.flush()
     revisions.keep(session, conversation, "create", actor)

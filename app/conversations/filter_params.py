@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from fastapi import Depends, Query
 
 from app.conversations.filters import ConversationFilter
-from app.conversations.models import Outcome, ReviewState
+from app.conversations.models import ReviewState
+from app.dialogue.labels import Outcome
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from urllib.parse import urlencode
 from sqlalchemy import Select
 from sqlmodel import col
 
-from app.conversations.models import Conversation, Outcome, ReviewState
+from app.conversations.models import Conversation, ReviewState
+from app.dialogue.labels import Outcome
 
-Selected = TypeVar("Selected", bound="Select[*tuple[Any, ...]]")
+Selected = TypeVar("Selected", bound=Select[*tuple[Any, ...]])
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,11 @@ def stored_label(name: str, typed: str) -> str:
     return typed.strip()
 
 
+def typed_tags(typed: str) -> list[str]:
+    """Tags from what a person typed with commas between."""
+    return [tag for tag in (word.strip() for word in typed.replace("，", ",").split(",")) if tag]
+
+
 def _spellings(word: str) -> set[str]:
     found = set()
     for locale in LOCALES:

@@ -8,7 +8,7 @@ from app.accounts.access import Annotator, AnyActor, Reviewer
 from app.conversations import drafts, review
 from app.conversations.filters import ConversationFilter
 from app.conversations.listing import Listing
-from app.conversations.models import Outcome, ReviewState
+from app.conversations.models import ReviewState
 from app.conversations.schemas import (
     ConversationIn,
     ConversationOut,
@@ -19,6 +19,7 @@ from app.conversations.schemas import (
 from app.core.i18n import gettext
 from app.core.web import Db
 from app.datasets.service import require_dataset
+from app.dialogue.labels import Outcome
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
 
@@ -48,9 +49,7 @@ def create_conversation(
 ) -> ConversationOut:
     """Add one conversation as a draft."""
     require_dataset(session, dataset_id)
-    data = body.model_dump(exclude={"messages"}, exclude_none=True)
-    data["messages"] = [message.plain() for message in body.messages]
-    return ConversationOut.of(drafts.create_conversation(session, dataset_id, data, actor))
+    return ConversationOut.of(drafts.create_conversation(session, dataset_id, body.given(), actor))
 
 
 @router.post("/datasets/{dataset_id}/review")

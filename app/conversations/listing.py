@@ -8,7 +8,6 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import sqlalchemy as sa
 from sqlalchemy.orm import defer
@@ -16,6 +15,7 @@ from sqlmodel import Session, col, func, select
 
 from app.conversations.filters import ConversationFilter
 from app.conversations.models import Conversation, ReviewState
+from app.unlocked import cached_property
 
 
 @dataclass(frozen=True)

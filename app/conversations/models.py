@@ -2,30 +2,19 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import JSON, Column, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.core.database import enum_column, moment_column, utc_now
+from app.dialogue.labels import LABELS, Outcome
 from app.sentences import N_
 
-
-class MessageRole(StrEnum):
-    """Who speaks."""
-
-    SYSTEM = "system"
-    USER = "user"
-    ASSISTANT = "assistant"
-    TOOL = "tool"
-
-
-class Outcome(StrEnum):
-    """How the deal ended."""
-
-    WON = "won"
-    LOST = "lost"
-    OPEN = "open"
+if TYPE_CHECKING:
+    from app.dialogue.conversation import Message, ToolDefinition
+else:  # pydantic reads typed dictionaries of the standard library from Python 3.12 on only
+    Message = ToolDefinition = dict[str, Any]
 
 
 class ReviewState(StrEnum):
@@ -62,7 +51,8 @@ class Conversation(SQLModel, table=True):
     __tablename__ = "conversation"
     __table_args__ = (
         Index("ix_conversation_dataset_review", "dataset_id", "review_state", "id"),
-        Index("ix_conversation_dataset_hash", "dataset_id", "content_hash"),
+        # Duplicates.
+        Index("ix_conversation_dataset_words", "dataset_id", "words_hash"),
         # The list in its order, the list of one outcome with its counts, the newest change.
         Index("ix_conversation_dataset_id", "dataset_id", "id"),
         Index("ix_conversation_dataset_outcome", "dataset_id", "outcome", "id", "review_state"),
@@ -72,21 +62,25 @@ class Conversation(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     dataset_id: int = Field(foreign_key="dataset.id", ondelete="CASCADE")
     title: str = Field(max_length=120)
-    # [{"role", "content", "train"?: bool, "name"?, "tool_calls"?, "tool_call_id"?, "reasoning_content"?}]
-    messages: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    messages: list[Message] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    # What the assistant may call, [] where nothing.
+    tools: list[ToolDefinition] = Field(
+        default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]")
+    )
     outcome: Outcome | None = Field(default=None, sa_column=enum_column(Outcome, nullable=True))
-    stage: str | None = Field(default=None, max_length=60)
-    objection: str | None = Field(default=None, max_length=60)
-    product: str | None = Field(default=None, max_length=120)
-    language: str | None = Field(default=None, max_length=10)
-    source: str | None = Field(default=None, max_length=120)
+    stage: str | None = Field(default=None, max_length=LABELS["stage"])
+    objection: str | None = Field(default=None, max_length=LABELS["objection"])
+    product: str | None = Field(default=None, max_length=LABELS["product"])
+    language: str | None = Field(default=None, max_length=LABELS["language"])
+    source: str | None = Field(default=None, max_length=LABELS["source"])
     tags: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     review_state: ReviewState = Field(default=ReviewState.DRAFT, sa_column=enum_column(ReviewState))
     review_reason: str | None = None
     reviewed_by: str | None = Field(default=None, max_length=80)
     reviewed_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
-    # sha256 of the canonical messages; equal hashes are duplicates.
+    # Of app.dialogue.hashes: with the train flags, and of the words alone, by which duplicates are told.
     content_hash: str = Field(max_length=64)
+    words_hash: str = Field(max_length=64)
     search_text: str = Field(default="", sa_column=Column(Text, nullable=False))
     version: int = 1
     updated_by: str = Field(default="", max_length=80)
@@ -105,6 +99,6 @@ class ConversationRevision(SQLModel, table=True):
     version: int
     action: str = Field(max_length=40)
     author: str = Field(max_length=80)
-    # messages and labels at that version
+    # messages, tools where there were any, and labels at that version
     snapshot: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

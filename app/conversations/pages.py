@@ -17,15 +17,16 @@ from app.accounts.service import Actor
 from app.conversations import conflicts, revisions, service, turns
 from app.conversations import review as reviews
 from app.conversations.filter_params import Filter, FilterParams
-from app.conversations.labels import label_words, stored_label
+from app.conversations.labels import label_words, stored_label, typed_tags
 from app.conversations.listing import Listing
-from app.conversations.messages import Message
 from app.conversations.models import Conversation, ReviewState
 from app.core.errors import Conflict, Invalid, Refused, StudioError
 from app.core.i18n import gettext
 from app.core.templating import is_htmx, render, toast
 from app.core.web import Db
 from app.datasets.archives import is_archived
+from app.dialogue.conversation import Message
+from app.dialogue.labels import LABELS
 from app.sentences import N_
 
 router = APIRouter(include_in_schema=False)
@@ -59,6 +60,7 @@ class Desk:
             "way": where.query_string(),
             "where": where,
             "words": label_words(),
+            "lengths": LABELS,
             "history": revisions.history(self.session, self.conversation_id),
             "read_only": read_only,
             "can_review": not read_only and self.actor.role.includes(Role.REVIEWER),
@@ -224,7 +226,7 @@ def save_labels(
     """Save all labels of the panel."""
     typed = {"stage": stage, "objection": objection, "product": product, "language": language}
     labels: dict[str, Any] = {name: stored_label(name, typed[name]) for name in _TYPED_LABELS}
-    labels |= {"outcome": outcome, "tags": tags}
+    labels |= {"outcome": outcome, "tags": typed_tags(tags)}
     try:
         service.set_labels(desk.session, desk.conversation_id, version, actor, labels)
     except Conflict as error:

@@ -11,9 +11,9 @@ from app.accounts.service import Actor
 from app.conversations.models import Conversation, ConversationRevision
 from app.core.database import utc_now
 from app.core.errors import NotFound
+from app.dialogue.labels import LABELS
 from app.sentences import N_
 
-LABELS: Final = ("outcome", "stage", "objection", "product", "language", "source", "tags")
 # Typing saves every few words; what one person types in one turn within this time is one revision.
 _MERGE_WITHIN: Final = timedelta(minutes=10)
 
@@ -29,8 +29,10 @@ class RevisionLine:
 
 
 def snapshot_of(conversation: Conversation) -> dict[str, Any]:
-    """Messages and labels as a revision keeps them."""
-    return {"messages": conversation.messages, **{name: getattr(conversation, name) for name in LABELS}}
+    """Messages, tools where there are any, and labels as a revision keeps them."""
+    tools = {"tools": conversation.tools} if conversation.tools else {}
+    labels = {name: getattr(conversation, name) for name in LABELS}
+    return {"messages": conversation.messages, **tools, **labels}
 
 
 def history(session: Session, conversation_id: int, limit: int = 100) -> list[RevisionLine]:

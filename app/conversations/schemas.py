@@ -1,59 +1,58 @@
 """What REST reads and writes for conversations."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.conversations.models import Conversation, MessageRole, Outcome, ReviewState
+from app.conversations.dialogue_schemas import (
+    MessagesIn,
+    OutcomeIn,
+    TagsIn,
+    ToolsIn,
+    label_schema,
+    messages_schema,
+    tools_schema,
+)
+from app.conversations.models import Conversation, ReviewState
+from app.dialogue.labels import Outcome
 
 
-class MessageIn(BaseModel):
-    """One turn. `train` forces a turn in or out of training; absent follows the strategy."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    role: MessageRole
-    content: str = ""
-    train: bool | None = None
-    name: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
-    tool_call_id: str | None = None
-    reasoning_content: str | None = None
-
-    def plain(self) -> dict[str, Any]:
-        """As stored."""
-        return self.model_dump(exclude_none=True, mode="json")
-
-
-class Labels(BaseModel):
+class LabelsIn(BaseModel):
     """Labels of a conversation; only the ones sent are changed."""
 
     model_config = ConfigDict(extra="forbid")
 
-    outcome: Outcome | None = None
-    stage: str | None = Field(default=None, max_length=60)
-    objection: str | None = Field(default=None, max_length=60)
-    product: str | None = Field(default=None, max_length=120)
-    language: str | None = Field(default=None, max_length=10)
-    source: str | None = Field(default=None, max_length=120)
-    tags: list[str] | None = None
+    outcome: OutcomeIn = None
+    stage: Annotated[Any, label_schema("stage")] = None
+    objection: Annotated[Any, label_schema("objection")] = None
+    product: Annotated[Any, label_schema("product")] = None
+    language: Annotated[Any, label_schema("language")] = None
+    source: Annotated[Any, label_schema("source")] = None
+    tags: TagsIn = None
+
+    def given(self) -> dict[str, Any]:
+        """What was sent, as it was sent: `app.dialogue` checks it, for every door alike."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-class ConversationIn(Labels):
-    """A new conversation."""
+class ConversationIn(LabelsIn):
+    """A new conversation. 409 where the dataset has the same dialogue already."""
 
-    messages: list[MessageIn] = Field(min_length=1)
+    messages: MessagesIn
+    tools: ToolsIn = None
 
 
 class ConversationEdit(BaseModel):
-    """A change to exactly `version`; a different stored version is a 409."""
+    """A change to exactly `version`; a different stored version is a 409. What is absent stays; null as `tools`
+    takes them away."""
 
     model_config = ConfigDict(extra="forbid")
 
     version: int
-    messages: list[MessageIn] | None = None
-    labels: Labels | None = None
+    messages: MessagesIn = None
+    tools: ToolsIn = None
+    labels: LabelsIn | None = None
 
 
 class ReviewIn(BaseModel):
@@ -73,7 +72,8 @@ class ConversationOut(BaseModel):
     dataset_id: int
     version: int
     title: str
-    messages: list[dict[str, Any]]
+    messages: Annotated[list[dict[str, Any]], messages_schema()]
+    tools: Annotated[list[dict[str, Any]], tools_schema()]
     outcome: Outcome | None
     stage: str | None
     objection: str | None

@@ -1,20 +1,22 @@
 """Rules of conversations: every change checks the version the person saw, and leaves a revision."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from sqlmodel import Session, select
 
 from app.accounts.service import Actor, record
 from app.conversations import revisions
+from app.conversations.content import read_dialogue, said_columns, set_columns
 from app.conversations.content import set_labels as put_labels
-from app.conversations.content import set_messages
-from app.conversations.messages import Message, canonical_messages
+from app.conversations.duplicates import refuse_duplicate
 from app.conversations.models import Conversation, ReviewState
-from app.conversations.revisions import LABELS
 from app.core.database import utc_now
 from app.core.errors import Conflict, NotFound
 from app.datasets.archives import refuse_archived
+from app.dialogue.conversation import Conversation as Dialogue
+from app.dialogue.conversation import Message
+from app.dialogue.labels import LABELS
 from app.sentences import N_
 
 
@@ -79,15 +81,40 @@ def edit_messages(
     *,
     typing: bool = False,
 ) -> Conversation:
-    """Change the messages. An approved conversation goes back to draft: what was approved is no longer there."""
+    """Change the messages; tools stay. An approved conversation goes back to draft: what was approved is no longer
+    there. Raises Invalid naming the turn, and Duplicate."""
 
     def apply(conversation: Conversation) -> None:
-        before = conversation.content_hash
-        set_messages(conversation, canonical_messages(edit([dict(m) for m in conversation.messages])))
-        if conversation.content_hash != before and conversation.review_state is ReviewState.APPROVED:
-            set_review(conversation, ReviewState.DRAFT, None, None)
+        messages = edit([cast(Message, dict(message)) for message in conversation.messages])
+        _say(session, conversation, {"messages": messages, "tools": conversation.tools})
 
     return change(session, conversation_id, expected_version, actor, action, apply, typing=typing)
+
+
+def say(
+    session: Session, conversation_id: int, expected_version: int, actor: Actor, said: Mapping[str, Any]
+) -> Conversation:
+    """Replace `messages`, `tools` or both by what a request holds; None as `tools` takes them away.
+
+    As edit_messages otherwise.
+    """
+
+    def apply(conversation: Conversation) -> None:
+        _say(session, conversation, {"messages": conversation.messages, "tools": conversation.tools, **said})
+
+    return change(session, conversation_id, expected_version, actor, "edit", apply)
+
+
+def _say(session: Session, conversation: Conversation, said: Mapping[str, Any]) -> None:
+    """Put checked messages and tools into the row."""
+    dialogue: Dialogue = read_dialogue(said)
+    columns = said_columns(dialogue)
+    if columns["words_hash"] != conversation.words_hash:
+        refuse_duplicate(session, conversation.dataset_id, dialogue, of=conversation.id)
+    changed = columns["content_hash"] != conversation.content_hash
+    set_columns(conversation, columns)
+    if changed and conversation.review_state is ReviewState.APPROVED:
+        set_review(conversation, ReviewState.DRAFT, None, None)
 
 
 def set_labels(
@@ -110,15 +137,12 @@ def delete_conversation(session: Session, conversation_id: int, actor: Actor) ->
 def restore(
     session: Session, conversation_id: int, expected_version: int, actor: Actor, version: int
 ) -> Conversation:
-    """Make an older version's messages and labels the current ones (undo)."""
+    """Make an older version's messages, tools and labels the current ones (undo)."""
     snapshot = revisions.require_revision(session, conversation_id, version).snapshot
 
     def apply(conversation: Conversation) -> None:
-        before = conversation.content_hash
-        set_messages(conversation, snapshot["messages"])
+        _say(session, conversation, {name: snapshot.get(name) for name in ("messages", "tools")})
         put_labels(conversation, {name: snapshot.get(name) for name in LABELS})
-        if conversation.content_hash != before and conversation.review_state is ReviewState.APPROVED:
-            set_review(conversation, ReviewState.DRAFT, None, None)
 
     return change(session, conversation_id, expected_version, actor, "restore", apply)
 

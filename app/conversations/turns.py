@@ -2,9 +2,11 @@
 
 from difflib import SequenceMatcher
 
-from app.conversations.messages import Message, canonical_message
-from app.conversations.models import MessageRole
+from app.conversations.content import reading
 from app.core.errors import Invalid
+from app.dialogue.conversation import Message
+from app.dialogue.reading import read_message
+from app.dialogue.roles import Role
 from app.sentences import N_
 
 
@@ -18,17 +20,17 @@ def require_turn(messages: list[Message], turn: int) -> Message:
 def update_message(messages: list[Message], turn: int, **fields: object) -> list[Message]:
     """Set fields of one turn; None removes a field."""
     message = {**require_turn(messages, turn), **fields}
-    messages[turn] = canonical_message({k: v for k, v in message.items() if v is not None}, turn=turn)
+    messages[turn] = reading(lambda: read_message(message, turn))
     return messages
 
 
-def add_message(messages: list[Message], after: int, role: MessageRole | None = None) -> list[Message]:
+def add_message(messages: list[Message], after: int, role: Role | None = None) -> list[Message]:
     """A new empty turn after position `after` (-1 puts it first); the role alternates unless given."""
     if not -1 <= after < len(messages):
         raise Invalid(N_("There is no turn %(turn)d."), turn=after + 1)
     if role is None:
         previous = messages[after]["role"] if after >= 0 else None
-        role = MessageRole.ASSISTANT if previous == MessageRole.USER else MessageRole.USER
+        role = Role.ASSISTANT if previous == Role.USER else Role.USER
     messages.insert(after + 1, {"role": role.value, "content": ""})
     return messages
 

@@ -50,7 +50,10 @@ def print_json(value: object) -> None:
 
 def print_table(columns: list[str], rows: list[list[object]]) -> None:
     """The command's result, for people."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(columns):
+        # What is too long goes on in the next line: a name that is cut off cannot be copied.
+        table.add_column(name, overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
     Console(highlight=False).print(table)

@@ -101,8 +101,8 @@ def build_engine(
 ) -> Engine:
     """An engine for SQLite (WAL, foreign keys, immediate writes) or PostgreSQL.
 
-    `connections` is the most it opens, the same on both; `wait_seconds` how long a thread waits for one of them, and
-    on SQLite for its turn to write, before TimeoutError or OperationalError is raised.
+    `connections` is the most it opens, the same on both; `wait_seconds` how long a thread waits for one of them, for
+    the server and for a lock (on SQLite its turn to write), before TimeoutError or OperationalError is raised.
     """
     # hide_parameters: errors go to the log, and what people write does not.
     options: dict[str, Any] = {
@@ -112,6 +112,16 @@ def build_engine(
         "hide_parameters": True,
     }
     if not url.startswith("sqlite"):
+        # Without these a server that vanished, or a row that somebody keeps locked, is waited for without end.
+        milliseconds = round(wait_seconds * 1000)
+        told = {
+            "connect_timeout": max(2, round(wait_seconds)),
+            "tcp_user_timeout": milliseconds,
+            "options": f"-c lock_timeout={milliseconds}",
+        }
+        options["connect_args"] = {
+            name: value for name, value in told.items() if name not in make_url(url).query
+        }
         return create_engine(url, pool_pre_ping=True, **options)
     database = make_url(url).database
     if database and database != ":memory:":
@@ -150,7 +160,14 @@ def transaction(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """A session for reading only: takes no write lock on SQLite."""
-    with engine.connect().execution_options(read_only=True) as connection, Session(connection) as session:
+    """A session for reading only: takes no write lock on SQLite. What was read stays readable afterwards."""
+    with Session(engine.execution_options(read_only=True)) as session:
         yield session
-        session.rollback()
+
+
+def let_go(session: Session) -> None:
+    """Give a reading session's connection back before something slow. What was read stays readable, and the next query
+    takes a connection again. A session that may have written keeps its own, and with it the transaction.
+    """
+    if session.get_bind().get_execution_options().get("read_only", False):
+        session.close()

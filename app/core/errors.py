@@ -14,8 +14,9 @@ class StudioError(SentenceError):
     """Base of what services raise.
 
     `message` is an English template with `%(name)s` places for `values`, or a sentence that is ready.
-    `field` names the offending form or JSON field where there is one, and a template may name it as well;
-    `retry_after` is the number of seconds after which the same request may succeed.
+    `code` tells programs what happened where a rule has a code of its own; `field` names the offending form or JSON
+    field where there is one, and a template may name it as well; `retry_after` is the number of seconds after which
+    the same request may succeed.
     """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
@@ -26,13 +27,14 @@ class StudioError(SentenceError):
         message: str | Sentence,
         *,
         field: str | None = None,
+        code: str | None = None,
         details: list[dict[str, Any]] | None = None,
         retry_after: int | None = None,
         **values: object,
     ) -> None:
         if field is not None and isinstance(message, str):
             values.setdefault("field", field)
-        super().__init__(sentence_of(message, values))
+        super().__init__(sentence_of(message, values), code)
         self.field = field
         self.details = details or []
         self.retry_after = retry_after
@@ -74,13 +76,6 @@ class Refused(StudioError):
 
     status = HTTPStatus.FORBIDDEN
     default_code = FailureCode.REFUSED
-
-
-class TooLarge(StudioError):
-    """Over a stated limit."""
-
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    default_code = FailureCode.TOO_LARGE
 
 
 class TooMany(StudioError):

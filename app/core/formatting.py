@@ -1,35 +1,48 @@
-"""Numbers, sizes and times as people read them, in the current locale."""
+"""Numbers, sizes and times as people read them, in the current locale's words (Unicode CLDR, through Babel)."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from app.core.i18n import get_locale, gettext, ngettext
+from babel.dates import format_datetime, format_timedelta
+from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 
+from app.core.i18n import babel_locale, gettext
+
+_UNITS: Final = ("byte", "kilobyte", "megabyte", "gigabyte", "terabyte")
 _KIB: Final = 1024
-_HOUR: Final = 3600
-_DAY: Final = 24 * _HOUR
+_MINUTE: Final = 60
+_MOMENT: Final = {"en": "yyyy-MM-dd HH:mm 'UTC'", "zh_CN": "yyyy年MM月dd日 HH:mm 'UTC'"}
+
+
+def _pattern(digits: int) -> str:
+    return "#,##0." + "0" * digits if digits else "#,##0"
 
 
 def number(value: float | None, digits: int = 0) -> str:
     """1234567.8 -> 1,234,568. None -> an en dash."""
-    return "–" if value is None else f"{value:,.{digits}f}"
+    return "–" if value is None else format_decimal(value, format=_pattern(digits), locale=babel_locale())
 
 
 def percent(value: float | None, digits: int = 1) -> str:
     """0.1234 -> 12.3 %."""
-    return "–" if value is None else f"{value * 100:.{digits}f} %"
+    if value is None:
+        return "–"
+    return format_percent(value, format=f"{_pattern(digits)} %", locale=babel_locale())
 
 
 def file_size(value: float | None) -> str:
     """Bytes -> 1.2 MB (powers of 1024)."""
     if value is None:
         return "–"
-    amount = float(value)
-    for unit in ("B", "KB", "MB", "GB"):
-        if amount < _KIB:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+    amount, unit = float(value), _UNITS[0]
+    for unit in _UNITS:
+        if amount < _KIB or unit == _UNITS[-1]:
+            break
         amount /= _KIB
-    return f"{amount:.1f} TB"
+    pattern = _pattern(0 if unit == "byte" else 1)
+    return format_unit(amount, f"digital-{unit}", length="short", format=pattern, locale=babel_locale())
 
 
 def duration(seconds: float | None) -> str:
@@ -48,25 +61,24 @@ def ago(moment: datetime | None) -> str:
     """How long ago, roughly; the template also gives the exact time in `datetime`."""
     if moment is None:
         return "–"
-    seconds = (datetime.now(UTC) - moment).total_seconds()
-    if seconds < 60:
+    passed = datetime.now(UTC) - moment
+    if passed.total_seconds() < _MINUTE:
         return gettext("just now")
-    if seconds >= _DAY:
-        n = int(seconds // _DAY)
-        return ngettext("%(n)d day ago", "%(n)d days ago", n) % {"n": n}
-    if seconds >= _HOUR:
-        n = int(seconds // _HOUR)
-        return ngettext("%(n)d hour ago", "%(n)d hours ago", n) % {"n": n}
-    n = int(seconds // 60)
-    return ngettext("%(n)d minute ago", "%(n)d minutes ago", n) % {"n": n}
+    return format_timedelta(
+        -passed, granularity="minute", threshold=1, add_direction=True, locale=babel_locale()
+    )
 
 
 def moment(value: datetime | None) -> str:
     """2026-11-23 14:05 UTC; 2026年11月23日 14:05 UTC."""
     if value is None:
         return "–"
-    pattern = "%Y年%m月%d日 %H:%M UTC" if get_locale() == "zh-CN" else "%Y-%m-%d %H:%M UTC"
-    return value.astimezone(UTC).strftime(pattern)
+    return format_datetime(value.astimezone(UTC), _MOMENT[babel_locale()], locale=babel_locale())
+
+
+def pretty_json(value: Any) -> str:
+    """JSON to read: indented, in the order it was given, characters as they are."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 FILTERS: Final[dict[str, Any]] = {
@@ -76,4 +88,5 @@ FILTERS: Final[dict[str, Any]] = {
     "duration": duration,
     "ago": ago,
     "moment": moment,
+    "pretty_json": pretty_json,
 }

@@ -4,6 +4,7 @@ Catalogues are one file a domain and are read straight from `.po`, so there is n
 """
 
 import gettext as gettext_module
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final, Literal
 
+from babel.core import negotiate_locale
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -47,6 +49,11 @@ def get_locale() -> Locale:
     return _current.get()
 
 
+def babel_locale() -> str:
+    """The locale of the current request, as Babel names it."""
+    return _current.get().replace("-", "_")
+
+
 @contextmanager
 def use_locale(locale: Locale) -> Iterator[None]:
     """Translate to `locale` inside the block."""
@@ -67,13 +74,10 @@ def negotiate(cookie: str | None, accept_language: str | None) -> Locale:
     for locale in LOCALES:
         if cookie == locale:
             return locale
-    for part in (accept_language or "").split(","):
-        language = part.split(";")[0].strip().lower()
-        if language.startswith("zh"):
-            return "zh-CN"
-        if language.startswith("en"):
-            return "en"
-    return "en"
+    wanted = [part.split(";")[0].strip() for part in (accept_language or "").split(",")]
+    # Every Chinese reads our one Chinese: zh-TW, zh-Hant-HK and zh_CN.UTF-8 alike.
+    languages = [re.split("[-_.]", name.lower())[0] for name in wanted]
+    return "zh-CN" if negotiate_locale(languages, ["en", "zh"]) == "zh" else "en"
 
 
 def gettext(message: str) -> str:

@@ -9,9 +9,11 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.i18n import gettext, negotiate, set_locale
+from app.core.i18n import gettext, negotiate, say, set_locale
 from app.core.settings import Settings
-from app.sentences import N_
+from app.dialogue.limits import spoken_size
+from app.interchange.sentences.files import FILE_TOO_LARGE
+from app.sentences import N_, Sentence
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (
@@ -38,9 +40,6 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
 # What a form adds around an uploaded file.
 _FORM_OVERHEAD_BYTES: Final = 1024 * 1024
 HOST_REFUSED: Final = N_("This server does not answer to that host name. Add it to SFT_STUDIO_ALLOWED_HOSTS.")
-BODY_TOO_LARGE: Final = N_(
-    "The upload is larger than the limit of %(limit)d MB. Split the file and import the parts."
-)
 
 
 # A browser that is cut off while sending shows a network error instead of the answer, so the rest is read and dropped.
@@ -49,6 +48,8 @@ _DRAIN_FACTOR: Final = 8
 
 class BodyTooLarge(HTTPException):
     """The body went over the limit while being read. An HTTPException, since form parsers let nothing else through."""
+
+    code: Final = FILE_TOO_LARGE.code
 
 
 class EdgeMiddleware:
@@ -59,7 +60,7 @@ class EdgeMiddleware:
         self.hosts = _LOOPBACK | {settings.host} | set(settings.allowed_hosts)
         self.any_host = "*" in settings.allowed_hosts
         self.max_body = settings.max_upload_bytes + _FORM_OVERHEAD_BYTES
-        self.limit_mb = settings.max_upload_bytes // (1024 * 1024)
+        self.limit = spoken_size(settings.max_upload_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -122,11 +123,13 @@ class EdgeMiddleware:
                 return
 
     def _too_large_text(self) -> str:
-        return gettext(BODY_TOO_LARGE) % {"limit": self.limit_mb}
+        return say(Sentence.of(FILE_TOO_LARGE.template, limit=self.limit))
 
     async def _refuse_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         from app.core.responses import failure
 
         # A page is made of template files, which the event loop does not read.
-        response = await run_in_threadpool(failure, Request(scope), 413, self._too_large_text())
+        response = await run_in_threadpool(
+            failure, Request(scope), 413, self._too_large_text(), code=FILE_TOO_LARGE.code
+        )
         await response(scope, receive, send)

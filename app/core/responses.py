@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from app.core.errors import StudioError, Unauthenticated
 from app.core.i18n import gettext
 from app.core.logging import get_logger
+from app.core.outages import BUSY, outage_sentence
 from app.core.templating import is_htmx, render
 from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
 from app.core.words import wrong_fields
@@ -31,17 +32,22 @@ _STATUS_MESSAGES = {
     HTTPStatus.NOT_FOUND: N_("There is nothing at this address. It may have been deleted."),
     HTTPStatus.METHOD_NOT_ALLOWED: N_("This address does not take that kind of request."),
     HTTPStatus.INTERNAL_SERVER_ERROR: N_("Something went wrong on the server. The details are in its log."),
-    HTTPStatus.SERVICE_UNAVAILABLE: N_(
-        "The database is busy or out of reach. Nothing was changed; try again."
-    ),
+    HTTPStatus.SERVICE_UNAVAILABLE: BUSY,
 }
 
 
 def problem(
-    status: int, detail: str, *, field: str | None = None, details: list[dict[str, Any]] | None = None
+    status: int,
+    detail: str,
+    *,
+    field: str | None = None,
+    code: str | None = None,
+    details: list[dict[str, Any]] | None = None,
 ) -> JSONResponse:
-    """RFC 9457 problem document."""
+    """RFC 9457 problem document, with `code` where the rule that was broken has one."""
     body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    if code:
+        body["code"] = code
     if field:
         body["field"] = field
     if details:
@@ -60,11 +66,12 @@ def failure(
     detail: str,
     *,
     field: str | None = None,
+    code: str | None = None,
     details: list[dict[str, Any]] | None = None,
 ) -> Response:
     """The failure in the form the client reads."""
     if wants_json(request):
-        return problem(status, detail, field=field, details=details)
+        return problem(status, detail, field=field, code=code, details=details)
     return render(request, "errors/page.html", {"status": status, "message": detail}, status=status)
 
 
@@ -78,7 +85,14 @@ def _studio_error(request: Request, error: Exception) -> Response:
         response = problem(error.status, error.translated())
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
-    told = failure(request, error.status, error.translated(), field=error.field, details=error.details)
+    told = failure(
+        request,
+        error.status,
+        error.translated(),
+        field=error.field,
+        code=error.code,
+        details=error.details,
+    )
     if error.retry_after is not None:
         told.headers["Retry-After"] = str(error.retry_after)
     return told
@@ -94,7 +108,8 @@ def _validation_error(request: Request, error: Exception) -> Response:
 def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = _STATUS_MESSAGES.get(HTTPStatus(error.status_code))
-    response = failure(request, error.status_code, gettext(message) if message else str(error.detail))
+    text, code = gettext(message) if message else str(error.detail), getattr(error, "code", None)
+    response = failure(request, error.status_code, text, code=code)
     # Such as what an address does allow.
     response.headers.update(error.headers or {})
     return response
@@ -113,7 +128,7 @@ def _overtaken(request: Request, error: Exception) -> Response:
 
 def _unavailable(request: Request, error: Exception) -> Response:
     logger.error("database unavailable", exc_info=error)
-    return _try_again(request, _STATUS_MESSAGES[HTTPStatus.SERVICE_UNAVAILABLE])
+    return _try_again(request, outage_sentence(error))
 
 
 def _crowded(request: Request, _error: Exception) -> Response:

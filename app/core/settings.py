@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.dialogue.limits import FILE_BYTES
+
 
 def _default_data_dir() -> Path:
     return Path("~/.local/share/sft-studio").expanduser()
@@ -37,12 +39,13 @@ class Settings(BaseSettings):
     https: bool = False
     # Folders below which a local base model may lie. The data folder is always allowed.
     model_roots: tuple[Path, ...] = ()
-    max_upload_bytes: int = 64 * 1024 * 1024
+    max_upload_bytes: int = Field(default=FILE_BYTES, ge=1)
     session_days: int = 14
     # How long a request waits for a database connection, and on SQLite for its turn to write.
     web_wait_seconds: float = Field(default=5.0, gt=0, le=60)
+    # The same for a worker, whose heartbeats have to be through before the lease is gone.
+    worker_wait_seconds: float = Field(default=15.0, gt=0, le=60)
     lease_seconds: float = 30.0
-    heartbeat_seconds: float = 10.0
     reconcile_seconds: float = 3.0
     stop_grace_seconds: float = 20.0
     max_attempts: int = 3

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.core.i18n import translate
-from app.sentences import N_
+from app.core.i18n import say
+from app.sentences import N_, Sentence
 
 _WHOLE_NUMBER: Final = N_("%(field)s must be a whole number.")
 _NUMBER: Final = N_("%(field)s must be a number.")
@@ -64,15 +64,14 @@ _PLACES: Final = frozenset({"body", "query", "path", "header", "cookie"})
 
 @dataclass(frozen=True)
 class WrongField:
-    """A field as the client wrote it (empty for the whole body), and the sentence about it with its values."""
+    """A field as the client wrote it (empty for the whole body), and the sentence about it."""
 
     field: str
-    template: str
-    values: Mapping[str, object]
+    sentence: Sentence
 
     def translated(self) -> str:
         """The sentence in the reader's language."""
-        return translate(self.template, self.values)
+        return say(self.sentence)
 
     def to_json(self) -> dict[str, Any]:
         """As problem documents list it: {"field": …, "message": …}."""
@@ -90,7 +89,8 @@ def wrong_fields(errors: Sequence[Mapping[str, Any]], *, called: str | None = No
         name = _name(error)
         if name not in found:
             template, values = _sentence(error, name)
-            found[name] = WrongField(name, template, {"field": called or name or "JSON", **values})
+            values.setdefault("field", called or name or "JSON")
+            found[name] = WrongField(name, Sentence.of(template, **values))
     return list(found.values())
 
 

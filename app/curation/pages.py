@@ -13,7 +13,7 @@ from app.conversations.filter_params import Filter
 from app.conversations.filters import ConversationFilter
 from app.conversations.labels import label_words
 from app.conversations.listing import Listing
-from app.conversations.models import MessageRole, ReviewState
+from app.conversations.models import ReviewState
 from app.core.errors import Invalid, StudioError
 from app.core.i18n import gettext, ngettext
 from app.core.templating import go, is_htmx, render, see, toast
@@ -21,6 +21,7 @@ from app.core.web import AppStorage, Db
 from app.curation.header import header
 from app.curation.lines import dataset_lines
 from app.datasets import service
+from app.dialogue.roles import Role
 from app.imports.service import list_imports
 from app.sentences import N_
 from app.versions.freezing import freeze as freeze_approved
@@ -111,7 +112,7 @@ def dataset_page(
 def add_conversation(request: Request, session: Db, actor: Annotator, dataset_id: int) -> Response:
     """An empty conversation, opened at once for writing."""
     service.require_dataset(session, dataset_id)
-    data = {"messages": [{"role": MessageRole.USER.value, "content": ""}]}
+    data = {"messages": [{"role": Role.USER.value, "content": ""}]}
     conversation = create_conversation(session, dataset_id, data, actor)
     return go(request, f"/conversations/{conversation.id}")
 

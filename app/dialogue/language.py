@@ -1,5 +1,5 @@
-"""English or Chinese, told by the share of their scripts; anything else stays unknown rather than
-guessed."""
+"""The language of a conversation: English or Chinese told by the share of their scripts, anything else unknown
+rather than guessed; and the codes that languages are written with."""
 
 from __future__ import annotations
 
@@ -12,6 +12,20 @@ _ASCII = re.compile("[A-Za-z]+")
 _MAX_CHARS = 4_000  # more would not change the answer, only the time
 _LATIN_PER_HAN = 4  # about as many Latin letters say what one Chinese character says
 _FOREIGN_SHARE = 0.05
+_NAMES = {
+    "en": ("en", "eng", "english", "英文", "英语"),
+    "zh": ("zh", "cn", "zho", "chi", "chinese", "中文", "汉语", "简体中文"),
+}
+_CODE_OF = {name: language for language, names in _NAMES.items() for name in names}
+_CODE = re.compile("[a-z]{2,3}(-[a-z0-9]{2,8})*")
+
+
+def language_code(name: str) -> str | None:
+    """The code that a language is stored by: "en" and "zh" for all their names and regions, other codes (fr, pt-br)
+    in lower case as they are; None for what is no code."""
+    text = name.strip().lower().replace("_", "-")
+    known = _CODE_OF.get(text.split("-")[0])
+    return known or (text if _CODE.fullmatch(text) else None)
 
 
 def detect_language(texts: Iterable[str]) -> str | None:

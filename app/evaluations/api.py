@@ -7,15 +7,14 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from app.accounts.access import AnyActor, Engineer
-from app.core.i18n import say
 from app.core.web import AppStorage, Db
 from app.evaluations import service
+from app.evaluations.documents import EvaluationSummary, JudgedCheck, JudgedScores
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.jobs.api import JobOut
 from app.jobs.models import Job
 from app.runs.service import require_run
 from app.scoring.suites import built_in_suites
-from app.sentences import Sentence
 
 router = APIRouter(prefix="/api/v1", tags=["evaluations"])
 
@@ -46,20 +45,16 @@ class AnswerOut(BaseModel):
     variant: Variant
     text: str
     seconds: float
-    checks: list[dict[str, Any]]
-    scores: dict[str, Any]
+    checks: list[JudgedCheck]
+    scores: JudgedScores
 
     @classmethod
     def of(cls, answer: EvaluationAnswer) -> "AnswerOut":
         """From the stored row, with the checks' details in the reader's language."""
-        values = {name: getattr(answer, name) for name in cls.model_fields}
-        values["checks"] = [_told(check) for check in answer.checks]
+        values: dict[str, Any] = {name: getattr(answer, name) for name in cls.model_fields}
+        values["checks"] = JudgedCheck.of_answer(answer.checks)
+        values["scores"] = JudgedScores.of_answer(answer.scores)
         return cls.model_validate(values)
-
-
-def _told(check: dict[str, Any]) -> dict[str, Any]:
-    told = {name: value for name, value in check.items() if name not in {"sentence", "params"}}
-    return {**told, "detail": say(Sentence.stored_in(check))}
 
 
 class EvaluationOut(BaseModel):
@@ -68,7 +63,7 @@ class EvaluationOut(BaseModel):
     id: int
     run_id: int
     suite_name: str
-    summary: dict[str, Any] | None
+    summary: EvaluationSummary | None
     created_by: str
     created_at: datetime
     job: JobOut

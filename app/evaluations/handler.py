@@ -5,6 +5,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from app.base_models.service import require_ready
+from app.evaluations.documents import Measurements
 from app.evaluations.service import MAX_NEW_TOKENS, require_evaluation, store_answers
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobEvent
@@ -27,7 +28,7 @@ class Evaluate:
             "adapter_path": str(adapter_path(place.storage, run)),
             "arrays": str(place.storage.path(check.arrays_key)) if check.arrays_key else None,
             "suite": evaluation.suite,
-            "template_arguments": check.settings.get("template_arguments", {}),
+            "template_arguments": check.settings.template_arguments,
             "generation": {"max_new_tokens": MAX_NEW_TOKENS},
         }
 
@@ -39,4 +40,4 @@ class Evaluate:
             .where(JobEvent.job_id == claim.job_id, JobEvent.kind == "answer")
             .order_by(col(JobEvent.seq))
         )
-        store_answers(session, evaluation, [event.payload for event in events], result)
+        store_answers(session, evaluation, [event.payload for event in events], Measurements.stored(result))

@@ -8,6 +8,8 @@ from sqlalchemy import JSON, Column, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.core.database import enum_column, moment_column, utc_now
+from app.core.documents import DocumentColumn
+from app.evaluations.documents import EvaluationSummary
 
 
 class Variant(StrEnum):
@@ -27,8 +29,9 @@ class Evaluation(SQLModel, table=True):
     suite_name: str = Field(max_length=80)
     suite: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     job_id: int = Field(foreign_key="job.id", unique=True)
-    # Means by variant, held-out loss and perplexity, retention, counts of checks.
-    summary: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
+    summary: EvaluationSummary | None = Field(
+        default=None, sa_column=Column(DocumentColumn(EvaluationSummary), nullable=True)
+    )
     created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
 

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlmodel import Session
 
 from app.accounts.access import AnyActor, Engineer
-from app.core.i18n import say, translate
+from app.core.i18n import translate
 from app.core.templating import render
 from app.core.web import AppStorage, Db
 from app.evaluations import service
@@ -17,7 +17,6 @@ from app.jobs.models import Job
 from app.runs.service import list_runs, require_run
 from app.scoring.scores import DIMENSIONS, FORMULAS
 from app.scoring.suites import built_in_suites
-from app.sentences import Sentence
 
 router = APIRouter(include_in_schema=False)
 
@@ -73,7 +72,6 @@ def _report_context(session: Session, evaluation: Evaluation, job: Job) -> dict[
     run = require_run(session, evaluation.run_id)
     suite_prompts = prompt_views(evaluation, service.answers(session, evaluation.id or 0))
     summary = evaluation.summary
-    retention = (summary or {}).get("retention")
     return {
         "evaluation": evaluation,
         "job": job,
@@ -82,7 +80,6 @@ def _report_context(session: Session, evaluation: Evaluation, job: Job) -> dict[
         "prompts": suite_prompts,
         "summary": summary,
         "dimensions": [(name, translate(FORMULAS[name], {})) for name in (*DIMENSIONS, "mean")],
-        "retention_text": say(Sentence.stored_in(retention)) if retention else None,
         "retention_formula": translate(FORMULAS["retention"], {}),
         "answered": service.answered_count(session, job),
         "expected": 2 * len(suite_prompts),

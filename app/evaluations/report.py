@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.core.i18n import get_locale, say
+from app.core.i18n import get_locale
+from app.evaluations.documents import JudgedCheck, JudgedScores
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.scoring.findings import segments
 from app.scoring.suites import Prompt, parse_suite
-from app.sentences import Sentence
 
 Change = Literal["better", "worse", "same"]
 
@@ -85,28 +85,24 @@ def _answer_view(prompt: Prompt, answer: EvaluationAnswer | None) -> AnswerView 
     if answer is None:
         return None
     titles = {check.name: check.label(get_locale()) for check in prompt.checks}
+    judged = JudgedCheck.of_answer(answer.checks)
     checks = [
-        CheckView(
-            title=titles.get(item["name"], item["name"]),
-            passed=item["passed"],
-            detail=say(Sentence.stored_in(item)),
-        )
-        for item in answer.checks
+        CheckView(title=titles.get(check.name, check.name), passed=check.passed, detail=check.detail)
+        for check in judged
     ]
-    scores = {
-        name: float(value["value"] if isinstance(value, dict) else value)
-        for name, value in answer.scores.items()
-    }
-    return AnswerView(answer.variant, answer.text, _pieces(answer), answer.seconds, checks, scores)
+    scores = JudgedScores.of_answer(answer.scores).values()
+    return AnswerView(
+        answer.variant, answer.text, _pieces(answer.text, judged), answer.seconds, checks, scores
+    )
 
 
-def _pieces(answer: EvaluationAnswer) -> list[tuple[str, str | None]]:
+def _pieces(answer: str, checks: Sequence[JudgedCheck]) -> list[tuple[str, str | None]]:
     """Evidence of failed checks is marked as such; where a passed check's overlaps, the failure wins."""
-    failed = [span for check in answer.checks if not check["passed"] for span in check["evidence"]]
-    passed = [span for check in answer.checks if check["passed"] for span in check["evidence"]]
+    failed = [span for check in checks if not check.passed for span in check.evidence]
+    passed = [span for check in checks if check.passed for span in check.evidence]
     pieces: list[tuple[str, str | None]] = []
     position = 0
-    for text, marked in segments(answer.text, failed):
+    for text, marked in segments(answer, failed):
         if marked:
             pieces.append((text, "fail"))
         else:

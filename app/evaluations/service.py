@@ -8,6 +8,13 @@ from sqlmodel import Session, col, func, select
 from app.accounts.service import Actor, record
 from app.core.errors import NotFound
 from app.core.storage import Storage
+from app.evaluations.documents import (
+    EvaluationSummary,
+    MeanScores,
+    Measurements,
+    RetentionSummary,
+    SideSummary,
+)
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.jobs.models import Job, JobEvent, JobKind
 from app.jobs.service import enqueue, require_job
@@ -116,7 +123,7 @@ def answered_count(session: Session, job: Job) -> int:
 
 
 def store_answers(
-    session: Session, evaluation: Evaluation, given: Sequence[dict[str, Any]], facts: dict[str, Any]
+    session: Session, evaluation: Evaluation, given: Sequence[dict[str, Any]], measured: Measurements
 ) -> None:
     """Judge the answers, store them and the summary. A later answer to the same prompt replaces an earlier one."""
     assert evaluation.id is not None
@@ -144,36 +151,34 @@ def store_answers(
                     scores=scores.as_json(),
                 )
             )
-    evaluation.summary = _summary(suite, judged, facts)
+    evaluation.summary = _summary(suite, judged, measured)
     session.add(evaluation)
     session.flush()
 
 
 def _summary(
-    suite: Suite,
-    judged: dict[Variant, list[tuple[list[CheckResult], AnswerScores]]],
-    facts: dict[str, Any],
-) -> dict[str, Any]:
+    suite: Suite, judged: dict[Variant, list[tuple[list[CheckResult], AnswerScores]]], measured: Measurements
+) -> EvaluationSummary:
     """Means and counts by variant, retention for a general suite, and the child's own measurements."""
-    summary: dict[str, Any] = {
-        key: facts[key] for key in ("held_out_loss", "perplexity") if facts.get(key) is not None
+    general = {
+        variant: general_score([checked for checked, _scores in items]) for variant, items in judged.items()
     }
-    general: dict[Variant, float | None] = {}
-    for variant, items in judged.items():
-        results = [result for checked, _scores in items for result in checked]
-        general[variant] = general_score([checked for checked, _scores in items])
-        summary[variant.value] = {
-            "answers": len(items),
-            "checks": len(results),
-            "checks_passed": sum(result.passed for result in results),
-            "check_score": general[variant],
-            "scores": mean_scores([scores for _checked, scores in items]),
-        }
-    if suite.kind == "general":
-        kept = retention(general[Variant.BASE], general[Variant.TUNED])
-        summary["retention"] = {
-            "value": kept.value,
-            "warns": kept.warns,
-            "sentence": kept.sentence.to_json(),
-        }
-    return summary
+    kept = retention(general[Variant.BASE], general[Variant.TUNED]) if suite.kind == "general" else None
+    return EvaluationSummary(
+        held_out_loss=measured.held_out_loss,
+        perplexity=measured.perplexity,
+        base=_side(judged[Variant.BASE], general[Variant.BASE]),
+        tuned=_side(judged[Variant.TUNED], general[Variant.TUNED]),
+        retention=kept and RetentionSummary(value=kept.value, warns=kept.warns, sentence=kept.sentence),
+    )
+
+
+def _side(items: list[tuple[list[CheckResult], AnswerScores]], check_score: float | None) -> SideSummary:
+    results = [result for checked, _scores in items for result in checked]
+    return SideSummary(
+        answers=len(items),
+        checks=len(results),
+        checks_passed=sum(result.passed for result in results),
+        check_score=check_score,
+        scores=MeanScores(**mean_scores([scores for _checked, scores in items])),
+    )

@@ -6,18 +6,19 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
 
 from app.accounts.access import Annotator, AnyActor
-from app.core.web import Db
+from app.core.web import AppSettings, Db
 from app.datasets.service import require_dataset
 from app.imports import service
 from app.imports.incoming import IncomingFile
 from app.imports.schemas import ImportOut
 from app.imports.sources import Told
-from app.interchange import Format
+from app.interchange import Format, ImportLimits
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
 
 
 def _sent_file(
+    settings: AppSettings,
     file: Annotated[UploadFile, File()],
     told: Told,
     format: Annotated[Format, Form()] = "auto",
@@ -26,7 +27,10 @@ def _sent_file(
     """The file of a request with what was said about it, open until the answer is made."""
     filename = file.filename or "upload"
     source = told.read(filename, format)
-    with IncomingFile(file.file, filename=filename, format=format, skip_bad=skip_bad, source=source) as sent:
+    limits = ImportLimits(file_bytes=settings.max_upload_bytes)
+    with IncomingFile(
+        file.file, filename=filename, format=format, skip_bad=skip_bad, limits=limits, source=source
+    ) as sent:
         yield sent
 
 

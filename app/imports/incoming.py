@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 
 from app.conversations.content import content_columns, told_columns
-from app.core.errors import StudioError
 from app.interchange import (
     Format,
     ImportLimits,
@@ -76,13 +75,9 @@ class IncomingFile:
         if isinstance(item, LineProblem):
             self.report.add(item)
             return
-        try:
-            columns = content_columns(item.conversation)
-        except StudioError as error:
-            self.report.add(LineProblem(item.line, error.code, error.sentence, item.record))
-            return
         # Once a problem keeps the whole file out, the rest is read for its problems only.
         if self.report.add(item) and self.comes_in:
+            columns = content_columns(item.conversation)
             notes = [remark_json(note) for note in item.notes]
             for name in told_columns([]):
                 del columns[name]

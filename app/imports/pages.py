@@ -13,11 +13,13 @@ from app.core.web import AppSettings, Db
 from app.datasets.archives import refuse_archived
 from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
+from app.dialogue.limits import spoken_size
 from app.imports import service
 from app.imports.incoming import IncomingFile
 from app.imports.models import DatasetImport
 from app.imports.sources import Told, ToldSource
-from app.interchange import FORMATS, Format
+from app.interchange import FORMATS, Format, ImportLimits
+from app.interchange.sentences.files import FILE_TOO_LARGE
 from app.sentences import N_, Sentence
 
 router = APIRouter(include_in_schema=False)
@@ -41,6 +43,7 @@ def _import_form(
         "skip_bad": False,
         "error": None,
         "max_bytes": settings.max_upload_bytes,
+        "too_large": say(Sentence.of(FILE_TOO_LARGE.template, limit=spoken_size(settings.max_upload_bytes))),
         **ToldSource().form(),
         **more,
     }
@@ -86,8 +89,9 @@ def import_file(
         dataset = require_dataset(session, dataset_id)
         form = _import_form(settings, dataset, format, skip_bad=skip_bad, report=None, **told.form(error))
         return render(request, "datasets/import.html", form, status=422)
+    limits = ImportLimits(file_bytes=settings.max_upload_bytes)
     with IncomingFile(
-        file.file, filename=file.filename, format=format, skip_bad=skip_bad, source=source
+        file.file, filename=file.filename, format=format, skip_bad=skip_bad, limits=limits, source=source
     ) as incoming:
         found = service.import_file(session, dataset_id, actor, incoming)
     dataset = require_dataset(session, dataset_id)

@@ -6,7 +6,7 @@ from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.conversations.drafts import insert_drafts
-from app.conversations.models import Conversation
+from app.conversations.duplicates import known_words
 from app.core.errors import NotFound
 from app.datasets.models import Dataset
 from app.datasets.service import create_dataset, find_dataset, require_writable
@@ -21,7 +21,7 @@ _KEPT_NOTES: Final = 200
 def import_file(session: Session, dataset_id: int, actor: Actor, file: IncomingFile) -> DatasetImport:
     """Bring in a file; the report is stored, whatever comes in.
 
-    Conversations that the dataset already has (same content) are counted and left out. Raises NotFound, and
+    Conversations that the dataset already has (the same words) are counted and left out. Raises NotFound, and
     Conflict for an archived dataset.
     """
     require_writable(session, dataset_id)
@@ -61,16 +61,15 @@ def _bring_in(session: Session, dataset_id: int, actor: Actor, file: IncomingFil
     )
     if not file.comes_in:
         return found
-    stored = select(Conversation.content_hash).where(Conversation.dataset_id == dataset_id)
-    seen = set(session.exec(stored))
+    seen = known_words(session, dataset_id)
     all_notes: list[dict[str, Any]] = []
     batch: list[dict[str, Any]] = []
     already_there = note_count = 0
     for columns, notes in file.conversations():
-        if columns["content_hash"] in seen:
+        if columns["words_hash"] in seen:
             already_there += 1
             continue
-        seen.add(columns["content_hash"])
+        seen.add(columns["words_hash"])
         batch.append(columns)
         note_count += len(notes)
         all_notes.extend(notes[: max(0, _KEPT_NOTES - len(all_notes))])

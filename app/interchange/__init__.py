@@ -4,16 +4,7 @@ Reading yields conversations and problems side by side, problems as English temp
 whoever shows them translates them. Nothing here decides what becomes of a file with problems.
 """
 
-from app.dialogue.canonical import canonical_conversation, canonical_json, content_hash
-from app.dialogue.language import detect_language
 from app.dialogue.trained import SOURCE_MASKS, SourceMask
-from app.interchange.exports.writing import (
-    WriteReport,
-    write_alpaca,
-    write_csv,
-    write_messages_jsonl,
-    write_sharegpt,
-)
 from app.interchange.files.limits import ImportLimits
 from app.interchange.reading import FORMATS, Format, ParsedConversation, Source, read_conversations
 from app.interchange.records.dataset_info import read_dataset_info
@@ -33,15 +24,6 @@ __all__ = [
     "Source",
     "SourceMask",
     "SourceRefused",
-    "WriteReport",
-    "canonical_conversation",
-    "canonical_json",
-    "content_hash",
-    "detect_language",
     "read_conversations",
     "read_dataset_info",
-    "write_alpaca",
-    "write_csv",
-    "write_messages_jsonl",
-    "write_sharegpt",
 ]

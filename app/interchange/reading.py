@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO, Literal, get_args
+from typing import BinaryIO, Literal, get_args
 
+from app.dialogue.conversation import Conversation
 from app.dialogue.trained import SourceMask, apply_source_mask, with_shortest_flags
 from app.interchange.files.bytes_in import UTF8_BOM, ByteSource, decode_utf8
 from app.interchange.files.csv_columns import get_header, require_header, require_mapped_header
@@ -36,7 +37,7 @@ class ParsedConversation:
     """A conversation in our canonical shape; `line` is where it starts (Parquet: the row number)."""
 
     line: int
-    conversation: dict[str, Any]
+    conversation: Conversation
     notes: tuple[LineNote, ...] = ()
     format: str = "messages"
     record: int = 0  # counts the conversations of the file from 1, refused ones too
@@ -132,7 +133,7 @@ class _Reader:
         notes = tuple(replace(note, record=count) for note in reading.notes)
         return ParsedConversation(record.line, conversation, notes, name or str(reader.layout), count)
 
-    def _masked(self, conversation: dict[str, Any], reading: Reading) -> dict[str, Any]:
+    def _masked(self, conversation: Conversation, reading: Reading) -> Conversation:
         masked = apply_source_mask(conversation, self._source.mask)
         has_flags = any("train" in message for message in conversation["messages"])
         if has_flags and with_shortest_flags(conversation) != masked:

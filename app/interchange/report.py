@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from app.dialogue.canonical import content_hash
+from app.dialogue.hashes import words_hash
 from app.interchange.reading import ParsedConversation
 from app.interchange.sentences.problems import LineNote, LineProblem
 
@@ -53,7 +53,7 @@ class ImportReport:
             return False
         self.read += 1
         self.format = self.format or item.format
-        digest = bytes.fromhex(content_hash(item.conversation))
+        digest = bytes.fromhex(words_hash(item.conversation))
         first = self._first.get(digest)
         if first is not None:
             self.duplicates += 1

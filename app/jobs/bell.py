@@ -9,13 +9,14 @@ from functools import cache
 from typing import Final
 
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 from sqlalchemy import Engine
 from sqlmodel import Session
 
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.transactions import after_commit
+from app.jobs.broker_folder import BROKER_URL
 from app.jobs.models import Job, JobKind
 
 logger = get_logger(__name__)
@@ -55,16 +56,14 @@ def celery_app(settings: Settings) -> Celery:
     if settings.redis_url:
         app.conf.update(broker_url=settings.redis_url)
         return app
-    folders = {name: settings.broker_dir / name for name in ("messages", "processed", "control")}
-    for folder in folders.values():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    messages = str(settings.broker_dir / "messages")
     app.conf.update(
-        broker_url="filesystem://",
+        broker_url=BROKER_URL,
         broker_transport_options={
-            "data_folder_in": str(folders["messages"]),
-            "data_folder_out": str(folders["messages"]),
-            "processed_folder": str(folders["processed"]),
-            "control_folder": str(folders["control"]),
+            "queues": [DEFAULT_QUEUE, *QUEUES.values()],
+            "data_folder_in": messages,
+            "data_folder_out": messages,
+            "control_folder": str(settings.broker_dir / "control"),
             "polling_interval": 0.2,
         },
     )
@@ -75,8 +74,8 @@ def ring(settings: Settings, job_id: int, kind: JobKind) -> None:
     """Tell a worker. A broker that is down is logged, not raised: the reconciler will ring again."""
     try:
         celery_app(settings).send_task(TASK_NAME, args=[job_id], queue=queue_of(kind), retry=False)
-    except (OperationalError, OSError):
-        logger.warning("broker out of reach; job %d waits for the reconciler", job_id, exc_info=True)
+    except (OperationalError, ChannelError, OSError) as error:
+        logger.warning("the broker is out of reach (%s); job %d waits for the reconciler", error, job_id)
 
 
 def hang_bell(engine: Engine, settings: Settings) -> None:

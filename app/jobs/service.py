@@ -149,7 +149,7 @@ def finish(
     return job
 
 
-def release(session: Session, claim: Claim) -> None:
+def release(session: Session, claim: Claim, *, events: Iterable[EventData] = ()) -> None:
     """Hand a job back because this worker is going down; another goes on from its last checkpoint."""
     _fence(
         session,
@@ -161,7 +161,7 @@ def release(session: Session, claim: Claim) -> None:
         releases=Job.releases + 1,
     )
     job = _fresh(session, claim.job_id)
-    append_events(session, job, [("state", {"state": JobState.QUEUED.value, "released": True})])
+    append_events(session, job, [*events, ("state", {"state": JobState.QUEUED.value, "released": True})])
     ring_after_commit(session, job)
 
 

@@ -8,8 +8,9 @@ from app.accounts.access import AnyActor, Engineer
 from app.core.web import AppStorage, Db
 from app.jobs import service as jobs
 from app.mask_checks import service
-from app.mask_checks.schemas import MaskCheckIn, MaskCheckOut, SuspectKind, SuspectOut, SuspectsOut
+from app.mask_checks.schemas import MaskCheckIn, MaskCheckOut, SuspectOut, SuspectsOut
 from app.mask_checks.suspects import row_of
+from app.masking import SuspectKind
 from app.versions.service import require_version
 
 router = APIRouter(prefix="/api/v1", tags=["mask checks"])

@@ -8,6 +8,7 @@ from sqlmodel import Session
 from app.base_models.service import require_ready
 from app.jobs.handlers import Workplace
 from app.jobs.service import Claim
+from app.mask_checks.report import MaskCheckResult
 from app.mask_checks.service import require_mask_check
 from app.versions.service import require_version
 
@@ -25,14 +26,14 @@ class CheckMasks:
             "content_hash": version.content_hash,
             "base_model": model.name,
             "base_model_path": str(folder),
-            "settings": check.settings,
+            "settings": check.settings.to_json(),
         }
 
     def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
         """Store the report and where the arrays lie."""
         check = require_mask_check(session, claim.payload["mask_check_id"])
-        check.passed = bool(result["passed"])
-        check.report = result["report"]
-        check.arrays_hash = result["arrays_hash"]
-        check.arrays_key = f"{place.output_key}/{Path(result['arrays']).name}" if result["arrays"] else None
+        found = MaskCheckResult.model_validate(result)
+        check.passed, check.report = found.report.green, found.report
+        check.arrays_hash = found.arrays_hash
+        check.arrays_key = f"{place.output_key}/{Path(found.arrays).name}" if found.arrays else None
         session.add(check)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlmodel import Session
@@ -12,8 +12,9 @@ from app.accounts.models import Role
 from app.base_models.models import BaseModel
 from app.base_models.service import require_base_model
 from app.conversations.messages import title_of
+from app.core.database import let_go
 from app.core.errors import StudioError
-from app.core.i18n import gettext, say
+from app.core.i18n import gettext
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppStorage, Db
@@ -23,10 +24,12 @@ from app.jobs.newest import last_event
 from app.jobs.service import require_job
 from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
+from app.mask_checks.report import Distribution
 from app.mask_checks.service import list_mask_checks, require_mask_check
 from app.mask_checks.suspects import address_of, check_choices, kinds_of, suspects_of
 from app.mask_checks.use import AppCheckUse
-from app.sentences import Sentence
+from app.mask_settings.words import settings_in_brief, settings_in_words
+from app.masking import SuspectKind
 from app.versions.frozen import frozen_conversation
 from app.versions.models import DatasetVersion
 from app.versions.service import require_version
@@ -49,19 +52,20 @@ class Bar:
 
 @dataclass(frozen=True)
 class Row:
-    """One of a version's checks; `runs` were started on it."""
+    """One of a version's checks; `runs` were started on it, `settings` are in words."""
 
     check: MaskCheck
     job: Job
     model: BaseModel
     runs: int
+    settings: str
 
 
-def _bars(histogram: dict[str, Any] | None, *, percent: bool, bins: int = 10) -> list[Bar]:
+def _bars(histogram: Distribution | None, *, percent: bool, bins: int = 10) -> list[Bar]:
     """At most `bins` bars, without the empty ones at both ends."""
-    if not histogram:
+    if histogram is None:
         return []
-    edges, counts = histogram["edges"], histogram["counts"]
+    edges, counts = histogram.edges, histogram.counts
     width = max(1, -(-len(counts) // bins)) if percent else 1
     found = []
     for start in range(0, len(counts), width):
@@ -72,23 +76,35 @@ def _bars(histogram: dict[str, Any] | None, *, percent: bool, bins: int = 10) ->
     return found[filled[0] : filled[-1] + 1] if filled else []
 
 
-def _failures(check: MaskCheck, titles: Titles) -> list[dict[str, Any]]:
-    """The first of them, each with the way to its token."""
-    found = []
-    for failure in ((check.report or {}).get("failures") or [])[:FIRST_FAILURES]:
-        conversation_id, token = failure["conversation_id"], failure.get("token")
-        choices = check_choices(check, conversation_id)
-        found.append(
-            {
-                "conversation_id": conversation_id,
-                "title": titles(conversation_id),
-                "href": choices.address(sample=failure.get("sample") or 0, token=token),
-                "token": token,
-                "check": gettext(REPORT_LABELS.get(failure["check"], failure["check"])),
-                "detail": say(Sentence.stored_in(failure)),
-            }
+@dataclass(frozen=True)
+class FailureRow:
+    """A failure with the way to its token."""
+
+    conversation_id: int
+    title: str
+    href: str
+    token: int | None
+    check: str
+    detail: str
+
+
+def _failures(check: MaskCheck, titles: Titles) -> list[FailureRow]:
+    """The first of them."""
+    if check.report is None:
+        return []
+    return [
+        FailureRow(
+            conversation_id=failure.conversation_id,
+            title=titles(failure.conversation_id),
+            href=check_choices(check, failure.conversation_id).address(
+                sample=failure.sample or 0, token=failure.token
+            ),
+            token=failure.token,
+            check=gettext(REPORT_LABELS.get(failure.check, failure.check)),
+            detail=failure.detail,
         )
-    return found
+        for failure in check.report.failures[:FIRST_FAILURES]
+    ]
 
 
 def _titles(session: Session, storage: Storage, version: DatasetVersion) -> Titles:
@@ -96,6 +112,7 @@ def _titles(session: Session, storage: Storage, version: DatasetVersion) -> Titl
 
     def title(conversation_id: int) -> str:
         number = gettext("Conversation %(id)s") % {"id": conversation_id}
+        let_go(session)
         try:
             return title_of(frozen_conversation(storage, version, conversation_id)["messages"]) or number
         except StudioError:
@@ -120,6 +137,7 @@ def mask_checks_page(
             require_job(session, check.job_id),
             require_base_model(session, check.base_model_id),
             len(use.runs_of(session, check.id or 0)),
+            settings_in_brief(check.settings.to_settings()),
         )
         for check in list_mask_checks(session, version)
     ]
@@ -146,13 +164,13 @@ def mask_check_page(
     """The report; while it is being made, its progress."""
     check = require_mask_check(session, mask_check_id)
     version = require_version(session, check.dataset_version_id)
-    report = check.report or {}
+    report = check.report
     job = require_job(session, check.job_id)
     titles = _titles(session, storage, version)
     suspects = suspects_of(report)
     failures = _failures(check, titles)
     # The failures have a table of their own; the walk goes through all.
-    others = [one for one in suspects if one.reasons[0].kind not in ("failed", "refused")]
+    others = [one for one in suspects if one.reasons[0].kind not in (SuspectKind.FAILED, SuspectKind.REFUSED)]
     context = {
         "check": check,
         "job": job,
@@ -160,10 +178,12 @@ def mask_check_page(
         "dataset": require_dataset(session, version.dataset_id),
         "model": require_base_model(session, check.base_model_id),
         "report": report,
+        "settings": settings_in_words(check.settings.to_settings()),
         "check_labels": REPORT_LABELS,
         "failures": failures,
-        "more_failing": report.get("failing_conversations", 0)
-        - len({one["conversation_id"] for one in failures}),
+        "more_failing": report.failing_conversations - len({one.conversation_id for one in failures})
+        if report
+        else 0,
         "suspects": [
             (titles(one.conversation_id), one.reasons, address_of(check, one))
             for one in others[:FIRST_SUSPECTS]
@@ -176,8 +196,8 @@ def mask_check_page(
             for kind, label, _listed, total in kinds_of(report, suspects)
         ],
         "runs": use.runs_of(session, mask_check_id),
-        "ratio_bars": _bars(report.get("trained_ratio"), percent=True),
-        "length_bars": _bars(report.get("lengths"), percent=False),
+        "ratio_bars": _bars(report.trained_ratio if report else None, percent=True),
+        "length_bars": _bars(report.lengths if report else None, percent=False),
         "progress": None if job.is_final else last_event(session, check.job_id, "progress"),
         "may_start": actor.role.includes(Role.ENGINEER),
     }

@@ -1,15 +1,15 @@
 """What REST reads and writes for mask checks."""
 
 from datetime import datetime
-from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.jobs.api import JobOut
 from app.jobs.models import Job
 from app.mask_checks.models import MaskCheck
+from app.mask_checks.report import MaskReport
 from app.mask_checks.suspects import Suspect
-from app.mask_settings.schemas import MaskSettingsIn
+from app.mask_settings.fields import MaskSettingsIn
 
 
 class MaskCheckIn(BaseModel):
@@ -28,9 +28,9 @@ class MaskCheckOut(BaseModel):
     id: int
     dataset_version_id: int
     base_model_id: int
-    settings: dict[str, Any]
+    settings: MaskSettingsIn
     passed: bool | None
-    report: dict[str, Any] | None
+    report: MaskReport | None
     arrays_hash: str | None
     created_by: str
     created_at: datetime
@@ -41,11 +41,6 @@ class MaskCheckOut(BaseModel):
         """From the stored rows."""
         values = {name: getattr(check, name) for name in cls.model_fields if name != "job"}
         return cls.model_validate({**values, "job": JobOut.of(job)})
-
-
-SuspectKind = Literal[
-    "failed", "refused", "cut", "control_tokens", "rewritten", "not_shown", "share", "length"
-]
 
 
 class ReasonOut(BaseModel):

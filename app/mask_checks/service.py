@@ -1,7 +1,6 @@
 """Mask checks of whole versions: asked for once, found again, confirmed by a person or a token."""
 
 import hashlib
-import json
 from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError
@@ -14,6 +13,7 @@ from app.core.storage import Storage
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
 from app.mask_checks.models import MaskCheck
+from app.mask_settings.fields import MaskSettingsIn
 from app.mask_settings.tokenizers import load_tokenizer, require_arguments
 from app.masking import MaskSettings, file_hash
 from app.sentences import N_
@@ -53,7 +53,7 @@ def request_check(
     question = MaskCheck(
         dataset_version_id=dataset_version_id,
         base_model_id=base_model_id,
-        settings=json.loads(settings.to_json()),
+        settings=MaskSettingsIn.of(settings),
         settings_key=settings_key(settings),
         job_id=0,
         created_by=actor.name[:80],
@@ -78,11 +78,10 @@ def request_check(
 
 
 def _is_outdated(check: MaskCheck, folder: Path, storage: Storage | None) -> bool:
-    report = check.report or {}
-    made_with = report.get("tokenizer_hash")
+    made_with = check.report.tokenizer_hash if check.report else None
     if made_with is not None and made_with != load_tokenizer(folder).fingerprint:
         return True
-    written = report.get("file_hash")
+    written = check.report.file_hash if check.report else None
     if storage is None or check.arrays_key is None or written is None:
         return False
     arrays = storage.path(check.arrays_key)

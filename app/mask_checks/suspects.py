@@ -1,30 +1,28 @@
-"""The walk through the conversations of a mask check that deserve a look: who, why, who comes next.
-
-Reads the stored report; those of older checks name suspects without their reasons.
-"""
+"""The walk through the conversations of a mask check that deserve a look: who, why, who comes next."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from app.core.errors import Invalid
-from app.core.i18n import gettext, say
+from app.core.i18n import gettext
 from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
+from app.mask_checks.report import MaskReport, ReportReason
 from app.mask_settings.choices import Choices
-from app.masking import SUSPECT_KINDS, MaskSettings
-from app.sentences import N_, Sentence
+from app.masking import SuspectKind
+from app.sentences import N_
 
-KIND_LABELS: Final = {
-    "failed": N_("Failed a check"),
-    "refused": N_("No exact mask"),
-    "cut": N_("Cut"),
-    "control_tokens": N_("Control tokens in the text"),
-    "rewritten": N_("Rewritten by the template"),
-    "not_shown": N_("Not shown as written"),
-    "share": N_("Unusual share of trained tokens"),
-    "length": N_("Unusual length"),
+KIND_LABELS: Final[Mapping[str, str]] = {
+    SuspectKind.FAILED: N_("Failed a check"),
+    SuspectKind.REFUSED: N_("No exact mask"),
+    SuspectKind.CUT: N_("Cut"),
+    SuspectKind.CONTROL_TOKENS: N_("Control tokens in the text"),
+    SuspectKind.REWRITTEN: N_("Rewritten by the template"),
+    SuspectKind.NOT_SHOWN: N_("Not shown as written"),
+    SuspectKind.SHARE: N_("Unusual share of trained tokens"),
+    SuspectKind.LENGTH: N_("Unusual length"),
 }
 _NO_REASON: Final = N_("The check is older than the reasons; it only says that this one is worth a look.")
 
@@ -53,40 +51,33 @@ class Suspect:
         return next((reason for reason in self.reasons if kind in ("", reason.kind)), None)
 
 
-def suspects_of(report: Mapping[str, Any]) -> list[Suspect]:
-    """All that are listed, in the order of the walk."""
-    if "suspects" in report:
-        return [
-            Suspect(one["conversation_id"], [_why(reason) for reason in one["reasons"]])
-            for one in report["suspects"]
-        ]
-    found: dict[int, Suspect] = {}
-    for failure in report.get("failures") or ():
-        suspect = found.setdefault(failure["conversation_id"], Suspect(failure["conversation_id"]))
-        kind = "refused" if failure["check"] == "refused" else "failed"
-        suspect.reasons.append(_why({**failure, "kind": kind}))
-    for conversation_id in report.get("suspicious") or ():
-        why = Why("", gettext("Worth a look"), gettext(_NO_REASON))
-        found.setdefault(conversation_id, Suspect(conversation_id, [why]))
-    return list(found.values())
+def suspects_of(report: MaskReport | None) -> list[Suspect]:
+    """All that are listed, in the order of the walk; none before there is a report."""
+    if report is None:
+        return []
+    unknown = Why("", gettext("Worth a look"), gettext(_NO_REASON))
+    return [
+        Suspect(one.conversation_id, [_why(reason) for reason in one.reasons] or [unknown])
+        for one in report.suspects
+    ]
 
 
-def _why(reason: Mapping[str, Any]) -> Why:
-    kind, check = reason["kind"], reason.get("check")
-    label = gettext(KIND_LABELS.get(kind, kind))
-    if check and kind == "failed":
-        label = gettext("Failed: %(check)s") % {"check": gettext(REPORT_LABELS.get(check, check))}
-    text = say(Sentence.stored_in(reason))
-    return Why(kind, label, text, reason.get("sample") or 0, reason.get("token"), check)
+def _why(reason: ReportReason) -> Why:
+    label = gettext(KIND_LABELS[reason.kind])
+    if reason.check and reason.kind is SuspectKind.FAILED:
+        label = gettext("Failed: %(check)s") % {
+            "check": gettext(REPORT_LABELS.get(reason.check, reason.check))
+        }
+    return Why(reason.kind, label, reason.detail, reason.sample or 0, reason.token, reason.check)
 
 
-def kinds_of(report: Mapping[str, Any], suspects: list[Suspect]) -> list[tuple[str, str, int, int]]:
+def kinds_of(report: MaskReport | None, suspects: list[Suspect]) -> list[tuple[str, str, int, int]]:
     """(kind, label, listed, in all) of what there is, the worst first."""
     listed = Counter(kind for one in suspects for kind in {reason.kind for reason in one.reasons})
-    counted = report.get("suspect_counts") or {}
+    counted = report.suspect_counts if report else {}
     return [
         (kind, gettext(KIND_LABELS[kind]), listed[kind], max(listed[kind], counted.get(kind, 0)))
-        for kind in SUSPECT_KINDS
+        for kind in SuspectKind
         if listed[kind]
     ]
 
@@ -94,7 +85,7 @@ def kinds_of(report: Mapping[str, Any], suspects: list[Suspect]) -> list[tuple[s
 def check_choices(check: MaskCheck, conversation_id: int, only: str = "") -> Choices:
     """The preview of a frozen conversation under exactly the check's settings and model."""
     return Choices(
-        MaskSettings(**check.settings),
+        check.settings.to_settings(),
         path=f"/mask-checks/{check.id}/conversations/{conversation_id}/mask",
         base_model_id=check.base_model_id,
         way=f"?only={only}" if only else "",
@@ -138,12 +129,12 @@ def row_of(check: MaskCheck, only: str = "") -> list[Suspect]:
     """Those on the walk, in its order. Raises Invalid for a kind that there is not."""
     if only and only not in KIND_LABELS:
         raise Invalid(N_("There is no such reason to look at a conversation."), field="only")
-    return [one for one in suspects_of(check.report or {}) if one.first(only)]
+    return [one for one in suspects_of(check.report) if one.first(only)]
 
 
 def walk_at(check: MaskCheck, choices: Choices, conversation_id: int, only: str = "") -> Walk:
     """The walk as one conversation's page shows it. Raises Invalid for a kind that there is not."""
-    everyone, row = suspects_of(check.report or {}), row_of(check, only)
+    everyone, row = suspects_of(check.report), row_of(check, only)
     place = next((at for at, one in enumerate(row) if one.conversation_id == conversation_id), None)
     own = next((one for one in everyone if one.conversation_id == conversation_id), Suspect(conversation_id))
     asked = check_choices(check, conversation_id, only)

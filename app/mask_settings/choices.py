@@ -1,6 +1,6 @@
 """What a person chose on the preview page, read from a form or an address and written back as an address."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict
 
 from app.core.errors import Invalid
-from app.mask_settings.arguments import as_fields, read_arguments, typed_arguments, write_arguments
-from app.mask_settings.schemas import DEFAULT_MAX_LENGTH, parse_settings
+from app.dialogue.conversation import Message
+from app.mask_settings.arguments import write_arguments
+from app.mask_settings.fields import read_settings, write_settings
 from app.mask_settings.tokenizers import readable_arguments
-from app.masking import ChatTokenizer, Handling, MaskSettings, TrainOn
+from app.masking import ChatTokenizer, MaskSettings, TrainOn
 from app.sentences import N_
 
 Flags = dict[int, bool | None]
@@ -22,19 +23,11 @@ _LONGEST_TEMPLATE_IN_ADDRESS: Final = 1500
 
 
 class PreviewFields(BaseModel):
-    """The page's fields as they are sent. `None` for the length: not sent, so the default counts.
-
-    Extra fields named `argument.NAME` are arguments of the chat template.
-    """
+    """The page's fields as they are sent; the mask settings and the template's arguments are further fields."""
 
     model_config = ConfigDict(extra="allow")
 
     base_model: str = ""
-    train_on: str = TrainOn.ASSISTANT
-    handling: str = Handling.WHOLE
-    max_length: str | None = None
-    control_tokens: str = "neutralise"
-    train_reasoning: str = "true"
     # "none", "strategy:content" or "model:3"
     compare: str = "none"
     chat_template: str = ""
@@ -47,10 +40,9 @@ class PreviewFields(BaseModel):
 
 
 class PreviewForm(PreviewFields):
-    """The same from the page's own form, where an emptied length means no limit."""
+    """The same from the page's own form."""
 
     csrf_token: str = ""
-    max_length: str | None = ""
     version: str = ""
     discard: str = ""
 
@@ -92,15 +84,10 @@ class Choices:
     def address(self, **changes: Any) -> str:
         """The page with these choices; what is at its default is left out."""
         chosen = replace(self, **changes)
-        settings = chosen.settings
         template = chosen.chat_template
         pairs: dict[str, object] = {
             "base_model": chosen.base_model_id or "",
-            "train_on": "" if settings.train_on is TrainOn.ASSISTANT else settings.train_on.value,
-            "handling": "" if settings.handling is Handling.WHOLE else settings.handling.value,
-            "control_tokens": "" if settings.control_tokens == "neutralise" else settings.control_tokens,
-            "train_reasoning": "" if settings.train_reasoning else "false",
-            **as_fields(settings.template_arguments),
+            **write_settings(chosen.settings, usual_too=False),
             "compare": "" if chosen.compare == "none" else chosen.compare,
             "flags": chosen.flags_text,
             "sample": chosen.sample or "",
@@ -108,8 +95,6 @@ class Choices:
             "chat_template": template if len(template) <= _LONGEST_TEMPLATE_IN_ADDRESS else "",
         }
         query = {name: value for name, value in pairs.items() if value != ""}
-        if settings.max_length != DEFAULT_MAX_LENGTH:
-            query["max_length"] = settings.max_length or ""
         parts = [chosen.way.removeprefix("?"), urlencode(query)]
         text = "&".join(part for part in parts if part)
         return chosen.path + (f"?{text}" if text else "")
@@ -122,9 +107,9 @@ class Choices:
         kept = {name: value for name, value in given.items() if name not in unread}
         return replace(self, settings=replace(self.settings, template_arguments=kept)), unread
 
-    def apply_flags(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def apply_flags(self, messages: Sequence[Message]) -> list[Message]:
         """The messages with the flags tried here. Raises Invalid for a turn that is not there."""
-        changed = [dict(message) for message in messages]
+        changed = [message.copy() for message in messages]
         for turn, flag in self.flags.items():
             if turn >= len(changed):
                 raise Invalid(N_("There is no turn %(turn)d."), field="flags", turn=turn + 1)
@@ -133,7 +118,7 @@ class Choices:
                 changed[turn]["train"] = flag
         return changed
 
-    def without_idle_flags(self, messages: Sequence[Mapping[str, Any]]) -> "Choices":
+    def without_idle_flags(self, messages: Sequence[Message]) -> "Choices":
         """Without the flags that say what is stored already."""
         kept = {
             turn: flag
@@ -145,18 +130,7 @@ class Choices:
 
 def read_choices(fields: PreviewFields, path: str) -> Choices:
     """Raises Invalid with one sentence about the first field that is wrong."""
-    if fields.train_reasoning not in {"true", "false"}:
-        raise Invalid(N_("%(field)s must be true or false."), field="train_reasoning")
-    settings = parse_settings(
-        {
-            "train_on": fields.train_on,
-            "handling": fields.handling,
-            "max_length": _max_length(fields.max_length),
-            "control_tokens": fields.control_tokens,
-            "train_reasoning": fields.train_reasoning == "true",
-            "template_arguments": read_arguments(typed_arguments(fields.model_extra or {})),
-        }
-    )
+    settings = read_settings(fields.model_extra or {})
     flags = _flags(fields.flags) | _flags(fields.toggle)
     kind, _, what = fields.compare.partition(":")
     if kind not in {"none", "strategy", "model"} or (kind == "strategy" and what not in list(TrainOn)):
@@ -172,15 +146,6 @@ def read_choices(fields: PreviewFields, path: str) -> Choices:
         sample=_whole(fields.sample, "sample") or 0,
         token=_whole(fields.token, "token"),
     )
-
-
-def _max_length(text: str | None) -> int | None:
-    if text is None:
-        return DEFAULT_MAX_LENGTH
-    length = _whole(text, "max_length")
-    if length == 0:
-        raise Invalid(N_("The length limit must be at least 1 token; leave it empty for no limit."))
-    return length
 
 
 def _whole(text: str, name: str) -> int | None:

@@ -8,6 +8,7 @@ from typing import Final
 from sqlmodel import Session
 
 from app.base_models.service import require_base_model, require_tokenizer
+from app.core.database import let_go
 from app.core.errors import Invalid
 from app.core.i18n import gettext
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, TokenizerUnusable
@@ -85,9 +86,13 @@ def require_arguments(folder: Path, settings: MaskSettings) -> None:
 
 
 def tokenizer_of(session: Session, base_model_id: int, chat_template: str = "") -> ChatTokenizer:
-    """The base model's tokenizer, with the pasted template if there is one. Raises Invalid or Conflict."""
+    """The base model's tokenizer, with the pasted template if there is one. Raises Invalid or Conflict.
+
+    Loading and whatever is done with it takes long: a reading session holds no connection afterwards.
+    """
     folder = require_tokenizer(session, base_model_id)
     name = require_base_model(session, base_model_id).name
+    let_go(session)
     return load_tokenizer(folder, chat_template or None, name=name)
 
 

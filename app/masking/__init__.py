@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from app.masking.arguments import Argument, TemplateArguments
     from app.masking.checking.checks import CHECK_NAMES, Check, run_checks
     from app.masking.checking.report import Failure, Histogram, VersionReport
-    from app.masking.checking.suspects import SUSPECT_KINDS
+    from app.masking.checking.suspects import SuspectKind
     from app.masking.checking.verify import verify, verify_without_arrays
     from app.masking.errors import (
         ArraysDiffer,
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CHECK_NAMES",
     "IGNORE_INDEX",
-    "SUSPECT_KINDS",
     "Argument",
     "ArraysBuilder",
     "ArraysDiffer",
@@ -63,6 +62,7 @@ __all__ = [
     "MaskedSample",
     "MaskingError",
     "Part",
+    "SuspectKind",
     "TemplateArguments",
     "TemplateFailed",
     "TemplateUnsafe",
@@ -90,7 +90,7 @@ _DEFINED_IN = {
     "arguments": "Argument TemplateArguments",
     "checking.checks": "CHECK_NAMES Check run_checks",
     "checking.report": "Failure Histogram VersionReport",
-    "checking.suspects": "SUSPECT_KINDS",
+    "checking.suspects": "SuspectKind",
     "checking.verify": "verify verify_without_arrays",
     "errors": "ArraysDiffer MaskingError MaskRefused TemplateFailed TemplateUnsafe TokenizerUnusable",
     "previewing": "preview preview_sample",

@@ -1,8 +1,8 @@
 """A sample as the preview shows it: plain JSON for pages and scripts."""
 
-from collections.abc import Mapping
 from typing import Any
 
+from app.dialogue.conversation import Conversation
 from app.masking.checking.checks import run_checks
 from app.masking.samples.sample import ROLE_NAMES, MaskedSample
 from app.masking.samples.stream import mask_conversation
@@ -12,7 +12,7 @@ from app.masking.tokenization.tokenizer import ChatTokenizer
 
 def preview(
     tokenizer: ChatTokenizer,
-    conversation: Mapping[str, Any],
+    conversation: Conversation,
     settings: MaskSettings,
     *,
     include_cut_tokens: bool = False,

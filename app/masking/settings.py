@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Literal, Self
 
@@ -31,6 +31,9 @@ class Handling(StrEnum):
 
 
 ControlTokenPolicy = Literal["neutralise", "refuse"]
+# Settings that came later are named only where they differ from their default: what was stored before them reads and
+# hashes as it did.
+LATER: Mapping[str, bool] = {"later": True}
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class MaskSettings:
     max_length: int | None = None
     control_tokens: ControlTokenPolicy = "neutralise"
     train_reasoning: bool = True
-    template_arguments: Mapping[str, Argument] = field(default_factory=TemplateArguments)
+    template_arguments: Mapping[str, Argument] = field(default_factory=TemplateArguments, metadata=LATER)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "train_on", TrainOn(self.train_on))
@@ -60,23 +63,26 @@ class MaskSettings:
             )
 
     def to_json(self) -> str:
-        """One canonical line, as it is stored beside the arrays; without arguments it does not name them."""
+        """One canonical line, as it is stored beside the arrays."""
         return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
         """What `to_json` writes, as plain values."""
-        values: dict[str, Any] = {
-            "train_on": self.train_on.value,
-            "handling": self.handling.value,
-            "max_length": self.max_length,
-            "control_tokens": self.control_tokens,
-            "train_reasoning": self.train_reasoning,
+        usual = type(self)()
+        return {
+            one.name: _plain(getattr(self, one.name))
+            for one in fields(self)
+            if not one.metadata.get("later") or getattr(self, one.name) != getattr(usual, one.name)
         }
-        if self.template_arguments:
-            values["template_arguments"] = dict(self.template_arguments)
-        return values
 
     @classmethod
     def from_json(cls, line: str) -> Self:
         """The settings that `to_json` wrote."""
         return cls(**json.loads(line))
+
+
+def _plain(value: Any) -> Any:
+    """As JSON holds it."""
+    if isinstance(value, StrEnum):
+        return value.value
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,11 +1,12 @@
 """REST for chat with base and tuned: start an answer, then read its job's events."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from app.accounts.access import Annotator
+from app.conversations.dialogue_schemas import MessagesIn
 from app.core.web import AppStorage, Db
 from app.jobs.api import JobOut
 from app.playground import service
@@ -19,7 +20,7 @@ class ChatIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     run_id: int
-    messages: list[dict[str, Any]] = Field(min_length=1)
+    messages: MessagesIn
     max_new_tokens: int = 200
     temperature: float = 0.0
     # Each side may have a history of its own, so they can be asked one by one.

@@ -7,9 +7,11 @@ from sqlmodel import Session
 
 from app.accounts.service import Actor
 from app.base_models.service import require_ready
-from app.conversations.messages import canonical_messages
+from app.conversations.content import reading
 from app.core.errors import Invalid
 from app.core.storage import Storage
+from app.dialogue.reading import read_messages
+from app.dialogue.roles import Role
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue
 from app.mask_checks.service import require_mask_check
@@ -26,7 +28,7 @@ def ask(
     actor: Actor,
     *,
     run_id: int,
-    messages: list[dict[str, Any]],
+    messages: Any,
     max_new_tokens: int = 200,
     temperature: float = 0.0,
     sides: Sequence[str] = SIDES,
@@ -34,8 +36,8 @@ def ask(
     """Promise an answer from base, tuned or both. The last message must be the user's."""
     run = require_run(session, run_id)
     adapter_path(storage, run)
-    messages = canonical_messages(messages)
-    if messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
+    read = reading(lambda: read_messages(messages))
+    if read[-1]["role"] != Role.USER or not read[-1]["content"].strip():
         raise Invalid(N_("Write a message first."), field="message")
     if not 1 <= max_new_tokens <= MAX_NEW_TOKENS:
         raise Invalid(
@@ -50,7 +52,7 @@ def ask(
     payload = {
         "run_id": run_id,
         "sides": list(sides),
-        "messages": messages,
+        "messages": read,
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
     }
@@ -66,7 +68,7 @@ def chat_request(session: Session, storage: Storage, payload: dict[str, Any]) ->
         "base_model_path": str(folder),
         "adapter_path": str(adapter_path(storage, run)),
         "messages": payload["messages"],
-        "template_arguments": check.settings.get("template_arguments", {}),
+        "template_arguments": check.settings.template_arguments,
         "max_new_tokens": payload["max_new_tokens"],
         "temperature": payload["temperature"],
         "seed": 0,

@@ -13,15 +13,16 @@ from app.accounts.access import current_actor
 from app.accounts.models import Role
 from app.base_models.models import BaseModel
 from app.base_models.service import BUNDLED_NAME, models_with_tokenizer, require_base_model
+from app.core.database import let_go
 from app.core.errors import StudioError
 from app.core.i18n import gettext, ngettext
 from app.core.templating import is_htmx, render
 from app.mask_checks.check_texts import CHECK_LABELS
 from app.mask_settings.arguments import PREFIX, offered_arguments
 from app.mask_settings.choices import Choices, PreviewFields, PreviewForm, read_choices
-from app.mask_settings.schemas import DEFAULT_MAX_LENGTH
+from app.mask_settings.fields import MASK_FIELDS, write_settings
 from app.mask_settings.tokenizers import tokenizer_of
-from app.mask_settings.words import HANDLINGS, STRATEGIES
+from app.mask_settings.words import words_of
 from app.masking import ChatTokenizer, MaskSettings
 from app.previews import service
 from app.previews.subjects import Subject
@@ -43,16 +44,16 @@ class Result:
 
 def look(session: Session, subject: Subject, fields: PreviewFields, way: str = "") -> Result:
     """Read the fields and mask; what is wrong with either is the refusal."""
-    result = Result(Choices(MaskSettings(max_length=DEFAULT_MAX_LENGTH), subject.path, way=way))
+    result = Result(Choices(MaskSettings(), subject.path, way=way))
     try:
         choices = replace(with_model(session, read_choices(fields, subject.path)), way=way)
         if isinstance(fields, PreviewForm) and fields.discard:
             choices = replace(choices, flags={})
-        result.choices, result.readable = choices.without_idle_flags(subject.messages), True
+        result.choices, result.readable = choices.without_idle_flags(subject.dialogue["messages"]), True
         if choices.base_model_id is not None:
             result.tokenizer = tokenizer_of(session, choices.base_model_id, choices.chat_template)
             _leave_out_unread(session, result, result.tokenizer)
-            result.view = build_view(session, subject.messages, result.choices)
+            result.view = build_view(session, subject.dialogue, result.choices)
             result.choices = result.view.choices
     except StudioError as error:
         result.refusal = error
@@ -130,15 +131,18 @@ def bring_context(session: Session, request: Request) -> dict[str, Any]:
 def page_context(request: Request, session: Session, subject: Subject, result: Result) -> dict[str, Any]:
     """Everything that the page and its fragments read."""
     choices, view = result.choices, result.view
+    # What a template reads is found by rendering it.
+    let_go(session)
+    arguments = offered_arguments(result.tokenizer, choices.arguments)
     models = [(model.id, option_name(model)) for model in models_with_tokenizer(session)]
-    strategies = {key.value: gettext(label) for key, label in STRATEGIES.items()}
+    strategies = words_of("train_on")
     return {
         **bring_context(session, request),
         "subject": subject,
         "view": view,
         "refusal": result.refusal,
         "choices": choices,
-        "arguments": offered_arguments(result.tokenizer, choices.arguments),
+        "arguments": arguments,
         "model_options": models,
         "strategies": strategies,
         "compare_options": [
@@ -146,7 +150,8 @@ def page_context(request: Request, session: Session, subject: Subject, result: R
             *((f"strategy:{value}", label) for value, label in strategies.items()),
             *((f"model:{identity}", name) for identity, name in models if identity != choices.base_model_id),
         ],
-        "handlings": {key.value: gettext(label) for key, label in HANDLINGS.items()},
+        "mask_fields": MASK_FIELDS,
+        "mask_values": write_settings(choices.settings),
         "check_labels": {name: gettext(label) for name, label in CHECK_LABELS.items()},
         "slider_max": max(view.whole if view else 0, choices.settings.max_length or 0, 64),
     }
@@ -155,10 +160,11 @@ def page_context(request: Request, session: Session, subject: Subject, result: R
 def sample_as_json(session: Session, subject: Subject, fields: PreviewFields) -> Response:
     """The shown sample as `sft-studio masks preview --json` prints it."""
     choices = with_model(session, read_choices(fields, subject.path))
-    masked = service.mask_messages(
+    messages = choices.apply_flags(subject.dialogue["messages"])
+    masked = service.mask_dialogue(
         session,
         base_model_id=choices.base_model_id or 0,
-        messages=choices.apply_flags(subject.messages),
+        dialogue={**subject.dialogue, "messages": messages},
         settings=choices.settings,
         chat_template=choices.chat_template or None,
     )

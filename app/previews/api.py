@@ -1,18 +1,22 @@
 """REST for mask previews."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from sqlmodel import Session
 
 from app.accounts.access import AnyActor
+from app.conversations.content import dialogue_of, read_dialogue
 from app.conversations.service import require_conversation
-from app.core.database import reading
+from app.core.database import let_go, reading
 from app.core.errors import Invalid
+from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
+from app.dialogue.canonical import canonical_conversation
+from app.dialogue.conversation import Conversation as Dialogue
 from app.mask_settings.arguments import offered_arguments
 from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.previews import service
-from app.previews.schemas import ArgumentOut, ComparedOut, CompareIn, Messages, PreviewIn, PreviewOut
+from app.previews.schemas import ArgumentOut, ComparedOut, CompareIn, PreviewIn, PreviewOut
 from app.sentences import N_
 from app.versions.frozen import frozen_conversation
 from app.versions.service import require_version
@@ -21,10 +25,13 @@ router = APIRouter(prefix="/api/v1", tags=["mask previews"])
 
 
 @router.post("/mask-previews")
-def preview(engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: PreviewIn) -> list[PreviewOut]:
+@apart(service.PREVIEWS)
+def preview(
+    request: Request, engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: PreviewIn
+) -> list[PreviewOut]:
     """The tokens and labels of a conversation, by the very function that makes the training arrays."""
     with reading(engine) as session:
-        masked = _mask(session, body, _messages(session, storage, body))
+        masked = _mask(session, body, _dialogue(session, storage, body))
     return [
         PreviewOut.model_validate(service.show_sample(masked, number))
         for number in range(len(masked.samples))
@@ -32,7 +39,10 @@ def preview(engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: Prev
 
 
 @router.post("/mask-previews/compare")
-def compare(engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: CompareIn) -> list[ComparedOut]:
+@apart(service.PREVIEWS)
+def compare(
+    request: Request, engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: CompareIn
+) -> list[ComparedOut]:
     """Where the mask differs from one under other settings, another model or another template, by sample."""
     changes = {
         name: value
@@ -42,14 +52,17 @@ def compare(engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: Comp
     if body.other.base_model_id:
         changes.setdefault("chat_template", None)
     with reading(engine) as session:
-        messages = _messages(session, storage, body)
-        here = _mask(session, body, messages)
-        there = _mask(session, body.model_copy(update=changes), messages)
+        dialogue = _dialogue(session, storage, body)
+        here = _mask(session, body, dialogue)
+        there = _mask(session, body.model_copy(update=changes), dialogue)
     return [ComparedOut.of(one) for one in service.compare_masks(here, there)]
 
 
 @router.get("/base-models/{base_model_id}/template-arguments")
-def list_template_arguments(engine: AppEngine, _actor: AnyActor, base_model_id: int) -> list[ArgumentOut]:
+@apart(service.PREVIEWS)
+def list_template_arguments(
+    request: Request, engine: AppEngine, _actor: AnyActor, base_model_id: int
+) -> list[ArgumentOut]:
     """The arguments that the model's chat template reads, for `template_arguments` in mask settings."""
     with reading(engine) as session:
         tokenizer = tokenizer_of(session, base_model_id)
@@ -57,18 +70,18 @@ def list_template_arguments(engine: AppEngine, _actor: AnyActor, base_model_id: 
     return [ArgumentOut.of(one) for one in offered_arguments(tokenizer, {})]
 
 
-def _mask(session: Session, body: PreviewIn, messages: Messages) -> service.Masked:
-    return service.mask_messages(
+def _mask(session: Session, body: PreviewIn, dialogue: Dialogue) -> service.Masked:
+    return service.mask_dialogue(
         session,
         base_model_id=body.base_model_id,
-        messages=messages,
+        dialogue=dialogue,
         settings=body.settings.to_settings(),
         chat_template=body.chat_template,
         moment=body.moment,
     )
 
 
-def _messages(session: Session, storage: Storage, body: PreviewIn) -> Messages:
+def _dialogue(session: Session, storage: Storage, body: PreviewIn) -> Dialogue:
     if (body.messages is None) == (body.conversation_id is None):
         raise Invalid(N_("Name a conversation_id or give messages, one of the two."), field="conversation_id")
     if body.messages is not None:
@@ -77,10 +90,12 @@ def _messages(session: Session, storage: Storage, body: PreviewIn) -> Messages:
                 N_("A dataset_version_id goes with a conversation_id, not with messages."),
                 field="dataset_version_id",
             )
-        return [message.plain() for message in body.messages]
+        return read_dialogue({"messages": body.messages, "tools": body.tools})
+    if body.tools is not None:
+        raise Invalid(N_("Tools go with messages; a stored conversation has its own."), field="tools")
     assert body.conversation_id is not None
     if body.dataset_version_id is None:
-        return require_conversation(session, body.conversation_id).messages
+        return dialogue_of(require_conversation(session, body.conversation_id))
     version = require_version(session, body.dataset_version_id)
-    messages: Messages = frozen_conversation(storage, version, body.conversation_id)["messages"]
-    return messages
+    let_go(session)
+    return canonical_conversation(frozen_conversation(storage, version, body.conversation_id))

@@ -9,7 +9,7 @@ from app.accounts.access import AnyActor
 from app.core.i18n import get_locale, gettext, say, translate
 from app.core.templating import render
 from app.mask_checks.check_texts import CHECK_LABELS, CHECK_MEANINGS, CHECK_REMEDIES
-from app.mask_settings.words import HANDLINGS, STRATEGIES
+from app.mask_settings.words import words_of
 from app.masking import CHECK_NAMES
 from app.previews.check_pictures import check_pictures
 from app.previews.pictures import PICTURES
@@ -30,8 +30,8 @@ def masking_help(request: Request, _actor: AnyActor) -> HTMLResponse:
     context: dict[str, Any] = {
         "pictures": pictures,
         "check_pictures": check_pictures(get_locale()),
-        "strategies": {key.value: gettext(label) for key, label in STRATEGIES.items()},
-        "handlings": {key.value: gettext(label) for key, label in HANDLINGS.items()},
+        "strategies": words_of("train_on"),
+        "handlings": words_of("handling"),
         "checks": [(name, labels[name]) for name in CHECK_NAMES],
         "meanings": {name: gettext(text) for name, text in CHECK_MEANINGS.items()},
         "remedies": {name: gettext(text) for name, text in CHECK_REMEDIES.items()},

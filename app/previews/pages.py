@@ -11,19 +11,22 @@ from app.accounts.access import Annotator, AnyActor
 from app.conversations.filter_params import Filter, FilterParams
 from app.conversations.listing import Listing
 from app.conversations.service import edit_messages, require_conversation
-from app.core.database import reading
+from app.core.database import reading, transaction
 from app.core.errors import Conflict
 from app.core.i18n import gettext
+from app.core.slow_work import apart
 from app.core.templating import is_htmx, toast
-from app.core.web import AppEngine, Db
+from app.core.web import AppEngine
 from app.mask_settings.choices import Choices, PreviewFields, PreviewForm, read_choices
 from app.previews import answer
+from app.previews.service import PREVIEWS
 from app.previews.subjects import Subject
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/conversations/{conversation_id}/mask")
+@apart(PREVIEWS)
 def mask_page(
     request: Request,
     engine: AppEngine,
@@ -38,6 +41,7 @@ def mask_page(
 
 
 @router.post("/conversations/{conversation_id}/mask")
+@apart(PREVIEWS)
 def change_settings(
     request: Request,
     engine: AppEngine,
@@ -52,8 +56,13 @@ def change_settings(
 
 
 @router.post("/conversations/{conversation_id}/mask/json", response_model=None)
+@apart(PREVIEWS)
 def sample_as_json(
-    engine: AppEngine, _actor: AnyActor, conversation_id: int, fields: Annotated[PreviewForm, Form()]
+    request: Request,
+    engine: AppEngine,
+    _actor: AnyActor,
+    conversation_id: int,
+    fields: Annotated[PreviewForm, Form()],
 ) -> Response:
     """The shown sample as `sft-studio masks preview --json` prints it."""
     with reading(engine) as session:
@@ -62,9 +71,10 @@ def sample_as_json(
 
 
 @router.post("/conversations/{conversation_id}/mask/flags", response_model=None)
+@apart(PREVIEWS)
 def save_flags(
     request: Request,
-    session: Db,
+    engine: AppEngine,
     actor: Annotator,
     conversation_id: int,
     fields: Annotated[PreviewForm, Form()],
@@ -74,17 +84,21 @@ def save_flags(
     choices = read_choices(fields, f"/conversations/{conversation_id}/mask")
     version = int(fields.version) if fields.version.isascii() and fields.version.isdigit() else 0
     try:
-        stored = edit_messages(session, conversation_id, version, actor, "train_flags", choices.apply_flags)
+        with transaction(engine) as session:
+            stored = edit_messages(
+                session, conversation_id, version, actor, "train_flags", choices.apply_flags
+            )
     except Conflict as error:
         # Somebody else was faster: the newest dialogue with the same flags on it, and a word about it.
-        session.rollback()
-        response = _answer(request, session, conversation_id, fields, params, notice=error.translated())
+        with reading(engine) as session:
+            response = _answer(request, session, conversation_id, fields, params, notice=error.translated())
         response.status_code = 200 if is_htmx(request) else error.status
         return response
     if not is_htmx(request):
         way = params.within(stored.dataset_id).query_string()
         return RedirectResponse(replace(choices, flags={}, token=None, way=way).address(), status_code=303)
-    response = _answer(request, session, conversation_id, fields.model_copy(update={"flags": ""}), params)
+    with reading(engine) as session:
+        response = _answer(request, session, conversation_id, fields.model_copy(update={"flags": ""}), params)
     response.headers.update(toast(gettext("The train flags are saved to the conversation.")))
     return response
 

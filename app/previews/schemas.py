@@ -5,10 +5,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.conversations.messages import MAX_MESSAGES
-from app.conversations.schemas import MessageIn
+from app.conversations.dialogue_schemas import MessagesIn, ToolsIn
 from app.mask_settings.arguments import Offered
-from app.mask_settings.schemas import PreviewSettingsIn
+from app.mask_settings.fields import MaskSettingsIn
 from app.mask_settings.tokenizers import MAX_TEMPLATE_CHARACTERS
 from app.masking import TrainOn
 from app.previews.service import ComparedSample
@@ -45,8 +44,10 @@ class PreviewIn(BaseModel):
     conversation_id: int | None = None
     # The conversation as this version froze it, whatever became of it since.
     dataset_version_id: int | None = None
-    messages: list[MessageIn] | None = Field(default=None, min_length=1, max_length=MAX_MESSAGES)
-    settings: PreviewSettingsIn = Field(default_factory=PreviewSettingsIn)
+    messages: MessagesIn = None
+    # What the assistant may call, with messages of one's own.
+    tools: ToolsIn = None
+    settings: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
     # A template to try instead of the model's own.
     chat_template: str | None = Field(default=None, max_length=MAX_TEMPLATE_CHARACTERS)
     # The date that a template which writes one sees; absent: now.
@@ -59,7 +60,7 @@ class OtherMaskIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     base_model_id: int | None = None
-    settings: PreviewSettingsIn | None = None
+    settings: MaskSettingsIn | None = None
     chat_template: str | None = Field(default=None, max_length=MAX_TEMPLATE_CHARACTERS)
 
 
@@ -146,6 +147,3 @@ class ArgumentOut(BaseModel):
     def of(cls, offered: Offered) -> Self:
         """From what the template does with it."""
         return cls(name=offered.name, is_switch=offered.is_switch, words=list(offered.words))
-
-
-Messages = list[dict[str, Any]]

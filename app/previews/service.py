@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
-from app.conversations.messages import canonical_messages
 from app.core.i18n import gettext, say
+from app.core.slow_work import Bounds
+from app.dialogue.conversation import Conversation as Dialogue
+from app.dialogue.json_values import canonical_json
 from app.mask_settings.tokenizers import as_invalid, tokenizer_of
 from app.masking import (
     ChatTokenizer,
@@ -25,8 +27,17 @@ from app.masking import (
     run_checks,
 )
 from app.previews.compare import Difference, compare
-from app.sentences import Sentence
+from app.sentences import N_, Sentence
 
+# Four processes render templates; two of them for one person leave two for the others.
+PREVIEWS: Final = Bounds(
+    at_once=4,
+    each=2,
+    asked=8,
+    seconds=30,
+    too_many=N_("You have asked for many previews at once. Wait until some of them are there."),
+    too_long=N_("Previews take long at this moment. Try again in a few seconds."),
+)
 # What the headless contract promises for one sample; pages add to it, scripts get exactly this.
 CONTRACT_FIELDS: Final = ("text", "strategy", "tokens", "trained", "skipped", "truncated", "checks")
 _CHECK_FIELDS: Final = ("name", "passed", "detail")
@@ -41,22 +52,22 @@ class Masked:
     dropped: int
 
 
-def mask_messages(
+def mask_dialogue(
     session: Session,
     *,
     base_model_id: int,
-    messages: list[dict[str, Any]],
+    dialogue: Dialogue,
     settings: MaskSettings,
     chat_template: str | None = None,
     moment: datetime | None = None,
 ) -> Masked:
-    """The samples that training would see of these messages; where all train nothing, those. `moment` (now) is for
+    """The samples that training would see of this dialogue; where all train nothing, those. `moment` (now) is for
     templates that write the date.
 
     Raises Invalid with the reason when no exact mask exists; a wrong mask is never shown.
     """
     tokenizer = tokenizer_of(session, base_model_id, chat_template or "")
-    wanted = json.dumps(canonical_messages(messages), ensure_ascii=False)
+    wanted = canonical_json(dialogue)
     try:
         now = datetime.now().replace(second=0, microsecond=0)  # noqa: DTZ005  (templates write the local date)
         return _masked(tokenizer, wanted, settings, (moment or now) if tokenizer.reads_the_clock else None)
@@ -67,10 +78,10 @@ def mask_messages(
 # Keyed by the tokenizer itself, which is one object as long as its folder does not change.
 @lru_cache(maxsize=8)
 def _masked(
-    tokenizer: ChatTokenizer, messages_json: str, settings: MaskSettings, moment: datetime | None
+    tokenizer: ChatTokenizer, dialogue_json: str, settings: MaskSettings, moment: datetime | None
 ) -> Masked:
-    conversation = {"messages": json.loads(messages_json)}
-    found = mask_conversation(tokenizer, conversation, settings, moment=moment)
+    dialogue: Dialogue = json.loads(dialogue_json)
+    found = mask_conversation(tokenizer, dialogue, settings, moment=moment)
     return Masked(tokenizer, found.samples or found.untrained, len(found.untrained) if found.samples else 0)
 
 

@@ -1,15 +1,18 @@
 """Pages of the walk: a conversation as the checked version froze it, under the check's own settings, and why."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy import Engine
 from sqlmodel import Session
 
 from app.accounts.access import AnyActor
 from app.core.database import reading
+from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
 from app.mask_checks.models import MaskCheck
@@ -17,6 +20,7 @@ from app.mask_checks.service import require_mask_check
 from app.mask_checks.suspects import Suspect, address_of, suspects_of, walk_at
 from app.mask_settings.choices import Choices, PreviewFields, PreviewForm
 from app.previews import answer
+from app.previews.service import PREVIEWS
 from app.previews.subjects import Subject
 from app.versions.service import require_version
 
@@ -44,7 +48,7 @@ class _Stop:
 
     def own_address(self) -> str:
         """With the check's own settings, at the place to look at."""
-        everyone = {one.conversation_id: one for one in suspects_of(self.check.report or {})}
+        everyone = {one.conversation_id: one for one in suspects_of(self.check.report)}
         suspect = everyone.get(self.conversation_id, Suspect(self.conversation_id))
         return address_of(self.check, suspect, self.only)
 
@@ -58,38 +62,59 @@ class _Stop:
         return answer.answer_preview(request, self.session, self.subject, fields, way=way, context=walk)
 
 
-def _stop(
+@dataclass(frozen=True)
+class _Address:
+    """The stop that the address names."""
+
+    engine: Engine
+    storage: Storage
+    mask_check_id: int
+    conversation_id: int
+    only: str
+
+    @contextmanager
+    def open(self) -> Iterator[_Stop]:
+        """The stop, while its session is open. Raises NotFound."""
+        with reading(self.engine) as session:
+            check = require_mask_check(session, self.mask_check_id)
+            yield _Stop(session, self.storage, check, self.conversation_id, self.only)
+
+
+async def _address(
     engine: AppEngine,
     storage: AppStorage,
     _actor: AnyActor,
     mask_check_id: int,
     conversation_id: int,
     only: Annotated[str, Query(max_length=20)] = "",
-) -> Iterator[_Stop]:
-    """The stop that the address names, while its session is open."""
-    with reading(engine) as session:
-        check = require_mask_check(session, mask_check_id)
-        yield _Stop(session, storage, check, conversation_id, only)
+) -> _Address:
+    return _Address(engine, storage, mask_check_id, conversation_id, only)
 
 
-Stop = Annotated[_Stop, Depends(_stop, scope="function")]
+Address = Annotated[_Address, Depends(_address)]
 
 
 @router.get("/mask", response_model=None)
-def suspect_page(request: Request, stop: Stop, fields: Annotated[PreviewFields, Query()]) -> Response:
+@apart(PREVIEWS)
+def suspect_page(request: Request, address: Address, fields: Annotated[PreviewFields, Query()]) -> Response:
     """The frozen conversation. An address without settings leads to the check's own, at the place to look at."""
-    if not fields.base_model:
-        return RedirectResponse(stop.own_address(), status_code=303)
-    return stop.answer(request, fields)
+    with address.open() as stop:
+        if not fields.base_model:
+            return RedirectResponse(stop.own_address(), status_code=303)
+        return stop.answer(request, fields)
 
 
 @router.post("/mask", response_model=None)
-def change_settings(request: Request, stop: Stop, fields: Annotated[PreviewForm, Form()]) -> Response:
+@apart(PREVIEWS)
+def change_settings(request: Request, address: Address, fields: Annotated[PreviewForm, Form()]) -> Response:
     """The same under other settings, to see whether they help. Reads only."""
-    return stop.answer(request, fields)
+    with address.open() as stop:
+        return stop.answer(request, fields)
 
 
 @router.post("/mask/json", response_model=None)
-def sample_as_json(stop: Stop, fields: Annotated[PreviewForm, Form()]) -> Response:
+@apart(PREVIEWS)
+def sample_as_json(request: Request, address: Address, fields: Annotated[PreviewForm, Form()]) -> Response:
     """The shown sample as `sft-studio masks preview --json` prints it."""
-    return answer.sample_as_json(stop.session, stop.subject, fields)
+    with address.open() as stop:
+        return answer.sample_as_json(stop.session, stop.subject, fields)

@@ -10,6 +10,8 @@ from sqlmodel import Session
 from app.base_models.models import BaseModel
 from app.base_models.service import require_base_model
 from app.core.errors import StudioError
+from app.dialogue.conversation import Conversation as Dialogue
+from app.dialogue.conversation import Message
 from app.mask_settings.choices import Choices
 from app.mask_settings.tokenizers import tokenizer_of
 from app.masking import MaskedSample
@@ -107,17 +109,18 @@ class View:
         return sum(check["passed"] for check in self.shown["checks"])
 
 
-def build_view(session: Session, stored: list[dict[str, Any]], choices: Choices) -> View:
+def build_view(session: Session, stored: Dialogue, choices: Choices) -> View:
     """Mask, show and lay out. Raises Invalid or Conflict with the reason when there is nothing exact to show."""
     assert choices.base_model_id is not None
-    messages = choices.apply_flags(stored)
-    masked = _mask(session, choices, messages)
+    messages = choices.apply_flags(stored["messages"])
+    dialogue: Dialogue = {**stored, "messages": messages}
+    masked = _mask(session, choices, dialogue)
     choices = replace(choices, sample=min(choices.sample, len(masked.samples) - 1))
     sample = masked.samples[choices.sample]
     shown = service.show_sample(masked, choices.sample)
-    comparison = _compare(session, choices, messages, sample)
+    comparison = _compare(session, choices, dialogue, sample)
     marks = comparison.difference.marks if comparison and comparison.difference else None
-    entries = _entries(rows_of(shown, marks), sample, masked, messages, stored)
+    entries = _entries(rows_of(shown, marks), sample, masked, messages, stored["messages"])
     if comparison:
         _put_beside(entries, comparison.other_rows)
     return View(
@@ -133,11 +136,11 @@ def build_view(session: Session, stored: list[dict[str, Any]], choices: Choices)
     )
 
 
-def _mask(session: Session, choices: Choices, messages: list[dict[str, Any]]) -> Masked:
-    return service.mask_messages(
+def _mask(session: Session, choices: Choices, dialogue: Dialogue) -> Masked:
+    return service.mask_dialogue(
         session,
         base_model_id=choices.base_model_id or 0,
-        messages=messages,
+        dialogue=dialogue,
         settings=choices.settings,
         chat_template=choices.chat_template or None,
     )
@@ -153,8 +156,8 @@ def _entries(
     rows: Sequence[Row],
     sample: MaskedSample,
     masked: Masked,
-    messages: Sequence[Mapping[str, Any]],
-    stored: Sequence[Mapping[str, Any]],
+    messages: Sequence[Message],
+    stored: Sequence[Message],
 ) -> list[Entry]:
     """The rows in the order of the tokens, and messages without any token where they belong."""
     chosen = {
@@ -190,7 +193,7 @@ def _entries(
 
 
 def _compare(
-    session: Session, choices: Choices, messages: list[dict[str, Any]], sample: MaskedSample
+    session: Session, choices: Choices, dialogue: Dialogue, sample: MaskedSample
 ) -> Comparison | None:
     if choices.compare_strategy:
         name = choices.compare_strategy.value
@@ -204,7 +207,7 @@ def _compare(
     try:
         tokenizer = tokenizer_of(session, other.base_model_id or 0, other.chat_template)
         other, comparison.left_out = other.readable_by(tokenizer)
-        masked = _mask(session, other, messages)
+        masked = _mask(session, other, dialogue)
     except StudioError as error:
         comparison.refusal = error.translated()
         return comparison

@@ -6,6 +6,7 @@ How long samples may be is no field of it: that is `max_length` of the mask sett
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, Final, Literal, Self
 
@@ -14,7 +15,7 @@ from pydantic_core import PydanticKnownError
 
 from app.core.errors import Conflict, Invalid
 from app.core.words import WrongField, wrong_fields
-from app.sentences import N_
+from app.sentences import N_, Sentence
 
 _PROJECTIONS: Final = {"q,v": ["q_proj", "v_proj"], "q,k,v,o": ["q_proj", "k_proj", "v_proj", "o_proj"]}
 
@@ -315,7 +316,7 @@ class TrainingConfig(BaseModel):
         except ValidationError as error:
             raise Conflict(
                 N_("A stored training config cannot be read: %(reason)s Start a new run with its values."),
-                reason=wrong_fields(error.errors())[0].translated(),
+                reason=wrong_values(error)[0].translated(),
             ) from error
 
     def to_json(self) -> dict[str, Any]:
@@ -326,6 +327,7 @@ class TrainingConfig(BaseModel):
 # PEFT's own names, as checkpoints once had them.
 _FORMER_NAMES: Final = {"r": "lora_r", "target_modules": "lora_target_modules"}
 _NAMED_OTHERWISE: Final = N_("%(field)s is called %(name)s here, as TRL's command line spells it.")
+_MISSPELT: Final = N_("There is no field %(field)s here. Did you mean %(name)s?")
 _MAX_LENGTH: Final = N_(
     "max_length belongs to the mask settings: ask for a mask check with it. The checked arrays are trained as "
     "they are."
@@ -340,10 +342,14 @@ def wrong_values(error: ValidationError) -> list[WrongField]:
 def _pointed(wrong: WrongField) -> WrongField:
     """An unknown field's sentence, where we know what was meant."""
     if wrong.field == "max_length":
-        return WrongField(wrong.field, _MAX_LENGTH, {})
+        return WrongField(wrong.field, Sentence(_MAX_LENGTH))
     if wrong.field in _FORMER_NAMES:
-        values = {"field": wrong.field, "name": _FORMER_NAMES[wrong.field]}
-        return WrongField(wrong.field, _NAMED_OTHERWISE, values)
+        name = _FORMER_NAMES[wrong.field]
+        return WrongField(wrong.field, Sentence.of(_NAMED_OTHERWISE, field=wrong.field, name=name))
+    if wrong.field not in TrainingConfig.model_fields:
+        meant = get_close_matches(wrong.field, TrainingConfig.model_fields, n=1, cutoff=0.8)
+        if meant:
+            return WrongField(wrong.field, Sentence.of(_MISSPELT, field=wrong.field, name=meant[0]))
     return wrong
 
 
@@ -353,10 +359,6 @@ def parse_config(values: Mapping[str, object]) -> TrainingConfig:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
         wrong = wrong_values(error)
-        params: dict[str, Any] = {name: value for name, value in wrong[0].values.items() if name != "field"}
         raise Invalid(
-            wrong[0].template,
-            field=wrong[0].field,
-            details=[item.to_json() for item in wrong],
-            **params,
+            wrong[0].sentence, field=wrong[0].field, details=[item.to_json() for item in wrong]
         ) from error

@@ -8,8 +8,6 @@ from app.core.errors import Invalid
 from app.recipes.config import TrainingConfig, parse_config
 from app.sentences import N_
 
-# Base batch the source's learning rates were stated for: 4 × accumulation 4.
-BASE_BATCH: Final = 16
 QLORA_LEARNING_RATE: Final = 1e-4
 
 

@@ -11,6 +11,7 @@ from app.jobs.handlers import Workplace
 from app.jobs.service import Claim
 from app.mask_checks.service import require_mask_check
 from app.runs.models import Run
+from app.runs.result import RunResult
 from app.runs.service import publish_artifacts, require_run
 from app.sentences import N_
 
@@ -35,8 +36,8 @@ class Train:
             "arrays": str(place.storage.path(check.arrays_key)),
             "arrays_hash": run.arrays_hash,
             # Checks made before these were kept have none.
-            "arrays_file_hash": (check.report or {}).get("file_hash"),
-            "tokenizer_hash": (check.report or {}).get("tokenizer_hash"),
+            "arrays_file_hash": check.report.file_hash if check.report else None,
+            "tokenizer_hash": check.report.tokenizer_hash if check.report else None,
             "base_model_path": str(folder),
             "config": run.config.to_json(),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
@@ -46,8 +47,8 @@ class Train:
     def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
         """The adapter becomes the run's; suites asked for at the start are queued."""
         run = require_run(session, claim.payload["run_id"])
-        run.adapter_key = f"{place.output_key}/{result['adapter']}"
-        run.result = result
+        run.result = RunResult.stored(result)
+        run.adapter_key = f"{place.output_key}/{run.result.adapter}"
         session.add(run)
         publish_artifacts(session, place.storage, run, run.adapter_key)
         self.follow_up(session, run)

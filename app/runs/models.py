@@ -1,7 +1,6 @@
 """Tables of runs and their artifacts. A run's state is that of its job."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import JSON, Column
 from sqlmodel import Field, SQLModel
@@ -9,6 +8,7 @@ from sqlmodel import Field, SQLModel
 from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.recipes.config import TrainingConfig
+from app.runs.result import RunResult
 
 
 class Run(SQLModel, table=True):
@@ -32,7 +32,7 @@ class Run(SQLModel, table=True):
     job_id: int = Field(foreign_key="job.id", unique=True)
     # Suites judged by themselves when training has succeeded.
     evaluate_with: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
-    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
+    result: RunResult | None = Field(default=None, sa_column=Column(DocumentColumn(RunResult), nullable=True))
     adapter_key: str | None = Field(default=None, max_length=255)
     created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

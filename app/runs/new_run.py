@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pydantic import ValidationError
 from sqlmodel import Session, select
 
 from app.accounts.service import Actor
@@ -15,17 +14,17 @@ from app.jobs.models import Job
 from app.mask_checks import service as mask_checks
 from app.mask_checks.models import MaskCheck
 from app.mask_settings.arguments import (
+    PREFIX,
     Offered,
     offered_arguments,
-    read_arguments,
     typed_arguments,
     write_arguments,
 )
-from app.mask_settings.schemas import MaskSettingsIn, parse_settings
+from app.mask_settings.fields import read_settings, write_settings
 from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
-from app.masking import Handling, TrainOn
+from app.masking import MaskSettings
 from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
-from app.recipes.fields import FIELDS, display, displayed
+from app.recipes.fields import FIELDS, displayed
 from app.recipes.recipes import build_config
 from app.runs.models import Run
 from app.runs.service import RunRequest, run_config
@@ -37,11 +36,7 @@ DEFAULTS: Final = {
     "version": "",
     "model": "",
     "recipe": "standard",
-    "train_on": TrainOn.ASSISTANT.value,
-    "handling": Handling.WHOLE.value,
-    "max_length": "2048",
-    "control_tokens": "neutralise",
-    "train_reasoning": "true",
+    **write_settings(MaskSettings()),
     "name": "",
     "mask_check_id": "",
     "confirmed": "",
@@ -49,8 +44,6 @@ DEFAULTS: Final = {
     "idempotency_key": "",
     **dict.fromkeys(FIELDS, ""),
 }
-_MASK_FIELDS: Final = ("train_on", "handling", "max_length", "control_tokens", "train_reasoning")
-_MAX_LENGTH: Final = N_("Enter a whole number from 16 to 1,000,000, or nothing for no limit.")
 
 
 @dataclass
@@ -69,7 +62,7 @@ class NewRunForm:
     @classmethod
     def posted(cls, form: Mapping[str, Any], suites: Iterable[Any]) -> "NewRunForm":
         """From a submitted form. A box that is not sent is not ticked."""
-        boxes = ("load_in_4bit", "train_reasoning", "confirmed")
+        boxes = ("load_in_4bit", "confirmed")
         values = {
             name: str(form.get(name, "" if name in boxes else default))[:1000]
             for name, default in DEFAULTS.items()
@@ -89,33 +82,25 @@ class NewRunForm:
         """The same again: what differs from the recipe becomes a typed-in value."""
         recipe, config = displayed(build_config(run.recipe)), displayed(run.config)
         values = DEFAULTS | {name: text for name, text in config.items() if text != recipe[name]}
-        values |= {name: display(check.settings.get(name)) for name in _MASK_FIELDS}
+        settings = check.settings.to_settings()
+        values |= {name: text for name, text in write_settings(settings).items() if name in DEFAULTS}
         values |= {
             "version": str(run.dataset_version_id),
             "model": str(run.base_model_id),
             "recipe": run.recipe,
             "load_in_4bit": "true" if run.config.load_in_4bit else "",
-            "train_reasoning": "true" if check.settings.get("train_reasoning", True) else "",
         }
-        arguments = write_arguments(check.settings.get("template_arguments", {}))
+        arguments = write_arguments(settings.template_arguments)
         return cls(values, list(run.evaluate_with), arguments)
 
     def changes(self) -> dict[str, str]:
         """The fields that were typed in, for the recipe's config."""
         return {name: self.values[name].strip() for name in FIELDS if self.values[name].strip()}
 
-    def mask_settings(self) -> MaskSettingsIn:
+    def mask_settings(self) -> MaskSettings:
         """The mask settings. Raises Invalid naming the field."""
-        values: dict[str, Any] = {name: self.values[name] for name in _MASK_FIELDS}
-        values["max_length"] = self.values["max_length"].strip() or None
-        values["train_reasoning"] = bool(self.values["train_reasoning"])
-        values["template_arguments"] = read_arguments(self.arguments)
-        try:
-            return MaskSettingsIn.model_validate(values)
-        except ValidationError as error:
-            name = str(error.errors()[0]["loc"][0])
-            message = _MAX_LENGTH if name == "max_length" else N_("Choose one of the options.")
-            raise Invalid(message, field=name) from error
+        given = {f"{PREFIX}{name}": text for name, text in self.arguments.items()}
+        return read_settings({**self.values, **given})
 
     def offer_arguments(self, session: Session) -> list[Offered]:
         """What the model's template can be told; of what was given, the rest is left out and said to be."""
@@ -158,9 +143,13 @@ def request_check(
     if model is None:
         raise Invalid(N_("Choose a base model."), field="model")
     form.offer_arguments(session)
-    settings = parse_settings(form.mask_settings().model_dump())
     return mask_checks.request_check(
-        session, actor, dataset_version_id=version, base_model_id=model, settings=settings, storage=storage
+        session,
+        actor,
+        dataset_version_id=version,
+        base_model_id=model,
+        settings=form.mask_settings(),
+        storage=storage,
     )
 
 
@@ -207,7 +196,7 @@ def require_sound(form: NewRunForm, version: DatasetVersion, check: MaskCheck) -
 
 def training_samples(version: DatasetVersion, check: MaskCheck | None) -> int:
     """Samples of the training split: counted by the check, else one a conversation."""
-    samples = int((check.report or {}).get("samples") or 0) if check else 0
+    samples = check.report.samples if check and check.report else 0
     if not samples or not version.conversation_count:
         return version.train_count
     return max(1, round(samples * version.train_count / version.conversation_count))

@@ -21,6 +21,7 @@ from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.mask_settings.arguments import PREFIX
+from app.mask_settings.fields import MASK_FIELDS
 from app.recipes.fields import FIELD_GROUPS, FIELDS, displayed
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
@@ -75,6 +76,7 @@ def _context(
         "model": next((model for model in models if model.id == form.number("model")), None),
         "recipes": [(recipe, build_config(recipe.name)) for recipe in RECIPES],
         "recipe_values": _recipe_values(),
+        "mask_fields": MASK_FIELDS,
         "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
         "fields": FIELDS,

@@ -64,5 +64,5 @@ def _newest_run(session: Session, base_model_id: int) -> tuple[Run, Job, Dataset
 
 def _tokens(version: DatasetVersion, check: MaskCheck) -> float:
     """Tokens of the training split: the check counts all of the version's."""
-    tokens = float((check.report or {}).get("tokens") or 0)
+    tokens = float(check.report.tokens if check.report else 0)
     return tokens * version.train_count / max(1, version.conversation_count)

@@ -10,7 +10,7 @@ from app.accounts.access import AnyActor, Engineer
 from app.accounts.models import Role
 from app.accounts.service import record
 from app.base_models.service import require_base_model
-from app.core.database import utc_now
+from app.core.database import let_go, utc_now
 from app.core.i18n import get_locale, gettext
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppStorage, Db
@@ -19,6 +19,7 @@ from app.jobs import service as jobs
 from app.jobs.models import Job, JobState, StopRequest
 from app.jobs.newest import last_event, last_events
 from app.mask_checks.service import require_mask_check
+from app.mask_settings.words import settings_in_words
 from app.recipes.fields import FIELD_GROUPS, displayed
 from app.recipes.recipes import RECIPES
 from app.runs import service
@@ -123,6 +124,7 @@ def run_page(
     """One run: everything stored about it, and live from there."""
     run = service.require_run(session, run_id)
     version = require_version(session, run.dataset_version_id)
+    check = require_mask_check(session, run.mask_check_id)
     context = {
         **_run_context(session, actor, run),
         **_result_context(session, judging, run),
@@ -130,13 +132,16 @@ def run_page(
         "version": version,
         "dataset": require_dataset(session, version.dataset_id),
         "model": require_base_model(session, run.base_model_id),
-        "check": require_mask_check(session, run.mask_check_id),
+        "check": check,
+        "settings": settings_in_words(check.settings.to_settings()),
         "groups": FIELD_GROUPS,
         "config_values": displayed(run.config),
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
         "story": read_story(session, service.run_job(session, run)),
-        "log": log_tail(storage, service.run_job(session, run)),
     }
+    job = service.run_job(session, run)
+    let_go(session)
+    context["log"] = log_tail(storage, job)
     return render(request, "runs/page.html", context)
 
 
@@ -197,6 +202,7 @@ def run_output(request: Request, session: Db, storage: AppStorage, _actor: AnyAc
     """The end of what the training process printed."""
     run = service.require_run(session, run_id)
     job = service.run_job(session, run)
+    let_go(session)
     return render(request, "runs/_output.html", {"run": run, "job": job, "log": log_tail(storage, job)})
 
 

@@ -11,6 +11,7 @@ from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.models import Run, RunArtifact
+from app.runs.result import RunResult
 
 
 class RunIn(BaseModel):
@@ -45,7 +46,7 @@ class RunOut(BaseModel):
     confirmed_by: str
     override_reason: str | None
     evaluate_with: list[str]
-    result: dict[str, Any] | None
+    result: RunResult | None
     created_by: str
     created_at: datetime
     job: JobOut

@@ -83,6 +83,7 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
     override = _check_allows(session, check, request)
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
+    _require_readable(check, model)
     config = run_config(version, request.recipe, request.changes)
     job = enqueue(session, JobKind.TRAIN, {}, created_by=actor.name)
     assert job.id is not None
@@ -147,6 +148,22 @@ def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> st
             field="override_reason",
         )
     return reason[:1000]
+
+
+def _require_readable(check: MaskCheck, model: BaseModel) -> None:
+    """Without a length limit a sample may be longer than the model was made for; it would learn noise from it."""
+    longest, limit = check.report.longest if check.report else 0, model.info.get("context_length")
+    if limit and longest > limit:
+        raise Conflict(
+            N_(
+                "The longest sample has %(longest)d tokens and “%(model)s” reads at most %(limit)d. Set a length limit and "
+                "check the masks again."
+            ),
+            field="max_length",
+            longest=longest,
+            limit=limit,
+            model=model.name,
+        )
 
 
 def _default_name(session: Session, version: DatasetVersion, model: BaseModel, recipe: str) -> str:

@@ -188,8 +188,3 @@ def run_check(check: Check, exchange: Exchange) -> CheckResult:
 
 def run_checks(checks: Sequence[Check], exchange: Exchange) -> list[CheckResult]:
     return [run_check(check, exchange) for check in checks]
-
-
-def pass_rate(results: Sequence[CheckResult]) -> float | None:
-    """Share of checks passed: the instruction-following accuracy. None when nothing was checked."""
-    return sum(result.passed for result in results) / len(results) if results else None

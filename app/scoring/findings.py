@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Self
 
+from app.dialogue.conversation import Message
+from app.dialogue.roles import Role
 from app.scoring.text import Span, fold, measure
 from app.sentences import Sentence
+from app.unlocked import cached_property
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Exchange:
     """An answer with the messages it answers. `language` is what the suite expects: "en", "zh" or None."""
 
     answer: str
-    messages: Sequence[Mapping[str, Any]] = ()
+    messages: Sequence[Message] = ()
     language: str | None = None
 
     @cached_property
@@ -23,11 +25,11 @@ class Exchange:
 
     @cached_property
     def customer_text(self) -> str:
-        return "\n".join(str(m.get("content") or "") for m in self.messages if m.get("role") == "user")
+        return "\n".join(m["content"] for m in self.messages if m["role"] == Role.USER)
 
     @property
     def last_user_message(self) -> str:
-        texts = [str(m.get("content") or "") for m in self.messages if m.get("role") == "user"]
+        texts = [m["content"] for m in self.messages if m["role"] == Role.USER]
         return texts[-1] if texts else ""
 
     @property

@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+from app.dialogue.conversation import Message
+from app.dialogue.roles import ROLES, Role
 from app.scoring.checks import Check, CheckRefused, parse_check
 from app.scoring.options import Option, OptionRefused
 from app.scoring.scores import Reference
@@ -19,7 +21,6 @@ from app.sentences import N_, FailureCode, Sentence, SentenceError, sentence_of
 BUILT_IN_FOLDER = Path(__file__).parent / "suites"
 LANGUAGES = ("en", "zh")
 KINDS = ("sales", "general")
-ROLES = ("system", "user", "assistant", "tool")
 MAX_PROMPTS = 500
 MAX_MESSAGE_LENGTH = 20_000
 
@@ -44,7 +45,7 @@ class Prompt:
 
     key: str
     title: Mapping[str, str]
-    messages: tuple[Mapping[str, Any], ...]
+    messages: tuple[Message, ...]
     checks: tuple[Check, ...]
     reference: Reference
 
@@ -157,7 +158,7 @@ class _SuiteReader:
         except CheckRefused as refusal:
             raise self.refuse(refusal.field, refusal.sentence) from None
 
-    def messages(self, data: Any, where: str) -> tuple[Mapping[str, Any], ...]:
+    def messages(self, data: Any, where: str) -> tuple[Message, ...]:
         if not isinstance(data, list) or not data:
             raise self.refuse(where, N_("must be a non-empty list"))
         for index, message in enumerate(data):
@@ -169,7 +170,7 @@ class _SuiteReader:
                 raise self.refuse(
                     f"{place}.content", N_("is longer than %(limit)d characters"), limit=MAX_MESSAGE_LENGTH
                 )
-        if data[-1]["role"] not in ("user", "tool"):
+        if data[-1]["role"] not in (Role.USER, Role.TOOL):
             raise self.refuse(where, N_("must end with a message that the model answers (user or tool)"))
         return tuple(data)
 

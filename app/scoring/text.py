@@ -6,6 +6,8 @@ Everything here keeps offsets: a span into the folded text is a span into the an
 import re
 from dataclasses import dataclass
 
+import snowballstemmer
+
 Span = tuple[int, int]
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -119,7 +121,9 @@ def scripts(text: str) -> Scripts:
 def content_units(text: str) -> frozenset[str]:
     """What a text is about: word stems and pairs of neighbouring Chinese characters, no function words."""
     folded = fold(text)
-    units = {_stem(word.group()) for word in LATIN_WORD.finditer(folded) if word.group() not in _STOP_WORDS}
+    # Price, prices, priced and pricing are one unit. A stemmer of its own: it holds state while it works.
+    stem = snowballstemmer.stemmer("english").stemWord
+    units = {stem(word.group()) for word in LATIN_WORD.finditer(folded) if word.group() not in _STOP_WORDS}
     units.update(number.group() for number in NUMBER.finditer(folded))
     for run in HAN_RUN.finditer(folded):
         units.update(_pairs(run.group()))
@@ -136,15 +140,3 @@ def _pairs(run: str) -> set[str]:
         pairs.update([piece] if len(piece) == 1 else [piece[i : i + 2] for i in range(len(piece) - 1)])
         piece = ""
     return pairs
-
-
-def _stem(word: str) -> str:
-    """Fold the commonest English endings, so that price, prices, priced and pricing are one unit."""
-    word = word.removesuffix("'s")
-    for ending, replacement, shortest in (("ies", "y", 5), ("ing", "", 6), ("ed", "", 5), ("s", "", 4)):
-        if len(word) >= shortest and word.endswith(ending) and not word.endswith("ss"):
-            word = word.removesuffix(ending) + replacement
-            break
-    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeioulsz":
-        word = word[:-1]
-    return word.removesuffix("e") if len(word) > 3 else word

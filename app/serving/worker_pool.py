@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,8 +18,8 @@ WATCH_SECONDS: Final = 0.5
 # A worker that dies younger than this is broken rather than unlucky: it is started again ever more slowly.
 HEALTHY_SECONDS: Final = 20.0
 MAX_BACKOFF_SECONDS: Final = 30.0
-# This many young deaths in a row, and the installation is broken: better to end and say so.
-MAX_YOUNG_DEATHS: Final = 4
+# This many young deaths in a row, and it is no bad luck: the pages stay, and people are told why nothing is done.
+MANY_YOUNG_DEATHS: Final = 4
 LOG_BYTES: Final = 5 * 1024 * 1024
 
 
@@ -47,14 +46,9 @@ def default_workers() -> list[WorkerProcess]:
 
 @dataclass
 class WorkerPool:
-    """Starts the workers, watches them in a thread, ends them.
-
-    `on_broken` is called, in that thread, when a worker cannot be kept alive; `broken` then says which.
-    """
+    """Starts the workers, watches them in a thread, ends them. One that cannot live is tried again and again."""
 
     settings: Settings
-    on_broken: Callable[[], None] = lambda: None
-    broken: str = ""
     workers: list[WorkerProcess] = field(default_factory=default_workers)
     # A plain flag: a signal handler sets it, and must not wait for the lock of a threading.Event.
     _stopping: bool = False
@@ -134,26 +128,44 @@ class WorkerPool:
 
     def _look_after(self, worker: WorkerProcess) -> None:
         now = time.monotonic()
-        code = None if worker.process is None else worker.process.poll()
+        if worker.process is None:
+            if now >= worker.start_again_at:
+                self._start_again(worker)
+            return
+        code = worker.process.poll()
         if code is not None:
             worker.process = None
-            worker.deaths = 0 if now - worker.started_at > HEALTHY_SECONDS else worker.deaths + 1
-            worker.start_again_at = now + min(2.0**worker.deaths - 1, MAX_BACKOFF_SECONDS)
-            values = {"name": worker.name, "code": code, "log": self._log_file(worker)}
-            if worker.deaths >= MAX_YOUNG_DEATHS:
-                text = _(
-                    "The worker “%(name)s” ends again and again (exit code %(code)d). Its log says why: %(log)s"
-                )
-                self.broken = text % values
-                self._stopping = True
-                self.on_broken()
-                return
+            self._bury(worker, now, code)
+        elif worker.deaths and now - worker.started_at > HEALTHY_SECONDS:
+            if worker.deaths >= MANY_YOUNG_DEATHS:
+                say(_("The worker “%(name)s” runs again.") % {"name": worker.name})
+            worker.deaths = 0
+
+    def _bury(self, worker: WorkerProcess, now: float, code: int) -> None:
+        worker.deaths = 0 if now - worker.started_at > HEALTHY_SECONDS else worker.deaths + 1
+        worker.start_again_at = now + min(2.0**worker.deaths - 1, MAX_BACKOFF_SECONDS)
+        values = {"name": worker.name, "code": code, "log": self._log_file(worker)}
+        if worker.deaths < MANY_YOUNG_DEATHS:
             text = _(
                 "The worker “%(name)s” ended (exit code %(code)d) and is started again. Its log: %(log)s"
             )
             say(text % values)
-        if worker.process is None and now >= worker.start_again_at:
+        elif worker.deaths == MANY_YOUNG_DEATHS:
+            text = _(
+                "The worker “%(name)s” ends again and again (exit code %(code)d). It is tried on; until it stays, its "
+                "jobs wait. Its log says why: %(log)s"
+            )
+            say(text % values)
+
+    def _start_again(self, worker: WorkerProcess) -> None:
+        try:
             self._start(worker)
+        except OSError as error:
+            worker.start_again_at = time.monotonic() + MAX_BACKOFF_SECONDS
+            say(
+                _("The worker “%(name)s” could not be started: %(reason)s.")
+                % {"name": worker.name, "reason": error.strerror or error}
+            )
 
     def _log_file(self, worker: WorkerProcess) -> Path:
         return self.log_dir / f"worker-{worker.name}.log"

@@ -6,12 +6,13 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from app.core.errors import Invalid
 from app.core.i18n import gettext, ngettext, say
 from app.core.storage import Storage
 from app.datasets.models import Dataset
+from app.dialogue.conversation import FrozenConversation
 from app.interchange.exports.exporting import (
     FORMAT_NAMES,
     Export,
@@ -104,7 +105,7 @@ def export_version(
 
 
 def _write(stream: BinaryIO, asked: Export, storage: Storage, version: DatasetVersion) -> ExportReport:
-    def read() -> Iterator[dict[str, Any]]:
+    def read() -> Iterator[FrozenConversation]:
         return read_version(storage, version)
 
     if not is_bundle(asked.format):

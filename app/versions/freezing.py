@@ -10,7 +10,7 @@ from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.conversations.models import Conversation, ReviewState
-from app.conversations.revisions import LABELS
+from app.conversations.revisions import snapshot_of
 from app.core.errors import Invalid
 from app.core.storage import Storage
 from app.datasets.models import Dataset
@@ -79,8 +79,7 @@ def _validation_hashes(rows: Any) -> set[str]:
 
 
 def _line(row: Conversation, split: str) -> str:
-    labels = {name: getattr(row, name) for name in LABELS}
-    data = {"id": row.id, "split": split, "messages": row.messages, **labels}
+    data = {"id": row.id, "split": split, **snapshot_of(row)}
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -5,10 +5,11 @@ import json
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from app.core.errors import Conflict, NotFound
 from app.core.storage import Storage
+from app.dialogue.conversation import FrozenConversation
 from app.sentences import N_
 from app.versions.models import DatasetVersion
 
@@ -16,8 +17,10 @@ from app.versions.models import DatasetVersion
 _BEGINNING: Final = re.compile(rb'\{"id":(\d+),')
 
 
-def frozen_conversation(storage: Storage, version: DatasetVersion, conversation_id: int) -> dict[str, Any]:
-    """The frozen line: id, split, messages and labels, whatever has become of the conversation since.
+def frozen_conversation(
+    storage: Storage, version: DatasetVersion, conversation_id: int
+) -> FrozenConversation:
+    """The frozen line: id, split, messages, tools and labels, whatever has become of the conversation since.
 
     Raises NotFound when it is not part of the version, Conflict when the file is not what was frozen.
     """
@@ -31,7 +34,7 @@ def frozen_conversation(storage: Storage, version: DatasetVersion, conversation_
         )
     with path.open("rb") as file:
         file.seek(place)
-        found: dict[str, Any] = json.loads(file.readline())
+        found: FrozenConversation = json.loads(file.readline())
     return found
 
 

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from sqlmodel import Session, col, select
 
 from app.core.errors import NotFound
 from app.core.storage import Storage
 from app.datasets.models import Dataset
+from app.dialogue.conversation import FrozenConversation
 from app.sentences import N_
 from app.versions.models import DatasetVersion
 
@@ -31,7 +31,7 @@ def list_versions(session: Session, dataset_id: int | None = None) -> list[Datas
     return list(session.exec(statement))
 
 
-def read_version(storage: Storage, version: DatasetVersion) -> Iterator[dict[str, Any]]:
+def read_version(storage: Storage, version: DatasetVersion) -> Iterator[FrozenConversation]:
     """The frozen conversations, one at a time."""
     with storage.path(version.storage_key).open(encoding="utf-8") as file:
         for line in file:

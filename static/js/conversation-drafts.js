@@ -41,7 +41,9 @@
       drop(draft.turn);
       const own = fields[Number(draft.turn)];
       if (own?.defaultValue === draft.text) continue; // it was saved after all
-      const candidates = fields.filter((field) => field.defaultValue === draft.base && !filled.includes(field));
+      const candidates = fields.filter(
+        (field) => field.defaultValue === draft.base && !filled.includes(field),
+      );
       const field = candidates.includes(own) ? own : candidates.length === 1 ? candidates[0] : null;
       if (field) {
         field.value = draft.text;

@@ -75,7 +75,8 @@
   function onWalking(event) {
     const bubble = event.target.closest?.("[data-turn]");
     if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-    if (document.querySelector("dialog[open]") || (event.target !== document.body && event.target !== bubble)) return;
+    if (document.querySelector("dialog[open]") || (event.target !== document.body && event.target !== bubble))
+      return;
     if (event.key === "ArrowDown") go(bubble ? current + 1 : current);
     else if (event.key === "ArrowUp") go(bubble ? current - 1 : current);
     else if (event.key === "Enter" && bubble) edit(current);

@@ -50,7 +50,8 @@
     const form = formOf(event.target);
     if (!form || !event.detail.lengthComputable) return;
     const percent = Math.floor((100 * event.detail.loaded) / event.detail.total);
-    const text = percent < 100 ? form.dataset.uploading.replace("{percent}", String(percent)) : form.dataset.reading;
+    const text =
+      percent < 100 ? form.dataset.uploading.replace("{percent}", String(percent)) : form.dataset.reading;
     say(form, text);
   });
 

@@ -4,7 +4,8 @@
   const REACHABLE = "a[href], button, input, select, textarea, summary, [tabindex]";
   let stood = null;
 
-  const likeness = (element) => `${element.tagName} ${element.getAttribute("href") ?? element.textContent.trim()}`;
+  const likeness = (element) =>
+    `${element.tagName} ${element.getAttribute("href") ?? element.textContent.trim()}`;
 
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target } = event.detail;

@@ -47,7 +47,9 @@
   // Where all values are the same, from nothing to twice as much: the library would go to 100.
   function range(_plot, low, high) {
     if (low == null) return [0, 1];
-    return low === high ? [Math.min(0, 2 * low), Math.max(0, 2 * high) || 1] : uPlot.rangeNum(low, high, 0.1, true);
+    return low === high
+      ? [Math.min(0, 2 * low), Math.max(0, 2 * high) || 1]
+      : uPlot.rangeNum(low, high, 0.1, true);
   }
 
   function options(element, { x, y, series, height, format }) {
@@ -57,7 +59,10 @@
       legend: { show: false },
       cursor: { y: false, points: { size: 8 } },
       scales: { x: { time: false }, y: { range } },
-      axes: [axis(x, 34, 60), { ...axis(y, 52, 24), ...(format && { values: (_plot, ticks) => ticks.map(format) }) }],
+      axes: [
+        axis(x, 34, 60),
+        { ...axis(y, 52, 24), ...(format && { values: (_plot, ticks) => ticks.map(format) }) },
+      ],
       series: [{ label: x }, ...series.map(line)],
     };
   }

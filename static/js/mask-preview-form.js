@@ -74,7 +74,11 @@
   }
 
   async function sampleText(url) {
-    const response = await fetch(url, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
+    const response = await fetch(url, {
+      method: "POST",
+      body: new FormData(form),
+      headers: { Accept: "application/json" },
+    });
     if (!response.ok) throw new Error(document.body.dataset.errorServer);
     return response.text();
   }

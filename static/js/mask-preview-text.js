@@ -13,7 +13,9 @@
   function read(line) {
     const letters = line.querySelector(".bubble__text")?.firstChild;
     if (!letters?.data?.trim()) return null;
-    const runs = [...line.querySelectorAll(":scope > .mask-line__tokens > .token-group > .token-run[data-turn]")];
+    const runs = [
+      ...line.querySelectorAll(":scope > .mask-line__tokens > .token-group > .token-run[data-turn]"),
+    ];
     const starts = [];
     let spelled = "";
     for (const run of runs) {

@@ -4,7 +4,9 @@
   const inspector = document.getElementById("token-inspector");
   const words = inspector.dataset;
   const announcer = inspector.querySelector("[data-announcer]");
-  const fields = new Map([...inspector.querySelectorAll("[data-field]")].map((field) => [field.dataset.field, field]));
+  const fields = new Map(
+    [...inspector.querySelectorAll("[data-field]")].map((field) => [field.dataset.field, field]),
+  );
   const known = new WeakMap(); // list of lines -> its runs in order
   const RUNS = ":scope > li > .mask-line__tokens > .token-group > .token-run";
   const INVISIBLE = /[\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]/g;
@@ -88,7 +90,9 @@
   function show(token) {
     const found = describe(token);
     for (const [name, field] of fields) field.textContent = found[name];
-    token.title = TIP.map((name) => `${fields.get(name).previousElementSibling.textContent}: ${found[name]}`).join("\n");
+    token.title = TIP.map(
+      (name) => `${fields.get(name).previousElementSibling.textContent}: ${found[name]}`,
+    ).join("\n");
     inspector.hidden = false;
     document.dispatchEvent(new CustomEvent("token:shown", { detail: token }));
     return found;
@@ -258,7 +262,8 @@
 
   // Within the swap itself: htmx settles a moment later, and by then a quick hand has gone on.
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.target?.id === "mask-preview") comesBack = lines()?.contains(tokenOf(document.activeElement)) ?? false;
+    if (event.detail.target?.id === "mask-preview")
+      comesBack = lines()?.contains(tokenOf(document.activeElement)) ?? false;
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.target.id === "mask-preview") begin();

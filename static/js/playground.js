@@ -1,7 +1,5 @@
 /* Chat with base and tuned: one message goes to both, each answer streams into its own column and history. */
 (() => {
-  "use strict";
-
   const form = document.getElementById("chat");
   if (!form) return;
 
@@ -54,7 +52,7 @@
 
   function finish(side, words) {
     const open = running.get(side);
-    if (open && open.source) open.source.close();
+    open?.source?.close();
     running.delete(side);
     status(side, words);
     setBusy();

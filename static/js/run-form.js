@@ -30,7 +30,10 @@
 
   function showErrors() {
     const wrong = new Map(
-      [...form.querySelectorAll("[data-field-error]")].map(({ dataset }) => [dataset.fieldError, dataset.message]),
+      [...form.querySelectorAll("[data-field-error]")].map(({ dataset }) => [
+        dataset.fieldError,
+        dataset.message,
+      ]),
     );
     for (const line of form.querySelectorAll("[data-error-of]")) {
       const message = wrong.get(line.dataset.errorOf);

@@ -28,8 +28,10 @@
   }
 
   function chart(name, lines, dotted = []) {
-    const series = [...lines.map((label) => ({ label })), ...dotted.map((label) => ({ label, points: true }))];
-    const value = name === "rate" ? (number) => number.toExponential(0) : undefined;
+    const series = [
+      ...lines.map((label) => ({ label })),
+      ...dotted.map((label) => ({ label, points: true })),
+    ];
     return lineChart(root.querySelector(`[data-curve="${name}"]`), {
       x: root.dataset.labelStep,
       height: name === "loss" ? 280 : 170,
@@ -44,7 +46,11 @@
     const steps = [...new Set([...curves.step, ...curves.eval_step])].sort((a, b) => a - b);
     const trained = new Map(curves.step.map((step, at) => [step, curves.loss[at]]));
     const heldOut = new Map(curves.eval_step.map((step, at) => [step, curves.eval_loss[at]]));
-    return [steps, steps.map((step) => trained.get(step) ?? null), steps.map((step) => heldOut.get(step) ?? null)];
+    return [
+      steps,
+      steps.map((step) => trained.get(step) ?? null),
+      steps.map((step) => heldOut.get(step) ?? null),
+    ];
   }
 
   function draw() {

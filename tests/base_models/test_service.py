@@ -10,7 +10,7 @@ from sqlmodel import select
 from app.base_models import service
 from app.base_models.models import BaseModel, BaseModelSource
 from app.core.database import reading, transaction
-from app.core.errors import Conflict, Invalid, NotFound
+from app.core.errors import Conflict, Invalid
 from app.core.settings import Settings
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobState
@@ -142,12 +142,3 @@ def test_a_taken_name_is_a_conflict(engine: Engine, settings: Settings) -> None:
             service.add_base_model(
                 session, settings, ENGINEER, source=BaseModelSource.HUB, reference="org/chat"
             )
-
-
-def test_a_model_is_found_by_name_reference_or_number(engine: Engine) -> None:
-    with transaction(engine) as session:
-        model = make_model(session, name="chat")
-        for typed in ("chat", "/models/chat", str(model.id)):
-            assert service.find_base_model(session, typed).id == model.id
-        with pytest.raises(NotFound, match="no base model “other”"):
-            service.find_base_model(session, "other")

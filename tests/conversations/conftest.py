@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlmodel import Session
+from sqlmodel import Session, func, select
 
 from app.accounts.models import Role
 from app.accounts.service import Actor
 from app.conversations.drafts import create_conversation
+from app.conversations.models import Conversation
 from app.core.database import transaction
 from app.datasets import service as datasets
 
@@ -26,8 +27,11 @@ MakeConversation = Callable[..., int]
 
 
 def add_conversation(session: Session, dataset_id: int, **data: Any) -> int:
-    """A stored draft of the sample dialogue, with changes."""
-    conversation = create_conversation(session, dataset_id, {"messages": DIALOGUE, **data}, ANN)
+    """A stored draft of the sample dialogue, with changes; the second one of a dataset is another customer's."""
+    statement = select(func.count()).where(Conversation.dataset_id == dataset_id)
+    before = session.exec(statement).one()
+    named = [{**DIALOGUE[0], "name": f"customer-{before + 1}"}, *DIALOGUE[1:]] if before else DIALOGUE
+    conversation = create_conversation(session, dataset_id, {"messages": named, **data}, ANN)
     assert conversation.id is not None
     return conversation.id
 

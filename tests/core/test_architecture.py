@@ -37,11 +37,12 @@ EDGE_ONLY = ("previews",)
 PURE = ("dialogue", "masking", "interchange", "scoring")
 # Below everything, the pure packages included.
 SENTENCES = "app.sentences"
+UNLOCKED = "app.unlocked"
 ALLOWED_IN_PURE: dict[str, set[str]] = {
     "dialogue": set(),
     "masking": {"jinja2", "markupsafe", "numpy", "safetensors", "tokenizers"},
-    "interchange": {"pyarrow"},
-    "scoring": {"regex"},
+    "interchange": {"pyarrow", "yaml"},
+    "scoring": {"regex", "snowballstemmer"},
 }
 TORCH_SIDE = {"torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "worker"}
 # Wiring: knows every domain by design. Commands know the processes, those know the client, never the other way.
@@ -131,7 +132,7 @@ def test_the_workers_parent_and_its_children_do_not_import_each_other() -> None:
 @pytest.mark.parametrize("package", PURE)
 def test_pure_packages_import_neither_database_nor_web(package: str) -> None:
     allowed = {*sys.stdlib_module_names, *ALLOWED_IN_PURE[package]}
-    below = (SENTENCES, *(f"app.{name}" for name in PURE[: PURE.index(package) + 1]))
+    below = (SENTENCES, UNLOCKED, *(f"app.{name}" for name in PURE[: PURE.index(package) + 1]))
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for path in _files(f"app/{package}")
@@ -337,3 +338,15 @@ def test_the_rule_for_coroutines_finds_the_database_behind_a_plain_function() ->
         "async def asks(request):\n    find_actor(request)"
     ).body[0]  # type: ignore[assignment]
     assert any("calls reading" in wait for wait in _waits(functions, "app.accounts.access", "asks", set()))
+
+
+def test_no_property_holds_up_other_instances_while_it_is_found() -> None:
+    """functools' cached_property has one lock for all instances until Python 3.12."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for folder in ("app", "worker")
+        for path in _files(folder)
+        for line, name in _names_from(path, "functools")
+        if name == "cached_property"
+    ]
+    assert wrong == []

@@ -41,13 +41,14 @@ def test_numbers_too_large_and_text_with_nul_are_refused(person: Person) -> None
         api.get(f"{path}/conversations?q=%00"),
         api.post("/api/v1/datasets", json={"name": "a\x00b"}),
         api.patch(path, json={"description": "a\x00b"}),
-        api.post(f"{path}/conversations", json={**dialogue, "stage": "\x00"}),
         api.post(f"{path}/review", json={"state": "approved", "conversation_ids": [HUGE]}),
     ):
         assert "number that is too large, or text that cannot be stored" in refused(answer)
     for message in ({"content": "a\x00"}, {"content": "a", "name": "\x00"}):
         answer = api.post(f"{path}/conversations", json={"messages": [{"role": "user", **message}]})
         assert "Turn 1 contains characters that cannot be stored" in refused(answer)
+    answer = api.post(f"{path}/conversations", json={**dialogue, "stage": "\x00"})
+    assert "The label stage contains characters that cannot be stored" in refused(answer)
     # Nothing of all that stayed, and the database goes on.
     assert [item["name"] for item in api.get("/api/v1/datasets").json()] == ["Calls"]
     assert api.get(f"{path}/conversations").json()["total"] == 0

@@ -88,7 +88,7 @@ def test_remaking_tables_keeps_their_rows_and_what_refers_to_them(engine: Engine
 
 def test_the_reason_of_a_failed_job_is_kept_with_a_code(engine: Engine) -> None:
     vanished = "The worker vanished %(count)d times while doing this. The worker's log says more."
-    migrations.downgrade(engine, "0003")
+    migrations.downgrade(engine, "0004")
     job = (
         "INSERT INTO job (id, kind, state, phase, payload, error, error_params, attempt, releases, event_count, "
         "created_by, created_at) VALUES (:id, 'train', 'failed', '', '{}', :error, :values, 1, 0, 1, 'Ann', "
@@ -117,7 +117,7 @@ def test_the_reason_of_a_failed_job_is_kept_with_a_code(engine: Engine) -> None:
         "",
     ]
     assert [found["error"] or "" for found in told_events] == reasons
-    migrations.downgrade(engine, "0003")
+    migrations.downgrade(engine, "0004")
     with engine.connect() as connection:
         again = connection.execute(text("SELECT error, error_params FROM job ORDER BY id")).all()
     assert [error for error, _ in again] == [error for error, _ in told.values()]

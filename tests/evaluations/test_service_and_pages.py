@@ -7,6 +7,7 @@ from sqlmodel import Session
 from app.core.database import transaction
 from app.core.storage import Storage
 from app.evaluations import service
+from app.evaluations.documents import Sides
 from app.evaluations.handler import Evaluate
 from app.evaluations.models import Evaluation
 from app.jobs import service as jobs
@@ -56,10 +57,10 @@ def test_answers_are_judged_and_summed_up_for_both_models(app: FastAPI, engineer
     evaluation = _judged(app, engineer)
     summary = evaluation.summary
     assert summary is not None
-    assert summary["tuned"]["checks_passed"] > summary["base"]["checks_passed"]
-    assert summary["tuned"]["scores"]["safety"] == 1.0
-    assert summary["base"]["scores"]["safety"] < 0.6
-    assert summary["held_out_loss"] == {"base": 3.0, "tuned": 2.0}
+    assert summary.tuned.checks_passed > summary.base.checks_passed
+    assert summary.tuned.scores.safety == 1.0
+    assert (summary.base.scores.safety or 0) < 0.6
+    assert summary.held_out_loss == Sides(base=3.0, tuned=2.0)
     with Session(app.state.engine) as session:
         answers = service.answers(session, evaluation.id or 0)
     assert len(answers) == 2 * len(built_in_suites()["sales-en"].prompts)
@@ -68,7 +69,9 @@ def test_answers_are_judged_and_summed_up_for_both_models(app: FastAPI, engineer
 def test_a_general_suite_tells_how_much_ability_is_kept(app: FastAPI, engineer: Person) -> None:
     summary = _judged(app, engineer, "general-en").summary
     assert summary is not None
-    assert set(summary["retention"]) == {"value", "warns", "sentence"}
+    assert summary.retention is not None
+    assert summary.retention.value is not None
+    assert summary.retention.detail.endswith("% of the general ability is kept")
 
 
 def test_the_report_shows_both_answers_escaped_with_evidence_and_checks(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.dialogue.limits import MESSAGES
 from app.interchange import ImportLimits, LineProblem, ParsedConversation
 from app.interchange.files.formulas import defuse, restore
 from tests.interchange.reading_aloud import problems, read, read_all, the_problem
@@ -45,7 +46,7 @@ def test_quoted_cells_keep_their_line_breaks_and_lines_are_still_counted() -> No
     data = HEADER + '1,user,"two\r\nlines ""quoted"""\n1,wizard,x\n'
     problem = the_problem(data)
     assert (problem.line, problem.sentence.values["message"]) == (4, 2)
-    assert read_all(data.replace("wizard", "gpt"))[0]["messages"][0]["content"] == 'two\r\nlines "quoted"'
+    assert read_all(data.replace("wizard", "gpt"))[0]["messages"][0]["content"] == 'two\nlines "quoted"'
 
 
 @pytest.mark.parametrize(
@@ -97,8 +98,8 @@ def test_a_row_that_cannot_be_read_takes_the_conversations_it_may_belong_to_with
 
 
 def test_a_conversation_of_too_many_or_too_long_rows_is_refused_whole() -> None:
-    rows = HEADER + "1,user,abc\n" * 5 + "2,user,a\n"
-    assert problems(rows, limits=ImportLimits(messages=3)) == [(2, "too_many_messages")]
+    rows = HEADER + "1,user,abc\n" * (MESSAGES + 2) + "2,user,a\n"
+    assert problems(rows) == [(2, "too_many_messages")]
     assert problems(rows, limits=ImportLimits(record_bytes=30)) == [(2, "record_too_long")]
 
 

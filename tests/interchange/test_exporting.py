@@ -14,8 +14,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.dialogue.canonical import canonical_conversation
+from app.dialogue.reading import read_conversation
 from app.dialogue.trained import trained_places, with_shortest_flags
-from app.interchange import Source, SourceMask, canonical_conversation, read_dataset_info
+from app.interchange import Source, SourceMask, read_dataset_info
 from app.interchange.exports.exporting import (
     EXPORT_FORMATS,
     Export,
@@ -26,8 +28,8 @@ from app.interchange.exports.exporting import (
     export_conversations,
 )
 from app.interchange.sentences.problems import ExportRefused
+from tests.dialogue.strategies import LABELS, MESSAGE, conversations
 from tests.interchange.reading_aloud import read_all
-from tests.interchange.test_writing import LABELS, MESSAGE, conversations
 
 Files = dict[str, bytes]
 
@@ -114,12 +116,12 @@ IN_TURNS = st.builds(
         max_size=3,
     ),
     LABELS,
-)
+).map(read_conversation)
 
 
 @pytest.mark.parametrize("format", ["messages", "sharegpt", "csv", "axolotl"])
 @settings(max_examples=100, deadline=None)
-@given(values=st.lists(conversations(MESSAGE) | IN_TURNS, min_size=1, max_size=4))
+@given(values=st.lists(conversations(MESSAGE).map(read_conversation) | IN_TURNS, min_size=1, max_size=4))
 def test_formats_with_flags_give_the_same_conversations_back(
     format: ExportFormat, values: list[dict[str, Any]]
 ) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from app.dialogue.limits import MESSAGES
 from app.interchange import ParsedConversation
 from app.interchange.files.limits import ImportLimits
 from tests.interchange.reading_aloud import (
@@ -139,7 +140,8 @@ def test_weight_train_and_loss_set_the_train_flag() -> None:
 )
 def test_a_message_that_is_not_exact_is_refused(extra: dict[str, object], code: str) -> None:
     problem = refusal_of({"messages": [QUESTION, {**ANSWER, **extra}]})
-    assert (problem.code, problem.line, problem.sentence.values["message"]) == (code, 1, 2)
+    values = problem.sentence.values
+    assert (problem.code, problem.line, values.get("message", values.get("turn"))) == (code, 1, 2)
 
 
 def test_tool_calls_names_and_reasoning_are_kept_as_they_are() -> None:
@@ -269,15 +271,16 @@ def test_an_empty_message_between_others_is_noted() -> None:
 
 
 def test_fields_without_a_place_are_noted_and_not_lost_silently() -> None:
-    value = {"id": 3, "tools": [{}], "messages": [QUESTION, {**ANSWER, "refusal": "x", "audio": None}]}
+    value = {"id": 3, "seed": [{}], "messages": [QUESTION, {**ANSWER, "refusal": "x", "audio": None}]}
     (item,) = read(json.dumps(value))
     assert isinstance(item, ParsedConversation)
-    assert item.notes[0].sentence.values["fields"] == "id, messages.refusal, tools"
+    assert item.notes[0].sentence.values["fields"] == "id, messages.refusal, seed"
 
 
 def test_too_many_messages_and_too_many_conversations_are_refused() -> None:
-    limits = ImportLimits(messages=1, conversations=2)
-    assert problems(LINE, limits=limits) == [(1, "too_many_messages")]
+    long = json.dumps({"messages": [QUESTION] * (MESSAGES + 1)})
+    assert problems(long) == [(1, "too_many_messages")]
+    limits = ImportLimits(conversations=2)
     short = b'{"messages": [{"role": "user", "content": "x"}]}\n'
     assert problems(short * 2, limits=limits) == []
     assert problems(short * 3, limits=limits) == [(0, "too_many_records")]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.interchange import detect_language
-from tests.interchange.reading_aloud import DIALOGUE, notes_of, read_one
+from app.dialogue.language import detect_language
+from tests.interchange.reading_aloud import DIALOGUE, notes_of, read_one, refusal_of
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,10 @@ def test_labels_are_found_in_the_record_before_its_metadata() -> None:
     [
         ({"outcome": "maybe"}, "outcome_unknown"),
         ({"outcome": 3}, "outcome_unknown"),
-        ({"language": "fr"}, "language_unknown"),
+        ({"language": "klingon"}, "language_unknown"),
         ({"stage": 3}, "label_not_kept"),
-        ({"product": "x" * 201}, "label_not_kept"),
         ({"tags": [1]}, "tags_not_kept"),
         ({"tags": {"a": 1}}, "tags_not_kept"),
-        ({"tags": ["t"] * 51}, "tags_not_kept"),
         ({"metadata": {"crm_id": 3}}, "fields_not_kept"),
         ({"metadata": "x"}, "fields_not_kept"),
     ],
@@ -56,9 +54,21 @@ def test_a_label_that_is_not_understood_is_left_empty_and_noted(label: dict[str,
 
 
 @pytest.mark.parametrize(
+    ("label", "code"),
+    [
+        ({"product": "x" * 121}, "label_too_long"),
+        ({"tags": ["x" * 41]}, "label_too_long"),
+        ({"tags": [str(number) for number in range(51)]}, "too_many_tags"),
+    ],
+)
+def test_a_label_that_is_too_long_is_refused_as_everywhere(label: dict[str, object], code: str) -> None:
+    assert refusal_of({**DIALOGUE, **label}).code == code
+
+
+@pytest.mark.parametrize(
     ("given", "tags"),
     [
-        (["价格", "price"], ["价格", "price"]),
+        (["价格", "price"], ["price", "价格"]),
         ("a, b；c、", ["a", "b", "c"]),
         ('["a, b", "c"]', ["a, b", "c"]),
         ("[draft", ["[draft"]),

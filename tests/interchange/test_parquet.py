@@ -1,12 +1,13 @@
-"""Parquet is read where pyarrow is installed and refused by name where it is not."""
+"""Records of Parquet files, and files that only look like one."""
 
 from __future__ import annotations
 
 import datetime
 import io
-import sys
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from app.interchange import ImportLimits, ParsedConversation
@@ -14,20 +15,9 @@ from tests.interchange.reading_aloud import DIALOGUE, LINE, problems, read, read
 
 
 def parquet(rows: list[dict[str, Any]]) -> bytes:
-    pyarrow = pytest.importorskip("pyarrow", reason="Parquet support is optional")
-    writer = pytest.importorskip("pyarrow.parquet")
-
     file = io.BytesIO()
-    writer.write_table(pyarrow.Table.from_pylist(rows), file)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
     return file.getvalue()
-
-
-def test_without_pyarrow_the_refusal_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    problem = the_problem(b"PAR1" + b"\x00" * 20)
-    assert (problem.line, problem.code) == (0, "parquet_unsupported")
-    assert "pyarrow" in problem.said()
 
 
 def test_rows_are_read_in_the_layouts_of_json() -> None:

@@ -5,78 +5,52 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.interchange import (
-    WriteReport,
-    canonical_conversation,
-    content_hash,
-    write_alpaca,
-    write_csv,
-    write_messages_jsonl,
-    write_sharegpt,
-)
+from app.dialogue.canonical import canonical_conversation
+from app.dialogue.reading import read_conversation
+from app.interchange.exports.writing import alpaca_line, csv_head, csv_rows, messages_line, sharegpt_line
+from tests.dialogue.strategies import MESSAGE, PLAIN, conversations
 from tests.interchange.reading_aloud import DIALOGUE, read_all
 
-TEXT = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20
-) | st.sampled_from(
-    ["=1+1", "'=1", '"', "a\r\nb", "\u2028", "\ufeff", "[a", "a, b", "<|im_end|>", " ", "报价：１００"]
-)
-SAID = TEXT.filter(lambda text: bool(text.strip()))
-LABEL = st.none() | SAID
-ARGUMENTS = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
-    max_leaves=5,
-)
-CALL = st.fixed_dictionaries(
-    {"function": st.fixed_dictionaries({"name": SAID, "arguments": ARGUMENTS})},
-    optional={"id": TEXT, "type": st.just("function")},
-)
-OPTIONAL = {"name": TEXT, "reasoning_content": TEXT, "train": st.booleans()}
-MESSAGE = st.fixed_dictionaries(
-    {"role": st.sampled_from(["system", "user", "assistant", "tool"]), "content": TEXT},
-    optional={**OPTIONAL, "tool_call_id": TEXT},
-) | st.fixed_dictionaries(
-    {"role": st.just("assistant"), "content": TEXT, "tool_calls": st.lists(CALL, min_size=1, max_size=2)},
-    optional=OPTIONAL,
-)
-PLAIN = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant"]), "content": TEXT})
-LABELS = st.fixed_dictionaries(
-    {},
-    optional={
-        "outcome": st.sampled_from([None, "won", "lost", "open"]),
-        "language": st.sampled_from([None, "en", "zh"]),
-        "tags": st.lists(SAID, max_size=3),
-        **dict.fromkeys(("stage", "objection", "source", "product"), LABEL),
-    },
-)
-
-
-def conversations(message: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    said = st.fixed_dictionaries({"role": st.just("user"), "content": SAID})
-    messages = st.tuples(said, st.lists(message, max_size=5)).map(lambda parts: [parts[0], *parts[1]])
-    return st.builds(lambda found, labels: {"messages": found, **labels}, messages, LABELS)
+Line = Callable[[dict[str, Any]], bytes | None]
+Written = tuple[bytes, list[int]]  # the file, and which conversations were left out, from 1
 
 
 def messages_jsonl(values: list[dict[str, Any]]) -> bytes:
-    stream = io.BytesIO()
-    assert write_messages_jsonl(values, stream) == len(values)
-    return stream.getvalue()
+    return b"".join(messages_line(canonical_conversation(value)) for value in values)
+
+
+def _written(lines: Iterable[bytes | None], head: bytes = b"") -> Written:
+    found = list(lines)
+    return head + b"".join(line or b"" for line in found), [
+        number for number, line in enumerate(found, 1) if line is None
+    ]
+
+
+def in_lines(line: Line) -> Callable[[list[dict[str, Any]]], Written]:
+    return lambda values: _written(line(canonical_conversation(value)) for value in values)
+
+
+def as_csv(values: list[dict[str, Any]]) -> Written:
+    numbered = enumerate(values, 1)
+    return _written(
+        (csv_rows(canonical_conversation(value), number) for number, value in numbered), csv_head()
+    )
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(conversations(MESSAGE), min_size=1, max_size=3))
 def test_our_own_export_reads_back_equal_and_writes_the_same_bytes(values: list[dict[str, Any]]) -> None:
+    values = [read_conversation(value) for value in values]
     data = messages_jsonl(values)
     found = read_all(data)
-    assert found == [canonical_conversation(value) for value in values]
+    assert found == values
     assert messages_jsonl(found) == data
     assert read_all(b"[" + b",".join(data.split(b"\n")[:-1]) + b"]") == found
 
@@ -84,17 +58,17 @@ def test_our_own_export_reads_back_equal_and_writes_the_same_bytes(values: list[
 def test_our_own_export_is_one_compact_line_with_every_label_and_characters_as_they_are() -> None:
     data = messages_jsonl([{**DIALOGUE, "stage": "报价", "id": 7}])
     assert data.endswith(
-        b'"outcome":null,"stage":"' + "报价".encode() + b'","objection":null,"tags":[],'
-        b'"language":null,"source":null,"product":null}\n'
+        b'"outcome":null,"stage":"' + "报价".encode() + b'","objection":null,"product":null,'
+        b'"language":null,"source":null,"tags":[]}\n'
     )
     assert data.count(b"\n") == 1
 
 
-Writer = Callable[[list[dict[str, Any]], BinaryIO], WriteReport]
+Writer = Callable[[list[dict[str, Any]]], Written]
 WRITERS: list[tuple[Writer, str]] = [
-    (write_sharegpt, "sharegpt"),
-    (write_alpaca, "alpaca"),
-    (write_csv, "csv"),
+    (in_lines(sharegpt_line), "sharegpt"),
+    (in_lines(alpaca_line), "alpaca"),
+    (as_csv, "csv"),
 ]
 
 
@@ -104,20 +78,17 @@ WRITERS: list[tuple[Writer, str]] = [
 def test_other_formats_lose_nothing_or_say_which_conversation_they_left_out(
     write: Writer, format: str, values: list[dict[str, Any]]
 ) -> None:
-    stream = io.BytesIO()
-    report = write(values, stream)
-    left_out = {problem.line for problem in report.refused}
-    kept = [canonical_conversation(v) for number, v in enumerate(values, 1) if number not in left_out]
-    assert report.written == len(kept)
+    values = [read_conversation(value) for value in values]
+    file, left_out = write(values)
+    kept = [value for number, value in enumerate(values, 1) if number not in left_out]
     if kept:
-        assert read_all(stream.getvalue(), format=format) == kept
+        assert read_all(file, format=format) == kept
 
 
 def test_a_dialogue_in_turns_can_be_written_in_every_format() -> None:
     value = {"messages": [{"role": "system", "content": "s"}, *DIALOGUE["messages"] * 2], "tags": ["a, b"]}
     for write, _ in WRITERS:
-        report = write([value], io.BytesIO())
-        assert (report.written, report.refused) == (1, [])
+        assert write([value])[1] == []
 
 
 def test_sharegpt_writes_tool_calls_and_train_flags() -> None:
@@ -128,30 +99,28 @@ def test_sharegpt_writes_tool_calls_and_train_flags() -> None:
         {"role": "tool", "content": "r"},
         {"role": "assistant", "content": "a", "train": False},
     ]
-    stream = io.BytesIO()
-    assert write_sharegpt([{"messages": messages}], stream).written == 1
-    turns = json.loads(stream.getvalue())["conversations"]
+    line = sharegpt_line(canonical_conversation({"messages": messages}))
+    assert line is not None
+    turns = json.loads(line)["conversations"]
     assert [turn["from"] for turn in turns] == ["human", "function_call", "observation", "gpt"]
     assert turns[3]["train"] is False
 
 
-@pytest.mark.parametrize("write", [write_alpaca, write_csv])
+@pytest.mark.parametrize("write", [in_lines(alpaca_line), as_csv])
 def test_what_a_format_cannot_say_is_refused_and_not_dropped(write: Writer) -> None:
     named = {
         "messages": [{"role": "user", "content": "q", "name": "Bo"}, {"role": "assistant", "content": "a"}]
     }
-    report = write([DIALOGUE, named], io.BytesIO())
-    assert [(problem.line, problem.code) for problem in report.refused] == [(2, "not_expressible")]
-    assert report.written == 1
+    assert write([DIALOGUE, named])[1] == [2]
 
 
 def test_csv_cells_never_begin_like_a_formula() -> None:
     value = {
         "messages": [{"role": "user", "content": "=HYPERLINK(1)"}, {"role": "assistant", "content": "-5 %"}]
     }
-    stream = io.BytesIO()
-    assert write_csv([{**value, "stage": "@x"}], stream).written == 1
-    cells = [cell for row in csv.reader(io.StringIO(stream.getvalue().decode("utf-8-sig"))) for cell in row]
+    file, left_out = as_csv([{**value, "stage": "@x"}])
+    assert left_out == []
+    cells = [cell for row in csv.reader(io.StringIO(file.decode("utf-8-sig"))) for cell in row]
     assert "'=HYPERLINK(1)" in cells
     assert not [cell for cell in cells if cell[:1] in tuple("=+-@\t\r")]
 
@@ -160,11 +129,4 @@ def test_nan_and_half_characters_are_never_written() -> None:
     call = {"function": {"name": "f", "arguments": float("nan")}}
     for message in ({"role": "user", "content": "\ud800"}, {"role": "assistant", "tool_calls": [call]}):
         with pytest.raises(ValueError):
-            write_messages_jsonl([{"messages": [message]}], io.BytesIO())
-
-
-def test_the_content_hash_sees_words_and_not_labels_or_flags() -> None:
-    flagged = {"messages": [{**m, "train": False} for m in DIALOGUE["messages"]], "stage": "x"}
-    other = {"messages": [DIALOGUE["messages"][0], {"role": "assistant", "content": "Hm."}]}
-    assert content_hash(flagged) == content_hash(DIALOGUE)
-    assert content_hash(other) != content_hash(DIALOGUE)
+            messages_jsonl([{"messages": [message]}])

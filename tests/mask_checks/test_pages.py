@@ -22,7 +22,7 @@ def test_the_mask_check_page_links_each_failure_to_its_token(
     html = annotator.browser.get("/mask-checks/1").text
     text = visible_text(html)
     assert "Red: 1 conversation fails a check" in text
-    assert 'href="/mask-checks/1/conversations/1/mask?base_model=1&amp;token=7"' in html
+    assert 'href="/mask-checks/1/conversations/1/mask?base_model=1&amp;max_length=2048&amp;token=7"' in html
     assert "Token 7 &lt;b&gt;" in text
     assert "What does plan 0 cost?" in text
     assert "40–50 % 12" in text
@@ -35,10 +35,10 @@ def test_a_red_report_lists_the_first_failures_and_explains_each_check(
 ) -> None:
     with transaction(app.state.engine) as session:
         check = make_check(session, storage, green=False)
-        report = dict(check.report or {})
-        first = report["failures"][0]
-        report["failures"] = [{**first, "conversation_id": number} for number in range(1, 13)]
-        check.report = {**report, "failing_conversations": 12}
+        assert check.report is not None
+        first = check.report.failures[0]
+        failures = [first.model_copy(update={"conversation_id": number}) for number in range(1, 13)]
+        check.report = check.report.model_copy(update={"failures": failures, "failing_conversations": 12})
         session.add(check)
     html = annotator.browser.get("/mask-checks/1").text
     assert html.count('class="failed-check"') == 10
@@ -64,15 +64,16 @@ def test_a_versions_checks_are_listed_with_their_settings_and_result(
     assert 'href="/mask-checks?version=1"' in versions
     page = annotator.browser.get("/mask-checks?version=1").text
     text = visible_text(page)
-    newer, older = text.index("Last assistant turn"), text.index("All assistant turns")
+    newer, older = text.index("Last assistant turn only"), text.index("Every assistant turn")
     assert newer < older
     assert "Queued" in text[:older]
     assert "Green" in text[:older]
-    assert "2,048" in text[older:]
-    assert "one sample for each assistant turn · control tokens in messages refused" in text[:older]
-    assert "refused" not in text[older:]
+    said = "One sample per assistant turn · Control tokens in messages: Refuse the conversation"
+    assert said in text[:older]
+    assert "Refuse" not in text[older:]
+    assert "Whole conversation · Length limit: 2,048" in text[older:]
     about = visible_text(annotator.browser.get("/mask-checks/1").text)
-    assert "Maximum length 2,048" in about
+    assert "Length limit 2,048" in about
     assert 'href="/mask-checks/1"' in page
     assert 'href="/mask-checks/2"' in page
     assert 'hx-get="/mask-checks?version=1"' in page

@@ -1,24 +1,26 @@
 """The walk through what deserves a look: its order, its reasons, its ways on and back, old reports too."""
 
 import html
+import json
 import re
-from typing import Any, get_args
+from pathlib import Path
+from typing import Any
 
+import sqlalchemy as sa
 from fastapi import FastAPI
 
 from app.conversations.service import delete_conversation
-from app.core.database import reading, transaction
-from app.mask_checks.models import MaskCheck
-from app.mask_checks.schemas import SuspectKind
-from app.mask_checks.suspects import suspects_of
-from app.masking import SUSPECT_KINDS
+from app.core.database import transaction
+from app.mask_checks.suspects import KIND_LABELS
+from app.masking import SuspectKind
 from app.runs.service import RunRequest, start_run
 from tests.mask_checks.conftest import Checked
 from tests.previews.conftest import form_of
 from tests.support.people import Person
 from tests.support.people import visible_text as text_with_entities
-from tests.support.training import ENGINEER, report
+from tests.support.training import ENGINEER
 
+STORED = Path(__file__).parent / "stored"
 HTMX = {"HX-Request": "true"}
 
 
@@ -91,7 +93,7 @@ def test_other_settings_are_named_as_such_and_lead_back(annotator: Person, red: 
     assert "Cut here" not in text
     assert "These are not the settings that were checked." in text
     assert (
-        f'href="{address}?base_model={red.model_id}&amp;train_reasoning=false&amp;max_length=120"'
+        f'href="{address}?base_model={red.model_id}&amp;max_length=120&amp;train_reasoning=false"'
         in answer.text
     )
     assert "These are not the settings" not in visible_text(page_of(annotator, red, red.cut))
@@ -118,17 +120,20 @@ def test_the_check_names_the_runs_that_overrode_it(app: FastAPI, annotator: Pers
 
 
 def test_reports_without_reasons_are_still_walked(app: FastAPI, annotator: Person, red: Checked) -> None:
-    old = report(green=False)
-    assert [one.conversation_id for one in suspects_of(old)] == [1, 2]
+    old = json.loads((STORED / "report_first.json").read_text(encoding="utf-8"))
     with transaction(app.state.engine) as session:
-        session.get_one(MaskCheck, red.check_id).report = old
-    with reading(app.state.engine) as session:
-        assert "suspects" not in (session.get_one(MaskCheck, red.check_id).report or {})
-    assert "Walk through 2" in visible_text(annotator.browser.get(f"/mask-checks/{red.check_id}").text)
-    first = page_of(annotator, red, 1)
-    assert "Worth a look: 1 of 2" in visible_text(first)
-    assert "Token 7 <b>" in visible_text(first)
+        session.execute(
+            sa.text("UPDATE mask_check SET report = :report WHERE id = :id"),
+            {"report": json.dumps(old), "id": red.check_id},
+        )
+    assert "Walk through 3" in visible_text(annotator.browser.get(f"/mask-checks/{red.check_id}").text)
+    first = page_of(annotator, red, 4)
+    assert "Worth a look: 1 of 3" in visible_text(first)
+    assert "No token is trained" in visible_text(first)
     assert "The check is older than the reasons" in visible_text(page_of(annotator, red, 2))
+    stored = annotator.api.get(f"/api/v1/mask-checks/{red.check_id}").json()["report"]
+    assert stored["schema_version"] == 2
+    assert stored["settings"]["train_on"] == old["strategy"]
 
 
 def test_rest_walks_too(annotator: Person, red: Checked) -> None:
@@ -146,5 +151,8 @@ def test_rest_walks_too(annotator: Person, red: Checked) -> None:
     assert ask(after=red.attack).json()["suspects"] == []
     assert ask(only="cut").json()["total"] == 1
     assert ask(only="nonsense").status_code == 422
-    assert get_args(SuspectKind) == SUSPECT_KINDS
     assert annotator.api.get("/api/v1/mask-checks/99/suspects").status_code == 404
+
+
+def test_every_kind_of_reason_has_its_words() -> None:
+    assert set(KIND_LABELS) == set(SuspectKind)

@@ -7,13 +7,14 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from app.mask_settings.choices import Choices, PreviewFields, read_choices
+from app.mask_settings.fields import MOST_TOKENS
 from app.masking import Handling, MaskSettings, TrainOn
 
 SETTINGS = st.builds(
     MaskSettings,
     train_on=st.sampled_from(TrainOn),
     handling=st.sampled_from(Handling),
-    max_length=st.none() | st.integers(1, 999_999_999),
+    max_length=st.none() | st.integers(1, MOST_TOKENS),
     control_tokens=st.sampled_from(["neutralise", "refuse"]),
     train_reasoning=st.booleans(),
     template_arguments=st.dictionaries(

@@ -45,3 +45,16 @@ def test_importing_the_package_loads_none_of_its_libraries() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert {"jinja2", "numpy", "tokenizers", "safetensors"}.isdisjoint(json.loads(done.stdout))
+
+
+def test_masking_loads_neither_torch_nor_transformers_nor_the_web() -> None:
+    probe = (
+        "import sys, app.masking, app.cli.masks.command; "
+        "print([name for name in ('torch', 'transformers', 'fastapi', 'sqlalchemy', 'celery') if name"
+        " in sys.modules])"
+    )
+    root = Path(__file__).parents[2]
+    found = subprocess.run(
+        [sys.executable, "-c", probe], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"

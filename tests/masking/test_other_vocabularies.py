@@ -14,7 +14,7 @@ from app.masking.templates.chat_template import ChatTemplate
 from tests.masking.conversations import clean_texts, dialogues
 from tests.masking.house_templates import HOUSES
 from tests.masking.test_spans import written_by_model
-from tests.masking.test_traps import ATTACK, chat
+from tests.support.masks import ATTACK, chat
 
 CORPUS = [
     "hello there how can I help you today",

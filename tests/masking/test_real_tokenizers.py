@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.masking import IGNORE_INDEX, ChatTokenizer, MaskSettings, mask_conversation, run_checks
 from tests.masking.conversations import clean_texts, texts
-from tests.masking.test_traps import ATTACK, chat, trained_text
+from tests.support.masks import ATTACK, chat, trained_text
 
 KEPT = Path(__file__).with_name("tokenizers")
 

@@ -44,12 +44,16 @@ def make(app: FastAPI) -> MakeConversation:
     with transaction(app.state.engine) as session:
         dataset_id = datasets.create_dataset(session, ANN, name="Calls").id
     assert dataset_id is not None
+    made: list[int] = []
 
     def make_one(messages: list[dict[str, Any]] | None = None) -> int:
         with transaction(app.state.engine) as session:
-            data = {"messages": messages or DIALOGUE}
+            # The sample dialogue is one customer's after the other, for a dataset has each dialogue once.
+            named = [{**DIALOGUE[0], "name": f"customer-{len(made)}"}, *DIALOGUE[1:]] if made else DIALOGUE
+            data = {"messages": messages or named}
             conversation = create_conversation(session, dataset_id, data, ANN)
             assert conversation.id is not None
+            made.append(conversation.id)
             return conversation.id
 
     return make_one

@@ -50,7 +50,7 @@ def test_an_emptied_length_means_no_limit_also_in_the_address(
 ) -> None:
     long = [*DIALOGUE, *({"role": role, "content": "word " * 600} for role in ("user", "assistant") * 3)]
     path = f"/conversations/{make(long)}/mask"
-    page = annotator.browser.get(path).text
+    page = annotator.browser.get(f"{path}?max_length=2048").text
     assert any(token["cut"] for token in tokens_on(page))
     assert "Cut here" in page
     answer = annotator.browser.post(path, data=form_of(page, max_length=""), headers=HTMX)
@@ -241,13 +241,13 @@ def test_wrong_fields_are_named_in_one_sentence(
 ) -> None:
     path = f"/conversations/{make()}/mask"
     for query, sentence in (
-        ({"max_length": "abc"}, "max_length must be a whole number."),
-        ({"max_length": "0"}, "The length limit must be at least 1 token"),
-        ({"train_on": "everybody"}, "These mask settings cannot be used"),
+        ({"max_length": "abc"}, "Length limit: enter a whole number from 1 to 1000000"),
+        ({"max_length": "0"}, "Length limit: enter a whole number from 1"),
+        ({"train_on": "everybody"}, "Strategy: choose one of assistant, last_assistant, content, all."),
         ({"flags": "x"}, "flags must look like 3:1,5:0."),
         ({"flags": "9:1"}, "There is no turn 10."),
         ({"compare": "strategy:none"}, "Compare with a strategy or with a base model."),
-        ({"train_reasoning": "maybe"}, "train_reasoning must be true or false."),
+        ({"train_reasoning": "maybe"}, "Thinking: choose one of true, false."),
         ({"base_model": "99"}, "There is no base model 99."),
     ):
         answer = annotator.browser.get(path, params=query)

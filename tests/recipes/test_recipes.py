@@ -73,7 +73,7 @@ def test_every_field_of_the_config_is_shown_once() -> None:
         (
             "learning_rte",
             "1e-4",
-            "There is no field learning_rte here. Leave it out, or look at how it is spelled.",
+            "There is no field learning_rte here. Did you mean learning_rate?",
         ),
         ("r", 8, "r is called lora_r here, as TRL's command line spells it."),
         (

@@ -31,6 +31,8 @@ from tests.support.training import (
     make_model,
     make_run,
     make_version,
+    report,
+    run_result,
 )
 
 
@@ -218,7 +220,7 @@ def test_a_finished_run_publishes_its_files_with_size_and_hash(
         (folder / "adapter_config.json").write_text("{}")
         with pytest.raises(Conflict, match="has no adapter"):
             service.adapter_path(storage, run)
-        Train(lambda _session, _run: None).publish(session, place, claim, {"adapter": "adapter", "steps": 3})
+        Train(lambda _session, _run: None).publish(session, place, claim, run_result(steps=3))
         session.flush()
         (artifact,) = service.artifacts(session, run.id or 0)
         assert (artifact.name, artifact.size_bytes) == ("adapter_config.json", 2)
@@ -226,3 +228,11 @@ def test_a_finished_run_publishes_its_files_with_size_and_hash(
         assert service.adapter_path(storage, run) == folder
         with pytest.raises(NotFound):
             service.require_artifact(session, (run.id or 0) + 1, artifact.id or 0)
+
+
+def test_a_sample_longer_than_the_model_reads_starts_nothing(engine: Engine, storage: Storage) -> None:
+    with transaction(engine) as session:
+        check = make_check(session, storage)
+        check.report = report().model_copy(update={"longest": 4097})
+        with pytest.raises(Conflict, match="longest sample has 4097 tokens and “small” reads at most 4096"):
+            start(session, check)

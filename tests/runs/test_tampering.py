@@ -66,7 +66,7 @@ def test_another_tokenizer_or_template_is_refused_and_checked_again(
         check = really_check(session, storage, version, row.id or 0, settings)
         assert check.passed
         assert check.report
-        told = check.report["tokenizer_hash"]
+        told = check.report.tokenizer_hash
         require_same_tokenizer(model, told)
         require_same_tokenizer(model, None)  # a check from before this was kept
         same, job = mask_checks.request_check(session, ENGINEER, **question, settings=settings)
@@ -114,7 +114,7 @@ def test_arrays_that_were_written_anew_are_refused(
         check = really_check(session, storage, version, row.id or 0, MaskSettings())
         assert check.report
         assert check.arrays_key
-        path, told = storage.path(check.arrays_key), (check.arrays_hash or "", check.report["file_hash"])
+        path, told = storage.path(check.arrays_key), (check.arrays_hash or "", check.report.file_hash)
 
         def ask() -> bool | None:
             again, _job = mask_checks.request_check(

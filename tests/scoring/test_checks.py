@@ -1,14 +1,14 @@
 """Every kind of check on English and Chinese answers, its definition errors, and its evidence."""
 
-import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.scoring.checks import KINDS, CheckRefused, parse_check, pass_rate, run_check, run_checks
+from app.scoring.checks import KINDS, CheckRefused, parse_check, run_check
 from app.scoring.findings import CheckResult, Exchange, segments
+from tests.support.processor_time import works_at_most
 
 QUESTION = [{"role": "user", "content": "How much is it? We could spend $400."}]
 
@@ -61,11 +61,10 @@ def test_regex_matches_and_can_be_turned_round() -> None:
 
 @pytest.mark.parametrize("pattern", [r"(a+)+$", r"(a|aa)+$"])
 def test_a_catastrophic_pattern_is_stopped_and_says_so(pattern: str) -> None:
-    started = time.monotonic()
-    result = judge("a" * 5_000 + "!", "regex", pattern=pattern)
+    with works_at_most(10):
+        result = judge("a" * 5_000 + "!", "regex", pattern=pattern)
     assert not result.passed
     assert "stopped" in result.sentence.template
-    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("pattern", ["(", "[", "a{2,1}", "(?P<x>a)(?P<x>", "x" * 501, ""])
@@ -346,12 +345,6 @@ def test_segments_give_the_answer_back(answer: str, spans: list[tuple[int, int]]
 
 def test_segments_mark_the_evidence() -> None:
     assert segments("很差的", [(1, 2)]) == [("很", False), ("差", True), ("的", False)]
-
-
-def test_pass_rate_is_the_share_of_passed_checks_and_unknown_without_any() -> None:
-    checks = [parse_check({"name": str(n), "kind": "min_length", "limit": n}) for n in (1, 2, 3, 4)]
-    assert pass_rate(run_checks(checks, Exchange("one two three"))) == 0.75
-    assert pass_rate([]) is None
 
 
 def test_the_title_is_shown_in_the_page_language() -> None:

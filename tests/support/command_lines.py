@@ -81,10 +81,7 @@ def _of_document(path: Path) -> Iterator[CommandLine]:
             )
         yield from (CommandLine(path.name, line) for line in known)
     for span in _SPAN.findall(_FENCED.sub("", text)):
-        try:
-            line = CommandLine(path.name, _words(span))
-        except ValueError:
-            continue  # no shell would read it
+        line = CommandLine(path.name, _words(span))
         if (line.program == PROGRAM and len(line.words) > 1) or line.program in (
             "make",
             "python",
@@ -95,7 +92,11 @@ def _of_document(path: Path) -> Iterator[CommandLine]:
 
 
 def _words(line: str) -> tuple[str, ...]:
-    return tuple(shlex.split(line, comments=True))
+    """Of one line, as a shell would read it; of one that no shell reads, the line itself."""
+    try:
+        return tuple(shlex.split(line, comments=True))
+    except ValueError:
+        return (line,)
 
 
 def _of_compose() -> Iterator[CommandLine]:

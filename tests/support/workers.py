@@ -22,6 +22,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
         "SFT_STUDIO_LEASE_SECONDS": str(settings.lease_seconds),
+        "SFT_STUDIO_WORKER_WAIT_SECONDS": str(settings.worker_wait_seconds),
         "SFT_STUDIO_RECONCILE_SECONDS": str(settings.reconcile_seconds),
         "OMP_NUM_THREADS": "1",
     }

@@ -4,117 +4,37 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
-from app.accounts.models import Role
-from app.core import migrations
 from app.core.settings import Settings
-from app.main import create_app
-from tests.support.people import make_person
+from tests.support.installation import Studio, installed, prepare
 from tests.support.workers import running_worker, wait_until
 
 SAMPLES = Path(__file__).parents[2] / "app" / "samples"
 
 
-@dataclass(frozen=True)
-class Studio:
-    """An installation under test, driven through REST."""
-
-    settings: Settings
-    app: FastAPI
-    api: TestClient
-
-    def ok(self, response: Any) -> Any:
-        assert response.status_code < 300, response.text
-        return response.json()
-
-    def job(self, job_id: int) -> dict[str, Any]:
-        found: dict[str, Any] = self.ok(self.api.get(f"/api/v1/jobs/{job_id}"))
-        return found
-
-    def wait_for(self, job: dict[str, Any], state: str, timeout_seconds: float) -> dict[str, Any]:
-        def there() -> bool:
-            now = self.job(job["id"])
-            assert now["state"] not in {"failed", "cancelled"} - {state}, now["error"]
-            return bool(now["state"] == state)
-
-        wait_until(there, timeout_seconds=timeout_seconds, what=f"{job['kind']} {state}")
-        return self.job(job["id"])
-
-    def events(self, job_id: int) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.ok(self.api.get(f"/api/v1/jobs/{job_id}/events/list"))["events"]
-        return found
-
-    def version(self, conversations: int) -> dict[str, Any]:
-        lines = (SAMPLES / "sales.en.jsonl").read_bytes().splitlines(keepends=True)[:conversations]
-        dataset = self.ok(self.api.post("/api/v1/datasets", json={"name": "Sales"}))
-        path = f"/api/v1/datasets/{dataset['id']}"
-        report = self.ok(self.api.post(f"{path}/imports", files={"file": ("sales.jsonl", b"".join(lines))}))
-        assert report["accepted"] == conversations
-        self.ok(self.api.post(f"{path}/review", json={"state": "approved"}))
-        found: dict[str, Any] = self.ok(self.api.post(f"{path}/versions"))
-        return found
-
-    def start_run(self, version: dict[str, Any], model: dict[str, Any], **changes: Any) -> dict[str, Any]:
-        question = {"dataset_version_id": version["id"], "base_model_id": model["id"]}
-        check = self.ok(
-            self.api.post("/api/v1/mask-checks", json={**question, "settings": {"max_length": 512}})
-        )
-        self.wait_for(check["job"], "succeeded", 60)
-        check = self.ok(self.api.get(f"/api/v1/mask-checks/{check['id']}"))
-        assert check["passed"] is True
-        body = {
-            "mask_check_id": check["id"],
-            "recipe": "quick",
-            "confirmed": True,
-            "changes": {"gradient_accumulation_steps": 1, "per_device_train_batch_size": 1, **changes},
-        }
-        found: dict[str, Any] = self.ok(self.api.post("/api/v1/runs", json=body))
-        return found
-
-
-def _studio(settings: Settings) -> Iterator[Studio]:
-    app = create_app(settings)
-    migrations.upgrade(app.state.engine)
-    yield Studio(settings, app, make_person(app, Role.ADMIN).api)
-    app.state.engine.dispose()
-
-
 @pytest.fixture
 def embedded(tmp_path: Path, base_model_folder: Path) -> Iterator[Studio]:
-    yield from _studio(
-        Settings(
-            data_dir=tmp_path / "data", model_roots=(base_model_folder,), lease_seconds=4, reconcile_seconds=1
-        )
+    settings = Settings(
+        data_dir=tmp_path / "data", model_roots=(base_model_folder,), lease_seconds=4, reconcile_seconds=1
     )
+    with installed(settings) as studio:
+        yield studio
 
 
 @pytest.fixture
 def served(tmp_path: Path, base_model_folder: Path, postgres_url: str, redis_url: str) -> Iterator[Studio]:
-    yield from _studio(
-        Settings(
-            data_dir=tmp_path / "data",
-            database_url=postgres_url,
-            redis_url=redis_url,
-            model_roots=(base_model_folder,),
-        )
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        database_url=postgres_url,
+        redis_url=redis_url,
+        model_roots=(base_model_folder,),
     )
-
-
-def _prepare(studio: Studio, folder: Path) -> dict[str, Any]:
-    body = {"source": "local", "reference": str(folder), "name": "small"}
-    model = studio.ok(studio.api.post("/api/v1/base-models", json=body))
-    studio.wait_for(model["job"], "succeeded", 120)
-    found: dict[str, Any] = studio.ok(studio.api.get(f"/api/v1/base-models/{model['id']}"))
-    assert found["is_ready"]
-    return found
+    with installed(settings) as studio:
+        yield studio
 
 
 @pytest.mark.model
@@ -124,7 +44,7 @@ def test_a_run_goes_from_import_to_adapter_on_postgresql_and_redis(
     served: Studio, base_model_folder: Path
 ) -> None:
     with running_worker(served.settings):
-        model = _prepare(served, base_model_folder)
+        model = prepare(served, base_model_folder)
         run = served.start_run(served.version(12), model, max_steps=2, logging_steps=1)
         job = served.wait_for(run["job"], "succeeded", 240)
     events = served.events(job["id"])
@@ -144,7 +64,7 @@ def test_a_killed_worker_loses_nothing_and_the_run_goes_on_from_its_checkpoint(
     embedded: Studio, base_model_folder: Path
 ) -> None:
     with running_worker(embedded.settings) as first:
-        model = _prepare(embedded, base_model_folder)
+        model = prepare(embedded, base_model_folder)
         run = embedded.start_run(
             embedded.version(12), model, max_steps=6, logging_steps=1, save_steps=2, save_total_limit=2
         )
@@ -188,7 +108,7 @@ def test_a_lost_bell_only_delays_a_job(embedded: Studio, base_model_folder: Path
 @pytest.mark.timeout(600)
 def test_cancelling_ends_a_run_without_an_adapter(embedded: Studio, base_model_folder: Path) -> None:
     with running_worker(embedded.settings):
-        model = _prepare(embedded, base_model_folder)
+        model = prepare(embedded, base_model_folder)
         run = embedded.start_run(embedded.version(12), model, max_steps=500, logging_steps=1)
         job_id = run["job"]["id"]
         wait_until(

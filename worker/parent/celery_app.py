@@ -23,7 +23,7 @@ from worker.parent.supervisor import Supervisor
 
 settings = get_settings()
 configure_logging()
-engine = build_engine(settings.resolved_database_url)
+engine = build_engine(settings.resolved_database_url, wait_seconds=settings.worker_wait_seconds)
 hang_bell(engine, settings)
 shutdown = threading.Event()
 storage = Storage(settings.storage_dir)

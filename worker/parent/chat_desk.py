@@ -6,21 +6,21 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from app.core.database import transaction
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.jobs.models import JobState
-from app.jobs.service import Claim, EventData, LeaseLost, claim, finish, heartbeat
+from app.jobs.service import EventData, LeaseLost
 from app.playground.service import chat_request
-from app.sentences import N_, Failure, FailureCode, SentenceError
-from worker.parent.supervisor import owner_name
+from app.sentences import N_, Failure, SentenceError
+from worker.parent.attempt import Attempt
+from worker.parent.supervisor import unexpected
 from worker.parent.warm_chat import WarmChat
 
 logger = get_logger(__name__)
 # Text reaches the reader in pieces this often: soon enough to read along, seldom enough for SQLite.
 FLUSH_SECONDS: Final = 0.3
-UNEXPECTED: Final = N_("The answer could not be generated: %(reason)s")
+UNANSWERED: Final = N_("The answer could not be generated: %(reason)s")
 
 
 class ChatDesk:
@@ -35,58 +35,39 @@ class ChatDesk:
         self._warm.close()
 
     def run(self, job_id: int) -> None:
-        """Claim and answer one chat job."""
-        with transaction(self.engine) as session:
-            mine = claim(session, job_id, owner=owner_name(), lease_seconds=self.settings.lease_seconds)
+        """Claim and answer one chat job. Raises the database's error before the claim."""
+        mine = Attempt.take(self.engine, job_id, self.settings.lease_seconds, merge=merge_deltas)
         if mine is None:
             return
         try:
-            with transaction(self.engine) as session:
-                request = chat_request(session, self.storage, mine.payload)
+            request = mine.read(lambda session: chat_request(session, self.storage, mine.claim.payload))
             self._answer(mine, {"id": str(job_id), **request})
-        except LeaseLost:
-            logger.warning("chat job %d: lease lost", job_id)
+        except LeaseLost as lost:
+            logger.warning("%s: stopped, %s", mine, lost)
         except SentenceError as error:
-            self._fail(mine, error.failure)
+            mine.fail(error.failure)
         except Exception as error:
-            logger.exception("chat job %d failed", job_id)
-            reason = f"{type(error).__name__}: {error}"[:300]
-            self._fail(mine, Failure.of(FailureCode.UNEXPECTED, UNEXPECTED, reason=reason))
+            logger.exception("%s failed at the chat desk", mine)
+            mine.fail(unexpected(error, UNANSWERED))
 
-    def _answer(self, mine: Claim, request: dict[str, Any]) -> None:
-        pending: list[EventData] = []
-        last_write = time.monotonic()
+    def _answer(self, mine: Attempt, request: dict[str, Any]) -> None:
+        last_beat = time.monotonic()
         state = JobState.SUCCEEDED
         # Leaving the block closes the stream, which cancels what the child still writes.
         with closing(self._warm.stream(request)) as stream:
             for message in stream:
                 kind = str(message.get("event"))
                 if kind == "failed":
-                    self._fail(mine, Failure.from_json(message))
+                    mine.fail(Failure.from_json(message))
                     return
-                pending.append((kind, {k: v for k, v in message.items() if k not in {"event", "id"}}))
-                if time.monotonic() - last_write >= FLUSH_SECONDS:
-                    stop = self._beat(mine, pending)
-                    pending, last_write = [], time.monotonic()
+                mine.tell(kind, {k: v for k, v in message.items() if k not in {"event", "id"}})
+                if time.monotonic() - last_beat >= FLUSH_SECONDS:
+                    stop = mine.beat()
+                    last_beat = time.monotonic()
                     if stop:
                         state = JobState.CANCELLED
                         break
-        with transaction(self.engine) as session:
-            finish(session, mine, state, events=merge_deltas(pending))
-
-    def _beat(self, mine: Claim, events: list[EventData]) -> bool:
-        with transaction(self.engine) as session:
-            stop = heartbeat(
-                session, mine, lease_seconds=self.settings.lease_seconds, events=merge_deltas(events)
-            )
-        return stop is not None
-
-    def _fail(self, mine: Claim, failure: Failure) -> None:
-        try:
-            with transaction(self.engine) as session:
-                finish(session, mine, JobState.FAILED, failure=failure)
-        except LeaseLost:
-            logger.warning("chat job %d: lease lost before the failure was stored", mine.job_id)
+        mine.finish(state)
 
 
 def merge_deltas(events: list[EventData]) -> list[EventData]:

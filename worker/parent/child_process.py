@@ -15,6 +15,7 @@ from typing import IO, Any, Final
 from app.core.templating import ROOT
 
 _END: Final[dict[str, Any]] = {"event": "__end__"}
+_LAST_WORDS_SECONDS: Final = 2.0
 
 
 @dataclass
@@ -76,6 +77,14 @@ class ChildProcess:
                 self.ended = True
                 break
             found.append(message)
+        return found
+
+    def last_messages(self) -> list[dict[str, Any]]:
+        """What a child that has ended said before; a process that it left behind may hold the stream open."""
+        found: list[dict[str, Any]] = []
+        deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        while not self.ended and time.monotonic() < deadline:
+            found += self.messages(0.1)
         return found
 
     def send(self, command: dict[str, Any]) -> None:

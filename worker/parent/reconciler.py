@@ -5,10 +5,10 @@ import threading
 from collections.abc import Callable, Collection
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.database import transaction
 from app.core.logging import get_logger
+from app.core.outages import brief, is_outage
 from app.core.settings import Settings
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job, JobKind
@@ -56,5 +56,8 @@ class Reconciler(threading.Thread):
             try:
                 kinds = self.kinds_served if self.has_room() else ()
                 reconcile_once(self.engine, self.settings, kinds)
-            except SQLAlchemyError:
-                logger.warning("reconciler: database out of reach", exc_info=True)
+            except Exception as error:  # this thread is what every job is saved by: nothing may end it
+                if is_outage(error):
+                    logger.warning("reconciler: the database is out of reach (%s)", brief(error))
+                else:
+                    logger.exception("reconciler: a round failed")

@@ -1,13 +1,11 @@
 """One job from claim to end: spawn the child, beat, store its events, obey stop requests, publish.
 
-Runs in the worker's parent process, which never imports torch. Every write is fenced; a lost lease
-kills the child and writes nothing.
+Runs in the worker's parent process, which never imports torch. Every write is fenced and outlives a database that is
+away for a while (`attempt.py`); a lost lease kills the child and writes nothing.
 """
 
 import json
-import os
 import signal
-import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -15,16 +13,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from app.core.database import transaction
 from app.core.errors import StudioError
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
-from app.jobs.service import Claim, EventData, LeaseLost, claim, finish, heartbeat, release
+from app.jobs.service import Claim, LeaseLost
 from app.sentences import N_, Failure, FailureCode
+from worker.parent.attempt import Attempt
 from worker.parent.child_process import ChildProcess
 
 logger = get_logger(__name__)
@@ -37,12 +36,8 @@ TRAINING_KILLED: Final = N_(
     "The process was killed (signal %(signal)s). Often that is the machine's memory running out: lower the batch size or max_length."
 )
 DIED: Final = N_("The process ended unexpectedly (exit code %(code)d). The log says more.")
+REFUSED: Final = N_("The database refused what this job had to store. The worker's log says why.")
 UNEXPECTED: Final = N_("The worker could not do this: %(reason)s. The worker's log says more.")
-
-
-def owner_name() -> str:
-    """Names this worker thread in the lease."""
-    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
 
 
 @dataclass
@@ -65,38 +60,39 @@ class Supervisor:
     shutdown: threading.Event = field(default_factory=threading.Event)
 
     def run(self, job_id: int) -> bool:
-        """Claim and do one job. False when it was not there to take."""
-        with transaction(self.engine) as session:
-            mine = claim(session, job_id, owner=owner_name(), lease_seconds=self.settings.lease_seconds)
+        """Claim and do one job. False when it was not there to take. Raises the database's error before the claim."""
+        mine = Attempt.take(self.engine, job_id, self.settings.lease_seconds)
         if mine is None:
             return False
         try:
             self._do(mine)
-        except LeaseLost:
-            logger.warning("job %d attempt %d: lease lost, stopped", mine.job_id, mine.attempt)
+        except LeaseLost as lost:
+            logger.warning("%s: stopped, %s", mine, lost)
         except Exception as error:
-            logger.exception("job %d attempt %d failed in the supervisor", mine.job_id, mine.attempt)
-            reason = f"{type(error).__name__}: {error}"[:300]
-            self._fail(mine, Failure.of(FailureCode.UNEXPECTED, UNEXPECTED, reason=reason))
+            logger.exception("%s failed in the supervisor", mine)
+            mine.fail(unexpected(error))
         return True
 
-    def _do(self, mine: Claim) -> None:
-        place = Workplace(self.settings, self.storage, f"jobs/{mine.job_id}/{mine.attempt}")
+    def _do(self, mine: Attempt) -> None:
+        claim = mine.claim
+        place = Workplace(self.settings, self.storage, f"jobs/{claim.job_id}/{claim.attempt}")
         self.storage.folder(place.output_key)
+        handler = self.handlers[claim.kind]
         try:
-            with transaction(self.engine) as session:
-                job_input = self.handlers[mine.kind].child_input(session, place, mine)
+            job_input = mine.read(lambda session: handler.child_input(session, place, claim))
         except StudioError as error:
-            self._fail(mine, error.failure)
+            mine.fail(error.failure)
             return
-        job_file = self._write_job_file(mine, place, job_input)
+        job_file = self._write_job_file(claim, place, job_input)
         child = ChildProcess(job_file, place.output_dir / "log.txt")
         child.start()
         try:
             outcome = self._watch(mine, child)
         finally:
             child.close()
-        if outcome is not None:
+        if outcome is None:
+            mine.release()
+        else:
             self._end(mine, place, outcome)
 
     def _write_job_file(self, mine: Claim, place: Workplace, job_input: dict[str, Any]) -> Path:
@@ -111,20 +107,19 @@ class Supervisor:
             file.write(json.dumps(description, ensure_ascii=False, indent=1).encode())
         return place.output_dir / "job.json"
 
-    def _watch(self, mine: Claim, child: ChildProcess) -> _Outcome | None:
-        """Until the child ends. None: the job was handed back because this worker is going down."""
-        outcome, pending = _Outcome(), list[EventData]()
-        last_write = time.monotonic()
+    def _watch(self, mine: Attempt, child: ChildProcess) -> _Outcome | None:
+        """Until the child ends. None: the job has to be handed back, because this worker is going down."""
+        outcome = _Outcome()
+        last_beat = time.monotonic()
         kill_at: float | None = None
         sent: StopRequest | None = None
         while not child.ended:
-            for message in child.messages(_POLL_SECONDS):
-                _sort_message(message, outcome, pending)
+            _take(child.messages(_POLL_SECONDS), mine, outcome)
             now = time.monotonic()
-            # Once a second with events, else a few times a lease so that a stop is heard soon.
-            if now - last_write >= FLUSH_SECONDS:
-                stop = self._beat(mine, pending)
-                pending, last_write = [], now
+            # Often enough that events are seen soon and a stop is heard soon.
+            if now - last_beat >= FLUSH_SECONDS:
+                stop = mine.beat()
+                last_beat = now
                 if stop is not None and stop is not sent:
                     child.send({"stop": stop.value})
                     sent = stop
@@ -135,53 +130,50 @@ class Supervisor:
                 outcome.cancelled = True
             if self.shutdown.is_set():
                 child.terminate(self.settings.stop_grace_seconds)
-                with transaction(self.engine) as session:
-                    release(session, mine)
-                return None
-        self._beat(mine, pending)
-        _judge_exit(child.exit_code(), outcome, mine.kind)
+                _take(child.last_messages(), mine, outcome)
+                if outcome.result is None or child.exit_code() != 0:
+                    return None
+                break  # it had come to its end by itself
+        _judge_exit(child.exit_code(), outcome, mine.claim.kind)
         return outcome
 
-    def _beat(self, mine: Claim, events: list[EventData]) -> StopRequest | None:
-        with transaction(self.engine) as session:
-            return heartbeat(session, mine, lease_seconds=self.settings.lease_seconds, events=events)
-
-    def _end(self, mine: Claim, place: Workplace, outcome: _Outcome) -> None:
-        if outcome.cancelled:
-            with transaction(self.engine) as session:
-                finish(session, mine, JobState.CANCELLED)
-            return
-        if outcome.result is None:
-            self._fail(mine, outcome.failure or Failure.of(FailureCode.DIED, DIED, code=0))
-            return
+    def _end(self, mine: Attempt, place: Workplace, outcome: _Outcome) -> None:
         result = outcome.result
-        try:
-            with transaction(self.engine) as session:
-                finish(session, mine, JobState.SUCCEEDED, result=result)
-                self.handlers[mine.kind].publish(session, place, mine, result)
-        except StudioError as error:
-            self._fail(mine, error.failure)
+        if outcome.cancelled:
+            mine.finish(JobState.CANCELLED)
+        elif result is None:
+            mine.fail(outcome.failure or Failure.of(FailureCode.DIED, DIED, code=0))
+        else:
+            handler = self.handlers[mine.claim.kind]
+            try:
+                mine.finish(
+                    JobState.SUCCEEDED,
+                    result=result,
+                    publish=lambda session: handler.publish(session, place, mine.claim, result),
+                )
+            except StudioError as error:
+                mine.fail(error.failure)
 
-    def _fail(self, mine: Claim, failure: Failure) -> None:
-        try:
-            with transaction(self.engine) as session:
-                finish(session, mine, JobState.FAILED, failure=failure)
-        except LeaseLost:
-            logger.warning(
-                "job %d attempt %d: lease lost before the failure was stored", mine.job_id, mine.attempt
-            )
+
+def unexpected(error: Exception, template: str = UNEXPECTED) -> Failure:
+    """A sentence for an error that nobody foresaw. What a database says holds statements: it is for the log alone."""
+    if isinstance(error, SQLAlchemyError):
+        return Failure.of(FailureCode.DATABASE_REFUSED, REFUSED)
+    return Failure.of(FailureCode.UNEXPECTED, template, reason=f"{type(error).__name__}: {error}"[:300])
 
 
-def _sort_message(message: dict[str, Any], outcome: _Outcome, pending: list[EventData]) -> None:
-    kind = str(message.pop("event"))
-    if kind == "result":
-        outcome.result = message
-    elif kind == "failed":
-        outcome.failure = Failure.from_json(message)
-    elif kind == "cancelled":
-        outcome.cancelled = True
-    else:
-        pending.append((kind, message))
+def _take(messages: list[dict[str, Any]], mine: Attempt, outcome: _Outcome) -> None:
+    """Sort what the child said: how it ended, and what is to be told."""
+    for message in messages:
+        kind = str(message.pop("event"))
+        if kind == "result":
+            outcome.result = message
+        elif kind == "failed":
+            outcome.failure = Failure.from_json(message)
+        elif kind == "cancelled":
+            outcome.cancelled = True
+        else:
+            mine.tell(kind, message)
 
 
 def _judge_exit(code: int, outcome: _Outcome, kind: JobKind) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from app.dialogue.conversation import FrozenConversation
+from app.mask_checks.report import MaskCheckResult, MaskReport
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, file_hash, verify, write_arrays
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, Emit, JobFailed
@@ -15,11 +17,7 @@ _PROGRESS_EVERY: Final = 200
 
 
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
-    """Mask and check every conversation of the version.
-
-    Result: `passed`, `report` (VersionReport as JSON), `arrays` (file name, None when nothing is trained)
-    and `arrays_hash`.
-    """
+    """Mask and check every conversation of the version. The result is a MaskCheckResult."""
     version_file = Path(input["version_file"])
     require_undamaged(version_file, input["content_hash"])
     emit("phase", phase="loading_model")
@@ -52,15 +50,11 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     ) as error:  # a template that breaks the rules; a conversation's refusal is in the report
         raise JobFailed.of(error) from error
     if not len(arrays):
-        return {"passed": False, "report": report.to_dict(), "arrays": None, "arrays_hash": None}
+        return MaskCheckResult(report=MaskReport.of(report)).model_dump(mode="json")
     arrays_hash = write_arrays(output_dir / ARRAYS_NAME, arrays)
-    return {
-        "passed": report.green,
-        # The arrays' own hash is over ids and labels; which of them are held out stands in the file as well.
-        "report": {**report.to_dict(), "file_hash": file_hash(output_dir / ARRAYS_NAME)},
-        "arrays": ARRAYS_NAME,
-        "arrays_hash": arrays_hash,
-    }
+    # The arrays' own hash is over ids and labels; which of them are held out stands in the file as well.
+    told = MaskReport.of(report, file_hash=file_hash(output_dir / ARRAYS_NAME))
+    return MaskCheckResult(report=told, arrays=ARRAYS_NAME, arrays_hash=arrays_hash).model_dump(mode="json")
 
 
 def require_undamaged(path: Path, content_hash: str) -> None:
@@ -69,7 +63,7 @@ def require_undamaged(path: Path, content_hash: str) -> None:
         raise JobFailed(FailureCode.DATA_CHANGED, DAMAGED)
 
 
-def read_frozen(path: Path) -> Iterator[dict[str, Any]]:
+def read_frozen(path: Path) -> Iterator[FrozenConversation]:
     """Conversations of a frozen file, one at a time."""
     with path.open(encoding="utf-8") as file:
         for line in file:

@@ -1,7 +1,7 @@
 """The demo's report: what tuning changed, on standard output."""
 
 import shutil
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -39,31 +39,27 @@ def print_report(steps: DemoSteps) -> None:
 def _rows(steps: DemoSteps) -> list[tuple[str, str, str, str]]:
     rows = []
     for suite in SUITES:
-        summary = steps.evaluations[suite]["summary"] or {}
-        base, tuned = summary["base"], summary["tuned"]
+        summary = steps.summary(suite)
+        base, tuned = summary.base, summary.tuned
         title = _(_TITLES[suite])
         rows.append(
             (
                 _("%(suite)s: checks passed") % {"suite": title},
-                f"{base['checks_passed']}/{base['checks']}",
-                f"{tuned['checks_passed']}/{tuned['checks']}",
-                f"{tuned['checks_passed'] - base['checks_passed']:+d}",
+                f"{base.checks_passed}/{base.checks}",
+                f"{tuned.checks_passed}/{tuned.checks}",
+                f"{tuned.checks_passed - base.checks_passed:+d}",
             )
         )
         rows.append(
-            _figure_row(
-                _("%(suite)s: mean score") % {"suite": title}, _mean(base["scores"]), _mean(tuned["scores"])
-            )
+            _figure_row(_("%(suite)s: mean score") % {"suite": title}, base.scores.mean, tuned.scores.mean)
         )
-    summary = steps.evaluations[SUITES[0]]["summary"] or {}
-    for key, label in (("held_out_loss", _("Held-out loss")), ("perplexity", _("Perplexity"))):
-        values = summary.get(key) or {}
-        rows.append(_figure_row(label, values.get("base"), values.get("tuned")))
+    measured = steps.summary(SUITES[0])
+    for values, label in (
+        (measured.held_out_loss, _("Held-out loss")),
+        (measured.perplexity, _("Perplexity")),
+    ):
+        rows.append(_figure_row(label, *(values.base, values.tuned) if values else (None, None)))
     return rows
-
-
-def _mean(scores: dict[str, Any]) -> float | None:
-    return scores.get("mean")
 
 
 def _figure_row(label: str, base: float | None, tuned: float | None) -> tuple[str, str, str, str]:
@@ -72,10 +68,11 @@ def _figure_row(label: str, base: float | None, tuned: float | None) -> tuple[st
 
 
 def _print_retention(console: Console, steps: DemoSteps) -> None:
-    retention = (steps.evaluations["general-en"]["summary"] or {}).get("retention") or {}
-    value = retention.get("value")
-    text = _("General ability kept: %(percent)s") % {"percent": percent(value, 0)}
-    if retention.get("warns"):
+    retention = steps.summary("general-en").retention
+    text = _("General ability kept: %(percent)s") % {
+        "percent": percent(retention.value if retention else None, 0)
+    }
+    if retention and retention.warns:
         advice = _("The tuned model forgot a lot: mix in general dialogues.")
         console.print(f"[bold red]{text}[/] {advice}")
     else:

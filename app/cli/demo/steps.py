@@ -6,12 +6,20 @@ from typing import Any, Final
 
 from app.base_models.service import BUNDLED_NAME
 from app.client import wire
-from app.client.pipeline import ensure_base_model, find_dataset, new_idempotency_key, require_green_check
+from app.client.pipeline import (
+    ensure_base_model,
+    find_dataset,
+    new_idempotency_key,
+    report_of,
+    require_green_check,
+)
 from app.client.rest import StudioClient
 from app.client.waiting import Listener, require_success, wait_for_job
 from app.core.console import CommandFailed
 from app.core.formatting import number
 from app.core.i18n import gettext as _
+from app.evaluations.documents import EvaluationSummary
+from app.runs.result import RunResult
 
 SAMPLES_DIR: Final = Path(__file__).resolve().parents[2] / "samples"
 ENGLISH: Final = "Sample sales dialogues (English)"
@@ -92,10 +100,10 @@ class DemoSteps:
         self.check = require_green_check(
             self.client, self.version["id"], self.base_model["id"], MASK_SETTINGS, self.listen
         )
-        report = self.check["report"] or {}
+        report = report_of(self.check)
         return _("green: %(trained)s of %(tokens)s tokens are trained") % {
-            "trained": number(report.get("trained")),
-            "tokens": number(report.get("tokens")),
+            "trained": number(report.trained if report else None),
+            "tokens": number(report.tokens if report else None),
         }
 
     def train(self) -> str:
@@ -115,11 +123,11 @@ class DemoSteps:
         # Also for a finished run: its events draw the curve again.
         wait_for_job(self.client, self.run["job"], self.listen, what=_("The run"))
         self.run = self.client.run(self.run["id"])
-        result = self.run["result"] or {}
+        result = RunResult.stored(self.run["result"]) if self.run["result"] else None
         note = _("run %(id)d: loss %(loss)s, held-out loss %(held_out)s") % {
             "id": self.run["id"],
-            "loss": number(result.get("train_loss"), 3),
-            "held_out": number(result.get("eval_loss"), 3),
+            "loss": number(result.train_loss if result else None, 3),
+            "held_out": number(result.eval_loss if result else None, 3),
         }
         return _("%(note)s (from an earlier demo)") % {"note": note} if was_done else note
 
@@ -152,12 +160,19 @@ class DemoSteps:
             evaluation = self.client.evaluation(evaluation["id"])
         require_success(evaluation["job"], what=_("The evaluation"))
         self.evaluations[suite] = evaluation
-        summary = evaluation["summary"] or {}
+        summary = self.summary(suite)
         return _("checks passed: base %(base)d, tuned %(tuned)d of %(all)d") % {
-            "base": summary["base"]["checks_passed"],
-            "tuned": summary["tuned"]["checks_passed"],
-            "all": summary["tuned"]["checks"],
+            "base": summary.base.checks_passed,
+            "tuned": summary.tuned.checks_passed,
+            "all": summary.tuned.checks,
         }
+
+    def summary(self, suite: str) -> EvaluationSummary:
+        """The summary of a suite that has been judged."""
+        found = self.evaluations[suite]["summary"]
+        if found is None:
+            raise CommandFailed(_("The evaluation on %(suite)s has no summary.") % {"suite": suite})
+        return EvaluationSummary.stored(found)
 
 
 def _size(dataset: wire.Dataset) -> int:

@@ -6,7 +6,7 @@ right, 1 something is refused or red, 2 nothing could be judged.
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,20 +14,18 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from app.cli.masks.options import with_mask_options
 from app.cli.masks.reading import read_conversations, read_template, resolve_model
 from app.cli.masks.view import print_report, print_sample
 from app.core.console import CommandFailed, fail_line
 from app.core.i18n import gettext as _
 from app.core.i18n import say
+from app.mask_checks.report import MaskReport
 from app.masking import (
-    Argument,
     ChatTokenizer,
-    ControlTokenPolicy,
-    Handling,
     MaskingError,
     MaskRefused,
     MaskSettings,
-    TrainOn,
     mask_conversation,
     preview_sample,
     verify_without_arrays,
@@ -45,31 +43,9 @@ Input = Annotated[
     str,
     typer.Option("--input", help=_("JSON Lines of {“messages”: […]}, or one JSON object; - reads stdin.")),
 ]
-Strategy = Annotated[TrainOn, typer.Option("--strategy", help=_("Which turns are trained."))]
-HandlingOption = Annotated[
-    Handling, typer.Option("--handling", help=_("How many samples a conversation becomes."))
-]
-MaxLength = Annotated[int | None, typer.Option("--max-length", min=1, help=_("The most tokens of a sample."))]
-ControlTokens = Annotated[
-    ControlTokenPolicy,
-    typer.Option(
-        "--control-tokens", help=_("Control tokens spelled in a message: keep them as text, or refuse it.")
-    ),
-]
-TrainReasoning = Annotated[
-    bool, typer.Option("--reasoning/--no-reasoning", help=_("Train the reasoning before an answer too."))
-]
 TemplateFile = Annotated[
     Path | None,
     typer.Option("--chat-template", metavar="FILE", help=_("A chat template to use instead of the model's.")),
-]
-TemplateArgument = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--template-argument",
-        metavar="NAME=VALUE",
-        help=_("An argument of the chat template, such as enable_thinking=false. May be repeated."),
-    ),
 ]
 Moment = Annotated[
     datetime | None,
@@ -82,65 +58,24 @@ Moment = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help=_("Print the result as JSON on standard output."))]
 
 
-def parse_template_arguments(pairs: list[str]) -> dict[str, Argument]:
-    """`name=value` pairs; true, false and numbers as JSON spells them, anything else is text.
-
-    A value in double quotes is text whatever it looks like.
-    """
-    found: dict[str, Argument] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        name = name.strip()
-        if not equals or not name:
-            raise CommandFailed(
-                _(
-                    "--template-argument wants name=value, as in enable_thinking=false; “%(pair)s” is not that."
-                )
-                % {"pair": pair},
-                exit_code=NOT_JUDGED,
-            )
-        if name in found:
-            raise CommandFailed(
-                _("--template-argument names %(name)s twice. Keep one of them.") % {"name": name},
-                exit_code=NOT_JUDGED,
-            )
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        found[name] = value if isinstance(value, bool | int | float | str) else text
-    return found
-
-
 @app.command("preview", help=_("Show every token, whether it is trained, and the checks."))
+@with_mask_options
 def preview_command(
     model: Model,
     input: Input,
-    strategy: Strategy = TrainOn.ASSISTANT,
-    max_length: MaxLength = None,
-    handling: HandlingOption = Handling.WHOLE,
-    control_tokens: ControlTokens = "neutralise",
-    reasoning: TrainReasoning = True,
+    settings: Callable[[], MaskSettings],
     chat_template: TemplateFile = None,
-    template_argument: TemplateArgument = None,
     date: Moment = None,
     as_json: AsJson = False,
 ) -> None:
     """Command `masks preview`: one JSON object a sample, or a line a token."""
     refused = 0
     with _one_line_on_failure():
-        settings = MaskSettings(
-            strategy,
-            handling,
-            max_length,
-            control_tokens=control_tokens,
-            train_reasoning=reasoning,
-            template_arguments=parse_template_arguments(template_argument or []),
-        )
+        chosen = settings()
         tokenizer = _tokenizer(model, chat_template)
         for number, conversation in read_conversations(input):
             try:
-                masked = mask_conversation(tokenizer, conversation, settings, moment=date)
+                masked = mask_conversation(tokenizer, conversation, chosen, moment=date)
             except MaskRefused as refusal:
                 refused += 1
                 fail_line(_("line %(line)d: %(reason)s") % {"line": number, "reason": _sentence(refusal)})
@@ -155,39 +90,29 @@ def preview_command(
 
 
 @app.command("verify", help=_("Check the masks of every conversation. Exits with 1 when a check fails."))
+@with_mask_options
 def verify_command(
     model: Model,
     input: Input,
-    strategy: Strategy = TrainOn.ASSISTANT,
-    max_length: MaxLength = None,
-    handling: HandlingOption = Handling.WHOLE,
-    control_tokens: ControlTokens = "neutralise",
-    reasoning: TrainReasoning = True,
+    settings: Callable[[], MaskSettings],
     chat_template: TemplateFile = None,
-    template_argument: TemplateArgument = None,
     date: Moment = None,
     as_json: AsJson = False,
 ) -> None:
     """Command `masks verify`: the report over all conversations."""
     with _one_line_on_failure():
-        settings = MaskSettings(
-            strategy,
-            handling,
-            max_length,
-            control_tokens=control_tokens,
-            train_reasoning=reasoning,
-            template_arguments=parse_template_arguments(template_argument or []),
-        )
+        chosen = settings()
         tokenizer = _tokenizer(model, chat_template)
-        report = verify_without_arrays(
-            tokenizer, read_conversations(input), settings, base_model=model, moment=date
+        found = verify_without_arrays(
+            tokenizer, read_conversations(input), chosen, base_model=model, moment=date
         )
+        report = MaskReport.of(found)
         if as_json:
-            _print_line(report.to_dict())
+            _print_line(headless(report))
         else:
             print_report(report)
     if not report.green:
-        failed = ", ".join(report.failed) or _("nothing is trained")
+        failed = ", ".join(found.failed) or _("nothing is trained")
         fail_line(
             _("%(failing)d of %(count)d conversations failed: %(checks)s.")
             % {"failing": report.failing_conversations, "count": report.conversations, "checks": failed}
@@ -199,6 +124,12 @@ def _tokenizer(model: str, chat_template: Path | None) -> ChatTokenizer:
     """The model's, with another template where one is given."""
     template = read_template(chat_template) if chat_template else None
     return ChatTokenizer.from_folder(resolve_model(model), chat_template=template)
+
+
+def headless(report: MaskReport) -> dict[str, Any]:
+    """The report as scripts get it: its own keys, and the settings beside them, the strategy by its older name too."""
+    settings = report.settings.model_dump(mode="json")
+    return {**report.to_json(), **settings, "strategy": settings["train_on"]}
 
 
 def _print_line(value: Mapping[str, Any]) -> None:

@@ -3,16 +3,18 @@
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 from app.core.console import CommandFailed
 from app.core.i18n import gettext as _
 from app.core.i18n import say
+from app.dialogue.conversation import Conversation
+from app.dialogue.limits import MIB
 from app.interchange.files.bytes_in import UTF8_BOM, ByteSource
 from app.interchange.files.json_records import Record, read_lines, read_values
-from app.interchange.files.limits import MIB, ImportLimits
+from app.interchange.files.limits import ImportLimits
 from app.interchange.files.sniffing import refuse_what_is_not_text, spans_lines
 from app.interchange.sentences.files import COMPRESSED
 from app.interchange.sentences.problems import LineProblem, RecordRefused
@@ -98,7 +100,7 @@ def read_template(path: Path) -> str:
     return text
 
 
-def read_conversations(source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def read_conversations(source: str) -> Iterator[tuple[int, Conversation]]:
     """(line number, conversation) from JSON Lines, or from objects spread over lines; one at a time."""
     if source == "-":
         name = _("standard input")
@@ -112,7 +114,7 @@ def read_conversations(source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         yield from _read(file, source)
 
 
-def _read(stream: BinaryIO, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _read(stream: BinaryIO, name: str) -> Iterator[tuple[int, Conversation]]:
     found = 0
     records = _records(stream, name)
     while (record := _next(records, name)) is not None:
@@ -124,7 +126,8 @@ def _read(stream: BinaryIO, name: str) -> Iterator[tuple[int, Mapping[str, Any]]
                 % {"file": name, "line": record.line, "kind": type(record.value).__name__}
             )
         found += 1
-        yield record.line, record.value
+        # Masking checks it itself and refuses what is no conversation by its turn.
+        yield record.line, cast(Conversation, record.value)
     if not found:
         raise CommandFailed(_("%(file)s holds no conversation.") % {"file": name})
 

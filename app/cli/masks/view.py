@@ -8,7 +8,8 @@ from rich.text import Text
 
 from app.core.i18n import gettext as _
 from app.core.i18n import say
-from app.masking import ChatTokenizer, MaskedSample, VersionReport, preview_sample, run_checks
+from app.mask_checks.report import MaskReport
+from app.masking import ChatTokenizer, MaskedSample, preview_sample, run_checks
 from app.sentences import N_, Sentence
 
 _ROLES: Final = {
@@ -57,22 +58,21 @@ def print_sample(tokenizer: ChatTokenizer, sample: MaskedSample) -> None:
         console.print(line, soft_wrap=True)
 
 
-def print_report(report: VersionReport) -> None:
+def print_report(report: MaskReport) -> None:
     """The counts, the checks and the first failures."""
     console = _console()
-    shown = report.to_dict()
     for name, label in _COUNTS.items():
-        console.print(f"{set_cell_size(_(label), _LABEL_CELLS)}{shown[name]}")
+        console.print(f"{set_cell_size(_(label), _LABEL_CELLS)}{getattr(report, name)}")
     cut, digest = _("truncated"), _("hash")
     truncated = _("%(tokens)d tokens in %(samples)d samples") % {
         "tokens": report.truncated_tokens,
         "samples": report.truncated_samples,
     }
     console.print(f"{set_cell_size(cut, _LABEL_CELLS)}{truncated}")
-    for check in shown["checks"]:
+    for check in report.checks:
         # “passed refused” would read as its opposite
-        name = "exact_mask" if check["name"] == "refused" else check["name"]
-        console.print(_verdict(check["passed"]).append(f" {name}", style="default"))
+        name = "exact_mask" if check.name == "refused" else check.name
+        console.print(_verdict(check.passed).append(f" {name}", style="default"))
     for failure in report.failures:
         sentence = _said(failure.sentence)
         where = {

@@ -7,12 +7,15 @@ refused, left out, or written as one sample for each trained turn, as asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal, get_args
+from typing import Any, BinaryIO, Literal, cast, get_args
 
 from app.dialogue.canonical import canonical_conversation
+from app.dialogue.conversation import Conversation, FrozenConversation, Message
+from app.dialogue.reading import read_conversation
+from app.dialogue.refusals import DialogueRefused
 from app.dialogue.trained import SourceMask, masks_of, trained_places
 from app.interchange.exports.record_order import ShownFirst
 from app.interchange.exports.tool_configs import (
@@ -44,11 +47,9 @@ from app.interchange.sentences.problems import ExportRefused, LineProblem, Troub
 ExportFormat = Literal["messages", "openai", "sharegpt", "alpaca", "csv", "axolotl", "llamafactory", "trl"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 FlagChoice = Literal["refuse", "drop", "split"]
-FLAG_CHOICES: tuple[FlagChoice, ...] = get_args(FlagChoice)
 Part = Literal["all", "train", "validation"]
-PARTS: tuple[Part, ...] = get_args(Part)
 Create = Callable[[str], AbstractContextManager[BinaryIO]]
-Conversations = Callable[[], Iterable[Mapping[str, Any]]]
+Conversations = Callable[[], Iterable[FrozenConversation]]
 
 FORMAT_NAMES: dict[ExportFormat, str] = {
     "messages": "SFT Studio",
@@ -125,6 +126,7 @@ class _Exporter:
         self._report = ExportReport()
         self._has_flags = False
         self._has_reasoning = False
+        self._has_tools = False
 
     def run(self) -> ExportReport:
         format, report = self._asked.format, self._report
@@ -143,7 +145,7 @@ class _Exporter:
         self._write_side_files()
         return report
 
-    def _parts(self, part: str) -> Iterator[Mapping[str, Any]]:
+    def _parts(self, part: str) -> Iterator[FrozenConversation]:
         for conversation in self._read():
             if all(wanted in ("all", conversation["split"]) for wanted in (part, self._asked.part)):
                 yield conversation
@@ -193,9 +195,11 @@ class _Exporter:
             problem = LineProblem.of(trouble, report.left_out_count, conversation=conversation, format=name)
             report.left_out.append(problem)
 
-    def _samples(self, frozen: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def _samples(self, frozen: FrozenConversation) -> Iterator[Conversation]:
         """The conversation, or one for each of its trained turns, with the flags that the format holds."""
         conversation, format = canonical_conversation(frozen), self._asked.format
+        if format != "messages":
+            _refuse_faulty(conversation)
         if format not in _SETTINGS:
             yield self._for_openai(conversation) if format == "openai" else conversation
             return
@@ -210,7 +214,7 @@ class _Exporter:
             raise NotCarried(say.TURNS_NOT_IN_ORDER if format == "llamafactory" else say.NOT_CARRIED)
         yield _without_flags(conversation)
 
-    def _for_openai(self, conversation: dict[str, Any]) -> dict[str, Any]:
+    def _for_openai(self, conversation: Conversation) -> Conversation:
         """Weights stand on answers only; a question that is not trained needs none."""
         others = [message for message in conversation["messages"] if message["role"] != "assistant"]
         if self._asked.flags != "drop" and any(message.get("train") for message in others):
@@ -221,7 +225,7 @@ class _Exporter:
         ]
         return {**conversation, "messages": messages}
 
-    def _line(self, conversation: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    def _line(self, conversation: Conversation) -> tuple[bytes, dict[str, Any]]:
         """The bytes, and for formats of several files the record."""
         match self._asked.format:
             case "openai":
@@ -236,10 +240,11 @@ class _Exporter:
             case _:
                 return self._own_line(conversation), {}
         self._has_reasoning |= any("reasoning_content" in message for message in conversation["messages"])
+        self._has_tools |= "tools" in conversation
         return json_line(value), value
 
-    def _own_line(self, conversation: dict[str, Any]) -> bytes:
-        lines: dict[str, Callable[[dict[str, Any]], bytes | None]] = {
+    def _own_line(self, conversation: Conversation) -> bytes:
+        lines: dict[str, Callable[[Conversation], bytes | None]] = {
             "messages": messages_line,
             "sharegpt": sharegpt_line,
             "alpaca": alpaca_line,
@@ -261,6 +266,7 @@ class _Exporter:
             report.mask,
             self._has_flags,
             self._has_reasoning,
+            self._has_tools,
         )
         for file, text in side_files(written).items():
             with self._create(file) as stream:
@@ -276,9 +282,17 @@ class NotAllCarried(ExportRefused):
         self.report = report
 
 
-def _without(message: dict[str, Any], key: str) -> dict[str, Any]:
-    return {name: value for name, value in message.items() if name != key}
+def _refuse_faulty(conversation: Conversation) -> None:
+    """Versions may hold conversations from before every door checked them."""
+    try:
+        read_conversation(conversation)
+    except DialogueRefused as refused:
+        raise NotCarried(say.FAULTY) from refused
 
 
-def _without_flags(conversation: dict[str, Any]) -> dict[str, Any]:
+def _without(message: Message, key: str) -> Message:
+    return cast(Message, {name: value for name, value in message.items() if name != key})
+
+
+def _without_flags(conversation: Conversation) -> Conversation:
     return {**conversation, "messages": [_without(message, "train") for message in conversation["messages"]]}

@@ -1,7 +1,7 @@
 """Conversations out: our own JSON Lines for everything, and ShareGPT, Alpaca and CSV where nothing is lost.
 
 Whether something would be lost is not reasoned about but tried: what was written is read back by the
-reader of this package, and a conversation that does not come back equal is left out and reported.
+reader of this package, and what does not come back equal is no line; whoever writes reports it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
-from app.dialogue.canonical import LABEL_FIELDS, canonical_conversation, canonical_json
+from app.dialogue.conversation import Conversation, Message
+from app.dialogue.json_values import canonical_json
+from app.dialogue.labels import LABELS
+from app.dialogue.roles import Role
 from app.interchange.files.formulas import defuse
 from app.interchange.files.json_records import Record
 from app.interchange.files.limits import ImportLimits
@@ -20,57 +22,17 @@ from app.interchange.reading import ParsedConversation, read_conversations
 from app.interchange.records.column_map import ColumnMap
 from app.interchange.records.layouts import Layout, LayoutReader
 from app.interchange.records.message_reading import Reading
-from app.interchange.sentences.problems import LineProblem, RecordRefused
-from app.interchange.sentences.records import NOT_EXPRESSIBLE
+from app.interchange.sentences.problems import RecordRefused
 
-CSV_COLUMNS = ("conversation_id", "role", "content", "train", *LABEL_FIELDS)
-_SHAREGPT_ROLES = {"system": "system", "user": "human", "assistant": "gpt", "tool": "observation"}
-NO_LIMITS = ImportLimits(record_bytes=1 << 40, messages=1 << 40, label_chars=1 << 40, tags=1 << 40)
-
-
-@dataclass
-class WriteReport:
-    """`refused`: conversations left out; `line` there counts the conversations given, from 1."""
-
-    written: int = 0
-    refused: list[LineProblem] = field(default_factory=list)
-
-
-def write_messages_jsonl(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> int:
-    """Every conversation on a line, in canonical JSON; reading and writing again gives the same bytes.
-
-    Returns the number written. Raises ValueError for text that UTF-8 cannot hold (lone surrogates) and
-    for NaN.
-    """
-    count = 0
-    for conversation in conversations:
-        stream.write(messages_line(canonical_conversation(conversation)))
-        count += 1
-    return count
-
-
-def write_sharegpt(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> WriteReport:
-    """JSON Lines of {"conversations": [{"from", "value"}], …labels}."""
-    return _write_json(conversations, stream, "sharegpt", sharegpt_line)
-
-
-def write_alpaca(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> WriteReport:
-    """JSON Lines of {"instruction", "input", "output", "system", "history", …labels}."""
-    return _write_json(conversations, stream, "alpaca", alpaca_line)
-
-
-def write_csv(conversations: Iterable[Mapping[str, Any]], stream: BinaryIO) -> WriteReport:
-    """One row per message, UTF-8 with a byte order mark (Excel), formulas defused; ids are 1, 2, 3 …"""
-    report = WriteReport()
-    stream.write(csv_head())
-    for position, conversation in enumerate(map(canonical_conversation, conversations), 1):
-        rows = csv_rows(conversation, report.written + 1)
-        if rows is None:
-            report.refused.append(LineProblem.of(NOT_EXPRESSIBLE, position, format="csv"))
-            continue
-        stream.write(rows)
-        report.written += 1
-    return report
+CSV_COLUMNS = ("conversation_id", "role", "content", "train", *LABELS)
+# As ShareGPT and LLaMA-Factory call our roles.
+SHAREGPT_ROLES = {
+    Role.SYSTEM.value: "system",
+    Role.USER.value: "human",
+    Role.ASSISTANT.value: "gpt",
+    Role.TOOL.value: "observation",
+}
+NO_LIMITS = ImportLimits(record_bytes=1 << 40)
 
 
 def csv_head() -> bytes:
@@ -78,61 +40,44 @@ def csv_head() -> bytes:
     return b"\xef\xbb\xbf" + _csv_rows([CSV_COLUMNS])
 
 
-def csv_rows(conversation: dict[str, Any], number: int) -> bytes | None:
+def csv_rows(conversation: Conversation, number: int) -> bytes | None:
     """The rows of a canonical conversation; None where they would not read back equal."""
     rows = _csv_rows(_table(conversation, number))
     return rows if _read_csv(rows) == conversation else None
 
 
-def messages_line(conversation: dict[str, Any]) -> bytes:
+def messages_line(conversation: Conversation) -> bytes:
     """A canonical conversation as a line of our own JSON."""
     return json_line(conversation)
 
 
-def sharegpt_line(conversation: dict[str, Any]) -> bytes | None:
+def sharegpt_line(conversation: Conversation) -> bytes | None:
     """A canonical conversation as ShareGPT; None where it would not read back equal."""
     return _line_that_reads_back(conversation, "sharegpt", _sharegpt)
 
 
-def alpaca_line(conversation: dict[str, Any]) -> bytes | None:
+def alpaca_line(conversation: Conversation) -> bytes | None:
     """A canonical conversation as Alpaca; None where it would not read back equal."""
     return _line_that_reads_back(conversation, "alpaca", _alpaca)
 
 
-def json_line(value: dict[str, Any]) -> bytes:
+def json_line(value: Mapping[str, Any]) -> bytes:
     """Compact JSON and a line feed."""
     return canonical_json(value).encode() + b"\n"
 
 
-def _write_json(
-    conversations: Iterable[Mapping[str, Any]],
-    stream: BinaryIO,
-    layout: Layout,
-    line_of: Callable[[dict[str, Any]], bytes | None],
-) -> WriteReport:
-    report = WriteReport()
-    for position, conversation in enumerate(map(canonical_conversation, conversations), 1):
-        line = line_of(conversation)
-        if line is None:
-            report.refused.append(LineProblem.of(NOT_EXPRESSIBLE, position, format=layout))
-            continue
-        stream.write(line)
-        report.written += 1
-    return report
-
-
 def _line_that_reads_back(
-    conversation: dict[str, Any],
+    conversation: Conversation,
     layout: Layout,
-    convert: Callable[[dict[str, Any]], dict[str, Any] | None],
+    convert: Callable[[Conversation], dict[str, Any] | None],
 ) -> bytes | None:
     value = convert(conversation)
     return json_line(value) if value is not None and read_back(value, layout) == conversation else None
 
 
 def read_back(
-    value: dict[str, Any], layout: Layout, columns: ColumnMap | None = None
-) -> dict[str, Any] | None:
+    value: Mapping[str, Any], layout: Layout, columns: ColumnMap | None = None
+) -> Conversation | None:
     """What the reader of this package makes of a record; None where it refuses it."""
     reading = Reading(1, NO_LIMITS)
     try:
@@ -143,16 +88,19 @@ def read_back(
         return None
 
 
-def _labels(conversation: dict[str, Any]) -> dict[str, Any]:
-    return {key: conversation[key] for key in LABEL_FIELDS}
+def _beside_messages(conversation: Conversation) -> dict[str, Any]:
+    return {key: value for key, value in conversation.items() if key != "messages"}
 
 
-def _sharegpt(conversation: dict[str, Any]) -> dict[str, Any]:
-    return {"conversations": list(map(_sharegpt_message, conversation["messages"])), **_labels(conversation)}
+def _sharegpt(conversation: Conversation) -> dict[str, Any]:
+    return {
+        "conversations": list(map(_sharegpt_message, conversation["messages"])),
+        **_beside_messages(conversation),
+    }
 
 
-def _sharegpt_message(message: dict[str, Any]) -> dict[str, Any]:
-    speaker, text = _SHAREGPT_ROLES[message["role"]], message["content"]
+def _sharegpt_message(message: Message) -> dict[str, Any]:
+    speaker, text = SHAREGPT_ROLES[message["role"]], message["content"]
     if "tool_calls" in message and not text:
         calls = [call.get("function") for call in message["tool_calls"]]
         speaker, text = "function_call", canonical_json(calls[0] if len(calls) == 1 else calls)
@@ -160,26 +108,33 @@ def _sharegpt_message(message: dict[str, Any]) -> dict[str, Any]:
     return {"from": speaker, "value": text, **rest}
 
 
-def _alpaca(conversation: dict[str, Any]) -> dict[str, Any] | None:
+def _alpaca(conversation: Conversation) -> dict[str, Any] | None:
     """None unless it is an optional system message, then questions and answers in turn. The way back
     tells the rest."""
     messages = list(conversation["messages"])
-    system = messages.pop(0)["content"] if messages and messages[0]["role"] == "system" else ""
+    system = messages.pop(0)["content"] if messages and messages[0]["role"] == Role.SYSTEM else ""
     pairs = list(zip(messages[::2], messages[1::2], strict=False))
     if not pairs or len(messages) % 2:
         return None
     turns = [[question["content"], answer["content"]] for question, answer in pairs]
     instruction, output = turns.pop()
     value = {"instruction": instruction, "input": "", "output": output, "system": system, "history": turns}
-    return {**value, **_labels(conversation)}
+    return {**value, **_beside_messages(conversation)}
 
 
-def _table(conversation: dict[str, Any], number: int) -> Iterator[list[str]]:
-    tags = canonical_json(conversation["tags"]) if conversation["tags"] else ""
-    labels = [conversation[key] or "" if key != "tags" else tags for key in LABEL_FIELDS]
+def _table(conversation: Conversation, number: int) -> Iterator[list[str]]:
+    labels = [text_of_label(conversation, key) for key in LABELS]
     for message in conversation["messages"]:
-        train = {True: "true", False: "false"}.get(message.get("train"), "")
+        train = str(message["train"]).lower() if "train" in message else ""
         yield [str(number), message["role"], message["content"], train, *labels]
+
+
+def text_of_label(conversation: Conversation, name: str) -> str:
+    """A label as text, "" where unknown; tags as a JSON list."""
+    value = conversation.get(name)
+    if isinstance(value, list):
+        return canonical_json(value) if value else ""
+    return str(value or "")
 
 
 def _csv_rows(rows: Iterable[Iterable[str]]) -> bytes:
@@ -189,7 +144,7 @@ def _csv_rows(rows: Iterable[Iterable[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _read_csv(rows: bytes) -> dict[str, Any] | None:
+def _read_csv(rows: bytes) -> Conversation | None:
     header = _csv_rows([CSV_COLUMNS])
     items = list(read_conversations(io.BytesIO(header + rows), format="csv", limits=NO_LIMITS))
     alone = len(items) == 1 and isinstance(items[0], ParsedConversation)

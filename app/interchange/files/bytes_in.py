@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from app.interchange.files.limits import ImportLimits, spoken_size
+from app.dialogue.limits import spoken_size
+from app.interchange.files.limits import ImportLimits
 from app.interchange.sentences import files as say
 from app.interchange.sentences.problems import RecordRefused
 

@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.dialogue.limits import spoken_size
+from app.dialogue.reading import refuse_too_many
+from app.dialogue.refusals import DialogueRefused
 from app.interchange.files.bytes_in import ByteSource, decode_utf8, split_lines
 from app.interchange.files.csv_columns import Header
 from app.interchange.files.formulas import restore
 from app.interchange.files.json_records import Record
-from app.interchange.files.limits import ImportLimits, spoken_size
+from app.interchange.files.limits import ImportLimits
 from app.interchange.sentences import files as say
-from app.interchange.sentences.problems import LineProblem, RecordRefused, Trouble
-from app.interchange.sentences.records import NUL_CHARACTER, RECORD_TOO_LONG, TOO_MANY_MESSAGES
+from app.interchange.sentences.problems import LineProblem, RecordRefused, Trouble, from_dialogue
+from app.interchange.sentences.records import NUL_CHARACTER, RECORD_TOO_LONG
 
 _TRUE = ("true", "yes", "1", "是")
 _FALSE = ("false", "no", "0", "否")
@@ -123,8 +126,10 @@ class _Conversation:
         self._size += sum(map(len, row.cells.values()))
         if self._size > self.limits.record_bytes:
             self._refuse(RECORD_TOO_LONG, limit=spoken_size(self.limits.record_bytes))
-        if len(self.messages) >= self.limits.messages:
-            self._refuse(TOO_MANY_MESSAGES, limit=self.limits.messages)
+        try:
+            refuse_too_many(len(self.messages) + 1)
+        except DialogueRefused as refused:
+            self.refusal = self.refusal or from_dialogue(refused, self.line)
         if self.refusal:
             return
         message: dict[str, Any] = {column: row.cells.get(column, "") for column in ("role", "content")}

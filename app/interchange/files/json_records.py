@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from app.dialogue.limits import spoken_size
 from app.interchange.files.bytes_in import ByteSource, decode_utf8, split_lines
-from app.interchange.files.limits import ImportLimits, spoken_size
+from app.interchange.files.limits import ImportLimits
 from app.interchange.files.strict_json import StrictJson
 from app.interchange.sentences import records as say
 from app.interchange.sentences.files import LOOKS_GBK

@@ -1,5 +1,4 @@
-"""Records of a Parquet file, where the optional package pyarrow is installed; a clear refusal where it
-is not.
+"""Records of a Parquet file.
 
 The layouts are those of JSON (a column messages, conversations or instruction); a record's line is its
 row number.
@@ -7,15 +6,15 @@ row number.
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from collections.abc import Iterator
 from typing import IO, Any
 
-from app.dialogue.canonical import LABEL_FIELDS
+from app.dialogue.labels import LABELS
+from app.dialogue.limits import spoken_size
 from app.interchange.files.bytes_in import ByteSource
 from app.interchange.files.json_records import Record
-from app.interchange.files.limits import ImportLimits, spoken_size
+from app.interchange.files.limits import ImportLimits
 from app.interchange.files.strict_json import StrictJson
 from app.interchange.records.layouts import RECORD_FIELDS
 from app.interchange.sentences import files as say
@@ -23,7 +22,7 @@ from app.interchange.sentences.problems import LineProblem, RecordRefused
 from app.interchange.sentences.records import TOO_DEEP
 
 _ROWS_PER_BATCH = 16  # small: one dictionary-encoded value may unpack many times
-_READ = frozenset((*RECORD_FIELDS, *LABEL_FIELDS, "metadata", "meta"))
+_READ = frozenset((*RECORD_FIELDS, *LABELS, "metadata", "meta"))
 
 
 def read_parquet(
@@ -31,11 +30,10 @@ def read_parquet(
 ) -> Iterator[Record | LineProblem]:
     """One record per row, with `more_columns` besides those that are known. Raises RecordRefused for the
     file as a whole."""
-    try:
-        parquet = importlib.import_module("pyarrow.parquet")
-        arrow_error: type[Exception] = importlib.import_module("pyarrow").ArrowException
-    except ImportError:
-        raise RecordRefused(say.PARQUET_UNSUPPORTED) from None
+    # Half a second of loading that other files need not wait for.
+    import pyarrow
+    from pyarrow import parquet
+
     with tempfile.TemporaryFile() as file:
         for chunk in source.chunks():
             file.write(chunk)
@@ -45,7 +43,15 @@ def read_parquet(
         while True:
             try:
                 row = next(rows, None)
-            except (arrow_error, OSError, ValueError, ArithmeticError, LookupError, TypeError, MemoryError):
+            except (
+                pyarrow.ArrowException,
+                OSError,
+                ValueError,
+                ArithmeticError,
+                LookupError,
+                TypeError,
+                MemoryError,
+            ):
                 raise RecordRefused(say.PARQUET_BROKEN) from None
             if row is None:
                 return

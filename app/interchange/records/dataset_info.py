@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, NoReturn
 
+from app.dialogue.limits import MIB, spoken_size
 from app.interchange.files.bytes_in import decode_utf8
-from app.interchange.files.limits import MIB, ImportLimits, spoken_size
+from app.interchange.files.limits import ImportLimits
 from app.interchange.files.strict_json import StrictJson
 from app.interchange.records.column_map import ColumnMap
 from app.interchange.records.layouts import Layout
@@ -22,7 +23,7 @@ MAX_BYTES = 4 * MIB
 _SHOWN_NAMES = 8
 _LAYOUTS: dict[str, Layout] = {"alpaca": "alpaca", "sharegpt": "sharegpt", "openai": "messages"}
 _ALPACA = {"prompt": "instruction", "query": "input", "response": "output"}
-_ALPACA_FIELDS = {**_ALPACA, "history": "history", "system": "system"}
+_ALPACA_FIELDS = {**_ALPACA, "history": "history", "system": "system", "tools": "tools"}
 _FOREIGN_COLUMNS = ("images", "videos", "audios", "chosen", "rejected", "kto_tag")
 LLAMAFACTORY_TAGS = {
     "role_tag": "from",
@@ -113,8 +114,7 @@ class _Entry:
         ours = "messages" if layout == "messages" else "conversations"
         named = columns if columns is not None else {"messages": "conversations"}
         mapped = {ours: named["messages"]} if "messages" in named else {}
-        if "system" in named:
-            mapped["system"] = named["system"]
+        mapped |= {field: named[field] for field in ("system", "tools") if field in named}
         roles = {tags[tag]: role for tag, role in _ROLE_OF_TAG.items() if tag in tags}
         role_key, content_key = (tags.get(tag, LLAMAFACTORY_TAGS[tag]) for tag in ("role_tag", "content_tag"))
         return ColumnMap(layout, mapped, role_key, content_key, roles)

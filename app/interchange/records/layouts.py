@@ -1,8 +1,8 @@
 """The three layouts a record can have (messages, ShareGPT, Alpaca) and how each becomes a conversation.
 
-messages   {"messages": [{"role", "content", …}]}                     OpenAI, Axolotl, TRL
+messages   {"messages": [{"role", "content", …}], "tools"}            OpenAI, Axolotl, TRL
            {"prompt": [messages], "completion": [messages]}           TRL; only the completion is trained
-sharegpt   {"conversations": [{"from", "value"}], "system"}           ShareGPT, LLaMA-Factory
+sharegpt   {"conversations": [{"from", "value"}], "system", "tools"}  ShareGPT, LLaMA-Factory
 alpaca     {"instruction", "input", "output", "system", "history": [[question, answer], …]}
            also prompt/question and response/completion/answer instead of instruction and output
 Both spellings of a message (role/content, from/value) are read in both of the first two.
@@ -13,12 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NoReturn
 
-from app.dialogue.canonical import LABEL_FIELDS, canonical_conversation
+from app.dialogue.conversation import Conversation, Message
+from app.dialogue.labels import LABELS
+from app.dialogue.reading import read_conversation, refuse_too_many
+from app.dialogue.refusals import TOOLS_NOT_LIST, DialogueRefused
+from app.dialogue.roles import Role
 from app.interchange.files.json_records import Record
+from app.interchange.files.strict_json import StrictJson
 from app.interchange.records.labels import read_labels
 from app.interchange.records.message_reading import Reading, read_message
 from app.interchange.sentences import records as say
-from app.interchange.sentences.problems import shown
+from app.interchange.sentences.problems import RecordRefused, from_dialogue, shown
 
 Layout = Literal["messages", "sharegpt", "alpaca"]
 
@@ -34,7 +39,9 @@ RECORD_FIELDS = (
     "input",
     "history",
     "system",
+    "tools",
 )
+_TOOLS_KEYS = ("tools", "functions")  # OpenAI called them functions first
 _MAIN_FIELD = {"messages": "messages", "sharegpt": "conversations", "alpaca": "instruction"}
 
 
@@ -60,7 +67,7 @@ class LayoutReader:
         self._chosen = layout is not None
         self.layout = layout
 
-    def read(self, record: Record, reading: Reading) -> dict[str, Any]:
+    def read(self, record: Record, reading: Reading) -> Conversation:
         """The canonical conversation, notes in `reading`. Raises RecordRefused."""
         value = record.value
         if not isinstance(value, Mapping):
@@ -69,10 +76,14 @@ class LayoutReader:
         messages = _MESSAGES_OF[layout](value, record, reading)
         self._check(messages, reading)
         labels = read_labels(value, messages, reading)
+        tools = _tools(value, reading)
         if reading.not_kept:
             fields = sorted(reading.not_kept)
             reading.note(say.FIELDS_NOT_KEPT, fields=shown(", ".join(fields), 200))
-        return canonical_conversation({"messages": messages, **labels})
+        try:
+            return read_conversation({"messages": messages, "tools": tools, **labels})
+        except DialogueRefused as refused:
+            raise from_dialogue(refused, _line_of(refused, record)) from None
 
     def _layout_of(self, value: Mapping[str, Any], reading: Reading) -> Layout:
         found = get_layout(value)
@@ -88,13 +99,13 @@ class LayoutReader:
         self.layout = expected
         return expected
 
-    def _check(self, messages: list[dict[str, Any]], reading: Reading) -> None:
+    def _check(self, messages: list[Message], reading: Reading) -> None:
         if not any(message["content"].strip() or "tool_calls" in message for message in messages):
             reading.refuse(say.EMPTY_DIALOGUE)
         for number, message in enumerate(messages, 1):
             if not message["content"].strip() and "tool_calls" not in message:
                 reading.note(say.EMPTY_MESSAGE, message=number)
-        if not any(message["role"] == "assistant" for message in messages):
+        if not any(message["role"] == Role.ASSISTANT for message in messages):
             reading.note(say.NO_ASSISTANT)
 
 
@@ -104,7 +115,7 @@ def _refuse_unknown(value: Mapping[str, Any], reading: Reading) -> NoReturn:
     reading.refuse(say.UNKNOWN_LAYOUT, found=shown(", ".join(map(str, value)) or "{}", 80))
 
 
-def _from_messages(value: Mapping[str, Any], record: Record, reading: Reading) -> list[dict[str, Any]]:
+def _from_messages(value: Mapping[str, Any], record: Record, reading: Reading) -> list[Message]:
     if "messages" not in value:
         return _from_prompt_and_completion(value, record, reading)
     _note_unread(value, (*_MESSAGES_KEYS, "system"), reading)
@@ -112,27 +123,25 @@ def _from_messages(value: Mapping[str, Any], record: Record, reading: Reading) -
     return _system_message(value, reading) + messages
 
 
-def _from_prompt_and_completion(
-    value: Mapping[str, Any], record: Record, reading: Reading
-) -> list[dict[str, Any]]:
+def _from_prompt_and_completion(value: Mapping[str, Any], record: Record, reading: Reading) -> list[Message]:
     _note_unread(value, ("prompt", "completion"), reading)
     prompt = value["prompt"]
     messages = _message_list([*prompt, *value["completion"]], "prompt", record, reading)
     for place, message in enumerate(messages):
         completes = place >= len(prompt)
-        if completes != (message["role"] == "assistant"):
+        if completes != (message["role"] == Role.ASSISTANT):
             message.setdefault("train", completes)
     return messages
 
 
-def _from_sharegpt(value: Mapping[str, Any], record: Record, reading: Reading) -> list[dict[str, Any]]:
+def _from_sharegpt(value: Mapping[str, Any], record: Record, reading: Reading) -> list[Message]:
     key = next(key for key in _SHAREGPT_KEYS if key in value)
     _note_unread(value, (key, "system"), reading)
     messages = _message_list(value[key], key, record, reading)
     return _system_message(value, reading) + messages
 
 
-def _message_list(items: Any, field: str, record: Record, reading: Reading) -> list[dict[str, Any]]:
+def _message_list(items: Any, field: str, record: Record, reading: Reading) -> list[Message]:
     if not isinstance(items, list):
         reading.refuse(say.MESSAGES_NOT_LIST, field=field)
     _limit(len(items), reading)
@@ -143,7 +152,7 @@ def _message_list(items: Any, field: str, record: Record, reading: Reading) -> l
     ]
 
 
-def _from_alpaca(value: Mapping[str, Any], record: Record, reading: Reading) -> list[dict[str, Any]]:
+def _from_alpaca(value: Mapping[str, Any], record: Record, reading: Reading) -> list[Message]:
     instruction_key = next((key for key in _INSTRUCTION_KEYS if value.get(key) is not None), "instruction")
     output_key = next((key for key in _OUTPUT_KEYS if value.get(key) is not None), "output")
     _note_unread(value, (instruction_key, output_key, "input", "history", "system"), reading)
@@ -152,11 +161,11 @@ def _from_alpaca(value: Mapping[str, Any], record: Record, reading: Reading) -> 
     question = f"{instruction}\n{details}" if instruction and details else instruction or details
     messages = _system_message(value, reading)
     for asked, answered in _history(value.get("history"), reading):
-        messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+        messages += [_said(Role.USER, asked), _said(Role.ASSISTANT, answered)]
     if question:
-        messages.append({"role": "user", "content": question})
+        messages.append(_said(Role.USER, question))
     if answer := _alpaca_text(value, output_key, reading):
-        messages.append({"role": "assistant", "content": answer})
+        messages.append(_said(Role.ASSISTANT, answer))
     _limit(len(messages), reading)
     return messages
 
@@ -179,26 +188,52 @@ def _alpaca_text(value: Mapping[str, Any], key: str, reading: Reading) -> str:
     return text or ""
 
 
-def _system_message(value: Mapping[str, Any], reading: Reading) -> list[dict[str, Any]]:
+def _system_message(value: Mapping[str, Any], reading: Reading) -> list[Message]:
     text = _alpaca_text(value, "system", reading)
-    return [{"role": "system", "content": text}] if text else []
+    return [_said(Role.SYSTEM, text)] if text else []
+
+
+def _said(role: Role, text: str) -> Message:
+    return {"role": role.value, "content": text}
 
 
 def _limit(count: int, reading: Reading) -> None:
-    if count > reading.limits.messages:
-        reading.refuse(say.TOO_MANY_MESSAGES, limit=reading.limits.messages)
+    try:
+        refuse_too_many(count)
+    except DialogueRefused as refused:
+        raise from_dialogue(refused, reading.line) from None
+
+
+def _tools(value: Mapping[str, Any], reading: Reading) -> Any:
+    """The tools of the record: a list, or (LLaMA-Factory, Arrow) one written as JSON in a text."""
+    tools = next((value[key] for key in _TOOLS_KEYS if value.get(key) is not None), None)
+    if not isinstance(tools, str):
+        return tools
+    if not tools.strip():
+        return None
+    try:
+        return StrictJson(reading.limits).parse(tools, reading.line)
+    except RecordRefused:
+        raise from_dialogue(DialogueRefused(TOOLS_NOT_LIST, "tools"), reading.line) from None
+
+
+def _line_of(refused: DialogueRefused, record: Record) -> int:
+    """Where it stands: messages of a table have lines of their own."""
+    turn = refused.sentence.values.get("turn")
+    lines = record.message_lines
+    return lines[turn - 1] if isinstance(turn, int) and lines and turn <= len(lines) else record.line
 
 
 def _note_unread(value: Mapping[str, Any], read: tuple[str, ...], reading: Reading) -> None:
     """Remember what carries a value and has no place in a conversation, so that nothing disappears
     silently."""
-    known = {*read, *LABEL_FIELDS, "metadata", "meta"}
+    known = {*read, *_TOOLS_KEYS, *LABELS, "metadata", "meta"}
     reading.not_kept.update(
         shown(key) for key, item in value.items() if key not in known and item not in (None, "", [], {})
     )
 
 
-_MESSAGES_OF: dict[Layout, Callable[[Mapping[str, Any], Record, Reading], list[dict[str, Any]]]] = {
+_MESSAGES_OF: dict[Layout, Callable[[Mapping[str, Any], Record, Reading], list[Message]]] = {
     "messages": _from_messages,
     "sharegpt": _from_sharegpt,
     "alpaca": _from_alpaca,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from app.dialogue.canonical import canonical_message
-from app.dialogue.roles import FUNCTION_CALL, get_role
+from app.dialogue.conversation import REASONING_FIELDS, Message
+from app.dialogue.roles import FUNCTION_CALL, Role, get_role
 from app.interchange.files.limits import ImportLimits
 from app.interchange.files.strict_json import StrictJson
 from app.interchange.sentences import records as say
@@ -18,12 +19,11 @@ from app.interchange.sentences.problems import LineNote, RecordRefused, Trouble,
 
 _ROLE_KEYS = ("role", "from")
 _CONTENT_KEYS = ("content", "value")
-_REASONING_KEYS = ("reasoning_content", "reasoning", "thinking")
 # Axolotl calls its field as its config says, most often one of the first two.
 _FLAG_KEYS = ("train", "training", "trainable", "loss")
 _PART_FLAG_KEYS = ("train_detail", "training_detail")
 _OTHER_KEYS = ("name", "tool_calls", "tool_call_id", "function_call", "weight", *_FLAG_KEYS)
-_READ = frozenset((*_ROLE_KEYS, *_CONTENT_KEYS, *_REASONING_KEYS, *_OTHER_KEYS))
+_READ = frozenset((*_ROLE_KEYS, *_CONTENT_KEYS, *REASONING_FIELDS, *_OTHER_KEYS))
 
 
 @dataclass
@@ -47,8 +47,9 @@ class Reading:
         raise RecordRefused(trouble, params.pop("line", self.line), **params)
 
 
-def read_message(raw: Any, number: int, reading: Reading, line: int | None = None) -> dict[str, Any]:
-    """The canonical message. `number` counts from 1; `line` where the message has a line of its own."""
+def read_message(raw: Any, number: int, reading: Reading, line: int | None = None) -> Message:
+    """The message under our names, for the reader of all conversations to check. `number` counts from 1; `line`
+    where the message has a line of its own."""
     return _MessageReader(raw, number, reading, line or reading.line).read()
 
 
@@ -61,15 +62,15 @@ class _MessageReader:
             self._refuse(say.MESSAGE_NOT_OBJECT)
         self._raw: Mapping[str, Any] = raw
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> Message:
         role = self._role()
-        message: dict[str, Any] = {"name": self._text("name"), "tool_call_id": self._text("tool_call_id")}
+        message: dict[str, Any] = {key: self._raw.get(key) for key in ("name", "tool_call_id")}
         if role == FUNCTION_CALL:
-            message |= {"role": "assistant", "content": "", "tool_calls": self._calls_in_text()}
+            message |= {"role": Role.ASSISTANT.value, "content": "", "tool_calls": self._calls_in_text()}
         else:
-            calls = self._tool_calls(role)
+            calls = self._tool_calls()
             message |= {"role": role, "tool_calls": calls, "content": self._content(optional=bool(calls))}
-        message["reasoning_content"] = self._reasoning()
+        message["reasoning_content"] = self._first(REASONING_FIELDS)
         message["train"] = self._train(role)
         self._reading.not_kept.update(
             f"messages.{shown(key)}"
@@ -96,7 +97,7 @@ class _MessageReader:
     def _content(self, *, optional: bool) -> str:
         content = self._first(_CONTENT_KEYS)
         if content is None:
-            if optional or self._first(_REASONING_KEYS):
+            if optional or self._first(REASONING_FIELDS):
                 return ""
             self._refuse(say.NO_CONTENT)
         if isinstance(content, list):
@@ -116,41 +117,12 @@ class _MessageReader:
             self._refuse(say.CONTENT_NOT_TEXT)
         return part
 
-    def _text(self, key: str) -> str | None:
-        value = self._raw.get(key)
-        if value is not None and not isinstance(value, str):
-            self._refuse(say.FIELD_NOT_TEXT, field=key)
-        return value
-
-    def _reasoning(self) -> str | None:
-        key = next((key for key in _REASONING_KEYS if self._raw.get(key) is not None), _REASONING_KEYS[0])
-        return self._text(key)
-
-    def _tool_calls(self, role: str) -> list[Any] | None:
-        calls = self._raw.get("tool_calls")
+    def _tool_calls(self) -> Any:
         single = self._raw.get("function_call")  # OpenAI before tools
-        if calls is None and single is not None:
-            calls = [single]
-        if not calls and isinstance(calls, list | None):
-            return None
-        if role != "assistant":
-            self._refuse(say.TOOL_CALLS_ROLE)
-        if not isinstance(calls, list):
-            self._refuse(say.BAD_TOOL_CALLS)
-        return [self._call(call, say.BAD_TOOL_CALLS) for call in calls]
+        calls = self._raw.get("tool_calls")
+        return [single] if calls is None and single is not None else calls
 
-    def _call(self, call: Any, trouble: Trouble) -> dict[str, Any]:
-        """A call as OpenAI spells it; a bare {"name", "arguments"} is wrapped, arguments stay as they
-        are."""
-        if isinstance(call, Mapping) and "function" not in call and "name" in call:
-            call = {"type": "function", "function": dict(call)}
-        function = call.get("function") if isinstance(call, Mapping) else None
-        name = function.get("name") if isinstance(function, Mapping) else None
-        if not isinstance(name, str) or not name:
-            self._refuse(trouble)
-        return dict(call)
-
-    def _calls_in_text(self) -> list[dict[str, Any]]:
+    def _calls_in_text(self) -> list[Any]:
         content = self._first(_CONTENT_KEYS)
         if isinstance(content, str):
             strict = StrictJson(self._reading.limits)
@@ -159,9 +131,9 @@ class _MessageReader:
             except RecordRefused:
                 self._refuse(say.BAD_FUNCTION_CALL)
         calls = content if isinstance(content, list) else [content]
-        if not calls:
+        if not calls or not all(isinstance(c, Mapping) and ("name" in c or "function" in c) for c in calls):
             self._refuse(say.BAD_FUNCTION_CALL)
-        return [self._call(call, say.BAD_FUNCTION_CALL) for call in calls]
+        return calls
 
     def _train(self, role: str) -> bool | None:
         """The flag under all its names, which must agree. Flags for parts of a text are refused, for they
@@ -198,7 +170,7 @@ class _MessageReader:
             return None
         if isinstance(weight, bool | str | list | dict) or weight not in (0, 1):
             self._refuse(say.BAD_WEIGHT, value=_spelled(weight))
-        if weight == 1 and role not in ("assistant", FUNCTION_CALL):
+        if weight == 1 and role not in (Role.ASSISTANT, FUNCTION_CALL):
             self._refuse(say_of_source.WEIGHT_ROLE, role=role)
         return bool(weight)
 

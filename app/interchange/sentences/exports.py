@@ -40,6 +40,20 @@ ARGUMENTS_NOT_JSON = Trouble(
         "read."
     ),
 )
+TOOLS_NOT_CARRIED = Trouble(
+    "tools_not_carried",
+    N_(
+        "Conversation %(conversation)s has tools, which %(format)s would not read exactly as they are. Leave it "
+        "out, or choose another format."
+    ),
+)
+FAULTY = Trouble(
+    "faulty",
+    N_(
+        "Conversation %(conversation)s has a fault from before conversations were checked as they are now, so it "
+        "cannot be written for %(format)s. Correct it, approve it and freeze again."
+    ),
+)
 NOTHING_TO_WRITE = Trouble(
     "nothing_to_write",
     N_("Nothing is left to write for %(format)s: no conversation fits, or no turn is trained."),

@@ -15,7 +15,10 @@ NO_RECORDS = Trouble(
 )
 FILE_TOO_LARGE = Trouble(
     "file_too_large",
-    N_("The file is larger than %(limit)s. Split it and import the parts one after another."),
+    N_(
+        "The upload is larger than the limit of %(limit)s. Split the file and import the parts, or raise "
+        "SFT_STUDIO_MAX_UPLOAD_BYTES."
+    ),
 )
 TOO_MANY_RECORDS = Trouble(
     "too_many_records",
@@ -75,13 +78,6 @@ UNRECOGNISED = Trouble(
     ),
 )
 
-PARQUET_UNSUPPORTED = Trouble(
-    "parquet_unsupported",
-    N_(
-        "This is a Parquet file, and the package “pyarrow” that reads it is not installed here. Install "
-        "pyarrow, or save the data as JSON Lines."
-    ),
-)
 NOT_PARQUET = Trouble(
     "not_parquet",
     N_("This is not a Parquet file. Choose the format that fits, or “auto”."),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from app.dialogue.refusals import DialogueRefused
 from app.sentences import Sentence, SentenceError
 
 
@@ -62,6 +63,12 @@ class RecordRefused(SentenceError):
         return LineProblem(
             self.line, self.code, self.sentence.with_values(**{"line": self.line, **self.sentence.values})
         )
+
+
+def from_dialogue(refused: DialogueRefused, line: int) -> RecordRefused:
+    """A conversation of this file that the reader of all conversations refuses: its own code and sentence."""
+    sentence = refused.sentence
+    return RecordRefused(Trouble(refused.code, sentence.template), line, **sentence.values)
 
 
 class InterchangeRefused(SentenceError):

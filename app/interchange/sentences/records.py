@@ -136,10 +136,6 @@ EMPTY_DIALOGUE = Trouble(
     "empty_dialogue",
     N_("The conversation on line %(line)d has no message with text."),
 )
-TOO_MANY_MESSAGES = Trouble(
-    "too_many_messages",
-    N_("The conversation on line %(line)d has more than %(limit)d messages. Split it."),
-)
 MESSAGE_NOT_OBJECT = Trouble(
     "message_not_object",
     N_("Line %(line)d, message %(message)d: a message must be an object with role and content."),
@@ -166,10 +162,6 @@ CONTENT_NOT_TEXT = Trouble(
         "imported."
     ),
 )
-FIELD_NOT_TEXT = Trouble(
-    "field_not_text",
-    N_("Line %(line)d, message %(message)d: the field “%(field)s” must be text."),
-)
 BAD_TRAIN = Trouble(
     "bad_train",
     N_("Line %(line)d, message %(message)d: “%(field)s” must be true or false, not %(value)s."),
@@ -181,16 +173,6 @@ BAD_WEIGHT = Trouble(
 TRAIN_CONFLICT = Trouble(
     "train_conflict",
     N_("Line %(line)d, message %(message)d: the flags %(fields)s contradict each other. Keep one of them."),
-)
-BAD_TOOL_CALLS = Trouble(
-    "bad_tool_calls",
-    N_(
-        "Line %(line)d, message %(message)d: “tool_calls” must be a list of calls, each with a function name."
-    ),
-)
-TOOL_CALLS_ROLE = Trouble(
-    "tool_calls_role",
-    N_("Line %(line)d, message %(message)d: only an assistant message can call tools."),
 )
 BAD_FUNCTION_CALL = Trouble(
     "bad_function_call",
@@ -224,28 +206,13 @@ OUTCOME_UNKNOWN = Trouble(
 )
 LANGUAGE_UNKNOWN = Trouble(
     "language_unknown",
-    N_("Line %(line)d: the language “%(value)s” is unknown and was left empty. Use en or zh."),
+    N_("Line %(line)d: the language “%(value)s” is unknown and was left empty. Use a code such as en or zh."),
 )
 LABEL_NOT_KEPT = Trouble(
     "label_not_kept",
-    N_(
-        "Line %(line)d: the value of “%(field)s” is not a text of at most %(limit)d characters and was "
-        "left empty."
-    ),
+    N_("Line %(line)d: the value of “%(field)s” is not a text and was left empty."),
 )
 TAGS_NOT_KEPT = Trouble(
     "tags_not_kept",
-    N_(
-        "Line %(line)d: the tags are not a list of at most %(count)d texts of at most %(limit)d "
-        "characters and were left out."
-    ),
-)
-
-# writing
-NOT_EXPRESSIBLE = Trouble(
-    "not_expressible",
-    N_(
-        "Conversation %(line)d cannot be written in the %(format)s format without losing something. "
-        "Export it as messages instead."
-    ),
+    N_("Line %(line)d: the tags are not a list of texts and were left out."),
 )

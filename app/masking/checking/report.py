@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from app.masking.checking.checks import CHECK_NAMES, Check
-from app.masking.checking.suspects import FAILED, REFUSED, Reason, Suspects, reasons_to_look
+from app.masking.checking.checks import Check
+from app.masking.checking.suspects import Reason, SuspectKind, Suspects, reasons_to_look
 from app.masking.samples.sample import MaskedConversation, MaskedSample
 from app.masking.settings import MaskSettings
 from app.sentences import Sentence
@@ -103,7 +102,7 @@ class VersionReport:
             failures.append(Failure(identity, None, "refused", None, masked.refusal.sentence))
         reasons = [
             Reason(
-                REFUSED if failure.check == REFUSED else FAILED,
+                SuspectKind.REFUSED if failure.check == SuspectKind.REFUSED else SuspectKind.FAILED,
                 failure.sentence,
                 failure.sample,
                 failure.token,
@@ -138,55 +137,3 @@ class VersionReport:
             self.trained_ratio.add(ratio)
             self.lengths.add(tokens)
             self.suspects.measure(sample.conversation_id, place, tokens=tokens, ratio=ratio)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {
-            "green": self.green,
-            "base_model": self.base_model,
-            "strategy": self.settings.train_on.value,
-            "handling": self.settings.handling.value,
-            "max_length": self.settings.max_length,
-            "control_tokens": self.settings.control_tokens,
-            "train_reasoning": self.settings.train_reasoning,
-            "template_arguments": dict(self.settings.template_arguments),
-            "moment": self.moment.isoformat(timespec="seconds") if self.moment else None,
-            "conversations": self.conversations,
-            "samples": self.samples,
-            "refused": self.refused,
-            "dropped": self.dropped,
-            "tokens": self.tokens,
-            "trained": self.trained,
-            "skipped": self.tokens - self.trained,
-            "truncated_samples": self.truncated_samples,
-            "truncated_tokens": self.truncated_tokens,
-            "truncated_trained_tokens": self.truncated_trained_tokens,
-            "spelled_control_tokens": self.spelled_control_tokens,
-            "rewritten_turns": self.rewritten_turns,
-            "longest": self.longest,
-            "checks": [
-                {"name": name, "passed": not self.failed[name], "failed": self.failed[name]}
-                for name in (*CHECK_NAMES, "refused")
-            ],
-            "failing_conversations": self.failing_conversations,
-            "failures": [
-                {
-                    "conversation_id": failure.conversation_id,
-                    "sample": failure.sample,
-                    "check": failure.check,
-                    "detail": failure.sentence.english(),
-                    "token": failure.token,
-                    # The same for readers of another language.
-                    "sentence": failure.sentence.to_json(),
-                }
-                for failure in self.failures
-            ],
-            "suspicious": self.suspicious,
-            # The same with reasons, the worst first, and the ends of the distributions beside them.
-            "suspects": self.suspects.to_list(),
-            "suspect_counts": dict(self.suspects.counts),
-            "trained_ratio": {"edges": self.trained_ratio.edges, "counts": self.trained_ratio.counts},
-            "lengths": {"edges": self.lengths.edges, "counts": self.lengths.counts},
-            "hash": self.hash,
-            "tokenizer_hash": self.tokenizer_hash,
-        }

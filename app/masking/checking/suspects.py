@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from app.masking.samples.sample import MaskedSample
@@ -14,10 +15,19 @@ MOST_LISTED = 200
 # At the ends of a distribution stand one sample in twenty, at most three.
 _MOST_EXTREME, _SAMPLES_PER_EXTREME = 3, 20
 
-FAILED, REFUSED, CUT, CONTROL_TOKENS = "failed", "refused", "cut", "control_tokens"
-REWRITTEN, NOT_SHOWN, SHARE, LENGTH = "rewritten", "not_shown", "share", "length"
-# Worst first: the order in which one walks through them.
-SUSPECT_KINDS = (FAILED, REFUSED, CUT, CONTROL_TOKENS, REWRITTEN, NOT_SHOWN, SHARE, LENGTH)
+
+class SuspectKind(StrEnum):
+    """Why a conversation deserves a look, worst first: the order in which one walks through them."""
+
+    FAILED = "failed"
+    REFUSED = "refused"
+    CUT = "cut"
+    CONTROL_TOKENS = "control_tokens"
+    REWRITTEN = "rewritten"
+    NOT_SHOWN = "not_shown"
+    SHARE = "share"
+    LENGTH = "length"
+
 
 _FEW = N_("Only %(percent)s %% of the tokens are trained.")
 _MANY = N_("%(percent)s %% of the tokens are trained: nearly all of them.")
@@ -31,21 +41,11 @@ _LONGEST = N_("Among the longest samples of this version, in tokens: %(tokens)d.
 class Reason:
     """Why to look; `check` names the check that failed; `token` is where to look."""
 
-    kind: str
+    kind: SuspectKind
     sentence: Sentence
     sample: int | None = None
     token: int | None = None
     check: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            "check": self.check,
-            "detail": self.sentence.english(),
-            "sentence": self.sentence.to_json(),
-            "sample": self.sample,
-            "token": self.token,
-        }
 
 
 def reasons_to_look(sample: MaskedSample, place: int) -> list[Reason]:
@@ -55,7 +55,7 @@ def reasons_to_look(sample: MaskedSample, place: int) -> list[Reason]:
     # that nothing is trained is a failed check already
     if sample.trained and not LOW_RATIO <= ratio <= HIGH_RATIO:
         message = _FEW if ratio < LOW_RATIO else _MANY
-        found.append(Reason(SHARE, Sentence(message, {"percent": _percent(ratio)}), place))
+        found.append(Reason(SuspectKind.SHARE, Sentence(message, {"percent": _percent(ratio)}), place))
     return found
 
 
@@ -68,7 +68,7 @@ def _cut(sample: MaskedSample, place: int) -> Iterable[Reason]:
         lost = sum(cut.trained for cut in sample.cuts)
         message = N_("Tokens beyond the length limit: %(tokens)d, of them to be trained: %(trained)d.")
         params = {"tokens": sample.truncated, "trained": lost}
-        yield Reason(CUT, Sentence(message, params), place, len(sample.input_ids))
+        yield Reason(SuspectKind.CUT, Sentence(message, params), place, len(sample.input_ids))
 
 
 def _spelled(sample: MaskedSample, place: int) -> Iterable[Reason]:
@@ -79,7 +79,7 @@ def _spelled(sample: MaskedSample, place: int) -> Iterable[Reason]:
         start, end = regions.get(message, (0, len(sample.text)))
         found = [at for at in (sample.text.find(token, start, end) for token in tokens) if at >= 0]
         yield Reason(
-            CONTROL_TOKENS,
+            SuspectKind.CONTROL_TOKENS,
             Sentence.of(
                 N_("Turn %(turn)d spells control tokens, which stay ordinary text: %(tokens)s"),
                 turn=sample.part.numbers[message] + 1,
@@ -96,7 +96,7 @@ def _changed(sample: MaskedSample, place: int) -> Iterable[Reason]:
     for turn in sample.layout.turns:
         if turn.rewritten:
             yield Reason(
-                REWRITTEN,
+                SuspectKind.REWRITTEN,
                 Sentence.of(
                     N_("The template shows turn %(turn)d otherwise than the model will have to write it."),
                     turn=numbers[turn.message] + 1,
@@ -106,7 +106,7 @@ def _changed(sample: MaskedSample, place: int) -> Iterable[Reason]:
             )
     for message in sample.layout.unlocated:
         yield Reason(
-            NOT_SHOWN,
+            SuspectKind.NOT_SHOWN,
             Sentence.of(
                 N_("The template does not show turn %(turn)d as it is written."), turn=numbers[message] + 1
             ),
@@ -148,7 +148,7 @@ class _Extremes:
 class Suspects:
     """All of them with their reasons, collected while a version is checked."""
 
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Counter[SuspectKind] = field(default_factory=Counter)
     _reasons: dict[int, list[Reason]] = field(default_factory=dict)
     _ratios: _Extremes = field(default_factory=_Extremes)
     _lengths: _Extremes = field(default_factory=_Extremes)
@@ -168,32 +168,31 @@ class Suspects:
         self._ratios.add(_Measured(ratio, self._samples, conversation_id, place))
         self._lengths.add(_Measured(tokens, self._samples, conversation_id, place))
 
-    def to_list(self) -> list[dict[str, Any]]:
-        """Plain JSON, the worst first and otherwise in the version's order."""
+    def listed(self) -> list[tuple[int, list[Reason]]]:
+        """(conversation, reasons), the worst first and otherwise in the version's order."""
         merged = {identity: [*reasons] for identity, reasons in self._reasons.items()}
         for identity, reason in self._extreme():
             if all(known.kind != reason.kind for known in merged.get(identity, ())):
                 merged.setdefault(identity, []).append(reason)
-        rank = {kind: at for at, kind in enumerate(SUSPECT_KINDS)}
+        rank = {kind: at for at, kind in enumerate(SuspectKind)}
         for reasons in merged.values():
             reasons.sort(key=lambda reason: rank[reason.kind])
         ordered = sorted(merged, key=lambda identity: rank[merged[identity][0].kind])
-        return [
-            {"conversation_id": identity, "reasons": [reason.to_dict() for reason in merged[identity]]}
-            for identity in ordered
-        ]
+        return [(identity, merged[identity]) for identity in ordered]
 
     def _extreme(self) -> Iterable[tuple[int, Reason]]:
         count = min(_MOST_EXTREME, self._samples // _SAMPLES_PER_EXTREME)
         for extremes, kind, low, high in (
-            (self._ratios, SHARE, _LEAST, _MOST),
-            (self._lengths, LENGTH, _SHORTEST, _LONGEST),
+            (self._ratios, SuspectKind.SHARE, _LEAST, _MOST),
+            (self._lengths, SuspectKind.LENGTH, _SHORTEST, _LONGEST),
         ):
             if not count or extremes.smallest[0].value == extremes.largest[0].value:
                 continue
             for listed, message in ((extremes.smallest, low), (extremes.largest, high)):
                 for one in listed[:count]:
                     params: dict[str, Any] = (
-                        {"percent": _percent(one.value)} if kind == SHARE else {"tokens": int(one.value)}
+                        {"percent": _percent(one.value)}
+                        if kind is SuspectKind.SHARE
+                        else {"tokens": int(one.value)}
                     )
                     yield one.conversation_id, Reason(kind, Sentence(message, params), one.sample)

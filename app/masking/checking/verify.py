@@ -3,12 +3,12 @@ with a report and a hash.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from itertools import chain, islice
-from typing import Any
 
+from app.dialogue.conversation import Conversation
 from app.masking.checking.checks import run_checks
 from app.masking.checking.report import VersionReport
 from app.masking.checking.second_encoding import SecondEncoding, second_encodings
@@ -18,7 +18,7 @@ from app.masking.samples.stream import in_batches, mask_conversations
 from app.masking.settings import MaskSettings
 from app.masking.tokenization.tokenizer import ChatTokenizer
 
-Conversations = Iterable[tuple[int, Mapping[str, Any]]]
+Conversations = Iterable[tuple[int, Conversation]]
 
 
 def verify(

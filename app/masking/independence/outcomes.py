@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 
 from jinja2 import nodes
 
+from app.dialogue.roles import Role
 from app.masking.independence.facts import TEXT_FIELD, Facts, Kind, NotProven
 
 FIELDS = ("role", "content")
-ROLES = ("system", "user", "assistant")
+# What every template may be asked about; tools it may not know.
+_ASKED_ROLES = (Role.SYSTEM, Role.USER, Role.ASSISTANT)
 SEARCHING = frozenset({"startswith", "endswith"})
 TYPE_TESTS: Mapping[str, bool] = {
     "string": True,
@@ -99,7 +101,7 @@ class Outcomes:
         asked = [right] if operator in ("eq", "ne") else getattr(right, "items", None)
         if operator not in ("eq", "ne", "in", "notin") or not asked:
             return None
-        if all(isinstance(one, nodes.Const) and one.value not in ROLES for one in asked):
+        if all(isinstance(one, nodes.Const) and one.value not in _ASKED_ROLES for one in asked):
             return operator in ("ne", "notin")
         return None
 

@@ -3,16 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
+from app.dialogue.conversation import REASONING_FIELDS, TEMPLATE_REASONING_FIELDS
+from app.dialogue.roles import ROLES, Role
 from app.masking.errors import MaskRefused
 from app.sentences import N_
+from app.unlocked import cached_property
 
-ROLES = ("system", "user", "assistant", "tool")
 _TEMPLATE_FIELDS = ("content", "name", "tool_calls", "tool_call_id")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_REASONING_FIELDS = ("reasoning_content", "thinking", "reasoning")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Dialogue:
     def last_assistant(self) -> int:
         """The place of the last assistant turn, -1 without one."""
         places = range(len(self.messages) - 1, -1, -1)
-        return next((place for place in places if self.messages[place]["role"] == "assistant"), -1)
+        return next((place for place in places if self.messages[place]["role"] == Role.ASSISTANT), -1)
 
 
 def read_conversation(conversation: Mapping[str, Any]) -> Dialogue:
@@ -89,11 +89,11 @@ def _message(message: Any, number: int) -> dict[str, Any]:
         clean["content"] = _text(clean["content"], number)
     elif not clean.get("tool_calls"):
         raise MaskRefused(N_("Turn %(turn)d has no content."), turn=number)
-    reasoning = next((message[key] for key in _REASONING_FIELDS if message.get(key) is not None), None)
+    reasoning = next((message[key] for key in REASONING_FIELDS if message.get(key) is not None), None)
     if reasoning is not None:
         if not isinstance(reasoning, str):
             raise MaskRefused(N_("The reasoning of turn %(turn)d must be text."), turn=number)
-        clean["reasoning_content"] = clean["thinking"] = reasoning  # gpt-oss templates read the second name
+        clean |= dict.fromkeys(TEMPLATE_REASONING_FIELDS, reasoning)
     return clean
 
 

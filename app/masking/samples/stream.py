@@ -5,14 +5,15 @@ Batches are encoded side by side in threads of our own; see `app.masking.threads
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from tokenizers import Encoding
 
+from app.dialogue.conversation import Conversation
 from app.masking.errors import MaskRefused
 from app.masking.samples.conversation import Dialogue, read_conversation
 from app.masking.samples.rendered import RenderedSample, SampleRenderer
@@ -22,6 +23,7 @@ from app.masking.settings import Handling, MaskSettings
 from app.masking.tokenization.encoded import Encoded
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.known_layouts import KnownLayouts
+from app.unlocked import cached_property
 
 BATCH = 256
 # Long conversations make smaller batches, so that memory does not follow the longest ones.
@@ -48,7 +50,7 @@ def in_batches(items: Iterable[Item], characters: Callable[[Item], int]) -> Iter
         yield batch
 
 
-def _characters(item: tuple[int, Mapping[str, Any]]) -> int:
+def _characters(item: tuple[int, Conversation]) -> int:
     """Of the messages' texts; what is no message counts nothing, for it is refused."""
     messages = item[1].get("messages")
     held = 0
@@ -61,7 +63,7 @@ def _characters(item: tuple[int, Mapping[str, Any]]) -> int:
 
 def mask_conversation(
     tokenizer: ChatTokenizer,
-    conversation: Mapping[str, Any],
+    conversation: Conversation,
     settings: MaskSettings,
     conversation_id: int = 0,
     *,
@@ -76,7 +78,7 @@ def mask_conversation(
 
 def mask_conversations(
     tokenizer: ChatTokenizer,
-    conversations: Iterable[tuple[int, Mapping[str, Any]]],
+    conversations: Iterable[tuple[int, Conversation]],
     settings: MaskSettings,
     *,
     moment: datetime | None = None,
@@ -134,7 +136,7 @@ class _Batch:
     def __init__(
         self,
         layouts: KnownLayouts,
-        items: Sequence[tuple[int, Mapping[str, Any]]],
+        items: Sequence[tuple[int, Conversation]],
         settings: MaskSettings,
         renderer: Executor,
     ) -> None:
@@ -198,7 +200,7 @@ class _Batch:
         return found
 
 
-def _read(conversation: Mapping[str, Any]) -> Dialogue | MaskRefused:
+def _read(conversation: Conversation) -> Dialogue | MaskRefused:
     try:
         return read_conversation(conversation)
     except MaskRefused as refusal:

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from app.masking.errors import MaskingError, TemplateFailed, TemplateUnsafe
@@ -24,6 +23,7 @@ from app.masking.templates import isolated_child
 from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.isolated_child import RENDER_SECONDS
 from app.sentences import N_, Sentence
+from app.unlocked import cached_property
 
 STARTUP_SECONDS = 60.0
 # A child on a busy machine waits for its turn; its own clock counts only the time it works.
@@ -33,7 +33,9 @@ SLOW_SECONDS = 0.2  # a rendering that works longer is counted …
 MOST_SLOW_SECONDS = 6.0  # … and a template whose slow ones add up to this …
 SLOW_WITHIN_SECONDS = 60.0  # … within a minute is refused for the rest of it
 MOST_RENDERERS = 4
+PLACE_SECONDS = 30.0
 
+_NO_PLACE = N_("Too many chat templates are being rendered at this moment. Try again in a few seconds.")
 _TOO_LONG = N_("The chat template %(template)s is refused: a rendering took longer than %(seconds)d seconds.")
 _TOO_MUCH = N_(
     "The chat template %(template)s is refused: a rendering took more than %(limit)d MB of memory, or wrote far more "
@@ -144,7 +146,7 @@ class _Renderer:
     """One child process for one template. Used by one thread at a time."""
 
     def __init__(self, source: str) -> None:
-        self.lock = threading.Lock()
+        self.source = source
         try:
             self.process = subprocess.Popen(
                 isolated_child.command(),
@@ -226,41 +228,64 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 class _Renderers:
-    """The processes in use, the last used last; the oldest is ended when there would be too many."""
+    """The renderers of this process: those that render, and those kept for their template's next rendering. Together they
+    are at most MOST_RENDERERS; whoever finds all of them rendering waits for a place.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._renderers: dict[str, _Renderer] = {}
+        self._places = threading.BoundedSemaphore(MOST_RENDERERS)
+        self._taken: dict[object, _Renderer | None] = {}  # by place; None while it is being started
+        self._kept: list[_Renderer] = []  # the last used last
 
     def ask(self, source: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer of the template's process, which is started if there is none."""
-        while True:
+        """The answer of a process of the template, started if none is kept. Raises MaskingError when no place got free."""
+        if not self._places.acquire(timeout=PLACE_SECONDS):
+            raise MaskingError(_NO_PLACE)
+        place, renderer = object(), None
+        try:
+            renderer = self._take(place, source) or _Renderer(source)
             with self._lock:
-                renderer = self._renderers.pop(source, None) or _Renderer(source)
-                self._renderers[source] = renderer
-                surplus = [self._renderers.pop(key) for key in list(self._renderers)[:-MOST_RENDERERS]]
-            for old in surplus:
-                with old.lock:
-                    old.close()
-            with renderer.lock:
-                if renderer.process.poll() is not None:
-                    self._forget(source, renderer)
-                    continue  # closed while this thread waited
-                try:
-                    return renderer.ask(request)
-                except BaseException:
-                    self._forget(source, renderer)
-                    raise
+                self._taken[place] = renderer
+            answer = renderer.ask(request)
+        except BaseException:
+            self._give_back(place)
+            if renderer is not None:
+                renderer.close()
+            raise
+        self._give_back(place, kept=renderer)
+        return answer
 
-    def _forget(self, source: str, renderer: _Renderer) -> None:
+    def _take(self, place: object, source: str) -> _Renderer | None:
+        """A kept process of the template; else None, once those used longest ago have made way for a new one."""
         with self._lock:
-            if self._renderers.get(source) is renderer:
-                del self._renderers[source]
+            own = next((renderer for renderer in reversed(self._kept) if renderer.source == source), None)
+            if own is not None:
+                self._kept.remove(own)
+            self._taken[place] = own
+            surplus = max(0, len(self._kept) + len(self._taken) - MOST_RENDERERS)
+            closing, self._kept = self._kept[:surplus], self._kept[surplus:]
+        if own is not None and own.process.poll() is not None:  # it ended while it waited
+            closing, own = [*closing, own], None
+        for renderer in closing:
+            renderer.close()
+        return own
+
+    def _give_back(self, place: object, *, kept: _Renderer | None = None) -> None:
+        with self._lock:
+            self._taken.pop(place, None)
+            if kept is not None:
+                self._kept.append(kept)
+        self._places.release()
 
     def close_all(self) -> None:
         """End every child."""
         with self._lock:
-            renderers, self._renderers = list(self._renderers.values()), {}
+            renderers = [
+                *self._kept,
+                *(renderer for renderer in self._taken.values() if renderer is not None),
+            ]
+            self._kept = []
         for renderer in renderers:
             renderer.close()
 

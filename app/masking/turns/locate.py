@@ -11,10 +11,12 @@ from typing import Any
 from app.masking.errors import MaskRefused
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.borders import Borders
+from app.masking.turns.comparison import Comparison
 from app.masking.turns.ends import Ends
 from app.masking.turns.layout import Layout, Region, Spelled, Turn
 from app.masking.turns.marks import Placement
-from app.masking.turns.renderings import Message
+from app.masking.turns.probes import Probes
+from app.masking.turns.renderings import Message, Renderings
 from app.masking.turns.spelling import spelled_controls, template_controls
 from app.masking.turns.starts import Starts
 from app.sentences import N_
@@ -36,12 +38,16 @@ class _Locator:
     ) -> None:
         self.tokenizer = tokenizer
         self.messages = messages
-        self.borders = Borders(tokenizer, messages, tools)
-        self.starts = Starts(self.borders)
-        self.ends = Ends(self.borders)
-        self.text = self.borders.text
-        self.marks = self.borders.marks
-        self.whole = self.borders.whole
+        self.renderings = Renderings(tokenizer, messages, tools)
+        self.text = self.renderings.text
+        self.marks = self.renderings.marks
+        self.markings = self.renderings.markings
+        self.whole = self.renderings.whole
+        self.borders = Borders(messages, self.renderings)
+        comparison = Comparison(tokenizer.controls.any)
+        probes = Probes(self.renderings, self.borders, comparison)
+        self.starts = Starts(self.renderings, self.borders, probes, comparison)
+        self.ends = Ends(self.renderings, self.borders, probes, comparison)
 
     def layout(self) -> Layout:
         turns: list[Turn] = []
@@ -61,7 +67,7 @@ class _Locator:
                     unlocated.append(place)
         for before, after in pairwise(turns):
             if after.start < before.end:
-                raise self.borders.refusal(
+                raise self.renderings.refusal(
                     N_(
                         "The chat template %(template)s writes turn %(turn)d into the turn before it; join the "
                         "two turns."
@@ -71,7 +77,7 @@ class _Locator:
         for region in regions:
             for turn in turns:
                 if region.start < turn.end and turn.start < region.end:
-                    raise self.borders.refusal(
+                    raise self.renderings.refusal(
                         N_(
                             "The chat template %(template)s writes other text into turn %(turn)d, so what the "
                             "model has to write cannot be told apart; leave this conversation out."
@@ -83,7 +89,7 @@ class _Locator:
 
     def _controls(self, regions: Sequence[Region]) -> tuple[list[Spelled], list[tuple[int, int]] | None]:
         """The control tokens that messages spell, and those of the template where not all are."""
-        patterns, markings = self.tokenizer.controls, self.borders.markings
+        patterns, markings = self.tokenizer.controls, self.markings
         spelled = spelled_controls(self.messages, patterns, markings)
         foreign = []
         for place, (message, marking) in enumerate(zip(self.messages, markings, strict=True)):
@@ -91,7 +97,7 @@ class _Locator:
                 continue
             own = [region for region in regions if region.message == place]
             if len(own) != 1 or self.text[own[0].start : own[0].end] not in self.borders.text_of(place):
-                raise self.borders.refusal(
+                raise self.renderings.refusal(
                     N_(
                         "The chat template %(template)s looks for control tokens in turn %(turn)d and changes "
                         "its text, so they cannot be kept text."
@@ -132,7 +138,7 @@ class _Locator:
         if start is not None and end is not None and start <= end:
             return [Region(place, role, start, end)]
         starts, ends = self.whole.places.get(marks.start, []), self.whole.places.get(marks.end, [])
-        if len(starts) != len(ends) or self.borders.markings[place].placement not in (
+        if len(starts) != len(ends) or self.markings[place].placement not in (
             Placement.OUTSIDE,
             Placement.END_OUTSIDE,
             Placement.BORDERS,
@@ -146,7 +152,7 @@ class _Locator:
         marks = self.marks.messages[place]
         for mark in (marks.start, marks.end):
             if len(self.whole.places.get(mark, ())) > 1:
-                raise self.borders.refusal(
+                raise self.renderings.refusal(
                     N_(
                         "The chat template %(template)s writes turn %(turn)d more than once; leave this turn "
                         "untrained."
@@ -156,7 +162,7 @@ class _Locator:
         content_start, content_end = self.borders.content(place)
         called = self.whole.first(marks.call) is not None
         if content_end is None and self.borders.text_of(place).strip() and not called:
-            raise self.borders.refusal(
+            raise self.renderings.refusal(
                 N_(
                     "The chat template %(template)s does not write turn %(turn)d out in a way that can be "
                     "located; leave this turn untrained."

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from app.dialogue.conversation import TEMPLATE_REASONING_FIELDS
 from app.masking.tokenization.control_patterns import ControlPatterns
 
 _PLANES = ((0xF0000, 0xFFFFE), (0x100000, 0x10FFF0))
-_REASONING_FIELDS = ("reasoning_content", "thinking")
 _AFTER_THINKING = re.compile(r"</think(?:ing)?>\s*")
 
 
@@ -156,7 +156,7 @@ def mark_message(
 
 
 def _mark_reasoning(marked: dict[str, Any], marks: MessageMarks) -> None:
-    for field in _REASONING_FIELDS:
+    for field in TEMPLATE_REASONING_FIELDS:
         if isinstance(marked.get(field), str) and marked[field].strip():
             lead, core, trail = _core(marked[field])
             marked[field] = f"{lead}{marks.reasoning_start}{core}{marks.reasoning_end}{trail}"
@@ -203,7 +203,7 @@ def spelled_in(message: Mapping[str, Any], controls: ControlPatterns) -> frozens
 
 def markings_of(message: Mapping[str, Any], left_whole: frozenset[str] = frozenset()) -> Iterator[Marking]:
     """Every way to mark a message, the most telling first."""
-    thinks = any(str(message.get(field) or "").strip() for field in _REASONING_FIELDS)
+    thinks = any(str(message.get(field) or "").strip() for field in TEMPLATE_REASONING_FIELDS)
     for reasoning in (True, False) if thinks else (True,):
         for calls in (True, False) if message.get("tool_calls") else (True,):
             for placement in Placement:

@@ -54,6 +54,10 @@ class Renderings:
         self.markings = list(self._first_markings)
         self.whole = self._place_marks()
 
+    def refusal(self, message: str, place: int) -> MaskRefused:
+        """The refusal of one turn; the sentence names `template` and `turn`."""
+        return MaskRefused(message, template=self.tokenizer.name, turn=place + 1)
+
     def plain(self, count: int, generation: bool) -> str:
         key = (count, generation)
         if key not in self.plain_renderings:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, replace
 
 from app.masking.turns.borders import Borders
-from app.masking.turns.renderings import Marked
+from app.masking.turns.comparison import Comparison
+from app.masking.turns.probes import Probes
+from app.masking.turns.renderings import Marked, Renderings
 from app.sentences import N_
 
 LONGEST_PROMPT = 4096  # no generation prompt is longer; comparing goes place by place
@@ -23,11 +25,18 @@ class Start:
 class Starts:
     """Raises MaskRefused naming the turn where no beginning can be proven."""
 
-    def __init__(self, borders: Borders) -> None:
-        self.borders = borders
+    def __init__(
+        self, renderings: Renderings, borders: Borders, probes: Probes, comparison: Comparison
+    ) -> None:
+        self._renderings = renderings
+        self._messages = renderings.messages
+        self._text = renderings.text
+        self._borders = borders
+        self._probes = probes
+        self._comparison = comparison
 
     def find(self, place: int, content_start: int | None, content_end: int | None, end_before: int) -> Start:
-        prompt = self.borders.marked(place, True)
+        prompt = self._renderings.marked(place, True)
         found = self._by_own_prompt(place, prompt, content_start, content_end) if prompt is not None else None
         if found is None and content_start is not None:
             if self._follows_at_once(place, content_start, end_before):
@@ -41,7 +50,7 @@ class Starts:
             elif place == 0 and self._says_something(found.place):
                 found = None
         if found is None:
-            raise self.borders.refusal(
+            raise self._renderings.refusal(
                 N_(
                     "The chat template %(template)s writes a generation prompt before turn %(turn)d that does "
                     "not match what it writes in the conversation, so where the turn begins cannot be proven; "
@@ -49,30 +58,30 @@ class Starts:
                 ),
                 place,
             )
-        bos = self.borders.tokenizer.variables.get("bos_token")
-        if place == 0 and bos and self.borders.text.startswith(bos, found.place):
+        bos = self._renderings.tokenizer.variables.get("bos_token")
+        if place == 0 and bos and self._text.startswith(bos, found.place):
             found = replace(found, place=found.place + len(bos))  # no model writes the beginning of a text
         return found
 
     def _says_something(self, start: int) -> bool:
         """Whether the template begins every conversation with words, which would pass for the first header."""
-        opening = self.borders.markers.sub("", self.borders.preamble[start:])
+        opening = self._comparison.markers.sub("", self._probes.preamble[start:])
         return any(character.isalnum() for character in opening)
 
     def _by_own_prompt(
         self, place: int, prompt: Marked, content_start: int | None, content_end: int | None
     ) -> Start | None:
         """By comparing with the generation prompt after everything before this turn."""
-        text = self.borders.text
-        here, there = self.borders.anchor(place, prompt)
+        text = self._text
+        here, there = self._borders.anchor(place, prompt)
         limit = content_start if content_start is not None else content_end
-        header = text[here : limit if limit is not None else self.borders.next_text(place, here)]
+        header = text[here : limit if limit is not None else self._borders.next_text(place, here)]
         asked = prompt.text[there:]
         rest = asked.removeprefix(header) if asked.startswith(header) else ""
         if text.startswith(asked, here):  # the text itself may repeat what the prompt already says
             return Start(here + len(asked), self._writes_header(place, asked, header[len(asked) :]), rest)
-        shared = self.borders.shared(header, asked)
-        whole = content_start is not None or not self.borders.text_of(place).strip()
+        shared = self._comparison.shared(header, asked)
+        whole = content_start is not None or not self._borders.text_of(place).strip()
         if not self._covers(place, header, asked, shared, header_is_whole=whole):
             loosely = _loosely_shared(header, asked) if whole else None
             return None if loosely is None else Start(here + loosely)
@@ -90,38 +99,33 @@ class Starts:
         """Whether the shared part reaches into the generation prompt itself, and ends where one may cut."""
         if shared == len(asked):
             return True
-        own = self.borders.own_prompt(place, asked)
+        own = self._probes.own_prompt(place, asked)
         if not own or shared <= len(asked) - len(own):
             return False
         rest_asked, rest_header = asked[shared:], header[shared:]
-        if self._same_marker(rest_asked.lstrip(), rest_header.lstrip()):
+        if self._comparison.same_marker(rest_asked, rest_header) is not None:
             return False  # the prompt writes it as well, only otherwise spaced: the model does not
-        if self.borders.markers.match(rest_asked):
+        if self._comparison.markers.match(rest_asked):
             return True
         if not header_is_whole:
             return False
         return not (rest_header[:1].isalnum() and rest_asked[:1].isalnum())
 
-    def _same_marker(self, left: str, right: str) -> bool:
-        """Whether both begin with the same control token."""
-        here, there = self.borders.markers.match(left), self.borders.markers.match(right)
-        return here is not None and there is not None and here.group() == there.group()
-
     def _writes_header(self, place: int, asked: str, rest: str) -> bool:
         """Whether the model itself has to write what stands before its answer,
         for want of a generation prompt.
         """
-        return bool(rest.strip()) and self.borders.own_prompt(place, asked) == ""
+        return bool(rest.strip()) and self._probes.own_prompt(place, asked) == ""
 
     def _follows_at_once(self, place: int, content_start: int, end_before: int) -> bool:
         """Whether the template writes this answer without a header:
         right after another one, or as the first message.
         """
         if place == 0:
-            end_before = len(self.borders.preamble)
-        elif self.borders.messages[place - 1]["role"] != "assistant" or not end_before:
+            end_before = len(self._probes.preamble)
+        elif self._messages[place - 1]["role"] != "assistant" or not end_before:
             return False
-        return end_before <= content_start and not self.borders.text[end_before:content_start].strip()
+        return end_before <= content_start and not self._text[end_before:content_start].strip()
 
     def _by_lone_prompt(self, place: int, content_start: int) -> Start | None:
         """For a turn whose prompt cannot be rendered in place: the prompt after a lone question, where the
@@ -129,12 +133,12 @@ class Starts:
         """
         earlier = [
             found
-            for marks in self.borders.marks.messages[:place]
-            if (found := self.borders.whole.at(marks.end)) is not None
+            for marks in self._renderings.marks.messages[:place]
+            if (found := self._renderings.whole.at(marks.end)) is not None
         ]
         if any(found > content_start for found in earlier):
             return None  # the order of the conversation is not the rendering's
-        text, prompt = self.borders.text, self.borders.lone_prompt or self.borders.standing_prompt
+        text, prompt = self._text, self._probes.lone_prompt or self._probes.standing_prompt
         if len(prompt) > LONGEST_PROMPT:
             return None
         header_start = max(earlier, default=0)
@@ -159,12 +163,12 @@ class Starts:
             or (header[:cut][-1:].isalnum() and asked[0].isalnum())
         ):
             return None
-        shared = self.borders.shared(header[cut:], asked)
+        shared = self._comparison.shared(header[cut:], asked)
         rest_header, rest_asked = header[cut + shared :], asked[shared:]
         if rest_header and rest_asked.strip():
             return None
         core = asked[:shared].strip()
-        telling = self.borders.markers.search(core) is not None or 2 * len(core) >= len(asked.strip())
+        telling = self._comparison.markers.search(core) is not None or 2 * len(core) >= len(asked.strip())
         return (rest_header, rest_asked) if core and telling else None
 
 

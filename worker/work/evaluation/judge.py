@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from app.evaluations.documents import Measurements, Sides
 from app.masking import ChatTokenizer, MaskingError, read_arrays
 from app.sentences import N_, FailureCode
 from worker.work.evaluation.generation import DEFAULT_BATCH_SIZE, generate, require_room
@@ -70,17 +71,14 @@ def _losses(losses: dict[Side, HeldOutLoss | None]) -> dict[str, Any]:
     """held_out_loss and perplexity are null where nothing was held out: unknown is not zero."""
     measured = {side: loss for side, loss in losses.items() if loss is not None}
     if not measured:
-        return {
-            "held_out_loss": None,
-            "perplexity": None,
-            "held_out": {"conversations": 0, "trained_tokens": 0},
-        }
-    of_base = measured["base"]
-    return {
-        "held_out_loss": {side: loss.loss for side, loss in measured.items()},
-        "perplexity": {side: loss.perplexity for side, loss in measured.items()},
-        "held_out": {"conversations": of_base.conversations, "trained_tokens": of_base.trained_tokens},
-    }
+        return {**Measurements().to_json(), "held_out": {"conversations": 0, "trained_tokens": 0}}
+    of_base, of_tuned = measured["base"], measured["tuned"]
+    told = Measurements(
+        held_out_loss=Sides(base=of_base.loss, tuned=of_tuned.loss),
+        perplexity=Sides(base=of_base.perplexity, tuned=of_tuned.perplexity),
+    )
+    held_out = {"conversations": of_base.conversations, "trained_tokens": of_base.trained_tokens}
+    return {**told.to_json(), "held_out": held_out}
 
 
 class _Evaluation:

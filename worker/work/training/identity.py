@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Final
 
+from app.core.errors import Conflict
 from app.recipes.config import TrainingConfig
 
 # How often something is logged, measured or saved changes no number; everything else does.
@@ -22,7 +23,11 @@ def identity(config: TrainingConfig, input: dict[str, Any]) -> dict[str, Any]:
 
 def is_same(kept: dict[str, Any], own: dict[str, Any]) -> bool:
     """Whether a checkpoint's identity, which an earlier version may have written, is this run's."""
-    return {**kept, "config": _decisive(TrainingConfig.stored(kept["config"]))} == own
+    try:
+        config = TrainingConfig.stored(kept["config"])
+    except Conflict:
+        return False
+    return {**kept, "config": _decisive(config)} == own
 
 
 def _decisive(config: TrainingConfig) -> dict[str, Any]:

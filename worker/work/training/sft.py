@@ -5,7 +5,7 @@ and checked before, and arrives as arrays.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from peft import set_peft_model_state_dict
@@ -14,6 +14,7 @@ from transformers import set_seed
 from app.core.errors import Invalid
 from app.masking import MaskArrays, MaskingError, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
+from app.runs.result import RunResult
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, Emit, JobFailed, log
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
@@ -95,28 +96,26 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     adapter_step = keep_best(trainer)
     require_space(output_dir, model)
     publish(output_dir, ADAPTER, lambda folder: model.save_pretrained(folder, save_embedding_layers=False))
-    return {
-        **what_came_of_it(trainer, outcome.training_loss, adapter_step),
-        "labels_hash": proof.labels_hash(input["arrays_hash"]),
-        "labels_seen": int(proof.seen.sum()),
-        "labels_total": len(proof.seen),
-        "peak_memory_bytes": peak_memory_bytes(device),
-    }
+    return what_came_of_it(trainer, outcome.training_loss, adapter_step, input["arrays_hash"]).to_json()
 
 
-def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int) -> dict[str, Any]:
-    """The run's own part of the result: where it ended, why, and its losses."""
+def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int, arrays_hash: str) -> RunResult:
+    """Where the run ended and why, its losses, and the proof of what reached the loss."""
     reason = stop_reason(trainer)
-    return {
-        "adapter": ADAPTER,
-        "adapter_step": adapter_step,
-        "steps": trainer.state.global_step,
-        "total_steps": trainer.state.max_steps,
-        "train_loss": train_loss,
-        "eval_loss": final_eval_loss(trainer, adapter_step),
-        "stopped_early": reason != "finished",
-        "stop_reason": reason,
-    }
+    return RunResult(
+        adapter=ADAPTER,
+        adapter_step=adapter_step,
+        steps=trainer.state.global_step,
+        total_steps=trainer.state.max_steps,
+        train_loss=train_loss,
+        eval_loss=final_eval_loss(trainer, adapter_step),
+        stopped_early=reason != "finished",
+        stop_reason=reason,
+        labels_hash=trainer.proof.labels_hash(arrays_hash),
+        labels_seen=int(trainer.proof.seen.sum()),
+        labels_total=len(trainer.proof.seen),
+        peak_memory_bytes=peak_memory_bytes(trainer.args.device),
+    )
 
 
 def read_config(values: dict[str, Any]) -> TrainingConfig:
@@ -124,7 +123,9 @@ def read_config(values: dict[str, Any]) -> TrainingConfig:
     try:
         return parse_config(values)
     except Invalid as error:
-        raise JobFailed.of(error) from error
+        failed = JobFailed.of(error)
+        failed.code = FailureCode.CONFIG_INVALID
+        raise failed from error
 
 
 def with_available_optimizer(config: TrainingConfig, device: torch.device, emit: Emit) -> TrainingConfig:
@@ -253,7 +254,7 @@ def keep_best(trainer: SftTrainer) -> int:
     return early.best_step
 
 
-def stop_reason(trainer: SftTrainer) -> str:
+def stop_reason(trainer: SftTrainer) -> Literal["finished", "requested", "no_improvement"]:
     if trainer.stop_on_request.saving:
         return "requested"
     if trainer.early_stopping is not None and trainer.early_stopping.stopped:

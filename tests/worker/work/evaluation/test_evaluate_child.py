@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +68,9 @@ def test_a_cancelled_evaluation_ends_promptly(job: dict[str, Any], tmp_path: Pat
             break
     process.stdin.write('{"stop": "cancel"}\n')
     process.stdin.flush()
-    asked = time.monotonic()
-    last = [json.loads(line) for line in process.stdout][-1]
+    after = [json.loads(line) for line in process.stdout]
     process.wait(30)
     process.stdin.close()
-    assert last["event"] == "cancelled"
-    assert time.monotonic() - asked < 60  # 16,000 tokens would take minutes
+    assert after[-1]["event"] == "cancelled"
+    # 16,000 tokens were asked for: none of the answers was written to its end
+    assert [event for event in after if event["event"] == "answer"] == []

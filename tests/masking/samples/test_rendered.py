@@ -1,0 +1,92 @@
+"""Samples from rendering to labels: the trained tokens spell the turns, and a refusal names the place in the conversation."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.masking import (
+    ChatTokenizer,
+    MaskSettings,
+    mask_conversation,
+    mask_conversations,
+    run_checks,
+)
+from tests.masking.conversations import dialogues, texts
+from tests.masking.house_templates import HOUSES, House
+from tests.masking.odd_templates import QUESTION_AND_ANSWERS, REFUSED
+
+PROPERTY = settings(
+    max_examples=30,
+    deadline=None,
+    # They judge how examples are drawn, by chance now and then, not what is tested.
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def written_by_model(house: House, messages: list[dict[str, str]]) -> tuple[str, set[int]]:
+    """The text, and the places of the code points the model must generate."""
+    text, own = "", set()
+    for piece, generated in house.oracle(messages):
+        if generated:
+            own |= set(range(len(text), len(text) + len(piece)))
+        text += piece
+    return text, own
+
+
+def only_spellable(tokenizer: ChatTokenizer) -> st.SearchStrategy[str]:
+    """Texts without the characters that hold bytes SmolLM2 has no token for; it drops those. They are taken out,
+    for rejecting whole dialogues would throw away more than half of them.
+    """
+    table = tokenizer.encoder.token_bytes
+    assert table is not None
+    known = set(table.pieces)
+
+    def spellable(text: str) -> str:
+        return "".join(one for one in text if all(bytes([byte]) in known for byte in one.encode()))
+
+    return texts.map(spellable)
+
+
+@pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.name)
+def test_trained_tokens_spell_the_turns_and_every_check_passes(house: House, smollm2: ChatTokenizer) -> None:
+    tokenizer = smollm2.with_chat_template(house.source, house.name, trusted=True)
+    table = tokenizer.encoder.token_bytes
+    assert table is not None
+
+    @PROPERTY
+    @given(dialogues(house, only_spellable(tokenizer)))
+    def holds(messages: list[dict[str, str]]) -> None:
+        text, own = written_by_model(house, messages)
+        sample = mask_conversation(tokenizer, {"messages": messages}, MaskSettings()).samples[0]
+        assert [check for check in run_checks(tokenizer, sample) if not check.passed] == []
+        # independent of offsets: the bytes of all tokens, and which of them are trained
+        spelled = b"".join(table.pieces[index] for index in sample.input_ids.tolist())
+        assert spelled == text.encode()
+        byte_is_own = [place in own for place, character in enumerate(text) for _ in character.encode()]
+        at = 0
+        for index, label in zip(sample.input_ids.tolist(), sample.labels.tolist(), strict=True):
+            piece = byte_is_own[at : at + len(table.pieces[index])]
+            assert (label != -100) == piece[0]
+            assert label in (-100, index)
+            at += len(piece)
+
+    holds()
+
+
+def test_a_message_is_refused_by_its_place_in_the_conversation_not_in_the_sample(
+    smollm2: ChatTokenizer,
+) -> None:
+    source = REFUSED["renders a turn twice"][0]
+    tokenizer = smollm2.with_chat_template(source, "twice", trusted=True)
+    filler = [
+        {"role": "user", "content": "word " * 40},
+        {"role": "assistant", "content": "ok", "train": False},
+    ]
+    (masked,) = mask_conversations(
+        tokenizer,
+        [(7, {"messages": filler * 2 + QUESTION_AND_ANSWERS})],
+        MaskSettings(handling="per_turn", max_length=60),  # type: ignore[arg-type]
+    )
+    assert masked.conversation_id == 7
+    assert masked.refusal is not None
+    assert masked.refusal.sentence.values["turn"] == 6

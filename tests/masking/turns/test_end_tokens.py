@@ -1,0 +1,145 @@
+"""Which token ends a turn: each rule with a template that needs it."""
+
+from typing import Any
+
+import pytest
+
+from app.masking import ChatTokenizer, locate
+from tests.masking.turns.pieces import CALL, CALLING, CALLS, END, EOS, LOOP, PROMPT
+from tests.support.masks import chat
+
+PLAIN = chat("Hi", "Ten.", "r", "Six.")["messages"]
+SHORT = chat("Hi", "Ten.", "r")["messages"]
+CALL_TEXT = '<call>price{"of": "a"}</call>'
+
+# rule -> template, tokens that generation stops at besides <|im_end|>, conversation, ends of turns (None: none)
+RULES: dict[str, tuple[str, list[str], list[dict[str, Any]], list[str | None]]] = {
+    "the first token that generation stops at, not the last": (
+        LOOP
+        + "{{ '<file_sep>' + m.role + ':\n' + m.content }}"
+        + "{{ '<gh_stars>' if loop.last and not add_generation_prompt else '[|end|]' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '<file_sep>assistant:\n' }}{% endif %}{{ eos_token }}",
+        ["<gh_stars>"],
+        PLAIN,
+        [None, "<gh_stars>"],
+    ),
+    "a token that opens the rendering ends nothing": (
+        "<|endoftext|>"
+        + LOOP
+        + "{{ '<role>' + m.role + '<file_sep>' + m.content + '<end> \n' }}"
+        + END
+        + "<role>assistant<file_sep>",
+        [],
+        SHORT,
+        ["<end>"],
+    ),
+    "what looks like a control token, where this vocabulary knows none": (
+        LOOP
+        + "{{ '# ' + m.role + '\n' + m.content }}"
+        + CALLS
+        + "{{ '\n<end>\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '# assistant\n<think>\n' }}{% endif %}",
+        [],
+        CALLING,
+        ["<end>", "<end>"],
+    ),
+    "what cannot be seen to be a marker, right after one": (
+        LOOP
+        + "{{ '[|' + m.role + '|]\n' + m.content }}"
+        + CALLS
+        + "{{ '[|end|]\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '[|assistant|]\n' }}{% endif %}",
+        [],
+        CALLING,
+        ["[|end|]", "[|end|]"],
+    ),
+    "words, where nothing looks like a marker": (
+        LOOP
+        + "{{ '# ' + m.role + ':\n' + m.content + ' END\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '# assistant:\n' }}{% endif %}",
+        [],
+        PLAIN,
+        ["END", "END"],
+    ),
+    "the token that opens the next turn, where generation stops there": (
+        LOOP
+        + "{{ '<repo_name>' if m.role == 'user' else '<file_sep>' }}{{ m.content }}"
+        + END
+        + "{% if add_generation_prompt %}<file_sep>{% endif %}",
+        ["<repo_name>"],
+        PLAIN,
+        ["<repo_name>", None],
+    ),
+    "behind a call the only token that generation stops at": (
+        "<|im_start|>"
+        + LOOP
+        + "{{ '<file_sep>' if m.role == 'assistant' else '<repo_name>' }}{{ m.content }}"
+        + CALLS
+        + "{{ '\n' }}"
+        + END
+        + "{{ '<file_sep>\n' }}",
+        ["<repo_name>"],
+        CALLING,
+        ["<repo_name>", None],
+    ),
+    "two tokens that generation stops at do not tell which": (
+        LOOP
+        + "{{ ' # ' + m.role + '<file_sep>' + m.content }}"
+        + CALLS
+        + "{{ '<filename> ' if not loop.last or add_generation_prompt else '[|end|]' }}{{ '<|im_end|>' }}"
+        + END
+        + "{% if add_generation_prompt and messages[-1].role == 'user' %}{{ '# assistant<file_sep>' }}{% endif %}"
+        + "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}",
+        [],
+        CALLING[:2],
+        [None],
+    ),
+    "behind a call the header of its result ends nothing, for it ends no plain answer": (
+        LOOP + "{{ ' <file_sep>' + m.role + ':\n' + m.content }}" + CALLS + "{{ 'END' }}" + END,
+        [],
+        CALLING,
+        [None, "END"],
+    ),
+    "what closes a call and is no special token is written but ends nothing": (
+        LOOP
+        + "{{ '<role>' + m.role + '\n' + m.content }}"
+        + CALLS
+        + END
+        + "{% if add_generation_prompt %}{{ '<role>assistant\n' }}{% endif %}",
+        [],
+        CALLING[:2],
+        [None],
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", list(RULES))
+def test_a_rule_of_end_tokens(rule: str, smollm2: ChatTokenizer) -> None:
+    source, stops, messages, expected = RULES[rule]
+    tokenizer = smollm2.with_chat_template(source, rule, trusted=True)
+    tokenizer.stop_ids = frozenset(tokenizer.added_tokens[token] for token in stops)
+    layout = locate(tokenizer, messages)
+    ends = [turn.end_of_turn and layout.text[slice(*turn.end_of_turn)] for turn in layout.turns]
+    assert ends == expected
+
+
+def test_a_token_that_a_message_spells_ends_nothing(smollm2: ChatTokenizer) -> None:
+    source = (
+        LOOP
+        + "{{ '<|im_start|>' + m.role + '\n' + m.content }}"
+        + CALLS
+        + "{{ '<|im_end|>\n' }}"
+        + END
+        + PROMPT
+    )
+    tokenizer = smollm2.with_chat_template(source, "spells", trusted=True)
+    function = {"name": "price", "arguments": {"of": EOS}}
+    layout = locate(
+        tokenizer, [CALLING[0], {**CALL, "tool_calls": [{"type": "function", "function": function}]}]
+    )
+    (turn,) = layout.turns
+    assert layout.text[turn.start : turn.end] == CALL_TEXT.replace('"a"', f'"{EOS}"') + EOS

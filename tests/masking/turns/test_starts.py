@@ -1,0 +1,106 @@
+"""Where answers begin that come first, follow one another, or stand behind a prompt that is always there."""
+
+from typing import Any
+
+import pytest
+
+from app.masking import ChatTokenizer, MaskRefused, MaskSettings, mask_conversation, run_checks
+from tests.masking.turns.pieces import ASKED, END, EOS, HEAD, LOOP, PROMPT, TURN
+from tests.support.masks import chat, trained_text
+
+# name -> template, conversation, what the model must write in each answer
+TURNS: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
+    "a second answer without a header": (
+        LOOP + "{% if m.role == 'assistant' %}{{ m.content + '<|im_end|>\n' }}{% else %}"
+        "{{ '<|im_start|>user\n' + m.content + '<|im_end|>\n<|im_start|>assistant\n' }}{% endif %}"
+        + END
+        + "{% if add_generation_prompt and messages[-1].role == 'assistant' %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+        [*ASKED, {"role": "assistant", "content": "Hm."}, {"role": "assistant", "content": "Ten."}],
+        ["Hm." + EOS, "Ten." + EOS],
+    ),
+    "an answer first, where no prompt can be written before it": (
+        "{% if messages[0].role == 'system' %}{% endif %}"
+        + LOOP
+        + TURN
+        + END
+        + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}",
+        chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+    "an answer first, after a default system prompt and without a header": (
+        "<|endoftext|>{% if messages[0].role != 'system' %}<repo_name>Be nice.<file_sep>{% endif %}"
+        + LOOP
+        + "{% if m.role == 'user' %}{{ '[INST]' + m.content + '[/INST]' }}{% else %}{{ m.content + '<|im_end|>' }}"
+        "{% endif %}" + END,
+        chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+    "an answer first, and the prompt begins with a break": (
+        LOOP + "{% if not loop.first %}{{ '\n\n' }}{% endif %}{{ '### ' + m.role + ':\n' + m.content }}"
+        "{% if m.role == 'assistant' %}<|im_end|>{% endif %}"
+        + END
+        + "{% if add_generation_prompt %}{{ '\n\n### assistant:\n' }}{% endif %}",
+        chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+    "an answer first, right after the beginning of the text": (
+        "{% for m in messages %}{% if loop.first %}{{ bos_token }}{% endif %}{% if m.role == 'user' %}"
+        "{{ 'Human: ' + m.content + '\n\nAssistant:\n' }}{% else %}{{ m.content + '<|im_end|>' }}{% endif %}"
+        "{% endfor %}",
+        chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+    "a beginning that holds no question is not rendered": (
+        "{% if messages | selectattr('role', 'equalto', 'user') | list | length == 0 %}"
+        "{{ raise_exception('no question') }}{% endif %}" + LOOP + TURN + END + PROMPT,
+        chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+    "an answer first, and the prompt stands inside the loop": (
+        LOOP
+        + TURN
+        + "{% if loop.last and add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+        + END,
+        chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+    "an answer first, after a default system prompt, and the prompt is always there": (
+        LOOP
+        + "{% if loop.first and m.role != 'system' %}{{ '<|im_start|>system\nBe nice.<|im_end|>\n' }}{% endif %}"
+        + TURN
+        + "{% if loop.last and m.role != 'assistant' %}{{ '<|im_start|>assistant\nI think:\n' }}{% endif %}"
+        + END,
+        chat("q", "Ten.")["messages"][1:] + chat("q", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+    "a prompt that is always there and says more than the header": (
+        LOOP + TURN + "{% if loop.last and m.role != 'assistant' %}"
+        "{{ '<|im_start|>assistant\nHere is what I think:\n' }}{% endif %}" + END,
+        chat("q", "Ten.", "r", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(TURNS))
+def test_answers_begin_behind_what_the_prompt_writes(name: str, smollm2: ChatTokenizer) -> None:
+    source, messages, expected = TURNS[name]
+    tokenizer = smollm2.with_chat_template(source, name, trusted=True)
+    sample = mask_conversation(tokenizer, {"messages": messages}, MaskSettings()).samples[0]
+    assert [sample.text[start:end] for start, end, _ in sample.spans] == expected
+    assert trained_text(tokenizer, sample) == "".join(expected)
+    assert [check for check in run_checks(tokenizer, sample) if not check.passed] == []
+
+
+def test_words_before_a_first_answer_are_not_its_header(smollm2: ChatTokenizer) -> None:
+    """Without any prompt nothing tells where the default system prompt is over."""
+    source = (
+        LOOP
+        + "{% if loop.first and m.role != 'system' %}{{ '<|im_start|>system\nBe nice.<|im_end|>\n' }}{% endif %}"
+    )
+    tokenizer = smollm2.with_chat_template(source + TURN + END, "no prompt", trusted=True)
+    messages = chat("q", "Ten.")["messages"]
+    sample = mask_conversation(tokenizer, {"messages": messages}, MaskSettings()).samples[0]
+    assert trained_text(tokenizer, sample) == HEAD + "assistant\nTen." + EOS
+    with pytest.raises(MaskRefused, match="no prompt writes a generation prompt before turn 1"):
+        mask_conversation(tokenizer, {"messages": messages[1:]}, MaskSettings())

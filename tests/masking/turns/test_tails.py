@@ -1,0 +1,180 @@
+"""How much behind a turn's text is the turn's: each rule with a template that needs it."""
+
+from typing import Any
+
+import pytest
+
+from app.masking import ChatTokenizer, locate
+from tests.masking.turns.pieces import CALLING, CALLS, END, EOS, LOOP
+from tests.support.masks import chat
+
+PLAIN = chat("Hi", "Ten.", "r", "Six.")["messages"]
+SHORT = chat("Hi", "Ten.", "r")["messages"]
+ASKED_AGAIN = "{% if add_generation_prompt and messages[-1].role != 'assistant' %}"
+
+# rule -> template, conversation, what the model must write in each answer
+RULES: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
+    "what the conversation that stops here says too is the turn's, though it be words": (
+        LOOP + "{{ ' <file_sep>' + m.role + ':\n' + m.content + 'END' }}" + END,
+        SHORT,
+        [" <file_sep>assistant:\nTen.END"],
+    ),
+    "what the conversation that goes on says too is the turn's, where the other cannot be rendered": (
+        "{% if not add_generation_prompt and messages | length in (2, 3) %}{{ raise_exception('ask') }}{% endif %}"
+        + LOOP
+        + "{{ '<repo_name>' + m.role + '\n' + m.content + '<gh_stars>\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '<repo_name>assistant\n' }}{% endif %}",
+        PLAIN,
+        ["Ten.<gh_stars>", "Six.<gh_stars>"],
+    ),
+    "where both go on with a marker each ends in its own way": (
+        LOOP
+        + "{{ '<|im_start|>' + m.role + '<file_sep>' + m.content + '<filename>\n' }}"
+        + "{{ '<gh_stars>' if loop.last else '<|im_end|>' }}"
+        + END
+        + "{% if add_generation_prompt %}<|im_start|>assistant<file_sep>{% endif %}",
+        SHORT,
+        ["Ten.<filename>\n<|im_end|>"],
+    ),
+    "where they part in the middle of a turn that is over at its text the text is all": (
+        LOOP
+        + "{{ '# ' + m.role + ':\n' + m.content + ('<gh_stars>' if loop.last else 'END ') + '\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '\n# assistant:\n\n' }}{% endif %}",
+        PLAIN,
+        ["Ten.", "Six.<gh_stars>"],
+    ),
+    "of several the shortest with a marker counts": (
+        LOOP
+        + "{{ '<role>' + m.role + ':\n' + m.content + ('<end>' if loop.last else '<|im_end|>') }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '<role>assistant:\n<think>\n' }}{% endif %}{{ eos_token }}",
+        PLAIN,
+        ["Ten.<|im_end|>", "Six.<end>"],
+    ),
+    "the last turn ends as plain answers do, though it be with words": (
+        LOOP + "{{ ' <file_sep>' + m.role + ':\n' + m.content + 'END' }}" + END,
+        PLAIN[:2],
+        [" <file_sep>assistant:\nTen.END"],
+    ),
+    "a header that is always written is not the last turn's": (
+        LOOP
+        + "{{ '<file_sep>' + m.role + '<file_sep>' + m.content + '[|end|]\n' }}"
+        + END
+        + "{{ '\n<file_sep>assistant<file_sep>\n' }}",
+        PLAIN[:2],
+        ["Ten.[|end|]"],
+    ),
+    "an end that is written when the next turn begins stands before a header that opens the rendering": (
+        "<|endoftext|>"
+        + LOOP
+        + "{% if not loop.first %}{{ '<gh_stars>\n' }}{% endif %}{{ '<role>' + m.role + ': ' + m.content + ' ' }}"
+        + END
+        + ASKED_AGAIN
+        + "{{ '<role>assistant: <think>\n' }}{% endif %}{{ eos_token }}",
+        chat("q", "Ten.")["messages"][1:] + PLAIN,
+        ["Ten. <gh_stars>", "Ten. <gh_stars>", "Six. " + EOS],
+    ),
+    "an end that is written when the next turn begins stands before the header of the first role": (
+        "<repo_name>"
+        + LOOP
+        + "{% if not loop.first %}{{ '<filename> ' }}{% endif %}{{ '# ' + m.role + '</role>' + m.content + '\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '# assistant</role>\n' }}{% endif %}",
+        PLAIN,
+        ["Ten.\n<filename>", "Six."],
+    ),
+    "words before the next header end nothing": (
+        "<repo_name>"
+        + LOOP
+        + "{% if not loop.first %}{{ '[|end|]\n' }}{% endif %}{{ '<|endoftext|>' + m.role + ': ' + m.content + '\n\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '\n<|endoftext|>assistant: ' }}{% endif %}",
+        SHORT,
+        ["Ten."],
+    ),
+    "what ends a plain answer ends this one, where other renderings go on otherwise": (
+        LOOP
+        + "{{ ' # ' + m.role + '<file_sep>' + m.content + '<filename>[|end|] ' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '<|im_end|> # assistant<file_sep>\n' }}{% endif %}{{ eos_token }}",
+        [*SHORT[:2], {"role": "assistant", "content": "Six."}],
+        ["Ten.<filename>", "Six.<filename>"],
+    ),
+    "where nothing else tells generation stops at the only token it can": (
+        LOOP
+        + "{{ '# ' + m.role + ':\n' + m.content }}"
+        + CALLS
+        + "{{ '<|im_end|>' if loop.nextitem and loop.nextitem.role == 'tool' else '[|end|]' }}{{ '\n' }}"
+        + END
+        + "{% if add_generation_prompt and messages[-1].role == 'user' %}{{ '\n# assistant:\n' }}{% endif %}{{ eos_token }}",
+        CALLING,
+        ['<call>price{"of": "a"}</call>' + EOS, "Ten.[|end|]\n" + EOS],
+    ),
+    "a last blank line is no prompt": (
+        "Be nice.\n"
+        + LOOP
+        + "{{ '<role>' + m.role + '</role>' + m.content }}"
+        + "{{ '\n' if loop.last and not add_generation_prompt else 'END ' }}"
+        + END
+        + "{% if add_generation_prompt and messages[-1].role == 'user' %}{{ '<role>assistant</role>I think: ' }}{% endif %}",
+        SHORT,
+        ["Ten.END"],
+    ),
+}
+
+
+def written(tokenizer: ChatTokenizer, messages: list[dict[str, Any]]) -> list[str]:
+    layout = locate(tokenizer, messages)
+    assert layout.refused == {}
+    return [layout.text[turn.start : turn.end] for turn in layout.turns]
+
+
+@pytest.mark.parametrize("rule", list(RULES))
+def test_a_rule_of_tails(rule: str, smollm2: ChatTokenizer) -> None:
+    source, messages, expected = RULES[rule]
+    assert written(smollm2.with_chat_template(source, rule, trusted=True), messages) == expected
+
+
+def test_where_a_call_goes_on_otherwise_behind_it_nothing_is_taken_for_its_end(
+    smollm2: ChatTokenizer,
+) -> None:
+    source = (
+        LOOP
+        + "{{ '# ' + m.role + ':\n' + m.content }}"
+        + CALLS
+        + "{{ ('<gh_stars>' if loop.last else 'END ') + '\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '\n# assistant:\n\n' }}{% endif %}"
+    )
+    tokenizer = smollm2.with_chat_template(source, "parts", trusted=True)
+    (refused,) = locate(tokenizer, CALLING).refused.values()
+    assert "parts writes turn 2 otherwise when it is the last one" in str(refused)
+
+
+def test_a_stop_token_in_the_arguments_of_a_call_is_never_taken_for_its_end(smollm2: ChatTokenizer) -> None:
+    source = (
+        "{% if messages[-1].role == 'assistant' and add_generation_prompt %}{{ raise_exception('x') }}{% endif %}"
+        + LOOP
+        + "{{ '<role>' + m.role + '</role>' + m.content }}"
+        + CALLS
+        + "{{ '<end>\n' }}"
+        + END
+    )
+    tokenizer = smollm2.with_chat_template(source, "spells", trusted=True)
+    call = {"type": "function", "function": {"name": "price", "arguments": {"of": EOS}}}
+    messages = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+    (refused,) = locate(tokenizer, messages).refused.values()
+    assert "spells cannot render the conversation up to turn 2 alone" in str(refused)
+
+
+def test_words_and_a_call_may_stand_in_either_order(
+    smollm2: ChatTokenizer, trl_templates: dict[str, str]
+) -> None:
+    """gpt-oss writes the words beside a call as thinking before it; the call is what the turn says last."""
+    tokenizer = smollm2.with_chat_template(trl_templates["gptoss"], "gptoss", trusted=True)
+    messages = [CALLING[0], {**CALLING[1], "content": "Let me look."}, *CALLING[2:]]
+    calling, answer = written(tokenizer, messages)
+    assert calling.endswith("<|call|>")
+    assert answer == "<|channel|>final<|message|>Ten.<|return|>"

@@ -1,0 +1,102 @@
+"""A whole installation under test: the application driven through REST, a worker beside it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from app.accounts.models import Role
+from app.core import migrations
+from app.core.settings import Settings
+from app.main import create_app
+from tests.support.people import make_person
+from tests.support.workers import wait_until
+
+SAMPLES = Path(__file__).parents[2] / "app" / "samples"
+
+
+@dataclass(frozen=True)
+class Studio:
+    """An installation under test, driven through REST."""
+
+    settings: Settings
+    api: httpx.Client
+
+    def ok(self, response: Any) -> Any:
+        """Its JSON, once it is no refusal."""
+        assert response.status_code < 300, response.text
+        return response.json()
+
+    def job(self, job_id: int) -> dict[str, Any]:
+        found: dict[str, Any] = self.ok(self.api.get(f"/api/v1/jobs/{job_id}"))
+        return found
+
+    def wait_for(self, job: dict[str, Any], state: str, timeout_seconds: float) -> dict[str, Any]:
+        def there() -> bool:
+            now = self.job(job["id"])
+            assert now["state"] not in {"failed", "cancelled"} - {state}, now["error"]
+            return bool(now["state"] == state)
+
+        wait_until(there, timeout_seconds=timeout_seconds, what=f"{job['kind']} {state}")
+        return self.job(job["id"])
+
+    def events(self, job_id: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ok(self.api.get(f"/api/v1/jobs/{job_id}/events/list"))["events"]
+        return found
+
+    def version(self, conversations: int) -> dict[str, Any]:
+        lines = (SAMPLES / "sales.en.jsonl").read_bytes().splitlines(keepends=True)[:conversations]
+        dataset = self.ok(self.api.post("/api/v1/datasets", json={"name": "Sales"}))
+        path = f"/api/v1/datasets/{dataset['id']}"
+        report = self.ok(self.api.post(f"{path}/imports", files={"file": ("sales.jsonl", b"".join(lines))}))
+        assert report["accepted"] == conversations
+        self.ok(self.api.post(f"{path}/review", json={"state": "approved"}))
+        found: dict[str, Any] = self.ok(self.api.post(f"{path}/versions"))
+        return found
+
+    def start_run(self, version: dict[str, Any], model: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        question = {"dataset_version_id": version["id"], "base_model_id": model["id"]}
+        check = self.ok(
+            self.api.post("/api/v1/mask-checks", json={**question, "settings": {"max_length": 512}})
+        )
+        self.wait_for(check["job"], "succeeded", 60)
+        check = self.ok(self.api.get(f"/api/v1/mask-checks/{check['id']}"))
+        assert check["passed"] is True
+        body = {
+            "mask_check_id": check["id"],
+            "recipe": "quick",
+            "confirmed": True,
+            "changes": {"gradient_accumulation_steps": 1, "per_device_train_batch_size": 1, **changes},
+        }
+        found: dict[str, Any] = self.ok(self.api.post("/api/v1/runs", json=body))
+        return found
+
+
+@dataclass(frozen=True)
+class InThisProcess(Studio):
+    """One whose web application runs in this process."""
+
+    app: FastAPI
+
+
+@contextmanager
+def installed(settings: Settings) -> Iterator[InThisProcess]:
+    """A fresh installation on these settings."""
+    app = create_app(settings)
+    migrations.upgrade(app.state.engine)
+    yield InThisProcess(settings, make_person(app, Role.ADMIN).api, app)
+    app.state.engine.dispose()
+
+
+def prepare(studio: Studio, folder: Path) -> dict[str, Any]:
+    """The base model in this folder, ready."""
+    body = {"source": "local", "reference": str(folder), "name": "small"}
+    model = studio.ok(studio.api.post("/api/v1/base-models", json=body))
+    studio.wait_for(model["job"], "succeeded", 120)
+    found: dict[str, Any] = studio.ok(studio.api.get(f"/api/v1/base-models/{model['id']}"))
+    assert found["is_ready"]
+    return found

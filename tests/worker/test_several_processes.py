@@ -1,0 +1,155 @@
+"""Two web processes and two workers, each a process of its own, on PostgreSQL and Redis: a run outlives one of each."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from app.accounts.first_run import read_local_token
+from app.core.settings import Settings
+from tests.cli.conftest import all_gone, environment, sft_studio
+from tests.support.command_lines import studio_commands
+from tests.support.installation import Studio, prepare
+from tests.support.servers import free_port
+from tests.support.workers import wait_until
+
+pytestmark = [pytest.mark.model, pytest.mark.servers, pytest.mark.timeout(600)]
+STEPS = 6
+# As docker-compose.yml starts it.
+WORKER = next(
+    command for command in studio_commands() if command[0] == "worker" and "interactive" in command[-1]
+)
+
+
+@dataclass(frozen=True)
+class Machines:
+    """The processes of one installation, and the way to the second web process."""
+
+    webs: list[psutil.Process]
+    workers: list[psutil.Process]
+    first: Studio
+    second: Studio
+
+
+@contextmanager
+def process(arguments: tuple[str, ...], data_dir: Path, log: Path, **more: str) -> Iterator[psutil.Process]:
+    """One command of ours; neither it nor a child of it is left."""
+    with log.open("wb") as output:
+        started = psutil.Popen(
+            [sys.executable, "-m", "app.cli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment(data_dir, **more),
+            cwd="/",
+            start_new_session=True,
+        )
+    try:
+        yield started
+    finally:
+        family = [started, *started.children(recursive=True)] if started.is_running() else []
+        for member in family:
+            member.kill()
+        started.wait(10)
+
+
+def answers(url: str) -> bool:
+    """Whether a web process is ready there."""
+    try:
+        return httpx.get(f"{url}/healthz", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture
+def machines(
+    tmp_path: Path, base_model_folder: Path, postgres_url: str, redis_url: str
+) -> Iterator[Machines]:
+    """Two of each, ready."""
+    data_dir = tmp_path / "data"
+    more = {
+        "DATABASE_URL": postgres_url,
+        "REDIS_URL": redis_url,
+        "SFT_STUDIO_MODEL_ROOTS": json.dumps([str(base_model_folder)]),
+        "SFT_STUDIO_LEASE_SECONDS": "6",
+        "SFT_STUDIO_RECONCILE_SECONDS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    assert sft_studio("migrate", data_dir=data_dir, **more).code == 0
+    ports = [free_port(), free_port()]
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    logs = [tmp_path / f"worker-{number}.log" for number in range(2)]
+    with ExitStack() as stack:
+        webs = []
+        for port, url in zip(ports, urls, strict=True):
+            command = ("web", "--port", str(port))
+            webs.append(stack.enter_context(process(command, data_dir, tmp_path / f"web-{port}.log", **more)))
+            # One after the other: the first makes the local token that both know.
+            wait_until(lambda url=url: answers(url), timeout_seconds=60, what=f"{url} answers")  # type: ignore[misc]
+        workers = [stack.enter_context(process(WORKER, data_dir, log, **more)) for log in logs]
+        for log in logs:
+            wait_until(
+                lambda log=log: " ready." in log.read_text(),  # type: ignore[misc]
+                timeout_seconds=90,
+                what="a worker is ready",
+            )
+        token = {"Authorization": f"Bearer {read_local_token(data_dir)}"}
+        clients = [stack.enter_context(httpx.Client(base_url=url, headers=token, timeout=30)) for url in urls]
+        settings = Settings(data_dir=data_dir)
+        yield Machines(webs, workers, Studio(settings, clients[0]), Studio(settings, clients[1]))
+
+
+def worker_of_the_run(machines: Machines) -> psutil.Process | None:
+    """The worker below which a job's process runs."""
+    for worker in machines.workers:
+        if any("worker.work.child" in child.cmdline() for child in worker.children()):
+            return worker
+    return None
+
+
+def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it(
+    machines: Machines, base_model_folder: Path
+) -> None:
+    first, second = machines.first, machines.second
+    model = prepare(first, base_model_folder)
+    run = first.start_run(
+        first.version(12), model, max_steps=STEPS, logging_steps=1, save_steps=2, save_total_limit=2
+    )
+    job_id = run["job"]["id"]
+    wait_until(
+        lambda: any(event["kind"] == "checkpoint" for event in second.events(job_id)),
+        timeout_seconds=240,
+        what="the first checkpoint, seen through the other web process",
+    )
+    seen = second.events(job_id)
+    worker = worker_of_the_run(machines)
+    assert worker is not None
+    lost = [machines.webs[0], worker, *worker.children(recursive=True)]
+    worker.kill()
+    machines.webs[0].kill()
+    job = second.wait_for(run["job"], "succeeded", 240)
+    wait_until(lambda: all_gone(lost), timeout_seconds=20, what="the end of what the lost ones had started")
+    assert job["attempt"] == 2
+    events = second.events(job_id)
+    assert events[: len(seen)] == seen
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert [event["state"] for event in events if event["kind"] == "state"].count("succeeded") == 1
+    assert {event["step"] for event in events if event["kind"] == "metric"} == set(range(1, STEPS + 1))
+    finished = second.ok(second.api.get(f"/api/v1/runs/{run['id']}"))
+    assert finished["result"]["steps"] == STEPS
+    assert [other for other in machines.workers if not all_gone([other])] != []
+    # What is left goes on working.
+    again = second.ok(
+        second.api.post(
+            "/api/v1/base-models",
+            json={"source": "local", "reference": str(base_model_folder), "name": "again"},
+        )
+    )
+    second.wait_for(again["job"], "succeeded", 120)

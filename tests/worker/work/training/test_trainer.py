@@ -1,0 +1,60 @@
+"""What the config says is what transformers' Trainer does: warm-up, and every optimizer, also after a resume."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from app.recipes.config import TrainingConfig
+from tests.worker.conftest import Recorder
+from worker.work.protocol import Control
+from worker.work.training import sft
+from worker.work.training.trainer import training_arguments
+
+JobInput = Callable[..., dict[str, Any]]
+CPU = torch.device("cpu")
+
+
+def warm_up(folder: Path, **changes: Any) -> float:
+    config = TrainingConfig(**changes)
+    return training_arguments(config, folder, CPU, evaluate=False, resumed=False).get_warmup_steps(100)
+
+
+def test_warm_up_is_a_share_of_the_steps_or_a_number_of_them(tmp_path: Path) -> None:
+    assert warm_up(tmp_path, warmup_ratio=0.1) == 10
+    assert warm_up(tmp_path, warmup_ratio=0.1, warmup_steps=3) == 3
+    assert warm_up(tmp_path, warmup_ratio=0.1, warmup_steps=1) == 1
+    assert warm_up(tmp_path, warmup_ratio=0.0) == 0
+
+
+@pytest.mark.parametrize("optim", ["adamw_torch", "adamw_torch_fused", "adafactor", "sgd"])
+@pytest.mark.parametrize("schedule", ["cosine_with_restarts", "polynomial"])
+def test_every_optimizer_and_schedule_goes_on_where_it_stopped(
+    job_input: JobInput, small_model: Path, tmp_path: Path, control: Control, optim: str, schedule: str
+) -> None:
+    job = job_input(max_steps=4, save_steps=2, eval_steps=4, optim=optim, lr_scheduler_type=schedule)
+    job["base_model_path"] = str(small_model)
+    whole, resumed = Recorder(), Recorder()
+    sft.run(job, tmp_path / "whole", whole, control)
+    for checkpoint in (tmp_path / "whole" / "checkpoints").iterdir():
+        if checkpoint.name != "checkpoint-2":
+            (checkpoint / "adapter_model.safetensors").write_bytes(b"half")
+    sft.run({**job, "resume_from": str(tmp_path / "whole")}, tmp_path / "resumed", resumed, control)
+    losses = {event["step"]: event["loss"] for event in whole.of("metric")}
+    again = {event["step"]: event["loss"] for event in resumed.of("metric")}
+    assert sorted(again) == [3, 4]
+    assert again == {step: losses[step] for step in (3, 4)}
+
+
+def test_the_held_out_loss_is_the_same_for_any_batch_size(
+    job_input: JobInput, small_model: Path, tmp_path: Path, control: Control
+) -> None:
+    measured = []
+    for size in (1, 4):
+        emit = Recorder()
+        job = job_input(validation=4, max_steps=1, per_device_eval_batch_size=size)
+        sft.run({**job, "base_model_path": str(small_model)}, tmp_path / str(size), emit, control)
+        measured.append([event["eval_loss"] for event in emit.of("eval")])
+    assert measured[0] == pytest.approx(measured[1], rel=1e-5)
