@@ -7,6 +7,7 @@ from sqlmodel import Session, col, select
 from app.base_models.service import require_ready
 from app.evaluations.documents import Measurements
 from app.evaluations.service import MAX_NEW_TOKENS, require_evaluation, store_answers
+from app.jobs.events import EventKind
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobEvent
 from app.jobs.service import Claim
@@ -37,7 +38,7 @@ class Evaluate:
         evaluation = require_evaluation(session, claim.payload["evaluation_id"])
         events = session.exec(
             select(JobEvent)
-            .where(JobEvent.job_id == claim.job_id, JobEvent.kind == "answer")
+            .where(JobEvent.job_id == claim.job_id, JobEvent.kind == EventKind.ANSWER)
             .order_by(col(JobEvent.seq))
         )
         store_answers(session, evaluation, [event.payload for event in events], Measurements.stored(result))

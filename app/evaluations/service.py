@@ -16,6 +16,7 @@ from app.evaluations.documents import (
     SideSummary,
 )
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
+from app.jobs.events import EventKind
 from app.jobs.models import Job, JobEvent, JobKind
 from app.jobs.service import enqueue, require_job
 from app.runs.models import Run
@@ -118,7 +119,7 @@ def answers(session: Session, evaluation_id: int) -> list[EvaluationAnswer]:
 
 def answered_count(session: Session, job: Job) -> int:
     """How many answers the running evaluation has given so far."""
-    statement = select(func.count()).where(JobEvent.job_id == job.id, JobEvent.kind == "answer")
+    statement = select(func.count()).where(JobEvent.job_id == job.id, JobEvent.kind == EventKind.ANSWER)
     return session.exec(statement).one()
 
 

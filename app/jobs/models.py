@@ -9,6 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from app.core.database import enum_column, moment_column, utc_now
 from app.core.i18n import say
+from app.jobs.events import Phase
 from app.sentences import Failure
 
 
@@ -105,7 +106,11 @@ class Job(SQLModel, table=True):
     def status(self) -> str:
         """State as shown: the phase while running, `cancelling` once a stop was asked for."""
         if self.state is JobState.RUNNING:
-            return "cancelling" if self.stop_requested is StopRequest.CANCEL else (self.phase or "preparing")
+            return (
+                "cancelling"
+                if self.stop_requested is StopRequest.CANCEL
+                else (self.phase or Phase.PREPARING.value)
+            )
         return self.state.value
 
 

@@ -12,6 +12,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.core.database import reading
 from app.core.i18n import say
+from app.jobs.events import STREAM_END, EventKind
 from app.jobs.models import JobEvent
 from app.jobs.service import events_after, require_job
 from app.sentences import Failure, Sentence
@@ -34,10 +35,10 @@ class Streams:
 def as_dict(event: JobEvent) -> dict[str, Any]:
     """An event as JSON: its own fields, then sequence number, kind and time. In the reader's language."""
     payload = dict(event.payload)
-    if event.kind == "log":
+    if event.kind == EventKind.LOG:
         sentence = Sentence.stored_in(payload)
         payload = {"level": payload.get("level", "info"), "message": say(sentence)}
-    if event.kind == "state":
+    if event.kind == EventKind.STATE:
         failure = payload.pop("failure", None)
         payload["error"] = say(Failure.from_json(failure).sentence) if failure else None
         payload["error_code"] = failure["code"] if failure else None
@@ -64,7 +65,7 @@ async def _events(engine: Engine, job_id: int, seq: int, streams: Streams) -> As
                 retry=RETRY_MILLISECONDS,
             )
         if ended:
-            yield ServerSentEvent(data="{}", event="end", id=str(seq))
+            yield ServerSentEvent(data="{}", event=STREAM_END, id=str(seq))
             return
         try:
             await asyncio.wait_for(streams.closing.wait(), POLL_SECONDS)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
@@ -15,9 +16,11 @@ from app.accounts.service import Actor
 from app.conversations.drafts import create_conversation
 from app.conversations.models import Conversation
 from app.core import migrations
-from app.core.database import build_engine, reading, transaction
+from app.core.database import build_engine, reading, transaction, utc_now
 from app.core.settings import Settings
 from app.datasets import service as datasets
+from app.dialogue.hashes import words_hash
+from app.dialogue.reading import read_conversation
 from app.jobs.models import Job
 from app.jobs.service import events_after
 from app.jobs.stream import as_dict
@@ -135,3 +138,35 @@ def test_going_a_step_back_loses_no_conversation(engine: Engine) -> None:
     migrations.upgrade(engine)
     with transaction(engine) as session:
         assert len(session.exec(select(Conversation.id)).all()) == 1
+
+
+def test_older_conversations_get_the_hash_of_their_words_and_no_tools(engine: Engine) -> None:
+    call = {"type": "function", "function": {"name": "price", "arguments": {"b": 1, "a": "价格"}}}
+    messages = [
+        {"role": "user", "content": "多少钱？"},
+        {"role": "assistant", "content": "", "train": False, "tool_calls": [call]},
+        {"role": "assistant", "content": "Twelve.", "tool_calls": []},
+    ]
+    migrations.downgrade(engine, "0003")
+    old = sa.table(
+        "conversation",
+        *(sa.column(name) for name in ("dataset_id", "title", "review_state", "content_hash", "search_text")),
+        *(sa.column(name) for name in ("version", "updated_by", "created_at", "updated_at")),
+        sa.column("messages", sa.JSON),
+        sa.column("tags", sa.JSON),
+    )
+    row = {"dataset_id": 7, "title": "", "review_state": "draft", "content_hash": "kept", "search_text": ""}
+    row |= {"version": 1, "updated_by": "Ann", "created_at": utc_now(), "updated_at": utc_now(), "tags": []}
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO dataset (id, name, description, created_by, created_at) "
+            "VALUES (7, 'Old', '', 'Ann', '2026-01-01 00:00:00')"
+        )
+        connection.execute(sa.insert(old), [{**row, "messages": messages} for _ in range(3)])
+    migrations.upgrade(engine)
+    with transaction(engine) as session:
+        found = session.exec(select(Conversation)).all()
+        expected = words_hash(read_conversation({"messages": messages}))
+        assert [(one.words_hash, one.content_hash, one.tools) for one in found] == [
+            (expected, "kept", [])
+        ] * 3

@@ -19,6 +19,7 @@ from app.core.database import transaction
 from app.core.logging import get_logger
 from app.core.outages import brief, is_outage
 from app.jobs import service
+from app.jobs.events import EventKind
 from app.jobs.models import JobEvent, JobState, StopRequest
 from app.jobs.service import Claim, EventData, LeaseLost
 from app.sentences import Failure
@@ -27,7 +28,7 @@ logger = get_logger(__name__)
 T = TypeVar("T")
 RETRY_SECONDS: Final = 0.5
 # Of a running job's events, those that others than its worker write.
-_OF_OTHERS: Final = ("stop_requested",)
+_OF_OTHERS: Final = (EventKind.STOP_REQUESTED,)
 
 
 def owner_name() -> str:
@@ -79,7 +80,7 @@ class Attempt:
             count = service.require_job(session, job_id).event_count
         return cls(engine, claim, lease_seconds, event_count=count, begun=begun, merge=merge)
 
-    def tell(self, kind: str, payload: dict[str, Any]) -> None:
+    def tell(self, kind: EventKind, payload: dict[str, Any]) -> None:
         """Keep an event for the next write."""
         self._new.append((kind, payload))
 

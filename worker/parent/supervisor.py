@@ -19,6 +19,7 @@ from app.core.errors import StudioError
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
+from app.jobs.events import Ending, EventKind
 from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, LeaseLost
@@ -166,14 +167,14 @@ def _take(messages: list[dict[str, Any]], mine: Attempt, outcome: _Outcome) -> N
     """Sort what the child said: how it ended, and what is to be told."""
     for message in messages:
         kind = str(message.pop("event"))
-        if kind == "result":
+        if kind == Ending.RESULT:
             outcome.result = message
-        elif kind == "failed":
+        elif kind == Ending.FAILED:
             outcome.failure = Failure.from_json(message)
-        elif kind == "cancelled":
+        elif kind == Ending.CANCELLED:
             outcome.cancelled = True
         else:
-            mine.tell(kind, message)
+            mine.tell(EventKind(kind), message)
 
 
 def _judge_exit(code: int, outcome: _Outcome, kind: JobKind) -> None:

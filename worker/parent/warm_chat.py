@@ -18,6 +18,7 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from app.jobs.events import Ending, EventKind
 from app.sentences import N_, Failure, FailureCode, Sentence, SentenceError
 
 PROJECT_FOLDER = Path(__file__).resolve().parents[2]
@@ -66,9 +67,9 @@ class WarmChat:
         try:
             while unfinished:
                 event = self._next(message["id"], events)
-                if event["event"] == "failed":
+                if event["event"] == Ending.FAILED:
                     unfinished.clear()
-                elif event["event"] == "done":
+                elif event["event"] == EventKind.DONE:
                     unfinished.discard(event["side"])
                 yield event
         finally:
@@ -206,4 +207,4 @@ def _write(process: subprocess.Popen[str], message: Mapping[str, Any]) -> bool:
 
 
 def _failed(request_id: str, failure: Failure) -> dict[str, Any]:
-    return {"event": "failed", "id": request_id, **failure.to_json()}
+    return {"event": Ending.FAILED, "id": request_id, **failure.to_json()}

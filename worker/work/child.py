@@ -14,14 +14,14 @@ import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
 from app.sentences import N_, FailureCode, SentenceError
-from worker.work.protocol import Cancelled, Control, Emit, JobFailed, Work
-
-__all__ = ["Cancelled", "Control", "Emit", "JobFailed", "main"]
+from worker.work.protocol import Cancelled, Control, JobFailed, Work
 
 # Imported when the job asks for it: torch takes seconds, and no job needs all of it.
 WORK_MODULES = {
@@ -41,6 +41,10 @@ OUT_OF_MEMORY = N_(
 )
 DISK_FULL = N_("The disk is full: free some space under %(folder)s and start again.")
 UNEXPECTED = N_("The job stopped on an unexpected %(kind)s: %(detail)s. The log has the details.")
+
+
+# Events of the work and, at the end, an `Ending`.
+Tell = Callable[..., None]
 
 
 class EventStream:
@@ -111,14 +115,14 @@ def quieten_libraries() -> None:
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
-def run_job(job: dict[str, Any], emit: Emit, control: Control) -> int:
+def run_job(job: dict[str, Any], emit: Tell, control: Control) -> int:
     """Do the job and tell how it ended; returns the exit code."""
     output_dir = Path(job["output_dir"])
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         result = work_function(job["kind"])(job["input"], output_dir, emit, control)
     except Cancelled:
-        emit("cancelled")
+        emit(Ending.CANCELLED)
         return 0
     except SentenceError as failure:
         _emit_failed(emit, failure)
@@ -127,12 +131,12 @@ def run_job(job: dict[str, Any], emit: Emit, control: Control) -> int:
         traceback.print_exc(file=sys.stderr)
         _emit_failed(emit, explain(error, output_dir))
         return EXIT_FAILED
-    emit("result", **result)
+    emit(Ending.RESULT, **result)
     return 0
 
 
-def _emit_failed(emit: Emit, failure: SentenceError) -> None:
-    emit("failed", **failure.failure.to_json())
+def _emit_failed(emit: Tell, failure: SentenceError) -> None:
+    emit(Ending.FAILED, **failure.failure.to_json())
 
 
 def explain(error: Exception, output_dir: Path) -> JobFailed:

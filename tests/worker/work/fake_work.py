@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from app.jobs.events import Emit
 from app.sentences import FailureCode
-from worker.work.protocol import Control, Emit, JobFailed
+from worker.work.protocol import Control, JobFailed
 
 
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from tokenizers.decoders import DecodeStream
 
+from app.jobs.events import Ending, EventKind, Phase
 from app.masking import turn_off_library_threads
 from app.sentences import N_, Failure, FailureCode, SentenceError
 from worker.work.child import EventStream, explain, take_standard_output
@@ -128,7 +129,7 @@ class Chat:
             self.cancelled.discard(request["id"])
 
     def _fail(self, request: dict[str, Any], failure: Failure) -> None:
-        self.events.emit("failed", id=request["id"], **failure.to_json())
+        self.events.emit(Ending.FAILED, id=request["id"], **failure.to_json())
 
     def answer(self, request: dict[str, Any]) -> None:
         """Stream the reply of each side asked for."""
@@ -148,14 +149,14 @@ class Chat:
     def _turn(self, request_id: str, loaded: LoadedModel, reply: Reply) -> None:
         with loaded.side(reply.side) as model:
             for piece in reply.write(model):
-                self.events.emit("delta", id=request_id, side=reply.side, text=piece)
+                self.events.emit(EventKind.DELTA, id=request_id, side=reply.side, text=piece)
                 if request_id in self.cancelled:
                     break
         if request_id in self.cancelled and reply.finish_reason is None:
             reply.finish_reason = "cancelled"
         if reply.finish_reason:
             self.events.emit(
-                "done",
+                EventKind.DONE,
                 id=request_id,
                 side=reply.side,
                 finish_reason=reply.finish_reason,
@@ -167,7 +168,7 @@ class Chat:
         adapter = request.get("adapter_path")
         adapter_path = require_adapter(Path(adapter)) if adapter else None
         if self._loaded is None or self._path != path:
-            self.events.emit("phase", id=request["id"], phase="load_model")
+            self.events.emit(EventKind.PHASE, id=request["id"], phase=Phase.LOADING_MODEL)
             # The old model goes first: two at a time may not fit.
             self._loaded = self._path = None
             gc.collect()

@@ -11,8 +11,9 @@ import torch
 from peft import get_peft_model_state_dict
 from transformers import TrainerCallback
 
+from app.jobs.events import Emit, EventKind
 from app.sentences import N_, FailureCode
-from worker.work.protocol import Control, Emit, JobFailed, log
+from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.devices import memory_bytes
 
 
@@ -40,7 +41,7 @@ class Progress(TrainerCallback):
         done = state.global_step - self.first_step
         per_step = (time.monotonic() - self.started) / max(done, 1)
         self.emit(
-            "progress",
+            EventKind.PROGRESS,
             step=state.global_step,
             total_steps=state.max_steps,
             epoch=round(state.epoch, 4),
@@ -52,7 +53,7 @@ class Progress(TrainerCallback):
         if "loss" not in logs:
             return
         self.emit(
-            "metric",
+            EventKind.METRIC,
             step=state.global_step,
             epoch=round(state.epoch, 4),
             loss=logs["loss"],

@@ -8,9 +8,10 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
+from app.jobs.events import Emit
 from app.recipes.config import TrainingConfig
 from app.sentences import N_, FailureCode
-from worker.work.protocol import Emit, JobFailed, log
+from worker.work.protocol import JobFailed, log
 from worker.work.training.attention import PACKED_ATTENTION
 from worker.work.training.lora import fuse_lora_layers
 from worker.work.training.norm import fuse_rms_norms

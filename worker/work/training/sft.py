@@ -12,11 +12,12 @@ from peft import set_peft_model_state_dict
 from transformers import set_seed
 
 from app.core.errors import Invalid
+from app.jobs.events import Emit, EventKind, Phase
 from app.masking import MaskArrays, MaskingError, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
 from app.runs.result import RunResult
 from app.sentences import N_, FailureCode
-from worker.work.protocol import Control, Emit, JobFailed, log
+from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
 from worker.work.training.data import (
     IGNORE_INDEX,
@@ -52,7 +53,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     dtype = weights_dtype(device, None if config.bf16 == "auto" else config.bf16)
     config = with_available_optimizer(config, device, emit)
 
-    emit("phase", phase="preparing_data")
+    emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
     arrays = load_arrays(Path(input["arrays"]), input["arrays_hash"], input.get("arrays_file_hash"))
     require_same_tokenizer(Path(input["base_model_path"]), input.get("tokenizer_hash"))
     train_samples, eval_samples = ArraySamples(arrays, TRAIN_SPLIT), ArraySamples(arrays, VALIDATION_SPLIT)
@@ -60,7 +61,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     resume = find_checkpoint(input.get("resume_from"), emit)
     control.raise_if_cancelled()
 
-    emit("phase", phase="loading_model")
+    emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     set_seed(config.seed)
     base_model = load_base_model(Path(input["base_model_path"]), config, device, dtype, emit)
     check_vocabulary(arrays, base_model)
@@ -72,7 +73,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     trial_batch = to_device(pack(shortest(train_samples, 2)), device)
     proven = ProvenPass(choose_pass(model, trial_batch, dtype, emit), proof)
 
-    emit("phase", phase="training")
+    emit(EventKind.PHASE, phase=Phase.TRAINING)
     trainer = SftTrainer(
         model=model,
         args=training_arguments(
@@ -92,7 +93,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     if not trainer.stop_on_request.saving:
         finish_evaluation(trainer)
 
-    emit("phase", phase="saving")
+    emit(EventKind.PHASE, phase=Phase.SAVING)
     adapter_step = keep_best(trainer)
     require_space(output_dir, model)
     publish(output_dir, ADAPTER, lambda folder: model.save_pretrained(folder, save_embedding_layers=False))
