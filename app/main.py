@@ -16,16 +16,17 @@ from app.accounts.access import LOOKUPS, authenticate
 from app.accounts.sign_in import PASSWORDS, Attempts
 from app.core.api_document import api_document
 from app.core.database import build_engine
-from app.core.i18n import LOCALES, translations
+from app.core.i18n import LOCALES, gettext, translations
 from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
 from app.core.settings import Settings, get_settings
 from app.core.storage import Storage
-from app.core.templating import STATIC_DIR, render
+from app.core.templating import STATIC_DIR, render, templates
 from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, public
 from app.evaluations.judging import BuiltInJudging
 from app.jobs.bell import hang_bell
+from app.jobs.events import status_words
 from app.jobs.stream import STREAM_THREADS, Streams
 from app.masking import turn_off_library_threads
 from app.previews.service import PREVIEWS
@@ -58,6 +59,9 @@ class _ImmutableStatic(StaticFiles):
 # Everybody who may hold a connection has one set aside, so that threads of the pool never wait for each other's; beside
 # them the few routes that open one for a moment by themselves.
 _CONNECTIONS: Final = SESSIONS + LOOKUPS + STREAM_THREADS + PASSWORDS.at_once + PREVIEWS.at_once + 4
+
+
+templates.filters["status_words"] = lambda status: gettext(status_words(status))
 
 
 @asynccontextmanager

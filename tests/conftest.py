@@ -14,6 +14,7 @@ from app.core.database import build_engine
 from app.core.settings import Settings
 from app.main import create_app
 from app.masking import turn_off_library_threads
+from tests.support import held_connections
 from tests.support.people import Person, make_person
 from tests.support.servers import running_postgres, running_redis
 from tests.support.small_model import small_model_folder
@@ -30,6 +31,17 @@ def _let_children_be_interrupted() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+held_connections.install()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_slow_while_a_connection_is_held() -> Iterator[None]:
+    """Fails a test in which a service worked for long and kept others from the database meanwhile."""
+    held_connections.found.clear()
+    yield
+    assert held_connections.found == []
 
 
 @pytest.fixture(scope="session")

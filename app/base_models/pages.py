@@ -15,6 +15,7 @@ from app.core.i18n import gettext
 from app.core.settings import Settings
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppSettings, Db
+from app.jobs.events import EventKind
 from app.jobs.newest import last_events
 from app.sentences import N_
 
@@ -27,7 +28,7 @@ def _context(session: Db, actor: Actor, settings: Settings) -> dict[str, Any]:
     waiting = [job.id for _model, job in models if job and job.id and not job.is_final]
     return {
         "models": models,
-        "progress": last_events(session, waiting, ("progress",)),
+        "progress": last_events(session, waiting, (EventKind.PROGRESS,)),
         "in_progress": any(job and not job.is_final for _model, job in models),
         "has_bundled": any(model.source is BaseModelSource.BUNDLED for model, _job in models),
         "bundled_name": service.BUNDLED_NAME,

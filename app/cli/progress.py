@@ -18,29 +18,14 @@ from rich.progress import (
 from app.client import wire
 from app.core.console import say, stderr
 from app.core.i18n import gettext as _
-from app.sentences import N_
+from app.jobs.events import EventKind, status_words
 
 LINE_SECONDS: Final = 5.0
-PHASES: Final = {
-    "queued": N_("waiting for its turn"),
-    "preparing": N_("getting ready"),
-    "preparing_data": N_("reading the data"),
-    "loading_model": N_("loading the model"),
-    "load_model": N_("loading the model"),
-    "checking_masks": N_("checking the masks"),
-    "training": N_("training"),
-    "evaluating": N_("measuring the held-out loss"),
-    "saving": N_("saving"),
-    "base_answers": N_("the base model answers"),
-    "tuned_answers": N_("the tuned model answers"),
-    "base_held_out_loss": N_("held-out loss of the base model"),
-    "tuned_held_out_loss": N_("held-out loss of the tuned model"),
-}
 
 
 def phase_name(phase: str) -> str:
-    """A phase as shown; one that we have no words for stays as the server spells it."""
-    return _(PHASES[phase]) if phase in PHASES else phase
+    """A phase, or `queued`, in the reader's language."""
+    return _(status_words(phase))
 
 
 def figures(event: wire.Event) -> str:
@@ -94,18 +79,18 @@ class JobProgress:
     def __call__(self, event: wire.Event) -> None:
         """Show one event."""
         kind = event["kind"]
-        if kind == "phase":
+        if kind == EventKind.PHASE:
             self._phase = phase_name(event["phase"])
             self._show(force=True)
-        elif kind == "state" and event["state"] == "queued":
+        elif kind == EventKind.STATE and event["state"] == "queued":
             self._phase = phase_name("queued")
             self._show(force=True)
-        elif kind == "progress":
+        elif kind == EventKind.PROGRESS:
             self._advance(event)
-        elif kind in {"metric", "eval"}:
+        elif kind in {EventKind.METRIC, EventKind.EVAL}:
             self._figures = figures(event) or self._figures
-            self._show(force=kind == "eval", step=event.get("step"))
-        elif kind == "log" and event.get("level") in {"warning", "error"}:
+            self._show(force=kind == EventKind.EVAL, step=event.get("step"))
+        elif kind == EventKind.LOG and event.get("level") in {"warning", "error"}:
             say(str(event.get("message", "")))
 
     def _advance(self, event: wire.Event) -> None:

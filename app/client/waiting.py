@@ -8,6 +8,7 @@ from app.client import wire
 from app.client.rest import ServerUnreachable, StudioClient
 from app.core.console import CommandFailed, say
 from app.core.i18n import gettext as _
+from app.jobs.events import EventKind
 
 POLL_SECONDS: Final = 0.7
 # A server that restarts is back well within this time.
@@ -44,7 +45,7 @@ def events_until_end(client: StudioClient, job_id: int) -> Iterator[wire.Event]:
         for event in events:
             seq = event["seq"]
             yield event
-            if event["kind"] == "state":
+            if event["kind"] == EventKind.STATE:
                 started = started or event["state"] != "queued"
                 if event["state"] in wire.FINAL_STATES:
                     return

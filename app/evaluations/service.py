@@ -16,6 +16,7 @@ from app.evaluations.documents import (
     SideSummary,
 )
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
+from app.jobs.events import EventKind
 from app.jobs.models import Job, JobEvent, JobKind
 from app.jobs.service import enqueue, require_job
 from app.runs.models import Run
@@ -24,7 +25,7 @@ from app.scoring.checks import run_checks
 from app.scoring.findings import CheckResult, Exchange
 from app.scoring.scores import AnswerScores, general_score, mean_scores, retention, score_answer
 from app.scoring.suites import Suite, built_in_suites, parse_suite
-from app.sentences import N_, Sentence
+from app.sentences import N_
 
 MAX_NEW_TOKENS: Final = 160
 
@@ -118,7 +119,7 @@ def answers(session: Session, evaluation_id: int) -> list[EvaluationAnswer]:
 
 def answered_count(session: Session, job: Job) -> int:
     """How many answers the running evaluation has given so far."""
-    statement = select(func.count()).where(JobEvent.job_id == job.id, JobEvent.kind == "answer")
+    statement = select(func.count()).where(JobEvent.job_id == job.id, JobEvent.kind == EventKind.ANSWER)
     return session.exec(statement).one()
 
 
@@ -169,10 +170,7 @@ def _summary(
         perplexity=measured.perplexity,
         base=_side(judged[Variant.BASE], general[Variant.BASE]),
         tuned=_side(judged[Variant.TUNED], general[Variant.TUNED]),
-        retention=kept
-        and RetentionSummary(
-            value=kept.value, warns=kept.warns, sentence=Sentence(kept.detail, dict(kept.params))
-        ),
+        retention=kept and RetentionSummary(value=kept.value, warns=kept.warns, sentence=kept.sentence),
     )
 
 

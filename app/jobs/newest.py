@@ -4,12 +4,13 @@ from typing import Any
 
 from sqlmodel import Session, col, func, select
 
+from app.jobs.events import EventKind
 from app.jobs.models import JobEvent
 
 Payload = dict[str, Any]
 
 
-def last_event(session: Session, job_id: int, kind: str) -> Payload | None:
+def last_event(session: Session, job_id: int, kind: EventKind) -> Payload | None:
     """The newest event of a kind, if any."""
     statement = (
         select(JobEvent.payload)
@@ -22,7 +23,7 @@ def last_event(session: Session, job_id: int, kind: str) -> Payload | None:
 
 
 def last_events(
-    session: Session, job_ids: list[int], kinds: tuple[str, ...]
+    session: Session, job_ids: list[int], kinds: tuple[EventKind, ...]
 ) -> dict[tuple[int, str], Payload]:
     """The newest event of each kind for many jobs at once (one query), by (job, kind)."""
     newest = (

@@ -15,11 +15,12 @@ from sqlmodel import Session, col, select
 from app.core.database import utc_now
 from app.core.errors import Conflict, NotFound
 from app.jobs.bell import ring_after_commit
+from app.jobs.events import EventKind, Phase
 from app.jobs.models import Job, JobEvent, JobKind, JobState, StopRequest
-from app.sentences import N_
+from app.sentences import N_, Failure, FailureCode
 
 VANISHED: Final = N_("The worker vanished %(count)d times while doing this. The worker's log says more.")
-EventData = tuple[str, dict[str, Any]]
+EventData = tuple[EventKind, dict[str, Any]]
 
 
 class LeaseLost(Exception):
@@ -41,7 +42,7 @@ def enqueue(session: Session, kind: JobKind, payload: dict[str, Any], *, created
     job = Job(kind=kind, payload=payload, created_by=created_by[:80])
     session.add(job)
     session.flush()
-    append_events(session, job, [("state", {"state": JobState.QUEUED.value})])
+    append_events(session, job, [(EventKind.STATE, {"state": JobState.QUEUED.value})])
     ring_after_commit(session, job)
     return job
 
@@ -58,7 +59,9 @@ def append_events(session: Session, job: Job, events: Iterable[EventData]) -> No
     """Number events in the same transaction as the change they tell of."""
     for kind, payload in events:
         job.event_count += 1
-        event = JobEvent(job_id=_id(job), seq=job.event_count, kind=kind[:30], payload=storable(payload))
+        event = JobEvent(
+            job_id=_id(job), seq=job.event_count, kind=EventKind(kind).value, payload=storable(payload)
+        )
         session.add(event)
     session.add(job)
     session.flush()
@@ -99,7 +102,7 @@ def claim(session: Session, job_id: int, *, owner: str, lease_seconds: float) ->
             state=JobState.RUNNING,
             attempt=Job.attempt + 1,
             owner=owner,
-            phase="preparing",
+            phase=Phase.PREPARING.value,
             lease_expires_at=now + timedelta(seconds=lease_seconds),
             started_at=now,
         ),
@@ -107,7 +110,7 @@ def claim(session: Session, job_id: int, *, owner: str, lease_seconds: float) ->
     if not taken:
         return None
     job = _fresh(session, job_id)
-    append_events(session, job, [("state", {"state": "running", "attempt": job.attempt})])
+    append_events(session, job, [(EventKind.STATE, {"state": "running", "attempt": job.attempt})])
     return Claim(job_id, job.attempt, job.kind, dict(job.payload))
 
 
@@ -119,7 +122,7 @@ def heartbeat(
     job = _fresh(session, claim.job_id)
     batch = list(events)
     for kind, payload in batch:
-        if kind == "phase":
+        if kind == EventKind.PHASE:
             job.phase = str(payload.get("phase", ""))[:40]
     append_events(session, job, batch)
     return job.stop_requested
@@ -131,8 +134,7 @@ def finish(
     state: JobState,
     *,
     result: dict[str, Any] | None = None,
-    error: str | None = None,
-    error_params: dict[str, Any] | None = None,
+    failure: Failure | None = None,
     events: Iterable[EventData] = (),
 ) -> Job:
     """End the attempt. The one write that publishes a result. Raises LeaseLost."""
@@ -143,11 +145,10 @@ def finish(
         lease_expires_at=None,
         finished_at=utc_now(),
         result=storable(result),
-        error=storable(error),
-        error_params=storable(error_params or {}),
+        failure=failure.to_json() if failure else None,
     )
     job = _fresh(session, claim.job_id)
-    append_events(session, job, [*events, ("state", _ended(job))])
+    append_events(session, job, [*events, (EventKind.STATE, _ended(job))])
     return job
 
 
@@ -163,7 +164,9 @@ def release(session: Session, claim: Claim, *, events: Iterable[EventData] = ())
         releases=Job.releases + 1,
     )
     job = _fresh(session, claim.job_id)
-    append_events(session, job, [*events, ("state", {"state": JobState.QUEUED.value, "released": True})])
+    append_events(
+        session, job, [*events, (EventKind.STATE, {"state": JobState.QUEUED.value, "released": True})]
+    )
     ring_after_commit(session, job)
 
 
@@ -179,7 +182,7 @@ def request_stop(session: Session, job_id: int, how: StopRequest) -> Job:
     )
     if cancelled:
         job = _fresh(session, job_id)
-        append_events(session, job, [("state", {"state": JobState.CANCELLED.value})])
+        append_events(session, job, [(EventKind.STATE, {"state": JobState.CANCELLED.value})])
         return job
     asked = _changed_one(
         session,
@@ -190,7 +193,7 @@ def request_stop(session: Session, job_id: int, how: StopRequest) -> Job:
     if not asked:
         raise Conflict(N_("This has already ended."))
     job = _fresh(session, job_id)
-    append_events(session, job, [("stop_requested", {"how": how.value})])
+    append_events(session, job, [(EventKind.STOP_REQUESTED, {"how": how.value})])
     return job
 
 
@@ -209,17 +212,17 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
             job.state, job.finished_at = JobState.CANCELLED, now
         elif job.attempt - job.releases >= max_attempts:
             job.state, job.finished_at = JobState.FAILED, now
-            job.error, job.error_params = VANISHED, {"count": job.attempt}
+            job.failure = Failure.of(FailureCode.VANISHED, VANISHED, count=job.attempt).to_json()
         else:
             job.state, job.phase = JobState.QUEUED, ""
             requeued.append(_id(job))
             ring_after_commit(session, job)
-        append_events(session, job, [("state", {**_ended(job), "rescued": True})])
+        append_events(session, job, [(EventKind.STATE, {**_ended(job), "rescued": True})])
     return requeued
 
 
 def _ended(job: Job) -> dict[str, Any]:
-    return {"state": job.state.value, "error": job.error, "error_params": job.error_params}
+    return {"state": job.state.value, "failure": job.failure}
 
 
 def queued_ids(session: Session, *, older_than_seconds: float) -> list[int]:

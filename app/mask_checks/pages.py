@@ -12,12 +12,14 @@ from app.accounts.models import Role
 from app.base_models.models import BaseModel
 from app.base_models.service import require_base_model
 from app.conversations.messages import title_of
+from app.core.database import let_go
 from app.core.errors import StudioError
 from app.core.i18n import gettext
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppStorage, Db
 from app.datasets.service import require_dataset
+from app.jobs.events import EventKind
 from app.jobs.models import Job
 from app.jobs.newest import last_event
 from app.jobs.service import require_job
@@ -111,6 +113,7 @@ def _titles(session: Session, storage: Storage, version: DatasetVersion) -> Titl
 
     def title(conversation_id: int) -> str:
         number = gettext("Conversation %(id)s") % {"id": conversation_id}
+        let_go(session)
         try:
             return title_of(frozen_conversation(storage, version, conversation_id)["messages"]) or number
         except StudioError:
@@ -196,7 +199,7 @@ def mask_check_page(
         "runs": use.runs_of(session, mask_check_id),
         "ratio_bars": _bars(report.trained_ratio if report else None, percent=True),
         "length_bars": _bars(report.lengths if report else None, percent=False),
-        "progress": None if job.is_final else last_event(session, check.job_id, "progress"),
+        "progress": None if job.is_final else last_event(session, check.job_id, EventKind.PROGRESS),
         "may_start": actor.role.includes(Role.ENGINEER),
     }
     name = "mask_checks/_report.html" if is_htmx(request) else "mask_checks/page.html"

@@ -13,6 +13,7 @@ from app.accounts.access import current_actor
 from app.accounts.models import Role
 from app.base_models.models import BaseModel
 from app.base_models.service import BUNDLED_NAME, models_with_tokenizer, require_base_model
+from app.core.database import let_go
 from app.core.errors import StudioError
 from app.core.i18n import gettext, ngettext
 from app.core.templating import is_htmx, render
@@ -130,6 +131,9 @@ def bring_context(session: Session, request: Request) -> dict[str, Any]:
 def page_context(request: Request, session: Session, subject: Subject, result: Result) -> dict[str, Any]:
     """Everything that the page and its fragments read."""
     choices, view = result.choices, result.view
+    # What a template reads is found by rendering it.
+    let_go(session)
+    arguments = offered_arguments(result.tokenizer, choices.arguments)
     models = [(model.id, option_name(model)) for model in models_with_tokenizer(session)]
     strategies = words_of("train_on")
     return {
@@ -138,7 +142,7 @@ def page_context(request: Request, session: Session, subject: Subject, result: R
         "view": view,
         "refusal": result.refusal,
         "choices": choices,
-        "arguments": offered_arguments(result.tokenizer, choices.arguments),
+        "arguments": arguments,
         "model_options": models,
         "strategies": strategies,
         "compare_options": [

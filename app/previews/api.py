@@ -6,7 +6,7 @@ from sqlmodel import Session
 from app.accounts.access import AnyActor
 from app.conversations.content import dialogue_of, read_dialogue
 from app.conversations.service import require_conversation
-from app.core.database import reading
+from app.core.database import let_go, reading
 from app.core.errors import Invalid
 from app.core.slow_work import apart
 from app.core.storage import Storage
@@ -97,4 +97,5 @@ def _dialogue(session: Session, storage: Storage, body: PreviewIn) -> Dialogue:
     if body.dataset_version_id is None:
         return dialogue_of(require_conversation(session, body.conversation_id))
     version = require_version(session, body.dataset_version_id)
+    let_go(session)
     return canonical_conversation(frozen_conversation(storage, version, body.conversation_id))

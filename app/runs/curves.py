@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
+from app.jobs.events import EventKind
 from app.jobs.models import Job, JobEvent
 
 MAX_POINTS: Final = 2000
@@ -45,7 +46,7 @@ def read_curves(session: Session, job: Job, *, max_points: int = MAX_POINTS) -> 
         select(JobEvent.kind, JobEvent.payload)
         .where(
             JobEvent.job_id == job.id,
-            col(JobEvent.kind).in_(("metric", "eval")),
+            col(JobEvent.kind).in_((EventKind.METRIC, EventKind.EVAL)),
             col(JobEvent.seq) <= job.event_count,
         )
         .order_by(col(JobEvent.seq))
@@ -54,7 +55,7 @@ def read_curves(session: Session, job: Job, *, max_points: int = MAX_POINTS) -> 
         step = payload.get("step")
         if not isinstance(step, int):
             continue
-        if kind == "metric":
+        if kind == EventKind.METRIC:
             curves.add_metric({"step": step, **{name: payload.get(name) for name in METRIC_FIELDS}})
         else:
             curves.add_eval({"step": step, "eval_loss": payload.get("eval_loss")})

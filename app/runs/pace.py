@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
+from app.jobs.events import EventKind
 from app.jobs.models import Job, JobState
 from app.jobs.newest import last_event
 from app.mask_checks.models import MaskCheck
@@ -37,7 +38,7 @@ def expected_pace(
     if found is None:
         return None
     run, job, old_version, old_check = found
-    progress = last_event(session, run.job_id, "progress") or {}
+    progress = last_event(session, run.job_id, EventKind.PROGRESS) or {}
     work = _tokens(old_version, old_check) * float(progress.get("epoch") or 0)
     if not work or job.started_at is None or job.finished_at is None:
         return None

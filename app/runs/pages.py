@@ -10,12 +10,13 @@ from app.accounts.access import AnyActor, Engineer
 from app.accounts.models import Role
 from app.accounts.service import record
 from app.base_models.service import require_base_model
-from app.core.database import utc_now
+from app.core.database import let_go, utc_now
 from app.core.i18n import get_locale, gettext
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppStorage, Db
 from app.datasets.service import require_dataset
 from app.jobs import service as jobs
+from app.jobs.events import EventKind, Phase
 from app.jobs.models import Job, JobState, StopRequest
 from app.jobs.newest import last_event, last_events
 from app.mask_checks.service import require_mask_check
@@ -38,7 +39,11 @@ TABLE_ROWS: Final = 40
 
 # What a person follows; several phases of a job belong to one step.
 STEPS: Final = ("queued", "preparing", "training", "saving", "done")
-_STEP_OF_PHASE: Final = {"training": "training", "evaluating": "training", "saving": "saving"}
+_STEP_OF_PHASE: Final[dict[str, str]] = {
+    Phase.TRAINING: "training",
+    Phase.EVALUATING: "training",
+    Phase.SAVING: "saving",
+}
 
 
 def current_step(job: Job, progress: dict[str, Any] | None) -> str:
@@ -76,15 +81,15 @@ def list_page(
 ) -> Response:
     """Runs, newest first; the table alone for htmx."""
     rows = service.list_runs(session, offset=offset, limit=PAGE_SIZE)
-    events = last_events(session, [run.job_id for run, _job in rows], ("metric", "progress"))
+    events = last_events(session, [run.job_id for run, _job in rows], (EventKind.METRIC, EventKind.PROGRESS))
     now = utc_now()
     context = {
         "rows": [
             {
                 "run": run,
                 "job": job,
-                "metric": events.get((run.job_id, "metric")),
-                "progress": events.get((run.job_id, "progress")),
+                "metric": events.get((run.job_id, EventKind.METRIC)),
+                "progress": events.get((run.job_id, EventKind.PROGRESS)),
                 "elapsed": elapsed(job, now),
             }
             for run, job in rows
@@ -101,13 +106,13 @@ def list_page(
 def _run_context(session: Db, actor: AnyActor, run: Run) -> dict[str, Any]:
     """What every part of the run's page reads."""
     job = service.run_job(session, run)
-    progress = last_event(session, run.job_id, "progress")
+    progress = last_event(session, run.job_id, EventKind.PROGRESS)
     return {
         "run": run,
         "job": job,
         "progress": progress,
-        "metric": last_event(session, run.job_id, "metric"),
-        "eval": last_event(session, run.job_id, "eval"),
+        "metric": last_event(session, run.job_id, EventKind.METRIC),
+        "eval": last_event(session, run.job_id, EventKind.EVAL),
         "steps": STEPS,
         "step": current_step(job, progress),
         "elapsed": elapsed(job, utc_now()),
@@ -138,8 +143,10 @@ def run_page(
         "config_values": displayed(run.config),
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
         "story": read_story(session, service.run_job(session, run)),
-        "log": log_tail(storage, service.run_job(session, run)),
     }
+    job = service.run_job(session, run)
+    let_go(session)
+    context["log"] = log_tail(storage, job)
     return render(request, "runs/page.html", context)
 
 
@@ -200,6 +207,7 @@ def run_output(request: Request, session: Db, storage: AppStorage, _actor: AnyAc
     """The end of what the training process printed."""
     run = service.require_run(session, run_id)
     job = service.run_job(session, run)
+    let_go(session)
     return render(request, "runs/_output.html", {"run": run, "job": job, "log": log_tail(storage, job)})
 
 

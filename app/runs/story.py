@@ -8,11 +8,12 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 from app.core.i18n import say, translate
+from app.jobs.events import EventKind, Phase
 from app.jobs.models import Job, JobEvent
-from app.sentences import N_, Sentence
+from app.sentences import N_, Failure, Sentence
 
 MAX_LINES: Final = 200
-_KINDS: Final = ("state", "phase", "log", "eval", "checkpoint")
+_KINDS: Final = (EventKind.STATE, EventKind.PHASE, EventKind.LOG, EventKind.EVAL, EventKind.CHECKPOINT)
 
 _STATES: Final = {
     "queued": N_("Waits for a worker."),
@@ -22,10 +23,10 @@ _STATES: Final = {
     "cancelled": N_("Cancelled."),
 }
 _HANDED_BACK: Final = N_("The worker is gone or was told to stop: back in the queue.")
-_PHASES: Final = {
-    "preparing_data": N_("Reads the data."),
-    "loading_model": N_("Loads the base model."),
-    "training": N_("Training begins."),
+_PHASES: Final[dict[str, str]] = {
+    Phase.PREPARING_DATA: N_("Reads the data."),
+    Phase.LOADING_MODEL: N_("Loads the base model."),
+    Phase.TRAINING: N_("Training begins."),
 }
 _EVAL: Final = N_("Held-out loss %(loss)s after step %(step)s.")
 _CHECKPOINT: Final = N_("Checkpoint kept after step %(step)s.")
@@ -54,19 +55,19 @@ def _lines(events: Iterable[JobEvent]) -> Iterable[StoryLine]:
     said: set[str] = set()
     for event in events:
         payload = event.payload
-        if event.kind == "state":
+        if event.kind == EventKind.STATE:
             yield _state_line(event, was_running="running" in said)
             said = {payload["state"]}
-        elif event.kind == "phase":
+        elif event.kind == EventKind.PHASE:
             # Training alternates with measuring and saving, which have lines of their own.
             sentence = _PHASES.get(payload["phase"])
             if sentence and sentence not in said:
                 said.add(sentence)
                 yield StoryLine(event.created_at, "info", translate(sentence, {}))
-        elif event.kind == "log":
+        elif event.kind == EventKind.LOG:
             text = say(Sentence.stored_in(payload))
             yield StoryLine(event.created_at, str(payload.get("level", "info")), text)
-        elif event.kind == "eval":
+        elif event.kind == EventKind.EVAL:
             loss = payload.get("eval_loss")
             figures = {"loss": "—" if loss is None else f"{loss:.4f}", "step": payload.get("step")}
             yield StoryLine(event.created_at, "info", translate(_EVAL, figures))
@@ -77,8 +78,8 @@ def _lines(events: Iterable[JobEvent]) -> Iterable[StoryLine]:
 def _state_line(event: JobEvent, *, was_running: bool) -> StoryLine:
     payload: dict[str, Any] = event.payload
     state = str(payload["state"])
-    if payload.get("error"):
-        text = translate(str(payload["error"]), payload.get("error_params") or {})
+    if payload.get("failure"):
+        text = say(Failure.from_json(payload["failure"]).sentence)
         return StoryLine(event.created_at, "error" if state == "failed" else "warning", text)
     if state == "queued" and was_running:
         return StoryLine(event.created_at, "warning", translate(_HANDED_BACK, {}))

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from app.accounts.access import AnyActor
+from app.core.database import let_go
 from app.core.web import AppStorage, Db
 from app.datasets.service import require_dataset
 from app.interchange.exports.exporting import ExportFormat, FlagChoice, Part
@@ -47,6 +48,7 @@ def export_version(
     """A version in another tool's format. 422 where it cannot be had exactly, naming the first conversation."""
     version = require_version(session, version_id)
     dataset = require_dataset(session, version.dataset_id)
+    let_go(session)
     return send(
         exports.export_version(storage, dataset, version, format, flags=flags, part=part, leave_out=leave_out)
     )

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from sqlmodel import Session
 
 from app.accounts.access import AnyActor
+from app.core.database import let_go
 from app.core.errors import Invalid, NotFound
 from app.core.i18n import gettext
 from app.core.templating import render
@@ -108,6 +109,7 @@ def download(
 ) -> Response:
     """The file; the form again where it cannot be had exactly."""
     dataset, version = _require(session, dataset_id, number)
+    let_go(session)
     try:
         found = exports.export_version(
             storage, dataset, version, format, flags=flags, part=part, leave_out=leave_out

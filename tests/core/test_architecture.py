@@ -37,6 +37,7 @@ EDGE_ONLY = ("previews",)
 PURE = ("dialogue", "masking", "interchange", "scoring")
 # Below everything, the pure packages included.
 SENTENCES = "app.sentences"
+UNLOCKED = "app.unlocked"
 ALLOWED_IN_PURE: dict[str, set[str]] = {
     "dialogue": set(),
     "masking": {"jinja2", "markupsafe", "numpy", "safetensors", "tokenizers"},
@@ -131,7 +132,7 @@ def test_the_workers_parent_and_its_children_do_not_import_each_other() -> None:
 @pytest.mark.parametrize("package", PURE)
 def test_pure_packages_import_neither_database_nor_web(package: str) -> None:
     allowed = {*sys.stdlib_module_names, *ALLOWED_IN_PURE[package]}
-    below = (SENTENCES, *(f"app.{name}" for name in PURE[: PURE.index(package) + 1]))
+    below = (SENTENCES, UNLOCKED, *(f"app.{name}" for name in PURE[: PURE.index(package) + 1]))
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for path in _files(f"app/{package}")
@@ -337,3 +338,66 @@ def test_the_rule_for_coroutines_finds_the_database_behind_a_plain_function() ->
         "async def asks(request):\n    find_actor(request)"
     ).body[0]  # type: ignore[assignment]
     assert any("calls reading" in wait for wait in _waits(functions, "app.accounts.access", "asks", set()))
+
+
+# Where JSON of any kind becomes a dialogue, or is checked by its own rules: readers take what comes. (Between the
+# worker's parent and its children, messages are lines of their own kind.)
+READERS = {"app/dialogue", "app/interchange", "app/masking", "worker/work/evaluation", "worker/parent"}
+DIALOGUE_NAMES = {"message", "messages", "conversation", "conversations", "dialogue", "tools", "frozen"}
+
+
+def test_dialogues_travel_as_typed_dictionaries() -> None:
+    """Outside of their readers no parameter or field that holds a dialogue is a dictionary of anything."""
+
+    def is_untyped(annotation: ast.expr | None) -> bool:
+        text = ast.unparse(annotation) if annotation else ""
+        return "dict[str, Any]" in text or "Mapping[str, Any]" in text
+
+    wrong = []
+    for path in [*_files("app"), *_files("worker")]:
+        place = str(path.relative_to(ROOT))
+        if place.startswith(tuple(READERS)) or path.name in ("schemas.py", "dialogue_schemas.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = ""
+            if isinstance(node, ast.arg):
+                name = node.arg
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                name = node.target.id
+            if name in DIALOGUE_NAMES and is_untyped(node.annotation):
+                wrong.append(f"{place}:{node.lineno} {name}")
+    assert wrong == []
+
+
+def test_no_property_holds_up_other_instances_while_it_is_found() -> None:
+    """functools' cached_property has one lock for all instances until Python 3.12."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for folder in ("app", "worker")
+        for path in _files(folder)
+        for line, name in _names_from(path, "functools")
+        if name == "cached_property"
+    ]
+    assert wrong == []
+
+
+# What each of these packages does is pinned module by module; a module without functions has nothing to pin.
+TESTED_BY_NAME = ("masking", "dialogue", "jobs", "core")
+
+
+@pytest.mark.parametrize("package", TESTED_BY_NAME)
+def test_each_module_has_a_test_of_its_name(package: str) -> None:
+    missing = [
+        str(test.relative_to(ROOT))
+        for path in _files(f"app/{package}")
+        if path.name != "__init__.py" and _defines_functions(path)
+        if not (
+            test := ROOT / "tests" / path.relative_to(ROOT / "app").with_name(f"test_{path.name}")
+        ).exists()
+    ]
+    assert missing == []
+
+
+def _defines_functions(path: Path) -> bool:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(tree))

@@ -19,14 +19,16 @@ from app.core.database import transaction
 from app.core.logging import get_logger
 from app.core.outages import brief, is_outage
 from app.jobs import service
+from app.jobs.events import EventKind
 from app.jobs.models import JobEvent, JobState, StopRequest
 from app.jobs.service import Claim, EventData, LeaseLost
+from app.sentences import Failure
 
 logger = get_logger(__name__)
 T = TypeVar("T")
 RETRY_SECONDS: Final = 0.5
 # Of a running job's events, those that others than its worker write.
-_OF_OTHERS: Final = ("stop_requested",)
+_OF_OTHERS: Final = (EventKind.STOP_REQUESTED,)
 
 
 def owner_name() -> str:
@@ -78,7 +80,7 @@ class Attempt:
             count = service.require_job(session, job_id).event_count
         return cls(engine, claim, lease_seconds, event_count=count, begun=begun, merge=merge)
 
-    def tell(self, kind: str, payload: dict[str, Any]) -> None:
+    def tell(self, kind: EventKind, payload: dict[str, Any]) -> None:
         """Keep an event for the next write."""
         self._new.append((kind, payload))
 
@@ -117,20 +119,18 @@ class Attempt:
 
         self._persist(lambda: self._write(end))
 
-    def fail(self, message: str, params: dict[str, Any]) -> None:
+    def fail(self, failure: Failure) -> None:
         """End the job with the reason. One that cannot be stored is logged: the job is left to the rescue."""
 
         def end(session: Session, events: list[EventData]) -> None:
-            service.finish(
-                session, self.claim, JobState.FAILED, error=message, error_params=params, events=events
-            )
+            service.finish(session, self.claim, JobState.FAILED, failure=failure, events=events)
 
         try:
             self._persist(lambda: self._write(end))
         except LeaseLost:
-            logger.warning("%s: lease lost before the failure was stored: %s", self, message)
+            logger.warning("%s: lease lost before the failure was stored: %s", self, failure.sentence)
         except SQLAlchemyError:
-            logger.exception("%s: the failure could not be stored: %s", self, message)
+            logger.exception("%s: the failure could not be stored: %s", self, failure.sentence)
 
     def release(self) -> None:
         """Hand the job back with all that was told. Raises LeaseLost."""

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from app.core.errors import StudioError
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
+from app.jobs.events import Ending, EventKind
 from app.jobs.models import JobState
 from app.jobs.service import EventData, LeaseLost
 from app.playground.service import chat_request
-from app.sentences import N_
+from app.sentences import N_, Failure, SentenceError
 from worker.parent.attempt import Attempt
 from worker.parent.supervisor import unexpected
 from worker.parent.warm_chat import WarmChat
@@ -45,11 +45,11 @@ class ChatDesk:
             self._answer(mine, {"id": str(job_id), **request})
         except LeaseLost as lost:
             logger.warning("%s: stopped, %s", mine, lost)
-        except StudioError as error:
-            mine.fail(error.sentence.template, dict(error.sentence.values))
+        except SentenceError as error:
+            mine.fail(error.failure)
         except Exception as error:
             logger.exception("%s failed at the chat desk", mine)
-            mine.fail(*unexpected(error, UNANSWERED))
+            mine.fail(unexpected(error, UNANSWERED))
 
     def _answer(self, mine: Attempt, request: dict[str, Any]) -> None:
         last_beat = time.monotonic()
@@ -58,10 +58,10 @@ class ChatDesk:
         with closing(self._warm.stream(request)) as stream:
             for message in stream:
                 kind = str(message.get("event"))
-                if kind == "failed":
-                    mine.fail(str(message["template"]), dict(message["values"]))
+                if kind == Ending.FAILED:
+                    mine.fail(Failure.from_json(message))
                     return
-                mine.tell(kind, {k: v for k, v in message.items() if k not in {"event", "id"}})
+                mine.tell(EventKind(kind), {k: v for k, v in message.items() if k not in {"event", "id"}})
                 if time.monotonic() - last_beat >= FLUSH_SECONDS:
                     stop = mine.beat()
                     last_beat = time.monotonic()
@@ -77,11 +77,11 @@ def merge_deltas(events: list[EventData]) -> list[EventData]:
     place: dict[str, int] = {}
     for kind, payload in events:
         side = str(payload.get("side"))
-        if kind == "delta" and side in place:
+        if kind == EventKind.DELTA and side in place:
             earlier = merged[place[side]][1]
-            merged[place[side]] = ("delta", {**earlier, "text": earlier["text"] + payload["text"]})
+            merged[place[side]] = (EventKind.DELTA, {**earlier, "text": earlier["text"] + payload["text"]})
             continue
-        if kind == "delta":
+        if kind == EventKind.DELTA:
             place[side] = len(merged)
         merged.append((kind, payload))
     return merged

@@ -14,14 +14,14 @@ import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
-from app.sentences import N_
-from worker.work.protocol import Cancelled, Control, Emit, JobFailed, Work
-
-__all__ = ["Cancelled", "Control", "Emit", "JobFailed", "main"]
+from app.sentences import N_, FailureCode, SentenceError
+from worker.work.protocol import Cancelled, Control, JobFailed, Work
 
 # Imported when the job asks for it: torch takes seconds, and no job needs all of it.
 WORK_MODULES = {
@@ -41,6 +41,10 @@ OUT_OF_MEMORY = N_(
 )
 DISK_FULL = N_("The disk is full: free some space under %(folder)s and start again.")
 UNEXPECTED = N_("The job stopped on an unexpected %(kind)s: %(detail)s. The log has the details.")
+
+
+# Events of the work and, at the end, an `Ending`.
+Tell = Callable[..., None]
 
 
 class EventStream:
@@ -98,7 +102,9 @@ def watch_control(stream: IO[bytes], control: Control) -> None:
 
 def work_function(kind: str) -> Work:
     if kind not in WORK_MODULES:
-        raise JobFailed(N_("There is no work of the kind %(kind)s."), kind=str(kind))
+        raise JobFailed(
+            FailureCode.JOB_MALFORMED, N_("There is no work of the kind %(kind)s."), kind=str(kind)
+        )
     work: Work = importlib.import_module(WORK_MODULES[kind]).run
     return work
 
@@ -109,28 +115,28 @@ def quieten_libraries() -> None:
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
-def run_job(job: dict[str, Any], emit: Emit, control: Control) -> int:
+def run_job(job: dict[str, Any], emit: Tell, control: Control) -> int:
     """Do the job and tell how it ended; returns the exit code."""
     output_dir = Path(job["output_dir"])
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         result = work_function(job["kind"])(job["input"], output_dir, emit, control)
     except Cancelled:
-        emit("cancelled")
+        emit(Ending.CANCELLED)
         return 0
-    except JobFailed as failure:
+    except SentenceError as failure:
         _emit_failed(emit, failure)
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - whatever it is, the person who waits gets a sentence
         traceback.print_exc(file=sys.stderr)
         _emit_failed(emit, explain(error, output_dir))
         return EXIT_FAILED
-    emit("result", **result)
+    emit(Ending.RESULT, **result)
     return 0
 
 
-def _emit_failed(emit: Emit, failure: JobFailed) -> None:
-    emit("failed", **failure.failure.to_json())
+def _emit_failed(emit: Tell, failure: SentenceError) -> None:
+    emit(Ending.FAILED, **failure.failure.to_json())
 
 
 def explain(error: Exception, output_dir: Path) -> JobFailed:
@@ -145,10 +151,10 @@ def explain(error: Exception, output_dir: Path) -> JobFailed:
         or "can't allocate memory" in first_line
         or "not enough memory" in first_line
     ):
-        return JobFailed(OUT_OF_MEMORY, detail=detail or kind)
+        return JobFailed(FailureCode.OUT_OF_MEMORY, OUT_OF_MEMORY, detail=detail or kind)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return JobFailed(DISK_FULL, folder=str(output_dir))
-    return JobFailed(UNEXPECTED, kind=kind, detail=detail or kind)
+        return JobFailed(FailureCode.DISK_FULL, DISK_FULL, folder=str(output_dir))
+    return JobFailed(FailureCode.UNEXPECTED, UNEXPECTED, kind=kind, detail=detail or kind)
 
 
 def main(arguments: list[str]) -> int:
@@ -156,18 +162,28 @@ def main(arguments: list[str]) -> int:
     events = take_standard_output()
     control = Control()
     if len(arguments) != 1:
-        _emit_failed(events.emit, JobFailed(N_("Usage: python -m worker.work.child JOB.json")))
+        _emit_failed(
+            events.emit,
+            JobFailed(FailureCode.JOB_MALFORMED, N_("Usage: python -m worker.work.child JOB.json")),
+        )
         return EXIT_FAILED
     try:
         job = json.loads(Path(arguments[0]).read_text("utf-8"))
         missing = sorted({"kind", "input", "output_dir"} - set(job))
     except (OSError, ValueError, TypeError) as error:
         print(error, file=sys.stderr)  # noqa: T201
-        unreadable = JobFailed(N_("The job file %(path)s cannot be read."), path=arguments[0])
+        unreadable = JobFailed(
+            FailureCode.JOB_MALFORMED, N_("The job file %(path)s cannot be read."), path=arguments[0]
+        )
         _emit_failed(events.emit, unreadable)
         return EXIT_FAILED
     if missing:
-        _emit_failed(events.emit, JobFailed(N_("The job file lacks %(fields)s."), fields=", ".join(missing)))
+        _emit_failed(
+            events.emit,
+            JobFailed(
+                FailureCode.JOB_MALFORMED, N_("The job file lacks %(fields)s."), fields=", ".join(missing)
+            ),
+        )
         return EXIT_FAILED
     os.nice(NICENESS)
     quieten_libraries()

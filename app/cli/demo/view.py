@@ -20,6 +20,7 @@ from app.client import wire
 from app.core.console import say, stderr
 from app.core.formatting import duration
 from app.core.i18n import gettext as _
+from app.jobs.events import EventKind
 
 MAX_WIDTH: Final = 100
 CHART_HEIGHT: Final = 14
@@ -130,22 +131,22 @@ class DemoView:
     def event(self, event: wire.Event) -> None:
         """Something happened to the job of the current step."""
         kind = event["kind"]
-        if kind == "phase":
+        if kind == EventKind.PHASE:
             self._phase = phase_name(event["phase"])
-        elif kind == "progress":
+        elif kind == EventKind.PROGRESS:
             self._step, self._total = event.get("step", 0), event.get("total_steps", 0)
             left = event.get("eta_seconds")
             self._left = _("%(time)s left") % {"time": duration(left)} if left else ""
-        elif kind in {"metric", "eval"}:
+        elif kind in {EventKind.METRIC, EventKind.EVAL}:
             self.curve.add(event)
             self._figures = figures(event) or self._figures
-        elif kind == "log" and event.get("level") in {"warning", "error"}:
+        elif kind == EventKind.LOG and event.get("level") in {"warning", "error"}:
             say(str(event.get("message", "")))
         if self._live is None:
             # Training alternates between its phases: each is worth a line once.
-            is_new = kind == "phase" and self._phase not in self._phases_said
+            is_new = kind == EventKind.PHASE and self._phase not in self._phases_said
             self._phases_said.add(self._phase)
-            self._line(force=is_new or kind == "eval")
+            self._line(force=is_new or kind == EventKind.EVAL)
 
     def _line(self, *, force: bool) -> None:
         now = time.monotonic()

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from app.dialogue.conversation import REASONING_FIELDS, TEMPLATE_REASONING_FIELDS
 from app.dialogue.roles import ROLES, Role
 from app.masking.errors import MaskRefused
 from app.sentences import N_
+from app.unlocked import cached_property
 
 _TEMPLATE_FIELDS = ("content", "name", "tool_calls", "tool_call_id")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")

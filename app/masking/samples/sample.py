@@ -1,7 +1,6 @@
 """What masking gives: samples with ids and labels, and for every token who wrote it and where."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,7 @@ from app.masking.errors import MaskRefused
 from app.masking.settings import IGNORE_INDEX, MaskSettings
 from app.masking.tokenization.encoded import Encoded, Ints
 from app.masking.turns.layout import Layout
+from app.unlocked import cached_property
 
 ROLE_NAMES = ("template", *ROLES)
 _ROLE_CODE = {name: code for code, name in enumerate(ROLE_NAMES)}

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from tokenizers import Encoding
@@ -23,6 +23,7 @@ from app.masking.settings import Handling, MaskSettings
 from app.masking.tokenization.encoded import Encoded
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.known_layouts import KnownLayouts
+from app.unlocked import cached_property
 
 BATCH = 256
 # Long conversations make smaller batches, so that memory does not follow the longest ones.

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import jinja2
@@ -17,6 +17,7 @@ import jinja2.nodes
 from app.masking.errors import TemplateFailed
 from app.masking.templates.environment import GenerationTag, build_environment
 from app.sentences import N_
+from app.unlocked import cached_property
 
 
 def _clock_at(moment: datetime | None) -> dict[str, Callable[[str], str]]:

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from app.masking.errors import MaskingError, TemplateFailed, TemplateUnsafe
@@ -24,6 +23,7 @@ from app.masking.templates import isolated_child
 from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.isolated_child import RENDER_SECONDS
 from app.sentences import N_, Sentence
+from app.unlocked import cached_property
 
 STARTUP_SECONDS = 60.0
 # A child on a busy machine waits for its turn; its own clock counts only the time it works.

@@ -7,13 +7,13 @@ them the offset-keeping encoding is used.
 
 import json
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer, models
 
 from app.masking.tokenization.encoded import Encoded
 from app.masking.tokenization.token_bytes import TokenBytes
+from app.unlocked import cached_property
 
 
 class Encoder:

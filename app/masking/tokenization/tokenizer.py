@@ -7,7 +7,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from app.masking.tokenization.encoder import Encoder
 from app.masking.tokenization.model_folder import read_model_folder
 from app.masking.tokenization.twin import Twins, TwinTokenizer
 from app.sentences import N_
+from app.unlocked import cached_property
 
 _TEXT_TOKEN = re.compile(r"\s*|<0x[0-9A-Fa-f]{2}>")
 

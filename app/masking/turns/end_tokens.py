@@ -2,11 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 
 from app.masking.turns.comparison import Comparison
 from app.masking.turns.probes import Probes
 from app.masking.turns.renderings import Renderings
+from app.unlocked import cached_property
 
 Range = tuple[int, int]
 _VISIBLE = re.compile(r"\S+")

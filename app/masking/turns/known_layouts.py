@@ -8,7 +8,6 @@ only if both are equal character by character.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -18,6 +17,7 @@ from app.masking.independence.proof import Independence, prove_independence
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.layout import Layout, Region, Turn
 from app.masking.turns.locate import locate
+from app.unlocked import cached_property
 
 _SHORT_CUT_ROLES = frozenset({Role.SYSTEM, Role.USER, Role.ASSISTANT})
 _MOST_KNOWN = 4096

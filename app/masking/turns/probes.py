@@ -4,12 +4,12 @@ Each is rendered once, when it is first asked for, and is empty or None where th
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 
 from app.masking.errors import TemplateFailed
 from app.masking.turns.borders import Borders
 from app.masking.turns.comparison import Comparison
 from app.masking.turns.renderings import Message, Renderings
+from app.unlocked import cached_property
 
 
 class Probes:

@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from worker.work.protocol import Control, Emit, JobFailed
+from app.jobs.events import Emit
+from app.sentences import FailureCode
+from worker.work.protocol import Control, JobFailed
 
 
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         case "tell_niceness":
             return {"niceness": os.nice(0)}
         case "fail":
-            raise JobFailed("The field %(field)s is not known.", field="lr")
+            raise JobFailed(FailureCode.CONFIG_INVALID, "The field %(field)s is not known.", field="lr")
         case "crash":
             raise KeyError("somewhere\nand more")
         case "memory":

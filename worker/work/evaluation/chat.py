@@ -20,8 +20,9 @@ from typing import Any
 import torch
 from tokenizers.decoders import DecodeStream
 
+from app.jobs.events import Ending, EventKind, Phase
 from app.masking import turn_off_library_threads
-from app.sentences import N_, Failure, SentenceError
+from app.sentences import N_, Failure, FailureCode, SentenceError
 from worker.work.child import EventStream, explain, take_standard_output
 from worker.work.evaluation.generation import require_room
 from worker.work.evaluation.loading import LoadedModel, Side, load_base, require_adapter
@@ -128,13 +129,13 @@ class Chat:
             self.cancelled.discard(request["id"])
 
     def _fail(self, request: dict[str, Any], failure: Failure) -> None:
-        self.events.emit("failed", id=request["id"], **failure.to_json())
+        self.events.emit(Ending.FAILED, id=request["id"], **failure.to_json())
 
     def answer(self, request: dict[str, Any]) -> None:
         """Stream the reply of each side asked for."""
         sides = request.get("sides") or (SIDES if request.get("adapter_path") else SIDES[:1])
         if not isinstance(sides, list | tuple) or not set(sides) <= set(SIDES):
-            raise JobFailed(N_("sides must be a list of “base” and “tuned”."))
+            raise JobFailed(FailureCode.JOB_MALFORMED, N_("sides must be a list of “base” and “tuned”."))
         loaded = self._load(request)
         tokenizer = loaded.tokenizer_with(request.get("template_arguments"))
         prompt = encode_prompt(tokenizer, _messages(request))
@@ -148,14 +149,14 @@ class Chat:
     def _turn(self, request_id: str, loaded: LoadedModel, reply: Reply) -> None:
         with loaded.side(reply.side) as model:
             for piece in reply.write(model):
-                self.events.emit("delta", id=request_id, side=reply.side, text=piece)
+                self.events.emit(EventKind.DELTA, id=request_id, side=reply.side, text=piece)
                 if request_id in self.cancelled:
                     break
         if request_id in self.cancelled and reply.finish_reason is None:
             reply.finish_reason = "cancelled"
         if reply.finish_reason:
             self.events.emit(
-                "done",
+                EventKind.DONE,
                 id=request_id,
                 side=reply.side,
                 finish_reason=reply.finish_reason,
@@ -167,7 +168,7 @@ class Chat:
         adapter = request.get("adapter_path")
         adapter_path = require_adapter(Path(adapter)) if adapter else None
         if self._loaded is None or self._path != path:
-            self.events.emit("phase", id=request["id"], phase="load_model")
+            self.events.emit(EventKind.PHASE, id=request["id"], phase=Phase.LOADING_MODEL)
             # The old model goes first: two at a time may not fit.
             self._loaded = self._path = None
             gc.collect()
@@ -175,21 +176,23 @@ class Chat:
         if adapter_path is not None:
             self._loaded.use_adapter(adapter_path)
         elif "tuned" in (request.get("sides") or ()):
-            raise JobFailed(N_("There is no adapter to ask: choose a finished run."))
+            raise JobFailed(
+                FailureCode.ADAPTER_UNUSABLE, N_("There is no adapter to ask: choose a finished run.")
+            )
         return self._loaded
 
 
 def _messages(request: dict[str, Any]) -> list[dict[str, Any]]:
     messages = request.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise JobFailed(N_("There is no message to answer."))
+        raise JobFailed(FailureCode.JOB_MALFORMED, N_("There is no message to answer."))
     for message in messages:
         if (
             not isinstance(message, dict)
             or not isinstance(message.get("content"), str)
             or "role" not in message
         ):
-            raise JobFailed(N_("Each message needs a role and a text as content."))
+            raise JobFailed(FailureCode.JOB_MALFORMED, N_("Each message needs a role and a text as content."))
     return messages
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from app.evaluations.documents import Measurements, Sides
+from app.jobs.events import Emit, EventKind, Phase
 from app.masking import ChatTokenizer, MaskingError, read_arrays
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.evaluation.generation import DEFAULT_BATCH_SIZE, generate, require_room
 from worker.work.evaluation.held_out import HeldOutLoss, held_out_loss, validation_samples
 from worker.work.evaluation.loading import LoadedModel, Side, load_base, require_adapter
 from worker.work.evaluation.prompts import encode_prompt
-from worker.work.protocol import Control, Emit, JobFailed
+from worker.work.protocol import Control, JobFailed
 
 MAX_NEW_TOKENS = 160
 SIDES: tuple[Side, Side] = ("base", "tuned")
@@ -27,7 +28,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     generation {max_new_tokens, batch_size}; template_arguments {name: value}, those of the training.
     """
     started = time.monotonic()
-    emit("phase", phase="load_model")
+    emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     adapter = require_adapter(Path(input["adapter_path"]))
     samples = _read_samples(input.get("arrays"))
     loaded = load_base(Path(input["base_model_path"]))
@@ -57,9 +58,13 @@ def _read_samples(path: str | None) -> list[Any]:
         return []
     try:
         return validation_samples(read_arrays(Path(path)))
-    except (MaskingError, OSError) as error:
+    except MaskingError as error:
+        raise JobFailed.of(error) from error
+    except OSError as error:
         raise JobFailed(
-            N_("The mask arrays cannot be used: %(detail)s Run the mask check again."), detail=str(error)
+            FailureCode.ARRAYS_DIFFER,
+            N_("The mask arrays cannot be used: %(detail)s Run the mask check again."),
+            detail=str(error),
         ) from error
 
 
@@ -87,7 +92,9 @@ class _Evaluation:
         self.max_new_tokens = int(generation.get("max_new_tokens", MAX_NEW_TOKENS))
         self.batch_size = int(generation.get("batch_size", DEFAULT_BATCH_SIZE))
         if self.max_new_tokens < 1 or self.batch_size < 1:
-            raise JobFailed(N_("max_new_tokens and batch_size must be at least 1."))
+            raise JobFailed(
+                FailureCode.JOB_MALFORMED, N_("max_new_tokens and batch_size must be at least 1.")
+            )
         suites = input.get("suites") or [input["suite"]]
         self.prompts = [(suite["name"], prompt) for suite in suites for prompt in suite["prompts"]]
         self.loaded, self.samples, self.emit, self.control = loaded, samples, emit, control
@@ -102,6 +109,7 @@ class _Evaluation:
             ids = encode_prompt(tokenizer, prompt["messages"])
         except MaskingError as error:
             raise JobFailed(
+                FailureCode.TEMPLATE_FAILED,
                 N_("The prompt “%(name)s” cannot be rendered: %(detail)s"),
                 name=prompt["key"],
                 detail=str(error),
@@ -111,7 +119,7 @@ class _Evaluation:
 
     def answer(self, side: Side) -> dict[str, Any]:
         """Emit this side's answers; returns how many, of how many tokens, in how long."""
-        self.emit("phase", phase=f"{side}_answers")
+        self.emit(EventKind.PHASE, phase=Phase(f"{side}_answers"))
         started, tokens = time.monotonic(), 0
         with self.loaded.side(side) as model:
             for answer in generate(
@@ -120,7 +128,7 @@ class _Evaluation:
                 suite, prompt = self.prompts[answer.index]
                 tokens += answer.tokens
                 self.emit(
-                    "answer",
+                    EventKind.ANSWER,
                     suite=suite,
                     prompt_key=prompt["key"],
                     variant=side,
@@ -135,7 +143,7 @@ class _Evaluation:
     def measure(self, side: Side) -> HeldOutLoss | None:
         if not self.samples:
             return None
-        self.emit("phase", phase=f"{side}_held_out_loss")
+        self.emit(EventKind.PHASE, phase=Phase(f"{side}_held_out_loss"))
         with self.loaded.side(side) as model:
             return held_out_loss(self.loaded, model, self.samples, self.control, self._advance)
 
@@ -143,5 +151,9 @@ class _Evaluation:
         self.step += 1
         left = (time.monotonic() - self.started) / self.step * (self.total_steps - self.step)
         self.emit(
-            "progress", step=self.step, total_steps=self.total_steps, epoch=None, eta_seconds=round(left, 1)
+            EventKind.PROGRESS,
+            step=self.step,
+            total_steps=self.total_steps,
+            epoch=None,
+            eta_seconds=round(left, 1),
         )

@@ -11,8 +11,9 @@ import torch
 from peft import get_peft_model_state_dict
 from transformers import TrainerCallback
 
-from app.sentences import N_
-from worker.work.protocol import Control, Emit, JobFailed, log
+from app.jobs.events import Emit, EventKind
+from app.sentences import N_, FailureCode
+from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.devices import memory_bytes
 
 
@@ -40,7 +41,7 @@ class Progress(TrainerCallback):
         done = state.global_step - self.first_step
         per_step = (time.monotonic() - self.started) / max(done, 1)
         self.emit(
-            "progress",
+            EventKind.PROGRESS,
             step=state.global_step,
             total_steps=state.max_steps,
             epoch=round(state.epoch, 4),
@@ -52,7 +53,7 @@ class Progress(TrainerCallback):
         if "loss" not in logs:
             return
         self.emit(
-            "metric",
+            EventKind.METRIC,
             step=state.global_step,
             epoch=round(state.epoch, 4),
             loss=logs["loss"],
@@ -64,6 +65,7 @@ class Progress(TrainerCallback):
         self.tokens, self.seconds = 0, 0.0
         if not math.isfinite(logs["loss"]):
             raise JobFailed(
+                FailureCode.NOT_A_NUMBER,
                 N_(
                     "The loss stopped being a number at step %(step)d. Lower the learning rate, raise the "
                     "warm-up, or keep max_grad_norm at 1.0."
@@ -89,7 +91,10 @@ class FirstGradients(TrainerCallback):
         gradients = [p.grad for name, p in kwargs["model"].named_parameters() if "lora_B" in name]
         silent = sum(gradient is None or not bool(gradient.any()) for gradient in gradients)
         if silent == len(gradients):
-            raise JobFailed(N_("No gradient reaches the adapter: choose other target_modules."))
+            raise JobFailed(
+                FailureCode.TARGET_MODULES_MISSING,
+                N_("No gradient reaches the adapter: choose other target_modules."),
+            )
         if silent:
             log(
                 self.emit,

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from app.jobs.events import Emit
 from app.sentences import N_
-from worker.work.protocol import Emit, log
+from worker.work.protocol import log
 from worker.work.training.attention import PACKED_ATTENTION, PackedAttentionUnsupported
 from worker.work.training.data import IGNORE_INDEX, Batch, LabelProof, next_token_targets
 from worker.work.training.loss import cross_entropy_sum

@@ -12,11 +12,12 @@ from peft import set_peft_model_state_dict
 from transformers import set_seed
 
 from app.core.errors import Invalid
+from app.jobs.events import Emit, EventKind, Phase
 from app.masking import MaskArrays, MaskingError, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
 from app.runs.result import RunResult
 from app.sentences import N_, FailureCode
-from worker.work.protocol import Control, Emit, JobFailed, log
+from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
 from worker.work.training.data import (
     IGNORE_INDEX,
@@ -52,7 +53,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     dtype = weights_dtype(device, None if config.bf16 == "auto" else config.bf16)
     config = with_available_optimizer(config, device, emit)
 
-    emit("phase", phase="preparing_data")
+    emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
     arrays = load_arrays(Path(input["arrays"]), input["arrays_hash"], input.get("arrays_file_hash"))
     require_same_tokenizer(Path(input["base_model_path"]), input.get("tokenizer_hash"))
     train_samples, eval_samples = ArraySamples(arrays, TRAIN_SPLIT), ArraySamples(arrays, VALIDATION_SPLIT)
@@ -60,7 +61,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     resume = find_checkpoint(input.get("resume_from"), emit)
     control.raise_if_cancelled()
 
-    emit("phase", phase="loading_model")
+    emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     set_seed(config.seed)
     base_model = load_base_model(Path(input["base_model_path"]), config, device, dtype, emit)
     check_vocabulary(arrays, base_model)
@@ -72,7 +73,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     trial_batch = to_device(pack(shortest(train_samples, 2)), device)
     proven = ProvenPass(choose_pass(model, trial_batch, dtype, emit), proof)
 
-    emit("phase", phase="training")
+    emit(EventKind.PHASE, phase=Phase.TRAINING)
     trainer = SftTrainer(
         model=model,
         args=training_arguments(
@@ -92,7 +93,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     if not trainer.stop_on_request.saving:
         finish_evaluation(trainer)
 
-    emit("phase", phase="saving")
+    emit(EventKind.PHASE, phase=Phase.SAVING)
     adapter_step = keep_best(trainer)
     require_space(output_dir, model)
     publish(output_dir, ADAPTER, lambda folder: model.save_pretrained(folder, save_embedding_layers=False))
@@ -144,11 +145,13 @@ def with_available_optimizer(config: TrainingConfig, device: torch.device, emit:
 def check_samples(train_samples: ArraySamples, eval_samples: ArraySamples, config: TrainingConfig) -> None:
     if train_samples.trained_tokens() == 0:
         raise JobFailed(
-            N_("The training split has no trained token: approve conversations with trained turns first.")
+            FailureCode.NOTHING_TRAINED,
+            N_("The training split has no trained token: approve conversations with trained turns first."),
         )
     if config.early_stopping_patience and eval_samples.trained_tokens() == 0:
         raise JobFailed(
-            N_("early_stopping_patience needs a validation split: add one to the version, or use 0.")
+            FailureCode.CONFIG_INVALID,
+            N_("early_stopping_patience needs a validation split: add one to the version, or use 0."),
         )
 
 
@@ -162,6 +165,7 @@ def require_same_tokenizer(folder: Path, expected_hash: str | None) -> None:
         raise JobFailed.of(error) from error
     if found != expected_hash:
         raise JobFailed(
+            FailureCode.TOKENIZER_CHANGED,
             N_(
                 "The tokenizer or the chat template in %(folder)s changed after the mask check. Run the mask check "
                 "again, then start a new run."
@@ -175,6 +179,7 @@ def check_vocabulary(arrays: MaskArrays, base_model: Any) -> None:
     largest = int(arrays.input_ids.max())
     if largest >= size or int(arrays.input_ids.min()) < 0:
         raise JobFailed(
+            FailureCode.TOKENIZER_CHANGED,
             N_(
                 "The arrays hold token %(token)d and the base model knows %(size)d tokens: they were made "
                 "with another tokenizer. Run the mask check with this base model."

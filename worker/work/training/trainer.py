@@ -15,9 +15,10 @@ from safetensors.torch import load_file, save_file
 from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
+from app.jobs.events import Emit, EventKind, Phase
 from app.recipes.config import TrainingConfig
-from app.sentences import N_
-from worker.work.protocol import Control, Emit, JobFailed
+from app.sentences import N_, FailureCode
+from worker.work.protocol import Control, JobFailed
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
     BEST_ADAPTER,
@@ -143,7 +144,7 @@ class SftTrainer(Trainer):
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """Mean cross-entropy over all trained tokens of the validation split."""
-        self.emit("phase", phase="evaluating")
+        self.emit(EventKind.PHASE, phase=Phase.EVALUATING)
         self.adapted.eval()
         total, count = 0.0, 0
         with torch.no_grad():
@@ -153,21 +154,21 @@ class SftTrainer(Trainer):
                 count += trained_tokens(batch)
         metrics = {"eval_loss": total / max(count, 1)}
         self.last_evaluation = (self.state.global_step, metrics["eval_loss"])
-        self.emit("eval", step=self.state.global_step, eval_loss=metrics["eval_loss"])
+        self.emit(EventKind.EVAL, step=self.state.global_step, eval_loss=metrics["eval_loss"])
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        self.emit("phase", phase="training")
+        self.emit(EventKind.PHASE, phase=Phase.TRAINING)
         return metrics
 
     # Checkpoints
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        self.emit("phase", phase="saving")
+        self.emit(EventKind.PHASE, phase=Phase.SAVING)
         require_space(self.checkpoints, self.adapted)
         path = publish(self.checkpoints, f"checkpoint-{self.state.global_step}", self._write_checkpoint)
         keep_newest(self.checkpoints, self.config.save_total_limit)
-        self.emit("checkpoint", step=self.state.global_step, path=str(path))
-        self.emit("phase", phase="training")
+        self.emit(EventKind.CHECKPOINT, step=self.state.global_step, path=str(path))
+        self.emit(EventKind.PHASE, phase=Phase.TRAINING)
 
     def _write_checkpoint(self, folder: Path) -> None:
         self.adapted.save_pretrained(folder, save_embedding_layers=False)
@@ -188,6 +189,7 @@ class SftTrainer(Trainer):
         fields = checkpoint.fields()
         if not is_same(fields["identity"], self.identity):
             raise JobFailed(
+                FailureCode.CHECKPOINT_UNUSABLE,
                 N_(
                     "The checkpoint at step %(step)d belongs to other data, another base model or another "
                     "configuration: start a new run instead of resuming."
@@ -231,6 +233,7 @@ def require_space(folder: Path, model: Any) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise JobFailed(
+            FailureCode.DISK_FULL,
             N_(
                 "A checkpoint needs %(needed)d MB and the disk has %(free)d MB left. Free some space, or "
                 "lower save_total_limit, and start again: the run continues from its last checkpoint."

@@ -1,0 +1,223 @@
+"""What may happen to a job: the kinds of events, what each carries, the phases of the work, and their words.
+
+Knows neither database nor web: the worker's children import it too. A new event is a member of `EventKind` with a
+payload and a line in `PAYLOADS`; a new phase is a member of `Phase` with its words.
+"""
+
+from enum import StrEnum
+from typing import Any, Final, Literal, NotRequired, Protocol, TypedDict, Unpack, overload
+
+from app.sentences import N_
+
+
+class EventKind(StrEnum):
+    """The kinds that are stored and streamed; the value is the SSE event's name."""
+
+    STATE = "state"
+    STOP_REQUESTED = "stop_requested"
+    PHASE = "phase"
+    PROGRESS = "progress"
+    METRIC = "metric"
+    EVAL = "eval"
+    CHECKPOINT = "checkpoint"
+    LOG = "log"
+    ANSWER = "answer"
+    DELTA = "delta"
+    DONE = "done"
+
+
+class Ending(StrEnum):
+    """A child's last word. It becomes the job's state and result, not an event."""
+
+    RESULT = "result"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+# An event stream's own last message, after the job's last event.
+STREAM_END: Final = "end"
+
+
+class Phase(StrEnum):
+    """What a running job is doing."""
+
+    PREPARING = "preparing"
+    DOWNLOADING = "downloading"
+    LOADING_TOKENIZER = "loading_tokenizer"
+    PREPARING_DATA = "preparing_data"
+    LOADING_MODEL = "loading_model"
+    CHECKING_MASKS = "checking_masks"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    SAVING = "saving"
+    BASE_ANSWERS = "base_answers"
+    TUNED_ANSWERS = "tuned_answers"
+    BASE_HELD_OUT_LOSS = "base_held_out_loss"
+    TUNED_HELD_OUT_LOSS = "tuned_held_out_loss"
+
+
+PHASE_WORDS: Final[dict[Phase, str]] = {
+    Phase.PREPARING: N_("Preparing"),
+    Phase.DOWNLOADING: N_("Downloading"),
+    Phase.LOADING_TOKENIZER: N_("Loading the tokenizer"),
+    Phase.PREPARING_DATA: N_("Preparing the data"),
+    Phase.LOADING_MODEL: N_("Loading the model"),
+    Phase.CHECKING_MASKS: N_("Checking the masks"),
+    Phase.TRAINING: N_("Training"),
+    Phase.EVALUATING: N_("Measuring held-out loss"),
+    Phase.SAVING: N_("Saving"),
+    Phase.BASE_ANSWERS: N_("The base model answers"),
+    Phase.TUNED_ANSWERS: N_("The tuned model answers"),
+    Phase.BASE_HELD_OUT_LOSS: N_("Held-out loss of the base model"),
+    Phase.TUNED_HELD_OUT_LOSS: N_("Held-out loss of the tuned model"),
+}
+# States of a job that stand where a phase would: before it runs, and while it ends.
+QUEUED_WORDS: Final = N_("Queued")
+CANCELLING_WORDS: Final = N_("Cancelling")
+RUNNING_WORDS: Final = N_("Running")
+_STATUS_WORDS: Final[dict[str, str]] = {
+    "queued": QUEUED_WORDS,
+    "cancelling": CANCELLING_WORDS,
+    **{phase.value: words for phase, words in PHASE_WORDS.items()},
+}
+# Stored by earlier versions under another word.
+_FORMER: Final = {"load_model": Phase.LOADING_MODEL}
+
+
+def status_words(status: str) -> str:
+    """The untranslated words for a phase, or for what stands in its place; one from another version is “Running”."""
+    return _STATUS_WORDS.get(_FORMER.get(status, status), RUNNING_WORDS)
+
+
+class StatePayload(TypedDict):
+    """The job's new state. `failure` is a stored Failure; `rescued`: its lease ran out; `released`: handed back."""
+
+    state: str
+    attempt: NotRequired[int]
+    failure: NotRequired[dict[str, Any] | None]
+    rescued: NotRequired[bool]
+    released: NotRequired[bool]
+
+
+class StopRequestedPayload(TypedDict):
+    """Somebody asked the job to end: `cancel` or `save`."""
+
+    how: str
+
+
+class PhasePayload(TypedDict):
+    """The work goes over to this phase. `id`: the chat request it belongs to."""
+
+    phase: Phase
+    id: NotRequired[str]
+
+
+class ProgressPayload(TypedDict):
+    """`step` of `total_steps` is done; `eta_seconds` are left by the pace so far."""
+
+    step: int
+    total_steps: int
+    epoch: NotRequired[float | None]
+    eta_seconds: NotRequired[float | None]
+
+
+class MetricPayload(TypedDict):
+    """Figures of a training step, means over the steps since the last; `memory_bytes` is the peak."""
+
+    step: int
+    epoch: float | None
+    loss: float | None
+    learning_rate: float | None
+    grad_norm: float | None
+    tokens_per_second: float | None
+    memory_bytes: int | None
+
+
+class EvalPayload(TypedDict):
+    """Held-out loss (nats a trained token) after a step."""
+
+    step: int
+    eval_loss: float | None
+
+
+class CheckpointPayload(TypedDict):
+    """A whole checkpoint lies at `path` (absolute, on the worker)."""
+
+    step: int
+    path: str
+
+
+class LogPayload(TypedDict):
+    """A line for people; `sentence` is a stored Sentence."""
+
+    level: Literal["info", "warning", "error"]
+    sentence: dict[str, Any]
+
+
+class AnswerPayload(TypedDict):
+    """One side's answer to a prompt of a suite. `seconds` from the batch's start to its end."""
+
+    suite: str
+    prompt_key: str
+    variant: str
+    text: str
+    tokens: int
+    finish_reason: str
+    seconds: float
+
+
+class DeltaPayload(TypedDict):
+    """The next piece of a chat answer of one side."""
+
+    id: NotRequired[str]
+    side: str
+    text: str
+
+
+class DonePayload(TypedDict):
+    """A side's chat answer is complete."""
+
+    id: NotRequired[str]
+    side: str
+    finish_reason: str
+    tokens: int
+
+
+PAYLOADS: Final[dict[EventKind, type]] = {
+    EventKind.STATE: StatePayload,
+    EventKind.STOP_REQUESTED: StopRequestedPayload,
+    EventKind.PHASE: PhasePayload,
+    EventKind.PROGRESS: ProgressPayload,
+    EventKind.METRIC: MetricPayload,
+    EventKind.EVAL: EvalPayload,
+    EventKind.CHECKPOINT: CheckpointPayload,
+    EventKind.LOG: LogPayload,
+    EventKind.ANSWER: AnswerPayload,
+    EventKind.DELTA: DeltaPayload,
+    EventKind.DONE: DonePayload,
+}
+
+
+class Emit(Protocol):
+    """How work tells of itself: the event's kind, then its payload, all of it plain JSON."""
+
+    @overload
+    def __call__(self, kind: Literal[EventKind.PHASE], /, **payload: Unpack[PhasePayload]) -> None: ...
+    @overload
+    def __call__(self, kind: Literal[EventKind.PROGRESS], /, **payload: Unpack[ProgressPayload]) -> None: ...
+    @overload
+    def __call__(self, kind: Literal[EventKind.METRIC], /, **payload: Unpack[MetricPayload]) -> None: ...
+    @overload
+    def __call__(self, kind: Literal[EventKind.EVAL], /, **payload: Unpack[EvalPayload]) -> None: ...
+    @overload
+    def __call__(
+        self, kind: Literal[EventKind.CHECKPOINT], /, **payload: Unpack[CheckpointPayload]
+    ) -> None: ...
+    @overload
+    def __call__(self, kind: Literal[EventKind.LOG], /, **payload: Unpack[LogPayload]) -> None: ...
+    @overload
+    def __call__(self, kind: Literal[EventKind.ANSWER], /, **payload: Unpack[AnswerPayload]) -> None: ...
+    @overload
+    def __call__(self, kind: Literal[EventKind.DELTA], /, **payload: Unpack[DeltaPayload]) -> None: ...
+    @overload
+    def __call__(self, kind: Literal[EventKind.DONE], /, **payload: Unpack[DonePayload]) -> None: ...

@@ -1,0 +1,44 @@
+"""Around every request: host names, the size of bodies, the reader's language, headers."""
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from app.core.middleware import SECURITY_HEADERS
+from tests.support.people import Person
+
+
+def test_another_host_name_is_not_answered(app: FastAPI) -> None:
+    told = TestClient(app, base_url="http://evil.example").get("/healthz")
+    assert told.status_code == 421
+    assert "SFT_STUDIO_ALLOWED_HOSTS" in told.text
+    assert TestClient(app, base_url="http://LOCALHOST:8000").get("/healthz").status_code == 200
+
+
+def test_every_answer_has_the_headers_and_only_files_with_a_hash_are_kept(app: FastAPI) -> None:
+    client = TestClient(app)
+    page, file = client.get("/login"), client.get("/static/css/base.css")
+    for answer in (page, file):
+        assert all(name in answer.headers for name in SECURITY_HEADERS)
+    assert page.headers["Cache-Control"] == "no-store"
+    assert file.headers["Cache-Control"] != "no-store"
+
+
+def test_a_body_beyond_the_limit_is_refused_with_and_without_its_length(
+    annotator: Person, app: FastAPI
+) -> None:
+    limit = app.state.settings.max_upload_bytes + 2 * 1024 * 1024
+
+    def pieces() -> object:
+        for _ in range(limit // 2**20 + 1):
+            yield b"x" * 2**20
+
+    for content in (b"x" * limit, pieces()):
+        told = annotator.api.post("/api/v1/datasets", content=content)  # type: ignore[arg-type]
+        assert told.status_code == 413
+        assert told.json()["code"]
+
+
+def test_the_reader_is_answered_in_the_language_asked_for(annotator: Person) -> None:
+    told = annotator.api.get("/api/v1/datasets/999", headers={"Accept-Language": "zh-CN"})
+    assert told.status_code == 404
+    assert any("\u4e00" <= character <= "\u9fff" for character in told.json()["detail"])

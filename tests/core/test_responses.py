@@ -1,0 +1,34 @@
+"""A failure leaves as a problem document for programs, and as a page for people."""
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from tests.support.people import Person
+
+
+def test_programs_get_a_problem_document(annotator: Person) -> None:
+    told = annotator.api.get("/api/v1/datasets/999")
+    assert told.headers["content-type"] == "application/problem+json"
+    assert told.json()["status"] == told.status_code == 404
+    assert told.json()["detail"]
+
+
+def test_people_get_a_page(annotator: Person) -> None:
+    told = annotator.browser.get("/datasets/999")
+    assert told.status_code == 404
+    assert "text/html" in told.headers["content-type"]
+
+
+def test_who_is_not_signed_in_is_shown_the_way(app: FastAPI) -> None:
+    client = TestClient(app, follow_redirects=False)
+    assert client.get("/datasets").headers["location"] == "/login?next=/datasets"
+    api = client.get("/api/v1/datasets")
+    assert (api.status_code, api.headers["WWW-Authenticate"]) == (401, "Bearer")
+    fragment = client.get("/datasets", headers={"HX-Request": "true"})
+    assert (fragment.status_code, fragment.headers["HX-Redirect"]) == (204, "/login")
+
+
+def test_an_address_says_what_it_allows(annotator: Person) -> None:
+    told = annotator.api.put("/api/v1/datasets", json={})
+    assert told.status_code == 405
+    assert "GET" in told.headers["allow"]

@@ -1,0 +1,33 @@
+"""The newest event of each kind."""
+
+from sqlalchemy import Engine
+
+from app.core.database import reading, transaction
+from app.jobs.models import Job, JobEvent, JobKind
+from app.jobs.newest import last_event, last_events
+
+
+def test_the_newest_of_each_kind_for_one_job_and_for_many(engine: Engine) -> None:
+    with transaction(engine) as session:
+        jobs = [Job(kind=JobKind.TRAIN), Job(kind=JobKind.TRAIN)]
+        session.add_all(jobs)
+        session.flush()
+        one, two = (job.id or 0 for job in jobs)
+        session.add_all(
+            JobEvent(job_id=job_id, seq=seq, kind=kind, payload={"n": seq})
+            for job_id, seq, kind in (
+                (one, 1, "metric"),
+                (one, 2, "phase"),
+                (one, 3, "metric"),
+                (two, 1, "metric"),
+            )
+        )
+    with reading(engine) as session:
+        assert last_event(session, one, "metric") == {"n": 3}
+        assert last_event(session, two, "phase") is None
+        assert last_events(session, [one, two], ("metric", "phase")) == {
+            (one, "metric"): {"n": 3},
+            (one, "phase"): {"n": 2},
+            (two, "metric"): {"n": 1},
+        }
+        assert last_events(session, [], ("metric",)) == {}

@@ -1,0 +1,125 @@
+"""Finds what is slow while a database connection is held: hashing, rendering templates, loading tokenizers, reading and
+writing files, sleeping. Others wait for that connection, and on SQLite all writers for that transaction.
+
+A connection belongs to the request, or to the thread, that took it out of the pool. What is found is kept until a test's
+end and fails it: a service that swallows exceptions hides nothing.
+"""
+
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final
+
+from argon2 import PasswordHasher
+from sqlalchemy import Pool, event
+from starlette.types import Receive, Scope, Send
+
+from app.core.middleware import EdgeMiddleware
+from app.masking import ChatTokenizer
+from app.masking.templates import isolated
+
+ROOT: Final = Path(__file__).parents[2]
+# Slow under a connection still, each with the reason why it may be for now.
+ALLOWED: Final[dict[str, str]] = {
+    "app/versions/freezing.py": "a version's file is written as its conversations are read",
+    "app/mask_checks/service.py": "a check that exists already is compared with the files as they are",
+    "app/runs/new_run.py": "the form offers the template's arguments while it is sent",
+    "worker/work/": "runs in a child without a database; tests call it in the process that has one",
+}
+# Files of the installed program itself: templates of pages, catalogues, modules.
+_OWN: Final = tuple(str(ROOT / folder) for folder in ("app", "templates", "static", "migrations", "worker"))
+_DATABASE_FILES: Final = (".db", ".db-wal", ".db-shm", ".db-journal")
+
+
+@dataclass
+class Holder:
+    """Who takes connections: a request in all its threads, or a thread."""
+
+    connections: int = 0
+
+
+_holder: ContextVar[Holder | None] = ContextVar("holder", default=None)
+found: list[str] = []
+
+
+def _current() -> Holder:
+    holder = _holder.get()
+    if holder is None:
+        holder = Holder()
+        _holder.set(holder)
+    return holder
+
+
+def _checkout(_connection: Any, record: Any, _proxy: Any) -> None:
+    record.info["holder"] = holder = _current()
+    holder.connections += 1
+
+
+def _checkin(_connection: Any, record: Any) -> None:
+    holder = record.info.pop("holder", None)
+    if holder is not None:
+        holder.connections -= 1
+
+
+def _report(what: str, *, by_others: bool = False) -> None:
+    """`by_others`: only where one module asks another, not where a test that has a session reads a file by a service."""
+    holder = _holder.get()
+    if holder is None or not holder.connections:
+        return
+    frames = [
+        f"{Path(frame.filename).relative_to(ROOT)}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_stack()
+        if frame.filename.startswith((str(ROOT / "app"), str(ROOT / "worker")))
+    ]
+    if by_others and len({frame.split(":")[0] for frame in frames}) < 2:
+        return
+    if frames and not any(name in frame for frame in frames for name in ALLOWED):
+        found.append(f"{what} while a database connection is held: " + " < ".join(reversed(frames[-6:])))
+
+
+def _watched(owner: Any, name: str, what: str) -> None:
+    original: Callable[..., Any] = getattr(owner, name)
+
+    @wraps(original)
+    def watching(*args: Any, **kwargs: Any) -> Any:
+        _report(what)
+        return original(*args, **kwargs)
+
+    setattr(owner, name, watching)
+
+
+def _audit(name: str, args: tuple[Any, ...]) -> None:
+    if name == "open" and isinstance(args[0], str) and _holder.get() is not None:
+        path = args[0]
+        if path.startswith("/tmp") and not path.endswith(_DATABASE_FILES) and not path.startswith(_OWN):
+            _report(f"{path} is opened", by_others=True)
+
+
+def install() -> None:
+    """Once in a process: there is no way to take an audit hook away."""
+    event.listen(Pool, "checkout", _checkout)
+    event.listen(Pool, "checkin", _checkin)
+    for name in ("hash", "verify"):
+        _watched(PasswordHasher, name, "a password is hashed")
+    _watched(isolated._Renderers, "ask", "a chat template renders")
+    load = ChatTokenizer.from_folder.__func__  # type: ignore[attr-defined]
+
+    def from_folder(cls: type[ChatTokenizer], *args: Any, **kwargs: Any) -> Any:
+        _report("a tokenizer is loaded")
+        return load(cls, *args, **kwargs)
+
+    ChatTokenizer.from_folder = classmethod(from_folder)  # type: ignore[method-assign, assignment]
+    _watched(time, "sleep", "a thread sleeps")
+    sys.addaudithook(_audit)
+    handle = EdgeMiddleware.__call__
+
+    async def of_one_request(self: EdgeMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
+        _holder.set(Holder())
+        await handle(self, scope, receive, send)
+
+    EdgeMiddleware.__call__ = of_one_request  # type: ignore[method-assign]
