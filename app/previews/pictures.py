@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.core.i18n import LOCALES, Locale
+from app.dialogue.conversation import Message
 from app.masking import Handling, MaskSettings, TrainOn
 from app.previews.strip import Row, rows_of, segments
 from app.unlocked import cached_property
 
-Messages = list[dict[str, Any]]
+Messages = list[Message]
 # As tokens are stored: shorter than a dictionary for each.
 TOKEN_FIELDS: Final = ("id", "text", "start", "end", "trained", "role", "turn", "special")
 

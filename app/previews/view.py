@@ -1,7 +1,7 @@
 """Everything the preview page shows, put together from what `app.previews.service` gives."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,7 +45,7 @@ class Entry:
     """One line of the page: a message with its tokens, or (without a message) the template's own text."""
 
     turn: int | None
-    message: Mapping[str, Any] | None
+    message: Message | None
     row: Row | None = None
     other: Row | None = None
     # Whether some sample of the conversation trains it.

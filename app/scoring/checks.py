@@ -180,12 +180,10 @@ def _read_title(title: Any, where: str) -> dict[str, str]:
 def run_check(check: Check, exchange: Exchange) -> CheckResult:
     """Judge one answer. An empty answer fails every check: there is nothing that could have satisfied it."""
     if not exchange.answer.strip():
-        finding = Finding(False, N_("The answer is empty"))
+        finding = Finding.of(False, N_("The answer is empty"))
     else:
         finding = KINDS[check.kind].evaluate(exchange, check.options)
-    return CheckResult(
-        check.name, check.kind, finding.passed, finding.detail, finding.params, finding.evidence
-    )
+    return CheckResult(check.name, check.kind, finding.passed, finding.sentence, finding.evidence)
 
 
 def run_checks(checks: Sequence[Check], exchange: Exchange) -> list[CheckResult]:

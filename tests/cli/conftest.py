@@ -26,7 +26,11 @@ from app.cli import run
 from app.core import console
 from app.core.i18n import use_locale
 from app.core.settings import Settings, get_settings
+from tests.masking.conftest import trl_templates
 from tests.support.servers import free_port
+from tests.support.tokenizers import smollm2_folder
+
+__all__ = ["smollm2_folder", "trl_templates"]
 
 ROOT = Path(__file__).parents[2]
 _OURS = ("SFT_STUDIO", "DATABASE_URL", "REDIS_URL", "LANG", "LC_")

@@ -13,6 +13,7 @@ from app.cli.masks.command import app
 from app.cli.masks.reading import resolve_model
 from app.core.console import CommandFailed
 from app.core.i18n import use_locale
+from app.mask_settings.fields import MASK_FIELDS
 from tests.support.masks import ATTACK, chat
 
 
@@ -383,3 +384,15 @@ def test_a_turn_may_be_cut_down_to_one_token(smollm2_folder: Path) -> None:
     shown = run("preview", *arguments, text=GOOD)
     assert len(json.loads(shown.stdout)["tokens"]) == 1
     assert run("verify", *arguments, text=GOOD).exit_code == 1
+
+
+def test_a_report_names_its_settings_as_everywhere_and_the_strategy_by_its_older_name_too(
+    smollm2_folder: Path, lines: Path
+) -> None:
+    result = run(
+        "verify", "--model", str(smollm2_folder), "--input", str(lines), "--train-on", "all", "--json"
+    )
+    report = json.loads(result.stdout)
+    assert set(report["settings"]) == {one.name for one in MASK_FIELDS}
+    assert {name: report[name] for name in report["settings"]} == report["settings"]
+    assert report["strategy"] == report["settings"]["train_on"] == "all"

@@ -340,6 +340,35 @@ def test_the_rule_for_coroutines_finds_the_database_behind_a_plain_function() ->
     assert any("calls reading" in wait for wait in _waits(functions, "app.accounts.access", "asks", set()))
 
 
+# Where JSON of any kind becomes a dialogue, or is checked by its own rules: readers take what comes. (Between the
+# worker's parent and its children, messages are lines of their own kind.)
+READERS = {"app/dialogue", "app/interchange", "app/masking", "worker/work/evaluation", "worker/parent"}
+DIALOGUE_NAMES = {"message", "messages", "conversation", "conversations", "dialogue", "tools", "frozen"}
+
+
+def test_dialogues_travel_as_typed_dictionaries() -> None:
+    """Outside of their readers no parameter or field that holds a dialogue is a dictionary of anything."""
+
+    def is_untyped(annotation: ast.expr | None) -> bool:
+        text = ast.unparse(annotation) if annotation else ""
+        return "dict[str, Any]" in text or "Mapping[str, Any]" in text
+
+    wrong = []
+    for path in [*_files("app"), *_files("worker")]:
+        place = str(path.relative_to(ROOT))
+        if place.startswith(tuple(READERS)) or path.name in ("schemas.py", "dialogue_schemas.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = ""
+            if isinstance(node, ast.arg):
+                name = node.arg
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                name = node.target.id
+            if name in DIALOGUE_NAMES and is_untyped(node.annotation):
+                wrong.append(f"{place}:{node.lineno} {name}")
+    assert wrong == []
+
+
 def test_no_property_holds_up_other_instances_while_it_is_found() -> None:
     """functools' cached_property has one lock for all instances until Python 3.12."""
     wrong = [

@@ -1,9 +1,13 @@
 """Migrations lead to exactly the tables of the models, and back to nothing."""
 
+import json
+from pathlib import Path
+
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
@@ -13,9 +17,14 @@ from app.accounts.service import Actor
 from app.conversations.drafts import create_conversation
 from app.conversations.models import Conversation
 from app.core import migrations
-from app.core.database import build_engine, transaction
+from app.core.database import build_engine, reading, transaction, utc_now
 from app.core.settings import Settings
 from app.datasets import service as datasets
+from app.dialogue.hashes import words_hash
+from app.dialogue.reading import read_conversation
+from app.jobs.models import Job
+from app.jobs.service import events_after
+from app.jobs.stream import as_dict
 
 
 def test_migrations_give_exactly_the_models_tables(engine: Engine) -> None:
@@ -40,10 +49,10 @@ def test_upgrading_twice_changes_nothing(engine: Engine) -> None:
     assert inspect(engine).get_table_names() == before
 
 
-def test_no_table_gives_an_id_twice(engine: Engine) -> None:
+def test_no_table_gives_an_id_twice(tmp_path: Path) -> None:
     """PostgreSQL's sequences never go back; SQLite must be told so, table by table."""
-    if engine.dialect.name != "sqlite":
-        pytest.skip("only SQLite gives the id of the newest row again")
+    engine = build_engine(f"sqlite:///{tmp_path / 'studio.db'}")
+    migrations.upgrade(engine)
     with engine.connect() as connection:
         tables = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all()
     counted = {name for name, sql in tables if "AUTOINCREMENT" in sql}
@@ -51,6 +60,7 @@ def test_no_table_gives_an_id_twice(engine: Engine) -> None:
         table.name for table in app.tables.metadata.tables.values() if "id" in table.primary_key.columns
     }
     assert counted == wanted
+    engine.dispose()
 
 
 def test_the_id_of_a_deleted_conversation_stays_its_own(engine: Engine) -> None:
@@ -81,6 +91,44 @@ def test_remaking_tables_keeps_their_rows_and_what_refers_to_them(engine: Engine
         connection.exec_driver_sql("UPDATE conversation SET dataset_id = 999")
 
 
+def test_the_reason_of_a_failed_job_is_kept_with_a_code(engine: Engine) -> None:
+    vanished = "The worker vanished %(count)d times while doing this. The worker's log says more."
+    migrations.downgrade(engine, "0004")
+    job = (
+        "INSERT INTO job (id, kind, state, phase, payload, error, error_params, attempt, releases, event_count, "
+        "created_by, created_at) VALUES (:id, 'train', 'failed', '', '{}', :error, :values, 1, 0, 1, 'Ann', "
+        "'2026-01-01 00:00:00')"
+    )
+    event = (
+        "INSERT INTO job_event (job_id, seq, kind, payload, created_at) VALUES (:id, 1, 'state', :payload, "
+        "'2026-01-01 00:00:00')"
+    )
+    told = {1: (vanished, {"count": 3}), 2: ("Somebody's folder nanochat is gone.", {}), 3: (None, {})}
+    with engine.begin() as connection:
+        for job_id, (error, values) in told.items():
+            row = {"id": job_id, "error": error, "values": json.dumps(values)}
+            payload = {"state": "failed", "error": error, "error_params": values}
+            connection.execute(text(job), row)
+            connection.execute(text(event), {"id": job_id, "payload": json.dumps(payload)})
+    migrations.upgrade(engine)
+    with reading(engine) as session:
+        jobs = [session.get_one(Job, job_id) for job_id in told]
+        told_events = [as_dict(found) for job_id in told for found in events_after(session, job_id, 0)]
+        codes, reasons = [found.error_code for found in jobs], [found.error_text for found in jobs]
+    assert codes == ["vanished", "unexpected", None]
+    assert reasons == [
+        vanished % {"count": 3},
+        "Somebody's folder nanochat is gone.",
+        "",
+    ]
+    assert [found["error"] or "" for found in told_events] == reasons
+    migrations.downgrade(engine, "0004")
+    with engine.connect() as connection:
+        again = connection.execute(text("SELECT error, error_params FROM job ORDER BY id")).all()
+    assert [error for error, _ in again] == [error for error, _ in told.values()]
+    migrations.upgrade(engine)
+
+
 def test_going_a_step_back_loses_no_conversation(engine: Engine) -> None:
     """SQLite alters many things by remaking a table, and dropping one deletes what refers to it."""
     ann = Actor(1, "Ann", Role.ANNOTATOR, "session")
@@ -92,3 +140,35 @@ def test_going_a_step_back_loses_no_conversation(engine: Engine) -> None:
     migrations.upgrade(engine)
     with transaction(engine) as session:
         assert len(session.exec(select(Conversation.id)).all()) == 1
+
+
+def test_older_conversations_get_the_hash_of_their_words_and_no_tools(engine: Engine) -> None:
+    call = {"type": "function", "function": {"name": "price", "arguments": {"b": 1, "a": "价格"}}}
+    messages = [
+        {"role": "user", "content": "多少钱？"},
+        {"role": "assistant", "content": "", "train": False, "tool_calls": [call]},
+        {"role": "assistant", "content": "Twelve.", "tool_calls": []},
+    ]
+    migrations.downgrade(engine, "0003")
+    old = sa.table(
+        "conversation",
+        *(sa.column(name) for name in ("dataset_id", "title", "review_state", "content_hash", "search_text")),
+        *(sa.column(name) for name in ("version", "updated_by", "created_at", "updated_at")),
+        sa.column("messages", sa.JSON),
+        sa.column("tags", sa.JSON),
+    )
+    row = {"dataset_id": 7, "title": "", "review_state": "draft", "content_hash": "kept", "search_text": ""}
+    row |= {"version": 1, "updated_by": "Ann", "created_at": utc_now(), "updated_at": utc_now(), "tags": []}
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO dataset (id, name, description, created_by, created_at) "
+            "VALUES (7, 'Old', '', 'Ann', '2026-01-01 00:00:00')"
+        )
+        connection.execute(sa.insert(old), [{**row, "messages": messages} for _ in range(3)])
+    migrations.upgrade(engine)
+    with transaction(engine) as session:
+        found = session.exec(select(Conversation)).all()
+        expected = words_hash(read_conversation({"messages": messages}))
+        assert [(one.words_hash, one.content_hash, one.tools) for one in found] == [
+            (expected, "kept", [])
+        ] * 3

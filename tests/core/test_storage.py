@@ -35,6 +35,17 @@ def test_what_was_begun_and_failed_leaves_the_old_file_and_nothing_beside_it(tmp
     storage.remove("a.bin")
 
 
+def test_files_below_a_folder_are_told_by_name_with_size_and_hash(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    for key in ("runs/1/b.txt", "runs/1/a/c.txt", "runs/2/d.txt"):
+        with storage.write(key) as file:
+            file.write(b"{}")
+    first, second = storage.files("runs/1")
+    assert (first.name, first.key, second.name) == ("a/c.txt", "runs/1/a/c.txt", "b.txt")
+    assert (second.size_bytes, second.sha256) == (2, hashlib.sha256(b"{}").hexdigest())
+    assert storage.files("runs/3") == []
+
+
 @pytest.mark.parametrize("key", ["../x", "/etc/passwd", "a/../../x"])
 def test_a_key_that_leads_out_is_refused(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="outside the root"):

@@ -16,7 +16,7 @@ from app.jobs import service as jobs
 from app.jobs.models import JobKind
 from app.masking.templates import isolated
 from app.previews.service import PREVIEWS
-from tests.masking.test_templates import BOMBS
+from tests.masking.templates.test_isolated import BOMBS
 from tests.previews.conftest import DIALOGUE, MakeConversation, MakeModel
 from tests.support.live import serving
 from tests.support.people import Person, make_person

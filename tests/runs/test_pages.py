@@ -14,6 +14,7 @@ from app.jobs.models import Job, JobKind, JobState
 from app.mask_checks.models import MaskCheck
 from app.runs.models import Run
 from app.runs.service import publish_artifacts
+from app.sentences import Failure, FailureCode
 from tests.support.people import Person, visible_text
 from tests.support.training import (
     finish_check,
@@ -277,7 +278,9 @@ def test_a_failed_run_tells_the_reason_and_links_to_the_remedy(
     run_id = running(app, storage, progress(3))
     killed = "The process was killed (signal %(signal)s). Lower the batch size."
     with transaction(app.state.engine) as session:
-        end(session, run_id, JobState.FAILED, error=killed, error_params={"signal": "SIGKILL"})
+        end(
+            session, run_id, JobState.FAILED, failure=Failure.of(FailureCode.KILLED, killed, signal="SIGKILL")
+        )
     html = engineer.browser.get(f"/runs/{run_id}/status").text
     assert "killed (signal SIGKILL)" in html
     link = re.search(r'href="(/runs/new\?like=1[^"]*)"', html)
@@ -328,11 +331,12 @@ def test_a_published_file_is_listed_and_downloaded_and_a_lost_one_is_a_clear_404
     run_id = running(app, storage)
     folder = storage.folder("jobs/9/1/adapter")
     (folder / "adapter_config.json").write_text("{}")
+    files = storage.files("jobs/9/1/adapter")
     with transaction(app.state.engine) as session:
         run = session.get_one(Run, run_id)
         run.adapter_key = "jobs/9/1/adapter"
         session.add(run)
-        publish_artifacts(session, storage, run, "jobs/9/1/adapter")
+        publish_artifacts(session, run, files)
         end(session, run_id, JobState.SUCCEEDED, result={})
     page = annotator.browser.get(f"/runs/{run_id}").text
     url = f"/api/v1/runs/{run_id}/artifacts/1/content"

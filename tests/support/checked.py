@@ -9,6 +9,7 @@ from app.conversations.models import ReviewState
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.datasets.service import create_dataset
+from app.dialogue.reading import read_conversation
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
@@ -24,14 +25,20 @@ from worker.work.protocol import Control
 
 
 def freeze_these(
-    session: Session, storage: Storage, dialogues: list[list[dict[str, Any]]], name: str = "Calls"
+    session: Session,
+    storage: Storage,
+    dialogues: list[list[dict[str, Any]]],
+    name: str = "Calls",
+    *,
+    tools: list[dict[str, Any]] | None = None,
 ) -> tuple[DatasetVersion, list[int]]:
     """A version of these dialogues and their conversations' ids, in order."""
     dataset = create_dataset(session, ENGINEER, name=name)
     assert dataset.id is not None
     ids = []
     for messages in dialogues:
-        row = build_conversation(dataset.id, {"messages": messages, "outcome": "won"}, author="test")
+        dialogue = read_conversation({"messages": messages, "tools": tools, "outcome": "won"})
+        row = build_conversation(dataset.id, dialogue, author="test")
         row.review_state = ReviewState.APPROVED
         session.add(row)
         session.flush()
@@ -55,6 +62,6 @@ def really_check(
     child_input = handler.child_input(session, place, claim)
     result = mask_check.run(child_input, place.output_dir, lambda _kind, **_payload: None, Control())
     jobs.finish(session, claim, JobState.SUCCEEDED, result={})
-    handler.publish(session, place, claim, result)
+    handler.publish(session, place, claim, result, [])
     session.flush()
     return check
