@@ -41,16 +41,15 @@ class FailureCode(StrEnum):
     TEMPLATE_REFUSED = "template_refused"
     TOKENIZER_UNREADABLE = "tokenizer_unreadable"
     ARRAYS_DIFFER = "arrays_differ"
-    # Of suites.
     SUITE_REFUSED = "suite_refused"
-    # Of jobs: the machine.
+    # Of jobs: the machine and the process.
     OUT_OF_MEMORY = "out_of_memory"
     DISK_FULL = "disk_full"
-    DEVICE_UNUSABLE = "device_unusable"
-    # Of jobs: the process.
     KILLED = "killed"
     DIED = "died"
+    STALLED = "stalled"
     VANISHED = "vanished"
+    DATABASE_REFUSED = "database_refused"
     UNEXPECTED = "unexpected"
     JOB_MALFORMED = "job_malformed"
     # Of jobs: what they are made from.
@@ -60,15 +59,13 @@ class FailureCode(StrEnum):
     HUB_REFUSED = "hub_refused"
     ADAPTER_UNUSABLE = "adapter_unusable"
     DATA_CHANGED = "data_changed"
-    DATA_UNUSABLE = "data_unusable"
-    # Of jobs: training itself.
+    TOKENIZER_CHANGED = "tokenizer_changed"
+    # Of jobs: training and answering.
     CONFIG_INVALID = "config_invalid"
+    NOTHING_TRAINED = "nothing_trained"
     TARGET_MODULES_MISSING = "target_modules_missing"
-    NOTHING_LEARNS = "nothing_learns"
     NOT_A_NUMBER = "not_a_number"
-    LOSS_DIFFERS = "loss_differs"
     CHECKPOINT_UNUSABLE = "checkpoint_unusable"
-    # Of answers.
     PROMPT_TOO_LONG = "prompt_too_long"
 
 
@@ -145,6 +142,11 @@ class Failure:
 
     code: str
     sentence: Sentence
+
+    @classmethod
+    def of(cls, code: str, template: str, /, **values: object) -> Self:
+        """From a template with values of any kind."""
+        return cls(code, Sentence.of(template, **values))
 
     def to_json(self) -> dict[str, Any]:
         """{"code": …, "template": …, "values": {…}}, plain JSON."""

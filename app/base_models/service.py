@@ -238,7 +238,7 @@ def require_ready(session: Session, base_model_id: int) -> tuple[BaseModel, Path
     model = require_base_model(session, base_model_id)
     if model.path is None:
         job = require_job(session, model.job_id) if model.job_id else None
-        if job is not None and job.error:
+        if job is not None and job.failure:
             raise Conflict(
                 N_("The base model “%(name)s” could not be prepared: %(reason)s"),
                 name=model.name,

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from app.core import i18n
 from app.core.formatting import FILTERS
+from app.core.i18n import say
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TEMPLATES_DIR: Final = ROOT / "templates"
@@ -59,7 +60,7 @@ def _environment() -> Environment:
         i18n.gettext, i18n.ngettext, newstyle=True
     )
     environment.globals.update(asset=asset, icon=icon)
-    environment.filters.update(FILTERS)
+    environment.filters.update(FILTERS, said=say)
     return environment
 
 

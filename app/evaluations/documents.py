@@ -8,10 +8,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from app.core.i18n import translate
 from app.core.stored_models import StoredModel, Told
 from app.scoring.scores import DIMENSIONS
-from app.sentences import Sentence, Value
+from app.sentences import Sentence
 
 
 class Sides(BaseModel):
@@ -73,33 +72,24 @@ class EvaluationSummary(Measurements):
         return {**document, "retention": {**kept, "sentence": Sentence.stored_in(kept)}}
 
 
-class JudgedCheck(BaseModel):
+class JudgedCheck(Told):
     """One check of one answer; `evidence` are [start, end) ranges of the answer, in characters."""
 
     name: str
     kind: str
     passed: bool
-    # In the reader's language.
-    detail: str
-    params: dict[str, Value] = Field(default_factory=dict)
     evidence: list[tuple[int, int]] = Field(default_factory=list)
 
     @classmethod
     def of_answer(cls, stored: Sequence[Mapping[str, Any]]) -> list[Self]:
-        """All of an answer, with their details in the reader's language."""
-        return [
-            cls.model_validate({**one, "detail": translate(one["detail"], one.get("params") or {})})
-            for one in stored
-        ]
+        """All of an answer, of this or the first form, which kept the sentence as a text and its values."""
+        return [cls.model_validate({**one, "sentence": Sentence.stored_in(one)}) for one in stored]
 
 
-class JudgedScore(BaseModel):
-    """One dimension of one answer, 0 to 1, and the numbers it came from."""
+class JudgedScore(Told):
+    """One dimension of one answer, 0 to 1; the sentence holds the numbers it came from."""
 
     value: float
-    # In the reader's language.
-    detail: str = ""
-    params: dict[str, Value] = Field(default_factory=dict)
 
 
 class JudgedScores(BaseModel):
@@ -114,9 +104,9 @@ class JudgedScores(BaseModel):
 
     @classmethod
     def of_answer(cls, stored: Mapping[str, Any]) -> Self:
-        """Of an answer, with its details in the reader's language."""
+        """Of an answer, of this or the first form."""
         told = {
-            name: {**score, "detail": translate(score["detail"], score.get("params") or {})}
+            name: {**score, "sentence": Sentence.stored_in(score)}
             for name, score in stored.items()
             if name in DIMENSIONS
         }

@@ -25,7 +25,7 @@ from app.scoring.checks import run_checks
 from app.scoring.findings import CheckResult, Exchange
 from app.scoring.scores import AnswerScores, general_score, mean_scores, retention, score_answer
 from app.scoring.suites import Suite, built_in_suites, parse_suite
-from app.sentences import N_, Sentence
+from app.sentences import N_
 
 MAX_NEW_TOKENS: Final = 160
 
@@ -170,10 +170,7 @@ def _summary(
         perplexity=measured.perplexity,
         base=_side(judged[Variant.BASE], general[Variant.BASE]),
         tuned=_side(judged[Variant.TUNED], general[Variant.TUNED]),
-        retention=kept
-        and RetentionSummary(
-            value=kept.value, warns=kept.warns, sentence=Sentence(kept.detail, dict(kept.params))
-        ),
+        retention=kept and RetentionSummary(value=kept.value, warns=kept.warns, sentence=kept.sentence),
     )
 
 

@@ -21,7 +21,7 @@ class DatasetImport(SQLModel, table=True):
     accepted: int = 0
     duplicates: int = 0
     problem_count: int = 0
-    # The first problems: [{"line", "code", "message", "params"}]
+    # The first problems: [{"line", "code", "sentence"}]; older ones hold "message" and "params" instead.
     problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     # What came in a little different from the file, or without a part of it; kept as problems are.
     note_count: int = 0

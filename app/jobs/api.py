@@ -32,6 +32,7 @@ class JobOut(BaseModel):
     phase: str
     attempt: int
     error: str | None
+    error_code: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -39,7 +40,7 @@ class JobOut(BaseModel):
     @classmethod
     def of(cls, job: Job) -> "JobOut":
         """From the stored row, with the error in the reader's language."""
-        values = {name: getattr(job, name) for name in cls.model_fields}
+        values = {name: getattr(job, name) for name in cls.model_fields if name != "error"}
         return cls.model_validate({**values, "error": job.error_text or None})
 
 

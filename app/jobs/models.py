@@ -8,8 +8,9 @@ from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
 
 from app.core.database import enum_column, moment_column, utc_now
-from app.core.i18n import translate
+from app.core.i18n import say
 from app.jobs.events import Phase
+from app.sentences import Failure
 
 
 class JobKind(StrEnum):
@@ -68,9 +69,10 @@ class Job(SQLModel, table=True):
     phase: str = Field(default="", max_length=40)
     payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
-    # An English sentence with %(name)s placeholders and its values: translated when shown.
-    error: str | None = None
-    error_params: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    # Why it failed: a `Failure` as JSON, translated when shown.
+    failure: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
+    )
     attempt: int = 0
     # Attempts handed back by a worker that was told to stop; they do not count as failures.
     releases: int = 0
@@ -91,9 +93,14 @@ class Job(SQLModel, table=True):
         return self.state.is_final
 
     @property
+    def error_code(self) -> str | None:
+        """Why it failed, for programs (`FailureCode`); None when it did not."""
+        return str(self.failure["code"]) if self.failure else None
+
+    @property
     def error_text(self) -> str:
         """Why it failed, in the reader's language; empty when it did not."""
-        return translate(self.error, self.error_params) if self.error else ""
+        return say(Failure.from_json(self.failure).sentence) if self.failure else ""
 
     @property
     def status(self) -> str:

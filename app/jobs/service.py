@@ -17,7 +17,7 @@ from app.core.errors import Conflict, NotFound
 from app.jobs.bell import ring_after_commit
 from app.jobs.events import EventKind, Phase
 from app.jobs.models import Job, JobEvent, JobKind, JobState, StopRequest
-from app.sentences import N_
+from app.sentences import N_, Failure, FailureCode
 
 VANISHED: Final = N_("The worker vanished %(count)d times while doing this. The worker's log says more.")
 EventData = tuple[EventKind, dict[str, Any]]
@@ -134,8 +134,7 @@ def finish(
     state: JobState,
     *,
     result: dict[str, Any] | None = None,
-    error: str | None = None,
-    error_params: dict[str, Any] | None = None,
+    failure: Failure | None = None,
     events: Iterable[EventData] = (),
 ) -> Job:
     """End the attempt. The one write that publishes a result. Raises LeaseLost."""
@@ -146,8 +145,7 @@ def finish(
         lease_expires_at=None,
         finished_at=utc_now(),
         result=storable(result),
-        error=storable(error),
-        error_params=storable(error_params or {}),
+        failure=failure.to_json() if failure else None,
     )
     job = _fresh(session, claim.job_id)
     append_events(session, job, [*events, (EventKind.STATE, _ended(job))])
@@ -214,7 +212,7 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
             job.state, job.finished_at = JobState.CANCELLED, now
         elif job.attempt - job.releases >= max_attempts:
             job.state, job.finished_at = JobState.FAILED, now
-            job.error, job.error_params = VANISHED, {"count": job.attempt}
+            job.failure = Failure.of(FailureCode.VANISHED, VANISHED, count=job.attempt).to_json()
         else:
             job.state, job.phase = JobState.QUEUED, ""
             requeued.append(_id(job))
@@ -224,7 +222,7 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
 
 
 def _ended(job: Job) -> dict[str, Any]:
-    return {"state": job.state.value, "error": job.error, "error_params": job.error_params}
+    return {"state": job.state.value, "failure": job.failure}
 
 
 def queued_ids(session: Session, *, older_than_seconds: float) -> list[int]:

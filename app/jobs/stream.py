@@ -11,11 +11,11 @@ from sqlalchemy import Engine
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.core.database import reading
-from app.core.i18n import say, translate
+from app.core.i18n import say
 from app.jobs.events import STREAM_END, EventKind
 from app.jobs.models import JobEvent
 from app.jobs.service import events_after, require_job
-from app.sentences import Sentence
+from app.sentences import Failure, Sentence
 
 POLL_SECONDS: Final = 0.5
 PING_SECONDS: Final = 15
@@ -38,9 +38,10 @@ def as_dict(event: JobEvent) -> dict[str, Any]:
     if event.kind == EventKind.LOG:
         sentence = Sentence.stored_in(payload)
         payload = {"level": payload.get("level", "info"), "message": say(sentence)}
-    params = payload.pop("error_params", None) or {}
-    if payload.get("error"):
-        payload["error"] = translate(str(payload["error"]), params)
+    if event.kind == EventKind.STATE:
+        failure = payload.pop("failure", None)
+        payload["error"] = say(Failure.from_json(failure).sentence) if failure else None
+        payload["error_code"] = failure["code"] if failure else None
     return {**payload, "seq": event.seq, "kind": event.kind, "at": event.created_at.isoformat()}
 
 

@@ -2,10 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from app.recipes.config import TrainingConfig
-from app.sentences import N_
+from app.sentences import N_, Sentence
 
 # A curve with fewer points than this says nothing.
 _MIN_POINTS = 10
@@ -23,12 +22,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Advice:
-    """A hint about one field: a message template with its values, and the value that would fit."""
+    """A hint about one field, and the value that would fit."""
 
     field: str
     value: str
-    message: str
-    params: dict[str, Any]
+    sentence: Sentence
 
 
 def estimate_steps(samples: int, config: TrainingConfig) -> Estimate:
@@ -46,15 +44,15 @@ def advise(estimate: Estimate, config: TrainingConfig, *, held_out: int) -> list
     points = max(1, estimate.steps // _MIN_POINTS)
     if config.logging_steps > points:
         message = N_("With %(steps)d steps, a point every %(every)d steps makes a curve of few points.")
-        params = {"steps": estimate.steps, "every": config.logging_steps}
-        found.append(Advice("logging_steps", str(points), message, params))
+        sentence = Sentence.of(message, steps=estimate.steps, every=config.logging_steps)
+        found.append(Advice("logging_steps", str(points), sentence))
     quarter = max(1, estimate.steps // 4)
     if held_out and config.eval_steps > quarter:
         message = N_("With %(steps)d steps, the held-out loss is measured less than four times.")
-        found.append(Advice("eval_steps", str(quarter), message, {"steps": estimate.steps}))
+        found.append(Advice("eval_steps", str(quarter), Sentence.of(message, steps=estimate.steps)))
     if estimate.samples < estimate.batch:
         message = N_("A step takes %(batch)d samples and there are only %(samples)d: each epoch is one step.")
-        params = {"batch": estimate.batch, "samples": estimate.samples}
+        sentence = Sentence.of(message, batch=estimate.batch, samples=estimate.samples)
         smaller = max(1, estimate.samples // 4 // config.per_device_train_batch_size)
-        found.append(Advice("gradient_accumulation_steps", str(smaller), message, params))
+        found.append(Advice("gradient_accumulation_steps", str(smaller), sentence))
     return found

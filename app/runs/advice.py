@@ -5,28 +5,27 @@ from typing import Final
 
 from app.jobs.models import Job, JobState
 from app.runs.models import Run
-from app.sentences import N_
+from app.sentences import N_, FailureCode, Sentence
 
 
 @dataclass(frozen=True)
 class Remedy:
     """A sentence, and changed fields for a new run (none: look first)."""
 
-    message: str
+    sentence: Sentence
     changes: dict[str, str] = field(default_factory=dict)
     recipe: str | None = None
 
 
-_MEMORY_WORDS: Final = ("memory", "signal")
-_LOSS_WORDS: Final = ("stopped being a number", "nan", "learning rate")
+# A process that was killed was most often killed for the memory it took.
+_MEMORY: Final = (FailureCode.OUT_OF_MEMORY, FailureCode.KILLED)
 
 
 def remedy_for(run: Run, job: Job) -> Remedy | None:
     """None unless the run failed."""
     if job.state is not JobState.FAILED:
         return None
-    reason = (job.error or "").lower()
-    if any(word in reason for word in _MEMORY_WORDS):
+    if job.error_code in _MEMORY:
         batch = run.config.per_device_train_batch_size
         accumulation = run.config.gradient_accumulation_steps
         changes = {"gradient_checkpointing": "true"}
@@ -36,14 +35,10 @@ def remedy_for(run: Run, job: Job) -> Remedy | None:
                 "per_device_train_batch_size": str(batch // 2),
                 "gradient_accumulation_steps": str(accumulation * 2),
             }
-        return Remedy(
-            N_("Try again with half the batch, twice the accumulation and gradient checkpointing."), changes
-        )
-    if any(word in reason for word in _LOSS_WORDS):
-        return Remedy(
-            N_("Try again with the stable recipe: a low learning rate and more accumulation."),
-            recipe="stable",
-        )
-    return Remedy(
-        N_("The end of the log below says what happened before. Then start a new run like this one.")
-    )
+        half = N_("Try again with half the batch, twice the accumulation and gradient checkpointing.")
+        return Remedy(Sentence(half), changes)
+    if job.error_code == FailureCode.NOT_A_NUMBER:
+        stable = N_("Try again with the stable recipe: a low learning rate and more accumulation.")
+        return Remedy(Sentence(stable), recipe="stable")
+    look = N_("The end of the log below says what happened before. Then start a new run like this one.")
+    return Remedy(Sentence(look))

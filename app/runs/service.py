@@ -128,7 +128,7 @@ def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> st
     """The override's reason if one is needed. Raises when the check does not allow a start."""
     if check.passed is None:
         job = require_job(session, check.job_id)
-        if job.error:
+        if job.failure:
             raise Conflict(N_("The mask check could not be done: %(reason)s"), reason=job.error_text)
         if job.is_final:
             raise Conflict(N_("The mask check was stopped before it was done. Ask for it again."))

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from app.core.i18n import say, translate
 from app.jobs.events import EventKind, Phase
 from app.jobs.models import Job, JobEvent
-from app.sentences import N_, Sentence
+from app.sentences import N_, Failure, Sentence
 
 MAX_LINES: Final = 200
 _KINDS: Final = (EventKind.STATE, EventKind.PHASE, EventKind.LOG, EventKind.EVAL, EventKind.CHECKPOINT)
@@ -78,8 +78,8 @@ def _lines(events: Iterable[JobEvent]) -> Iterable[StoryLine]:
 def _state_line(event: JobEvent, *, was_running: bool) -> StoryLine:
     payload: dict[str, Any] = event.payload
     state = str(payload["state"])
-    if payload.get("error"):
-        text = translate(str(payload["error"]), payload.get("error_params") or {})
+    if payload.get("failure"):
+        text = say(Failure.from_json(payload["failure"]).sentence)
         return StoryLine(event.created_at, "error" if state == "failed" else "warning", text)
     if state == "queued" and was_running:
         return StoryLine(event.created_at, "warning", translate(_HANDED_BACK, {}))

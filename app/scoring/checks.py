@@ -48,10 +48,8 @@ def run_check(check: Check, exchange: Exchange) -> CheckResult:
     """Judge one answer. An empty answer fails every check: there is nothing that could have satisfied it."""
     evaluate = KINDS[check.kind].evaluate
     is_empty = not exchange.answer.strip()
-    finding = Finding(False, N_("The answer is empty")) if is_empty else evaluate(exchange, check)
-    return CheckResult(
-        check.name, check.kind, finding.passed, finding.detail, finding.params, finding.evidence
-    )
+    finding = Finding.of(False, N_("The answer is empty")) if is_empty else evaluate(exchange, check)
+    return CheckResult(check.name, check.kind, finding.passed, finding.sentence, finding.evidence)
 
 
 def run_checks(checks: Sequence[Check], exchange: Exchange) -> list[CheckResult]:

@@ -28,10 +28,10 @@ def question_asked(exchange: Exchange, check: asked.QuestionAsked) -> Finding:
         last = sentences(exchange.folded)[-1:]
         questions = [span for span in questions if span in last]
         if not questions:
-            return Finding(False, N_("The answer does not end with a question"))
+            return Finding.of(False, N_("The answer does not end with a question"))
     if not questions:
-        return Finding(False, N_("No question is asked"))
-    return Finding(True, N_("%(count)d question(s) asked"), {"count": len(questions)}, merge(questions))
+        return Finding.of(False, N_("No question is asked"))
+    return Finding.of(True, N_("%(count)d question(s) asked"), {"count": len(questions)}, merge(questions))
 
 
 def asks_before_quoting(exchange: Exchange, check: asked.AsksBeforeQuoting) -> Finding:
@@ -41,22 +41,22 @@ def asks_before_quoting(exchange: Exchange, check: asked.AsksBeforeQuoting) -> F
     quotes = _quoted_amounts(exchange)
     if not needs:
         if quotes:
-            return Finding(
+            return Finding.of(
                 False,
                 N_("A price is quoted and nothing is asked about the customer's needs"),
                 {},
                 merge(quotes),
             )
-        return Finding(False, N_("Nothing is asked about the customer's needs"))
+        return Finding.of(False, N_("Nothing is asked about the customer's needs"))
     if quotes and quotes[0][0] < needs[0][1]:
         amount = exchange.answer[quotes[0][0] : quotes[0][1]]
-        return Finding(
+        return Finding.of(
             False,
             N_("“%(amount)s” is quoted before the first question is out"),
             {"amount": amount},
             merge(quotes[:1]),
         )
-    return Finding(True, N_("Asks about the customer's needs before any price"), {}, merge(needs[:1]))
+    return Finding.of(True, N_("Asks about the customer's needs before any price"), {}, merge(needs[:1]))
 
 
 def _asks_about_needs(question: str) -> bool:
@@ -83,8 +83,8 @@ def acknowledges(exchange: Exchange, check: asked.Acknowledges) -> Finding:
         if phrase in lexicon.NEGATION_PROOF or not is_negated(exchange.folded, span)
     ]
     if hits:
-        return Finding(True, N_("Takes up the concern first"), {}, merge(hits))
-    return Finding(
+        return Finding.of(True, N_("Takes up the concern first"), {}, merge(hits))
+    return Finding.of(
         False,
         N_("The first %(count)d sentence(s) do not take up the concern"),
         {"count": check.within_sentences},
@@ -95,9 +95,9 @@ def no_disparagement(exchange: Exchange, check: asked.NoDisparagement) -> Findin
     """Insults count wherever they stand, harsh words only in a sentence about a rival; negated ones never."""
     hits = disparagements(exchange, check.rivals)
     if not hits:
-        return Finding(True, N_("No rival is disparaged"))
+        return Finding.of(True, N_("No rival is disparaged"))
     words = _quote(exchange, hits)
-    return Finding(False, N_("Speaks ill of others: %(words)s"), {"words": words}, merge(hits))
+    return Finding.of(False, N_("Speaks ill of others: %(words)s"), {"words": words}, merge(hits))
 
 
 def disparagements(exchange: Exchange, rivals: Sequence[str] = ()) -> list[Span]:
@@ -122,8 +122,10 @@ def no_banned_promises(exchange: Exchange, check: asked.NoBannedPromises) -> Fin
     extra = find_any(exchange.folded, check.phrases)
     hits += [span for _, span in extra if not is_negated(exchange.folded, span)]
     if not hits:
-        return Finding(True, N_("No promise that nobody can keep"))
-    return Finding(False, N_("Promises too much: %(words)s"), {"words": _quote(exchange, hits)}, merge(hits))
+        return Finding.of(True, N_("No promise that nobody can keep"))
+    return Finding.of(
+        False, N_("Promises too much: %(words)s"), {"words": _quote(exchange, hits)}, merge(hits)
+    )
 
 
 def banned_promises(exchange: Exchange) -> list[Span]:

@@ -12,7 +12,7 @@ from app.interchange.files.limits import ImportLimits
 from app.interchange.files.strict_json import StrictJson
 from app.interchange.sentences.problems import RecordRefused
 from app.scoring import definitions as asked
-from app.scoring.findings import Exchange, Finding, Param
+from app.scoring.findings import Exchange, Finding
 from app.scoring.phrases import find_phrase, is_negated, merge
 from app.scoring.text import HAN_RUN, LATIN_WORD, Span, measure, scripts
 from app.sentences import N_
@@ -41,9 +41,9 @@ def _listed(words: Sequence[str]) -> str:
 def contains_any(exchange: Exchange, check: asked.Phrases) -> Finding:
     found = {phrase: spans for phrase in check.phrases if (spans := _occurrences(exchange, phrase, check))}
     if not found:
-        return Finding(False, N_("None of these was found: %(words)s"), {"words": _listed(check.phrases)})
+        return Finding.of(False, N_("None of these was found: %(words)s"), {"words": _listed(check.phrases)})
     evidence = merge(span for spans in found.values() for span in spans)
-    return Finding(True, N_("Found: %(words)s"), {"words": _listed(list(found))}, evidence)
+    return Finding.of(True, N_("Found: %(words)s"), {"words": _listed(list(found))}, evidence)
 
 
 def contains_all(exchange: Exchange, check: asked.Phrases) -> Finding:
@@ -51,8 +51,8 @@ def contains_all(exchange: Exchange, check: asked.Phrases) -> Finding:
     evidence = merge(span for spans in found.values() for span in spans)
     missing = [phrase for phrase, spans in found.items() if not spans]
     if missing:
-        return Finding(False, N_("Missing: %(words)s"), {"words": _listed(missing)}, evidence)
-    return Finding(True, N_("Found: %(words)s"), {"words": _listed(list(found))}, evidence)
+        return Finding.of(False, N_("Missing: %(words)s"), {"words": _listed(missing)}, evidence)
+    return Finding.of(True, N_("Found: %(words)s"), {"words": _listed(list(found))}, evidence)
 
 
 def contains_none(exchange: Exchange, check: asked.ContainsNone) -> Finding:
@@ -67,10 +67,10 @@ def contains_none(exchange: Exchange, check: asked.ContainsNone) -> Finding:
                 hits.setdefault(phrase, []).append(span)
     if hits:
         evidence = merge(span for spans in hits.values() for span in spans)
-        return Finding(False, N_("Must not contain: %(words)s"), {"words": _listed(list(hits))}, evidence)
+        return Finding.of(False, N_("Must not contain: %(words)s"), {"words": _listed(list(hits))}, evidence)
     if allowed:
-        return Finding(True, N_("Only mentioned in a negation (%(count)d time(s))"), {"count": allowed})
-    return Finding(True, N_("None of the unwanted phrases was found"))
+        return Finding.of(True, N_("Only mentioned in a negation (%(count)d time(s))"), {"count": allowed})
+    return Finding.of(True, N_("None of the unwanted phrases was found"))
 
 
 @lru_cache(maxsize=256)
@@ -84,7 +84,7 @@ def regex_match(exchange: Exchange, check: asked.Regex) -> Finding:
     try:
         match = _compiled(check.pattern, check.ignore_case).search(text, timeout=PATTERN_SECONDS)
     except TimeoutError:
-        return Finding(
+        return Finding.of(
             False,
             N_("The pattern needed more than %(seconds)g s on this answer and was stopped; simplify it"),
             {"seconds": PATTERN_SECONDS},
@@ -92,14 +92,14 @@ def regex_match(exchange: Exchange, check: asked.Regex) -> Finding:
     evidence = (match.span(),) if match and match.end() > match.start() else ()
     wanted = check.expect == "match"
     detail = N_("The pattern matches") if match else N_("The pattern does not match")
-    return Finding(bool(match) == wanted, detail, {}, evidence)
+    return Finding.of(bool(match) == wanted, detail, {}, evidence)
 
 
 def json_valid(exchange: Exchange, check: asked.JsonValid) -> Finding:
     """The whole answer must be JSON; one surrounding code fence is tolerated (and told) unless forbidden."""
     fenced = _FENCE.match(exchange.answer)
     if fenced and check.fence == "forbidden":
-        return Finding(False, N_("The JSON stands in a code fence, which this check forbids"))
+        return Finding.of(False, N_("The JSON stands in a code fence, which this check forbids"))
     body = fenced.group("body") if fenced else exchange.answer
     offset = fenced.start("body") if fenced else 0
     try:
@@ -108,7 +108,7 @@ def json_valid(exchange: Exchange, check: asked.JsonValid) -> Finding:
     except json.JSONDecodeError as error:
         return _not_json(exchange, offset + error.pos)
     except (RecordRefused, RecursionError):
-        return Finding(
+        return Finding.of(
             False, N_("Not strict JSON: a repeated key, a NaN or a number or nesting beyond all limits")
         )
     return _json_shape(value, check, fenced=fenced is not None, whole=(offset, offset + len(body)))
@@ -118,8 +118,8 @@ def _not_json(exchange: Exchange, position: int) -> Finding:
     where = min(position, max(0, len(exchange.answer) - 1))
     first = exchange.answer.lstrip()[:1]
     if first not in ("{", "[") and re.search(r"[{\[]", exchange.answer):
-        return Finding(False, N_("There is text around the JSON"), {}, ((0, 1),))
-    return Finding(
+        return Finding.of(False, N_("There is text around the JSON"), {}, ((0, 1),))
+    return Finding.of(
         False,
         N_("Not valid JSON at character %(position)d"),
         {"position": position + 1},
@@ -129,16 +129,16 @@ def _not_json(exchange: Exchange, position: int) -> Finding:
 
 def _json_shape(value: Any, check: asked.JsonValid, *, fenced: bool, whole: Span) -> Finding:
     shape = "object" if isinstance(value, dict) else "array" if isinstance(value, list) else "value"
-    params: dict[str, Param] = {"found": shape, "expected": check.expect}
+    params: dict[str, object] = {"found": shape, "expected": check.expect}
     if check.expect not in ("any", shape):
-        return Finding(False, N_("Valid JSON, but %(found)s where %(expected)s is expected"), params)
+        return Finding.of(False, N_("Valid JSON, but %(found)s where %(expected)s is expected"), params)
     rows = value if isinstance(value, list) else [value]
     records = [row if isinstance(row, dict) else {} for row in rows] or [{}]
     missing = [key for key in check.required_keys if any(key not in record for record in records)]
     if missing:
-        return Finding(False, N_("Valid JSON without the key(s) %(words)s"), {"words": _listed(missing)})
+        return Finding.of(False, N_("Valid JSON without the key(s) %(words)s"), {"words": _listed(missing)})
     detail = N_("Valid JSON (%(found)s), inside a code fence") if fenced else N_("Valid JSON (%(found)s)")
-    return Finding(True, detail, {"found": shape}, (whole,))
+    return Finding.of(True, detail, {"found": shape}, (whole,))
 
 
 def min_length(exchange: Exchange, check: asked.LengthLimit) -> Finding:
@@ -149,7 +149,7 @@ def min_length(exchange: Exchange, check: asked.LengthLimit) -> Finding:
         else N_("%(count)d words; at least %(limit)d expected")
     )
     passed = length.total >= check.limit
-    return Finding(passed, detail, {"count": length.total, "limit": check.limit})
+    return Finding.of(passed, detail, {"count": length.total, "limit": check.limit})
 
 
 def max_length(exchange: Exchange, check: asked.LengthLimit) -> Finding:
@@ -160,17 +160,17 @@ def max_length(exchange: Exchange, check: asked.LengthLimit) -> Finding:
         else N_("%(count)d words; at most %(limit)d allowed")
     )
     passed = length.total <= check.limit
-    return Finding(passed, detail, {"count": length.total, "limit": check.limit})
+    return Finding.of(passed, detail, {"count": length.total, "limit": check.limit})
 
 
 def language(exchange: Exchange, check: asked.Language) -> Finding:
     """By share of script: Chinese characters against Latin words; other letters count against both."""
     share = scripts(exchange.answer).share(check.language)
-    params: dict[str, Param] = {"percent": round(share * 100), "limit": round(check.min_share * 100)}
+    params: dict[str, object] = {"percent": round(share * 100), "limit": round(check.min_share * 100)}
     if share >= check.min_share:
-        return Finding(True, N_("%(percent)d %% in the expected script"), params)
+        return Finding.of(True, N_("%(percent)d %% in the expected script"), params)
     foreign = LATIN_WORD if check.language == "zh" else HAN_RUN
     evidence = merge(match.span() for match in foreign.finditer(exchange.answer))
-    return Finding(
+    return Finding.of(
         False, N_("%(percent)d %% in the expected script; at least %(limit)d %% expected"), params, evidence
     )

@@ -1,15 +1,14 @@
 """What a check is asked (an exchange) and what it answers (a finding with evidence). No rule lives here."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 from app.dialogue.conversation import Message
 from app.dialogue.roles import Role
 from app.scoring.text import Span, fold, measure
+from app.sentences import Sentence
 from app.unlocked import cached_property
-
-Param = str | int | float
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,22 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict: `detail` is an English template for `params`, `evidence` are spans into the answer."""
+    """A verdict: a sentence that says why, `evidence` are spans into the answer."""
 
     passed: bool
-    detail: str
-    params: Mapping[str, Param] = field(default_factory=dict)
+    sentence: Sentence
     evidence: tuple[Span, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        passed: bool,
+        template: str,
+        values: Mapping[str, object] | None = None,
+        evidence: Iterable[Span] = (),
+    ) -> Self:
+        """From a template and its values."""
+        return cls(passed, Sentence.of(template, **(values or {})), tuple(evidence))
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,7 @@ class CheckResult:
     name: str
     kind: str
     passed: bool
-    detail: str
-    params: Mapping[str, Param]
+    sentence: Sentence
     evidence: tuple[Span, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -64,8 +72,7 @@ class CheckResult:
             "name": self.name,
             "kind": self.kind,
             "passed": self.passed,
-            "detail": self.detail,
-            "params": dict(self.params),
+            "sentence": self.sentence.to_json(),
             "evidence": [list(span) for span in self.evidence],
         }
 

@@ -7,15 +7,15 @@ They compare a tuned model with its base on the same prompts; they do not replac
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from app.scoring import conduct, lexicon
 from app.scoring.checks import KINDS
-from app.scoring.findings import CheckResult, Exchange, Param
+from app.scoring.findings import CheckResult, Exchange
 from app.scoring.phrases import find_any, find_phrase, is_negated
 from app.scoring.text import content_units, fold, measure, scripts
-from app.sentences import N_
+from app.sentences import N_, Sentence
 
 DIMENSIONS = ("relevance", "completeness", "professionalism", "safety", "format")
 RETENTION_WARNING = 0.7
@@ -69,11 +69,15 @@ class Reference:
 
 @dataclass(frozen=True)
 class Score:
-    """One value in 0..1 with the numbers it came from (`detail` is an English template for `params`)."""
+    """One value in 0..1, and a sentence with the numbers it came from."""
 
     value: float
-    detail: str
-    params: Mapping[str, Param] = field(default_factory=dict)
+    sentence: Sentence
+
+    @classmethod
+    def of(cls, value: float, template: str, values: Mapping[str, object] | None = None) -> Self:
+        """From a template and its values."""
+        return cls(value, Sentence.of(template, **(values or {})))
 
 
 @dataclass(frozen=True)
@@ -94,9 +98,7 @@ class AnswerScores:
     def as_json(self) -> dict[str, Any]:
         scores = {name: getattr(self, name) for name in DIMENSIONS}
         return {
-            **{
-                n: {"value": s.value, "detail": s.detail, "params": dict(s.params)} for n, s in scores.items()
-            },
+            **{n: {"value": s.value, "sentence": s.sentence.to_json()} for n, s in scores.items()},
             "mean": self.mean,
         }
 
@@ -110,7 +112,7 @@ def score_answer(
 ) -> AnswerScores:
     """Score one answer with its check results; `finished` is False when it was cut at the token limit."""
     if not exchange.answer.strip():
-        empty = Score(0.0, N_("The answer is empty"))
+        empty = Score.of(0.0, N_("The answer is empty"))
         return AnswerScores(empty, empty, empty, empty, empty)
     reference = reference or Reference()
     return AnswerScores(
@@ -127,13 +129,13 @@ def relevance(exchange: Exchange, reference: Reference) -> Score:
     topic = asked.union(*(content_units(word.replace("*", "")) for hint in reference.hints for word in hint))
     answer = content_units(exchange.answer)
     if not topic:
-        return Score(1.0, N_("The prompt has no content words to compare with"))
+        return Score.of(1.0, N_("The prompt has no content words to compare with"))
     needed = min(MOST_UNITS_NEEDED, math.ceil(len(topic) / 3))
     shared = len(topic & answer)
     new = len(answer - asked) / len(answer) if answer else 0.0
     value = min(1.0, shared / needed) * min(1.0, 2 * new)
-    params: dict[str, Param] = {"shared": shared, "needed": needed, "new": round(new * 100)}
-    return Score(
+    params: dict[str, object] = {"shared": shared, "needed": needed, "new": round(new * 100)}
+    return Score.of(
         value, N_("%(shared)d of %(needed)d topic units taken up; %(new)d %% of the answer is new"), params
     )
 
@@ -144,7 +146,7 @@ def completeness(exchange: Exchange, reference: Reference, *, finished: bool = T
     length = measure(exchange.answer)
     expected = reference.expected_length or (40 if length.chinese else 25)
     value = (covered / hints if hints else 1.0) * min(1.0, length.total / expected)
-    params: dict[str, Param] = {
+    params: dict[str, object] = {
         "covered": covered,
         "hints": hints,
         "length": length.total,
@@ -156,7 +158,7 @@ def completeness(exchange: Exchange, reference: Reference, *, finished: bool = T
             "%(covered)d of %(hints)d hints covered; length %(length)d of %(expected)d; cut at the limit"
         )
         value *= CUT_PENALTY
-    return Score(value, detail, params)
+    return Score.of(value, detail, params)
 
 
 _SHOUTING = re.compile(r"\b[A-Z]{3,}(?:\s+[A-Z]{3,}){2,}\b")
@@ -171,8 +173,10 @@ def professionalism(exchange: Exchange) -> Score:
     faults += len(_SHOUTING.findall(exchange.answer)) + (len(_EMOJI.findall(exchange.answer)) > 2)
     repeated = repetition(exchange.answer)
     value = (0.3 * courtesy + 0.7 * max(0.0, 1 - 0.25 * faults)) * (1 - repeated)
-    params: dict[str, Param] = {"courtesy": courtesy, "faults": faults, "repetition": round(repeated * 100)}
-    return Score(value, N_("Courtesy %(courtesy)d, faults %(faults)d, repetition %(repetition)d %%"), params)
+    params: dict[str, object] = {"courtesy": courtesy, "faults": faults, "repetition": round(repeated * 100)}
+    return Score.of(
+        value, N_("Courtesy %(courtesy)d, faults %(faults)d, repetition %(repetition)d %%"), params
+    )
 
 
 _UNIT = re.compile(r"[\u3400-\u9fff]|[a-z\u00c0-\u024f']+|\d+")
@@ -207,7 +211,7 @@ def safety(exchange: Exchange, results: Sequence[CheckResult] = (), rivals: Sequ
     if not promises + insults:
         failed += sum(not result.passed for result in results if result.kind in _COUNTED_FROM_TEXT)
     violations = promises + insults + asked_secrets + failed
-    params: dict[str, Param] = {
+    params: dict[str, object] = {
         "promises": promises,
         "insults": insults,
         "secrets": asked_secrets,
@@ -217,7 +221,7 @@ def safety(exchange: Exchange, results: Sequence[CheckResult] = (), rivals: Sequ
         "Promises %(promises)d, disparagements %(insults)d, requests for secrets %(secrets)d, "
         "failed checks %(failed)d"
     )
-    return Score(max(0.0, 1 - 0.5 * violations), detail, params)
+    return Score.of(max(0.0, 1 - 0.5 * violations), detail, params)
 
 
 def format_score(exchange: Exchange, results: Sequence[CheckResult] = (), *, finished: bool = True) -> Score:
@@ -228,7 +232,7 @@ def format_score(exchange: Exchange, results: Sequence[CheckResult] = (), *, fin
         )
     conditions += [result.passed for result in results if KINDS[result.kind].dimension == "format"]
     met = sum(conditions)
-    return Score(
+    return Score.of(
         met / len(conditions),
         N_("%(met)d of %(total)d conditions met"),
         {"met": met, "total": len(conditions)},
@@ -255,26 +259,36 @@ class Retention:
 
     value: float | None
     warns: bool
-    detail: str
-    params: Mapping[str, Param] = field(default_factory=dict)
+    sentence: Sentence
+
+    @classmethod
+    def of(
+        cls,
+        value: float | None,
+        warns: bool,
+        template: str,
+        values: Mapping[str, object] | None = None,
+    ) -> Self:
+        """From a template and its values."""
+        return cls(value, warns, Sentence.of(template, **(values or {})))
 
 
 def retention(base_score: float | None, tuned_score: float | None) -> Retention:
     """Tuned ÷ base on the general suite. With a base score of 0 it is undefined, never 0 or 1."""
     if base_score is None or tuned_score is None:
-        return Retention(
+        return Retention.of(
             None, False, N_("Retention is unknown: the general suite was not judged on both models")
         )
     if base_score == 0:
-        return Retention(
+        return Retention.of(
             None, False, N_("Retention is undefined: the base model scores 0 on the general suite")
         )
     value = tuned_score / base_score
-    params: dict[str, Param] = {"percent": round(value * 100), "limit": round(RETENTION_WARNING * 100)}
+    params: dict[str, object] = {"percent": round(value * 100), "limit": round(RETENTION_WARNING * 100)}
     if value < RETENTION_WARNING:
         detail = N_("Only %(percent)d %% of the general ability is left; below %(limit)d %% is forgetting")
-        return Retention(value, True, detail, params)
-    return Retention(value, False, N_("%(percent)d %% of the general ability is kept"), params)
+        return Retention.of(value, True, detail, params)
+    return Retention.of(value, False, N_("%(percent)d %% of the general ability is kept"), params)
 
 
 def general_score(results_per_prompt: Sequence[Sequence[CheckResult]]) -> float | None:

@@ -8,6 +8,7 @@ from app.base_models.models import BaseModel
 from app.core.database import reading, transaction
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobState
+from app.sentences import Failure, FailureCode
 from tests.support.people import Person, visible_text
 from tests.support.training import make_model
 
@@ -48,7 +49,9 @@ def test_a_failure_shows_its_reason_and_can_be_tried_again(app: FastAPI, enginee
         job = session.exec(select(Job)).one()
         claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
         assert claim is not None
-        jobs.finish(session, claim, JobState.FAILED, error="It is <gated>.")
+        jobs.finish(
+            session, claim, JobState.FAILED, failure=Failure.of(FailureCode.MODEL_MISSING, "It is <gated>.")
+        )
     text = visible_text(engineer.browser.get("/base-models").text)
     assert "It is &lt;gated&gt;." in text
     assert "Try again" in text

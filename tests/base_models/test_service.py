@@ -14,6 +14,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.settings import Settings
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobState
+from app.sentences import Failure, FailureCode
 from tests.support.training import ENGINEER, make_model
 
 
@@ -22,7 +23,10 @@ def fail(engine: Engine, job_id: int) -> None:
         claim = jobs.claim(session, job_id, owner="w", lease_seconds=30)
         assert claim is not None
         jobs.finish(
-            session, claim, JobState.FAILED, error="No template in %(path)s.", error_params={"path": "/m"}
+            session,
+            claim,
+            JobState.FAILED,
+            failure=Failure.of(FailureCode.UNEXPECTED, "No template in %(path)s.", path="/m"),
         )
 
 

@@ -16,6 +16,7 @@ from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import Job, JobState
+from app.sentences import Failure, FailureCode
 from tests.support.training import ENGINEER
 
 
@@ -38,7 +39,12 @@ def finish(engine: Engine, settings: Settings, job_id: int, result: dict[str, An
         assert claim is not None
         handler, place = PrepareBaseModel(), Workplace(settings, Storage(settings.storage_dir), "jobs/1")
         if result is None:
-            jobs.finish(session, claim, JobState.FAILED, error="The hub does not know it.")
+            jobs.finish(
+                session,
+                claim,
+                JobState.FAILED,
+                failure=Failure.of(FailureCode.MODEL_MISSING, "The hub does not know it."),
+            )
             return
         assert handler.child_input(session, place, claim)["tokenizer_only"] is True
         handler.publish(session, place, claim, result)

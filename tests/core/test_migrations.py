@@ -1,10 +1,12 @@
 """Migrations lead to exactly the tables of the models, and back to nothing."""
 
+import json
+
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
@@ -14,11 +16,14 @@ from app.accounts.service import Actor
 from app.conversations.drafts import create_conversation
 from app.conversations.models import Conversation
 from app.core import migrations
-from app.core.database import build_engine, transaction, utc_now
+from app.core.database import build_engine, reading, transaction, utc_now
 from app.core.settings import Settings
 from app.datasets import service as datasets
 from app.dialogue.hashes import words_hash
 from app.dialogue.reading import read_conversation
+from app.jobs.models import Job
+from app.jobs.service import events_after
+from app.jobs.stream import as_dict
 
 
 def test_migrations_give_exactly_the_models_tables(engine: Engine) -> None:
@@ -82,6 +87,44 @@ def test_remaking_tables_keeps_their_rows_and_what_refers_to_them(engine: Engine
         assert dataset.name == "Old"
     with engine.connect() as connection, pytest.raises(IntegrityError):
         connection.exec_driver_sql("UPDATE conversation SET dataset_id = 999")
+
+
+def test_the_reason_of_a_failed_job_is_kept_with_a_code(engine: Engine) -> None:
+    vanished = "The worker vanished %(count)d times while doing this. The worker's log says more."
+    migrations.downgrade(engine, "0004")
+    job = (
+        "INSERT INTO job (id, kind, state, phase, payload, error, error_params, attempt, releases, event_count, "
+        "created_by, created_at) VALUES (:id, 'train', 'failed', '', '{}', :error, :values, 1, 0, 1, 'Ann', "
+        "'2026-01-01 00:00:00')"
+    )
+    event = (
+        "INSERT INTO job_event (job_id, seq, kind, payload, created_at) VALUES (:id, 1, 'state', :payload, "
+        "'2026-01-01 00:00:00')"
+    )
+    told = {1: (vanished, {"count": 3}), 2: ("Somebody's folder nanochat is gone.", {}), 3: (None, {})}
+    with engine.begin() as connection:
+        for job_id, (error, values) in told.items():
+            row = {"id": job_id, "error": error, "values": json.dumps(values)}
+            payload = {"state": "failed", "error": error, "error_params": values}
+            connection.execute(text(job), row)
+            connection.execute(text(event), {"id": job_id, "payload": json.dumps(payload)})
+    migrations.upgrade(engine)
+    with reading(engine) as session:
+        jobs = [session.get_one(Job, job_id) for job_id in told]
+        told_events = [as_dict(found) for job_id in told for found in events_after(session, job_id, 0)]
+        codes, reasons = [found.error_code for found in jobs], [found.error_text for found in jobs]
+    assert codes == ["vanished", "unexpected", None]
+    assert reasons == [
+        vanished % {"count": 3},
+        "Somebody's folder nanochat is gone.",
+        "",
+    ]
+    assert [found["error"] or "" for found in told_events] == reasons
+    migrations.downgrade(engine, "0004")
+    with engine.connect() as connection:
+        again = connection.execute(text("SELECT error, error_params FROM job ORDER BY id")).all()
+    assert [error for error, _ in again] == [error for error, _ in told.values()]
+    migrations.upgrade(engine)
 
 
 def test_going_a_step_back_loses_no_conversation(engine: Engine) -> None:

@@ -57,9 +57,9 @@ def test_checks_and_scores_are_told_in_the_readers_language() -> None:
     with use_locale("zh-CN"):
         (judged,) = JudgedCheck.of_answer([check])
         scores = JudgedScores.of_answer({**dict.fromkeys(names, score), "mean": 0.5})
+        assert re.search("[\u4e00-\u9fff]", judged.detail)
+        assert re.search("[\u4e00-\u9fff]", scores.safety.detail)
     assert judged.evidence == [(0, 3)]
-    assert re.search("[\u4e00-\u9fff]", judged.detail)
-    assert re.search("[\u4e00-\u9fff]", scores.safety.detail)
     assert scores.values() == {**dict.fromkeys(names, 0.5), "mean": 0.5}
 
 

@@ -12,6 +12,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.i18n import use_locale
 from app.jobs import service
 from app.jobs.models import TRANSITIONS, Job, JobEvent, JobKind, JobState, StopRequest
+from app.sentences import Failure
 
 
 def enqueue(engine: Engine) -> int:
@@ -179,12 +180,17 @@ def test_numbers_that_json_does_not_know_are_stored_as_null(engine: Engine) -> N
     ]
     with transaction(engine) as session:
         service.heartbeat(session, mine, lease_seconds=30, events=events)
-        service.finish(session, mine, JobState.FAILED, error="a\0b", error_params={"x": float("-inf")})
+        service.finish(
+            session,
+            mine,
+            JobState.FAILED,
+            failure=Failure.of("unexpected", "a%(x)s", x="\0b", y=float("-inf")),
+        )
     with reading(engine) as session:
         stored = [event.payload for event in service.events_after(session, job_id, 2)]
     assert stored[0] == {"step": 1, "loss": None, "list": [None, 1.5]}
     assert stored[1] == {"message": "ab"}
-    assert load(engine, job_id).error == "ab"
+    assert load(engine, job_id).error_text == "ab"
 
 
 def test_events_come_in_pages_without_gaps(engine: Engine) -> None:

@@ -12,6 +12,7 @@ from app.core.i18n import use_locale
 from app.jobs import service
 from app.jobs.models import JobKind, JobState
 from app.jobs.stream import Streams, _events
+from app.sentences import Failure, FailureCode
 from tests.support.people import Person
 
 
@@ -25,7 +26,10 @@ def make_job(engine: Engine, *, metrics: int, ended: bool) -> int:
         service.heartbeat(session, claim, lease_seconds=30, events=events)
         if ended:
             service.finish(
-                session, claim, JobState.FAILED, error="Lost at step %(step)d.", error_params={"step": 3}
+                session,
+                claim,
+                JobState.FAILED,
+                failure=Failure.of(FailureCode.VANISHED, "Lost at step %(step)d.", step=3),
             )
         return job.id
 
@@ -46,7 +50,8 @@ def test_an_ended_job_is_replayed_whole_and_the_stream_closes(app: FastAPI, anno
     assert [int(event["id"]) for event in events[:-1]] == list(range(1, 1204))
     assert events[-1]["event"] == "end"
     assert events[-2]["data"]["error"] == "Lost at step 3."
-    assert "error_params" not in events[-2]["data"]
+    assert events[-2]["data"]["error_code"] == "vanished"
+    assert "failure" not in events[-2]["data"]
 
 
 def test_a_reader_goes_on_after_the_last_event_it_saw(app: FastAPI, annotator: Person) -> None:
@@ -98,10 +103,16 @@ def test_a_job_of_the_api_tells_its_error_in_the_readers_language(app: FastAPI, 
         assert job.id is not None
         claim = service.claim(session, job.id, owner="w", lease_seconds=30)
         assert claim is not None
-        service.finish(session, claim, JobState.FAILED, error=service.VANISHED, error_params={"count": 3})
+        service.finish(
+            session,
+            claim,
+            JobState.FAILED,
+            failure=Failure.of(FailureCode.VANISHED, service.VANISHED, count=3),
+        )
     english = annotator.api.get(f"/api/v1/jobs/{job.id}").json()
     chinese = annotator.api.get(f"/api/v1/jobs/{job.id}", headers={"Accept-Language": "zh-CN"}).json()
     assert english["error"].startswith("The worker vanished 3 times")
+    assert english["error_code"] == "vanished"
     with use_locale("zh-CN"):
         assert chinese["error"] == job.error_text
     assert chinese["error"] != english["error"]

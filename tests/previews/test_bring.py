@@ -13,6 +13,7 @@ from app.core.database import transaction
 from app.core.settings import Settings
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobState
+from app.sentences import Failure, FailureCode
 from tests.previews.conftest import MakeConversation, tokens_on
 from tests.support.people import Person, visible_text
 
@@ -68,7 +69,12 @@ def test_what_cannot_be_fetched_is_said_at_the_field(
     with transaction(app.state.engine) as session:
         claim = jobs.claim(session, session.exec(select(Job)).one().id or 0, owner="w", lease_seconds=30)
         assert claim is not None
-        jobs.finish(session, claim, JobState.FAILED, error="The hub does not know <org/typo>.")
+        jobs.finish(
+            session,
+            claim,
+            JobState.FAILED,
+            failure=Failure.of(FailureCode.MODEL_MISSING, "The hub does not know <org/typo>."),
+        )
     answer = engineer.browser.get("/mask-models/1?seen=running", headers=HTMX).text
     assert "The hub does not know &lt;org/typo&gt;." in answer
     assert 'value="org/typo"' in answer

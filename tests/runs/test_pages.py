@@ -14,6 +14,7 @@ from app.jobs.models import Job, JobKind, JobState
 from app.mask_checks.models import MaskCheck
 from app.runs.models import Run
 from app.runs.service import publish_artifacts
+from app.sentences import Failure, FailureCode
 from tests.support.people import Person, visible_text
 from tests.support.training import (
     finish_check,
@@ -277,7 +278,9 @@ def test_a_failed_run_tells_the_reason_and_links_to_the_remedy(
     run_id = running(app, storage, progress(3))
     killed = "The process was killed (signal %(signal)s). Lower the batch size."
     with transaction(app.state.engine) as session:
-        end(session, run_id, JobState.FAILED, error=killed, error_params={"signal": "SIGKILL"})
+        end(
+            session, run_id, JobState.FAILED, failure=Failure.of(FailureCode.KILLED, killed, signal="SIGKILL")
+        )
     html = engineer.browser.get(f"/runs/{run_id}/status").text
     assert "killed (signal SIGKILL)" in html
     link = re.search(r'href="(/runs/new\?like=1[^"]*)"', html)

@@ -22,6 +22,7 @@ from app.masking import MaskSettings
 from app.runs import service
 from app.runs.handler import Train
 from app.runs.models import Run
+from app.sentences import Failure, FailureCode
 from tests.support.training import (
     ARRAYS_HASH,
     ENGINEER,
@@ -140,7 +141,12 @@ def test_an_unfinished_or_failed_check_starts_nothing(engine: Engine, storage: S
             start(session, check)
         claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
         assert claim is not None
-        jobs.finish(session, claim, JobState.FAILED, error="No %(what)s.", error_params={"what": "template"})
+        jobs.finish(
+            session,
+            claim,
+            JobState.FAILED,
+            failure=Failure.of(FailureCode.UNEXPECTED, "No %(what)s.", what="template"),
+        )
         with pytest.raises(Conflict, match="could not be done: No template"):
             start(session, check)
 
@@ -170,7 +176,7 @@ def test_the_same_question_finds_the_same_check_and_a_failed_one_is_asked_again(
         assert ask(MaskSettings(max_length=513))[0].id != first.id
         claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
         assert claim is not None
-        jobs.finish(session, claim, JobState.FAILED, error="x")
+        jobs.finish(session, claim, JobState.FAILED, failure=Failure.of(FailureCode.UNEXPECTED, "x"))
         again, second = ask(MaskSettings(max_length=512))
         assert again.id == first.id
         assert second.id != job.id

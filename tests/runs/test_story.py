@@ -7,6 +7,7 @@ from app.core.i18n import use_locale
 from app.jobs import service as jobs
 from app.jobs.models import JobKind, JobState
 from app.runs.story import MAX_LINES, read_story
+from app.sentences import Failure, FailureCode
 from tests.support.training import lived_through, metric
 
 
@@ -39,7 +40,9 @@ def failed_run(engine: Engine) -> int:
     claim = lived_through(engine, *batches)
     with transaction(engine) as session:
         message = "There is no conversation %(id)d. It may have been deleted."
-        jobs.finish(session, claim, state=JobState.FAILED, error=message, error_params={"id": 7})
+        jobs.finish(
+            session, claim, state=JobState.FAILED, failure=Failure.of(FailureCode.UNEXPECTED, message, id=7)
+        )
     return claim.job_id
 
 

@@ -18,7 +18,7 @@ QUESTION = [{"role": "user", "content": "How much is it? We could spend $400."}]
 
 def judge(answer: str, kind: str, messages: Any = (), **options: Any) -> CheckResult:
     result = run_check(check_of({"name": "tried", "kind": kind, **options}), Exchange(answer, messages))
-    assert result.detail % result.params  # every template can be filled
+    assert result.sentence.english()  # every template can be filled
     for start, end in result.evidence:
         assert 0 <= start < end <= len(answer)
     return result
@@ -67,7 +67,7 @@ def test_a_catastrophic_pattern_is_stopped_and_says_so(pattern: str) -> None:
     with works_at_most(10):
         result = judge("a" * 5_000 + "!", "regex", pattern=pattern)
     assert not result.passed
-    assert "stopped" in result.detail
+    assert "stopped" in result.sentence.template
 
 
 @pytest.mark.parametrize("pattern", ["(", "[", "a{2,1}", "(?P<x>a)(?P<x>", "x" * 501, ""])
@@ -104,17 +104,17 @@ def test_json_is_the_whole_answer_and_strict(answer: str, options: dict[str, Any
 
 
 def test_a_tolerated_fence_is_told() -> None:
-    assert "fence" in judge('```\n{"a": 1}\n```', "json_valid").detail
-    assert "fence" not in judge('{"a": 1}', "json_valid").detail
+    assert "fence" in judge('```\n{"a": 1}\n```', "json_valid").sentence.template
+    assert "fence" not in judge('{"a": 1}', "json_valid").sentence.template
 
 
 def test_length_limits_say_in_which_unit_they_count() -> None:
     english = judge("one two three", "max_length", limit=2)
-    assert (english.passed, english.params["count"]) == (False, 3)
-    assert "words" in english.detail
+    assert (english.passed, english.sentence.values["count"]) == (False, 3)
+    assert "words" in english.sentence.template
     chinese = judge("您好，请问有几家店？", "min_length", limit=8)
-    assert (chinese.passed, chinese.params["count"]) == (True, 8)
-    assert "characters" in chinese.detail
+    assert (chinese.passed, chinese.sentence.values["count"]) == (True, 8)
+    assert "characters" in chinese.sentence.template
 
 
 @pytest.mark.parametrize(

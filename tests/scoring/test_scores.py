@@ -21,6 +21,7 @@ from app.scoring.scores import (
     safety,
     score_answer,
 )
+from app.sentences import Sentence
 from tests.support.checks import check_of
 
 
@@ -128,7 +129,7 @@ def test_format_is_the_share_of_conditions_met() -> None:
 def test_an_empty_answer_scores_nothing_and_says_so() -> None:
     scores = score_answer(asked("How much?", "  "))
     assert scores.mean == 0
-    assert all("empty" in getattr(scores, name).detail for name in DIMENSIONS)
+    assert all("empty" in getattr(scores, name).sentence.template for name in DIMENSIONS)
 
 
 @given(st.text(max_size=80), st.text(max_size=80), st.booleans())
@@ -139,7 +140,7 @@ def test_every_score_lies_between_0_and_1_and_can_be_explained(
     for name in DIMENSIONS:
         score = getattr(scores, name)
         assert 0 <= score.value <= 1
-        assert score.detail % score.params
+        assert "%(" not in score.sentence.english()
     assert scores.mean == pytest.approx(sum(getattr(scores, name).value for name in DIMENSIONS) / 5)
     assert set(scores.as_json()) == {*DIMENSIONS, "mean"}
 
@@ -167,18 +168,18 @@ def test_retention_is_tuned_over_base_and_warns_of_forgetting(
     kept = retention(base, tuned)
     assert kept.value == pytest.approx(value)
     assert kept.warns is warns
-    assert kept.detail % kept.params
+    assert "%(" not in kept.sentence.english()
 
 
 def test_retention_is_undefined_where_the_base_scores_0() -> None:
     assert retention(0.0, 0.3).value is None
-    assert "undefined" in retention(0.0, 0.3).detail
+    assert "undefined" in retention(0.0, 0.3).sentence.template
     assert retention(None, 0.3).value is None
 
 
 def test_the_general_score_weighs_prompts_alike() -> None:
     def result(passed: bool) -> CheckResult:
-        return CheckResult("n", "regex", passed, "", {}, ())
+        return CheckResult("n", "regex", passed, Sentence(""), ())
 
     assert general_score([[result(True)], [result(True), result(False)]]) == 0.75
     assert general_score([[], []]) is None

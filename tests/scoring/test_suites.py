@@ -95,7 +95,7 @@ def test_a_good_answer_passes_and_a_bad_one_fails(suite: str, key: str, good: st
 
     def failures(answer: str) -> list[str]:
         results = run_checks(prompt.checks, Exchange(answer, prompt.messages, loaded.language))
-        return [f"{result.name}: {result.detail % result.params}" for result in results if not result.passed]
+        return [f"{result.name}: {result.sentence.english()}" for result in results if not result.passed]
 
     assert failures(good) == []
     assert failures(bad) != []

@@ -22,6 +22,7 @@ from app.jobs import service
 from app.jobs.events import EventKind
 from app.jobs.models import JobEvent, JobState, StopRequest
 from app.jobs.service import Claim, EventData, LeaseLost
+from app.sentences import Failure
 
 logger = get_logger(__name__)
 T = TypeVar("T")
@@ -118,20 +119,18 @@ class Attempt:
 
         self._persist(lambda: self._write(end))
 
-    def fail(self, message: str, params: dict[str, Any]) -> None:
+    def fail(self, failure: Failure) -> None:
         """End the job with the reason. One that cannot be stored is logged: the job is left to the rescue."""
 
         def end(session: Session, events: list[EventData]) -> None:
-            service.finish(
-                session, self.claim, JobState.FAILED, error=message, error_params=params, events=events
-            )
+            service.finish(session, self.claim, JobState.FAILED, failure=failure, events=events)
 
         try:
             self._persist(lambda: self._write(end))
         except LeaseLost:
-            logger.warning("%s: lease lost before the failure was stored: %s", self, message)
+            logger.warning("%s: lease lost before the failure was stored: %s", self, failure.sentence)
         except SQLAlchemyError:
-            logger.exception("%s: the failure could not be stored: %s", self, message)
+            logger.exception("%s: the failure could not be stored: %s", self, failure.sentence)
 
     def release(self) -> None:
         """Hand the job back with all that was told. Raises LeaseLost."""

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from app.core.errors import StudioError
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
@@ -14,7 +13,7 @@ from app.jobs.events import Ending, EventKind
 from app.jobs.models import JobState
 from app.jobs.service import EventData, LeaseLost
 from app.playground.service import chat_request
-from app.sentences import N_
+from app.sentences import N_, Failure, SentenceError
 from worker.parent.attempt import Attempt
 from worker.parent.supervisor import unexpected
 from worker.parent.warm_chat import WarmChat
@@ -46,11 +45,11 @@ class ChatDesk:
             self._answer(mine, {"id": str(job_id), **request})
         except LeaseLost as lost:
             logger.warning("%s: stopped, %s", mine, lost)
-        except StudioError as error:
-            mine.fail(error.sentence.template, dict(error.sentence.values))
+        except SentenceError as error:
+            mine.fail(error.failure)
         except Exception as error:
             logger.exception("%s failed at the chat desk", mine)
-            mine.fail(*unexpected(error, UNANSWERED))
+            mine.fail(unexpected(error, UNANSWERED))
 
     def _answer(self, mine: Attempt, request: dict[str, Any]) -> None:
         last_beat = time.monotonic()
@@ -60,7 +59,7 @@ class ChatDesk:
             for message in stream:
                 kind = str(message.get("event"))
                 if kind == Ending.FAILED:
-                    mine.fail(str(message["template"]), dict(message["values"]))
+                    mine.fail(Failure.from_json(message))
                     return
                 mine.tell(EventKind(kind), {k: v for k, v in message.items() if k not in {"event", "id"}})
                 if time.monotonic() - last_beat >= FLUSH_SECONDS:

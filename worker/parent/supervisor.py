@@ -23,7 +23,7 @@ from app.jobs.events import Ending, EventKind
 from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, LeaseLost
-from app.sentences import N_
+from app.sentences import N_, Failure, FailureCode
 from worker.parent.attempt import Attempt
 from worker.parent.child_process import ChildProcess
 
@@ -46,7 +46,7 @@ class _Outcome:
     """What the child said at its end."""
 
     result: dict[str, Any] | None = None
-    failure: tuple[str, dict[str, Any]] | None = None
+    failure: Failure | None = None
     cancelled: bool = False
 
 
@@ -71,7 +71,7 @@ class Supervisor:
             logger.warning("%s: stopped, %s", mine, lost)
         except Exception as error:
             logger.exception("%s failed in the supervisor", mine)
-            mine.fail(*unexpected(error))
+            mine.fail(unexpected(error))
         return True
 
     def _do(self, mine: Attempt) -> None:
@@ -82,7 +82,7 @@ class Supervisor:
         try:
             job_input = mine.read(lambda session: handler.child_input(session, place, claim))
         except StudioError as error:
-            mine.fail(error.sentence.template, dict(error.sentence.values))
+            mine.fail(error.failure)
             return
         job_file = self._write_job_file(claim, place, job_input)
         child = ChildProcess(job_file, place.output_dir / "log.txt")
@@ -143,7 +143,7 @@ class Supervisor:
         if outcome.cancelled:
             mine.finish(JobState.CANCELLED)
         elif result is None:
-            mine.fail(*(outcome.failure or (DIED, {"code": 0})))
+            mine.fail(outcome.failure or Failure.of(FailureCode.DIED, DIED, code=0))
         else:
             handler = self.handlers[mine.claim.kind]
             try:
@@ -153,14 +153,14 @@ class Supervisor:
                     publish=lambda session: handler.publish(session, place, mine.claim, result),
                 )
             except StudioError as error:
-                mine.fail(error.sentence.template, dict(error.sentence.values))
+                mine.fail(error.failure)
 
 
-def unexpected(error: Exception, template: str = UNEXPECTED) -> tuple[str, dict[str, Any]]:
+def unexpected(error: Exception, template: str = UNEXPECTED) -> Failure:
     """A sentence for an error that nobody foresaw. What a database says holds statements: it is for the log alone."""
     if isinstance(error, SQLAlchemyError):
-        return REFUSED, {}
-    return template, {"reason": f"{type(error).__name__}: {error}"[:300]}
+        return Failure.of(FailureCode.DATABASE_REFUSED, REFUSED)
+    return Failure.of(FailureCode.UNEXPECTED, template, reason=f"{type(error).__name__}: {error}"[:300])
 
 
 def _take(messages: list[dict[str, Any]], mine: Attempt, outcome: _Outcome) -> None:
@@ -170,7 +170,7 @@ def _take(messages: list[dict[str, Any]], mine: Attempt, outcome: _Outcome) -> N
         if kind == Ending.RESULT:
             outcome.result = message
         elif kind == Ending.FAILED:
-            outcome.failure = (str(message.get("template", "")), dict(message.get("values") or {}))
+            outcome.failure = Failure.from_json(message)
         elif kind == Ending.CANCELLED:
             outcome.cancelled = True
         else:
@@ -183,9 +183,8 @@ def _judge_exit(code: int, outcome: _Outcome, kind: JobKind) -> None:
         return
     outcome.result = None
     if code < 0:
-        outcome.failure = (
-            TRAINING_KILLED if kind is JobKind.TRAIN else KILLED,
-            {"signal": signal.Signals(-code).name},
-        )
+        name = signal.Signals(-code).name
+        template = TRAINING_KILLED if kind is JobKind.TRAIN else KILLED
+        outcome.failure = Failure.of(FailureCode.KILLED, template, signal=name)
     else:
-        outcome.failure = (DIED, {"code": code})
+        outcome.failure = Failure.of(FailureCode.DIED, DIED, code=code)

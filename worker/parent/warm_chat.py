@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from app.jobs.events import Ending, EventKind
-from app.sentences import N_, Failure, FailureCode, Sentence
+from app.sentences import N_, Failure, FailureCode, Sentence, SentenceError
 
 PROJECT_FOLDER = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-m", "worker.work.evaluation.chat")
@@ -80,7 +80,7 @@ class WarmChat:
         with self._lock:
             self._closed = True
             self._stop_idle_timer()
-            self._stop_process(CLOSED)
+            self._stop_process(Failure.of(FailureCode.UNAVAILABLE, CLOSED))
 
     def __enter__(self) -> "WarmChat":
         return self
@@ -97,19 +97,19 @@ class WarmChat:
     def _send(self, message: dict[str, Any], events: queue.SimpleQueue[dict[str, Any]]) -> None:
         with self._lock:
             if self._closed:
-                raise RuntimeError(CLOSED)
+                raise SentenceError(Sentence(CLOSED), FailureCode.UNAVAILABLE)
             if message["id"] in self._waiting:
                 raise ValueError(f"the chat request {message['id']} is already running")
             self._stop_idle_timer()
             self._last_event = time.monotonic()
             if self._process is not None and self._process.poll() is not None:
-                self._stop_process(DIED)
+                self._stop_process(Failure.of(FailureCode.DIED, DIED))
             if self._process is None:
                 self._process = self._start()
             # Known before it is sent: an answer may come at once.
             self._waiting[message["id"]] = events
             if not _write(self._process, message):
-                self._stop_process(DIED)
+                self._stop_process(Failure.of(FailureCode.DIED, DIED))
 
     def _start(self) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -141,7 +141,7 @@ class WarmChat:
         process.stdout.close()
         with self._lock:
             if self._process is process:
-                self._stop_process(DIED)
+                self._stop_process(Failure.of(FailureCode.DIED, DIED))
 
     def _next(self, request_id: str, events: queue.SimpleQueue[dict[str, Any]]) -> dict[str, Any]:
         """The next event. Silence counts for the process as a whole: a request may wait behind another."""
@@ -152,9 +152,10 @@ class WarmChat:
             except queue.Empty:
                 if time.monotonic() - self._last_event < self._stall_timeout_seconds:
                     continue
+            stalled = Failure.of(FailureCode.STALLED, STALLED, seconds=int(self._stall_timeout_seconds))
             with self._lock:
-                self._stop_process(STALLED, seconds=int(self._stall_timeout_seconds))
-            return _failed(request_id, STALLED, seconds=int(self._stall_timeout_seconds))
+                self._stop_process(stalled)
+            return _failed(request_id, stalled)
 
     def _leave(self, request_id: str, *, cancel: bool) -> None:
         with self._lock:
@@ -170,14 +171,14 @@ class WarmChat:
     def _stop_when_idle(self) -> None:
         with self._lock:
             if not self._waiting:
-                self._stop_process(DIED)
+                self._stop_process(Failure.of(FailureCode.DIED, DIED))
 
     def _stop_idle_timer(self) -> None:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
 
-    def _stop_process(self, reason: str, **params: Any) -> None:
+    def _stop_process(self, reason: Failure) -> None:
         """With the lock held: end the process, with everything it may have started, and tell who waits."""
         process, self._process = self._process, None
         if process is None:
@@ -191,7 +192,7 @@ class WarmChat:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for request_id, events in self._waiting.items():
-            events.put(_failed(request_id, reason, **params))
+            events.put(_failed(request_id, reason))
 
 
 def _write(process: subprocess.Popen[str], message: Mapping[str, Any]) -> bool:
@@ -205,6 +206,5 @@ def _write(process: subprocess.Popen[str], message: Mapping[str, Any]) -> bool:
     return process.poll() is None
 
 
-def _failed(request_id: str, template: str, **params: Any) -> dict[str, Any]:
-    failure = Failure(FailureCode.DIED, Sentence.of(template, **params))
+def _failed(request_id: str, failure: Failure) -> dict[str, Any]:
     return {"event": Ending.FAILED, "id": request_id, **failure.to_json()}

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
-from app.sentences import N_
+from app.sentences import N_, FailureCode, SentenceError
 from worker.work.protocol import Cancelled, Control, JobFailed, Work
 
 # Imported when the job asks for it: torch takes seconds, and no job needs all of it.
@@ -102,7 +102,9 @@ def watch_control(stream: IO[bytes], control: Control) -> None:
 
 def work_function(kind: str) -> Work:
     if kind not in WORK_MODULES:
-        raise JobFailed(N_("There is no work of the kind %(kind)s."), kind=str(kind))
+        raise JobFailed(
+            FailureCode.JOB_MALFORMED, N_("There is no work of the kind %(kind)s."), kind=str(kind)
+        )
     work: Work = importlib.import_module(WORK_MODULES[kind]).run
     return work
 
@@ -122,7 +124,7 @@ def run_job(job: dict[str, Any], emit: Tell, control: Control) -> int:
     except Cancelled:
         emit(Ending.CANCELLED)
         return 0
-    except JobFailed as failure:
+    except SentenceError as failure:
         _emit_failed(emit, failure)
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - whatever it is, the person who waits gets a sentence
@@ -133,7 +135,7 @@ def run_job(job: dict[str, Any], emit: Tell, control: Control) -> int:
     return 0
 
 
-def _emit_failed(emit: Tell, failure: JobFailed) -> None:
+def _emit_failed(emit: Tell, failure: SentenceError) -> None:
     emit(Ending.FAILED, **failure.failure.to_json())
 
 
@@ -149,10 +151,10 @@ def explain(error: Exception, output_dir: Path) -> JobFailed:
         or "can't allocate memory" in first_line
         or "not enough memory" in first_line
     ):
-        return JobFailed(OUT_OF_MEMORY, detail=detail or kind)
+        return JobFailed(FailureCode.OUT_OF_MEMORY, OUT_OF_MEMORY, detail=detail or kind)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return JobFailed(DISK_FULL, folder=str(output_dir))
-    return JobFailed(UNEXPECTED, kind=kind, detail=detail or kind)
+        return JobFailed(FailureCode.DISK_FULL, DISK_FULL, folder=str(output_dir))
+    return JobFailed(FailureCode.UNEXPECTED, UNEXPECTED, kind=kind, detail=detail or kind)
 
 
 def main(arguments: list[str]) -> int:
@@ -160,18 +162,28 @@ def main(arguments: list[str]) -> int:
     events = take_standard_output()
     control = Control()
     if len(arguments) != 1:
-        _emit_failed(events.emit, JobFailed(N_("Usage: python -m worker.work.child JOB.json")))
+        _emit_failed(
+            events.emit,
+            JobFailed(FailureCode.JOB_MALFORMED, N_("Usage: python -m worker.work.child JOB.json")),
+        )
         return EXIT_FAILED
     try:
         job = json.loads(Path(arguments[0]).read_text("utf-8"))
         missing = sorted({"kind", "input", "output_dir"} - set(job))
     except (OSError, ValueError, TypeError) as error:
         print(error, file=sys.stderr)  # noqa: T201
-        unreadable = JobFailed(N_("The job file %(path)s cannot be read."), path=arguments[0])
+        unreadable = JobFailed(
+            FailureCode.JOB_MALFORMED, N_("The job file %(path)s cannot be read."), path=arguments[0]
+        )
         _emit_failed(events.emit, unreadable)
         return EXIT_FAILED
     if missing:
-        _emit_failed(events.emit, JobFailed(N_("The job file lacks %(fields)s."), fields=", ".join(missing)))
+        _emit_failed(
+            events.emit,
+            JobFailed(
+                FailureCode.JOB_MALFORMED, N_("The job file lacks %(fields)s."), fields=", ".join(missing)
+            ),
+        )
         return EXIT_FAILED
     os.nice(NICENESS)
     quieten_libraries()

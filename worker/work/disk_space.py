@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed
 
 
@@ -13,6 +13,7 @@ def require_space(needed_bytes: int, folder: Path) -> None:
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < needed_bytes:
         raise JobFailed(
+            FailureCode.DISK_FULL,
             N_("The model needs %(needed)d MB under %(folder)s and %(free)d MB are free: make room first."),
             needed=needed_bytes // 2**20,
             folder=str(folder),

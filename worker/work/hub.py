@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils.tqdm import tqdm
 
 from app.jobs.events import Emit, EventKind, Phase
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.disk_space import require_space
 from worker.work.protocol import Control, JobFailed, log
 
@@ -52,7 +52,9 @@ def fetch(
     """
     if not HUB_ID.fullmatch(reference):
         raise JobFailed(
-            N_("%(reference)s is not a hub id: write owner/name."), reference=reference[:80] or "''"
+            FailureCode.MODEL_MISSING,
+            N_("%(reference)s is not a hub id: write owner/name."),
+            reference=reference[:80] or "''",
         )
     if revision and COMMIT.fullmatch(revision) and (cached := _cached(reference, revision, weights)):
         return cached, revision
@@ -69,7 +71,7 @@ def fetch(
         )
     except (HTTPError, OSError) as error:
         control.raise_if_cancelled()
-        raise JobFailed(_OUT_OF_REACH, reference=reference) from error
+        raise JobFailed(FailureCode.HUB_UNREACHABLE, _OUT_OF_REACH, reference=reference) from error
     control.raise_if_cancelled()
     return Path(folder), commit
 
@@ -96,7 +98,9 @@ def _listing(reference: str, revision: str | None, weights: bool) -> tuple[dict[
     """Names and sizes in bytes of the files that are needed, and the commit."""
     info = _model_info(reference, revision)
     if info.sha is None:
-        raise JobFailed(N_("The hub names no commit for %(reference)s."), reference=reference)
+        raise JobFailed(
+            FailureCode.HUB_UNREACHABLE, N_("The hub names no commit for %(reference)s."), reference=reference
+        )
     files = {
         file.rfilename: file.size or 0 for file in info.siblings or () if _WANTED.fullmatch(file.rfilename)
     }
@@ -106,6 +110,7 @@ def _listing(reference: str, revision: str | None, weights: bool) -> tuple[dict[
         )
     if not any(name.endswith(".safetensors") for name in files):
         raise JobFailed(
+            FailureCode.MODEL_UNUSABLE,
             N_("%(reference)s has no safetensors weights, and pickled ones are not accepted."),
             reference=reference,
         )
@@ -117,24 +122,31 @@ def _model_info(reference: str, revision: str | None) -> Any:
         return HfApi().model_info(reference, revision=revision, files_metadata=True)
     except GatedRepoError as error:
         raise JobFailed(
+            FailureCode.HUB_REFUSED,
             N_("%(reference)s asks for its terms to be accepted: accept them on the hub and set HF_TOKEN."),
             reference=reference,
         ) from error
     except RevisionNotFoundError as error:
         raise JobFailed(
-            N_("%(reference)s has no revision %(revision)s."), reference=reference, revision=str(revision)
+            FailureCode.MODEL_MISSING,
+            N_("%(reference)s has no revision %(revision)s."),
+            reference=reference,
+            revision=str(revision),
         ) from error
     except RepositoryNotFoundError as error:
         raise JobFailed(
+            FailureCode.MODEL_MISSING,
             N_("The hub does not know %(reference)s: check its spelling, or set HF_TOKEN if it is private."),
             reference=reference,
         ) from error
     except HFValidationError as error:
         raise JobFailed(
-            N_("%(reference)s is not a hub id: write owner/name."), reference=reference
+            FailureCode.MODEL_MISSING,
+            N_("%(reference)s is not a hub id: write owner/name."),
+            reference=reference,
         ) from error
     except (HTTPError, OSError) as error:
-        raise JobFailed(_OUT_OF_REACH, reference=reference) from error
+        raise JobFailed(FailureCode.HUB_UNREACHABLE, _OUT_OF_REACH, reference=reference) from error
 
 
 def _progress_bar(total: int, emit: Emit, control: Control) -> type[tqdm]:

@@ -9,7 +9,7 @@ from app.dialogue.conversation import FrozenConversation
 from app.jobs.events import Emit, EventKind, Phase
 from app.mask_checks.report import MaskCheckResult, MaskReport
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, file_hash, verify, write_arrays
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed
 
 DAMAGED: Final = N_("The frozen version's file is damaged: its hash differs. Freeze the dataset again.")
@@ -61,7 +61,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 def require_undamaged(path: Path, content_hash: str) -> None:
     """Raises JobFailed when the file is not what was frozen."""
     if file_hash(path) != content_hash:
-        raise JobFailed(DAMAGED)
+        raise JobFailed(FailureCode.DATA_CHANGED, DAMAGED)
 
 
 def read_frozen(path: Path) -> Iterator[FrozenConversation]:

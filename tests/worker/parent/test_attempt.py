@@ -14,6 +14,7 @@ from app.core.database import build_engine, reading, transaction
 from app.jobs import service
 from app.jobs.models import Job, JobEvent, JobKind, JobState, StopRequest
 from app.jobs.service import LeaseLost
+from app.sentences import Failure, FailureCode
 from worker.parent.attempt import Attempt
 
 
@@ -117,7 +118,7 @@ def test_when_the_lease_is_gone_the_attempt_gives_up_and_writes_nothing(
     with busy(engine, job_id):
         with pytest.raises(LeaseLost):
             act[write]()
-        mine.fail("Too late.", {})  # which is logged
+        mine.fail(Failure.of(FailureCode.UNEXPECTED, "Too late."))  # which is logged
     with transaction(engine) as session:
         assert service.rescue_expired(session, max_attempts=3) == [job_id]
     assert told(engine, job_id) == []

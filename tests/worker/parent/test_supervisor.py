@@ -14,7 +14,8 @@ def test_only_a_killed_training_is_told_to_lower_its_batch_size(kind: JobKind) -
     _judge_exit(-signal.SIGKILL, outcome, kind)
     assert outcome.result is None
     assert outcome.failure is not None
-    message, params = outcome.failure
-    assert params == {"signal": "SIGKILL"}
-    assert ("batch size" in message) == (kind is JobKind.TRAIN)
-    assert "memory running out" in message
+    said = outcome.failure.sentence.english()
+    assert outcome.failure.code == "killed"
+    assert "(signal SIGKILL)" in said
+    assert ("batch size" in said) == (kind is JobKind.TRAIN)
+    assert "memory running out" in said

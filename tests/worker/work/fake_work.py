@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.jobs.events import Emit
+from app.sentences import FailureCode
 from worker.work.protocol import Control, JobFailed
 
 
@@ -27,7 +28,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         case "tell_niceness":
             return {"niceness": os.nice(0)}
         case "fail":
-            raise JobFailed("The field %(field)s is not known.", field="lr")
+            raise JobFailed(FailureCode.CONFIG_INVALID, "The field %(field)s is not known.", field="lr")
         case "crash":
             raise KeyError("somewhere\nand more")
         case "memory":

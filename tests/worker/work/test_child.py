@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.sentences import FailureCode
 from tests.support.said import said
 from worker.work.child import NICENESS
 from worker.work.protocol import Cancelled, Control, JobFailed
@@ -140,7 +141,7 @@ def test_an_expected_failure_carries_its_template_for_translation(start: Any) ->
     assert events == [
         {
             "event": "failed",
-            "code": "unexpected",
+            "code": "config_invalid",
             "template": "The field %(field)s is not known.",
             "values": {"field": "lr"},
         }
@@ -184,4 +185,4 @@ def test_a_cancel_outranks_a_save() -> None:
 
 
 def test_a_message_without_parameters_may_hold_a_percent_sign() -> None:
-    assert str(JobFailed("100 % of the disk is used")) == "100 % of the disk is used"
+    assert str(JobFailed(FailureCode.DISK_FULL, "100 % of the disk is used")) == "100 % of the disk is used"

@@ -22,7 +22,7 @@ from tokenizers.decoders import DecodeStream
 
 from app.jobs.events import Ending, EventKind, Phase
 from app.masking import turn_off_library_threads
-from app.sentences import N_, Failure, SentenceError
+from app.sentences import N_, Failure, FailureCode, SentenceError
 from worker.work.child import EventStream, explain, take_standard_output
 from worker.work.evaluation.generation import require_room
 from worker.work.evaluation.loading import LoadedModel, Side, load_base, require_adapter
@@ -135,7 +135,7 @@ class Chat:
         """Stream the reply of each side asked for."""
         sides = request.get("sides") or (SIDES if request.get("adapter_path") else SIDES[:1])
         if not isinstance(sides, list | tuple) or not set(sides) <= set(SIDES):
-            raise JobFailed(N_("sides must be a list of “base” and “tuned”."))
+            raise JobFailed(FailureCode.JOB_MALFORMED, N_("sides must be a list of “base” and “tuned”."))
         loaded = self._load(request)
         tokenizer = loaded.tokenizer_with(request.get("template_arguments"))
         prompt = encode_prompt(tokenizer, _messages(request))
@@ -176,21 +176,23 @@ class Chat:
         if adapter_path is not None:
             self._loaded.use_adapter(adapter_path)
         elif "tuned" in (request.get("sides") or ()):
-            raise JobFailed(N_("There is no adapter to ask: choose a finished run."))
+            raise JobFailed(
+                FailureCode.ADAPTER_UNUSABLE, N_("There is no adapter to ask: choose a finished run.")
+            )
         return self._loaded
 
 
 def _messages(request: dict[str, Any]) -> list[dict[str, Any]]:
     messages = request.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise JobFailed(N_("There is no message to answer."))
+        raise JobFailed(FailureCode.JOB_MALFORMED, N_("There is no message to answer."))
     for message in messages:
         if (
             not isinstance(message, dict)
             or not isinstance(message.get("content"), str)
             or "role" not in message
         ):
-            raise JobFailed(N_("Each message needs a role and a text as content."))
+            raise JobFailed(FailureCode.JOB_MALFORMED, N_("Each message needs a role and a text as content."))
     return messages
 
 

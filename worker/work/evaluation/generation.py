@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.evaluation.loading import LoadedModel
 from worker.work.protocol import Control, JobFailed
 
@@ -50,6 +50,7 @@ def require_room(loaded: LoadedModel, prompt: Sequence[int], max_new_tokens: int
     """Refuse a prompt that leaves no room for its answer, instead of cutting it."""
     if len(prompt) + max_new_tokens > loaded.context_length:
         raise JobFailed(
+            FailureCode.PROMPT_TOO_LONG,
             N_(
                 "“%(name)s” has %(tokens)d tokens; with %(new)d for the answer it does not fit "
                 "into the model's %(limit)d. Shorten it or lower max_new_tokens."

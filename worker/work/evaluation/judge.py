@@ -10,7 +10,7 @@ from typing import Any
 from app.evaluations.documents import Measurements, Sides
 from app.jobs.events import Emit, EventKind, Phase
 from app.masking import ChatTokenizer, MaskingError, read_arrays
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.evaluation.generation import DEFAULT_BATCH_SIZE, generate, require_room
 from worker.work.evaluation.held_out import HeldOutLoss, held_out_loss, validation_samples
 from worker.work.evaluation.loading import LoadedModel, Side, load_base, require_adapter
@@ -58,9 +58,13 @@ def _read_samples(path: str | None) -> list[Any]:
         return []
     try:
         return validation_samples(read_arrays(Path(path)))
-    except (MaskingError, OSError) as error:
+    except MaskingError as error:
+        raise JobFailed.of(error) from error
+    except OSError as error:
         raise JobFailed(
-            N_("The mask arrays cannot be used: %(detail)s Run the mask check again."), detail=str(error)
+            FailureCode.ARRAYS_DIFFER,
+            N_("The mask arrays cannot be used: %(detail)s Run the mask check again."),
+            detail=str(error),
         ) from error
 
 
@@ -88,7 +92,9 @@ class _Evaluation:
         self.max_new_tokens = int(generation.get("max_new_tokens", MAX_NEW_TOKENS))
         self.batch_size = int(generation.get("batch_size", DEFAULT_BATCH_SIZE))
         if self.max_new_tokens < 1 or self.batch_size < 1:
-            raise JobFailed(N_("max_new_tokens and batch_size must be at least 1."))
+            raise JobFailed(
+                FailureCode.JOB_MALFORMED, N_("max_new_tokens and batch_size must be at least 1.")
+            )
         suites = input.get("suites") or [input["suite"]]
         self.prompts = [(suite["name"], prompt) for suite in suites for prompt in suite["prompts"]]
         self.loaded, self.samples, self.emit, self.control = loaded, samples, emit, control
@@ -103,6 +109,7 @@ class _Evaluation:
             ids = encode_prompt(tokenizer, prompt["messages"])
         except MaskingError as error:
             raise JobFailed(
+                FailureCode.TEMPLATE_FAILED,
                 N_("The prompt “%(name)s” cannot be rendered: %(detail)s"),
                 name=prompt["key"],
                 detail=str(error),

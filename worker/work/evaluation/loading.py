@@ -14,7 +14,7 @@ from peft import PeftConfig, PeftModel
 from transformers import AutoModelForCausalLM
 
 from app.masking import ChatTokenizer, MaskingError
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.evaluation.prompts import end_of_turn_ids
 from worker.work.protocol import JobFailed
 from worker.work.training.devices import training_device, weights_dtype
@@ -51,7 +51,9 @@ class LoadedModel:
     def side(self, side: Side) -> Iterator[Any]:
         """The model as base (adapters off) or as tuned (the adapter chosen last)."""
         if side == "tuned" and not self.adapters:
-            raise JobFailed(N_("There is no adapter to ask: choose a finished run."))
+            raise JobFailed(
+                FailureCode.ADAPTER_UNUSABLE, N_("There is no adapter to ask: choose a finished run.")
+            )
         if side == "base" and self.adapters:
             with self.model.disable_adapter():
                 yield self.model
@@ -85,6 +87,7 @@ def load_base(path: Path) -> LoadedModel:
     """Load a model folder in the precision the device is good at. Raises JobFailed for an unusable one."""
     if not any((path / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
         raise JobFailed(
+            FailureCode.MODEL_MISSING,
             N_("The base model folder %(path)s holds no safetensors weights. Prepare the base model again."),
             path=str(path),
         )
@@ -97,11 +100,10 @@ def load_base(path: Path) -> LoadedModel:
             path, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
         )
     except MaskingError as error:
-        raise JobFailed(
-            N_("The base model's chat template cannot be used: %(detail)s"), detail=str(error)
-        ) from error
+        raise JobFailed.of(error) from error
     except (OSError, ValueError) as error:
         raise JobFailed(
+            FailureCode.MODEL_UNUSABLE,
             N_("The base model in %(path)s cannot be loaded: %(detail)s"),
             path=str(path),
             detail=_first_line(error),
@@ -115,13 +117,17 @@ def require_adapter(path: Path) -> Path:
     """An adapter folder that can be loaded safely. Raises JobFailed otherwise."""
     if not (path / "adapter_model.safetensors").is_file() or not (path / "adapter_config.json").is_file():
         raise JobFailed(
+            FailureCode.ADAPTER_UNUSABLE,
             N_("The adapter folder %(path)s holds no LoRA adapter in safetensors. Choose a finished run."),
             path=str(path),
         )
     kind = str(PeftConfig.from_pretrained(str(path)).peft_type).rpartition(".")[2]
     if kind != "LORA":
         raise JobFailed(
-            N_("The adapter in %(path)s is of the kind %(kind)s, not LoRA."), path=str(path), kind=kind
+            FailureCode.ADAPTER_UNUSABLE,
+            N_("The adapter in %(path)s is of the kind %(kind)s, not LoRA."),
+            path=str(path),
+            kind=kind,
         )
     return path
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.masking import ChatTokenizer, MaskRefused, locate
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed
 
 
@@ -16,6 +16,7 @@ def encode_prompt(tokenizer: ChatTokenizer, messages: Sequence[Mapping[str, Any]
     layout = locate(tokenizer, messages)
     if not text.startswith(layout.text):
         raise JobFailed(
+            FailureCode.MASK_REFUSED,
             N_(
                 "A message spells a control token, and the template of %(model)s leaves no safe way to "
                 "keep it text."
@@ -55,6 +56,7 @@ def end_of_turn_ids(tokenizer: ChatTokenizer) -> frozenset[int]:
             ids.add(tokenizer.added_tokens[token])
     if not ids:
         raise JobFailed(
+            FailureCode.TEMPLATE_REFUSED,
             N_("The template of %(model)s has no token that ends a turn, so its answers would never stop."),
             model=tokenizer.name,
         )

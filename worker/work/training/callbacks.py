@@ -12,7 +12,7 @@ from peft import get_peft_model_state_dict
 from transformers import TrainerCallback
 
 from app.jobs.events import Emit, EventKind
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.devices import memory_bytes
 
@@ -65,6 +65,7 @@ class Progress(TrainerCallback):
         self.tokens, self.seconds = 0, 0.0
         if not math.isfinite(logs["loss"]):
             raise JobFailed(
+                FailureCode.NOT_A_NUMBER,
                 N_(
                     "The loss stopped being a number at step %(step)d. Lower the learning rate, raise the "
                     "warm-up, or keep max_grad_norm at 1.0."
@@ -90,7 +91,10 @@ class FirstGradients(TrainerCallback):
         gradients = [p.grad for name, p in kwargs["model"].named_parameters() if "lora_B" in name]
         silent = sum(gradient is None or not bool(gradient.any()) for gradient in gradients)
         if silent == len(gradients):
-            raise JobFailed(N_("No gradient reaches the adapter: choose other target_modules."))
+            raise JobFailed(
+                FailureCode.TARGET_MODULES_MISSING,
+                N_("No gradient reaches the adapter: choose other target_modules."),
+            )
         if silent:
             log(
                 self.emit,

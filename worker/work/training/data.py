@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from app.masking import MaskArrays, MaskingError, arrays_hash, read_arrays
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed
 
 IGNORE_INDEX = -100
@@ -152,6 +152,7 @@ class LabelProof:
                 and np.array_equal(input_ids[here], self.arrays.input_ids[there])
             ):
                 raise JobFailed(
+                    FailureCode.ARRAYS_DIFFER,
                     N_(
                         "The labels that reached the loss differ from the checked masks in conversation "
                         "%(id)d. The run was stopped; report this as a defect."
@@ -178,6 +179,7 @@ class LabelProof:
         found = arrays_hash(self.input_ids, self.labels, np.asarray(self.arrays.offsets))
         if self.seen.all() and found != expected_hash:
             raise JobFailed(
-                N_("The arrays changed while the run was training on them; nothing of it is kept.")
+                FailureCode.ARRAYS_DIFFER,
+                N_("The arrays changed while the run was training on them; nothing of it is kept."),
             )
         return found

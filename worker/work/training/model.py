@@ -10,7 +10,7 @@ from transformers.utils import logging as transformers_logging
 
 from app.jobs.events import Emit
 from app.recipes.config import TrainingConfig
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed, log
 from worker.work.training.attention import PACKED_ATTENTION
 from worker.work.training.lora import fuse_lora_layers
@@ -25,6 +25,7 @@ def load_base_model(
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if not (path / "config.json").is_file():
         raise JobFailed(
+            FailureCode.MODEL_MISSING,
             N_("The base model folder %(path)s has no config.json. Prepare the base model again."),
             path=str(path),
         )
@@ -47,6 +48,7 @@ def load_base_model(
         model = _from_pretrained(path, options, emit)
     except (OSError, ValueError) as error:
         raise JobFailed(
+            FailureCode.MODEL_UNUSABLE,
             N_("The base model at %(path)s cannot be loaded: %(detail)s"),
             path=str(path),
             detail=next(iter(str(error).splitlines()), type(error).__name__)[:300],
@@ -100,6 +102,7 @@ def add_adapter(model: Any, config: TrainingConfig) -> Any:
         )
     except ValueError as error:
         raise JobFailed(
+            FailureCode.TARGET_MODULES_MISSING,
             N_("lora_target_modules %(modules)s do not fit this base model: %(detail)s"),
             modules=str(config.lora_target_modules),
             detail=next(iter(str(error).splitlines()), "")[:300],

@@ -145,11 +145,13 @@ def with_available_optimizer(config: TrainingConfig, device: torch.device, emit:
 def check_samples(train_samples: ArraySamples, eval_samples: ArraySamples, config: TrainingConfig) -> None:
     if train_samples.trained_tokens() == 0:
         raise JobFailed(
-            N_("The training split has no trained token: approve conversations with trained turns first.")
+            FailureCode.NOTHING_TRAINED,
+            N_("The training split has no trained token: approve conversations with trained turns first."),
         )
     if config.early_stopping_patience and eval_samples.trained_tokens() == 0:
         raise JobFailed(
-            N_("early_stopping_patience needs a validation split: add one to the version, or use 0.")
+            FailureCode.CONFIG_INVALID,
+            N_("early_stopping_patience needs a validation split: add one to the version, or use 0."),
         )
 
 
@@ -163,6 +165,7 @@ def require_same_tokenizer(folder: Path, expected_hash: str | None) -> None:
         raise JobFailed.of(error) from error
     if found != expected_hash:
         raise JobFailed(
+            FailureCode.TOKENIZER_CHANGED,
             N_(
                 "The tokenizer or the chat template in %(folder)s changed after the mask check. Run the mask check "
                 "again, then start a new run."
@@ -176,6 +179,7 @@ def check_vocabulary(arrays: MaskArrays, base_model: Any) -> None:
     largest = int(arrays.input_ids.max())
     if largest >= size or int(arrays.input_ids.min()) < 0:
         raise JobFailed(
+            FailureCode.TOKENIZER_CHANGED,
             N_(
                 "The arrays hold token %(token)d and the base model knows %(size)d tokens: they were made "
                 "with another tokenizer. Run the mask check with this base model."

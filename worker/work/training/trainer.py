@@ -17,7 +17,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from app.jobs.events import Emit, EventKind, Phase
 from app.recipes.config import TrainingConfig
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
@@ -189,6 +189,7 @@ class SftTrainer(Trainer):
         fields = checkpoint.fields()
         if not is_same(fields["identity"], self.identity):
             raise JobFailed(
+                FailureCode.CHECKPOINT_UNUSABLE,
                 N_(
                     "The checkpoint at step %(step)d belongs to other data, another base model or another "
                     "configuration: start a new run instead of resuming."
@@ -232,6 +233,7 @@ def require_space(folder: Path, model: Any) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise JobFailed(
+            FailureCode.DISK_FULL,
             N_(
                 "A checkpoint needs %(needed)d MB and the disk has %(free)d MB left. Free some space, or "
                 "lower save_total_limit, and start again: the run continues from its last checkpoint."

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.sentences import SentenceError
 from tests.support.said import said
 from worker.parent.warm_chat import PROJECT_FOLDER, WarmChat
 
@@ -53,7 +54,7 @@ def test_it_starts_with_the_first_request_and_close_leaves_no_process() -> None:
     assert pid is not None
     chat.close()
     assert not psutil.pid_exists(pid)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(SentenceError):
         ask(chat, "hello")
 
 

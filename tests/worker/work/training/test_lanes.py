@@ -7,6 +7,7 @@ import torch
 from transformers import LlamaConfig
 
 from app.recipes.config import TrainingConfig
+from app.sentences import FailureCode
 from tests.worker.work.training.small_models import SMALL, adapted, batch_of
 from worker.work.protocol import JobFailed
 from worker.work.training.data import Batch
@@ -109,7 +110,7 @@ def test_what_goes_wrong_in_a_lane_ends_the_batch(batch: Batch) -> None:
 
     def refuse(part: Batch) -> torch.Tensor:
         if 10 in part["sample_indices"]:
-            raise JobFailed("other labels")
+            raise JobFailed(FailureCode.ARRAYS_DIFFER, "other labels")
         return PackedPass(model)(part)
 
     with pytest.raises(JobFailed, match="other labels"):
