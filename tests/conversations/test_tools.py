@@ -76,6 +76,12 @@ def test_the_page_shows_tools_and_editing_a_turn_keeps_them(annotator: Person, n
     assert (stored["version"], stored["tools"]) == (6, [PRICE])
 
 
+def test_a_tool_that_is_a_name_alone_is_shown(annotator: Person, number: int) -> None:
+    annotator.api.patch(f"/api/v1/conversations/{number}", json={"version": 1, "tools": [STOCK]})
+    page = annotator.browser.get(f"/conversations/{number}")
+    assert (page.status_code, "<code>stock</code>" in page.text) == (200, True)
+
+
 def test_a_conversation_without_tools_has_an_empty_list_and_no_card(
     annotator: Person, dataset_id: int, make: Any
 ) -> None:
