@@ -37,11 +37,19 @@ def build_conversation(dataset_id: int, dialogue: Dialogue, *, author: str) -> C
 
 
 def insert_drafts(
-    session: Session, dataset_id: int, contents: Sequence[dict[str, Any]], *, author: str
+    session: Session,
+    dataset_id: int,
+    contents: Sequence[dict[str, Any]],
+    *,
+    author: str,
+    staged_by: int | None = None,
 ) -> None:
-    """Store many new drafts, given as `content_columns` makes them; a mapped object each would take far longer."""
+    """Store many new drafts, given as `content_columns` makes them; a mapped object each would take far longer.
+
+    They are there for readers once the operation `staged_by` is done.
+    """
     if contents:
-        same = _draft_columns(dataset_id, author)
+        same = {**_draft_columns(dataset_id, author), "staged_by": staged_by}
         # Into the table and not the mapped class, which would part the rows by which of their labels are empty.
         session.execute(
             insert(Conversation.metadata.tables[Conversation.__tablename__]),

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.accounts.access import Annotator, AnyActor, Reviewer
-from app.conversations import drafts, review
+from app.conversations import bulk_review, drafts
 from app.conversations.filters import ConversationFilter
 from app.conversations.listing import Listing
 from app.conversations.models import ReviewState
@@ -56,10 +56,8 @@ def create_conversation(
 def review_many(session: Db, actor: Reviewer, dataset_id: int, body: ReviewManyIn) -> ReviewManyOut:
     """Review the named conversations, or every draft when none is named."""
     require_dataset(session, dataset_id)
-    ids = (
-        body.conversation_ids if body.conversation_ids is not None else review.draft_ids(session, dataset_id)
+    changed, refused = bulk_review.review_many(
+        session, dataset_id, body.conversation_ids, actor, body.state, body.reason
     )
-    review.require_members(session, dataset_id, ids)
-    changed, refused = review.review_many(session, ids, actor, body.state, body.reason)
     reasons = [{"conversation_id": found, "reason": gettext(reason)} for found, reason in refused]
     return ReviewManyOut(changed=changed, refused=reasons)

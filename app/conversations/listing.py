@@ -14,7 +14,7 @@ from sqlalchemy.orm import defer
 from sqlmodel import Session, col, func, select
 
 from app.conversations.filters import ConversationFilter
-from app.conversations.models import Conversation, ReviewState
+from app.conversations.models import Conversation, ReviewState, is_visible
 from app.unlocked import cached_property
 
 
@@ -96,7 +96,7 @@ class Listing:
         """Ids and review states of all that the search finds, whatever their state."""
         table = Conversation.metadata.tables[Conversation.__tablename__]
         columns = sa.select(table.c.id, sa.type_coerce(table.c.review_state, sa.String))
-        statement = self._where.but(review_state=None).apply(columns).order_by(table.c.id)
+        statement = self._where.but(review_state=None).apply(columns).where(is_visible()).order_by(table.c.id)
         # Past the session, which would make objects of tens of thousands of lines.
         return [(number, state) for number, state in self._session.connection().execute(statement)]
 

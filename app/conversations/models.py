@@ -4,10 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+import sqlalchemy as sa
 from sqlalchemy import JSON, Column, Index, Text, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from app.core.database import enum_column, moment_column, utc_now
+from app.datasets.visibility import hidden_datasets, hide_unless, staged_imports
 from app.dialogue.labels import LABELS, Outcome
 from app.sentences import N_
 
@@ -50,13 +52,14 @@ class Conversation(SQLModel, table=True):
 
     __tablename__ = "conversation"
     __table_args__ = (
-        Index("ix_conversation_dataset_review", "dataset_id", "review_state", "id"),
+        # `staged_by` in all that lists use: they are told by an index alone. `version`: freezing compares it.
+        Index("ix_conversation_dataset_review", "dataset_id", "review_state", "id", "staged_by", "version"),
         # Duplicates.
         Index("ix_conversation_dataset_words", "dataset_id", "words_hash"),
         # The list in its order, the list of one outcome with its counts, the newest change.
-        Index("ix_conversation_dataset_id", "dataset_id", "id"),
-        Index("ix_conversation_dataset_outcome", "dataset_id", "outcome", "id", "review_state"),
-        Index("ix_conversation_dataset_updated", "dataset_id", "updated_at"),
+        Index("ix_conversation_dataset_id", "dataset_id", "id", "staged_by"),
+        Index("ix_conversation_dataset_outcome", "dataset_id", "outcome", "id", "review_state", "staged_by"),
+        Index("ix_conversation_dataset_updated", "dataset_id", "updated_at", "staged_by"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -84,6 +87,8 @@ class Conversation(SQLModel, table=True):
     search_text: str = Field(default="", sa_column=Column(Text, nullable=False))
     version: int = 1
     updated_by: str = Field(default="", max_length=80)
+    # The operation of the import that brought it; until that is done, no reader sees the conversation.
+    staged_by: int | None = None
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
     updated_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
 
@@ -102,3 +107,19 @@ class ConversationRevision(SQLModel, table=True):
     # messages, tools where there were any, and labels at that version
     snapshot: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+
+
+def is_visible() -> sa.ColumnElement[bool]:
+    """The condition under which a conversation is there for readers; for statements on the bare table."""
+    table = Conversation.__table__  # type: ignore[attr-defined]
+    published = sa.or_(table.c.staged_by.is_(None), table.c.staged_by.not_in(staged_imports()))
+    return sa.and_(published, table.c.dataset_id.not_in(hidden_datasets()))
+
+
+hide_unless(
+    Conversation,
+    sa.and_(
+        sa.or_(col(Conversation.staged_by).is_(None), col(Conversation.staged_by).not_in(staged_imports())),
+        col(Conversation.dataset_id).not_in(hidden_datasets()),
+    ),
+)

@@ -4,6 +4,7 @@ Only the edge commits. A request is one transaction (`session_dependency`); back
 """
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Column, DateTime, Engine, MetaData, QueuePool, String, create_engine, event
+from sqlalchemy import Column, Connection, DateTime, Engine, MetaData, QueuePool, String, create_engine, event
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
@@ -37,6 +38,8 @@ _SQLITE_PRAGMAS = (
     "journal_mode=WAL",
     "foreign_keys=ON",
     "synchronous=NORMAL",
+    # A large change leaves a large log behind: it is cut back once all of it is in the database.
+    "journal_size_limit=67108864",
     # A search reads every dialogue: mapped, that takes half the time of a system call a page.
     "mmap_size=268435456",
 )
@@ -96,6 +99,27 @@ def enum_column(enum: type[StrEnum], *, nullable: bool = False, index: bool = Fa
     return Column(EnumText(enum), nullable=nullable, index=index)
 
 
+_waiting_lock = threading.Lock()
+_waiting = 0
+
+
+@contextmanager
+def _counted_as_waiting() -> Iterator[None]:
+    global _waiting
+    with _waiting_lock:
+        _waiting += 1
+    try:
+        yield
+    finally:
+        with _waiting_lock:
+            _waiting -= 1
+
+
+def waiting_writers() -> int:
+    """How many threads of this process wait for their turn to write to SQLite now."""
+    return _waiting
+
+
 def build_engine(
     url: str, *, connections: int = WORKER_CONNECTIONS, wait_seconds: float = WORKER_WAIT_SECONDS
 ) -> Engine:
@@ -141,9 +165,31 @@ def build_engine(
         # A deferred transaction that turns into a writer fails at once with "database is locked";
         # an immediate one waits for its turn. Readers that say so begin deferred and block nobody.
         read_only = connection.get_execution_options().get("read_only", False)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if read_only:
+            connection.exec_driver_sql("BEGIN")
+            return
+        with _counted_as_waiting():
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def cut_back_log(bind: Engine | Connection) -> None:
+    """After a large change: bring SQLite's log into the database and shorten its file. Waits for nobody."""
+    if bind.dialect.name != "sqlite":
+        return
+    raw = bind.engine.raw_connection()
+    try:
+        driver = raw.driver_connection
+        assert driver is not None
+        (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()
+        driver.execute("PRAGMA busy_timeout=100")
+        try:
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={patience}")
+    finally:
+        raw.close()
 
 
 @contextmanager

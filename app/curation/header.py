@@ -7,6 +7,7 @@ from sqlmodel import Session
 from app.accounts.models import Role
 from app.accounts.service import Actor
 from app.conversations.counts import dataset_counts
+from app.datasets import operations
 from app.datasets.models import Dataset
 from app.imports.service import count_imports
 from app.versions.service import list_versions
@@ -16,6 +17,7 @@ def header(session: Session, actor: Actor, dataset: Dataset, tab: str) -> dict[s
     """Its counts and versions, and what this person may do to it."""
     assert dataset.id is not None
     frozen = list_versions(session, dataset.id)
+    operation = operations.under_way(session, dataset.id)
     return {
         "dataset": dataset,
         "counts": dataset_counts(session, dataset.id),
@@ -23,6 +25,7 @@ def header(session: Session, actor: Actor, dataset: Dataset, tab: str) -> dict[s
         "newest": frozen[0] if frozen else None,
         "import_count": count_imports(session, dataset.id),
         "tab": tab,
+        "under_way": operations.said(operation) if operation else None,
         "can_write": not dataset.archived_at,
         "can_review": not dataset.archived_at and actor.role.includes(Role.REVIEWER),
         "can_freeze": not dataset.archived_at and actor.role.includes(Role.ENGINEER),

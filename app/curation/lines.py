@@ -35,7 +35,12 @@ class DatasetLine:
 def dataset_lines(session: Session, *, archived: bool = False) -> list[DatasetLine]:
     """The datasets at hand, or the archived ones, newest first; four queries however many there are."""
     # One look into the index a dataset; grouping would read every entry.
-    newest = select(func.max(Conversation.updated_at)).where(Conversation.dataset_id == Dataset.id)
+    newest = (
+        select(Conversation.updated_at)
+        .where(Conversation.dataset_id == Dataset.id)
+        .order_by(col(Conversation.updated_at).desc())
+        .limit(1)
+    )
     changes = select(Dataset.id, newest.scalar_subquery())
     changed = {owner: moment for owner, moment in session.exec(changes) if moment}
     frozen = select(DatasetVersion.dataset_id, func.count(), func.max(DatasetVersion.number)).group_by(

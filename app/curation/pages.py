@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app.accounts.access import Annotator, AnyActor, Engineer, Reviewer
-from app.conversations import review as reviews
+from app.conversations.bulk_review import review_many
 from app.conversations.counts import DatasetCounts
 from app.conversations.drafts import create_conversation
 from app.conversations.filter_params import Filter
@@ -132,11 +132,10 @@ def review(
 ) -> Response:
     """Approve or send back several conversations: the ticked ones, or every draft."""
     dataset = service.require_dataset(session, dataset_id)
-    chosen = reviews.draft_ids(session, dataset_id) if scope == "drafts" else ids or []
-    if not chosen:
+    chosen = None if scope == "drafts" else ids or []
+    if chosen == []:
         raise Invalid(N_("Tick at least one conversation first."))
-    reviews.require_members(session, dataset_id, chosen)
-    changed, refused = reviews.review_many(session, chosen, actor, state, reason)
+    changed, refused = review_many(session, dataset_id, chosen, actor, state, reason)
     where = params.within(dataset_id)
     if not is_htmx(request):
         return see(f"/datasets/{dataset_id}{where.query_string(page=page if page > 1 else '')}")

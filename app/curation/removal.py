@@ -1,4 +1,4 @@
-"""Putting datasets away: archived ones are read-only and out of the lists, deleted ones are gone for good."""
+"""Deleting datasets: what stands in the way, and what goes with them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,17 +8,25 @@ from sqlmodel import Session, SQLModel, col, func, select
 
 from app.accounts.service import Actor, record
 from app.conversations.counts import dataset_counts
+from app.conversations.models import Conversation
+from app.core.database import cut_back_log
 from app.core.errors import Conflict
 from app.core.i18n import gettext
 from app.core.logging import get_logger
+from app.core.pieces import piece, polite_piece
 from app.core.storage import Storage
 from app.core.transactions import after_commit
-from app.datasets.service import require_dataset
+from app.datasets import operations
+from app.datasets.models import Dataset, OperationKind
+from app.datasets.operations import Mine
+from app.datasets.service import require_held
+from app.imports.models import DatasetImport
 from app.imports.service import count_imports
 from app.sentences import N_
 from app.versions.models import DatasetVersion
 
 logger = get_logger(__name__)
+PIECE: Final = 300
 # How the users of a version are called; a table that is not named here still counts.
 _USER_WORDS: Final = {"run": N_("runs: %(count)d"), "mask_check": N_("mask checks: %(count)d")}
 
@@ -75,10 +83,17 @@ def _users(session: Session, dataset_id: int) -> dict[str, int]:
 def delete_dataset(session: Session, storage: Storage, actor: Actor, dataset_id: int) -> None:
     """Erase the dataset with its conversations, their histories, its versions and its import reports.
 
-    Raises Conflict while a run or a mask check needs one of its versions. The frozen files go once the rest is
-    committed: a transaction that fails must find them in place.
+    It is gone for everybody at once; its conversations are then erased in pieces, each committed. Raises Conflict while
+    a run or a mask check needs one of its versions, or while it is being changed as a whole.
     """
-    dataset = require_dataset(session, dataset_id)
+    with piece(session):
+        operation = _take_away(session, storage, actor, dataset_id)
+    erase(session, operation)
+
+
+def _take_away(session: Session, storage: Storage, actor: Actor, dataset_id: int) -> Mine:
+    """Hide it, with all that is short. Its files go after the commit: a transaction that fails must find them in place."""
+    dataset = require_held(session, dataset_id)
     # Held: whoever is about to use a version waits for us, or is counted below.
     held = select(DatasetVersion).where(DatasetVersion.dataset_id == dataset_id).with_for_update()
     keys: set[str] = {version.storage_key for version in session.exec(held)}
@@ -97,10 +112,33 @@ def delete_dataset(session: Session, storage: Storage, actor: Actor, dataset_id:
     )
     still_needed: list[str] = list(session.exec(elsewhere))
     orphans = keys.difference(still_needed)
-    session.delete(dataset)
+    operation = operations.begin(session, dataset_id, OperationKind.DELETE, actor, total=plan.conversations)
     record(session, actor, "dataset.delete", f"dataset/{dataset_id} {dataset.name}")
+    for table in (DatasetVersion, DatasetImport):
+        session.execute(sa.delete(table).where(col(table.dataset_id) == dataset_id))
+    dataset.hidden = True
+    # The name is free again at once; nobody can enter one that begins with a space.
+    dataset.name = f" {dataset_id}"
+    session.add(dataset)
     session.flush()
     after_commit(session, lambda: _remove_files(storage, orphans))
+    return operation
+
+
+def erase(session: Session, operation: Mine) -> None:
+    """Erase what a hidden dataset holds, in pieces, and at last the dataset."""
+    table = Conversation.metadata.tables[Conversation.__tablename__]
+    some = sa.select(table.c.id).where(table.c.dataset_id == operation.dataset_id).limit(PIECE)
+    gone = PIECE
+    while gone:
+        with polite_piece(session):
+            deleted = session.execute(sa.delete(table).where(table.c.id.in_(some)))
+            gone = deleted.rowcount  # type: ignore[attr-defined]
+            operation.step(session, gone)
+    with piece(session):
+        session.execute(sa.delete(Dataset).where(col(Dataset.id) == operation.dataset_id))
+    session.expunge_all()
+    cut_back_log(session.get_bind())
 
 
 def _remove_files(storage: Storage, keys: set[str]) -> None:

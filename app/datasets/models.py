@@ -1,10 +1,14 @@
-"""The table of datasets."""
+"""Tables of datasets, and of the changes that concern one as a whole."""
 
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
+from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
 
-from app.core.database import moment_column, utc_now
+from app.accounts.models import Role
+from app.core.database import enum_column, moment_column, utc_now
 
 
 class Dataset(SQLModel, table=True):
@@ -19,3 +23,46 @@ class Dataset(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
     # Archived: read-only and out of the lists, until somebody restores it.
     archived_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    # Being made by an import, or erased: there for no reader.
+    hidden: bool = Field(default=False, index=True)
+
+
+class OperationKind(StrEnum):
+    """What is done to many conversations at once."""
+
+    IMPORT = "import"
+    REVIEW = "review"
+    DELETE = "delete"
+
+
+class OperationState(StrEnum):
+    """Whether an operation is under way."""
+
+    RUNNING = "running"
+    DONE = "done"
+
+
+class DatasetOperation(SQLModel, table=True):
+    """A change of many conversations, written in short pieces; see `operations.py`.
+
+    The row of an import stays: its conversations name it in `staged_by` and are there because it is done.
+    """
+
+    __tablename__ = "dataset_operation"
+    __table_args__ = (Index("ix_dataset_operation_state_kind", "state", "kind"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    dataset_id: int = Field(foreign_key="dataset.id", index=True, ondelete="CASCADE")
+    kind: OperationKind = Field(sa_column=enum_column(OperationKind))
+    state: OperationState = Field(default=OperationState.RUNNING, sa_column=enum_column(OperationState))
+    # The secret of the process that works on it; whoever takes over writes another one.
+    owner: str = Field(max_length=32)
+    done: int = 0
+    total: int
+    # What somebody else needs to go on with it: {"state", "reason", "ids"} of a review.
+    details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    actor_id: int
+    actor: str = Field(max_length=80)
+    role: Role = Field(sa_column=enum_column(Role))
+    started_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+    beat_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

@@ -7,6 +7,7 @@ from sqlmodel import Session, col, func, select
 from app.accounts.service import Actor, record
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
+from app.datasets import operations
 from app.datasets.archives import refuse_archived
 from app.datasets.models import Dataset
 from app.sentences import N_
@@ -23,9 +24,16 @@ def require_dataset(session: Session, dataset_id: int) -> Dataset:
 
 
 def require_writable(session: Session, dataset_id: int) -> Dataset:
+    """As require_held; raises Conflict for an archived one."""
+    dataset = require_held(session, dataset_id)
+    refuse_archived(session, dataset_id)
+    return dataset
+
+
+def require_held(session: Session, dataset_id: int) -> Dataset:
     """The dataset, held against being archived, deleted or imported into by others until this transaction ends.
 
-    Raises NotFound, or Conflict for an archived one.
+    Raises NotFound.
     """
     statement = (
         select(Dataset)
@@ -36,7 +44,6 @@ def require_writable(session: Session, dataset_id: int) -> Dataset:
     dataset = session.exec(statement).first()
     if dataset is None:
         raise NotFound(N_("There is no dataset %(id)d."), id=dataset_id)
-    refuse_archived(session, dataset_id)
     return dataset
 
 
@@ -45,10 +52,21 @@ def find_dataset(session: Session, name: str) -> Dataset | None:
     return session.exec(select(Dataset).where(Dataset.name == name.strip())).first()
 
 
-def create_dataset(session: Session, actor: Actor, *, name: str, description: str = "") -> Dataset:
+def find_holder(session: Session, name: str) -> Dataset | None:
+    """Who has this name, also where no reader sees it."""
+    statement = select(Dataset).where(Dataset.name == name)
+    return session.exec(statement.execution_options(include_hidden=True)).first()
+
+
+def create_dataset(
+    session: Session, actor: Actor, *, name: str, description: str = "", hidden: bool = False
+) -> Dataset:
     """An empty dataset. Raises Invalid for a bad name, Conflict for a taken one."""
     dataset = Dataset(
-        name=_free_name(session, name), description=_description(description), created_by=actor.name[:80]
+        name=free_name(session, name),
+        description=_description(description),
+        created_by=actor.name[:80],
+        hidden=hidden,
     )
     session.add(dataset)
     session.flush()
@@ -68,7 +86,7 @@ def describe_dataset(
     assert dataset.id is not None
     require_writable(session, dataset.id)
     if name is not None and name.strip() != dataset.name:
-        dataset.name = _free_name(session, name)
+        dataset.name = free_name(session, name)
     if description is not None:
         dataset.description = _description(description)
     session.add(dataset)
@@ -76,14 +94,21 @@ def describe_dataset(
     record(session, actor, "dataset.describe", f"dataset/{dataset.id}")
 
 
-def _free_name(session: Session, name: str) -> str:
+def free_name(session: Session, name: str) -> str:
+    """The name as it is stored. Raises Invalid for a bad one, Conflict for a taken one."""
     name = name.strip()
     if not name or len(name) > 80:
         raise Invalid(N_("Enter a name of 1 to 80 characters."), field="name")
-    taken = find_dataset(session, name)
+    taken = find_holder(session, name)
     if taken and taken.archived_at:
         raise Conflict(
             N_("An archived dataset is named “%(name)s”. Choose another name, or restore it."),
+            field="name",
+            name=name,
+        )
+    if taken and taken.hidden:
+        raise Conflict(
+            N_("An import is just making a dataset named “%(name)s”. Try again in a moment."),
             field="name",
             name=name,
         )
@@ -104,9 +129,14 @@ def _description(text: str) -> str:
 
 
 def archive_dataset(session: Session, actor: Actor, dataset_id: int) -> Dataset:
-    """Make it read-only and take it out of the lists. Archiving it again changes nothing."""
+    """Make it read-only and take it out of the lists. Archiving it again changes nothing.
+
+    Raises Conflict while it is being changed as a whole.
+    """
     dataset = require_dataset(session, dataset_id)
     if dataset.archived_at is None:
+        require_writable(session, dataset_id)
+        operations.refuse_under_way(session, dataset_id)
         dataset.archived_at = utc_now()
         session.add(dataset)
         record(session, actor, "dataset.archive", f"dataset/{dataset_id}")

@@ -64,6 +64,11 @@ class IncomingFile:
         """Whether anything may be stored: one problem keeps all out, unless bad lines are skipped."""
         return self.skip_bad or self.report.ok
 
+    @property
+    def brings_anything(self) -> bool:
+        """Whether there is anything to store."""
+        return self.comes_in and self.report.accepted > 0
+
     def conversations(self) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
         """The columns of every conversation, and its notes."""
         self._spool.seek(0)

@@ -1,86 +1,173 @@
-"""Imports: a file brings in all of its conversations or none, and leaves a report by line either way."""
+"""Imports: a file brings in all of its conversations or none, and leaves a report by line either way.
+
+Conversations are written in short pieces under a staging mark and become visible all at once; see
+`datasets/operations.py`.
+"""
 
 from typing import Any, Final
 
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.conversations.drafts import insert_drafts
 from app.conversations.duplicates import known_words
-from app.core.errors import NotFound
-from app.datasets.models import Dataset
-from app.datasets.service import create_dataset, find_dataset, require_writable
+from app.conversations.models import Conversation
+from app.core.errors import NotFound, StudioError
+from app.core.logging import get_logger
+from app.core.pieces import in_batches, piece, polite_piece
+from app.datasets import operations
+from app.datasets.models import Dataset, OperationKind
+from app.datasets.operations import Mine
+from app.datasets.service import create_dataset, find_dataset, free_name, require_writable
 from app.imports.incoming import IncomingFile, remark_json
 from app.imports.models import DatasetImport
 from app.sentences import N_
 
-_BATCH: Final = 500
+logger = get_logger(__name__)
+PIECE: Final = 300
 _KEPT_NOTES: Final = 200
 
 
 def import_file(session: Session, dataset_id: int, actor: Actor, file: IncomingFile) -> DatasetImport:
-    """Bring in a file; the report is stored, whatever comes in.
+    """Bring in a file; the report is stored, whatever comes in. Commits in pieces.
 
     Conversations that the dataset already has (the same words) are counted and left out. Raises NotFound, and
-    Conflict for an archived dataset.
+    Conflict for an archived dataset or one that is being changed as a whole.
     """
-    require_writable(session, dataset_id)
-    return _keep(session, _bring_in(session, dataset_id, actor, file), actor)
+    with piece(session):
+        require_writable(session, dataset_id)
+        if not file.brings_anything:
+            return _keep(session, _report(dataset_id, actor, file), actor)
+        operation = operations.begin(
+            session, dataset_id, OperationKind.IMPORT, actor, total=file.report.accepted
+        )
+    return _bring_in(session, operation, actor, file)
 
 
 def import_by_name(session: Session, name: str, actor: Actor, file: IncomingFile) -> DatasetImport:
-    """As import_file, into the dataset of this name; it is made if there is none.
+    """As import_file, into the dataset of this name; it is made if there is none, and appears with what it holds.
 
     A file that brings nothing makes no dataset either: its report then has no id and is not stored.
     """
     existing = find_dataset(session, name)
     if existing is not None and existing.id is not None:
         return import_file(session, existing.id, actor, file)
-    attempt = session.begin_nested()
-    made: Dataset = create_dataset(session, actor, name=name)
-    assert made.id is not None
-    found = _bring_in(session, made.id, actor, file)
-    if not found.accepted:
-        attempt.rollback()
-        return found
-    attempt.commit()
-    return _keep(session, found, actor)
+    if not file.brings_anything:
+        free_name(session, name)
+        return _report(0, actor, file)
+    with piece(session):
+        made = create_dataset(session, actor, name=name, hidden=True)
+        assert made.id is not None
+        operation = operations.begin(
+            session, made.id, OperationKind.IMPORT, actor, total=file.report.accepted
+        )
+    return _bring_in(session, operation, actor, file)
 
 
-def _bring_in(session: Session, dataset_id: int, actor: Actor, file: IncomingFile) -> DatasetImport:
-    """Store what is new. The report, not yet added."""
+def _bring_in(session: Session, operation: Mine, actor: Actor, file: IncomingFile) -> DatasetImport:
+    found = _report(operation.dataset_id, actor, file)
+    try:
+        brought = _write(session, operation, actor, file, found)
+        with piece(session):
+            operation.finish(session)
+            _show_dataset(session, operation.dataset_id)
+            _give_way(session, operation, brought, found)
+            return _keep(session, found, actor)
+    except BaseException:
+        session.rollback()
+        try:
+            undo(session, operation)
+        except (SQLAlchemyError, StudioError):
+            logger.warning("an import could not be undone now; it will be later", exc_info=True)
+        raise
+
+
+def _write(
+    session: Session, operation: Mine, actor: Actor, file: IncomingFile, found: DatasetImport
+) -> set[str]:
+    """Store what is new, under the mark; the report is completed. The words hashes of all that was stored."""
+    with piece(session, read_only=True):
+        seen = known_words(session, operation.dataset_id)
+    brought: set[str] = set()
+    all_notes: list[dict[str, Any]] = []
+    for batch in in_batches(file.conversations(), PIECE):
+        fresh = []
+        for columns, notes in batch:
+            words = columns["words_hash"]
+            if words in seen or words in brought:
+                found.accepted -= 1
+                found.duplicates += 1
+                continue
+            brought.add(words)
+            fresh.append(columns)
+            found.note_count += len(notes)
+            all_notes.extend(notes[: max(0, _KEPT_NOTES - len(all_notes))])
+        with polite_piece(session):
+            operation.step(session, len(batch))
+            insert_drafts(session, operation.dataset_id, fresh, author=actor.name, staged_by=operation.id)
+    found.notes = all_notes
+    return brought
+
+
+def undo(session: Session, operation: Mine) -> None:
+    """Erase what an import wrote that did not come to its end, in pieces; and the dataset that it made, if any."""
+    table = Conversation.metadata.tables[Conversation.__tablename__]
+    staged = (
+        sa.select(table.c.id)
+        .where(table.c.dataset_id == operation.dataset_id, table.c.staged_by == operation.id)
+        .order_by(table.c.id)
+        .limit(PIECE)
+    )
+    while True:
+        with polite_piece(session):
+            operation.step(session, 0)
+            gone = session.execute(sa.delete(table).where(table.c.id.in_(staged)))
+            if not gone.rowcount:  # type: ignore[attr-defined]
+                operation.forget(session)
+                session.execute(
+                    sa.delete(Dataset).where(col(Dataset.id) == operation.dataset_id, col(Dataset.hidden))
+                )
+                return
+
+
+def _give_way(session: Session, operation: Mine, brought: set[str], found: DatasetImport) -> None:
+    """What somebody wrote meanwhile word for word, who could not see ours, stays; ours is left out as a duplicate."""
+    table = Conversation.metadata.tables[Conversation.__tablename__]
+    # Held: nobody may add or change words between this look and the commit.
+    held = select(Dataset.id).where(Dataset.id == operation.dataset_id).with_for_update(key_share=True)
+    session.exec(held).first()
+    own = sa.and_(table.c.dataset_id == operation.dataset_id, table.c.staged_by == operation.id)
+    meanwhile = sa.select(table.c.words_hash).where(
+        table.c.dataset_id == operation.dataset_id,
+        table.c.staged_by.is_distinct_from(operation.id),
+        table.c.updated_at >= operation.began_at,
+    )
+    said = sorted(brought.intersection(session.execute(meanwhile).scalars()))
+    for batch in in_batches(said, PIECE):
+        session.execute(sa.delete(table).where(own, table.c.words_hash.in_(batch)))
+    found.accepted -= len(said)
+    found.duplicates += len(said)
+
+
+def _show_dataset(session: Session, dataset_id: int) -> None:
+    session.execute(sa.update(Dataset).where(col(Dataset.id) == dataset_id).values(hidden=False))
+
+
+def _report(dataset_id: int, actor: Actor, file: IncomingFile) -> DatasetImport:
+    """What is known before anything is written; not yet added."""
     report = file.report
-    found = DatasetImport(
+    return DatasetImport(
         dataset_id=dataset_id,
         filename=file.filename,
         format=file.format,
+        accepted=report.accepted if file.brings_anything else 0,
         duplicates=report.duplicates,
         problem_count=report.problem_count,
         problems=[remark_json(problem) for problem in report.problems],
         created_by=actor.name[:80],
     )
-    if not file.comes_in:
-        return found
-    seen = known_words(session, dataset_id)
-    all_notes: list[dict[str, Any]] = []
-    batch: list[dict[str, Any]] = []
-    already_there = note_count = 0
-    for columns, notes in file.conversations():
-        if columns["words_hash"] in seen:
-            already_there += 1
-            continue
-        seen.add(columns["words_hash"])
-        batch.append(columns)
-        note_count += len(notes)
-        all_notes.extend(notes[: max(0, _KEPT_NOTES - len(all_notes))])
-        if len(batch) >= _BATCH:
-            insert_drafts(session, dataset_id, batch, author=actor.name)
-            batch = []
-    insert_drafts(session, dataset_id, batch, author=actor.name)
-    found.accepted = report.accepted - already_there
-    found.duplicates += already_there
-    found.note_count, found.notes = note_count, all_notes
-    return found
 
 
 def _keep(session: Session, found: DatasetImport, actor: Actor) -> DatasetImport:

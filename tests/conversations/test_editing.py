@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from app.conversations import drafts, review, revisions, service, turns
+from app.conversations import bulk_review, drafts, review, revisions, service, turns
 from app.conversations.conflicts import text_now
 from app.conversations.models import Conversation, ConversationRevision, ReviewState
 from app.core.database import transaction
@@ -142,7 +142,7 @@ def test_sending_back_needs_a_reason(engine: Engine, number: int) -> None:
             with pytest.raises(Invalid, match="Say why"):
                 review.review(session, number, 1, BOB, REJECTED, reason)
             with pytest.raises(Invalid, match="Say why"):
-                review.review_many(session, [number], BOB, REJECTED, reason)
+                bulk_review.review_many(session, 1, [number], BOB, REJECTED, reason)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_what_could_not_teach_anything_is_not_approved(
         bad = add_conversation(session, 1, messages=messages)
         with pytest.raises(Invalid, match=reason):
             review.review(session, bad, 1, BOB, APPROVED)
-        changed, refused = review.review_many(session, [number, bad], BOB, APPROVED)
+        changed, refused = bulk_review.review_many(session, 1, [number, bad], BOB, APPROVED)
         assert (changed, [found for found, _ in refused]) == (1, [bad])
         assert service.require_conversation(session, bad).review_state is DRAFT
 
@@ -175,8 +175,8 @@ def test_reviewing_many_keeps_what_was_imported_and_who_decided(engine: Engine, 
         session.add_all(rows)
         session.flush()
         ids = [row.id for row in rows if row.id is not None]
-        assert review.review_many(session, ids, BOB, REJECTED, "Too long") == (450, [])
-        assert review.review_many(session, ids, BOB, REJECTED, "Too long") == (0, [])
+        assert bulk_review.review_many(session, 1, ids, BOB, REJECTED, "Too long") == (450, [])
+        assert bulk_review.review_many(session, 1, ids, BOB, REJECTED, "Too long") == (0, [])
     with transaction(engine) as session:
         found = service.require_conversation(session, ids[-1])
         assert (found.review_state, found.review_reason, found.reviewed_by) == (REJECTED, "Too long", "Bob")
@@ -186,7 +186,7 @@ def test_reviewing_many_keeps_what_was_imported_and_who_decided(engine: Engine, 
 
 def test_reviewing_many_with_a_deleted_one_among_them_changes_none(engine: Engine, number: int) -> None:
     with pytest.raises(NotFound), transaction(engine) as session:
-        review.review_many(session, [number, 999], BOB, APPROVED)
+        bulk_review.review_many(session, 1, [number, 999], BOB, APPROVED)
     with transaction(engine) as session:
         assert service.require_conversation(session, number).review_state is DRAFT
 

@@ -100,7 +100,7 @@ def test_who_comes_second_by_a_moment_is_told_so(
     body = {"name": "Calls", "description": "Secret words"}
     assert person.api.post("/api/v1/datasets", json=body).status_code == 201
     # As it is when the other transaction commits between our look and our insert.
-    monkeypatch.setattr(service, "find_dataset", lambda *_arguments: None)
+    monkeypatch.setattr(service, "find_holder", lambda *_arguments: None)
     answer = person.api.post("/api/v1/datasets", json=body)
     assert (answer.status_code, "at the same moment" in problem_of(answer)) == (409, True)
     page = person.browser.post("/datasets", data=body, headers={"Accept-Language": "zh-CN"})

@@ -1,6 +1,7 @@
 """Migrations lead to exactly the tables of the models, and back to nothing."""
 
 import json
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -48,10 +49,10 @@ def test_upgrading_twice_changes_nothing(engine: Engine) -> None:
     assert inspect(engine).get_table_names() == before
 
 
-def test_no_table_gives_an_id_twice(engine: Engine) -> None:
+def test_no_table_gives_an_id_twice(tmp_path: Path) -> None:
     """PostgreSQL's sequences never go back; SQLite must be told so, table by table."""
-    if engine.dialect.name != "sqlite":
-        pytest.skip("only SQLite gives the id of the newest row again")
+    engine = build_engine(f"sqlite:///{tmp_path / 'studio.db'}")
+    migrations.upgrade(engine)
     with engine.connect() as connection:
         tables = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all()
     counted = {name for name, sql in tables if "AUTOINCREMENT" in sql}
@@ -59,6 +60,7 @@ def test_no_table_gives_an_id_twice(engine: Engine) -> None:
         table.name for table in app.tables.metadata.tables.values() if "id" in table.primary_key.columns
     }
     assert counted == wanted
+    engine.dispose()
 
 
 def test_the_id_of_a_deleted_conversation_stays_its_own(engine: Engine) -> None:

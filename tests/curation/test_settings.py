@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from app.accounts.models import AuditEvent, Role
 from app.base_models.models import BaseModel
-from app.conversations import drafts, review
+from app.conversations import bulk_review, drafts, review
 from app.conversations import service as conversations
 from app.conversations.models import Conversation, ConversationRevision, ReviewState
 from app.core.database import transaction
@@ -22,6 +22,7 @@ from app.datasets.models import Dataset
 from app.imports.models import DatasetImport
 from app.jobs.models import Job, JobKind
 from app.mask_checks.models import MaskCheck
+from app.mask_settings.fields import MaskSettingsIn
 from app.versions.freezing import freeze
 from app.versions.models import DatasetVersion
 from app.versions.service import list_versions
@@ -50,7 +51,13 @@ def check_masks(session: Session, version: DatasetVersion) -> None:
     assert job.id is not None
     assert model.id is not None
     session.add(
-        MaskCheck(dataset_version_id=version.id, base_model_id=model.id, settings_key="k", job_id=job.id)
+        MaskCheck(
+            dataset_version_id=version.id,
+            base_model_id=model.id,
+            settings=MaskSettingsIn(),
+            settings_key="k",
+            job_id=job.id,
+        )
     )
     session.flush()
 
@@ -68,7 +75,6 @@ def test_deleting_takes_everything_with_it_and_is_recorded(engine: Engine, tmp_p
         drafts.create_conversation(session, other.id or 0, {"messages": DIALOGUE}, ANN)
     with transaction(engine) as session:
         removal.delete_dataset(session, storage, BOB, version.dataset_id)
-        assert storage.path(version.storage_key).exists()  # until the rest is committed
     assert not storage.path(version.storage_key).exists()
     with transaction(engine) as session:
         assert [found.name for found in session.exec(select(Dataset))] == ["Other"]
@@ -82,12 +88,13 @@ def test_what_a_mask_check_needs_is_not_deleted(engine: Engine, tmp_path: Path) 
     storage = Storage(tmp_path)
     with transaction(engine) as session:
         version = frozen_dataset(session, storage)
+        key = version.storage_key
         check_masks(session, version)
         assert removal.plan_removal(session, version.dataset_id).users == {"mask_check": 1}
         with pytest.raises(Conflict, match=r"mask checks: 1.*Archive the dataset instead"):
             removal.delete_dataset(session, storage, BOB, version.dataset_id)
         assert session.exec(select(Dataset.name)).all() == ["Calls"]
-    assert storage.path(version.storage_key).exists()
+    assert storage.path(key).exists()
 
 
 def test_an_archived_dataset_takes_no_change_until_it_is_restored(engine: Engine, tmp_path: Path) -> None:
@@ -103,7 +110,7 @@ def test_an_archived_dataset_takes_no_change_until_it_is_restored(engine: Engine
             lambda: drafts.create_conversation(session, number, {"messages": DIALOGUE}, ANN),
             lambda: conversations.set_labels(session, row.id, row.version, ANN, {"stage": "demo"}),
             lambda: review.review(session, row.id, row.version, BOB, ReviewState.DRAFT),
-            lambda: review.review_many(session, [row.id], BOB, ReviewState.DRAFT),
+            lambda: bulk_review.review_many(session, number, [row.id], BOB, ReviewState.DRAFT),
             lambda: conversations.restore(session, row.id, row.version, ANN, 1),
             lambda: conversations.delete_conversation(session, row.id, BOB),
             lambda: service.describe_dataset(session, BOB, dataset, name="New"),

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import select
 
-from app.conversations import review, turns
 from app.conversations import service as conversations
+from app.conversations import turns
+from app.conversations.bulk_review import review_many
 from app.conversations.models import Conversation, ReviewState
 from app.core.database import transaction
 from app.core.errors import Invalid
@@ -26,7 +27,7 @@ def test_a_version_holds_what_is_approved_and_never_changes(engine: Engine, tmp_
             freeze(session, storage, dataset, BOB)
         read(session, dataset, *[line(str(n), outcome="won") for n in range(40)])
         ids = list(session.exec(select(Conversation.id)))
-        review.review_many(session, ids[:30], BOB, ReviewState.APPROVED)  # type: ignore[arg-type]
+        review_many(session, dataset.id or 0, ids[:30], BOB, ReviewState.APPROVED)  # type: ignore[arg-type]
         first = freeze(session, storage, dataset, BOB)
         assert (first.conversation_count, first.number, first.coverage["outcome"]) == (30, 1, {"won": 30})
         assert 0 < first.validation_count < 5
@@ -53,7 +54,7 @@ def test_the_held_out_conversations_stay_held_out_when_others_come(engine: Engin
         for part in range(2):
             read(session, dataset, *[line(f"{part} {n}") for n in range(100)])
             assert dataset.id is not None
-            review.review_many(session, review.draft_ids(session, dataset.id), BOB, ReviewState.APPROVED)
+            review_many(session, dataset.id, None, BOB, ReviewState.APPROVED)
             version = freeze(session, storage, dataset, BOB)
             rows = read_version(storage, version)
             held_out.append({row["id"] for row in rows if row["split"] == "validation"})

@@ -1,4 +1,4 @@
-"""Makes good what a broker or a crash lost: rings again for queued jobs, rescues jobs whose lease ran out."""
+"""Makes good what a broker or a crash lost: rings for queued jobs again, rescues jobs whose lease ran out, sweeps up."""
 
 import random
 import threading
@@ -10,6 +10,7 @@ from app.core.database import transaction
 from app.core.logging import get_logger
 from app.core.outages import brief, is_outage
 from app.core.settings import Settings
+from app.curation.sweeping import sweep
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job, JobKind
 from app.jobs.service import queued_ids, rescue_expired
@@ -56,6 +57,7 @@ class Reconciler(threading.Thread):
             try:
                 kinds = self.kinds_served if self.has_room() else ()
                 reconcile_once(self.engine, self.settings, kinds)
+                sweep(self.engine)
             except Exception as error:  # this thread is what every job is saved by: nothing may end it
                 if is_outage(error):
                     logger.warning("reconciler: the database is out of reach (%s)", brief(error))
