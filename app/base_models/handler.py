@@ -2,17 +2,19 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
 from app.base_models.service import TOKENIZER_ONLY, prepared, require_base_model, tokenizer_prepared
-from app.jobs.handlers import Workplace
+from app.core.storage import StoredFile
+from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.service import Claim
 
 
-class PrepareBaseModel:
+class PrepareBaseModel(JobHandler):
     """Fetches or converts the model into a plain safetensors folder."""
 
     def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
@@ -21,7 +23,14 @@ class PrepareBaseModel:
         asked = {"source": model.source.value, "reference": model.reference, "revision": model.revision}
         return {**asked, TOKENIZER_ONLY: True} if claim.payload.get(TOKENIZER_ONLY) else asked
 
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
+    def publish(
+        self,
+        session: Session,
+        place: Workplace,
+        claim: Claim,
+        result: dict[str, Any],
+        files: Sequence[StoredFile],
+    ) -> None:
         """The model is ready at the path that the child wrote."""
         info = dict(result)
         path = Path(info.pop("path"))

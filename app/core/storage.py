@@ -5,8 +5,19 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file as it is now: its name within the folder that was looked at, its key, its size and its sha256 in hex."""
+
+    name: str
+    key: str
+    size_bytes: int
+    sha256: str
 
 
 class Storage:
@@ -27,6 +38,16 @@ class Storage:
         path = self.path(key)
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return path
+
+    def files(self, key: str) -> list[StoredFile]:
+        """Every file below a folder, by name; each is read for its hash."""
+        folder = self.path(key)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        names = [str(path.relative_to(folder)) for path in paths]
+        return [
+            StoredFile(name, f"{key}/{name}", path.stat().st_size, file_sha256(path))
+            for name, path in zip(names, paths, strict=True)
+        ]
 
     def remove(self, key: str) -> None:
         """Remove a file; that it is gone already is fine."""

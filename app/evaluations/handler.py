@@ -1,21 +1,23 @@
 """The job that evaluates: the child generates, the parent judges."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session, col, select
 
 from app.base_models.service import require_ready
+from app.core.storage import StoredFile
 from app.evaluations.documents import Measurements
 from app.evaluations.service import MAX_NEW_TOKENS, require_evaluation, store_answers
 from app.jobs.events import EventKind
-from app.jobs.handlers import Workplace
+from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.models import JobEvent
 from app.jobs.service import Claim
 from app.mask_checks.service import require_mask_check
 from app.runs.service import adapter_path, require_run
 
 
-class Evaluate:
+class Evaluate(JobHandler):
     """Base and tuned answers to a suite, and held-out loss of both."""
 
     def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
@@ -33,7 +35,14 @@ class Evaluate:
             "generation": {"max_new_tokens": MAX_NEW_TOKENS},
         }
 
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
+    def publish(
+        self,
+        session: Session,
+        place: Workplace,
+        claim: Claim,
+        result: dict[str, Any],
+        files: Sequence[StoredFile],
+    ) -> None:
         """Judge what was answered; the answers are in the job's events."""
         evaluation = require_evaluation(session, claim.payload["evaluation_id"])
         events = session.exec(

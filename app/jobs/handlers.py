@@ -1,5 +1,6 @@
 """What a domain tells the worker about its kind of job: what the child process gets, what its result means."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -7,7 +8,7 @@ from typing import Any, Protocol
 from sqlmodel import Session
 
 from app.core.settings import Settings
-from app.core.storage import Storage
+from app.core.storage import Storage, StoredFile
 from app.jobs.service import Claim
 
 
@@ -26,12 +27,25 @@ class Workplace:
 
 
 class JobHandler(Protocol):
-    """One per kind of job. Both methods run in the worker's parent process, which has no torch."""
+    """One per kind of job. All methods run in the worker's parent process, which has no torch."""
 
     def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
         """The `input` of the child's JOB.json. Raises StudioError when the job cannot be done."""
         ...
 
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
-        """Store what came of it, and promise what follows, in the transaction that ends the job."""
+    def look_at_files(self, place: Workplace, result: dict[str, Any]) -> list[StoredFile]:
+        """Size and hash of the files that `publish` makes known. It may take long: no connection is held."""
+        return []
+
+    def publish(
+        self,
+        session: Session,
+        place: Workplace,
+        claim: Claim,
+        result: dict[str, Any],
+        files: Sequence[StoredFile],
+    ) -> None:
+        """Store what came of it, and promise what follows, in the transaction that ends the job. Others wait for it, so
+        it opens no file: `files` are those that `look_at_files` found.
+        """
         ...

@@ -1,19 +1,21 @@
 """The job of a mask check: a version's arrays made, every conversation checked, the report stored."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
 
 from app.base_models.service import require_ready
-from app.jobs.handlers import Workplace
+from app.core.storage import StoredFile
+from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.service import Claim
 from app.mask_checks.report import MaskCheckResult
 from app.mask_checks.service import require_mask_check
 from app.versions.service import require_version
 
 
-class CheckMasks:
+class CheckMasks(JobHandler):
     """The job that makes the arrays of a version and checks every conversation."""
 
     def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
@@ -29,7 +31,14 @@ class CheckMasks:
             "settings": check.settings.to_json(),
         }
 
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
+    def publish(
+        self,
+        session: Session,
+        place: Workplace,
+        claim: Claim,
+        result: dict[str, Any],
+        files: Sequence[StoredFile],
+    ) -> None:
         """Store the report and where the arrays lie."""
         check = require_mask_check(session, claim.payload["mask_check_id"])
         found = MaskCheckResult.model_validate(result)

@@ -1,13 +1,14 @@
 """The job that trains: exactly the arrays of the confirmed check, into an adapter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlmodel import Session
 
 from app.base_models.service import require_ready
 from app.core.errors import Conflict
-from app.jobs.handlers import Workplace
+from app.core.storage import StoredFile
+from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.service import Claim
 from app.mask_checks.service import require_mask_check
 from app.runs.models import Run
@@ -16,7 +17,7 @@ from app.runs.service import publish_artifacts, require_run
 from app.sentences import N_
 
 
-class Train:
+class Train(JobHandler):
     """Hands the child the arrays by path and hash, and publishes the adapter.
 
     `follow_up` queues what comes after a success; runs do not know evaluations.
@@ -44,11 +45,26 @@ class Train:
             "resume_from": str(place.output_dir.parent) if claim.attempt > 1 else None,
         }
 
-    def publish(self, session: Session, place: Workplace, claim: Claim, result: dict[str, Any]) -> None:
+    def look_at_files(self, place: Workplace, result: dict[str, Any]) -> list[StoredFile]:
+        """Every file of the adapter."""
+        return place.storage.files(_adapter_key(place, RunResult.stored(result)))
+
+    def publish(
+        self,
+        session: Session,
+        place: Workplace,
+        claim: Claim,
+        result: dict[str, Any],
+        files: Sequence[StoredFile],
+    ) -> None:
         """The adapter becomes the run's; suites asked for at the start are queued."""
         run = require_run(session, claim.payload["run_id"])
         run.result = RunResult.stored(result)
-        run.adapter_key = f"{place.output_key}/{run.result.adapter}"
+        run.adapter_key = _adapter_key(place, run.result)
         session.add(run)
-        publish_artifacts(session, place.storage, run, run.adapter_key)
+        publish_artifacts(session, run, files)
         self.follow_up(session, run)
+
+
+def _adapter_key(place: Workplace, result: RunResult) -> str:
+    return f"{place.output_key}/{result.adapter}"

@@ -1,7 +1,7 @@
 """Rules of runs: what may start, exactly once, and what is published when training ends."""
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from app.accounts.service import Actor, record
 from app.base_models.models import BaseModel
 from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.storage import Storage, file_sha256
+from app.core.storage import Storage, StoredFile
 from app.datasets.models import Dataset
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
@@ -221,21 +221,19 @@ def require_artifact(session: Session, run_id: int, artifact_id: int) -> RunArti
     return artifact
 
 
-def publish_artifacts(session: Session, storage: Storage, run: Run, folder_key: str) -> None:
-    """List every file below a finished folder as an artifact, with size and hash."""
+def publish_artifacts(session: Session, run: Run, files: Iterable[StoredFile]) -> None:
+    """List files of a finished run as its artifacts."""
     assert run.id is not None
-    folder = storage.path(folder_key)
-    for path in sorted(item for item in folder.rglob("*") if item.is_file()):
-        name = str(path.relative_to(folder))
-        session.add(
-            RunArtifact(
-                run_id=run.id,
-                name=name,
-                storage_key=f"{folder_key}/{name}",
-                size_bytes=path.stat().st_size,
-                sha256=file_sha256(path),
-            )
+    session.add_all(
+        RunArtifact(
+            run_id=run.id,
+            name=file.name,
+            storage_key=file.key,
+            size_bytes=file.size_bytes,
+            sha256=file.sha256,
         )
+        for file in files
+    )
 
 
 def adapter_path(storage: Storage, run: Run) -> Path:

@@ -47,7 +47,7 @@ def finish(engine: Engine, settings: Settings, job_id: int, result: dict[str, An
             )
             return
         assert handler.child_input(session, place, claim)["tokenizer_only"] is True
-        handler.publish(session, place, claim, result)
+        handler.publish(session, place, claim, result, [])
         jobs.finish(session, claim, JobState.SUCCEEDED)
 
 

@@ -1,6 +1,7 @@
 """Files below one root: whole or absent, and never outside."""
 
 import hashlib
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,17 @@ def test_what_was_begun_and_failed_leaves_the_old_file_and_nothing_beside_it(tmp
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
     storage.remove("a.bin")
     storage.remove("a.bin")
+
+
+def test_files_below_a_folder_are_told_by_name_with_size_and_hash(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    for key in ("runs/1/b.txt", "runs/1/a/c.txt", "runs/2/d.txt"):
+        with storage.write(key) as file:
+            file.write(b"{}")
+    first, second = storage.files("runs/1")
+    assert (first.name, first.key, second.name) == ("a/c.txt", "runs/1/a/c.txt", "b.txt")
+    assert (second.size_bytes, second.sha256) == (2, hashlib.sha256(b"{}").hexdigest())
+    assert storage.files("runs/3") == []
 
 
 @pytest.mark.parametrize("key", ["../x", "/etc/passwd", "a/../../x"])

@@ -49,7 +49,7 @@ def _judged(app: FastAPI, engineer: Person, suite: str = "sales-en") -> Evaluati
         facts = {"held_out_loss": {"base": 3.0, "tuned": 2.0}, "perplexity": {"base": 20.1, "tuned": 7.4}}
         jobs.finish(session, claim, JobState.SUCCEEDED, result=facts, events=answers)
         place = Workplace(app.state.settings, storage, f"jobs/{job.id}/1")
-        Evaluate().publish(session, place, claim, facts)
+        Evaluate().publish(session, place, claim, facts, [])
         return service.require_evaluation(session, evaluation.id or 0)
 
 

@@ -331,11 +331,12 @@ def test_a_published_file_is_listed_and_downloaded_and_a_lost_one_is_a_clear_404
     run_id = running(app, storage)
     folder = storage.folder("jobs/9/1/adapter")
     (folder / "adapter_config.json").write_text("{}")
+    files = storage.files("jobs/9/1/adapter")
     with transaction(app.state.engine) as session:
         run = session.get_one(Run, run_id)
         run.adapter_key = "jobs/9/1/adapter"
         session.add(run)
-        publish_artifacts(session, storage, run, "jobs/9/1/adapter")
+        publish_artifacts(session, run, files)
         end(session, run_id, JobState.SUCCEEDED, result={})
     page = annotator.browser.get(f"/runs/{run_id}").text
     url = f"/api/v1/runs/{run_id}/artifacts/1/content"

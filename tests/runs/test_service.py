@@ -214,14 +214,17 @@ def test_a_finished_run_publishes_its_files_with_size_and_hash(
         run, job = make_run(session, storage)
         claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
         assert claim is not None
-        place = Workplace(settings, storage, f"jobs/{job.id}/1")
-        folder = storage.folder(place.output_key) / "adapter"
-        folder.mkdir()
-        (folder / "adapter_config.json").write_text("{}")
         with pytest.raises(Conflict, match="has no adapter"):
             service.adapter_path(storage, run)
-        Train(lambda _session, _run: None).publish(session, place, claim, run_result(steps=3))
-        session.flush()
+    place = Workplace(settings, storage, f"jobs/{job.id}/1")
+    folder = storage.folder(place.output_key) / "adapter"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text("{}")
+    handler, result = Train(lambda _session, _run: None), run_result(steps=3)
+    files = handler.look_at_files(place, result)
+    with transaction(engine) as session:
+        handler.publish(session, place, claim, result, files)
+        run = service.require_run(session, run.id or 0)
         (artifact,) = service.artifacts(session, run.id or 0)
         assert (artifact.name, artifact.size_bytes) == ("adapter_config.json", 2)
         assert artifact.sha256.startswith("44136fa3")

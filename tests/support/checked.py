@@ -62,6 +62,6 @@ def really_check(
     child_input = handler.child_input(session, place, claim)
     result = mask_check.run(child_input, place.output_dir, lambda _kind, **_payload: None, Control())
     jobs.finish(session, claim, JobState.SUCCEEDED, result={})
-    handler.publish(session, place, claim, result)
+    handler.publish(session, place, claim, result, [])
     session.flush()
     return check

@@ -28,7 +28,6 @@ ROOT: Final = Path(__file__).parents[2]
 ALLOWED: Final[dict[str, str]] = {
     "app/mask_checks/service.py": "a check that exists already is compared with the files as they are",
     "app/runs/new_run.py": "the form offers the template's arguments while it is sent",
-    "app/runs/service.py": "artifacts are hashed as they are published",
     "worker/work/": "runs in a child without a database; tests call it in the process that has one",
 }
 # Files of the installed program itself: templates of pages, catalogues, modules.

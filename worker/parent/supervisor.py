@@ -147,10 +147,11 @@ class Supervisor:
         else:
             handler = self.handlers[mine.claim.kind]
             try:
+                files = handler.look_at_files(place, result)
                 mine.finish(
                     JobState.SUCCEEDED,
                     result=result,
-                    publish=lambda session: handler.publish(session, place, mine.claim, result),
+                    publish=lambda session: handler.publish(session, place, mine.claim, result, files),
                 )
             except StudioError as error:
                 mine.fail(error.failure)
