@@ -35,7 +35,7 @@ class ConfigField:
             return ", ".join(self.choices)
         if self.maximum is None:
             return ""
-        values = {"low": display(self.minimum), "above": display(self.above), "high": display(self.maximum)}
+        values = {"low": _limit(self.minimum), "above": _limit(self.above), "high": _limit(self.maximum)}
         template = N_("%(low)s to %(high)s") if self.above is None else N_("above %(above)s, up to %(high)s")
         return gettext(template) % values
 
@@ -59,6 +59,10 @@ def display(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.15g}".replace("e-0", "e-")
     return str(value)
+
+
+def _limit(value: float | None) -> str:
+    return f"{value:,}" if isinstance(value, int) else display(value)
 
 
 def displayed(config: TrainingConfig) -> dict[str, str]:
