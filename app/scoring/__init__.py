@@ -1,1 +1,5 @@
-"""PURE: suites, checks and scores of answers, without database, web or model."""
+"""PURE: suites, checks and scores of answers, without database, web or model.
+
+`suites` prompts with named checks · `checks` the kinds, with `options` · what they find: `content_checks`, `conduct` with `lexicon` and
+`phrases`, as `findings` · `scores` five dimensions and retention · `text` reading English and Chinese.
+"""
