@@ -26,7 +26,6 @@ from app.masking.templates import isolated
 ROOT: Final = Path(__file__).parents[2]
 # Slow under a connection still, each with the reason why it may be for now.
 ALLOWED: Final[dict[str, str]] = {
-    "app/versions/freezing.py": "a version's file is written as its conversations are read",
     "worker/work/": "runs in a child without a database; tests call it in the process that has one",
 }
 # Files of the installed program itself: templates of pages, catalogues, modules.
