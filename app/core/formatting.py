@@ -41,8 +41,10 @@ def file_size(value: float | None) -> str:
         if amount < _KIB or unit == _UNITS[-1]:
             break
         amount /= _KIB
-    pattern = _pattern(0 if unit == "byte" else 1)
-    return format_unit(amount, f"digital-{unit}", length="short", format=pattern, locale=babel_locale())
+    if unit == "byte":
+        # The short form of English has no plural for bytes.
+        return format_unit(amount, "digital-byte", length="long", format=_pattern(0), locale=babel_locale())
+    return format_unit(amount, f"digital-{unit}", length="short", format=_pattern(1), locale=babel_locale())
 
 
 def duration(seconds: float | None) -> str:
