@@ -6,6 +6,7 @@ end and fails it: a service that swallows exceptions hides nothing.
 """
 
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -28,8 +29,9 @@ ROOT: Final = Path(__file__).parents[2]
 ALLOWED: Final[dict[str, str]] = {
     "worker/work/": "runs in a child without a database; tests call it in the process that has one",
 }
-# Files of the installed program itself: templates of pages, catalogues, modules.
-_OWN: Final = tuple(str(ROOT / folder) for folder in ("app", "templates", "static", "migrations", "worker"))
+# Data of tests lie below the first; the checkout, which may lie there too, holds the program's own files.
+_TEMPORARY: Final = tempfile.gettempdir()
+_OWN: Final = f"{ROOT}/"
 _DATABASE_FILES: Final = (".db", ".db-wal", ".db-shm", ".db-journal")
 
 
@@ -68,11 +70,12 @@ def _report(what: str, *, by_others: bool = False) -> None:
     holder = _holder.get()
     if holder is None or not holder.connections:
         return
+    # Frames alone, outermost first: their source lines would be read from files, which is watched as well.
     frames = [
-        f"{Path(frame.filename).relative_to(ROOT)}:{frame.lineno} {frame.name}"
-        for frame in traceback.extract_stack()
-        if frame.filename.startswith((str(ROOT / "app"), str(ROOT / "worker")))
-    ]
+        f"{Path(frame.f_code.co_filename).relative_to(ROOT)}:{line} {frame.f_code.co_name}"
+        for frame, line in traceback.walk_stack(None)
+        if frame.f_code.co_filename.startswith((str(ROOT / "app"), str(ROOT / "worker")))
+    ][::-1]
     if by_others and len({frame.split(":")[0] for frame in frames}) < 2:
         return
     if frames and not any(name in frame for frame in frames for name in ALLOWED):
@@ -93,7 +96,7 @@ def _watched(owner: Any, name: str, what: str) -> None:
 def _audit(name: str, args: tuple[Any, ...]) -> None:
     if name == "open" and isinstance(args[0], str) and _holder.get() is not None:
         path = args[0]
-        if path.startswith("/tmp") and not path.endswith(_DATABASE_FILES) and not path.startswith(_OWN):
+        if path.startswith(_TEMPORARY) and not path.endswith(_DATABASE_FILES) and not path.startswith(_OWN):
             _report(f"{path} is opened", by_others=True)
 
 
