@@ -253,7 +253,7 @@ def test_the_list_shows_live_states_with_progress_and_loss(
 
 
 def test_the_run_page_shows_phase_figures_config_and_escaped_log(
-    app: FastAPI, annotator: Person, storage: Storage
+    app: FastAPI, annotator: Person, engineer: Person, storage: Storage
 ) -> None:
     run_id = running(
         app, storage, progress(40, 120), metric(40, 1.5), ("eval", {"step": 40, "eval_loss": 1.75})
@@ -261,15 +261,18 @@ def test_the_run_page_shows_phase_figures_config_and_escaped_log(
     (storage.folder(f"jobs/{runs(app)[0].job_id}/1") / "log.txt").write_text(
         "step 40 <script>alert(1)</script>\n"
     )
-    response = annotator.browser.get(f"/runs/{run_id}")
+    response = engineer.browser.get(f"/runs/{run_id}")
     text = visible_text(response.text)
     for shown in ("Step 40 / 120", "1.500", "1.750", "1:15", "lora_alpha", "128"):
         assert shown in text
     assert "&lt;script&gt;alert(1)" in response.text
     assert "<script>alert" not in response.text
     assert 'aria-current="step"' in response.text
-    assert "Stop and save" not in text  # annotators watch
     assert 'data-ended="false"' in response.text
+    watched = annotator.browser.get(f"/runs/{run_id}").text
+    assert "Step 40 / 120" in visible_text(watched)
+    assert "Stop and save" not in watched  # annotators watch
+    assert "alert(1)" not in watched  # what a process prints is for engineers
 
 
 def test_a_failed_run_tells_the_reason_and_links_to_the_remedy(
@@ -326,7 +329,7 @@ def test_the_curves_of_the_api_are_columns_up_to_an_event(
 
 
 def test_a_published_file_is_listed_and_downloaded_and_a_lost_one_is_a_clear_404(
-    app: FastAPI, annotator: Person, storage: Storage
+    app: FastAPI, engineer: Person, storage: Storage
 ) -> None:
     run_id = running(app, storage)
     folder = storage.folder("jobs/9/1/adapter")
@@ -338,15 +341,15 @@ def test_a_published_file_is_listed_and_downloaded_and_a_lost_one_is_a_clear_404
         session.add(run)
         publish_artifacts(session, run, files)
         end(session, run_id, JobState.SUCCEEDED, result={})
-    page = annotator.browser.get(f"/runs/{run_id}").text
+    page = engineer.browser.get(f"/runs/{run_id}").text
     url = f"/api/v1/runs/{run_id}/artifacts/1/content"
     assert url in page
     assert "/playground?run=1" in page
     assert "/evaluations?run=1" in page
-    assert annotator.browser.get(url).text == "{}"
-    assert annotator.api.get(f"/api/v1/runs/{run_id}/artifacts").json()[0]["name"] == "adapter_config.json"
+    assert engineer.browser.get(url).text == "{}"
+    assert engineer.api.get(f"/api/v1/runs/{run_id}/artifacts").json()[0]["name"] == "adapter_config.json"
     (folder / "adapter_config.json").unlink()
-    lost = annotator.api.get(url)
+    lost = engineer.api.get(url)
     assert (lost.status_code, lost.json()["detail"]) == (
         404,
         "The file adapter_config.json is gone from the disk.",

@@ -11,11 +11,10 @@ from app.core.database import transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import JobKind
-from app.mask_checks.service import request_check
 from app.masking import MaskSettings
 from app.sentences import FailureCode
 from tests.support.people import Person
-from tests.support.training import ENGINEER, make_model, make_version
+from tests.support.training import ask_for_check, make_model, make_version
 from worker.parent.attempt import Attempt
 from worker.parent.chat_desk import ChatDesk
 from worker.parent.handlers import HANDLERS
@@ -46,9 +45,9 @@ def test_a_mask_check_without_a_readable_tokenizer_says_so_in_both_languages(
     with transaction(app.state.engine) as session:
         version, model = make_version(session, storage), make_model(session)
         model.path = str(folder)
-        check, _ = request_check(
+        check, _ = ask_for_check(
             session,
-            ENGINEER,
+            storage,
             dataset_version_id=version.id or 0,
             base_model_id=model.id or 0,
             settings=MaskSettings(),
