@@ -56,7 +56,7 @@ def request_check(
         settings=MaskSettingsIn.of(settings),
         settings_key=settings_key(settings),
         job_id=0,
-        created_by=actor.name[:80],
+        **actor.who.columns(),
     )
     check = _same_question(session, question)
     job = require_job(session, check.job_id) if check else None
@@ -98,7 +98,7 @@ def _same_question(session: Session, question: MaskCheck) -> MaskCheck | None:
 
 
 def _promise(session: Session, check: MaskCheck, actor: Actor) -> tuple[MaskCheck, Job]:
-    job = enqueue(session, JobKind.CHECK_MASKS, {}, created_by=actor.name)
+    job = enqueue(session, JobKind.CHECK_MASKS, {}, created_by=actor.who)
     assert job.id is not None
     check.job_id = job.id
     check.passed = None  # nobody starts on what is being made again

@@ -62,7 +62,7 @@ def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -
         train_count=len(rows) - validation_count,
         validation_count=validation_count,
         coverage=_coverage(rows),
-        created_by=actor.name[:80],
+        **actor.who.columns(),
     )
     session.add(version)
     session.flush()
