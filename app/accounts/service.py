@@ -87,9 +87,9 @@ def readable_name(name: str) -> str:
     hidden = next((sign for sign in name if unicodedata.category(sign) in _UNSEEN), None)
     if hidden is not None:
         raise Invalid(
-            N_("The name holds a character that cannot be seen (U+%(code)s). Type it again without it."),
+            N_("The name holds a character that cannot be seen (U+%(number)s). Type it again without it."),
             field="name",
-            code=f"{ord(hidden):04X}",
+            number=f"{ord(hidden):04X}",
         )
     return name
 
