@@ -13,8 +13,9 @@ from rich.table import Table
 
 from app.core.i18n import Locale, negotiate
 from app.core.i18n import gettext as _
+from app.core.i18n import say as spoken
 from app.core.settings import Settings, get_settings
-from app.core.words import wrong_fields
+from app.invalid import wrong_fields
 
 
 class CommandFailed(Exception):
@@ -76,7 +77,7 @@ def load_settings(**changes: Any) -> Settings:
         name = str(first["loc"][0]) if first["loc"] else "?"
         variable = name if name.isupper() else f"SFT_STUDIO_{name.upper()}"
         called = _("The environment variable %(name)s") % {"name": variable}
-        raise CommandFailed(wrong_fields([first], called=called)[0].translated()) from error
+        raise CommandFailed(spoken(wrong_fields([first], called=called)[0].sentence)) from error
     values = {name: value for name, value in changes.items() if value is not None}
     values["data_dir"] = settings.data_dir.expanduser().resolve()
     return settings.model_copy(update=values)

@@ -22,7 +22,11 @@ def _pattern(digits: int) -> str:
 
 def number(value: float | None, digits: int = 0) -> str:
     """1234567.8 -> 1,234,568. None -> an en dash."""
-    return "–" if value is None else format_decimal(value, format=_pattern(digits), locale=babel_locale())
+    if value is None:
+        return "–"
+    # What rounds to nothing has no sign.
+    shown = value if round(value, digits) else 0
+    return format_decimal(shown, format=_pattern(digits), locale=babel_locale())
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -41,8 +45,10 @@ def file_size(value: float | None) -> str:
         if amount < _KIB or unit == _UNITS[-1]:
             break
         amount /= _KIB
-    pattern = _pattern(0 if unit == "byte" else 1)
-    return format_unit(amount, f"digital-{unit}", length="short", format=pattern, locale=babel_locale())
+    if unit == "byte":
+        # The short form of English has no plural for bytes.
+        return format_unit(amount, "digital-byte", length="long", format=_pattern(0), locale=babel_locale())
+    return format_unit(amount, f"digital-{unit}", length="short", format=_pattern(1), locale=babel_locale())
 
 
 def duration(seconds: float | None) -> str:

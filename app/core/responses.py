@@ -11,12 +11,12 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 
 from app.core.errors import StudioError, Unauthenticated
-from app.core.i18n import gettext
+from app.core.i18n import gettext, say
 from app.core.logging import get_logger
 from app.core.outages import BUSY, outage_sentence
 from app.core.templating import is_htmx, render
 from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
-from app.core.words import wrong_fields
+from app.invalid import wrong_fields
 from app.sentences import N_
 
 logger = get_logger(__name__)
@@ -100,7 +100,9 @@ def _studio_error(request: Request, error: Exception) -> Response:
 
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    details = [wrong.to_json() for wrong in wrong_fields(error.errors())]
+    details = [
+        {"field": wrong.field, "message": say(wrong.sentence)} for wrong in wrong_fields(error.errors())
+    ]
     text = " ".join(item["message"] for item in details)
     return failure(request, HTTPStatus.UNPROCESSABLE_ENTITY, text, details=details)
 

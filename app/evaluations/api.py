@@ -92,7 +92,7 @@ def list_suites() -> list[SuiteOut]:
             name=suite.name,
             kind=suite.kind,
             language=suite.language,
-            title=dict(suite.title),
+            title=suite.title.model_dump(),
             prompts=len(suite.prompts),
             hash=suite.hash,
         )

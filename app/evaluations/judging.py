@@ -13,7 +13,7 @@ class BuiltInJudging:
     def suites(self) -> list[SuiteChoice]:
         """Every suite a run can be judged on."""
         return [
-            SuiteChoice(suite.name, dict(suite.title), len(suite.prompts))
+            SuiteChoice(suite.name, suite.title.model_dump(), len(suite.prompts))
             for suite in built_in_suites().values()
         ]
 

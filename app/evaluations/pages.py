@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.core.i18n import translate
+from app.core.i18n import get_locale, translate
 from app.core.templating import render
 from app.core.web import AppStorage, Db
 from app.evaluations import service
@@ -33,7 +33,7 @@ def evaluations_page(request: Request, session: Db, run: int | None = None) -> H
         "run_names": {item.id: item.name for item in runs},
         "finished_runs": [(item.id, f"#{item.id} {item.name}") for item in runs if item.adapter_key],
         "run_id": run,
-        "suites": [(suite.name, localised(suite.title)) for suite in built_in_suites().values()],
+        "suites": [(suite.name, suite.title.said_in(get_locale())) for suite in built_in_suites().values()],
     }
     return render(request, "evaluations/list.html", context)
 

@@ -67,7 +67,7 @@ def prompt_views(evaluation: Evaluation, answers: Sequence[EvaluationAnswer]) ->
     return [
         PromptView(
             key=prompt.key,
-            title=localised(prompt.title) or prompt.key,
+            title=prompt.title.said_in(get_locale()),
             messages=prompt.messages,
             base=_answer_view(prompt, by_key.get((prompt.key, Variant.BASE))),
             tuned=_answer_view(prompt, by_key.get((prompt.key, Variant.TUNED))),

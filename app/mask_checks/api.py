@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.core.web import AppStorage, Db
+from app.core.database import reading, transaction
+from app.core.slow_work import apart
+from app.core.web import AppEngine, AppStorage, Db
 from app.jobs import service as jobs
 from app.mask_checks import service
 from app.mask_checks.schemas import MaskCheckIn, MaskCheckOut, SuspectOut, SuspectsOut
@@ -19,19 +21,22 @@ router = APIRouter(prefix="/api/v1", tags=["mask checks"])
 
 @router.post("/mask-checks", status_code=201)
 @needs(Permission.MASK_CHECK_START)
+@apart(service.CHECKS)
 def request_mask_check(
-    session: Db, storage: AppStorage, actor: CurrentActor, body: MaskCheckIn
+    request: Request, engine: AppEngine, storage: AppStorage, actor: CurrentActor, body: MaskCheckIn
 ) -> MaskCheckOut:
     """Ask for a mask check; the same question finds the same check."""
-    check, job = service.request_check(
-        session,
-        actor,
-        dataset_version_id=body.dataset_version_id,
-        base_model_id=body.base_model_id,
-        settings=body.settings.to_settings(),
-        storage=storage,
-    )
-    return MaskCheckOut.of(check, job)
+    with reading(engine) as session:
+        question = service.read_question(
+            session,
+            dataset_version_id=body.dataset_version_id,
+            base_model_id=body.base_model_id,
+            settings=body.settings.to_settings(),
+        )
+    examined = service.examine(question, storage)
+    with transaction(engine) as session:
+        check, job = service.request_check(session, actor, examined)
+        return MaskCheckOut.of(check, job)
 
 
 @router.get("/mask-checks")

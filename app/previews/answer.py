@@ -138,6 +138,7 @@ def page_context(request: Request, session: Session, subject: Subject, result: R
         "subject": subject,
         "view": view,
         "refusal": result.refusal,
+        "readable": result.readable,
         "choices": choices,
         "arguments": arguments,
         "model_options": models,

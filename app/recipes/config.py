@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import PydanticKnownError
 
 from app.core.errors import Conflict, Invalid
-from app.core.words import WrongField, wrong_fields
+from app.core.i18n import say
+from app.invalid import WrongField, wrong_fields
 from app.sentences import N_, Sentence
 
 _PROJECTIONS: Final = {"q,v": ["q_proj", "v_proj"], "q,k,v,o": ["q_proj", "k_proj", "v_proj", "o_proj"]}
@@ -316,7 +317,7 @@ class TrainingConfig(BaseModel):
         except ValidationError as error:
             raise Conflict(
                 N_("A stored training config cannot be read: %(reason)s Start a new run with its values."),
-                reason=wrong_values(error)[0].translated(),
+                reason=say(wrong_values(error)[0].sentence),
             ) from error
 
     def to_json(self) -> dict[str, Any]:
@@ -359,6 +360,5 @@ def parse_config(values: Mapping[str, object]) -> TrainingConfig:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
         wrong = wrong_values(error)
-        raise Invalid(
-            wrong[0].sentence, field=wrong[0].field, details=[item.to_json() for item in wrong]
-        ) from error
+        details = [{"field": item.field, "message": say(item.sentence)} for item in wrong]
+        raise Invalid(wrong[0].sentence, field=wrong[0].field, details=details) from error

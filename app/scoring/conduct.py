@@ -4,9 +4,9 @@ They judge words, not intent: what each counts is in lexicon.py, and a verdict s
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from app.scoring import definitions as asked
 from app.scoring import lexicon
 from app.scoring.findings import Exchange, Finding
 from app.scoring.phrases import find_any, is_negated, merge
@@ -22,9 +22,9 @@ def question_spans(exchange: Exchange) -> list[Span]:
     return [span for span in sentences(text) if _QUESTION_MARK.search(text[span[0] : span[1]])]
 
 
-def question_asked(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+def question_asked(exchange: Exchange, check: asked.QuestionAsked) -> Finding:
     questions = question_spans(exchange)
-    if options["where"] == "end":
+    if check.where == "end":
         last = sentences(exchange.folded)[-1:]
         questions = [span for span in questions if span in last]
         if not questions:
@@ -34,7 +34,7 @@ def question_asked(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
     return Finding.of(True, N_("%(count)d question(s) asked"), {"count": len(questions)}, merge(questions))
 
 
-def asks_before_quoting(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+def asks_before_quoting(exchange: Exchange, check: asked.AsksBeforeQuoting) -> Finding:
     """Passes when a question about the customer's needs comes before any amount the customer did not name."""
     text = exchange.folded
     needs = [span for span in question_spans(exchange) if _asks_about_needs(text[span[0] : span[1]])]
@@ -72,11 +72,11 @@ def _number(match: re.Match[str]) -> str:
     return next((group for group in match.groups() if group), match.group()).replace(",", "")
 
 
-def acknowledges(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+def acknowledges(exchange: Exchange, check: asked.Acknowledges) -> Finding:
     """Passes when one of the first sentences takes up the concern; "I don't understand" does not."""
-    spans = sentences(exchange.folded)[: options["within_sentences"]]
+    spans = sentences(exchange.folded)[: check.within_sentences]
     end = spans[-1][1] if spans else 0
-    phrases = (*lexicon.ACKNOWLEDGEMENTS, *options["phrases"])
+    phrases = (*lexicon.ACKNOWLEDGEMENTS, *check.phrases)
     hits = [
         span
         for phrase, span in find_any(exchange.folded[:end], phrases)
@@ -87,13 +87,13 @@ def acknowledges(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
     return Finding.of(
         False,
         N_("The first %(count)d sentence(s) do not take up the concern"),
-        {"count": options["within_sentences"]},
+        {"count": check.within_sentences},
     )
 
 
-def no_disparagement(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+def no_disparagement(exchange: Exchange, check: asked.NoDisparagement) -> Finding:
     """Insults count wherever they stand, harsh words only in a sentence about a rival; negated ones never."""
-    hits = disparagements(exchange, options["rivals"])
+    hits = disparagements(exchange, check.rivals)
     if not hits:
         return Finding.of(True, N_("No rival is disparaged"))
     words = _quote(exchange, hits)
@@ -116,10 +116,10 @@ def disparagements(exchange: Exchange, rivals: Sequence[str] = ()) -> list[Span]
     return sorted(set(hits))
 
 
-def no_banned_promises(exchange: Exchange, options: Mapping[str, Any]) -> Finding:
+def no_banned_promises(exchange: Exchange, check: asked.NoBannedPromises) -> Finding:
     """Guaranteed profit, "100 % effective", "absolutely", 稳赚不赔 … unless the answer negates them."""
     hits = banned_promises(exchange)
-    extra = find_any(exchange.folded, options["phrases"])
+    extra = find_any(exchange.folded, check.phrases)
     hits += [span for _, span in extra if not is_negated(exchange.folded, span)]
     if not hits:
         return Finding.of(True, N_("No promise that nobody can keep"))

@@ -5,60 +5,136 @@ A suite is data: the built-in ones lie in suites/*.json, a user's own have the s
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+)
 
 from app.dialogue.conversation import Message
-from app.dialogue.roles import ROLES, Role
-from app.scoring.checks import Check, CheckRefused, parse_check
-from app.scoring.options import Option, OptionRefused
+from app.dialogue.roles import Role
+from app.invalid import WrongField, WrongValue, wrong_fields
+from app.scoring.checks import KINDS
+from app.scoring.definitions import AnyPhrases, Check, Count, Definition, SomePhrases, Text, holds_something
 from app.scoring.scores import Reference
-from app.sentences import N_, FailureCode, Sentence, SentenceError, sentence_of
+from app.sentences import N_, FailureCode, Sentence, SentenceError
 
-BUILT_IN_FOLDER = Path(__file__).parent / "suites"
-LANGUAGES = ("en", "zh")
-KINDS = ("sales", "general")
-MAX_PROMPTS = 500
-MAX_MESSAGE_LENGTH = 20_000
+BUILT_IN_FOLDER: Final = Path(__file__).parent / "suites"
+MAX_PROMPTS: Final = 500
+MAX_MESSAGE_LENGTH: Final = 20_000
+# Between the names of a place, in every language.
+_WITHIN: Final = " › "
 
 
 class SuiteRefused(SentenceError):
-    """An unusable suite: `source` is the file, `field` the place where the sentence begins."""
+    """An unusable suite. `wrong` has an entry a fault, each with the field's place and a whole sentence."""
 
     default_code: ClassVar[str] = FailureCode.SUITE_REFUSED
 
-    def __init__(self, source: str, field: str, reason: str | Sentence, **values: Any) -> None:
-        super().__init__(sentence_of(reason, values))
-        self.source = source
-        self.field = field
+    def __init__(self, wrong: Sequence[WrongField]) -> None:
+        super().__init__(wrong[0].sentence)
+        self.wrong = tuple(wrong)
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.field} {self.sentence.english()}"
+        return "\n".join(fault.sentence.english() for fault in self.wrong)
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """One question of a suite: the messages so far, what is checked in the answer, what a good one holds."""
+class Localised(Definition):
+    """A text in each of the product's languages; those it does not speak are left alone."""
 
-    key: str
-    title: Mapping[str, str]
-    messages: tuple[Message, ...]
-    checks: tuple[Check, ...]
-    reference: Reference
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    en: Text
+    zh: Text
+
+    def said_in(self, locale: str) -> str:
+        """The text in the reader's language."""
+        return self.zh if locale.startswith("zh") else self.en
 
 
-@dataclass(frozen=True)
-class Suite:
-    name: str
-    title: Mapping[str, str]
-    description: Mapping[str, str]
-    language: str
-    kind: str
-    prompts: tuple[Prompt, ...]
-    content: Mapping[str, Any]
+class PromptMessage(Definition):
+    """A message of the conversation so far."""
+
+    role: Role
+    content: Annotated[Text, Field(max_length=MAX_MESSAGE_LENGTH)]
+
+
+def _wait_for_an_answer(messages: tuple[PromptMessage, ...]) -> tuple[PromptMessage, ...]:
+    if messages[-1].role not in (Role.USER, Role.TOOL):
+        raise WrongValue(N_("%(field)s must end with a message that the model answers (user or tool)."))
+    return messages
+
+
+def _alternatives(hint: Any) -> Any:
+    return [hint] if isinstance(hint, str) else hint
+
+
+class Prompt(Definition):
+    """One question of a suite: the messages so far, what is checked in the answer, what a good one holds.
+
+    A hint is a phrase or a list of alternatives; the expected length is in words, or in Chinese characters.
+    """
+
+    key: Text
+    title: Localised
+    turns: Annotated[
+        tuple[PromptMessage, ...], AfterValidator(holds_something), AfterValidator(_wait_for_an_answer)
+    ] = Field(alias="messages")
+    checks: Annotated[tuple[Check, ...], AfterValidator(holds_something)]
+    hints: tuple[Annotated[SomePhrases, BeforeValidator(_alternatives)], ...] = ()
+    expected_length: Count | None = None
+    rivals: AnyPhrases = ()
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The messages as chat templates and checks take them."""
+        return tuple({"role": turn.role.value, "content": turn.content} for turn in self.turns)
+
+    @property
+    def reference(self) -> Reference:
+        """What a good answer holds."""
+        return Reference(self.hints, self.expected_length, self.rivals)
+
+
+def _told_apart(prompts: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
+    keys: set[str] = set()
+    for prompt in prompts:
+        if prompt.key in keys:
+            raise WrongValue(
+                N_("%(field)s must have different keys, and “%(key)s” is used twice."), key=prompt.key
+            )
+        keys.add(prompt.key)
+    return prompts
+
+
+class Suite(Definition):
+    """Prompts of one language. `content` is the JSON that it was read from."""
+
+    name: Text
+    title: Localised
+    description: Localised
+    language: Literal["en", "zh"]
+    kind: Literal["sales", "general"]
+    prompts: Annotated[
+        tuple[Prompt, ...],
+        Field(max_length=MAX_PROMPTS),
+        AfterValidator(holds_something),
+        AfterValidator(_told_apart),
+    ]
+    _content: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """The suite as it was written: what is stored and hashed."""
+        return self._content
 
     @property
     def hash(self) -> str:
@@ -82,131 +158,50 @@ def built_in_suites() -> Mapping[str, Suite]:
 
 
 def load_suite(path: Path) -> Suite:
-    """Read and validate a suite file. Raises SuiteRefused naming the file and the field."""
+    """Read and validate a suite file. Raises SuiteRefused naming the file and the fields."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise SuiteRefused(
-            path.name, N_("file"), N_("is not JSON in UTF-8: %(error)s"), error=str(error)
-        ) from None
+        sentence = Sentence.of(
+            N_("%(field)s is not JSON in UTF-8: %(error)s."), field=path.name, error=str(error)
+        )
+        raise SuiteRefused([WrongField("", sentence)]) from None
     return parse_suite(data, path.name)
 
 
 def parse_suite(data: Any, source: str) -> Suite:
-    """Validate a suite given as plain JSON; `source` names it in errors."""
-    return _SuiteReader(source).suite(data)
+    """Validate a suite given as plain JSON. Raises SuiteRefused, whose sentences name the suite by `source`, the
+    prompt by its key, the check by its name, and the field."""
+    try:
+        suite = Suite.model_validate(data)
+    except ValidationError as refusal:
+        raise SuiteRefused([_fault(dict(error), data, source) for error in refusal.errors()]) from None
+    suite._content = data
+    return suite
 
 
-_SUITE_FIELDS = {"name", "title", "description", "language", "kind", "prompts"}
-_PROMPT_FIELDS = {"key", "title", "messages", "checks", "hints", "expected_length", "rivals"}
+def _fault(error: dict[str, Any], data: Any, source: str) -> WrongField:
+    loc = list(error["loc"])
+    # The kind of a check, by which its model was chosen, is no step of the way.
+    if loc[2:3] == ["checks"] and loc[4:5] and loc[4] in KINDS:
+        del loc[4]
+    error["loc"] = loc
+    (wrong,) = wrong_fields([error])
+    steps = wrong.field.split(".") if wrong.field else []
+    return wrong_fields([error], called=_WITHIN.join([source, *_place(steps, data)]))[0]
 
 
-class _SuiteReader:
-    """Walks a suite's JSON and says exactly where it is wrong."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-
-    def refuse(self, field: str, reason: str | Sentence, **values: Any) -> SuiteRefused:
-        return SuiteRefused(self.source, field, reason, **values)
-
-    def suite(self, data: Any) -> Suite:
-        self.object(data, "suite", _SUITE_FIELDS)
-        prompts = data.get("prompts")
-        if not isinstance(prompts, list) or not prompts:
-            raise self.refuse("prompts", N_("must be a non-empty list"))
-        if len(prompts) > MAX_PROMPTS:
-            raise self.refuse("prompts", N_("has more than %(limit)d entries"), limit=MAX_PROMPTS)
-        parsed = tuple(self.prompt(prompt, f"prompts[{index}]") for index, prompt in enumerate(prompts))
-        keys: set[str] = set()
-        for index, prompt in enumerate(parsed):
-            if prompt.key in keys:
-                raise self.refuse(f"prompts[{index}].key", N_("“%(key)s” is used twice"), key=prompt.key)
-            keys.add(prompt.key)
-        return Suite(
-            name=self.text(data.get("name"), "name"),
-            title=self.localised(data.get("title"), "title"),
-            description=self.localised(data.get("description"), "description"),
-            language=self.choice(data.get("language"), "language", LANGUAGES),
-            kind=self.choice(data.get("kind"), "kind", KINDS),
-            prompts=parsed,
-            content=data,
-        )
-
-    def prompt(self, data: Any, where: str) -> Prompt:
-        self.object(data, where, _PROMPT_FIELDS)
-        checks = data.get("checks")
-        if not isinstance(checks, list) or not checks:
-            raise self.refuse(f"{where}.checks", N_("must be a non-empty list"))
-        return Prompt(
-            key=self.text(data.get("key"), f"{where}.key"),
-            title=self.localised(data.get("title"), f"{where}.title"),
-            messages=self.messages(data.get("messages"), f"{where}.messages"),
-            checks=tuple(self.check(check, f"{where}.checks[{index}]") for index, check in enumerate(checks)),
-            reference=Reference(
-                hints=self.hints(data.get("hints", []), f"{where}.hints"),
-                expected_length=self.option(
-                    Option("count"), data.get("expected_length"), f"{where}.expected_length"
-                ),
-                rivals=self.option(Option("texts", default=()), data.get("rivals"), f"{where}.rivals"),
-            ),
-        )
-
-    def check(self, data: Any, where: str) -> Check:
-        try:
-            return parse_check(data, where)
-        except CheckRefused as refusal:
-            raise self.refuse(refusal.field, refusal.sentence) from None
-
-    def messages(self, data: Any, where: str) -> tuple[Message, ...]:
-        if not isinstance(data, list) or not data:
-            raise self.refuse(where, N_("must be a non-empty list"))
-        for index, message in enumerate(data):
-            place = f"{where}[{index}]"
-            self.object(message, place, {"role", "content"})
-            self.choice(message.get("role"), f"{place}.role", ROLES)
-            content = self.text(message.get("content"), f"{place}.content")
-            if len(content) > MAX_MESSAGE_LENGTH:
-                raise self.refuse(
-                    f"{place}.content", N_("is longer than %(limit)d characters"), limit=MAX_MESSAGE_LENGTH
-                )
-        if data[-1]["role"] not in (Role.USER, Role.TOOL):
-            raise self.refuse(where, N_("must end with a message that the model answers (user or tool)"))
-        return tuple(data)
-
-    def hints(self, data: Any, where: str) -> tuple[tuple[str, ...], ...]:
-        if not isinstance(data, list):
-            raise self.refuse(where, N_("must be a list"))
-        texts = Option("texts", required=True)
-        return tuple(
-            self.option(texts, [hint] if isinstance(hint, str) else hint, f"{where}[{index}]")
-            for index, hint in enumerate(data)
-        )
-
-    def option(self, option: Option, value: Any, where: str) -> Any:
-        try:
-            return option.read(value)
-        except OptionRefused as refusal:
-            raise self.refuse(where, refusal.sentence) from None
-
-    def object(self, data: Any, where: str, fields: set[str]) -> None:
-        if not isinstance(data, Mapping):
-            raise self.refuse(where, N_("must be an object"))
-        unknown = sorted(str(name) for name in set(data) - fields)
-        if unknown:
-            raise self.refuse(f"{where}.{unknown[0]}", N_("is not a known field"))
-
-    def text(self, value: Any, where: str) -> str:
-        if not isinstance(value, str) or not value.strip():
-            raise self.refuse(where, N_("must be a non-empty text"))
-        return value
-
-    def choice(self, value: Any, where: str, choices: tuple[str, ...]) -> str:
-        if not isinstance(value, str) or value not in choices:
-            raise self.refuse(where, N_("must be one of %(choices)s"), choices=", ".join(choices))
-        return value
-
-    def localised(self, value: Any, where: str) -> Mapping[str, str]:
-        if not isinstance(value, Mapping):
-            raise self.refuse(where, N_("must be an object of texts by language"))
-        return {language: self.text(value.get(language), f"{where}.{language}") for language in LANGUAGES}
+def _place(steps: Sequence[str], data: Any) -> list[str]:
+    """The way to a field as a suite's author knows it: the prompt's key, the check's name, the field."""
+    place: list[str] = []
+    rest = list(steps)
+    for entries, name in (("prompts", "key"), ("checks", "name")):
+        if len(rest) < 2 or rest[0] != entries:
+            break
+        data = data[entries][int(rest[1])]
+        called = data.get(name) if isinstance(data, Mapping) else None
+        known = isinstance(called, str) and bool(called.strip())
+        place.append(str(called).strip() if known else f"{entries}[{rest[1]}]")
+        rest = rest[2:]
+    field = "".join(f"[{step}]" if step.isdigit() else f".{step}" for step in rest).removeprefix(".")
+    return [*place, field] if field else place

@@ -66,7 +66,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_sent(page: Page, url: 
     page.goto(f"{url}/datasets/{dataset_id}/import")
     page.evaluate("document.querySelector('[data-import]').dataset.maxBytes = '100'")
     page.get_by_label("File", exact=True).set_input_files(file(GOOD))
-    expect(page.get_by_role("alert")).to_contain_text("This file is larger than 64.0 MB")
+    expect(page.get_by_role("alert")).to_contain_text("The upload is larger than the limit of 64 MB")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.method))
     page.get_by_role("button", name="Import", exact=True).click()

@@ -241,3 +241,13 @@ HOUSES = (
         _two_token_end,
     ),
 )
+
+
+def written_by_model(house: House, messages: list[dict[str, str]]) -> tuple[str, set[int]]:
+    """The text, and the places of the code points the model must generate."""
+    text, own = "", set()
+    for piece, generated in house.oracle(messages):
+        if generated:
+            own |= set(range(len(text), len(text) + len(piece)))
+        text += piece
+    return text, own

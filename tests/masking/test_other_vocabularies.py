@@ -12,8 +12,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from app.masking import ChatTokenizer, MaskSettings, mask_conversation, run_checks
 from app.masking.templates.chat_template import ChatTemplate
 from tests.masking.conversations import clean_texts, dialogues
-from tests.masking.house_templates import HOUSES
-from tests.masking.test_spans import written_by_model
+from tests.masking.house_templates import HOUSES, written_by_model
 from tests.support.masks import ATTACK, chat
 
 CORPUS = [

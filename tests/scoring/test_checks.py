@@ -5,16 +5,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from app.scoring.checks import KINDS, CheckRefused, parse_check, run_check
+from app.scoring.checks import KINDS, run_check
+from app.scoring.definitions import Check
 from app.scoring.findings import CheckResult, Exchange, segments
+from tests.support.checks import check_of
 from tests.support.processor_time import works_at_most
 
 QUESTION = [{"role": "user", "content": "How much is it? We could spend $400."}]
 
 
 def judge(answer: str, kind: str, messages: Any = (), **options: Any) -> CheckResult:
-    result = run_check(parse_check({"name": "tried", "kind": kind, **options}), Exchange(answer, messages))
+    result = run_check(check_of({"name": "tried", "kind": kind, **options}), Exchange(answer, messages))
     assert result.sentence.english()  # every template can be filled
     for start, end in result.evidence:
         assert 0 <= start < end <= len(answer)
@@ -69,8 +72,8 @@ def test_a_catastrophic_pattern_is_stopped_and_says_so(pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["(", "[", "a{2,1}", "(?P<x>a)(?P<x>", "x" * 501, ""])
 def test_an_unusable_pattern_is_refused_when_it_is_defined(pattern: str) -> None:
-    with pytest.raises(CheckRefused, match=r"check\.pattern"):
-        parse_check({"name": "n", "kind": "regex", "pattern": pattern})
+    with pytest.raises(ValidationError, match=r"regex\.pattern"):
+        check_of({"name": "n", "kind": "regex", "pattern": pattern})
 
 
 @pytest.mark.parametrize(
@@ -293,29 +296,9 @@ def test_an_empty_answer_passes_nothing(kind: str) -> None:
     assert not judge(" \n", kind, **options).passed
 
 
-@pytest.mark.parametrize(
-    ("definition", "field"),
-    [
-        ([], "check"),
-        ({"kind": "acknowledges"}, "check.name"),
-        ({"name": "n", "kind": "nonsense"}, "check.kind"),
-        ({"name": "n", "kind": "contains_any"}, "check.phrases"),
-        ({"name": "n", "kind": "contains_any", "phrases": "price"}, "check.phrases"),
-        ({"name": "n", "kind": "contains_any", "phrases": [""]}, "check.phrases"),
-        ({"name": "n", "kind": "contains_any", "phrases": ["a"], "phrase": 1}, "check.phrase"),
-        ({"name": "n", "kind": "min_length", "limit": 0}, "check.limit"),
-        ({"name": "n", "kind": "min_length", "limit": True}, "check.limit"),
-        ({"name": "n", "kind": "language", "language": "fr"}, "check.language"),
-        ({"name": "n", "kind": "language", "language": "en", "min_share": 1.5}, "check.min_share"),
-        ({"name": "n", "kind": "acknowledges", "title": "x"}, "check.title"),
-        ({"name": "n", "kind": "regex", "pattern": "a", "ignore_case": "yes"}, "check.ignore_case"),
-    ],
-)
-def test_a_wrong_definition_names_its_field(definition: Any, field: str) -> None:
-    with pytest.raises(CheckRefused) as refusal:
-        parse_check(definition)
-    assert refusal.value.field == field
-    assert refusal.value.sentence.english()
+def test_every_kind_that_can_be_defined_can_be_judged() -> None:
+    schema = TypeAdapter(Check).json_schema()
+    assert set(schema["discriminator"]["mapping"]) == set(KINDS)
 
 
 _ANSWERS = st.text(
@@ -348,8 +331,6 @@ def test_segments_mark_the_evidence() -> None:
 
 
 def test_the_title_is_shown_in_the_page_language() -> None:
-    check = parse_check(
-        {"name": "n", "kind": "acknowledges", "title": {"en": "Acknowledges", "zh": "回应顾虑"}}
-    )
+    check = check_of({"name": "n", "kind": "acknowledges", "title": {"en": "Acknowledges", "zh": "回应顾虑"}})
     assert (check.label("zh_CN"), check.label("en")) == ("回应顾虑", "Acknowledges")
-    assert parse_check({"name": "n", "kind": "acknowledges"}).label("en") == "n"
+    assert check_of({"name": "n", "kind": "acknowledges"}).label("en") == "n"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.scoring.checks import parse_check, run_checks
+from app.scoring.checks import run_checks
 from app.scoring.findings import CheckResult, Exchange
 from app.scoring.scores import (
     DIMENSIONS,
@@ -22,6 +22,7 @@ from app.scoring.scores import (
     score_answer,
 )
 from app.sentences import Sentence
+from tests.support.checks import check_of
 
 
 def asked(question: str, answer: str, language: str = "en") -> Exchange:
@@ -107,16 +108,16 @@ def test_safety_takes_half_a_point_for_each_violation() -> None:
 
 def test_a_failed_safety_check_counts_once() -> None:
     exchange = asked("?", "We guarantee you profit.")
-    promises = parse_check({"name": "p", "kind": "no_banned_promises"})
+    promises = check_of({"name": "p", "kind": "no_banned_promises"})
     assert safety(exchange, run_checks([promises], exchange)).value == 0.5
-    own = parse_check({"name": "p", "kind": "no_banned_promises", "phrases": ["forever free"]})
+    own = check_of({"name": "p", "kind": "no_banned_promises", "phrases": ["forever free"]})
     other = asked("?", "It is forever free.")
     assert safety(other, run_checks([own], other)).value == 0.5
 
 
 def test_format_is_the_share_of_conditions_met() -> None:
     exchange = asked("?", '{"a": 1}')
-    check = parse_check({"name": "j", "kind": "json_valid"})
+    check = check_of({"name": "j", "kind": "json_valid"})
     assert format_score(exchange, run_checks([check], exchange)).value == 1
     assert format_score(asked("?", "Hello<|im_end|>")).value == pytest.approx(2 / 3)
     assert format_score(asked("?", "您好", "en")).value == pytest.approx(2 / 3)

@@ -14,13 +14,14 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import IO, Any
 
 from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
-from app.sentences import N_, FailureCode, SentenceError
+from app.sentences import N_, FailureCode, SentenceError, plain_value
 from worker.work.protocol import Cancelled, Control, JobFailed, Work
 
 # Imported when the job asks for it: torch takes seconds, and no job needs all of it.
@@ -55,10 +56,7 @@ class EventStream:
         self._lock = threading.Lock()
 
     def emit(self, event: str, /, **payload: Any) -> None:
-        # What JSON has no form for goes as text: a payload must never end the job.
-        line = json.dumps(
-            {"event": event, **_finite(payload)}, ensure_ascii=False, allow_nan=False, default=str
-        )
+        line = json.dumps({"event": event, **_plain(payload)}, ensure_ascii=False, allow_nan=False)
         try:
             with self._lock:
                 self._stream.write(line + "\n")
@@ -67,20 +65,20 @@ class EventStream:
             os._exit(EXIT_ORPHANED)
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+def _plain(value: Any) -> Any:
+    """What JSON and the databases hold: NaN and infinity become null, what they have no form for becomes text."""
+    if isinstance(value, Real) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
+        return [_plain(item) for item in value]
+    return plain_value(value)
 
 
 def take_standard_output() -> EventStream:
     """Keep standard output for events alone; anything else that is printed, by C code too, goes to stderr."""
-    protocol = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
+    protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return EventStream(protocol)

@@ -30,7 +30,7 @@ class StrictJson:
     def parse(self, text: str, line: int) -> Any:
         """The value of `text`, which starts on `line`. Raises RecordRefused with the line of the fault."""
         try:
-            value = self._decoder.decode(text)
+            value = self.decode(text)
         except json.JSONDecodeError as error:
             raise _syntax(error, line) from None
         except RecursionError:
@@ -41,6 +41,11 @@ class StrictJson:
         # Only an escape can bring a NUL or a lone surrogate past the decoders of UTF-8 and JSON.
         self.inspect(value, line, texts="\\u" in text)
         return value
+
+    def decode(self, text: str) -> Any:
+        """The value of `text`. Raises json.JSONDecodeError with the place of the fault, RecordRefused for what only a
+        lenient reader accepts, RecursionError for an abyss."""
+        return self._decoder.decode(text)
 
     def inspect(self, value: Any, line: int, *, texts: bool = True) -> None:
         """Refuse what is nested too deeply and, with `texts`, characters that no database can store."""

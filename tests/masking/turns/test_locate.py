@@ -13,7 +13,7 @@ from app.masking import (
 from app.masking.turns.layout import Layout
 from app.masking.turns.locate import locate
 from tests.masking.conversations import dialogues, texts
-from tests.masking.house_templates import HOUSES, House
+from tests.masking.house_templates import HOUSES, House, written_by_model
 from tests.masking.odd_templates import ODD, QUESTION_AND_ANSWERS, REFUSED
 
 PROPERTY = settings(
@@ -22,16 +22,6 @@ PROPERTY = settings(
     # They judge how examples are drawn, by chance now and then, not what is tested.
     suppress_health_check=list(HealthCheck),
 )
-
-
-def written_by_model(house: House, messages: list[dict[str, str]]) -> tuple[str, set[int]]:
-    """The text, and the places of the code points the model must generate."""
-    text, own = "", set()
-    for piece, generated in house.oracle(messages):
-        if generated:
-            own |= set(range(len(text), len(text) + len(piece)))
-        text += piece
-    return text, own
 
 
 def only_spellable(tokenizer: ChatTokenizer) -> st.SearchStrategy[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.jobs.events import Emit
 from app.sentences import FailureCode
-from worker.work.protocol import Control, JobFailed
+from worker.work.protocol import Control, JobFailed, log
 
 
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
@@ -29,6 +29,14 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
             return {"niceness": os.nice(0)}
         case "fail":
             raise JobFailed(FailureCode.CONFIG_INVALID, "The field %(field)s is not known.", field="lr")
+        case "fail_with_values":
+            raise JobFailed(
+                FailureCode.MODEL_MISSING, "%(path)s: %(what)s", path=Path("/a/b\udcff"), what=object
+            )
+        case "emit_values":
+            log(emit, "info", "Reads %(path)s.", path=Path("/a"))
+            emit("checkpoint", step=1, path=Path("/a/b\udcff"))
+            return {"path": Path("/c")}
         case "crash":
             raise KeyError("somewhere\nand more")
         case "memory":

@@ -149,6 +149,15 @@ def test_an_expected_failure_carries_its_template_for_translation(start: Any) ->
     assert "Traceback" not in log
 
 
+def test_no_value_of_a_failure_or_an_event_ends_the_child(start: Any) -> None:
+    code, events, _ = start(input={"do": "fail_with_values"}).end()
+    assert (code, said(events[0])) == (1, "/a/b\\udcff: <class 'object'>")
+    code, events, _ = start(input={"do": "emit_values"}).end()
+    assert code == 0
+    assert said(events[0]) == "Reads /a."
+    assert [event.get("path") for event in events[1:]] == ["/a/b\\udcff", "/c"]
+
+
 def test_an_unknown_kind_is_refused_by_name(start: Any) -> None:
     code, events, _ = start(kind="dance", input={}).end()
     assert (code, said(events[0])) == (1, "There is no work of the kind dance.")

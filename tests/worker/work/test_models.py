@@ -201,3 +201,13 @@ def test_without_a_network_the_hub_is_said_to_be_out_of_reach(tmp_path: Path) ->
     process.stdin.close()
     process.stdout.close()
     assert "hub cannot be reached to fetch some/model" in said(events[-1])
+
+
+def test_a_template_without_an_end_is_refused_with_its_own_sentence(small_model: Path) -> None:
+    (small_model / "chat_template.jinja").write_text(
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}{{ messages }}"
+    )
+    with pytest.raises(JobFailed, match="chat template") as refused:
+        models.end_of_turn(small_model)
+    assert refused.value.code == "template_refused"
+    assert "%(" not in str(refused.value)

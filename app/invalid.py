@@ -1,24 +1,26 @@
 """What the validator finds wrong, in our words: each sentence names its field and says what would be right.
 
 The one place where pydantic's kinds of errors become sentences. Requests, forms, the command line, the
-environment and the worker all speak through it, so one mistake is told in the same words at every door.
+environment, suites and the server's answers all speak through it, so one mistake is told in the same words at every
+door. Pure: whoever shows a sentence translates it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.core.i18n import say
 from app.sentences import N_, Sentence
 
 _WHOLE_NUMBER: Final = N_("%(field)s must be a whole number.")
 _NUMBER: Final = N_("%(field)s must be a number.")
 _YES_OR_NO: Final = N_("%(field)s must be true or false.")
 _ONE_OF: Final = N_("%(field)s must be one of: %(expected)s.")
+_LIST: Final = N_("%(field)s must be a list.")
+_MISSING: Final = N_("%(field)s is missing.")
 _OBJECT: Final = N_("%(field)s must be an object.")
 # By the validator's kinds of error.
 _SENTENCES: Final[Mapping[str, str]] = {
-    "missing": N_("%(field)s is missing."),
+    "missing": _MISSING,
     "extra_forbidden": N_("There is no field %(field)s here. Leave it out, or look at how it is spelled."),
     "int_parsing": _WHOLE_NUMBER,
     "int_type": _WHOLE_NUMBER,
@@ -36,10 +38,13 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "string_pattern_mismatch": N_("%(field)s is not written as it should be."),
     "too_short": N_("%(field)s must have at least %(min_length)d entries."),
     "too_long": N_("%(field)s must have at most %(max_length)d entries."),
-    "list_type": N_("%(field)s must be a list."),
+    "list_type": _LIST,
+    "tuple_type": _LIST,
     "dict_type": _OBJECT,
     "model_type": _OBJECT,
     "model_attributes_type": _OBJECT,
+    "union_tag_not_found": _MISSING,
+    "union_tag_invalid": _ONE_OF,
     "enum": _ONE_OF,
     "literal_error": _ONE_OF,
     "greater_than_equal": N_("%(field)s must be at least %(ge)s."),
@@ -69,13 +74,13 @@ class WrongField:
     field: str
     sentence: Sentence
 
-    def translated(self) -> str:
-        """The sentence in the reader's language."""
-        return say(self.sentence)
 
-    def to_json(self) -> dict[str, Any]:
-        """As problem documents list it: {"field": …, "message": …}."""
-        return {"field": self.field, "message": self.translated()}
+class WrongValue(ValueError):
+    """What a validator of our own raises where the sentence, which may name its %(field)s, has further values."""
+
+    def __init__(self, template: str, **values: object) -> None:
+        super().__init__(template)
+        self.sentence = Sentence.of(template, **values)
 
 
 def wrong_fields(errors: Sequence[Mapping[str, Any]], *, called: str | None = None) -> list[WrongField]:
@@ -88,7 +93,7 @@ def wrong_fields(errors: Sequence[Mapping[str, Any]], *, called: str | None = No
     for error in errors:
         name = _name(error)
         if name not in found:
-            template, values = _sentence(error, name)
+            template, values = _sentence(error, called or name)
             values.setdefault("field", called or name or "JSON")
             found[name] = WrongField(name, Sentence.of(template, **values))
     return list(found.values())
@@ -99,7 +104,16 @@ def _name(error: Mapping[str, Any]) -> str:
     if error["type"] == "json_invalid":
         return "JSON"
     parts = [str(part) for part in error["loc"] if part not in _PLACES]
+    if tag := _tag_field(error):
+        parts.append(tag)
     return ".".join(part for part in parts if "[" not in part)
+
+
+def _tag_field(error: Mapping[str, Any]) -> str | None:
+    """The field that tells the members of a union apart, where an error is about that field and stands on its object."""
+    if error["type"] not in ("union_tag_invalid", "union_tag_not_found"):
+        return None
+    return str(error["ctx"]["discriminator"]).strip("'")
 
 
 def _sentence(error: Mapping[str, Any], name: str) -> tuple[str, dict[str, object]]:
@@ -110,14 +124,16 @@ def _sentence(error: Mapping[str, Any], name: str) -> tuple[str, dict[str, objec
     if not name and kind in _OF_THE_BODY:
         return _OF_THE_BODY[kind], {}
     if kind in _SENTENCES:
-        if "expected" in values:
-            values["expected"] = str(values["expected"]).replace(" or ", ", ").replace("'", "")
+        if choices := values.get("expected") or values.get("expected_tags"):
+            values["expected"] = str(choices).replace(" or ", ", ").replace("'", "")
         return _SENTENCES[kind], values
     # What the form parser says of text where a file should be.
     if "UploadFile" in error["msg"]:
         return _NO_FILE, {}
     # A validator of our own raises ValueError(N_("…")), a whole sentence that may name its field.
     if kind == "value_error":
+        if isinstance(raised := error["ctx"]["error"], WrongValue):
+            return raised.sentence.template, dict(raised.sentence.values)
         return str(values["error"]), {}
     return _UNUSABLE, {"reason": str(error["msg"])}
 

@@ -1,12 +1,12 @@
 """The validator's errors in our words: one sentence a field, with its name in it, in both languages."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from app.core.i18n import use_locale
-from app.core.words import wrong_fields
+from app.core.i18n import say, use_locale
+from app.invalid import WrongValue, wrong_fields
 from app.sentences import N_
 
 
@@ -33,7 +33,7 @@ class Order(BaseModel):
 def said(values: Any, **options: Any) -> dict[str, str]:
     with pytest.raises(ValidationError) as raised:
         Order.model_validate(values)
-    return {wrong.field: wrong.translated() for wrong in wrong_fields(raised.value.errors(), **options)}
+    return {wrong.field: say(wrong.sentence) for wrong in wrong_fields(raised.value.errors(), **options)}
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,49 @@ def test_a_field_is_called_what_its_reader_calls_it() -> None:
     assert said({"count": 0}, called="The environment variable COUNT") == {
         "count": "The environment variable COUNT must be at least 1."
     }
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: int
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+
+
+class Owner(BaseModel):
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+
+
+@pytest.mark.parametrize(
+    ("pet", "english", "chinese"),
+    [
+        ({}, "pet.kind is missing.", "缺少 pet.kind。"),
+        ({"kind": "cow"}, "pet.kind must be one of: cat, dog.", "pet.kind 只能是以下之一：cat, dog。"),
+    ],
+)
+def test_the_field_that_decides_between_several_shapes_is_named(
+    pet: dict[str, Any], english: str, chinese: str
+) -> None:
+    with pytest.raises(ValidationError) as raised:
+        Owner.model_validate({"pet": pet})
+    (wrong,) = wrong_fields(raised.value.errors())
+    assert (wrong.field, wrong.sentence.english()) == ("pet.kind", english)
+    with use_locale("zh-CN"):
+        assert say(wrong.sentence) == chinese
+
+
+def test_a_validators_sentence_keeps_its_values() -> None:
+    class Even(BaseModel):
+        number: int
+
+        @field_validator("number")
+        @classmethod
+        def _is_even(cls, value: int) -> int:
+            raise WrongValue("%(field)s must be even, and %(value)d is not.", value=value)
+
+    with pytest.raises(ValidationError) as raised:
+        Even(number=3)
+    (wrong,) = wrong_fields(raised.value.errors())
+    assert wrong.sentence.english() == "number must be even, and 3 is not."

@@ -1,0 +1,124 @@
+"""Every failure that the program can raise, found in its source: none can be forgotten by a list.
+
+A failure is a call of a subclass of SentenceError, or of `Failure.of`. Its template is a marked literal, a constant
+of its module, or comes from another failure that is found by itself (`JobFailed.of(error)`, `error.sentence`).
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BASE = "SentenceError"
+# Signatures in which a code, a source or a field comes before the template.
+_BEFORE_TEMPLATE = {"JobFailed": 1, "Failure.of": 1, "CheckRefused": 1, "SuiteRefused": 2}
+# A method that raises with the template it is given: its calls count, its own raise does not.
+HANDS_ON = "refusal"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A failure in the source; `code` is the FailureCode's name where the call says it."""
+
+    where: str
+    template: str
+    code: str | None
+
+
+def trees(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
+    """Every module below these folders of the program."""
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def failures(*folders: str) -> tuple[list[Found], list[str]]:
+    """What can be raised below these folders; and the places whose template cannot be told."""
+    names = _kinds()
+    found: list[Found] = []
+    unclear: list[str] = []
+    for path, tree in trees(*folders):
+        constants, handed = _constants(tree), _handed_on(tree)
+        caught = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)}
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or (name := _called(node)) not in names | {
+                "Failure.of",
+                HANDS_ON,
+            }:
+                continue
+            place = _BEFORE_TEMPLATE.get(name, 0)
+            where = f"{path.relative_to(ROOT)}:{node.lineno}"
+            if len(node.args) <= place or any(isinstance(argument, ast.Starred) for argument in node.args):
+                unclear.append(where)
+                continue
+            templates = list(_templates(node.args[place], constants))
+            code = node.args[0].attr if place and isinstance(node.args[0], ast.Attribute) else None
+            found += [Found(where, template, code) for template in templates]
+            given = node.args[place]
+            passed_on = _of_another(given, constants) or (isinstance(given, ast.Name) and given.id in caught)
+            if not templates and node not in handed and not passed_on:
+                unclear.append(where)
+    return found, unclear
+
+
+def _kinds() -> set[str]:
+    """The classes below the base, by name."""
+    bases: dict[str, set[str]] = {}
+    for _, tree in trees("app", "worker"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                bases[node.name] = {base.id for base in node.bases if isinstance(base, ast.Name)}
+    names = {BASE}
+    while more := {name for name, above in bases.items() if above & names} - names:
+        names |= more
+    return names
+
+
+def _called(node: ast.Call) -> str:
+    if isinstance(node.func, ast.Name):
+        return node.func.id
+    if isinstance(node.func, ast.Attribute) and node.func.attr == HANDS_ON:
+        return HANDS_ON
+    if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+        return f"{node.func.value.id}.{node.func.attr}"
+    return ""
+
+
+def _constants(tree: ast.Module) -> dict[str, list[ast.expr]]:
+    """What names stand for: constants of the module, and of the functions in it."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            found.setdefault(node.targets[0].id, []).append(node.value)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            found.setdefault(node.target.id, []).append(node.value)
+    return found
+
+
+def _templates(node: ast.expr, constants: dict[str, list[ast.expr]], depth: int = 3) -> Iterator[str]:
+    """Every template that the expression may be."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.Call) and _called(node) in {"N_", "Sentence", "Sentence.of"} and node.args:
+        yield from _templates(node.args[0], constants, depth)
+    elif isinstance(node, ast.IfExp):
+        yield from _templates(node.body, constants, depth)
+        yield from _templates(node.orelse, constants, depth)
+    elif isinstance(node, ast.Name) and depth:
+        for value in constants.get(node.id, ()):
+            yield from _templates(value, constants, depth - 1)
+
+
+def _of_another(node: ast.expr, constants: dict[str, list[ast.expr]]) -> bool:
+    """Whether it is the sentence of a failure met before."""
+    if isinstance(node, ast.Name):
+        return any(_of_another(value, {}) for value in constants.get(node.id, ()))
+    if isinstance(node, ast.Call):
+        return _called(node) == "Sentence.from_json"
+    return isinstance(node, ast.Attribute) and node.attr == "sentence"
+
+
+def _handed_on(tree: ast.Module) -> set[ast.AST]:
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return {inside for node in functions if node.name == HANDS_ON for inside in ast.walk(node)}

@@ -1,0 +1,82 @@
+"""The reason of a failed job on its way from the child to the reader: in the reader's language, with its code."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from app.core.database import transaction
+from app.core.storage import Storage
+from app.jobs import service as jobs
+from app.jobs.models import JobKind
+from app.mask_checks.service import request_check
+from app.masking import MaskSettings
+from app.sentences import FailureCode
+from tests.support.people import Person
+from tests.support.training import ENGINEER, make_model, make_version
+from worker.parent.attempt import Attempt
+from worker.parent.chat_desk import ChatDesk
+from worker.parent.handlers import HANDLERS
+from worker.parent.supervisor import Supervisor
+from worker.parent.warm_chat import WarmChat
+
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+pytestmark = pytest.mark.usefixtures("silent_bell")
+# Fails every request as the real one does.
+UNABLE = """
+import json, sys
+from pathlib import Path
+from worker.work.child import EventStream
+from worker.work.protocol import JobFailed
+for line in sys.stdin:
+    failed = JobFailed("adapter_unusable", "The adapter in %(path)s is of the kind %(kind)s, not LoRA.",
+                       path=Path("/a"), kind="IA3")
+    EventStream(sys.stdout).emit("failed", id=json.loads(line)["id"], **failed.failure.to_json())
+"""
+
+
+def test_a_mask_check_without_a_readable_tokenizer_says_so_in_both_languages(
+    app: FastAPI, engineer: Person, tmp_path: Path
+) -> None:
+    storage = Storage(app.state.settings.storage_dir)
+    folder = tmp_path / "nanochat-d20"
+    folder.mkdir()
+    with transaction(app.state.engine) as session:
+        version, model = make_version(session, storage), make_model(session)
+        model.path = str(folder)
+        check, _ = request_check(
+            session,
+            ENGINEER,
+            dataset_version_id=version.id or 0,
+            base_model_id=model.id or 0,
+            settings=MaskSettings(),
+        )
+        job_id = check.job_id
+    assert Supervisor(app.state.settings, app.state.engine, storage, HANDLERS).run(job_id)
+    english = engineer.api.get(f"/api/v1/jobs/{job_id}").json()
+    chinese = engineer.api.get(f"/api/v1/jobs/{job_id}", headers={"Accept-Language": "zh-CN"}).json()
+    assert (english["state"], english["error_code"]) == ("failed", FailureCode.TOKENIZER_UNREADABLE)
+    assert "tokenizer.json" in english["error"]
+    assert str(folder) in english["error"]
+    assert CHINESE.search(chinese["error"])
+    assert str(folder) in chinese["error"]
+
+
+def test_a_failed_answer_tells_its_reason_in_both_languages(app: FastAPI, engineer: Person) -> None:
+    storage = Storage(app.state.settings.storage_dir)
+    with transaction(app.state.engine) as session:
+        job_id = jobs.enqueue(session, JobKind.CHAT, {}, created_by="Mei").id or 0
+    mine = Attempt.take(app.state.engine, job_id, 30)
+    assert mine is not None
+    desk = ChatDesk(app.state.settings, app.state.engine, storage)
+    desk._warm = WarmChat((sys.executable, "-c", UNABLE))
+    desk._answer(mine, {"id": str(job_id), "sides": ["tuned"], "messages": []})
+    desk.close()
+    english = engineer.api.get(f"/api/v1/jobs/{job_id}").json()
+    chinese = engineer.api.get(f"/api/v1/jobs/{job_id}/events/list", headers={"Accept-Language": "zh-CN"})
+    assert english["error"] == "The adapter in /a is of the kind IA3, not LoRA."
+    last = chinese.json()["events"][-1]
+    assert CHINESE.search(last["error"])
+    assert last["error_code"] == "adapter_unusable"
