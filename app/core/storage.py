@@ -1,4 +1,7 @@
-"""Files under one root, addressed by relative keys. Whoever moves them to object storage changes this file only."""
+"""Files under one root of this machine, addressed by relative keys, so that the root may move.
+
+Whoever reads large files is lent their path: object storage would need a local copy for them first.
+"""
 
 import hashlib
 import os
