@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Column
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.accounts.who import CreatedBy
 from app.core.database import enum_column, moment_column, utc_now
 
 
@@ -19,7 +20,7 @@ class BaseModelSource(StrEnum):
     LOCAL = "local"
 
 
-class BaseModel(SQLModel, table=True):
+class BaseModel(CreatedBy, table=True):
     """A model to fine-tune. Usable once `path` is set: a plain safetensors folder with tokenizer and template."""
 
     __tablename__ = "base_model"
@@ -34,7 +35,6 @@ class BaseModel(SQLModel, table=True):
     # What preparing found: parameters, context_length, vocabulary, end_of_turn, dtype …
     info: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     job_id: int | None = Field(default=None, foreign_key="job.id")
-    created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
 
     @property

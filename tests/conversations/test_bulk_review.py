@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import select
 
+from app.accounts.who import Who
 from app.conversations import bulk_review, drafts
 from app.conversations import service as conversations
 from app.conversations.bulk_review import review_many
@@ -37,7 +38,7 @@ def dataset_id(engine: Engine) -> int:
             drafts.content_columns({"messages": [*DIALOGUE, {"role": "user", "content": str(n)}]})
             for n in range(COUNT)
         ]
-        drafts.insert_drafts(session, number, rows, author="Ann")
+        drafts.insert_drafts(session, number, rows, author=Who("Ann"))
     return number
 
 
