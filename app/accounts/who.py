@@ -7,6 +7,7 @@ were kept have the name alone.
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from pydantic import BaseModel
 from sqlmodel import Field, SQLModel
 
 NAME_LENGTH: Final = 80
@@ -47,3 +48,13 @@ class CreatedBy(SQLModel):
     def creator(self) -> Who:
         """Who made the row."""
         return Who(self.created_by, self.created_by_user_id, self.created_by_token_id)
+
+
+class CreatedByOut(BaseModel):
+    """In answers of REST: the name as it was, and the ids, which are null in rows from before they were kept.
+    `created_by_token_id` is null for what was done in a browser.
+    """
+
+    created_by: str
+    created_by_user_id: int | None
+    created_by_token_id: int | None

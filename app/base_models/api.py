@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
+from app.accounts.who import CreatedByOut
 from app.base_models import service
 from app.base_models.models import BaseModel, BaseModelSource
 from app.core.web import AppSettings, Db
@@ -32,7 +33,7 @@ class BaseModelIn(pydantic.BaseModel):
     tokenizer_only: bool = False
 
 
-class BaseModelOut(pydantic.BaseModel):
+class BaseModelOut(CreatedByOut):
     """A base model and the job that prepares it."""
 
     id: int

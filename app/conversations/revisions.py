@@ -1,9 +1,10 @@
 """What a conversation was after each change, so that any change can be undone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor
@@ -25,6 +26,8 @@ class RevisionLine:
     version: int
     action: str
     author: str
+    author_user_id: int | None
+    author_token_id: int | None
     created_at: datetime
 
 
@@ -38,17 +41,12 @@ def snapshot_of(conversation: Conversation) -> dict[str, Any]:
 def history(session: Session, conversation_id: int, limit: int = 100) -> list[RevisionLine]:
     """The newest changes, newest first, without their snapshots."""
     statement = (
-        select(
-            ConversationRevision.version,
-            ConversationRevision.action,
-            ConversationRevision.author,
-            ConversationRevision.created_at,
-        )
-        .where(ConversationRevision.conversation_id == conversation_id)
+        sa.select(*(getattr(ConversationRevision, part.name) for part in fields(RevisionLine)))
+        .where(col(ConversationRevision.conversation_id) == conversation_id)
         .order_by(col(ConversationRevision.version).desc())
         .limit(limit)
     )
-    return [RevisionLine(*row) for row in session.exec(statement)]
+    return [RevisionLine(*row) for row in session.execute(statement)]
 
 
 def get_revision(session: Session, conversation_id: int, version: int) -> ConversationRevision | None:

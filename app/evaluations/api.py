@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
+from app.accounts.who import CreatedByOut
 from app.core.web import AppStorage, Db
 from app.evaluations import service
 from app.evaluations.documents import EvaluationSummary, JudgedCheck, JudgedScores
@@ -58,14 +59,13 @@ class AnswerOut(BaseModel):
         return cls.model_validate(values)
 
 
-class EvaluationOut(BaseModel):
+class EvaluationOut(CreatedByOut):
     """An evaluation; `summary` is null until it is done."""
 
     id: int
     run_id: int
     suite_name: str
     summary: EvaluationSummary | None
-    created_by: str
     created_at: datetime
     job: JobOut
     answers: list[AnswerOut] | None = None

@@ -10,6 +10,7 @@ from sse_starlette.sse import EventSourceResponse
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import record
+from app.accounts.who import CreatedByOut
 from app.core.errors import Refused
 from app.core.web import AppEngine, Db
 from app.jobs import service
@@ -22,7 +23,7 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 After = Annotated[int, Query(ge=0, le=2**62)]
 
 
-class JobOut(BaseModel):
+class JobOut(CreatedByOut):
     """A job as the API shows it."""
 
     id: int

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.accounts.who import CreatedByOut
 from app.jobs.api import JobOut
 from app.jobs.models import Job
 from app.mask_checks.models import MaskCheck
@@ -22,7 +23,7 @@ class MaskCheckIn(BaseModel):
     settings: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
 
 
-class MaskCheckOut(BaseModel):
+class MaskCheckOut(CreatedByOut):
     """A mask check; `passed` is null until it is done."""
 
     id: int
@@ -32,7 +33,6 @@ class MaskCheckOut(BaseModel):
     passed: bool | None
     report: MaskReport | None
     arrays_hash: str | None
-    created_by: str
     created_at: datetime
     job: JobOut
 

@@ -117,4 +117,5 @@ def test_one_whose_process_died_is_brought_to_its_end(engine: Engine, dataset_id
         row = session.exec(select(Conversation).order_by(Conversation.id.desc())).first()  # type: ignore[union-attr]
         assert row is not None
         assert (row.reviewed_by, row.version) == ("Bob", 2)
+        assert (row.reviewed_by_user_id, row.reviewed_by_token_id) == (BOB.user_id, BOB.token_id)
         assert session.exec(select(DatasetOperation)).all() == []
