@@ -9,8 +9,13 @@ from app.accounts.models import ApiToken
 from app.core.database import reading
 from tests.support.people import Person
 
-DIALOGUE = [{"role": "user", "content": "What does it cost?"}, {"role": "assistant", "content": "Ten a month."}]
-LINES = '{"messages": [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Good day."}]}\n'
+DIALOGUE = [
+    {"role": "user", "content": "What does it cost?"},
+    {"role": "assistant", "content": "Ten a month."},
+]
+LINES = (
+    '{"messages": [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Good day."}]}\n'
+)
 
 
 def who(answer: dict[str, Any], name: str = "created_by") -> tuple[str | None, int | None, int | None]:
