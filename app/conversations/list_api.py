@@ -15,6 +15,7 @@ from app.conversations.schemas import (
     ConversationPage,
     ReviewManyIn,
     ReviewManyOut,
+    ReviewRefusedOut,
 )
 from app.core.i18n import gettext
 from app.core.web import Db
@@ -61,5 +62,5 @@ def review_many(session: Db, actor: Reviewer, dataset_id: int, body: ReviewManyI
     )
     review.require_members(session, dataset_id, ids)
     changed, refused = review.review_many(session, ids, actor, body.state, body.reason)
-    reasons = [{"conversation_id": found, "reason": gettext(reason)} for found, reason in refused]
+    reasons = [ReviewRefusedOut(conversation_id=found, reason=gettext(reason)) for found, reason in refused]
     return ReviewManyOut(changed=changed, refused=reasons)
