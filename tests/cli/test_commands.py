@@ -316,12 +316,12 @@ def test_the_queues_named_are_those_that_the_application_uses() -> None:
 def test_the_mask_settings_of_set_are_those_that_masks_have() -> None:
     from dataclasses import fields
 
-    from app.client.pipeline import MASK_FIELDS
+    from app.mask_settings.fields import MASK_FIELD_NAMES
     from app.masking import MaskSettings
     from app.recipes.config import TrainingConfig
 
-    assert {field.name for field in fields(MaskSettings)} == MASK_FIELDS
-    assert not MASK_FIELDS & set(TrainingConfig.model_fields)
+    assert {field.name for field in fields(MaskSettings)} == set(MASK_FIELD_NAMES)
+    assert not set(MASK_FIELD_NAMES) & set(TrainingConfig.model_fields)
 
 
 def test_a_host_that_is_not_this_machine_is_refused(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Files below one root: whole or absent, and never outside."""
 
 import hashlib
-import hashlib
 from pathlib import Path
 
 import pytest
