@@ -12,7 +12,8 @@ from fastapi.staticfiles import StaticFiles
 
 import app.tables  # noqa: F401 - metadata must be complete before the first query
 from app import routers
-from app.accounts.access import LOOKUPS, authenticate
+from app.accounts.access import LOOKUPS, authenticate, needs
+from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS, Attempts
 from app.core.api_document import api_document
 from app.core.database import build_engine
@@ -117,10 +118,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+@needs(Permission.ACCOUNT_USE)
 def _home() -> RedirectResponse:
     return RedirectResponse("/datasets", status_code=303)
 
 
+@needs(Permission.ACCOUNT_USE)
 def _patterns(request: Request) -> HTMLResponse:
     """Every component in use, for those who build pages."""
     return render(request, "patterns/page.html")

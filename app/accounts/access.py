@@ -1,18 +1,19 @@
 """Default-deny for every route: who is asking, and whether a browser's request is its own.
 
 Bearer tokens are read under /api and /v1 only and cookies everywhere else plus the API's own pages' calls;
-a request that carries a token never looks at cookies.
+a request that carries a token never looks at cookies. A route is marked `@public` or names the permission it `@needs`;
+one with neither answers nobody.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Final
+from collections.abc import Callable
+from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
 
-from app.accounts.models import Role
+from app.accounts.permissions import Permission
 from app.accounts.service import Actor, actor_of_cookie, actor_of_token, csrf_token_of
 from app.core.database import reading
 from app.core.errors import Refused, Unauthenticated
@@ -20,11 +21,13 @@ from app.core.web import SAFE_METHODS, is_public
 from app.sentences import N_
 
 SESSION_COOKIE: Final = "sft_session"
+Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 # How many callers are looked up in the database at the same time.
 LOOKUPS: Final = 8
 _CSRF_REFUSED: Final = N_(
     "The request did not come from this page, or the page is old. Reload it and try again."
 )
+_SIGN_IN: Final = N_("Sign in first, or send an API token: Authorization: Bearer …")
 
 
 def find_actor(request: Request) -> None:
@@ -44,16 +47,24 @@ def find_actor(request: Request) -> None:
     if request.state.actor is not None:
         request.state.csrf_token = csrf_token_of(secret or "")
     elif not is_public(endpoint):
-        raise Unauthenticated(N_("Sign in first, or send an API token: Authorization: Bearer …"))
+        raise Unauthenticated(_SIGN_IN)
 
 
 async def authenticate(
     request: Request, _found: Annotated[None, Depends(find_actor, max_concurrency=LOOKUPS)]
 ) -> None:
-    """Runs before every route: who is asking is known, and a browser's change has to come from our own page."""
+    """Runs before every route: who is asking is known, a browser's change has to come from our own page, and the
+    route's permission is there.
+    """
     actor: Actor | None = request.state.actor
-    if actor is not None and actor.via == "session" and request.method not in SAFE_METHODS:
+    if actor is None:
+        return
+    request.state.may = actor.may
+    if actor.via == "session" and request.method not in SAFE_METHODS:
         await _check_csrf(request)
+    endpoint = request.scope["route"].endpoint
+    if not is_public(endpoint):
+        actor.require(_permission_of_route(endpoint))
 
 
 def _authenticate_token(request: Request, authorization: str) -> None:
@@ -91,29 +102,36 @@ def current_actor(request: Request) -> Actor:
     """The signed-in person or script. Raises Unauthenticated."""
     actor: Actor | None = request.state.actor
     if actor is None:
-        raise Unauthenticated(N_("Sign in first, or send an API token: Authorization: Bearer …"))
+        raise Unauthenticated(_SIGN_IN)
     return actor
 
 
-# Coroutines, as they wait for nothing: a plain function would take a thread of the pool.
-async def _any_actor(request: Request) -> Actor:
+# A coroutine, as it waits for nothing: a plain function would take a thread of the pool.
+async def _current_actor(request: Request) -> Actor:
     return current_actor(request)
 
 
-def require(role: Role) -> Callable[[Request], Awaitable[Actor]]:
-    """Dependency: an actor whose role includes `role`, else Refused."""
-
-    async def dependency(request: Request) -> Actor:
-        actor = current_actor(request)
-        if not actor.role.includes(role):
-            raise Refused(N_("This needs the role %(role)s. Ask an admin."), role=role.value)
-        return actor
-
-    return dependency
+CurrentActor = Annotated[Actor, Depends(_current_actor)]
 
 
-AnyActor = Annotated[Actor, Depends(_any_actor)]
-Annotator = Annotated[Actor, Depends(require(Role.ANNOTATOR))]
-Reviewer = Annotated[Actor, Depends(require(Role.REVIEWER))]
-Engineer = Annotated[Actor, Depends(require(Role.ENGINEER))]
-Admin = Annotated[Actor, Depends(require(Role.ADMIN))]
+def needs(permission: Permission) -> Callable[[Endpoint], Endpoint]:
+    """Mark an endpoint with the permission that whoever asks must have."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        endpoint.__permission__ = permission  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
+def permission_of(endpoint: object) -> Permission | None:
+    """The permission an endpoint needs; None where it carries no such mark."""
+    found: Permission | None = getattr(endpoint, "__permission__", None)
+    return found
+
+
+def _permission_of_route(endpoint: object) -> Permission:
+    permission = permission_of(endpoint)
+    if permission is None:
+        raise Refused(N_("Nobody may do this: the route names no permission."))
+    return permission

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
 from app.accounts import service
-from app.accounts.access import Admin, AnyActor
+from app.accounts.access import CurrentActor, needs
 from app.accounts.models import Role
+from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS
 from app.core.database import transaction
 from app.core.slow_work import apart
@@ -71,32 +72,39 @@ class PersonOut(BaseModel):
 
 
 @router.get("/me")
-def who_am_i(actor: AnyActor) -> MeOut:
+@needs(Permission.ACCOUNT_USE)
+def who_am_i(actor: CurrentActor) -> MeOut:
     """The caller's name and role."""
     return MeOut(name=actor.name, role=actor.role)
 
 
 @router.get("/tokens")
-def list_tokens(session: Db, actor: AnyActor) -> list[TokenOut]:
+@needs(Permission.ACCOUNT_USE)
+def list_tokens(session: Db, actor: CurrentActor) -> list[TokenOut]:
     """One's own tokens."""
     return [TokenOut.model_validate(token) for token in service.list_tokens(session, actor)]
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
-def revoke_token(session: Db, actor: AnyActor, token_id: int) -> None:
+@needs(Permission.ACCOUNT_USE)
+def revoke_token(session: Db, actor: CurrentActor, token_id: int) -> None:
     """End one of one's own tokens at once."""
     service.revoke_token(session, actor, token_id)
 
 
 @router.get("/people")
-def list_people(session: Db, _actor: Admin) -> list[PersonOut]:
+@needs(Permission.PEOPLE_MANAGE)
+def list_people(
+    session: Db,
+) -> list[PersonOut]:
     """Everybody with an account."""
     return [PersonOut.model_validate(user) for user in service.list_users(session)]
 
 
 @router.post("/people", status_code=201)
+@needs(Permission.PEOPLE_MANAGE)
 @apart(PASSWORDS)
-def add_person(request: Request, engine: AppEngine, actor: Admin, body: PersonIn) -> PersonOut:
+def add_person(request: Request, engine: AppEngine, actor: CurrentActor, body: PersonIn) -> PersonOut:
     """Add a person."""
     password_hash = service.hash_password(body.password)
     with transaction(engine) as session:
@@ -105,7 +113,8 @@ def add_person(request: Request, engine: AppEngine, actor: Admin, body: PersonIn
 
 
 @router.patch("/people/{user_id}")
-def change_person(session: Db, actor: Admin, user_id: int, body: PersonChange) -> PersonOut:
+@needs(Permission.PEOPLE_MANAGE)
+def change_person(session: Db, actor: CurrentActor, user_id: int, body: PersonChange) -> PersonOut:
     """Change the role, close or reopen the account."""
     return PersonOut.model_validate(
         service.change_user(session, actor, user_id, role=body.role, is_active=body.is_active)

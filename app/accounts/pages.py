@@ -8,8 +8,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlmodel import Session, select
 
 from app.accounts import first_run, service
-from app.accounts.access import SESSION_COOKIE, AnyActor
+from app.accounts.access import SESSION_COOKIE, CurrentActor, needs
 from app.accounts.models import Role, User
+from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS, Attempts, sign_in
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
@@ -106,7 +107,11 @@ def login_link(
 
 
 @router.post("/logout", response_model=None)
-def logout(request: Request, session: Db, _actor: AnyActor) -> Response:
+@needs(Permission.ACCOUNT_USE)
+def logout(
+    request: Request,
+    session: Db,
+) -> Response:
     """End this browser's session."""
     service.end_login(session, request.cookies.get(SESSION_COOKIE, ""))
     response = RedirectResponse("/login", status_code=303)
@@ -171,16 +176,18 @@ def _has_people(session: Session) -> bool:
 
 
 @router.get("/account")
-def account_page(request: Request, session: Db, actor: AnyActor) -> HTMLResponse:
+@needs(Permission.ACCOUNT_USE)
+def account_page(request: Request, session: Db, actor: CurrentActor) -> HTMLResponse:
     """One's own API tokens."""
     return _account(request, session, actor, secret=None)
 
 
 @router.post("/account/tokens")
+@needs(Permission.ACCOUNT_USE)
 def create_token(
     request: Request,
     session: Db,
-    actor: AnyActor,
+    actor: CurrentActor,
     name: Annotated[str, Form()],
     role: Annotated[Role, Form()],
     days: Annotated[int, Form(ge=1, le=3650)] = 90,
@@ -192,13 +199,14 @@ def create_token(
 
 
 @router.post("/account/tokens/{token_id}/revoke", response_model=None)
-def revoke_token(session: Db, actor: AnyActor, token_id: int) -> Response:
+@needs(Permission.ACCOUNT_USE)
+def revoke_token(session: Db, actor: CurrentActor, token_id: int) -> Response:
     """End a token at once."""
     service.revoke_token(session, actor, token_id)
     return RedirectResponse("/account", status_code=303)
 
 
-def _account(request: Request, session: Db, actor: AnyActor, *, secret: str | None) -> HTMLResponse:
+def _account(request: Request, session: Db, actor: CurrentActor, *, secret: str | None) -> HTMLResponse:
     roles = [role for role in Role if actor.role.includes(role)]
     context = {"tokens": service.list_tokens(session, actor), "secret": secret, "roles": roles}
     return render(request, "accounts/account.html", context)

@@ -7,9 +7,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlmodel import Session
 
 from app.accounts import service
-from app.accounts.access import Admin
+from app.accounts.access import CurrentActor, needs
 from app.accounts.first_run import LOCAL_USER
 from app.accounts.models import Role
+from app.accounts.permissions import Permission, permissions_by_role
 from app.accounts.service import Actor
 from app.accounts.sign_in import PASSWORDS
 from app.core.database import reading, transaction
@@ -22,17 +23,19 @@ router = APIRouter(prefix="/people", include_in_schema=False)
 
 
 @router.get("")
-def people_page(request: Request, session: Db, actor: Admin) -> HTMLResponse:
+@needs(Permission.PEOPLE_MANAGE)
+def people_page(request: Request, session: Db, actor: CurrentActor) -> HTMLResponse:
     """Everybody with an account, and the form to add one."""
     return _page(request, session, actor)
 
 
 @router.post("", response_model=None)
+@needs(Permission.PEOPLE_MANAGE)
 @apart(PASSWORDS)
 def add_person(
     request: Request,
     engine: AppEngine,
-    actor: Admin,
+    actor: CurrentActor,
     name: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
     role: Annotated[Role, Form()] = Role.ANNOTATOR,
@@ -49,9 +52,10 @@ def add_person(
 
 
 @router.post("/{user_id}", response_model=None)
+@needs(Permission.PEOPLE_MANAGE)
 def change_person(
     session: Db,
-    actor: Admin,
+    actor: CurrentActor,
     user_id: int,
     role: Annotated[Role | None, Form()] = None,
     is_active: Annotated[bool | None, Form()] = None,
@@ -78,6 +82,7 @@ def _page(
         "errors": {error.field: error.translated()} if error else {},
         "name": name,
         "role": role,
+        "powers": permissions_by_role(),
         "min_password_length": service.MIN_PASSWORD_LENGTH,
     }
     return render(request, "accounts/people.html", context, status=error.status if error else 200)

@@ -12,6 +12,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlmodel import Session, col, select
 
 from app.accounts.models import ApiToken, AuditEvent, LoginSession, Role, User
+from app.accounts.permissions import Permission, allows, refusal
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
 from app.sentences import N_
@@ -34,6 +35,15 @@ class Actor:
     def display_name(self) -> str:
         """Name shown in the page."""
         return self.name
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the table of permissions lets this one do it."""
+        return allows(self.role, permission)
+
+    def require(self, permission: Permission) -> None:
+        """Raises Refused, naming the role that is needed."""
+        if not self.may(permission):
+            raise refusal(permission)
 
 
 @cache

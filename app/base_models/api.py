@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from app.accounts.access import AnyActor, Engineer
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.base_models import service
 from app.base_models.schemas import BaseModelIn, BaseModelOut
 from app.core.web import AppSettings, Db
@@ -13,13 +14,19 @@ router = APIRouter(prefix="/api/v1/base-models", tags=["base models"])
 
 
 @router.get("")
-def list_base_models(session: Db, _actor: AnyActor) -> list[BaseModelOut]:
+@needs(Permission.BASE_MODEL_READ)
+def list_base_models(
+    session: Db,
+) -> list[BaseModelOut]:
     """All base models."""
     return [BaseModelOut.of(model, job) for model, job in service.list_base_models(session)]
 
 
 @router.post("", status_code=201)
-def add_base_model(session: Db, settings: AppSettings, actor: Engineer, body: BaseModelIn) -> BaseModelOut:
+@needs(Permission.BASE_MODEL_ADD)
+def add_base_model(
+    session: Db, settings: AppSettings, actor: CurrentActor, body: BaseModelIn
+) -> BaseModelOut:
     """Register a model and begin to prepare it; registering it again is harmless."""
     given = body.model_dump(exclude={"tokenizer_only"})
     job: Job | None
@@ -32,14 +39,16 @@ def add_base_model(session: Db, settings: AppSettings, actor: Engineer, body: Ba
 
 
 @router.get("/{base_model_id}")
-def get_base_model(session: Db, _actor: AnyActor, base_model_id: int) -> BaseModelOut:
+@needs(Permission.BASE_MODEL_READ)
+def get_base_model(session: Db, base_model_id: int) -> BaseModelOut:
     """One base model."""
     model = service.require_base_model(session, base_model_id)
     return BaseModelOut.of(model, require_job(session, model.job_id) if model.job_id else None)
 
 
 @router.post("/{base_model_id}/retry")
-def retry_base_model(session: Db, actor: Engineer, base_model_id: int) -> BaseModelOut:
+@needs(Permission.BASE_MODEL_ADD)
+def retry_base_model(session: Db, actor: CurrentActor, base_model_id: int) -> BaseModelOut:
     """Prepare a model again whose preparation failed."""
     model, job = service.retry(session, actor, base_model_id)
     return BaseModelOut.of(model, job)

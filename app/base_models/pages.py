@@ -5,9 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.accounts.access import AnyActor, Engineer
-from app.accounts.models import Role
-from app.accounts.service import Actor
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.base_models import service
 from app.base_models.models import BaseModelSource
 from app.core.errors import Conflict, Invalid
@@ -23,7 +22,7 @@ router = APIRouter(prefix="/base-models", include_in_schema=False)
 _EMPTY_FORM = {"source": "hub", "reference": "", "name": "", "revision": ""}
 
 
-def _context(session: Db, actor: Actor, settings: Settings) -> dict[str, Any]:
+def _context(session: Db, settings: Settings) -> dict[str, Any]:
     models = service.list_base_models(session)
     waiting = [job.id for _model, job in models if job and job.id and not job.is_final]
     return {
@@ -32,7 +31,6 @@ def _context(session: Db, actor: Actor, settings: Settings) -> dict[str, Any]:
         "in_progress": any(job and not job.is_final for _model, job in models),
         "has_bundled": any(model.source is BaseModelSource.BUNDLED for model, _job in models),
         "bundled_name": service.BUNDLED_NAME,
-        "may_change": actor.role.includes(Role.ENGINEER),
         "roots": [str(settings.data_dir), *(str(root) for root in settings.model_roots)],
         "form": _EMPTY_FORM,
         "errors": {},
@@ -40,18 +38,20 @@ def _context(session: Db, actor: Actor, settings: Settings) -> dict[str, Any]:
 
 
 @router.get("", response_model=None)
-def list_page(request: Request, session: Db, settings: AppSettings, actor: AnyActor) -> Response:
+@needs(Permission.BASE_MODEL_READ)
+def list_page(request: Request, session: Db, settings: AppSettings) -> Response:
     """All base models; the list alone for htmx."""
     name = "base_models/_list.html" if is_htmx(request) else "base_models/page.html"
-    return render(request, name, _context(session, actor, settings))
+    return render(request, name, _context(session, settings))
 
 
 @router.post("", response_model=None)
+@needs(Permission.BASE_MODEL_ADD)
 def add(
     request: Request,
     session: Db,
     settings: AppSettings,
-    actor: Engineer,
+    actor: CurrentActor,
     source: Annotated[str, Form()] = "",
     reference: Annotated[str, Form()] = "",
     name: Annotated[str, Form()] = "",
@@ -70,21 +70,22 @@ def add(
         )
     except (Invalid, Conflict) as error:
         form = {"source": source, "reference": reference, "name": name, "revision": revision}
-        context = _context(session, actor, settings)
+        context = _context(session, settings)
         context |= {"form": form, "errors": {error.field or "reference": error.translated()}}
         return render(request, "base_models/page.html", context, status=error.status)
     return RedirectResponse("/base-models", status_code=303)
 
 
 @router.post("/{base_model_id}/retry", response_model=None)
+@needs(Permission.BASE_MODEL_ADD)
 def retry(
-    request: Request, session: Db, settings: AppSettings, actor: Engineer, base_model_id: int
+    request: Request, session: Db, settings: AppSettings, actor: CurrentActor, base_model_id: int
 ) -> Response:
     """Prepare a model again whose preparation failed."""
     _model, _job = service.retry(session, actor, base_model_id)
     if not is_htmx(request):
         return RedirectResponse("/base-models", status_code=303)
-    response = render(request, "base_models/_list.html", _context(session, actor, settings))
+    response = render(request, "base_models/_list.html", _context(session, settings))
     response.headers.update(toast(gettext(N_("Preparing the model again."))))
     return response
 

@@ -1,1 +1,9 @@
-"""The stored dialogue: messages, turn flags, labels, revisions, review. The package to copy the style of."""
+"""The stored dialogue: messages, turn flags, labels, revisions, review. The package to copy the style of.
+
+- `models` the tables · `service` the rules of a change (the version somebody saw, a revision for each) · `api`, `list_api`,
+  `pages` the doors · `schemas`, `dialogue_schemas` what REST reads and writes
+- one dialogue: `content` between row and dialogue · `turns`, `messages` pure functions · `labels` their words ·
+  `revisions` undo · `conflicts` two people at one turn
+- many: `drafts` how they come in · `duplicates` what counts as the same · `filters`, `filter_params`, `listing`, `counts` lists ·
+  `review`, `bulk_review` approving one and many
+"""

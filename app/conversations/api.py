@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from app.accounts.access import Annotator, AnyActor, Reviewer
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.conversations import review, revisions, service
 from app.conversations.schemas import ConversationEdit, ConversationOut, RestoreIn, ReviewIn, RevisionOut
 from app.core.web import Db
@@ -11,14 +12,16 @@ router = APIRouter(prefix="/api/v1", tags=["conversations"])
 
 
 @router.get("/conversations/{conversation_id}")
-def get_conversation(session: Db, _actor: AnyActor, conversation_id: int) -> ConversationOut:
+@needs(Permission.CONVERSATION_READ)
+def get_conversation(session: Db, conversation_id: int) -> ConversationOut:
     """One conversation."""
     return ConversationOut.of(service.require_conversation(session, conversation_id))
 
 
 @router.patch("/conversations/{conversation_id}")
+@needs(Permission.CONVERSATION_EDIT)
 def edit_conversation(
-    session: Db, actor: Annotator, conversation_id: int, body: ConversationEdit
+    session: Db, actor: CurrentActor, conversation_id: int, body: ConversationEdit
 ) -> ConversationOut:
     """Replace messages, tools and/or labels of exactly the given version."""
     conversation = service.require_conversation(session, conversation_id)
@@ -34,31 +37,35 @@ def edit_conversation(
 
 
 @router.post("/conversations/{conversation_id}/review")
+@needs(Permission.CONVERSATION_HAND_IN)
 def review_conversation(
-    session: Db, actor: Reviewer, conversation_id: int, body: ReviewIn
+    session: Db, actor: CurrentActor, conversation_id: int, body: ReviewIn
 ) -> ConversationOut:
-    """Approve, reject with a reason, or reopen."""
+    """Approve, reject with a reason, or reopen. Without that permission one may hand in again what was sent back."""
     return ConversationOut.of(
         review.review(session, conversation_id, body.version, actor, body.state, body.reason)
     )
 
 
 @router.get("/conversations/{conversation_id}/revisions")
-def list_revisions(session: Db, _actor: AnyActor, conversation_id: int) -> list[RevisionOut]:
+@needs(Permission.CONVERSATION_READ)
+def list_revisions(session: Db, conversation_id: int) -> list[RevisionOut]:
     """The newest hundred changes, newest first."""
     service.require_conversation(session, conversation_id)
     return [RevisionOut.model_validate(line) for line in revisions.history(session, conversation_id)]
 
 
 @router.post("/conversations/{conversation_id}/restore")
+@needs(Permission.CONVERSATION_EDIT)
 def restore_conversation(
-    session: Db, actor: Annotator, conversation_id: int, body: RestoreIn
+    session: Db, actor: CurrentActor, conversation_id: int, body: RestoreIn
 ) -> ConversationOut:
     """Undo: make an older version's messages and labels the current ones."""
     return ConversationOut.of(service.restore(session, conversation_id, body.version, actor, body.wanted))
 
 
 @router.delete("/conversations/{conversation_id}", status_code=204)
-def delete_conversation(session: Db, actor: Reviewer, conversation_id: int) -> None:
+@needs(Permission.CONVERSATION_DELETE)
+def delete_conversation(session: Db, actor: CurrentActor, conversation_id: int) -> None:
     """Erase a conversation and its revisions."""
     service.delete_conversation(session, conversation_id, actor)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.accounts.access import Annotator, AnyActor, Reviewer
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.conversations import bulk_review, drafts
 from app.conversations.filters import ConversationFilter
 from app.conversations.listing import Listing
@@ -26,9 +27,9 @@ router = APIRouter(prefix="/api/v1", tags=["datasets"])
 
 
 @router.get("/datasets/{dataset_id}/conversations")
+@needs(Permission.CONVERSATION_READ)
 def list_conversations(
     session: Db,
-    _actor: AnyActor,
     dataset_id: int,
     review_state: ReviewState | None = None,
     outcome: Outcome | None = None,
@@ -45,8 +46,9 @@ def list_conversations(
 
 
 @router.post("/datasets/{dataset_id}/conversations", status_code=201)
+@needs(Permission.CONVERSATION_EDIT)
 def create_conversation(
-    session: Db, actor: Annotator, dataset_id: int, body: ConversationIn
+    session: Db, actor: CurrentActor, dataset_id: int, body: ConversationIn
 ) -> ConversationOut:
     """Add one conversation as a draft."""
     require_dataset(session, dataset_id)
@@ -54,7 +56,8 @@ def create_conversation(
 
 
 @router.post("/datasets/{dataset_id}/review")
-def review_many(session: Db, actor: Reviewer, dataset_id: int, body: ReviewManyIn) -> ReviewManyOut:
+@needs(Permission.CONVERSATION_REVIEW)
+def review_many(session: Db, actor: CurrentActor, dataset_id: int, body: ReviewManyIn) -> ReviewManyOut:
     """Review the named conversations, or every draft when none is named."""
     require_dataset(session, dataset_id)
     changed, refused = bulk_review.review_many(

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlmodel import Session
 
-from app.accounts.access import Annotator, AnyActor, Reviewer
-from app.accounts.models import Role
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.conversations import conflicts, revisions, service, turns
 from app.conversations import review as reviews
@@ -20,7 +20,7 @@ from app.conversations.filter_params import Filter, FilterParams
 from app.conversations.labels import label_words, stored_label, typed_tags
 from app.conversations.listing import Listing
 from app.conversations.models import Conversation, ReviewState
-from app.core.errors import Conflict, Invalid, Refused, StudioError
+from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import gettext
 from app.core.templating import is_htmx, render, toast
 from app.core.web import Db
@@ -63,7 +63,7 @@ class Desk:
             "lengths": LABELS,
             "history": revisions.history(self.session, self.conversation_id),
             "read_only": read_only,
-            "can_review": not read_only and self.actor.role.includes(Role.REVIEWER),
+            "can_review": not read_only and self.actor.may(Permission.CONVERSATION_REVIEW),
             "oob": False,
             "focus": None,
             "error": None,
@@ -71,7 +71,7 @@ class Desk:
         }
 
 
-def _desk(request: Request, session: Db, actor: AnyActor, conversation_id: int, params: Filter) -> Desk:
+def _desk(request: Request, session: Db, actor: CurrentActor, conversation_id: int, params: Filter) -> Desk:
     return Desk(request, session, actor, conversation_id, params)
 
 
@@ -80,6 +80,7 @@ Version = Annotated[int, Form(ge=1)]
 
 
 @router.get("/conversations/{conversation_id}")
+@needs(Permission.CONVERSATION_READ)
 def conversation_page(desk: Place) -> HTMLResponse:
     """The dialogue as it reads, with everything one may do to it."""
     return _page(desk)
@@ -125,9 +126,10 @@ def _refused(desk: Desk, error: StudioError) -> Response:
 
 
 @router.post("/conversations/{conversation_id}/turns/{turn}", response_model=None)
+@needs(Permission.CONVERSATION_EDIT)
 def save_text(
     desk: Place,
-    actor: Annotator,
+    actor: CurrentActor,
     turn: int,
     version: Version,
     content: Annotated[str, Form()] = "",
@@ -159,8 +161,9 @@ def save_text(
 
 
 @router.post("/conversations/{conversation_id}/turns/{turn}/change", response_model=None)
+@needs(Permission.CONVERSATION_EDIT)
 def change_turn(
-    desk: Place, actor: Annotator, turn: int, version: Version, action: Annotated[str, Form(max_length=40)]
+    desk: Place, actor: CurrentActor, turn: int, version: Version, action: Annotated[str, Form(max_length=40)]
 ) -> Response:
     """Add below, delete, move, change the role or the train flag of one turn."""
     verb, _, value = action.partition(":")
@@ -211,9 +214,10 @@ _CHANGES: Final[dict[str, tuple[TurnEdit, int]]] = {
 
 
 @router.post("/conversations/{conversation_id}/labels", response_model=None)
+@needs(Permission.CONVERSATION_EDIT)
 def save_labels(
     desk: Place,
-    actor: Annotator,
+    actor: CurrentActor,
     version: Version,
     outcome: Annotated[str, Form()] = "",
     stage: Annotated[str, Form()] = "",
@@ -238,17 +242,15 @@ def save_labels(
 
 
 @router.post("/conversations/{conversation_id}/review", response_model=None)
+@needs(Permission.CONVERSATION_HAND_IN)
 def review(
     desk: Place,
-    actor: Annotator,
+    actor: CurrentActor,
     version: Version,
     state: Annotated[ReviewState, Form()],
     reason: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
-    """Approve, send back with a reason, reopen. An annotator may only hand in again what was sent back."""
-    sent_back = desk.load().review_state is ReviewState.REJECTED
-    if not actor.role.includes(Role.REVIEWER) and not (sent_back and state is ReviewState.DRAFT):
-        raise Refused(N_("This needs the role %(role)s. Ask an admin."), role=Role.REVIEWER.value)
+    """Approve, send back with a reason, reopen. Without that permission one may hand in again what was sent back."""
     try:
         reviews.review(desk.session, desk.conversation_id, version, actor, state, reason)
     except Conflict as error:
@@ -264,7 +266,8 @@ def review(
 
 
 @router.post("/conversations/{conversation_id}/restore/{wanted}", response_model=None)
-def restore(desk: Place, actor: Annotator, wanted: int, version: Version) -> Response:
+@needs(Permission.CONVERSATION_EDIT)
+def restore(desk: Place, actor: CurrentActor, wanted: int, version: Version) -> Response:
     """Go back to an older version; what is there now stays in the history."""
     try:
         service.restore(desk.session, desk.conversation_id, version, actor, wanted)
@@ -276,7 +279,8 @@ def restore(desk: Place, actor: Annotator, wanted: int, version: Version) -> Res
 
 
 @router.post("/conversations/{conversation_id}/delete", response_model=None)
-def delete(desk: Place, actor: Reviewer) -> Response:
+@needs(Permission.CONVERSATION_DELETE)
+def delete(desk: Place, actor: CurrentActor) -> Response:
     """Erase the conversation, and go on with the next of the list."""
     conversation = desk.load()
     where = desk.params.within(conversation.dataset_id)

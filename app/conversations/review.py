@@ -5,10 +5,11 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
+from app.accounts.permissions import Permission
 from app.accounts.service import Actor, record
 from app.conversations.messages import problems_before_approval
 from app.conversations.models import Conversation, ReviewState
-from app.conversations.service import change, set_review
+from app.conversations.service import change, require_conversation, set_review
 from app.core.errors import Invalid, NotFound
 from app.sentences import N_
 
@@ -23,7 +24,11 @@ def review(
     state: ReviewState,
     reason: str | None = None,
 ) -> Conversation:
-    """Approve, reject with a reason, or reopen. Raises Invalid when it could not teach anything."""
+    """Approve, reject with a reason, or reopen; handing in again what was sent back needs no reviewer.
+
+    Raises Refused, and Invalid when it could not teach anything.
+    """
+    _require_permission(session, conversation_id, actor, state)
     reason = require_reason(state, reason)
 
     def apply(conversation: Conversation) -> None:
@@ -36,6 +41,13 @@ def review(
     conversation = change(session, conversation_id, expected_version, actor, state.value, apply)
     record(session, actor, f"conversation.{state.value}", f"conversation/{conversation_id}")
     return conversation
+
+
+def _require_permission(session: Session, conversation_id: int, actor: Actor, state: ReviewState) -> None:
+    """Whoever sent it back has said what to change: the annotator who changed it may say so."""
+    sent_back = require_conversation(session, conversation_id).review_state is ReviewState.REJECTED
+    hands_in = sent_back and state is ReviewState.DRAFT
+    actor.require(Permission.CONVERSATION_HAND_IN if hands_in else Permission.CONVERSATION_REVIEW)
 
 
 def require_reason(state: ReviewState, reason: str | None) -> str | None:

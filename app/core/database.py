@@ -5,6 +5,7 @@ Only the edge commits. A request is one transaction (`session_dependency`); back
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -99,25 +100,33 @@ def enum_column(enum: type[StrEnum], *, nullable: bool = False, index: bool = Fa
     return Column(EnumText(enum), nullable=nullable, index=index)
 
 
-_waiting_lock = threading.Lock()
-_waiting = 0
+class _Turns:
+    """Who of this process waits to write to SQLite, which has no queue of its own to look into."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.waiting = self.taken = 0
+
+    @contextmanager
+    def wait(self) -> Iterator[None]:
+        with self._lock:
+            self.waiting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.waiting -= 1
+                self.taken += 1
 
 
-@contextmanager
-def _counted_as_waiting() -> Iterator[None]:
-    global _waiting
-    with _waiting_lock:
-        _waiting += 1
-    try:
-        yield
-    finally:
-        with _waiting_lock:
-            _waiting -= 1
+_turns = _Turns()
 
 
-def waiting_writers() -> int:
-    """How many threads of this process wait for their turn to write to SQLite now."""
-    return _waiting
+def give_way(longest_seconds: float) -> None:
+    """Sleep until every thread that waits now for its turn to write to SQLite has had one, at most so long."""
+    until, enough = time.monotonic() + longest_seconds, _turns.taken + _turns.waiting
+    while _turns.taken < enough and time.monotonic() < until:
+        time.sleep(0.005)
 
 
 def build_engine(
@@ -168,7 +177,7 @@ def build_engine(
         if read_only:
             connection.exec_driver_sql("BEGIN")
             return
-        with _counted_as_waiting():
+        with _turns.wait():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

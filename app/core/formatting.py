@@ -22,7 +22,11 @@ def _pattern(digits: int) -> str:
 
 def number(value: float | None, digits: int = 0) -> str:
     """1234567.8 -> 1,234,568. None -> an en dash."""
-    return "–" if value is None else format_decimal(value, format=_pattern(digits), locale=babel_locale())
+    if value is None:
+        return "–"
+    # What rounds to nothing has no sign.
+    shown = value if round(value, digits) else 0
+    return format_decimal(shown, format=_pattern(digits), locale=babel_locale())
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -12,10 +12,9 @@ from typing import Final, TypeVar
 
 from sqlmodel import Session
 
-from app.core.database import waiting_writers
+from app.core.database import give_way
 
 _PATIENCE_SECONDS: Final = 0.3
-_LOOK_SECONDS: Final = 0.005
 # Of the time a piece took: writers of other processes, who are not seen from here, look every tenth of a second.
 _PAUSE_SHARE: Final = 1 / 8
 Item = TypeVar("Item")
@@ -45,9 +44,7 @@ def polite_piece(session: Session) -> Iterator[None]:
     with piece(session):
         yield
     time.sleep((time.monotonic() - began) * _PAUSE_SHARE)
-    until = time.monotonic() + _PATIENCE_SECONDS
-    while waiting_writers() and time.monotonic() < until:
-        time.sleep(_LOOK_SECONDS)
+    give_way(_PATIENCE_SECONDS)
 
 
 def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -1,4 +1,7 @@
-"""Files under one root, addressed by relative keys. Whoever moves them to object storage changes this file only."""
+"""Files under one root of this machine, addressed by relative keys, so that the root may move.
+
+Whoever reads large files is lent their path: object storage would need a local copy for them first.
+"""
 
 import hashlib
 import os
@@ -54,6 +57,17 @@ class Storage:
         self.path(key).unlink(missing_ok=True)
 
     @contextmanager
+    def stage(self, folder: str) -> Iterator["StagedFile"]:
+        """A file that gets its name when its content is known; gone after the block unless it was kept."""
+        handle, name = tempfile.mkstemp(dir=self.folder(folder), prefix=".partial-")
+        partial = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield StagedFile(self, partial, file)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @contextmanager
     def write(self, key: str) -> Iterator[BinaryIO]:
         """A file that exists under `key` only once the block has ended well."""
         path = self.path(key)
@@ -69,6 +83,30 @@ class Storage:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
+
+
+class StagedFile:
+    """A file that is being written; see `Storage.stage`."""
+
+    def __init__(self, storage: Storage, partial: Path, file: BinaryIO) -> None:
+        self._storage, self._partial, self._file = storage, partial, file
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        """More of it."""
+        self._digest.update(data)
+        self._file.write(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of what was written so far."""
+        return self._digest.hexdigest()
+
+    def keep(self, key: str) -> None:
+        """All is written: flush it to disk and give it its name, over what has the name already."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._partial.replace(self._storage.path(key))
 
 
 def file_sha256(path: Path) -> str:

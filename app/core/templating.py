@@ -91,11 +91,17 @@ def request_context(request: Request) -> dict[str, Any]:
     return {
         "request": request,
         "current_user": actor,
+        "may": getattr(request.state, "may", _nothing),
         "csrf_token": getattr(request.state, "csrf_token", ""),
         "locale": i18n.get_locale(),
         "theme": _theme(request),
         "nav": nav,
     }
+
+
+def _nothing(_permission: str) -> bool:
+    """What a stranger may do."""
+    return False
 
 
 def _is_current(path: str, href: str) -> bool:

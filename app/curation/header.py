@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from app.accounts.models import Role
+from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.conversations.counts import dataset_counts
 from app.datasets import operations
@@ -27,8 +27,6 @@ def header(session: Session, actor: Actor, dataset: Dataset, tab: str) -> dict[s
         "tab": tab,
         "under_way": operations.said(operation) if operation else None,
         "can_write": not dataset.archived_at,
-        "can_review": not dataset.archived_at and actor.role.includes(Role.REVIEWER),
-        "can_freeze": not dataset.archived_at and actor.role.includes(Role.ENGINEER),
-        "can_describe": actor.role.includes(Role.REVIEWER),
-        "can_remove": actor.role.includes(Role.ENGINEER),
+        "can_review": not dataset.archived_at and actor.may(Permission.CONVERSATION_REVIEW),
+        "can_freeze": not dataset.archived_at and actor.may(Permission.VERSION_FREEZE),
     }

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
-from app.accounts.access import Annotator, AnyActor, Engineer, Reviewer
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.conversations.bulk_review import review_many
 from app.conversations.counts import DatasetCounts
 from app.conversations.drafts import create_conversation
@@ -31,7 +32,8 @@ PAGE_SIZE: Final = 50
 
 
 @router.get("/datasets")
-def list_page(request: Request, session: Db, _actor: AnyActor, archived: bool = False) -> HTMLResponse:
+@needs(Permission.DATASET_READ)
+def list_page(request: Request, session: Db, archived: bool = False) -> HTMLResponse:
     """The datasets at hand, or the archived ones."""
     context = {
         "lines": dataset_lines(session, archived=archived),
@@ -47,16 +49,20 @@ def _create_form(name: str = "", description: str = "", error: StudioError | Non
 
 
 @router.get("/datasets/new")
-def new_page(request: Request, _actor: Annotator) -> HTMLResponse:
+@needs(Permission.DATASET_CREATE)
+def new_page(
+    request: Request,
+) -> HTMLResponse:
     """The form for a new dataset, where no script opens it in a dialog."""
     return render(request, "datasets/new.html", _create_form())
 
 
 @router.post("/datasets", response_model=None)
+@needs(Permission.DATASET_CREATE)
 def create(
     request: Request,
     session: Db,
-    actor: Annotator,
+    actor: CurrentActor,
     name: Annotated[str, Form()] = "",
     description: Annotated[str, Form()] = "",
 ) -> Response:
@@ -89,10 +95,11 @@ def _conversations(session: Db, where: ConversationFilter, page: int) -> dict[st
 
 
 @router.get("/datasets/{dataset_id}")
+@needs(Permission.CONVERSATION_READ)
 def dataset_page(
     request: Request,
     session: Db,
-    actor: AnyActor,
+    actor: CurrentActor,
     dataset_id: int,
     params: Filter,
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
@@ -109,7 +116,8 @@ def dataset_page(
 
 
 @router.post("/datasets/{dataset_id}/conversations", response_model=None)
-def add_conversation(request: Request, session: Db, actor: Annotator, dataset_id: int) -> Response:
+@needs(Permission.CONVERSATION_EDIT)
+def add_conversation(request: Request, session: Db, actor: CurrentActor, dataset_id: int) -> Response:
     """An empty conversation, opened at once for writing."""
     service.require_dataset(session, dataset_id)
     data = {"messages": [{"role": Role.USER.value, "content": ""}]}
@@ -118,10 +126,11 @@ def add_conversation(request: Request, session: Db, actor: Annotator, dataset_id
 
 
 @router.post("/datasets/{dataset_id}/review", response_model=None)
+@needs(Permission.CONVERSATION_REVIEW)
 def review(
     request: Request,
     session: Db,
-    actor: Reviewer,
+    actor: CurrentActor,
     dataset_id: int,
     params: Filter,
     state: Annotated[ReviewState, Form()],
@@ -162,7 +171,8 @@ def _review_toast(state: ReviewState, changed: int, refused: list[tuple[int, str
 
 
 @router.get("/datasets/{dataset_id}/versions")
-def versions_page(request: Request, session: Db, actor: AnyActor, dataset_id: int) -> HTMLResponse:
+@needs(Permission.VERSION_READ)
+def versions_page(request: Request, session: Db, actor: CurrentActor, dataset_id: int) -> HTMLResponse:
     """Frozen versions with their hash and what they cover."""
     dataset = service.require_dataset(session, dataset_id)
     context = {**header(session, actor, dataset, "versions"), "words": label_words(), "error": None}
@@ -170,7 +180,10 @@ def versions_page(request: Request, session: Db, actor: AnyActor, dataset_id: in
 
 
 @router.post("/datasets/{dataset_id}/versions", response_model=None)
-def freeze(request: Request, session: Db, storage: AppStorage, actor: Engineer, dataset_id: int) -> Response:
+@needs(Permission.VERSION_FREEZE)
+def freeze(
+    request: Request, session: Db, storage: AppStorage, actor: CurrentActor, dataset_id: int
+) -> Response:
     """Freeze what is approved now, and show it."""
     dataset = service.require_dataset(session, dataset_id)
     try:
@@ -184,7 +197,8 @@ def freeze(request: Request, session: Db, storage: AppStorage, actor: Engineer, 
 
 
 @router.get("/datasets/{dataset_id}/imports")
-def imports_page(request: Request, session: Db, actor: AnyActor, dataset_id: int) -> HTMLResponse:
+@needs(Permission.DATASET_READ)
+def imports_page(request: Request, session: Db, actor: CurrentActor, dataset_id: int) -> HTMLResponse:
     """Every import with what it brought."""
     dataset = service.require_dataset(session, dataset_id)
     context = {

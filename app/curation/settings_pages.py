@@ -6,7 +6,8 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
-from app.accounts.access import Engineer, Reviewer
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.core.errors import Conflict, StudioError
 from app.core.templating import go, render
@@ -33,17 +34,19 @@ def _context(session: Session, actor: Actor, dataset: Dataset, **more: Any) -> d
 
 
 @router.get("/datasets/{dataset_id}/settings")
-def settings_page(request: Request, session: Db, actor: Reviewer, dataset_id: int) -> HTMLResponse:
+@needs(Permission.DATASET_DESCRIBE)
+def settings_page(request: Request, session: Db, actor: CurrentActor, dataset_id: int) -> HTMLResponse:
     """Name, description, archive, delete."""
     dataset = service.require_dataset(session, dataset_id)
     return render(request, "datasets/settings.html", _context(session, actor, dataset))
 
 
 @router.post("/datasets/{dataset_id}/settings", response_model=None)
+@needs(Permission.DATASET_DESCRIBE)
 def describe(
     request: Request,
     session: Db,
-    actor: Reviewer,
+    actor: CurrentActor,
     dataset_id: int,
     name: Annotated[str, Form()] = "",
     description: Annotated[str, Form()] = "",
@@ -62,21 +65,26 @@ def describe(
 
 
 @router.post("/datasets/{dataset_id}/archive", response_model=None)
-def archive(request: Request, session: Db, actor: Engineer, dataset_id: int) -> Response:
+@needs(Permission.DATASET_ARCHIVE)
+def archive(request: Request, session: Db, actor: CurrentActor, dataset_id: int) -> Response:
     """Put the dataset away."""
     service.archive_dataset(session, actor, dataset_id)
     return go(request, f"/datasets/{dataset_id}")
 
 
 @router.post("/datasets/{dataset_id}/restore", response_model=None)
-def restore(request: Request, session: Db, actor: Engineer, dataset_id: int) -> Response:
+@needs(Permission.DATASET_ARCHIVE)
+def restore(request: Request, session: Db, actor: CurrentActor, dataset_id: int) -> Response:
     """Bring the dataset back."""
     service.restore_dataset(session, actor, dataset_id)
     return go(request, f"/datasets/{dataset_id}")
 
 
 @router.post("/datasets/{dataset_id}/delete", response_model=None)
-def delete(request: Request, session: Db, storage: AppStorage, actor: Engineer, dataset_id: int) -> Response:
+@needs(Permission.DATASET_DELETE)
+def delete(
+    request: Request, session: Db, storage: AppStorage, actor: CurrentActor, dataset_id: int
+) -> Response:
     """Delete the dataset, or say what still needs it."""
     try:
         removal.delete_dataset(session, storage, actor, dataset_id)

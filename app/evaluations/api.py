@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from app.accounts.access import AnyActor, Engineer
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.core.web import AppStorage, Db
 from app.evaluations import service
 from app.evaluations.schemas import EvaluationIn, EvaluationOut, SuiteOut
@@ -13,7 +14,8 @@ router = APIRouter(prefix="/api/v1", tags=["evaluations"])
 
 
 @router.get("/suites")
-def list_suites(_actor: AnyActor) -> list[SuiteOut]:
+@needs(Permission.EVALUATION_READ)
+def list_suites() -> list[SuiteOut]:
     """The suites there are."""
     return [
         SuiteOut(
@@ -29,14 +31,16 @@ def list_suites(_actor: AnyActor) -> list[SuiteOut]:
 
 
 @router.get("/evaluations")
-def list_evaluations(session: Db, _actor: AnyActor, run_id: int | None = None) -> list[EvaluationOut]:
+@needs(Permission.EVALUATION_READ)
+def list_evaluations(session: Db, run_id: int | None = None) -> list[EvaluationOut]:
     """Evaluations, newest first; of one run, or all."""
     return [EvaluationOut.of(found, job) for found, job in service.list_evaluations(session, run_id=run_id)]
 
 
 @router.post("/runs/{run_id}/evaluations", status_code=202)
+@needs(Permission.EVALUATION_START)
 def start_evaluation(
-    session: Db, storage: AppStorage, actor: Engineer, run_id: int, body: EvaluationIn
+    session: Db, storage: AppStorage, actor: CurrentActor, run_id: int, body: EvaluationIn
 ) -> EvaluationOut:
     """Judge a finished run on a suite. One already under way is returned."""
     run = require_run(session, run_id)
@@ -45,7 +49,8 @@ def start_evaluation(
 
 
 @router.get("/evaluations/{evaluation_id}")
-def get_evaluation(session: Db, _actor: AnyActor, evaluation_id: int) -> EvaluationOut:
+@needs(Permission.EVALUATION_READ)
+def get_evaluation(session: Db, evaluation_id: int) -> EvaluationOut:
     """One evaluation with all its answers."""
     evaluation = service.require_evaluation(session, evaluation_id)
     job = service.evaluation_job(session, evaluation)

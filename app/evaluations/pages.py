@@ -6,7 +6,8 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlmodel import Session
 
-from app.accounts.access import AnyActor, Engineer
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.core.i18n import get_locale, translate
 from app.core.templating import render
 from app.core.web import AppStorage, Db
@@ -22,7 +23,8 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/evaluations")
-def evaluations_page(request: Request, session: Db, _actor: AnyActor, run: int | None = None) -> HTMLResponse:
+@needs(Permission.EVALUATION_READ)
+def evaluations_page(request: Request, session: Db, run: int | None = None) -> HTMLResponse:
     """All evaluations, or those of one run, with the form that starts one."""
     found = service.list_evaluations(session, run_id=run)
     runs = [item for item, _job in list_runs(session, limit=200)]
@@ -37,10 +39,11 @@ def evaluations_page(request: Request, session: Db, _actor: AnyActor, run: int |
 
 
 @router.post("/evaluations", response_model=None)
+@needs(Permission.EVALUATION_START)
 def start_evaluation(
     session: Db,
     storage: AppStorage,
-    actor: Engineer,
+    actor: CurrentActor,
     run_id: Annotated[int, Form()],
     suite: Annotated[str, Form()],
 ) -> Response:
@@ -51,7 +54,8 @@ def start_evaluation(
 
 
 @router.get("/evaluations/{evaluation_id}")
-def report_page(request: Request, session: Db, _actor: AnyActor, evaluation_id: int) -> HTMLResponse:
+@needs(Permission.EVALUATION_READ)
+def report_page(request: Request, session: Db, evaluation_id: int) -> HTMLResponse:
     """The report; while the evaluation runs, its progress."""
     evaluation = service.require_evaluation(session, evaluation_id)
     job = service.evaluation_job(session, evaluation)
@@ -59,7 +63,8 @@ def report_page(request: Request, session: Db, _actor: AnyActor, evaluation_id: 
 
 
 @router.get("/evaluations/{evaluation_id}/progress")
-def progress_fragment(request: Request, session: Db, _actor: AnyActor, evaluation_id: int) -> Response:
+@needs(Permission.EVALUATION_READ)
+def progress_fragment(request: Request, session: Db, evaluation_id: int) -> Response:
     """The running evaluation's progress; tells htmx to load the report once it has ended."""
     evaluation = service.require_evaluation(session, evaluation_id)
     job = service.evaluation_job(session, evaluation)

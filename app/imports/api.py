@@ -5,7 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
 
-from app.accounts.access import Annotator, AnyActor
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.core.web import AppSettings, Db
 from app.datasets.service import require_dataset
 from app.imports import service
@@ -38,9 +39,10 @@ SentFile = Annotated[IncomingFile, Depends(_sent_file, scope="function")]
 
 
 @router.post("/imports", status_code=201, responses={422: {"model": ImportOut}})
+@needs(Permission.DATASET_IMPORT)
 def import_by_name(
     session: Db,
-    actor: Annotator,
+    actor: CurrentActor,
     response: Response,
     dataset: Annotated[str, Form(max_length=80)],
     sent: SentFile,
@@ -53,8 +55,9 @@ def import_by_name(
 
 
 @router.post("/datasets/{dataset_id}/imports", status_code=201, responses={422: {"model": ImportOut}})
+@needs(Permission.DATASET_IMPORT)
 def import_file(
-    session: Db, actor: Annotator, response: Response, dataset_id: int, sent: SentFile
+    session: Db, actor: CurrentActor, response: Response, dataset_id: int, sent: SentFile
 ) -> ImportOut:
     """Import a file. 201 when conversations came in; 422 with the report when a problem kept all of them out."""
     report = service.import_file(session, dataset_id, actor, sent)
@@ -64,13 +67,15 @@ def import_file(
 
 
 @router.get("/datasets/{dataset_id}/imports")
-def list_imports(session: Db, _actor: AnyActor, dataset_id: int) -> list[ImportOut]:
+@needs(Permission.DATASET_READ)
+def list_imports(session: Db, dataset_id: int) -> list[ImportOut]:
     """Reports of all imports, newest first."""
     require_dataset(session, dataset_id)
     return [ImportOut.of(found) for found in service.list_imports(session, dataset_id)]
 
 
 @router.get("/imports/{import_id}")
-def get_import(session: Db, _actor: AnyActor, import_id: int) -> ImportOut:
+@needs(Permission.DATASET_READ)
+def get_import(session: Db, import_id: int) -> ImportOut:
     """The report of one import."""
     return ImportOut.of(service.require_import(session, import_id))

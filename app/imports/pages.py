@@ -5,7 +5,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse
 
-from app.accounts.access import Annotator, AnyActor
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.core.errors import Invalid, NotFound
 from app.core.i18n import gettext, say
 from app.core.templating import go, is_htmx, render
@@ -50,9 +51,8 @@ def _import_form(
 
 
 @router.get("/datasets/{dataset_id}/import")
-def import_page(
-    request: Request, session: Db, settings: AppSettings, _actor: Annotator, dataset_id: int
-) -> HTMLResponse:
+@needs(Permission.DATASET_IMPORT)
+def import_page(request: Request, session: Db, settings: AppSettings, dataset_id: int) -> HTMLResponse:
     """Choose a file."""
     dataset = require_dataset(session, dataset_id)
     refuse_archived(session, dataset_id)
@@ -60,11 +60,12 @@ def import_page(
 
 
 @router.post("/datasets/{dataset_id}/import", response_model=None)
+@needs(Permission.DATASET_IMPORT)
 def import_file(
     request: Request,
     session: Db,
     settings: AppSettings,
-    actor: Annotator,
+    actor: CurrentActor,
     dataset_id: int,
     file: Annotated[UploadFile | None, File()] = None,
     format: Annotated[Format, Form()] = "auto",
@@ -122,8 +123,9 @@ def _remark(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 @router.get("/datasets/{dataset_id}/imports/{import_id}")
+@needs(Permission.DATASET_READ)
 def import_report_page(
-    request: Request, session: Db, settings: AppSettings, _actor: AnyActor, dataset_id: int, import_id: int
+    request: Request, session: Db, settings: AppSettings, dataset_id: int, import_id: int
 ) -> HTMLResponse:
     """What an import brought, and each line that it did not."""
     dataset = require_dataset(session, dataset_id)

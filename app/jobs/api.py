@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from sse_starlette.sse import EventSourceResponse
 
-from app.accounts.access import AnyActor
-from app.accounts.models import Role
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.accounts.service import record
 from app.core.errors import Refused
 from app.core.web import AppEngine, Db
@@ -22,13 +22,15 @@ After = Annotated[int, Query(ge=0, le=2**62)]
 
 
 @router.get("/{job_id}")
-def get_job(session: Db, _actor: AnyActor, job_id: int) -> JobOut:
+@needs(Permission.JOB_READ)
+def get_job(session: Db, job_id: int) -> JobOut:
     """State of one job."""
     return JobOut.of(service.require_job(session, job_id))
 
 
 @router.get("/{job_id}/events/list")
-def list_events(session: Db, _actor: AnyActor, job_id: int, after: After = 0) -> EventsOut:
+@needs(Permission.JOB_READ)
+def list_events(session: Db, job_id: int, after: After = 0) -> EventsOut:
     """Events as plain JSON, for clients that do not read streams."""
     service.require_job(session, job_id)
     events = service.events_after(session, job_id, after)
@@ -39,11 +41,11 @@ def list_events(session: Db, _actor: AnyActor, job_id: int, after: After = 0) ->
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse)
+@needs(Permission.JOB_READ)
 def stream_job(
     request: Request,
     engine: AppEngine,
     session: Db,
-    _actor: AnyActor,
     job_id: int,
     after: After = 0,
     last_event_id: Annotated[str | None, Header()] = None,
@@ -54,14 +56,13 @@ def stream_job(
 
 
 @router.post("/{job_id}/stop")
-def stop_job(session: Db, actor: AnyActor, job_id: int, how: StopRequest = StopRequest.CANCEL) -> JobOut:
+@needs(Permission.JOB_STOP_OWN)
+def stop_job(session: Db, actor: CurrentActor, job_id: int, how: StopRequest = StopRequest.CANCEL) -> JobOut:
     """Ask a job to end: `cancel`, or `save` for training that should keep what it has.
 
     One's own jobs may always be stopped, others' by engineers.
     """
-    if service.require_job(session, job_id).created_by != actor.name and not actor.role.includes(
-        Role.ENGINEER
-    ):
+    if service.require_job(session, job_id).created_by != actor.name and not actor.may(Permission.JOB_STOP):
         raise Refused(N_("This was started by somebody else. An engineer can stop it."))
     job = service.request_stop(session, job_id, how)
     record(session, actor, f"job.{how.value}", f"job/{job_id}")

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from sqlmodel import Session
 
-from app.accounts.access import AnyActor
-from app.accounts.models import Role
+from app.accounts.access import needs
+from app.accounts.permissions import Permission
 from app.base_models.models import BaseModel
 from app.base_models.service import require_base_model
 from app.conversations.messages import title_of
@@ -123,10 +123,10 @@ def _titles(session: Session, storage: Storage, version: DatasetVersion) -> Titl
 
 
 @router.get("", response_model=None)
+@needs(Permission.MASK_CHECK_READ)
 def mask_checks_page(
     request: Request,
     session: Db,
-    actor: AnyActor,
     use: AppCheckUse,
     version: Annotated[int, Query(ge=1, le=2**31)],
 ) -> Response:
@@ -147,18 +147,17 @@ def mask_checks_page(
         "dataset": require_dataset(session, found.dataset_id),
         "rows": rows,
         "in_progress": any(not row.job.is_final for row in rows),
-        "may_start": actor.role.includes(Role.ENGINEER),
     }
     name = "mask_checks/_table.html" if is_htmx(request) else "mask_checks/list.html"
     return render(request, name, context)
 
 
 @router.get("/{mask_check_id}", response_model=None)
+@needs(Permission.MASK_CHECK_READ)
 def mask_check_page(
     request: Request,
     session: Db,
     storage: AppStorage,
-    actor: AnyActor,
     use: AppCheckUse,
     mask_check_id: int,
 ) -> Response:
@@ -200,7 +199,6 @@ def mask_check_page(
         "ratio_bars": _bars(report.trained_ratio if report else None, percent=True),
         "length_bars": _bars(report.lengths if report else None, percent=False),
         "progress": None if job.is_final else last_event(session, check.job_id, EventKind.PROGRESS),
-        "may_start": actor.role.includes(Role.ENGINEER),
     }
     name = "mask_checks/_report.html" if is_htmx(request) else "mask_checks/page.html"
     return render(request, name, context)

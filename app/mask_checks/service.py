@@ -1,14 +1,18 @@
 """Mask checks of whole versions: asked for once, found again, confirmed by a person or a token."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from app.accounts.service import Actor
 from app.base_models.service import require_ready
 from app.core.errors import Invalid, NotFound
+from app.core.slow_work import Bounds
 from app.core.storage import Storage
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
@@ -19,29 +23,57 @@ from app.masking import MaskSettings, file_hash
 from app.sentences import N_
 from app.versions.service import require_version
 
+# Each hashes arrays of up to gigabytes.
+CHECKS: Final = Bounds(
+    at_once=4,
+    each=2,
+    asked=8,
+    seconds=30,
+    too_many=N_("You have asked for many mask checks at once. Wait until some of them are answered."),
+    too_long=N_("Mask checks take long to ask for at this moment. Try again in a few seconds."),
+)
+
 
 def settings_key(settings: MaskSettings) -> str:
     """sha256 of the settings' canonical JSON."""
     return hashlib.sha256(settings.to_json().encode()).hexdigest()
 
 
-def request_check(
-    session: Session,
-    actor: Actor,
-    *,
-    dataset_version_id: int,
-    base_model_id: int,
-    settings: MaskSettings,
-    storage: Storage | None = None,
-) -> tuple[MaskCheck, Job]:
-    """The check for this version × model × settings; asked for if there is none, again if it could not be done
-    or no run would take it any more: another tokenizer or chat template since, or (in `storage`) other arrays.
+@dataclass(frozen=True)
+class Finished:
+    """A check's result: the job that found it, and what it was found from (None: early checks kept none)."""
 
-    Raises Invalid when max_length is more than the model can read, or its template reads no such argument.
-    """
+    job_id: int
+    tokenizer_hash: str | None
+    arrays_key: str | None
+    file_hash: str | None
+
+
+@dataclass(frozen=True)
+class Question:
+    """How a version is masked for a model with these settings; `finished` if a check has answered it."""
+
+    dataset_version_id: int
+    base_model_id: int
+    settings: MaskSettings
+    folder: Path
+    finished: Finished | None
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A question that the model's files allow; `outdated_job` found a result that no run would take any more."""
+
+    question: Question
+    outdated_job: int | None
+
+
+def read_question(
+    session: Session, *, dataset_version_id: int, base_model_id: int, settings: MaskSettings
+) -> Question:
+    """What is known of the question. Raises Invalid when max_length is more than the model can read."""
     require_version(session, dataset_version_id)
     model, folder = require_ready(session, base_model_id)
-    require_arguments(folder, settings)
     context_length = model.info.get("context_length")
     if context_length and settings.max_length and settings.max_length > context_length:
         raise Invalid(
@@ -50,51 +82,76 @@ def request_check(
             model=model.name,
             limit=context_length,
         )
-    question = MaskCheck(
-        dataset_version_id=dataset_version_id,
-        base_model_id=base_model_id,
-        settings=MaskSettingsIn.of(settings),
-        settings_key=settings_key(settings),
-        job_id=0,
-        created_by=actor.name[:80],
-    )
-    check = _same_question(session, question)
+    check = session.exec(_asking(dataset_version_id, base_model_id, settings)).first()
+    return Question(dataset_version_id, base_model_id, settings, folder, _finished(session, check))
+
+
+def _finished(session: Session, check: MaskCheck | None) -> Finished | None:
+    if check is None or check.report is None or not require_job(session, check.job_id).is_final:
+        return None
+    report = check.report
+    return Finished(check.job_id, report.tokenizer_hash, check.arrays_key, report.file_hash)
+
+
+def examine(question: Question, storage: Storage) -> Examined:
+    """Compare a finished check with the files as they are. It loads a tokenizer and hashes arrays: no connection may be
+    held. Raises Invalid when the model's template reads no such argument.
+    """
+    require_arguments(question.folder, question.settings)
+    finished = question.finished
+    outdated = finished is not None and _is_outdated(finished, question.folder, storage)
+    return Examined(question, finished.job_id if finished and outdated else None)
+
+
+def _is_outdated(finished: Finished, folder: Path, storage: Storage) -> bool:
+    made_with = finished.tokenizer_hash
+    if made_with is not None and made_with != load_tokenizer(folder).fingerprint:
+        return True
+    if finished.arrays_key is None or finished.file_hash is None:
+        return False
+    arrays = storage.path(finished.arrays_key)
+    return not arrays.is_file() or file_hash(arrays) != finished.file_hash
+
+
+def request_check(session: Session, actor: Actor, examined: Examined) -> tuple[MaskCheck, Job]:
+    """The check that answers this question; asked for if there is none, again if it could not be done or is outdated:
+    another tokenizer or chat template since, or other arrays.
+    """
+    question = examined.question
+    asking = _asking(question.dataset_version_id, question.base_model_id, question.settings).with_for_update()
+    check = session.exec(asking).first()
     job = require_job(session, check.job_id) if check else None
-    if (
-        check
-        and job
-        and not (job.is_final and (check.passed is None or _is_outdated(check, folder, storage)))
-    ):
+    # What another job has found since the files were looked at is no older than they are.
+    if check and job and not (job.is_final and (check.passed is None or job.id == examined.outdated_job)):
         return check, job
     try:
         with session.begin_nested():
-            return _promise(session, check or question, actor)
+            return _promise(session, check or _new(question, actor), actor)
     except IntegrityError:
         # Somebody else asked the same at the same moment; theirs is the check.
-        check = _same_question(session, question)
+        check = session.exec(asking).first()
         if check is None:
             raise
         return check, require_job(session, check.job_id)
 
 
-def _is_outdated(check: MaskCheck, folder: Path, storage: Storage | None) -> bool:
-    made_with = check.report.tokenizer_hash if check.report else None
-    if made_with is not None and made_with != load_tokenizer(folder).fingerprint:
-        return True
-    written = check.report.file_hash if check.report else None
-    if storage is None or check.arrays_key is None or written is None:
-        return False
-    arrays = storage.path(check.arrays_key)
-    return not arrays.is_file() or file_hash(arrays) != written
-
-
-def _same_question(session: Session, question: MaskCheck) -> MaskCheck | None:
-    statement = select(MaskCheck).where(
-        MaskCheck.dataset_version_id == question.dataset_version_id,
-        MaskCheck.base_model_id == question.base_model_id,
-        MaskCheck.settings_key == question.settings_key,
+def _new(question: Question, actor: Actor) -> MaskCheck:
+    return MaskCheck(
+        dataset_version_id=question.dataset_version_id,
+        base_model_id=question.base_model_id,
+        settings=MaskSettingsIn.of(question.settings),
+        settings_key=settings_key(question.settings),
+        job_id=0,
+        created_by=actor.name[:80],
     )
-    return session.exec(statement.with_for_update()).first()
+
+
+def _asking(dataset_version_id: int, base_model_id: int, settings: MaskSettings) -> SelectOfScalar[MaskCheck]:
+    return select(MaskCheck).where(
+        MaskCheck.dataset_version_id == dataset_version_id,
+        MaskCheck.base_model_id == base_model_id,
+        MaskCheck.settings_key == settings_key(settings),
+    )
 
 
 def _promise(session: Session, check: MaskCheck, actor: Actor) -> tuple[MaskCheck, Job]:

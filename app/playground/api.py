@@ -5,7 +5,8 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from app.accounts.access import Annotator
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.conversations.dialogue_schemas import MessagesIn
 from app.core.web import AppStorage, Db
 from app.jobs.schemas import JobOut
@@ -28,7 +29,8 @@ class ChatIn(BaseModel):
 
 
 @router.post("/answers", status_code=202)
-def ask(session: Db, storage: AppStorage, actor: Annotator, body: ChatIn) -> JobOut:
+@needs(Permission.PLAYGROUND_USE)
+def ask(session: Db, storage: AppStorage, actor: CurrentActor, body: ChatIn) -> JobOut:
     """Ask both models. Follow `/api/v1/jobs/{id}/events` for `delta` events per side."""
     job = service.ask(
         session,

@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from app.accounts.access import AnyActor
+from app.accounts.access import needs
+from app.accounts.permissions import Permission
 from app.core.templating import render
 from app.core.web import Db
 from app.playground.service import MAX_NEW_TOKENS
@@ -13,7 +14,8 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/playground")
-def playground_page(request: Request, session: Db, _actor: AnyActor, run: int | None = None) -> HTMLResponse:
+@needs(Permission.PLAYGROUND_USE)
+def playground_page(request: Request, session: Db, run: int | None = None) -> HTMLResponse:
     """Chat with both models; the newest finished run unless another is named."""
     finished = [
         (item.id, f"#{item.id} {item.name}")

@@ -9,8 +9,6 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
-from app.accounts.access import current_actor
-from app.accounts.models import Role
 from app.base_models.models import BaseModel
 from app.base_models.service import BUNDLED_NAME, models_with_tokenizer, require_base_model
 from app.core.database import let_go
@@ -118,10 +116,9 @@ def answer_preview(
     return response
 
 
-def bring_context(session: Session, request: Request) -> dict[str, Any]:
+def bring_context(session: Session) -> dict[str, Any]:
     """What the form that brings another model reads."""
     return {
-        "may_bring": current_actor(request).role.includes(Role.ENGINEER),
         "has_models": bool(models_with_tokenizer(session)),
         "bundled_name": BUNDLED_NAME,
         "brought": None,
@@ -137,7 +134,7 @@ def page_context(request: Request, session: Session, subject: Subject, result: R
     models = [(model.id, option_name(model)) for model in models_with_tokenizer(session)]
     strategies = words_of("train_on")
     return {
-        **bring_context(session, request),
+        **bring_context(session),
         "subject": subject,
         "view": view,
         "refusal": result.refusal,

@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request
 from sqlmodel import Session
 
-from app.accounts.access import AnyActor
+from app.accounts.access import needs
+from app.accounts.permissions import Permission
 from app.conversations.content import dialogue_of, read_dialogue
 from app.conversations.service import require_conversation
 from app.core.database import let_go, reading
@@ -25,10 +26,9 @@ router = APIRouter(prefix="/api/v1", tags=["mask previews"])
 
 
 @router.post("/mask-previews")
+@needs(Permission.MASK_PREVIEW)
 @apart(service.PREVIEWS)
-def preview(
-    request: Request, engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: PreviewIn
-) -> list[PreviewOut]:
+def preview(request: Request, engine: AppEngine, storage: AppStorage, body: PreviewIn) -> list[PreviewOut]:
     """The tokens and labels of a conversation, by the very function that makes the training arrays."""
     with reading(engine) as session:
         masked = _mask(session, body, _dialogue(session, storage, body))
@@ -39,10 +39,9 @@ def preview(
 
 
 @router.post("/mask-previews/compare")
+@needs(Permission.MASK_PREVIEW)
 @apart(service.PREVIEWS)
-def compare(
-    request: Request, engine: AppEngine, storage: AppStorage, _actor: AnyActor, body: CompareIn
-) -> list[ComparedOut]:
+def compare(request: Request, engine: AppEngine, storage: AppStorage, body: CompareIn) -> list[ComparedOut]:
     """Where the mask differs from one under other settings, another model or another template, by sample."""
     changes = {
         name: value
@@ -59,10 +58,9 @@ def compare(
 
 
 @router.get("/base-models/{base_model_id}/template-arguments")
+@needs(Permission.BASE_MODEL_READ)
 @apart(service.PREVIEWS)
-def list_template_arguments(
-    request: Request, engine: AppEngine, _actor: AnyActor, base_model_id: int
-) -> list[ArgumentOut]:
+def list_template_arguments(request: Request, engine: AppEngine, base_model_id: int) -> list[ArgumentOut]:
     """The arguments that the model's chat template reads, for `template_arguments` in mask settings."""
     with reading(engine) as session:
         tokenizer = tokenizer_of(session, base_model_id)

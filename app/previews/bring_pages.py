@@ -10,7 +10,8 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlmodel import Session
 
-from app.accounts.access import Engineer
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.base_models.models import BaseModel, BaseModelSource
 from app.base_models.service import (
     BUNDLED_NAME,
@@ -51,11 +52,12 @@ class Brought:
 
 
 @router.post("", response_model=None)
+@needs(Permission.BASE_MODEL_ADD)
 def bring(
     request: Request,
     session: Db,
     settings: AppSettings,
-    actor: Engineer,
+    actor: CurrentActor,
     reference: Annotated[str, Form(max_length=600)] = "",
     back: Annotated[str, Form(max_length=8000)] = "",
 ) -> Response:
@@ -75,9 +77,8 @@ def bring(
 
 
 @router.get("/{base_model_id}", response_model=None)
-def brought_so_far(
-    request: Request, session: Db, _actor: Engineer, base_model_id: int, seen: str = ""
-) -> Response:
+@needs(Permission.BASE_MODEL_ADD)
+def brought_so_far(request: Request, session: Db, base_model_id: int, seen: str = "") -> Response:
     """Asked again and again while the tokenizer is on its way; no content while all is as it was `seen`."""
     if not is_htmx(request):
         return RedirectResponse("/base-models", status_code=303)
@@ -111,7 +112,7 @@ def _standing(session: Session, model: BaseModel) -> Brought:
 
 
 def _answer(request: Request, session: Session, brought: Brought) -> Response:
-    context = {**bring_context(session, request), "brought": brought}
+    context = {**bring_context(session), "brought": brought}
     response = render(request, "previews/_bring.html", context, status=brought.status)
     model = brought.model
     if model is not None and not brought.waits:

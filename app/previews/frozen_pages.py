@@ -10,7 +10,8 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from app.accounts.access import AnyActor
+from app.accounts.access import needs
+from app.accounts.permissions import Permission
 from app.core.database import reading
 from app.core.slow_work import apart
 from app.core.storage import Storage
@@ -43,9 +44,7 @@ class _Address:
             yield session, Subject.of_version(session, self.storage, version, self.conversation_id)
 
 
-async def _address(
-    engine: AppEngine, storage: AppStorage, _actor: AnyActor, version_id: int, conversation_id: int
-) -> _Address:
+async def _address(engine: AppEngine, storage: AppStorage, version_id: int, conversation_id: int) -> _Address:
     return _Address(engine, storage, version_id, conversation_id)
 
 
@@ -53,6 +52,7 @@ Copy = Annotated[_Address, Depends(_address)]
 
 
 @router.get("/mask")
+@needs(Permission.MASK_PREVIEW)
 @apart(PREVIEWS)
 def frozen_mask_page(request: Request, copy: Copy, fields: Annotated[PreviewFields, Query()]) -> HTMLResponse:
     """The preview under the settings in the address."""
@@ -61,6 +61,7 @@ def frozen_mask_page(request: Request, copy: Copy, fields: Annotated[PreviewFiel
 
 
 @router.post("/mask")
+@needs(Permission.MASK_PREVIEW)
 @apart(PREVIEWS)
 def change_frozen_settings(
     request: Request, copy: Copy, fields: Annotated[PreviewForm, Form()]
@@ -71,6 +72,7 @@ def change_frozen_settings(
 
 
 @router.post("/mask/json", response_model=None)
+@needs(Permission.MASK_PREVIEW)
 @apart(PREVIEWS)
 def frozen_sample_as_json(request: Request, copy: Copy, fields: Annotated[PreviewForm, Form()]) -> Response:
     """The shown sample as `sft-studio masks preview --json` prints it."""

@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from app.accounts.access import AnyActor
+from app.accounts.access import needs
+from app.accounts.permissions import Permission
 from app.core.i18n import get_locale, gettext, say, translate
 from app.core.templating import render
 from app.mask_checks.check_texts import CHECK_LABELS, CHECK_MEANINGS, CHECK_REMEDIES
@@ -23,7 +24,10 @@ _REFUSAL = N_(
 
 
 @router.get("/help/masking")
-def masking_help(request: Request, _actor: AnyActor) -> HTMLResponse:
+@needs(Permission.MASK_PREVIEW)
+def masking_help(
+    request: Request,
+) -> HTMLResponse:
     """What a loss mask is, how to read the preview, and what each check means."""
     pictures = PICTURES[get_locale()]
     labels = {name: gettext(label) for name, label in CHECK_LABELS.items()}

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlmodel import Session
 
-from app.accounts.access import Annotator, AnyActor
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.conversations.filter_params import Filter, FilterParams
 from app.conversations.listing import Listing
 from app.conversations.service import edit_messages, require_conversation
@@ -26,11 +27,11 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/conversations/{conversation_id}/mask")
+@needs(Permission.MASK_PREVIEW)
 @apart(PREVIEWS)
 def mask_page(
     request: Request,
     engine: AppEngine,
-    _actor: AnyActor,
     conversation_id: int,
     fields: Annotated[PreviewFields, Query()],
     params: Filter,
@@ -41,11 +42,11 @@ def mask_page(
 
 
 @router.post("/conversations/{conversation_id}/mask")
+@needs(Permission.MASK_PREVIEW)
 @apart(PREVIEWS)
 def change_settings(
     request: Request,
     engine: AppEngine,
-    _actor: AnyActor,
     conversation_id: int,
     fields: Annotated[PreviewForm, Form()],
     params: Filter,
@@ -56,11 +57,11 @@ def change_settings(
 
 
 @router.post("/conversations/{conversation_id}/mask/json", response_model=None)
+@needs(Permission.MASK_PREVIEW)
 @apart(PREVIEWS)
 def sample_as_json(
     request: Request,
     engine: AppEngine,
-    _actor: AnyActor,
     conversation_id: int,
     fields: Annotated[PreviewForm, Form()],
 ) -> Response:
@@ -71,11 +72,12 @@ def sample_as_json(
 
 
 @router.post("/conversations/{conversation_id}/mask/flags", response_model=None)
+@needs(Permission.CONVERSATION_EDIT)
 @apart(PREVIEWS)
 def save_flags(
     request: Request,
     engine: AppEngine,
-    actor: Annotator,
+    actor: CurrentActor,
     conversation_id: int,
     fields: Annotated[PreviewForm, Form()],
     params: Filter,

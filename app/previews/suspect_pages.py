@@ -10,7 +10,8 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from app.accounts.access import AnyActor
+from app.accounts.access import needs
+from app.accounts.permissions import Permission
 from app.core.database import reading
 from app.core.slow_work import apart
 from app.core.storage import Storage
@@ -83,7 +84,6 @@ class _Address:
 async def _address(
     engine: AppEngine,
     storage: AppStorage,
-    _actor: AnyActor,
     mask_check_id: int,
     conversation_id: int,
     only: Annotated[str, Query(max_length=20)] = "",
@@ -95,6 +95,7 @@ Address = Annotated[_Address, Depends(_address)]
 
 
 @router.get("/mask", response_model=None)
+@needs(Permission.MASK_PREVIEW)
 @apart(PREVIEWS)
 def suspect_page(request: Request, address: Address, fields: Annotated[PreviewFields, Query()]) -> Response:
     """The frozen conversation. An address without settings leads to the check's own, at the place to look at."""
@@ -105,6 +106,7 @@ def suspect_page(request: Request, address: Address, fields: Annotated[PreviewFi
 
 
 @router.post("/mask", response_model=None)
+@needs(Permission.MASK_PREVIEW)
 @apart(PREVIEWS)
 def change_settings(request: Request, address: Address, fields: Annotated[PreviewForm, Form()]) -> Response:
     """The same under other settings, to see whether they help. Reads only."""
@@ -113,6 +115,7 @@ def change_settings(request: Request, address: Address, fields: Annotated[Previe
 
 
 @router.post("/mask/json", response_model=None)
+@needs(Permission.MASK_PREVIEW)
 @apart(PREVIEWS)
 def sample_as_json(request: Request, address: Address, fields: Annotated[PreviewForm, Form()]) -> Response:
     """The shown sample as `sft-studio masks preview --json` prints it."""

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from sse_starlette.sse import EventSourceResponse
 
-from app.accounts.access import AnyActor, Engineer
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.accounts.service import record
 from app.core.errors import NotFound
 from app.core.web import AppEngine, AppStorage, Db
@@ -32,15 +33,16 @@ router = APIRouter(prefix="/api/v1", tags=["runs"])
 
 
 @router.get("/recipes")
-def list_recipes(_actor: AnyActor) -> list[RecipeOut]:
+@needs(Permission.RUN_READ)
+def list_recipes() -> list[RecipeOut]:
     """The named recipes."""
     return [RecipeOut(name=recipe.name, config=build_config(recipe.name)) for recipe in RECIPES]
 
 
 @router.get("/runs")
+@needs(Permission.RUN_READ)
 def list_runs(
     session: Db,
-    _actor: AnyActor,
     offset: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[RunOut]:
@@ -49,9 +51,10 @@ def list_runs(
 
 
 @router.post("/runs", status_code=201)
+@needs(Permission.RUN_START)
 def start_run(
     session: Db,
-    actor: Engineer,
+    actor: CurrentActor,
     judging: AppJudging,
     response: Response,
     body: RunIn,
@@ -71,14 +74,16 @@ def start_run(
 
 
 @router.get("/runs/{run_id}")
-def get_run(session: Db, _actor: AnyActor, run_id: int) -> RunOut:
+@needs(Permission.RUN_READ)
+def get_run(session: Db, run_id: int) -> RunOut:
     """One run."""
     run = service.require_run(session, run_id)
     return RunOut.of(run, service.run_job(session, run))
 
 
 @router.post("/runs/{run_id}/stop")
-def stop_run(session: Db, actor: Engineer, run_id: int, how: StopRequest = StopRequest.CANCEL) -> RunOut:
+@needs(Permission.RUN_STOP)
+def stop_run(session: Db, actor: CurrentActor, run_id: int, how: StopRequest = StopRequest.CANCEL) -> RunOut:
     """Stop a run: `cancel` drops it, `save` keeps the adapter as it is."""
     run = service.require_run(session, run_id)
     job = jobs.request_stop(session, run.job_id, how)
@@ -87,11 +92,11 @@ def stop_run(session: Db, actor: Engineer, run_id: int, how: StopRequest = StopR
 
 
 @router.get("/runs/{run_id}/events", response_class=EventSourceResponse)
+@needs(Permission.RUN_READ)
 def stream_run(
     request: Request,
     engine: AppEngine,
     session: Db,
-    _actor: AnyActor,
     run_id: int,
     after: After = 0,
     last_event_id: Annotated[str | None, Header()] = None,
@@ -102,30 +107,32 @@ def stream_run(
 
 
 @router.get("/runs/{run_id}/curves")
-def get_curves(session: Db, _actor: AnyActor, run_id: int) -> CurvesOut:
+@needs(Permission.RUN_READ)
+def get_curves(session: Db, run_id: int) -> CurvesOut:
     """The curves so far, thinned to 2,000 points; then follow the events after `last_seq`."""
     run = service.require_run(session, run_id)
     return CurvesOut.of(read_curves(session, service.run_job(session, run)))
 
 
 @router.get("/runs/{run_id}/log", response_class=PlainTextResponse)
-def get_log(session: Db, storage: AppStorage, _actor: AnyActor, run_id: int) -> PlainTextResponse:
+@needs(Permission.RUN_READ_LOG)
+def get_log(session: Db, storage: AppStorage, run_id: int) -> PlainTextResponse:
     """The last lines of the latest attempt's log as plain text."""
     run = service.require_run(session, run_id)
     return PlainTextResponse("\n".join(log_tail(storage, service.run_job(session, run))))
 
 
 @router.get("/runs/{run_id}/artifacts")
-def list_artifacts(session: Db, _actor: AnyActor, run_id: int) -> list[ArtifactOut]:
+@needs(Permission.RUN_READ)
+def list_artifacts(session: Db, run_id: int) -> list[ArtifactOut]:
     """Published files of a run."""
     service.require_run(session, run_id)
     return [ArtifactOut.of(artifact) for artifact in service.artifacts(session, run_id)]
 
 
 @router.get("/runs/{run_id}/artifacts/{artifact_id}/content", response_class=FileResponse)
-def download_artifact(
-    session: Db, storage: AppStorage, _actor: AnyActor, run_id: int, artifact_id: int
-) -> FileResponse:
+@needs(Permission.RUN_DOWNLOAD)
+def download_artifact(session: Db, storage: AppStorage, run_id: int, artifact_id: int) -> FileResponse:
     """One published file."""
     artifact = service.require_artifact(session, run_id, artifact_id)
     path = storage.path(artifact.storage_key)

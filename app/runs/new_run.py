@@ -6,11 +6,8 @@ from typing import Any, Final
 
 from sqlmodel import Session, select
 
-from app.accounts.service import Actor
 from app.core.errors import Conflict, Invalid, StudioError
-from app.core.storage import Storage
 from app.datasets.models import Dataset
-from app.jobs.models import Job
 from app.mask_checks import service as mask_checks
 from app.mask_checks.models import MaskCheck
 from app.mask_settings.arguments import (
@@ -133,23 +130,16 @@ class NewRunForm:
         return int(value) if value.isascii() and value.isdigit() and len(value) < 18 else None
 
 
-def request_check(
-    session: Session, actor: Actor, form: NewRunForm, storage: Storage | None = None
-) -> tuple[MaskCheck, Job]:
-    """The mask check that the form's data, model and mask settings ask for."""
+def read_question(session: Session, form: NewRunForm) -> mask_checks.Question:
+    """What the form's data, model and mask settings ask of a mask check. `session` reads: it is let go on the way."""
     version, model = form.number("version"), form.number("model")
     if version is None:
         raise Invalid(N_("Choose a dataset version."), field="version")
     if model is None:
         raise Invalid(N_("Choose a base model."), field="model")
     form.offer_arguments(session)
-    return mask_checks.request_check(
-        session,
-        actor,
-        dataset_version_id=version,
-        base_model_id=model,
-        settings=form.mask_settings(),
-        storage=storage,
+    return mask_checks.read_question(
+        session, dataset_version_id=version, base_model_id=model, settings=form.mask_settings()
     )
 
 

@@ -5,21 +5,25 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy import Engine
 from starlette.datastructures import FormData
 
-from app.accounts.access import Engineer
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.base_models.service import ready_base_models
+from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import get_locale
+from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
-from app.core.web import AppStorage, Db
+from app.core.web import AppEngine, AppStorage, Db
 from app.jobs.models import Job
 from app.jobs.service import require_job
 from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
-from app.mask_checks.service import require_mask_check
+from app.mask_checks.service import CHECKS, examine, request_check, require_mask_check
 from app.mask_settings.arguments import PREFIX
 from app.mask_settings.fields import MASK_FIELDS
 from app.recipes.fields import FIELD_GROUPS, FIELDS, displayed
@@ -29,7 +33,7 @@ from app.runs.judging import AppJudging, Judging
 from app.runs.new_run import (
     NewRunForm,
     make_plan,
-    request_check,
+    read_question,
     require_seen,
     require_sound,
     versions_with_names,
@@ -102,9 +106,8 @@ def _recipe_values() -> dict[str, dict[str, dict[str, str]]]:
 
 
 @router.get("/new", response_model=None)
-def new_page(
-    request: Request, session: Db, actor: Engineer, judging: AppJudging, like: int | None = None
-) -> Response:
+@needs(Permission.RUN_START)
+def new_page(request: Request, session: Db, judging: AppJudging, like: int | None = None) -> Response:
     """The form, empty, or filled in like another run, or from a link's values."""
     form = NewRunForm.linked(request.query_params)
     if like is not None:
@@ -118,18 +121,26 @@ def new_page(
 
 
 @router.post("/new/check", response_model=None)
+@needs(Permission.MASK_CHECK_START)
+@apart(CHECKS)
 def check_masks(
-    request: Request, session: Db, storage: AppStorage, actor: Engineer, judging: AppJudging, posted: Posted
+    request: Request,
+    engine: AppEngine,
+    storage: AppStorage,
+    actor: CurrentActor,
+    judging: AppJudging,
+    posted: Posted,
 ) -> Response:
     """Ask for the mask check of what the form chooses; the same question finds the same check."""
     form = _form(posted)
     check, job = None, None
     try:
-        check, job = _ask(session, storage, actor, form)
+        check, job = _ask(engine, storage, actor, form)
     except StudioError as error:
         form.errors["mask_check_id"] = error.translated()
         form.errors[error.field or "mask_check_id"] = error.translated()
-    context = _context(session, judging, form, check, job)
+    with reading(engine) as session:
+        context = _context(session, judging, form, check, job)
     # Another model's template reads other arguments.
     context["swap_arguments"] = {one.name for one in context["arguments"]} != _sent_arguments(posted)
     return render(request, "runs/_checked.html" if is_htmx(request) else "runs/new.html", context)
@@ -139,16 +150,19 @@ def _sent_arguments(posted: FormData) -> set[str]:
     return {name.removeprefix(PREFIX) for name in posted if name.startswith(PREFIX)}
 
 
-def _ask(session: Db, storage: Storage, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:
-    check, job = request_check(session, actor, form, storage)
+def _ask(engine: Engine, storage: Storage, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:
+    with reading(engine) as session:
+        question = read_question(session, form)
+    examined = examine(question, storage)
+    with transaction(engine) as session:
+        check, job = request_check(session, actor, examined)
     form.values["mask_check_id"] = str(check.id)
     return check, job
 
 
 @router.get("/new/check/{mask_check_id}", response_model=None)
-def check_progress(
-    request: Request, session: Db, actor: Engineer, judging: AppJudging, mask_check_id: int
-) -> Response:
+@needs(Permission.RUN_START)
+def check_progress(request: Request, session: Db, judging: AppJudging, mask_check_id: int) -> Response:
     """How far the check is; asked again until it is done."""
     check = require_mask_check(session, mask_check_id)
     form = NewRunForm.linked({"version": str(check.dataset_version_id), "model": str(check.base_model_id)})
@@ -158,17 +172,27 @@ def check_progress(
 
 
 @router.post("/new/plan", response_model=None)
-def plan(request: Request, session: Db, actor: Engineer, judging: AppJudging, posted: Posted) -> Response:
+@needs(Permission.RUN_START)
+def plan(request: Request, engine: AppEngine, judging: AppJudging, posted: Posted) -> Response:
     """What the form would train, in numbers."""
     form = _form(posted)
     found = form.number("mask_check_id")
-    check = session.get(MaskCheck, found) if found else None
-    return render(request, "runs/_plan.html", _context(session, judging, form, check))
+    with reading(engine) as session:
+        check = session.get(MaskCheck, found) if found else None
+        context = _context(session, judging, form, check)
+    return render(request, "runs/_plan.html", context)
 
 
 @router.post("", response_model=None)
+@needs(Permission.RUN_START)
+@apart(CHECKS)
 def start(
-    request: Request, session: Db, storage: AppStorage, actor: Engineer, judging: AppJudging, posted: Posted
+    request: Request,
+    engine: AppEngine,
+    storage: AppStorage,
+    actor: CurrentActor,
+    judging: AppJudging,
+    posted: Posted,
 ) -> Response:
     """Start the run; whatever is wrong comes back beside its field with everything that was typed."""
     form = _form(posted)
@@ -176,12 +200,14 @@ def start(
     suites = [suite.name for suite in judging.suites()]
     check, job = None, None
     try:
-        check, job = _ask(session, storage, actor, form)
+        check, job = _ask(engine, storage, actor, form)
         require_seen(check, seen)
-        require_sound(form, require_version(session, check.dataset_version_id), check)
-        run, _created = service.start_run(session, actor, form.request(check), suites=suites)
+        with transaction(engine) as session:
+            require_sound(form, require_version(session, check.dataset_version_id), check)
+            run, _created = service.start_run(session, actor, form.request(check), suites=suites)
     except (Invalid, Conflict) as error:
         form.errors.setdefault(error.field or "start", error.translated())
-        context = _context(session, judging, form, check, job)
+        with reading(engine) as session:
+            context = _context(session, judging, form, check, job)
         return render(request, "runs/new.html", context, status=error.status)
     return RedirectResponse(f"/runs/{run.id}", status_code=303)

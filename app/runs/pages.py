@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.accounts.access import AnyActor, Engineer
-from app.accounts.models import Role
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
 from app.accounts.service import record
 from app.base_models.service import require_base_model
 from app.core.database import let_go, utc_now
@@ -76,9 +76,8 @@ def elapsed(job: Job, now: datetime) -> str:
 
 
 @router.get("", response_model=None)
-def list_page(
-    request: Request, session: Db, actor: AnyActor, offset: Annotated[int, Query(ge=0, le=2**31)] = 0
-) -> Response:
+@needs(Permission.RUN_READ)
+def list_page(request: Request, session: Db, offset: Annotated[int, Query(ge=0, le=2**31)] = 0) -> Response:
     """Runs, newest first; the table alone for htmx."""
     rows = service.list_runs(session, offset=offset, limit=PAGE_SIZE)
     events = last_events(session, [run.job_id for run, _job in rows], (EventKind.METRIC, EventKind.PROGRESS))
@@ -98,12 +97,11 @@ def list_page(
         "offset": offset,
         "page_size": PAGE_SIZE,
         "total": service.count_runs(session),
-        "may_start": actor.role.includes(Role.ENGINEER),
     }
     return render(request, "runs/_table.html" if is_htmx(request) else "runs/list.html", context)
 
 
-def _run_context(session: Db, actor: AnyActor, run: Run) -> dict[str, Any]:
+def _run_context(session: Db, run: Run) -> dict[str, Any]:
     """What every part of the run's page reads."""
     job = service.run_job(session, run)
     progress = last_event(session, run.job_id, EventKind.PROGRESS)
@@ -118,20 +116,20 @@ def _run_context(session: Db, actor: AnyActor, run: Run) -> dict[str, Any]:
         "elapsed": elapsed(job, utc_now()),
         "clock": clock,
         "remedy": remedy_for(run, job),
-        "may_stop": actor.role.includes(Role.ENGINEER),
     }
 
 
 @router.get("/{run_id}", response_model=None)
+@needs(Permission.RUN_READ)
 def run_page(
-    request: Request, session: Db, storage: AppStorage, actor: AnyActor, judging: AppJudging, run_id: int
+    request: Request, session: Db, storage: AppStorage, judging: AppJudging, run_id: int
 ) -> Response:
     """One run: everything stored about it, and live from there."""
     run = service.require_run(session, run_id)
     version = require_version(session, run.dataset_version_id)
     check = require_mask_check(session, run.mask_check_id)
     context = {
-        **_run_context(session, actor, run),
+        **_run_context(session, run),
         **_result_context(session, judging, run),
         **_values_context(session, run),
         "version": version,
@@ -151,17 +149,19 @@ def run_page(
 
 
 @router.get("/{run_id}/status", response_model=None)
-def run_status(request: Request, session: Db, actor: AnyActor, run_id: int) -> Response:
+@needs(Permission.RUN_READ)
+def run_status(request: Request, session: Db, run_id: int) -> Response:
     """Phases, figures and, at the end, what came of it."""
     run = service.require_run(session, run_id)
-    return render(request, "runs/_status.html", _run_context(session, actor, run))
+    return render(request, "runs/_status.html", _run_context(session, run))
 
 
 @router.get("/{run_id}/actions", response_model=None)
-def run_actions(request: Request, session: Db, actor: AnyActor, run_id: int) -> Response:
+@needs(Permission.RUN_READ)
+def run_actions(request: Request, session: Db, run_id: int) -> Response:
     """What can be done with the run now."""
     run = service.require_run(session, run_id)
-    return render(request, "runs/_actions.html", _run_context(session, actor, run))
+    return render(request, "runs/_actions.html", _run_context(session, run))
 
 
 def _result_context(session: Db, judging: AppJudging, run: Run) -> dict[str, Any]:
@@ -175,10 +175,11 @@ def _result_context(session: Db, judging: AppJudging, run: Run) -> dict[str, Any
 
 
 @router.get("/{run_id}/results", response_model=None)
-def run_results(request: Request, session: Db, actor: AnyActor, judging: AppJudging, run_id: int) -> Response:
+@needs(Permission.RUN_READ)
+def run_results(request: Request, session: Db, judging: AppJudging, run_id: int) -> Response:
     """Files and evaluations of the run."""
     run = service.require_run(session, run_id)
-    context = {**_run_context(session, actor, run), **_result_context(session, judging, run)}
+    context = {**_run_context(session, run), **_result_context(session, judging, run)}
     return render(request, "runs/_results.html", context)
 
 
@@ -188,14 +189,16 @@ def _values_context(session: Db, run: Run) -> dict[str, Any]:
 
 
 @router.get("/{run_id}/values", response_model=None)
-def run_values(request: Request, session: Db, actor: AnyActor, run_id: int) -> Response:
+@needs(Permission.RUN_READ)
+def run_values(request: Request, session: Db, run_id: int) -> Response:
     """The curves as a table."""
     run = service.require_run(session, run_id)
     return render(request, "runs/_values.html", {"run": run, **_values_context(session, run)})
 
 
 @router.get("/{run_id}/log", response_model=None)
-def run_log(request: Request, session: Db, _actor: AnyActor, run_id: int) -> Response:
+@needs(Permission.RUN_READ)
+def run_log(request: Request, session: Db, run_id: int) -> Response:
     """What happened so far, line by line."""
     run = service.require_run(session, run_id)
     job = service.run_job(session, run)
@@ -203,7 +206,8 @@ def run_log(request: Request, session: Db, _actor: AnyActor, run_id: int) -> Res
 
 
 @router.get("/{run_id}/output", response_model=None)
-def run_output(request: Request, session: Db, storage: AppStorage, _actor: AnyActor, run_id: int) -> Response:
+@needs(Permission.RUN_READ_LOG)
+def run_output(request: Request, session: Db, storage: AppStorage, run_id: int) -> Response:
     """The end of what the training process printed."""
     run = service.require_run(session, run_id)
     job = service.run_job(session, run)
@@ -212,8 +216,9 @@ def run_output(request: Request, session: Db, storage: AppStorage, _actor: AnyAc
 
 
 @router.post("/{run_id}/stop", response_model=None)
+@needs(Permission.RUN_STOP)
 def stop_run(
-    request: Request, session: Db, actor: Engineer, run_id: int, how: Annotated[StopRequest, Form()]
+    request: Request, session: Db, actor: CurrentActor, run_id: int, how: Annotated[StopRequest, Form()]
 ) -> Response:
     """Ask the run to end: save what it has, or drop it."""
     run = service.require_run(session, run_id)
@@ -221,7 +226,7 @@ def stop_run(
     record(session, actor, f"run.{how.value}", f"run/{run_id}")
     if not is_htmx(request):
         return RedirectResponse(f"/runs/{run_id}", status_code=303)
-    response = render(request, "runs/_actions.html", _run_context(session, actor, run))
+    response = render(request, "runs/_actions.html", _run_context(session, run))
     saved = N_("Asked to stop and save. The step under way is finished first.")
     dropped = N_("Asked to cancel.")
     response.headers.update(toast(gettext(saved if how is StopRequest.SAVE else dropped)))

@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from app.accounts.access import AnyActor
+from app.accounts.access import needs
+from app.accounts.permissions import Permission
 from app.core.database import let_go
 from app.core.web import AppStorage, Db
 from app.datasets.service import require_dataset
@@ -28,10 +29,10 @@ REPORT_HEADER = "X-Export-Report"
         }
     },
 )
+@needs(Permission.VERSION_EXPORT)
 def export_version(
     session: Db,
     storage: AppStorage,
-    _actor: AnyActor,
     version_id: int,
     format: Annotated[ExportFormat, Query(alias="as", description="The format to write.")],
     flags: Annotated[

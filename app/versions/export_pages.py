@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 from sqlmodel import Session
 
-from app.accounts.access import AnyActor
+from app.accounts.access import needs
+from app.accounts.permissions import Permission
 from app.core.database import let_go
 from app.core.errors import Invalid, NotFound
 from app.core.i18n import gettext
@@ -81,10 +82,10 @@ def _command(dataset: Dataset, version: DatasetVersion, format: ExportFormat) ->
 
 
 @router.get("/datasets/{dataset_id}/versions/{number}/download")
+@needs(Permission.VERSION_EXPORT)
 def download_page(
     request: Request,
     session: Db,
-    _actor: AnyActor,
     dataset_id: int,
     number: int,
     format: Annotated[ExportFormat, Query(alias="as")] = "messages",
@@ -95,11 +96,11 @@ def download_page(
 
 
 @router.get("/datasets/{dataset_id}/versions/{number}/export")
+@needs(Permission.VERSION_EXPORT)
 def download(
     request: Request,
     session: Db,
     storage: AppStorage,
-    _actor: AnyActor,
     dataset_id: int,
     number: int,
     format: Annotated[ExportFormat, Query(alias="as")],

@@ -26,6 +26,7 @@ from app.interchange.exports.exporting import (
     is_bundle,
 )
 from app.interchange.sentences.problems import ExportRefused
+from app.versions.files import require_whole
 from app.versions.models import DatasetVersion
 from app.versions.service import read_version
 
@@ -82,7 +83,10 @@ def export_version(
     part: Part = "all",
     leave_out: bool = False,
 ) -> Download:
-    """The version in another tool's format. Raises Invalid, DoNotFit among them, when it cannot be had exactly."""
+    """The version in another tool's format. Raises Invalid, DoNotFit among them, when it cannot be had exactly, and
+    Conflict when the version's file is gone or is not what was frozen.
+    """
+    require_whole(storage, version)
     name = f"{_ascii_name(dataset)}_v{version.number}"
     title = gettext("%(dataset)s, version %(number)d") % {"dataset": dataset.name, "number": version.number}
     asked = Export(format, name, title, flags, part, leave_out)

@@ -1,67 +1,104 @@
-"""Freezing: approved conversations become a file that never changes, named by its own hash."""
+"""Freezing: approved conversations become a file that never changes, named by its own hash.
+
+They are read page by page and written outside any transaction, in bounded memory. The version is of one moment all the
+same: what was read is compared, by id and version of every conversation, with what is approved when the version is
+stored; where somebody changed one meanwhile, it is done again.
+"""
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
 
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.conversations.models import Conversation, ReviewState
 from app.conversations.revisions import snapshot_of
-from app.core.errors import Invalid
-from app.core.storage import Storage
-from app.datasets.models import Dataset
+from app.core.errors import Conflict, Invalid
+from app.core.pieces import piece
+from app.core.storage import StagedFile, Storage
+from app.datasets.models import Dataset, OperationKind
+from app.datasets.operations import refuse_under_way
 from app.datasets.service import require_writable
 from app.sentences import N_
+from app.versions.files import version_key, writing_sentences
 from app.versions.models import DatasetVersion
 
 VALIDATION_SHARE: Final = 0.05
 # Below this many conversations a held-out split would cost more than it tells.
 _MIN_FOR_VALIDATION: Final = 10
 _COVERAGE: Final = ("outcome", "stage", "objection", "language")
+_PAGE: Final = 200
+_ATTEMPTS: Final = 5
+
+
+@dataclass
+class _Written:
+    """What one reading of the approved conversations gave."""
+
+    fingerprint: str = ""
+    train_count: int = 0
+    validation_count: int = 0
+    coverage: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in _COVERAGE})
 
 
 def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -> DatasetVersion:
-    """Freeze what is approved now. The same content again gives the version that already has it.
+    """Freeze what is approved now. The same content again gives the version that already has it. Commits in pieces.
 
-    Raises Invalid when nothing is approved, Conflict for an archived dataset.
+    Raises Invalid when nothing is approved; Conflict for an archived dataset, while many conversations are being
+    reviewed, and when people never stop changing what is approved; Unavailable when the file cannot be written.
     """
     assert dataset.id is not None
-    require_writable(session, dataset.id)
-    rows = _approved_conversations(session, dataset.id)
-    if not rows:
-        raise Invalid(
-            N_("Nothing is approved in this dataset. Approve at least one conversation, then freeze.")
+    dataset_id = dataset.id
+    for _attempt in range(_ATTEMPTS):
+        with piece(session, read_only=True):
+            require_writable(session, dataset_id)
+            refuse_under_way(session, dataset_id, OperationKind.REVIEW)
+            hashes = session.exec(select(Conversation.content_hash).where(*_approved(dataset_id))).all()
+        held_out = _validation_hashes(hashes)
+        with writing_sentences(), storage.stage("versions") as file:
+            written = _write(session, dataset_id, held_out, file)
+            key = version_key(file.sha256)
+            # A version is stored when its file is there, and a file that no version names is taken away again.
+            file.keep(key)
+        try:
+            with piece(session):
+                require_writable(session, dataset_id)
+                refuse_under_way(session, dataset_id, OperationKind.REVIEW)
+                if _fingerprint(session, dataset_id) == written.fingerprint:
+                    return _keep(session, dataset_id, file.sha256, written, actor)
+        except BaseException:
+            _remove_unused(session, storage, key)
+            raise
+        _remove_unused(session, storage, key)
+    raise Conflict(
+        N_(
+            "What is approved changed again and again while it was written. Freeze when fewer people are at work."
         )
-    held_out = _validation_hashes(rows)
-    lines = [_line(row, "validation" if row.content_hash in held_out else "train") for row in rows]
-    body = ("\n".join(lines) + "\n").encode()
-    digest = hashlib.sha256(body).hexdigest()
+    )
+
+
+def _keep(session: Session, dataset_id: int, digest: str, written: _Written, actor: Actor) -> DatasetVersion:
+    of_dataset = DatasetVersion.dataset_id == dataset_id
     existing = session.exec(
-        select(DatasetVersion).where(
-            DatasetVersion.dataset_id == dataset.id, DatasetVersion.content_hash == digest
-        )
+        select(DatasetVersion).where(of_dataset, DatasetVersion.content_hash == digest)
     ).first()
     if existing:
         return existing
-    key = f"versions/{digest}.jsonl"
-    with storage.write(key) as file:
-        file.write(body)
-    last = session.exec(
-        select(func.max(DatasetVersion.number)).where(DatasetVersion.dataset_id == dataset.id)
-    ).one()
-    validation_count = sum(row.content_hash in held_out for row in rows)
+    last = session.exec(select(func.max(DatasetVersion.number)).where(of_dataset)).one()
     version = DatasetVersion(
-        dataset_id=dataset.id,
+        dataset_id=dataset_id,
         number=(last or 0) + 1,
         content_hash=digest,
-        storage_key=key,
-        train_count=len(rows) - validation_count,
-        validation_count=validation_count,
-        coverage=_coverage(rows),
+        storage_key=version_key(digest),
+        train_count=written.train_count,
+        validation_count=written.validation_count,
+        coverage={name: dict(counter) for name, counter in written.coverage.items()},
         created_by=actor.name[:80],
     )
     session.add(version)
@@ -70,28 +107,80 @@ def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -
     return version
 
 
-def _validation_hashes(rows: Any) -> set[str]:
-    """The conversations with the smallest hashes: stable when others are added, random in content."""
-    hashes = sorted({row.content_hash for row in rows})
-    if len(hashes) < _MIN_FOR_VALIDATION:
+def _remove_unused(session: Session, storage: Storage, key: str) -> None:
+    with piece(session, read_only=True):
+        named = session.exec(select(DatasetVersion.id).where(DatasetVersion.storage_key == key)).first()
+    if named is None:
+        storage.remove(key)
+
+
+def _approved(dataset_id: int) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Conversation.dataset_id) == dataset_id,
+        col(Conversation.review_state) == ReviewState.APPROVED,
+    )
+
+
+def _fingerprint(session: Session, dataset_id: int) -> str:
+    """Tells by an index alone whether what is approved is still the same: every change counts a version up."""
+    statement = (
+        select(Conversation.id, Conversation.version)
+        .where(*_approved(dataset_id))
+        .order_by(col(Conversation.id))
+    )
+    digest = hashlib.sha256()
+    for number, version in session.exec(statement):
+        digest.update(f"{number}:{version}\n".encode())
+    return digest.hexdigest()
+
+
+def _write(session: Session, dataset_id: int, held_out: set[str], file: StagedFile) -> _Written:
+    """Every approved conversation as a line, in order of arrival."""
+    written, digest, last = _Written(), hashlib.sha256(), 0
+    while True:
+        with piece(session, read_only=True):
+            page = _page(session, dataset_id, after=last)
+        if not page:
+            written.fingerprint = digest.hexdigest()
+            return written
+        for row in page:
+            split = "validation" if row.content_hash in held_out else "train"
+            digest.update(f"{row.id}:{row.version}\n".encode())
+            file.write(_line(row, split).encode() + b"\n")
+            written.validation_count += split == "validation"
+            written.train_count += split == "train"
+            for name, counter in written.coverage.items():
+                counter[str(getattr(row, name) or "")] += 1
+            last = row.id or 0
+
+
+def _page(session: Session, dataset_id: int, *, after: int) -> list[Conversation]:
+    statement = (
+        select(Conversation)
+        .where(*_approved(dataset_id), col(Conversation.id) > after)
+        .order_by(col(Conversation.id))
+        .limit(_PAGE)
+        .options(defer(col(Conversation.search_text)))  # type: ignore[arg-type]
+        .execution_options(populate_existing=True)
+    )
+    return list(session.exec(statement))
+
+
+def _validation_hashes(hashes: Iterable[str]) -> set[str]:
+    """The conversations with the smallest hashes: stable when others are added, random in content.
+
+    Raises Invalid when there are none.
+    """
+    ordered = sorted(set(hashes))
+    if not ordered:
+        raise Invalid(
+            N_("Nothing is approved in this dataset. Approve at least one conversation, then freeze.")
+        )
+    if len(ordered) < _MIN_FOR_VALIDATION:
         return set()
-    return set(hashes[: max(1, round(len(hashes) * VALIDATION_SHARE))])
+    return set(ordered[: max(1, round(len(ordered) * VALIDATION_SHARE))])
 
 
 def _line(row: Conversation, split: str) -> str:
     data = {"id": row.id, "split": split, **snapshot_of(row)}
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-
-
-def _coverage(rows: Any) -> dict[str, dict[str, int]]:
-    return {name: dict(Counter(str(getattr(row, name) or "") for row in rows)) for name in _COVERAGE}
-
-
-def _approved_conversations(session: Session, dataset_id: int) -> Sequence[Conversation]:
-    """What a version is frozen from, in order of arrival."""
-    statement = (
-        select(Conversation)
-        .where(Conversation.dataset_id == dataset_id, col(Conversation.review_state) == ReviewState.APPROVED)
-        .order_by(col(Conversation.id))
-    )
-    return session.exec(statement).all()

@@ -7,10 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from app.core.errors import Conflict, NotFound
+from app.core.errors import NotFound
 from app.core.storage import Storage
 from app.dialogue.conversation import FrozenConversation
 from app.sentences import N_
+from app.versions.files import damaged, missing
 from app.versions.models import DatasetVersion
 
 # How `versions.freeze` begins each line.
@@ -25,7 +26,11 @@ def frozen_conversation(
     Raises NotFound when it is not part of the version, Conflict when the file is not what was frozen.
     """
     path = storage.path(version.storage_key)
-    place = _places(path, version.content_hash).get(conversation_id)
+    try:
+        now = path.stat()
+    except OSError:
+        raise missing() from None
+    place = _places(path, version.content_hash, now.st_mtime_ns, now.st_size).get(conversation_id)
     if place is None:
         raise NotFound(
             N_("Version %(number)d does not contain the conversation %(id)d."),
@@ -38,9 +43,9 @@ def frozen_conversation(
     return found
 
 
-# A file is named by its hash and never changes, so what was found in it stays true.
+# The same file with the same time and size is read once.
 @lru_cache(maxsize=4)
-def _places(path: Path, content_hash: str) -> dict[int, int]:
+def _places(path: Path, content_hash: str, _modified: int, _size: int) -> dict[int, int]:
     """Where each conversation's line begins."""
     found: dict[int, int] = {}
     digest = hashlib.sha256()
@@ -52,10 +57,8 @@ def _places(path: Path, content_hash: str) -> dict[int, int]:
                 if beginning := _BEGINNING.match(line):
                     found[int(beginning[1])] = place
                 place += len(line)
-    except FileNotFoundError:
-        raise Conflict(N_("The frozen version's file is gone. Freeze the dataset again.")) from None
+    except OSError:
+        raise missing() from None
     if digest.hexdigest() != content_hash:
-        raise Conflict(
-            N_("The frozen version's file is damaged: its hash differs. Freeze the dataset again.")
-        )
+        raise damaged()
     return found

@@ -1,14 +1,12 @@
 """Every route is closed unless it is marked public; browsers prove that the request is their own page's."""
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
-from starlette.routing import Mount
 
-from app import routers
 from app.accounts.access import SESSION_COOKIE
 from app.core.web import is_public
 from tests.support.people import Person
+from tests.support.routes import all_routes, filled
 
 PUBLIC = {
     ("GET", "/login"),
@@ -24,34 +22,16 @@ PUBLIC = {
 }
 
 
-def _routes(app: FastAPI) -> list[tuple[str, APIRoute]]:
-    assert all(
-        isinstance(route, APIRoute | Mount) or hasattr(route, "original_router") for route in app.routes
-    )
-    routes = [*app.routes, *(route for router in routers.ALL for route in router.routes)]
-    return [
-        (method, route)
-        for route in routes
-        if isinstance(route, APIRoute)
-        for method in sorted(route.methods or ())
-        if method != "HEAD"
-    ]
-
-
-def _fill(path: str) -> str:
-    return "/".join("1" if part.startswith("{") else part for part in path.split("/"))
-
-
 def test_only_the_known_routes_are_public(app: FastAPI) -> None:
-    assert {(method, route.path) for method, route in _routes(app) if is_public(route.endpoint)} == PUBLIC
+    assert {(method, route.path) for method, route in all_routes(app) if is_public(route.endpoint)} == PUBLIC
 
 
 def test_every_other_route_refuses_a_stranger(app: FastAPI) -> None:
     stranger = TestClient(app, follow_redirects=False, raise_server_exceptions=False)
-    closed = [(m, r.path) for m, r in _routes(app) if not is_public(r.endpoint)]
+    closed = [(m, r.path) for m, r in all_routes(app) if not is_public(r.endpoint)]
     assert len(closed) > 30
     for method, path in closed:
-        response = stranger.request(method, _fill(path))
+        response = stranger.request(method, filled(path))
         allowed = {401} if path.startswith(("/api/", "/v1/")) else {303}
         assert response.status_code in allowed, f"{method} {path} answered {response.status_code}"
         if response.status_code == 303:
@@ -92,7 +72,6 @@ def test_an_annotator_may_not_do_what_needs_a_higher_role(annotator: Person) -> 
         ("/api/v1/base-models", {"source": "bundled"}),
         ("/api/v1/runs", {"mask_check_id": 1}),
         ("/api/v1/datasets/1/versions", None),
-        ("/api/v1/conversations/1/review", {"version": 1, "state": "approved"}),
     ):
         assert annotator.api.post(path, json=body).status_code == 403, path
 

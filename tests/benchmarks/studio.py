@@ -34,12 +34,15 @@ class Studio:
         """Import a JSONL file into a dataset of this name, as one request does; returns the dataset's id."""
         with transaction(self.app.state.engine) as session:
             dataset = create_dataset(session, ACTOR, name=name)
-            assert dataset.id is not None
-            with IncomingFile(io.BytesIO(file), filename="benchmark.jsonl") as incoming:
-                found = import_file(session, dataset.id, ACTOR, incoming)
-            if found.problem_count or not found.accepted:
-                raise RuntimeError(f"the benchmark's own file has problems: {found.problems[:1]}")
-            return dataset.id
+        assert dataset.id is not None
+        with (
+            IncomingFile(io.BytesIO(file), filename="benchmark.jsonl") as incoming,
+            transaction(self.app.state.engine) as session,
+        ):
+            found = import_file(session, dataset.id, ACTOR, incoming)
+        if found.problem_count or not found.accepted:
+            raise RuntimeError(f"the benchmark's own file has problems: {found.problems[:1]}")
+        return dataset.id
 
 
 @contextmanager

@@ -1,35 +1,80 @@
-"""A model in a JSON column: written whole, read through the model, absent as NULL."""
+"""What the documents say of the code is true: maps name every module, recipes name files and names that exist."""
 
-from collections.abc import Mapping
-from typing import Any, Self
+import ast
+import re
+from pathlib import Path
 
-from pydantic import BaseModel
-from sqlalchemy.dialects import sqlite
+import pytest
 
-from app.core.documents import DocumentColumn
-
-
-class Note(BaseModel):
-    text: str
-    version: int = 2
-
-    @classmethod
-    def stored(cls, document: Mapping[str, Any]) -> Self:
-        """The first version called it `words`."""
-        return cls(text=document.get("text") or document["words"])
-
-    def to_json(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
+ROOT = Path(__file__).parents[2]
+# A newcomer holds so many modules in mind; a package with more has a map.
+WITHOUT_A_MAP = 8
+MOST_FILES = 4
+RECIPE = re.compile(r"^### (?P<title>.+?)\n(?P<text>.*?)(?=^##)", re.M | re.S)
+STEP = re.compile(r"^\d+\. `(?P<path>[\w/.*<>-]+)`(?P<rest>.*?)(?=^\d+\. |\Z)", re.M | re.S)
+NAMED = re.compile(r"`(\w+)`")
+# What is different for each thing that is added.
+PLACEHOLDER = re.compile(r"<\w+>")
 
 
-def test_what_is_written_is_read_by_the_model_itself() -> None:
-    column, dialect = DocumentColumn(Note), sqlite.dialect()
-    assert column.process_bind_param(Note(text="a"), dialect) == {"text": "a", "version": 2}
-    assert column.process_result_value({"words": "old"}, dialect) == Note(text="old")
+def _packages() -> list[Path]:
+    return sorted({path.parent for folder in ("app", "worker") for path in (ROOT / folder).rglob("*.py")})
 
 
-def test_nothing_is_null_and_not_the_json_word() -> None:
-    column, dialect = DocumentColumn(Note), sqlite.dialect()
-    assert column.process_bind_param(None, dialect) is None
-    assert column.process_result_value(None, dialect) is None
-    assert column.impl.none_as_null
+def _modules(package: Path) -> list[str]:
+    return sorted(path.stem for path in package.glob("*.py") if path.name != "__init__.py")
+
+
+@pytest.mark.parametrize(
+    "package",
+    [one for one in _packages() if len(_modules(one)) > WITHOUT_A_MAP],
+    ids=lambda package: str(package.relative_to(ROOT)),
+)
+def test_a_package_with_many_modules_has_a_map_that_names_each(package: Path) -> None:
+    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+    named = set(re.findall(r"`(\w+)`", text))
+    assert [name for name in _modules(package) if name not in named] == []
+
+
+def _recipes() -> list[tuple[str, str]]:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    adding = text[text.index("## Adding things") :]
+    return [(match["title"], match["text"]) for match in RECIPE.finditer(adding)]
+
+
+def test_there_is_a_recipe_for_everything_that_people_add() -> None:
+    titles = {title for title, _text in _recipes()}
+    assert titles >= {
+        "A message field",
+        "A mask setting",
+        "A hyperparameter",
+        "An event",
+        "A kind of job",
+        "A failure",
+        "A page",
+        "A check of answers",
+        "An import format",
+    }
+
+
+@pytest.mark.parametrize(("title", "text"), _recipes(), ids=[title for title, _text in _recipes()])
+def test_a_recipe_names_files_and_names_that_exist(title: str, text: str) -> None:
+    steps = list(STEP.finditer(text))
+    assert steps, title
+    for step in steps:
+        if PLACEHOLDER.search(step["path"]):
+            folder = (ROOT / step["path"]).parent
+            while PLACEHOLDER.search(str(folder)):
+                folder = folder.parent
+            assert folder.is_dir(), step["path"]
+            continue
+        source = (ROOT / step["path"]).read_text(encoding="utf-8")
+        # Before the first full stop: what stands in the file already. After it: the example.
+        there = NAMED.findall(step["rest"].split(". ")[0])
+        assert [name for name in there if name not in source] == [], step["path"]
+
+
+@pytest.mark.parametrize(("title", "text"), _recipes(), ids=[title for title, _text in _recipes()])
+def test_adding_a_thing_touches_few_files(title: str, text: str) -> None:
+    paths = [step["path"] for step in STEP.finditer(text)]
+    assert len(paths) <= MOST_FILES, title

@@ -13,6 +13,7 @@ from app.core.i18n import use_locale
     [
         (formatting.number(1234567.8), "1,234,568"),
         (formatting.number(0.5, 2), "0.50"),
+        (formatting.number(-0.0004, 3), "0.000"),
         (formatting.percent(0.1234), "12.3 %"),
         (formatting.file_size(0), "0 bytes"),
         (formatting.file_size(1), "1 byte"),

@@ -1,11 +1,14 @@
 """Long changes in short transactions, on SQLite and PostgreSQL."""
 
+import threading
+
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
-from app.core.database import reading, transaction
+from app.core.database import _turns, build_engine, reading, transaction
 from app.core.pieces import in_batches, piece, polite_piece
 from app.datasets.models import Dataset
 
@@ -45,3 +48,30 @@ def test_a_piece_that_reads_leaves_the_turn_to_write_to_others(engine: Engine) -
 def test_batches_are_full_but_for_the_last() -> None:
     assert list(in_batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
     assert list(in_batches([], 2)) == []
+
+
+def test_who_waits_to_write_has_a_turn_before_the_next_piece(app: FastAPI) -> None:
+    engine = app.state.engine
+    order: list[str] = []
+    elsewhere = build_engine(str(engine.url))
+
+    def write() -> None:
+        with transaction(elsewhere) as session:
+            session.add(Dataset(name="theirs"))
+            session.flush()
+            order.append("theirs")
+
+    person = threading.Thread(target=write)
+    with transaction(engine) as session:
+        for number in range(3):
+            with polite_piece(session):
+                session.add(Dataset(name=f"piece {number}"))
+                session.flush()
+                if number == 0:
+                    person.start()
+                    while not _turns.waiting:
+                        threading.Event().wait(0.001)
+                order.append(f"piece {number}")
+    person.join()
+    elsewhere.dispose()
+    assert order[:2] == ["piece 0", "theirs"]

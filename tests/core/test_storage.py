@@ -50,3 +50,16 @@ def test_files_below_a_folder_are_told_by_name_with_size_and_hash(tmp_path: Path
 def test_a_key_that_leads_out_is_refused(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="outside the root"):
         Storage(tmp_path / "root").path(key)
+
+
+def test_a_staged_file_gets_its_name_when_it_is_kept_and_leaves_nothing_otherwise(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    with storage.stage("versions") as file:
+        file.write(b"one ")
+        file.write(b"two")
+        assert file.sha256 == hashlib.sha256(b"one two").hexdigest()
+        file.keep("versions/kept")
+    with storage.stage("versions") as file:
+        file.write(b"three")
+    assert [path.name for path in storage.folder("versions").iterdir()] == ["kept"]
+    assert storage.path("versions/kept").read_bytes() == b"one two"

@@ -5,10 +5,9 @@ from fastapi import FastAPI
 
 from app.core.database import transaction
 from app.core.storage import Storage
-from app.mask_checks import service as mask_checks
 from app.masking import MaskSettings
 from tests.support.people import Person, visible_text
-from tests.support.training import ENGINEER, make_check, make_run, make_version
+from tests.support.training import ask_for_check, make_check, make_run, make_version
 
 HTMX = {"HX-Request": "true"}
 pytestmark = pytest.mark.usefixtures("silent_bell")
@@ -53,9 +52,9 @@ def test_a_versions_checks_are_listed_with_their_settings_and_result(
     with transaction(app.state.engine) as session:
         run, _job = make_run(session, storage)
         settings = MaskSettings(train_on="last_assistant", handling="per_turn", control_tokens="refuse")  # type: ignore[arg-type]
-        mask_checks.request_check(
+        ask_for_check(
             session,
-            ENGINEER,
+            storage,
             dataset_version_id=run.dataset_version_id,
             base_model_id=run.base_model_id,
             settings=settings,

@@ -27,6 +27,7 @@ from tests.support.training import (
     ARRAYS_HASH,
     ENGINEER,
     SUITES,
+    ask_for_check,
     make_check,
     make_model,
     make_run,
@@ -130,9 +131,9 @@ def test_a_refused_start_leaves_nothing_behind(
 def test_an_unfinished_or_failed_check_starts_nothing(engine: Engine, storage: Storage) -> None:
     with transaction(engine) as session:
         version, model = make_version(session, storage), make_model(session)
-        check, job = mask_checks.request_check(
+        check, job = ask_for_check(
             session,
-            ENGINEER,
+            storage,
             dataset_version_id=version.id or 0,
             base_model_id=model.id or 0,
             settings=MaskSettings(),
@@ -169,7 +170,7 @@ def test_the_same_question_finds_the_same_check_and_a_failed_one_is_asked_again(
 
         def ask(settings: MaskSettings) -> tuple[MaskCheck, Job]:
             ids = {"dataset_version_id": version.id or 0, "base_model_id": model.id or 0}
-            return mask_checks.request_check(session, ENGINEER, **ids, settings=settings)
+            return ask_for_check(session, storage, **ids, settings=settings)
 
         first, job = ask(MaskSettings(max_length=512))
         assert ask(MaskSettings(max_length=512))[1].id == job.id

@@ -12,12 +12,11 @@ from fastapi import FastAPI
 from app.base_models.models import BaseModel, BaseModelSource
 from app.core.database import transaction
 from app.core.storage import Storage
-from app.mask_checks import service as mask_checks
 from app.masking import MaskSettings, read_arrays, write_arrays
 from app.masking.samples.arrays import MaskArrays
 from tests.mask_checks.conftest import ordinary
 from tests.support.checked import freeze_these, really_check
-from tests.support.training import ENGINEER
+from tests.support.training import ask_for_check
 from worker.work.protocol import JobFailed
 from worker.work.training.data import load_arrays
 from worker.work.training.sft import require_same_tokenizer
@@ -69,13 +68,13 @@ def test_another_tokenizer_or_template_is_refused_and_checked_again(
         told = check.report.tokenizer_hash
         require_same_tokenizer(model, told)
         require_same_tokenizer(model, None)  # a check from before this was kept
-        same, job = mask_checks.request_check(session, ENGINEER, **question, settings=settings)
+        same, job = ask_for_check(session, storage, **question, settings=settings)
         assert (same.id, same.passed, job.is_final) == (check.id, True, True)
 
         change(model)
         with pytest.raises(JobFailed, match="changed after the mask check"):
             require_same_tokenizer(model, told)
-        again, job = mask_checks.request_check(session, ENGINEER, **question, settings=settings)
+        again, job = ask_for_check(session, storage, **question, settings=settings)
         assert (again.id, again.passed, job.is_final) == (check.id, None, False)
         session.rollback()
 
@@ -117,13 +116,12 @@ def test_arrays_that_were_written_anew_are_refused(
         path, told = storage.path(check.arrays_key), (check.arrays_hash or "", check.report.file_hash)
 
         def ask() -> bool | None:
-            again, _job = mask_checks.request_check(
+            again, _job = ask_for_check(
                 session,
-                ENGINEER,
+                storage,
                 dataset_version_id=version.id or 0,
                 base_model_id=row.id or 0,
                 settings=MaskSettings(),
-                storage=storage,
             )
             return again.passed
 

@@ -13,13 +13,12 @@ from app.dialogue.reading import read_conversation
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
-from app.mask_checks import service as mask_checks
 from app.mask_checks.handler import CheckMasks
 from app.mask_checks.models import MaskCheck
 from app.masking import MaskSettings
 from app.versions.freezing import freeze
 from app.versions.models import DatasetVersion
-from tests.support.training import ENGINEER
+from tests.support.training import ENGINEER, ask_for_check
 from worker.work import mask_check
 from worker.work.protocol import Control
 
@@ -51,8 +50,8 @@ def really_check(
     session: Session, storage: Storage, version: DatasetVersion, base_model_id: int, settings: MaskSettings
 ) -> MaskCheck:
     """The mask check as the worker makes it."""
-    check, job = mask_checks.request_check(
-        session, ENGINEER, dataset_version_id=version.id or 0, base_model_id=base_model_id, settings=settings
+    check, job = ask_for_check(
+        session, storage, dataset_version_id=version.id or 0, base_model_id=base_model_id, settings=settings
     )
     claim = jobs.claim(session, job.id or 0, owner="test", lease_seconds=30)
     assert claim is not None

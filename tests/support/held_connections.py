@@ -26,9 +26,6 @@ from app.masking.templates import isolated
 ROOT: Final = Path(__file__).parents[2]
 # Slow under a connection still, each with the reason why it may be for now.
 ALLOWED: Final[dict[str, str]] = {
-    "app/versions/freezing.py": "a version's file is written as its conversations are read",
-    "app/mask_checks/service.py": "a check that exists already is compared with the files as they are",
-    "app/runs/new_run.py": "the form offers the template's arguments while it is sent",
     "worker/work/": "runs in a child without a database; tests call it in the process that has one",
 }
 # Files of the installed program itself: templates of pages, catalogues, modules.

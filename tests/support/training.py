@@ -130,6 +130,22 @@ def report(*, green: bool = True) -> MaskReport:
     )
 
 
+def ask_for_check(
+    session: Session,
+    storage: Storage,
+    *,
+    dataset_version_id: int,
+    base_model_id: int,
+    settings: MaskSettings,
+) -> tuple[MaskCheck, Job]:
+    """A mask check as a page asks for it. A session that writes is committed before files are looked at."""
+    question = mask_checks.read_question(
+        session, dataset_version_id=dataset_version_id, base_model_id=base_model_id, settings=settings
+    )
+    session.commit()
+    return mask_checks.request_check(session, ENGINEER, mask_checks.examine(question, storage))
+
+
 def finish_check(session: Session, check: MaskCheck, *, green: bool = True) -> None:
     """What the worker would have stored."""
     claim = jobs.claim(session, check.job_id, owner="test", lease_seconds=30)
@@ -146,9 +162,9 @@ def make_check(
 ) -> MaskCheck:
     """A finished mask check with its version and model."""
     version, model = make_version(session, storage, conversations=conversations), make_model(session)
-    check, _job = mask_checks.request_check(
+    check, _job = ask_for_check(
         session,
-        ENGINEER,
+        storage,
         dataset_version_id=version.id or 0,
         base_model_id=model.id or 0,
         settings=MaskSettings(max_length=2048),

@@ -102,30 +102,30 @@ def test_an_unknown_format_is_refused(
 
 
 def test_the_versions_page_leads_to_the_download_page_and_its_form_to_the_file(
-    annotator: Person, dataset_id: int, version_id: int
+    engineer: Person, dataset_id: int, version_id: int
 ) -> None:
     base = f"/datasets/{dataset_id}/versions"
-    assert f'href="{base}/1/download"' in annotator.browser.get(base).text
-    page = annotator.browser.get(f"{base}/1/download")
+    assert f'href="{base}/1/download"' in engineer.browser.get(base).text
+    page = engineer.browser.get(f"{base}/1/download")
     assert "LLaMA-Factory" in visible_text(page.text)
     assert "sft-studio export --dataset Calls --version 1" in visible_text(page.text)
-    file = annotator.browser.get(
+    file = engineer.browser.get(
         f"{base}/1/export", params={"as": "messages", "flags": "refuse", "part": "all"}
     )
     assert len(file.text.splitlines()) == 3
     assert file.headers["Content-Disposition"] == 'attachment; filename="calls_v1.messages.jsonl"'
-    assert annotator.browser.get(f"{base}/2/download").status_code == 404
+    assert engineer.browser.get(f"{base}/2/download").status_code == 404
 
 
 def test_the_download_page_says_what_does_not_fit_and_offers_to_leave_it_out(
-    annotator: Person, reviewer: Person, engineer: Person, dataset_id: int
+    reviewer: Person, engineer: Person, dataset_id: int
 ) -> None:
     frozen(reviewer, engineer, dataset_id, DIALOGUE, TWO_ANSWERS)
     base = f"/datasets/{dataset_id}/versions/1/export"
-    page = annotator.browser.get(base, params={"as": "llamafactory"})
+    page = engineer.browser.get(base, params={"as": "llamafactory"})
     assert page.status_code == 422
     assert "Leave out 1 conversation and download" in visible_text(page.text)
-    file = annotator.browser.get(base, params={"as": "llamafactory", "leave_out": "true"})
+    file = engineer.browser.get(base, params={"as": "llamafactory", "leave_out": "true"})
     assert file.headers["Content-Type"] == "application/zip"
 
 

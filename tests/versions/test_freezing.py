@@ -4,19 +4,23 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from sqlmodel import select
+from sqlmodel import col, select
 
+from app.conversations import review, turns
 from app.conversations import service as conversations
-from app.conversations import turns
 from app.conversations.bulk_review import review_many
 from app.conversations.models import Conversation, ReviewState
 from app.core.database import transaction
-from app.core.errors import Invalid
+from app.core.errors import Conflict, Invalid, Unavailable
 from app.core.storage import Storage
+from app.versions.exports import export_version
+from app.versions.files import writing_sentences
 from app.versions.freezing import freeze
-from app.versions.service import read_version
+from app.versions.frozen import frozen_conversation
+from app.versions.service import list_versions, read_version
 from tests.conversations.conftest import ANN, BOB
 from tests.imports.test_service import line, make_dataset, read
+from tests.support.watching import after_transactions, elsewhere
 
 
 def test_a_version_holds_what_is_approved_and_never_changes(engine: Engine, tmp_path: Path) -> None:
@@ -44,6 +48,100 @@ def test_a_version_holds_what_is_approved_and_never_changes(engine: Engine, tmp_
         second = freeze(session, storage, dataset, BOB)
         assert (second.number, second.conversation_count) == (2, 29)
         assert list(read_version(storage, first)) == frozen
+
+
+def test_what_changes_while_it_is_written_is_written_again(engine: Engine, tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    other = elsewhere(engine)
+    with transaction(engine) as session:
+        dataset = make_dataset(session)
+        read(session, dataset, *[line(str(n)) for n in range(500)])
+        review_many(session, dataset.id or 0, None, BOB, ReviewState.APPROVED)
+        first, *_rest, last = session.exec(select(Conversation.id).order_by(col(Conversation.id))).all()
+
+    def change() -> None:
+        """The first page is read by now; the last one not yet."""
+        with transaction(other) as session:
+            for number, text in ((first or 0, "changed first"), (last or 0, "changed last")):
+                conversations.edit_messages(
+                    session,
+                    number,
+                    2,
+                    ANN,
+                    "edit",
+                    lambda m, text=text: turns.update_message(m, 0, content=text),
+                )
+                bulk = session.get_one(Conversation, number)
+                review.review(session, number, bulk.version, BOB, ReviewState.APPROVED)
+
+    with after_transactions(engine, 2, change, "SELECT conversation.id, conversation.dataset_id"):
+        with transaction(engine) as session:
+            version = freeze(session, storage, dataset, BOB)
+        frozen = list(read_version(storage, version))
+    texts = [row["messages"][0]["content"] for row in (frozen[0], frozen[-1])]
+    assert (len(frozen), texts) == (500, ["changed first", "changed last"])
+    assert [path.name for path in storage.folder("versions").iterdir()] == [f"{version.content_hash}.jsonl"]
+    other.dispose()
+
+
+def test_no_version_is_frozen_from_half_an_approval(engine: Engine, tmp_path: Path) -> None:
+    other = elsewhere(engine)
+    with transaction(engine) as session:
+        dataset = make_dataset(session)
+        read(session, dataset, *[line(str(n)) for n in range(300)])
+
+    def try_to_freeze() -> None:
+        with transaction(other) as session, pytest.raises(Conflict, match="being reviewed"):
+            freeze(session, Storage(tmp_path), dataset, BOB)
+
+    with (
+        after_transactions(engine, 1, try_to_freeze, "UPDATE conversation "),
+        transaction(engine) as session,
+    ):
+        review_many(session, dataset.id or 0, None, BOB, ReviewState.APPROVED)
+    other.dispose()
+
+
+def test_a_disk_that_cannot_be_written_to_is_said(engine: Engine) -> None:
+    with transaction(engine) as session:
+        dataset = make_dataset(session)
+        read(session, dataset, line("a"))
+        review_many(session, dataset.id or 0, None, BOB, ReviewState.APPROVED)
+        with pytest.raises(Unavailable, match="cannot be written to"):
+            freeze(session, Storage(Path("/proc/nowhere")), dataset, BOB)
+        assert list_versions(session) == []
+    with (
+        pytest.raises(Unavailable, match="disk is full"),
+        writing_sentences(),
+        Path("/dev/full").open("wb", buffering=0) as full,
+    ):
+        full.write(b"x")
+
+
+@pytest.mark.parametrize(("harm", "said"), [("change", "damaged"), ("remove", "gone")])
+def test_a_file_that_is_not_what_was_frozen_is_neither_exported_nor_shown(
+    engine: Engine, tmp_path: Path, harm: str, said: str
+) -> None:
+    storage = Storage(tmp_path)
+    with transaction(engine) as session:
+        dataset = make_dataset(session)
+        read(session, dataset, line("a price"))
+        review_many(session, dataset.id or 0, None, BOB, ReviewState.APPROVED)
+        version = freeze(session, storage, dataset, BOB)
+        number = next(read_version(storage, version))["id"]
+        frozen_conversation(storage, version, number)
+        path = storage.path(version.storage_key)
+        if harm == "change":
+            path.write_bytes(path.read_bytes().replace(b"a price", b"a prize"))
+        else:
+            path.unlink()
+        with pytest.raises(Conflict, match=said):
+            export_version(storage, dataset, version, "messages")
+        with pytest.raises(Conflict, match=said):
+            frozen_conversation(storage, version, number)
+        again = freeze(session, storage, dataset, BOB)  # as the sentence says
+        assert again.id == version.id
+        assert frozen_conversation(storage, version, number)["id"] == number
 
 
 def test_the_held_out_conversations_stay_held_out_when_others_come(engine: Engine, tmp_path: Path) -> None:

@@ -1,1 +1,6 @@
-"""Where each turn lies in a rendering: located by marks, proven by comparing renderings."""
+"""Where each turn lies in a rendering: located by marks, proven by comparing renderings.
+
+The way is in ../README.md. `locate` leads: `renderings` renders with `marks` and without, `probes` what the template writes by
+itself, `borders` where texts lie, `starts` and `ends` (`tails`, `end_tokens`) where turns do, `comparison` of pieces, `layout` the
+result. `spelling`: control tokens in people's words. `known_layouts`: the short cut where a template is proven independent.
+"""
