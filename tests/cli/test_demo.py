@@ -85,7 +85,7 @@ def test_a_curve_of_one_point_or_none_can_be_drawn() -> None:
     curve = LossCurve()
     assert curve.render(60).plain.strip()
     curve.add(_metric(1, 2.5))
-    curve.add({"kind": "metric", "step": 2, "loss": None})
+    curve.add(_event("metric", step=2, loss=None))
     assert curve.render(60).plain.strip()
     assert curve.train == [(1, 2.5)]
 
