@@ -67,7 +67,12 @@ def _load(name: str) -> Callable[..., Any]:
         case "approve" | "list" | "status":
             from app.cli import listing
 
-            return {"approve": listing.approve, "list": listing.list_things, "status": listing.status}[name]
+            by_name: dict[str, Callable[..., Any]] = {
+                "approve": listing.approve,
+                "list": listing.list_things,
+                "status": listing.status,
+            }
+            return by_name[name]
         case "demo":
             from app.cli.demo.command import demo
 
