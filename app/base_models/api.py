@@ -1,7 +1,6 @@
 """REST for base models."""
 
 from datetime import datetime
-from typing import Any
 
 import pydantic
 from fastapi import APIRouter
@@ -10,6 +9,7 @@ from pydantic import ConfigDict, Field
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.base_models import service
+from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModel, BaseModelSource
 from app.core.web import AppSettings, Db
 from app.jobs.api import JobOut
@@ -42,7 +42,7 @@ class BaseModelOut(pydantic.BaseModel):
     revision: str | None
     is_ready: bool
     path: str | None
-    info: dict[str, Any]
+    info: ModelFacts
     created_at: datetime
     job: JobOut | None
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.base_models.facts import ModelFacts
 from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
 from app.client import wire
 from app.client.pipeline import require_dataset
@@ -27,7 +28,18 @@ class Listed(StrEnum):
 
 _COLUMNS: dict[Listed, tuple[str, ...]] = {
     Listed.DATASETS: ("id", "name", "draft", "approved", "rejected"),
-    Listed.MODELS: ("id", "name", "source", "reference", "is_ready"),
+    Listed.MODELS: (
+        "id",
+        "name",
+        "source",
+        "reference",
+        "is_ready",
+        "info.parameters",
+        "info.context_length",
+        "info.dtype",
+        "info.end_of_turn",
+        "info.layers",
+    ),
     Listed.RUNS: ("id", "name", "recipe", "job.status", "created_at"),
     Listed.SUITES: ("name",),
 }
@@ -89,7 +101,9 @@ def _cell(row: dict[str, Any], name: str) -> object:
     value: Any = row
     for part in name.split("."):
         value = value.get(part, "") if isinstance(value, dict) else ""
-    return value
+    if name == "info.layers":
+        return ", ".join(ModelFacts.model_validate(row["info"]).layer_names)
+    return "" if value is None else value
 
 
 def status(
