@@ -51,6 +51,7 @@ class ImportRemark(TypedDict):
     line: int
     code: str
     message: str
+    member: str
 
 
 class ImportReport(TypedDict):
