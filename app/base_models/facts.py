@@ -5,7 +5,7 @@ Loads no database, for the worker's child writes it.
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, computed_field
 
 from app.core.stored_models import StoredModel, Told
 
@@ -65,6 +65,7 @@ class ModelFacts(StoredModel):
         """The layers that an adapter may go on."""
         return [layer for layer in self.layers if layer.left_out is None]
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def layer_names(self) -> list[str]:
         """What people may type for them, each once, in the model's order."""

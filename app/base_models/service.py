@@ -192,7 +192,12 @@ def _failed_as_tokenizer(model: BaseModel, job: Job | None) -> bool:
 
 
 def _allowed_folder(settings: Settings, reference: str) -> Path:
-    folder = Path(reference).expanduser().resolve()
+    try:
+        folder = Path(reference).expanduser().resolve()
+        is_folder = folder.is_dir()
+    except (OSError, ValueError, RuntimeError):
+        # A NUL, half a character, a name longer than any file system takes, nobody's home.
+        raise Invalid(N_("%(field)s is no path on this machine."), field="reference") from None
     roots = [settings.data_dir.resolve(), *(root.expanduser().resolve() for root in settings.model_roots)]
     if not any(folder.is_relative_to(root) for root in roots):
         raise Invalid(
@@ -202,7 +207,7 @@ def _allowed_folder(settings: Settings, reference: str) -> Path:
             field="reference",
             roots=", ".join(str(root) for root in roots),
         )
-    if not folder.is_dir():
+    if not is_folder:
         raise Invalid(N_("There is no folder %(path)s."), field="reference", path=str(folder))
     return folder
 
