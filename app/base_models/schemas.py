@@ -1,12 +1,12 @@
 """What REST reads and writes for base models."""
 
 from datetime import datetime
-from typing import Any
 
 import pydantic
 from pydantic import ConfigDict, Field
 
 from app.accounts.who import CreatedByOut
+from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModel, BaseModelSource
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
@@ -35,7 +35,7 @@ class BaseModelOut(CreatedByOut):
     revision: str | None
     is_ready: bool
     path: str | None
-    info: dict[str, Any]
+    info: ModelFacts
     created_at: datetime
     job: JobOut | None
 
