@@ -4,9 +4,9 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from app.accounts import account_pages, audit_pages, people_pages
 from app.accounts import api as accounts_api
 from app.accounts import pages as accounts_pages
-from app.accounts import people_pages
 from app.base_models import api as base_models_api
 from app.base_models import pages as base_models_pages
 from app.conversations import api as conversations_api
@@ -51,7 +51,9 @@ API: Final[tuple[APIRouter, ...]] = (
 )
 PAGES: Final[tuple[APIRouter, ...]] = (
     accounts_pages.router,
+    account_pages.router,
     people_pages.router,
+    audit_pages.router,
     curation_pages.router,
     imports_pages.router,
     export_pages.router,

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -159,6 +159,10 @@ def build_engine(
     database = make_url(url).database
     if database and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not Path(database).exists():
+            # Its log and its index get the same mode. What stands in the way, SQLite says when it opens the file.
+            with suppress(OSError):
+                Path(database).touch(mode=0o600)
     options["connect_args"] = {"check_same_thread": False, "timeout": wait_seconds}
     engine = create_engine(url, poolclass=QueuePool, **options)
 
