@@ -10,7 +10,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.web import AppStorage, Db
 from app.evaluations import service
-from app.evaluations.documents import EvaluationSummary, JudgedCheck, JudgedScores
+from app.evaluations.documents import EvaluationSummary, JudgedCheck, JudgedRun, JudgedScores
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.jobs.api import JobOut
 from app.jobs.models import Job
@@ -46,6 +46,8 @@ class AnswerOut(BaseModel):
     variant: Variant
     text: str
     seconds: float
+    tokens: int | None
+    cut: bool
     checks: list[JudgedCheck]
     scores: JudgedScores
 
@@ -54,7 +56,7 @@ class AnswerOut(BaseModel):
         """From the stored row, with the checks' details in the reader's language."""
         values: dict[str, Any] = {name: getattr(answer, name) for name in cls.model_fields}
         values["checks"] = JudgedCheck.of_answer(answer.checks)
-        values["scores"] = JudgedScores.of_answer(answer.scores)
+        values["scores"] = JudgedScores.of_answer(answer.scores, values["checks"])
         return cls.model_validate(values)
 
 
@@ -124,4 +126,15 @@ def get_evaluation(session: Db, evaluation_id: int) -> EvaluationOut:
     """One evaluation with all its answers."""
     evaluation = service.require_evaluation(session, evaluation_id)
     job = service.evaluation_job(session, evaluation)
-    return EvaluationOut.of(evaluation, job, service.answers(session, evaluation_id))
+    answers = service.answers(session, evaluation_id)
+    shown = EvaluationOut.of(evaluation, job, answers)
+    shown.summary = service.summary_of(evaluation, answers)
+    return shown
+
+
+@router.get("/runs/{run_id}/verdict")
+@needs(Permission.EVALUATION_READ)
+def get_verdict(session: Db, run_id: int) -> JudgedRun | None:
+    """Whether the run is better than its base model, over the newest evaluation of each suite; null before there is one."""
+    require_run(session, run_id)
+    return service.verdicts(session, [run_id]).get(run_id)
