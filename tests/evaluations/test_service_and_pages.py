@@ -27,7 +27,7 @@ from tests.support.people import Person, problem_of, visible_text
 from tests.support.training import make_run
 
 # The revision before answers told their end.
-BEFORE: Final = "0006"
+BEFORE: Final = "0007"
 GOOD = "Thanks for asking. To suggest the right plan, how many people will use it?"
 BAD = "It is absolutely the best, 100% guaranteed <b>profit</b>. The rival is rubbish."
 
@@ -137,7 +137,12 @@ def test_the_report_begins_with_the_verdict_its_numbers_and_what_to_do(
     # The loss on held-out conversations is the run's, not the suite's.
     assert "3.000" not in text
     places = {place.partition("#")[0] for place in re.findall(r'href="(/[^"]*)"', page)}
-    assert {f"/runs/{evaluation.run_id}", "/mask-checks/1", "/base-models", "/datasets/1/versions"} <= places
+    assert {
+        f"/runs/{evaluation.run_id}",
+        "/mask-checks/1",
+        "/base-models/1",
+        "/datasets/1/versions",
+    } <= places
     chinese = engineer.browser.get(f"/evaluations/{evaluation.id}", headers={"Accept-Language": "zh-CN"})
     assert f"销售对话（英文）：有提升（{suite.wins} 题变好" in visible_text(chinese.text)
 
