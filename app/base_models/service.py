@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor, record
+from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModel, BaseModelSource
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.settings import Settings
@@ -211,12 +212,13 @@ def _allowed_folder(settings: Settings, reference: str) -> Path:
     return folder
 
 
-def prepared(session: Session, base_model_id: int, *, path: str, info: dict[str, Any]) -> BaseModel:
+def prepared(
+    session: Session, base_model_id: int, *, path: str, info: ModelFacts, revision: str | None = None
+) -> BaseModel:
     """Publish what preparing produced."""
     model = require_base_model(session, base_model_id)
     model.path, model.info = path, info
-    if info.get("revision"):
-        model.revision = str(info["revision"])
+    model.revision = revision or model.revision
     session.add(model)
     return model
 
@@ -226,7 +228,7 @@ def tokenizer_prepared(session: Session, base_model_id: int, *, path: str, revis
     model = require_base_model(session, base_model_id)
     if model.is_ready:
         return model
-    model.info = {**model.info, "tokenizer_path": path}
+    model.info = model.info.model_copy(update={"tokenizer_path": path})
     model.revision = revision or model.revision
     session.add(model)
     return model

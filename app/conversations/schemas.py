@@ -131,8 +131,15 @@ class ReviewManyIn(BaseModel):
     reason: str | None = Field(default=None, max_length=2000)
 
 
+class ReviewRefusedOut(BaseModel):
+    """A conversation whose state did not change, and why."""
+
+    conversation_id: int
+    reason: str
+
+
 class ReviewManyOut(BaseModel):
     """How many changed, and which did not."""
 
     changed: int
-    refused: list[dict[str, Any]]
+    refused: list[ReviewRefusedOut]

@@ -15,6 +15,8 @@ class ImportRemarkOut(BaseModel):
     line: int
     code: str
     message: str
+    # The file of an archive that holds several.
+    member: str = ""
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> "ImportRemarkOut":
@@ -23,6 +25,7 @@ class ImportRemarkOut(BaseModel):
             line=stored["line"],
             code=stored["code"],
             message=say(Sentence.stored_in(stored)),
+            member=stored.get("member", ""),
         )
 
 

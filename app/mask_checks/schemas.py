@@ -1,15 +1,19 @@
 """What REST reads and writes for mask checks."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.jobs.api import JobOut
 from app.jobs.models import Job
+from app.jobs.schemas import JobOut
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.report import MaskReport
-from app.mask_checks.suspects import Suspect
 from app.mask_settings.fields import MaskSettingsIn
+
+if TYPE_CHECKING:
+    # The command line reads these models too, and needs neither the queue nor the storage.
+    from app.mask_checks.suspects import Suspect
 
 
 class MaskCheckIn(BaseModel):
@@ -60,7 +64,7 @@ class SuspectOut(BaseModel):
     reasons: list[ReasonOut]
 
     @classmethod
-    def of(cls, suspect: Suspect) -> "SuspectOut":
+    def of(cls, suspect: "Suspect") -> "SuspectOut":
         """In the reader's language."""
         reasons = [
             ReasonOut(kind=why.kind, check=why.check, detail=why.text, sample=why.sample, token=why.token)

@@ -74,7 +74,7 @@ def read_question(
     """What is known of the question. Raises Invalid when max_length is more than the model can read."""
     require_version(session, dataset_version_id)
     model, folder = require_ready(session, base_model_id)
-    context_length = model.info.get("context_length")
+    context_length = model.info.context_length
     if context_length and settings.max_length and settings.max_length > context_length:
         raise Invalid(
             N_("“%(model)s” reads at most %(limit)d tokens. Lower the maximum length."),

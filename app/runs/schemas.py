@@ -5,13 +5,20 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from app.jobs.api import JobOut
 from app.jobs.models import Job
+from app.jobs.schemas import JobOut
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.models import Run, RunArtifact
 from app.runs.result import RunResult
+
+
+class RecipeOut(BaseModel):
+    """A recipe and the full config it stands for."""
+
+    name: str
+    config: TrainingConfig
 
 
 class RunIn(BaseModel):

@@ -152,7 +152,7 @@ def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> st
 
 def _require_readable(check: MaskCheck, model: BaseModel) -> None:
     """Without a length limit a sample may be longer than the model was made for; it would learn noise from it."""
-    longest, limit = check.report.longest if check.report else 0, model.info.get("context_length")
+    longest, limit = check.report.longest if check.report else 0, model.info.context_length
     if limit and longest > limit:
         raise Conflict(
             N_(

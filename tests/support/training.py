@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from app.accounts.models import Role
 from app.accounts.service import Actor
+from app.base_models.facts import LayerFacts, ModelFacts
 from app.base_models.models import BaseModel, BaseModelSource
 from app.conversations.drafts import build_conversation
 from app.conversations.models import ReviewState
@@ -57,6 +58,25 @@ def make_version(
     return freeze(session, storage, dataset, ENGINEER)
 
 
+LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.up_proj")
+
+
+def model_facts(**changes: Any) -> ModelFacts:
+    """What preparing found of a small model like Llama."""
+    facts = ModelFacts(
+        parameters=135_000_000,
+        context_length=4096,
+        end_of_turn="<|im_end|>",
+        end_of_turn_id=2,
+        end_of_turn_trained=True,
+        layers=[
+            *(LayerFacts(name=f"model.layers.*.{name}", count=30, parameters=9_953_280) for name in LAYERS),
+            LayerFacts(name="lm_head", count=1, parameters=28_311_552, left_out="output"),
+        ],
+    )
+    return facts.model_copy(update=changes)
+
+
 def make_model(session: Session, *, name: str = "small", ready: bool = True) -> BaseModel:
     """A base model, ready or not, without a job."""
     model = BaseModel(
@@ -64,7 +84,7 @@ def make_model(session: Session, *, name: str = "small", ready: bool = True) -> 
         source=BaseModelSource.LOCAL,
         reference=f"/models/{name}",
         path=f"/models/{name}" if ready else None,
-        info={"parameters": 135_000_000, "context_length": 4096, "end_of_turn": "<|im_end|>"},
+        info=model_facts(),
     )
     session.add(model)
     session.flush()
