@@ -20,8 +20,8 @@ from app.sentences import N_, FailureCode
 from worker.work.describing import describe, licence_of
 from worker.work.disk_space import require_space
 from worker.work.hub import fetch
-from worker.work.model_folders import check_model_folder
 from worker.work.model_bounds import build_bounded, require_bounded
+from worker.work.model_folders import check_model_folder
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.tokenizers import bundled_file
 from worker.work.training.checkpoints import publish
