@@ -85,7 +85,7 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
     model, _folder = require_ready(session, check.base_model_id)
     _require_readable(check, model)
     config = run_config(version, request.recipe, request.changes)
-    job = enqueue(session, JobKind.TRAIN, {}, created_by=actor.name)
+    job = enqueue(session, JobKind.TRAIN, {}, created_by=actor.who)
     assert job.id is not None
     run = Run(
         name=request.name.strip()[:120] or _default_name(session, version, model, request.recipe),
@@ -95,12 +95,12 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
         recipe=request.recipe,
         config=config,
         arrays_hash=check.arrays_hash or "",
-        confirmed_by=actor.name[:80],
+        **actor.who.columns("confirmed_by"),
         override_reason=override,
         idempotency_key=key,
         job_id=job.id,
         evaluate_with=list(dict.fromkeys(request.evaluate_with)),
-        created_by=actor.name[:80],
+        **actor.who.columns(),
     )
     session.add(run)
     session.flush()
