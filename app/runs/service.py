@@ -184,8 +184,10 @@ def run_job(session: Session, run: Run) -> Job:
     return require_job(session, run.job_id)
 
 
-def list_runs(session: Session, *, offset: int = 0, limit: int = 50) -> list[tuple[Run, Job]]:
-    """Runs with their jobs, newest first (one query)."""
+def list_runs(
+    session: Session, *, offset: int = 0, limit: int = 50, version_id: int | None = None
+) -> list[tuple[Run, Job]]:
+    """Runs with their jobs, newest first, all or those on a dataset version (one query)."""
     statement = (
         select(Run, Job)
         .join(Job, col(Run.job_id) == col(Job.id))
@@ -193,6 +195,8 @@ def list_runs(session: Session, *, offset: int = 0, limit: int = 50) -> list[tup
         .offset(offset)
         .limit(limit)
     )
+    if version_id is not None:
+        statement = statement.where(Run.dataset_version_id == version_id)
     return [(run, job) for run, job in session.exec(statement)]
 
 
@@ -202,9 +206,12 @@ def runs_of_check(session: Session, mask_check_id: int) -> list[Run]:
     return list(session.exec(statement.order_by(col(Run.id).desc())))
 
 
-def count_runs(session: Session) -> int:
-    """All runs."""
-    return session.exec(select(func.count()).select_from(Run)).one()
+def count_runs(session: Session, *, version_id: int | None = None) -> int:
+    """All runs, or those on a dataset version."""
+    statement = select(func.count()).select_from(Run)
+    if version_id is not None:
+        statement = statement.where(col(Run.dataset_version_id) == version_id)
+    return session.exec(statement).one()
 
 
 def artifacts(session: Session, run_id: int) -> list[RunArtifact]:
