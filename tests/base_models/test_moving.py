@@ -108,7 +108,7 @@ def test_older_rows_are_found_again_wherever_the_folder_was(engine: Engine, old:
             session.add(
                 BaseModel(name=name, source=BaseModelSource.HUB, reference=name, path=path, info=facts)
             )
-    migrations.downgrade(engine, "0007")
+    migrations.downgrade(engine, "0008")
     table = sa.table("base_model", sa.column("name"), sa.column("path"), sa.column("info", sa.JSON))
     with engine.begin() as connection:
         info = {"schema_version": 1, "parameters": 5, "tokenizer_path": old.replace("model", "tokenizer")}

@@ -3,8 +3,8 @@
 Whatever a job prepared lies in `storage/jobs/JOB/ATTEMPT/…` of a data folder, wherever that was at the time: the path
 from `jobs` on is what stays true, also for a folder that was moved before this.
 
-Revision ID: 0008
-Revises: 0007
+Revision ID: 0009
+Revises: 0008
 """
 
 import re
@@ -16,8 +16,8 @@ from alembic import op
 
 from app.core.settings import get_settings
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
