@@ -5,8 +5,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import Column
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.accounts.who import CreatedBy
 from app.base_models.facts import ModelFacts
 from app.core.database import enum_column, moment_column, utc_now
 from app.core.documents import DocumentColumn
@@ -20,7 +21,7 @@ class BaseModelSource(StrEnum):
     LOCAL = "local"
 
 
-class BaseModel(SQLModel, table=True):
+class BaseModel(CreatedBy, table=True):
     """A model to fine-tune. Usable once `path` is set: a plain safetensors folder with tokenizer and template."""
 
     __tablename__ = "base_model"
@@ -37,7 +38,6 @@ class BaseModel(SQLModel, table=True):
         default_factory=ModelFacts, sa_column=Column(DocumentColumn(ModelFacts), nullable=False)
     )
     job_id: int | None = Field(default=None, foreign_key="job.id")
-    created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
 
     @property

@@ -5,6 +5,7 @@ from datetime import datetime
 import pydantic
 from pydantic import ConfigDict, Field
 
+from app.accounts.who import CreatedByOut
 from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModel, BaseModelSource
 from app.jobs.models import Job
@@ -24,7 +25,7 @@ class BaseModelIn(pydantic.BaseModel):
     tokenizer_only: bool = False
 
 
-class BaseModelOut(pydantic.BaseModel):
+class BaseModelOut(CreatedByOut):
     """A base model and the job that prepares it."""
 
     id: int

@@ -141,9 +141,7 @@ def _register(
         return namesake  # registered by another request since we looked
     if namesake:
         raise Conflict(N_("There is already a base model named “%(name)s”."), field="name", name=name)
-    model = BaseModel(
-        name=name, source=source, reference=reference, revision=revision, created_by=actor.name[:80]
-    )
+    model = BaseModel(name=name, source=source, reference=reference, revision=revision, **actor.who.columns())
     session.add(model)
     session.flush()
     record(session, actor, "base_model.add", f"base_model/{model.id}")
@@ -154,7 +152,7 @@ def _promise(session: Session, model: BaseModel, actor: Actor) -> Job:
     session.refresh(model, with_for_update=True)
     job = session.get(Job, model.job_id) if model.job_id else None
     if job is None or (not model.is_ready and (job.is_final or job.payload.get(TOKENIZER_ONLY))):
-        job = enqueue(session, JobKind.PREPARE_BASE_MODEL, {"base_model_id": model.id}, created_by=actor.name)
+        job = enqueue(session, JobKind.PREPARE_BASE_MODEL, {"base_model_id": model.id}, created_by=actor.who)
         model.job_id = job.id
         session.add(model)
         session.flush()
@@ -168,7 +166,7 @@ def promise_tokenizer(session: Session, model: BaseModel, actor: Actor) -> Job |
     if model.tokenizer_folder is not None or (job and not job.is_final):
         return job
     payload = {"base_model_id": model.id, TOKENIZER_ONLY: True}
-    job = enqueue(session, JobKind.PREPARE_BASE_MODEL, payload, created_by=actor.name)
+    job = enqueue(session, JobKind.PREPARE_BASE_MODEL, payload, created_by=actor.who)
     model.job_id = job.id
     session.add(model)
     session.flush()

@@ -147,7 +147,7 @@ def _new(question: Question, actor: Actor) -> MaskCheck:
         settings=MaskSettingsIn.of(question.settings),
         settings_key=settings_key(question.settings),
         job_id=0,
-        created_by=actor.name[:80],
+        **actor.who.columns(),
     )
 
 
@@ -160,7 +160,7 @@ def _asking(dataset_version_id: int, base_model_id: int, settings: MaskSettings)
 
 
 def _promise(session: Session, check: MaskCheck, actor: Actor) -> tuple[MaskCheck, Job]:
-    job = enqueue(session, JobKind.CHECK_MASKS, {}, created_by=actor.name)
+    job = enqueue(session, JobKind.CHECK_MASKS, {}, created_by=actor.who)
     assert job.id is not None
     check.job_id = job.id
     check.passed = None  # nobody starts on what is being made again

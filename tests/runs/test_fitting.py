@@ -27,7 +27,7 @@ def test_a_recipes_projections_are_found_by_the_models_own_names_and_it_is_said(
 
 def test_a_layer_that_the_model_lacks_is_refused_with_those_that_it_has() -> None:
     with pytest.raises(
-        Invalid, match="no layer w_pack.* qkv_proj, o_proj, gate_up_proj, down_proj"
+        Invalid, match=r"no layer w_pack.* qkv_proj, o_proj, gate_up_proj, down_proj"
     ) as refused:
         fit_config("quick", {"lora_target_modules": "w_pack,o_proj"}, None, FUSED)
     assert refused.value.field == "lora_target_modules"

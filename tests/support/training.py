@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from app.accounts.models import Role
 from app.accounts.service import Actor
+from app.accounts.who import Who
 from app.base_models.facts import LayerFacts, ModelFacts
 from app.base_models.models import BaseModel, BaseModelSource
 from app.conversations.drafts import build_conversation
@@ -51,7 +52,7 @@ def make_version(
             {"role": "user", "content": f"What does plan {number} cost?"},
             {"role": "assistant", "content": f"What would plan {number} have to do for you?"},
         ]
-        row = build_conversation(dataset.id, {"messages": messages, "outcome": "won"}, author="test")
+        row = build_conversation(dataset.id, {"messages": messages, "outcome": "won"}, author=Who("test"))
         row.review_state = ReviewState.APPROVED
         session.add(row)
     session.flush()
@@ -224,7 +225,7 @@ def run_result(**changes: Any) -> dict[str, Any]:
 def lived_through(engine: Engine, *batches: list[jobs.EventData]) -> jobs.Claim:
     """The last claim on a running job; between two batches of events its lease ran out."""
     with transaction(engine) as session:
-        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by="Mei")
+        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei"))
     assert job.id is not None
     for batch in batches:
         with transaction(engine) as session:

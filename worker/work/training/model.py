@@ -92,7 +92,9 @@ def add_adapter(model: Any, config: TrainingConfig, *, end_of_turn_id: int | Non
 
     `end_of_turn_id` is the token whose row is trained too, where the config says so.
     """
-    trains_token = config.trainable_tokens == "end_of_turn" and end_of_turn_id is not None
+    rows = None
+    if config.trainable_tokens == "end_of_turn" and end_of_turn_id is not None:
+        rows = trained_rows(model, end_of_turn_id)
     try:
         adapted = get_peft_model(
             model,
@@ -103,7 +105,7 @@ def add_adapter(model: Any, config: TrainingConfig, *, end_of_turn_id: int | Non
                 lora_dropout=config.lora_dropout,
                 target_modules=config.lora_target_modules,
                 use_rslora=config.use_rslora,
-                trainable_token_indices=trained_rows(model, end_of_turn_id) if trains_token else None,
+                trainable_token_indices=rows,
             ),
         )
     except ValueError as error:
