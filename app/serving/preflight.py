@@ -59,7 +59,8 @@ def keep_private(data_dir: Path) -> None:
     if not _is_open(data_dir):
         return
     values = {"path": data_dir, "mode": f"{stat.S_IMODE(data_dir.stat().st_mode):o}"}
-    names = {path.name for path in data_dir.iterdir()}
+    # Which a file system makes by itself.
+    names = {path.name for path in data_dir.iterdir()} - {"lost+found"}
     if data_dir.stat().st_mode & stat.S_ISVTX or (names and not names & _OWN_NAMES):
         raise CommandFailed(
             _(
@@ -141,7 +142,7 @@ def open_database(settings: Settings) -> Engine:
     url = settings.resolved_database_url
     try:
         where = make_url(url).render_as_string(hide_password=True)
-        engine = build_engine(url)
+        engine = build_engine(url, storage_root=settings.storage_dir)
         with engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
             # SQLite opens anything; only reading the schema shows whether the file is a database.

@@ -1,8 +1,8 @@
 """Passwords that are changed first or reset by a link, where people are signed in, what tokens are for, where sign-ins
 came from. Tokens from before may do all that their role may.
 
-Revision ID: 0008
-Revises: 0007
+Revision ID: 0010
+Revises: 0009
 """
 
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
