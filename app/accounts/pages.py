@@ -99,7 +99,7 @@ def login_link(
         raise Invalid(
             N_("This sign-in link was used already or is not the newest. The terminal shows a new one.")
         )
-    secret = begin(session, user, _visitor(request), days=settings.session_days, action="sign_in.link")
+    secret = _begin(request, session, settings, user, "sign_in.link")
     return _signed_in(secret, settings, own_path(next))
 
 
@@ -128,7 +128,7 @@ def reset(
         return _reset_page(request, code, name, error=error)
     with transaction(engine) as session:
         user = passwords.reset_password(session, code, password_hash)
-        secret = begin(session, user, _visitor(request), days=settings.session_days, action="password.reset")
+        secret = _begin(request, session, settings, user, "password.reset")
     attempts: Attempts = request.app.state.attempts
     attempts.succeeded(name)
     return _signed_in(secret, settings, "/")
@@ -142,6 +142,12 @@ def _reset_page(request: Request, code: str, name: str, *, error: StudioError | 
         "min_password_length": passwords.MIN_LENGTH,
     }
     return render(request, "accounts/reset.html", context, status=error.status if error else 200)
+
+
+def _begin(request: Request, session: Session, settings: Settings, user: User, action: str) -> str:
+    """Secret for the new cookie, which takes the place of the one this browser may have."""
+    old = request.cookies.get(SESSION_COOKIE, "")
+    return begin(session, user, _visitor(request), days=settings.session_days, action=action, old=old)
 
 
 def _visitor(request: Request) -> Visitor:
@@ -194,7 +200,7 @@ def setup(
         with transaction(engine) as session:
             _require_no_people(session)
             user = service.create_user(session, name=name, password_hash=password_hash, role=Role.ADMIN)
-            secret = begin(session, user, _visitor(request), days=settings.session_days, action="user.first")
+            secret = _begin(request, session, settings, user, "user.first")
     except _AlreadySetUp:
         raise
     except StudioError as error:
