@@ -4,6 +4,7 @@ The story reads from top to bottom in `run`. It never sees text: which tokens ar
 and checked before, and arrives as arrays.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from app.core.errors import Invalid
 from app.jobs.events import Emit, EventKind, Phase
 from app.masking import MaskArrays, MaskingError, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
+from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
@@ -39,6 +41,7 @@ from worker.work.training.forward import ProvenPass, choose_pass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
 from worker.work.training.model import add_adapter, load_base_model
+from worker.work.training.portable import write_adapter
 from worker.work.training.trainer import SftTrainer, require_space, training_arguments
 
 ADAPTER = "adapter"
@@ -47,6 +50,7 @@ ADAPTER = "adapter"
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
     """Train as the job asks. Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
     config = read_config(input["config"])
+    provenance = Provenance.stored(input["provenance"])
     keep_freed_memory()
     round_denormals_to_zero()
     device = training_device()
@@ -96,8 +100,17 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     emit(EventKind.PHASE, phase=Phase.SAVING)
     adapter_step = keep_best(trainer)
     require_space(output_dir, model)
-    publish(output_dir, ADAPTER, lambda folder: model.save_pretrained(folder, save_embedding_layers=False))
-    return what_came_of_it(trainer, outcome.training_loss, adapter_step, input["arrays_hash"]).to_json()
+    result = what_came_of_it(trainer, outcome.training_loss, adapter_step, input["arrays_hash"])
+    write = partial(
+        write_adapter,
+        model,
+        base_folder=Path(input["base_model_path"]),
+        provenance=provenance,
+        config=config,
+        result=result,
+    )
+    publish(output_dir, ADAPTER, write)
+    return result.to_json()
 
 
 def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int, arrays_hash: str) -> RunResult:
