@@ -4,7 +4,6 @@ The story reads from top to bottom in `run`. It never sees text: which tokens ar
 and checked before, and arrives as arrays.
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,7 +49,6 @@ ADAPTER = "adapter"
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
     """Train as the job asks. Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
     config = read_config(input["config"])
-    provenance = Provenance.stored(input["provenance"])
     keep_freed_memory()
     round_denormals_to_zero()
     device = training_device()
@@ -94,23 +92,32 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     )
     outcome = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None)
     control.raise_if_cancelled()
-    if not trainer.stop_on_request.saving:
-        finish_evaluation(trainer)
+    finish_evaluation(trainer)
 
     emit(EventKind.PHASE, phase=Phase.SAVING)
     adapter_step = keep_best(trainer)
     require_space(output_dir, model)
     result = what_came_of_it(trainer, outcome.training_loss, adapter_step, input["arrays_hash"])
-    write = partial(
-        write_adapter,
-        model,
-        base_folder=Path(input["base_model_path"]),
-        provenance=provenance,
-        config=config,
-        result=result,
-    )
-    publish(output_dir, ADAPTER, write)
+    save(model, output_dir, input, config, result)
     return result.to_json()
+
+
+def save(
+    model: Any, output_dir: Path, input: dict[str, Any], config: TrainingConfig, result: RunResult
+) -> None:
+    """The adapter and all that belongs to it, whole or not at all."""
+    publish(
+        output_dir,
+        ADAPTER,
+        lambda folder: write_adapter(
+            model,
+            folder,
+            base_folder=Path(input["base_model_path"]),
+            provenance=Provenance.stored(input["provenance"]),
+            config=config,
+            result=result,
+        ),
+    )
 
 
 def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int, arrays_hash: str) -> RunResult:
