@@ -19,7 +19,7 @@ class BaseModelSource(StrEnum):
     LOCAL = "local"
 
 
-class BaseModel(SQLModel, table=True):
+class ModelEntry(SQLModel, table=True):
     """A model to fine-tune. Usable once `path` is set: a plain safetensors folder with tokenizer and template."""
 
     __tablename__ = "base_model"

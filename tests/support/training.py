@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from app.accounts.models import Role
 from app.accounts.service import Actor
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.conversations.drafts import build_conversation
 from app.conversations.models import ReviewState
 from app.core.database import transaction
@@ -57,9 +57,9 @@ def make_version(
     return freeze(session, storage, dataset, ENGINEER)
 
 
-def make_model(session: Session, *, name: str = "small", ready: bool = True) -> BaseModel:
+def make_model(session: Session, *, name: str = "small", ready: bool = True) -> ModelEntry:
     """A base model, ready or not, without a job."""
-    model = BaseModel(
+    model = ModelEntry(
         name=name,
         source=BaseModelSource.LOCAL,
         reference=f"/models/{name}",
