@@ -1,10 +1,11 @@
 """What REST reads and writes for base models."""
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.accounts.who import CreatedByOut
+from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModelSource, ModelEntry
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
@@ -23,7 +24,7 @@ class BaseModelIn(BaseModel):
     tokenizer_only: bool = False
 
 
-class BaseModelOut(BaseModel):
+class BaseModelOut(CreatedByOut):
     """A base model and the job that prepares it."""
 
     id: int
@@ -33,7 +34,7 @@ class BaseModelOut(BaseModel):
     revision: str | None
     is_ready: bool
     path: str | None
-    info: dict[str, Any]
+    info: ModelFacts
     created_at: datetime
     job: JobOut | None
 

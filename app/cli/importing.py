@@ -13,7 +13,7 @@ from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.dialogue.refusals import CODES as DIALOGUE_CODES
 from app.imports.schemas import ImportOut, ImportRemarkOut
-from app.interchange import SourceMask
+from app.interchange import Encoding, SourceMask
 
 _SHOWN_REMARKS: Final = 10
 
@@ -27,6 +27,22 @@ class FileFormat(StrEnum):
     ALPACA = "alpaca"
     CSV = "csv"
     PARQUET = "parquet"
+
+
+MaskOption = Annotated[
+    SourceMask,
+    typer.Option(
+        "--mask",
+        help=_(
+            "What the source trained: what the file says, every assistant turn, only the last one (mask_history), "
+            "or everything (train_on_prompt)."
+        ),
+    ),
+]
+EncodingOption = Annotated[
+    Encoding,
+    typer.Option("--encoding", help=_("Encoding of the file; it is recognised, and told, unless given.")),
+]
 
 
 def import_file(
@@ -43,22 +59,14 @@ def import_file(
     dataset_info_entry: Annotated[
         str, typer.Option("--dataset-info-entry", help=_("Its entry; without it chosen by the file's name."))
     ] = "",
-    mask: Annotated[
-        SourceMask,
-        typer.Option(
-            "--mask",
-            help=_(
-                "What the source trained: what the file says, every assistant turn, only the last one (mask_history), "
-                "or everything (train_on_prompt)."
-            ),
-        ),
-    ] = "file",
+    mask: MaskOption = "file",
     train_field: Annotated[
         str,
         typer.Option(
             "--train-field", help=_("Field of a message that tells whether it is trained, such as Axolotl's.")
         ),
     ] = "",
+    encoding: EncodingOption = "auto",
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -66,7 +74,12 @@ def import_file(
     _check_file(file)
     if dataset_info:
         _check_file(dataset_info)
-    told = {"dataset_info_entry": dataset_info_entry, "mask": mask, "train_field": train_field}
+    told = {
+        "dataset_info_entry": dataset_info_entry,
+        "mask": mask,
+        "train_field": train_field,
+        "encoding": encoding,
+    }
     with connect(url) as client:
         try:
             report = client.import_file(
@@ -134,9 +147,9 @@ def _show(report: ImportOut, *, as_json: bool) -> None:
 def _show_remarks(remarks: list[ImportRemarkOut], count: int) -> None:
     for remark in remarks[:_SHOWN_REMARKS]:
         # Sentences about a file name their line themselves; those that every door says know of no lines.
+        text = remark.message
         if remark.code in DIALOGUE_CODES:
-            say(_("line %(line)d: %(problem)s") % {"line": remark.line, "problem": remark.message})
-        else:
-            say(remark.message)
+            text = _("line %(line)d: %(problem)s") % {"line": remark.line, "problem": text}
+        say(f"{remark.member}: {text}" if remark.member else text)
     if count > _SHOWN_REMARKS:
         say(_("… and %(count)d more") % {"count": count - _SHOWN_REMARKS})

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from app.accounts.who import CreatedByOut
 from app.evaluations.documents import EvaluationSummary, JudgedCheck, JudgedScores
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.jobs.models import Job
@@ -37,6 +38,8 @@ class AnswerOut(BaseModel):
     variant: Variant
     text: str
     seconds: float
+    tokens: int | None
+    cut: bool
     checks: list[JudgedCheck]
     scores: JudgedScores
 
@@ -45,18 +48,17 @@ class AnswerOut(BaseModel):
         """From the stored row, with the checks' details in the reader's language."""
         values: dict[str, Any] = {name: getattr(answer, name) for name in cls.model_fields}
         values["checks"] = JudgedCheck.of_answer(answer.checks)
-        values["scores"] = JudgedScores.of_answer(answer.scores)
+        values["scores"] = JudgedScores.of_answer(answer.scores, values["checks"])
         return cls.model_validate(values)
 
 
-class EvaluationOut(BaseModel):
+class EvaluationOut(CreatedByOut):
     """An evaluation; `summary` is null until it is done."""
 
     id: int
     run_id: int
     suite_name: str
     summary: EvaluationSummary | None
-    created_by: str
     created_at: datetime
     job: JobOut
     answers: list[AnswerOut] | None = None

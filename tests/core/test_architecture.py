@@ -39,7 +39,7 @@ BELOW = ("app.sentences", "app.unlocked", "app.invalid", "app.files", "app.line_
 ALLOWED_IN_PURE: dict[str, set[str]] = {
     "dialogue": set(),
     "masking": {"jinja2", "markupsafe", "numpy", "safetensors", "tokenizers"},
-    "interchange": {"pyarrow", "yaml"},
+    "interchange": {"openpyxl", "pyarrow", "yaml"},
     "scoring": {"pydantic", "regex", "snowballstemmer"},
 }
 TORCH_SIDE = {"torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "worker"}
