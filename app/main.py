@@ -99,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings.resolved_database_url,
         connections=_CONNECTIONS,
         wait_seconds=settings.web_wait_seconds,
+        storage_root=settings.storage_dir,
     )
     refuse_nul(app.state.engine)
     hang_bell(app.state.engine, settings)

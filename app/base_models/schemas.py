@@ -33,7 +33,6 @@ class BaseModelOut(CreatedByOut):
     reference: str
     revision: str | None
     is_ready: bool
-    path: str | None
     info: ModelFacts
     created_at: datetime
     job: JobOut | None

@@ -123,7 +123,7 @@ def register_base_model(
 
 
 def retry(session: Session, actor: Actor, base_model_id: int) -> tuple[ModelEntry, Job]:
-    """Prepare a model again whose preparation failed; one under way or done is left as it is."""
+    """Prepare a model again whose preparation failed or whose folder is gone; any other is left as it is."""
     model = require_base_model(session, base_model_id)
     return model, _promise(session, model, actor)
 
@@ -153,6 +153,9 @@ def _register(
 def _promise(session: Session, model: ModelEntry, actor: Actor) -> Job:
     session.refresh(model, with_for_update=True)
     job = session.get(Job, model.job_id) if model.job_id else None
+    if model.path is not None and not (Path(model.path) / "config.json").is_file():
+        # Somebody removed its folder: nothing could be done with it any more.
+        model.path = None
     if job is None or (not model.is_ready and (job.is_final or job.payload.get(TOKENIZER_ONLY))):
         job = enqueue(session, JobKind.PREPARE_BASE_MODEL, {"base_model_id": model.id}, created_by=actor.who)
         model.job_id = job.id
@@ -230,7 +233,7 @@ def tokenizer_prepared(
     model = require_base_model(session, base_model_id)
     if model.is_ready:
         return model
-    model.info = model.info.model_copy(update={"tokenizer_path": path})
+    model.tokenizer_path = path
     model.revision = revision or model.revision
     session.add(model)
     return model

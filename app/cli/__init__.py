@@ -2,7 +2,8 @@
 
 `commands` names them all. With a server: `importing` · `exporting` · `training` · `evaluating` · `listing` (list, status,
 approve) · `demo/`. Without: `masks/`. Processes: `serve` (and web) · `maintaining` (worker, migrate). Shared: `options`,
-`connection`, `progress` (what a person sees while a job runs), `streams` (standard output that is always there), `__main__`.
+`connection`, `progress` (what a person sees while a job runs), `verdict` (what an evaluation says), `streams` (standard output that is
+always there), `__main__`.
 """
 
 import os

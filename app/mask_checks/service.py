@@ -1,7 +1,7 @@
 """Mask checks of whole versions: asked for once, found again, confirmed by a person or a token."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -72,10 +72,15 @@ class Examined:
 def read_question(
     session: Session, *, dataset_version_id: int, base_model_id: int, settings: MaskSettings
 ) -> Question:
-    """What is known of the question. Raises Invalid when max_length is more than the model can read."""
+    """What is known of the question. Raises Invalid when max_length is more than the model can read.
+
+    Without a max_length samples are cut at what the model reads, and the report counts what is cut.
+    """
     require_version(session, dataset_version_id)
     model, folder = require_ready(session, base_model_id)
     context_length = model.info.context_length
+    if context_length and not settings.max_length:
+        settings = replace(settings, max_length=context_length)
     if context_length and settings.max_length and settings.max_length > context_length:
         raise Invalid(
             N_("“%(model)s” reads at most %(limit)d tokens. Lower the maximum length."),

@@ -92,7 +92,7 @@ def open_database(settings: Settings) -> Engine:
     url = settings.resolved_database_url
     try:
         where = make_url(url).render_as_string(hide_password=True)
-        engine = build_engine(url)
+        engine = build_engine(url, storage_root=settings.storage_dir)
         with engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
             # SQLite opens anything; only reading the schema shows whether the file is a database.

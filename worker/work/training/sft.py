@@ -62,7 +62,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     set_seed(config.seed)
     base_model = load_base_model(Path(input["base_model_path"]), config, device, dtype, emit)
     check_vocabulary(arrays, base_model)
-    model = add_adapter(base_model, config)
+    model = add_adapter(base_model, config, end_of_turn_id=input.get("end_of_turn_id"))
     control.raise_if_cancelled()
     describe(model, train_samples, device, dtype, emit)
 
