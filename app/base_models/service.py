@@ -243,7 +243,7 @@ def tokenizer_prepared(
     return model
 
 
-def known_elsewhere(model: BaseModel) -> tuple[str, str | None, str]:
+def known_elsewhere(model: ModelEntry) -> tuple[str, str | None, str]:
     """What other machines know a model as: its hub id, or its name where the hub has none; the commit there; and a
     remark on how far that is the same model.
     """

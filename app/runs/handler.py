@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.base_models.service import known_elsewhere, require_ready
 from app.core.errors import Conflict
 from app.core.storage import StoredFile
@@ -73,7 +73,7 @@ class Train(JobHandler):
         self.follow_up(session, run)
 
 
-def _provenance(session: Session, run: Run, check: MaskCheck, model: BaseModel) -> Provenance:
+def _provenance(session: Session, run: Run, check: MaskCheck, model: ModelEntry) -> Provenance:
     version = require_version(session, run.dataset_version_id)
     base, revision, remark = known_elsewhere(model)
     return Provenance(

@@ -147,7 +147,7 @@ def test_a_taken_name_is_a_conflict(engine: Engine, settings: Settings) -> None:
 
 def test_an_adapter_names_its_base_as_other_machines_know_it() -> None:
     def known(source: BaseModelSource, reference: str, revision: str) -> tuple[str, str | None]:
-        model = BaseModel(name="Ours", source=source, reference=reference, revision=revision)
+        model = ModelEntry(name="Ours", source=source, reference=reference, revision=revision)
         return service.known_elsewhere(model)[:2]
 
     assert known(BaseModelSource.HUB, "org/chat", "c" * 40) == ("org/chat", "c" * 40)
