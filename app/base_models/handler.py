@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from app.base_models.facts import ModelFacts
 from app.base_models.service import TOKENIZER_ONLY, prepared, require_base_model, tokenizer_prepared
 from app.core.storage import StoredFile
 from app.jobs.handlers import JobHandler, Workplace
@@ -32,16 +33,17 @@ class PrepareBaseModel(JobHandler):
         files: Sequence[StoredFile],
     ) -> None:
         """The model is ready at the path that the child wrote."""
-        info = dict(result)
-        path = Path(info.pop("path"))
+        path, revision = Path(result["path"]), result.get("revision")
         absolute = path if path.is_absolute() else place.output_dir / path
         model_id = claim.payload["base_model_id"]
         if claim.payload.get(TOKENIZER_ONLY):
-            model = tokenizer_prepared(session, model_id, path=str(absolute), revision=info.get("revision"))
+            model = tokenizer_prepared(session, model_id, path=str(absolute), revision=revision)
             absolute = model.tokenizer_folder or absolute
         else:
-            model = prepared(session, model_id, path=str(absolute), info=info)
-        link_by_reference(place.settings.data_dir / "models", model.reference, absolute)
+            model = prepared(
+                session, model_id, path=str(absolute), info=ModelFacts.stored(result), revision=revision
+            )
+        link_by_reference(place.settings.data_dir.resolve() / "models", model.reference, absolute)
 
 
 def link_by_reference(folder: Path, reference: str, target: Path) -> None:
@@ -50,5 +52,8 @@ def link_by_reference(folder: Path, reference: str, target: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = folder / f".{name}.{os.getpid()}"
     fresh.unlink(missing_ok=True)
+    # Within the data folder a relative one: that folder may move.
+    if target.is_relative_to(folder.parent):
+        target = Path(os.path.relpath(target, folder))
     fresh.symlink_to(target, target_is_directory=True)
     fresh.replace(folder / name)

@@ -1,8 +1,10 @@
 """The command line `sft-studio`: every failure is one clear line on standard error and a non-zero exit code.
 
 `commands` names them all. With a server: `importing` · `exporting` · `training` · `evaluating` · `listing` (list, status,
-approve) · `demo/`. Without: `masks/`. Processes: `serve` (and web) · `maintaining` (worker, migrate). Shared: `options`,
-`progress` (what a person sees while a job runs), `streams` (standard output that is always there), `__main__`.
+approve) · `demo/`. Without: `masks/`. Processes: `serve` (and web) · `maintaining` (worker, migrate) · `keeping` (backup,
+restore, doctor). Shared: `options`, `connection`,
+`progress` (what a person sees while a job runs), `verdict` (what an evaluation says), `streams` (standard output that is
+always there), `__main__`.
 """
 
 import os
@@ -37,7 +39,7 @@ def run(arguments: list[str]) -> int:
         # Help texts are translated when the commands are defined, so the locale must be known before.
         from app.cli.commands import build
 
-        app = build(arguments[0] if arguments else "")
+        app = build(arguments)
         result = app(arguments, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
     except CommandFailed as failure:

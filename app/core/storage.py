@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+from app.files import file_sha256
+from app.sentences import N_
+
+DISK_FULL: Final = N_("The disk of the data folder is full: nothing can be stored until some space is free.")
+# Below this hardly anything can be written any more, and an operator should hear of it.
+LEAST_FREE_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -107,9 +114,3 @@ class StagedFile:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._partial.replace(self._storage.path(key))
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,8 @@ from sqlalchemy import Engine
 from sqlmodel import select
 
 from app.base_models import service
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.facts import ModelFacts
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid
 from app.core.settings import Settings
@@ -63,7 +64,7 @@ def test_two_people_registering_at_once_get_the_same_model(engine: Engine, setti
     for thread in threads:
         thread.join(20)
     with reading(engine) as session:
-        assert len(session.exec(select(BaseModel)).all()) == 1
+        assert len(session.exec(select(ModelEntry)).all()) == 1
     assert len(found) == 4
     assert len(set(found)) == 1
 
@@ -96,7 +97,7 @@ def test_a_prepared_model_is_ready_with_its_facts(engine: Engine, settings: Sett
         assert model.id is not None
         with pytest.raises(Conflict, match="not ready yet"):
             service.require_ready(session, model.id)
-        service.prepared(session, model.id, path="/x", info={"parameters": 5, "revision": "abc"})
+        service.prepared(session, model.id, path="/x", info=ModelFacts(parameters=5), revision="abc")
         session.flush()
         assert service.require_ready(session, model.id) == (model, Path("/x"))
         assert model.revision == "abc"

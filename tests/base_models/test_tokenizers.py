@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import Engine
 
 from app.base_models import service
+from app.base_models.facts import ModelFacts
 from app.base_models.handler import PrepareBaseModel
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.core.database import reading, transaction
 from app.core.errors import Conflict
 from app.core.settings import Settings
@@ -77,7 +78,7 @@ def test_the_whole_model_can_be_prepared_whatever_became_of_the_tokenizer(
         )
         assert whole.id != job_id
         assert "tokenizer_only" not in whole.payload
-        service.prepared(session, model_id, path="/whole", info={"parameters": 5})
+        service.prepared(session, model_id, path="/whole", info=ModelFacts(parameters=5))
     # the tokenizer comes late: the whole model stays what it is
     finish(engine, settings, job_id, {"path": "/x/tokenizer", "source": "hub", "revision": "abc"})
     with reading(engine) as session:
@@ -89,7 +90,7 @@ def test_a_mistyped_reference_leaves_nothing_behind(engine: Engine, settings: Se
     finish(engine, settings, job_id, None)
     with reading(engine) as session:
         assert service.list_base_models(session) == []
-        assert session.get(BaseModel, model_id) is not None
+        assert session.get(ModelEntry, model_id) is not None
     again, second = ask(engine, settings, "org/chat")
     with reading(engine) as session:
         assert [model.id for model, _job in service.list_base_models(session)] == [again]

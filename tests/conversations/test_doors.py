@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import select
 
+from app.accounts.who import Who
 from app.conversations.drafts import build_conversation
 from app.conversations.models import Conversation
 from app.core.database import transaction
@@ -129,7 +130,7 @@ def test_the_page_refuses_a_long_label_and_one_message_too_many_alike(
         assert told(answer) == ("label_too_long", sentence)
     with transaction(app.state.engine) as session:
         full = read_conversation({"messages": [DIALOGUE[0]] * limits.MESSAGES})
-        row = build_conversation(dataset_id, full, author="Ann")
+        row = build_conversation(dataset_id, full, author=Who("Ann"))
         session.add(row)
         session.flush()
         longest = row.id
@@ -196,10 +197,16 @@ def test_hostile_json_is_a_sentence_at_every_route_and_nothing_is_stored(
 
 def test_numbers_that_json_has_not_are_refused(annotator: Person, dataset_id: int) -> None:
     path = f"/api/v1/datasets/{dataset_id}/conversations"
-    for number in ("NaN", "Infinity", "1e999", "1" * 401):
+    refused = {
+        "NaN": "not_a_number",
+        "Infinity": "not_a_number",
+        "1e999": "number_too_large",
+        "1" * 401: "number_too_long",
+    }
+    for number, code in refused.items():
         body = (
             '{"messages": [{"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", '
             f'"arguments": {{"x": {number}}}}}}}]}}]}}'
         )
         answer = annotator.api.post(path, content=body, headers=JSON)
-        assert told(answer)[0] == "number_not_storable"
+        assert told(answer)[0] == code
