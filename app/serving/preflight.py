@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import socket
 import stat
 import tempfile
@@ -22,6 +21,7 @@ from app.core.database import build_engine
 from app.core.i18n import gettext as _
 from app.core.migrations import alembic_config, upgrade
 from app.core.settings import Settings
+from app.files import free_bytes
 
 MIN_FREE_BYTES: Final = 500 * 1000 * 1000
 # A converted base model, checkpoints and an adapter.
@@ -57,6 +57,7 @@ def keep_private(data_dir: Path) -> None:
     the folder is not the studio's alone, so that nothing of others is closed.
     """
     if not _is_open(data_dir):
+        _close(data_dir)
         return
     values = {"path": data_dir, "mode": f"{stat.S_IMODE(data_dir.stat().st_mode):o}"}
     # Which a file system makes by itself.
@@ -71,14 +72,19 @@ def keep_private(data_dir: Path) -> None:
         )
     try:
         data_dir.chmod(0o700)
-        for name in names & _OWN_NAMES:
-            path = data_dir / name
-            path.chmod(0o700 if path.is_dir() else 0o600)
+        _close(data_dir)
     except OSError as error:
         raise CommandFailed(_stays_open() % values) from error
     if _is_open(data_dir):
         raise CommandFailed(_stays_open() % values)
     say(_("Other users of this machine could read %(path)s (mode %(mode)s); now they cannot.") % values)
+
+
+def _close(data_dir: Path) -> None:
+    """The studio's own files: what was copied in from elsewhere may be open still."""
+    for path in (data_dir / name for name in sorted(_OWN_NAMES)):
+        if path.exists() and _is_open(path):
+            path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def _is_open(path: Path) -> bool:
@@ -94,7 +100,7 @@ def _stays_open() -> str:
 
 def check_disk(data_dir: Path) -> None:
     """Enough room to begin with; little room is said."""
-    free = shutil.disk_usage(data_dir).free
+    free = free_bytes(data_dir)
     values = {"path": data_dir, "free": f"{free / _GIGA:.1f}", "need": f"{MIN_FREE_BYTES / _GIGA:.1f}"}
     if free < MIN_FREE_BYTES:
         raise CommandFailed(

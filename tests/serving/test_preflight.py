@@ -51,7 +51,9 @@ def test_an_open_folder_of_the_studio_is_closed_with_its_files_and_this_is_said(
     assert [mode(folder), mode(folder / "storage"), mode(folder / "studio.db")] == [0o700, 0o700, 0o600]
     assert mode(folder / "notes.txt") == 0o644, "not the studio's"
     assert "mode 755" in capsys.readouterr().err
+    (folder / "studio.db").chmod(0o644)
     check_data_folder(folder)
+    assert mode(folder / "studio.db") == 0o600
     assert capsys.readouterr().err == ""
 
 
