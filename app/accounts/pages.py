@@ -8,7 +8,7 @@ from sqlmodel import Session, select
 
 from app.accounts import first_run, service
 from app.accounts.access import SESSION_COOKIE, CurrentActor, needs
-from app.accounts.models import Role, User
+from app.accounts.models import LOCAL_USER, Role, User
 from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS, Attempts, sign_in
 from app.core.addresses import own_path, path_of
@@ -88,7 +88,7 @@ def login_link(
     """Sign in as the local admin with a one-time code from the terminal."""
     # The code is a file: it is looked at before the transaction begins.
     fits = first_run.take_sign_in_code(settings.data_dir, code)
-    user = session.exec(select(User).where(User.name == first_run.LOCAL_USER)).first() if fits else None
+    user = session.exec(select(User).where(User.name == LOCAL_USER)).first() if fits else None
     if user is None or user.id is None:
         raise Invalid(
             N_("This sign-in link was used already or is not the newest. The terminal shows a new one.")
@@ -162,7 +162,7 @@ def _require_no_people(session: Session) -> None:
 
 def _has_people(session: Session) -> bool:
     """Whether anybody but the command line's own account exists."""
-    return session.exec(select(User).where(User.name != first_run.LOCAL_USER)).first() is not None
+    return session.exec(select(User).where(User.name != LOCAL_USER)).first() is not None
 
 
 @router.get("/account")

@@ -1,11 +1,12 @@
 """What REST reads and writes for base models."""
 
 from datetime import datetime
-from typing import Any
 
 import pydantic
 from pydantic import ConfigDict, Field
 
+from app.accounts.who import CreatedByOut
+from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModel, BaseModelSource
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
@@ -24,7 +25,7 @@ class BaseModelIn(pydantic.BaseModel):
     tokenizer_only: bool = False
 
 
-class BaseModelOut(pydantic.BaseModel):
+class BaseModelOut(CreatedByOut):
     """A base model and the job that prepares it."""
 
     id: int
@@ -34,7 +35,7 @@ class BaseModelOut(pydantic.BaseModel):
     revision: str | None
     is_ready: bool
     path: str | None
-    info: dict[str, Any]
+    info: ModelFacts
     created_at: datetime
     job: JobOut | None
 

@@ -29,7 +29,18 @@ class Listed(StrEnum):
 
 _COLUMNS: dict[Listed, tuple[str, ...]] = {
     Listed.DATASETS: ("id", "name", "draft", "approved", "rejected"),
-    Listed.MODELS: ("id", "name", "source", "reference", "is_ready"),
+    Listed.MODELS: (
+        "id",
+        "name",
+        "source",
+        "reference",
+        "is_ready",
+        "info.parameters",
+        "info.context_length",
+        "info.dtype",
+        "info.end_of_turn",
+        "info.layer_names",
+    ),
     Listed.RUNS: ("id", "name", "recipe", "job.status", "created_at"),
     Listed.SUITES: ("name",),
 }
@@ -88,7 +99,9 @@ def _cell(row: BaseModel, name: str) -> object:
     value: Any = row.model_dump(mode="json")
     for part in name.split("."):
         value = value[part]
-    return value
+    if isinstance(value, list):
+        return ", ".join(value)
+    return "" if value is None else value
 
 
 def status(

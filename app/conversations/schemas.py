@@ -66,7 +66,8 @@ class ReviewIn(BaseModel):
 
 
 class ConversationOut(BaseModel):
-    """A conversation as the API shows it."""
+    """A conversation as the API shows it. Who reviewed and changed it: the name as it was, and ids that older rows lack;
+    no token's id for what was done in a browser."""
 
     id: int
     dataset_id: int
@@ -84,7 +85,11 @@ class ConversationOut(BaseModel):
     review_state: ReviewState
     review_reason: str | None
     reviewed_by: str | None
+    reviewed_by_user_id: int | None
+    reviewed_by_token_id: int | None
     updated_by: str
+    updated_by_user_id: int | None
+    updated_by_token_id: int | None
     updated_at: datetime
 
     @classmethod
@@ -109,6 +114,8 @@ class RevisionOut(BaseModel):
     version: int
     action: str
     author: str
+    author_user_id: int | None
+    author_token_id: int | None
     created_at: datetime
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, Column, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from app.accounts.who import CreatedBy
 from app.core.database import enum_column, moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.evaluations.documents import EvaluationSummary
@@ -19,7 +20,7 @@ class Variant(StrEnum):
     TUNED = "tuned"
 
 
-class Evaluation(SQLModel, table=True):
+class Evaluation(CreatedBy, table=True):
     """One run judged on one suite. The suite is stored as it was, so the report stays true."""
 
     __tablename__ = "evaluation"
@@ -32,7 +33,6 @@ class Evaluation(SQLModel, table=True):
     summary: EvaluationSummary | None = Field(
         default=None, sa_column=Column(DocumentColumn(EvaluationSummary), nullable=True)
     )
-    created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
 
 

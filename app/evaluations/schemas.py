@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from app.accounts.who import CreatedByOut
 from app.evaluations.documents import EvaluationSummary, JudgedCheck, JudgedScores
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.jobs.models import Job
@@ -49,14 +50,13 @@ class AnswerOut(BaseModel):
         return cls.model_validate(values)
 
 
-class EvaluationOut(BaseModel):
+class EvaluationOut(CreatedByOut):
     """An evaluation; `summary` is null until it is done."""
 
     id: int
     run_id: int
     suite_name: str
     summary: EvaluationSummary | None
-    created_by: str
     created_at: datetime
     job: JobOut
     answers: list[AnswerOut] | None = None

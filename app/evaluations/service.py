@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
+from app.accounts.who import Who
 from app.core.errors import NotFound
 from app.core.storage import Storage
 from app.evaluations.documents import (
@@ -52,7 +53,7 @@ def start_evaluation(
     for evaluation, job in list_evaluations(session, run_id=run.id):
         if evaluation.suite_name == suite_name and not job.is_final:
             return evaluation, job
-    evaluation, job = _create(session, run, suite, created_by=actor.name)
+    evaluation, job = _create(session, run, suite, created_by=actor.who)
     record(session, actor, "evaluation.start", f"evaluation/{evaluation.id}")
     return evaluation, job
 
@@ -60,10 +61,10 @@ def start_evaluation(
 def queue_evaluations(session: Session, run: Run) -> None:
     """The evaluations asked for when the run was started, in its maker's name."""
     for name in run.evaluate_with:
-        _create(session, run, require_suite(name), created_by=run.created_by)
+        _create(session, run, require_suite(name), created_by=run.creator)
 
 
-def _create(session: Session, run: Run, suite: Suite, *, created_by: str) -> tuple[Evaluation, Job]:
+def _create(session: Session, run: Run, suite: Suite, *, created_by: Who) -> tuple[Evaluation, Job]:
     job = enqueue(session, JobKind.EVALUATE, {}, created_by=created_by)
     assert job.id is not None
     assert run.id is not None
@@ -72,7 +73,7 @@ def _create(session: Session, run: Run, suite: Suite, *, created_by: str) -> tup
         suite_name=suite.name,
         suite=dict(suite.content),
         job_id=job.id,
-        created_by=created_by[:80],
+        **created_by.columns(),
     )
     session.add(evaluation)
     session.flush()

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from app.accounts.who import CreatedByOut
 from app.core.i18n import say
 from app.imports.models import DatasetImport
 from app.sentences import Sentence
@@ -29,7 +30,7 @@ class ImportRemarkOut(BaseModel):
         )
 
 
-class ImportOut(BaseModel):
+class ImportOut(CreatedByOut):
     """The report of an import. Counts are exact; problems and notes are the first 200 of each.
 
     `id` and `dataset_id` are null when the file brought nothing, so that no dataset was made for it.
@@ -60,4 +61,5 @@ class ImportOut(BaseModel):
             problems=[ImportRemarkOut.of(item) for item in found.problems],
             note_count=found.note_count,
             notes=[ImportRemarkOut.of(item) for item in found.notes],
+            **found.creator.columns(),
         )

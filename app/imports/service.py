@@ -106,7 +106,7 @@ def _write(
             all_notes.extend(notes[: max(0, _KEPT_NOTES - len(all_notes))])
         with polite_piece(session):
             operation.step(session, len(batch))
-            insert_drafts(session, operation.dataset_id, fresh, author=actor.name, staged_by=operation.id)
+            insert_drafts(session, operation.dataset_id, fresh, author=actor.who, staged_by=operation.id)
     found.notes = all_notes
     return brought
 
@@ -168,7 +168,7 @@ def _report(dataset_id: int, actor: Actor, file: IncomingFile) -> DatasetImport:
         problems=[remark_json(problem) for problem in report.problems],
         note_count=len(report.file_notes),
         notes=[remark_json(note) for note in report.file_notes],
-        created_by=actor.name[:80],
+        **actor.who.columns(),
     )
 
 

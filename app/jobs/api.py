@@ -60,9 +60,11 @@ def stream_job(
 def stop_job(session: Db, actor: CurrentActor, job_id: int, how: StopRequest = StopRequest.CANCEL) -> JobOut:
     """Ask a job to end: `cancel`, or `save` for training that should keep what it has.
 
-    One's own jobs may always be stopped, others' by engineers.
+    What one started oneself, or one's token did, may always be stopped; others' jobs by engineers.
     """
-    if service.require_job(session, job_id).created_by != actor.name and not actor.may(Permission.JOB_STOP):
+    if service.require_job(session, job_id).created_by_user_id != actor.user_id and not actor.may(
+        Permission.JOB_STOP
+    ):
         raise Refused(N_("This was started by somebody else. An engineer can stop it."))
     job = service.request_stop(session, job_id, how)
     record(session, actor, f"job.{how.value}", f"job/{job_id}")

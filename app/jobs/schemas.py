@@ -5,10 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from app.accounts.who import CreatedByOut
 from app.jobs.models import Job, JobKind, JobState
 
 
-class JobOut(BaseModel):
+class JobOut(CreatedByOut):
     """A job as the API shows it."""
 
     id: int

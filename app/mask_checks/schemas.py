@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.accounts.who import CreatedByOut
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 from app.mask_checks.models import MaskCheck
@@ -26,7 +27,7 @@ class MaskCheckIn(BaseModel):
     settings: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
 
 
-class MaskCheckOut(BaseModel):
+class MaskCheckOut(CreatedByOut):
     """A mask check; `passed` is null until it is done."""
 
     id: int
@@ -36,7 +37,6 @@ class MaskCheckOut(BaseModel):
     passed: bool | None
     report: MaskReport | None
     arrays_hash: str | None
-    created_by: str
     created_at: datetime
     job: JobOut
 

@@ -85,7 +85,7 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
     model, _folder = require_ready(session, check.base_model_id)
     _require_readable(check, model)
     config = run_config(version, request.recipe, request.changes)
-    job = enqueue(session, JobKind.TRAIN, {}, created_by=actor.name)
+    job = enqueue(session, JobKind.TRAIN, {}, created_by=actor.who)
     assert job.id is not None
     run = Run(
         name=request.name.strip()[:120] or _default_name(session, version, model, request.recipe),
@@ -95,12 +95,12 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
         recipe=request.recipe,
         config=config,
         arrays_hash=check.arrays_hash or "",
-        confirmed_by=actor.name[:80],
+        **actor.who.columns("confirmed_by"),
         override_reason=override,
         idempotency_key=key,
         job_id=job.id,
         evaluate_with=list(dict.fromkeys(request.evaluate_with)),
-        created_by=actor.name[:80],
+        **actor.who.columns(),
     )
     session.add(run)
     session.flush()
@@ -152,7 +152,7 @@ def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> st
 
 def _require_readable(check: MaskCheck, model: BaseModel) -> None:
     """Without a length limit a sample may be longer than the model was made for; it would learn noise from it."""
-    longest, limit = check.report.longest if check.report else 0, model.info.get("context_length")
+    longest, limit = check.report.longest if check.report else 0, model.info.context_length
     if limit and longest > limit:
         raise Conflict(
             N_(

@@ -62,7 +62,7 @@ class DemoSteps:
     def prepare_base_model(self) -> str:
         """The bundled model as an ordinary folder."""
         self.base_model = ensure_base_model(self.client, BUNDLED_NAME, self.listen)
-        parameters = self.base_model.info.get("parameters")
+        parameters = self.base_model.info.parameters
         size = _("%(millions)d million parameters") % {"millions": parameters / 1e6} if parameters else ""
         return " · ".join(part for part in (self.base_model.name, size) if part)
 
