@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, get_args
 
 from app.dialogue.conversation import Conversation
 from app.dialogue.trained import SourceMask, apply_source_mask, with_shortest_flags
-from app.interchange.files.archives import is_archive, unpack
+from app.interchange.files.archives import ZIP_MARK, Unpacked, is_archive, unpack
 from app.interchange.files.csv_columns import get_header, require_header, require_mapped_header
 from app.interchange.files.csv_records import read_table
 from app.interchange.files.encodings import Encoding, seekable
@@ -61,6 +61,7 @@ class Source:
     train_field: str | None = None
     encoding: Encoding = "auto"
     mapping: DialogueMapping | None = None
+    first: int | None = None  # for a trial: so many records are read by the mapping, and no more
 
 
 Item = ParsedConversation | LineProblem | LineNote
@@ -96,6 +97,17 @@ def require_one_format(source: Source, format: Format) -> None:
         raise SourceRefused(say_of_source.FORMAT_CONFLICT, expected=source.columns.layout, chosen=format)
 
 
+def files_in(stream: BinaryIO, filename: str, limits: ImportLimits) -> Iterator[Unpacked | LineNote]:
+    """The file itself, or those of an archive one after the other. Raises RecordRefused."""
+    whole = seekable(stream, limits)
+    head = whole.read(4)
+    whole.seek(0)
+    if is_archive(head) and not (head.startswith(ZIP_MARK) and is_workbook(whole, limits)):
+        yield from unpack(whole, filename, limits)
+    else:
+        yield Unpacked(filename, whole)
+
+
 @dataclass(frozen=True)
 class _Opened:
     """The records of one file, its format's name if the frame alone tells it, and their layout if it is known."""
@@ -121,13 +133,11 @@ class _Reader:
     def read(self, stream: BinaryIO) -> Iterator[Item]:
         """The items of read_conversations()."""
         try:
-            whole = seekable(stream, self._limits)
-            head = whole.read(4)
-            whole.seek(0)
-            if is_archive(head) and not (head.startswith(b"PK") and is_workbook(whole, self._limits)):
-                yield from self._read_archive(whole)
-            else:
-                yield from self._read_file(whole, self._filename)
+            for found in files_in(stream, self._filename, self._limits):
+                if isinstance(found, LineNote):
+                    yield found
+                else:
+                    yield from self._read_member(found)
             if self._count == 0 and not self._refused:
                 yield LineProblem.of(say.NO_RECORDS)
             if self._count and not self._saw_train_field:
@@ -136,18 +146,14 @@ class _Reader:
         except RecordRefused as refusal:
             yield refusal.as_problem()
 
-    def _read_archive(self, stream: BinaryIO) -> Iterator[Item]:
-        for found in unpack(stream, self._filename, self._limits):
-            if isinstance(found, LineNote):
-                yield found
-                continue
-            member = shown(found.name, 120) if found.is_one_of_many else ""
-            try:
-                for item in self._read_file(found.stream, found.name):
-                    yield replace(item, member=member)
-            except RecordRefused as refusal:
-                self._refused = True
-                yield replace(refusal.as_problem(), member=member)
+    def _read_member(self, file: Unpacked) -> Iterator[Item]:
+        member = shown(file.name, 120) if file.is_one_of_many else ""
+        try:
+            for item in self._read_file(file.stream, file.name):
+                yield replace(item, member=member)
+        except RecordRefused as refusal:
+            self._refused = True
+            yield replace(refusal.as_problem(), member=member)
 
     def _parse(
         self, record: Record, count: int, reader: LayoutReader, name: str | None
@@ -203,7 +209,8 @@ class _Reader:
             name = None if content.kind == "json" else content.kind
             if layout:
                 return _Opened(content.records, name, layout)
-            return self._recognised(content.records, name)
+            refusal = RecordRefused(say_of_mapping.CHAT) if content.kind == "chat" else None
+            return self._recognised(content.records, name, refusal)
         if columns:
             header = require_mapped_header(content.titles, columns.columns)
             return _Opened(read_table(content, header, self._limits), content.kind, columns.layout)
@@ -221,7 +228,9 @@ class _Reader:
         unread = unread_names(first[0].value, mapping) if first and isinstance(first[0], Record) else []
         if unread:
             notes = (*notes, LineNote.of(say_of_mapping.NOT_READ, names=shown(", ".join(unread), 200)))
-        return _Opened(map_records(records, mapping, self._limits), name, "messages", notes)
+        return _Opened(
+            map_records(islice(records, self._source.first), mapping, self._limits), name, "messages", notes
+        )
 
     def _recognised(
         self, records: Iterator[Record | LineProblem], name: str | None, refusal: RecordRefused | None = None

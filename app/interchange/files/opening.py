@@ -22,7 +22,7 @@ from app.interchange.files.parquet_records import read_parquet
 from app.interchange.files.sheets import is_workbook, read_workbook
 from app.interchange.files.sniffing import is_parquet, refuse_noise, refuse_other_kinds, spans_lines
 from app.interchange.files.tables import Table
-from app.interchange.mapping.chat_log import looks_like_chat, read_chat
+from app.interchange.mapping.chat_log import begins_with_time, looks_like_chat, read_chat
 from app.interchange.sentences import files as say
 from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefused
 
@@ -93,6 +93,8 @@ class Opening:
         beginning = head.lstrip()[:1]
         if self.frame == "csv":
             return self._table(source, first_line)
+        if beginning == b"[" and begins_with_time(first_line.decode("utf-8", "replace")):
+            return Records("chat", self._chat(source))
         if beginning == b"[":
             return Records("json", read_values(source, self.limits, in_list=True))
         if beginning == b"{":

@@ -49,6 +49,11 @@ class Said:
         return {"dialogue": self.dialogue, "time": self.time, "name": self.name, "text": self.text.strip()}
 
 
+def begins_with_time(line: str) -> bool:
+    """Whether the line begins with a time in brackets, as no list of JSON does."""
+    return _BRACKETED.match(line.strip()) is not None
+
+
 def looks_like_chat(lines: list[str]) -> bool:
     """Whether these first lines are a chat: several messages, and somebody speaks again or two take turns."""
     said = list(read_chat(enumerate(lines, 1)))

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
-
-from app.dialogue.labels import LABELS
-from app.sentences import N_
+from dataclasses import dataclass, fields
+from dataclasses import field as made
+from typing import Any, Final, Literal
 
 Turns = Literal["rows", "list", "pairs", "text"]
 Side = Literal["user", "assistant", "system", "left_out"]
 Others = Literal["refuse", "user", "assistant", "left_out"]
-NAME_CHARACTERS: Final = 80
-_PATH: Final = Field(default="", max_length=200)
-_SIDES: Final = 1_000
 # What each kind cannot do without.
 REQUIRED: Final[dict[Turns, tuple[str, ...]]] = {
     "rows": ("side", "text"),
@@ -27,67 +20,40 @@ REQUIRED: Final[dict[Turns, tuple[str, ...]]] = {
 }
 
 
-class DialogueMapping(BaseModel):
+@dataclass(frozen=True)
+class DialogueMapping:
     """How the records of a file become dialogues.
 
     `turns` says what a record is: "rows" one turn, "list" a dialogue whose turns are a list in one of its fields, "pairs" a
     question with its answer, "text" a dialogue written in one text. Fields are named by their column or key; those inside
-    of others with points (`data.turns`).
+    of others with points (`data.turns`). Empty where nothing is meant.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: Literal[1] = Field(default=1, description="Of this document.")
-    turns: Turns = Field(description="What one record is.")
-    conversation: str = Field(
-        default="", max_length=200, description="rows: tells the dialogues apart; empty: all rows are one."
-    )
-    order: str = Field(
-        default="", max_length=200, description="rows: sorts the turns of a dialogue; empty: as they stand."
-    )
-    field: str = Field(default="", max_length=200, description="list, text: what holds the turns.")
-    side: str = Field(default="", max_length=200, description="rows, list: what tells who speaks.")
-    text: str = Field(default="", max_length=200, description="rows, list: what holds the words.")
-    question: str = Field(default="", max_length=200, description="pairs: the customer's words.")
-    answer: str = Field(default="", max_length=200, description="pairs: the words of sales.")
-    system: str = Field(default="", max_length=200, description="pairs, list: the system prompt, if any.")
-    id: str = Field(default="", max_length=200, description="pairs: names the row, for `parent`.")
-    parent: str = Field(default="", max_length=200, description="pairs: the id of the row before this one.")
-    sides: dict[str, Side] = Field(
-        default_factory=dict, max_length=_SIDES, description="Whose side a value of `side` is."
-    )
-    others: Others = Field(default="refuse", description="What becomes of values that `sides` does not name.")
-    merge: bool = Field(default=False, description="Join turns of one side that follow each other.")
-    only_column: str = Field(default="", max_length=200, description="Records are read only where this …")
-    only_values: tuple[str, ...] = Field(default=(), max_length=100, description="… has one of these values.")
-    labels: dict[str, str] = Field(
-        default_factory=dict, description="Columns that hold labels: outcome, stage, objection, product …"
-    )
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        for name in REQUIRED[self.turns]:
-            if not getattr(self, name):
-                raise PydanticCustomError(
-                    "incomplete", N_("Choose the column of “%(name)s”."), {"name": name}
-                )
-        if bool(self.id) != bool(self.parent):
-            missing = "parent" if self.id else "id"
-            raise PydanticCustomError("incomplete", N_("Choose the column of “%(name)s”."), {"name": missing})
-        for label in self.labels:
-            if label not in LABELS:
-                raise PydanticCustomError("label", N_("There is no label “%(name)s”."), {"name": label})
-        return self
-
-    @classmethod
-    def stored(cls, document: Mapping[str, Any]) -> Self:
-        """From JSON."""
-        return cls.model_validate(dict(document))
+    turns: Turns
+    conversation: str = ""  # rows: tells the dialogues apart; empty: all rows are one
+    order: str = ""  # rows: sorts the turns of a dialogue; empty: as they stand
+    field: str = ""  # list, text: what holds the turns
+    side: str = ""  # rows, list: what tells who speaks
+    text: str = ""  # rows, list: what holds the words
+    question: str = ""  # pairs
+    answer: str = ""
+    system: str = ""  # pairs, list: the system prompt
+    id: str = ""  # pairs: names the row, for `parent`
+    parent: str = ""  # pairs: the id of the row before this one
+    sides: Mapping[str, Side] = made(default_factory=dict)  # whose side a value of `side` is
+    others: Others = "refuse"  # what becomes of values that `sides` does not name
+    merge: bool = False  # join turns of one side that follow each other
+    only_column: str = ""  # records are read only where this has one of these values
+    only_values: tuple[str, ...] = ()
+    labels: Mapping[str, str] = made(default_factory=dict)  # label -> column
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, without what is not said."""
-        found: dict[str, Any] = self.model_dump(mode="json", exclude_defaults=True)
-        return {"version": self.version, **found}
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+        return {
+            name: value for name, value in plain.items() if value and (name, value) != ("others", "refuse")
+        }
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from app.interchange.mapping.chat_log import looks_like_chat, read_chat
 from app.interchange.mapping.model import DialogueMapping, Side, as_text, value_at
 
 _SIDE_NAMES: Final = (
-    "role", "from", "author", "speaker", "sender", "side", "issender", "is_sender", "direction", "name", "nickname",
+    "role", "from", "author", "speaker", "side", "issender", "is_sender", "sender", "direction", "name", "nickname",
     "user", "角色", "说话人", "发送者", "发送人", "昵称",
 )  # fmt: skip
 _TEXT_NAMES: Final = (

@@ -53,3 +53,10 @@ RECOGNISED = Trouble(
     ),
 )
 NOT_READ = Trouble("mapping_not_read", N_("These fields of the records were not read: %(names)s."))
+CHAT = Trouble(
+    "chat_sides",
+    N_(
+        "This is a chat, and nothing tells whose side its names are. Say it with a mapping: “Set up a mapping” on the import "
+        "page, “mapping” by REST, --mapping in commands."
+    ),
+)
