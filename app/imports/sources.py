@@ -77,17 +77,17 @@ class ToldSource:
         self.mask = mask
         self.train_field = train_field.strip()
         self.encoding = encoding
-        self.mapping = mapping.strip()
+        self.mapping = mapping
         self._info = dataset_info if dataset_info is not None and dataset_info.filename else None
 
     def read(self, session: Session, filename: str, format: Format) -> Source:
         """For the file of this name; the session holds no connection afterwards. Raises Invalid naming the field, and
         NotFound for a mapping that is not kept."""
-        mapping = self._read_mapping(session) if self.mapping else None
+        mapping = self._read_mapping(session) if self.mapping.strip() else None
         return replace(self._read(filename, format, mapping), encoding=self.encoding)
 
     def _read_mapping(self, session: Session) -> DialogueMapping:
-        if self.mapping.startswith("{") or "\n" in self.mapping:
+        if self.mapping.lstrip().startswith("{") or "\n" in self.mapping:
             return parse_mapping(self.mapping).mapping
         with piece(session, read_only=True):
             return require_mapping(session, self.mapping).document.mapping
