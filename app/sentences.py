@@ -204,6 +204,17 @@ def plain_value(value: object) -> Value:
         return type(value).__name__
 
 
+def plain_json(value: object) -> Any:
+    """JSON that every database and browser holds: NaN and infinity become null, what has no form in JSON becomes text."""
+    if isinstance(value, Real) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {_storable(str(name)): plain_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    return plain_value(value)
+
+
 def _storable(text: str) -> str:
     """Without what UTF-8 and the databases cannot hold: half characters, as in a file name, and NUL."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "")

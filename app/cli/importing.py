@@ -6,7 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
+from app.cli.connection import UrlOption, connect
+from app.cli.options import DatasetOption, JsonOption
 from app.client.rest import ServerRefused
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _

@@ -6,6 +6,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.web import AppStorage, Db
 from app.evaluations import service
+from app.evaluations.documents import JudgedRun
 from app.evaluations.schemas import EvaluationIn, EvaluationOut, SuiteOut
 from app.runs.service import require_run
 from app.scoring.suites import built_in_suites
@@ -54,4 +55,15 @@ def get_evaluation(session: Db, evaluation_id: int) -> EvaluationOut:
     """One evaluation with all its answers."""
     evaluation = service.require_evaluation(session, evaluation_id)
     job = service.evaluation_job(session, evaluation)
-    return EvaluationOut.of(evaluation, job, service.answers(session, evaluation_id))
+    answers = service.answers(session, evaluation_id)
+    shown = EvaluationOut.of(evaluation, job, answers)
+    shown.summary = service.summary_of(evaluation, answers)
+    return shown
+
+
+@router.get("/runs/{run_id}/verdict")
+@needs(Permission.EVALUATION_READ)
+def get_verdict(session: Db, run_id: int) -> JudgedRun | None:
+    """Whether the run is better than its base model, over the newest evaluation of each suite; null before there is one."""
+    require_run(session, run_id)
+    return service.verdicts(session, [run_id]).get(run_id)

@@ -38,6 +38,8 @@ class AnswerOut(BaseModel):
     variant: Variant
     text: str
     seconds: float
+    tokens: int | None
+    cut: bool
     checks: list[JudgedCheck]
     scores: JudgedScores
 
@@ -46,7 +48,7 @@ class AnswerOut(BaseModel):
         """From the stored row, with the checks' details in the reader's language."""
         values: dict[str, Any] = {name: getattr(answer, name) for name in cls.model_fields}
         values["checks"] = JudgedCheck.of_answer(answer.checks)
-        values["scores"] = JudgedScores.of_answer(answer.scores)
+        values["scores"] = JudgedScores.of_answer(answer.scores, values["checks"])
         return cls.model_validate(values)
 
 

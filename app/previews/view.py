@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.base_models.service import require_base_model
 from app.core.errors import StudioError
 from app.dialogue.conversation import Conversation as Dialogue
@@ -79,7 +79,7 @@ class View:
     """One sample of the conversation, laid out."""
 
     choices: Choices
-    model: BaseModel
+    model: ModelEntry
     masked: Masked
     shown: dict[str, Any]
     entries: list[Entry]

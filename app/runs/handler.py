@@ -30,7 +30,7 @@ class Train(JobHandler):
         """Arrays, model and config; refuses when the check changed since the run was confirmed."""
         run = require_run(session, claim.payload["run_id"])
         check = require_mask_check(session, run.mask_check_id)
-        _model, folder = require_ready(session, run.base_model_id)
+        model, folder = require_ready(session, run.base_model_id)
         if check.arrays_hash != run.arrays_hash or check.arrays_key is None:
             raise Conflict(N_("The mask check changed after this run was confirmed. Start a new run."))
         return {
@@ -40,6 +40,7 @@ class Train(JobHandler):
             "arrays_file_hash": check.report.file_hash if check.report else None,
             "tokenizer_hash": check.report.tokenizer_hash if check.report else None,
             "base_model_path": str(folder),
+            "end_of_turn_id": model.info.end_of_turn_id,
             "config": run.config.to_json(),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
             "resume_from": str(place.output_dir.parent) if claim.attempt > 1 else None,

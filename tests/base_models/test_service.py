@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from app.base_models import service
 from app.base_models.facts import ModelFacts
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid
 from app.core.settings import Settings
@@ -64,7 +64,7 @@ def test_two_people_registering_at_once_get_the_same_model(engine: Engine, setti
     for thread in threads:
         thread.join(20)
     with reading(engine) as session:
-        assert len(session.exec(select(BaseModel)).all()) == 1
+        assert len(session.exec(select(ModelEntry)).all()) == 1
     assert len(found) == 4
     assert len(set(found)) == 1
 

@@ -23,7 +23,11 @@ from worker.parent.supervisor import Supervisor
 
 settings = get_settings()
 configure_logging()
-engine = build_engine(settings.resolved_database_url, wait_seconds=settings.worker_wait_seconds)
+engine = build_engine(
+    settings.resolved_database_url,
+    wait_seconds=settings.worker_wait_seconds,
+    storage_root=settings.storage_dir,
+)
 hang_bell(engine, settings)
 shutdown = threading.Event()
 storage = Storage(settings.storage_dir)

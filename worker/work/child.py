@@ -8,20 +8,18 @@ import errno
 import importlib
 import json
 import logging
-import math
 import os
 import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
-from numbers import Real
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
-from app.sentences import N_, FailureCode, SentenceError, plain_value
+from app.sentences import N_, FailureCode, SentenceError, plain_json
 from worker.work.protocol import Cancelled, Control, JobFailed, Work
 
 # Imported when the job asks for it: torch takes seconds, and no job needs all of it.
@@ -56,24 +54,13 @@ class EventStream:
         self._lock = threading.Lock()
 
     def emit(self, event: str, /, **payload: Any) -> None:
-        line = json.dumps({"event": event, **_plain(payload)}, ensure_ascii=False, allow_nan=False)
+        line = json.dumps({"event": event, **plain_json(payload)}, ensure_ascii=False, allow_nan=False)
         try:
             with self._lock:
                 self._stream.write(line + "\n")
                 self._stream.flush()
         except BrokenPipeError:
             os._exit(EXIT_ORPHANED)
-
-
-def _plain(value: Any) -> Any:
-    """What JSON and the databases hold: NaN and infinity become null, what they have no form for becomes text."""
-    if isinstance(value, Real) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return plain_value(value)
 
 
 def take_standard_output() -> EventStream:

@@ -11,6 +11,7 @@ from transformers.utils import logging as transformers_logging
 from app.jobs.events import Emit
 from app.recipes.config import TrainingConfig
 from app.sentences import N_, FailureCode
+from worker.work.new_tokens import trained_rows
 from worker.work.protocol import JobFailed, log
 from worker.work.training.attention import PACKED_ATTENTION
 from worker.work.training.lora import fuse_lora_layers
@@ -86,8 +87,14 @@ def _from_pretrained(path: Path, options: dict[str, Any], emit: Emit) -> Any:
     return AutoModelForCausalLM.from_pretrained(path, **{**options, "attn_implementation": None})
 
 
-def add_adapter(model: Any, config: TrainingConfig) -> Any:
-    """A fresh LoRA adapter on the frozen model; its weights are fp32 whatever the base is in."""
+def add_adapter(model: Any, config: TrainingConfig, *, end_of_turn_id: int | None = None) -> Any:
+    """A fresh LoRA adapter on the frozen model; its weights are fp32 whatever the base is in.
+
+    `end_of_turn_id` is the token whose row is trained too, where the config says so.
+    """
+    rows = None
+    if config.trainable_tokens == "end_of_turn" and end_of_turn_id is not None:
+        rows = trained_rows(model, end_of_turn_id)
     try:
         adapted = get_peft_model(
             model,
@@ -98,6 +105,7 @@ def add_adapter(model: Any, config: TrainingConfig) -> Any:
                 lora_dropout=config.lora_dropout,
                 target_modules=config.lora_target_modules,
                 use_rslora=config.use_rslora,
+                trainable_token_indices=rows,
             ),
         )
     except ValueError as error:

@@ -13,16 +13,13 @@ from transformers import set_seed
 
 from app.core.errors import Invalid
 from app.jobs.events import Emit, EventKind, Phase
-from app.masking import MaskArrays, MaskingError, read_model_folder
+from app.masking import IGNORE_INDEX, MaskArrays, MaskingError, Split, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
 from app.runs.result import RunResult
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
 from worker.work.training.data import (
-    IGNORE_INDEX,
-    TRAIN_SPLIT,
-    VALIDATION_SPLIT,
     ArraySamples,
     LabelProof,
     load_arrays,
@@ -39,7 +36,7 @@ from worker.work.training.forward import ProvenPass, choose_pass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
 from worker.work.training.model import add_adapter, load_base_model
-from worker.work.training.trainer import SftTrainer, require_space, training_arguments
+from worker.work.training.trainer import SftTrainer, require_checkpoint_space, training_arguments
 
 ADAPTER = "adapter"
 
@@ -56,7 +53,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
     arrays = load_arrays(Path(input["arrays"]), input["arrays_hash"], input.get("arrays_file_hash"))
     require_same_tokenizer(Path(input["base_model_path"]), input.get("tokenizer_hash"))
-    train_samples, eval_samples = ArraySamples(arrays, TRAIN_SPLIT), ArraySamples(arrays, VALIDATION_SPLIT)
+    train_samples, eval_samples = ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION)
     check_samples(train_samples, eval_samples, config)
     resume = find_checkpoint(input.get("resume_from"), emit)
     control.raise_if_cancelled()
@@ -65,7 +62,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     set_seed(config.seed)
     base_model = load_base_model(Path(input["base_model_path"]), config, device, dtype, emit)
     check_vocabulary(arrays, base_model)
-    model = add_adapter(base_model, config)
+    model = add_adapter(base_model, config, end_of_turn_id=input.get("end_of_turn_id"))
     control.raise_if_cancelled()
     describe(model, train_samples, device, dtype, emit)
 
@@ -95,7 +92,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 
     emit(EventKind.PHASE, phase=Phase.SAVING)
     adapter_step = keep_best(trainer)
-    require_space(output_dir, model)
+    require_checkpoint_space(output_dir, model)
     publish(output_dir, ADAPTER, lambda folder: model.save_pretrained(folder, save_embedding_layers=False))
     return what_came_of_it(trainer, outcome.training_loss, adapter_step, input["arrays_hash"]).to_json()
 
