@@ -1,8 +1,8 @@
 """Passwords that are changed first or reset by a link, where people are signed in, what tokens are for, where sign-ins
 came from. Tokens from before may do all that their role may.
 
-Revision ID: 0010
-Revises: 0009
+Revision ID: 0011
+Revises: 0010
 """
 
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
