@@ -47,7 +47,7 @@ def clear_all_leftovers(engine: Engine, storage: Storage) -> None:
     with reading(engine) as session:
         ended = list(session.exec(statement))
     for job_id, state in ended:
-        clear_leftovers(folders[job_id or 0], state)
+        clear_leftovers(folders[job_id or 0], JobState(state))
 
 
 def _step(path: Path) -> int:
