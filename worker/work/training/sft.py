@@ -15,6 +15,7 @@ from app.core.errors import Invalid
 from app.jobs.events import Emit, EventKind, Phase
 from app.masking import IGNORE_INDEX, MaskArrays, MaskingError, Split, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
+from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
@@ -36,6 +37,7 @@ from worker.work.training.forward import ProvenPass, choose_pass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
 from worker.work.training.model import add_adapter, load_base_model
+from worker.work.training.portable import write_adapter
 from worker.work.training.trainer import SftTrainer, require_checkpoint_space, training_arguments
 
 ADAPTER = "adapter"
@@ -87,14 +89,32 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     )
     outcome = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None)
     control.raise_if_cancelled()
-    if not trainer.stop_on_request.saving:
-        finish_evaluation(trainer)
+    finish_evaluation(trainer)
 
     emit(EventKind.PHASE, phase=Phase.SAVING)
     adapter_step = keep_best(trainer)
     require_checkpoint_space(output_dir, model)
-    publish(output_dir, ADAPTER, lambda folder: model.save_pretrained(folder, save_embedding_layers=False))
-    return what_came_of_it(trainer, outcome.training_loss, adapter_step, input["arrays_hash"]).to_json()
+    result = what_came_of_it(trainer, outcome.training_loss, adapter_step, input["arrays_hash"])
+    save(model, output_dir, input, config, result)
+    return result.to_json()
+
+
+def save(
+    model: Any, output_dir: Path, input: dict[str, Any], config: TrainingConfig, result: RunResult
+) -> None:
+    """The adapter and all that belongs to it, whole or not at all."""
+    publish(
+        output_dir,
+        ADAPTER,
+        lambda folder: write_adapter(
+            model,
+            folder,
+            base_folder=Path(input["base_model_path"]),
+            provenance=Provenance.stored(input["provenance"]),
+            config=config,
+            result=result,
+        ),
+    )
 
 
 def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int, arrays_hash: str) -> RunResult:
