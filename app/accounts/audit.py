@@ -36,6 +36,8 @@ ACTIONS: Final = {
     "dataset.restore": N_("Restored a dataset"),
     "dataset.delete": N_("Deleted a dataset"),
     "dataset.import": N_("Imported a file"),
+    "import_mapping.keep": N_("Kept an import mapping"),
+    "import_mapping.remove": N_("Removed an import mapping"),
     "conversation.approved": N_("Approved a conversation"),
     "conversation.rejected": N_("Sent a conversation back"),
     "conversation.draft": N_("Reopened or handed in a conversation"),
