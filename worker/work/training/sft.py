@@ -18,16 +18,9 @@ from app.recipes.config import TrainingConfig, parse_config
 from app.runs.result import RunResult
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
+from worker.work.training.adapter import Reached, add_adapter
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
-from worker.work.training.data import (
-    IGNORE_INDEX,
-    TRAIN_SPLIT,
-    VALIDATION_SPLIT,
-    ArraySamples,
-    LabelProof,
-    load_arrays,
-    pack,
-)
+from worker.work.training.data import TRAIN_SPLIT, VALIDATION_SPLIT, ArraySamples, LabelProof, load_arrays
 from worker.work.training.devices import (
     keep_freed_memory,
     peak_memory_bytes,
@@ -35,11 +28,12 @@ from worker.work.training.devices import (
     training_device,
     weights_dtype,
 )
-from worker.work.training.forward import ProvenPass, choose_pass
+from worker.work.training.forward import ProvenPass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
-from worker.work.training.model import add_adapter, load_base_model
-from worker.work.training.trainer import SftTrainer, require_space, training_arguments
+from worker.work.training.model import load_base_model
+from worker.work.training.trainer import SftTrainer, require_finite, require_space, training_arguments
+from worker.work.training.trial import Trial, choose_pass
 
 ADAPTER = "adapter"
 
@@ -63,15 +57,15 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     set_seed(config.seed)
-    base_model = load_base_model(Path(input["base_model_path"]), config, device, dtype, emit)
+    base_model = load_base_model(Path(input["base_model_path"]), config, device, dtype)
     check_vocabulary(arrays, base_model)
-    model = add_adapter(base_model, config)
+    model, reached = add_adapter(base_model, config, emit)
     control.raise_if_cancelled()
     describe(model, train_samples, device, dtype, emit)
 
     proof = LabelProof(arrays)
-    trial_batch = to_device(pack(shortest(train_samples, 2)), device)
-    proven = ProvenPass(choose_pass(model, trial_batch, dtype, emit), proof)
+    trial = Trial.of(train_samples, base_model.get_input_embeddings().num_embeddings, device)
+    proven = ProvenPass(choose_pass(model, trial, dtype, emit), proof)
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
     trainer = SftTrainer(
@@ -95,12 +89,16 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 
     emit(EventKind.PHASE, phase=Phase.SAVING)
     adapter_step = keep_best(trainer)
+    require_finite(model, adapter_step)
     require_space(output_dir, model)
     publish(output_dir, ADAPTER, lambda folder: model.save_pretrained(folder, save_embedding_layers=False))
-    return what_came_of_it(trainer, outcome.training_loss, adapter_step, input["arrays_hash"]).to_json()
+    result = what_came_of_it(trainer, reached, outcome.training_loss, adapter_step, input["arrays_hash"])
+    return result.to_json()
 
 
-def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int, arrays_hash: str) -> RunResult:
+def what_came_of_it(
+    trainer: SftTrainer, reached: Reached, train_loss: float, adapter_step: int, arrays_hash: str
+) -> RunResult:
     """Where the run ended and why, its losses, and the proof of what reached the loss."""
     reason = stop_reason(trainer)
     return RunResult(
@@ -116,6 +114,8 @@ def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int, a
         labels_seen=int(trainer.proof.seen.sum()),
         labels_total=len(trainer.proof.seen),
         peak_memory_bytes=peak_memory_bytes(trainer.args.device),
+        adapted=reached.adapted,
+        left_out=reached.left_out,
     )
 
 
@@ -221,20 +221,6 @@ def describe(model: Any, samples: ArraySamples, device: torch.device, dtype: tor
         dtype=str(dtype).removeprefix("torch."),
         device=str(device),
     )
-
-
-def shortest(samples: ArraySamples, count: int) -> list[dict[str, Any]]:
-    """The shortest samples: where one conversation leaks into another, it shows most in short ones."""
-    lengths = [len(samples[i]["input_ids"]) for i in range(len(samples))]
-    order = sorted(range(len(samples)), key=lengths.__getitem__)
-    trained = [i for i in order if (samples[i]["labels"][1:] != IGNORE_INDEX).any()]
-    return [samples[i] for i in trained[:count]]
-
-
-def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    return {
-        name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()
-    }
 
 
 def finish_evaluation(trainer: SftTrainer) -> None:
