@@ -17,11 +17,13 @@ from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS, Attempts
 from app.core.api_document import api_document
 from app.core.database import build_engine
+from app.core.errors import Unavailable
 from app.core.i18n import LOCALES, gettext, translations
 from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
 from app.core.settings import Settings, get_settings
-from app.core.storage import Storage
+from app.core.storage import DISK_FULL, LEAST_FREE_BYTES, Storage, free_bytes
+from app.core.strict_bodies import require_strict_json
 from app.core.templating import STATIC_DIR, render, templates
 from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, public
@@ -32,7 +34,7 @@ from app.jobs.stream import STREAM_THREADS, Streams
 from app.masking import turn_off_library_threads
 from app.previews.service import PREVIEWS
 from app.runs.check_use import RunsOfChecks
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
     {
@@ -86,7 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="SFT Studio",
         version="0.1.0",
         lifespan=_lifespan,
-        dependencies=[Depends(authenticate)],
+        dependencies=[Depends(authenticate), Depends(require_strict_json)],
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -138,6 +140,9 @@ def _openapi(request: Request) -> dict[str, Any]:
 
 @public
 def _health(request: Request) -> dict[str, str]:
+    """Whether the database answers and the data folder's disk has room. Reading goes on without room."""
     with request.app.state.engine.connect() as connection:
         connection.exec_driver_sql("SELECT 1")
+    if free_bytes(request.app.state.settings.data_dir) < LEAST_FREE_BYTES:
+        raise Unavailable(DISK_FULL, code=FailureCode.DISK_FULL)
     return {"status": "ok"}

@@ -29,7 +29,7 @@ def test_the_services_are_there() -> None:
 def test_our_commands_exist_and_take_their_options(name: str) -> None:
     program, verb, *options = SERVICES[name]["command"]
     assert program == "sft-studio"
-    shown = CliRunner().invoke(build(), [verb, "--help"], env={"COLUMNS": "200"})
+    shown = CliRunner().invoke(build([verb]), [verb, "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
     for option in options:
         if option.startswith("--"):

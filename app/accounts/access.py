@@ -8,13 +8,13 @@ one with neither answers nobody.
 import hmac
 from collections.abc import Callable
 from typing import Annotated, Final, TypeVar
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
 
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor, actor_of_cookie, actor_of_token, csrf_token_of
+from app.core.addresses import split_address
 from app.core.database import reading
 from app.core.errors import Refused, Unauthenticated
 from app.core.web import SAFE_METHODS, is_public
@@ -80,8 +80,10 @@ def _check_origin(request: Request) -> None:
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise Refused(_CSRF_REFUSED)
     origin = request.headers.get("origin")
-    if origin and urlsplit(origin).netloc != request.headers.get("host"):
-        raise Refused(_CSRF_REFUSED)
+    if origin:
+        parts = split_address(origin)
+        if parts is None or parts.netloc != request.headers.get("host"):
+            raise Refused(_CSRF_REFUSED)
 
 
 async def _check_csrf(request: Request) -> None:
@@ -93,7 +95,7 @@ async def _check_csrf(request: Request) -> None:
     if (
         sent is None
         or isinstance(sent, UploadFile)
-        or not hmac.compare_digest(str(sent).encode(), request.state.csrf_token.encode())
+        or not hmac.compare_digest(str(sent).encode(errors="replace"), request.state.csrf_token.encode())
     ):
         raise Refused(_CSRF_REFUSED)
 

@@ -2,10 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from sqlmodel import Field, SQLModel
 
 from app.core.database import enum_column, moment_column, utc_now
+
+# The account of the command line on the server's own machine.
+LOCAL_USER: Final = "local"
 
 
 class Role(StrEnum):
@@ -72,6 +76,8 @@ class AuditEvent(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     actor: str = Field(max_length=80)
+    actor_user_id: int | None = Field(default=None, index=True)
+    actor_token_id: int | None = None
     action: str = Field(max_length=60)
     subject: str = Field(max_length=120, index=True)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

@@ -1,7 +1,6 @@
 """Pages of accounts: sign in, first run, tokens, language."""
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -9,9 +8,10 @@ from sqlmodel import Session, select
 
 from app.accounts import first_run, service
 from app.accounts.access import SESSION_COOKIE, CurrentActor, needs
-from app.accounts.models import Role, User
+from app.accounts.models import LOCAL_USER, Role, User
 from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS, Attempts, sign_in
+from app.core.addresses import own_path, path_of
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import Locale, set_locale
@@ -23,14 +23,6 @@ from app.sentences import N_
 
 router = APIRouter()
 _ONE_YEAR_SECONDS = 365 * 24 * 3600
-
-
-def _safe_next(target: str) -> str:
-    """A path on this server, never another site."""
-    parts = urlsplit(target)
-    if parts.scheme or parts.netloc or not target.startswith("/") or target.startswith(("//", "/\\")):
-        return "/"
-    return target
 
 
 def _signed_in(secret: str, settings: Settings, target: str) -> Response:
@@ -52,7 +44,7 @@ def login_page(request: Request, session: Db, next: str = "/") -> Response:
     """Sign-in form; a fresh installation is sent to its first-run page."""
     if not _has_people(session):
         return RedirectResponse("/setup", status_code=303)
-    return render(request, "accounts/login.html", {"next": _safe_next(next), "error": None, "name": ""})
+    return render(request, "accounts/login.html", {"next": own_path(next), "error": None, "name": ""})
 
 
 @router.post("/login", response_model=None)
@@ -73,19 +65,19 @@ def login(
     try:
         secret = sign_in(engine, attempts, name=name, password=password, address=address, days=days)
     except StudioError as error:
-        context = {"next": _safe_next(next), "error": error.translated(), "name": name}
+        context = {"next": own_path(next), "error": error.translated(), "name": name}
         response = render(request, "accounts/login.html", context, status=error.status)
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
         return response
-    return _signed_in(secret, settings, _safe_next(next))
+    return _signed_in(secret, settings, own_path(next))
 
 
 @router.get("/login/link", response_model=None)
 @public
 def login_link_page(request: Request, code: str = "", next: str = "/") -> HTMLResponse:
     """One button that uses up a sign-in link; a GET alone must not (previews fetch links)."""
-    return render(request, "accounts/link.html", {"code": code, "next": _safe_next(next)})
+    return render(request, "accounts/link.html", {"code": code, "next": own_path(next)})
 
 
 @router.post("/login/link", response_model=None)
@@ -96,14 +88,12 @@ def login_link(
     """Sign in as the local admin with a one-time code from the terminal."""
     # The code is a file: it is looked at before the transaction begins.
     fits = first_run.take_sign_in_code(settings.data_dir, code)
-    user = session.exec(select(User).where(User.name == first_run.LOCAL_USER)).first() if fits else None
+    user = session.exec(select(User).where(User.name == LOCAL_USER)).first() if fits else None
     if user is None or user.id is None:
         raise Invalid(
             N_("This sign-in link was used already or is not the newest. The terminal shows a new one.")
         )
-    return _signed_in(
-        service.start_login(session, user.id, settings.session_days), settings, _safe_next(next)
-    )
+    return _signed_in(service.start_login(session, user.id, settings.session_days), settings, own_path(next))
 
 
 @router.post("/logout", response_model=None)
@@ -172,7 +162,7 @@ def _require_no_people(session: Session) -> None:
 
 def _has_people(session: Session) -> bool:
     """Whether anybody but the command line's own account exists."""
-    return session.exec(select(User).where(User.name != first_run.LOCAL_USER)).first() is not None
+    return session.exec(select(User).where(User.name != LOCAL_USER)).first() is not None
 
 
 @router.get("/account")
@@ -217,7 +207,7 @@ def _account(request: Request, session: Db, actor: CurrentActor, *, secret: str 
 def choose_language(request: Request, language: Annotated[Locale, Form()]) -> Response:
     """Remember the language and go back to where the person was."""
     set_locale(language)
-    response = RedirectResponse(_referrer_path(request), status_code=303)
+    response = RedirectResponse(path_of(request.headers.get("referer", "/")), status_code=303)
     response.set_cookie("locale", language, max_age=_ONE_YEAR_SECONDS, samesite="lax")
     return response
 
@@ -226,12 +216,6 @@ def choose_language(request: Request, language: Annotated[Locale, Form()]) -> Re
 @public
 def choose_theme(request: Request, theme: Annotated[Literal["auto", "light", "dark"], Form()]) -> Response:
     """Remember the theme for pages without JavaScript."""
-    response = RedirectResponse(_referrer_path(request), status_code=303)
+    response = RedirectResponse(path_of(request.headers.get("referer", "/")), status_code=303)
     response.set_cookie("theme", theme, max_age=_ONE_YEAR_SECONDS, samesite="lax")
     return response
-
-
-def _referrer_path(request: Request) -> str:
-    parts = urlsplit(request.headers.get("referer", "/"))
-    path = parts.path + (f"?{parts.query}" if parts.query else "")
-    return _safe_next(path or "/")

@@ -8,8 +8,7 @@ from sqlmodel import Session
 
 from app.accounts import service
 from app.accounts.access import CurrentActor, needs
-from app.accounts.first_run import LOCAL_USER
-from app.accounts.models import Role
+from app.accounts.models import LOCAL_USER, Role
 from app.accounts.permissions import Permission, permissions_by_role
 from app.accounts.service import Actor
 from app.accounts.sign_in import PASSWORDS

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -11,8 +12,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlmodel import Session, col, select
 
-from app.accounts.models import ApiToken, AuditEvent, LoginSession, Role, User
+from app.accounts.models import LOCAL_USER, ApiToken, AuditEvent, LoginSession, Role, User
 from app.accounts.permissions import Permission, allows, refusal
+from app.accounts.who import NAME_LENGTH, Who
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
 from app.sentences import N_
@@ -20,6 +22,8 @@ from app.sentences import N_
 TOKEN_PREFIX: Final = "sft_"
 MIN_PASSWORD_LENGTH: Final = 10
 _SECRET_BYTES: Final = 32  # 256 bit
+# Controls, marks of writing direction, joiners, line ends, and what is no character.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,12 @@ class Actor:
     name: str
     role: Role
     via: Literal["session", "token"]
+    token_id: int | None = None
+
+    @property
+    def who(self) -> Who:
+        """As rows keep it."""
+        return Who(self.name[:NAME_LENGTH], self.user_id, self.token_id)
 
     @property
     def display_name(self) -> str:
@@ -69,12 +79,33 @@ def hash_password(password: str) -> str:
     return _hasher().hash(password)
 
 
-def create_user(session: Session, *, name: str, password_hash: str, role: Role) -> User:
-    """Add a person. Raises Invalid for an empty or long name, Conflict for a taken one."""
+def readable_name(name: str) -> str:
+    """Of a person or a token, as it is stored. Raises Invalid for one that does not show what it is."""
     name = name.strip()
-    if not name or len(name) > 80:
+    if not name or len(name) > NAME_LENGTH:
         raise Invalid(N_("Enter a name of 1 to 80 characters."), field="name")
-    if session.exec(select(User).where(User.name == name)).first():
+    hidden = next((sign for sign in name if unicodedata.category(sign) in _UNSEEN), None)
+    if hidden is not None:
+        raise Invalid(
+            N_("The name holds a character that cannot be seen (U+%(number)s). Type it again without it."),
+            field="name",
+            number=f"{ord(hidden):04X}",
+        )
+    return name
+
+
+def name_key(name: str) -> str:
+    """Two names with one key are one name to a reader."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def create_user(session: Session, *, name: str, password_hash: str, role: Role) -> User:
+    """Add a person. Raises Invalid for an empty or long name or one with characters that nobody sees, Conflict for one
+    that is taken, in whatever case it is written.
+    """
+    name = readable_name(name)
+    taken = {name_key(other) for other in session.exec(select(User.name))} | {LOCAL_USER}
+    if name_key(name) in taken:
         raise Conflict(N_("The name %(name)s is taken."), field="name", name=name)
     user = User(name=name, password_hash=password_hash, role=role)
     session.add(user)
@@ -97,26 +128,38 @@ def list_users(session: Session) -> list[User]:
 def change_user(
     session: Session, actor: Actor, user_id: int, *, role: Role | None = None, is_active: bool | None = None
 ) -> User:
-    """Change a person's role, or close or reopen the account. Closing ends all of its sessions.
+    """Change a person's role, or close or reopen the account. Closing ends all of its sessions and tokens for good.
 
-    Raises Conflict for one's own account: an installation must not lose its last admin by a slip.
+    Raises Conflict for one's own account, since an installation must not lose its last admin by a slip, and for the
+    account of the command line.
     """
     user = session.get(User, user_id)
     if user is None:
         raise NotFound(N_("There is no such person."))
     if user.id == actor.user_id:
         raise Conflict(N_("You cannot change your own role or close your own account. Ask another admin."))
+    if user.name == LOCAL_USER:
+        raise Conflict(
+            N_("The account “local” belongs to the command line on the server. It stays open, and an admin.")
+        )
     if role is not None:
         user.role = role
-    if is_active is not None:
+    if is_active is not None and is_active is not user.is_active:
         user.is_active = is_active
-    if is_active is False:
-        for login in session.exec(select(LoginSession).where(LoginSession.user_id == user_id)):
-            session.delete(login)
+        # When reopening too: an account that an older version closed may still have some.
+        _end_sessions_and_tokens(session, user_id)
     session.add(user)
     session.flush()
     record(session, actor, "user.change", f"user/{user_id}")
     return user
+
+
+def _end_sessions_and_tokens(session: Session, user_id: int) -> None:
+    for login in session.exec(select(LoginSession).where(LoginSession.user_id == user_id)):
+        session.delete(login)
+    for token in session.exec(select(ApiToken).where(ApiToken.user_id == user_id)):
+        token.revoked_at = token.revoked_at or utc_now()
+        session.add(token)
 
 
 def password_fits(password_hash: str | None, password: str) -> bool:
@@ -173,9 +216,7 @@ def create_token(
     session: Session, owner: Actor, *, name: str, role: Role, days: int | None = 90
 ) -> tuple[ApiToken, str]:
     """A new API token and its secret, which is shown once and never stored."""
-    name = name.strip()
-    if not name or len(name) > 80:
-        raise Invalid(N_("Enter a name of 1 to 80 characters."), field="name")
+    name = readable_name(name)
     if not owner.role.includes(role):
         raise Invalid(N_("A token cannot have more rights than you have."), field="role")
     secret = TOKEN_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
@@ -203,7 +244,7 @@ def actor_of_token(session: Session, secret: str) -> Actor | None:
         return None
     assert user.id is not None
     role = token.role if user.role.includes(token.role) else user.role
-    return Actor(user.id, f"{user.name} ({token.name})", role, "token")
+    return Actor(user.id, f"{user.name} ({token.name})", role, "token", token.id)
 
 
 def list_tokens(session: Session, actor: Actor) -> list[ApiToken]:
@@ -222,4 +263,4 @@ def revoke_token(session: Session, actor: Actor, token_id: int) -> None:
 
 def record(session: Session, actor: Actor, action: str, subject: str) -> None:
     """Add a line to the audit trail."""
-    session.add(AuditEvent(actor=actor.name[:80], action=action, subject=subject[:120]))
+    session.add(AuditEvent(**actor.who.columns("actor"), action=action, subject=subject[:120]))

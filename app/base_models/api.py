@@ -1,56 +1,16 @@
 """REST for base models."""
 
-from datetime import datetime
-from typing import Any
-
-import pydantic
 from fastapi import APIRouter
-from pydantic import ConfigDict, Field
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.base_models import service
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.schemas import BaseModelIn, BaseModelOut
 from app.core.web import AppSettings, Db
-from app.jobs.api import JobOut
 from app.jobs.models import Job
 from app.jobs.service import require_job
 
 router = APIRouter(prefix="/api/v1/base-models", tags=["base models"])
-
-
-class BaseModelIn(pydantic.BaseModel):
-    """A model to register. `bundled` needs no reference."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    source: BaseModelSource
-    reference: str = Field(default="", max_length=500)
-    name: str = Field(default="", max_length=120)
-    revision: str | None = Field(default=None, max_length=80)
-    # Fetch what masks need and no weights: enough for previews, not for mask checks and runs.
-    tokenizer_only: bool = False
-
-
-class BaseModelOut(pydantic.BaseModel):
-    """A base model and the job that prepares it."""
-
-    id: int
-    name: str
-    source: BaseModelSource
-    reference: str
-    revision: str | None
-    is_ready: bool
-    path: str | None
-    info: dict[str, Any]
-    created_at: datetime
-    job: JobOut | None
-
-    @classmethod
-    def of(cls, model: BaseModel, job: Job | None) -> "BaseModelOut":
-        """From the stored rows."""
-        values = {name: getattr(model, name) for name in cls.model_fields if name != "job"}
-        return cls.model_validate({**values, "job": JobOut.of(job) if job else None})
 
 
 @router.get("")

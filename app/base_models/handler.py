@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from app.base_models.facts import ModelFacts
 from app.base_models.service import TOKENIZER_ONLY, prepared, require_base_model, tokenizer_prepared
 from app.core.storage import StoredFile
 from app.jobs.handlers import JobHandler, Workplace
@@ -32,15 +33,16 @@ class PrepareBaseModel(JobHandler):
         files: Sequence[StoredFile],
     ) -> None:
         """The model is ready at the path that the child wrote."""
-        info = dict(result)
-        path = Path(info.pop("path"))
+        path, revision = Path(result["path"]), result.get("revision")
         absolute = path if path.is_absolute() else place.output_dir / path
         model_id = claim.payload["base_model_id"]
         if claim.payload.get(TOKENIZER_ONLY):
-            model = tokenizer_prepared(session, model_id, path=str(absolute), revision=info.get("revision"))
+            model = tokenizer_prepared(session, model_id, path=str(absolute), revision=revision)
             absolute = model.tokenizer_folder or absolute
         else:
-            model = prepared(session, model_id, path=str(absolute), info=info)
+            model = prepared(
+                session, model_id, path=str(absolute), info=ModelFacts.stored(result), revision=revision
+            )
         link_by_reference(place.settings.data_dir / "models", model.reference, absolute)
 
 

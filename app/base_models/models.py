@@ -3,12 +3,14 @@
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import JSON, Column
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Column
+from sqlmodel import Field
 
+from app.accounts.who import CreatedBy
+from app.base_models.facts import ModelFacts
 from app.core.database import enum_column, moment_column, utc_now
+from app.core.documents import DocumentColumn
 
 
 class BaseModelSource(StrEnum):
@@ -19,7 +21,7 @@ class BaseModelSource(StrEnum):
     LOCAL = "local"
 
 
-class BaseModel(SQLModel, table=True):
+class BaseModel(CreatedBy, table=True):
     """A model to fine-tune. Usable once `path` is set: a plain safetensors folder with tokenizer and template."""
 
     __tablename__ = "base_model"
@@ -31,10 +33,11 @@ class BaseModel(SQLModel, table=True):
     reference: str = Field(max_length=500)
     revision: str | None = Field(default=None, max_length=80)
     path: str | None = None
-    # What preparing found: parameters, context_length, vocabulary, end_of_turn, dtype …
-    info: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    # What preparing found.
+    info: ModelFacts = Field(
+        default_factory=ModelFacts, sa_column=Column(DocumentColumn(ModelFacts), nullable=False)
+    )
     job_id: int | None = Field(default=None, foreign_key="job.id")
-    created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
 
     @property
@@ -45,5 +48,5 @@ class BaseModel(SQLModel, table=True):
     @property
     def tokenizer_folder(self) -> Path | None:
         """Where its tokenizer and template lie, which masks need: its own folder, or one with these two alone."""
-        found = self.path or self.info.get("tokenizer_path")
+        found = self.path or self.info.tokenizer_path
         return Path(found) if found else None

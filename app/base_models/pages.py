@@ -16,6 +16,7 @@ from app.core.templating import is_htmx, render, toast
 from app.core.web import AppSettings, Db
 from app.jobs.events import EventKind
 from app.jobs.newest import last_events
+from app.jobs.service import require_job
 from app.sentences import N_
 
 router = APIRouter(prefix="/base-models", include_in_schema=False)
@@ -88,6 +89,15 @@ def retry(
     response = render(request, "base_models/_list.html", _context(session, settings))
     response.headers.update(toast(gettext(N_("Preparing the model again."))))
     return response
+
+
+@router.get("/{base_model_id}", response_model=None)
+@needs(Permission.BASE_MODEL_READ)
+def model_page(request: Request, session: Db, base_model_id: int) -> Response:
+    """What preparing found out about one model."""
+    model = service.require_base_model(session, base_model_id)
+    job = require_job(session, model.job_id) if model.job_id else None
+    return render(request, "base_models/model.html", {"model": model, "job": job, "facts": model.info})
 
 
 def _parse_source(value: str) -> BaseModelSource:

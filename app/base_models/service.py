@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor, record
+from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModel, BaseModelSource
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.settings import Settings
@@ -140,9 +141,7 @@ def _register(
         return namesake  # registered by another request since we looked
     if namesake:
         raise Conflict(N_("There is already a base model named “%(name)s”."), field="name", name=name)
-    model = BaseModel(
-        name=name, source=source, reference=reference, revision=revision, created_by=actor.name[:80]
-    )
+    model = BaseModel(name=name, source=source, reference=reference, revision=revision, **actor.who.columns())
     session.add(model)
     session.flush()
     record(session, actor, "base_model.add", f"base_model/{model.id}")
@@ -153,7 +152,7 @@ def _promise(session: Session, model: BaseModel, actor: Actor) -> Job:
     session.refresh(model, with_for_update=True)
     job = session.get(Job, model.job_id) if model.job_id else None
     if job is None or (not model.is_ready and (job.is_final or job.payload.get(TOKENIZER_ONLY))):
-        job = enqueue(session, JobKind.PREPARE_BASE_MODEL, {"base_model_id": model.id}, created_by=actor.name)
+        job = enqueue(session, JobKind.PREPARE_BASE_MODEL, {"base_model_id": model.id}, created_by=actor.who)
         model.job_id = job.id
         session.add(model)
         session.flush()
@@ -167,7 +166,7 @@ def promise_tokenizer(session: Session, model: BaseModel, actor: Actor) -> Job |
     if model.tokenizer_folder is not None or (job and not job.is_final):
         return job
     payload = {"base_model_id": model.id, TOKENIZER_ONLY: True}
-    job = enqueue(session, JobKind.PREPARE_BASE_MODEL, payload, created_by=actor.name)
+    job = enqueue(session, JobKind.PREPARE_BASE_MODEL, payload, created_by=actor.who)
     model.job_id = job.id
     session.add(model)
     session.flush()
@@ -191,7 +190,12 @@ def _failed_as_tokenizer(model: BaseModel, job: Job | None) -> bool:
 
 
 def _allowed_folder(settings: Settings, reference: str) -> Path:
-    folder = Path(reference).expanduser().resolve()
+    try:
+        folder = Path(reference).expanduser().resolve()
+        is_folder = folder.is_dir()
+    except (OSError, ValueError, RuntimeError):
+        # A NUL, half a character, a name longer than any file system takes, nobody's home.
+        raise Invalid(N_("%(field)s is no path on this machine."), field="reference") from None
     roots = [settings.data_dir.resolve(), *(root.expanduser().resolve() for root in settings.model_roots)]
     if not any(folder.is_relative_to(root) for root in roots):
         raise Invalid(
@@ -201,17 +205,18 @@ def _allowed_folder(settings: Settings, reference: str) -> Path:
             field="reference",
             roots=", ".join(str(root) for root in roots),
         )
-    if not folder.is_dir():
+    if not is_folder:
         raise Invalid(N_("There is no folder %(path)s."), field="reference", path=str(folder))
     return folder
 
 
-def prepared(session: Session, base_model_id: int, *, path: str, info: dict[str, Any]) -> BaseModel:
+def prepared(
+    session: Session, base_model_id: int, *, path: str, info: ModelFacts, revision: str | None = None
+) -> BaseModel:
     """Publish what preparing produced."""
     model = require_base_model(session, base_model_id)
     model.path, model.info = path, info
-    if info.get("revision"):
-        model.revision = str(info["revision"])
+    model.revision = revision or model.revision
     session.add(model)
     return model
 
@@ -221,7 +226,7 @@ def tokenizer_prepared(session: Session, base_model_id: int, *, path: str, revis
     model = require_base_model(session, base_model_id)
     if model.is_ready:
         return model
-    model.info = {**model.info, "tokenizer_path": path}
+    model.info = model.info.model_copy(update={"tokenizer_path": path})
     model.revision = revision or model.revision
     session.add(model)
     return model

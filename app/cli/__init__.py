@@ -37,7 +37,7 @@ def run(arguments: list[str]) -> int:
         # Help texts are translated when the commands are defined, so the locale must be known before.
         from app.cli.commands import build
 
-        app = build(arguments[0] if arguments else "")
+        app = build(arguments)
         result = app(arguments, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
     except CommandFailed as failure:

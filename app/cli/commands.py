@@ -1,5 +1,8 @@
 """The commands under their names. Help texts are translated when a command's module is imported."""
 
+from collections.abc import Callable
+from typing import Any
+
 import typer
 
 from app.core.i18n import gettext as _
@@ -7,10 +10,13 @@ from app.core.i18n import gettext as _
 MASKS = "masks"
 
 
-def build(first_argument: str = "") -> typer.Typer:
-    """All commands. Those of `masks` need neither server nor database and are often called from scripts: asked
-    for them, nothing else is loaded.
+def build(arguments: list[str]) -> typer.Typer:
+    """The program for these arguments: all commands by name and help, and the one that is called with what it needs.
+
+    The others load nothing, so that help comes at once and `masks`, which is often called from scripts, brings neither
+    server nor database.
     """
+    called = next((argument for argument in arguments if not argument.startswith("-")), "")
     app = typer.Typer(
         help=_("Curate dialogues, see which tokens will be trained, fine-tune, judge the result."),
         no_args_is_help=True,
@@ -19,27 +25,76 @@ def build(first_argument: str = "") -> typer.Typer:
     )
     # Keeps the commands sub-commands.
     app.callback()(lambda: None)
-    if first_argument != MASKS:
-        _add_server_commands(app)
-    from app.cli.masks import command as masks
+    for name, help_text in _commands().items():
+        if name == called == MASKS:
+            from app.cli.masks.command import app as masks
 
-    app.add_typer(masks.app, name=MASKS)
+            app.add_typer(masks, name=name, help=help_text)
+        else:
+            app.command(name, help=help_text)(_load(name) if name == called else _only_listed)
     return app
 
 
-def _add_server_commands(app: typer.Typer) -> None:
-    from app.cli import evaluating, exporting, importing, listing, maintaining, serve, training
-    from app.cli.demo import command as demo
+def _commands() -> dict[str, str]:
+    """What each command does, by its name."""
+    return {
+        "serve": _("Start the web server and the workers on this machine."),
+        "demo": _("Show the whole way on sample dialogues: train, evaluate, report."),
+        "web": _("Start the web server alone; workers run elsewhere."),
+        "worker": _("Start one more worker."),
+        "migrate": _("Bring the database to the newest schema."),
+        "import": _("Import a file into a dataset."),
+        "export": _("Write a frozen version in the format of another tool."),
+        "approve": _("Approve every draft of a dataset."),
+        "train": _("Freeze, check the masks and train."),
+        "evaluate": _("Judge a run against its base model."),
+        "list": _("List datasets, models, recipes, runs or suites."),
+        "status": _("Show the server or a run."),
+        MASKS: _("Show and check which tokens will be trained."),
+    }
 
-    app.command("serve", help=_("Start the web server and the workers on this machine."))(serve.serve)
-    app.command("demo", help=_("Show the whole way on sample dialogues: train, evaluate, report."))(demo.demo)
-    app.command("web", help=_("Start the web server alone; workers run elsewhere."))(serve.web)
-    app.command("worker", help=_("Start one more worker."))(maintaining.worker)
-    app.command("migrate", help=_("Bring the database to the newest schema."))(maintaining.migrate)
-    app.command("import", help=_("Import a file into a dataset."))(importing.import_file)
-    app.command("export", help=_("Write a frozen version in the format of another tool."))(exporting.export)
-    app.command("approve", help=_("Approve every draft of a dataset."))(listing.approve)
-    app.command("train", help=_("Freeze, check the masks and train."))(training.train)
-    app.command("evaluate", help=_("Judge a run against its base model."))(evaluating.evaluate)
-    app.command("list", help=_("List datasets, models, recipes, runs or suites."))(listing.list_things)
-    app.command("status", help=_("Show the server or a run."))(listing.status)
+
+def _load(name: str) -> Callable[..., Any]:
+    match name:
+        case "serve" | "web":
+            from app.cli import serve
+
+            return serve.serve if name == "serve" else serve.web
+        case "worker" | "migrate":
+            from app.cli import maintaining
+
+            return maintaining.worker if name == "worker" else maintaining.migrate
+        case "approve" | "list" | "status":
+            from app.cli import listing
+
+            by_name: dict[str, Callable[..., Any]] = {
+                "approve": listing.approve,
+                "list": listing.list_things,
+                "status": listing.status,
+            }
+            return by_name[name]
+        case "demo":
+            from app.cli.demo.command import demo
+
+            return demo
+        case "import":
+            from app.cli.importing import import_file
+
+            return import_file
+        case "export":
+            from app.cli.exporting import export
+
+            return export
+        case "train":
+            from app.cli.training import train
+
+            return train
+        case "evaluate":
+            from app.cli.evaluating import evaluate
+
+            return evaluate
+    raise LookupError(name)
+
+
+def _only_listed() -> None:
+    """Stands for a command that is named in the help and not called."""

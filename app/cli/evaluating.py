@@ -21,16 +21,16 @@ def evaluate(
     """Command `evaluate`."""
     with connect(url) as client:
         evaluation = client.start_evaluation(run, suite)
-        page = client.page(f"/evaluations/{evaluation['id']}")
-        say(_("Evaluation %(id)d: %(url)s") % {"id": evaluation["id"], "url": page})
+        page = client.page(f"/evaluations/{evaluation.id}")
+        say(_("Evaluation %(id)d: %(url)s") % {"id": evaluation.id, "url": page})
         try:
             if wait:
                 with JobProgress(_("Evaluating")) as progress:
-                    wait_for_job(client, evaluation["job"], progress, what=_("The evaluation"))
-                evaluation = client.evaluation(evaluation["id"])
+                    wait_for_job(client, evaluation.job, progress, what=_("The evaluation"))
+                evaluation = client.evaluation(evaluation.id)
         except JobEnded:
             if as_json:
-                print_json(client.evaluation(evaluation["id"]))
+                print_json(client.evaluation(evaluation.id).model_dump(mode="json"))
             raise
         if as_json:
-            print_json(evaluation)
+            print_json(evaluation.model_dump(mode="json"))

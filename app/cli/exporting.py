@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
-from app.client import wire
 from app.client.pipeline import require_dataset
 from app.client.rest import StudioClient
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.interchange.exports.exporting import ExportFormat, FlagChoice, Part
+from app.versions.schemas import VersionOut
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -55,7 +55,7 @@ def export(
         found = _require_version(client, dataset, version)
         params = {"as": format, "flags": flags, "part": part, "leave_out": json.dumps(leave_out)}
         try:
-            report, files = _download(client, found["id"], params, out)
+            report, files = _download(client, found.id, params, out)
         except OSError as error:
             raise _unwritable(out, error) from error
     if report["left_out"]:
@@ -66,11 +66,11 @@ def export(
         _(
             "Version %(number)d (conversations: %(conversations)d, samples: %(samples)d) is in %(folder)s: %(files)s"
         )
-        % {**report, "number": found["number"], "folder": out, "files": ", ".join(files)}
+        % {**report, "number": found.number, "folder": out, "files": ", ".join(files)}
     )
     if as_json:
         paths = [str(out / name) for name in files]
-        print_json({**report, "version_id": found["id"], "version": found["number"], "files": paths})
+        print_json({**report, "version_id": found.id, "version": found.number, "files": paths})
 
 
 def _unwritable(folder: Path, error: OSError) -> CommandFailed:
@@ -78,8 +78,8 @@ def _unwritable(folder: Path, error: OSError) -> CommandFailed:
     return CommandFailed(text % {"path": folder, "reason": error.strerror or error})
 
 
-def _require_version(client: StudioClient, name: str, number: int | None) -> wire.Version:
-    found = client.versions(require_dataset(client, name)["id"])
+def _require_version(client: StudioClient, name: str, number: int | None) -> VersionOut:
+    found = client.versions(require_dataset(client, name).id)
     if not found:
         raise CommandFailed(
             _(
@@ -90,9 +90,9 @@ def _require_version(client: StudioClient, name: str, number: int | None) -> wir
     if number is None:
         return found[0]
     for version in found:
-        if version["number"] == number:
+        if version.number == number:
             return version
-    numbers = ", ".join(str(version["number"]) for version in found)
+    numbers = ", ".join(str(version.number) for version in found)
     raise CommandFailed(
         _("The dataset “%(name)s” has no version %(number)d. There are: %(numbers)s.")
         % {"name": name, "number": number, "numbers": numbers}

@@ -2,17 +2,17 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import Annotated, Final
 
 import typer
 
 from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
-from app.client import wire
 from app.client.rest import ServerRefused
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.dialogue.refusals import CODES as DIALOGUE_CODES
-from app.interchange import SourceMask
+from app.imports.schemas import ImportOut, ImportRemarkOut
+from app.interchange import Encoding, SourceMask
 
 _SHOWN_REMARKS: Final = 10
 
@@ -26,6 +26,22 @@ class FileFormat(StrEnum):
     ALPACA = "alpaca"
     CSV = "csv"
     PARQUET = "parquet"
+
+
+MaskOption = Annotated[
+    SourceMask,
+    typer.Option(
+        "--mask",
+        help=_(
+            "What the source trained: what the file says, every assistant turn, only the last one (mask_history), "
+            "or everything (train_on_prompt)."
+        ),
+    ),
+]
+EncodingOption = Annotated[
+    Encoding,
+    typer.Option("--encoding", help=_("Encoding of the file; it is recognised, and told, unless given.")),
+]
 
 
 def import_file(
@@ -42,22 +58,14 @@ def import_file(
     dataset_info_entry: Annotated[
         str, typer.Option("--dataset-info-entry", help=_("Its entry; without it chosen by the file's name."))
     ] = "",
-    mask: Annotated[
-        SourceMask,
-        typer.Option(
-            "--mask",
-            help=_(
-                "What the source trained: what the file says, every assistant turn, only the last one (mask_history), "
-                "or everything (train_on_prompt)."
-            ),
-        ),
-    ] = "file",
+    mask: MaskOption = "file",
     train_field: Annotated[
         str,
         typer.Option(
             "--train-field", help=_("Field of a message that tells whether it is trained, such as Axolotl's.")
         ),
     ] = "",
+    encoding: EncodingOption = "auto",
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -65,7 +73,12 @@ def import_file(
     _check_file(file)
     if dataset_info:
         _check_file(dataset_info)
-    told = {"dataset_info_entry": dataset_info_entry, "mask": mask, "train_field": train_field}
+    told = {
+        "dataset_info_entry": dataset_info_entry,
+        "mask": mask,
+        "train_field": train_field,
+        "encoding": encoding,
+    }
     with connect(url) as client:
         try:
             report = client.import_file(
@@ -74,15 +87,15 @@ def import_file(
         except ServerRefused as refused:
             if not isinstance(refused.body, dict) or "problems" not in refused.body:
                 raise
-            report = cast(wire.ImportReport, refused.body)
+            report = client.understood(ImportOut, refused.body)
             _show(report, as_json=as_json)
             raise _nothing_came_in(file, report, skip_bad=skip_bad) from refused
         _show(report, as_json=as_json)
-        if skip_bad and not report["accepted"] and not report["duplicates"] and report["problem_count"]:
+        if skip_bad and not report.accepted and not report.duplicates and report.problem_count:
             raise _nothing_came_in(file, report, skip_bad=True)
 
 
-def _nothing_came_in(file: Path, report: wire.ImportReport, *, skip_bad: bool) -> CommandFailed:
+def _nothing_came_in(file: Path, report: ImportOut, *, skip_bad: bool) -> CommandFailed:
     if skip_bad:
         return CommandFailed(_("No line of %(file)s could be imported.") % {"file": file.name})
     return CommandFailed(
@@ -90,7 +103,7 @@ def _nothing_came_in(file: Path, report: wire.ImportReport, *, skip_bad: bool) -
             "Nothing was imported from %(file)s (problems: %(count)d). Correct them, or take only the good "
             "lines with --skip-bad."
         )
-        % {"file": file.name, "count": report["problem_count"]}
+        % {"file": file.name, "count": report.problem_count}
     )
 
 
@@ -107,35 +120,35 @@ def _check_file(file: Path) -> None:
         raise CommandFailed(_("The file %(path)s is empty.") % {"path": file})
 
 
-def _show(report: wire.ImportReport, *, as_json: bool) -> None:
-    _show_remarks(report["problems"], report["problem_count"])
-    if report["notes"]:
+def _show(report: ImportOut, *, as_json: bool) -> None:
+    _show_remarks(report.problems, report.problem_count)
+    if report.notes:
         say(_("Came in, but not exactly as it stood in the file:"))
-        _show_remarks(report["notes"], report["note_count"])
+        _show_remarks(report.notes, report.note_count)
     say(
         _(
             "%(file)s (%(format)s): imported %(accepted)d, already there %(duplicates)d, problems %(problems)d, "
             "notes %(notes)d"
         )
         % {
-            "file": report["filename"],
-            "format": report["format"],
-            "accepted": report["accepted"],
-            "duplicates": report["duplicates"],
-            "problems": report["problem_count"],
-            "notes": report["note_count"],
+            "file": report.filename,
+            "format": report.format,
+            "accepted": report.accepted,
+            "duplicates": report.duplicates,
+            "problems": report.problem_count,
+            "notes": report.note_count,
         }
     )
     if as_json:
-        print_json(report)
+        print_json(report.model_dump(mode="json"))
 
 
-def _show_remarks(remarks: list[wire.ImportRemark], count: int) -> None:
+def _show_remarks(remarks: list[ImportRemarkOut], count: int) -> None:
     for remark in remarks[:_SHOWN_REMARKS]:
         # Sentences about a file name their line themselves; those that every door says know of no lines.
-        if remark["code"] in DIALOGUE_CODES:
-            say(_("line %(line)d: %(problem)s") % {"line": remark["line"], "problem": remark["message"]})
-        else:
-            say(remark["message"])
+        text = remark.message
+        if remark.code in DIALOGUE_CODES:
+            text = _("line %(line)d: %(problem)s") % {"line": remark.line, "problem": text}
+        say(f"{remark.member}: {text}" if remark.member else text)
     if count > _SHOWN_REMARKS:
         say(_("… and %(count)d more") % {"count": count - _SHOWN_REMARKS})

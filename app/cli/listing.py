@@ -5,14 +5,16 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 
 from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
-from app.client import wire
 from app.client.pipeline import require_dataset
 from app.client.rest import StudioClient
 from app.core.console import print_json, print_table, say
 from app.core.i18n import gettext as _
+from app.jobs.models import JobState
 from app.recipes.fields import FIELDS, display
+from app.runs.schemas import RecipeOut
 
 
 class Listed(StrEnum):
@@ -27,7 +29,18 @@ class Listed(StrEnum):
 
 _COLUMNS: dict[Listed, tuple[str, ...]] = {
     Listed.DATASETS: ("id", "name", "draft", "approved", "rejected"),
-    Listed.MODELS: ("id", "name", "source", "reference", "is_ready"),
+    Listed.MODELS: (
+        "id",
+        "name",
+        "source",
+        "reference",
+        "is_ready",
+        "info.parameters",
+        "info.context_length",
+        "info.dtype",
+        "info.end_of_turn",
+        "info.layer_names",
+    ),
     Listed.RUNS: ("id", "name", "recipe", "job.status", "created_at"),
     Listed.SUITES: ("name",),
 }
@@ -40,12 +53,12 @@ def list_things(
 ) -> None:
     """Command `list`."""
     with connect(url) as client:
+        if what is Listed.RECIPES and not as_json:
+            _print_recipes(client.recipes())
+            return
         found = _found(client, what)
     if as_json:
-        print_json(found)
-        return
-    if what is Listed.RECIPES:
-        _print_recipes(found)
+        print_json([item.model_dump(mode="json") for item in found])
         return
     columns = _COLUMNS[what]
     print_table(
@@ -54,7 +67,7 @@ def list_things(
     )
 
 
-def _found(client: StudioClient, what: Listed) -> Sequence[Any]:
+def _found(client: StudioClient, what: Listed) -> Sequence[BaseModel]:
     match what:
         case Listed.DATASETS:
             return client.datasets()
@@ -68,28 +81,27 @@ def _found(client: StudioClient, what: Listed) -> Sequence[Any]:
             return client.suites()
 
 
-def _print_recipes(recipes: Sequence[wire.Recipe]) -> None:
+def _print_recipes(recipes: Sequence[RecipeOut]) -> None:
     """A row for each field that `train --set` takes: what the recipes say, and what it may be."""
-    names = list(dict.fromkeys(name for recipe in recipes for name in recipe["config"]))
-    # A newer server may have fields whose limits this program does not know.
-    allowed = {name: field.allowed for name, field in FIELDS.items()}
-    rows: list[list[object]] = [[name, _said(recipes, name), allowed.get(name, "")] for name in names]
-    print_table([_("setting"), ", ".join(recipe["name"] for recipe in recipes), _("allowed")], rows)
+    rows: list[list[object]] = [[name, _said(recipes, name), field.allowed] for name, field in FIELDS.items()]
+    print_table([_("setting"), ", ".join(recipe.name for recipe in recipes), _("allowed")], rows)
 
 
-def _said(recipes: Sequence[wire.Recipe], name: str) -> str:
+def _said(recipes: Sequence[RecipeOut], name: str) -> str:
     """One value where all agree, else each recipe's."""
-    values = {recipe["name"]: display(recipe["config"].get(name)) for recipe in recipes}
+    values = {recipe.name: display(getattr(recipe.config, name)) for recipe in recipes}
     if len(set(values.values())) == 1:
         return next(iter(values.values()))
     return "; ".join(f"{recipe} {value}" for recipe, value in values.items())
 
 
-def _cell(row: dict[str, Any], name: str) -> object:
-    value: Any = row
+def _cell(row: BaseModel, name: str) -> object:
+    value: Any = row.model_dump(mode="json")
     for part in name.split("."):
-        value = value.get(part, "") if isinstance(value, dict) else ""
-    return value
+        value = value[part]
+    if isinstance(value, list):
+        return ", ".join(value)
+    return "" if value is None else value
 
 
 def status(
@@ -103,13 +115,14 @@ def status(
     with connect(url) as client:
         if run is not None:
             found = client.run(run)
-            rows: list[list[object]] = [
-                [found["id"], found["name"], found["job"]["status"], found["job"]["error"] or ""]
-            ]
-            columns, value = ["id", "name", "status", "error"], dict(found)
+            rows: list[list[object]] = [[found.id, found.name, found.job.status, found.job.error or ""]]
+            columns, value = ["id", "name", "status", "error"], found.model_dump(mode="json")
         else:
-            running = [item for item in client.runs() if item["job"]["state"] in ("queued", "running")]
-            value = {"url": client.url, "datasets": len(client.datasets()), "unfinished_runs": running}
+            running = [
+                item for item in client.runs() if item.job.state in (JobState.QUEUED, JobState.RUNNING)
+            ]
+            unfinished = [item.model_dump(mode="json") for item in running]
+            value = {"url": client.url, "datasets": len(client.datasets()), "unfinished_runs": unfinished}
             rows = [[client.url, value["datasets"], len(running)]]
             columns = ["url", "datasets", "unfinished runs"]
     if as_json:
@@ -122,15 +135,12 @@ def approve(dataset: DatasetOption, url: UrlOption = "", as_json: JsonOption = F
     """Command `approve`."""
     with connect(url) as client:
         found = require_dataset(client, dataset)
-        report = client.review_drafts(found["id"], "approved")
+        report = client.review_drafts(found.id, "approved")
     say(
         _("%(changed)d approved, %(refused)d refused")
-        % {"changed": report["changed"], "refused": len(report["refused"])}
+        % {"changed": report.changed, "refused": len(report.refused)}
     )
-    for refusal in report["refused"]:
-        say(
-            _("conversation %(id)d: %(reason)s")
-            % {"id": refusal["conversation_id"], "reason": refusal["reason"]}
-        )
+    for refusal in report.refused:
+        say(_("conversation %(id)d: %(reason)s") % {"id": refusal.conversation_id, "reason": refusal.reason})
     if as_json:
-        print_json(report)
+        print_json(report.model_dump(mode="json"))

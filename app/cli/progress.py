@@ -15,10 +15,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from app.client import wire
 from app.core.console import say, stderr
 from app.core.i18n import gettext as _
 from app.jobs.events import EventKind, status_words
+from app.jobs.schemas import EventOut
 
 LINE_SECONDS: Final = 5.0
 
@@ -28,11 +28,11 @@ def phase_name(phase: str) -> str:
     return _(status_words(phase))
 
 
-def figures(event: wire.Event) -> str:
+def figures(event: EventOut) -> str:
     """The numbers of an event in one short text."""
     parts = []
     for key, label in (("loss", _("loss")), ("eval_loss", _("held-out loss"))):
-        value = event.get(key)
+        value = event.payload.get(key)
         if isinstance(value, int | float):
             parts.append(f"{label} {value:.4f}")
     return " · ".join(parts)
@@ -76,26 +76,28 @@ class JobProgress:
                 self._live.update(self._task, total=total, completed=total)
             self._live.stop()
 
-    def __call__(self, event: wire.Event) -> None:
+    def __call__(self, event: EventOut) -> None:
         """Show one event."""
-        kind = event["kind"]
+        kind = event.kind
         if kind == EventKind.PHASE:
-            self._phase = phase_name(event["phase"])
+            self._phase = phase_name(event.payload["phase"])
             self._show(force=True)
-        elif kind == EventKind.STATE and event["state"] == "queued":
+        elif kind == EventKind.STATE and event.payload["state"] == "queued":
             self._phase = phase_name("queued")
             self._show(force=True)
         elif kind == EventKind.PROGRESS:
             self._advance(event)
         elif kind in {EventKind.METRIC, EventKind.EVAL}:
             self._figures = figures(event) or self._figures
-            self._show(force=kind == EventKind.EVAL, step=event.get("step"))
-        elif kind == EventKind.LOG and event.get("level") in {"warning", "error"}:
-            say(str(event.get("message", "")))
+            self._show(force=kind == EventKind.EVAL, step=event.payload.get("step"))
+        elif kind == EventKind.LOG and event.payload.get("level") in {"warning", "error"}:
+            say(str(event.payload.get("message", "")))
 
-    def _advance(self, event: wire.Event) -> None:
+    def _advance(self, event: EventOut) -> None:
         if self._live is not None and self._task is not None:
-            self._live.update(self._task, completed=event.get("step", 0), total=event.get("total_steps"))
+            self._live.update(
+                self._task, completed=event.payload.get("step", 0), total=event.payload.get("total_steps")
+            )
 
     def _show(self, *, force: bool, step: int | None = None) -> None:
         note = " · ".join(part for part in (self._phase, self._figures) if part)

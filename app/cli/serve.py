@@ -9,7 +9,7 @@ import typer
 from sqlmodel import select
 
 from app.accounts import first_run
-from app.accounts.models import User
+from app.accounts.models import LOCAL_USER, User
 from app.client.rest import is_loopback
 from app.core.console import CommandFailed, load_settings, say
 from app.core.database import build_engine, reading
@@ -112,7 +112,7 @@ def _welcome(settings: Settings) -> None:
     say(_("Data: %(path)s") % {"path": settings.data_dir})
     engine = build_engine(settings.resolved_database_url)
     with reading(engine) as session:
-        people = session.exec(select(User).where(User.name != first_run.LOCAL_USER)).first() is not None
+        people = session.exec(select(User).where(User.name != LOCAL_USER)).first() is not None
     engine.dispose()
     if not people:
         code = first_run.setup_code(settings.data_dir)

@@ -6,7 +6,6 @@ import typer
 
 from app.cli.options import DatasetOption, JsonOption, UrlOption, WaitOption, connect
 from app.cli.progress import JobProgress
-from app.client import wire
 from app.client.pipeline import (
     check_base_model,
     check_recipe,
@@ -21,6 +20,7 @@ from app.client.rest import StudioClient
 from app.client.waiting import JobEnded, wait_for_job
 from app.core.console import print_json, say
 from app.core.i18n import gettext as _
+from app.runs.schemas import RunOut
 
 
 def train(
@@ -47,43 +47,43 @@ def train(
     wanted = parse_changes(changes or [])
     with connect(url) as client:
         run = _start(client, dataset, model, recipe, wanted)
-        say(_("Run %(id)d: %(url)s") % {"id": run["id"], "url": client.page(f"/runs/{run['id']}")})
+        say(_("Run %(id)d: %(url)s") % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
         if wait:
             run = _wait(client, run, as_json=as_json)
         if as_json:
-            print_json(run)
+            print_json(run.model_dump(mode="json"))
 
 
-def _start(client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any]) -> wire.Run:
+def _start(client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any]) -> RunOut:
     found = require_dataset(client, dataset)
     check_recipe(client, recipe, wanted)
     check_base_model(client, model)
-    version = client.freeze(found["id"])
+    version = client.freeze(found.id)
     say(
         _("Version %(number)d of “%(name)s”: %(train)d conversations to train on, %(validation)d held out")
         % {
-            "number": version["number"],
-            "name": found["name"],
-            "train": version["train_count"],
-            "validation": version["validation_count"],
+            "number": version.number,
+            "name": found.name,
+            "train": version.train_count,
+            "validation": version.validation_count,
         }
     )
     with JobProgress(_("Base model")) as progress:
         base_model = ensure_base_model(client, model, progress)
     mask_settings, config_changes = split_changes(wanted)
     with JobProgress(_("Mask check")) as progress:
-        check = require_green_check(client, version["id"], base_model["id"], mask_settings, progress)
-    body = {"mask_check_id": check["id"], "recipe": recipe, "changes": config_changes, "confirmed": True}
+        check = require_green_check(client, version.id, base_model.id, mask_settings, progress)
+    body = {"mask_check_id": check.id, "recipe": recipe, "changes": config_changes, "confirmed": True}
     return client.start_run(body, new_idempotency_key())
 
 
-def _wait(client: StudioClient, run: wire.Run, *, as_json: bool) -> wire.Run:
+def _wait(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:
     try:
         with JobProgress(_("Training")) as progress:
-            wait_for_job(client, run["job"], progress, what=_("The run"))
+            wait_for_job(client, run.job, progress, what=_("The run"))
     except JobEnded:
         if as_json:
-            print_json(client.run(run["id"]))
+            print_json(client.run(run.id).model_dump(mode="json"))
         raise
     except KeyboardInterrupt:
         say(
@@ -92,4 +92,4 @@ def _wait(client: StudioClient, run: wire.Run, *, as_json: bool) -> wire.Run:
             )
         )
         raise
-    return client.run(run["id"])
+    return client.run(run.id)

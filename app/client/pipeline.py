@@ -5,13 +5,14 @@ import secrets
 from pathlib import Path
 from typing import Any, Final
 
+from app.base_models.schemas import BaseModelOut
 from app.base_models.service import BUNDLED_NAME
-from app.client import wire
 from app.client.rest import StudioClient
 from app.client.waiting import Listener, require_success, wait_for_job
 from app.core.console import CommandFailed
 from app.core.i18n import gettext as _
-from app.mask_checks.report import MaskReport
+from app.curation.schemas import DatasetOut
+from app.mask_checks.schemas import MaskCheckOut
 from app.mask_settings.fields import MASK_FIELD_NAMES, parse_settings
 from app.recipes.config import TrainingConfig, parse_config
 
@@ -21,17 +22,17 @@ _SHOWN_FAILURES: Final = 3
 class MaskCheckRed(CommandFailed):
     """The mask check found something wrong, so nothing is trained. `check` holds the report."""
 
-    def __init__(self, message: str, check: wire.MaskCheck) -> None:
+    def __init__(self, message: str, check: MaskCheckOut) -> None:
         super().__init__(message)
         self.check = check
 
 
-def find_dataset(client: StudioClient, name: str) -> wire.Dataset | None:
+def find_dataset(client: StudioClient, name: str) -> DatasetOut | None:
     """The dataset of this name, if any."""
     return next(iter(client.datasets(name)), None)
 
 
-def require_dataset(client: StudioClient, name: str) -> wire.Dataset:
+def require_dataset(client: StudioClient, name: str) -> DatasetOut:
     """The dataset of this name, or a sentence saying how to make one."""
     found = find_dataset(client, name)
     if found is None:
@@ -70,13 +71,13 @@ def split_changes(changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, An
 
 def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> None:
     """Refuse an unknown recipe, field or value before any work is done."""
-    recipes = {item["name"]: item["config"] for item in client.recipes()}
+    recipes = [item.name for item in client.recipes()]
     if recipe not in recipes:
         raise CommandFailed(
             _("There is no recipe “%(name)s”. Use one of: %(names)s.")
             % {"name": recipe, "names": ", ".join(recipes)}
         )
-    known = {*recipes[recipe], *MASK_FIELD_NAMES}
+    known = {*TrainingConfig.model_fields, *MASK_FIELD_NAMES}
     for key in changes:
         if key not in known:
             raise CommandFailed(
@@ -88,21 +89,21 @@ def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> 
     parse_config({key: value for key, value in changes.items() if key in TrainingConfig.model_fields})
 
 
-def ensure_base_model(client: StudioClient, reference: str, listen: Listener) -> wire.BaseModel:
+def ensure_base_model(client: StudioClient, reference: str, listen: Listener) -> BaseModelOut:
     """The model by id, name, hub id or folder, registered and prepared if it is not."""
     model = _find_base_model(client, reference)
     if model is None:
         source, reference = _source_of(reference)
         model = client.add_base_model(source, reference)
-    if model["is_ready"]:
+    if model.is_ready:
         return model
     # Registering again is harmless, and tries again what failed.
-    model = client.add_base_model(model["source"], model["reference"])
-    if model["job"] is None:
-        raise CommandFailed(_("The base model “%(name)s” is not being prepared.") % {"name": model["name"]})
-    what = _("Preparing the base model “%(name)s”") % {"name": model["name"]}
-    wait_for_job(client, model["job"], listen, what=what)
-    return client.base_model(model["id"])
+    model = client.add_base_model(model.source, model.reference)
+    if model.job is None:
+        raise CommandFailed(_("The base model “%(name)s” is not being prepared.") % {"name": model.name})
+    what = _("Preparing the base model “%(name)s”") % {"name": model.name}
+    wait_for_job(client, model.job, listen, what=what)
+    return client.base_model(model.id)
 
 
 def check_base_model(client: StudioClient, reference: str) -> None:
@@ -111,12 +112,12 @@ def check_base_model(client: StudioClient, reference: str) -> None:
         _source_of(reference)
 
 
-def _find_base_model(client: StudioClient, reference: str) -> wire.BaseModel | None:
+def _find_base_model(client: StudioClient, reference: str) -> BaseModelOut | None:
     models = client.base_models()
     for model in models:
-        if reference in (model["name"], model["reference"]):
+        if reference in (model.name, model.reference):
             return model
-    return next((model for model in models if reference == str(model["id"])), None)
+    return next((model for model in models if reference == str(model.id)), None)
 
 
 def _source_of(reference: str) -> tuple[str, str]:
@@ -139,29 +140,29 @@ def _source_of(reference: str) -> tuple[str, str]:
 
 def require_green_check(
     client: StudioClient, version_id: int, base_model_id: int, settings: dict[str, Any], listen: Listener
-) -> wire.MaskCheck:
+) -> MaskCheckOut:
     """The finished mask check. Raises MaskCheckRed with the first failures."""
     check = client.request_mask_check(version_id, base_model_id, settings)
-    if check["job"]["state"] in wire.FINAL_STATES:
-        require_success(check["job"], what=_("The mask check"))
+    if check.job.state.is_final:
+        require_success(check.job, what=_("The mask check"))
     else:
-        wait_for_job(client, check["job"], listen, what=_("The mask check"))
-    check = client.mask_check(check["id"])
-    if not check["passed"]:
+        wait_for_job(client, check.job, listen, what=_("The mask check"))
+    check = client.mask_check(check.id)
+    if not check.passed:
         raise MaskCheckRed(
             _("The mask check is red, so nothing was trained: %(failures)s. See %(url)s.")
             % {
                 "failures": "; ".join(failed_checks(check)[:_SHOWN_FAILURES]) or _("see its report"),
-                "url": client.page(f"/mask-checks/{check['id']}"),
+                "url": client.page(f"/mask-checks/{check.id}"),
             },
             check,
         )
     return check
 
 
-def failed_checks(check: wire.MaskCheck) -> list[str]:
+def failed_checks(check: MaskCheckOut) -> list[str]:
     """What failed, one short text each: conversation by conversation where the report says so."""
-    report = report_of(check)
+    report = check.report
     if report is None:
         return []
     named = [
@@ -170,11 +171,6 @@ def failed_checks(check: wire.MaskCheck) -> list[str]:
         for failure in report.failures
     ]
     return named or [one.name for one in report.checks if not one.passed]
-
-
-def report_of(check: wire.MaskCheck) -> MaskReport | None:
-    """The report of a check that is done."""
-    return MaskReport.stored(check["report"]) if check["report"] else None
 
 
 def new_idempotency_key() -> str:

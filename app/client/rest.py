@@ -1,5 +1,6 @@
 """A small client of the REST API. Every failure becomes a sentence that says what to do."""
 
+import copy
 import ipaddress
 import json
 import os
@@ -9,17 +10,29 @@ from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self, cast
+from typing import Any, BinaryIO, Final, Self, TypeVar
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
 from app.accounts.first_run import read_local_token
-from app.client import wire
+from app.base_models.schemas import BaseModelOut
+from app.conversations.schemas import ReviewManyOut
 from app.core.console import CommandFailed
 from app.core.i18n import get_locale
 from app.core.i18n import gettext as _
+from app.core.i18n import say as translated
 from app.core.settings import Settings
+from app.curation.schemas import DatasetOut
+from app.evaluations.schemas import EvaluationOut, SuiteOut
+from app.imports.schemas import ImportOut
+from app.invalid import wrong_fields
+from app.jobs.schemas import EventOut, EventsOut, JobOut
+from app.mask_checks.schemas import MaskCheckOut
+from app.runs.schemas import RecipeOut, RunOut
+from app.versions.schemas import VersionOut
 
+Answer = TypeVar("Answer", bound=BaseModel)
 TOKEN_VARIABLE: Final = "SFT_STUDIO_TOKEN"  # noqa: S105 - the name, not the token
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 120.0
@@ -109,10 +122,10 @@ class StudioClient:
         except httpx.HTTPError:
             return False
 
-    def datasets(self, name: str | None = None) -> list[wire.Dataset]:
+    def datasets(self, name: str | None = None) -> list[DatasetOut]:
         """All datasets, or those of this name."""
         params = {} if name is None else {"name": name}
-        return cast(list[wire.Dataset], self._ask("GET", "/api/v1/datasets", params=params))
+        return self._all(DatasetOut, "GET", "/api/v1/datasets", params=params)
 
     def import_file(
         self,
@@ -123,7 +136,7 @@ class StudioClient:
         skip_bad: bool,
         told: dict[str, str] | None = None,
         dataset_info: Path | None = None,
-    ) -> wire.ImportReport:
+    ) -> ImportOut:
         """Send a file for the dataset of this name, which the server makes if something comes in. `told` and
         `dataset_info` tell of the tool that it comes from.
 
@@ -135,27 +148,27 @@ class StudioClient:
             if dataset_info:
                 info = stack.enter_context(dataset_info.open("rb"))
                 files["dataset_info"] = (dataset_info.name, info)
-            answer = self._ask(
+            return self._one(
+                ImportOut,
                 "POST",
                 "/api/v1/imports",
                 files=files,
                 data=data,
                 timeout=httpx.Timeout(IMPORT_SECONDS, connect=CONNECT_SECONDS),
             )
-        return cast(wire.ImportReport, answer)
 
-    def review_drafts(self, dataset_id: int, state: str) -> wire.ReviewReport:
+    def review_drafts(self, dataset_id: int, state: str) -> ReviewManyOut:
         """Review every draft of a dataset."""
         path = f"/api/v1/datasets/{dataset_id}/review"
-        return cast(wire.ReviewReport, self._ask("POST", path, json={"state": state}))
+        return self._one(ReviewManyOut, "POST", path, json={"state": state})
 
-    def freeze(self, dataset_id: int) -> wire.Version:
+    def freeze(self, dataset_id: int) -> VersionOut:
         """Freeze what is approved; unchanged content gives the existing version."""
-        return cast(wire.Version, self._ask("POST", f"/api/v1/datasets/{dataset_id}/versions"))
+        return self._one(VersionOut, "POST", f"/api/v1/datasets/{dataset_id}/versions")
 
-    def versions(self, dataset_id: int) -> list[wire.Version]:
+    def versions(self, dataset_id: int) -> list[VersionOut]:
         """Frozen versions of a dataset, newest first."""
-        return cast(list[wire.Version], self._ask("GET", f"/api/v1/datasets/{dataset_id}/versions"))
+        return self._all(VersionOut, "GET", f"/api/v1/datasets/{dataset_id}/versions")
 
     def export_version(
         self, version_id: int, params: dict[str, str], file: BinaryIO
@@ -173,76 +186,93 @@ class StudioClient:
                 file.write(chunk)
         return name.group(1), json.loads(report)
 
-    def recipes(self) -> list[wire.Recipe]:
+    def recipes(self) -> list[RecipeOut]:
         """The recipes that the server knows."""
-        return cast(list[wire.Recipe], self._ask("GET", "/api/v1/recipes"))
+        return self._all(RecipeOut, "GET", "/api/v1/recipes")
 
-    def base_models(self) -> list[wire.BaseModel]:
+    def base_models(self) -> list[BaseModelOut]:
         """All base models."""
-        return cast(list[wire.BaseModel], self._ask("GET", "/api/v1/base-models"))
+        return self._all(BaseModelOut, "GET", "/api/v1/base-models")
 
-    def base_model(self, base_model_id: int) -> wire.BaseModel:
+    def base_model(self, base_model_id: int) -> BaseModelOut:
         """One base model."""
-        return cast(wire.BaseModel, self._ask("GET", f"/api/v1/base-models/{base_model_id}"))
+        return self._one(BaseModelOut, "GET", f"/api/v1/base-models/{base_model_id}")
 
-    def add_base_model(self, source: str, reference: str) -> wire.BaseModel:
+    def add_base_model(self, source: str, reference: str) -> BaseModelOut:
         """Register a model and begin to prepare it; registering it again is harmless."""
         body = {"source": source, "reference": reference}
-        return cast(wire.BaseModel, self._ask("POST", "/api/v1/base-models", json=body))
+        return self._one(BaseModelOut, "POST", "/api/v1/base-models", json=body)
 
     def request_mask_check(
         self, dataset_version_id: int, base_model_id: int, settings: dict[str, Any]
-    ) -> wire.MaskCheck:
+    ) -> MaskCheckOut:
         """Ask for a mask check; the same question finds the same check."""
         body = {
             "dataset_version_id": dataset_version_id,
             "base_model_id": base_model_id,
             "settings": settings,
         }
-        return cast(wire.MaskCheck, self._ask("POST", "/api/v1/mask-checks", json=body))
+        return self._one(MaskCheckOut, "POST", "/api/v1/mask-checks", json=body)
 
-    def mask_check(self, mask_check_id: int) -> wire.MaskCheck:
+    def mask_check(self, mask_check_id: int) -> MaskCheckOut:
         """One mask check."""
-        return cast(wire.MaskCheck, self._ask("GET", f"/api/v1/mask-checks/{mask_check_id}"))
+        return self._one(MaskCheckOut, "GET", f"/api/v1/mask-checks/{mask_check_id}")
 
-    def runs(self, limit: int = 50) -> list[wire.Run]:
+    def runs(self, limit: int = 50) -> list[RunOut]:
         """Runs, newest first."""
-        return cast(list[wire.Run], self._ask("GET", "/api/v1/runs", params={"limit": limit}))
+        return self._all(RunOut, "GET", "/api/v1/runs", params={"limit": limit})
 
-    def run(self, run_id: int) -> wire.Run:
+    def run(self, run_id: int) -> RunOut:
         """One run."""
-        return cast(wire.Run, self._ask("GET", f"/api/v1/runs/{run_id}"))
+        return self._one(RunOut, "GET", f"/api/v1/runs/{run_id}")
 
-    def start_run(self, body: dict[str, Any], idempotency_key: str) -> wire.Run:
+    def start_run(self, body: dict[str, Any], idempotency_key: str) -> RunOut:
         """Start a run; the same key again gives the first run."""
         headers = {"Idempotency-Key": idempotency_key}
-        return cast(wire.Run, self._ask("POST", "/api/v1/runs", json=body, headers=headers))
+        return self._one(RunOut, "POST", "/api/v1/runs", json=body, headers=headers)
 
-    def job(self, job_id: int) -> wire.Job:
+    def job(self, job_id: int) -> JobOut:
         """State of one job."""
-        return cast(wire.Job, self._ask("GET", f"/api/v1/jobs/{job_id}"))
+        return self._one(JobOut, "GET", f"/api/v1/jobs/{job_id}")
 
-    def events(self, job_id: int, after: int) -> list[wire.Event]:
+    def events(self, job_id: int, after: int) -> list[EventOut]:
         """The next events of a job."""
         path = f"/api/v1/jobs/{job_id}/events/list"
-        return cast(list[wire.Event], self._ask("GET", path, params={"after": after})["events"])
+        return self._one(EventsOut, "GET", path, params={"after": after}).events
 
-    def suites(self) -> list[dict[str, Any]]:
+    def suites(self) -> list[SuiteOut]:
         """The evaluation suites that the server knows."""
-        return cast(list[dict[str, Any]], self._ask("GET", "/api/v1/suites"))
+        return self._all(SuiteOut, "GET", "/api/v1/suites")
 
-    def start_evaluation(self, run_id: int, suite: str) -> wire.Evaluation:
+    def start_evaluation(self, run_id: int, suite: str) -> EvaluationOut:
         """Judge a run on a suite."""
         path = f"/api/v1/runs/{run_id}/evaluations"
-        return cast(wire.Evaluation, self._ask("POST", path, json={"suite": suite}))
+        return self._one(EvaluationOut, "POST", path, json={"suite": suite})
 
-    def evaluations(self, run_id: int) -> list[wire.Evaluation]:
+    def evaluations(self, run_id: int) -> list[EvaluationOut]:
         """Evaluations of a run."""
-        return cast(list[wire.Evaluation], self._ask("GET", "/api/v1/evaluations", params={"run_id": run_id}))
+        return self._all(EvaluationOut, "GET", "/api/v1/evaluations", params={"run_id": run_id})
 
-    def evaluation(self, evaluation_id: int) -> wire.Evaluation:
+    def evaluation(self, evaluation_id: int) -> EvaluationOut:
         """One evaluation."""
-        return cast(wire.Evaluation, self._ask("GET", f"/api/v1/evaluations/{evaluation_id}"))
+        return self._one(EvaluationOut, "GET", f"/api/v1/evaluations/{evaluation_id}")
+
+    def _one(self, shape: type[Answer], method: str, path: str, **options: Any) -> Answer:
+        return self.understood(shape, self._ask(method, path, **options))
+
+    def _all(self, shape: type[Answer], method: str, path: str, **options: Any) -> list[Answer]:
+        answer = self._ask(method, path, **options)
+        if not isinstance(answer, list):
+            raise CommandFailed(self._differing_text(_("%(field)s must be a list.") % {"field": "JSON"}))
+        return [self.understood(shape, item) for item in answer]
+
+    def understood(self, shape: type[Answer], answer: Any) -> Answer:
+        """The answer as the server's own model. A newer server's further fields are passed over."""
+        try:
+            return read_answer(shape, answer)
+        except ValidationError as error:
+            fault = translated(wrong_fields(error.errors())[0].sentence)
+            raise CommandFailed(self._differing_text(fault)) from error
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
         with self._telling():
@@ -302,6 +332,13 @@ class StudioClient:
         )
         return text % {"url": self.url, "status": status}
 
+    def _differing_text(self, fault: str) -> str:
+        text = _(
+            "The server at %(url)s answers otherwise than this program expects: %(fault)s Their versions seem to "
+            "differ; install the server's version of sft-studio."
+        )
+        return text % {"url": self.url, "fault": fault}
+
     def _token_text(self) -> str:
         if "Authorization" not in self._http.headers:
             return _(
@@ -311,6 +348,26 @@ class StudioClient:
             "The server at %(url)s does not know this token. Set SFT_STUDIO_TOKEN to one from its account page, or "
             "for a server on this machine SFT_STUDIO_DATA to its data folder."
         ) % {"url": self.url}
+
+
+def read_answer(shape: type[Answer], answer: Any) -> Answer:
+    """The answer as one of the server's models; what they do not know is left out, at any depth.
+
+    Raises pydantic's ValidationError for what is missing or of another kind.
+    """
+    try:
+        return shape.model_validate(answer)
+    except ValidationError as error:
+        unknown = [wrong["loc"] for wrong in error.errors() if wrong["type"] == "extra_forbidden"]
+        if not unknown:
+            raise
+    known = copy.deepcopy(answer)
+    for *way, name in unknown:
+        place = known
+        for step in way:
+            place = place[step]
+        del place[name]
+    return shape.model_validate(known)
 
 
 def _bad_url(url: str) -> str:

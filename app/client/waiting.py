@@ -4,28 +4,29 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from app.client import wire
 from app.client.rest import ServerUnreachable, StudioClient
 from app.core.console import CommandFailed, say
 from app.core.i18n import gettext as _
 from app.jobs.events import EventKind
+from app.jobs.models import JobState
+from app.jobs.schemas import EventOut, JobOut
 
 POLL_SECONDS: Final = 0.7
 # A server that restarts is back well within this time.
 PATIENCE_SECONDS: Final = 60.0
 QUEUED_HINT_SECONDS: Final = 30.0
-Listener = Callable[[wire.Event], None]
+Listener = Callable[[EventOut], None]
 
 
 class JobEnded(CommandFailed):
     """The job did not succeed. `job` is how it ended."""
 
-    def __init__(self, message: str, job: wire.Job) -> None:
+    def __init__(self, message: str, job: JobOut) -> None:
         super().__init__(message)
         self.job = job
 
 
-def events_until_end(client: StudioClient, job_id: int) -> Iterator[wire.Event]:
+def events_until_end(client: StudioClient, job_id: int) -> Iterator[EventOut]:
     """Every event of the job from the first on, then as they happen; ends with the job."""
     seq, lost_at, started = 0, None, False
     begun = time.monotonic()
@@ -43,11 +44,11 @@ def events_until_end(client: StudioClient, job_id: int) -> Iterator[wire.Event]:
             continue
         lost_at = None
         for event in events:
-            seq = event["seq"]
+            seq = event.seq
             yield event
-            if event["kind"] == EventKind.STATE:
-                started = started or event["state"] != "queued"
-                if event["state"] in wire.FINAL_STATES:
+            if event.kind == EventKind.STATE:
+                started = started or event.payload["state"] != JobState.QUEUED
+                if JobState(event.payload["state"]).is_final:
                     return
         if not started and time.monotonic() - begun > QUEUED_HINT_SECONDS:
             started = True
@@ -60,18 +61,18 @@ def events_until_end(client: StudioClient, job_id: int) -> Iterator[wire.Event]:
             time.sleep(POLL_SECONDS)
 
 
-def wait_for_job(client: StudioClient, job: wire.Job, listen: Listener, *, what: str) -> wire.Job:
+def wait_for_job(client: StudioClient, job: JobOut, listen: Listener, *, what: str) -> JobOut:
     """The job once it has succeeded. Raises JobEnded saying that `what` failed, and why."""
-    for event in events_until_end(client, job["id"]):
+    for event in events_until_end(client, job.id):
         listen(event)
-    return require_success(client.job(job["id"]), what=what)
+    return require_success(client.job(job.id), what=what)
 
 
-def require_success(job: wire.Job, *, what: str) -> wire.Job:
+def require_success(job: JobOut, *, what: str) -> JobOut:
     """The ended job, or JobEnded."""
-    if job["state"] == "cancelled":
+    if job.state is JobState.CANCELLED:
         raise JobEnded(_("%(what)s was cancelled.") % {"what": what}, job)
-    if job["state"] != "succeeded":
-        reason = job["error"] or _("no reason was given")
+    if job.state is not JobState.SUCCEEDED:
+        reason = job.error or _("no reason was given")
         raise JobEnded(_("%(what)s failed: %(reason)s") % {"what": what, "reason": reason}, job)
     return job

@@ -106,7 +106,7 @@ def _review(
                 lines.append(revisions.first_revision(found))
             set_review(found, state, reason, actor)
             stamp(found, actor)
-            lines += [found, revisions.revision_of(found, state.value, actor)]
+            lines += [found, revisions.revision_of(found, state.value, actor.who)]
             record(session, actor, f"conversation.{state.value}", f"conversation/{number}")
             changed += 1
     session.add_all(lines)

@@ -7,6 +7,7 @@ from sqlalchemy import insert
 from sqlmodel import Session
 
 from app.accounts.service import Actor
+from app.accounts.who import Who
 from app.conversations import revisions
 from app.conversations.content import content_columns, read_dialogue
 from app.conversations.duplicates import refuse_duplicate
@@ -16,22 +17,24 @@ from app.datasets.archives import refuse_archived
 from app.dialogue.conversation import Conversation as Dialogue
 
 
-def _draft_columns(dataset_id: int, author: str) -> dict[str, Any]:
+def _draft_columns(dataset_id: int, author: Who) -> dict[str, Any]:
     now = utc_now()
     return {
         "dataset_id": dataset_id,
         "review_state": ReviewState.DRAFT,
         "review_reason": None,
         "reviewed_by": None,
+        "reviewed_by_user_id": None,
+        "reviewed_by_token_id": None,
         "reviewed_at": None,
         "version": 1,
-        "updated_by": author[:80],
+        **author.columns("updated_by"),
         "created_at": now,
         "updated_at": now,
     }
 
 
-def build_conversation(dataset_id: int, dialogue: Dialogue, *, author: str) -> Conversation:
+def build_conversation(dataset_id: int, dialogue: Dialogue, *, author: Who) -> Conversation:
     """A new row from a dialogue in canonical form, not yet added."""
     return Conversation(**content_columns(dialogue), **_draft_columns(dataset_id, author))
 
@@ -41,7 +44,7 @@ def insert_drafts(
     dataset_id: int,
     contents: Sequence[dict[str, Any]],
     *,
-    author: str,
+    author: Who,
     staged_by: int | None = None,
 ) -> None:
     """Store many new drafts, given as `content_columns` makes them; a mapped object each would take far longer.
@@ -65,7 +68,7 @@ def create_conversation(
     refuse_archived(session, dataset_id)
     dialogue = read_dialogue(data)
     refuse_duplicate(session, dataset_id, dialogue)
-    conversation = build_conversation(dataset_id, dialogue, author=actor.name)
+    conversation = build_conversation(dataset_id, dialogue, author=actor.who)
     session.add(conversation)
     session.flush()
     revisions.keep(session, conversation, "create", actor)

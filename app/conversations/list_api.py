@@ -16,6 +16,7 @@ from app.conversations.schemas import (
     ConversationPage,
     ReviewManyIn,
     ReviewManyOut,
+    ReviewRefusedOut,
 )
 from app.core.i18n import gettext
 from app.core.web import Db
@@ -62,5 +63,5 @@ def review_many(session: Db, actor: CurrentActor, dataset_id: int, body: ReviewM
     changed, refused = bulk_review.review_many(
         session, dataset_id, body.conversation_ids, actor, body.state, body.reason
     )
-    reasons = [{"conversation_id": found, "reason": gettext(reason)} for found, reason in refused]
+    reasons = [ReviewRefusedOut(conversation_id=found, reason=gettext(reason)) for found, reason in refused]
     return ReviewManyOut(changed=changed, refused=reasons)

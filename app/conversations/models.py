@@ -80,6 +80,8 @@ class Conversation(SQLModel, table=True):
     review_state: ReviewState = Field(default=ReviewState.DRAFT, sa_column=enum_column(ReviewState))
     review_reason: str | None = None
     reviewed_by: str | None = Field(default=None, max_length=80)
+    reviewed_by_user_id: int | None = None
+    reviewed_by_token_id: int | None = None
     reviewed_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     # Of app.dialogue.hashes: with the train flags, and of the words alone, by which duplicates are told.
     content_hash: str = Field(max_length=64)
@@ -87,6 +89,8 @@ class Conversation(SQLModel, table=True):
     search_text: str = Field(default="", sa_column=Column(Text, nullable=False))
     version: int = 1
     updated_by: str = Field(default="", max_length=80)
+    updated_by_user_id: int | None = None
+    updated_by_token_id: int | None = None
     # The operation of the import that brought it; until that is done, no reader sees the conversation.
     staged_by: int | None = None
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
@@ -104,6 +108,8 @@ class ConversationRevision(SQLModel, table=True):
     version: int
     action: str = Field(max_length=40)
     author: str = Field(max_length=80)
+    author_user_id: int | None = None
+    author_token_id: int | None = None
     # messages, tools where there were any, and labels at that version
     snapshot: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

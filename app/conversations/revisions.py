@@ -1,13 +1,14 @@
 """What a conversation was after each change, so that any change can be undone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from app.accounts.models import Role
 from app.accounts.service import Actor
+from app.accounts.who import Who
 from app.conversations.models import Conversation, ConversationRevision
 from app.core.database import utc_now
 from app.core.errors import NotFound
@@ -25,6 +26,8 @@ class RevisionLine:
     version: int
     action: str
     author: str
+    author_user_id: int | None
+    author_token_id: int | None
     created_at: datetime
 
 
@@ -38,17 +41,12 @@ def snapshot_of(conversation: Conversation) -> dict[str, Any]:
 def history(session: Session, conversation_id: int, limit: int = 100) -> list[RevisionLine]:
     """The newest changes, newest first, without their snapshots."""
     statement = (
-        select(
-            ConversationRevision.version,
-            ConversationRevision.action,
-            ConversationRevision.author,
-            ConversationRevision.created_at,
-        )
-        .where(ConversationRevision.conversation_id == conversation_id)
+        sa.select(*(getattr(ConversationRevision, part.name) for part in fields(RevisionLine)))
+        .where(col(ConversationRevision.conversation_id) == conversation_id)
         .order_by(col(ConversationRevision.version).desc())
         .limit(limit)
     )
-    return [RevisionLine(*row) for row in session.exec(statement)]
+    return [RevisionLine(*row) for row in session.execute(statement)]
 
 
 def get_revision(session: Session, conversation_id: int, version: int) -> ConversationRevision | None:
@@ -84,21 +82,21 @@ def require_revision(session: Session, conversation_id: int, version: int) -> Co
     return found
 
 
-def revision_of(conversation: Conversation, action: str, actor: Actor) -> ConversationRevision:
+def revision_of(conversation: Conversation, action: str, author: Who) -> ConversationRevision:
     """A revision of the conversation as it is now, not yet added."""
     assert conversation.id is not None
     return ConversationRevision(
         conversation_id=conversation.id,
         version=conversation.version,
         action=action[:40],
-        author=actor.name[:80],
+        **author.columns("author"),
         snapshot=snapshot_of(conversation),
     )
 
 
 def first_revision(conversation: Conversation) -> ConversationRevision:
     """What an import brought. Imports store no revision (it would double the work); the first change does."""
-    importer = Actor(0, conversation.updated_by, Role.ANNOTATOR, "token")
+    importer = Who(conversation.updated_by, conversation.updated_by_user_id, conversation.updated_by_token_id)
     return revision_of(conversation, "import", importer)
 
 
@@ -112,7 +110,7 @@ def keep_first(session: Session, conversation: Conversation) -> None:
 
 def keep(session: Session, conversation: Conversation, action: str, actor: Actor) -> None:
     """Store the conversation as it is now."""
-    session.add(revision_of(conversation, action, actor))
+    session.add(revision_of(conversation, action, actor.who))
     session.flush()
 
 
@@ -122,7 +120,8 @@ def keep_typing(session: Session, conversation: Conversation, action: str, actor
     last = get_revision(session, conversation.id, conversation.version - 1)
     if (
         last is None
-        or (last.action, last.author) != (action, actor.name[:80])
+        or last.action != action
+        or Who(last.author, last.author_user_id, last.author_token_id) != actor.who
         or utc_now() - last.created_at > _MERGE_WITHIN
     ):
         keep(session, conversation, action, actor)

@@ -66,7 +66,8 @@ class ReviewIn(BaseModel):
 
 
 class ConversationOut(BaseModel):
-    """A conversation as the API shows it."""
+    """A conversation as the API shows it. Who reviewed and changed it: the name as it was, and ids that older rows lack;
+    no token's id for what was done in a browser."""
 
     id: int
     dataset_id: int
@@ -84,7 +85,11 @@ class ConversationOut(BaseModel):
     review_state: ReviewState
     review_reason: str | None
     reviewed_by: str | None
+    reviewed_by_user_id: int | None
+    reviewed_by_token_id: int | None
     updated_by: str
+    updated_by_user_id: int | None
+    updated_by_token_id: int | None
     updated_at: datetime
 
     @classmethod
@@ -109,6 +114,8 @@ class RevisionOut(BaseModel):
     version: int
     action: str
     author: str
+    author_user_id: int | None
+    author_token_id: int | None
     created_at: datetime
 
 
@@ -131,8 +138,15 @@ class ReviewManyIn(BaseModel):
     reason: str | None = Field(default=None, max_length=2000)
 
 
+class ReviewRefusedOut(BaseModel):
+    """A conversation whose state did not change, and why."""
+
+    conversation_id: int
+    reason: str
+
+
 class ReviewManyOut(BaseModel):
     """How many changed, and which did not."""
 
     changed: int
-    refused: list[dict[str, Any]]
+    refused: list[ReviewRefusedOut]

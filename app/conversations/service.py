@@ -147,18 +147,24 @@ def restore(
     return change(session, conversation_id, expected_version, actor, "restore", apply)
 
 
+def _put(conversation: Conversation, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(conversation, name, value)
+
+
 def set_review(
     conversation: Conversation, state: ReviewState, reason: str | None, actor: Actor | None
 ) -> None:
     conversation.review_state = state
     conversation.review_reason = reason
-    conversation.reviewed_by = actor.name[:80] if actor else None
+    nobody = dict.fromkeys(("reviewed_by", "reviewed_by_user_id", "reviewed_by_token_id"))
+    _put(conversation, actor.who.columns("reviewed_by") if actor else nobody)
     conversation.reviewed_at = utc_now() if actor else None
 
 
 def stamp(conversation: Conversation, actor: Actor) -> None:
     conversation.version += 1
-    conversation.updated_by = actor.name[:80]
+    _put(conversation, actor.who.columns("updated_by"))
     conversation.updated_at = utc_now()
 
 

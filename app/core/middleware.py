@@ -52,6 +52,24 @@ class BodyTooLarge(HTTPException):
     code: Final = FILE_TOO_LARGE.code
 
 
+def _head_as_get(scope: Scope, receive: Receive, send: Send) -> tuple[Scope, Receive, Send]:
+    """A HEAD request as the GET whose headers it asks for; the body stays here, and a stream ends at once."""
+    answered = False
+
+    async def receive_once() -> Message:
+        return {"type": "http.disconnect"} if answered else await receive()
+
+    async def send_headers(message: Message) -> None:
+        nonlocal answered
+        if message["type"] == "http.response.start":
+            await send(message)
+        elif not answered:
+            answered = True
+            await send({"type": "http.response.body", "body": b""})
+
+    return {**scope, "method": "GET"}, receive_once, send_headers
+
+
 class EdgeMiddleware:
     """One pure ASGI layer, so that streams stay streams."""
 
@@ -72,10 +90,14 @@ class EdgeMiddleware:
         if not self.any_host and not self._host_allowed(headers.get("host", "")):
             await PlainTextResponse(gettext(HOST_REFUSED), status_code=421)(scope, receive, send)
             return
-        if int(headers.get("content-length") or 0) > self.max_body:
+        length = headers.get("content-length") or "0"
+        # A server in front of this may let through what is no length; what comes is counted in any case.
+        if length.isascii() and length.isdigit() and int(length[:20]) > self.max_body:
             await self._drain(receive)
             await self._refuse_body(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope, receive, send = _head_as_get(scope, receive, send)
         started = False
 
         async def send_with_headers(message: Message) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.core.errors import StudioError, Unauthenticated
 from app.core.i18n import gettext, say
@@ -112,9 +114,19 @@ def _http_exception(request: Request, error: Exception) -> Response:
     message = _STATUS_MESSAGES.get(HTTPStatus(error.status_code))
     text, code = gettext(message) if message else str(error.detail), getattr(error, "code", None)
     response = failure(request, error.status_code, text, code=code)
-    # Such as what an address does allow.
     response.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = ", ".join(_allowed(request, response.headers.get("Allow", "")))
     return response
+
+
+def _allowed(request: Request, told: str) -> list[str]:
+    """Every verb that the request's address takes. What the router told is of the first route alone."""
+    found = {verb.strip() for verb in told.split(",")}
+    for context in iter_route_contexts(request.app.routes):
+        if context.original_route.matches(request.scope)[0] is not Match.NONE:
+            found |= set(getattr(context.original_route, "methods", None) or ())
+    return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 def _unstorable(request: Request, _error: Exception) -> Response:

@@ -5,12 +5,19 @@ Whoever reads large files is lent their path: object storage would need a local 
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+from app.sentences import N_
+
+DISK_FULL: Final = N_("The disk of the data folder is full: nothing can be stored until some space is free.")
+# Below this hardly anything can be written any more, and an operator should hear of it.
+LEAST_FREE_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,11 @@ class StagedFile:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._partial.replace(self._storage.path(key))
+
+
+def free_bytes(folder: Path) -> int:
+    """What this program may still write on the folder's disk. Raises OSError where there is no such folder."""
+    return shutil.disk_usage(folder).free
 
 
 def file_sha256(path: Path) -> str:

@@ -120,8 +120,9 @@ def toast(message: str, *, kind: str = "success", undo_url: str | None = None) -
 
 
 def is_htmx(request: Request) -> bool:
-    """Whether htmx asks for a fragment."""
-    return request.headers.get("HX-Request") == "true"
+    """Whether htmx asks for a fragment. Going back in the browser's history it asks for whole pages."""
+    restores = request.headers.get("HX-History-Restore-Request") == "true"
+    return request.headers.get("HX-Request") == "true" and not restores
 
 
 def see(path: str) -> Response:

@@ -2,19 +2,17 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel
-
+from app.accounts.who import CreatedByOut
 from app.conversations.counts import DatasetCounts
 from app.datasets.models import Dataset
 
 
-class DatasetOut(BaseModel):
+class DatasetOut(CreatedByOut):
     """A dataset with its counts. An archived one is read-only."""
 
     id: int
     name: str
     description: str
-    created_by: str
     created_at: datetime
     archived_at: datetime | None
     draft: int
@@ -29,7 +27,7 @@ class DatasetOut(BaseModel):
             id=dataset.id,
             name=dataset.name,
             description=dataset.description,
-            created_by=dataset.created_by,
+            **dataset.creator.columns(),
             created_at=dataset.created_at,
             archived_at=dataset.archived_at,
             draft=counts.draft,

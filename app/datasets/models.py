@@ -8,10 +8,11 @@ from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
 
 from app.accounts.models import Role
+from app.accounts.who import CreatedBy
 from app.core.database import enum_column, moment_column, utc_now
 
 
-class Dataset(SQLModel, table=True):
+class Dataset(CreatedBy, table=True):
     """A named set of conversations that people curate together."""
 
     __tablename__ = "dataset"
@@ -19,7 +20,6 @@ class Dataset(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(max_length=80, unique=True)
     description: str = ""
-    created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
     # Archived: read-only and out of the lists, until somebody restores it.
     archived_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
@@ -62,6 +62,7 @@ class DatasetOperation(SQLModel, table=True):
     # What somebody else needs to go on with it: {"state", "reason", "ids"} of a review.
     details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     actor_id: int
+    actor_token_id: int | None = None
     actor: str = Field(max_length=80)
     role: Role = Field(sa_column=enum_column(Role))
     started_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

@@ -7,7 +7,7 @@ process died is told by an old beat, and the next who sweeps goes on with it or 
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
@@ -88,6 +88,7 @@ def begin(
         total=total,
         details=details or {},
         actor_id=actor.user_id,
+        actor_token_id=actor.token_id,
         actor=actor.name[:80],
         role=actor.role,
     )
@@ -137,7 +138,9 @@ def take_abandoned(
 
 def actor_of(operation: DatasetOperation) -> Actor:
     """Who began it."""
-    return Actor(operation.actor_id, operation.actor, operation.role, "session")
+    token_id = operation.actor_token_id
+    via: Literal["session", "token"] = "token" if token_id else "session"
+    return Actor(operation.actor_id, operation.actor, operation.role, via, token_id)
 
 
 def _mine(operation: DatasetOperation) -> Mine:

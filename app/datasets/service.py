@@ -65,7 +65,7 @@ def create_dataset(
     dataset = Dataset(
         name=free_name(session, name),
         description=_description(description),
-        created_by=actor.name[:80],
+        **actor.who.columns(),
         hidden=hidden,
     )
     session.add(dataset)

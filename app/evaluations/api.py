@@ -1,86 +1,17 @@
 """REST for suites and evaluations."""
 
-from datetime import datetime
-from typing import Any
-
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.web import AppStorage, Db
 from app.evaluations import service
-from app.evaluations.documents import EvaluationSummary, JudgedCheck, JudgedScores
-from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
-from app.jobs.api import JobOut
-from app.jobs.models import Job
+from app.evaluations.documents import JudgedRun
+from app.evaluations.schemas import EvaluationIn, EvaluationOut, SuiteOut
 from app.runs.service import require_run
 from app.scoring.suites import built_in_suites
 
 router = APIRouter(prefix="/api/v1", tags=["evaluations"])
-
-
-class SuiteOut(BaseModel):
-    """A suite in brief."""
-
-    name: str
-    kind: str
-    language: str
-    title: dict[str, str]
-    prompts: int
-    hash: str
-
-
-class EvaluationIn(BaseModel):
-    """Which suite to judge the run on."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    suite: str
-
-
-class AnswerOut(BaseModel):
-    """One judged answer."""
-
-    prompt_key: str
-    variant: Variant
-    text: str
-    seconds: float
-    checks: list[JudgedCheck]
-    scores: JudgedScores
-
-    @classmethod
-    def of(cls, answer: EvaluationAnswer) -> "AnswerOut":
-        """From the stored row, with the checks' details in the reader's language."""
-        values: dict[str, Any] = {name: getattr(answer, name) for name in cls.model_fields}
-        values["checks"] = JudgedCheck.of_answer(answer.checks)
-        values["scores"] = JudgedScores.of_answer(answer.scores)
-        return cls.model_validate(values)
-
-
-class EvaluationOut(BaseModel):
-    """An evaluation; `summary` is null until it is done."""
-
-    id: int
-    run_id: int
-    suite_name: str
-    summary: EvaluationSummary | None
-    created_by: str
-    created_at: datetime
-    job: JobOut
-    answers: list[AnswerOut] | None = None
-
-    @classmethod
-    def of(
-        cls, evaluation: Evaluation, job: Job, answers: list[EvaluationAnswer] | None = None
-    ) -> "EvaluationOut":
-        """From the stored rows."""
-        names = [name for name in cls.model_fields if name not in {"job", "answers"}]
-        values: dict[str, Any] = {name: getattr(evaluation, name) for name in names}
-        values["job"] = JobOut.of(job)
-        if answers is not None:
-            values["answers"] = [AnswerOut.of(answer) for answer in answers]
-        return cls.model_validate(values)
 
 
 @router.get("/suites")
@@ -124,4 +55,15 @@ def get_evaluation(session: Db, evaluation_id: int) -> EvaluationOut:
     """One evaluation with all its answers."""
     evaluation = service.require_evaluation(session, evaluation_id)
     job = service.evaluation_job(session, evaluation)
-    return EvaluationOut.of(evaluation, job, service.answers(session, evaluation_id))
+    answers = service.answers(session, evaluation_id)
+    shown = EvaluationOut.of(evaluation, job, answers)
+    shown.summary = service.summary_of(evaluation, answers)
+    return shown
+
+
+@router.get("/runs/{run_id}/verdict")
+@needs(Permission.EVALUATION_READ)
+def get_verdict(session: Db, run_id: int) -> JudgedRun | None:
+    """Whether the run is better than its base model, over the newest evaluation of each suite; null before there is one."""
+    require_run(session, run_id)
+    return service.verdicts(session, [run_id]).get(run_id)

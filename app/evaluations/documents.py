@@ -6,11 +6,14 @@ Loads no database, for the worker's child and the command line use it too.
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, computed_field
 
+from app.core.i18n import get_locale, say
 from app.core.stored_models import StoredModel, Told
+from app.scoring.run_verdict import RunVerdict
 from app.scoring.scores import DIMENSIONS
-from app.sentences import Sentence
+from app.scoring.verdict import Level, Outcome, SuiteVerdict
+from app.sentences import N_, Sentence
 
 
 class Sides(BaseModel):
@@ -20,11 +23,22 @@ class Sides(BaseModel):
     tuned: float
 
 
+class Generation(BaseModel):
+    """How the answers were made: both sides the same way, without sampling."""
+
+    decoding: Literal["greedy"] = "greedy"
+    max_new_tokens: int
+    precision: str | None = None
+    device: str | None = None
+
+
 class Measurements(StoredModel):
-    """What the child measured of both models on the held-out split: nats a trained token; null where nothing is held out."""
+    """What the child tells beside the answers. Losses are those of both models on the held-out split, in nats a trained
+    token, and null where nothing is held out; `generation` is null in evaluations of earlier programs."""
 
     held_out_loss: Sides | None = None
     perplexity: Sides | None = None
+    generation: Generation | None = None
 
 
 class MeanScores(BaseModel):
@@ -55,21 +69,85 @@ class RetentionSummary(Told):
     warns: bool
 
 
-class EvaluationSummary(Measurements):
-    """Base and tuned model on one suite. `retention` only for suites of general ability."""
+def title_in_locale(title: Mapping[str, str]) -> str:
+    """The title in the reader's language, else in English."""
+    return title.get("zh" if get_locale() == "zh-CN" else "en") or title.get("en") or ""
 
-    schema_version: Literal[2] = 2
+
+class JudgedSuite(SuiteVerdict):
+    """The verdict on a suite with its words in the reader's language."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def detail(self) -> str:
+        """The verdict with its numbers."""
+        return say(self.headline(title_in_locale(self.title)))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def certainty_detail(self) -> str:
+        """How sure that is."""
+        return say(self.certainty())
+
+
+class SuiteOfRun(JudgedSuite):
+    """The newest verdict of a run on this suite, and the evaluation that it comes from."""
+
+    evaluation_id: int
+    suite_name: str
+
+
+class AdviceTold(Told):
+    """What to do next and why; `code` is for programs."""
+
+    code: str
+
+
+class JudgedRun(BaseModel):
+    """A run on all the suites it was judged on, the newest evaluation of each; words in the reader's language."""
+
+    outcome: Outcome
+    level: Level
+    word: str
+    detail: str
+    suites: list[SuiteOfRun]
+    advice: list[AdviceTold]
+    held_out_loss: Sides | None = None
+
+    @classmethod
+    def of(cls, suites: Sequence[SuiteOfRun], held_out_loss: Sides | None) -> Self:
+        """From the verdicts on its suites and what was measured on the held-out split."""
+        rose = held_out_loss is not None and held_out_loss.tuned > held_out_loss.base
+        verdict = RunVerdict(tuple(suites), rose)
+        return cls(
+            outcome=verdict.outcome,
+            level=verdict.level,
+            word=say(Sentence(verdict.word)),
+            detail=say(Sentence(N_("; "))).join(suite.detail for suite in suites),
+            suites=list(suites),
+            advice=[AdviceTold(code=one.code, sentence=one.sentence) for one in verdict.advice],
+            held_out_loss=held_out_loss,
+        )
+
+
+class EvaluationSummary(Measurements):
+    """Base and tuned model on one suite. `retention` only for suites of general ability.
+
+    `verdict` is null where no prompt was answered by both sides, and in summaries of earlier programs.
+    """
+
+    schema_version: Literal[3] = 3
+    verdict: JudgedSuite | None = None
     base: SideSummary
     tuned: SideSummary
     retention: RetentionSummary | None = None
 
     @classmethod
     def upgrade(cls, document: dict[str, Any]) -> dict[str, Any]:
-        """The first form kept the sentence of the retention as a text and its values."""
+        """The first form kept the sentence of the retention as a text and its values; the second had no verdict."""
         kept = document.get("retention")
-        if "schema_version" in document or not kept:
-            return document
-        return {**document, "retention": {**kept, "sentence": Sentence.stored_in(kept)}}
+        document = {name: value for name, value in document.items() if name != "schema_version"}
+        return {**document, "retention": {**kept, "sentence": Sentence.stored_in(kept)}} if kept else document
 
 
 class JudgedCheck(Told):
@@ -93,7 +171,7 @@ class JudgedScore(Told):
 
 
 class JudgedScores(BaseModel):
-    """Every dimension of one answer and their mean."""
+    """Every dimension of one answer and their mean, which is never above the share of checks passed."""
 
     relevance: JudgedScore
     completeness: JudgedScore
@@ -103,14 +181,16 @@ class JudgedScores(BaseModel):
     mean: float
 
     @classmethod
-    def of_answer(cls, stored: Mapping[str, Any]) -> Self:
-        """Of an answer, of this or the first form."""
+    def of_answer(cls, stored: Mapping[str, Any], checks: Sequence[JudgedCheck] = ()) -> Self:
+        """Of an answer and its checks, of this or an earlier form, whose means took no notice of checks."""
         told = {
             name: {**score, "sentence": Sentence.stored_in(score)}
             for name, score in stored.items()
             if name in DIMENSIONS
         }
-        return cls.model_validate({**stored, **told})
+        passed = [check.passed for check in checks]
+        limit = sum(passed) / len(passed) if passed else 1.0
+        return cls.model_validate({**stored, **told, "mean": min(stored["mean"], limit)})
 
     def values(self) -> dict[str, float]:
         """By dimension, the mean included."""

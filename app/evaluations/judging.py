@@ -1,8 +1,11 @@
 """Evaluations as runs see them."""
 
+from collections.abc import Mapping, Sequence
+
 from sqlmodel import Session
 
-from app.evaluations.service import list_evaluations
+from app.evaluations.documents import JudgedRun
+from app.evaluations.service import list_evaluations, verdicts
 from app.runs.judging import Judgement, SuiteChoice
 from app.scoring.suites import built_in_suites
 
@@ -20,6 +23,15 @@ class BuiltInJudging:
     def of_run(self, session: Session, run_id: int) -> list[Judgement]:
         """What was judged of a run, newest first."""
         return [
-            Judgement(evaluation.id or 0, evaluation.suite_name, job)
+            Judgement(
+                evaluation.id or 0,
+                evaluation.suite_name,
+                job,
+                evaluation.summary.verdict if evaluation.summary else None,
+            )
             for evaluation, job in list_evaluations(session, run_id=run_id)
         ]
+
+    def verdicts(self, session: Session, run_ids: Sequence[int]) -> Mapping[int, JudgedRun]:
+        """By run, over the newest evaluation of each suite."""
+        return verdicts(session, run_ids)

@@ -2,14 +2,18 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import JSON, Column, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from app.accounts.who import CreatedBy
 from app.core.database import enum_column, moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.evaluations.documents import EvaluationSummary
+
+# The finish reason of an answer that ran into the token limit.
+CUT: Final = "length"
 
 
 class Variant(StrEnum):
@@ -19,7 +23,7 @@ class Variant(StrEnum):
     TUNED = "tuned"
 
 
-class Evaluation(SQLModel, table=True):
+class Evaluation(CreatedBy, table=True):
     """One run judged on one suite. The suite is stored as it was, so the report stays true."""
 
     __tablename__ = "evaluation"
@@ -32,7 +36,6 @@ class Evaluation(SQLModel, table=True):
     summary: EvaluationSummary | None = Field(
         default=None, sa_column=Column(DocumentColumn(EvaluationSummary), nullable=True)
     )
-    created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
 
 
@@ -48,5 +51,13 @@ class EvaluationAnswer(SQLModel, table=True):
     variant: Variant = Field(sa_column=enum_column(Variant))
     text: str
     seconds: float = 0.0
+    # Null where an earlier program did not keep it: how many tokens, and whether the limit cut them ("length") or not ("stop").
+    tokens: int | None = None
+    finish_reason: str | None = Field(default=None, max_length=20)
     checks: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     scores: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+
+    @property
+    def cut(self) -> bool:
+        """Whether the token limit ended it."""
+        return self.finish_reason == CUT

@@ -9,12 +9,14 @@ from sqlmodel import Session
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.i18n import get_locale, translate
-from app.core.templating import render
+from app.core.templating import is_htmx, render
 from app.core.web import AppStorage, Db
 from app.evaluations import service
+from app.evaluations.documents import title_in_locale
 from app.evaluations.models import Evaluation
-from app.evaluations.report import localised, prompt_views
+from app.evaluations.report import Shown, Sorting, case_views, chosen, counts
 from app.jobs.models import Job
+from app.runs.lineage import lineage_of
 from app.runs.service import list_runs, require_run
 from app.scoring.scores import DIMENSIONS, FORMULAS
 from app.scoring.suites import built_in_suites
@@ -28,12 +30,14 @@ def evaluations_page(request: Request, session: Db, run: int | None = None) -> H
     """All evaluations, or those of one run, with the form that starts one."""
     found = service.list_evaluations(session, run_id=run)
     runs = [item for item, _job in list_runs(session, limit=200)]
+    titles = {suite.name: suite.title.said_in(get_locale()) for suite in built_in_suites().values()}
     context = {
         "evaluations": found,
         "run_names": {item.id: item.name for item in runs},
         "finished_runs": [(item.id, f"#{item.id} {item.name}") for item in runs if item.adapter_key],
         "run_id": run,
-        "suites": [(suite.name, suite.title.said_in(get_locale())) for suite in built_in_suites().values()],
+        "suites": list(titles.items()),
+        "suite_titles": titles,
     }
     return render(request, "evaluations/list.html", context)
 
@@ -55,11 +59,16 @@ def start_evaluation(
 
 @router.get("/evaluations/{evaluation_id}")
 @needs(Permission.EVALUATION_READ)
-def report_page(request: Request, session: Db, evaluation_id: int) -> HTMLResponse:
-    """The report; while the evaluation runs, its progress."""
+def report_page(
+    request: Request, session: Db, evaluation_id: int, show: Shown = "all", sort: Sorting = "suite"
+) -> HTMLResponse:
+    """The report; while the evaluation runs, its progress. The list of cases alone for htmx."""
     evaluation = service.require_evaluation(session, evaluation_id)
     job = service.evaluation_job(session, evaluation)
-    return render(request, "evaluations/report.html", _report_context(session, evaluation, job))
+    context = _report_context(session, evaluation, job, show, sort)
+    return render(
+        request, "evaluations/_cases.html" if is_htmx(request) else "evaluations/report.html", context
+    )
 
 
 @router.get("/evaluations/{evaluation_id}/progress")
@@ -70,22 +79,34 @@ def progress_fragment(request: Request, session: Db, evaluation_id: int) -> Resp
     job = service.evaluation_job(session, evaluation)
     if job.is_final:
         return Response(status_code=204, headers={"HX-Refresh": "true"})
-    return render(request, "evaluations/_progress.html", _report_context(session, evaluation, job))
+    return render(request, "evaluations/_progress.html", _progress_context(session, evaluation, job))
 
 
-def _report_context(session: Session, evaluation: Evaluation, job: Job) -> dict[str, Any]:
-    run = require_run(session, evaluation.run_id)
-    suite_prompts = prompt_views(evaluation, service.answers(session, evaluation.id or 0))
-    summary = evaluation.summary
+def _progress_context(session: Session, evaluation: Evaluation, job: Job) -> dict[str, Any]:
     return {
         "evaluation": evaluation,
         "job": job,
-        "run": run,
-        "suite_title": localised(evaluation.suite.get("title", {})) or evaluation.suite_name,
-        "prompts": suite_prompts,
-        "summary": summary,
-        "dimensions": [(name, translate(FORMULAS[name], {})) for name in (*DIMENSIONS, "mean")],
-        "retention_formula": translate(FORMULAS["retention"], {}),
         "answered": service.answered_count(session, job),
-        "expected": 2 * len(suite_prompts),
+        "expected": 2 * len(evaluation.suite.get("prompts", [])),
+    }
+
+
+def _report_context(
+    session: Session, evaluation: Evaluation, job: Job, show: Shown, sort: Sorting
+) -> dict[str, Any]:
+    run = require_run(session, evaluation.run_id)
+    answers = service.answers(session, evaluation.id or 0)
+    cases = case_views(evaluation, answers)
+    summary = service.summary_of(evaluation, answers)
+    return {
+        **_progress_context(session, evaluation, job),
+        **lineage_of(session, run),
+        "suite_title": title_in_locale(evaluation.suite.get("title", {})) or evaluation.suite_name,
+        "cases": chosen(cases, show, sort),
+        "counts": counts(cases),
+        "show": show,
+        "sort": sort,
+        "summary": summary,
+        "verdict": service.verdict_with(session, evaluation, summary),
+        "dimensions": [(name, translate(FORMULAS[name], {})) for name in (*DIMENSIONS, "mean")],
     }

@@ -6,25 +6,21 @@ from typing import Any, Final
 from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
+from app.accounts.who import Who
 from app.core.errors import NotFound
 from app.core.storage import Storage
-from app.evaluations.documents import (
-    EvaluationSummary,
-    MeanScores,
-    Measurements,
-    RetentionSummary,
-    SideSummary,
-)
-from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
+from app.evaluations.documents import EvaluationSummary, JudgedRun, Measurements, SuiteOfRun
+from app.evaluations.models import CUT, Evaluation, EvaluationAnswer, Variant
+from app.evaluations.summing import summarise
 from app.jobs.events import EventKind
 from app.jobs.models import Job, JobEvent, JobKind
 from app.jobs.service import enqueue, require_job
 from app.runs.models import Run
 from app.runs.service import adapter_path
 from app.scoring.checks import run_checks
-from app.scoring.findings import CheckResult, Exchange
-from app.scoring.scores import AnswerScores, general_score, mean_scores, retention, score_answer
-from app.scoring.suites import Suite, built_in_suites, parse_suite
+from app.scoring.findings import Exchange
+from app.scoring.scores import score_answer
+from app.scoring.suites import Prompt, Suite, built_in_suites, parse_suite
 from app.sentences import N_
 
 MAX_NEW_TOKENS: Final = 160
@@ -52,7 +48,7 @@ def start_evaluation(
     for evaluation, job in list_evaluations(session, run_id=run.id):
         if evaluation.suite_name == suite_name and not job.is_final:
             return evaluation, job
-    evaluation, job = _create(session, run, suite, created_by=actor.name)
+    evaluation, job = _create(session, run, suite, created_by=actor.who)
     record(session, actor, "evaluation.start", f"evaluation/{evaluation.id}")
     return evaluation, job
 
@@ -60,10 +56,10 @@ def start_evaluation(
 def queue_evaluations(session: Session, run: Run) -> None:
     """The evaluations asked for when the run was started, in its maker's name."""
     for name in run.evaluate_with:
-        _create(session, run, require_suite(name), created_by=run.created_by)
+        _create(session, run, require_suite(name), created_by=run.creator)
 
 
-def _create(session: Session, run: Run, suite: Suite, *, created_by: str) -> tuple[Evaluation, Job]:
+def _create(session: Session, run: Run, suite: Suite, *, created_by: Who) -> tuple[Evaluation, Job]:
     job = enqueue(session, JobKind.EVALUATE, {}, created_by=created_by)
     assert job.id is not None
     assert run.id is not None
@@ -72,7 +68,7 @@ def _create(session: Session, run: Run, suite: Suite, *, created_by: str) -> tup
         suite_name=suite.name,
         suite=dict(suite.content),
         job_id=job.id,
-        created_by=created_by[:80],
+        **created_by.columns(),
     )
     session.add(evaluation)
     session.flush()
@@ -130,56 +126,88 @@ def store_answers(
     assert evaluation.id is not None
     suite = parse_suite(evaluation.suite, evaluation.suite_name)
     latest = {(str(item["prompt_key"]), Variant(item["variant"])): item for item in given}
-    judged: dict[Variant, list[tuple[list[CheckResult], AnswerScores]]] = {variant: [] for variant in Variant}
-    for prompt in suite.prompts:
-        for variant in Variant:
-            item = latest.get((prompt.key, variant))
-            if item is None:
-                continue
-            exchange = Exchange(str(item["text"]), prompt.messages, suite.language)
-            results = run_checks(prompt.checks, exchange)
-            finished = item.get("finish_reason", "stop") != "length"
-            scores = score_answer(exchange, prompt.reference, results, finished=finished)
-            judged[variant].append((results, scores))
-            session.add(
-                EvaluationAnswer(
-                    evaluation_id=evaluation.id,
-                    prompt_key=prompt.key,
-                    variant=variant,
-                    text=exchange.answer,
-                    seconds=float(item.get("seconds", 0.0)),
-                    checks=[result.as_json() for result in results],
-                    scores=scores.as_json(),
-                )
-            )
-    evaluation.summary = _summary(suite, judged, measured)
+    rows = [
+        _judged(evaluation.id, suite, prompt, variant, latest[prompt.key, variant])
+        for prompt in suite.prompts
+        for variant in Variant
+        if (prompt.key, variant) in latest
+    ]
+    session.add_all(rows)
+    evaluation.summary = summarise(suite, rows, measured)
     session.add(evaluation)
     session.flush()
 
 
-def _summary(
-    suite: Suite, judged: dict[Variant, list[tuple[list[CheckResult], AnswerScores]]], measured: Measurements
-) -> EvaluationSummary:
-    """Means and counts by variant, retention for a general suite, and the child's own measurements."""
-    general = {
-        variant: general_score([checked for checked, _scores in items]) for variant, items in judged.items()
-    }
-    kept = retention(general[Variant.BASE], general[Variant.TUNED]) if suite.kind == "general" else None
-    return EvaluationSummary(
-        held_out_loss=measured.held_out_loss,
-        perplexity=measured.perplexity,
-        base=_side(judged[Variant.BASE], general[Variant.BASE]),
-        tuned=_side(judged[Variant.TUNED], general[Variant.TUNED]),
-        retention=kept and RetentionSummary(value=kept.value, warns=kept.warns, sentence=kept.sentence),
+def _judged(
+    evaluation_id: int, suite: Suite, prompt: Prompt, variant: Variant, item: dict[str, Any]
+) -> EvaluationAnswer:
+    exchange = Exchange(str(item["text"]), prompt.messages, suite.language)
+    results = run_checks(prompt.checks, exchange)
+    reason = item.get("finish_reason")
+    scores = score_answer(exchange, prompt.reference, results, finished=reason != CUT)
+    return EvaluationAnswer(
+        evaluation_id=evaluation_id,
+        prompt_key=prompt.key,
+        variant=variant,
+        text=exchange.answer,
+        seconds=float(item.get("seconds", 0.0)),
+        tokens=item.get("tokens"),
+        finish_reason=reason,
+        checks=[result.as_json() for result in results],
+        scores=scores.as_json(),
     )
 
 
-def _side(items: list[tuple[list[CheckResult], AnswerScores]], check_score: float | None) -> SideSummary:
-    results = [result for checked, _scores in items for result in checked]
-    return SideSummary(
-        answers=len(items),
-        checks=len(results),
-        checks_passed=sum(result.passed for result in results),
-        check_score=check_score,
-        scores=MeanScores(**mean_scores([scores for _checked, scores in items])),
+def summary_of(evaluation: Evaluation, answers: Sequence[EvaluationAnswer]) -> EvaluationSummary | None:
+    """The stored summary; one of an earlier program, which has no verdict, is made anew from the stored answers."""
+    stored = evaluation.summary
+    if stored is None or stored.verdict is not None:
+        return stored
+    return summarise(parse_suite(evaluation.suite, evaluation.suite_name), answers, stored)
+
+
+# By suite, the id of the newest finished evaluation and its summary.
+_Newest = dict[str, tuple[int, EvaluationSummary]]
+
+
+def verdicts(session: Session, run_ids: Sequence[int]) -> dict[int, JudgedRun]:
+    """By run, the verdict over the newest finished evaluation of each suite; runs without one are left out (one query)."""
+    return {run_id: _verdict(newest) for run_id, newest in _newest(session, run_ids).items()}
+
+
+def verdict_with(
+    session: Session, evaluation: Evaluation, summary: EvaluationSummary | None
+) -> JudgedRun | None:
+    """The verdict on the evaluation's run, in which this summary stands for its suite, be it the newest or not."""
+    newest = _newest(session, [evaluation.run_id]).get(evaluation.run_id, {})
+    if summary is not None and summary.verdict is not None:
+        newest[evaluation.suite_name] = (evaluation.id or 0, summary)
+    return _verdict(newest) if newest else None
+
+
+def _newest(session: Session, run_ids: Sequence[int]) -> dict[int, _Newest]:
+    # Not the suites: each of these rows holds one whole.
+    statement = (
+        select(Evaluation.run_id, Evaluation.suite_name, col(Evaluation.id), col(Evaluation.summary))
+        .where(col(Evaluation.run_id).in_(run_ids), col(Evaluation.summary).is_not(None))
+        .order_by(col(Evaluation.id))
+    )
+    newest: dict[int, _Newest] = {}
+    for run_id, suite_name, evaluation_id, summary in session.exec(statement):
+        if summary is not None and summary.verdict is not None:
+            newest.setdefault(run_id, {})[suite_name] = (evaluation_id or 0, summary)
+    return newest
+
+
+def _verdict(newest: _Newest) -> JudgedRun:
+    """Sales suites first. The held-out loss is the run's, whichever evaluation measured it."""
+    suites = [
+        SuiteOfRun(**summary.verdict.model_dump(), evaluation_id=evaluation_id, suite_name=name)
+        for name, (evaluation_id, summary) in newest.items()
+        if summary.verdict
+    ]
+    measured = [summary.held_out_loss for _id, summary in sorted(newest.values(), key=lambda one: one[0])]
+    return JudgedRun.of(
+        sorted(suites, key=lambda suite: (suite.kind != "sales", suite.suite_name)),
+        next((losses for losses in reversed(measured) if losses), None),
     )

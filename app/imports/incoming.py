@@ -15,9 +15,9 @@ from app.interchange import (
     Format,
     ImportLimits,
     ImportReport,
+    Item,
     LineNote,
     LineProblem,
-    ParsedConversation,
     Source,
     read_conversations,
 )
@@ -44,9 +44,7 @@ class IncomingFile:
         self.skip_bad = skip_bad
         self.report = ImportReport()
         self._spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed by close()
-        items = read_conversations(
-            stream, filename=filename, format=format, limits=limits or ImportLimits(), source=source
-        )
+        items = read_conversations(stream, filename=filename, format=format, limits=limits, source=source)
         for item in items:
             self._take(item)
         self.format: str = self.report.format or format
@@ -76,23 +74,21 @@ class IncomingFile:
             columns, notes = json.loads(line)
             yield {**columns, **told_columns(columns["messages"])}, notes
 
-    def _take(self, item: ParsedConversation | LineProblem) -> None:
-        if isinstance(item, LineProblem):
-            self.report.add(item)
-            return
+    def _take(self, item: Item) -> None:
         # Once a problem keeps the whole file out, the rest is read for its problems only.
         if self.report.add(item) and self.comes_in:
             columns = content_columns(item.conversation)
-            notes = [remark_json(note) for note in item.notes]
+            notes = [remark_json(note, item.member) for note in item.notes]
             for name in told_columns([]):
                 del columns[name]
             self._spool.write(_ENCODER.encode([columns, notes]).encode() + b"\n")
 
 
-def remark_json(remark: LineProblem | LineNote) -> dict[str, Any]:
+def remark_json(remark: LineProblem | LineNote, member: str = "") -> dict[str, Any]:
     """A problem or a note as it is stored: translated only when somebody reads it."""
     return {
         "line": remark.line,
         "code": remark.code,
         "sentence": remark.sentence.to_json(),
+        **({"member": named} if (named := remark.member or member) else {}),
     }

@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Column
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
 
 
-class DatasetImport(SQLModel, table=True):
+class DatasetImport(CreatedBy, table=True):
     """What one imported file brought in, and what it did not, by line."""
 
     __tablename__ = "dataset_import"
@@ -26,5 +27,4 @@ class DatasetImport(SQLModel, table=True):
     # What came in a little different from the file, or without a part of it; kept as problems are.
     note_count: int = 0
     notes: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
-    created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

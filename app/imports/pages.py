@@ -29,9 +29,11 @@ _FORMAT_LABELS: Final = {
     "messages": N_("OpenAI messages (JSON Lines)"),
     "sharegpt": N_("ShareGPT"),
     "alpaca": N_("Alpaca"),
-    "csv": N_("CSV, one message a row"),
+    "csv": N_("CSV or another table"),
     "parquet": N_("Parquet"),
 }
+
+_REPORT_LABELS: Final = {**_FORMAT_LABELS, "csv": N_("CSV"), "xlsx": N_("Excel")}
 
 
 def _import_form(
@@ -105,7 +107,7 @@ def import_file(
 
 def _report(dataset: Dataset, found: DatasetImport, *, can_retry: bool = False) -> dict[str, Any]:
     # A file that tells nothing of itself has no format, whatever was chosen.
-    label = N_("unknown") if found.format == "auto" else _FORMAT_LABELS.get(found.format, found.format)
+    label = N_("unknown") if found.format == "auto" else _REPORT_LABELS.get(found.format, found.format)
     return {
         "dataset": dataset,
         "report": found,
@@ -119,7 +121,12 @@ def _report(dataset: Dataset, found: DatasetImport, *, can_retry: bool = False) 
 
 def _remark(stored: dict[str, Any]) -> dict[str, Any]:
     message = say(Sentence.stored_in(stored))
-    return {"line": stored["line"], "code": stored["code"], "message": message}
+    return {
+        "line": stored["line"],
+        "code": stored["code"],
+        "message": message,
+        "member": stored.get("member", ""),
+    }
 
 
 @router.get("/datasets/{dataset_id}/imports/{import_id}")

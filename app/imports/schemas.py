@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from app.accounts.who import CreatedByOut
 from app.core.i18n import say
 from app.imports.models import DatasetImport
 from app.sentences import Sentence
@@ -15,6 +16,8 @@ class ImportRemarkOut(BaseModel):
     line: int
     code: str
     message: str
+    # The file of an archive that holds several.
+    member: str = ""
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> "ImportRemarkOut":
@@ -23,10 +26,11 @@ class ImportRemarkOut(BaseModel):
             line=stored["line"],
             code=stored["code"],
             message=say(Sentence.stored_in(stored)),
+            member=stored.get("member", ""),
         )
 
 
-class ImportOut(BaseModel):
+class ImportOut(CreatedByOut):
     """The report of an import. Counts are exact; problems and notes are the first 200 of each.
 
     `id` and `dataset_id` are null when the file brought nothing, so that no dataset was made for it.
@@ -57,4 +61,5 @@ class ImportOut(BaseModel):
             problems=[ImportRemarkOut.of(item) for item in found.problems],
             note_count=found.note_count,
             notes=[ImportRemarkOut.of(item) for item in found.notes],
+            **found.creator.columns(),
         )

@@ -4,7 +4,7 @@ Conversations are written in short pieces under a staging mark and become visibl
 `datasets/operations.py`.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -91,7 +91,7 @@ def _write(
     with piece(session, read_only=True):
         seen = known_words(session, operation.dataset_id)
     brought: set[str] = set()
-    all_notes: list[dict[str, Any]] = []
+    all_notes = list(found.notes)
     for batch in in_batches(file.conversations(), PIECE):
         fresh = []
         for columns, notes in batch:
@@ -106,7 +106,7 @@ def _write(
             all_notes.extend(notes[: max(0, _KEPT_NOTES - len(all_notes))])
         with polite_piece(session):
             operation.step(session, len(batch))
-            insert_drafts(session, operation.dataset_id, fresh, author=actor.name, staged_by=operation.id)
+            insert_drafts(session, operation.dataset_id, fresh, author=actor.who, staged_by=operation.id)
     found.notes = all_notes
     return brought
 
@@ -166,7 +166,9 @@ def _report(dataset_id: int, actor: Actor, file: IncomingFile) -> DatasetImport:
         duplicates=report.duplicates,
         problem_count=report.problem_count,
         problems=[remark_json(problem) for problem in report.problems],
-        created_by=actor.name[:80],
+        note_count=len(report.file_notes),
+        notes=[remark_json(note) for note in report.file_notes],
+        **actor.who.columns(),
     )
 
 

@@ -6,7 +6,17 @@ from fastapi import Depends, File, Form, UploadFile
 
 from app.core.errors import Invalid
 from app.core.i18n import gettext
-from app.interchange import SOURCE_MASKS, Format, Source, SourceMask, SourceRefused, read_dataset_info
+from app.interchange import (
+    ENCODINGS,
+    SOURCE_MASKS,
+    Encoding,
+    Format,
+    Source,
+    SourceMask,
+    SourceRefused,
+    read_dataset_info,
+)
+from app.interchange.files.encodings import spoken_name
 from app.interchange.reading import require_one_format
 from app.interchange.records.dataset_info import MAX_BYTES
 from app.sentences import N_
@@ -16,6 +26,16 @@ _MASK_LABELS: Final[dict[SourceMask, str]] = {
     "assistant": N_("Every assistant turn, whatever its flags say"),
     "last_assistant": N_("Only the last assistant turn (mask_history)"),
     "everything": N_("Every turn (train_on_prompt)"),
+}
+
+_ENCODING_WORDS: Final[dict[Encoding, str]] = {
+    "auto": N_("Recognise it"),
+    "gb18030": N_("GB18030, GBK (Chinese)"),
+    "big5": N_("Big5 (traditional Chinese)"),
+    "windows-1252": N_("Windows-1252 (Western European)"),
+    "windows-1251": N_("Windows-1251 (Cyrillic)"),
+    "shift-jis": N_("Shift JIS (Japanese)"),
+    "euc-kr": N_("EUC-KR (Korean)"),
 }
 
 
@@ -36,10 +56,14 @@ class ToldSource:
         train_field: Annotated[
             str, Form(max_length=80, description="The field of a message that tells whether it is trained.")
         ] = "",
+        encoding: Annotated[
+            Encoding, Form(description="The encoding of the file; recognised, and told, unless it is given.")
+        ] = "auto",
     ) -> None:
         self.entry = dataset_info_entry.strip()
         self.mask = mask
         self.train_field = train_field.strip()
+        self.encoding = encoding
         self._info = dataset_info if dataset_info is not None and dataset_info.filename else None
 
     def read(self, filename: str, format: Format) -> Source:
@@ -48,11 +72,11 @@ class ToldSource:
             if self.entry:
                 text = N_("An entry is named, but no dataset_info.json is given.")
                 raise Invalid(text, field="dataset_info")
-            return Source(None, self.mask, self.train_field or None)
+            return Source(None, self.mask, self.train_field or None, self.encoding)
         try:
             data = self._info.file.read(MAX_BYTES + 1)
             columns = read_dataset_info(data, filename=filename, entry=self.entry or None)
-            source = Source(columns, self.mask, self.train_field or None)
+            source = Source(columns, self.mask, self.train_field or None, self.encoding)
             require_one_format(source, format)
         except SourceRefused as refused:
             raise Invalid(refused.sentence, field=_field_of(refused)) from refused
@@ -65,6 +89,8 @@ class ToldSource:
             "mask": self.mask,
             "dataset_info_entry": self.entry,
             "train_field": self.train_field,
+            "encodings": [(name, _encoding_label(name)) for name in ENCODINGS],
+            "encoding": self.encoding,
             "source_errors": {error.field: error.translated()} if error else {},
         }
 
@@ -72,6 +98,10 @@ class ToldSource:
 def mask_choices() -> list[tuple[SourceMask, str]]:
     """What a source may have trained, in words."""
     return [(name, gettext(_MASK_LABELS[name])) for name in SOURCE_MASKS]
+
+
+def _encoding_label(name: Encoding) -> str:
+    return gettext(_ENCODING_WORDS[name]) if name in _ENCODING_WORDS else spoken_name(name)
 
 
 def _field_of(refused: SourceRefused) -> str:

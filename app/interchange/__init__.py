@@ -5,19 +5,23 @@ whoever shows them translates them. Nothing here decides what becomes of a file 
 """
 
 from app.dialogue.trained import SOURCE_MASKS, SourceMask
+from app.interchange.files.encodings import ENCODINGS, Encoding
 from app.interchange.files.limits import ImportLimits
-from app.interchange.reading import FORMATS, Format, ParsedConversation, Source, read_conversations
+from app.interchange.reading import FORMATS, Format, Item, ParsedConversation, Source, read_conversations
 from app.interchange.records.dataset_info import read_dataset_info
 from app.interchange.report import Duplicate, ImportReport
 from app.interchange.sentences.problems import LineNote, LineProblem, SourceRefused
 
 __all__ = [
+    "ENCODINGS",
     "FORMATS",
     "SOURCE_MASKS",
     "Duplicate",
+    "Encoding",
     "Format",
     "ImportLimits",
     "ImportReport",
+    "Item",
     "LineNote",
     "LineProblem",
     "ParsedConversation",

@@ -11,13 +11,15 @@ from typing import BinaryIO, Literal, get_args
 
 from app.dialogue.conversation import Conversation
 from app.dialogue.trained import SourceMask, apply_source_mask, with_shortest_flags
-from app.interchange.files.bytes_in import UTF8_BOM, ByteSource, decode_utf8
-from app.interchange.files.csv_columns import get_header, require_header, require_mapped_header
-from app.interchange.files.csv_records import read_csv
-from app.interchange.files.json_records import Record, read_lines, read_values
+from app.interchange.files.archives import is_archive, unpack
+from app.interchange.files.csv_columns import require_header, require_mapped_header
+from app.interchange.files.csv_records import read_table
+from app.interchange.files.encodings import Encoding, seekable
+from app.interchange.files.json_records import Record
 from app.interchange.files.limits import ImportLimits
-from app.interchange.files.parquet_records import read_parquet
-from app.interchange.files.sniffing import is_parquet, refuse_what_is_not_text, spans_lines
+from app.interchange.files.opening import Frame, Opening, Records
+from app.interchange.files.sheets import is_workbook
+from app.interchange.files.tables import Table
 from app.interchange.records.column_map import ColumnMap
 from app.interchange.records.layouts import Layout, LayoutReader
 from app.interchange.records.message_reading import Reading
@@ -28,8 +30,7 @@ from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefu
 Format = Literal["auto", "messages", "sharegpt", "alpaca", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 _LAYOUTS: dict[str, Layout] = {"messages": "messages", "sharegpt": "sharegpt", "alpaca": "alpaca"}
-_CSV_NAMES = (".csv", ".tsv")
-_JSON_NAMES = (".json", ".jsonl", ".ndjson")
+_FRAMES: dict[Format, Frame] = {"csv": "csv", "parquet": "parquet"}
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,21 @@ class ParsedConversation:
     notes: tuple[LineNote, ...] = ()
     format: str = "messages"
     record: int = 0  # counts the conversations of the file from 1, refused ones too
+    member: str = ""  # the file of an archive that holds several
 
 
 @dataclass(frozen=True)
 class Source:
     """What a person said of the tool that a file comes from: its columns, what it trained, the name of its
-    train flag where that is none of the usual ones."""
+    train flag where that is none of the usual ones; and its encoding where that is not to be recognised."""
 
     columns: ColumnMap | None = None
     mask: SourceMask = "file"
     train_field: str | None = None
+    encoding: Encoding = "auto"
+
+
+Item = ParsedConversation | LineProblem | LineNote
 
 
 def read_conversations(
@@ -60,18 +66,19 @@ def read_conversations(
     format: Format = "auto",
     limits: ImportLimits | None = None,
     source: Source | None = None,
-) -> Iterator[ParsedConversation | LineProblem]:
+) -> Iterator[Item]:
     """Every record of the file as exactly one conversation or problem, in the order of the file.
 
-    Problems with line 0 concern the whole file and end it. `filename` only breaks ties where the content
-    does not tell the format. Raises ValueError for an unknown `format`, SourceRefused where `source` says
-    something else than `format`, and what `stream.read` raises.
+    Problems with line 0 concern the whole file and end it; notes that stand alone concern the file too: the encoding
+    that was recognised, what of an archive was not read. `filename` only breaks ties where the content does not tell
+    the format. Raises ValueError for an unknown `format`, SourceRefused where `source` says something else than
+    `format`, and what `stream.read` raises.
     """
     if format not in FORMATS:
         raise ValueError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
     source = source or Source()
     require_one_format(source, format)
-    return _Reader((filename or "").lower(), format, limits or ImportLimits(), source).read(stream)
+    return _Reader(filename or "", format, limits or ImportLimits(), source).read(stream)
 
 
 def require_one_format(source: Source, format: Format) -> None:
@@ -80,40 +87,57 @@ def require_one_format(source: Source, format: Format) -> None:
         raise SourceRefused(say_of_source.FORMAT_CONFLICT, expected=source.columns.layout, chosen=format)
 
 
-_Opened = tuple[str | None, Layout | None, Iterator[Record | LineProblem]]
+@dataclass(frozen=True)
+class _Opened:
+    """The records of one file, its format's name if the frame alone tells it, and their layout if it is known."""
+
+    records: Iterator[Record | LineProblem]
+    name: str | None = None
+    layout: Layout | None = None
 
 
 class _Reader:
-    """Reads one file."""
+    """Reads one file, or those of an archive one after the other."""
 
     def __init__(self, filename: str, format: Format, limits: ImportLimits, source: Source) -> None:
         self._filename = filename
         self._format = format
         self._limits = limits
         self._source = source
+        self._count = 0
+        self._refused = False  # a file of an archive as a whole
         self._saw_train_field = source.train_field is None
 
-    def read(self, stream: BinaryIO) -> Iterator[ParsedConversation | LineProblem]:
-        limits, count = self._limits, 0
+    def read(self, stream: BinaryIO) -> Iterator[Item]:
+        """The items of read_conversations()."""
         try:
-            name, layout, records = self._open(ByteSource(stream, limits))
-            reader = LayoutReader(layout)
-            for record in records:
-                count += 1
-                if count > limits.conversations:
-                    yield LineProblem.of(say.TOO_MANY_RECORDS, limit=limits.conversations)
-                    return
-                if isinstance(record, LineProblem):
-                    yield replace(record, record=count)
-                else:
-                    yield self._parse(record, count, reader, name)
-            if count == 0:
+            whole = seekable(stream, self._limits)
+            head = whole.read(4)
+            whole.seek(0)
+            if is_archive(head) and not (head.startswith(b"PK") and is_workbook(whole, self._limits)):
+                yield from self._read_archive(whole)
+            else:
+                yield from self._read_file(whole, self._filename)
+            if self._count == 0 and not self._refused:
                 yield LineProblem.of(say.NO_RECORDS)
-            elif not self._saw_train_field:
+            if self._count and not self._saw_train_field:
                 field = shown(self._source.train_field or "", 80)
                 yield LineProblem.of(say_of_source.TRAIN_FIELD_ABSENT, field=field)
         except RecordRefused as refusal:
             yield refusal.as_problem()
+
+    def _read_archive(self, stream: BinaryIO) -> Iterator[Item]:
+        for found in unpack(stream, self._filename, self._limits):
+            if isinstance(found, LineNote):
+                yield found
+                continue
+            member = shown(found.name, 120) if found.is_one_of_many else ""
+            try:
+                for item in self._read_file(found.stream, found.name):
+                    yield replace(item, member=member)
+            except RecordRefused as refusal:
+                self._refused = True
+                yield replace(refusal.as_problem(), member=member)
 
     def _parse(
         self, record: Record, count: int, reader: LayoutReader, name: str | None
@@ -140,52 +164,36 @@ class _Reader:
             reading.note(say_of_source.FLAGS_REPLACED)
         return masked
 
-    def _open(self, source: ByteSource) -> _Opened:
-        """The format's name if the frame alone tells it, the layout if it is known, and the records."""
-        head = source.head()
-        if not head.removeprefix(UTF8_BOM).strip():
-            raise RecordRefused(say.EMPTY_FILE)
+    def _read_file(self, stream: BinaryIO, filename: str) -> Iterator[Item]:
         columns = self._source.columns
-        layout = columns.layout if columns else None
-        if is_parquet(head):
-            if self._format not in ("auto", "parquet"):
-                raise RecordRefused(say.IS_PARQUET)
-            more = tuple(columns.columns.values()) if columns else ()
-            return "parquet", layout, read_parquet(source, self._limits, more)
-        refuse_what_is_not_text(head)
-        if self._format == "parquet":
-            raise RecordRefused(say.NOT_PARQUET)
-        if head.startswith(UTF8_BOM):
-            source.skip(len(UTF8_BOM))
-            head = head.removeprefix(UTF8_BOM)
-        return self._open_text(source, head, layout or _LAYOUTS.get(self._format))
+        layout = columns.layout if columns else _LAYOUTS.get(self._format)
+        opening = Opening(
+            filename,
+            self._limits,
+            _FRAMES.get(self._format, "json" if layout and not columns else "auto"),
+            self._source.encoding,
+            tuple(columns.columns.values()) if columns else (),
+        )
+        content = opening.open(stream)
+        yield from opening.notes
+        opened = self._opened(content, layout)
+        reader = LayoutReader(opened.layout)
+        for record in opened.records:
+            self._count += 1
+            if self._count > self._limits.conversations:
+                raise RecordRefused(say.TOO_MANY_RECORDS, limit=self._limits.conversations)
+            if isinstance(record, LineProblem):
+                yield replace(record, record=self._count)
+            else:
+                yield self._parse(record, self._count, reader, opened.name)
 
-    def _open_text(self, source: ByteSource, head: bytes, layout: Layout | None) -> _Opened:
-        first_line = head.split(b"\n", 1)[0]
-        beginning = head.lstrip()[:1]
-        if self._format == "csv":
-            return self._open_csv(source, first_line)
-        if beginning == b"[":
-            return None, layout, read_values(source, self._limits, in_list=True)
-        if beginning == b"{":
-            if spans_lines(head):
-                return None, layout, read_values(source, self._limits, in_list=False)
-            return None, layout, read_lines(source, self._limits)
-        is_csv = self._filename.endswith(_CSV_NAMES)
-        if is_csv and self._source.columns:
-            return self._open_csv(source, first_line)
-        if layout is not None or self._filename.endswith(_JSON_NAMES):
-            return None, layout, read_lines(source, self._limits)
-        if is_csv or get_header(decode_utf8(first_line, 1)) is not None:
-            return self._open_csv(source, first_line)
-        raise RecordRefused(say.UNRECOGNISED)
-
-    def _open_csv(self, source: ByteSource, first_line: bytes) -> _Opened:
-        text, columns = decode_utf8(first_line, 1), self._source.columns
+    def _opened(self, content: Records | Table, layout: Layout | None) -> _Opened:
+        if isinstance(content, Records):
+            return _Opened(content.records, "parquet" if content.kind == "parquet" else None, layout)
+        columns = self._source.columns
         if columns:
-            header = require_mapped_header(text, columns.columns)
-            return "csv", columns.layout, read_csv(source, header, self._limits)
-        header = require_header(text, self._source.train_field)
+            header = require_mapped_header(content.titles, columns.columns)
+            return _Opened(read_table(content, header, self._limits), content.kind, columns.layout)
+        header = require_header(content.titles, self._source.train_field)
         self._saw_train_field |= "train" in header.columns
-        layout: Layout = "messages" if header.per_message else "alpaca"
-        return "csv", layout, read_csv(source, header, self._limits)
+        return _Opened(read_table(content, header, self._limits), content.kind, header.layout)

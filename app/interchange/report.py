@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from app.dialogue.hashes import words_hash
-from app.interchange.reading import ParsedConversation
+from app.interchange.reading import Item, ParsedConversation
 from app.interchange.sentences.problems import LineNote, LineProblem
 
 KEPT = 200
@@ -36,6 +36,7 @@ class ImportReport:
     note_count: int = 0
     problems: list[LineProblem] = field(default_factory=list)
     notes: list[LineNote] = field(default_factory=list)
+    file_notes: list[LineNote] = field(default_factory=list)  # of the notes, those about the file as a whole
     duplicate_records: list[Duplicate] = field(default_factory=list)
     _first: dict[bytes, tuple[int, int]] = field(default_factory=dict, repr=False)
 
@@ -43,8 +44,13 @@ class ImportReport:
     def ok(self) -> bool:
         return self.problem_count == 0
 
-    def add(self, item: ParsedConversation | LineProblem) -> bool:
+    def add(self, item: Item) -> TypeGuard[ParsedConversation]:
         """Count one item of read_conversations(). True for a conversation that is new in this file."""
+        if isinstance(item, LineNote):
+            self.note_count += 1
+            self.file_notes.append(item)
+            self.notes.append(item)
+            return False
         if isinstance(item, LineProblem):
             self.read += item.record > 0
             self.problem_count += 1
@@ -87,6 +93,7 @@ def _entry(remark: LineProblem | LineNote, translate: Callable[[str], str]) -> d
     return {
         "line": remark.line,
         "record": remark.record,
+        "member": remark.member,
         "code": remark.code,
         "message": remark.said(translate),
     }

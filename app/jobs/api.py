@@ -1,10 +1,8 @@
 """REST for jobs: state, events, stop."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
-from pydantic import BaseModel
 from sse_starlette.sse import EventSourceResponse
 
 from app.accounts.access import CurrentActor, needs
@@ -13,42 +11,14 @@ from app.accounts.service import record
 from app.core.errors import Refused
 from app.core.web import AppEngine, Db
 from app.jobs import service
-from app.jobs.models import Job, JobKind, JobState, StopRequest
+from app.jobs.models import StopRequest
+from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.jobs.stream import as_dict, stream_events
 from app.sentences import N_
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 # A sequence number; the upper bound is the databases' largest integer.
 After = Annotated[int, Query(ge=0, le=2**62)]
-
-
-class JobOut(BaseModel):
-    """A job as the API shows it."""
-
-    id: int
-    kind: JobKind
-    state: JobState
-    status: str
-    phase: str
-    attempt: int
-    error: str | None
-    error_code: str | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-
-    @classmethod
-    def of(cls, job: Job) -> "JobOut":
-        """From the stored row, with the error in the reader's language."""
-        values = {name: getattr(job, name) for name in cls.model_fields if name != "error"}
-        return cls.model_validate({**values, "error": job.error_text or None})
-
-
-class EventsOut(BaseModel):
-    """A page of events in order; ask again with `after` = the last `seq`."""
-
-    events: list[dict[str, Any]]
-    last_seq: int
 
 
 @router.get("/{job_id}")
@@ -65,7 +35,8 @@ def list_events(session: Db, job_id: int, after: After = 0) -> EventsOut:
     service.require_job(session, job_id)
     events = service.events_after(session, job_id, after)
     return EventsOut(
-        events=[as_dict(event) for event in events], last_seq=events[-1].seq if events else after
+        events=[EventOut.model_validate(as_dict(event)) for event in events],
+        last_seq=events[-1].seq if events else after,
     )
 
 
@@ -89,9 +60,11 @@ def stream_job(
 def stop_job(session: Db, actor: CurrentActor, job_id: int, how: StopRequest = StopRequest.CANCEL) -> JobOut:
     """Ask a job to end: `cancel`, or `save` for training that should keep what it has.
 
-    One's own jobs may always be stopped, others' by engineers.
+    What one started oneself, or one's token did, may always be stopped; others' jobs by engineers.
     """
-    if service.require_job(session, job_id).created_by != actor.name and not actor.may(Permission.JOB_STOP):
+    if service.require_job(session, job_id).created_by_user_id != actor.user_id and not actor.may(
+        Permission.JOB_STOP
+    ):
         raise Refused(N_("This was started by somebody else. An engineer can stop it."))
     job = service.request_stop(session, job_id, how)
     record(session, actor, f"job.{how.value}", f"job/{job_id}")

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
 
+from app.accounts.who import CreatedBy
 from app.core.database import enum_column, moment_column, utc_now
 from app.core.i18n import say
 from app.jobs.events import Phase
@@ -57,7 +58,7 @@ class StopRequest(StrEnum):
     SAVE = "save"
 
 
-class Job(SQLModel, table=True):
+class Job(CreatedBy, table=True):
     """One promise of work. `payload` holds ids and settings, never file contents."""
 
     __tablename__ = "job"
@@ -82,7 +83,6 @@ class Job(SQLModel, table=True):
         default=None, sa_column=enum_column(StopRequest, nullable=True)
     )
     event_count: int = 0
-    created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
     started_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     finished_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 from sqlalchemy import CursorResult, update
 from sqlmodel import Session, col, select
 
+from app.accounts.who import Who
 from app.core.database import utc_now
 from app.core.errors import Conflict, NotFound
 from app.jobs.bell import ring_after_commit
@@ -37,9 +38,9 @@ class Claim:
     payload: dict[str, Any]
 
 
-def enqueue(session: Session, kind: JobKind, payload: dict[str, Any], *, created_by: str) -> Job:
+def enqueue(session: Session, kind: JobKind, payload: dict[str, Any], *, created_by: Who) -> Job:
     """Promise the work. A worker hears of it after the commit."""
-    job = Job(kind=kind, payload=payload, created_by=created_by[:80])
+    job = Job(kind=kind, payload=payload, **created_by.columns())
     session.add(job)
     session.flush()
     append_events(session, job, [(EventKind.STATE, {"state": JobState.QUEUED.value})])

@@ -3,15 +3,16 @@
 from datetime import datetime
 
 from sqlalchemy import Column, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.mask_checks.report import MaskReport
 from app.mask_settings.fields import MaskSettingsIn
 
 
-class MaskCheck(SQLModel, table=True):
+class MaskCheck(CreatedBy, table=True):
     """The loss masks of a whole dataset version for one base model and settings, checked and stored.
 
     Unique by version × model × settings, so asking twice finds the same check.
@@ -34,5 +35,4 @@ class MaskCheck(SQLModel, table=True):
     )
     arrays_key: str | None = Field(default=None, max_length=255)
     arrays_hash: str | None = Field(default=None, max_length=64)
-    created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

@@ -1,15 +1,20 @@
 """What REST reads and writes for mask checks."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.jobs.api import JobOut
+from app.accounts.who import CreatedByOut
 from app.jobs.models import Job
+from app.jobs.schemas import JobOut
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.report import MaskReport
-from app.mask_checks.suspects import Suspect
 from app.mask_settings.fields import MaskSettingsIn
+
+if TYPE_CHECKING:
+    # The command line reads these models too, and needs neither the queue nor the storage.
+    from app.mask_checks.suspects import Suspect
 
 
 class MaskCheckIn(BaseModel):
@@ -22,7 +27,7 @@ class MaskCheckIn(BaseModel):
     settings: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
 
 
-class MaskCheckOut(BaseModel):
+class MaskCheckOut(CreatedByOut):
     """A mask check; `passed` is null until it is done."""
 
     id: int
@@ -32,7 +37,6 @@ class MaskCheckOut(BaseModel):
     passed: bool | None
     report: MaskReport | None
     arrays_hash: str | None
-    created_by: str
     created_at: datetime
     job: JobOut
 
@@ -60,7 +64,7 @@ class SuspectOut(BaseModel):
     reasons: list[ReasonOut]
 
     @classmethod
-    def of(cls, suspect: Suspect) -> "SuspectOut":
+    def of(cls, suspect: "Suspect") -> "SuspectOut":
         """In the reader's language."""
         reasons = [
             ReasonOut(kind=why.kind, check=why.check, detail=why.text, sample=why.sample, token=why.token)

@@ -74,7 +74,7 @@ def read_question(
     """What is known of the question. Raises Invalid when max_length is more than the model can read."""
     require_version(session, dataset_version_id)
     model, folder = require_ready(session, base_model_id)
-    context_length = model.info.get("context_length")
+    context_length = model.info.context_length
     if context_length and settings.max_length and settings.max_length > context_length:
         raise Invalid(
             N_("“%(model)s” reads at most %(limit)d tokens. Lower the maximum length."),
@@ -142,7 +142,7 @@ def _new(question: Question, actor: Actor) -> MaskCheck:
         settings=MaskSettingsIn.of(question.settings),
         settings_key=settings_key(question.settings),
         job_id=0,
-        created_by=actor.name[:80],
+        **actor.who.columns(),
     )
 
 
@@ -155,7 +155,7 @@ def _asking(dataset_version_id: int, base_model_id: int, settings: MaskSettings)
 
 
 def _promise(session: Session, check: MaskCheck, actor: Actor) -> tuple[MaskCheck, Job]:
-    job = enqueue(session, JobKind.CHECK_MASKS, {}, created_by=actor.name)
+    job = enqueue(session, JobKind.CHECK_MASKS, {}, created_by=actor.who)
     assert job.id is not None
     check.job_id = job.id
     check.passed = None  # nobody starts on what is being made again

@@ -9,7 +9,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.conversations.dialogue_schemas import MessagesIn
 from app.core.web import AppStorage, Db
-from app.jobs.api import JobOut
+from app.jobs.schemas import JobOut
 from app.playground import service
 
 router = APIRouter(prefix="/api/v1/playground", tags=["playground"])

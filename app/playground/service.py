@@ -56,7 +56,7 @@ def ask(
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
     }
-    return enqueue(session, JobKind.CHAT, payload, created_by=actor.name)
+    return enqueue(session, JobKind.CHAT, payload, created_by=actor.who)
 
 
 def chat_request(session: Session, storage: Storage, payload: dict[str, Any]) -> dict[str, Any]:

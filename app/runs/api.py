@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
-from pydantic import BaseModel
 from sse_starlette.sse import EventSourceResponse
 
 from app.accounts.access import CurrentActor, needs
@@ -16,7 +15,6 @@ from app.jobs import service as jobs
 from app.jobs.api import After
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
-from app.recipes.config import TrainingConfig
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
 from app.runs.curves import read_curves
@@ -25,19 +23,13 @@ from app.runs.logs import log_tail
 from app.runs.schemas import (
     ArtifactOut,
     CurvesOut,
+    RecipeOut,
     RunIn,
     RunOut,
 )
 from app.sentences import N_
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
-
-
-class RecipeOut(BaseModel):
-    """A recipe and the full config it stands for."""
-
-    name: str
-    config: TrainingConfig
 
 
 @router.get("/recipes")

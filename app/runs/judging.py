@@ -3,13 +3,15 @@
 Evaluations lie above runs, so the application hands this in (`app.state.judging`) and runs import nothing of it.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 from sqlmodel import Session
 
 from app.jobs.models import Job
+from app.scoring.verdict import Level, SuiteVerdict
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,22 @@ class SuiteChoice:
 
 @dataclass(frozen=True)
 class Judgement:
-    """An evaluation of a run, in brief."""
+    """An evaluation of a run, in brief; `verdict` once it is done."""
 
     evaluation_id: int
     suite_name: str
     job: Job
+    verdict: SuiteVerdict | None
+
+
+class Verdict(Protocol):
+    """The verdict over all suites, in the reader's language."""
+
+    word: str
+    detail: str
+    level: Level
+    # Of base and tuned model; None where nothing is held out.
+    held_out_loss: Any
 
 
 class Judging(Protocol):
@@ -43,6 +56,10 @@ class Judging(Protocol):
 
     def of_run(self, session: Session, run_id: int) -> list[Judgement]:
         """What was judged of a run, newest first."""
+        ...
+
+    def verdicts(self, session: Session, run_ids: Sequence[int]) -> Mapping[int, Verdict]:
+        """By run, what all its evaluations say together; runs that none has judged are left out."""
         ...
 
 

@@ -5,13 +5,14 @@ from datetime import datetime
 from sqlalchemy import JSON, Column
 from sqlmodel import Field, SQLModel
 
+from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.recipes.config import TrainingConfig
 from app.runs.result import RunResult
 
 
-class Run(SQLModel, table=True):
+class Run(CreatedBy, table=True):
     """One fine-tune: exact inputs by hash, the full config, and the result."""
 
     __tablename__ = "run"
@@ -26,6 +27,8 @@ class Run(SQLModel, table=True):
     arrays_hash: str = Field(max_length=64)
     # Who looked at the mask check; and why a red one was overridden.
     confirmed_by: str = Field(max_length=80)
+    confirmed_by_user_id: int | None = None
+    confirmed_by_token_id: int | None = None
     override_reason: str | None = None
     # A second submit with the same key finds the first run.
     idempotency_key: str = Field(max_length=80, unique=True)
@@ -34,7 +37,6 @@ class Run(SQLModel, table=True):
     evaluate_with: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     result: RunResult | None = Field(default=None, sa_column=Column(DocumentColumn(RunResult), nullable=True))
     adapter_key: str | None = Field(default=None, max_length=255)
-    created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
 
 

@@ -9,7 +9,6 @@ from fastapi.responses import RedirectResponse
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import record
-from app.base_models.service import require_base_model
 from app.core.database import let_go, utc_now
 from app.core.i18n import get_locale, gettext
 from app.core.templating import is_htmx, render, toast
@@ -19,7 +18,6 @@ from app.jobs import service as jobs
 from app.jobs.events import EventKind, Phase
 from app.jobs.models import Job, JobState, StopRequest
 from app.jobs.newest import last_event, last_events
-from app.mask_checks.service import require_mask_check
 from app.mask_settings.words import settings_in_words
 from app.recipes.fields import FIELD_GROUPS, displayed
 from app.recipes.recipes import RECIPES
@@ -27,6 +25,7 @@ from app.runs import service
 from app.runs.advice import remedy_for
 from app.runs.curves import read_curves
 from app.runs.judging import AppJudging
+from app.runs.lineage import lineage_of
 from app.runs.logs import log_tail
 from app.runs.models import Run
 from app.runs.story import read_story
@@ -77,9 +76,17 @@ def elapsed(job: Job, now: datetime) -> str:
 
 @router.get("", response_model=None)
 @needs(Permission.RUN_READ)
-def list_page(request: Request, session: Db, offset: Annotated[int, Query(ge=0, le=2**31)] = 0) -> Response:
-    """Runs, newest first; the table alone for htmx."""
-    rows = service.list_runs(session, offset=offset, limit=PAGE_SIZE)
+def list_page(
+    request: Request,
+    session: Db,
+    judging: AppJudging,
+    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+) -> Response:
+    """Runs, newest first, all or those on a dataset version; the table alone for htmx."""
+    chosen = require_version(session, version) if version is not None else None
+    rows = service.list_runs(session, offset=offset, limit=PAGE_SIZE, version_id=version)
+    verdicts = judging.verdicts(session, [run.id for run, _job in rows if run.id is not None])
     events = last_events(session, [run.job_id for run, _job in rows], (EventKind.METRIC, EventKind.PROGRESS))
     now = utc_now()
     context = {
@@ -90,13 +97,16 @@ def list_page(request: Request, session: Db, offset: Annotated[int, Query(ge=0, 
                 "metric": events.get((run.job_id, EventKind.METRIC)),
                 "progress": events.get((run.job_id, EventKind.PROGRESS)),
                 "elapsed": elapsed(job, now),
+                "verdict": verdicts.get(run.id or 0),
             }
             for run, job in rows
         ],
+        "version": chosen,
+        "dataset": require_dataset(session, chosen.dataset_id) if chosen else None,
         "in_progress": any(not job.is_final for _run, job in rows),
         "offset": offset,
         "page_size": PAGE_SIZE,
-        "total": service.count_runs(session),
+        "total": service.count_runs(session, version_id=version),
     }
     return render(request, "runs/_table.html" if is_htmx(request) else "runs/list.html", context)
 
@@ -126,17 +136,13 @@ def run_page(
 ) -> Response:
     """One run: everything stored about it, and live from there."""
     run = service.require_run(session, run_id)
-    version = require_version(session, run.dataset_version_id)
-    check = require_mask_check(session, run.mask_check_id)
+    lineage = lineage_of(session, run)
     context = {
         **_run_context(session, run),
+        **lineage,
         **_result_context(session, judging, run),
         **_values_context(session, run),
-        "version": version,
-        "dataset": require_dataset(session, version.dataset_id),
-        "model": require_base_model(session, run.base_model_id),
-        "check": check,
-        "settings": settings_in_words(check.settings.to_settings()),
+        "settings": settings_in_words(lineage["check"].settings.to_settings()),
         "groups": FIELD_GROUPS,
         "config_values": displayed(run.config),
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
@@ -170,6 +176,7 @@ def _result_context(session: Db, judging: AppJudging, run: Run) -> dict[str, Any
     return {
         "artifacts": service.artifacts(session, run.id),
         "judgements": judging.of_run(session, run.id),
+        "verdict": judging.verdicts(session, [run.id]).get(run.id),
         "suite_titles": titles,
     }
 

@@ -5,13 +5,21 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from app.jobs.api import JobOut
+from app.accounts.who import CreatedByOut
 from app.jobs.models import Job
+from app.jobs.schemas import JobOut
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.models import Run, RunArtifact
 from app.runs.result import RunResult
+
+
+class RecipeOut(BaseModel):
+    """A recipe and the full config it stands for."""
+
+    name: str
+    config: TrainingConfig
 
 
 class RunIn(BaseModel):
@@ -32,7 +40,7 @@ class RunIn(BaseModel):
     evaluate_with: list[str] = Field(default_factory=list, max_length=10)
 
 
-class RunOut(BaseModel):
+class RunOut(CreatedByOut):
     """A run; its state is that of its job."""
 
     id: int
@@ -44,10 +52,11 @@ class RunOut(BaseModel):
     config: TrainingConfig
     arrays_hash: str
     confirmed_by: str
+    confirmed_by_user_id: int | None
+    confirmed_by_token_id: int | None
     override_reason: str | None
     evaluate_with: list[str]
     result: RunResult | None
-    created_by: str
     created_at: datetime
     job: JobOut
 

@@ -85,7 +85,7 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
     model, _folder = require_ready(session, check.base_model_id)
     _require_readable(check, model)
     config = run_config(version, request.recipe, request.changes)
-    job = enqueue(session, JobKind.TRAIN, {}, created_by=actor.name)
+    job = enqueue(session, JobKind.TRAIN, {}, created_by=actor.who)
     assert job.id is not None
     run = Run(
         name=request.name.strip()[:120] or _default_name(session, version, model, request.recipe),
@@ -95,12 +95,12 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
         recipe=request.recipe,
         config=config,
         arrays_hash=check.arrays_hash or "",
-        confirmed_by=actor.name[:80],
+        **actor.who.columns("confirmed_by"),
         override_reason=override,
         idempotency_key=key,
         job_id=job.id,
         evaluate_with=list(dict.fromkeys(request.evaluate_with)),
-        created_by=actor.name[:80],
+        **actor.who.columns(),
     )
     session.add(run)
     session.flush()
@@ -152,7 +152,7 @@ def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> st
 
 def _require_readable(check: MaskCheck, model: BaseModel) -> None:
     """Without a length limit a sample may be longer than the model was made for; it would learn noise from it."""
-    longest, limit = check.report.longest if check.report else 0, model.info.get("context_length")
+    longest, limit = check.report.longest if check.report else 0, model.info.context_length
     if limit and longest > limit:
         raise Conflict(
             N_(
@@ -184,8 +184,10 @@ def run_job(session: Session, run: Run) -> Job:
     return require_job(session, run.job_id)
 
 
-def list_runs(session: Session, *, offset: int = 0, limit: int = 50) -> list[tuple[Run, Job]]:
-    """Runs with their jobs, newest first (one query)."""
+def list_runs(
+    session: Session, *, offset: int = 0, limit: int = 50, version_id: int | None = None
+) -> list[tuple[Run, Job]]:
+    """Runs with their jobs, newest first, all or those on a dataset version (one query)."""
     statement = (
         select(Run, Job)
         .join(Job, col(Run.job_id) == col(Job.id))
@@ -193,6 +195,8 @@ def list_runs(session: Session, *, offset: int = 0, limit: int = 50) -> list[tup
         .offset(offset)
         .limit(limit)
     )
+    if version_id is not None:
+        statement = statement.where(Run.dataset_version_id == version_id)
     return [(run, job) for run, job in session.exec(statement)]
 
 
@@ -202,9 +206,12 @@ def runs_of_check(session: Session, mask_check_id: int) -> list[Run]:
     return list(session.exec(statement.order_by(col(Run.id).desc())))
 
 
-def count_runs(session: Session) -> int:
-    """All runs."""
-    return session.exec(select(func.count()).select_from(Run)).one()
+def count_runs(session: Session, *, version_id: int | None = None) -> int:
+    """All runs, or those on a dataset version."""
+    statement = select(func.count()).select_from(Run)
+    if version_id is not None:
+        statement = statement.where(col(Run.dataset_version_id) == version_id)
+    return session.exec(statement).one()
 
 
 def artifacts(session: Session, run_id: int) -> list[RunArtifact]:

@@ -50,7 +50,10 @@ FORMULAS: Mapping[str, str] = {
         "Conditions met ÷ conditions: written in the prompt's language, ended rather than cut, no chat "
         "markup in the text, and every format check of the prompt (JSON, length, pattern, language)."
     ),
-    "mean": N_("The mean of the five scores. An empty answer scores 0 in all of them."),
+    "mean": N_(
+        "The mean of the five scores, but never above the share of the prompt's checks that the answer passes: "
+        "a wrong answer stays one, however well it is put. An empty answer scores 0."
+    ),
     "retention": N_(
         "Tuned score ÷ base score on the general suite, where a suite's score is the mean share of checks"
         " passed per prompt. Below 0.7 warns. Undefined when the base model scores 0."
@@ -87,13 +90,13 @@ class AnswerScores:
     professionalism: Score
     safety: Score
     format: Score
+    # Of the prompt's checks; 1 where there is none.
+    passed_share: float = 1.0
 
     @property
     def mean(self) -> float:
-        return sum(float(getattr(self, name).value) for name in DIMENSIONS) / len(DIMENSIONS)
-
-    def values(self) -> dict[str, float]:
-        return {**{name: float(getattr(self, name).value) for name in DIMENSIONS}, "mean": self.mean}
+        scores = sum(float(getattr(self, name).value) for name in DIMENSIONS) / len(DIMENSIONS)
+        return min(scores, self.passed_share)
 
     def as_json(self) -> dict[str, Any]:
         scores = {name: getattr(self, name) for name in DIMENSIONS}
@@ -121,7 +124,13 @@ def score_answer(
         professionalism=professionalism(exchange),
         safety=safety(exchange, results, reference.rivals),
         format=format_score(exchange, results, finished=finished),
+        passed_share=passed_share(results),
     )
+
+
+def passed_share(results: Sequence[CheckResult]) -> float:
+    """0 to 1; 1 where nothing is checked."""
+    return sum(result.passed for result in results) / len(results) if results else 1.0
 
 
 def relevance(exchange: Exchange, reference: Reference) -> Score:
@@ -245,12 +254,13 @@ def _wordless(answer: str) -> bool:
     return found.zh + found.en + found.other == 0
 
 
-def mean_scores(answers: Sequence[AnswerScores]) -> dict[str, float]:
+def mean_scores(answers: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The mean of each dimension and of the means over a suite's answers; empty for no answers."""
-    if not answers:
-        return {}
-    values = [answer.values() for answer in answers]
-    return {name: sum(value[name] for value in values) / len(values) for name in (*DIMENSIONS, "mean")}
+    return {
+        name: sum(values[name] for values in answers) / len(answers)
+        for name in (*DIMENSIONS, "mean")
+        if answers
+    }
 
 
 @dataclass(frozen=True)
@@ -291,9 +301,6 @@ def retention(base_score: float | None, tuned_score: float | None) -> Retention:
     return Retention.of(value, False, N_("%(percent)d %% of the general ability is kept"), params)
 
 
-def general_score(results_per_prompt: Sequence[Sequence[CheckResult]]) -> float | None:
-    """The mean share of checks passed per prompt; None when no prompt has a check."""
-    shares = [
-        sum(result.passed for result in results) / len(results) for results in results_per_prompt if results
-    ]
+def general_score(shares: Sequence[float]) -> float | None:
+    """The mean share of checks passed per prompt, over those that have checks; None without any."""
     return sum(shares) / len(shares) if shares else None

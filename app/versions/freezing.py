@@ -99,7 +99,7 @@ def _keep(session: Session, dataset_id: int, digest: str, written: _Written, act
         train_count=written.train_count,
         validation_count=written.validation_count,
         coverage={name: dict(counter) for name, counter in written.coverage.items()},
-        created_by=actor.name[:80],
+        **actor.who.columns(),
     )
     session.add(version)
     session.flush()

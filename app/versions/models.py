@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Column, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
+from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
 
 
-class DatasetVersion(SQLModel, table=True):
+class DatasetVersion(CreatedBy, table=True):
     """The approved conversations of a dataset at one moment, frozen in a file. Never changes."""
 
     __tablename__ = "dataset_version"
@@ -25,7 +26,6 @@ class DatasetVersion(SQLModel, table=True):
     validation_count: int
     # Counts by outcome, stage, objection, language: {"outcome": {"won": 3, ...}, ...}
     coverage: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
-    created_by: str = Field(default="", max_length=80)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
 
     @property

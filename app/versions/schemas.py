@@ -3,12 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
-
+from app.accounts.who import CreatedByOut
 from app.versions.models import DatasetVersion
 
 
-class VersionOut(BaseModel):
+class VersionOut(CreatedByOut):
     """A frozen version."""
 
     id: int
@@ -18,7 +17,6 @@ class VersionOut(BaseModel):
     train_count: int
     validation_count: int
     coverage: dict[str, Any]
-    created_by: str
     created_at: datetime
 
     @classmethod

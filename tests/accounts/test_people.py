@@ -4,6 +4,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from app.accounts.first_run import local_token
 from tests.support.people import Person, visible_text
 
 MEI = {"name": "Mei", "password": "a long password", "role": "reviewer"}
@@ -23,6 +24,10 @@ def test_an_admin_adds_a_person_who_can_then_sign_in(app: FastAPI, admin: Person
         ({"password": "short"}, "at least 10 characters"),
         ({"name": " "}, "1 to 80 characters"),
         ({"name": "test admin"}, "is taken"),
+        ({"name": "TEST Admin"}, "is taken"),
+        ({"name": "Local"}, "is taken"),
+        ({"name": "Mei\u200b"}, "U+200B"),
+        ({"name": "Mei\u202e"}, "U+202E"),
     ],
 )
 def test_a_mistake_is_named_beside_its_field_and_the_rest_is_kept(
@@ -40,7 +45,9 @@ def test_a_closed_account_is_signed_out_at_once_and_can_be_reopened(admin: Perso
     assert annotator.browser.get("/account").status_code == 303
     assert annotator.api.get("/api/v1/datasets").status_code == 401
     admin.browser.post(path, data={"is_active": "true"})
-    assert annotator.api.get("/api/v1/datasets").status_code == 200
+    assert annotator.api.get("/api/v1/datasets").status_code == 401
+    assert annotator.browser.get("/account").status_code == 303
+    assert "test annotator" in visible_text(admin.browser.get("/people").text)
 
 
 def test_a_lower_role_takes_the_rights_of_tokens_with_it(admin: Person, engineer: Person) -> None:
@@ -62,3 +69,14 @@ def test_nobody_changes_their_own_account(admin: Person) -> None:
 def test_only_admins_see_the_page(engineer: Person) -> None:
     assert engineer.browser.get("/people").status_code == 403
     assert engineer.browser.post("/people", data=MEI).status_code == 403
+
+
+def test_the_account_of_the_command_line_is_neither_closed_nor_demoted(app: FastAPI, admin: Person) -> None:
+    secret = local_token(app.state.engine, app.state.settings.data_dir)
+    client = TestClient(app, headers={"Authorization": f"Bearer {secret}"})
+    people = admin.api.get("/api/v1/people").json()
+    local = next(one["id"] for one in people if one["name"] == "local")
+    for change in ({"is_active": False}, {"role": "annotator"}):
+        refused = admin.api.patch(f"/api/v1/people/{local}", json=change)
+        assert (refused.status_code, "command line" in refused.text) == (409, True)
+    assert client.get("/api/v1/me").json()["role"] == "admin"

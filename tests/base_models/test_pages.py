@@ -1,16 +1,20 @@
 """Pages and REST of base models."""
 
+import json
+
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 from sqlmodel import select
 
 from app.base_models.models import BaseModel
 from app.core.database import reading, transaction
+from app.core.stored_models import Told
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobState
-from app.sentences import Failure, FailureCode
+from app.sentences import Failure, FailureCode, Sentence
 from tests.support.people import Person, visible_text
-from tests.support.training import make_model
+from tests.support.training import make_model, model_facts
 
 pytestmark = pytest.mark.usefixtures("silent_bell")
 
@@ -41,6 +45,35 @@ def test_a_ready_model_shows_its_facts_and_polls_no_more(app: FastAPI, engineer:
     for fact in ("Ready", "135 M", "4,096", "&lt;|im_end|&gt;"):
         assert fact in text
     assert "every 2s" not in html
+
+
+def test_a_models_own_page_says_what_it_is_and_what_is_unusual(
+    app: FastAPI, engineer: Person, annotator: Person
+) -> None:
+    never = Sentence.of("The token %(token)s was never trained.", token="<|im_end|>")
+    with transaction(app.state.engine) as session:
+        model = make_model(session)
+        model.info = model_facts(end_of_turn_trained=False, remarks=[Told(sentence=never)], licence="mit")
+        bare = make_model(session, name="older", ready=False)
+        # As it was stored before the facts had a version.
+        older = {"parameters": 7, "context_length": None, "revision": "abc"}
+        session.execute(
+            text("UPDATE base_model SET info = :info WHERE id = :id"),
+            {"info": json.dumps(older), "id": bare.id},
+        )
+    said = visible_text(annotator.browser.get("/base-models/1").text)
+    for fact in (
+        "4,096 tokens",
+        "mit",
+        "never trained",
+        "model.layers.*.mlp.up_proj",
+        "no: makes the logits",
+    ):
+        assert fact in said
+    assert "Not prepared" in visible_text(engineer.browser.get("/base-models/2").text)
+    found = engineer.api.get("/api/v1/base-models").json()
+    assert [one["info"]["parameters"] for one in found] == [135_000_000, 7]
+    assert found[0]["info"]["remarks"][0]["detail"] == "The token <|im_end|> was never trained."
 
 
 def test_a_failure_shows_its_reason_and_can_be_tried_again(app: FastAPI, engineer: Person) -> None:

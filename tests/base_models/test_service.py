@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlmodel import select
 
 from app.base_models import service
+from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModel, BaseModelSource
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid
@@ -96,7 +97,7 @@ def test_a_prepared_model_is_ready_with_its_facts(engine: Engine, settings: Sett
         assert model.id is not None
         with pytest.raises(Conflict, match="not ready yet"):
             service.require_ready(session, model.id)
-        service.prepared(session, model.id, path="/x", info={"parameters": 5, "revision": "abc"})
+        service.prepared(session, model.id, path="/x", info=ModelFacts(parameters=5), revision="abc")
         session.flush()
         assert service.require_ready(session, model.id) == (model, Path("/x"))
         assert model.revision == "abc"

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from app.base_models import service
+from app.base_models.facts import ModelFacts
 from app.base_models.handler import PrepareBaseModel
 from app.base_models.models import BaseModel, BaseModelSource
 from app.core.database import reading, transaction
@@ -77,7 +78,7 @@ def test_the_whole_model_can_be_prepared_whatever_became_of_the_tokenizer(
         )
         assert whole.id != job_id
         assert "tokenizer_only" not in whole.payload
-        service.prepared(session, model_id, path="/whole", info={"parameters": 5})
+        service.prepared(session, model_id, path="/whole", info=ModelFacts(parameters=5))
     # the tokenizer comes late: the whole model stays what it is
     finish(engine, settings, job_id, {"path": "/x/tokenizer", "source": "hub", "revision": "abc"})
     with reading(engine) as session:

@@ -320,8 +320,8 @@ def test_the_mask_settings_of_set_are_those_that_masks_have() -> None:
     from app.masking import MaskSettings
     from app.recipes.config import TrainingConfig
 
-    assert {field.name for field in fields(MaskSettings)} <= MASK_FIELD_NAMES
-    assert not MASK_FIELD_NAMES & set(TrainingConfig.model_fields)
+    assert {field.name for field in fields(MaskSettings)} == set(MASK_FIELD_NAMES)
+    assert not set(MASK_FIELD_NAMES) & set(TrainingConfig.model_fields)
 
 
 def test_a_host_that_is_not_this_machine_is_refused(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from app.accounts import first_run
 from app.cli.demo import view as demo_view
 from app.cli.demo.server import DemoServer, choose_port, running_client
 from app.cli.demo.view import DemoView, LossCurve
-from app.client import wire
 from app.core import console
 from app.core.settings import Settings
+from app.jobs.schemas import EventOut
 from app.serving import preflight
 from tests.cli.conftest import all_gone, environment, serving, wait_until
 from tests.support.servers import free_port
@@ -36,17 +36,21 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Console:
     return screen
 
 
-def _metric(step: int, loss: float) -> wire.Event:
-    return {"kind": "metric", "step": step, "loss": loss}
+def _event(kind: str, **payload: object) -> EventOut:
+    return EventOut.model_validate({"seq": 1, "kind": kind, "at": "2026-01-01T00:00:00Z", **payload})
+
+
+def _metric(step: int, loss: float) -> EventOut:
+    return _event("metric", step=step, loss=loss)
 
 
 def _tell(view: DemoView) -> None:
     view.begin(0)
-    view.event({"kind": "phase", "phase": "training"})
+    view.event(_event("phase", phase="training"))
     for step in range(1, 21):
-        view.event({"kind": "progress", "step": step, "total_steps": 20, "eta_seconds": 20.0 - step})
+        view.event(_event("progress", step=step, total_steps=20, eta_seconds=20.0 - step))
         view.event(_metric(step, 4 / step))
-    view.event({"kind": "eval", "step": 20, "eval_loss": 1.5})
+    view.event(_event("eval", step=20, eval_loss=1.5))
 
 
 def test_in_a_terminal_the_curve_and_the_progress_are_drawn(terminal: Console) -> None:
@@ -81,7 +85,7 @@ def test_a_curve_of_one_point_or_none_can_be_drawn() -> None:
     curve = LossCurve()
     assert curve.render(60).plain.strip()
     curve.add(_metric(1, 2.5))
-    curve.add({"kind": "metric", "step": 2, "loss": None})
+    curve.add(_event("metric", step=2, loss=None))
     assert curve.render(60).plain.strip()
     assert curve.train == [(1, 2.5)]
 

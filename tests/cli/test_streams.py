@@ -65,11 +65,15 @@ def test_closed_streams_do_not_change_the_verdict(tmp_path: Path, smollm2_folder
     assert (done.returncode, done.stderr) == (2, "sft-studio: standard input holds no conversation.\n")
 
 
-def test_masks_load_neither_torch_nor_the_database(tmp_path: Path, smollm2_folder: Path, lines: Path) -> None:
+@pytest.mark.parametrize("command", ["--help", "masks verify --model {model} --input {lines}"])
+def test_help_and_masks_load_neither_torch_nor_the_server(
+    tmp_path: Path, smollm2_folder: Path, lines: Path, command: str
+) -> None:
+    arguments = [word.format(model=smollm2_folder, lines=lines) for word in command.split()]
+    heavy = {"torch", "transformers", "sqlalchemy", "sqlmodel", "fastapi", "starlette", "celery", "httpx"}
     code = (
-        "import sys; from app.cli import run; "
-        f"assert run(['masks', 'verify', '--model', {str(smollm2_folder)!r}, '--input', {str(lines)!r}]) == 0; "
-        "print(sorted({'torch', 'transformers', 'sqlalchemy', 'fastapi', 'celery'} & set(sys.modules)))"
+        f"import sys; from app.cli import run; assert run({arguments!r}) == 0; "
+        f"print(sorted({heavy!r} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

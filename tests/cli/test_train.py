@@ -10,8 +10,8 @@ import pytest
 
 from app.accounts.first_run import read_local_token
 from app.cli.demo import steps as demo_steps
-from app.client import wire
 from app.client.rest import StudioClient
+from app.jobs.schemas import EventOut
 from tests.cli.conftest import Outcome, Serving, in_this_process, serving
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(900)]
@@ -105,18 +105,20 @@ def test_a_second_demo_finds_everything_the_first_one_made(
     monkeypatch.setattr(demo_steps, "CHANGES", {**demo_steps.CHANGES, "max_steps": 2, "eval_steps": 2})
     first, first_events = _walk(server)
     again, again_events = _walk(server)
-    assert again.version["id"] == first.version["id"]
-    assert again.check["id"] == first.check["id"]
-    assert again.run["id"] == first.run["id"]
-    assert [event.get("loss") for event in again_events] == [event.get("loss") for event in first_events]
-    assert sum(event["kind"] == "metric" for event in first_events) >= 2
-    names = [dataset["name"] for dataset in first.client.datasets()]
+    assert again.version.id == first.version.id
+    assert again.check.id == first.check.id
+    assert again.run.id == first.run.id
+    assert [event.payload.get("loss") for event in again_events] == [
+        event.payload.get("loss") for event in first_events
+    ]
+    assert sum(event.kind == "metric" for event in first_events) >= 2
+    names = [dataset.name for dataset in first.client.datasets()]
     assert all(names.count(name) == 1 for name, _file in demo_steps.SAMPLES)
 
 
-def _walk(server: Serving) -> tuple[demo_steps.DemoSteps, list[wire.Event]]:
+def _walk(server: Serving) -> tuple[demo_steps.DemoSteps, list[EventOut]]:
     """All steps but the evaluations, which take minutes; events of the training alone."""
-    events: list[wire.Event] = []
+    events: list[EventOut] = []
     client = StudioClient(server.url, read_local_token(server.data_dir))
     steps = demo_steps.DemoSteps(client, events.append)
     for step in (steps.prepare_base_model, steps.load_samples, steps.approve_and_freeze, steps.check_masks):

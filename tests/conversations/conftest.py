@@ -15,7 +15,7 @@ from app.core.database import transaction
 from app.datasets import service as datasets
 
 ANN = Actor(1, "Ann", Role.ANNOTATOR, "session")
-BOB = Actor(2, "Bob", Role.REVIEWER, "session")
+BOB = Actor(2, "Bob", Role.REVIEWER, "token", 9)
 DIALOGUE = [
     {"role": "user", "content": "What does it cost?"},
     {"role": "assistant", "content": "How many people would use it?"},

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import select
 
+from app.accounts.who import Who
 from app.conversations import bulk_review, drafts
 from app.conversations import service as conversations
 from app.conversations.bulk_review import review_many
@@ -37,7 +38,7 @@ def dataset_id(engine: Engine) -> int:
             drafts.content_columns({"messages": [*DIALOGUE, {"role": "user", "content": str(n)}]})
             for n in range(COUNT)
         ]
-        drafts.insert_drafts(session, number, rows, author="Ann")
+        drafts.insert_drafts(session, number, rows, author=Who("Ann"))
     return number
 
 
@@ -116,4 +117,5 @@ def test_one_whose_process_died_is_brought_to_its_end(engine: Engine, dataset_id
         row = session.exec(select(Conversation).order_by(Conversation.id.desc())).first()  # type: ignore[union-attr]
         assert row is not None
         assert (row.reviewed_by, row.version) == ("Bob", 2)
+        assert (row.reviewed_by_user_id, row.reviewed_by_token_id) == (BOB.user_id, BOB.token_id)
         assert session.exec(select(DatasetOperation)).all() == []

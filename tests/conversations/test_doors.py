@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import select
 
+from app.accounts.who import Who
 from app.conversations.drafts import build_conversation
 from app.conversations.models import Conversation
 from app.core.database import transaction
@@ -129,7 +130,7 @@ def test_the_page_refuses_a_long_label_and_one_message_too_many_alike(
         assert told(answer) == ("label_too_long", sentence)
     with transaction(app.state.engine) as session:
         full = read_conversation({"messages": [DIALOGUE[0]] * limits.MESSAGES})
-        row = build_conversation(dataset_id, full, author="Ann")
+        row = build_conversation(dataset_id, full, author=Who("Ann"))
         session.add(row)
         session.flush()
         longest = row.id

@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import select
 
+from app.accounts.who import Who
 from app.conversations.drafts import build_conversation
 from app.conversations.models import Conversation
 from app.core.database import transaction
@@ -99,7 +100,7 @@ def test_duplicates_from_before_the_rule_keep_their_flags_and_labels_editable(
     with transaction(app.state.engine) as session:
         for _ in range(2):
             dialogue = read_conversation({"messages": DIALOGUE})
-            session.add(build_conversation(dataset_id, dialogue, author="Ann"))
+            session.add(build_conversation(dataset_id, dialogue, author=Who("Ann")))
         session.flush()
         number = session.exec(select(Conversation.id)).all()[-1]
     path = f"/api/v1/conversations/{number}"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
+from app.accounts.who import Who
 from app.conversations import bulk_review, drafts, review, revisions, service, turns
 from app.conversations.conflicts import text_now
 from app.conversations.models import Conversation, ConversationRevision, ReviewState
@@ -110,7 +111,7 @@ def test_typing_of_one_person_shares_a_revision_and_the_text_before_stays(
 
 def test_what_an_import_brought_can_be_restored(engine: Engine, number: int) -> None:
     with transaction(engine) as session:
-        row = drafts.build_conversation(1, {"messages": DIALOGUE[:2], "outcome": "won"}, author="Ann")
+        row = drafts.build_conversation(1, {"messages": DIALOGUE[:2], "outcome": "won"}, author=Who("Ann"))
         session.add(row)
         session.flush()
         assert row.id is not None
@@ -168,7 +169,7 @@ def test_reviewing_many_keeps_what_was_imported_and_who_decided(engine: Engine, 
     with transaction(engine) as session:
         rows = [
             drafts.build_conversation(
-                1, {"messages": [*DIALOGUE, {"role": "user", "content": str(n)}]}, author="Ann"
+                1, {"messages": [*DIALOGUE, {"role": "user", "content": str(n)}]}, author=Who("Ann")
             )
             for n in range(450)
         ]

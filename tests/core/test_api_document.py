@@ -76,8 +76,4 @@ def test_ids_have_a_largest_and_a_wrong_method_names_the_right_ones(
     fields = document["components"]["schemas"]["MaskCheckIn"]["properties"]
     assert fields["base_model_id"]["maximum"] == 2**31 - 1
     response = TestClient(app).request("TRACE", "/api/v1/datasets")
-    assert (response.status_code, response.headers["allow"]) in {
-        (405, "GET"),
-        (405, "GET, POST"),
-        (405, "POST"),
-    }
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, POST")

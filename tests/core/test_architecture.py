@@ -42,7 +42,7 @@ INVALID = "app.invalid"
 ALLOWED_IN_PURE: dict[str, set[str]] = {
     "dialogue": set(),
     "masking": {"jinja2", "markupsafe", "numpy", "safetensors", "tokenizers"},
-    "interchange": {"pyarrow", "yaml"},
+    "interchange": {"openpyxl", "pyarrow", "yaml"},
     "scoring": {"pydantic", "regex", "snowballstemmer"},
 }
 TORCH_SIDE = {"torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "worker"}

@@ -1,5 +1,6 @@
 """Around every request: host names, the size of bodies, the reader's language, headers."""
 
+import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -42,3 +43,35 @@ def test_the_reader_is_answered_in_the_language_asked_for(annotator: Person) -> 
     told = annotator.api.get("/api/v1/datasets/999", headers={"Accept-Language": "zh-CN"})
     assert told.status_code == 404
     assert any("\u4e00" <= character <= "\u9fff" for character in told.json()["detail"])
+
+
+def test_head_is_answered_wherever_get_is(annotator: Person) -> None:
+    for client, path in (
+        (annotator.browser, "/healthz"),
+        (annotator.browser, "/datasets"),
+        (annotator.api, "/api/v1/datasets"),
+        (annotator.browser, "/static/css/base.css"),
+    ):
+        got, asked = client.get(path), client.head(path)
+        assert (asked.status_code, asked.content) == (got.status_code, b"")
+        assert asked.headers["content-type"] == got.headers["content-type"]
+    assert annotator.api.head("/api/v1/jobs/999").status_code == 404
+
+
+def test_a_wrong_verb_is_told_all_the_right_ones(annotator: Person) -> None:
+    for path, allowed in (
+        ("/api/v1/datasets", "GET, HEAD, POST"),
+        ("/api/v1/datasets/1", "DELETE, GET, HEAD, PATCH"),
+        ("/logout", "POST"),
+        ("/static/css/base.css", "GET, HEAD"),
+    ):
+        told = annotator.api.request("PUT", path)
+        assert (told.status_code, told.headers["Allow"]) == (405, allowed), path
+
+
+def test_a_full_disk_is_told_to_whoever_watches(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert TestClient(app).get("/healthz").json() == {"status": "ok"}
+    monkeypatch.setattr("app.main.free_bytes", lambda _folder: 1024)
+    told = TestClient(app).get("/healthz")
+    assert told.status_code == 503
+    assert "disk of the data folder is full" in told.text

@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 import app.tables
-from app.accounts.models import Role
+from app.accounts.models import AuditEvent, Role
 from app.accounts.service import Actor
+from app.accounts.who import Who
 from app.conversations.drafts import create_conversation
 from app.conversations.models import Conversation
 from app.core import migrations
@@ -172,3 +173,25 @@ def test_older_conversations_get_the_hash_of_their_words_and_no_tools(engine: En
         assert [(one.words_hash, one.content_hash, one.tools) for one in found] == [
             (expected, "kept", [])
         ] * 3
+
+
+def test_rows_from_before_ids_were_kept_have_the_name_alone(engine: Engine) -> None:
+    migrations.downgrade(engine, "0006")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO dataset (id, name, description, created_by, created_at) "
+            "VALUES (7, 'Old', '', 'Ann (ci)', '2026-01-01 00:00:00')"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO audit_event (actor, action, subject, created_at) "
+            "VALUES ('Ann', 'dataset.create', 'dataset/7', '2026-01-01 00:00:00')"
+        )
+    migrations.upgrade(engine)
+    with transaction(engine) as session:
+        creator = datasets.require_dataset(session, 7).creator
+        assert (creator, creator.via) == (Who("Ann (ci)"), None)
+        line = session.exec(select(AuditEvent)).one()
+        assert (line.actor, line.actor_user_id, line.actor_token_id) == ("Ann", None, None)
+        ann = Actor(3, "Ann (ci)", Role.ANNOTATOR, "token", 9)
+        made = datasets.create_dataset(session, ann, name="New").creator
+        assert (made, made.via) == (Who("Ann (ci)", 3, 9), "token")

@@ -15,7 +15,7 @@ CALLED_BY_LIBRARIES = {
     "_load_from_checkpoint", "_load_optimizer_and_scheduler", "_load_rng_state", "_load_callback_state",
 }  # fmt: skip
 # Kept for tests, which have no other way to see what they prove.
-FOR_TESTS = {"process_id", "render_with_generation_blocks"}
+FOR_TESTS = {"process_id", "reachable", "render_with_generation_blocks"}
 REGISTERED = [
     "@router.*", "@pages.*", "@api.*", "@app.command*", "@*.connect", "@*.listens_for",
     "@field_validator", "@model_validator", "@field_serializer", "@computed_field",

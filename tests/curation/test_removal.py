@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, text
 from sqlmodel import select
 
+from app.accounts.who import Who
 from app.conversations import drafts
 from app.conversations import service as conversations
 from app.conversations.models import Conversation
@@ -38,7 +39,7 @@ def dataset_id(engine: Engine) -> int:
             drafts.content_columns({"messages": [*DIALOGUE, {"role": "user", "content": f"{n} " * 200}]})
             for n in range(COUNT)
         ]
-        drafts.insert_drafts(session, number, rows, author="Ann")
+        drafts.insert_drafts(session, number, rows, author=Who("Ann"))
     return number
 
 
@@ -115,7 +116,7 @@ def test_the_log_of_sqlite_is_short_again(tmp_path: Path, app: FastAPI) -> None:
             drafts.content_columns({"messages": [*DIALOGUE, {"role": "user", "content": f"{n} " * 200}]})
             for n in range(COUNT)
         ]
-        drafts.insert_drafts(session, number, rows, author="Ann")
+        drafts.insert_drafts(session, number, rows, author=Who("Ann"))
     database = engine.url.database
     assert database is not None
     log = Path(f"{database}-wal")

@@ -13,7 +13,16 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%%")
 SOURCES = [
     *(
         PROJECT / "app" / "scoring" / f"{name}.py"
-        for name in ("checks", "conduct", "content_checks", "definitions", "scores", "suites")
+        for name in (
+            "checks",
+            "conduct",
+            "content_checks",
+            "definitions",
+            "run_verdict",
+            "scores",
+            "suites",
+            "verdict",
+        )
     ),
     *sorted((PROJECT / "worker" / "work" / "evaluation").glob("*.py")),
     PROJECT / "worker" / "parent" / "warm_chat.py",

@@ -28,10 +28,11 @@ def test_summaries_of_earlier_programs_read_on(path: Path) -> None:
     for name in ("held_out_loss", "perplexity", "base", "tuned"):
         assert now[name] == old[name]
     assert (summary.retention is None) == ("retention" not in old)
+    assert summary.verdict is None
     if summary.retention is not None:
         kept = old["retention"]
         assert (summary.retention.value, summary.retention.warns) == (kept["value"], kept["warns"])
-        assert summary.retention.detail == kept["detail"] % kept["params"]
+        assert summary.retention.detail == "100 % of the general ability is kept"
         with use_locale("zh-CN"):
             assert re.search("[\u4e00-\u9fff]", summary.retention.detail)
 
@@ -61,6 +62,9 @@ def test_checks_and_scores_are_told_in_the_readers_language() -> None:
         assert re.search("[\u4e00-\u9fff]", scores.safety.detail)
     assert judged.evidence == [(0, 3)]
     assert scores.values() == {**dict.fromkeys(names, 0.5), "mean": 0.5}
+    failed = JudgedCheck.of_answer([check, {**check, "passed": False}, {**check, "passed": False}])
+    capped = JudgedScores.of_answer({**dict.fromkeys(names, score), "mean": 0.5}, failed)
+    assert capped.mean == pytest.approx(1 / 3)
 
 
 def test_the_openapi_document_shows_evaluations_whole(engineer: Person) -> None:
@@ -69,5 +73,10 @@ def test_the_openapi_document_shows_evaluations_whole(engineer: Person) -> None:
     assert summary == {"$ref": "#/components/schemas/EvaluationSummary"}
     assert schemas["AnswerOut"]["properties"]["checks"]["items"] == {
         "$ref": "#/components/schemas/JudgedCheck"
+    }
+    verdict = schemas["JudgedSuite"]["properties"]
+    assert {"outcome", "level", "sure", "low", "high", "detail", "certainty_detail"} <= set(verdict)
+    assert schemas["JudgedRun"]["properties"]["advice"]["items"] == {
+        "$ref": "#/components/schemas/AdviceTold"
     }
     assert schemas["AnswerOut"]["properties"]["scores"] == {"$ref": "#/components/schemas/JudgedScores"}

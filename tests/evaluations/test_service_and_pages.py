@@ -1,23 +1,33 @@
 """An evaluation from start to report: judged answers, summary, pages, REST."""
 
+import re
+from typing import Any, Final
+
 import pytest
 from fastapi import FastAPI
 from sqlmodel import Session
 
+from app.core import migrations
 from app.core.database import transaction
+from app.core.errors import Conflict
 from app.core.storage import Storage
 from app.evaluations import service
 from app.evaluations.documents import Sides
-from app.evaluations.handler import Evaluate
+from app.evaluations.handler import Evaluate, require_finite
 from app.evaluations.models import Evaluation
+from app.evaluations.report import SHOWN, case_views, chosen, counts
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
 from app.runs.models import Run
+from app.runs.service import require_run
 from app.scoring.suites import built_in_suites
+from app.sentences import FailureCode
 from tests.support.people import Person, problem_of, visible_text
 from tests.support.training import make_run
 
+# The revision before answers told their end.
+BEFORE: Final = "0007"
 GOOD = "Thanks for asking. To suggest the right plan, how many people will use it?"
 BAD = "It is absolutely the best, 100% guaranteed <b>profit</b>. The rival is rubbish."
 
@@ -33,20 +43,37 @@ def _finished_run(session: Session, storage: Storage) -> Run:
     return run
 
 
-def _judged(app: FastAPI, engineer: Person, suite: str = "sales-en") -> Evaluation:
+def _judged(
+    app: FastAPI, engineer: Person, suite: str = "sales-en", *, run_id: int | None = None, good: str = GOOD
+) -> Evaluation:
     """An evaluation whose worker has answered: base badly, tuned well."""
     storage: Storage = app.state.storage
     with transaction(app.state.engine) as session:
-        run = _finished_run(session, storage)
+        run = require_run(session, run_id) if run_id else _finished_run(session, storage)
         evaluation, job = service.start_evaluation(session, storage, engineer.actor, run, suite)
         claim = jobs.claim(session, job.id or 0, owner="test", lease_seconds=30)
         assert claim is not None
         answers = [
-            ("answer", {"prompt_key": prompt.key, "variant": variant, "text": text, "seconds": 1.0})
+            (
+                "answer",
+                {
+                    "prompt_key": prompt.key,
+                    "variant": variant,
+                    "text": text,
+                    "tokens": 160 if variant == "base" else 12,
+                    "finish_reason": "length" if variant == "base" else "stop",
+                    "seconds": 1.0,
+                },
+            )
             for prompt in built_in_suites()[suite].prompts
-            for variant, text in (("base", BAD), ("tuned", GOOD))
+            for variant, text in (("base", BAD), ("tuned", good))
         ]
-        facts = {"held_out_loss": {"base": 3.0, "tuned": 2.0}, "perplexity": {"base": 20.1, "tuned": 7.4}}
+        facts = {
+            "held_out_loss": {"base": 3.0, "tuned": 2.0},
+            "perplexity": {"base": 20.1, "tuned": 7.4},
+            "held_out": {"conversations": 2, "trained_tokens": 40},
+            "generation": {"max_new_tokens": 160, "precision": "float32", "device": "cpu"},
+        }
         jobs.finish(session, claim, JobState.SUCCEEDED, result=facts, events=answers)
         place = Workplace(app.state.settings, storage, f"jobs/{job.id}/1")
         Evaluate().publish(session, place, claim, facts, [])
@@ -83,18 +110,128 @@ def test_the_report_shows_both_answers_escaped_with_evidence_and_checks(
     text = visible_text(page.text)
     assert "Base model" in text
     assert "Tuned model" in text
-    assert "Tuned is better" in text
     assert "<b>profit</b>" not in page.text
     assert 'class="evidence evidence--fail"' in page.text
-    assert "3.000 → 2.000" in text
+    assert 'class="diff--added"' in page.text
+    assert "cut at 160 tokens" in text
+    assert "at most 160 new tokens an answer, on CPU in float32" in text
 
 
-def test_the_report_speaks_chinese(app: FastAPI, engineer: Person) -> None:
+def test_the_report_begins_with_the_verdict_its_numbers_and_what_to_do(
+    app: FastAPI, engineer: Person
+) -> None:
     evaluation = _judged(app, engineer)
-    page = engineer.browser.get(f"/evaluations/{evaluation.id}", headers={"Accept-Language": "zh-CN"})
-    text = visible_text(page.text)
-    assert "逐题对比" in text
-    assert "Answers, prompt by prompt" not in text
+    assert evaluation.summary is not None
+    suite = evaluation.summary.verdict
+    assert suite is not None
+    assert (suite.cases, suite.wins + suite.losses + suite.ties, suite.outcome) == (16, 16, "better")
+    assert (suite.cut_before, suite.cut_after) == (16, 0)
+    page = engineer.browser.get(f"/evaluations/{evaluation.id}").text
+    text = visible_text(page)
+    gained = suite.checks_after - suite.checks_before
+    said = f"Better on Sales conversations, English ({suite.wins}–{suite.losses}, +{gained} checks)"
+    assert said in text
+    assert "16 cases" in text
+    assert "Judge it on a suite of general ability too" in text
+    assert text.index("Better") < text.index(said) < text.index("Checks passed")
+    # The loss on held-out conversations is the run's, not the suite's.
+    assert "3.000" not in text
+    places = {place.partition("#")[0] for place in re.findall(r'href="(/[^"]*)"', page)}
+    assert {
+        f"/runs/{evaluation.run_id}",
+        "/mask-checks/1",
+        "/base-models/1",
+        "/datasets/1/versions",
+    } <= places
+    chinese = engineer.browser.get(f"/evaluations/{evaluation.id}", headers={"Accept-Language": "zh-CN"})
+    assert f"销售对话（英文）：有提升（{suite.wins} 题变好" in visible_text(chinese.text)
+
+
+def test_a_fluent_answer_that_fails_the_checks_is_nowhere_better(app: FastAPI, engineer: Person) -> None:
+    nonsense = (
+        "Thank you for asking. The capital is not a city, it is 512 days in a week, and a place for all."
+    )
+    evaluation = _judged(app, engineer, "general-en", good=nonsense)
+    with Session(app.state.engine) as session:
+        answers = service.answers(session, evaluation.id or 0)
+    for case in case_views(evaluation, answers):
+        assert case.tuned is not None
+        if not all(check.passed for check in case.tuned.judged.checks):
+            assert case.change != "better"
+            assert case.tuned.judged.scores.mean < 1
+    capital = next(case for case in case_views(evaluation, answers) if case.key == "capital-japan")
+    assert capital.tuned is not None
+    assert (capital.change, capital.tuned.judged.scores.mean) == ("same", 0)
+
+
+def test_cases_are_filtered_and_sorted_by_the_address(app: FastAPI, engineer: Person) -> None:
+    evaluation = _judged(app, engineer)
+    with Session(app.state.engine) as session:
+        cases = case_views(evaluation, service.answers(session, evaluation.id or 0))
+    found = counts(cases)
+    assert found["all"] == found["cut"] == len(cases) == found["worse"] + found["better"] + found["same"]
+    for show in SHOWN:
+        fragment = engineer.browser.get(
+            f"/evaluations/{evaluation.id}?show={show}", headers={"HX-Request": "true"}
+        )
+        assert fragment.text.count("data-case>") == found[show]
+    effects = [case.effect for case in chosen(cases, "all", "worst")]
+    assert effects == sorted(effects)
+    assert [case.effect for case in chosen(cases, "all", "best")] == effects[::-1]
+    refused = engineer.browser.get(f"/evaluations/{evaluation.id}?show=odd")
+    assert refused.status_code == 422
+
+
+def test_run_and_lists_show_what_came_out_instead_of_succeeded(app: FastAPI, engineer: Person) -> None:
+    sales = _judged(app, engineer)
+    general = _judged(app, engineer, "general-en", run_id=sales.run_id, good="No idea.")
+    assert sales.summary is not None
+    assert sales.summary.verdict is not None
+    suite = sales.summary.verdict
+    run = visible_text(engineer.browser.get(f"/runs/{sales.run_id}").text)
+    assert f"{suite.checks_before} → {suite.checks_after} of {suite.checks} checks" in run
+    assert "3.000 → 2.000" in run
+    assert "1.000 lower, an improvement" in run
+    for path in ("/runs", "/runs?version=1", "/evaluations"):
+        listed = visible_text(engineer.browser.get(path).text)
+        assert f"{suite.checks_before} → {suite.checks_after}" in listed
+        assert "sales-en" not in listed
+    verdict = engineer.api.get(f"/api/v1/runs/{sales.run_id}/verdict").json()
+    assert [one["evaluation_id"] for one in verdict["suites"]] == [sales.id, general.id]
+    assert verdict["held_out_loss"] == {"base": 3.0, "tuned": 2.0}
+    assert verdict["advice"]
+    assert engineer.api.get("/api/v1/runs/99/verdict").status_code == 404
+    assert engineer.browser.get("/runs?version=99").status_code == 404
+
+
+def test_an_evaluation_of_an_earlier_program_is_judged_from_its_answers(
+    app: FastAPI, engineer: Person
+) -> None:
+    evaluation = _judged(app, engineer)
+    assert evaluation.summary is not None
+    with transaction(app.state.engine) as session:
+        old = service.require_evaluation(session, evaluation.id or 0)
+        old.summary = evaluation.summary.model_copy(update={"verdict": None, "generation": None})
+        session.add(old)
+    migrations.downgrade(app.state.engine, BEFORE)
+    migrations.upgrade(app.state.engine)
+    body = engineer.api.get(f"/api/v1/evaluations/{evaluation.id}").json()
+    now = body["summary"]["verdict"]
+    assert {**now} == evaluation.summary.verdict.model_dump(mode="json")  # type: ignore[union-attr]
+    assert [answer["cut"] for answer in body["answers"][:2]] == [True, False]
+    text = visible_text(engineer.browser.get(f"/evaluations/{evaluation.id}").text)
+    assert "cut at the limit" in text
+    assert "Better on Sales conversations, English" in text
+    assert engineer.browser.get("/runs").status_code == 200
+
+
+@pytest.mark.parametrize("losses", [None, {"base": 3.0, "tuned": None}])
+def test_a_held_out_loss_that_is_no_number_fails_the_evaluation(losses: Any) -> None:
+    result = {"held_out_loss": losses, "held_out": {"conversations": 2, "trained_tokens": 40}}
+    with pytest.raises(Conflict) as refused:
+        require_finite(result)
+    assert refused.value.code == FailureCode.NOT_A_NUMBER
+    require_finite({"held_out_loss": None, "held_out": {"conversations": 0, "trained_tokens": 0}})
 
 
 def test_rest_gives_the_same_report(app: FastAPI, engineer: Person) -> None:

@@ -78,11 +78,16 @@ def test_labels_and_review_state_come_in_as_they_should(engine: Engine) -> None:
         assert (found.review_state, found.title) == (ReviewState.DRAFT, "太贵了")
 
 
-def test_a_packed_file_is_refused_by_its_content_whatever_its_name(engine: Engine) -> None:
-    with transaction(engine) as session:
-        dataset = make_dataset(session)
-        assert dataset.id is not None
-        stream = io.BytesIO(gzip.compress(line("a").encode()))
-        with IncomingFile(stream, filename="calls.jsonl", skip_bad=True) as file:
-            report = imports.import_file(session, dataset.id, ANN, file)
-        assert (report.accepted, [item["line"] for item in report.problems]) == (0, [0])
+def test_a_packed_file_in_another_encoding_comes_in_and_the_report_says_how_it_was_read(
+    engine: Engine,
+) -> None:
+    body = gzip.compress(
+        (line("您好，请问这款红木餐桌多少钱") + "\n" + line("这款沙发有几种颜色")).encode("gbk")
+    )
+    with (
+        IncomingFile(io.BytesIO(body), filename="calls.jsonl.gz") as file,
+        transaction(engine) as session,
+    ):
+        report = imports.import_by_name(session, "Calls", ANN, file)
+        assert (report.accepted, report.note_count) == (2, 1)
+        assert [(note["line"], note["code"]) for note in report.notes] == [(0, "read_as")]

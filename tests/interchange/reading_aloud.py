@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from app.interchange import LineProblem, ParsedConversation, read_conversations
+from app.interchange import Item, LineProblem, ParsedConversation, read_conversations
 
 DIALOGUE = {
     "messages": [
@@ -17,7 +17,7 @@ DIALOGUE = {
 LINE = json.dumps(DIALOGUE).encode()
 
 
-def read(data: bytes | str, **options: Any) -> list[ParsedConversation | LineProblem]:
+def read(data: bytes | str, **options: Any) -> list[Item]:
     raw = data.encode() if isinstance(data, str) else data
     return list(read_conversations(io.BytesIO(raw), **options))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import sys
@@ -34,8 +33,6 @@ WHOLE_FILES = {
     "only blanks": (b" \r\n\n ", "empty_file"),
     "only a byte order mark": (b"\xef\xbb\xbf", "empty_file"),
     "an empty list": (b"[]", "no_records"),
-    "gzip": (gzip.compress(LINE), "compressed"),
-    "zip": (zipped("a.jsonl"), "compressed"),
     "an empty zip": (b"PK\x05\x06" + b"\x00" * 18, "compressed"),
     "bzip2": (b"BZh91AY&SY", "compressed"),
     "xlsx": (zipped("[Content_Types].xml"), "office_document"),
@@ -48,11 +45,8 @@ WHOLE_FILES = {
     "HTML": (b"\n<!DOCTYPE html><html></html>", "markup"),
     "XML": (b"<?xml version='1.0'?><a/>", "markup"),
     "RTF": (rb"{\rtf1\ansi hello}", "markup"),
-    "UTF-16 with a mark": (LINE.decode().encode("utf-16"), "wrong_encoding"),
-    "UTF-16 big endian": (LINE.decode().encode("utf-16-be"), "wrong_encoding"),
-    "UTF-16 little endian": (LINE.decode().encode("utf-16-le"), "wrong_encoding"),
-    "UTF-32": (LINE.decode().encode("utf-32"), "wrong_encoding"),
     "prose": (b"Dear team, here are our dialogues.", "unrecognised"),
+    "a wrong gzip": (b"\x1f\x8bmore", "archive_broken"),
     "CSV with foreign columns": (b"a,b\n1,2\n", "unrecognised"),
 }
 
@@ -84,8 +78,6 @@ SECOND_LINES = {
     "an escaped NUL": (message("a\\u0000b"), "nul_character"),
     "a raw NUL": (message("a\x00b"), "nul_character"),
     "a raw tab": (message("a\tb"), "control_character"),
-    "Latin-1": ('{"messages": "café au lait"}'.encode("latin-1"), "not_utf8"),
-    "GBK": ('{"messages": "您好，请问多少钱"}'.encode("gbk"), "looks_gbk"),
     "single quotes": (b"{'messages': []}", "single_quotes"),
     "two records on a line": (LINE + b" " + LINE, "several_values"),
     "a trailing comma": (LINE + b",", "several_values"),
@@ -103,8 +95,7 @@ def test_a_bad_line_is_named_and_the_good_ones_around_it_are_read(name: str) -> 
     assert isinstance(items[1], LineProblem)
     assert (items[1].line, items[1].code) == (2, code)
     assert "2" in items[1].said()
-    if code != "looks_gbk":  # the encoding is a property of the file, so reading ends there
-        assert isinstance(items[2], ParsedConversation)
+    assert isinstance(items[2], ParsedConversation)
 
 
 @pytest.mark.parametrize("name", [n for n in SECOND_LINES if n not in ("half a record", "prose")])
@@ -266,7 +257,7 @@ def test_arbitrary_bytes_never_raise_and_always_give_an_answer(
         if isinstance(item, LineProblem):
             assert item.line >= 0
             assert "%(" not in item.said()
-        else:
+        elif isinstance(item, ParsedConversation):
             json.dumps(item.conversation, ensure_ascii=False, allow_nan=False).encode()
 
 

@@ -284,3 +284,22 @@ def test_too_many_messages_and_too_many_conversations_are_refused() -> None:
     short = b'{"messages": [{"role": "user", "content": "x"}]}\n'
     assert problems(short * 2, limits=limits) == []
     assert problems(short * 3, limits=limits) == [(0, "too_many_records")]
+
+
+def test_a_question_called_query_with_its_history_is_read() -> None:
+    value = {"query": "And the battery?", "response": "One year.", "history": [["How long?", "Two years."]]}
+    assert [m["content"] for m in read_one(value)["messages"]] == [
+        "How long?",
+        "Two years.",
+        "And the battery?",
+        "One year.",
+    ]
+
+
+def test_lists_that_stand_as_json_in_a_text_are_read() -> None:
+    messages = json.dumps(DIALOGUE["messages"])
+    assert read_one({"messages": messages})["messages"] == DIALOGUE["messages"]
+    table = "messages\n" + '"' + messages.replace('"', '""') + '"\n'
+    (conversation,) = read_all(table, filename="export.csv")
+    assert conversation["messages"] == DIALOGUE["messages"]
+    assert refusal_of({"messages": "[{'role': 'user'}]"}).code == "single_quotes"

@@ -45,5 +45,5 @@ def test_the_report_is_plain_json_with_translated_sentences() -> None:
     report, _ = report_on(LINE + b'\n{"messages": [{"role": "wizard", "content": "x"}]}')
     value = json.loads(json.dumps(report.as_dict(lambda text: "第 %(line)d 行，“%(role)s”")))
     assert value["problems"] == [
-        {"line": 2, "record": 2, "code": "unknown_role", "message": "第 2 行，“wizard”"}
+        {"line": 2, "record": 2, "member": "", "code": "unknown_role", "message": "第 2 行，“wizard”"}
     ]

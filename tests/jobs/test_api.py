@@ -2,17 +2,20 @@
 
 import pytest
 from fastapi import FastAPI
+from sqlmodel import select
 
+from app.accounts.models import ApiToken, AuditEvent, Role
+from app.accounts.who import Who
 from app.core.database import transaction
 from app.jobs import service
 from app.jobs.models import JobKind
-from tests.support.people import Person
+from tests.support.people import Person, make_person
 
 
 @pytest.fixture
 def job_id(app: FastAPI, annotator: Person, silent_bell: None) -> int:
     with transaction(app.state.engine) as session:
-        job = service.enqueue(session, JobKind.CHECK_MASKS, {}, created_by=annotator.actor.name)
+        job = service.enqueue(session, JobKind.CHECK_MASKS, {}, created_by=annotator.actor.who)
         assert job.id is not None
         return job.id
 
@@ -34,3 +37,23 @@ def test_ones_own_job_may_be_stopped_and_anothers_by_an_engineer(
     assert refused.status_code == 403
     assert "somebody else" in refused.json()["detail"]
     assert engineer.api.post(f"/api/v1/jobs/{job_id}/stop").json()["state"] == "cancelled"
+
+
+def test_one_stops_what_ones_token_started_and_nobody_stops_it_by_a_name(
+    app: FastAPI, annotator: Person, silent_bell: None
+) -> None:
+    name = annotator.api.get("/api/v1/me").json()["name"]
+    namesake = make_person(app, Role.ANNOTATOR, name)
+    with transaction(app.state.engine) as session:
+        found = session.exec(select(ApiToken).where(ApiToken.user_id == annotator.actor.user_id)).one()
+        who = Who(name, annotator.actor.user_id, found.id)
+        job = service.enqueue(session, JobKind.CHECK_MASKS, {}, created_by=who)
+        old = service.enqueue(session, JobKind.CHECK_MASKS, {}, created_by=Who(name))
+    assert (job.creator, job.creator.via) == (who, "token")
+    for client in (namesake.api, namesake.browser):
+        assert client.post(f"/api/v1/jobs/{job.id}/stop").status_code == 403
+        assert client.post(f"/api/v1/jobs/{old.id}/stop").status_code == 403
+    assert annotator.browser.post(f"/api/v1/jobs/{job.id}/stop").status_code == 200
+    with transaction(app.state.engine) as session:
+        line = session.exec(select(AuditEvent).where(AuditEvent.action == "job.cancel")).one()
+        assert (line.actor, line.actor_user_id) == (annotator.actor.name, annotator.actor.user_id)

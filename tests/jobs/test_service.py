@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import select
 
+from app.accounts.who import Who
 from app.core.database import reading, transaction, utc_now
 from app.core.errors import Conflict, NotFound
 from app.core.i18n import use_locale
@@ -17,7 +18,7 @@ from app.sentences import Failure
 
 def enqueue(engine: Engine) -> int:
     with transaction(engine) as session:
-        job = service.enqueue(session, JobKind.TRAIN, {"run_id": 1}, created_by="Mei")
+        job = service.enqueue(session, JobKind.TRAIN, {"run_id": 1}, created_by=Who("Mei"))
         assert job.id is not None
         return job.id
 

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
+from app.accounts.who import Who
 from app.core.database import transaction
 from app.core.i18n import use_locale
 from app.jobs import service
@@ -18,7 +19,7 @@ from tests.support.people import Person
 
 def make_job(engine: Engine, *, metrics: int, ended: bool) -> int:
     with transaction(engine) as session:
-        job = service.enqueue(session, JobKind.TRAIN, {}, created_by="Mei")
+        job = service.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei"))
         assert job.id is not None
         claim = service.claim(session, job.id, owner="w", lease_seconds=30)
         assert claim is not None
@@ -99,7 +100,7 @@ def test_events_that_come_while_listening_are_sent_and_shutdown_ends_the_stream(
 
 def test_a_job_of_the_api_tells_its_error_in_the_readers_language(app: FastAPI, annotator: Person) -> None:
     with transaction(app.state.engine) as session:
-        job = service.enqueue(session, JobKind.TRAIN, {}, created_by="Mei")
+        job = service.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei"))
         assert job.id is not None
         claim = service.claim(session, job.id, owner="w", lease_seconds=30)
         assert claim is not None

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import select
 
+from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModel
 from app.core.database import transaction
 from app.core.settings import Settings
@@ -33,7 +34,7 @@ def arrive(app: FastAPI, folder: Path, job_id: int) -> None:
         assert claim is not None
         model = session.get(BaseModel, claim.payload["base_model_id"])
         assert model is not None
-        model.info = {"tokenizer_path": str(folder)}
+        model.info = ModelFacts(tokenizer_path=str(folder))
         jobs.finish(session, claim, JobState.SUCCEEDED)
 
 

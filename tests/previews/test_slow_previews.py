@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.accounts.models import Role
+from app.accounts.who import Who
 from app.core.database import transaction
 from app.jobs import service as jobs
 from app.jobs.models import JobKind
@@ -66,7 +67,7 @@ def test_slow_previews_hold_up_neither_files_nor_pages_nor_streams(
 ) -> None:
     model = make_model("small", "")
     with transaction(app.state.engine) as session:
-        job_id = jobs.enqueue(session, JobKind.TRAIN, {}, created_by="Mei").id
+        job_id = jobs.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei")).id
     assert job_id is not None
     people = [make_person(app, Role.ANNOTATOR, f"person {number}") for number in range(5 if several else 1)]
 

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Engine
 
+from app.accounts.who import Who
 from app.core.database import reading, transaction
 from app.core.i18n import use_locale
 from app.jobs import service as jobs
@@ -75,7 +76,7 @@ def test_the_story_is_told_in_the_readers_language(engine: Engine) -> None:
 
 def test_a_long_story_keeps_its_end(engine: Engine) -> None:
     with transaction(engine) as session:
-        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by="Mei")
+        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei"))
         jobs.append_events(session, job, [("checkpoint", {"step": step}) for step in range(MAX_LINES + 50)])
         story = read_story(session, job)
     assert len(story) == MAX_LINES

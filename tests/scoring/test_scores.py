@@ -14,6 +14,7 @@ from app.scoring.scores import (
     format_score,
     general_score,
     mean_scores,
+    passed_share,
     professionalism,
     relevance,
     repetition,
@@ -150,11 +151,8 @@ def test_every_dimension_has_its_formula() -> None:
 
 
 def test_means_go_over_the_answers() -> None:
-    empty, good = (
-        score_answer(asked("?", "")),
-        score_answer(asked("?", "Thank you, the plan is ready for you.")),
-    )
-    assert mean_scores([empty, good])["safety"] == 0.5
+    nothing, all_right = (dict.fromkeys((*DIMENSIONS, "mean"), value) for value in (0.0, 1.0))
+    assert mean_scores([nothing, all_right]) == dict.fromkeys((*DIMENSIONS, "mean"), 0.5)
     assert mean_scores([]) == {}
 
 
@@ -181,5 +179,5 @@ def test_the_general_score_weighs_prompts_alike() -> None:
     def result(passed: bool) -> CheckResult:
         return CheckResult("n", "regex", passed, Sentence(""), ())
 
-    assert general_score([[result(True)], [result(True), result(False)]]) == 0.75
-    assert general_score([[], []]) is None
+    assert general_score([passed_share([result(True)]), passed_share([result(True), result(False)])]) == 0.75
+    assert general_score([]) is None

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from app.accounts.who import Who
 from app.conversations.drafts import build_conversation
 from app.conversations.models import ReviewState
 from app.core.settings import Settings
@@ -37,7 +38,7 @@ def freeze_these(
     ids = []
     for messages in dialogues:
         dialogue = read_conversation({"messages": messages, "tools": tools, "outcome": "won"})
-        row = build_conversation(dataset.id, dialogue, author="test")
+        row = build_conversation(dataset.id, dialogue, author=Who("test"))
         row.review_state = ReviewState.APPROVED
         session.add(row)
         session.flush()

@@ -7,6 +7,8 @@ from sqlmodel import Session
 
 from app.accounts.models import Role
 from app.accounts.service import Actor
+from app.accounts.who import Who
+from app.base_models.facts import LayerFacts, ModelFacts
 from app.base_models.models import BaseModel, BaseModelSource
 from app.conversations.drafts import build_conversation
 from app.conversations.models import ReviewState
@@ -50,11 +52,30 @@ def make_version(
             {"role": "user", "content": f"What does plan {number} cost?"},
             {"role": "assistant", "content": f"What would plan {number} have to do for you?"},
         ]
-        row = build_conversation(dataset.id, {"messages": messages, "outcome": "won"}, author="test")
+        row = build_conversation(dataset.id, {"messages": messages, "outcome": "won"}, author=Who("test"))
         row.review_state = ReviewState.APPROVED
         session.add(row)
     session.flush()
     return freeze(session, storage, dataset, ENGINEER)
+
+
+LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.up_proj")
+
+
+def model_facts(**changes: Any) -> ModelFacts:
+    """What preparing found of a small model like Llama."""
+    facts = ModelFacts(
+        parameters=135_000_000,
+        context_length=4096,
+        end_of_turn="<|im_end|>",
+        end_of_turn_id=2,
+        end_of_turn_trained=True,
+        layers=[
+            *(LayerFacts(name=f"model.layers.*.{name}", count=30, parameters=9_953_280) for name in LAYERS),
+            LayerFacts(name="lm_head", count=1, parameters=28_311_552, left_out="output"),
+        ],
+    )
+    return facts.model_copy(update=changes)
 
 
 def make_model(session: Session, *, name: str = "small", ready: bool = True) -> BaseModel:
@@ -64,7 +85,7 @@ def make_model(session: Session, *, name: str = "small", ready: bool = True) -> 
         source=BaseModelSource.LOCAL,
         reference=f"/models/{name}",
         path=f"/models/{name}" if ready else None,
-        info={"parameters": 135_000_000, "context_length": 4096, "end_of_turn": "<|im_end|>"},
+        info=model_facts(),
     )
     session.add(model)
     session.flush()
@@ -204,7 +225,7 @@ def run_result(**changes: Any) -> dict[str, Any]:
 def lived_through(engine: Engine, *batches: list[jobs.EventData]) -> jobs.Claim:
     """The last claim on a running job; between two batches of events its lease ran out."""
     with transaction(engine) as session:
-        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by="Mei")
+        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei"))
     assert job.id is not None
     for batch in batches:
         with transaction(engine) as session:

@@ -31,7 +31,7 @@ COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 HUB_ID: Final = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # Weights under other names are the same again for another library.
 _WANTED: Final = re.compile(
-    r"model[\w.-]*\.safetensors|[\w.-]+\.(json|jinja|model|txt)|additional_chat_templates/.+"
+    r"model[\w.-]*\.safetensors|[\w.-]+\.(json|jinja|model|txt)|README\.md|additional_chat_templates/.+"
 )
 # The same as the cache is asked for it: it takes shell patterns only.
 _WANTED_HERE: Final = ("model*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")

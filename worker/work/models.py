@@ -4,10 +4,11 @@ Three sources: the model bundled with the project, a hub id pinned to a commit, 
 read from safetensors (or the bundled GGUF) only, whatever a file is called; no code of a model is ever run.
 """
 
-import json
+import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,19 +16,40 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from app.jobs.events import Emit, EventKind, Phase
-from app.masking import ChatTokenizer, MaskingError
 from app.sentences import N_, FailureCode
+from worker.work.describing import describe, licence_of
 from worker.work.disk_space import require_space
 from worker.work.hub import fetch
+from worker.work.model_bounds import build_bounded, require_bounded
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.tokenizers import bundled_file
 from worker.work.training.checkpoints import publish
 
 MODEL_FOLDER = "model"
-# Stands for the answer while the end-of-turn token is looked for; a private-use character no template writes.
-ANSWER = "\U000f00a9"
+BUNDLED_LICENCE = "apache-2.0"
+_NO_TEXT_MODEL = re.compile(r"Unrecognized configuration class <class '[\w.]*?(\w+?)(?:Config)?'>")
+# What libraries raise about files and configurations of strangers.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ImportError,
+    ArithmeticError,
+    AssertionError,
+    NotImplementedError,
+    SafetensorError,
+)
 
-Loaded = tuple[Any, Any, str]
+
+class Loaded(NamedTuple):
+    """A model with its tokenizer; `revision` pins the files, `licence` is what the model's card names."""
+
+    model: Any
+    tokenizer: Any
+    revision: str
+    licence: str | None
 
 
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
@@ -37,11 +59,11 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     source, reference, revision = input.get("source"), input.get("reference") or "", input.get("revision")
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     if source == "bundled":
-        model, tokenizer, revision = load_bundled()
+        model, tokenizer, revision, licence = load_bundled()
     elif source == "hub":
-        model, tokenizer, revision = load_from_hub(reference, revision, emit, control)
+        model, tokenizer, revision, licence = load_from_hub(reference, revision, emit, control)
     elif source == "local":
-        model, tokenizer, revision = load_local(Path(reference))
+        model, tokenizer, revision, licence = load_local(Path(reference))
     else:
         raise JobFailed(
             FailureCode.JOB_MALFORMED,
@@ -56,12 +78,12 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     path = publish(output_dir, MODEL_FOLDER, lambda folder: write(model, tokenizer, folder))
     control.raise_if_cancelled()
     try:
-        facts = describe(model, path)
+        facts = describe(model, path, source=source, licence=licence, tokens=len(tokenizer))
     except JobFailed:
         shutil.rmtree(path, ignore_errors=True)
         raise
     log(emit, "info", N_("The base model is ready in %(path)s."), path=str(path))
-    return {"path": str(path), "source": source, "revision": revision, **facts}
+    return {"path": str(path), "revision": revision, **facts.to_json()}
 
 
 def load_bundled() -> Loaded:
@@ -70,7 +92,7 @@ def load_bundled() -> Loaded:
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.bfloat16)
     forget_quantization(model)
-    return model, tokenizer, name
+    return Loaded(model, tokenizer, name, BUNDLED_LICENCE)
 
 
 def forget_quantization(model: Any) -> None:
@@ -87,8 +109,7 @@ def load_from_hub(reference: str, revision: str | None, emit: Emit, control: Con
     """A hub model, pinned: the revision is resolved to a commit, and everything is read at that commit."""
     folder, commit = fetch(reference, revision, emit, control)
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
-    model, tokenizer, _ = load_local(folder, name=reference)
-    return model, tokenizer, commit
+    return load_local(folder, name=reference)._replace(revision=commit)
 
 
 def load_local(folder: Path, name: str = "") -> Loaded:
@@ -97,14 +118,33 @@ def load_local(folder: Path, name: str = "") -> Loaded:
     `name` is what messages call it; the folder itself by default.
     """
     check_local_folder(folder)
+    require_bounded(folder)
+    called = name or str(folder)
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        refuse_unusable_config(AutoConfig.from_pretrained(folder, **options))
+        config = AutoConfig.from_pretrained(folder, **options)
+        refuse_unusable_config(config)
+        build_bounded(config, folder, called)
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True, **options)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise cannot_load(name or str(folder), error) from error
-    return model, tokenizer, ""
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype="auto", use_safetensors=True, output_loading_info=True, **options
+        )
+    except UNREADABLE as error:
+        raise cannot_load(called, error) from error
+    model, found = loaded
+    require_all_weights(called, found["missing_keys"])
+    return Loaded(model, tokenizer, "", licence_of(folder))
+
+
+def require_all_weights(reference: str, missing: Collection[str]) -> None:
+    """Weights that no file has are random numbers, on which nothing can be tuned."""
+    if missing:
+        raise JobFailed(
+            FailureCode.MODEL_UNUSABLE,
+            N_("The files of %(reference)s lack weights that the model needs: %(names)s."),
+            reference=reference,
+            names=", ".join(sorted(missing)[:5]),
+        )
 
 
 def check_local_folder(folder: Path) -> None:
@@ -167,6 +207,16 @@ def cannot_load(reference: str, error: Exception) -> JobFailed:
             N_("%(reference)s needs code of its own to run, which is not allowed."),
             reference=reference,
         )
+    if unknown := _NO_TEXT_MODEL.search(text):
+        return JobFailed(
+            FailureCode.MODEL_UNUSABLE,
+            N_(
+                "%(reference)s is of a kind (%(kind)s) that has no plain text model in transformers, so it cannot be tuned "
+                "here. Choose a model for text alone."
+            ),
+            reference=reference,
+            kind=unknown[1],
+        )
     if "safetensors" in text:
         return JobFailed(
             FailureCode.MODEL_UNUSABLE,
@@ -217,35 +267,3 @@ def write(model: Any, tokenizer: Any, folder: Path) -> None:
             FailureCode.TOKENIZER_UNREADABLE,
             N_("The tokenizer has no tokenizer.json form, which exact masks need."),
         )
-
-
-def describe(model: Any, folder: Path) -> dict[str, Any]:
-    """Facts for the registry, read back from what was written."""
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    return {
-        "parameters": model.num_parameters(),
-        "context_length": config.get("max_position_embeddings"),
-        "vocabulary": model.get_input_embeddings().num_embeddings,
-        "end_of_turn": end_of_turn(folder),
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "architecture": next(iter(config.get("architectures") or []), None),
-        "size_bytes": sum(path.stat().st_size for path in folder.iterdir()),
-    }
-
-
-def end_of_turn(folder: Path) -> str:
-    """The token that the template writes after an answer: the one generation has to stop on."""
-    try:
-        tokenizer = ChatTokenizer.from_folder(folder)
-        text = tokenizer.render([{"role": "user", "content": "?"}, {"role": "assistant", "content": ANSWER}])
-    except MaskingError as error:
-        raise JobFailed.of(error) from error
-    after = text.rpartition(ANSWER)[2]
-    tokens = [token for token in tokenizer.added_tokens if token.strip() and token in after]
-    found = [(after.index(token), -len(token), token) for token in tokens]
-    if not found:
-        raise JobFailed(
-            FailureCode.TEMPLATE_REFUSED,
-            N_("The chat template writes no token after an answer: a model could not learn where to stop."),
-        )
-    return min(found)[2]

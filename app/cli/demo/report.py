@@ -29,10 +29,10 @@ def print_report(steps: DemoSteps) -> None:
     console.print(table)
     _print_retention(console, steps)
     console.print(
-        _("Run:        %(url)s") % {"url": steps.client.page(f"/runs/{steps.run['id']}")}, soft_wrap=True
+        _("Run:        %(url)s") % {"url": steps.client.page(f"/runs/{steps.run.id}")}, soft_wrap=True
     )
     for suite in SUITES:
-        page = steps.client.page(f"/evaluations/{steps.evaluations[suite]['id']}")
+        page = steps.client.page(f"/evaluations/{steps.evaluations[suite].id}")
         console.print(_("Report:     %(url)s (%(suite)s)") % {"url": page, "suite": suite}, soft_wrap=True)
 
 

@@ -4,13 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from app.base_models.schemas import BaseModelOut
 from app.base_models.service import BUNDLED_NAME
-from app.client import wire
 from app.client.pipeline import (
     ensure_base_model,
     find_dataset,
     new_idempotency_key,
-    report_of,
     require_green_check,
 )
 from app.client.rest import StudioClient
@@ -18,8 +17,13 @@ from app.client.waiting import Listener, require_success, wait_for_job
 from app.core.console import CommandFailed
 from app.core.formatting import number
 from app.core.i18n import gettext as _
+from app.curation.schemas import DatasetOut
 from app.evaluations.documents import EvaluationSummary
-from app.runs.result import RunResult
+from app.evaluations.schemas import EvaluationOut
+from app.jobs.models import JobState
+from app.mask_checks.schemas import MaskCheckOut
+from app.runs.schemas import RunOut
+from app.versions.schemas import VersionOut
 
 SAMPLES_DIR: Final = Path(__file__).resolve().parents[2] / "samples"
 ENGLISH: Final = "Sample sales dialogues (English)"
@@ -48,19 +52,19 @@ class DemoSteps:
 
     client: StudioClient
     listen: Listener
-    base_model: wire.BaseModel = field(init=False)
-    datasets: list[wire.Dataset] = field(init=False, default_factory=list)
-    version: wire.Version = field(init=False)
-    check: wire.MaskCheck = field(init=False)
-    run: wire.Run = field(init=False)
-    evaluations: dict[str, wire.Evaluation] = field(init=False, default_factory=dict)
+    base_model: BaseModelOut = field(init=False)
+    datasets: list[DatasetOut] = field(init=False, default_factory=list)
+    version: VersionOut = field(init=False)
+    check: MaskCheckOut = field(init=False)
+    run: RunOut = field(init=False)
+    evaluations: dict[str, EvaluationOut] = field(init=False, default_factory=dict)
 
     def prepare_base_model(self) -> str:
         """The bundled model as an ordinary folder."""
         self.base_model = ensure_base_model(self.client, BUNDLED_NAME, self.listen)
-        parameters = self.base_model["info"].get("parameters")
+        parameters = self.base_model.info.parameters
         size = _("%(millions)d million parameters") % {"millions": parameters / 1e6} if parameters else ""
-        return " · ".join(part for part in (self.base_model["name"], size) if part)
+        return " · ".join(part for part in (self.base_model.name, size) if part)
 
     def load_samples(self) -> str:
         """The sample dialogues, unless they are there already."""
@@ -78,18 +82,18 @@ class DemoSteps:
         """Approve what nobody has looked at yet, freeze both sets; the English one is trained on."""
         for place, dataset in enumerate(self.datasets):
             # Somebody who works on the samples decides for themselves.
-            if not dataset["approved"]:
-                self.client.review_drafts(dataset["id"], "approved")
-                self.datasets[place] = self._reload(dataset["name"])
-        versions = {dataset["name"]: self.client.freeze(dataset["id"]) for dataset in self.datasets}
+            if not dataset.approved:
+                self.client.review_drafts(dataset.id, "approved")
+                self.datasets[place] = self._reload(dataset.name)
+        versions = {dataset.name: self.client.freeze(dataset.id) for dataset in self.datasets}
         self.version = versions[ENGLISH]
         return _("version %(number)d: %(train)d conversations to train on, %(validation)d held out") % {
-            "number": self.version["number"],
-            "train": self.version["train_count"],
-            "validation": self.version["validation_count"],
+            "number": self.version.number,
+            "train": self.version.train_count,
+            "validation": self.version.validation_count,
         }
 
-    def _reload(self, name: str) -> wire.Dataset:
+    def _reload(self, name: str) -> DatasetOut:
         found = find_dataset(self.client, name)
         if found is None:
             raise CommandFailed(_("The dataset “%(name)s” disappeared meanwhile.") % {"name": name})
@@ -98,9 +102,9 @@ class DemoSteps:
     def check_masks(self) -> str:
         """The whole version, token by token."""
         self.check = require_green_check(
-            self.client, self.version["id"], self.base_model["id"], MASK_SETTINGS, self.listen
+            self.client, self.version.id, self.base_model.id, MASK_SETTINGS, self.listen
         )
-        report = report_of(self.check)
+        report = self.check.report
         return _("green: %(trained)s of %(tokens)s tokens are trained") % {
             "trained": number(report.trained if report else None),
             "tokens": number(report.tokens if report else None),
@@ -111,7 +115,7 @@ class DemoSteps:
         found = self._earlier_run()
         if found is None:
             body = {
-                "mask_check_id": self.check["id"],
+                "mask_check_id": self.check.id,
                 "recipe": RECIPE,
                 "changes": CHANGES,
                 "confirmed": True,
@@ -119,26 +123,26 @@ class DemoSteps:
             self.run = self.client.start_run(body, new_idempotency_key())
         else:
             self.run = found
-        was_done = self.run["job"]["state"] in wire.FINAL_STATES
+        was_done = self.run.job.state.is_final
         # Also for a finished run: its events draw the curve again.
-        wait_for_job(self.client, self.run["job"], self.listen, what=_("The run"))
-        self.run = self.client.run(self.run["id"])
-        result = RunResult.stored(self.run["result"]) if self.run["result"] else None
+        wait_for_job(self.client, self.run.job, self.listen, what=_("The run"))
+        self.run = self.client.run(self.run.id)
+        result = self.run.result
         note = _("run %(id)d: loss %(loss)s, held-out loss %(held_out)s") % {
-            "id": self.run["id"],
+            "id": self.run.id,
             "loss": number(result.train_loss if result else None, 3),
             "held_out": number(result.eval_loss if result else None, 3),
         }
         return _("%(note)s (from an earlier demo)") % {"note": note} if was_done else note
 
-    def _earlier_run(self) -> wire.Run | None:
+    def _earlier_run(self) -> RunOut | None:
         for run in self.client.runs(limit=200):
-            same = run["mask_check_id"] == self.check["id"] and run["recipe"] == RECIPE
-            config = run["config"]
+            same = run.mask_check_id == self.check.id and run.recipe == RECIPE
+            config = run.config.model_dump()
             if (
                 same
                 and all(config.get(key) == value for key, value in CHANGES.items())
-                and run["job"]["state"] in ("queued", "running", "succeeded")
+                and run.job.state in (JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED)
             ):
                 return run
         return None
@@ -148,17 +152,17 @@ class DemoSteps:
         evaluation = next(
             (
                 item
-                for item in self.client.evaluations(self.run["id"])
-                if item["suite_name"] == suite and item["job"]["state"] == "succeeded"
+                for item in self.client.evaluations(self.run.id)
+                if item.suite_name == suite and item.job.state is JobState.SUCCEEDED
             ),
             None,
         )
         if evaluation is None:
             # One under way is found by the server.
-            evaluation = self.client.start_evaluation(self.run["id"], suite)
-            wait_for_job(self.client, evaluation["job"], self.listen, what=_("The evaluation"))
-            evaluation = self.client.evaluation(evaluation["id"])
-        require_success(evaluation["job"], what=_("The evaluation"))
+            evaluation = self.client.start_evaluation(self.run.id, suite)
+            wait_for_job(self.client, evaluation.job, self.listen, what=_("The evaluation"))
+            evaluation = self.client.evaluation(evaluation.id)
+        require_success(evaluation.job, what=_("The evaluation"))
         self.evaluations[suite] = evaluation
         summary = self.summary(suite)
         return _("checks passed: base %(base)d, tuned %(tuned)d of %(all)d") % {
@@ -169,11 +173,11 @@ class DemoSteps:
 
     def summary(self, suite: str) -> EvaluationSummary:
         """The summary of a suite that has been judged."""
-        found = self.evaluations[suite]["summary"]
+        found = self.evaluations[suite].summary
         if found is None:
             raise CommandFailed(_("The evaluation on %(suite)s has no summary.") % {"suite": suite})
-        return EvaluationSummary.stored(found)
+        return found
 
 
-def _size(dataset: wire.Dataset) -> int:
-    return dataset["draft"] + dataset["approved"] + dataset["rejected"]
+def _size(dataset: DatasetOut) -> int:
+    return dataset.draft + dataset.approved + dataset.rejected

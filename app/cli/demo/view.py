@@ -16,11 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.progress import LINE_SECONDS, figures, phase_name
-from app.client import wire
 from app.core.console import say, stderr
 from app.core.formatting import duration
 from app.core.i18n import gettext as _
 from app.jobs.events import EventKind
+from app.jobs.schemas import EventOut
 
 MAX_WIDTH: Final = 100
 CHART_HEIGHT: Final = 14
@@ -36,10 +36,13 @@ class LossCurve:
     train: list[tuple[int, float]] = field(default_factory=list)
     held_out: list[tuple[int, float]] = field(default_factory=list)
 
-    def add(self, event: wire.Event) -> None:
+    def add(self, event: EventOut) -> None:
         """Take a `metric` or `eval` event."""
-        step = event.get("step", 0)
-        for points, value in ((self.train, event.get("loss")), (self.held_out, event.get("eval_loss"))):
+        step = event.payload.get("step", 0)
+        for points, value in (
+            (self.train, event.payload.get("loss")),
+            (self.held_out, event.payload.get("eval_loss")),
+        ):
             if isinstance(value, int | float):
                 points.append((step, float(value)))
 
@@ -128,20 +131,20 @@ class DemoView:
                 stderr().print(legend(), self.curve.render(76), sep="\n")
             say(f"      {note} ({duration(step.seconds)})")
 
-    def event(self, event: wire.Event) -> None:
+    def event(self, event: EventOut) -> None:
         """Something happened to the job of the current step."""
-        kind = event["kind"]
+        kind = event.kind
         if kind == EventKind.PHASE:
-            self._phase = phase_name(event["phase"])
+            self._phase = phase_name(event.payload["phase"])
         elif kind == EventKind.PROGRESS:
-            self._step, self._total = event.get("step", 0), event.get("total_steps", 0)
-            left = event.get("eta_seconds")
+            self._step, self._total = event.payload.get("step", 0), event.payload.get("total_steps", 0)
+            left = event.payload.get("eta_seconds")
             self._left = _("%(time)s left") % {"time": duration(left)} if left else ""
         elif kind in {EventKind.METRIC, EventKind.EVAL}:
             self.curve.add(event)
             self._figures = figures(event) or self._figures
-        elif kind == EventKind.LOG and event.get("level") in {"warning", "error"}:
-            say(str(event.get("message", "")))
+        elif kind == EventKind.LOG and event.payload.get("level") in {"warning", "error"}:
+            say(str(event.payload.get("message", "")))
         if self._live is None:
             # Training alternates between its phases: each is worth a line once.
             is_new = kind == EventKind.PHASE and self._phase not in self._phases_said

@@ -34,7 +34,7 @@ from app.masking import (
 RED: Final = 1
 NOT_JUDGED: Final = 2
 
-app = typer.Typer(help=_("Show and check which tokens will be trained."), no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 Model = Annotated[
     str, typer.Option("--model", help=_("A model folder, a prepared base model, or a cached hub id."))

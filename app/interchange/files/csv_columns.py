@@ -1,7 +1,7 @@
-"""Which columns of a CSV file mean what. Two kinds of table are read:
+"""Which columns of a table mean what. Two kinds of table are read:
 
 one row per message        conversation_id, role, content [, train]; rows of a conversation stand together
-one row per conversation   prompt, response [, input, system]
+one row per conversation   prompt, response [, input, system], or messages: a list of messages as JSON in one cell
 Both may have outcome, stage, objection, tags, language, source, product. Other names for a column are in
 COLUMN_NAMES.
 """
@@ -9,8 +9,9 @@ COLUMN_NAMES.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from app.interchange.files.formulas import restore
 from app.interchange.sentences import files as say
@@ -22,10 +23,14 @@ COLUMN_NAMES = {
     "role": ("role", "speaker", "from", "角色"),
     "content": ("content", "text", "message", "value", "内容"),
     "train": ("train", "training", "trainable", "参与训练"),
-    "instruction": ("instruction", "prompt", "question", "问题", "提问", "指令"),
+    "instruction": ("instruction", "prompt", "question", "query", "问题", "提问", "指令"),
     "output": ("output", "response", "completion", "answer", "回答", "回复", "输出"),
     "input": ("input", "输入"),
     "system": ("system", "系统提示"),
+    "messages": ("messages",),
+    "conversations": ("conversations",),
+    "tools": ("tools",),
+    "history": ("history",),
     "outcome": ("outcome", "结果"),
     "stage": ("stage", "阶段"),
     "objection": ("objection", "异议"),
@@ -37,66 +42,80 @@ COLUMN_NAMES = {
 _COLUMN_OF = {name: column for column, names in COLUMN_NAMES.items() for name in names}
 _PER_MESSAGE = {"conversation_id", "role", "content"}
 _PER_CONVERSATION = {"instruction", "output"}
+_WHOLE = {"messages", "conversations"}  # a whole conversation in one cell, as JSON
 _DELIMITERS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True)
 class Header:
-    delimiter: str
+    """Our name of each column."""
+
     columns: tuple[str, ...]
 
     @property
     def per_message(self) -> bool:
+        """Whether a row holds one message."""
         return set(self.columns) >= _PER_MESSAGE
 
-
-def get_header(first_line: str) -> Header | None:
-    """The header with the delimiter that makes it readable; None when no delimiter does."""
-    for delimiter in _DELIMITERS:
-        columns = tuple(map(_column, _cells(first_line, delimiter)))
-        if set(columns) >= _PER_MESSAGE or set(columns) >= _PER_CONVERSATION:
-            return Header(delimiter, columns)
-    return None
+    @property
+    def layout(self) -> Literal["messages", "alpaca"]:
+        """The layout of the records that the rows become."""
+        return "messages" if self.per_message or _WHOLE & set(self.columns) else "alpaca"
 
 
-def require_header(first_line: str, train_field: str | None = None) -> Header:
-    """`train_field` is a further name of the column that tells what is trained."""
-    header = get_header(first_line)
+def split_titles(first_line: str, wanted: Collection[str] = ()) -> tuple[str, tuple[str, ...]]:
+    """The delimiter of a table and the titles of its columns: the delimiter that makes the header known, else the
+    `wanted` titles, else the most columns."""
+    rows = [(delimiter, _titles(first_line, delimiter)) for delimiter in _DELIMITERS]
+    for delimiter, titles in rows:
+        if (wanted and set(wanted) & set(titles)) or (not wanted and get_header(titles)):
+            return delimiter, titles
+    return max(rows, key=lambda row: len(row[1]))
+
+
+def get_header(titles: tuple[str, ...]) -> Header | None:
+    """The meaning of the columns; None when they tell none."""
+    columns = tuple(map(_column, titles))
+    found = set(columns)
+    if found >= _PER_MESSAGE or found >= _PER_CONVERSATION:
+        columns = tuple(f"“{column}”" if column in _WHOLE else column for column in columns)
+    return Header(columns) if found >= _PER_MESSAGE or found >= _PER_CONVERSATION or found & _WHOLE else None
+
+
+def require_header(titles: tuple[str, ...], train_field: str | None = None) -> Header:
+    """`train_field` is a further name of the column that tells what is trained. Raises RecordRefused."""
+    header = get_header(titles)
     if header is None:
-        raise RecordRefused(say.CSV_COLUMNS, 1, found=_widest(first_line))
+        raise RecordRefused(say.CSV_COLUMNS, 1, found=_listed(titles))
     if train_field:
         flag = _column(train_field)
-        columns = tuple("train" if column == flag else column for column in header.columns)
-        header = Header(header.delimiter, columns)
+        header = Header(tuple("train" if column == flag else column for column in header.columns))
     for column in header.columns:
         if column in COLUMN_NAMES and header.columns.count(column) > 1:
             raise RecordRefused(say.CSV_DUPLICATE_COLUMN, 1, column=column)
     return header
 
 
-def require_mapped_header(first_line: str, mapped: Mapping[str, str]) -> Header:
+def require_mapped_header(titles: tuple[str, ...], mapped: Mapping[str, str]) -> Header:
     """The header of a table whose columns dataset_info.json names; `mapped` is our field -> its column.
-    Those columns keep their own names, for the record is mapped later."""
+    Those columns keep their own names, for the record is mapped later. Raises RecordRefused."""
     wanted = set(mapped.values())
-    for delimiter in _DELIMITERS:
-        titles = [restore(cell).strip() for cell in _cells(first_line, delimiter)]
-        if titles and wanted & set(titles):
-            return Header(delimiter, tuple(title if title in wanted else _column(title) for title in titles))
-    raise RecordRefused(
-        say_of_source.CSV_MAPPED_COLUMNS, 1, found=_widest(first_line), wanted=shown(", ".join(wanted), 80)
-    )
+    if not wanted & set(titles):
+        listed = shown(", ".join(sorted(wanted)), 80)
+        raise RecordRefused(say_of_source.CSV_MAPPED_COLUMNS, 1, found=_listed(titles), wanted=listed)
+    return Header(tuple(title if title in wanted else _column(title) for title in titles))
 
 
-def _widest(line: str) -> str:
-    widest = max((_cells(line, delimiter) for delimiter in _DELIMITERS), key=len)
-    return shown(", ".join(widest), 80)
+def _listed(titles: tuple[str, ...]) -> str:
+    return shown(", ".join(titles), 80)
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
+def _titles(line: str, delimiter: str) -> tuple[str, ...]:
     try:
-        return next(csv.reader([line.strip("\r\n")], delimiter=delimiter), [])
+        cells = next(csv.reader([line.strip("\r\n")], delimiter=delimiter), [])
     except csv.Error:
-        return []
+        return ()
+    return tuple(restore(cell).strip() for cell in cells)
 
 
 def _column(title: str) -> str:

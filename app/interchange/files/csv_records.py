@@ -1,4 +1,4 @@
-"""Records of a CSV file, row by row; the rows of one conversation are gathered while they follow each
+"""Records of a table, row by row; the rows of one conversation are gathered while they follow each
 other."""
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from app.interchange.files.csv_columns import Header
 from app.interchange.files.formulas import restore
 from app.interchange.files.json_records import Record
 from app.interchange.files.limits import ImportLimits
+from app.interchange.files.tables import Row, Table
 from app.interchange.sentences import files as say
 from app.interchange.sentences.problems import LineProblem, RecordRefused, Trouble, from_dialogue
 from app.interchange.sentences.records import NUL_CHARACTER, RECORD_TOO_LONG
@@ -32,9 +33,14 @@ class _Row:
     cells: dict[str, str]
 
 
-def read_csv(source: ByteSource, header: Header, limits: ImportLimits) -> Iterator[Record | LineProblem]:
+def read_table(table: Table, header: Header, limits: ImportLimits) -> Iterator[Record | LineProblem]:
     """One record per conversation, with the fields of the messages layout or of the Alpaca layout."""
-    rows = _rows(source, header, limits)
+    rows = (
+        row
+        if isinstance(row, LineProblem)
+        else _Row(row.line, dict(zip(header.columns, row.cells, strict=False)))
+        for row in table.rows
+    )
     if header.per_message:
         yield from _gather(rows, limits)
         return
@@ -63,9 +69,12 @@ class _TextLines:
         return decode_utf8(line.data, line.number) + "\n"
 
 
-def _rows(source: ByteSource, header: Header, limits: ImportLimits) -> Iterator[_Row | LineProblem]:
+def csv_rows(
+    source: ByteSource, delimiter: str, width: int, limits: ImportLimits
+) -> Iterator[Row | LineProblem]:
+    """The rows below the header, whose `width` no row may exceed."""
     lines = _TextLines(source, limits)
-    reader = csv.reader(lines, delimiter=header.delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         next(reader)  # the header, whose names are known already
     except csv.Error as error:
@@ -87,11 +96,10 @@ def _rows(source: ByteSource, header: Header, limits: ImportLimits) -> Iterator[
             if refusal.code == say.LOOKS_GBK.code:
                 return
         else:
-            if len(cells) > len(header.columns):
-                counts = {"found": len(cells), "expected": len(header.columns)}
-                yield LineProblem.of(say.CSV_CELLS, first, **counts)
+            if len(cells) > width:
+                yield LineProblem.of(say.CSV_CELLS, first, found=len(cells), expected=width)
             elif any(cells):
-                yield _Row(first, dict(zip(header.columns, map(restore, cells), strict=False)))
+                yield Row(first, tuple(map(restore, cells)))
 
 
 def _csv_problem(error: csv.Error, line: int) -> LineProblem:

@@ -17,5 +17,8 @@ class ImportLimits:
     lines: int = 5_000_000  # blank ones too
     depth: int = DEPTH
     number_digits: int = NUMBER_DIGITS
+    members: int = 1_000  # files in one archive
+    workbook_bytes: int = 512 * MIB  # declared unpacked size of an Excel file, which the unpacking holds to
+    workbook_text_bytes: int = 64 * MIB  # of it the texts of all cells, which are held in memory
     parquet_bytes: int = 1024 * MIB  # declared unpacked size of the whole file
     row_group_bytes: int = 128 * MIB  # declared unpacked size of one Parquet row group

@@ -48,6 +48,13 @@ def is_parquet(head: bytes) -> bool:
 
 def refuse_what_is_not_text(head: bytes) -> None:
     """Raise RecordRefused for archives, documents, pictures and encodings other than UTF-8."""
+    refuse_other_kinds(head)
+    _refuse_wide_encodings(head)
+    refuse_noise(head)
+
+
+def refuse_other_kinds(head: bytes) -> None:
+    """Raise RecordRefused for archives, documents and pictures."""
     for magic, kind in _COMPRESSED.items():
         if head.startswith(magic):
             if kind == "zip" and any(part in head[:4096] for part in _OFFICE_PARTS):
@@ -64,8 +71,6 @@ def refuse_what_is_not_text(head: bytes) -> None:
     for magic, kind in _MARKUP.items():
         if beginning.startswith(magic):
             raise RecordRefused(say.MARKUP, kind=kind)
-    _refuse_wide_encodings(head)
-    _refuse_noise(head)
 
 
 def _refuse_wide_encodings(head: bytes) -> None:
@@ -83,7 +88,8 @@ def _all_zero(data: bytes) -> bool:
     return data.count(0) >= 0.9 * len(data)
 
 
-def _refuse_noise(head: bytes) -> None:
+def refuse_noise(head: bytes) -> None:
+    """Raise RecordRefused for bytes that are no text in UTF-8."""
     if not head:
         return
     control = sum(head.count(byte) for byte in range(32) if byte not in b"\t\n\r\f\x1b")

@@ -4,7 +4,8 @@ messages   {"messages": [{"role", "content", …}], "tools"}            OpenAI, 
            {"prompt": [messages], "completion": [messages]}           TRL; only the completion is trained
 sharegpt   {"conversations": [{"from", "value"}], "system", "tools"}  ShareGPT, LLaMA-Factory
 alpaca     {"instruction", "input", "output", "system", "history": [[question, answer], …]}
-           also prompt/question and response/completion/answer instead of instruction and output
+           also prompt/question/query and response/completion/answer instead of instruction and output
+Lists may stand as JSON in a text, as tables hold them.
 Both spellings of a message (role/content, from/value) are read in both of the first two.
 """
 
@@ -29,7 +30,7 @@ Layout = Literal["messages", "sharegpt", "alpaca"]
 
 _MESSAGES_KEYS = ("messages",)
 _SHAREGPT_KEYS = ("conversations", "conversation")
-_INSTRUCTION_KEYS = ("instruction", "prompt", "question")
+_INSTRUCTION_KEYS = ("instruction", "prompt", "question", "query")
 _OUTPUT_KEYS = ("output", "response", "completion", "answer")
 RECORD_FIELDS = (
     *_MESSAGES_KEYS,
@@ -142,6 +143,7 @@ def _from_sharegpt(value: Mapping[str, Any], record: Record, reading: Reading) -
 
 
 def _message_list(items: Any, field: str, record: Record, reading: Reading) -> list[Message]:
+    items = _parsed(items, reading)
     if not isinstance(items, list):
         reading.refuse(say.MESSAGES_NOT_LIST, field=field)
     _limit(len(items), reading)
@@ -171,7 +173,8 @@ def _from_alpaca(value: Mapping[str, Any], record: Record, reading: Reading) -> 
 
 
 def _history(pairs: Any, reading: Reading) -> list[tuple[str, str]]:
-    if pairs is None:
+    pairs = _parsed(pairs, reading)
+    if pairs is None or pairs == "":
         return []
     if not isinstance(pairs, list):
         reading.refuse(say.ALPACA_HISTORY)
@@ -202,6 +205,13 @@ def _limit(count: int, reading: Reading) -> None:
         refuse_too_many(count)
     except DialogueRefused as refused:
         raise from_dialogue(refused, reading.line) from None
+
+
+def _parsed(value: Any, reading: Reading) -> Any:
+    """A list that stands as JSON in a text; anything else as it is."""
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    return StrictJson(reading.limits).parse(value, reading.line)
 
 
 def _tools(value: Mapping[str, Any], reading: Reading) -> Any:

@@ -28,9 +28,54 @@ COMPRESSED = Trouble(
     "compressed",
     N_("This is a compressed file (%(kind)s). Unpack it first, then import what is inside."),
 )
+ARCHIVE_BROKEN = Trouble(
+    "archive_broken",
+    N_("The archive is damaged or incomplete, or packed in a way that cannot be read. Pack it again."),
+)
+ARCHIVE_ENCRYPTED = Trouble(
+    "archive_encrypted",
+    N_("The archive asks for a password. Unpack it, then import what is inside."),
+)
+UNPACKED_TOO_LARGE = Trouble(
+    "unpacked_too_large",
+    N_(
+        "The archive unpacks to more than the limit of %(limit)s. Import its files one by one, or raise "
+        "SFT_STUDIO_MAX_UPLOAD_BYTES."
+    ),
+)
+TOO_MANY_MEMBERS = Trouble(
+    "too_many_members",
+    N_("The archive holds more than %(limit)d files. Pack them in several archives."),
+)
+NOTHING_IN_ARCHIVE = Trouble(
+    "nothing_in_archive",
+    N_(
+        "The archive holds no file that can be imported (.jsonl, .json, .csv, .tsv, .txt, .xlsx or .parquet)."
+    ),
+)
+MEMBERS_NOT_READ = Trouble(
+    "members_not_read",
+    N_("These files of the archive were not read: %(names)s."),
+)
 OFFICE = Trouble(
     "office_document",
-    N_("This is an Excel or Word document. Save the sheet as “CSV UTF-8” and import that file."),
+    N_(
+        "This is an Office document other than .xlsx. Save the table as .xlsx or “CSV UTF-8” and import that file."
+    ),
+)
+WORKBOOK_TOO_LARGE = Trouble(
+    "workbook_too_large",
+    N_("The workbook unpacks to more than %(limit)s. Save the sheet as “CSV UTF-8” and import that file."),
+)
+WORKBOOK_BROKEN = Trouble(
+    "workbook_broken",
+    N_(
+        "The workbook is damaged or cannot be read. Open it in Excel, save it again, or save it as “CSV UTF-8”."
+    ),
+)
+SHEETS_NOT_READ = Trouble(
+    "sheets_not_read",
+    N_("The sheet “%(sheet)s” was read. Other sheets were not: %(others)s."),
 )
 PDF = Trouble(
     "pdf",
@@ -68,7 +113,24 @@ LOOKS_GBK = Trouble(
 )
 NOT_UTF8 = Trouble(
     "not_utf8",
-    N_("Line %(line)d is not valid UTF-8 (byte %(byte)d of the line). Save the file as UTF-8."),
+    N_(
+        "Line %(line)d is not valid UTF-8 (byte %(byte)d of the line). Choose the encoding of the file, or save it "
+        "as UTF-8."
+    ),
+)
+NOT_IN_ENCODING = Trouble(
+    "not_in_encoding",
+    N_(
+        "Line %(line)d is not valid %(encoding)s. Choose the encoding in which the file was saved. Nothing more was "
+        "read."
+    ),
+)
+READ_AS = Trouble(
+    "read_as",
+    N_(
+        "The file is not UTF-8 and was read as %(encoding)s. If characters look wrong, choose its encoding and "
+        "import it again."
+    ),
 )
 UNRECOGNISED = Trouble(
     "unrecognised",

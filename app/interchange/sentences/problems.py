@@ -28,6 +28,7 @@ class _Remark:
     code: str
     sentence: Sentence
     record: int = 0
+    member: str = ""  # the file of an archive that holds several
 
     @classmethod
     def of(cls, trouble: Trouble, line: int = 0, **values: Any) -> Self:

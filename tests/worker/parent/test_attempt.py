@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlmodel import Session, select
 
+from app.accounts.who import Who
 from app.core.database import build_engine, reading, transaction
 from app.jobs import service
 from app.jobs.models import Job, JobEvent, JobKind, JobState, StopRequest
@@ -30,7 +31,7 @@ def impatient(engine: Engine, database_url: str) -> Iterator[Engine]:
 def job_id(engine: Engine) -> int:
     """A queued job."""
     with transaction(engine) as session:
-        found = service.enqueue(session, JobKind.TRAIN, {}, created_by="Mei").id
+        found = service.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei")).id
     assert found is not None
     return found
 

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Qwen3VLConfig
 
+from app.masking import ChatTokenizer
 from tests.support.said import said
 from tests.worker.conftest import SMALL_FILES, Recorder
-from worker.work import models
+from worker.work import describing, models
 from worker.work.protocol import Control, JobFailed
 from worker.work.training.checkpoints import is_whole
 
@@ -103,6 +104,10 @@ def _silent_template(folder: Path) -> None:
     (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
 
 
+def _qwen3_vl(folder: Path) -> None:
+    Qwen3VLConfig().save_pretrained(folder)
+
+
 @pytest.mark.parametrize(
     ("breaks", "words"),
     [
@@ -117,6 +122,10 @@ def _silent_template(folder: Path) -> None:
         (_edit_config(model_type="mine", auto_map={"AutoConfig": "mine.C"}), "code of its own"),
         (_tiny_vocabulary, "do not fit together"),
         (_silent_template, "where to stop"),
+        (_edit_config(num_hidden_layers=10**6), "num_hidden_layers is 1000000"),
+        (_edit_config(intermediate_size=10**12), "far larger model than the weight files hold"),
+        (_edit_config(num_hidden_layers=3), "lack weights that the model needs: model.layers.2"),
+        (_qwen3_vl, r"a kind \(Qwen3VL\) that has no plain text model"),
     ],
 )
 def test_what_cannot_be_a_base_model_is_refused_in_one_sentence(
@@ -208,6 +217,6 @@ def test_a_template_without_an_end_is_refused_with_its_own_sentence(small_model:
         "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}{{ messages }}"
     )
     with pytest.raises(JobFailed, match="chat template") as refused:
-        models.end_of_turn(small_model)
+        describing.end_of_turn(ChatTokenizer.from_folder(small_model))
     assert refused.value.code == "template_refused"
     assert "%(" not in str(refused.value)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.evaluations.documents import Measurements, Sides
+from app.evaluations.documents import Generation, Measurements, Sides
 from app.jobs.events import Emit, EventKind, Phase
 from app.masking import ChatTokenizer, MaskingError, read_arrays
 from app.sentences import N_, FailureCode
@@ -43,8 +43,11 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         "prompts": len(job.prompts),
         "answers": {side: counts["answers"] for side, counts in answers.items()},
         "generated_tokens": {side: counts["tokens"] for side, counts in answers.items()},
-        "precision": str(loaded.dtype).removeprefix("torch."),
-        "device": loaded.device.type,
+        "generation": Generation(
+            max_new_tokens=job.max_new_tokens,
+            precision=str(loaded.dtype).removeprefix("torch."),
+            device=loaded.device.type,
+        ).model_dump(),
         "seconds": {
             "load_model": loaded_seconds,
             **{f"{side}_answers": counts["seconds"] for side, counts in answers.items()},

@@ -1,0 +1,46 @@
+"""What REST reads and writes for base models."""
+
+from datetime import datetime
+
+import pydantic
+from pydantic import ConfigDict, Field
+
+from app.accounts.who import CreatedByOut
+from app.base_models.facts import ModelFacts
+from app.base_models.models import BaseModel, BaseModelSource
+from app.jobs.models import Job
+from app.jobs.schemas import JobOut
+
+
+class BaseModelIn(pydantic.BaseModel):
+    """A model to register. `bundled` needs no reference."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: BaseModelSource
+    reference: str = Field(default="", max_length=500)
+    name: str = Field(default="", max_length=120)
+    revision: str | None = Field(default=None, max_length=80)
+    # Fetch what masks need and no weights: enough for previews, not for mask checks and runs.
+    tokenizer_only: bool = False
+
+
+class BaseModelOut(CreatedByOut):
+    """A base model and the job that prepares it."""
+
+    id: int
+    name: str
+    source: BaseModelSource
+    reference: str
+    revision: str | None
+    is_ready: bool
+    path: str | None
+    info: ModelFacts
+    created_at: datetime
+    job: JobOut | None
+
+    @classmethod
+    def of(cls, model: BaseModel, job: Job | None) -> "BaseModelOut":
+        """From the stored rows."""
+        values = {name: getattr(model, name) for name in cls.model_fields if name != "job"}
+        return cls.model_validate({**values, "job": JobOut.of(job) if job else None})

@@ -1,0 +1,110 @@
+"""From the bytes of one file to what its frame tells: records of JSON, rows of Parquet, or a table.
+
+What the records mean is not asked here, so that layouts, dataset_info.json and a person's mapping all begin with the
+same reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, Literal, cast
+
+from app.interchange.files.archives import ZIP_MARK
+from app.interchange.files.bytes_in import UTF8_BOM, ByteSource, decode_utf8
+from app.interchange.files.csv_columns import get_header, split_titles
+from app.interchange.files.csv_records import csv_rows
+from app.interchange.files.encodings import Encoding, Utf8Stream, find_encoding
+from app.interchange.files.json_records import Record, read_lines, read_values
+from app.interchange.files.limits import ImportLimits
+from app.interchange.files.parquet_records import read_parquet
+from app.interchange.files.sheets import is_workbook, read_workbook
+from app.interchange.files.sniffing import is_parquet, refuse_noise, refuse_other_kinds, spans_lines
+from app.interchange.files.tables import Table
+from app.interchange.sentences import files as say
+from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefused
+
+Frame = Literal["auto", "csv", "parquet", "json"]
+_CSV_NAMES = (".csv", ".tsv")
+_JSON_NAMES = (".json", ".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True)
+class Records:
+    """Objects one after the other, of JSON or Parquet."""
+
+    kind: Literal["json", "parquet"]
+    records: Iterator[Record | LineProblem]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a file is opened: its frame where a person or a layout says it, its encoding, the columns that are wanted
+    besides those with a known name."""
+
+    filename: str
+    limits: ImportLimits
+    frame: Frame = "auto"
+    encoding: Encoding = "auto"
+    wanted: Collection[str] = ()
+    notes: list[LineNote] = field(default_factory=list)
+
+    def open(self, stream: BinaryIO) -> Records | Table:
+        """What the file holds; `notes` tell of its encoding and its sheets. Raises RecordRefused."""
+        source = ByteSource(stream, self.limits)
+        head = source.head()
+        if not head.removeprefix(UTF8_BOM).strip():
+            raise RecordRefused(say.EMPTY_FILE)
+        if is_parquet(head):
+            if self.frame not in ("auto", "parquet"):
+                raise RecordRefused(say.IS_PARQUET)
+            return Records("parquet", read_parquet(source, self.limits, tuple(self.wanted)))
+        if head.startswith(ZIP_MARK):
+            stream.seek(0)
+            if is_workbook(stream, self.limits):
+                table, notes = read_workbook(stream)
+                self.notes.extend(notes)
+                return table
+        refuse_other_kinds(head)
+        if self.frame == "parquet":
+            raise RecordRefused(say.NOT_PARQUET)
+        return self._open_text(*self._decoded(stream, head))
+
+    def _decoded(self, stream: BinaryIO, head: bytes) -> tuple[ByteSource, bytes]:
+        stream.seek(0)
+        found = find_encoding(stream, head, self.limits, self.encoding)
+        if not found.is_utf8 and not found.chosen:
+            self.notes.append(LineNote.of(say.READ_AS, encoding=found.name))
+        source = ByteSource(
+            stream if found.is_utf8 else cast(BinaryIO, Utf8Stream(stream, found)), self.limits
+        )
+        head = source.head()
+        refuse_noise(head)
+        if head.startswith(UTF8_BOM):
+            source.skip(len(UTF8_BOM))
+            head = head.removeprefix(UTF8_BOM)
+        return source, head
+
+    def _open_text(self, source: ByteSource, head: bytes) -> Records | Table:
+        first_line = head.split(b"\n", 1)[0]
+        beginning = head.lstrip()[:1]
+        if self.frame == "csv":
+            return self._table(source, first_line)
+        if beginning == b"[":
+            return Records("json", read_values(source, self.limits, in_list=True))
+        if beginning == b"{":
+            if spans_lines(head):
+                return Records("json", read_values(source, self.limits, in_list=False))
+            return Records("json", read_lines(source, self.limits))
+        name = self.filename.lower()
+        if name.endswith(_CSV_NAMES) and self.wanted:
+            return self._table(source, first_line)
+        if self.frame == "json" or name.endswith(_JSON_NAMES):
+            return Records("json", read_lines(source, self.limits))
+        if name.endswith(_CSV_NAMES) or get_header(split_titles(decode_utf8(first_line, 1))[1]):
+            return self._table(source, first_line)
+        raise RecordRefused(say.UNRECOGNISED)
+
+    def _table(self, source: ByteSource, first_line: bytes) -> Table:
+        delimiter, titles = split_titles(decode_utf8(first_line, 1), self.wanted)
+        return Table("csv", titles, csv_rows(source, delimiter, len(titles), self.limits))

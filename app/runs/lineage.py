@@ -1,0 +1,23 @@
+"""What a run was made from, for the strip of links that run and report pages share."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from app.base_models.service import require_base_model
+from app.datasets.service import require_dataset
+from app.mask_checks.service import require_mask_check
+from app.runs.models import Run
+from app.versions.service import require_version
+
+
+def lineage_of(session: Session, run: Run) -> dict[str, Any]:
+    """The run with its dataset, version, base model and mask check, by the names that `runs/_lineage.html` reads."""
+    version = require_version(session, run.dataset_version_id)
+    return {
+        "run": run,
+        "dataset": require_dataset(session, version.dataset_id),
+        "version": version,
+        "model": require_base_model(session, run.base_model_id),
+        "check": require_mask_check(session, run.mask_check_id),
+    }

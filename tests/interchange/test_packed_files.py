@@ -1,0 +1,129 @@
+"""Workbooks and archives are read like the files they stand for, within bounds, whatever they say of themselves."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import io
+import zipfile
+from typing import Any
+
+import openpyxl
+import pytest
+
+from app.interchange import ImportLimits, LineNote, LineProblem, ParsedConversation
+from tests.interchange.reading_aloud import LINE, read, read_all, the_problem
+
+
+def workbook(*rows: list[Any], more: str | None = None) -> bytes:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    if more:
+        book.create_sheet(more).append(["x"])
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def test_a_workbook_is_read_as_the_table_on_its_first_sheet() -> None:
+    data = workbook(
+        [],
+        ["prompt", "response", "product"],
+        ["How many?", 12.0, "Pen"],
+        [dt.date(2026, 3, 1), "=1+1", None],
+        ["Open?", True, None],
+    )
+    items = [item for item in read(data) if isinstance(item, ParsedConversation)]
+    assert [item.line for item in items] == [3, 4, 5]
+    assert [[m["content"] for m in item.conversation["messages"]] for item in items] == [
+        ["How many?", "12"],
+        ["2026-03-01"],  # a formula whose value was never saved is an empty cell
+        ["Open?", "true"],
+    ]
+    assert items[0].conversation["product"] == "Pen"
+    assert items[0].format == "xlsx"
+
+
+def test_other_sheets_are_named() -> None:
+    items = read(workbook(["prompt", "response"], ["a", "b"], more="Archive"))
+    assert [item.said() for item in items if isinstance(item, LineNote)] == [
+        "The sheet “Sheet” was read. Other sheets were not: Archive."
+    ]
+
+
+@pytest.mark.parametrize("limit", [{"workbook_bytes": 1000}, {"workbook_text_bytes": 10}])
+def test_a_workbook_that_unpacks_to_too_much_is_not_opened(limit: dict[str, int]) -> None:
+    data = workbook(["prompt", "response"], ["a" * 100, "b" * 100])
+    assert the_problem(data, limits=ImportLimits(**limit)).code == "workbook_too_large"
+
+
+def test_a_row_far_below_the_others_and_broken_workbooks_end() -> None:
+    whole = workbook(["prompt", "response"], ["a", "b"])
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    far = {**parts, sheet: parts[sheet].replace(b'<row r="2"', b'<row r="2000000000"')}
+    assert the_problem(packed(far)).code == "no_records"
+    for broken in (b"<a", b"", b'<!DOCTYPE a [<!ENTITY b "c">]><worksheet>&b;'):
+        assert the_problem(packed({**parts, sheet: broken})).line == 0
+        assert the_problem(packed({**parts, "xl/workbook.xml": broken})).code == "workbook_broken"
+
+
+def test_gzip_is_read_like_the_file_inside() -> None:
+    assert read_all(gzip.compress(LINE), filename="calls.jsonl.gz") == read_all(LINE)
+    assert read_all(gzip.compress(b"prompt,response\na,b\n"), filename="calls.csv.gz")
+
+
+def test_an_archive_is_read_file_by_file_and_its_problems_name_the_file() -> None:
+    data = packed(
+        {
+            "b/two.jsonl": LINE + b"\n{}",
+            "../../one.csv": "问题,回答\n能寄样品吗？,可以，先寄三种小样给您。\n".encode("gbk"),
+            "__MACOSX/b/._two.jsonl": b"\x00",
+            "read me.pdf": b"%PDF",
+        }
+    )
+    items = read(data, filename="all.zip")
+    assert [(type(item), item.member) for item in items] == [
+        (LineNote, ""),
+        (LineNote, "../../one.csv"),
+        (ParsedConversation, "../../one.csv"),
+        (ParsedConversation, "b/two.jsonl"),
+        (LineProblem, "b/two.jsonl"),
+    ]
+    assert "read me.pdf" in items[0].said()  # type: ignore[union-attr]
+
+
+def encrypted() -> bytes:
+    data = bytearray(packed({"a.jsonl": LINE}))
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (gzip.compress(LINE * 50), "unpacked_too_large"),
+        (packed({"a.jsonl": LINE + b"\n" * 999, "b.jsonl": LINE + b"\n" * 999}), "unpacked_too_large"),
+        (packed({f"{number}.jsonl": LINE for number in range(9)}), "too_many_members"),
+        (gzip.compress(LINE)[:-12], "archive_broken"),
+        (packed({"a.jsonl": LINE})[:-5], "archive_broken"),
+        (packed({"a.gif": b"GIF8"}), "nothing_in_archive"),
+        (packed({"word/document.xml": b"x"}), "office_document"),
+        (packed({"a.jsonl": gzip.compress(LINE)}), "compressed"),
+        (encrypted(), "archive_encrypted"),
+    ],
+)
+def test_an_archive_that_cannot_be_read_is_refused_in_one_sentence(data: bytes, code: str) -> None:
+    limits = ImportLimits(file_bytes=1500, members=8)
+    problems = [item for item in read(data, limits=limits) if isinstance(item, LineProblem)]
+    assert [problem.code for problem in problems] == [code]
