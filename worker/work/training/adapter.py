@@ -86,7 +86,7 @@ def lora_config(model: Any, layers: list[LinearModule], config: TrainingConfig, 
 def adapts_parameters(model: Any, lora: LoraConfig) -> bool:
     """Whether PEFT will adapt parameters that are no layer's, as it does for experts of some models by itself."""
     trial = copy.deepcopy(lora)
-    convert_peft_config_for_transformers(trial, model, None)  # type: ignore[no-untyped-call]
+    convert_peft_config_for_transformers(trial, model, None)
     return bool(trial.target_parameters)
 
 

@@ -60,7 +60,9 @@ class PlainPass:
             input_ids, labels = batch["input_ids"][:, start:end], batch["labels"][:, start:end]
             trained = labels[0, 1:] != IGNORE_INDEX
             logits, targets = self.logits(input_ids)[0, :-1][trained], labels[0, 1:][trained]
-            for rows, wanted in zip(logits.split(PLAIN_ROWS), targets.split(PLAIN_ROWS), strict=True):
+            for rows, wanted in zip(
+                torch.split(logits, PLAIN_ROWS), torch.split(targets, PLAIN_ROWS), strict=True
+            ):
                 total = total + functional.cross_entropy(rows.float(), wanted, reduction="sum")
         return total
 

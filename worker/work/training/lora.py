@@ -35,13 +35,14 @@ class _LoraFunction(torch.autograd.Function):
         a, b = lora_a.to(x.dtype), lora_b.to(x.dtype) * scaling
         dropped = _dropped_places(flat.numel(), dropout, x.device) if dropout > 0 else None
         low_rank = _without(flat, dropped) @ a.t()
-        # In its full shape and no view of a flat one: the model may go on in place on it.
-        output = functional.linear(x, weight, bias)
-        output.view(-1, output.shape[-1]).addmm_(low_rank, b.t())
+        output = functional.linear(flat, weight, bias)
+        output.addmm_(low_rank, b.t())
         ctx.save_for_backward(flat, weight, a, b, low_rank, dropped)
         ctx.scaling, ctx.shape = scaling, x.shape
         ctx.dtypes = lora_a.dtype, lora_b.dtype
-        return output
+        # No view for autograd, as a product's own result is none: the model may go on in place on it.
+        shaped: torch.Tensor = torch.ops.aten._unsafe_view(output, [*x.shape[:-1], output.shape[-1]])
+        return shaped
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

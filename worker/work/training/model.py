@@ -37,7 +37,7 @@ def load_base_model(path: Path, config: TrainingConfig, device: torch.device, dt
         )
         options["device_map"] = {"": device}
     try:
-        model = AutoModelForCausalLM.from_pretrained(path, **options)
+        model: Any = AutoModelForCausalLM.from_pretrained(path, **options)
     except (OSError, ValueError) as error:
         if "Unrecognized configuration class" in str(error):
             raise JobFailed(

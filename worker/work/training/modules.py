@@ -75,7 +75,7 @@ def reachable(model: Any) -> list[str]:
 def _is_refused_by_peft(model: Any, name: str) -> bool:
     """PEFT knows by name the layers of Mamba whose weights are read past their forward: no adapter would work there."""
     try:
-        _check_lora_target_modules_mamba(LoraConfig(), model, name)  # type: ignore[no-untyped-call]
+        _check_lora_target_modules_mamba(LoraConfig(), model, name)
     except ValueError:
         return True
     return False

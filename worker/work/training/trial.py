@@ -202,7 +202,7 @@ def _figures(loss_pass: PackedPass | PlainPass, trial: Trial) -> _Figures:
     with torch.no_grad():
         long = float(loss_pass(trial.long))
     loss = loss_pass(trial.short)
-    gradients = list(torch.autograd.grad(loss, trained, allow_unused=True))
+    gradients: list[torch.Tensor | None] = list(torch.autograd.grad(loss, trained, allow_unused=True))
     return _Figures((float(loss.detach()), long), gradients)
 
 
@@ -217,7 +217,7 @@ def _same_gradients(
         other = torch.zeros_like(own) if other is None else other
         apart += float((own - other).float().square().sum())
         whole += float(other.float().square().sum())
-    return apart**0.5 <= GRADIENT_TOLERANCE[dtype] * whole**0.5
+    return bool(apart**0.5 <= GRADIENT_TOLERANCE[dtype] * whole**0.5)
 
 
 def _in_short(error: Exception) -> str:
