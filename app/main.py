@@ -22,12 +22,13 @@ from app.core.i18n import LOCALES, gettext, translations
 from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
 from app.core.settings import Settings, get_settings
-from app.core.storage import DISK_FULL, LEAST_FREE_BYTES, Storage, free_bytes
+from app.core.storage import DISK_FULL, LEAST_FREE_BYTES, Storage
 from app.core.strict_bodies import require_strict_json
 from app.core.templating import STATIC_DIR, render, templates
 from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, public
 from app.evaluations.judging import BuiltInJudging
+from app.files import free_bytes
 from app.jobs.bell import hang_bell
 from app.jobs.events import status_words
 from app.jobs.stream import STREAM_THREADS, Streams
@@ -98,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings.resolved_database_url,
         connections=_CONNECTIONS,
         wait_seconds=settings.web_wait_seconds,
+        storage_root=settings.storage_dir,
     )
     refuse_nul(app.state.engine)
     hang_bell(app.state.engine, settings)

@@ -18,6 +18,7 @@ from app.curation import settings_pages
 from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
 from app.imports import api as imports_api
+from app.imports import mapping_api, mapping_pages
 from app.imports import pages as imports_pages
 from app.jobs import api as jobs_api
 from app.mask_checks import api as mask_checks_api
@@ -37,6 +38,7 @@ API: Final[tuple[APIRouter, ...]] = (
     jobs_api.router,
     curation_api.router,
     imports_api.router,
+    mapping_api.router,
     list_api.router,
     versions_api.router,
     export_api.router,
@@ -54,6 +56,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     people_pages.router,
     curation_pages.router,
     imports_pages.router,
+    mapping_pages.router,
     export_pages.router,
     settings_pages.router,
     conversations_pages.router,

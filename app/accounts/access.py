@@ -7,7 +7,7 @@ one with neither answers nobody.
 
 import hmac
 from collections.abc import Callable
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
@@ -17,11 +17,10 @@ from app.accounts.service import Actor, actor_of_cookie, actor_of_token, csrf_to
 from app.core.addresses import split_address
 from app.core.database import reading
 from app.core.errors import Refused, Unauthenticated
-from app.core.web import SAFE_METHODS, is_public
+from app.core.web import SAFE_METHODS, Endpoint, is_public
 from app.sentences import N_
 
 SESSION_COOKIE: Final = "sft_session"
-Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 # How many callers are looked up in the database at the same time.
 LOOKUPS: Final = 8
 _CSRF_REFUSED: Final = N_(

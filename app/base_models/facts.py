@@ -35,7 +35,7 @@ class ModelFacts(StoredModel):
 
     `context_length` in tokens, `size_bytes` of the folder. `end_of_turn_trained` is whether the rows of the token that
     ends an answer were ever trained; `tied_embeddings` whether the first and the last layer are one. `remarks` is what
-    is unusual, a sentence each. `tokenizer_path` is where tokenizer and template lie while there are no weights.
+    is unusual, a sentence each.
     """
 
     schema_version: Literal[1] = 1
@@ -53,7 +53,6 @@ class ModelFacts(StoredModel):
     tied_embeddings: bool | None = None
     layers: list[LayerFacts] = Field(default_factory=list)
     remarks: list[Told] = Field(default_factory=list)
-    tokenizer_path: str | None = None
 
     @classmethod
     def upgrade(cls, document: dict[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class PrepareBaseModel(JobHandler):
             model = prepared(
                 session, model_id, path=str(absolute), info=ModelFacts.stored(result), revision=revision
             )
-        link_by_reference(place.settings.data_dir / "models", model.reference, absolute)
+        link_by_reference(place.settings.data_dir.resolve() / "models", model.reference, absolute)
 
 
 def link_by_reference(folder: Path, reference: str, target: Path) -> None:
@@ -52,5 +52,8 @@ def link_by_reference(folder: Path, reference: str, target: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = folder / f".{name}.{os.getpid()}"
     fresh.unlink(missing_ok=True)
+    # Within the data folder a relative one: that folder may move.
+    if target.is_relative_to(folder.parent):
+        target = Path(os.path.relpath(target, folder))
     fresh.symlink_to(target, target_is_directory=True)
     fresh.replace(folder / name)

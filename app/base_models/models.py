@@ -9,7 +9,7 @@ from sqlmodel import Field
 
 from app.accounts.who import CreatedBy
 from app.base_models.facts import ModelFacts
-from app.core.database import enum_column, moment_column, utc_now
+from app.core.database import StoredPath, enum_column, moment_column, utc_now
 from app.core.documents import DocumentColumn
 
 
@@ -21,7 +21,7 @@ class BaseModelSource(StrEnum):
     LOCAL = "local"
 
 
-class BaseModel(CreatedBy, table=True):
+class ModelEntry(CreatedBy, table=True):
     """A model to fine-tune. Usable once `path` is set: a plain safetensors folder with tokenizer and template."""
 
     __tablename__ = "base_model"
@@ -32,7 +32,9 @@ class BaseModel(CreatedBy, table=True):
     # Hub id, folder, or the bundled model's name.
     reference: str = Field(max_length=500)
     revision: str | None = Field(default=None, max_length=80)
-    path: str | None = None
+    path: str | None = Field(default=None, sa_column=Column(StoredPath, nullable=True))
+    # Where tokenizer and template lie while there are no weights.
+    tokenizer_path: str | None = Field(default=None, sa_column=Column(StoredPath, nullable=True))
     # What preparing found.
     info: ModelFacts = Field(
         default_factory=ModelFacts, sa_column=Column(DocumentColumn(ModelFacts), nullable=False)
@@ -48,5 +50,5 @@ class BaseModel(CreatedBy, table=True):
     @property
     def tokenizer_folder(self) -> Path | None:
         """Where its tokenizer and template lie, which masks need: its own folder, or one with these two alone."""
-        found = self.path or self.info.tokenizer_path
+        found = self.path or self.tokenizer_path
         return Path(found) if found else None

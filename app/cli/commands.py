@@ -43,6 +43,9 @@ def _commands() -> dict[str, str]:
         "web": _("Start the web server alone; workers run elsewhere."),
         "worker": _("Start one more worker."),
         "migrate": _("Bring the database to the newest schema."),
+        "backup": _("Write all that this installation holds into one file, while it runs."),
+        "restore": _("Make an empty data folder what a backup holds."),
+        "doctor": _("Check that this installation is well."),
         "import": _("Import a file into a dataset."),
         "export": _("Write a frozen version in the format of another tool."),
         "approve": _("Approve every draft of a dataset."),
@@ -64,6 +67,15 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli import maintaining
 
             return maintaining.worker if name == "worker" else maintaining.migrate
+        case "backup" | "restore" | "doctor":
+            from app.cli import keeping
+
+            commands: dict[str, Callable[..., Any]] = {
+                "backup": keeping.backup,
+                "restore": keeping.restore,
+                "doctor": keeping.doctor,
+            }
+            return commands[name]
         case "approve" | "list" | "status":
             from app.cli import listing
 

@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import JsonOption, UrlOption, WaitOption, connect
+from app.cli.connection import UrlOption, connect
+from app.cli.options import JsonOption, WaitOption
 from app.cli.progress import JobProgress
+from app.cli.verdict import verdict_lines
 from app.client.waiting import JobEnded, wait_for_job
 from app.core.console import print_json, say
 from app.core.i18n import gettext as _
@@ -32,5 +34,8 @@ def evaluate(
             if as_json:
                 print_json(client.evaluation(evaluation.id).model_dump(mode="json"))
             raise
+        if wait and (verdict := client.verdict(run)):
+            for line in verdict_lines(verdict):
+                say(line)
         if as_json:
             print_json(evaluation.model_dump(mode="json"))

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
-from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
+from app.cli.connection import UrlOption, connect
+from app.cli.options import DatasetOption, JsonOption
 from app.client.pipeline import require_dataset
 from app.client.rest import StudioClient
 from app.core.console import print_json, print_table, say
@@ -21,6 +22,7 @@ class Listed(StrEnum):
     """What can be listed."""
 
     DATASETS = "datasets"
+    EVALUATIONS = "evaluations"
     MODELS = "models"
     RECIPES = "recipes"
     RUNS = "runs"
@@ -29,6 +31,7 @@ class Listed(StrEnum):
 
 _COLUMNS: dict[Listed, tuple[str, ...]] = {
     Listed.DATASETS: ("id", "name", "draft", "approved", "rejected"),
+    Listed.EVALUATIONS: ("id", "run_id", "suite_name", "job.status", "summary.verdict.detail"),
     Listed.MODELS: (
         "id",
         "name",
@@ -44,6 +47,9 @@ _COLUMNS: dict[Listed, tuple[str, ...]] = {
     Listed.RUNS: ("id", "name", "recipe", "job.status", "created_at"),
     Listed.SUITES: ("name",),
 }
+
+# Of columns that are not called as their field is.
+_HEADS = {"summary.verdict.detail": "verdict"}
 
 
 def list_things(
@@ -62,7 +68,7 @@ def list_things(
         return
     columns = _COLUMNS[what]
     print_table(
-        [name.rsplit(".", 1)[-1] for name in columns],
+        [_HEADS.get(name, name.rsplit(".", 1)[-1]) for name in columns],
         [[_cell(row, name) for name in columns] for row in found],
     )
 
@@ -71,6 +77,8 @@ def _found(client: StudioClient, what: Listed) -> Sequence[BaseModel]:
     match what:
         case Listed.DATASETS:
             return client.datasets()
+        case Listed.EVALUATIONS:
+            return client.evaluations()
         case Listed.MODELS:
             return client.base_models()
         case Listed.RECIPES:
@@ -98,7 +106,7 @@ def _said(recipes: Sequence[RecipeOut], name: str) -> str:
 def _cell(row: BaseModel, name: str) -> object:
     value: Any = row.model_dump(mode="json")
     for part in name.split("."):
-        value = value[part]
+        value = None if value is None else value[part]
     if isinstance(value, list):
         return ", ".join(value)
     return "" if value is None else value
@@ -114,9 +122,21 @@ def status(
     """Command `status`."""
     with connect(url) as client:
         if run is not None:
-            found = client.run(run)
-            rows: list[list[object]] = [[found.id, found.name, found.job.status, found.job.error or ""]]
-            columns, value = ["id", "name", "status", "error"], found.model_dump(mode="json")
+            found, verdict = client.run(run), client.verdict(run)
+            rows: list[list[object]] = [
+                [
+                    found.id,
+                    found.name,
+                    found.job.status,
+                    f"{verdict.word}: {verdict.detail}" if verdict else "",
+                    found.job.error or "",
+                ]
+            ]
+            columns = ["id", "name", "status", "verdict", "error"]
+            value = {
+                **found.model_dump(mode="json"),
+                "verdict": verdict and verdict.model_dump(mode="json"),
+            }
         else:
             running = [
                 item for item in client.runs() if item.job.state in (JobState.QUEUED, JobState.RUNNING)

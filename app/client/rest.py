@@ -24,6 +24,7 @@ from app.core.i18n import gettext as _
 from app.core.i18n import say as translated
 from app.core.settings import Settings
 from app.curation.schemas import DatasetOut
+from app.evaluations.documents import JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
 from app.imports.schemas import ImportOut
 from app.invalid import wrong_fields
@@ -249,9 +250,15 @@ class StudioClient:
         path = f"/api/v1/runs/{run_id}/evaluations"
         return self._one(EvaluationOut, "POST", path, json={"suite": suite})
 
-    def evaluations(self, run_id: int) -> list[EvaluationOut]:
-        """Evaluations of a run."""
-        return self._all(EvaluationOut, "GET", "/api/v1/evaluations", params={"run_id": run_id})
+    def evaluations(self, run_id: int | None = None) -> list[EvaluationOut]:
+        """Evaluations, newest first; of one run, or all."""
+        params = {} if run_id is None else {"run_id": run_id}
+        return self._all(EvaluationOut, "GET", "/api/v1/evaluations", params=params)
+
+    def verdict(self, run_id: int) -> JudgedRun | None:
+        """Whether the run is better than its base model; None before anything was judged."""
+        answer = self._ask("GET", f"/api/v1/runs/{run_id}/verdict")
+        return None if answer is None else self.understood(JudgedRun, answer)
 
     def evaluation(self, evaluation_id: int) -> EvaluationOut:
         """One evaluation."""

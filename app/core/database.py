@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Column, Connection, DateTime, Engine, MetaData, QueuePool, String, create_engine, event
 from sqlalchemy.engine import Dialect, make_url
@@ -90,6 +91,33 @@ class EnumText(TypeDecorator[EnumT], Generic[EnumT]):
         return None if value is None else self.enum(value)
 
 
+class StoredPath(TypeDecorator[str]):
+    """A file or folder: relative to the root of stored files where it lies below that, so that the root may move.
+
+    Absolute in Python. The engine knows the root (`build_engine`); what lies elsewhere is stored as it is.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Without the root."""
+        root = _ROOTS.get(dialect)
+        if value is None or root is None:
+            return value
+        path = Path(value)
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """With the root as it is now."""
+        root = _ROOTS.get(dialect)
+        return value if value is None or root is None else str(root / value)
+
+
+# The root of stored files of each engine that was told one.
+_ROOTS: Final[WeakKeyDictionary[Dialect, Path]] = WeakKeyDictionary()
+
+
 def moment_column(*, nullable: bool = False) -> Column[Any]:
     """A column for a moment in time."""
     return Column(UtcDateTime, nullable=nullable)
@@ -130,9 +158,15 @@ def give_way(longest_seconds: float) -> None:
 
 
 def build_engine(
-    url: str, *, connections: int = WORKER_CONNECTIONS, wait_seconds: float = WORKER_WAIT_SECONDS
+    url: str,
+    *,
+    connections: int = WORKER_CONNECTIONS,
+    wait_seconds: float = WORKER_WAIT_SECONDS,
+    storage_root: Path | None = None,
 ) -> Engine:
     """An engine for SQLite (WAL, foreign keys, immediate writes) or PostgreSQL.
+
+    `storage_root` is where the paths in the database begin (`StoredPath`).
 
     `connections` is the most it opens, the same on both; `wait_seconds` how long a thread waits for one of them, for
     the server and for a lock (on SQLite its turn to write), before TimeoutError or OperationalError is raised.
@@ -155,12 +189,12 @@ def build_engine(
         options["connect_args"] = {
             name: value for name, value in told.items() if name not in make_url(url).query
         }
-        return create_engine(url, pool_pre_ping=True, **options)
+        return _rooted(create_engine(url, pool_pre_ping=True, **options), storage_root)
     database = make_url(url).database
     if database and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     options["connect_args"] = {"check_same_thread": False, "timeout": wait_seconds}
-    engine = create_engine(url, poolclass=QueuePool, **options)
+    engine = _rooted(create_engine(url, poolclass=QueuePool, **options), storage_root)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:
@@ -180,6 +214,12 @@ def build_engine(
         with _turns.wait():
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
+    return engine
+
+
+def _rooted(engine: Engine, storage_root: Path | None) -> Engine:
+    if storage_root is not None:
+        _ROOTS[engine.dialect] = storage_root.resolve()
     return engine
 
 

@@ -16,10 +16,10 @@ from markupsafe import Markup, escape
 from app.core import i18n
 from app.core.formatting import FILTERS
 from app.core.i18n import say
+from app.files import shipped
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-TEMPLATES_DIR: Final = ROOT / "templates"
-STATIC_DIR: Final = ROOT / "static"
+TEMPLATES_DIR: Final = shipped("templates")
+STATIC_DIR: Final = shipped("static")
 ICONS_DIR: Final = STATIC_DIR / "vendor" / "lucide-1.62.0"
 
 
@@ -120,9 +120,8 @@ def toast(message: str, *, kind: str = "success", undo_url: str | None = None) -
 
 
 def is_htmx(request: Request) -> bool:
-    """Whether htmx asks for a fragment. Going back in the browser's history it asks for whole pages."""
-    restores = request.headers.get("HX-History-Restore-Request") == "true"
-    return request.headers.get("HX-Request") == "true" and not restores
+    """Whether htmx asks for a fragment."""
+    return request.headers.get("HX-Request") == "true"
 
 
 def see(path: str) -> Response:

@@ -15,6 +15,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # their turn outside the threads.
 WEB_THREADS: Final = 40
 SESSIONS: Final = 20
+# Rows of a page of any list.
+PAGE_SIZE: Final = 50
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 
 

@@ -1,7 +1,7 @@
 """Mask checks of whole versions: asked for once, found again, confirmed by a person or a token."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +14,13 @@ from app.base_models.service import require_ready
 from app.core.errors import Invalid, NotFound
 from app.core.slow_work import Bounds
 from app.core.storage import Storage
+from app.files import file_sha256
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_settings.fields import MaskSettingsIn
 from app.mask_settings.tokenizers import load_tokenizer, require_arguments
-from app.masking import MaskSettings, file_hash
+from app.masking import MaskSettings
 from app.sentences import N_
 from app.versions.service import require_version
 
@@ -71,10 +72,15 @@ class Examined:
 def read_question(
     session: Session, *, dataset_version_id: int, base_model_id: int, settings: MaskSettings
 ) -> Question:
-    """What is known of the question. Raises Invalid when max_length is more than the model can read."""
+    """What is known of the question. Raises Invalid when max_length is more than the model can read.
+
+    Without a max_length samples are cut at what the model reads, and the report counts what is cut.
+    """
     require_version(session, dataset_version_id)
     model, folder = require_ready(session, base_model_id)
     context_length = model.info.context_length
+    if context_length and not settings.max_length:
+        settings = replace(settings, max_length=context_length)
     if context_length and settings.max_length and settings.max_length > context_length:
         raise Invalid(
             N_("“%(model)s” reads at most %(limit)d tokens. Lower the maximum length."),
@@ -110,7 +116,7 @@ def _is_outdated(finished: Finished, folder: Path, storage: Storage) -> bool:
     if finished.arrays_key is None or finished.file_hash is None:
         return False
     arrays = storage.path(finished.arrays_key)
-    return not arrays.is_file() or file_hash(arrays) != finished.file_hash
+    return not arrays.is_file() or file_sha256(arrays) != finished.file_hash
 
 
 def request_check(session: Session, actor: Actor, examined: Examined) -> tuple[MaskCheck, Job]:

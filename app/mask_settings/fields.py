@@ -108,7 +108,10 @@ class MaskSettingsIn(BaseModel):
     ] = MaskSettings.handling
     max_length: Annotated[
         Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None,
-        Spelling(N_("Length limit"), N_("The most tokens of a sample; without it nothing is cut.")),
+        Spelling(
+            N_("Length limit"),
+            N_("The most tokens of a sample; without it a check cuts at what the base model reads."),
+        ),
     ] = MaskSettings.max_length
     control_tokens: Annotated[
         ControlTokenPolicy,

@@ -169,6 +169,16 @@ class TrainingConfig(BaseModel):
         N_("Which layers get an adapter: all-linear, q,v or q,k,v,o, or module names."),
         Section.ADAPTER,
     )
+    # PEFT's trainable_token_indices, for the one token that a base model may never have learned.
+    trainable_tokens: Literal["auto", "end_of_turn", "none"] = _setting(
+        "auto",
+        N_("Tokens trained too"),
+        N_(
+            "auto trains the row of the end-of-turn token where the base model never did; without it such a model does "
+            "not stop."
+        ),
+        Section.ADAPTER,
+    )
     use_rslora: bool = _setting(
         False,
         N_("Rank-stabilised scale"),

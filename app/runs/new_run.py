@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, select
 
+from app.base_models.facts import ModelFacts
 from app.core.errors import Conflict, Invalid, StudioError
 from app.datasets.models import Dataset
 from app.mask_checks import service as mask_checks
@@ -23,9 +24,10 @@ from app.masking import MaskSettings
 from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
 from app.recipes.fields import FIELDS, displayed
 from app.recipes.recipes import build_config
+from app.runs.fitting import fit_config
 from app.runs.models import Run
-from app.runs.service import RunRequest, run_config
-from app.sentences import N_
+from app.runs.service import RunRequest
+from app.sentences import N_, Sentence
 from app.versions.models import DatasetVersion
 from app.versions.service import list_versions
 
@@ -160,26 +162,31 @@ class Plan:
     epochs: float = 0
     advice: list[Advice] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
+    notes: list[Sentence] = field(default_factory=list)
+    warnings: list[Sentence] = field(default_factory=list)
 
 
-def make_plan(form: NewRunForm, version: DatasetVersion | None, check: MaskCheck | None) -> Plan:
-    """The plan for the chosen version; without one only the config is looked at."""
-    recipe, changes = form.values["recipe"], form.changes()
+def make_plan(
+    form: NewRunForm, version: DatasetVersion | None, check: MaskCheck | None, facts: ModelFacts | None
+) -> Plan:
+    """The plan for the chosen version on a model with these facts; without a version only the config is looked at."""
     try:
-        config = run_config(version, recipe, changes) if version else build_config(recipe, changes)
+        fitted = fit_config(form.values["recipe"], form.changes(), version, facts)
     except Invalid as error:
         one = {error.field or "recipe": error.translated()}
         return Plan(errors={item["field"]: item["message"] for item in error.details} or one)
+    config = fitted.config
     if version is None:
-        return Plan()
+        return Plan(notes=fitted.notes, warnings=fitted.warnings)
     estimate = estimate_steps(training_samples(version, check), config)
     epochs = estimate.steps / estimate.steps_per_epoch
-    return Plan(estimate, epochs, advise(estimate, config, held_out=version.validation_count))
+    advice = advise(estimate, config, held_out=version.validation_count)
+    return Plan(estimate, epochs, advice, notes=fitted.notes, warnings=fitted.warnings)
 
 
-def require_sound(form: NewRunForm, version: DatasetVersion, check: MaskCheck) -> None:
+def require_sound(form: NewRunForm, version: DatasetVersion, check: MaskCheck, facts: ModelFacts) -> None:
     """Refuses a config with mistakes; `form.errors` then names them by field."""
-    form.errors |= make_plan(form, version, check).errors
+    form.errors |= make_plan(form, version, check, facts).errors
     if form.errors:
         raise Invalid(N_("Some fields need a look."), field="start")
 

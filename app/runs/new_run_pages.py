@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor
-from app.base_models.service import ready_base_models
+from app.base_models.service import ready_base_models, require_base_model
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import get_locale
@@ -71,13 +71,14 @@ def _context(
     if not form.values["idempotency_key"]:
         form.values["idempotency_key"] = secrets.token_urlsafe(16)
     version = by_id.get(form.number("version"))
-    plan = make_plan(form, version, check)
+    model = next((model for model in models if model.id == form.number("model")), None)
+    plan = make_plan(form, version, check, model.info if model else None)
     return {
         "form": form,
         "versions": versions,
         "models": models,
         "version": version,
-        "model": next((model for model in models if model.id == form.number("model")), None),
+        "model": model,
         "recipes": [(recipe, build_config(recipe.name)) for recipe in RECIPES],
         "recipe_values": _recipe_values(),
         "mask_fields": MASK_FIELDS,
@@ -91,6 +92,8 @@ def _context(
         "check_job": job,
         "check_error": form.errors.get("mask_check_id"),
         "check_labels": REPORT_LABELS,
+        # Whether only the plan is rendered, beside a form that has the rest.
+        "is_plan": False,
     }
 
 
@@ -180,7 +183,7 @@ def plan(request: Request, engine: AppEngine, judging: AppJudging, posted: Poste
     with reading(engine) as session:
         check = session.get(MaskCheck, found) if found else None
         context = _context(session, judging, form, check)
-    return render(request, "runs/_plan.html", context)
+    return render(request, "runs/_plan.html", {**context, "is_plan": True})
 
 
 @router.post("", response_model=None)
@@ -203,7 +206,11 @@ def start(
         check, job = _ask(engine, storage, actor, form)
         require_seen(check, seen)
         with transaction(engine) as session:
-            require_sound(form, require_version(session, check.dataset_version_id), check)
+            version, model = (
+                require_version(session, check.dataset_version_id),
+                require_base_model(session, check.base_model_id),
+            )
+            require_sound(form, version, check, model.info)
             run, _created = service.start_run(session, actor, form.request(check), suites=suites)
     except (Invalid, Conflict) as error:
         form.errors.setdefault(error.field or "start", error.translated())

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.storage import Storage, StoredFile
@@ -18,8 +18,7 @@ from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
-from app.recipes.config import TrainingConfig
-from app.recipes.recipes import build_config
+from app.runs.fitting import fit_config
 from app.runs.models import Run, RunArtifact
 from app.sentences import N_
 from app.versions.models import DatasetVersion
@@ -84,7 +83,7 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
     _require_readable(check, model)
-    config = run_config(version, request.recipe, request.changes)
+    config = fit_config(request.recipe, request.changes, version, model.info).config
     job = enqueue(session, JobKind.TRAIN, {}, created_by=actor.who)
     assert job.id is not None
     run = Run(
@@ -109,19 +108,6 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
     record(session, actor, "run.override" if override else "run.start", f"run/{run.id}")
     session.flush()
     return run
-
-
-def run_config(version: DatasetVersion, recipe: str, changes: Mapping[str, object]) -> TrainingConfig:
-    """The config of a run on this version. Without held-out conversations nothing can stop it early."""
-    if version.validation_count:
-        return build_config(recipe, changes)
-    config = build_config(recipe, {"early_stopping_patience": 0, **changes})
-    if config.early_stopping_patience:
-        raise Invalid(
-            N_("%(field)s must be 0: this version holds nothing out, so there is nothing to judge by."),
-            field="early_stopping_patience",
-        )
-    return config
 
 
 def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> str | None:
@@ -150,7 +136,7 @@ def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> st
     return reason[:1000]
 
 
-def _require_readable(check: MaskCheck, model: BaseModel) -> None:
+def _require_readable(check: MaskCheck, model: ModelEntry) -> None:
     """Without a length limit a sample may be longer than the model was made for; it would learn noise from it."""
     longest, limit = check.report.longest if check.report else 0, model.info.context_length
     if limit and longest > limit:
@@ -166,7 +152,7 @@ def _require_readable(check: MaskCheck, model: BaseModel) -> None:
         )
 
 
-def _default_name(session: Session, version: DatasetVersion, model: BaseModel, recipe: str) -> str:
+def _default_name(session: Session, version: DatasetVersion, model: ModelEntry, recipe: str) -> str:
     dataset = session.get_one(Dataset, version.dataset_id)
     return f"{dataset.name} v{version.number} · {model.name} · {recipe}"[:120]
 

@@ -1,7 +1,6 @@
 """What must be true before the server or a worker starts; what is not is said in one sentence."""
 
 import errno
-import shutil
 import socket
 import tempfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from app.core.database import build_engine
 from app.core.i18n import gettext as _
 from app.core.migrations import alembic_config, upgrade
 from app.core.settings import Settings
+from app.files import free_bytes
 
 MIN_FREE_BYTES: Final = 500 * 1000 * 1000
 # A converted base model, checkpoints and an adapter.
@@ -44,7 +44,7 @@ def check_data_folder(data_dir: Path) -> None:
 
 def check_disk(data_dir: Path) -> None:
     """Enough room to begin with; little room is said."""
-    free = shutil.disk_usage(data_dir).free
+    free = free_bytes(data_dir)
     values = {"path": data_dir, "free": f"{free / _GIGA:.1f}", "need": f"{MIN_FREE_BYTES / _GIGA:.1f}"}
     if free < MIN_FREE_BYTES:
         raise CommandFailed(
@@ -92,7 +92,7 @@ def open_database(settings: Settings) -> Engine:
     url = settings.resolved_database_url
     try:
         where = make_url(url).render_as_string(hide_password=True)
-        engine = build_engine(url)
+        engine = build_engine(url, storage_root=settings.storage_dir)
         with engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
             # SQLite opens anything; only reading the schema shows whether the file is a database.

@@ -197,10 +197,16 @@ def test_hostile_json_is_a_sentence_at_every_route_and_nothing_is_stored(
 
 def test_numbers_that_json_has_not_are_refused(annotator: Person, dataset_id: int) -> None:
     path = f"/api/v1/datasets/{dataset_id}/conversations"
-    for number in ("NaN", "Infinity", "1e999", "1" * 401):
+    refused = {
+        "NaN": "not_a_number",
+        "Infinity": "not_a_number",
+        "1e999": "number_too_large",
+        "1" * 401: "number_too_long",
+    }
+    for number, code in refused.items():
         body = (
             '{"messages": [{"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", '
             f'"arguments": {{"x": {number}}}}}}}]}}]}}'
         )
         answer = annotator.api.post(path, content=body, headers=JSON)
-        assert told(answer)[0] == "number_not_storable"
+        assert told(answer)[0] == code

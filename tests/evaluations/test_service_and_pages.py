@@ -10,78 +10,22 @@ from sqlmodel import Session
 from app.core import migrations
 from app.core.database import transaction
 from app.core.errors import Conflict
-from app.core.storage import Storage
 from app.evaluations import service
 from app.evaluations.documents import Sides
-from app.evaluations.handler import Evaluate, require_finite
-from app.evaluations.models import Evaluation
+from app.evaluations.handler import require_finite
 from app.evaluations.report import SHOWN, case_views, chosen, counts
-from app.jobs import service as jobs
-from app.jobs.handlers import Workplace
-from app.jobs.models import JobState
-from app.runs.models import Run
-from app.runs.service import require_run
 from app.scoring.suites import built_in_suites
 from app.sentences import FailureCode
+from tests.support.judged import BAD, finished_run, judged
 from tests.support.people import Person, problem_of, visible_text
 from tests.support.training import make_run
 
 # The revision before answers told their end.
 BEFORE: Final = "0007"
-GOOD = "Thanks for asking. To suggest the right plan, how many people will use it?"
-BAD = "It is absolutely the best, 100% guaranteed <b>profit</b>. The rival is rubbish."
-
-
-def _finished_run(session: Session, storage: Storage) -> Run:
-    run, job = make_run(session, storage)
-    claim = jobs.claim(session, job.id or 0, owner="test", lease_seconds=30)
-    assert claim is not None
-    jobs.finish(session, claim, JobState.SUCCEEDED, result={})
-    run.adapter_key = "jobs/9/1/adapter"
-    session.add(run)
-    session.flush()
-    return run
-
-
-def _judged(
-    app: FastAPI, engineer: Person, suite: str = "sales-en", *, run_id: int | None = None, good: str = GOOD
-) -> Evaluation:
-    """An evaluation whose worker has answered: base badly, tuned well."""
-    storage: Storage = app.state.storage
-    with transaction(app.state.engine) as session:
-        run = require_run(session, run_id) if run_id else _finished_run(session, storage)
-        evaluation, job = service.start_evaluation(session, storage, engineer.actor, run, suite)
-        claim = jobs.claim(session, job.id or 0, owner="test", lease_seconds=30)
-        assert claim is not None
-        answers = [
-            (
-                "answer",
-                {
-                    "prompt_key": prompt.key,
-                    "variant": variant,
-                    "text": text,
-                    "tokens": 160 if variant == "base" else 12,
-                    "finish_reason": "length" if variant == "base" else "stop",
-                    "seconds": 1.0,
-                },
-            )
-            for prompt in built_in_suites()[suite].prompts
-            for variant, text in (("base", BAD), ("tuned", good))
-        ]
-        facts = {
-            "held_out_loss": {"base": 3.0, "tuned": 2.0},
-            "perplexity": {"base": 20.1, "tuned": 7.4},
-            "held_out": {"conversations": 2, "trained_tokens": 40},
-            "generation": {"max_new_tokens": 160, "precision": "float32", "device": "cpu"},
-        }
-        jobs.finish(session, claim, JobState.SUCCEEDED, result=facts, events=answers)
-        place = Workplace(app.state.settings, storage, f"jobs/{job.id}/1")
-        Evaluate().publish(session, place, claim, facts, [])
-        return service.require_evaluation(session, evaluation.id or 0)
 
 
 def test_answers_are_judged_and_summed_up_for_both_models(app: FastAPI, engineer: Person) -> None:
-    evaluation = _judged(app, engineer)
+    evaluation = judged(app)
     summary = evaluation.summary
     assert summary is not None
     assert summary.tuned.checks_passed > summary.base.checks_passed
@@ -94,7 +38,7 @@ def test_answers_are_judged_and_summed_up_for_both_models(app: FastAPI, engineer
 
 
 def test_a_general_suite_tells_how_much_ability_is_kept(app: FastAPI, engineer: Person) -> None:
-    summary = _judged(app, engineer, "general-en").summary
+    summary = judged(app, "general-en").summary
     assert summary is not None
     assert summary.retention is not None
     assert summary.retention.value is not None
@@ -104,7 +48,7 @@ def test_a_general_suite_tells_how_much_ability_is_kept(app: FastAPI, engineer: 
 def test_the_report_shows_both_answers_escaped_with_evidence_and_checks(
     app: FastAPI, engineer: Person
 ) -> None:
-    evaluation = _judged(app, engineer)
+    evaluation = judged(app)
     page = engineer.browser.get(f"/evaluations/{evaluation.id}")
     assert page.status_code == 200
     text = visible_text(page.text)
@@ -120,7 +64,7 @@ def test_the_report_shows_both_answers_escaped_with_evidence_and_checks(
 def test_the_report_begins_with_the_verdict_its_numbers_and_what_to_do(
     app: FastAPI, engineer: Person
 ) -> None:
-    evaluation = _judged(app, engineer)
+    evaluation = judged(app)
     assert evaluation.summary is not None
     suite = evaluation.summary.verdict
     assert suite is not None
@@ -151,7 +95,7 @@ def test_a_fluent_answer_that_fails_the_checks_is_nowhere_better(app: FastAPI, e
     nonsense = (
         "Thank you for asking. The capital is not a city, it is 512 days in a week, and a place for all."
     )
-    evaluation = _judged(app, engineer, "general-en", good=nonsense)
+    evaluation = judged(app, "general-en", good=nonsense)
     with Session(app.state.engine) as session:
         answers = service.answers(session, evaluation.id or 0)
     for case in case_views(evaluation, answers):
@@ -165,7 +109,7 @@ def test_a_fluent_answer_that_fails_the_checks_is_nowhere_better(app: FastAPI, e
 
 
 def test_cases_are_filtered_and_sorted_by_the_address(app: FastAPI, engineer: Person) -> None:
-    evaluation = _judged(app, engineer)
+    evaluation = judged(app)
     with Session(app.state.engine) as session:
         cases = case_views(evaluation, service.answers(session, evaluation.id or 0))
     found = counts(cases)
@@ -183,8 +127,8 @@ def test_cases_are_filtered_and_sorted_by_the_address(app: FastAPI, engineer: Pe
 
 
 def test_run_and_lists_show_what_came_out_instead_of_succeeded(app: FastAPI, engineer: Person) -> None:
-    sales = _judged(app, engineer)
-    general = _judged(app, engineer, "general-en", run_id=sales.run_id, good="No idea.")
+    sales = judged(app)
+    general = judged(app, "general-en", run_id=sales.run_id, good="No idea.")
     assert sales.summary is not None
     assert sales.summary.verdict is not None
     suite = sales.summary.verdict
@@ -207,7 +151,7 @@ def test_run_and_lists_show_what_came_out_instead_of_succeeded(app: FastAPI, eng
 def test_an_evaluation_of_an_earlier_program_is_judged_from_its_answers(
     app: FastAPI, engineer: Person
 ) -> None:
-    evaluation = _judged(app, engineer)
+    evaluation = judged(app)
     assert evaluation.summary is not None
     with transaction(app.state.engine) as session:
         old = service.require_evaluation(session, evaluation.id or 0)
@@ -235,7 +179,7 @@ def test_a_held_out_loss_that_is_no_number_fails_the_evaluation(losses: Any) -> 
 
 
 def test_rest_gives_the_same_report(app: FastAPI, engineer: Person) -> None:
-    evaluation = _judged(app, engineer)
+    evaluation = judged(app)
     body = engineer.api.get(f"/api/v1/evaluations/{evaluation.id}").json()
     assert body["job"]["state"] == "succeeded"
     first = body["answers"][0]
@@ -245,7 +189,7 @@ def test_rest_gives_the_same_report(app: FastAPI, engineer: Person) -> None:
 
 def test_pressing_start_twice_leads_to_one_evaluation(app: FastAPI, engineer: Person) -> None:
     with transaction(app.state.engine) as session:
-        run_id = _finished_run(session, app.state.storage).id
+        run_id = finished_run(session, app.state.storage).id
     places = {
         engineer.browser.post("/evaluations", data={"run_id": run_id, "suite": "sales-en"}).headers[
             "location"
@@ -262,7 +206,7 @@ def test_an_unknown_suite_is_refused_naming_those_there_are(
     app: FastAPI, engineer: Person, suite: str, status: int
 ) -> None:
     with transaction(app.state.engine) as session:
-        run_id = _finished_run(session, app.state.storage).id
+        run_id = finished_run(session, app.state.storage).id
     refused = engineer.api.post(f"/api/v1/runs/{run_id}/evaluations", json={"suite": suite})
     assert refused.status_code == status
     assert "sales-en" in problem_of(refused)

@@ -67,7 +67,7 @@ def test_a_versions_checks_are_listed_with_their_settings_and_result(
     assert newer < older
     assert "Queued" in text[:older]
     assert "Green" in text[:older]
-    said = "One sample per assistant turn · Control tokens in messages: Refuse the conversation"
+    said = "One sample per assistant turn · Length limit: 4,096 · Control tokens in messages: Refuse the conversation"
     assert said in text[:older]
     assert "Refuse" not in text[older:]
     assert "Whole conversation · Length limit: 2,048" in text[older:]

@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import Session, select
 
+from app.base_models.models import ModelEntry
 from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
@@ -24,6 +25,7 @@ from tests.support.training import (
     make_run,
     make_version,
     metric,
+    model_facts,
     progress,
     run_result,
 )
@@ -387,6 +389,33 @@ def test_rest_refuses_unknown_mask_settings_by_name(app: FastAPI, engineer: Pers
         assert next(iter(settings)) in response.text
     asked = engineer.api.post("/api/v1/mask-checks", json={**body, "settings": {"max_length": 512}})
     assert (asked.status_code, asked.json()["settings"]["train_on"]) == (201, "assistant")
+    # Without a limit what the model cannot read is cut, and the report counts it.
+    unlimited = engineer.api.post("/api/v1/mask-checks", json=body)
+    assert unlimited.json()["settings"]["max_length"] == 4096
+
+
+def test_the_models_own_layers_are_offered_and_what_it_never_learned_is_said_before_the_start(
+    app: FastAPI, engineer: Person, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        make_check(session, storage)
+        session.get_one(ModelEntry, 1).info = model_facts(end_of_turn_trained=False)
+    assert "“small” has q_proj, k_proj, v_proj, o_proj, up_proj" in visible_text(
+        engineer.browser.get("/runs/new").text
+    )
+    form = {"version": "1", "model": "1", "recipe": "quick", "lora_target_modules": "q_proj,w_pack"}
+    plan = engineer.browser.post("/runs/new/plan", data=form, headers=HTMX).text
+    assert 'id="model-layers" hx-swap-oob="true"' in plan
+    assert "This base model has no layer w_pack" in visible_text(plan)
+    plan = engineer.browser.post(
+        "/runs/new/plan", data={**form, "lora_target_modules": ""}, headers=HTMX
+    ).text
+    assert "was never trained in this base model: its row is trained too" in visible_text(plan)
+    asked = {"mask_check_id": 1, "confirmed": True, "changes": {"lora_target_modules": "w_pack"}}
+    refused = engineer.api.post("/api/v1/runs", json=asked)
+    assert (refused.status_code, refused.json()["field"]) == (422, "lora_target_modules")
+    started = engineer.api.post("/api/v1/runs", json={**asked, "changes": {}})
+    assert started.json()["config"]["trainable_tokens"] == "end_of_turn"
 
 
 def test_pages_speak_chinese(app: FastAPI, engineer: Person, storage: Storage) -> None:

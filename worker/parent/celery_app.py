@@ -23,7 +23,11 @@ from worker.parent.supervisor import Supervisor
 
 settings = get_settings()
 configure_logging()
-engine = build_engine(settings.resolved_database_url, wait_seconds=settings.worker_wait_seconds)
+engine = build_engine(
+    settings.resolved_database_url,
+    wait_seconds=settings.worker_wait_seconds,
+    storage_root=settings.storage_dir,
+)
 hang_bell(engine, settings)
 shutdown = threading.Event()
 storage = Storage(settings.storage_dir)
@@ -46,6 +50,7 @@ def _start_reconciler(sender: Any, **_kwargs: Any) -> None:
     Reconciler(
         engine,
         settings,
+        storage,
         shutdown,
         kinds_served=[kind for kind in JobKind if queue_of(kind) in queues],
         has_room=lambda: runner.busy < places,

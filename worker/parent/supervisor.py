@@ -115,7 +115,7 @@ class Supervisor:
         kill_at: float | None = None
         sent: StopRequest | None = None
         while not child.ended:
-            _take(child.messages(_POLL_SECONDS), mine, outcome)
+            self._take(child.messages(_POLL_SECONDS), mine, outcome)
             now = time.monotonic()
             # Often enough that events are seen soon and a stop is heard soon.
             if now - last_beat >= FLUSH_SECONDS:
@@ -131,30 +131,54 @@ class Supervisor:
                 outcome.cancelled = True
             if self.shutdown.is_set():
                 child.terminate(self.settings.stop_grace_seconds)
-                _take(child.last_messages(), mine, outcome)
+                self._take(child.last_messages(), mine, outcome)
                 if outcome.result is None or child.exit_code() != 0:
                     return None
                 break  # it had come to its end by itself
         _judge_exit(child.exit_code(), outcome, mine.claim.kind)
         return outcome
 
+    def _take(self, messages: list[dict[str, Any]], mine: Attempt, outcome: _Outcome) -> None:
+        """Sort what the child said: how it ended, and what is to be told, which names files as the studio does."""
+        root = f"{self.storage.root}/"
+        for message in messages:
+            kind = str(message.pop("event"))
+            if kind == Ending.RESULT:
+                outcome.result = message
+            elif kind == Ending.FAILED:
+                outcome.failure = Failure.from_json(_without(root, message))
+            elif kind == Ending.CANCELLED:
+                outcome.cancelled = True
+            else:
+                mine.tell(EventKind(kind), _without(root, message))
+
     def _end(self, mine: Attempt, place: Workplace, outcome: _Outcome) -> None:
+        state = self._store_end(mine, place, outcome)
+        try:
+            self.handlers[mine.claim.kind].clear_up(place, state)
+        except OSError:
+            logger.warning("%s: its working files could not be removed", mine, exc_info=True)
+
+    def _store_end(self, mine: Attempt, place: Workplace, outcome: _Outcome) -> JobState:
         result = outcome.result
         if outcome.cancelled:
             mine.finish(JobState.CANCELLED)
-        elif result is None:
+            return JobState.CANCELLED
+        if result is None:
             mine.fail(outcome.failure or Failure.of(FailureCode.DIED, DIED, code=0))
-        else:
-            handler = self.handlers[mine.claim.kind]
-            try:
-                files = handler.look_at_files(place, result)
-                mine.finish(
-                    JobState.SUCCEEDED,
-                    result=result,
-                    publish=lambda session: handler.publish(session, place, mine.claim, result, files),
-                )
-            except StudioError as error:
-                mine.fail(error.failure)
+            return JobState.FAILED
+        handler, root = self.handlers[mine.claim.kind], f"{self.storage.root}/"
+        try:
+            files = handler.look_at_files(place, result)
+            mine.finish(
+                JobState.SUCCEEDED,
+                result=_without(root, result),
+                publish=lambda session: handler.publish(session, place, mine.claim, result, files),
+            )
+        except StudioError as error:
+            mine.fail(error.failure)
+            return JobState.FAILED
+        return JobState.SUCCEEDED
 
 
 def unexpected(error: Exception, template: str = UNEXPECTED) -> Failure:
@@ -164,18 +188,15 @@ def unexpected(error: Exception, template: str = UNEXPECTED) -> Failure:
     return Failure.of(FailureCode.UNEXPECTED, template, reason=f"{type(error).__name__}: {error}"[:300])
 
 
-def _take(messages: list[dict[str, Any]], mine: Attempt, outcome: _Outcome) -> None:
-    """Sort what the child said: how it ended, and what is to be told."""
-    for message in messages:
-        kind = str(message.pop("event"))
-        if kind == Ending.RESULT:
-            outcome.result = message
-        elif kind == Ending.FAILED:
-            outcome.failure = Failure.from_json(message)
-        elif kind == Ending.CANCELLED:
-            outcome.cancelled = True
-        else:
-            mine.tell(EventKind(kind), message)
+def _without(root: str, value: Any) -> Any:
+    """JSON in which paths below the root begin there: where it lies is nothing that every reader must know."""
+    if isinstance(value, str):
+        return value.replace(root, "")
+    if isinstance(value, dict):
+        return {name: _without(root, item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without(root, item) for item in value]
+    return value
 
 
 def _judge_exit(code: int, outcome: _Outcome, kind: JobKind) -> None:

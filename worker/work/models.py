@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import N_, FailureCode
 from worker.work.describing import describe, licence_of
-from worker.work.disk_space import require_space
+from worker.work.disk_space import MODEL_LACKS, require_space
 from worker.work.hub import fetch
 from worker.work.model_bounds import build_bounded, require_bounded
+from worker.work.model_folders import check_model_folder
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.tokenizers import bundled_file
 from worker.work.training.checkpoints import publish
@@ -72,7 +73,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         )
     control.raise_if_cancelled()
     require_usable(model, tokenizer)
-    require_space(size_bytes(model), output_dir)
+    require_space(size_bytes(model), output_dir, MODEL_LACKS)
 
     emit(EventKind.PHASE, phase=Phase.SAVING)
     path = publish(output_dir, MODEL_FOLDER, lambda folder: write(model, tokenizer, folder))
@@ -117,7 +118,7 @@ def load_local(folder: Path, name: str = "") -> Loaded:
 
     `name` is what messages call it; the folder itself by default.
     """
-    check_local_folder(folder)
+    check_model_folder(folder)
     require_bounded(folder)
     called = name or str(folder)
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -145,48 +146,6 @@ def require_all_weights(reference: str, missing: Collection[str]) -> None:
             reference=reference,
             names=", ".join(sorted(missing)[:5]),
         )
-
-
-def check_local_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise JobFailed(
-            FailureCode.MODEL_MISSING, N_("The folder %(folder)s does not exist."), folder=str(folder)
-        )
-    if not (folder / "config.json").is_file():
-        raise JobFailed(
-            FailureCode.MODEL_UNUSABLE,
-            N_("%(folder)s has no config.json: it is not a model folder."),
-            folder=str(folder),
-        )
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and is_pickled(path):
-            raise JobFailed(
-                FailureCode.MODEL_UNUSABLE,
-                N_("%(file)s holds pickled data, which can run code: only safetensors are accepted."),
-                file=path.name,
-            )
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        raise JobFailed(
-            FailureCode.MODEL_UNUSABLE,
-            N_("The folder %(folder)s has no .safetensors weights."),
-            folder=str(folder),
-        )
-    for path in weights:
-        try:
-            with safe_open(path, "pt") as stream:
-                stream.keys()
-        except (SafetensorError, OSError) as error:
-            raise JobFailed(
-                FailureCode.MODEL_UNUSABLE, N_("%(file)s is damaged or is not safetensors."), file=path.name
-            ) from error
-
-
-def is_pickled(path: Path) -> bool:
-    """By content: a pickle of protocol 2 or later, or a zip, the container of torch.save."""
-    with path.open("rb") as stream:
-        head = stream.read(4)
-    return head[:4] == b"PK\x03\x04" or (len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5)
 
 
 def refuse_unusable_config(config: Any) -> None:

@@ -26,6 +26,19 @@ def is_trained(model: Any, token: int, added: Sequence[int], tokens: int) -> boo
     )
 
 
+def trained_rows(model: Any, token: int) -> dict[str, list[int]]:
+    """PEFT's trainable_token_indices that train the rows of `token`, by the dotted names of the layers that have them.
+
+    The output layer is named only where it has weights of its own: PEFT follows tied ones by itself.
+    """
+    names = {id(module): name for name, module in model.named_modules()}
+    first, last = model.get_input_embeddings(), model.get_output_embeddings()
+    rows = {names[id(first)]: [token]}
+    if last is not None and last.weight is not first.weight:
+        rows[names[id(last)]] = [token]
+    return rows
+
+
 def _is_unused(weight: torch.Tensor, token: int, added: Sequence[int], tokens: int) -> bool:
     row = weight[token].float()
     ordinary = weight[: max(1, min(tokens, len(weight)))]

@@ -14,6 +14,7 @@ from transformers import AutoTokenizer
 from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import N_, FailureCode
 from worker.work.hub import fetch
+from worker.work.model_folders import require_own_files
 from worker.work.protocol import Control, JobFailed, log
 
 TOKENIZER_FOLDER = "tokenizer"
@@ -60,6 +61,7 @@ def _load(folder: Path, name: str) -> Any:
         raise JobFailed(
             FailureCode.MODEL_MISSING, N_("The folder %(folder)s does not exist."), folder=str(folder)
         )
+    require_own_files(folder)
     if not any(folder.glob("tokenizer*")):
         raise JobFailed(
             FailureCode.TOKENIZER_UNREADABLE,

@@ -4,10 +4,12 @@ import shutil
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from app.cli.demo.steps import SUITES, DemoSteps
-from app.core.formatting import number, percent
+from app.cli.verdict import verdict_lines
+from app.core.formatting import number
 from app.core.i18n import gettext as _
 from app.sentences import N_
 
@@ -27,7 +29,9 @@ def print_report(steps: DemoSteps) -> None:
     width = max(shutil.get_terminal_size().columns, _MIN_WIDTH)
     console = Console(highlight=False, width=width)
     console.print(table)
-    _print_retention(console, steps)
+    verdict = steps.client.verdict(steps.run.id)
+    for line in verdict_lines(verdict) if verdict else ():
+        console.print(escape(line), soft_wrap=True)
     console.print(
         _("Run:        %(url)s") % {"url": steps.client.page(f"/runs/{steps.run.id}")}, soft_wrap=True
     )
@@ -65,15 +69,3 @@ def _rows(steps: DemoSteps) -> list[tuple[str, str, str, str]]:
 def _figure_row(label: str, base: float | None, tuned: float | None) -> tuple[str, str, str, str]:
     change = "–" if base is None or tuned is None else f"{tuned - base:+.3f}"
     return label, number(base, 3), number(tuned, 3), change
-
-
-def _print_retention(console: Console, steps: DemoSteps) -> None:
-    retention = steps.summary("general-en").retention
-    text = _("General ability kept: %(percent)s") % {
-        "percent": percent(retention.value if retention else None, 0)
-    }
-    if retention and retention.warns:
-        advice = _("The tuned model forgot a lot: mix in general dialogues.")
-        console.print(f"[bold red]{text}[/] {advice}")
-    else:
-        console.print(text)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from peft import LoraConfig, get_peft_model
-from peft.tuners.lora.layer import ParamWrapper
-from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.tuners.lora.layer import LoraLayer, ParamWrapper
 from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 
 from app.core.errors import Invalid
@@ -16,6 +15,7 @@ from app.jobs.events import Emit
 from app.recipes.config import TrainingConfig
 from app.recipes.layers import fit_layers
 from app.sentences import N_, FailureCode
+from worker.work.new_tokens import trained_rows
 from worker.work.protocol import JobFailed, log
 from worker.work.training.lora import fuse_lora_layers
 from worker.work.training.modules import LayerKind, LeftOut, LinearModule, linear_modules
@@ -32,13 +32,18 @@ class Reached:
     left_out: dict[str, int]
 
 
-def add_adapter(model: Any, config: TrainingConfig, emit: Emit) -> tuple[Any, Reached]:
+def add_adapter(
+    model: Any, config: TrainingConfig, emit: Emit, *, end_of_turn_id: int | None = None
+) -> tuple[Any, Reached]:
     """A fresh LoRA adapter on the frozen model, in fp32 whatever the base is in, and the layers that it is on.
 
-    Raises JobFailed where a layer that was asked for does not exist or cannot have an adapter.
+    `end_of_turn_id` is the token whose row is trained too, where the config says so. Raises JobFailed where a layer
+    that was asked for does not exist or cannot have an adapter.
     """
     layers = linear_modules(model)
     lora = lora_config(model, layers, config, emit)
+    if config.trainable_tokens == "end_of_turn" and end_of_turn_id is not None:
+        lora.trainable_token_indices = trained_rows(model, end_of_turn_id)
     try:
         adapted = get_peft_model(model, lora)
     except ValueError as error:
@@ -128,7 +133,7 @@ def what_was_reached(adapted: Any, layers: list[LinearModule]) -> Reached:
         plain = name.replace(".base_layer", "")
         if isinstance(module, ParamWrapper):
             on.add(f"{plain}.{module.parameter_name}")
-        elif isinstance(module, BaseTunerLayer):
+        elif isinstance(module, LoraLayer):
             on.add(plain)
     adapted_layers = [layer for layer in layers if layer.name in on]
     others = sorted(on - {layer.name for layer in layers})

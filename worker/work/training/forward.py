@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from worker.work.training.data import IGNORE_INDEX, Batch, LabelProof, next_token_targets
+from app.masking import IGNORE_INDEX
+from worker.work.training.data import Batch, LabelProof, next_token_targets
 from worker.work.training.loss import cross_entropy_sum
 
 # Logits of so many positions are fp32 at a time where no gradient is wanted.

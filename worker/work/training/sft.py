@@ -13,14 +13,15 @@ from transformers import set_seed
 
 from app.core.errors import Invalid
 from app.jobs.events import Emit, EventKind, Phase
-from app.masking import MaskArrays, MaskingError, read_model_folder
+from app.masking import MaskArrays, MaskingError, Split, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
+from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.adapter import Reached, add_adapter
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
-from worker.work.training.data import TRAIN_SPLIT, VALIDATION_SPLIT, ArraySamples, LabelProof, load_arrays
+from worker.work.training.data import ArraySamples, LabelProof, load_arrays
 from worker.work.training.devices import (
     keep_freed_memory,
     peak_memory_bytes,
@@ -32,7 +33,13 @@ from worker.work.training.forward import ProvenPass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
 from worker.work.training.model import load_base_model
-from worker.work.training.trainer import SftTrainer, require_finite, require_space, training_arguments
+from worker.work.training.portable import write_adapter
+from worker.work.training.trainer import (
+    SftTrainer,
+    require_checkpoint_space,
+    require_finite,
+    training_arguments,
+)
 from worker.work.training.trial import Trial, choose_pass
 
 ADAPTER = "adapter"
@@ -50,7 +57,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
     arrays = load_arrays(Path(input["arrays"]), input["arrays_hash"], input.get("arrays_file_hash"))
     require_same_tokenizer(Path(input["base_model_path"]), input.get("tokenizer_hash"))
-    train_samples, eval_samples = ArraySamples(arrays, TRAIN_SPLIT), ArraySamples(arrays, VALIDATION_SPLIT)
+    train_samples, eval_samples = ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION)
     check_samples(train_samples, eval_samples, config)
     resume = find_checkpoint(input.get("resume_from"), emit)
     control.raise_if_cancelled()
@@ -58,13 +65,13 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     set_seed(config.seed)
     base_model = load_base_model(Path(input["base_model_path"]), config, device, dtype)
-    check_vocabulary(arrays, base_model)
-    model, reached = add_adapter(base_model, config, emit)
+    vocabulary = check_vocabulary(arrays, base_model)
+    model, reached = add_adapter(base_model, config, emit, end_of_turn_id=input.get("end_of_turn_id"))
     control.raise_if_cancelled()
     describe(model, train_samples, device, dtype, emit)
 
     proof = LabelProof(arrays)
-    trial = Trial.of(train_samples, base_model.get_input_embeddings().num_embeddings, device)
+    trial = Trial.of(train_samples, vocabulary, device)
     proven = ProvenPass(choose_pass(model, trial, dtype, emit), proof)
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
@@ -84,16 +91,33 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     )
     outcome = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None)
     control.raise_if_cancelled()
-    if not trainer.stop_on_request.saving:
-        finish_evaluation(trainer)
+    finish_evaluation(trainer)
 
     emit(EventKind.PHASE, phase=Phase.SAVING)
     adapter_step = keep_best(trainer)
     require_finite(model, adapter_step)
-    require_space(output_dir, model)
-    publish(output_dir, ADAPTER, lambda folder: model.save_pretrained(folder, save_embedding_layers=False))
+    require_checkpoint_space(output_dir, model)
     result = what_came_of_it(trainer, reached, outcome.training_loss, adapter_step, input["arrays_hash"])
+    save(model, output_dir, input, config, result)
     return result.to_json()
+
+
+def save(
+    model: Any, output_dir: Path, input: dict[str, Any], config: TrainingConfig, result: RunResult
+) -> None:
+    """The adapter and all that belongs to it, whole or not at all."""
+    publish(
+        output_dir,
+        ADAPTER,
+        lambda folder: write_adapter(
+            model,
+            folder,
+            base_folder=Path(input["base_model_path"]),
+            provenance=Provenance.stored(input["provenance"]),
+            config=config,
+            result=result,
+        ),
+    )
 
 
 def what_came_of_it(
@@ -174,8 +198,9 @@ def require_same_tokenizer(folder: Path, expected_hash: str | None) -> None:
         )
 
 
-def check_vocabulary(arrays: MaskArrays, base_model: Any) -> None:
-    size = base_model.get_input_embeddings().num_embeddings
+def check_vocabulary(arrays: MaskArrays, base_model: Any) -> int:
+    """How many tokens the base model knows. Raises JobFailed where the arrays hold others."""
+    size = int(base_model.get_input_embeddings().num_embeddings)
     largest = int(arrays.input_ids.max())
     if largest >= size or int(arrays.input_ids.min()) < 0:
         raise JobFailed(
@@ -187,6 +212,7 @@ def check_vocabulary(arrays: MaskArrays, base_model: Any) -> None:
             token=largest,
             size=size,
         )
+    return size
 
 
 def find_checkpoint(resume_from: str | None, emit: Emit) -> Checkpoint | None:

@@ -6,7 +6,6 @@ would come between the checked labels and the loss. Schedule, accumulation, clip
 """
 
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,10 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from app.jobs.events import Emit, EventKind, Phase
+from app.masking import IGNORE_INDEX
 from app.recipes.config import TrainingConfig
 from app.sentences import N_, FailureCode
+from worker.work.disk_space import CHECKPOINT_LACKS, require_space
 from worker.work.protocol import Control, JobFailed
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
@@ -31,7 +32,6 @@ from worker.work.training.checkpoints import (
     save_training_state,
 )
 from worker.work.training.data import (
-    IGNORE_INDEX,
     ArraySamples,
     Batch,
     EpochLoader,
@@ -176,7 +176,7 @@ class SftTrainer(Trainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.emit(EventKind.PHASE, phase=Phase.SAVING)
         require_finite(self.adapted, self.state.global_step)
-        require_space(self.checkpoints, self.adapted)
+        require_checkpoint_space(self.checkpoints, self.adapted)
         path = publish(self.checkpoints, f"checkpoint-{self.state.global_step}", self._write_checkpoint)
         keep_newest(self.checkpoints, self.config.save_total_limit)
         self.emit(EventKind.CHECKPOINT, step=self.state.global_step, path=str(path))
@@ -254,19 +254,7 @@ def require_finite(model: Any, step: int) -> None:
         )
 
 
-def require_space(folder: Path, model: Any) -> None:
+def require_checkpoint_space(folder: Path, model: Any) -> None:
     """Refuse to write what the disk cannot hold: adapter, two moments of the optimizer, best adapter."""
     trainable = sum(p.numel() * p.element_size() for p in get_peft_model_state_dict(model).values())
-    needed = 4 * trainable + 16 * 2**20
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise JobFailed(
-            FailureCode.DISK_FULL,
-            N_(
-                "A checkpoint needs %(needed)d MB and the disk has %(free)d MB left. Free some space, or "
-                "lower save_total_limit, and start again: the run continues from its last checkpoint."
-            ),
-            needed=needed // 2**20,
-            free=free // 2**20,
-        )
+    require_space(4 * trainable + 16 * 2**20, folder, CHECKPOINT_LACKS)

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 
 from app.jobs.events import Emit
+from app.masking import IGNORE_INDEX
 from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed, log
 from worker.work.training.attention import PACKED_ATTENTION
-from worker.work.training.data import IGNORE_INDEX, ArraySamples, Batch, pack
+from worker.work.training.data import ArraySamples, Batch, pack
 from worker.work.training.forward import LossPass, PackedPass, PlainPass
 
 # Largest relative difference of the mean loss that rounding explains (measured: 2e-7 and 1e-3).
@@ -165,7 +166,7 @@ def require_no_memory(model: Any) -> None:
 
 
 def _vocabulary(model: Any) -> int:
-    return int(model.get_input_embeddings().num_embeddings)
+    return int(model.get_input_embeddings().weight.shape[0])
 
 
 def _difference(packed: PackedPass, trial: Trial, wanted: _Figures, dtype: torch.dtype) -> str | None:
@@ -191,7 +192,7 @@ def _keeps_apart(packed: PackedPass, batch: Batch, dtype: torch.dtype) -> bool:
     border = batch["borders"][1]
     ids = batch["input_ids"].clone()
     ids[0, :border] = ids[0, :border].roll(1)
-    ids[0, 0] = (ids[0, 0] + 1) % packed.body.get_input_embeddings().num_embeddings
+    ids[0, 0] = (ids[0, 0] + 1) % _vocabulary(packed.body)
     with torch.no_grad():
         moved = (packed.hidden(batch) - packed.hidden({**batch, "input_ids": ids}))[0].float().abs().amax(-1)
     return bool(moved[border:].max() <= STILL[dtype] * moved[:border].max())

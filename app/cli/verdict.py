@@ -1,0 +1,13 @@
+"""Whether a run is better than its base model, as lines for people."""
+
+from app.core.i18n import gettext as _
+from app.evaluations.documents import JudgedRun
+
+
+def verdict_lines(verdict: JudgedRun) -> list[str]:
+    """The word, each suite with its numbers and how sure it is, then what to do next."""
+    return [
+        _("Verdict: %(word)s") % {"word": verdict.word},
+        *(f"  {suite.detail}. {suite.certainty_detail}" for suite in verdict.suites),
+        *(_("Next: %(advice)s") % {"advice": advice.detail} for advice in verdict.advice),
+    ]
