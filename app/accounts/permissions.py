@@ -44,6 +44,7 @@ class Permission(StrEnum):
     EVALUATION_READ = "evaluation.read"
     EVALUATION_START = "evaluation.start"
     PLAYGROUND_USE = "playground.use"
+    PLAYGROUND_READ_OTHERS = "playground.read_others"
     JOB_READ = "job.read"
     JOB_STOP_OWN = "job.stop_own"
     JOB_STOP = "job.stop"
@@ -96,6 +97,7 @@ RULES: Final[dict[Permission, Rule]] = {
     Permission.RUN_DOWNLOAD: Rule(Role.ENGINEER, N_("Download adapters and the other files of a run.")),
     Permission.EVALUATION_START: Rule(Role.ENGINEER, N_("Start evaluations.")),
     Permission.JOB_STOP: Rule(Role.ENGINEER, N_("Stop anybody's jobs.")),
+    Permission.PLAYGROUND_READ_OTHERS: Rule(Role.ADMIN, N_("Read chats of others.")),
     Permission.PEOPLE_MANAGE: Rule(
         Role.ADMIN, N_("Add people, change their roles, close and reopen accounts.")
     ),
