@@ -2,7 +2,7 @@
 
 `commands` names them all. With a server: `importing` · `exporting` · `training` · `evaluating` · `erasing` · `listing` (list, status,
 approve) · `demo/`. Without: `masks/`. Processes: `serve` (and web) · `maintaining` (worker, migrate) · `keeping` (backup,
-restore, doctor). Shared: `options`,
+restore, doctor). Shared: `options`, `connection`,
 `progress` (what a person sees while a job runs), `verdict` (what an evaluation says), `streams` (standard output that is
 always there), `__main__`.
 """

@@ -1,6 +1,6 @@
 """Pages of datasets: the list, one dataset's conversations, its frozen versions, its imports."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
@@ -18,7 +18,7 @@ from app.conversations.models import ReviewState
 from app.core.errors import Invalid, StudioError
 from app.core.i18n import gettext, ngettext
 from app.core.templating import go, is_htmx, render, see, toast
-from app.core.web import AppStorage, Db
+from app.core.web import PAGE_SIZE, AppStorage, Db
 from app.curation.header import header
 from app.curation.lines import dataset_lines
 from app.datasets import service
@@ -28,7 +28,6 @@ from app.sentences import N_
 from app.versions.freezing import freeze as freeze_approved
 
 router = APIRouter(include_in_schema=False)
-PAGE_SIZE: Final = 50
 
 
 @router.get("/datasets")

@@ -26,7 +26,7 @@ from app.serving.preflight import current_revision
 from app.serving.stored_rows import named_files, snapshot, trouble_in
 
 FORMAT: Final = 1
-MANIFEST: Final = "manifest.json"
+CONTENTS: Final = "manifest.json"
 DATABASE: Final = "studio.db"
 # Messages that only ring, logs, one-time secrets of this start, and the database, which is copied as a whole.
 _LEFT_OUT: Final = frozenset(
@@ -99,7 +99,7 @@ def _extract(source: Path, folder: Path, made: list[Path]) -> None:
     try:
         with tarfile.open(source, "r:") as archive:
             for member in archive:
-                if member.name != MANIFEST:
+                if member.name != CONTENTS:
                     made.append(folder / member.name)
                     archive.extract(member, folder, filter="data")
     except tarfile.TarError as error:
@@ -144,7 +144,7 @@ def _write(settings: Settings, engine: Engine, stream: BinaryIO) -> Manifest:
             if found is None or (sha256 is not None and found[1] != sha256):
                 manifest.damaged.append(f"{owner}: {key}")
         content = json.dumps(asdict(manifest), ensure_ascii=False).encode()
-        header = tarfile.TarInfo(MANIFEST)
+        header = tarfile.TarInfo(CONTENTS)
         header.size, header.mode = len(content), 0o600
         with tempfile.TemporaryFile() as file:
             file.write(content)
@@ -236,7 +236,7 @@ def _verify(source: Path) -> Manifest:
                     continue
                 # None for what is no file: the loop below then raises as for any other damage.
                 stream = cast(IO[bytes], archive.extractfile(member))
-                if member.name == MANIFEST:
+                if member.name == CONTENTS:
                     told = json.loads(stream.read())
                     continue
                 digest = hashlib.sha256()

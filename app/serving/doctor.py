@@ -10,13 +10,14 @@ from typing import Final, Literal
 from sqlalchemy import Engine
 from sqlmodel import col, func, select
 
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.core.console import CommandFailed
 from app.core.database import reading, utc_now
 from app.core.i18n import LOCALES, translations
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
-from app.core.storage import Storage, file_sha256, free_bytes
+from app.core.storage import Storage
+from app.files import file_sha256, free_bytes
 from app.jobs.models import Job, JobState
 from app.serving import preflight
 from app.serving.stored_rows import named_files, trouble_in
@@ -154,7 +155,7 @@ def _files(settings: Settings, engine: Engine) -> Iterator[Finding]:
 def _models(settings: Settings, engine: Engine) -> Iterator[Finding]:
     with reading(engine) as session:
         ready = session.exec(
-            select(BaseModel.name, BaseModel.path).where(col(BaseModel.path).is_not(None))
+            select(ModelEntry.name, ModelEntry.path).where(col(ModelEntry.path).is_not(None))
         ).all()
     gone = [
         name

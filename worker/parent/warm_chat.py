@@ -3,32 +3,23 @@
 Imports no torch, so that the process that owns it stays small.
 """
 
-import contextlib
-import json
-import logging
-import os
 import queue
-import signal
-import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
-from pathlib import Path
 from typing import IO, Any
 
-from app.jobs.events import Ending, EventKind
+from app.files import CODE_FOLDER
+from app.jobs.events import SIDES, Ending, EventKind
+from app.line_process import LineProcess
 from app.sentences import N_, Failure, FailureCode, Sentence, SentenceError
 
-PROJECT_FOLDER = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-m", "worker.work.evaluation.chat")
 IDLE_TIMEOUT_SECONDS = 600.0
 STALL_TIMEOUT_SECONDS = 180.0
 STOP_GRACE_SECONDS = 3.0
-
-_log = logging.getLogger(__name__)
-
 
 DIED = N_("The chat process ended unexpectedly; ask again to start a new one.")
 STALLED = N_("The chat process did not answer for %(seconds)d seconds and was stopped; ask again.")
@@ -51,7 +42,7 @@ class WarmChat:
         self._stall_timeout_seconds = stall_timeout_seconds
         self._stderr = log
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: LineProcess | None = None
         self._waiting: dict[str, queue.SimpleQueue[dict[str, Any]]] = {}
         self._last_event = time.monotonic()
         self._idle_timer: threading.Timer | None = None
@@ -59,7 +50,7 @@ class WarmChat:
 
     def stream(self, request: Mapping[str, Any]) -> Generator[dict[str, Any]]:
         """Events of one request until every side is done or it failed. Closing the iterator cancels it."""
-        sides = list(request.get("sides") or (["base", "tuned"] if request.get("adapter_path") else ["base"]))
+        sides = list(request.get("sides") or (SIDES if request.get("adapter_path") else SIDES[:1]))
         message = {**request, "id": str(request.get("id") or uuid.uuid4().hex), "sides": sides}
         events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._send(message, events)
@@ -92,7 +83,7 @@ class WarmChat:
     def process_id(self) -> int | None:
         """Of the running process; None while there is none."""
         process = self._process
-        return process.pid if process is not None and process.poll() is None else None
+        return process.pid if process is not None and process.is_running else None
 
     def _send(self, message: dict[str, Any], events: queue.SimpleQueue[dict[str, Any]]) -> None:
         with self._lock:
@@ -102,7 +93,7 @@ class WarmChat:
                 raise ValueError(f"the chat request {message['id']} is already running")
             self._stop_idle_timer()
             self._last_event = time.monotonic()
-            if self._process is not None and self._process.poll() is not None:
+            if self._process is not None and not self._process.is_running:
                 self._stop_process(Failure.of(FailureCode.DIED, DIED))
             if self._process is None:
                 self._process = self._start()
@@ -111,34 +102,18 @@ class WarmChat:
             if not _write(self._process, message):
                 self._stop_process(Failure.of(FailureCode.DIED, DIED))
 
-    def _start(self) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            cwd=PROJECT_FOLDER,
-            encoding="utf-8",
-            start_new_session=True,
-        )
+    def _start(self) -> LineProcess:
+        process = LineProcess(self._command, folder=CODE_FOLDER, log=self._stderr)
         threading.Thread(target=self._route, args=(process,), daemon=True).start()
         return process
 
-    def _route(self, process: subprocess.Popen[str]) -> None:
+    def _route(self, process: LineProcess) -> None:
         """Hand each event to the request it belongs to, until the process ends."""
-        assert process.stdout is not None
-        for line in process.stdout:
-            try:
-                event = json.loads(line)
-                request_id = event["id"]
-            except (ValueError, TypeError, KeyError):
-                _log.warning("the chat process wrote a line that is no event")
-                continue
+        for event in process.messages():
             self._last_event = time.monotonic()
-            waiting = self._waiting.get(request_id)
+            waiting = self._waiting.get(str(event.get("id")))
             if waiting is not None:
                 waiting.put(event)
-        process.stdout.close()
         with self._lock:
             if self._process is process:
                 self._stop_process(Failure.of(FailureCode.DIED, DIED))
@@ -183,27 +158,18 @@ class WarmChat:
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(STOP_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.hang_up(STOP_GRACE_SECONDS)
+        process.close()
         for request_id, events in self._waiting.items():
             events.put(_failed(request_id, reason))
 
 
-def _write(process: subprocess.Popen[str], message: Mapping[str, Any]) -> bool:
-    """False when the process is gone."""
-    assert process.stdin is not None
+def _write(process: LineProcess, message: Mapping[str, Any]) -> bool:
+    """False when the process is gone, or reads nothing any more."""
     try:
-        process.stdin.write(json.dumps(message, ensure_ascii=False) + "\n")
-        process.stdin.flush()
-    except (OSError, ValueError):
+        return process.send(message) and process.is_running
+    except TimeoutError:
         return False
-    return process.poll() is None
 
 
 def _failed(request_id: str, failure: Failure) -> dict[str, Any]:
