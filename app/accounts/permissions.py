@@ -102,21 +102,6 @@ RULES: Final[dict[Permission, Rule]] = {
     Permission.CONVERSATION_DELETE: Rule(Role.REVIEWER, N_("Delete conversations.")),
     Permission.DATASET_ARCHIVE: Rule(Role.ENGINEER, N_("Archive and restore datasets.")),
     Permission.DATASET_DELETE: Rule(Role.ENGINEER, N_("Delete datasets.")),
-<<<<<<< HEAD
-    Permission.VERSION_FREEZE: Rule(Role.ENGINEER, N_("Freeze versions.")),
-    Permission.VERSION_EXPORT: Rule(Role.ENGINEER, N_("Download versions as files.")),
-    Permission.BASE_MODEL_ADD: Rule(Role.ENGINEER, N_("Add and prepare base models.")),
-    Permission.MASK_CHECK_START: Rule(Role.ENGINEER, N_("Start mask checks.")),
-    Permission.RUN_START: Rule(Role.ENGINEER, N_("Start runs.")),
-    Permission.RUN_STOP: Rule(Role.ENGINEER, N_("Stop runs.")),
-    Permission.RUN_READ_LOG: Rule(Role.ENGINEER, N_("Read what a run's process printed.")),
-    Permission.RUN_DOWNLOAD: Rule(Role.ENGINEER, N_("Download adapters and the other files of a run.")),
-    Permission.EVALUATION_START: Rule(Role.ENGINEER, N_("Start evaluations.")),
-    Permission.JOB_STOP: Rule(Role.ENGINEER, N_("Stop anybody's jobs.")),
-    Permission.PLAYGROUND_READ_OTHERS: Rule(Role.ADMIN, N_("Read chats of others.")),
-    Permission.PEOPLE_MANAGE: Rule(
-        Role.ADMIN, N_("Add people, change their roles, close and reopen accounts.")
-=======
     Permission.VERSION_FREEZE: Rule(Role.ENGINEER, N_("Freeze versions."), Scope.TRAIN),
     Permission.VERSION_EXPORT: Rule(Role.ENGINEER, N_("Download versions as files."), Scope.TRAIN),
     Permission.BASE_MODEL_ADD: Rule(Role.ENGINEER, N_("Add and prepare base models."), Scope.TRAIN),
@@ -126,10 +111,10 @@ RULES: Final[dict[Permission, Rule]] = {
     Permission.RUN_READ_LOG: Rule(Role.ENGINEER, N_("Read what a run's process printed."), Scope.READ),
     Permission.RUN_DOWNLOAD: Rule(
         Role.ENGINEER, N_("Download adapters and the other files of a run."), Scope.TRAIN
->>>>>>> main
     ),
     Permission.EVALUATION_START: Rule(Role.ENGINEER, N_("Start evaluations."), Scope.TRAIN),
     Permission.JOB_STOP: Rule(Role.ENGINEER, N_("Stop anybody's jobs."), Scope.TRAIN),
+    Permission.PLAYGROUND_READ_OTHERS: Rule(Role.ADMIN, N_("Read chats of others.")),
     Permission.PEOPLE_READ: Rule(Role.ADMIN, N_("See the people.")),
     Permission.PEOPLE_MANAGE: Rule(
         Role.ADMIN,

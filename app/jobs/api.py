@@ -52,13 +52,8 @@ def stream_job(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventSourceResponse:
     """Live events as server-sent events, replayed after `Last-Event-ID`, or else after `after`."""
-<<<<<<< HEAD
     service.require_readable(session, job_id, actor)
-    return stream_events(engine, job_id, last_event_id, request.app.state.streams, after=after)
-=======
-    service.require_job(session, job_id)
     return stream_events(engine, job_id, last_event_id, request.app.state.streams, actor, after=after)
->>>>>>> main
 
 
 @router.post("/{job_id}/stop")
