@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import JsonOption, UrlOption, connect
+from app.cli.connection import UrlOption, connect
+from app.cli.options import JsonOption
 from app.core.console import print_json, say
 from app.core.i18n import gettext as _
 
