@@ -6,7 +6,7 @@
   const text = form.dataset;
   const sides = ["base", "tuned"];
   const histories = { base: [], tuned: [] };
-  const running = new Map(); // side -> {job, source}
+  const running = new Map(); // side -> {job, close}
   const sendButton = document.getElementById("chat-send");
   const stopButton = document.getElementById("chat-stop");
   const message = form.elements.namedItem("message");
@@ -52,7 +52,7 @@
 
   function finish(side, words) {
     const open = running.get(side);
-    open?.source?.close();
+    open?.close?.();
     running.delete(side);
     status(side, words);
     setBusy();
@@ -60,26 +60,27 @@
 
   // `history` is the dialogue that the question belongs to; by the time of the answer another may have begun.
   function follow(side, job, shown, history) {
-    const source = new EventSource(`/api/v1/jobs/${job}/events`);
     let answer = "";
     let note = "";
-    running.set(side, { job, source });
-    source.addEventListener("delta", (event) => {
-      answer += JSON.parse(event.data).text;
+    const handlers = {};
+    const on = (kind, act) => {
+      handlers[kind] = act;
+    };
+    on("delta", (event) => {
+      answer += event.text;
       shown.body.textContent = answer;
       shown.item.classList.add("bubble--streaming");
       status(side, "");
     });
-    source.addEventListener("done", (event) => {
-      if (JSON.parse(event.data).finish_reason === "length") note = text.textCut;
+    on("done", (event) => {
+      if (event.finish_reason === "length") note = text.textCut;
     });
-    source.addEventListener("state", (event) => {
-      const state = JSON.parse(event.data);
+    on("state", (state) => {
       if (state.state === "running") status(side, text.textLoading);
       if (state.state === "cancelled") note = text.textStopped;
       if (state.state === "failed") note = `${text.textFailed} ${state.error || ""}`;
     });
-    source.addEventListener("end", () => {
+    on("end", () => {
       shown.item.classList.remove("bubble--streaming");
       if (answer) history.push({ role: "assistant", content: answer });
       else {
@@ -88,6 +89,8 @@
       }
       finish(side, note);
     });
+    const events = `/api/v1/jobs/${job}/events`;
+    running.set(side, { job, close: jobEvents(events, `${events}/list`, 0, handlers) });
   }
 
   function ask(side, words) {

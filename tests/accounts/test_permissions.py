@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,8 +13,8 @@ from sqlmodel import col, select
 from starlette.routing import Match
 
 from app.accounts.access import permission_of
-from app.accounts.models import Role
-from app.accounts.permissions import RULES, Permission, allows
+from app.accounts.models import Role, Scope
+from app.accounts.permissions import RULES, Permission, allows, covers
 from app.conversations.models import Conversation, ReviewState
 from app.core.database import transaction
 from app.core.templating import TEMPLATES_DIR
@@ -47,7 +48,11 @@ def test_every_route_is_public_or_names_one_permission(app: FastAPI) -> None:
 
 def test_every_permission_has_a_rule_and_a_route_or_a_service_that_asks_for_it(app: FastAPI) -> None:
     assert set(RULES) == set(Permission)
-    asked_by_services = {Permission.CONVERSATION_REVIEW, Permission.JOB_STOP}
+    asked_by_services = {
+        Permission.CONVERSATION_REVIEW,
+        Permission.JOB_STOP,
+        Permission.PLAYGROUND_READ_OTHERS,
+    }
     assert {permission for _, _, permission in _closed(app)} | asked_by_services == set(Permission)
 
 
@@ -56,17 +61,24 @@ def test_what_a_page_asks_for_rest_asks_for_too(app: FastAPI) -> None:
     assert {permission for _, _, permission in _closed(app)} == by_rest
 
 
-@pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("by", ["token", "cookie"])
-def test_a_route_is_refused_exactly_where_the_table_says_so(app: FastAPI, role: Role, by: str) -> None:
-    person = make_person(app, role)
+@pytest.mark.parametrize(
+    ("role", "by"),
+    [
+        *((role, by) for role in Role for by in (Scope.ALL, "cookie")),
+        *((Role.ADMIN, scope) for scope in Scope if scope is not Scope.ALL),
+    ],
+)
+def test_a_route_is_refused_exactly_where_the_table_says_so(
+    app: FastAPI, role: Role, by: Scope | Literal["cookie"]
+) -> None:
+    person = make_person(app, role, scope=Scope.ALL if by == "cookie" else by)
     # Signing out ends the person that asks, so it comes last.
     for method, path, permission in sorted(_closed(app), key=lambda one: one[1] == "/logout"):
-        if by == "token" and not path.startswith("/api/"):
+        if by != "cookie" and not path.startswith("/api/"):
             continue
-        client = person.api if by == "token" else person.browser
+        client = person.browser if by == "cookie" else person.api
         response = client.request(method, filled(path), follow_redirects=False)
-        expected = not allows(role, permission)
+        expected = not allows(role, permission) or (by != "cookie" and not covers(by, permission))
         assert (response.status_code == 403) is expected, f"{method} {path}: {response.status_code}"
         if expected:
             assert permission.value in response.text
@@ -76,7 +88,7 @@ def test_a_route_is_refused_exactly_where_the_table_says_so(app: FastAPI, role: 
     ("language", "says"),
     [
         ("en", "This needs the role engineer (run.start). Ask an admin."),
-        ("zh-CN", "此操作需要工程师角色（run.start），请联系管理员。"),
+        ("zh-CN", "此操作需要“工程师”角色（run.start），请联系管理员。"),
     ],
 )
 def test_a_refusal_names_the_role_in_the_readers_language(
@@ -191,7 +203,7 @@ def test_whoever_may_do_it_is_offered_it(app: FastAPI, run_id: int) -> None:
             "/evaluations",
             "/base-models",
         ],
-        Role.ADMIN: ["/people"],
+        Role.ADMIN: ["/people", "/audit"],
     }
     so_far: list[str] = []
     for role in Role:
