@@ -13,8 +13,10 @@ from fastapi.staticfiles import StaticFiles
 import app.tables  # noqa: F401 - metadata must be complete before the first query
 from app import routers
 from app.accounts.access import INTRODUCTIONS, LOOKUPS, authenticate, introduce, needs
+from app.accounts.activity import Activity
 from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS, Attempts
+from app.accounts.upkeep import keep_up, store_activity
 from app.core.api_document import api_document
 from app.core.database import build_engine
 from app.core.errors import Unavailable
@@ -22,12 +24,13 @@ from app.core.i18n import LOCALES, gettext, translations
 from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
 from app.core.settings import Settings, get_settings
-from app.core.storage import DISK_FULL, LEAST_FREE_BYTES, Storage, free_bytes
+from app.core.storage import DISK_FULL, LEAST_FREE_BYTES, Storage
 from app.core.strict_bodies import require_strict_json
 from app.core.templating import STATIC_DIR, render, templates
 from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, public
 from app.evaluations.judging import BuiltInJudging
+from app.files import free_bytes
 from app.jobs.bell import hang_bell
 from app.jobs.events import status_words
 from app.jobs.stream import STREAM_THREADS, Streams
@@ -77,8 +80,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Here, where nobody waits yet, and not at the first request that needs a catalogue.
     for locale in LOCALES:
         await to_thread.run_sync(translations, locale)
+    upkeep = asyncio.create_task(keep_up(app.state.engine, app.state.activity, app.state.settings.data_dir))
     yield
     app.state.streams.closing.set()
+    upkeep.cancel()
+    await to_thread.run_sync(store_activity, app.state.activity, app.state.engine)
     await to_thread.run_sync(app.state.engine.dispose)
 
 
@@ -106,6 +112,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     hang_bell(app.state.engine, settings)
     app.state.storage = Storage(settings.storage_dir)
     app.state.attempts = Attempts()
+    app.state.activity = Activity()
     app.state.slow_work = {}
     app.state.introduce = introduce
     app.state.judging = BuiltInJudging()

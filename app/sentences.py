@@ -52,6 +52,7 @@ class FailureCode(StrEnum):
     DATABASE_REFUSED = "database_refused"
     UNEXPECTED = "unexpected"
     JOB_MALFORMED = "job_malformed"
+    NOT_INSTALLED = "not_installed"
     # Of jobs: what they are made from.
     MODEL_MISSING = "model_missing"
     MODEL_UNUSABLE = "model_unusable"
@@ -202,6 +203,17 @@ def plain_value(value: object) -> Value:
         return _storable(str(value))
     except Exception:  # noqa: BLE001 - what cannot even be printed is named by its kind
         return type(value).__name__
+
+
+def plain_json(value: object) -> Any:
+    """JSON that every database and browser holds: NaN and infinity become null, what has no form in JSON becomes text."""
+    if isinstance(value, Real) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {_storable(str(name)): plain_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    return plain_value(value)
 
 
 def _storable(text: str) -> str:

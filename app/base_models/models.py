@@ -21,7 +21,7 @@ class BaseModelSource(StrEnum):
     LOCAL = "local"
 
 
-class BaseModel(CreatedBy, table=True):
+class ModelEntry(CreatedBy, table=True):
     """A model to fine-tune. Usable once `path` is set: a plain safetensors folder with tokenizer and template."""
 
     __tablename__ = "base_model"

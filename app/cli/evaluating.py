@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import JsonOption, UrlOption, WaitOption, connect
+from app.cli.connection import UrlOption, connect
+from app.cli.options import JsonOption, WaitOption
 from app.cli.progress import JobProgress
 from app.cli.verdict import verdict_lines
 from app.client.waiting import JobEnded, wait_for_job

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
+from app.cli.connection import UrlOption, connect
+from app.cli.options import DatasetOption, JsonOption
 from app.client.pipeline import require_dataset
 from app.client.rest import StudioClient
 from app.core.console import CommandFailed, print_json, say

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
-from app.cli.options import DatasetOption, JsonOption, UrlOption, connect
+from app.cli.connection import UrlOption, connect
+from app.cli.options import DatasetOption, JsonOption
 from app.client.pipeline import require_dataset
 from app.client.rest import StudioClient
 from app.core.console import print_json, print_table, say

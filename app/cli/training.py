@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.options import DatasetOption, JsonOption, UrlOption, WaitOption, connect
+from app.cli.connection import UrlOption, connect
+from app.cli.options import DatasetOption, JsonOption, WaitOption
 from app.cli.progress import JobProgress
 from app.client.pipeline import (
     check_base_model,

@@ -33,7 +33,7 @@ _LARGEST_ID: Final = 2**31 - 1
 _STATUSES: Final = {
     "400": "The body cannot be read.",
     "401": "No token, or one that is unknown, expired or revoked.",
-    "403": "The token's role is not enough.",
+    "403": "The role or the token's scope is not enough, or no token may do this.",
     "404": "There is nothing with this id.",
     "409": "It changed meanwhile, or its state does not allow this.",
     "413": "The body is over the limit.",

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -157,6 +157,15 @@ def give_way(longest_seconds: float) -> None:
         time.sleep(0.005)
 
 
+def _make_private(database: Path) -> None:
+    """Nobody else's to read, and SQLite gives its log and its index the same mode."""
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not database.exists():
+        # What stands in the way, SQLite says when it opens the file.
+        with suppress(OSError):
+            database.touch(mode=0o600)
+
+
 def build_engine(
     url: str,
     *,
@@ -192,7 +201,7 @@ def build_engine(
         return _rooted(create_engine(url, pool_pre_ping=True, **options), storage_root)
     database = make_url(url).database
     if database and database != ":memory:":
-        Path(database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_private(Path(database))
     options["connect_args"] = {"check_same_thread": False, "timeout": wait_seconds}
     engine = _rooted(create_engine(url, poolclass=QueuePool, **options), storage_root)
 

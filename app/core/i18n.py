@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import Final, Literal
 
 from babel.core import negotiate_locale
@@ -18,11 +17,12 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from app.files import APP_FOLDER
 from app.sentences import Sentence
 
 Locale = Literal["en", "zh-CN"]
 LOCALES: Final[tuple[Locale, ...]] = ("en", "zh-CN")
-LOCALE_DIR: Final = Path(__file__).parent.parent / "locale"
+LOCALE_DIR: Final = APP_FOLDER / "locale"
 
 _current: ContextVar[Locale] = ContextVar("locale", default="en")
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
-MIGRATIONS_DIR: Final = Path(__file__).resolve().parents[2] / "migrations"
+from app.files import shipped
+
+MIGRATIONS_DIR: Final = shipped("migrations")
 
 
 def alembic_config() -> Config:

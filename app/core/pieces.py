@@ -14,6 +14,8 @@ from sqlmodel import Session
 
 from app.core.database import give_way
 
+# Conversations that a transaction writes or erases.
+PIECE: Final = 300
 _PATIENCE_SECONDS: Final = 0.3
 # Of the time a piece took: writers of other processes, who are not seen from here, look every tenth of a second.
 _PAUSE_SHARE: Final = 1 / 8

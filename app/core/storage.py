@@ -5,7 +5,6 @@ Whoever reads large files is lent their path: object storage would need a local 
 
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from app.files import file_sha256
 from app.sentences import N_
 
 DISK_FULL: Final = N_("The disk of the data folder is full: nothing can be stored until some space is free.")
@@ -114,14 +114,3 @@ class StagedFile:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._partial.replace(self._storage.path(key))
-
-
-def free_bytes(folder: Path) -> int:
-    """What this program may still write on the folder's disk. Raises OSError where there is no such folder."""
-    return shutil.disk_usage(folder).free
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,10 +16,10 @@ from markupsafe import Markup, escape
 from app.core import i18n
 from app.core.formatting import FILTERS
 from app.core.i18n import say
+from app.files import shipped
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-TEMPLATES_DIR: Final = ROOT / "templates"
-STATIC_DIR: Final = ROOT / "static"
+TEMPLATES_DIR: Final = shipped("templates")
+STATIC_DIR: Final = shipped("static")
 ICONS_DIR: Final = STATIC_DIR / "vendor" / "lucide-1.62.0"
 
 

@@ -15,6 +15,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # their turn outside the threads.
 WEB_THREADS: Final = 40
 SESSIONS: Final = 20
+# Rows of a page of any list.
+PAGE_SIZE: Final = 50
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 
 
@@ -46,6 +48,12 @@ async def get_storage(request: Request) -> Storage:
     """File storage of this app instance."""
     storage: Storage = request.app.state.storage
     return storage
+
+
+def base_url(request: Request, settings: Settings) -> str:
+    """Scheme, host and port by which this visitor reaches the server."""
+    scheme = "https" if settings.https else request.url.scheme
+    return f"{scheme}://{request.headers.get('host') or request.url.netloc}"
 
 
 def session_dependency(request: Request) -> Iterator[Session]:

@@ -1,7 +1,7 @@
 """Pages of datasets: the list, one dataset's conversations, its frozen versions, its imports."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
@@ -21,7 +21,7 @@ from app.core.errors import Invalid, StudioError
 from app.core.i18n import gettext, ngettext
 from app.core.pieces import piece
 from app.core.templating import go, is_htmx, render, see, toast
-from app.core.web import AppStorage, Db
+from app.core.web import PAGE_SIZE, AppStorage, Db
 from app.curation.header import header
 from app.curation.lines import dataset_lines
 from app.datasets import service
@@ -31,7 +31,6 @@ from app.sentences import N_
 from app.versions.freezing import freeze as freeze_approved
 
 router = APIRouter(include_in_schema=False)
-PAGE_SIZE: Final = 50
 
 
 @router.get("/datasets")

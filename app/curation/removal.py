@@ -13,7 +13,7 @@ from app.core.database import cut_back_log
 from app.core.errors import Conflict
 from app.core.i18n import gettext
 from app.core.logging import get_logger
-from app.core.pieces import piece, polite_piece
+from app.core.pieces import PIECE, piece, polite_piece
 from app.core.storage import Storage
 from app.core.transactions import after_commit
 from app.datasets import operations
@@ -26,7 +26,6 @@ from app.sentences import N_
 from app.versions.models import DatasetVersion
 
 logger = get_logger(__name__)
-PIECE: Final = 300
 # How the users of a version are called; a table that is not named here still counts.
 _USER_WORDS: Final = {"run": N_("runs: %(count)d"), "mask_check": N_("mask checks: %(count)d")}
 

@@ -12,6 +12,7 @@ from app.dialogue.limits import DEPTH, NUMBER_DIGITS
 Fault = Literal["too_deep", "number", "text"]
 # PostgreSQL takes no NUL; half a surrogate pair has no UTF-8.
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _MOST_BITS: Final = (10**NUMBER_DIGITS).bit_length() - 1
 
 

@@ -16,7 +16,7 @@ from app.conversations.duplicates import known_words
 from app.conversations.models import Conversation
 from app.core.errors import NotFound, StudioError
 from app.core.logging import get_logger
-from app.core.pieces import in_batches, piece, polite_piece
+from app.core.pieces import PIECE, in_batches, piece, polite_piece
 from app.datasets import operations
 from app.datasets.models import Dataset, OperationKind
 from app.datasets.operations import Mine
@@ -26,7 +26,6 @@ from app.imports.models import DatasetImport
 from app.sentences import N_
 
 logger = get_logger(__name__)
-PIECE: Final = 300
 _KEPT_NOTES: Final = 200
 
 

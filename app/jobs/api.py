@@ -46,13 +46,14 @@ def stream_job(
     request: Request,
     engine: AppEngine,
     session: Db,
+    actor: CurrentActor,
     job_id: int,
     after: After = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventSourceResponse:
     """Live events as server-sent events, replayed after `Last-Event-ID`, or else after `after`."""
     service.require_job(session, job_id)
-    return stream_events(engine, job_id, last_event_id, request.app.state.streams, after=after)
+    return stream_events(engine, job_id, last_event_id, request.app.state.streams, actor, after=after)
 
 
 @router.post("/{job_id}/stop")

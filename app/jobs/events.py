@@ -5,7 +5,7 @@ payload and a line in `PAYLOADS`; a new phase is a member of `Phase` with its wo
 """
 
 from enum import StrEnum
-from typing import Any, Final, Literal, NotRequired, Protocol, TypedDict, Unpack, overload
+from typing import Any, Final, Literal, NotRequired, Protocol, TypedDict, Unpack, get_args, overload
 
 from app.sentences import N_
 
@@ -34,6 +34,9 @@ class Ending(StrEnum):
     CANCELLED = "cancelled"
 
 
+# What is compared: the base model alone, and with a run's adapter.
+Side = Literal["base", "tuned"]
+SIDES: Final[tuple[Side, ...]] = get_args(Side)
 # An event stream's own last message, after the job's last event.
 STREAM_END: Final = "end"
 
@@ -170,7 +173,7 @@ class DeltaPayload(TypedDict):
     """The next piece of a chat answer of one side."""
 
     id: NotRequired[str]
-    side: str
+    side: Side
     text: str
 
 
@@ -178,7 +181,7 @@ class DonePayload(TypedDict):
     """A side's chat answer is complete."""
 
     id: NotRequired[str]
-    side: str
+    side: Side
     finish_reason: str
     tokens: int
 

@@ -3,7 +3,6 @@
 Every write a worker makes is fenced by (id, attempt, state): a worker that lost its lease changes nothing.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +17,7 @@ from app.core.errors import Conflict, NotFound
 from app.jobs.bell import ring_after_commit
 from app.jobs.events import EventKind, Phase
 from app.jobs.models import Job, JobEvent, JobKind, JobState, StopRequest
-from app.sentences import N_, Failure, FailureCode
+from app.sentences import N_, Failure, FailureCode, plain_json
 
 VANISHED: Final = N_("The worker vanished %(count)d times while doing this. The worker's log says more.")
 EventData = tuple[EventKind, dict[str, Any]]
@@ -61,24 +60,11 @@ def append_events(session: Session, job: Job, events: Iterable[EventData]) -> No
     for kind, payload in events:
         job.event_count += 1
         event = JobEvent(
-            job_id=_id(job), seq=job.event_count, kind=EventKind(kind).value, payload=storable(payload)
+            job_id=_id(job), seq=job.event_count, kind=EventKind(kind).value, payload=plain_json(payload)
         )
         session.add(event)
     session.add(job)
     session.flush()
-
-
-def storable(value: Any) -> Any:
-    """JSON that every database and browser takes: NaN and infinity become null, NUL characters go."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, dict):
-        return {storable(name): storable(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [storable(item) for item in value]
-    return value
 
 
 def events_after(session: Session, job_id: int, seq: int, limit: int = 500) -> list[JobEvent]:
@@ -145,7 +131,7 @@ def finish(
         state=state,
         lease_expires_at=None,
         finished_at=utc_now(),
-        result=storable(result),
+        result=plain_json(result),
         failure=failure.to_json() if failure else None,
     )
     job = _fresh(session, claim.job_id)

@@ -14,6 +14,7 @@ CHECK_LABELS: Final = {
     "control_tokens": N_("No control token comes from message text"),
     "cuts_reported": N_("Nothing was cut without being reported"),
     "trains_something": N_("Something is trained"),
+    "carried": N_("The template writes everything that trained turns hold"),
 }
 # In a report a conversation without an exact mask is listed beside the failed checks.
 REPORT_LABELS: Final = {**CHECK_LABELS, "refused": N_("An exact mask exists")}
@@ -49,6 +50,12 @@ CHECK_MEANINGS: Final = {
         "when a turn had to be cut in the middle."
     ),
     "trains_something": N_("A sample without any trained token teaches nothing. It is left out and counted."),
+    "carried": N_(
+        "Some templates know no tool calls, no reasoning or no names, and leave them out without a word: an answer that "
+        "only calls a tool would teach nothing but to stop. Every name, argument and word of a trained turn is planted "
+        "with a mark and looked for in what the template writes, and so are the tools that it calls. Ids of calls only "
+        "join messages and are not looked for."
+    ),
 }
 
 # What to do when one is red.
@@ -78,4 +85,8 @@ CHECK_REMEDIES: Final = {
         "A fault of the software: report it. Until then raise the length limit, or use sliding windows."
     ),
     "trains_something": N_("Look at the flags of the turns, at the strategy and at the length limit."),
+    "carried": N_(
+        "Take a base model whose template writes it; use one sample per assistant turn where only earlier turns lose "
+        "their reasoning; set “Thinking” to “Context only” to go without reasoning; or leave the turn untrained."
+    ),
 }

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.base_models.service import require_base_model
 from app.conversations.messages import title_of
 from app.core.database import let_go
@@ -57,7 +57,7 @@ class Row:
 
     check: MaskCheck
     job: Job
-    model: BaseModel
+    model: ModelEntry
     runs: int
     settings: str
 

@@ -14,12 +14,13 @@ from app.base_models.service import require_ready
 from app.core.errors import Invalid, NotFound
 from app.core.slow_work import Bounds
 from app.core.storage import Storage
+from app.files import file_sha256
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_settings.fields import MaskSettingsIn
 from app.mask_settings.tokenizers import load_tokenizer, require_arguments
-from app.masking import MaskSettings, file_hash
+from app.masking import MaskSettings
 from app.sentences import N_
 from app.versions.service import require_version
 
@@ -115,7 +116,7 @@ def _is_outdated(finished: Finished, folder: Path, storage: Storage) -> bool:
     if finished.arrays_key is None or finished.file_hash is None:
         return False
     arrays = storage.path(finished.arrays_key)
-    return not arrays.is_file() or file_hash(arrays) != finished.file_hash
+    return not arrays.is_file() or file_sha256(arrays) != finished.file_hash
 
 
 def request_check(session: Session, actor: Actor, examined: Examined) -> tuple[MaskCheck, Job]:

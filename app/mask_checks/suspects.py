@@ -21,6 +21,7 @@ KIND_LABELS: Final[Mapping[str, str]] = {
     SuspectKind.CONTROL_TOKENS: N_("Control tokens in the text"),
     SuspectKind.REWRITTEN: N_("Rewritten by the template"),
     SuspectKind.NOT_SHOWN: N_("Not shown as written"),
+    SuspectKind.LEFT_OUT: N_("Left out by the template"),
     SuspectKind.SHARE: N_("Unusual share of trained tokens"),
     SuspectKind.LENGTH: N_("Unusual length"),
 }

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.masking.arguments import Argument, TemplateArguments
-    from app.masking.checking.checks import CHECK_NAMES, Check, run_checks
+    from app.masking.checking.check import CHECK_NAMES, Check
+    from app.masking.checking.checks import run_checks
     from app.masking.checking.report import Failure, Histogram, VersionReport
     from app.masking.checking.suspects import SuspectKind
     from app.masking.checking.verify import verify, verify_without_arrays
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
     from app.masking.samples.arrays import (
         ArraysBuilder,
         MaskArrays,
+        Split,
         arrays_hash,
-        file_hash,
         read_arrays,
         write_arrays,
     )
-    from app.masking.samples.sample import Cut, MaskedConversation, MaskedSample, Part
+    from app.masking.samples.sample import Cut, MaskedConversation, MaskedSample, Missing, Part
     from app.masking.samples.stream import mask_conversation, mask_conversations
     from app.masking.settings import IGNORE_INDEX, ControlTokenPolicy, Handling, MaskSettings, TrainOn
     from app.masking.threads import turn_off_library_threads
@@ -61,7 +62,9 @@ __all__ = [
     "MaskedConversation",
     "MaskedSample",
     "MaskingError",
+    "Missing",
     "Part",
+    "Split",
     "SuspectKind",
     "TemplateArguments",
     "TemplateFailed",
@@ -70,7 +73,6 @@ __all__ = [
     "TrainOn",
     "VersionReport",
     "arrays_hash",
-    "file_hash",
     "locate",
     "mask_conversation",
     "mask_conversations",
@@ -88,14 +90,15 @@ __all__ = [
 # The modules they are defined in.
 _DEFINED_IN = {
     "arguments": "Argument TemplateArguments",
-    "checking.checks": "CHECK_NAMES Check run_checks",
+    "checking.check": "CHECK_NAMES Check",
+    "checking.checks": "run_checks",
     "checking.report": "Failure Histogram VersionReport",
     "checking.suspects": "SuspectKind",
     "checking.verify": "verify verify_without_arrays",
     "errors": "ArraysDiffer MaskingError MaskRefused TemplateFailed TemplateUnsafe TokenizerUnusable",
     "previewing": "preview preview_sample",
-    "samples.arrays": "ArraysBuilder MaskArrays arrays_hash file_hash read_arrays write_arrays",
-    "samples.sample": "Cut MaskedConversation MaskedSample Part",
+    "samples.arrays": "ArraysBuilder MaskArrays arrays_hash Split read_arrays write_arrays",
+    "samples.sample": "Cut MaskedConversation MaskedSample Missing Part",
     "samples.stream": "mask_conversation mask_conversations",
     "settings": "IGNORE_INDEX ControlTokenPolicy Handling MaskSettings TrainOn",
     "threads": "turn_off_library_threads",

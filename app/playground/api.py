@@ -1,7 +1,5 @@
 """REST for chat with base and tuned: start an answer, then read its job's events."""
 
-from typing import Literal
-
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
@@ -9,6 +7,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.conversations.dialogue_schemas import MessagesIn
 from app.core.web import AppStorage, Db
+from app.jobs.events import SIDES, Side
 from app.jobs.schemas import JobOut
 from app.playground import service
 
@@ -25,7 +24,7 @@ class ChatIn(BaseModel):
     max_new_tokens: int = 200
     temperature: float = 0.0
     # Each side may have a history of its own, so they can be asked one by one.
-    sides: tuple[Literal["base", "tuned"], ...] = ("base", "tuned")
+    sides: tuple[Side, ...] = SIDES
 
 
 @router.post("/answers", status_code=202)

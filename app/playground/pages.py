@@ -7,7 +7,7 @@ from app.accounts.access import needs
 from app.accounts.permissions import Permission
 from app.core.templating import render
 from app.core.web import Db
-from app.playground.service import MAX_NEW_TOKENS
+from app.playground.service import LONGEST_ANSWER
 from app.runs.service import list_runs
 
 router = APIRouter(include_in_schema=False)
@@ -24,5 +24,5 @@ def playground_page(request: Request, session: Db, run: int | None = None) -> HT
     ]
     known = {item for item, _label in finished}
     chosen = run if run in known else (finished[0][0] if finished else None)
-    context = {"runs": finished, "run_id": chosen, "max_new_tokens": MAX_NEW_TOKENS}
+    context = {"runs": finished, "run_id": chosen, "max_new_tokens": LONGEST_ANSWER}
     return render(request, "playground/page.html", context)

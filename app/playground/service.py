@@ -12,14 +12,14 @@ from app.core.errors import Invalid
 from app.core.storage import Storage
 from app.dialogue.reading import read_messages
 from app.dialogue.roles import Role
+from app.jobs.events import SIDES
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue
 from app.mask_checks.service import require_mask_check
 from app.runs.service import adapter_path, require_run
 from app.sentences import N_
 
-MAX_NEW_TOKENS: Final = 1024
-SIDES: Final = ("base", "tuned")
+LONGEST_ANSWER: Final = 1024
 
 
 def ask(
@@ -39,11 +39,11 @@ def ask(
     read = reading(lambda: read_messages(messages))
     if read[-1]["role"] != Role.USER or not read[-1]["content"].strip():
         raise Invalid(N_("Write a message first."), field="message")
-    if not 1 <= max_new_tokens <= MAX_NEW_TOKENS:
+    if not 1 <= max_new_tokens <= LONGEST_ANSWER:
         raise Invalid(
             N_("max_new_tokens must be between 1 and %(limit)d."),
             field="max_new_tokens",
-            limit=MAX_NEW_TOKENS,
+            limit=LONGEST_ANSWER,
         )
     if not 0 <= temperature <= 2:
         raise Invalid(N_("The temperature must be between 0 and 2."), field="temperature")

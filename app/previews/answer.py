@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.base_models.service import BUNDLED_NAME, models_with_tokenizer, require_base_model
 from app.core.database import let_go
 from app.core.errors import StudioError
@@ -58,7 +58,7 @@ def look(session: Session, subject: Subject, fields: PreviewFields, way: str = "
     return result
 
 
-def option_name(model: BaseModel) -> str:
+def option_name(model: ModelEntry) -> str:
     """What the pickers call a model."""
     return model.name if model.is_ready else gettext("%(model)s (tokenizer only)") % {"model": model.name}
 

@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.base_models.service import (
     BUNDLED_NAME,
     list_base_models,
@@ -41,7 +41,7 @@ class Brought:
 
     reference: str = ""
     error: str = ""
-    model: BaseModel | None = None
+    model: ModelEntry | None = None
     job: Job | None = None
     status: int = 200
 
@@ -102,7 +102,7 @@ def _name(session: Session, reference: str) -> str:
     return next(name for name in names if name not in taken)
 
 
-def _standing(session: Session, model: BaseModel) -> Brought:
+def _standing(session: Session, model: ModelEntry) -> Brought:
     job = session.get(Job, model.job_id) if model.job_id else None
     if model.tokenizer_folder is not None:
         return Brought(model=model, job=job)
@@ -121,7 +121,7 @@ def _answer(request: Request, session: Session, brought: Brought) -> Response:
     return response
 
 
-def _back(back: str, model: BaseModel) -> Response:
+def _back(back: str, model: ModelEntry) -> Response:
     """Without scripts: the page under the model; while it is on its way, the page says so."""
     kept = re.sub(r"([?&])base_model=\d*&?", r"\1", back).rstrip("?&")
     return RedirectResponse(f"{kept}{'&' if '?' in kept else '?'}base_model={model.id}", status_code=303)

@@ -32,6 +32,7 @@ _WITH_IDS: Final[dict[Locale, tuple[list[str], list[str]]]] = {
     ),
     "zh-CN": (["您·2741", "几个人·9012", "用·518", "？·47"], ["您几·6620", "个·335", "人·402", "用？·7718"]),
 }
+_CALL: Final = ["<tool_call>", "price", "(", "seats", "=", "8", ")", "</tool_call>"]
 _START: Final = Piece("<|im_start|>", special=True)
 _END: Final = Piece("<|im_end|>", special=True)
 _TRAINED_END: Final = Piece("<|im_end|>", "trained", special=True)
@@ -72,4 +73,8 @@ def check_pictures(locale: Locale) -> dict[str, tuple[Strip, Strip]]:
             [*_HEADER, *answer[:2]],
         ),
         "trains_something": (right, [*_HEADER, *_said(answered), _END, Piece("↵")]),
+        "carried": (
+            [*_HEADER, *_said(_CALL, "trained"), _TRAINED_END, Piece("↵")],
+            [*_HEADER, _TRAINED_END, Piece("↵")],
+        ),
     }

@@ -85,7 +85,7 @@ class TokenOut(BaseModel):
 
 
 class CheckOut(BaseModel):
-    """One of the eight checks; `token` is where to look when it failed."""
+    """One of the nine checks; `token` is where to look when it failed."""
 
     name: str
     passed: bool

@@ -7,14 +7,14 @@ from typing import Any
 
 from sqlmodel import Session
 
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.base_models.service import require_base_model
 from app.core.errors import StudioError
 from app.dialogue.conversation import Conversation as Dialogue
 from app.dialogue.conversation import Message
 from app.mask_settings.choices import Choices
 from app.mask_settings.tokenizers import tokenizer_of
-from app.masking import MaskedSample
+from app.masking import MaskedSample, Missing
 from app.previews import service
 from app.previews.compare import Difference, compare
 from app.previews.service import Masked
@@ -52,6 +52,8 @@ class Entry:
     chosen: bool = False
     flag: bool | None = None
     unsaved: bool = False
+    # What the template leaves out of this turn.
+    missing: list[Missing] = field(default_factory=list)
 
     @property
     def trains(self) -> bool:
@@ -79,7 +81,7 @@ class View:
     """One sample of the conversation, laid out."""
 
     choices: Choices
-    model: BaseModel
+    model: ModelEntry
     masked: Masked
     shown: dict[str, Any]
     entries: list[Entry]
@@ -164,6 +166,8 @@ def _entries(
         one.part.numbers[place] for one in masked.samples for _start, _end, place in one.spans if place >= 0
     }
 
+    places = {number: (place,) for place, number in enumerate(sample.part.numbers)}
+
     def entry(turn: int | None, row: Row | None) -> Entry:
         if turn is None:
             return Entry(None, None, row)
@@ -175,6 +179,7 @@ def _entries(
             chosen=turn in chosen,
             flag=flag,
             unsaved=flag is not stored[turn].get("train"),
+            missing=[one for one in sample.missing if one.what.message in places.get(turn, ())],
         )
 
     entries = [entry(row.turn, row) for row in rows]

@@ -37,7 +37,12 @@ class FittedLayers:
 
 def kinds_of(names: Iterable[str]) -> list[str]:
     """Dotted names with their layer numbers left out, each once, in the order met: model.layers.*.mlp.up_proj."""
-    return list(dict.fromkeys(_NUMBER.sub("*", name) for name in names))
+    return list(dict.fromkeys(kind_of(name) for name in names))
+
+
+def kind_of(name: str) -> str:
+    """A dotted name with its layer number left out."""
+    return _NUMBER.sub("*", name)
 
 
 def fit_layers(wanted: Sequence[str], names: Iterable[str]) -> FittedLayers:

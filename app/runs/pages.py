@@ -12,7 +12,7 @@ from app.accounts.service import record
 from app.core.database import let_go, utc_now
 from app.core.i18n import get_locale, gettext
 from app.core.templating import is_htmx, render, toast
-from app.core.web import AppStorage, Db
+from app.core.web import PAGE_SIZE, AppStorage, Db
 from app.datasets.service import require_dataset
 from app.jobs import service as jobs
 from app.jobs.events import EventKind, Phase
@@ -33,7 +33,6 @@ from app.sentences import N_
 from app.versions.service import require_version
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
-PAGE_SIZE: Final = 50
 TABLE_ROWS: Final = 40
 
 # What a person follows; several phases of a job belong to one step.
@@ -121,6 +120,7 @@ def _run_context(session: Db, run: Run) -> dict[str, Any]:
         "progress": progress,
         "metric": last_event(session, run.job_id, EventKind.METRIC),
         "eval": last_event(session, run.job_id, EventKind.EVAL),
+        "checkpoint": last_event(session, run.job_id, EventKind.CHECKPOINT),
         "steps": STEPS,
         "step": current_step(job, progress),
         "elapsed": elapsed(job, utc_now()),

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.storage import Storage, StoredFile
@@ -136,7 +136,7 @@ def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> st
     return reason[:1000]
 
 
-def _require_readable(check: MaskCheck, model: BaseModel) -> None:
+def _require_readable(check: MaskCheck, model: ModelEntry) -> None:
     """Without a length limit a sample may be longer than the model was made for; it would learn noise from it."""
     longest, limit = check.report.longest if check.report else 0, model.info.context_length
     if limit and longest > limit:
@@ -152,7 +152,7 @@ def _require_readable(check: MaskCheck, model: BaseModel) -> None:
         )
 
 
-def _default_name(session: Session, version: DatasetVersion, model: BaseModel, recipe: str) -> str:
+def _default_name(session: Session, version: DatasetVersion, model: ModelEntry, recipe: str) -> str:
     dataset = session.get_one(Dataset, version.dataset_id)
     return f"{dataset.name} v{version.number} · {model.name} · {recipe}"[:120]
 

@@ -1,1 +1,6 @@
-"""The processes of one installation: the web server, the workers beside it, and what must be true before they start."""
+"""The processes of one installation, what must be true before they start, and what keeps it.
+
+`web_server` · `worker_pool` the workers beside it, `worker_process` one of them · `processes` their environment · `lifeline` ends with
+its parent · `preflight` before anything starts · `backup` one file of it and back · `doctor` is it well? · `stored_rows` the files
+that rows name
+"""

@@ -14,8 +14,9 @@ import uvicorn
 from anyio import to_thread
 from fastapi import FastAPI
 
+from app.serving.processes import LOG_BYTES
+
 GRACEFUL_SECONDS: Final = 3
-_LOG_BYTES: Final = 5 * 1024 * 1024
 
 
 class WithoutQuery(logging.Filter):
@@ -88,7 +89,7 @@ def log_config(log_file: Path | None) -> dict[str, Any]:
                 "class": "logging.handlers.RotatingFileHandler",
                 "formatter": "plain",
                 "filename": str(log_file),
-                "maxBytes": _LOG_BYTES,
+                "maxBytes": LOG_BYTES,
                 "backupCount": 2,
                 "encoding": "utf-8",
             },

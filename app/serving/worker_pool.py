@@ -11,7 +11,7 @@ from typing import Final
 from app.core.console import say
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
-from app.serving.processes import child_environment
+from app.serving.processes import LOG_BYTES, child_environment
 from app.serving.worker_process import LIFELINE
 
 WATCH_SECONDS: Final = 0.5
@@ -20,7 +20,6 @@ HEALTHY_SECONDS: Final = 20.0
 MAX_BACKOFF_SECONDS: Final = 30.0
 # This many young deaths in a row, and it is no bad luck: the pages stay, and people are told why nothing is done.
 MANY_YOUNG_DEATHS: Final = 4
-LOG_BYTES: Final = 5 * 1024 * 1024
 
 
 @dataclass

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from app.core.errors import Conflict, Unavailable
-from app.core.storage import Storage, file_sha256
+from app.core.storage import Storage
+from app.files import file_sha256
 from app.sentences import N_
 from app.versions.models import DatasetVersion
 

@@ -6,7 +6,7 @@
   const text = form.dataset;
   const sides = ["base", "tuned"];
   const histories = { base: [], tuned: [] };
-  const running = new Map(); // side -> {job, source}
+  const running = new Map(); // side -> {job, close}
   const sendButton = document.getElementById("chat-send");
   const stopButton = document.getElementById("chat-stop");
   const message = form.elements.namedItem("message");
@@ -53,7 +53,7 @@
 
   function finish(side, words) {
     const open = running.get(side);
-    open?.source?.close();
+    open?.close?.();
     running.delete(side);
     status(side, words);
     setBusy();
@@ -76,26 +76,27 @@
 
   // `history` is the dialogue that the question belongs to; by the time of the answer another may have begun.
   function follow(side, job, words, shown, history) {
-    const source = new EventSource(`/api/v1/jobs/${job}/events`);
     let said = "";
     let note = "";
     let reason = null;
-    running.set(side, { job, source });
-    source.addEventListener("delta", (event) => {
-      said += JSON.parse(event.data).text;
+    const handlers = {};
+    const on = (kind, act) => {
+      handlers[kind] = act;
+    };
+    on("delta", (event) => {
+      said += event.text;
       shown.body.textContent = said;
       shown.article.classList.add("bubble--streaming");
       log(side).scrollTop = log(side).scrollHeight;
       status(side, "");
     });
-    source.addEventListener("phase", (event) => {
-      if (JSON.parse(event.data).phase === "loading_model") status(side, text.textLoading);
+    on("phase", (event) => {
+      if (event.phase === "loading_model") status(side, text.textLoading);
     });
-    source.addEventListener("done", (event) => {
-      if (JSON.parse(event.data).finish_reason === "length") note = text.textCut;
+    on("done", (event) => {
+      if (event.finish_reason === "length") note = text.textCut;
     });
-    source.addEventListener("state", (event) => {
-      const state = JSON.parse(event.data);
+    on("state", (state) => {
       // Another worker begins anew, from the first word.
       if (state.state === "running") {
         said = "";
@@ -105,7 +106,7 @@
       if (state.state === "cancelled") note = text.textStopped;
       if (state.state === "failed") reason = state.error || "";
     });
-    source.addEventListener("end", () => {
+    on("end", () => {
       shown.article.classList.remove("bubble--streaming");
       if (said && reason === null) {
         history.push({ role: "user", content: words }, { role: "assistant", content: said });
@@ -115,6 +116,8 @@
       shown.item.remove();
       return finish(side, note);
     });
+    const events = `/api/v1/jobs/${job}/events`;
+    running.set(side, { job, close: jobEvents(events, `${events}/list`, 0, handlers) });
   }
 
   function answer(side, words) {

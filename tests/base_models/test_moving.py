@@ -11,7 +11,7 @@ from app.accounts.models import Role
 from app.base_models import service
 from app.base_models.facts import ModelFacts
 from app.base_models.handler import PrepareBaseModel
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.core import migrations
 from app.core.database import transaction
 from app.core.settings import Settings
@@ -106,7 +106,7 @@ def test_older_rows_are_found_again_wherever_the_folder_was(engine: Engine, old:
         for name, path in (("stored", old), ("elsewhere", "/models/small")):
             facts = ModelFacts(parameters=5)
             session.add(
-                BaseModel(name=name, source=BaseModelSource.HUB, reference=name, path=path, info=facts)
+                ModelEntry(name=name, source=BaseModelSource.HUB, reference=name, path=path, info=facts)
             )
     migrations.downgrade(engine, "0008")
     table = sa.table("base_model", sa.column("name"), sa.column("path"), sa.column("info", sa.JSON))

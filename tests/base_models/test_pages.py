@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlmodel import select
 
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.core.database import reading, transaction
 from app.core.stored_models import Told
 from app.jobs import service as jobs
@@ -108,7 +108,7 @@ def test_annotators_add_no_models(app: FastAPI, annotator: Person) -> None:
     assert annotator.browser.post("/base-models", data={"source": "bundled"}).status_code == 403
     assert annotator.api.post("/api/v1/base-models", json={"source": "bundled"}).status_code == 403
     with reading(app.state.engine) as session:
-        assert session.exec(select(BaseModel)).all() == []
+        assert session.exec(select(ModelEntry)).all() == []
 
 
 def test_rest_adds_lists_and_shows(engineer: Person) -> None:

@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from app.base_models import service
 from app.base_models.facts import ModelFacts
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid
 from app.core.settings import Settings
@@ -64,7 +64,7 @@ def test_two_people_registering_at_once_get_the_same_model(engine: Engine, setti
     for thread in threads:
         thread.join(20)
     with reading(engine) as session:
-        assert len(session.exec(select(BaseModel)).all()) == 1
+        assert len(session.exec(select(ModelEntry)).all()) == 1
     assert len(found) == 4
     assert len(set(found)) == 1
 
@@ -143,3 +143,13 @@ def test_a_taken_name_is_a_conflict(engine: Engine, settings: Settings) -> None:
             service.add_base_model(
                 session, settings, ENGINEER, source=BaseModelSource.HUB, reference="org/chat"
             )
+
+
+def test_an_adapter_names_its_base_as_other_machines_know_it() -> None:
+    def known(source: BaseModelSource, reference: str, revision: str) -> tuple[str, str | None]:
+        model = ModelEntry(name="Ours", source=source, reference=reference, revision=revision)
+        return service.known_elsewhere(model)[:2]
+
+    assert known(BaseModelSource.HUB, "org/chat", "c" * 40) == ("org/chat", "c" * 40)
+    assert known(BaseModelSource.LOCAL, "/srv/models/chat", "") == ("Ours", None)
+    assert known(BaseModelSource.BUNDLED, "x", "x.gguf") == ("HuggingFaceTB/SmolLM2-135M-Instruct", None)

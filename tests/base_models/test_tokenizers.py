@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from app.base_models import service
 from app.base_models.facts import ModelFacts
 from app.base_models.handler import PrepareBaseModel
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.core.database import reading, transaction
 from app.core.errors import Conflict
 from app.core.settings import Settings
@@ -90,7 +90,7 @@ def test_a_mistyped_reference_leaves_nothing_behind(engine: Engine, settings: Se
     finish(engine, settings, job_id, None)
     with reading(engine) as session:
         assert service.list_base_models(session) == []
-        assert session.get(BaseModel, model_id) is not None
+        assert session.get(ModelEntry, model_id) is not None
     again, second = ask(engine, settings, "org/chat")
     with reading(engine) as session:
         assert [model.id for model, _job in service.list_base_models(session)] == [again]

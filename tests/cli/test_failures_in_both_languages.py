@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import Session
 
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.core.database import transaction
 from app.core.i18n import translations
 from app.jobs.models import Job, JobKind, JobState
@@ -55,7 +55,7 @@ def fail_models(session: Session, found: Iterable[Found]) -> dict[str, Sentence]
         session.add(job)
         session.flush()
         name = f"model {number}"
-        session.add(BaseModel(name=name, source=BaseModelSource.LOCAL, reference="/m", job_id=job.id))
+        session.add(ModelEntry(name=name, source=BaseModelSource.LOCAL, reference="/m", job_id=job.id))
         names[name] = sentence
     return names
 

@@ -42,7 +42,7 @@ def check_contract(shown: dict[str, Any]) -> None:
     assert shown["trained"] == sum(token["trained"] for token in shown["tokens"])
     assert shown["trained"] + shown["skipped"] == len(shown["tokens"])
     assert all(set(check) == {"name", "passed", "detail"} for check in shown["checks"])
-    assert len(shown["checks"]) == 8
+    assert len(shown["checks"]) == 9
 
 
 def test_preview_prints_one_object_a_conversation(smollm2_folder: Path, lines: Path) -> None:

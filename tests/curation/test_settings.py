@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from app.accounts.models import AuditEvent, Role
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.conversations import bulk_review, drafts, review
 from app.conversations import service as conversations
 from app.conversations.models import Conversation, ConversationRevision, ReviewState
@@ -45,7 +45,7 @@ def check_masks(session: Session, version: DatasetVersion) -> None:
     """A mask check of the version, as far as the database is concerned."""
     assert version.id is not None
     job = Job(kind=JobKind.CHECK_MASKS)
-    model = BaseModel(name="small", source="local", reference="/models/small")
+    model = ModelEntry(name="small", source="local", reference="/models/small")
     session.add_all([job, model])
     session.flush()
     assert job.id is not None

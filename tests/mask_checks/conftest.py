@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.core.database import transaction
 from app.core.storage import Storage
 from app.masking import MaskSettings
@@ -53,7 +53,7 @@ def storage(app: FastAPI) -> Storage:
 def red(app: FastAPI, smollm2_folder: Path) -> Checked:
     """Three of five conversations deserve a look; one of them fails."""
     with transaction(app.state.engine) as session:
-        model = BaseModel(
+        model = ModelEntry(
             name="SmolLM2", source=BaseModelSource.LOCAL, reference="small", path=str(smollm2_folder)
         )
         session.add(model)

@@ -216,10 +216,14 @@ def test_a_template_that_drops_earlier_thinking_says_so_and_per_turn_shows_it(
     tokenizer = smollm2.with_chat_template(trl_templates["qwen3"], "qwen3", trusted=True)
     conversation = chat("Hi", "Hello", "Price?", "Ten")
     conversation["messages"][1]["reasoning_content"] = "greet"
-    whole = mask(tokenizer, conversation)
+    whole = mask_conversation(tokenizer, conversation, MaskSettings()).samples[0]
     assert trained_text(tokenizer, whole) == "Hello<|im_end|><think>\n\n</think>\n\nTen<|im_end|>"
     detail = run_checks(tokenizer, whole)[0].detail
     assert "turns 2 differently" in detail
+    (red,) = [check for check in run_checks(tokenizer, whole) if not check.passed]
+    assert "2: reasoning_content “greet”. Use one sample per assistant turn" in red.detail
+    without = mask(tokenizer, conversation, train_reasoning=False)
+    assert "2: reasoning_content “greet”" in run_checks(tokenizer, without)[-1].detail
     samples = mask_conversation(tokenizer, conversation, MaskSettings(handling="per_turn")).samples  # type: ignore[arg-type]
     assert [trained_text(tokenizer, sample) for sample in samples] == [
         "<think>\ngreet\n</think>\n\nHello<|im_end|>",

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from app.accounts.models import Role
 from app.accounts.service import Actor
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.conversations.drafts import create_conversation
 from app.core.database import transaction
 from app.datasets import service as datasets
@@ -72,7 +72,7 @@ def make_model(app: FastAPI, smollm2_folder: Path, tmp_path: Path) -> MakeModel:
                 (folder / file).write_bytes((smollm2_folder / file).read_bytes())
             (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
         with transaction(app.state.engine) as session:
-            model = BaseModel(
+            model = ModelEntry(
                 name=name, source=BaseModelSource.LOCAL, reference=str(folder), path=str(folder)
             )
             session.add(model)

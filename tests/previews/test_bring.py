@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import select
 
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.core.database import transaction
 from app.core.settings import Settings
 from app.jobs import service as jobs
@@ -31,7 +31,7 @@ def arrive(app: FastAPI, folder: Path, job_id: int) -> None:
     with transaction(app.state.engine) as session:
         claim = jobs.claim(session, job_id, owner="w", lease_seconds=30)
         assert claim is not None
-        model = session.get(BaseModel, claim.payload["base_model_id"])
+        model = session.get(ModelEntry, claim.payload["base_model_id"])
         assert model is not None
         model.tokenizer_path = str(folder)
         jobs.finish(session, claim, JobState.SUCCEEDED)
@@ -144,7 +144,7 @@ def test_a_name_that_is_taken_becomes_a_longer_one(app: FastAPI, engineer: Perso
         answer = engineer.browser.post("/mask-models", data={"reference": reference}, headers=HTMX)
         assert answer.status_code == 200, answer.text
     with transaction(app.state.engine) as session:
-        names = [model.name for model in session.exec(select(BaseModel))]
+        names = [model.name for model in session.exec(select(ModelEntry))]
     assert names == ["SmolLM2", "org/SmolLM2", "org2/SmolLM2", "SmolLM2 (2)", "SmolLM2-135M-Instruct"]
 
 

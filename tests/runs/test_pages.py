@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import Session, select
 
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
@@ -394,7 +394,7 @@ def test_the_models_own_layers_are_offered_and_what_it_never_learned_is_said_bef
 ) -> None:
     with transaction(app.state.engine) as session:
         make_check(session, storage)
-        session.get_one(BaseModel, 1).info = model_facts(end_of_turn_trained=False)
+        session.get_one(ModelEntry, 1).info = model_facts(end_of_turn_trained=False)
     assert "“small” has q_proj, k_proj, v_proj, o_proj, up_proj" in visible_text(
         engineer.browser.get("/runs/new").text
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.core.database import transaction
 from app.core.storage import Storage
 from app.masking import MaskSettings, read_arrays, write_arrays
@@ -56,7 +56,7 @@ def test_another_tokenizer_or_template_is_refused_and_checked_again(
     app: FastAPI, storage: Storage, model: Path, change: Callable[[Path], None]
 ) -> None:
     with transaction(app.state.engine) as session:
-        row = BaseModel(name="m", source=BaseModelSource.LOCAL, reference="m", path=str(model))
+        row = ModelEntry(name="m", source=BaseModelSource.LOCAL, reference="m", path=str(model))
         session.add(row)
         session.flush()
         version, _ids = freeze_these(session, storage, [ordinary(1), ordinary(2)])
@@ -106,7 +106,7 @@ def test_arrays_that_were_written_anew_are_refused(
     app: FastAPI, storage: Storage, model: Path, change: Change
 ) -> None:
     with transaction(app.state.engine) as session:
-        row = BaseModel(name="m", source=BaseModelSource.LOCAL, reference="m", path=str(model))
+        row = ModelEntry(name="m", source=BaseModelSource.LOCAL, reference="m", path=str(model))
         session.add(row)
         session.flush()
         version, _ids = freeze_these(session, storage, [ordinary(number) for number in range(4)])

@@ -25,6 +25,8 @@ _OTHERS: Final = (
     "redis-cli",
     "sh",
     "pg_isready",
+    "pg_dump",
+    "pg_restore",
 )
 _FENCED: Final = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SPAN: Final = re.compile(r"`([^`\n]+)`")

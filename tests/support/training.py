@@ -9,7 +9,7 @@ from app.accounts.models import Role
 from app.accounts.service import Actor
 from app.accounts.who import Who
 from app.base_models.facts import LayerFacts, ModelFacts
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.conversations.drafts import build_conversation
 from app.conversations.models import ReviewState
 from app.core.database import transaction
@@ -78,9 +78,9 @@ def model_facts(**changes: Any) -> ModelFacts:
     return facts.model_copy(update=changes)
 
 
-def make_model(session: Session, *, name: str = "small", ready: bool = True) -> BaseModel:
+def make_model(session: Session, *, name: str = "small", ready: bool = True) -> ModelEntry:
     """A base model, ready or not, without a job."""
-    model = BaseModel(
+    model = ModelEntry(
         name=name,
         source=BaseModelSource.LOCAL,
         reference=f"/models/{name}",

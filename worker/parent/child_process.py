@@ -1,30 +1,30 @@
-"""A job's child process as its parent sees it: started without a shell, read line by line, ended for certain."""
+"""A job's child process as its parent sees it: what it says is gathered while its parent does other things."""
 
-import json
 import os
 import queue
-import signal
-import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
-from app.core.templating import ROOT
+from app.files import CODE_FOLDER
+from app.line_process import LineProcess
 
 _END: Final[dict[str, Any]] = {"event": "__end__"}
 _LAST_WORDS_SECONDS: Final = 2.0
+_END_SECONDS: Final = 30.0
 
 
 @dataclass
 class ChildProcess:
-    """`python -m worker.work.child JOB.json` in its own session. Its stdin is its lifeline: closed means exit."""
+    """`python -m worker.work.child JOB.json`. Its stdin is its lifeline: closed means exit."""
 
     job_file: Path
     log_file: Path
-    _process: subprocess.Popen[bytes] = field(init=False)
+    _process: LineProcess = field(init=False)
     _messages: "queue.Queue[dict[str, Any]]" = field(init=False, default_factory=queue.Queue)
     ended: bool = field(init=False, default=False)
 
@@ -32,30 +32,20 @@ class ChildProcess:
         """Start it; events begin to arrive."""
         environment = {
             **os.environ,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(CODE_FOLDER),
             "PYTHONUNBUFFERED": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
+        command = (sys.executable, "-m", "worker.work.child", str(self.job_file))
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker.work.child", str(self.job_file)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-                env=environment,
-                cwd=self.job_file.parent,
+            self._process = LineProcess(
+                command, environment=environment, folder=self.job_file.parent, log=log
             )
-        assert self._process.stdout is not None
-        threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
+        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
 
-    def _read(self, stream: IO[bytes]) -> None:
-        for line in stream:
-            try:
-                message = json.loads(line)
-            except ValueError:
-                continue  # a library that wrote past the redirect; the log has it
-            if isinstance(message, dict) and "event" in message:
+    def _read(self, process: LineProcess) -> None:
+        for message in process.messages():
+            if "event" in message:
                 self._messages.put(message)
         self._messages.put(_END)
 
@@ -72,6 +62,8 @@ class ChildProcess:
             try:
                 message = self._messages.get(timeout=left)
             except queue.Empty:
+                # What a child that has ended left behind would hold the stream open; asking ends that.
+                _ = self._process.is_running
                 break
             if message is _END:
                 self.ended = True
@@ -80,7 +72,7 @@ class ChildProcess:
         return found
 
     def last_messages(self) -> list[dict[str, Any]]:
-        """What a child that has ended said before; a process that it left behind may hold the stream open."""
+        """What a child that has ended said before."""
         found: list[dict[str, Any]] = []
         deadline = time.monotonic() + _LAST_WORDS_SECONDS
         while not self.ended and time.monotonic() < deadline:
@@ -88,48 +80,19 @@ class ChildProcess:
         return found
 
     def send(self, command: dict[str, Any]) -> None:
-        """One line on its stdin. A child that is gone already does not mind."""
-        try:
-            assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps(command).encode() + b"\n")
-            self._process.stdin.flush()
-        except OSError:
-            return
+        """One line on its stdin. A child that is gone already, or hangs, does not mind."""
+        with suppress(TimeoutError):
+            self._process.send(command)
 
     def terminate(self, grace_seconds: float) -> None:
         """SIGTERM to its whole session, then SIGKILL after the grace time."""
-        self._signal(signal.SIGTERM)
-        try:
-            self._process.wait(grace_seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
-    def kill(self) -> None:
-        """SIGKILL to its whole session."""
-        self._signal(signal.SIGKILL)
-        self._process.wait()
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process.poll() is None:
-            try:
-                os.killpg(self._process.pid, number)
-            except ProcessLookupError:
-                return
+        self._process.terminate(grace_seconds)
 
     def exit_code(self) -> int:
         """Its exit code once the stream has ended; negative is the signal that killed it."""
-        try:
-            return self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return self._process.wait()
+        code = self._process.wait(_END_SECONDS)
+        return self._process.kill() if code is None else code
 
     def close(self) -> None:
         """Leave nothing behind."""
-        self.kill()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                try:
-                    stream.close()
-                except OSError:
-                    continue
+        self._process.close()

@@ -3,33 +3,25 @@
 Imports no torch, so that the process that owns it stays small.
 """
 
-import contextlib
-import json
-import logging
-import os
 import queue
-import signal
-import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any, Final
 
-from app.jobs.events import Ending, EventKind
+from app.files import CODE_FOLDER
+from app.jobs.events import SIDES, Ending, EventKind
+from app.line_process import LineProcess
 from app.sentences import N_, Failure, FailureCode, Sentence, SentenceError
 
-PROJECT_FOLDER = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-m", "worker.work.evaluation.chat")
 IDLE_TIMEOUT_SECONDS = 600.0
 # Of a process that says nothing at all: a large model on a slow disk takes minutes to load.
 STALL_TIMEOUT_SECONDS = 600.0
 STOP_GRACE_SECONDS = 3.0
-
-_log = logging.getLogger(__name__)
 
 # Instead of an event: nothing was said for a while, and the reader may want to do something meanwhile.
 TICK: Final = "tick"
@@ -50,19 +42,22 @@ class _Request:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     told: list[dict[str, Any]] = field(default_factory=list)
     reader: _Events = field(default_factory=queue.SimpleQueue)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def tell(self, event: dict[str, Any]) -> None:
         """Keep it for whoever attaches later, and hand it to the reader."""
-        self.told.append(event)
-        self.reader.put(event)
+        with self._lock:
+            self.told.append(event)
+            self.reader.put(event)
 
     def attach(self) -> _Events:
         """A new reader, who gets everything from the beginning; the one before ends."""
-        self.reader.put({"event": _TAKEN_OVER})
-        self.reader = queue.SimpleQueue()
-        for event in self.told:
-            self.reader.put(event)
-        return self.reader
+        with self._lock:
+            self.reader.put({"event": _TAKEN_OVER})
+            self.reader = queue.SimpleQueue()
+            for event in self.told:
+                self.reader.put(event)
+            return self.reader
 
 
 class WarmChat:
@@ -81,7 +76,7 @@ class WarmChat:
         self._stall_timeout_seconds = stall_timeout_seconds
         self._stderr = log
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: LineProcess | None = None
         self._waiting: dict[str, _Request] = {}
         self._last_event = time.monotonic()
         self._idle_timer: threading.Timer | None = None
@@ -127,11 +122,11 @@ class WarmChat:
     def process_id(self) -> int | None:
         """Of the running process; None while there is none."""
         process = self._process
-        return process.pid if process is not None and process.poll() is None else None
+        return process.pid if process is not None and process.is_running else None
 
     def _ask(self, request: Mapping[str, Any]) -> tuple[_Request, _Events]:
         """Send it, or attach to the one under way."""
-        sides = list(request.get("sides") or (["base", "tuned"] if request.get("adapter_path") else ["base"]))
+        sides = list(request.get("sides") or (SIDES if request.get("adapter_path") else SIDES[:1]))
         asked = _Request(str(request.get("id") or uuid.uuid4().hex), sides)
         with self._lock:
             if self._closed:
@@ -141,7 +136,7 @@ class WarmChat:
                     return known, known.attach()
             self._stop_idle_timer()
             self._last_event = time.monotonic()
-            if self._process is not None and self._process.poll() is not None:
+            if self._process is not None and not self._process.is_running:
                 self._stop_process(Failure.of(FailureCode.DIED, DIED))
             if self._process is None:
                 self._process = self._start()
@@ -151,35 +146,18 @@ class WarmChat:
                 self._stop_process(Failure.of(FailureCode.DIED, DIED))
             return asked, asked.reader
 
-    def _start(self) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            cwd=PROJECT_FOLDER,
-            encoding="utf-8",
-            start_new_session=True,
-        )
+    def _start(self) -> LineProcess:
+        process = LineProcess(self._command, folder=CODE_FOLDER, log=self._stderr)
         threading.Thread(target=self._route, args=(process,), daemon=True).start()
         return process
 
-    def _route(self, process: subprocess.Popen[str]) -> None:
+    def _route(self, process: LineProcess) -> None:
         """Hand each event to the request it belongs to, until the process ends."""
-        assert process.stdout is not None
-        for line in process.stdout:
-            try:
-                event = json.loads(line)
-                request_id = event["id"]
-            except (ValueError, TypeError, KeyError):
-                _log.warning("the chat process wrote a line that is no event")
-                continue
+        for event in process.messages():
             self._last_event = time.monotonic()
-            with self._lock:
-                waiting = self._waiting.get(request_id)
-                if waiting is not None:
-                    waiting.tell(event)
-        process.stdout.close()
+            waiting = self._waiting.get(str(event.get("id")))
+            if waiting is not None:
+                waiting.tell(event)
         with self._lock:
             if self._process is process:
                 self._stop_process(Failure.of(FailureCode.DIED, DIED))
@@ -228,27 +206,18 @@ class WarmChat:
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(STOP_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.hang_up(STOP_GRACE_SECONDS)
+        process.close()
         for asked in self._waiting.values():
             asked.tell(_failed(asked.id, reason))
 
 
-def _write(process: subprocess.Popen[str], message: Mapping[str, Any]) -> bool:
-    """False when the process is gone."""
-    assert process.stdin is not None
+def _write(process: LineProcess, message: Mapping[str, Any]) -> bool:
+    """False when the process is gone, or reads nothing any more."""
     try:
-        process.stdin.write(json.dumps(message, ensure_ascii=False) + "\n")
-        process.stdin.flush()
-    except (OSError, ValueError):
+        return process.send(message) and process.is_running
+    except TimeoutError:
         return False
-    return process.poll() is None
 
 
 def _failed(request_id: str, failure: Failure) -> dict[str, Any]:

@@ -1,1 +1,6 @@
-"""The worker's child processes: do the work with torch, know no database."""
+"""The worker's child processes: do the work with torch, know no database.
+
+`child` the process, `protocol` what it says and hears · base models: `preparing` picks `models` or `tokenizers`; `hub` fetches,
+`model_folders` and `model_bounds` refuse what is hostile, `describing` finds out what it is, `new_tokens`, `disk_space` · `mask_check` ·
+`training/` · `evaluation/`
+"""

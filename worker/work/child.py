@@ -8,20 +8,18 @@ import errno
 import importlib
 import json
 import logging
-import math
 import os
 import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
-from numbers import Real
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
-from app.sentences import N_, FailureCode, SentenceError, plain_value
+from app.sentences import N_, FailureCode, SentenceError, plain_json
 from worker.work.protocol import Cancelled, Control, JobFailed, Work
 
 # Imported when the job asks for it: torch takes seconds, and no job needs all of it.
@@ -41,6 +39,10 @@ OUT_OF_MEMORY = N_(
     "gradient_accumulation_steps, a shorter max_length, gradient_checkpointing or load_in_4bit."
 )
 DISK_FULL = N_("The disk is full: free some space under %(folder)s and start again.")
+NOT_INSTALLED = N_(
+    "This work needs %(module)s, which is not installed where the worker runs: install sft-studio there with its extra, "
+    "as in pip install 'sft-studio[train]', and start the worker again."
+)
 UNEXPECTED = N_("The job stopped on an unexpected %(kind)s: %(detail)s. The log has the details.")
 
 
@@ -56,24 +58,13 @@ class EventStream:
         self._lock = threading.Lock()
 
     def emit(self, event: str, /, **payload: Any) -> None:
-        line = json.dumps({"event": event, **_plain(payload)}, ensure_ascii=False, allow_nan=False)
+        line = json.dumps({"event": event, **plain_json(payload)}, ensure_ascii=False, allow_nan=False)
         try:
             with self._lock:
                 self._stream.write(line + "\n")
                 self._stream.flush()
         except BrokenPipeError:
             os._exit(EXIT_ORPHANED)
-
-
-def _plain(value: Any) -> Any:
-    """What JSON and the databases hold: NaN and infinity become null, what they have no form for becomes text."""
-    if isinstance(value, Real) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return plain_value(value)
 
 
 def take_standard_output() -> EventStream:
@@ -150,6 +141,8 @@ def explain(error: Exception, output_dir: Path) -> JobFailed:
         or "not enough memory" in first_line
     ):
         return JobFailed(FailureCode.OUT_OF_MEMORY, OUT_OF_MEMORY, detail=detail or kind)
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return JobFailed(FailureCode.NOT_INSTALLED, NOT_INSTALLED, module=error.name.partition(".")[0])
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return JobFailed(FailureCode.DISK_FULL, DISK_FULL, folder=str(output_dir))
     return JobFailed(FailureCode.UNEXPECTED, UNEXPECTED, kind=kind, detail=detail or kind)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from app.base_models.facts import LayerFacts, ModelFacts
 from app.core.stored_models import Told
 from app.masking import ChatTokenizer, MaskingError
+from app.recipes.layers import kind_of
 from app.sentences import N_, FailureCode, Sentence
 from worker.work.new_tokens import is_trained
 from worker.work.protocol import JobFailed
@@ -20,7 +21,6 @@ ANSWER = "\U000f00a9"
 _LENGTHS: Final = ("max_position_embeddings", "max_seq_len", "max_sequence_length", "seq_length", "n_ctx")
 # More than any model reads: some configurations write a number that means none.
 _NO_LENGTH: Final = 100_000_000
-_NUMBER: Final = re.compile(r"(?<=\.)\d+(?=\.)")
 _LICENCE: Final = re.compile(r"\A---\s*\n(?:.*\n)*?license:[ \t]*[\"']?([\w.+-]{1,60})[\"']?[ \t]*\n")
 
 
@@ -71,7 +71,7 @@ def layer_facts(modules: list[LinearModule]) -> list[LayerFacts]:
     found: dict[tuple[Any, ...], list[LinearModule]] = {}
     for module in modules:
         stacked = module.count if module.kind is LayerKind.EXPERTS else 0
-        key = (_NUMBER.sub("*", module.name), stacked, module.left_out)
+        key = (kind_of(module.name), stacked, module.left_out)
         found.setdefault(key, []).append(module)
     return [
         LayerFacts(

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.dialogue.conversation import FrozenConversation
+from app.files import file_sha256
 from app.jobs.events import Emit, EventKind, Phase
 from app.mask_checks.report import MaskCheckResult, MaskReport
-from app.masking import ChatTokenizer, MaskingError, MaskSettings, file_hash, verify, write_arrays
+from app.masking import ChatTokenizer, MaskingError, MaskSettings, verify, write_arrays
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed
 
@@ -54,13 +55,13 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         return MaskCheckResult(report=MaskReport.of(report)).model_dump(mode="json")
     arrays_hash = write_arrays(output_dir / ARRAYS_NAME, arrays)
     # The arrays' own hash is over ids and labels; which of them are held out stands in the file as well.
-    told = MaskReport.of(report, file_hash=file_hash(output_dir / ARRAYS_NAME))
+    told = MaskReport.of(report, file_hash=file_sha256(output_dir / ARRAYS_NAME))
     return MaskCheckResult(report=told, arrays=ARRAYS_NAME, arrays_hash=arrays_hash).model_dump(mode="json")
 
 
 def require_undamaged(path: Path, content_hash: str) -> None:
     """Raises JobFailed when the file is not what was frozen."""
-    if file_hash(path) != content_hash:
+    if file_sha256(path) != content_hash:
         raise JobFailed(FailureCode.DATA_CHANGED, DAMAGED)
 
 

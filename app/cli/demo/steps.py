@@ -1,7 +1,6 @@
 """The steps of the demo, through the REST API like everybody else. Each finds what an earlier demo left and uses it."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from app.base_models.schemas import BaseModelOut
@@ -20,12 +19,13 @@ from app.core.i18n import gettext as _
 from app.curation.schemas import DatasetOut
 from app.evaluations.documents import EvaluationSummary
 from app.evaluations.schemas import EvaluationOut
+from app.files import APP_FOLDER
 from app.jobs.models import JobState
 from app.mask_checks.schemas import MaskCheckOut
 from app.runs.schemas import RunOut
 from app.versions.schemas import VersionOut
 
-SAMPLES_DIR: Final = Path(__file__).resolve().parents[2] / "samples"
+SAMPLES_DIR: Final = APP_FOLDER / "samples"
 ENGLISH: Final = "Sample sales dialogues (English)"
 SAMPLES: Final = ((ENGLISH, "sales.en.jsonl"), ("销售示例对话（中文）", "sales.zh.jsonl"))
 SUITES: Final = ("sales-en", "general-en")

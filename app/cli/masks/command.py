@@ -17,6 +17,7 @@ import typer
 from app.cli.masks.options import with_mask_options
 from app.cli.masks.reading import read_conversations, read_template, resolve_model
 from app.cli.masks.view import print_report, print_sample
+from app.cli.options import JsonOption
 from app.core.console import CommandFailed, fail_line
 from app.core.i18n import gettext as _
 from app.core.i18n import say
@@ -55,7 +56,6 @@ Moment = Annotated[
         help=_("The date that a template which writes one sees; without it now."),
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help=_("Print the result as JSON on standard output."))]
 
 
 @app.command("preview", help=_("Show every token, whether it is trained, and the checks."))
@@ -66,7 +66,7 @@ def preview_command(
     settings: Callable[[], MaskSettings],
     chat_template: TemplateFile = None,
     date: Moment = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Command `masks preview`: one JSON object a sample, or a line a token."""
     refused = 0
@@ -97,7 +97,7 @@ def verify_command(
     settings: Callable[[], MaskSettings],
     chat_template: TemplateFile = None,
     date: Moment = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Command `masks verify`: the report over all conversations."""
     with _one_line_on_failure():

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any, NoReturn
 
+from app.dialogue.json_values import LONE_SURROGATE
 from app.interchange.files.limits import ImportLimits
 from app.interchange.sentences import records as say
 from app.interchange.sentences.problems import RecordRefused, shown
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StrictJson:
@@ -100,7 +98,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _check_text(text: str, line: int) -> None:
     if "\x00" in text:
         raise RecordRefused(say.NUL_CHARACTER, line)
-    if _SURROGATE.search(text):
+    if LONE_SURROGATE.search(text):
         raise RecordRefused(say.LONE_SURROGATE, line)
 
 

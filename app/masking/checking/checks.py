@@ -1,13 +1,26 @@
-"""The eight checks of a sample. Each starts from the ids and labels that will be trained,
+"""The nine checks of a sample. Each starts from the ids and labels that will be trained,
 not from how they were made.
 """
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from app.masking.checking.check import (
+    CONTROL_TOKENS,
+    CUTS_REPORTED,
+    END_OF_TURN,
+    MODEL_IDS,
+    PEOPLE_SKIPPED,
+    TEMPLATE_SKIPPED,
+    TRAINED_TEXT,
+    TRAINS_SOMETHING,
+    Check,
+    failed,
+    passed,
+)
+from app.masking.checking.missing import carried
 from app.masking.checking.second_encoding import (
     SecondEncoding,
     outside_spelled,
@@ -20,47 +33,13 @@ from app.masking.tokenization.decoding import spells
 from app.masking.tokenization.encoded import Encoded
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.layout import Turn
-from app.sentences import N_, Sentence
-
-TRAINED_TEXT = "trained_text"
-PEOPLE_SKIPPED = "people_skipped"
-TEMPLATE_SKIPPED = "template_skipped"
-END_OF_TURN = "end_of_turn"
-MODEL_IDS = "model_ids"
-CONTROL_TOKENS = "control_tokens"
-CUTS_REPORTED = "cuts_reported"
-TRAINS_SOMETHING = "trains_something"
-CHECK_NAMES = (
-    TRAINED_TEXT,
-    PEOPLE_SKIPPED,
-    TEMPLATE_SKIPPED,
-    END_OF_TURN,
-    MODEL_IDS,
-    CONTROL_TOKENS,
-    CUTS_REPORTED,
-    TRAINS_SOMETHING,
-)
-
-
-@dataclass(frozen=True)
-class Check:
-    """What was found; `token` is the index of the first token concerned, if any."""
-
-    name: str
-    passed: bool
-    sentence: Sentence
-    token: int | None = None
-
-    @property
-    def detail(self) -> str:
-        """The sentence in English."""
-        return self.sentence.english()
+from app.sentences import N_
 
 
 def run_checks(
     tokenizer: ChatTokenizer, sample: MaskedSample, second_encoding: "SecondEncoding | None" = None
 ) -> list[Check]:
-    """All eight, in the order of CHECK_NAMES. `second_encoding` is from `second_encodings`,
+    """All nine, in the order of CHECK_NAMES. `second_encoding` is from `second_encodings`,
     which is faster for many.
     """
     checked = _CheckedSample(tokenizer, sample, second_encoding or second_encodings(tokenizer, [sample])[0])
@@ -88,20 +67,12 @@ class _CheckedSample:
         return self.sample.part.numbers[message] + 1
 
 
-def _passed(name: str, message: str, **params: object) -> Check:
-    return Check(name, True, Sentence.of(message, **params))
-
-
-def _failed(name: str, message: str, at: int | None = None, /, **params: object) -> Check:
-    return Check(name, False, Sentence.of(message, **params), at)
-
-
 def _trained_text(checked: _CheckedSample) -> Check:
     """1. The trained tokens spell exactly the chosen turns."""
     sample = checked.sample
     wrong = np.flatnonzero(checked.trained & (sample.labels != sample.input_ids))
     if len(wrong):
-        return _failed(
+        return failed(
             TRAINED_TEXT, N_("Token %(token)d has another token's label."), int(wrong[0]), token=int(wrong[0])
         )
     straddling = 0
@@ -115,7 +86,7 @@ def _trained_text(checked: _CheckedSample) -> Check:
         last = tokens.stop - 1
         straddling += int(tokens.start <= last < checked.kept and checked.encoded.ends[last] > end)
         if not spells(checked.tokenizer.encoder, sample.text, checked.encoded, tokens, checked.kept):
-            return _failed(
+            return failed(
                 TRAINED_TEXT,
                 N_(
                     "The tokens from %(token)d on do not decode to the text they stand for; the vocabulary "
@@ -127,14 +98,14 @@ def _trained_text(checked: _CheckedSample) -> Check:
     different = np.flatnonzero(expected != checked.trained)
     if len(different):
         first = int(different[0])
-        return _failed(
+        return failed(
             TRAINED_TEXT, N_("Token %(token)d is on the wrong side of a turn's border."), first, token=first
         )
     notes = _rewritten_note(checked)
     if notes is not None:
         return notes
     if straddling:
-        return _passed(
+        return passed(
             TRAINED_TEXT,
             N_(
                 "The trained tokens are those that begin inside the chosen turns; %(count)d tokens "
@@ -143,7 +114,7 @@ def _trained_text(checked: _CheckedSample) -> Check:
             ),
             count=straddling,
         )
-    return _passed(
+    return passed(
         TRAINED_TEXT, N_("The trained tokens decode to exactly the chosen turns with their end of turn.")
     )
 
@@ -152,7 +123,7 @@ def _rewritten_note(checked: _CheckedSample) -> Check | None:
     rewritten = [checked.number(turn.message) for turn in checked.chosen_turns() if turn.rewritten]
     if not rewritten:
         return None
-    return _passed(
+    return passed(
         TRAINED_TEXT,
         N_(
             "Exactly what is rendered is trained, but the template shows turns %(turns)s differently from"
@@ -171,7 +142,7 @@ def _people_skipped(checked: _CheckedSample) -> Check:
         tokens = checked.sample.tokens_of(region.start, region.end)
         if checked.trained[tokens].any():
             wrong = tokens.start + int(checked.trained[tokens].argmax())
-            return _failed(
+            return failed(
                 PEOPLE_SKIPPED,
                 N_("Token %(token)d of turn %(turn)d (%(role)s) is trained."),
                 wrong,
@@ -185,7 +156,7 @@ def _people_skipped(checked: _CheckedSample) -> Check:
         if region.message in checked.chosen
     ]
     if own:
-        return _passed(
+        return passed(
             PEOPLE_SKIPPED,
             N_(
                 "Only turns chosen by the strategy or a flag are trained; among them turns %(turns)s, not"
@@ -193,32 +164,32 @@ def _people_skipped(checked: _CheckedSample) -> Check:
             ),
             turns=", ".join(map(str, own)),
         )
-    return _passed(PEOPLE_SKIPPED, N_("Every system, user and tool token is skipped."))
+    return passed(PEOPLE_SKIPPED, N_("Every system, user and tool token is skipped."))
 
 
 def _template_skipped(checked: _CheckedSample) -> Check:
     """3. Headers, separators and everything else the template adds are skipped."""
     if checked.sample.settings.train_on is TrainOn.ALL:
-        return _passed(
+        return passed(
             TEMPLATE_SKIPPED, N_("The strategy “all” trains headers and separators too; not recommended.")
         )
     wrong = np.flatnonzero(checked.trained & (checked.roles[: checked.kept] == ROLE_NAMES.index("template")))
     if len(wrong):
-        return _failed(
+        return failed(
             TEMPLATE_SKIPPED,
             N_("Token %(token)d is a header or separator and is trained."),
             int(wrong[0]),
             token=int(wrong[0]),
         )
     if any(turn.writes_header for turn in checked.chosen_turns()):
-        return _passed(
+        return passed(
             TEMPLATE_SKIPPED,
             N_(
                 "The template has no generation prompt here, so what it puts before an answer is the "
                 "model's to write."
             ),
         )
-    return _passed(TEMPLATE_SKIPPED, N_("Every header and separator is skipped."))
+    return passed(TEMPLATE_SKIPPED, N_("Every header and separator is skipped."))
 
 
 def _end_of_turn(checked: _CheckedSample) -> Check:
@@ -229,7 +200,7 @@ def _end_of_turn(checked: _CheckedSample) -> Check:
         if number in cut:
             continue
         if turn.end_of_turn is None:
-            return _failed(
+            return failed(
                 END_OF_TURN,
                 N_(
                     "The template writes no end-of-turn token after turn %(turn)d, so the model would not"
@@ -242,21 +213,21 @@ def _end_of_turn(checked: _CheckedSample) -> Check:
         last = int(np.searchsorted(checked.encoded.starts, turn.end_of_turn[1] - 1, side="right")) - 1
         marker = slice(min(checked.sample.tokens_of(*turn.end_of_turn).start, last), last + 1)
         if not checked.trained[marker].all():
-            return _failed(
+            return failed(
                 END_OF_TURN, N_("The end of turn %(turn)d is not trained."), marker.start, turn=number + 1
             )
-    return _passed(END_OF_TURN, N_("The end of every chosen turn is trained."))
+    return passed(END_OF_TURN, N_("The end of every chosen turn is trained."))
 
 
 def _model_ids(checked: _CheckedSample) -> Check:
     """5. The ids are the model's own; where a message spells control tokens, everywhere outside that message."""
     if checked.second.ids is not None:
         if np.array_equal(checked.second.ids, checked.encoded.ids):
-            return _passed(MODEL_IDS, N_("The ids equal the model's own apply_chat_template."))
+            return passed(MODEL_IDS, N_("The ids equal the model's own apply_chat_template."))
         length = min(len(checked.second.ids), len(checked.encoded.ids))
         different = np.flatnonzero(checked.second.ids[:length] != checked.encoded.ids[:length])
         first = int(different[0]) if len(different) else length
-        return _failed(MODEL_IDS, N_("Token %(token)d is not the model's own."), first, token=first)
+        return failed(MODEL_IDS, N_("Token %(token)d is not the model's own."), first, token=first)
     own = checked.second.encoded
     assert own is not None
     outside = outside_spelled(checked.sample.layout)
@@ -265,8 +236,8 @@ def _model_ids(checked: _CheckedSample) -> Check:
         pairs = enumerate(zip(ours, theirs, strict=False))
         first = next((at for at, (a, b) in pairs if a[:2] != b[:2]), min(len(ours), len(theirs)))
         token = ours[first][2] if first < len(ours) else checked.kept - 1
-        return _failed(MODEL_IDS, N_("Token %(token)d is not the model's own."), token, token=token)
-    return _passed(
+        return failed(MODEL_IDS, N_("Token %(token)d is not the model's own."), token, token=token)
+    return passed(
         MODEL_IDS,
         N_(
             "The ids equal the model's own apply_chat_template outside the messages that spell control "
@@ -280,7 +251,7 @@ def _control_tokens(checked: _CheckedSample) -> Check:
     sample = checked.sample
     found = checked.tokenizer.count_controls(checked.encoded.ids)
     if sample.expected_controls is not None and found != sample.expected_controls:
-        return _failed(
+        return failed(
             CONTROL_TOKENS,
             N_("There are %(found)d control tokens where the template wrote %(expected)d."),
             found=found,
@@ -300,7 +271,7 @@ def _control_tokens(checked: _CheckedSample) -> Check:
         for index in forbidden[bisect_left(forbidden, tokens.start) : bisect_left(forbidden, tokens.stop)]:
             inside = start <= checked.encoded.starts[index] and checked.encoded.ends[index] <= end
             if inside and (allowed is None or int(checked.encoded.starts[index]) not in allowed):
-                return _failed(
+                return failed(
                     CONTROL_TOKENS,
                     N_("Token %(token)d is a control token that message text spelled."),
                     index,
@@ -310,12 +281,12 @@ def _control_tokens(checked: _CheckedSample) -> Check:
         named = dict.fromkeys(
             (checked.number(spelled.message), spelled.token) for spelled in sample.layout.spelled
         )
-        return _passed(
+        return passed(
             CONTROL_TOKENS,
             N_("Spelled in message text and kept ordinary text, by turn: %(spelled)s."),
             spelled="; ".join(f"{number}: {token}" for number, token in named),
         )
-    return _passed(CONTROL_TOKENS, N_("No message spells a control token."))
+    return passed(CONTROL_TOKENS, N_("No message spells a control token."))
 
 
 def _cuts_reported(checked: _CheckedSample) -> Check:
@@ -324,7 +295,7 @@ def _cuts_reported(checked: _CheckedSample) -> Check:
     lost = int(np.count_nonzero(sample.full_labels[checked.kept :] != IGNORE_INDEX))
     reported = sum(cut.trained for cut in sample.cuts)
     if sample.settings.train_on is not TrainOn.ALL and lost != reported:
-        return _failed(
+        return failed(
             CUTS_REPORTED,
             N_("%(lost)d trained tokens were cut, %(reported)d are reported."),
             checked.kept,
@@ -333,7 +304,7 @@ def _cuts_reported(checked: _CheckedSample) -> Check:
         )
     limit = sample.settings.max_length
     if limit is not None and checked.kept > limit:
-        return _failed(CUTS_REPORTED, N_("The sample is longer than %(limit)d tokens."), limit, limit=limit)
+        return failed(CUTS_REPORTED, N_("The sample is longer than %(limit)d tokens."), limit, limit=limit)
     if sample.truncated:
         half = [cut.turn + 1 for cut in sample.cuts if cut.half]
         message = (
@@ -346,7 +317,7 @@ def _cuts_reported(checked: _CheckedSample) -> Check:
                 "Cut at %(kept)d of %(whole)d tokens after a whole turn; %(lost)d trained tokens are lost."
             )
         )
-        return _passed(
+        return passed(
             CUTS_REPORTED,
             message,
             kept=checked.kept,
@@ -355,19 +326,19 @@ def _cuts_reported(checked: _CheckedSample) -> Check:
             half=", ".join(map(str, half)),
         )
     if sample.part.left_out:
-        return _passed(
+        return passed(
             CUTS_REPORTED,
             N_("%(count)d earlier turns are left out to make room; no trained token is lost."),
             count=sample.part.left_out,
         )
-    return _passed(CUTS_REPORTED, N_("Nothing was cut."))
+    return passed(CUTS_REPORTED, N_("Nothing was cut."))
 
 
 def _trains_something(checked: _CheckedSample) -> Check:
     """8. At least one token is trained."""
     if not checked.trained.any():
-        return _failed(TRAINS_SOMETHING, N_("No token is trained, so the sample is dropped."))
-    return _passed(TRAINS_SOMETHING, N_("%(count)d tokens are trained."), count=int(checked.trained.sum()))
+        return failed(TRAINS_SOMETHING, N_("No token is trained, so the sample is dropped."))
+    return passed(TRAINS_SOMETHING, N_("%(count)d tokens are trained."), count=int(checked.trained.sum()))
 
 
 _CHECKS: tuple[Callable[[_CheckedSample], Check], ...] = (
@@ -379,4 +350,5 @@ _CHECKS: tuple[Callable[[_CheckedSample], Check], ...] = (
     _control_tokens,
     _cuts_reported,
     _trains_something,
+    lambda checked: carried(checked.sample),
 )

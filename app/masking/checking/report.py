@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.masking.checking.checks import Check
+from app.masking.checking.check import Check
 from app.masking.checking.suspects import Reason, SuspectKind, Suspects, reasons_to_look
 from app.masking.samples.sample import MaskedConversation, MaskedSample
 from app.masking.settings import MaskSettings

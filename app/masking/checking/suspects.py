@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from app.masking.checking.missing import said_missing
 from app.masking.samples.sample import MaskedSample
+from app.masking.turns.layout import HeldField
 from app.sentences import N_, Sentence
 
 LOW_RATIO, HIGH_RATIO = 0.02, 0.95
@@ -25,6 +27,7 @@ class SuspectKind(StrEnum):
     CONTROL_TOKENS = "control_tokens"
     REWRITTEN = "rewritten"
     NOT_SHOWN = "not_shown"
+    LEFT_OUT = "left_out"
     SHARE = "share"
     LENGTH = "length"
 
@@ -104,7 +107,18 @@ def _changed(sample: MaskedSample, place: int) -> Iterable[Reason]:
                 place,
                 _token_at(sample, turn.start),
             )
-    for message in sample.layout.unlocated:
+    context = [one for one in sample.missing if not one.is_fault and not one.is_usual]
+    if context:
+        yield Reason(
+            SuspectKind.LEFT_OUT,
+            Sentence.of(
+                N_("The template leaves out of the context, by turn: %(left_out)s."),
+                left_out=said_missing(context, numbers),
+            ),
+            place,
+        )
+    words = {one.what.message for one in sample.missing if one.what.field is HeldField.WORDS}
+    for message in sorted(set(sample.layout.unlocated) - words):
         yield Reason(
             SuspectKind.NOT_SHOWN,
             Sentence.of(

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,11 +17,11 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from app.files import file_sha256
 from app.masking.errors import ArraysDiffer
 from app.masking.settings import MaskSettings
 from app.sentences import N_
 
-TRAIN, VALIDATION = 0, 1
 _TYPES = {
     "input_ids": np.int32,
     "labels": np.int32,
@@ -30,11 +31,16 @@ _TYPES = {
 }
 
 
+class Split(IntEnum):
+    """What a sample is for, as the arrays spell it."""
+
+    TRAIN = 0
+    VALIDATION = 1
+
+
 @dataclass(frozen=True)
 class MaskArrays:
-    """`input_ids` and `labels` int32[total]; sample i is [offsets[i], offsets[i+1]);
-    `split` 0 train, 1 validation.
-    """
+    """`input_ids` and `labels` int32[total]; sample i is [offsets[i], offsets[i+1]); `split` a `Split` for each."""
 
     input_ids: npt.NDArray[np.int32]
     labels: npt.NDArray[np.int32]
@@ -53,6 +59,10 @@ class MaskArrays:
         kept = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
         return self.input_ids[kept], self.labels[kept]
 
+    def places(self, split: Split) -> npt.NDArray[np.int64]:
+        """Which samples are of this split, in the order of the arrays."""
+        return np.flatnonzero(self.split == split).astype(np.int64)
+
 
 def arrays_hash(
     input_ids: npt.NDArray[np.int32], labels: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]
@@ -63,12 +73,6 @@ def arrays_hash(
     digest.update(np.ascontiguousarray(labels, dtype="<i4").tobytes())
     digest.update(np.ascontiguousarray(offsets, dtype="<i8").tobytes())
     return digest.hexdigest()
-
-
-def file_hash(path: Path | str) -> str:
-    """sha256 over all bytes of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class ArraysBuilder:
@@ -99,7 +103,9 @@ class ArraysBuilder:
         empty = np.zeros(0, dtype=np.int32)
         ids = np.concatenate([empty, *self.ids]).astype(np.int32, copy=False)
         labels = np.concatenate([empty, *self.labels]).astype(np.int32, copy=False)
-        split = [VALIDATION if one in self.validation_ids else TRAIN for one in self.conversation_ids]
+        split = [
+            Split.VALIDATION if one in self.validation_ids else Split.TRAIN for one in self.conversation_ids
+        ]
         return MaskArrays(
             ids,
             labels,
@@ -179,7 +185,7 @@ def read_arrays(
     path = Path(path)
     if not path.is_file():
         raise ArraysDiffer(N_("There is no mask arrays file %(path)s; run the mask check again."), path=path)
-    if expected_file_hash and file_hash(path) != expected_file_hash:
+    if expected_file_hash and file_sha256(path) != expected_file_hash:
         raise ArraysDiffer(
             N_("The file %(path)s was changed after the mask check wrote it; run the mask check again."),
             path=path,

@@ -1,18 +1,17 @@
 """A conversation as it comes in, made ready for a template: checked, with our own flags taken out."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.dialogue.conversation import REASONING_FIELDS, TEMPLATE_REASONING_FIELDS
+from app.dialogue.json_values import LONE_SURROGATE
 from app.dialogue.roles import ROLES, Role
 from app.masking.errors import MaskRefused
 from app.sentences import N_
 from app.unlocked import cached_property
 
 _TEMPLATE_FIELDS = ("content", "name", "tool_calls", "tool_call_id")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def _is_plain(message: Any) -> bool:
     if type(message) is not dict or len(message) != 2 or message.get("role") not in ROLES:
         return False
     content = message.get("content")
-    return type(content) is str and (content.isascii() or not _LONE_SURROGATE.search(content))
+    return type(content) is str and (content.isascii() or not LONE_SURROGATE.search(content))
 
 
 def _tools(conversation: Mapping[str, Any]) -> list[Any] | None:
@@ -111,7 +110,7 @@ def _text(content: Any, number: int) -> str:
             N_("The content of turn %(turn)d must be text; images and other parts cannot be trained here."),
             turn=number,
         )
-    if _LONE_SURROGATE.search(text):
+    if LONE_SURROGATE.search(text):
         raise MaskRefused(
             N_("The content of turn %(turn)d holds half a character (a lone surrogate)."), turn=number
         )

@@ -31,7 +31,8 @@ class RenderedSample:
     def labelled(self, conversation_id: int, settings: MaskSettings) -> MaskedSample:
         """The training sample, cut to the settings' length; `encoded` must be known."""
         assert self.encoded is not None
-        spans = self.selection(settings).trained_spans()
+        selection = self.selection(settings)
+        spans = selection.trained_spans()
         labels = self.encoded.labels_of([(start, end) for start, end, _ in spans])
         length, cuts = truncate(self.encoded, labels, self.layout, self.part, settings.max_length)
         return MaskedSample(
@@ -45,6 +46,7 @@ class RenderedSample:
             spans,
             settings,
             cuts,
+            selection.missing() if self.layout.left_out else [],
             self.expected_controls,
         )
 

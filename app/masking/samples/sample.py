@@ -9,7 +9,7 @@ from app.dialogue.roles import ROLES
 from app.masking.errors import MaskRefused
 from app.masking.settings import IGNORE_INDEX, MaskSettings
 from app.masking.tokenization.encoded import Encoded, Ints
-from app.masking.turns.layout import Layout
+from app.masking.turns.layout import HeldField, Layout, LeftOut
 from app.unlocked import cached_property
 
 ROLE_NAMES = ("template", *ROLES)
@@ -38,6 +38,29 @@ class Cut:
     half: bool
 
 
+@dataclass(frozen=True)
+class Missing:
+    """What the rendering leaves out, as this sample sees it. `trained`: of a turn that is trained, or of the tools that
+    a trained turn calls. `by_choice`: the settings say so.
+    """
+
+    what: LeftOut
+    trained: bool
+    by_choice: bool
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the model would be trained without something that it has to write or to know."""
+        return self.trained and not self.by_choice
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is missing as it will be when the model is used: templates forget what earlier turns thought."""
+        return self.by_choice or (
+            not self.trained and self.what.field is HeldField.REASONING and self.what.shown_last
+        )
+
+
 @dataclass
 class MaskedSample:
     """One training sample. Arrays are over the kept tokens; `encoded` and `chosen` still know the cut ones."""
@@ -52,6 +75,7 @@ class MaskedSample:
     spans: list[tuple[int, int, int]]
     settings: MaskSettings
     cuts: list[Cut] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
     expected_controls: int | None = None
 
     @property

@@ -4,9 +4,9 @@ begin and end is the layout's.
 
 from app.masking.errors import MaskRefused
 from app.masking.samples.conversation import Dialogue
-from app.masking.samples.sample import Part
+from app.masking.samples.sample import Missing, Part
 from app.masking.settings import MaskSettings, TrainOn
-from app.masking.turns.layout import Layout, Turn
+from app.masking.turns.layout import HeldField, Layout, Turn
 from app.sentences import N_
 
 
@@ -50,6 +50,23 @@ class Selection:
                     template=template,
                     turn=turn.message + 1,
                 )
+
+    def missing(self) -> list[Missing]:
+        """What the rendering leaves out, and whether it matters for what is trained."""
+        held = self.dialogue.messages
+        calls = any(
+            held[number].get("tool_calls") and self.is_chosen(place)
+            for place, number in enumerate(self.part.numbers)
+        )
+        return [
+            Missing(
+                one,
+                trained=calls if one.message is None else self.is_chosen(one.message),
+                by_choice=one.by_arguments
+                or (one.field is HeldField.REASONING and not self.settings.train_reasoning),
+            )
+            for one in self.layout.left_out
+        ]
 
     def _thinks(self, turn: Turn) -> bool:
         """Whether thinking that the message holds may be written out in this turn."""

@@ -6,25 +6,28 @@ What a template costs may depend on the conversation, so that none is ever trust
 import atexit
 import json
 import os
-import selectors
 import signal
-import subprocess
+import sys
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from app.files import CODE_FOLDER
+from app.line_process import LineProcess
 from app.masking.errors import MaskingError, TemplateFailed, TemplateUnsafe
 from app.masking.templates import isolated_child
 from app.masking.templates.chat_template import ChatTemplate
-from app.masking.templates.isolated_child import RENDER_SECONDS
+from app.masking.templates.isolated_child import READY, RENDER_SECONDS
 from app.sentences import N_, Sentence
 from app.unlocked import cached_property
 
+# `-I` keeps the caller's folder and environment out, so the code's own folder is named.
+CODE = "import sys; sys.path.insert(0, sys.argv[1]); from app.masking.templates.isolated_child import main; main()"
+COMMAND = (sys.executable, "-I", "-c", CODE, str(CODE_FOLDER))
 STARTUP_SECONDS = 60.0
 # A child on a busy machine waits for its turn; its own clock counts only the time it works.
 ANSWER_SECONDS = 5 * RENDER_SECONDS
@@ -35,6 +38,7 @@ SLOW_WITHIN_SECONDS = 60.0  # … within a minute is refused for the rest of it
 MOST_RENDERERS = 4
 PLACE_SECONDS = 30.0
 
+_NOT_STARTED = N_("The process that renders unknown chat templates did not start: %(reason)s")
 _NO_PLACE = N_("Too many chat templates are being rendered at this moment. Try again in a few seconds.")
 _TOO_LONG = N_("The chat template %(template)s is refused: a rendering took longer than %(seconds)d seconds.")
 _TOO_MUCH = N_(
@@ -147,42 +151,27 @@ class _Renderer:
 
     def __init__(self, source: str) -> None:
         self.source = source
+        environment = {"PATH": os.environ.get("PATH", ""), "OPENBLAS_NUM_THREADS": "1"}
         try:
-            self.process = subprocess.Popen(
-                isolated_child.command(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={"PATH": os.environ.get("PATH", ""), "OPENBLAS_NUM_THREADS": "1"},
-                close_fds=True,
-            )
+            self.process = LineProcess(COMMAND, environment=environment, keeps_words=True)
         except OSError as error:
-            raise self._not_started() from error
-        weakref.finalize(self, _end, self.process)
-        assert self.process.stdout is not None
-        if _read_line(self.process.stdout.fileno(), STARTUP_SECONDS) != isolated_child.READY:
+            raise MaskingError(_NOT_STARTED, reason=error) from error
+        if self.process.read_line(STARTUP_SECONDS) != READY:
+            reason = self.process.last_words()
             self.close()
-            raise self._not_started()
+            raise MaskingError(_NOT_STARTED, reason=reason or "–")
         self.ask({"source": source})
-
-    @staticmethod
-    def _not_started() -> MaskingError:
-        return MaskingError(N_("The process that renders unknown chat templates did not start."))
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The child's answer. Raises _BeyondLimit, after which the process is of no more use."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
         with self._closed_unless_answered():
             try:
-                self.process.stdin.write(json.dumps(request).encode() + b"\n")
-                self.process.stdin.flush()
-                line = _read_line(self.process.stdout.fileno(), ANSWER_SECONDS, ANSWER_BYTES)
-            except BrokenPipeError:
-                line = b""
+                sent = self.process.send(request, ANSWER_SECONDS)
+                line = self.process.read_line(ANSWER_SECONDS, ANSWER_BYTES) if sent else b""
+            except TimeoutError:
+                line = None
             if not line:
-                self.close()
-                raise _BeyondLimit(too_long=line is None or self.process.returncode == -signal.SIGPROF)
+                raise _BeyondLimit(too_long=line is None or self.process.kill() == -signal.SIGPROF)
             answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -196,35 +185,7 @@ class _Renderer:
             raise
 
     def close(self) -> None:
-        _end(self.process)
-
-
-def _read_line(descriptor: int, seconds: float, most_bytes: int = 64) -> bytes | None:
-    """One line; b"" when the other side ended without one or it is too long; None when time ran out."""
-    deadline = time.monotonic() + seconds
-    line = bytearray()
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while not line.endswith(b"\n"):
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                return None
-            piece = os.read(descriptor, 1 << 16)
-            if not piece or len(line) > most_bytes:
-                return b""
-            line += piece
-    return bytes(line)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        process.kill()
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        try:
-            if stream is not None:
-                stream.close()
-        except BrokenPipeError:
-            pass
+        self.process.close()
 
 
 class _Renderers:
@@ -265,7 +226,7 @@ class _Renderers:
             self._taken[place] = own
             surplus = max(0, len(self._kept) + len(self._taken) - MOST_RENDERERS)
             closing, self._kept = self._kept[:surplus], self._kept[surplus:]
-        if own is not None and own.process.poll() is not None:  # it ended while it waited
+        if own is not None and not own.process.is_running:  # it ended while it waited
             closing, own = [*closing, own], None
         for renderer in closing:
             renderer.close()

@@ -21,14 +21,6 @@ RENDER_SECONDS = 2.0
 MEMORY_BYTES = 256 * 2**20
 # A rendering may be so much longer than what it is made of.
 OUTPUT_BYTES, OUTPUT_TIMES = 2**20, 4
-# `-I` keeps the caller's folder and environment out, so the code's own folder is named.
-CODE = "import sys; sys.path.insert(0, sys.argv[1]); from app.masking.templates.isolated_child import main; main()"
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def command() -> list[str]:
-    """What starts this process."""
-    return [sys.executable, "-I", "-c", CODE, str(ROOT)]
 
 
 def main() -> None:

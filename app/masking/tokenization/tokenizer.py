@@ -18,6 +18,7 @@ from app.masking.arguments import FIELD, RESERVED, Argument, TemplateArguments
 from app.masking.errors import MaskingError, TemplateFailed
 from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.isolated import IsolatedTemplate
+from app.masking.tokenization.call_arguments import ArgumentsForm, form_wanted, in_form
 from app.masking.tokenization.control_patterns import ControlPatterns
 from app.masking.tokenization.encoded import Ints
 from app.masking.tokenization.encoder import Encoder
@@ -26,6 +27,10 @@ from app.masking.tokenization.twin import Twins, TwinTokenizer
 from app.sentences import N_
 from app.unlocked import cached_property
 
+_STAND_IN_TOOL = {
+    "type": "function",
+    "function": {"name": "qzName", "description": "q", "parameters": {"type": "object", "properties": {}}},
+}
 _TEXT_TOKEN = re.compile(r"\s*|<0x[0-9A-Fa-f]{2}>")
 
 
@@ -121,7 +126,7 @@ class ChatTokenizer:
         other.moment = moment
         if wanted != self.arguments:
             other.arguments = wanted
-            for found in ("given", "wants_content_parts"):
+            for found in ("given", "wants_content_parts", "_known_forms"):
                 other.__dict__.pop(found, None)
         return other
 
@@ -235,7 +240,12 @@ class ChatTokenizer:
         add_generation_prompt: bool = False,
         tools: Sequence[Any] | None = None,
     ) -> str:
-        """The conversation as the template writes it; messages hold plain strings as content."""
+        """The conversation as the template writes it; messages hold plain strings as content, and the arguments of
+        calls as an object or as JSON in a text.
+        """
+        if any("tool_calls" in message for message in messages):
+            form = self._arguments_forms(bool(tools))
+            messages = [in_form(message, form) for message in messages]
         if self.wants_content_parts:
             messages = [_with_parts(message) for message in messages]
         return self._render(messages, add_generation_prompt=add_generation_prompt, tools=tools)
@@ -263,6 +273,23 @@ class ChatTokenizer:
         if not isinstance(self.template, IsolatedTemplate) or self.wants_content_parts:
             return [None] * len(many)
         return self.template.render_many(many, self.given, moment=self.moment)
+
+    def _arguments_forms(self, with_tools: bool) -> ArgumentsForm:
+        """As the template that writes conversations with, or without, tools wants the arguments of calls."""
+        if with_tools not in self._known_forms:
+            tools = [_STAND_IN_TOOL] if with_tools else None
+            self._known_forms[with_tools] = form_wanted(
+                lambda messages: self._render(
+                    [_with_parts(one) for one in messages] if self.wants_content_parts else messages,
+                    add_generation_prompt=False,
+                    tools=tools,
+                )
+            )
+        return self._known_forms[with_tools]
+
+    @cached_property
+    def _known_forms(self) -> dict[bool, ArgumentsForm]:
+        return {}
 
     def _template_for(self, tools: Sequence[Any] | None) -> ChatTemplate:
         return self.tool_template if tools and self.tool_template is not None else self.template

@@ -16,7 +16,7 @@ class Comparison:
 
     def shared(self, left: str, right: str) -> int:
         """The length of the common beginning that cuts no marker of either text in two."""
-        shared = _common_prefix(left, right)
+        shared = common_prefix(left, right)
         moved = True
         while moved:
             moved = False
@@ -30,7 +30,7 @@ class Comparison:
 
     def shared_end(self, left: str, right: str) -> int:
         """The length of the common end that cuts no marker of the left text in two."""
-        shared = _common_prefix(left[::-1], right[::-1])
+        shared = common_prefix(left[::-1], right[::-1])
         start = len(left) - shared
         for match in self.markers.finditer(left):
             if match.start() < start < match.end():
@@ -46,7 +46,7 @@ class Comparison:
         return here.end(), there.end()
 
 
-def _common_prefix(left: str, right: str) -> int:
+def common_prefix(left: str, right: str) -> int:
     """The length of the common beginning, found by halving."""
     low, high = 0, min(len(left), len(right))
     while low < high:

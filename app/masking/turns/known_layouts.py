@@ -7,7 +7,7 @@ only if both are equal character by character.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -15,7 +15,7 @@ from app.dialogue.roles import Role
 from app.masking.errors import MaskRefused
 from app.masking.independence.proof import Independence, prove_independence
 from app.masking.tokenization.tokenizer import ChatTokenizer
-from app.masking.turns.layout import Layout, Region, Turn
+from app.masking.turns.layout import Layout, LeftOut, Region, Turn
 from app.masking.turns.locate import locate
 from app.unlocked import cached_property
 
@@ -125,6 +125,7 @@ class _KnownLayout:
     places: tuple[tuple[int, int], ...]
     risky_turns: tuple[Turn, ...]
     unlocated: tuple[int, ...]
+    left_out: tuple[LeftOut, ...]
     controls: int
 
     @classmethod
@@ -159,6 +160,7 @@ class _KnownLayout:
             tuple(map(relative, places)),
             tuple(turn for turn in layout.turns if turn.prompt_rest),
             tuple(layout.unlocated),
+            tuple(layout.left_out),
             controls,
         )
 
@@ -204,7 +206,12 @@ class _KnownLayout:
             Region(region.message, region.role, start, end)
             for region, (start, end) in zip(self.regions, borders, strict=True)
         ]
-        return Layout(text, turns, regions, unlocated=list(self.unlocated))
+        left_out = [
+            replace(one, text=contents[one.message].strip())
+            for one in self.left_out
+            if one.message is not None
+        ]
+        return Layout(text, turns, regions, unlocated=list(self.unlocated), left_out=left_out)
 
 
 def _places_of(turn: Turn) -> tuple[int, ...]:

@@ -3,6 +3,7 @@ and the template around them.
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from app.masking.errors import MaskRefused
 
@@ -45,13 +46,40 @@ class Spelled:
     token: str
 
 
+class HeldField(StrEnum):
+    """What of a message, or beside the messages, must be found in the rendering."""
+
+    WORDS = "words"
+    NAME = "name"
+    REASONING = "reasoning"
+    CALL = "call"
+    ARGUMENT = "argument"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What a message holds (the tools, where `message` is None) and the rendering does not show where it belongs.
+
+    `text` is what is missing: words, reasoning, a name, the call with its arguments, the tool with its parts.
+    `shown_last`: the template writes it while that turn is the last one. `by_arguments`: it does without the
+    arguments that the template was given.
+    """
+
+    message: int | None
+    field: HeldField
+    text: str
+    shown_last: bool = False
+    by_arguments: bool = False
+
+
 @dataclass
 class Layout:
     """A rendering with everything located in it.
 
     `controls` are the control tokens that may stand as such. `refused` holds, by message, why an assistant
     turn has no provable borders; such a turn can be context but not be trained. `unlocated` are other
-    messages that are not shown as they are.
+    messages that are not shown as they are. `left_out` is what the messages hold and the rendering does not.
     """
 
     text: str
@@ -61,3 +89,4 @@ class Layout:
     controls: list[tuple[int, int]] | None = None
     unlocated: list[int] = field(default_factory=list)
     refused: dict[int, MaskRefused] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)

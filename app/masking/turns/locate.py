@@ -11,6 +11,7 @@ from typing import Any
 from app.masking.errors import MaskRefused
 from app.masking.tokenization.tokenizer import ChatTokenizer
 from app.masking.turns.borders import Borders
+from app.masking.turns.carried import Carried
 from app.masking.turns.comparison import Comparison
 from app.masking.turns.ends import Ends
 from app.masking.turns.layout import Layout, Region, Spelled, Turn
@@ -85,7 +86,8 @@ class _Locator:
                         turn.message,
                     )
         spelled, controls = self._controls(regions)
-        return Layout(self.text, turns, regions, spelled, controls, unlocated, refused)
+        left_out = Carried(self.renderings, turns, regions).left_out()
+        return Layout(self.text, turns, regions, spelled, controls, unlocated, refused, left_out)
 
     def _controls(self, regions: Sequence[Region]) -> tuple[list[Spelled], list[tuple[int, int]] | None]:
         """The control tokens that messages spell, and those of the template where not all are."""

@@ -75,10 +75,7 @@ class Marks:
     def __init__(
         self, messages: Sequence[Mapping[str, Any]], template: str, tools: Sequence[Any] | None
     ) -> None:
-        taken = set(template)
-        for text in texts_in([list(messages), list(tools or ())]):
-            taken.update(text)
-        free = (chr(code) for first, last in _PLANES for code in range(first, last) if chr(code) not in taken)
+        free = free_code_points(messages, template, tools)
         self.breaker = next(free)
         self.messages = [MessageMarks(*(next(free) for _ in range(6))) for _ in messages]
         everything = [self.breaker]
@@ -98,6 +95,16 @@ class Marks:
             at = start + 1
         pieces.append(marked[at:])
         return "".join(pieces), places
+
+
+def free_code_points(
+    messages: Sequence[Mapping[str, Any]], template: str, tools: Sequence[Any] | None
+) -> Iterator[str]:
+    """Private-use code points that occur in none of these."""
+    taken = set(template)
+    for text in texts_in([list(messages), list(tools or ())]):
+        taken.update(text)
+    return (chr(code) for first, last in _PLANES for code in range(first, last) if chr(code) not in taken)
 
 
 def _ranges(characters: Sequence[str]) -> str:

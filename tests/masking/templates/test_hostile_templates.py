@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
+from app.line_process import LineProcess
 from app.mask_checks.report import MaskReport
 from app.masking import ChatTokenizer, MaskingError, MaskSettings, TemplateUnsafe, mask_conversation, verify
-from app.masking.templates import isolated
 from app.masking.templates.isolated import IsolatedTemplate
 from tests.support.masks import chat
 from tests.support.processor_time import works_at_most
@@ -162,7 +162,7 @@ def test_a_process_is_not_used_again_after_a_question_was_given_up(monkeypatch: 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(isolated, "_read_line", interrupted)
+        patch.setattr(LineProcess, "read_line", interrupted)
         with pytest.raises(KeyboardInterrupt):
             template.render([{"content": "two"}], {})
     assert template.render([{"content": "three"}], {}) == "three"

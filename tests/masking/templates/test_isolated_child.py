@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.masking.templates import isolated_child
+from app.files import CODE_FOLDER
+from app.masking.templates import isolated, isolated_child
 
 SOURCE = "{% if messages[0] == 'fail' %}{{ raise_exception('no') }}{% endif %}{{ messages | join }}"
 
@@ -16,7 +17,7 @@ SOURCE = "{% if messages[0] == 'fail' %}{{ raise_exception('no') }}{% endif %}{{
 @pytest.fixture
 def child() -> Iterator["subprocess.Popen[bytes]"]:
     with subprocess.Popen(
-        isolated_child.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        isolated.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == isolated_child.READY
@@ -67,7 +68,7 @@ def test_it_writes_no_file_and_ends_with_its_input(child: "subprocess.Popen[byte
 
 def test_it_loads_neither_numbers_nor_tokenizers() -> None:
     """Every template waits for this start."""
-    code = isolated_child.CODE.replace("main()", "import json; print(json.dumps(sorted(sys.modules)))")
-    command = [sys.executable, "-I", "-c", code, str(isolated_child.ROOT)]
+    code = isolated.CODE.replace("main()", "import json; print(json.dumps(sorted(sys.modules)))")
+    command = [sys.executable, "-I", "-c", code, str(CODE_FOLDER)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert {"numpy", "tokenizers", "safetensors"}.isdisjoint(json.loads(done.stdout))

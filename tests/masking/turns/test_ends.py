@@ -156,7 +156,8 @@ def test_turns_are_found_whatever_the_template_does_with_them(name: str, smollm2
     sample = mask_conversation(tokenizer, {"messages": messages}, MaskSettings()).samples[0]
     assert [sample.text[start:end] for start, end, _ in sample.spans] == expected
     assert trained_text(tokenizer, sample) == "".join(expected)
-    assert [check for check in run_checks(tokenizer, sample) if not check.passed] == []
+    lost = ["carried"] if "dropped" in name else []
+    assert [check.name for check in run_checks(tokenizer, sample) if not check.passed] == lost
 
 
 def test_a_call_that_goes_on_otherwise_and_has_no_known_end_is_refused(smollm2: ChatTokenizer) -> None:
@@ -226,8 +227,9 @@ def test_a_chosen_answer_that_leaves_no_trace_fails_its_check(smollm2: ChatToken
     )
     tokenizer = smollm2.with_chat_template(source, "no tools", trusted=True)
     sample = mask_conversation(tokenizer, {"messages": CALLING}, MaskSettings()).samples[0]
-    (failed,) = [check for check in run_checks(tokenizer, sample) if not check.passed]
-    assert (failed.name, failed.sentence.values["turn"]) == ("end_of_turn", 2)
+    no_end, left_out = [check for check in run_checks(tokenizer, sample) if not check.passed]
+    assert (no_end.name, no_end.sentence.values["turn"]) == ("end_of_turn", 2)
+    assert (left_out.name, left_out.sentence.values["left_out"]) == ("carried", "2: tool_calls price(of)")
 
 
 THINKING = {

@@ -47,7 +47,8 @@ def test_thinking_that_the_template_reads_is_located(name: str, thinker: ChatTok
         sample = mask_conversation(tokenizer, {"messages": messages}, MaskSettings()).samples[0]
         first = sample.text[slice(*sample.spans[0][:2])]
         assert first == expected.replace(EOS, attack + EOS)
-        assert [check for check in run_checks(tokenizer, sample) if not check.passed] == []
+        lost = [] if "hm" in expected else ["carried"]
+        assert [check.name for check in run_checks(tokenizer, sample) if not check.passed] == lost
         # the ends of four turns, and none that a message spelled
         assert sample.input_ids.tolist().count(tokenizer.added_tokens[EOS]) == 4
         thoughts = sample.input_ids.tolist().count(tokenizer.added_tokens["</think>"])

@@ -20,19 +20,18 @@ from typing import Any
 import torch
 from tokenizers.decoders import DecodeStream
 
-from app.jobs.events import Ending, EventKind, Phase
+from app.jobs.events import SIDES, Ending, EventKind, Phase, Side
 from app.masking import turn_off_library_threads
 from app.sentences import N_, Failure, FailureCode, SentenceError
 from worker.work.child import EventStream, explain, take_standard_output
 from worker.work.evaluation.generation import require_room
-from worker.work.evaluation.loading import LoadedModel, Side, load_base, require_adapter
+from worker.work.evaluation.loading import LoadedModel, load_base, require_adapter
 from worker.work.evaluation.prompts import encode_prompt
 from worker.work.protocol import JobFailed
 
 # The sides take turns of so many tokens: both are seen to write, and switching adapters costs little.
 TOKENS_PER_TURN = 4
-MAX_NEW_TOKENS = 256
-SIDES = ("base", "tuned")
+DEFAULT_NEW_TOKENS = 256
 
 
 class Reply:
@@ -43,7 +42,7 @@ class Reply:
         self.finish_reason: str | None = None
         self.loaded = loaded
         self.temperature = float(request.get("temperature") or 0.0)
-        self.max_new_tokens = int(request.get("max_new_tokens") or MAX_NEW_TOKENS)
+        self.max_new_tokens = int(request.get("max_new_tokens") or DEFAULT_NEW_TOKENS)
         self.random = torch.Generator(device=loaded.device)
         self.random.manual_seed(int(request.get("seed") or 0))
         self.ids: list[int] = []
@@ -139,7 +138,7 @@ class Chat:
         loaded = self._load(request)
         tokenizer = loaded.tokenizer_with(request.get("template_arguments"))
         prompt = encode_prompt(tokenizer, _messages(request))
-        require_room(loaded, prompt, int(request.get("max_new_tokens") or MAX_NEW_TOKENS), "chat")
+        require_room(loaded, prompt, int(request.get("max_new_tokens") or DEFAULT_NEW_TOKENS), "chat")
         replies = [Reply(loaded, side, prompt, request) for side in dict.fromkeys(sides)]
         while replies:
             for reply in replies:

@@ -11,11 +11,10 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from app.masking import IGNORE_INDEX, MaskArrays
+from app.masking import IGNORE_INDEX, MaskArrays, Split
 from worker.work.evaluation.loading import LoadedModel
 from worker.work.protocol import Control
 
-VALIDATION = 1
 # Logits of so many positions exist at a time in fp32.
 LOSS_CHUNK = 256
 
@@ -36,9 +35,7 @@ class HeldOutLoss:
 def validation_samples(arrays: MaskArrays) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """(input_ids, labels) int64 of each held-out sample that has something to predict."""
     samples = []
-    for index in range(len(arrays)):
-        if int(arrays.split[index]) != VALIDATION:
-            continue
+    for index in arrays.places(Split.VALIDATION).tolist():
         ids, labels = (torch.from_numpy(values.astype("int64")) for values in arrays.sample(index))
         if bool((labels[1:] != IGNORE_INDEX).any()):
             samples.append((ids, labels))

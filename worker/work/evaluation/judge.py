@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from app.evaluations.documents import Generation, Measurements, Sides
-from app.jobs.events import Emit, EventKind, Phase
+from app.jobs.events import SIDES, Emit, EventKind, Phase, Side
 from app.masking import ChatTokenizer, MaskingError, read_arrays
 from app.sentences import N_, FailureCode
 from worker.work.evaluation.generation import DEFAULT_BATCH_SIZE, generate, require_room
 from worker.work.evaluation.held_out import HeldOutLoss, held_out_loss, validation_samples
-from worker.work.evaluation.loading import LoadedModel, Side, load_base, require_adapter
+from worker.work.evaluation.loading import LoadedModel, load_base, require_adapter
 from worker.work.evaluation.prompts import encode_prompt
 from worker.work.protocol import Control, JobFailed
-
-MAX_NEW_TOKENS = 160
-SIDES: tuple[Side, Side] = ("base", "tuned")
 
 
 def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
@@ -91,8 +88,8 @@ class _Evaluation:
     def __init__(
         self, loaded: LoadedModel, input: dict[str, Any], samples: list[Any], emit: Emit, control: Control
     ) -> None:
-        generation = input.get("generation") or {}
-        self.max_new_tokens = int(generation.get("max_new_tokens", MAX_NEW_TOKENS))
+        generation = input["generation"]
+        self.max_new_tokens = int(generation["max_new_tokens"])
         self.batch_size = int(generation.get("batch_size", DEFAULT_BATCH_SIZE))
         if self.max_new_tokens < 1 or self.batch_size < 1:
             raise JobFailed(

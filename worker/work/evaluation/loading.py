@@ -7,19 +7,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from peft import PeftConfig, PeftModel
 from transformers import AutoModelForCausalLM
 
+from app.jobs.events import Side
 from app.masking import ChatTokenizer, MaskingError
 from app.sentences import N_, FailureCode
 from worker.work.evaluation.prompts import end_of_turn_ids
 from worker.work.protocol import JobFailed
 from worker.work.training.devices import training_device, weights_dtype
 
-Side = Literal["base", "tuned"]
 KEEP_ADAPTERS = 3
 
 

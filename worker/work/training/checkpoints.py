@@ -5,7 +5,6 @@ file, and only then renamed. Optimizer, schedule and random generators go into s
 resumed run goes on exactly where it stopped. Which checkpoint to trust is decided here by the manifest alone.
 """
 
-import hashlib
 import json
 import os
 import random
@@ -19,6 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+
+from app.files import file_sha256
 
 MANIFEST = "manifest.json"
 STATE_TENSORS = "training_state.safetensors"
@@ -63,7 +64,7 @@ def _write_manifest(folder: Path) -> None:
         with path.open("rb") as stream:
             os.fsync(stream.fileno())
         size = path.stat().st_size
-        described[str(path.relative_to(folder))] = {"sha256": _sha256(path), "size_bytes": size}
+        described[str(path.relative_to(folder))] = {"sha256": file_sha256(path), "size_bytes": size}
     with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
         json.dump({"files": described}, stream, indent=1)
         stream.flush()
@@ -79,11 +80,6 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def is_whole(folder: Path) -> bool:
     """True if the manifest is there and every file it names has the size and hash it says."""
     try:
@@ -94,7 +90,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def _matches(path: Path, entry: dict[str, Any]) -> bool:
-    return bool(path.stat().st_size == entry["size_bytes"] and _sha256(path) == entry["sha256"])
+    return bool(path.stat().st_size == entry["size_bytes"] and file_sha256(path) == entry["sha256"])
 
 
 def checkpoints_in(folder: Path) -> list[Checkpoint]:

@@ -12,12 +12,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from app.masking import MaskArrays, MaskingError, arrays_hash, read_arrays
+from app.masking import IGNORE_INDEX, MaskArrays, MaskingError, Split, arrays_hash, read_arrays
 from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed
 
-IGNORE_INDEX = -100
-TRAIN_SPLIT, VALIDATION_SPLIT = 0, 1
 # No token id and no label: marks what never reached the loss.
 UNSEEN = np.iinfo(np.int32).min
 
@@ -33,17 +31,12 @@ def load_arrays(path: Path, expected_hash: str, expected_file_hash: str | None =
         raise JobFailed.of(error) from error
 
 
-def samples_of_split(arrays: MaskArrays, split: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Positions of the samples of one split, in the order of the arrays."""
-    return np.flatnonzero(np.asarray(arrays.split) == split).astype(np.int64)
-
-
 class ArraySamples(Dataset[Sample]):
     """The samples of one split as views into the arrays."""
 
-    def __init__(self, arrays: MaskArrays, split: int) -> None:
+    def __init__(self, arrays: MaskArrays, split: Split) -> None:
         self.arrays = arrays
-        self.indices = samples_of_split(arrays, split)
+        self.indices = arrays.places(split)
 
     def __len__(self) -> int:
         return len(self.indices)

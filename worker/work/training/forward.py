@@ -13,10 +13,11 @@ import torch
 from torch.nn import functional
 
 from app.jobs.events import Emit
+from app.masking import IGNORE_INDEX
 from app.sentences import N_
 from worker.work.protocol import log
 from worker.work.training.attention import PACKED_ATTENTION, PackedAttentionUnsupported
-from worker.work.training.data import IGNORE_INDEX, Batch, LabelProof, next_token_targets
+from worker.work.training.data import Batch, LabelProof, next_token_targets
 from worker.work.training.loss import cross_entropy_sum
 
 # Largest relative difference of the mean loss that rounding explains (measured: 2e-7 and 1e-3).

@@ -11,7 +11,6 @@ import torch
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-IGNORE_INDEX = -100
 # The largest block of logits that exists at any moment: 256 positions of a 49k vocabulary, 50 MB in fp32.
 # Measured on two cores: larger blocks only add page faults, far smaller ones read the output layer too often.
 CHUNK_LOGITS = 256 * 49_152

@@ -13,16 +13,14 @@ from transformers import set_seed
 
 from app.core.errors import Invalid
 from app.jobs.events import Emit, EventKind, Phase
-from app.masking import MaskArrays, MaskingError, read_model_folder
+from app.masking import IGNORE_INDEX, MaskArrays, MaskingError, Split, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
+from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
 from worker.work.training.data import (
-    IGNORE_INDEX,
-    TRAIN_SPLIT,
-    VALIDATION_SPLIT,
     ArraySamples,
     LabelProof,
     load_arrays,
@@ -39,7 +37,8 @@ from worker.work.training.forward import ProvenPass, choose_pass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
 from worker.work.training.model import add_adapter, load_base_model
-from worker.work.training.trainer import SftTrainer, require_space, training_arguments
+from worker.work.training.portable import write_adapter
+from worker.work.training.trainer import SftTrainer, require_checkpoint_space, training_arguments
 
 ADAPTER = "adapter"
 
@@ -56,7 +55,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
     arrays = load_arrays(Path(input["arrays"]), input["arrays_hash"], input.get("arrays_file_hash"))
     require_same_tokenizer(Path(input["base_model_path"]), input.get("tokenizer_hash"))
-    train_samples, eval_samples = ArraySamples(arrays, TRAIN_SPLIT), ArraySamples(arrays, VALIDATION_SPLIT)
+    train_samples, eval_samples = ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION)
     check_samples(train_samples, eval_samples, config)
     resume = find_checkpoint(input.get("resume_from"), emit)
     control.raise_if_cancelled()
@@ -90,14 +89,32 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     )
     outcome = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None)
     control.raise_if_cancelled()
-    if not trainer.stop_on_request.saving:
-        finish_evaluation(trainer)
+    finish_evaluation(trainer)
 
     emit(EventKind.PHASE, phase=Phase.SAVING)
     adapter_step = keep_best(trainer)
-    require_space(output_dir, model)
-    publish(output_dir, ADAPTER, lambda folder: model.save_pretrained(folder, save_embedding_layers=False))
-    return what_came_of_it(trainer, outcome.training_loss, adapter_step, input["arrays_hash"]).to_json()
+    require_checkpoint_space(output_dir, model)
+    result = what_came_of_it(trainer, outcome.training_loss, adapter_step, input["arrays_hash"])
+    save(model, output_dir, input, config, result)
+    return result.to_json()
+
+
+def save(
+    model: Any, output_dir: Path, input: dict[str, Any], config: TrainingConfig, result: RunResult
+) -> None:
+    """The adapter and all that belongs to it, whole or not at all."""
+    publish(
+        output_dir,
+        ADAPTER,
+        lambda folder: write_adapter(
+            model,
+            folder,
+            base_folder=Path(input["base_model_path"]),
+            provenance=Provenance.stored(input["provenance"]),
+            config=config,
+            result=result,
+        ),
+    )
 
 
 def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int, arrays_hash: str) -> RunResult:

@@ -5,7 +5,6 @@ masking has already done and which must not happen twice; its collators and per-
 would come between the checked labels and the loss. Schedule, accumulation, clipping and loop are Trainer's.
 """
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,10 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from app.jobs.events import Emit, EventKind, Phase
+from app.masking import IGNORE_INDEX
 from app.recipes.config import TrainingConfig
 from app.sentences import N_, FailureCode
+from worker.work.disk_space import CHECKPOINT_LACKS, require_space
 from worker.work.protocol import Control, JobFailed
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
@@ -30,7 +31,6 @@ from worker.work.training.checkpoints import (
     save_training_state,
 )
 from worker.work.training.data import (
-    IGNORE_INDEX,
     ArraySamples,
     Batch,
     EpochLoader,
@@ -164,7 +164,7 @@ class SftTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.emit(EventKind.PHASE, phase=Phase.SAVING)
-        require_space(self.checkpoints, self.adapted)
+        require_checkpoint_space(self.checkpoints, self.adapted)
         path = publish(self.checkpoints, f"checkpoint-{self.state.global_step}", self._write_checkpoint)
         keep_newest(self.checkpoints, self.config.save_total_limit)
         self.emit(EventKind.CHECKPOINT, step=self.state.global_step, path=str(path))
@@ -225,19 +225,7 @@ def trained_tokens(batch: Batch) -> int:
     return int((next_token_targets(batch["labels"], batch["borders"]) != IGNORE_INDEX).sum())
 
 
-def require_space(folder: Path, model: Any) -> None:
+def require_checkpoint_space(folder: Path, model: Any) -> None:
     """Refuse to write what the disk cannot hold: adapter, two moments of the optimizer, best adapter."""
     trainable = sum(p.numel() * p.element_size() for p in get_peft_model_state_dict(model).values())
-    needed = 4 * trainable + 16 * 2**20
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise JobFailed(
-            FailureCode.DISK_FULL,
-            N_(
-                "A checkpoint needs %(needed)d MB and the disk has %(free)d MB left. Free some space, or "
-                "lower save_total_limit, and start again: the run continues from its last checkpoint."
-            ),
-            needed=needed // 2**20,
-            free=free // 2**20,
-        )
+    require_space(4 * trainable + 16 * 2**20, folder, CHECKPOINT_LACKS)

@@ -10,9 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.files import CODE_FOLDER
 from app.sentences import SentenceError
 from tests.support.said import said
-from worker.parent.warm_chat import PROJECT_FOLDER, TICK, WarmChat
+from worker.parent.warm_chat import TICK, WarmChat
 
 # Answers each request with one delta and a done; the message "die" ends it, "hang" is never answered.
 STAND_IN = """
@@ -132,7 +133,7 @@ def test_the_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
             f"pathlib.Path({str(told)!r}).write_text(str(chat.process_id))\n"
             "time.sleep(60)\n",
         ],
-        cwd=PROJECT_FOLDER,
+        cwd=CODE_FOLDER,
     )
     try:
         assert wait_until(lambda: told.is_file() and told.read_text() != "")
@@ -145,4 +146,4 @@ def test_the_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 def test_the_parent_needs_no_torch() -> None:
     code = "import sys, worker.parent.warm_chat; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT_FOLDER, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=CODE_FOLDER, check=False).returncode == 0

@@ -11,7 +11,7 @@ import torch
 from fastapi import FastAPI
 from sqlmodel import Session
 
-from app.base_models.models import BaseModel, BaseModelSource
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.core.database import transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
@@ -119,7 +119,7 @@ def test_what_a_preview_shows_as_trained_is_what_the_loss_is_taken_of(
     torch.set_num_threads(threads)  # with two the batch goes through lanes
     storage: Storage = app.state.storage
     with transaction(app.state.engine) as session:
-        row = BaseModel(name="m", source=BaseModelSource.LOCAL, reference="m", path=str(small_model))
+        row = ModelEntry(name="m", source=BaseModelSource.LOCAL, reference="m", path=str(small_model))
         session.add(row)
         session.flush()
         version, ids = freeze_these(session, storage, DIALOGUES)

@@ -164,12 +164,14 @@ def test_stop_and_save_ends_at_the_step_with_an_adapter(
     job_input: JobInput, base_model_folder: Path, tmp_path: Path, control: Control
 ) -> None:
     emit = StopAfter(control, "save")
-    result = sft.run(job_input(max_steps=50), tmp_path / "out", emit, control)
+    job = job_input(max_steps=50)
+    result = sft.run(job, tmp_path / "out", emit, control)
     assert (result["steps"], result["stopped_early"], result["stop_reason"]) == (1, True, "requested")
-    assert result["eval_loss"] is None
+    # A run that somebody ended is judged like any other.
+    tuned = PeftModel.from_pretrained(load_plain(base_model_folder), tmp_path / "out" / "adapter")
+    assert result["eval_loss"] == pytest.approx(plain_loss(tuned, job["arrays"], 1), rel=1e-4)
     config = json.loads((tmp_path / "out/adapter/adapter_config.json").read_text())
     assert (config["r"], config["peft_type"]) == (4, "LORA")
-    PeftModel.from_pretrained(load_plain(base_model_folder), tmp_path / "out" / "adapter")
 
 
 def test_early_stopping_counts_evaluations_without_a_new_best_and_keeps_the_best_adapter(

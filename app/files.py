@@ -1,0 +1,28 @@
+"""Files, below everything: where the code and what comes with it lies, the hash of a file, room on a disk. Pure."""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Final
+
+# The package with what comes with it: catalogues, samples and so on.
+APP_FOLDER: Final = Path(__file__).resolve().parent
+# `app` and `worker` lie in it; a process that this one starts has it on its path.
+CODE_FOLDER: Final = APP_FOLDER.parent
+
+
+def shipped(name: str) -> Path:
+    """A folder that comes with the code: inside the package where the program is installed, beside it in a checkout."""
+    installed = APP_FOLDER / name
+    return installed if installed.is_dir() else CODE_FOLDER / name
+
+
+def file_sha256(path: Path | str) -> str:
+    """Hex digest of all bytes of a file, read in pieces. Raises OSError."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def free_bytes(folder: Path) -> int:
+    """What this program may still write on the folder's disk. Raises OSError where there is no such folder."""
+    return shutil.disk_usage(folder).free

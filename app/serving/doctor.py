@@ -1,0 +1,208 @@
+"""Is this installation well? Each check looks at one thing and says in a sentence what is wrong and what helps."""
+
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+from sqlalchemy import Engine
+from sqlmodel import col, func, select
+
+from app.base_models.models import ModelEntry
+from app.core.console import CommandFailed
+from app.core.database import reading, utc_now
+from app.core.i18n import LOCALES, translations
+from app.core.i18n import gettext as _
+from app.core.settings import Settings
+from app.core.storage import Storage
+from app.files import file_sha256, free_bytes
+from app.jobs.models import Job, JobState
+from app.serving import preflight
+from app.serving.stored_rows import named_files, trouble_in
+
+Level = Literal["ok", "warning", "failure"]
+# A worker takes a job within seconds; the reconciler rings again for those whose bell was lost.
+_WAITS_TOO_LONG: Final = timedelta(minutes=2)
+_FEWEST_MESSAGES: Final = 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found: its name, how bad it is, and a sentence in the reader's language."""
+
+    check: str
+    level: Level
+    text: str
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Every check, in order. Nothing is changed; a running installation is not disturbed."""
+    found = [*_folder(settings), *_disk(settings), *_languages()]
+    if not settings.data_dir.is_dir():
+        return found
+    try:
+        engine = preflight.open_database(settings)
+    except CommandFailed as failure:
+        return [*found, Finding("database", "failure", str(failure))]
+    try:
+        checks: tuple[Callable[[Settings, Engine], Iterator[Finding]], ...] = (_database, _schema)
+        for check in checks:
+            found += check(settings, engine)
+        if any(finding.level == "failure" for finding in found if finding.check in ("database", "schema")):
+            return found
+        for check in (_files, _models, _jobs):
+            found += check(settings, engine)
+    finally:
+        engine.dispose()
+    return [*found, *_broker(settings)]
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data_dir
+    if not folder.is_dir():
+        text = _("There is no data folder %(path)s. “sft-studio serve” makes it.") % {"path": folder}
+        yield Finding("folder", "failure", text)
+        return
+    try:
+        preflight.check_data_folder(folder)
+    except CommandFailed as failure:
+        yield Finding("folder", "failure", str(failure))
+    open_to_others = [
+        path
+        for path in (folder, folder / "studio.db", folder / "storage", folder / "local-token")
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077
+    ]
+    if open_to_others:
+        text = _("Other users of this machine can look into: %(paths)s. Run “chmod -R go= %(folder)s”.")
+        paths = ", ".join(str(path) for path in open_to_others)
+        yield Finding("folder", "failure", text % {"paths": paths, "folder": folder})
+    else:
+        yield Finding("folder", "ok", _("The data folder %(path)s is its owner's alone.") % {"path": folder})
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    if not settings.data_dir.is_dir():
+        return
+    free = free_bytes(settings.data_dir)
+    values = {"free": f"{free / 1e9:.1f}"}
+    if free < preflight.MIN_FREE_BYTES:
+        text = _("Only %(free)s GB are free: nothing can be started. Free some space.")
+        yield Finding("disk", "failure", text % values)
+    elif free < preflight.COMFORTABLE_FREE_BYTES:
+        text = _("Only %(free)s GB are free: a run may need more.")
+        yield Finding("disk", "warning", text % values)
+    else:
+        yield Finding("disk", "ok", _("%(free)s GB are free.") % values)
+
+
+def _languages() -> Iterator[Finding]:
+    for locale in LOCALES:
+        catalogue = getattr(translations(locale), "_catalog", {})
+        if locale != "en" and len(catalogue) < _FEWEST_MESSAGES:
+            text = _("The texts in %(language)s are missing. Install SFT Studio again.") % {
+                "language": locale
+            }
+            yield Finding("languages", "failure", text)
+            return
+    yield Finding("languages", "ok", _("The texts of every language are there."))
+
+
+def _database(settings: Settings, engine: Engine) -> Iterator[Finding]:
+    trouble = ""
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        trouble = trouble_in(Path(engine.url.database))
+    if trouble:
+        text = _("The database is damaged: %(reason)s. Restore a backup.") % {"reason": trouble}
+        yield Finding("database", "failure", text)
+    else:
+        yield Finding("database", "ok", _("The database is whole."))
+
+
+def _schema(settings: Settings, engine: Engine) -> Iterator[Finding]:
+    try:
+        preflight.check_schema(engine)
+    except CommandFailed as failure:
+        yield Finding("schema", "failure", str(failure))
+    else:
+        yield Finding("schema", "ok", _("The database has this program's schema."))
+
+
+def _files(settings: Settings, engine: Engine) -> Iterator[Finding]:
+    storage = Storage(settings.storage_dir)
+    files = named_files(engine)
+    lost: list[str] = []
+    for file in files:
+        try:
+            same = file.sha256 is None or file_sha256(storage.path(file.key)) == file.sha256
+            if not same or not storage.path(file.key).is_file():
+                lost.append(f"{file.key} ({file.owner})")
+        except OSError:
+            lost.append(f"{file.key} ({file.owner})")
+    if lost:
+        text = _(
+            "%(count)d files are missing or not as they were stored: %(names)s. Restore them from a backup."
+        )
+        names = ", ".join(lost[:5]) + (" …" if len(lost) > 5 else "")
+        yield Finding("files", "failure", text % {"count": len(lost), "names": names})
+    else:
+        yield Finding(
+            "files", "ok", _("%(count)d stored files are as they were stored.") % {"count": len(files)}
+        )
+
+
+def _models(settings: Settings, engine: Engine) -> Iterator[Finding]:
+    with reading(engine) as session:
+        ready = session.exec(
+            select(ModelEntry.name, ModelEntry.path).where(col(ModelEntry.path).is_not(None))
+        ).all()
+    gone = [
+        name
+        for name, path in ready
+        if not (Path(path or "") / "config.json").is_file() or not any(Path(path or "").glob("*.safetensors"))
+    ]
+    if gone:
+        text = _("The files of these base models are gone: %(names)s. Prepare them again under Base models.")
+        yield Finding("models", "failure", text % {"names": ", ".join(gone)})
+    else:
+        yield Finding("models", "ok", _("%(count)d base models have their files.") % {"count": len(ready)})
+
+
+def _jobs(settings: Settings, engine: Engine) -> Iterator[Finding]:
+    now = utc_now()
+    with reading(engine) as session:
+        waiting = session.exec(
+            select(func.count()).where(
+                col(Job.state) == JobState.QUEUED, col(Job.created_at) < now - _WAITS_TOO_LONG
+            )
+        ).one()
+        running = session.exec(select(func.count()).where(col(Job.state) == JobState.RUNNING)).one()
+        lapsed = session.exec(
+            select(func.count()).where(
+                col(Job.state) == JobState.RUNNING,
+                col(Job.lease_expires_at) < now - timedelta(seconds=settings.lease_seconds),
+            )
+        ).one()
+    if lapsed or (waiting and not running):
+        text = _(
+            "No worker seems to be alive: %(waiting)d jobs wait, %(lapsed)d lost their worker. Start one."
+        )
+        yield Finding("workers", "failure", text % {"waiting": waiting, "lapsed": lapsed})
+    else:
+        text = _("Jobs: %(running)d under way, %(waiting)d waiting for longer than usual.")
+        yield Finding("workers", "ok", text % {"running": running, "waiting": waiting})
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    if settings.redis_url:
+        try:
+            preflight.check_broker(settings)
+        except CommandFailed as failure:
+            yield Finding("broker", "failure", str(failure))
+            return
+    elif settings.broker_dir.exists() and not settings.broker_dir.is_dir():
+        text = _("%(path)s should be a folder: workers hear of jobs late. Remove it.")
+        yield Finding("broker", "failure", text % {"path": settings.broker_dir})
+        return
+    yield Finding("broker", "ok", _("Workers can be told of jobs."))

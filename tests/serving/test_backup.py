@@ -1,0 +1,116 @@
+"""A backup made while the studio runs gives the same installation elsewhere, or is refused whole."""
+
+import io
+import tarfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from app.accounts.models import Role
+from app.core.database import transaction
+from app.core.settings import Settings
+from app.datasets.service import create_dataset
+from app.main import create_app
+from tests.cli.conftest import in_this_process
+from tests.support.people import make_person
+from tests.support.training import ENGINEER
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    storage = folder / "storage"
+    return {
+        str(path.relative_to(storage)): path.read_bytes() for path in storage.rglob("*") if path.is_file()
+    }
+
+
+def test_what_a_backup_holds_comes_back_elsewhere_while_people_go_on_writing(
+    app: FastAPI, installation: Settings, archive: Path, tmp_path: Path
+) -> None:
+    (installation.data_dir / "logs").mkdir()
+    (installation.data_dir / "logs" / "web.log").write_text("GET /")
+    over = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            with transaction(app.state.engine) as session:
+                create_dataset(session, ENGINEER, name=f"meanwhile {number}")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    made = in_this_process("backup", str(archive), "--json", data_dir=installation.data_dir)
+    over.set()
+    writer.join()
+    assert (made.code, made.json["damaged"]) == (0, [])
+    assert "read again and compared" in made.stderr
+    assert archive.stat().st_mode & 0o777 == 0o600
+
+    other = tmp_path / "other" / "data"
+    done = in_this_process("restore", str(archive), data_dir=other)
+    assert done.code == 0, done.stderr
+    assert contents(other) == contents(installation.data_dir)
+    assert not (other / "logs").exists()
+    assert [path for path in other.rglob("*") if path.stat().st_mode & 0o077] == []
+    again = create_app(Settings(data_dir=other))
+    person = make_person(again, Role.ENGINEER)
+    names = [dataset["name"] for dataset in person.api.get("/api/v1/datasets").json()]
+    assert "Calls" in names
+    assert person.api.get("/api/v1/versions/1/export?as=messages").status_code == 200
+    again.state.engine.dispose()
+
+
+def test_a_backup_replaces_nothing_and_goes_into_an_empty_folder_only(
+    installation: Settings, archive: Path, tmp_path: Path
+) -> None:
+    assert in_this_process("backup", str(archive), data_dir=installation.data_dir).code == 0
+    before = archive.read_bytes()
+    assert "exists already" in in_this_process("backup", str(archive), data_dir=installation.data_dir).error
+    assert archive.read_bytes() == before
+    assert "is not empty" in in_this_process("restore", str(archive), data_dir=installation.data_dir).error
+    gone = in_this_process("restore", str(tmp_path / "none.tar"), data_dir=tmp_path / "new")
+    assert "cannot be read" in gone.error
+
+
+def test_a_backup_of_a_damaged_installation_says_what_was_damaged(
+    installation: Settings, archive: Path
+) -> None:
+    (installation.storage_dir / "jobs/1/1/adapter.safetensors").write_bytes(b"other")
+    next((installation.storage_dir / "versions").glob("*.jsonl")).unlink()
+    made = in_this_process("backup", str(archive), "--json", data_dir=installation.data_dir)
+    assert made.code == 0
+    assert [one.split(":")[0] for one in made.json["damaged"]] == ["run/1", "version/1"]
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    place = content.index(b"adapter", 2000)
+    content[place] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _add_outside(path: Path) -> None:
+    with tarfile.open(path, "a") as archive:
+        header = tarfile.TarInfo("../outside")
+        header.size = 1
+        archive.addfile(header, io.BytesIO(b"x"))
+
+
+@pytest.mark.parametrize(
+    "damage", [_flip, _cut, _add_outside, lambda path: path.write_bytes(b"no tar at all")]
+)
+def test_an_archive_that_is_not_as_it_was_written_makes_no_folder(
+    installation: Settings, archive: Path, tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    assert in_this_process("backup", str(archive), data_dir=installation.data_dir).code == 0
+    damage(archive)
+    new = tmp_path / "new"
+    assert "is not a whole backup" in in_this_process("restore", str(archive), data_dir=new).error
+    assert not new.exists()

@@ -1,0 +1,126 @@
+"""The doctor finds each thing that is broken, names it, and ends with an exit code; a sound installation is well."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from sqlmodel import select
+
+from app.base_models.models import ModelEntry
+from app.core.database import transaction, utc_now
+from app.core.settings import Settings
+from app.jobs.models import Job, JobState
+from tests.cli.conftest import Outcome, in_this_process
+
+
+@pytest.fixture
+def sound(app: FastAPI, installation: Settings, tmp_path: Path) -> Settings:
+    """An installation in which nothing waits and the model has its files."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).touch()
+    with transaction(app.state.engine) as session:
+        for model in session.exec(select(ModelEntry)):
+            model.path = str(folder)
+            session.add(model)
+        for job in session.exec(select(Job)):
+            job.state = JobState.SUCCEEDED
+            session.add(job)
+    for path in installation.data_dir.glob("studio.db*"):
+        path.chmod(0o600)
+    return installation
+
+
+def looked_at(settings: Settings, **more: str) -> tuple[Outcome, dict[str, str]]:
+    told = in_this_process("doctor", "--json", data_dir=settings.data_dir, **more)
+    return told, {one["check"]: one["level"] for one in told.json}
+
+
+def test_a_sound_installation_is_well(sound: Settings) -> None:
+    told, levels = looked_at(sound)
+    assert told.code == 0, told.stdout
+    assert set(levels.values()) <= {"ok", "warning"}
+    assert {
+        "folder",
+        "disk",
+        "languages",
+        "database",
+        "schema",
+        "files",
+        "models",
+        "workers",
+        "broker",
+    } == set(levels)
+    shown = in_this_process("doctor", data_dir=sound.data_dir, LANG="zh_CN.UTF-8")
+    assert shown.code == 0
+
+
+def _open_to_others(settings: Settings) -> None:
+    (settings.data_dir / "studio.db").chmod(0o644)
+
+
+def _change_version(settings: Settings) -> None:
+    next((settings.storage_dir / "versions").glob("*.jsonl")).write_text("{}")
+
+
+def _remove_adapter(settings: Settings) -> None:
+    (settings.storage_dir / "jobs/1/1/adapter.safetensors").unlink()
+
+
+def _remove_model(settings: Settings) -> None:
+    shutil.rmtree(settings.data_dir.parent / "small")
+
+
+def _break_reference(settings: Settings) -> None:
+    with sqlite3.connect(settings.data_dir / "studio.db") as database:
+        database.execute("UPDATE run SET dataset_version_id = 999")
+
+
+def _older_schema(settings: Settings) -> None:
+    with sqlite3.connect(settings.data_dir / "studio.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '0003'")
+
+
+def _no_worker(settings: Settings) -> None:
+    with sqlite3.connect(settings.data_dir / "studio.db") as database:
+        long_ago = (utc_now() - timedelta(hours=1)).isoformat(sep=" ")
+        database.execute("UPDATE job SET state = 'queued', created_at = ?", (long_ago,))
+
+
+def _file_for_broker(settings: Settings) -> None:
+    shutil.rmtree(settings.broker_dir, ignore_errors=True)
+    settings.broker_dir.touch()
+
+
+@pytest.mark.parametrize(
+    ("breaks", "check", "words"),
+    [
+        (_open_to_others, "folder", "studio.db"),
+        (_change_version, "files", "version/1"),
+        (_remove_adapter, "files", "run/1"),
+        (_remove_model, "models", "small"),
+        (_break_reference, "database", "refers to what is not there"),
+        (_older_schema, "schema", "sft-studio migrate"),
+        (_no_worker, "workers", "No worker"),
+        (_file_for_broker, "broker", "should be a folder"),
+    ],
+)
+def test_what_is_broken_is_found_and_named(
+    sound: Settings, breaks: Callable[[Settings], None], check: str, words: str
+) -> None:
+    breaks(sound)
+    told, levels = looked_at(sound)
+    assert (told.code, levels[check]) == (1, "failure")
+    assert words in next(one["detail"] for one in told.json if one["check"] == check)
+    assert [name for name, level in levels.items() if level == "failure"] == [check]
+
+
+def test_without_a_folder_the_doctor_says_so_and_makes_none(tmp_path: Path) -> None:
+    told, levels = looked_at(Settings(data_dir=tmp_path / "none"))
+    assert (told.code, levels["folder"]) == (1, "failure")
+    assert not (tmp_path / "none").exists()
