@@ -15,6 +15,8 @@ from app.conversations import pages as conversations_pages
 from app.curation import api as curation_api
 from app.curation import pages as curation_pages
 from app.curation import settings_pages
+from app.erasure import api as erasure_api
+from app.erasure import pages as erasure_pages
 from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
 from app.imports import api as imports_api
@@ -49,6 +51,7 @@ API: Final[tuple[APIRouter, ...]] = (
     runs_api.router,
     evaluations_api.router,
     playground_api.router,
+    erasure_api.router,
     accounts_api.router,
 )
 PAGES: Final[tuple[APIRouter, ...]] = (
@@ -73,5 +76,6 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     bring_pages.router,
     help_pages.router,
     frozen_pages.router,
+    erasure_pages.router,
 )
 ALL: Final = (*API, *PAGES)

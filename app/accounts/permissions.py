@@ -45,6 +45,7 @@ class Permission(StrEnum):
     EVALUATION_READ = "evaluation.read"
     EVALUATION_START = "evaluation.start"
     PLAYGROUND_USE = "playground.use"
+    PLAYGROUND_READ_OTHERS = "playground.read_others"
     JOB_READ = "job.read"
     JOB_STOP_OWN = "job.stop_own"
     JOB_STOP = "job.stop"
@@ -113,6 +114,7 @@ RULES: Final[dict[Permission, Rule]] = {
     ),
     Permission.EVALUATION_START: Rule(Role.ENGINEER, N_("Start evaluations."), Scope.TRAIN),
     Permission.JOB_STOP: Rule(Role.ENGINEER, N_("Stop anybody's jobs."), Scope.TRAIN),
+    Permission.PLAYGROUND_READ_OTHERS: Rule(Role.ADMIN, N_("Read chats of others.")),
     Permission.PEOPLE_READ: Rule(Role.ADMIN, N_("See the people.")),
     Permission.PEOPLE_MANAGE: Rule(
         Role.ADMIN,

@@ -45,6 +45,7 @@ def _commands() -> dict[str, str]:
         "backup": _("Write all that this installation holds into one file, while it runs."),
         "restore": _("Make an empty data folder what a backup holds."),
         "doctor": _("Check that this installation is well."),
+        "erase": _("Take a conversation out of everything that holds it."),
         "import": _("Import a file into a dataset."),
         "export": _("Write a frozen version in the format of another tool."),
         "approve": _("Approve every draft of a dataset."),
@@ -95,6 +96,10 @@ def _load(name: str) -> Callable[..., Any]:
                 "status": listing.status,
             }
             return by_name[name]
+        case "erase":
+            from app.cli.erasing import erase
+
+            return erase
         case "demo":
             from app.cli.demo.command import demo
 
