@@ -1,7 +1,7 @@
 """LLaMA-Factory's dataset_info.json: which of its entries describes a file, and what that entry says.
 
 Names and defaults are those of LLaMA-Factory 0.9 (data/README.md, data/parser.py): without `columns` the
-standard ones are read, with it only those it names. Entries for preferences and pictures are refused.
+standard ones are read, with it only those it names. Entries for preferences are refused, records with pictures by their line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _SHOWN_NAMES = 8
 _LAYOUTS: dict[str, Layout] = {"alpaca": "alpaca", "sharegpt": "sharegpt", "openai": "messages"}
 _ALPACA = {"prompt": "instruction", "query": "input", "response": "output"}
 _ALPACA_FIELDS = {**_ALPACA, "history": "history", "system": "system", "tools": "tools"}
-_FOREIGN_COLUMNS = ("images", "videos", "audios", "chosen", "rejected", "kto_tag")
+_FOREIGN_COLUMNS = ("chosen", "rejected", "kto_tag")
+# A record that has any is refused by its line; those beside it come in.
+_MEDIA_COLUMNS = ("images", "videos", "audios")
 LLAMAFACTORY_TAGS = {
     "role_tag": "from",
     "content_tag": "value",
@@ -106,18 +108,21 @@ class _Entry:
             self._refuse(say.INFO_NOT_DIALOGUES, field=foreign or "ranking")
         if formatting == "alpaca":
             named = _ALPACA if columns is None else columns
-            return ColumnMap(
-                "alpaca", {ours: named[key] for key, ours in _ALPACA_FIELDS.items() if key in named}
-            )
+            mapped = {ours: named[key] for key, ours in _ALPACA_FIELDS.items() if key in named}
+            return ColumnMap("alpaca", mapped | self._media(named))
         tags = self._texts("tags") or LLAMAFACTORY_TAGS
         layout = _LAYOUTS[formatting]
         ours = "messages" if layout == "messages" else "conversations"
         named = columns if columns is not None else {"messages": "conversations"}
         mapped = {ours: named["messages"]} if "messages" in named else {}
         mapped |= {field: named[field] for field in ("system", "tools") if field in named}
+        mapped |= self._media(named)
         roles = {tags[tag]: role for tag, role in _ROLE_OF_TAG.items() if tag in tags}
         role_key, content_key = (tags.get(tag, LLAMAFACTORY_TAGS[tag]) for tag in ("role_tag", "content_tag"))
         return ColumnMap(layout, mapped, role_key, content_key, roles)
+
+    def _media(self, columns: Mapping[str, str]) -> dict[str, str]:
+        return {name: columns[name] for name in _MEDIA_COLUMNS if name in columns}
 
     def _texts(self, field: str) -> dict[str, str] | None:
         """The object under `field` without its nulls; None where there is none."""
