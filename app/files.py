@@ -11,6 +11,12 @@ APP_FOLDER: Final = Path(__file__).resolve().parent
 CODE_FOLDER: Final = APP_FOLDER.parent
 
 
+def shipped(name: str) -> Path:
+    """A folder that comes with the code: inside the package where the program is installed, beside it in a checkout."""
+    installed = APP_FOLDER / name
+    return installed if installed.is_dir() else CODE_FOLDER / name
+
+
 def file_sha256(path: Path | str) -> str:
     """Hex digest of all bytes of a file, read in pieces. Raises OSError."""
     with Path(path).open("rb") as file:

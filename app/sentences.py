@@ -52,6 +52,7 @@ class FailureCode(StrEnum):
     DATABASE_REFUSED = "database_refused"
     UNEXPECTED = "unexpected"
     JOB_MALFORMED = "job_malformed"
+    NOT_INSTALLED = "not_installed"
     # Of jobs: what they are made from.
     MODEL_MISSING = "model_missing"
     MODEL_UNUSABLE = "model_unusable"

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,15 @@ def test_the_environment_is_one_that_the_settings_read(monkeypatch: pytest.Monke
     assert settings.data_dir == Path("/data")
 
 
-def test_the_image_holds_every_folder_that_the_application_reads() -> None:
+def test_the_image_is_built_from_the_wheel_with_every_folder_that_goes_into_it() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    for folder in ("app", "worker", "templates", "static", "migrations"):
-        assert f"COPY {folder} {folder}" in dockerfile
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    assert set(folders) >= {"app", "worker", "templates", "static", "migrations"}
+    _, build, image = dockerfile.split("\nFROM ")
+    for folder in folders:
+        assert f"COPY {folder} {folder}" in build
+    for file in (project["project"]["readme"], *project["project"]["license-files"], "constraints.txt"):
+        assert f" {file} " in build
+    assert "pip wheel" in build
+    assert "/wheels/*.whl" in image

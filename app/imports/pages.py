@@ -1,8 +1,10 @@
 """Pages of one import: the form, and the report of what came in."""
 
-from typing import Annotated, Any, Final
+import io
+from dataclasses import dataclass
+from typing import Annotated, Any, BinaryIO, Final
 
-from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse
 
 from app.accounts.access import CurrentActor, needs
@@ -10,30 +12,67 @@ from app.accounts.permissions import Permission
 from app.core.errors import Invalid, NotFound
 from app.core.i18n import gettext, say
 from app.core.templating import go, is_htmx, render
-from app.core.web import AppSettings, Db
+from app.core.web import AppSettings, AppStorage, Db
 from app.datasets.archives import refuse_archived
 from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
 from app.dialogue.limits import spoken_size
-from app.imports import service
+from app.imports import service, staging
 from app.imports.incoming import IncomingFile
-from app.imports.models import DatasetImport
+from app.imports.reports import FORMAT_LABELS, report_context
 from app.imports.sources import Told, ToldSource
 from app.interchange import FORMATS, Format, ImportLimits
 from app.interchange.sentences.files import FILE_TOO_LARGE
 from app.sentences import N_, Sentence
 
 router = APIRouter(include_in_schema=False)
-_FORMAT_LABELS: Final = {
-    "auto": N_("Detect it"),
-    "messages": N_("OpenAI messages (JSON Lines)"),
-    "sharegpt": N_("ShareGPT"),
-    "alpaca": N_("Alpaca"),
-    "csv": N_("CSV or another table"),
-    "parquet": N_("Parquet"),
-}
+PASTED: Final = "pasted.txt"
+# What a person can put right by saying what the columns mean.
+_MAPPING_HELPS: Final = frozenset(
+    {
+        "unknown_layout",
+        "bare_message",
+        "chat_sides",
+        "csv_columns",
+        "csv_no_id",
+        "csv_scattered",
+        "messages_not_list",
+        "no_role",
+        "unknown_role",
+        "no_content",
+        "mapping_side_unknown",
+        "wrong_layout",
+    }
+)
 
-_REPORT_LABELS: Final = {**_FORMAT_LABELS, "csv": N_("CSV"), "xlsx": N_("Excel")}
+
+@dataclass(frozen=True)
+class _Sent:
+    """What was chosen or pasted, and how it should be read."""
+
+    stream: BinaryIO | None
+    filename: str
+    format: Format
+    skip_bad: bool
+    map: bool
+
+    @property
+    def is_pasted(self) -> bool:
+        """Whether it is no file."""
+        return self.filename == PASTED
+
+
+def _sent(
+    file: Annotated[UploadFile | None, File()] = None,
+    pasted: Annotated[str, Form()] = "",
+    format: Annotated[Format, Form()] = "auto",
+    skip_bad: Annotated[bool, Form()] = False,
+    map: Annotated[bool, Form()] = False,
+) -> _Sent:
+    if file is not None and file.filename:
+        return _Sent(file.file, file.filename, format, skip_bad, map)
+    stream = io.BytesIO(pasted.encode()) if pasted.strip() else None
+    return _Sent(stream, PASTED, format, skip_bad, map)
 
 
 def _import_form(
@@ -41,7 +80,7 @@ def _import_form(
 ) -> dict[str, Any]:
     return {
         "dataset": dataset,
-        "formats": [(name, gettext(_FORMAT_LABELS[name])) for name in FORMATS],
+        "formats": [(name, gettext(FORMAT_LABELS[name])) for name in FORMATS],
         "format": format,
         "skip_bad": False,
         "error": None,
@@ -67,77 +106,90 @@ def import_file(
     request: Request,
     session: Db,
     settings: AppSettings,
+    storage: AppStorage,
     actor: CurrentActor,
     dataset_id: int,
-    file: Annotated[UploadFile | None, File()] = None,
-    format: Annotated[Format, Form()] = "auto",
-    skip_bad: Annotated[bool, Form()] = False,
-    *,
+    sent: Annotated[_Sent, Depends(_sent)],
     told: Told,
 ) -> Response:
-    """Import a file; the report says what came in. htmx stays on the form when nothing did."""
-    if file is None or not file.filename:
-        dataset = require_dataset(session, dataset_id)
-        text = gettext("Choose a file first.")
-        form = _import_form(
-            settings, dataset, format, skip_bad=skip_bad, error=text, report=None, **told.form()
-        )
-        template = "datasets/_import_form.html" if is_htmx(request) else "datasets/import.html"
-        return render(request, template, form, status=422)
+    """Import a file; the report says what came in. htmx stays on the form when nothing did, and from there a person can go
+    on to say what the columns mean, as after asking for that."""
+    stream = sent.stream
+    if stream is None:
+        text = gettext("Choose a file first, or paste something.")
+        return _form_again(request, session, settings, dataset_id, sent, told, error=text)
     try:
-        source = told.read(file.filename, format)
+        source = told.read(session, sent.filename, sent.format)
     except Invalid as error:
         if is_htmx(request):
             raise  # a toast: the form with its chosen files stays
-        dataset = require_dataset(session, dataset_id)
-        form = _import_form(settings, dataset, format, skip_bad=skip_bad, report=None, **told.form(error))
-        return render(request, "datasets/import.html", form, status=422)
+        return _form_again(request, session, settings, dataset_id, sent, told, wrong=error)
     limits = ImportLimits(file_bytes=settings.max_upload_bytes)
-    with IncomingFile(
-        file.file, filename=file.filename, format=format, skip_bad=skip_bad, limits=limits, source=source
-    ) as incoming:
-        found = service.import_file(session, dataset_id, actor, incoming)
-    dataset = require_dataset(session, dataset_id)
-    if is_htmx(request) and found.problem_count and not found.accepted:
-        return render(
-            request, "datasets/_import_report.html", _report(dataset, found, can_retry=True), status=422
+
+    def stage() -> str:
+        staged = staging.stage(
+            storage, stream, actor, dataset_id=dataset_id, filename=sent.filename, encoding=told.encoding
         )
-    return go(request, f"/datasets/{dataset_id}/imports/{found.id}")
+        return f"/datasets/{dataset_id}/import/mapping/{staged.token}"
+
+    if sent.map:
+        return go(request, stage())
+    with IncomingFile(
+        stream,
+        filename=sent.filename,
+        format=sent.format,
+        skip_bad=sent.skip_bad,
+        limits=limits,
+        source=source,
+    ) as incoming:
+        helps = any(problem.code in _MAPPING_HELPS for problem in incoming.report.problems)
+        href = stage() if helps and not incoming.brings_anything else ""
+        if href and sent.is_pasted:
+            return go(request, href)
+        found = service.import_file(session, dataset_id, actor, incoming)
+    if is_htmx(request) and found.problem_count and not found.accepted:
+        dataset = require_dataset(session, dataset_id)
+        context = report_context(dataset, found, retry_form="import-form", mapping_href=href)
+        return render(request, "datasets/_import_report.html", context, status=422)
+    token = f"?mapping={href.rpartition('/')[2]}" if href else ""
+    return go(request, f"/datasets/{dataset_id}/imports/{found.id}{token}")
 
 
-def _report(dataset: Dataset, found: DatasetImport, *, can_retry: bool = False) -> dict[str, Any]:
-    # A file that tells nothing of itself has no format, whatever was chosen.
-    label = N_("unknown") if found.format == "auto" else _REPORT_LABELS.get(found.format, found.format)
-    return {
-        "dataset": dataset,
-        "report": found,
-        "problems": [_remark(item) for item in found.problems],
-        "notes": [_remark(item) for item in found.notes],
-        "format_label": gettext(label),
-        "can_retry": can_retry,
-        "is_unreadable": bool(found.problems) and not any(item["line"] for item in found.problems),
-    }
-
-
-def _remark(stored: dict[str, Any]) -> dict[str, Any]:
-    message = say(Sentence.stored_in(stored))
-    return {
-        "line": stored["line"],
-        "code": stored["code"],
-        "message": message,
-        "member": stored.get("member", ""),
-    }
+def _form_again(
+    request: Request,
+    session: Db,
+    settings: AppSettings,
+    dataset_id: int,
+    sent: _Sent,
+    told: ToldSource,
+    *,
+    error: str | None = None,
+    wrong: Invalid | None = None,
+) -> HTMLResponse:
+    dataset = require_dataset(session, dataset_id)
+    form = _import_form(
+        settings, dataset, sent.format, skip_bad=sent.skip_bad, error=error, report=None, **told.form(wrong)
+    )
+    template = "datasets/_import_form.html" if is_htmx(request) else "datasets/import.html"
+    return render(request, template, form, status=422)
 
 
 @router.get("/datasets/{dataset_id}/imports/{import_id}")
 @needs(Permission.DATASET_READ)
 def import_report_page(
-    request: Request, session: Db, settings: AppSettings, dataset_id: int, import_id: int
+    request: Request, session: Db, settings: AppSettings, dataset_id: int, import_id: int, mapping: str = ""
 ) -> HTMLResponse:
-    """What an import brought, and each line that it did not."""
+    """What an import brought, and each line that it did not. `mapping` names its file while that waits for a mapping."""
     dataset = require_dataset(session, dataset_id)
     found = service.require_import(session, import_id)
     if found.dataset_id != dataset_id:
         raise NotFound(N_("There is no import %(id)d."), id=import_id)
     form = _import_form(settings, dataset, skip_bad=True)
-    return render(request, "datasets/import_report.html", {**form, **_report(dataset, found)})
+    href = (
+        f"/datasets/{dataset_id}/import/mapping/{mapping}"
+        if mapping.replace("-", "").replace("_", "").isalnum()
+        else ""
+    )
+    return render(
+        request, "datasets/import_report.html", {**form, **report_context(dataset, found, mapping_href=href)}
+    )

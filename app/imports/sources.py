@@ -1,11 +1,16 @@
 """What an import is told about the tool that the file comes from: its dataset_info.json, what it trained."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, File, Form, UploadFile
+from sqlmodel import Session
 
 from app.core.errors import Invalid
 from app.core.i18n import gettext
+from app.core.pieces import piece
+from app.imports.mappings import MAX_BYTES as MAX_MAPPING_BYTES
+from app.imports.mappings import parse_mapping, require_mapping
 from app.interchange import (
     ENCODINGS,
     SOURCE_MASKS,
@@ -17,6 +22,7 @@ from app.interchange import (
     read_dataset_info,
 )
 from app.interchange.files.encodings import spoken_name
+from app.interchange.mapping.model import DialogueMapping
 from app.interchange.reading import require_one_format
 from app.interchange.records.dataset_info import MAX_BYTES
 from app.sentences import N_
@@ -59,24 +65,50 @@ class ToldSource:
         encoding: Annotated[
             Encoding, Form(description="The encoding of the file; recognised, and told, unless it is given.")
         ] = "auto",
+        mapping: Annotated[
+            str,
+            Form(
+                max_length=MAX_MAPPING_BYTES,
+                description="How a file of an unknown layout is read: a mapping as JSON or YAML, or the name of a kept one.",
+            ),
+        ] = "",
     ) -> None:
         self.entry = dataset_info_entry.strip()
         self.mask = mask
         self.train_field = train_field.strip()
         self.encoding = encoding
+        self.mapping = mapping
         self._info = dataset_info if dataset_info is not None and dataset_info.filename else None
 
-    def read(self, filename: str, format: Format) -> Source:
-        """For the file of this name. Raises Invalid naming the field."""
+    def read(self, session: Session, filename: str, format: Format) -> Source:
+        """For the file of this name; the session holds no connection afterwards. Raises Invalid naming the field, and
+        NotFound for a mapping that is not kept."""
+        mapping = self._read_mapping(session) if self.mapping.strip() else None
+        return replace(self._read(filename, format, mapping), encoding=self.encoding)
+
+    def _read_mapping(self, session: Session) -> DialogueMapping:
+        if self.mapping.lstrip().startswith("{") or "\n" in self.mapping:
+            return parse_mapping(self.mapping).mapping
+        with piece(session, read_only=True):
+            return require_mapping(session, self.mapping).document.mapping
+
+    def _read(self, filename: str, format: Format, mapping: DialogueMapping | None) -> Source:
         if self._info is None:
             if self.entry:
                 text = N_("An entry is named, but no dataset_info.json is given.")
                 raise Invalid(text, field="dataset_info")
-            return Source(None, self.mask, self.train_field or None, self.encoding)
+            return self._one_format(
+                Source(None, self.mask, self.train_field or None, mapping=mapping), format
+            )
         try:
             data = self._info.file.read(MAX_BYTES + 1)
             columns = read_dataset_info(data, filename=filename, entry=self.entry or None)
-            source = Source(columns, self.mask, self.train_field or None, self.encoding)
+        except SourceRefused as refused:
+            raise Invalid(refused.sentence, field=_field_of(refused)) from refused
+        return self._one_format(Source(columns, self.mask, self.train_field or None, mapping=mapping), format)
+
+    def _one_format(self, source: Source, format: Format) -> Source:
+        try:
             require_one_format(source, format)
         except SourceRefused as refused:
             raise Invalid(refused.sentence, field=_field_of(refused)) from refused
@@ -106,7 +138,7 @@ def _encoding_label(name: Encoding) -> str:
 
 def _field_of(refused: SourceRefused) -> str:
     unclear = {"info_no_such_entry", "info_none_fits", "info_several_fit"}
-    if refused.code == "format_conflict":
+    if refused.code in ("format_conflict", "mapping_conflict"):
         return "format"
     return "dataset_info_entry" if refused.code in unclear else "dataset_info"
 

@@ -7,29 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import BinaryIO, Literal, get_args
 
 from app.dialogue.conversation import Conversation
 from app.dialogue.trained import SourceMask, apply_source_mask, with_shortest_flags
-from app.interchange.files.archives import is_archive, unpack
-from app.interchange.files.csv_columns import require_header, require_mapped_header
+from app.interchange.files.archives import ZIP_MARK, Unpacked, is_archive, unpack
+from app.interchange.files.csv_columns import get_header, require_header, require_mapped_header
 from app.interchange.files.csv_records import read_table
 from app.interchange.files.encodings import Encoding, seekable
 from app.interchange.files.json_records import Record
 from app.interchange.files.limits import ImportLimits
-from app.interchange.files.opening import Frame, Opening, Records
+from app.interchange.files.opening import Frame, Opening, Records, raw_records
 from app.interchange.files.sheets import is_workbook
 from app.interchange.files.tables import Table
+from app.interchange.mapping.dialogues import MappedRecord, map_records
+from app.interchange.mapping.model import DialogueMapping
+from app.interchange.mapping.suggesting import is_chained, suggest, unread_names
 from app.interchange.records.column_map import ColumnMap
-from app.interchange.records.layouts import Layout, LayoutReader
+from app.interchange.records.layouts import Layout, LayoutReader, get_layout
 from app.interchange.records.message_reading import Reading
 from app.interchange.sentences import files as say
+from app.interchange.sentences import mapping as say_of_mapping
 from app.interchange.sentences import sources as say_of_source
 from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefused, SourceRefused, shown
 
 Format = Literal["auto", "messages", "sharegpt", "alpaca", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 _LAYOUTS: dict[str, Layout] = {"messages": "messages", "sharegpt": "sharegpt", "alpaca": "alpaca"}
+_SUGGESTED_FROM = 50  # records at the beginning of a file
 _FRAMES: dict[Format, Frame] = {"csv": "csv", "parquet": "parquet"}
 
 
@@ -54,6 +60,8 @@ class Source:
     mask: SourceMask = "file"
     train_field: str | None = None
     encoding: Encoding = "auto"
+    mapping: DialogueMapping | None = None
+    first: int | None = None  # for a trial: so many records are read by the mapping, and no more
 
 
 Item = ParsedConversation | LineProblem | LineNote
@@ -82,9 +90,22 @@ def read_conversations(
 
 
 def require_one_format(source: Source, format: Format) -> None:
-    """Raises SourceRefused where dataset_info.json and the chosen format say different things."""
+    """Raises SourceRefused where dataset_info.json, the mapping and the chosen format say different things."""
+    if source.mapping and (source.columns or format in _LAYOUTS):
+        raise SourceRefused(say_of_source.MAPPING_CONFLICT)
     if source.columns and format in _LAYOUTS and format != source.columns.layout:
         raise SourceRefused(say_of_source.FORMAT_CONFLICT, expected=source.columns.layout, chosen=format)
+
+
+def files_in(stream: BinaryIO, filename: str, limits: ImportLimits) -> Iterator[Unpacked | LineNote]:
+    """The file itself, or those of an archive one after the other. Raises RecordRefused."""
+    whole = seekable(stream, limits)
+    head = whole.read(4)
+    whole.seek(0)
+    if is_archive(head) and not (head.startswith(ZIP_MARK) and is_workbook(whole, limits)):
+        yield from unpack(whole, filename, limits)
+    else:
+        yield Unpacked(filename, whole)
 
 
 @dataclass(frozen=True)
@@ -94,6 +115,7 @@ class _Opened:
     records: Iterator[Record | LineProblem]
     name: str | None = None
     layout: Layout | None = None
+    notes: tuple[LineNote, ...] = ()
 
 
 class _Reader:
@@ -111,13 +133,11 @@ class _Reader:
     def read(self, stream: BinaryIO) -> Iterator[Item]:
         """The items of read_conversations()."""
         try:
-            whole = seekable(stream, self._limits)
-            head = whole.read(4)
-            whole.seek(0)
-            if is_archive(head) and not (head.startswith(b"PK") and is_workbook(whole, self._limits)):
-                yield from self._read_archive(whole)
-            else:
-                yield from self._read_file(whole, self._filename)
+            for found in files_in(stream, self._filename, self._limits):
+                if isinstance(found, LineNote):
+                    yield found
+                else:
+                    yield from self._read_member(found)
             if self._count == 0 and not self._refused:
                 yield LineProblem.of(say.NO_RECORDS)
             if self._count and not self._saw_train_field:
@@ -126,18 +146,14 @@ class _Reader:
         except RecordRefused as refusal:
             yield refusal.as_problem()
 
-    def _read_archive(self, stream: BinaryIO) -> Iterator[Item]:
-        for found in unpack(stream, self._filename, self._limits):
-            if isinstance(found, LineNote):
-                yield found
-                continue
-            member = shown(found.name, 120) if found.is_one_of_many else ""
-            try:
-                for item in self._read_file(found.stream, found.name):
-                    yield replace(item, member=member)
-            except RecordRefused as refusal:
-                self._refused = True
-                yield replace(refusal.as_problem(), member=member)
+    def _read_member(self, file: Unpacked) -> Iterator[Item]:
+        member = shown(file.name, 120) if file.is_one_of_many else ""
+        try:
+            for item in self._read_file(file.stream, file.name):
+                yield replace(item, member=member)
+        except RecordRefused as refusal:
+            self._refused = True
+            yield replace(refusal.as_problem(), member=member)
 
     def _parse(
         self, record: Record, count: int, reader: LayoutReader, name: str | None
@@ -154,7 +170,8 @@ class _Reader:
         self._saw_train_field |= reading.saw_train_field
         if source.mask != "file":
             conversation = self._masked(conversation, reading)
-        notes = tuple(replace(note, record=count) for note in reading.notes)
+        own = record.notes if isinstance(record, MappedRecord) else ()
+        notes = tuple(replace(note, record=count) for note in (*own, *reading.notes))
         return ParsedConversation(record.line, conversation, notes, name or str(reader.layout), count)
 
     def _masked(self, conversation: Conversation, reading: Reading) -> Conversation:
@@ -165,18 +182,15 @@ class _Reader:
         return masked
 
     def _read_file(self, stream: BinaryIO, filename: str) -> Iterator[Item]:
-        columns = self._source.columns
+        columns, mapping = self._source.columns, self._source.mapping
         layout = columns.layout if columns else _LAYOUTS.get(self._format)
-        opening = Opening(
-            filename,
-            self._limits,
-            _FRAMES.get(self._format, "json" if layout and not columns else "auto"),
-            self._source.encoding,
-            tuple(columns.columns.values()) if columns else (),
-        )
+        wanted = tuple(columns.columns.values()) if columns else mapping.columns if mapping else ()
+        frame = _FRAMES.get(self._format, "json" if layout and not columns else "auto")
+        opening = Opening(filename, self._limits, frame, self._source.encoding, wanted)
         content = opening.open(stream)
         yield from opening.notes
         opened = self._opened(content, layout)
+        yield from opened.notes
         reader = LayoutReader(opened.layout)
         for record in opened.records:
             self._count += 1
@@ -188,12 +202,62 @@ class _Reader:
                 yield self._parse(record, self._count, reader, opened.name)
 
     def _opened(self, content: Records | Table, layout: Layout | None) -> _Opened:
+        columns, mapping = self._source.columns, self._source.mapping
+        if mapping:
+            return self._mapped(raw_records(content), content.kind, mapping)
         if isinstance(content, Records):
-            return _Opened(content.records, "parquet" if content.kind == "parquet" else None, layout)
-        columns = self._source.columns
+            name = None if content.kind == "json" else content.kind
+            if layout:
+                return _Opened(content.records, name, layout)
+            refusal = RecordRefused(say_of_mapping.CHAT) if content.kind == "chat" else None
+            return self._recognised(content.records, name, refusal)
         if columns:
             header = require_mapped_header(content.titles, columns.columns)
             return _Opened(read_table(content, header, self._limits), content.kind, columns.layout)
+        if get_header(content.titles) is None or is_chained(content.names()):
+            refusal = RecordRefused(say.CSV_COLUMNS, 1, found=shown(", ".join(content.titles), 80))
+            return self._recognised(raw_records(content), content.kind, refusal)
         header = require_header(content.titles, self._source.train_field)
         self._saw_train_field |= "train" in header.columns
         return _Opened(read_table(content, header, self._limits), content.kind, header.layout)
+
+    def _mapped(
+        self, records: Iterator[Record | LineProblem], name: str, mapping: DialogueMapping, *notes: LineNote
+    ) -> _Opened:
+        first, records = _peek(records, 1)
+        unread = unread_names(first[0].value, mapping) if first and isinstance(first[0], Record) else []
+        if unread:
+            notes = (*notes, LineNote.of(say_of_mapping.NOT_READ, names=shown(", ".join(unread), 200)))
+        return _Opened(
+            map_records(islice(records, self._source.first), mapping, self._limits), name, "messages", notes
+        )
+
+    def _recognised(
+        self, records: Iterator[Record | LineProblem], name: str | None, refusal: RecordRefused | None = None
+    ) -> _Opened:
+        """Records of a known layout as they are; of an unknown one by the mapping that they suggest, if it is certain.
+        Raises `refusal` where it is not; without one the layout's reader says what is wrong."""
+        first, records = _peek(records, _SUGGESTED_FROM)
+        values = [record.value for record in first if isinstance(record, Record)]
+        known = (
+            values and isinstance(values[0], Mapping) and get_layout(values[0]) and not is_chained(values[0])
+        )
+        suggestion = None if known else suggest(values)
+        if suggestion is not None and suggestion.certain:
+            note = LineNote.of(say_of_mapping.RECOGNISED, layout=shown(suggestion.spoken, 120))
+            return self._mapped(records, name or "messages", suggestion.mapping, note)
+        if refusal is not None:
+            raise refusal
+        if values and not any(isinstance(value, Mapping) and get_layout(value) for value in values):
+            # Saying it once is enough: it is a property of the file.
+            return _Opened(iter(first[:1]), name)
+        return _Opened(records, name)
+
+
+_Records = Iterator[Record | LineProblem]
+
+
+def _peek(records: _Records, count: int) -> tuple[list[Record | LineProblem], _Records]:
+    """The first records, and all of them again."""
+    first = list(islice(records, count))
+    return first, chain(first, records)

@@ -5,16 +5,23 @@ from typing import Any
 
 from sqlmodel import Session
 
-from app.base_models.service import require_ready
+from app.base_models.models import ModelEntry
+from app.base_models.service import known_elsewhere, require_ready
 from app.core.errors import Conflict
 from app.core.storage import StoredFile
+from app.datasets.models import Dataset
 from app.jobs.handlers import JobHandler, Workplace
+from app.jobs.models import JobState
 from app.jobs.service import Claim
+from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
+from app.runs.leftovers import clear_leftovers
 from app.runs.models import Run
+from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.runs.service import publish_artifacts, require_run
 from app.sentences import N_
+from app.versions.service import require_version
 
 
 class Train(JobHandler):
@@ -42,6 +49,7 @@ class Train(JobHandler):
             "base_model_path": str(folder),
             "end_of_turn_id": model.info.end_of_turn_id,
             "config": run.config.to_json(),
+            "provenance": _provenance(session, run, check, model).to_json(),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
             "resume_from": str(place.output_dir.parent) if claim.attempt > 1 else None,
         }
@@ -49,6 +57,10 @@ class Train(JobHandler):
     def look_at_files(self, place: Workplace, result: dict[str, Any]) -> list[StoredFile]:
         """Every file of the adapter."""
         return place.storage.files(_adapter_key(place, RunResult.stored(result)))
+
+    def clear_up(self, place: Workplace, state: JobState) -> None:
+        """Checkpoints served the run alone."""
+        clear_leftovers(place.output_dir.parent, state)
 
     def publish(
         self,
@@ -65,6 +77,29 @@ class Train(JobHandler):
         session.add(run)
         publish_artifacts(session, run, files)
         self.follow_up(session, run)
+
+
+def _provenance(session: Session, run: Run, check: MaskCheck, model: ModelEntry) -> Provenance:
+    version = require_version(session, run.dataset_version_id)
+    base, revision, remark = known_elsewhere(model)
+    return Provenance(
+        run=run.name,
+        run_id=run.id,
+        dataset=session.get_one(Dataset, version.dataset_id).name,
+        version=version.number,
+        version_hash=version.content_hash,
+        conversations=version.train_count,
+        held_out=version.validation_count,
+        arrays_hash=run.arrays_hash,
+        recipe=run.recipe,
+        base_model=base,
+        base_revision=revision,
+        base_licence=model.info.licence,
+        base_remark=remark,
+        train_on=check.settings.train_on,
+        max_length=check.settings.max_length,
+        template_arguments=check.settings.template_arguments,
+    )
 
 
 def _adapter_key(place: Workplace, result: RunResult) -> str:

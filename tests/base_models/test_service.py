@@ -143,3 +143,13 @@ def test_a_taken_name_is_a_conflict(engine: Engine, settings: Settings) -> None:
             service.add_base_model(
                 session, settings, ENGINEER, source=BaseModelSource.HUB, reference="org/chat"
             )
+
+
+def test_an_adapter_names_its_base_as_other_machines_know_it() -> None:
+    def known(source: BaseModelSource, reference: str, revision: str) -> tuple[str, str | None]:
+        model = ModelEntry(name="Ours", source=source, reference=reference, revision=revision)
+        return service.known_elsewhere(model)[:2]
+
+    assert known(BaseModelSource.HUB, "org/chat", "c" * 40) == ("org/chat", "c" * 40)
+    assert known(BaseModelSource.LOCAL, "/srv/models/chat", "") == ("Ours", None)
+    assert known(BaseModelSource.BUNDLED, "x", "x.gguf") == ("HuggingFaceTB/SmolLM2-135M-Instruct", None)

@@ -24,6 +24,7 @@ from tests.benchmarks.dialogues import plain, sample_dialogues
 from tests.benchmarks.masks import MARKED_TEMPLATE
 from tests.benchmarks.measuring import Goal, Result, Row, median
 from tests.support.said import said
+from tests.worker.conftest import PROVENANCE
 from worker.parent.child_process import ChildProcess
 
 STEPS, WARM_UP = 4, 1
@@ -135,6 +136,7 @@ def train_here(model: Path, folder: Path, material: Material, config: dict[str, 
         "arrays_hash": material.arrays_hash,
         "base_model_path": str(model),
         "config": config,
+        "provenance": PROVENANCE,
         "resume_from": None,
     }
     job.write_text(

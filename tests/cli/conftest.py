@@ -33,6 +33,7 @@ from tests.support.tokenizers import smollm2_folder
 __all__ = ["smollm2_folder", "trl_templates"]
 
 ROOT = Path(__file__).parents[2]
+FROM_HERE = (sys.executable, "-m", "app.cli")
 _OURS = ("SFT_STUDIO", "DATABASE_URL", "REDIS_URL", "LANG", "LC_")
 
 
@@ -66,10 +67,12 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "SFT_STUDIO_DATA": str(data_dir), "LANG": "en_US.UTF-8", **more}
 
 
-def sft_studio(*arguments: str, data_dir: Path, timeout: float = 120, **more: str) -> Outcome:
+def sft_studio(
+    *arguments: str, data_dir: Path, timeout: float = 120, program: tuple[str, ...] = FROM_HERE, **more: str
+) -> Outcome:
     """Run one command to its end."""
     done = subprocess.run(
-        [sys.executable, "-m", "app.cli", *arguments],
+        [*program, *arguments],
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -186,18 +189,19 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, **more: str) -> Iterator[Serving]:
+def serving(folder: Path, program: tuple[str, ...] = FROM_HERE, **more: str) -> Iterator[Serving]:
     """`sft-studio serve` with its workers ready; whatever a test leaves of it is killed."""
     data_dir, port = folder / "data", free_port()
     output = folder / "serve.txt"
     with output.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve", "--port", str(port)],
+            [*program, "serve", "--port", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
             text=True,
             env=environment(data_dir, **more),
+            cwd=folder,
             start_new_session=True,
         )
     server = Serving(process, port, data_dir, output)

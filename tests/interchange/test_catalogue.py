@@ -11,6 +11,7 @@ from babel.messages.pofile import read_po
 
 from app.interchange.sentences import exports as export_troubles
 from app.interchange.sentences import files as file_troubles
+from app.interchange.sentences import mapping as mapping_troubles
 from app.interchange.sentences import records as record_troubles
 from app.interchange.sentences import sources as source_troubles
 from app.interchange.sentences.problems import Trouble
@@ -18,7 +19,7 @@ from app.interchange.sentences.problems import Trouble
 ROOT = Path(__file__).parents[2]
 TROUBLES = [
     value
-    for module in (file_troubles, record_troubles, source_troubles, export_troubles)
+    for module in (file_troubles, mapping_troubles, record_troubles, source_troubles, export_troubles)
     for value in vars(module).values()
     if isinstance(value, Trouble)
 ]

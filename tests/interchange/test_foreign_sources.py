@@ -290,3 +290,21 @@ def test_a_format_that_contradicts_dataset_info_is_refused() -> None:
     with pytest.raises(SourceRefused) as refused:
         read_conversations(io.BytesIO(b"{}"), format=chosen, source=info(SHAREGPT))
     assert refused.value.code == "format_conflict"
+
+
+@pytest.mark.parametrize(
+    ("entry", "key", "meant"),
+    [
+        ({"format": "sharegpt"}, "format", "formatting"),
+        ({"formating": "sharegpt"}, "formating", "formatting"),
+        ({"columns": {"message": "turns"}}, "columns.message", "columns.messages"),
+        ({"formatting": "sharegpt", "tags": {"roletag": "who"}}, "tags.roletag", "tags.role_tag"),
+    ],
+)
+def test_a_key_of_dataset_info_that_does_not_exist_is_named_with_what_is_meant(
+    entry: dict[str, object], key: str, meant: str
+) -> None:
+    with pytest.raises(SourceRefused) as refused:
+        read_dataset_info(json.dumps({"chat": entry}).encode(), filename="chat.json")
+    assert refused.value.code == "info_unknown_key"
+    assert (refused.value.sentence.values["key"], refused.value.sentence.values["meant"]) == (key, meant)

@@ -22,6 +22,7 @@ from app.masking import MaskSettings
 from app.runs import service
 from app.runs.handler import Train
 from app.runs.models import Run
+from app.runs.provenance import Provenance
 from app.sentences import Failure, FailureCode
 from tests.support.training import (
     ARRAYS_HASH,
@@ -198,6 +199,10 @@ def test_the_worker_gets_the_confirmed_arrays_and_refuses_others(
         assert given["arrays_hash"] == ARRAYS_HASH
         assert given["arrays"].endswith("jobs/1/1/arrays.safetensors")
         assert given["config"]["early_stopping_patience"] == 3
+        # What travels with the adapter names no folder of this machine.
+        told = Provenance.stored(given["provenance"])
+        assert (told.dataset, told.version, told.base_model, told.max_length) == ("Calls", 1, "small", 2048)
+        assert told.arrays_hash == ARRAYS_HASH
         run.config = run.config.model_copy(update={"early_stopping_patience": 0})
         session.add(run)
         assert handler.child_input(session, place, claim)["config"]["early_stopping_patience"] == 0

@@ -14,10 +14,26 @@ from safetensors.numpy import save_file
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from app.masking.settings import MaskSettings
+from app.runs.provenance import Provenance
 from worker.work.protocol import Control
 
 IGNORE_INDEX = -100
 SETTINGS = MaskSettings().to_json()
+
+
+PROVENANCE = Provenance(
+    run="Calls v1",
+    dataset="Calls",
+    version=1,
+    version_hash="b" * 64,
+    conversations=6,
+    held_out=2,
+    arrays_hash="a" * 64,
+    recipe="quick",
+    base_model="org/chat",
+    base_revision="c" * 40,
+    base_licence="apache-2.0",
+).to_json()
 
 
 class Recorder:
@@ -105,6 +121,7 @@ def job_input(base_model_folder: Path, tmp_path: Path) -> Callable[..., dict[str
             "arrays": str(path),
             "arrays_hash": write_arrays_file(path, samples, split),
             "base_model_path": str(base_model_folder),
+            "provenance": PROVENANCE,
             "config": {
                 "per_device_train_batch_size": 2,
                 "gradient_accumulation_steps": 1,

@@ -39,6 +39,10 @@ OUT_OF_MEMORY = N_(
     "gradient_accumulation_steps, a shorter max_length, gradient_checkpointing or load_in_4bit."
 )
 DISK_FULL = N_("The disk is full: free some space under %(folder)s and start again.")
+NOT_INSTALLED = N_(
+    "This work needs %(module)s, which is not installed where the worker runs: install sft-studio there with its extra, "
+    "as in pip install 'sft-studio[train]', and start the worker again."
+)
 UNEXPECTED = N_("The job stopped on an unexpected %(kind)s: %(detail)s. The log has the details.")
 
 
@@ -137,6 +141,8 @@ def explain(error: Exception, output_dir: Path) -> JobFailed:
         or "not enough memory" in first_line
     ):
         return JobFailed(FailureCode.OUT_OF_MEMORY, OUT_OF_MEMORY, detail=detail or kind)
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return JobFailed(FailureCode.NOT_INSTALLED, NOT_INSTALLED, module=error.name.partition(".")[0])
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return JobFailed(FailureCode.DISK_FULL, DISK_FULL, folder=str(output_dir))
     return JobFailed(FailureCode.UNEXPECTED, UNEXPECTED, kind=kind, detail=detail or kind)

@@ -66,7 +66,7 @@ class Header:
 def split_titles(first_line: str, wanted: Collection[str] = ()) -> tuple[str, tuple[str, ...]]:
     """The delimiter of a table and the titles of its columns: the delimiter that makes the header known, else the
     `wanted` titles, else the most columns."""
-    rows = [(delimiter, _titles(first_line, delimiter)) for delimiter in _DELIMITERS]
+    rows = [(delimiter, split_line(first_line, delimiter)) for delimiter in _DELIMITERS]
     for delimiter, titles in rows:
         if (wanted and set(wanted) & set(titles)) or (not wanted and get_header(titles)):
             return delimiter, titles
@@ -110,7 +110,8 @@ def _listed(titles: tuple[str, ...]) -> str:
     return shown(", ".join(titles), 80)
 
 
-def _titles(line: str, delimiter: str) -> tuple[str, ...]:
+def split_line(line: str, delimiter: str) -> tuple[str, ...]:
+    """The cells of one line; none where it is no valid CSV."""
     try:
         cells = next(csv.reader([line.strip("\r\n")], delimiter=delimiter), [])
     except csv.Error:

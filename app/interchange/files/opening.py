@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Literal, cast
 
 from app.interchange.files.archives import ZIP_MARK
-from app.interchange.files.bytes_in import UTF8_BOM, ByteSource, decode_utf8
-from app.interchange.files.csv_columns import get_header, split_titles
+from app.interchange.files.bytes_in import CHUNK_BYTES, UTF8_BOM, ByteSource, decode_utf8, split_lines
+from app.interchange.files.column_json import is_by_columns, read_columns
+from app.interchange.files.csv_columns import get_header, split_line, split_titles
 from app.interchange.files.csv_records import csv_rows
 from app.interchange.files.encodings import Encoding, Utf8Stream, find_encoding
 from app.interchange.files.json_records import Record, read_lines, read_values
@@ -21,19 +22,21 @@ from app.interchange.files.parquet_records import read_parquet
 from app.interchange.files.sheets import is_workbook, read_workbook
 from app.interchange.files.sniffing import is_parquet, refuse_noise, refuse_other_kinds, spans_lines
 from app.interchange.files.tables import Table
+from app.interchange.mapping.chat_log import begins_with_time, looks_like_chat, read_chat
 from app.interchange.sentences import files as say
 from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefused
 
 Frame = Literal["auto", "csv", "parquet", "json"]
 _CSV_NAMES = (".csv", ".tsv")
 _JSON_NAMES = (".json", ".jsonl", ".ndjson")
+_CHAT_LINES = 60
 
 
 @dataclass(frozen=True)
 class Records:
-    """Objects one after the other, of JSON or Parquet."""
+    """Objects one after the other: of JSON or Parquet, or the messages of a chat."""
 
-    kind: Literal["json", "parquet"]
+    kind: Literal["json", "parquet", "chat"]
     records: Iterator[Record | LineProblem]
 
 
@@ -90,9 +93,13 @@ class Opening:
         beginning = head.lstrip()[:1]
         if self.frame == "csv":
             return self._table(source, first_line)
+        if beginning == b"[" and begins_with_time(first_line.decode("utf-8", "replace")):
+            return Records("chat", self._chat(source))
         if beginning == b"[":
             return Records("json", read_values(source, self.limits, in_list=True))
         if beginning == b"{":
+            if is_by_columns(head):
+                return Records("json", read_columns(source, self.limits))
             if spans_lines(head):
                 return Records("json", read_values(source, self.limits, in_list=False))
             return Records("json", read_lines(source, self.limits))
@@ -103,8 +110,43 @@ class Opening:
             return Records("json", read_lines(source, self.limits))
         if name.endswith(_CSV_NAMES) or get_header(split_titles(decode_utf8(first_line, 1))[1]):
             return self._table(source, first_line)
+        return self._open_unknown(source, head, first_line)
+
+    def _open_unknown(self, source: ByteSource, head: bytes, first_line: bytes) -> Records | Table:
+        lines = [decode_utf8(line, number) for number, line in enumerate(_whole_lines(head), 1)]
+        if looks_like_chat(lines):
+            return Records("chat", self._chat(source))
+        widths = {len(split_line(line, split_titles(lines[0], self.wanted)[0])) for line in lines[:2]}
+        if len(lines) > 1 and widths != {1} and len(widths) == 1:
+            return self._table(source, first_line)
         raise RecordRefused(say.UNRECOGNISED)
+
+    def _chat(self, source: ByteSource) -> Iterator[Record | LineProblem]:
+        lines = (
+            (line.number, decode_utf8(line.data, line.number))
+            for line in split_lines(source, self.limits)
+            if line.data is not None
+        )
+        return (Record(said.line, said.as_record()) for said in read_chat(lines))
 
     def _table(self, source: ByteSource, first_line: bytes) -> Table:
         delimiter, titles = split_titles(decode_utf8(first_line, 1), self.wanted)
         return Table("csv", titles, csv_rows(source, delimiter, len(titles), self.limits))
+
+
+def _whole_lines(head: bytes) -> list[bytes]:
+    """The first lines that are not blank, none of them cut at the end of what was looked at."""
+    lines = head.split(b"\n")
+    whole = lines[:-1] if len(head) >= CHUNK_BYTES else lines
+    return [line for line in whole if line.strip()][:_CHAT_LINES]
+
+
+def raw_records(content: Records | Table) -> Iterator[Record | LineProblem]:
+    """The rows of a table as records under the names of its columns; records as they are."""
+    if isinstance(content, Records):
+        return content.records
+    names = content.names()
+    return (
+        row if isinstance(row, LineProblem) else Record(row.line, dict(zip(names, row.cells, strict=False)))
+        for row in content.rows
+    )

@@ -7,6 +7,7 @@ standard ones are read, with it only those it names. Entries for preferences are
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Any, NoReturn
 
@@ -27,6 +28,12 @@ _ALPACA_FIELDS = {**_ALPACA, "history": "history", "system": "system", "tools": 
 _FOREIGN_COLUMNS = ("chosen", "rejected", "kto_tag")
 # A record that has any is refused by its line; those beside it come in.
 _MEDIA_COLUMNS = ("images", "videos", "audios")
+# Everything that an entry may say; what concerns where the data lie is not ours.
+_KEYS = (
+    "file_name", "formatting", "ranking", "subset", "split", "folder", "num_samples", "columns", "tags", "hf_hub_url",
+    "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name",
+)  # fmt: skip
+_COLUMNS = (*_ALPACA, "history", "system", "tools", "messages", *_MEDIA_COLUMNS, *_FOREIGN_COLUMNS)
 LLAMAFACTORY_TAGS = {
     "role_tag": "from",
     "content_tag": "value",
@@ -99,10 +106,13 @@ class _Entry:
         self._value: Mapping[str, Any] = value
 
     def read(self) -> ColumnMap:
+        self._require_known("", self._value, _KEYS)
         formatting = self._value.get("formatting") or "alpaca"
         if not isinstance(formatting, str) or formatting not in _LAYOUTS:
             self._refuse(say.INFO_FORMATTING, found=shown(formatting))
         columns = self._texts("columns")
+        for field, known in (("columns", _COLUMNS), ("tags", tuple(LLAMAFACTORY_TAGS))):
+            self._require_known(f"{field}.", self._texts(field) or {}, known)
         foreign = next((name for name in _FOREIGN_COLUMNS if columns and columns.get(name)), None)
         if self._value.get("ranking") or foreign:
             self._refuse(say.INFO_NOT_DIALOGUES, field=foreign or "ranking")
@@ -123,6 +133,13 @@ class _Entry:
 
     def _media(self, columns: Mapping[str, str]) -> dict[str, str]:
         return {name: columns[name] for name in _MEDIA_COLUMNS if name in columns}
+
+    def _require_known(self, prefix: str, found: Mapping[str, Any], known: tuple[str, ...]) -> None:
+        """Refuses a key that is nearly one that exists: it would say nothing, and the data would be blamed."""
+        for key in found:
+            close = [] if key in known else get_close_matches(key, known, n=1, cutoff=0.6)
+            if close and close[0] not in found:
+                self._refuse(say.INFO_UNKNOWN_KEY, key=f"{prefix}{shown(key)}", meant=f"{prefix}{close[0]}")
 
     def _texts(self, field: str) -> dict[str, str] | None:
         """The object under `field` without its nulls; None where there is none."""

@@ -23,6 +23,7 @@ from app.interchange.files.json_records import Record
 from app.interchange.files.strict_json import StrictJson
 from app.interchange.records.labels import read_labels
 from app.interchange.records.message_reading import Reading, read_message
+from app.interchange.records.turn_order import note_roles, note_turns
 from app.interchange.sentences import records as say
 from app.interchange.sentences.problems import RecordRefused, from_dialogue, shown
 
@@ -69,6 +70,7 @@ class LayoutReader:
     def __init__(self, layout: Layout | None) -> None:
         self._chosen = layout is not None
         self.layout = layout
+        self._told_roles: set[str] = set()
 
     def read(self, record: Record, reading: Reading) -> Conversation:
         """The canonical conversation, notes in `reading`. Raises RecordRefused."""
@@ -80,7 +82,7 @@ class LayoutReader:
             if value.get(name):
                 reading.refuse(say.MEDIA, field=name)
         messages = _MESSAGES_OF[layout](value, record, reading)
-        self._check(messages, reading)
+        self._check(messages, record, reading)
         labels = read_labels(value, messages, reading)
         tools = _tools(value, reading)
         if reading.not_kept:
@@ -105,7 +107,7 @@ class LayoutReader:
         self.layout = expected
         return expected
 
-    def _check(self, messages: list[Message], reading: Reading) -> None:
+    def _check(self, messages: list[Message], record: Record, reading: Reading) -> None:
         if not any(message["content"].strip() or "tool_calls" in message for message in messages):
             reading.refuse(say.EMPTY_DIALOGUE)
         for number, message in enumerate(messages, 1):
@@ -113,6 +115,11 @@ class LayoutReader:
                 reading.note(say.EMPTY_MESSAGE, message=number)
         if not any(message["role"] == Role.ASSISTANT for message in messages):
             reading.note(say.NO_ASSISTANT)
+        note_roles(
+            {name: role for name, role in reading.roles.items() if name not in self._told_roles}, reading
+        )
+        self._told_roles.update(reading.roles)
+        note_turns(messages, record.message_lines, reading)
 
 
 def _refuse_unknown(value: Mapping[str, Any], reading: Reading) -> NoReturn:

@@ -23,6 +23,21 @@ _CONTENT_KEYS = ("content", "value")
 _FLAG_KEYS = ("train", "training", "trainable", "loss")
 _PART_FLAG_KEYS = ("train_detail", "training_detail")
 _OTHER_KEYS = ("name", "tool_calls", "tool_call_id", "function_call", "weight", *_FLAG_KEYS)
+# Of OpenAI and ShareGPT; any other name that is understood is told once.
+_USUAL_ROLES = frozenset(
+    [
+        "system",
+        "developer",
+        "user",
+        "human",
+        "assistant",
+        "gpt",
+        "tool",
+        "function",
+        "observation",
+        "function_call",
+    ]
+)
 _READ = frozenset((*_ROLE_KEYS, *_CONTENT_KEYS, *REASONING_FIELDS, *_OTHER_KEYS))
 
 
@@ -39,9 +54,12 @@ class Reading:
     saw_train_field: bool = False
     notes: list[LineNote] = field(default_factory=list)
     not_kept: set[str] = field(default_factory=set)
+    roles: dict[str, str] = field(
+        default_factory=dict
+    )  # names of roles that are not the usual ones, and ours
 
     def note(self, trouble: Trouble, **params: Any) -> None:
-        self.notes.append(LineNote.of(trouble, self.line, **params))
+        self.notes.append(LineNote.of(trouble, params.pop("line", self.line), **params))
 
     def refuse(self, trouble: Trouble, **params: Any) -> NoReturn:
         raise RecordRefused(trouble, params.pop("line", self.line), **params)
@@ -92,6 +110,8 @@ class _MessageReader:
         role = get_role(name) if isinstance(name, str) else None
         if role is None:
             self._refuse(say.UNKNOWN_ROLE, role=shown(name))
+        if name not in _USUAL_ROLES:
+            self._reading.roles.setdefault(name.strip(), role)
         return role
 
     def _content(self, *, optional: bool) -> str:

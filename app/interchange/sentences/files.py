@@ -131,8 +131,8 @@ READ_AS = Trouble(
 UNRECOGNISED = Trouble(
     "unrecognised",
     N_(
-        "This is neither JSON Lines, nor a JSON list, nor CSV with a header row. A line should look like "
-        '{"messages": [{"role": "user", "content": "…"}]}.'
+        "This is neither JSON Lines, nor a JSON list, nor CSV with a header row, nor a chat with names before the words. "
+        'A line should look like {"messages": [{"role": "user", "content": "…"}]}.'
     ),
 )
 
@@ -163,8 +163,9 @@ PARQUET_VALUE = Trouble(
 CSV_COLUMNS = Trouble(
     "csv_columns",
     N_(
-        "The header row does not tell which columns to read (found: %(found)s). Use the columns "
-        "conversation_id, role and content, or prompt and response."
+        "The header row does not tell which columns to read (found: %(found)s). Name them conversation_id, role and "
+        "content, or prompt and response; or say with a mapping what they mean: “Set up a mapping” on the import page, "
+        "“mapping” by REST, --mapping in commands."
     ),
 )
 CSV_DUPLICATE_COLUMN = Trouble(

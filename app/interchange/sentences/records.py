@@ -90,6 +90,13 @@ LIST_UNFINISHED = Trouble(
     "list_unfinished",
     N_("The JSON list is not closed at the end of the file (line %(line)d): the rest of it is missing."),
 )
+COLUMNS_BROKEN = Trouble(
+    "columns_broken",
+    N_(
+        "The file is JSON written column by column, and it is broken on line %(line)d: check brackets, commas and "
+        "quotation marks. Nothing was read."
+    ),
+)
 LIST_TRAILING = Trouble(
     "list_trailing",
     N_(
@@ -109,15 +116,16 @@ NOT_AN_OBJECT = Trouble(
 UNKNOWN_LAYOUT = Trouble(
     "unknown_layout",
     N_(
-        "The record on line %(line)d has none of the fields messages, conversations or instruction "
-        "(found: %(found)s)."
+        "The record on line %(line)d has none of the fields messages, conversations or instruction (found: "
+        "%(found)s). Say with a mapping which of its fields hold the turns: “Set up a mapping” on the import page, "
+        "“mapping” by REST, --mapping in commands."
     ),
 )
 BARE_MESSAGE = Trouble(
     "bare_message",
     N_(
-        "The record on line %(line)d is a single message. Gather the messages of a conversation in "
-        '{"messages": […]}.'
+        "The record on line %(line)d is a single message. Say with a mapping what tells the conversations apart: “Set "
+        "up a mapping” on the import page, “mapping” by REST, --mapping in commands."
     ),
 )
 MIXED_LAYOUTS = Trouble(
@@ -207,6 +215,28 @@ NO_ASSISTANT = Trouble(
 EMPTY_MESSAGE = Trouble(
     "empty_message",
     N_("Line %(line)d: message %(message)d is empty."),
+)
+BEGINS_WITH_ASSISTANT = Trouble(
+    "begins_with_assistant",
+    N_("The dialogue on line %(line)d begins with the assistant. Some chat templates refuse that."),
+)
+SAME_SIDE_TWICE = Trouble(
+    "same_side_twice",
+    N_(
+        "Line %(line)d, message %(message)d: %(role)s speaks twice in a row. Some chat templates refuse that; a mapping "
+        "can join such turns."
+    ),
+)
+DIALOGUE_IN_TEXT = Trouble(
+    "dialogue_in_text",
+    N_(
+        "Line %(line)d, message %(message)d: its text looks like a whole dialogue (“Human: … Assistant: …”) and came in "
+        "as one turn. A mapping can read its turns."
+    ),
+)
+ROLE_READ_AS = Trouble(
+    "role_read_as",
+    N_("Line %(line)d: the role “%(name)s” was read as %(role)s, here and in the rest of the file."),
 )
 FIELDS_NOT_KEPT = Trouble(
     "fields_not_kept",

@@ -53,6 +53,10 @@ INFO_FORMATTING = Trouble(
         "or openai."
     ),
 )
+INFO_UNKNOWN_KEY = Trouble(
+    "info_unknown_key",
+    N_("dataset_info.json, entry “%(entry)s”: there is no key “%(key)s”. “%(meant)s” is meant."),
+)
 INFO_NOT_DIALOGUES = Trouble(
     "info_not_dialogues",
     N_(
@@ -66,6 +70,10 @@ FORMAT_CONFLICT = Trouble(
         "dataset_info.json says that the file is %(expected)s, but the chosen format is %(chosen)s. "
         "Choose “auto”."
     ),
+)
+MAPPING_CONFLICT = Trouble(
+    "mapping_conflict",
+    N_("A mapping says itself how the file is laid out. Choose the format “auto” and no dataset_info.json."),
 )
 COLUMN_ABSENT = Trouble(
     "column_absent",

@@ -1,0 +1,201 @@
+"""The pages on which a person says what the columns of a file mean, and sees the dialogues before anything is stored."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import HTMLResponse
+
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
+from app.accounts.service import Actor
+from app.core.errors import Invalid
+from app.core.i18n import say
+from app.core.pieces import piece
+from app.core.storage import Storage
+from app.core.templating import go, is_htmx, render
+from app.core.transactions import after_commit
+from app.core.web import AppSettings, AppStorage, Db
+from app.datasets.archives import refuse_archived
+from app.datasets.service import require_dataset
+from app.imports import mappings, service, staging
+from app.imports.incoming import IncomingFile
+from app.imports.mapping_document import MappingDocument
+from app.imports.mapping_form import ChosenMapping, form_context
+from app.imports.reports import report_context
+from app.interchange import ImportLimits, Source
+from app.interchange.mapping.sample import LOOKED_AT, Sample
+from app.interchange.mapping.trying import Trial, look_into, names_in, try_mapping
+from app.interchange.sentences.problems import RecordRefused
+
+router = APIRouter(include_in_schema=False)
+_PATH: Final = "/datasets/{dataset_id}/import/mapping/{token}"
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A staged file with a mapping that need not be whole yet."""
+
+    upload: staging.StagedUpload
+    sample: Sample
+    document: dict[str, Any]
+    names: tuple[str, ...]
+    trial: Trial | None
+    error: str | None
+
+    def context(self) -> dict[str, Any]:
+        """What the step shows."""
+        return {
+            "upload": self.upload,
+            "sample": self.sample,
+            "trial": self.trial,
+            "problems": [say(problem.sentence) for problem in self.trial.problems] if self.trial else [],
+            "remarks": [say(note.sentence) for note in self.trial.notes] if self.trial else [],
+            "error": self.error,
+            "looked_at": LOOKED_AT,
+            "is_whole": self.sample.read < LOOKED_AT,
+            **form_context(self.sample, self.document, self.names),
+        }
+
+
+def _look(
+    storage: Storage,
+    actor: Actor,
+    dataset_id: int,
+    token: str,
+    limits: ImportLimits,
+    document: dict[str, Any] | None,
+) -> _Step:
+    """Raises NotFound for a file that is gone, Invalid for one in which no records are found."""
+    with staging.open_staged(storage, actor, dataset_id, token) as (upload, file):
+        try:
+            sample = look_into(file, upload.filename, encoding=upload.encoding, limits=limits)
+        except RecordRefused as refused:
+            raise Invalid(refused.as_problem().sentence, field="file") from refused
+        if document is None:
+            document = sample.suggestion.mapping.to_json() if sample.suggestion else {}
+        names: tuple[str, ...] = ()
+        if document.get("turns") == "text" and document.get("field"):
+            file.seek(0)
+            names = names_in(
+                file, upload.filename, document["field"], encoding=upload.encoding, limits=limits
+            )
+        trial, error = None, None
+        try:
+            mapping = mappings.read_mapping(document)
+            file.seek(0)
+            trial = try_mapping(
+                file, upload.filename, mapping.mapping, encoding=upload.encoding, limits=limits
+            )
+        except Invalid as invalid:
+            error = invalid.translated()
+    return _Step(upload, sample, document, names, trial, error)
+
+
+@router.get(_PATH)
+@needs(Permission.DATASET_IMPORT)
+def mapping_page(
+    request: Request,
+    session: Db,
+    storage: AppStorage,
+    settings: AppSettings,
+    actor: CurrentActor,
+    dataset_id: int,
+    token: str,
+    mapping: str = "",
+) -> HTMLResponse:
+    """The first records, the form, and the first dialogues by what the names suggest, or by a kept mapping."""
+    document = None
+    if mapping:
+        with piece(session, read_only=True):
+            document = mappings.require_mapping(session, mapping).document.to_json()
+    step = _look(storage, actor, dataset_id, token, _limits(settings), document)
+    refuse_archived(session, dataset_id)
+    context = {
+        "dataset": require_dataset(session, dataset_id),
+        **_kept(session, mapping),
+        **step.context(),
+    }
+    return render(request, "datasets/import_mapping.html", context)
+
+
+@router.post(f"{_PATH}/preview")
+@needs(Permission.DATASET_IMPORT)
+def preview_mapping(
+    request: Request,
+    session: Db,
+    storage: AppStorage,
+    settings: AppSettings,
+    actor: CurrentActor,
+    dataset_id: int,
+    token: str,
+    chosen: ChosenMapping,
+    name: Annotated[str, Form(max_length=80)] = "",
+) -> HTMLResponse:
+    """The form after a choice, and the dialogues that come of it. Nothing is stored."""
+    step = _look(storage, actor, dataset_id, token, _limits(settings), chosen.document)
+    context = {
+        "dataset": require_dataset(session, dataset_id),
+        **_kept(session, name),
+        **step.context(),
+    }
+    return render(
+        request,
+        "datasets/_mapping_step.html" if is_htmx(request) else "datasets/import_mapping.html",
+        context,
+    )
+
+
+@router.post(_PATH, response_model=None)
+@needs(Permission.DATASET_IMPORT)
+def import_by_mapping(
+    request: Request,
+    session: Db,
+    storage: AppStorage,
+    settings: AppSettings,
+    actor: CurrentActor,
+    dataset_id: int,
+    token: str,
+    chosen: ChosenMapping,
+    name: Annotated[str, Form(max_length=80)] = "",
+    skip_bad: Annotated[bool, Form()] = False,
+) -> Response:
+    """Import the staged file by this mapping, which is kept when it has a name."""
+    mapping = chosen.mapping()
+    with (
+        staging.open_staged(storage, actor, dataset_id, token) as (upload, file),
+        IncomingFile(
+            file,
+            filename=upload.filename,
+            skip_bad=skip_bad,
+            limits=_limits(settings),
+            source=Source(encoding=upload.encoding, mapping=mapping.mapping),
+        ) as incoming,
+    ):
+        comes_in = incoming.brings_anything
+        found = service.import_file(session, dataset_id, actor, incoming)
+    _keep(session, actor, name, mapping)
+    if comes_in:
+        after_commit(session, lambda: staging.forget(storage, token))
+        return go(request, f"/datasets/{dataset_id}/imports/{found.id}")
+    back = f"/datasets/{dataset_id}/import/mapping/{token}"
+    if not is_htmx(request):
+        return go(request, f"/datasets/{dataset_id}/imports/{found.id}?mapping={token}")
+    context = report_context(
+        require_dataset(session, dataset_id), found, retry_form="mapping-form", mapping_href=back
+    )
+    return render(request, "datasets/_import_report.html", context, status=422)
+
+
+def _kept(session: Db, name: str) -> dict[str, Any]:
+    names = [found.name for found in mappings.list_mappings(session)]
+    return {"kept": names, "kept_options": [("", "—"), *((one, one) for one in names)], "kept_name": name}
+
+
+def _keep(session: Db, actor: Actor, name: str, mapping: MappingDocument) -> None:
+    if name.strip():
+        mappings.keep_mapping(session, actor, name, mapping)
+
+
+def _limits(settings: AppSettings) -> ImportLimits:
+    return ImportLimits(file_bytes=settings.max_upload_bytes)

@@ -1,0 +1,144 @@
+"""A file of an unknown layout comes in by a mapping: by page, by REST, by a kept name; nothing is stored before."""
+
+import io
+import os
+import re
+import time
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlmodel import Session, select
+
+from app.conversations.models import Conversation
+from app.core.errors import Invalid
+from app.imports import staging
+from app.imports.mappings import parse_mapping
+from tests.support.people import Person, problem_of, visible_text
+
+EXPORT = "who,room,words\nAnn,1,How much?\nShop,1,Fifty.\nAnn,2,Open?\nShop,2,Until six.\n"
+MAPPING: dict[str, Any] = {
+    "turns": "rows",
+    "conversation": "room",
+    "side": "who",
+    "text": "words",
+    "sides": {"Ann": "user", "Shop": "assistant"},
+}
+FORM = {
+    **{key: value for key, value in MAPPING.items() if key != "sides"},
+    "side_value": ["Ann", "Shop"],
+    "side_is": ["user", "assistant"],
+}
+
+
+def stored(app: FastAPI) -> list[list[tuple[str, str]]]:
+    with Session(app.state.engine) as session:
+        found = session.exec(select(Conversation).order_by(Conversation.id)).all()  # type: ignore[arg-type]
+        return [[(message["role"], message["content"]) for message in one.messages] for one in found]
+
+
+def sent(person: Person, path: str, data: dict[str, Any], **more: Any) -> Any:
+    headers = {"HX-Request": "true"}
+    return person.browser.post(path, data={"csrf_token": person.csrf_token, **data}, headers=headers, **more)
+
+
+def test_a_refused_file_waits_for_the_person_to_say_what_its_columns_mean(
+    app: FastAPI, annotator: Person, engineer: Person, dataset_id: int
+) -> None:
+    files = {"file": ("export.csv", io.BytesIO(EXPORT.encode()))}
+    refused = sent(annotator, f"/datasets/{dataset_id}/import", {}, files=files)
+    assert refused.status_code == 422
+    found = re.search(rf"/datasets/{dataset_id}/import/mapping/[\w-]+", refused.text)
+    assert found
+    page = found.group()
+    shown = visible_text(annotator.browser.get(page).text)
+    assert "How much?" in shown
+    assert "Who speaks" in shown
+    unplaced = sent(annotator, f"{page}/preview", {**FORM, "side_is": ["user", ""]})
+    assert "whose side “Shop” is" in visible_text(unplaced.text)
+    preview = sent(annotator, f"{page}/preview", FORM)
+    assert "2 dialogues come of the file." in visible_text(preview.text)
+    assert stored(app) == []
+    assert engineer.browser.get(page).status_code == 404  # it is another person's file
+
+    done = sent(annotator, page, {**FORM, "name": "Exports"})
+    assert done.headers["HX-Redirect"].startswith(f"/datasets/{dataset_id}/imports/")
+    assert stored(app) == [
+        [("user", "How much?"), ("assistant", "Fifty.")],
+        [("user", "Open?"), ("assistant", "Until six.")],
+    ]
+    assert annotator.browser.get(page).status_code == 404
+    kept = annotator.api.get("/api/v1/import-mappings/Exports").json()
+    assert kept["mapping"] == {"version": 1, **MAPPING}
+
+
+def test_pasted_text_goes_the_same_way_and_known_layouts_come_in_at_once(
+    app: FastAPI, annotator: Person, dataset_id: int
+) -> None:
+    path = f"/datasets/{dataset_id}/import"
+    chat = sent(annotator, path, {"pasted": "Ann: How much?\nShop: Fifty.\nAnn: Good."})
+    page = annotator.browser.get(chat.headers["HX-Redirect"])
+    assert "This chat" not in page.text
+    assert "Ann" in visible_text(page.text)
+    known = sent(annotator, path, {"pasted": "客户：多少钱？\n客服：五十。"})
+    assert known.headers["HX-Redirect"].startswith(f"/datasets/{dataset_id}/imports/")
+    assert stored(app) == [[("user", "多少钱？"), ("assistant", "五十。")]]
+    assert sent(annotator, path, {"pasted": " "}).status_code == 422
+
+
+def test_rest_tries_a_mapping_imports_by_it_and_by_its_name(
+    app: FastAPI, annotator: Person, dataset_id: int
+) -> None:
+    api = annotator.api
+    files = {"file": ("export.csv", EXPORT.encode())}
+    trial = api.post("/api/v1/import-mappings/trial", files=files).json()
+    assert (trial["columns"], trial["suggested"], trial["dialogues"]) == (["who", "room", "words"], None, [])
+    yaml = "turns: rows\nconversation: room\nside: who\ntext: words\nsides: {Ann: user, Shop: assistant}\n"
+    trial = api.post("/api/v1/import-mappings/trial", files=files, data={"mapping": yaml}).json()
+    assert (trial["count"], trial["problem_count"]) == (2, 0)
+    assert stored(app) == []
+
+    assert api.put("/api/v1/import-mappings/Our%20exports", json=MAPPING).status_code == 200
+    path = f"/api/v1/datasets/{dataset_id}/imports"
+    done = api.post(path, files=files, data={"mapping": "Our exports"})
+    assert (done.status_code, done.json()["accepted"]) == (201, 2)
+    assert api.delete("/api/v1/import-mappings/Our%20exports").status_code == 204
+    gone = api.post(path, files=files, data={"mapping": "Our exports"})
+    assert gone.status_code == 404
+    wrong = api.put("/api/v1/import-mappings/x", json={**MAPPING, "text": ""})
+    assert wrong.status_code == 422
+    both = api.post(path, files=files, data={"mapping": yaml, "format": "alpaca"})
+    assert problem_of(both).startswith("A mapping says itself how the file is laid out.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1",
+        "{",
+        "{}",
+        "turns: dance\n",
+        "- rows\n",
+        '{"turns": "rows", "side": "a"}',
+        "a: &a [*a]\n",
+        "turns: 2020-01-01\n",
+    ],
+)
+def test_what_is_no_mapping_is_refused_in_words(text: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_mapping(text)
+    assert "%(" not in str(refused.value)
+
+
+def test_a_file_that_waits_too_long_is_removed(app: FastAPI, annotator: Person) -> None:
+    storage = app.state.storage
+    upload = staging.stage(
+        storage, io.BytesIO(b"x"), annotator.actor, dataset_id=1, filename="a.csv", encoding="auto"
+    )
+    folder = storage.folder(staging.FOLDER)
+    old = time.time() - 2 * 24 * 3600
+    for path in folder.iterdir():
+        os.utime(path, (old, old))
+    staging.sweep(storage)
+    assert list(folder.iterdir()) == []
+    assert upload.filename == "a.csv"
