@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 
 import app.tables  # noqa: F401 - metadata must be complete before the first query
 from app import routers
-from app.accounts.access import LOOKUPS, authenticate, needs
+from app.accounts.access import INTRODUCTIONS, LOOKUPS, authenticate, introduce, needs
 from app.accounts.activity import Activity
 from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS, Attempts
@@ -64,7 +64,9 @@ class _ImmutableStatic(StaticFiles):
 
 # Everybody who may hold a connection has one set aside, so that threads of the pool never wait for each other's; beside
 # them the few routes that open one for a moment by themselves.
-_CONNECTIONS: Final = SESSIONS + LOOKUPS + STREAM_THREADS + PASSWORDS.at_once + PREVIEWS.at_once + 4
+_CONNECTIONS: Final = (
+    SESSIONS + LOOKUPS + INTRODUCTIONS + STREAM_THREADS + PASSWORDS.at_once + PREVIEWS.at_once + 4
+)
 
 
 templates.filters["status_words"] = lambda status: gettext(status_words(status))
@@ -112,6 +114,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.attempts = Attempts()
     app.state.activity = Activity()
     app.state.slow_work = {}
+    app.state.introduce = introduce
     app.state.judging = BuiltInJudging()
     app.state.check_use = RunsOfChecks()
     app.state.nav = NAVIGATION

@@ -6,10 +6,12 @@ one with neither answers nobody.
 """
 
 import hmac
+import threading
 from collections.abc import Callable
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 from starlette.datastructures import UploadFile
 
@@ -22,12 +24,16 @@ from app.accounts.tokens import actor_of_token, is_valid
 from app.core.addresses import split_address
 from app.core.database import reading, utc_now
 from app.core.errors import PasswordDue, Refused, Unauthenticated
+from app.core.unstorable import UNSTORABLE_ERRORS
 from app.core.web import SAFE_METHODS, Endpoint, is_public
 from app.sentences import N_
 
 SESSION_COOKIE: Final = "sft_session"
 # How many callers are looked up in the database at the same time.
 LOOKUPS: Final = 8
+# And for pages about failures, beside them.
+INTRODUCTIONS: Final = 2
+_INTRODUCING: Final = threading.BoundedSemaphore(INTRODUCTIONS)
 _CSRF_REFUSED: Final = N_(
     "The request did not come from this page, or the page is old. Reload it and try again."
 )
@@ -76,6 +82,28 @@ async def authenticate(
         raise PasswordDue(_CHANGE_FIRST)
     if not is_public(endpoint):
         actor.require(_permission_of_route(endpoint))
+
+
+def introduce(request: Request) -> None:
+    """Who asks, for a page about a failure that came before anybody was known: an address that does not exist, say.
+
+    Never refuses: whoever cannot be looked up now sees the page as a stranger does.
+    """
+    secret = request.cookies.get(SESSION_COOKIE)
+    if not secret or getattr(request.state, "actor", None) is not None:
+        return
+    if not _INTRODUCING.acquire(blocking=False):
+        return
+    try:
+        with reading(request.app.state.engine) as session:
+            actor = actor_of_cookie(session, secret)
+    except (SQLAlchemyError, *UNSTORABLE_ERRORS):
+        return
+    finally:
+        _INTRODUCING.release()
+    if actor is not None:
+        request.state.actor, request.state.may = actor, actor.may
+        request.state.csrf_token = csrf_token_of(secret)
 
 
 def is_still_there(session: Session, actor: Actor) -> bool:

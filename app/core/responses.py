@@ -77,6 +77,8 @@ def failure(
     """The failure in the form the client reads."""
     if wants_json(request):
         return problem(status, detail, field=field, code=code, details=details)
+    if status != HTTPStatus.SERVICE_UNAVAILABLE:
+        request.app.state.introduce(request)
     return render(request, "errors/page.html", {"status": status, "message": detail}, status=status)
 
 

@@ -1,7 +1,6 @@
 """The audit trail: sign-ins good and bad are in it, and administrators find what they look for."""
 
 import ast
-from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -10,7 +9,7 @@ from app.accounts.audit import ACTIONS, PAGE
 from app.accounts.models import AuditEvent, Role
 from app.conversations.models import ReviewState
 from app.core.database import transaction
-from app.core.templating import ROOT
+from app.files import CODE_FOLDER
 from app.jobs.models import StopRequest
 from tests.support.people import PASSWORD, Person, visible_text
 
@@ -71,7 +70,7 @@ def test_lines_are_found_by_person_action_and_object_page_by_page(app: FastAPI, 
 def recorded() -> set[str]:
     """Every action that the code records: literal ones, and those that end with the value of an enum."""
     found = set()
-    for path in (Path(ROOT) / "app").rglob("*.py"):
+    for path in (CODE_FOLDER / "app").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
