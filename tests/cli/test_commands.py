@@ -132,14 +132,14 @@ def test_a_file_of_another_layout_comes_in_by_a_mapping_and_corrections_as_was_c
     )
     refused = live.run("import", str(export), "--dataset", "Sales")
     assert refused.code == 1
-    assert "--mapping" in refused.error
+    assert "--mapping" in refused.stderr
     command = ("import", str(export), "--dataset", "Sales", "--json")
     done = live.run(*command, "--mapping", str(mapping), "--encoding", "gb18030")
     assert (done.code, done.json["accepted"]) == (0, 1)
     export.write_bytes("who,room,words\n甲方,1,多少钱\n我,1,七百\n".encode("gbk"))
     asked = live.run(*command, "--mapping", str(mapping), "--same-questions", "ask")
     assert asked.code == 1
-    assert "--same-questions" in asked.error
+    assert "--same-questions" in asked.stderr
     replaced = live.run(*command, "--mapping", str(mapping), "--same-questions", "replace")
     assert (replaced.json["accepted"], replaced.json["replaced"]) == (0, 1)
 
