@@ -34,6 +34,7 @@ from app.imports.incoming import IncomingFile
 from tests.conversations.conftest import ANN, BOB
 from tests.support.people import Person
 from tests.support.watching import after_transactions, elsewhere, rows_of_each_transaction, somebody_saving
+from tests.support.workers import wait_until
 
 COUNT = 1000
 NOW = timedelta(seconds=-1)
@@ -282,11 +283,13 @@ def test_where_no_worker_runs_the_web_process_sweeps(app: FastAPI, dataset_id: i
         with reading(engine) as session:
             return len(session.exec(select(DatasetOperation)).all())
 
+    def wait_until_swept() -> None:
+        wait_until(lambda: left() == 0, timeout_seconds=30, what="the sweeping")
+
     async def until_swept() -> None:
         sweeping = asyncio.create_task(keep_sweeping(engine, every_seconds=0.01))
-        while await to_thread.run_sync(left):
-            await asyncio.sleep(0.01)
+        await to_thread.run_sync(wait_until_swept)
         sweeping.cancel()
 
     assert left() == 1
-    asyncio.run(asyncio.wait_for(until_swept(), 30))
+    asyncio.run(until_swept())
