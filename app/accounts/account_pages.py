@@ -151,5 +151,5 @@ def _page(
         "typed": {"name": "", "scope": Scope.READ, "days": 90, **(typed or {})},
     }
     response = render(request, "accounts/account.html", context, status=error.status if error else 200)
-    shown_once.forget(response, _PATH)
+    shown_once.forget(request, response, _PATH)
     return response

@@ -15,6 +15,7 @@ from app.accounts.sign_in import PASSWORDS
 from app.core.database import reading, transaction
 from app.core.errors import StudioError
 from app.core.i18n import gettext, translate
+from app.core.settings import Settings
 from app.core.slow_work import apart
 from app.core.templating import is_htmx, render, see, toast
 from app.core.web import AppEngine, AppSettings, Db, base_url
@@ -37,20 +38,22 @@ def people_page(request: Request, session: Db, actor: CurrentActor) -> HTMLRespo
 def add_person(
     request: Request,
     engine: AppEngine,
+    settings: AppSettings,
     actor: CurrentActor,
     name: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
     role: Annotated[Role, Form()] = Role.ANNOTATOR,
 ) -> Response:
-    """Add a person; what was typed stays when it is refused."""
+    """Add a person, with a password that is handed over or else a link; what was typed stays when it is refused."""
     try:
-        password_hash = passwords.hash_password(password)
+        password_hash = passwords.hash_password(password) if password else passwords.unknown_hash()
         with transaction(engine) as session:
-            service.add_person(session, actor, name=name, password_hash=password_hash, role=role)
+            user = service.add_person(session, actor, name=name, password_hash=password_hash, role=role)
+            code = "" if password else passwords.new_reset_link(session, actor, user.id or 0)[1]
     except StudioError as error:
         with reading(engine) as session:
             return _page(request, session, actor, error=error, name=name, role=role)
-    return see(_PATH)
+    return _hand_over(request, settings, user, code) if code else see(_PATH)
 
 
 @router.post("/{user_id}", response_model=None)
@@ -88,6 +91,10 @@ def make_reset_link(
 ) -> Response:
     """Make a link that sets a new password; the page shows it once."""
     user, code = passwords.new_reset_link(session, actor, user_id)
+    return _hand_over(request, settings, user, code)
+
+
+def _hand_over(request: Request, settings: Settings, user: User, code: str) -> Response:
     link = f"{base_url(request, settings)}{passwords.reset_path(code)}"
     return shown_once.see_once(_PATH, {"name": user.name, "link": link}, https=settings.https)
 
@@ -118,7 +125,7 @@ def _page(
         "reset": shown_once.shown(request),
     }
     response = render(request, "accounts/people.html", context, status=error.status if error else 200)
-    shown_once.forget(response, _PATH)
+    shown_once.forget(request, response, _PATH)
     return response
 
 

@@ -37,6 +37,7 @@ def shown(request: Request) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def forget(response: Response, path: str) -> None:
+def forget(request: Request, response: Response, path: str) -> None:
     """With the page that showed it."""
-    response.delete_cookie(_COOKIE, path=path, httponly=True, samesite="strict")
+    if _COOKIE in request.cookies:
+        response.delete_cookie(_COOKIE, path=path, httponly=True, samesite="strict")

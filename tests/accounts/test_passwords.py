@@ -85,8 +85,21 @@ def test_a_password_that_was_handed_over_is_changed_before_anything_else(app: Fa
     assert "first password" not in visible_text(admin.browser.get("/people").text)
 
 
+def test_whoever_is_added_without_a_password_sets_their_own_with_a_link(app: FastAPI, admin: Person) -> None:
+    link = shown_link(admin, admin.browser.post("/people", data={"name": "Mei", "role": "reviewer"}))
+    mei = visitor(app)
+    assert (
+        mei.post("/login/reset", data={"code": link.rpartition("=")[2], "password": NEW}).status_code == 303
+    )
+    assert mei.get("/datasets").status_code == 200
+    assert "first password" not in visible_text(admin.browser.get("/people").text)
+
+
 def reset_link(admin: Person, user_id: int) -> str:
-    made = admin.browser.post(f"/people/{user_id}/reset-link")
+    return shown_link(admin, admin.browser.post(f"/people/{user_id}/reset-link"))
+
+
+def shown_link(admin: Person, made: httpx.Response) -> str:
     assert (made.status_code, made.headers["location"]) == (303, "/people")
     found = re.search(r"http://\S+/login/reset\?code=[\w-]+", admin.browser.get("/people").text)
     assert found is not None
