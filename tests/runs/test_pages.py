@@ -15,7 +15,7 @@ from app.jobs.models import Job, JobKind, JobState
 from app.mask_checks.models import MaskCheck
 from app.runs.models import Run
 from app.runs.result import RunResult
-from app.runs.service import publish_artifacts
+from app.runs.service import publish_artifacts, require_run
 from app.sentences import Failure, FailureCode
 from tests.support.people import Person, visible_text
 from tests.support.training import (
@@ -251,9 +251,17 @@ def test_the_list_shows_live_states_with_progress_and_loss(
     assert 'hx-trigger="every 3s"' in html
     for shown in ("Second try", "Training", "40/120", "1.234", "Mei"):
         assert shown in text
+    assert "Standard" in text
     with transaction(app.state.engine) as session:
         end(session, 1, JobState.SUCCEEDED, result={})
-    assert "every 3s" not in annotator.browser.get("/runs").text
+        run = require_run(session, 1)
+        run.config = run.config.model_copy(update={"lora_r": 8, "num_train_epochs": 4.0})
+        session.add(run)
+    html = annotator.browser.get("/runs").text
+    assert "every 3s" not in html
+    assert "Standard, 2 changed" in visible_text(html)
+    assert "lora_r: 64 → 8" in html
+    assert "lora_r 64 → 8" in visible_text(annotator.browser.get("/runs/1").text)
 
 
 def test_the_run_page_shows_phase_figures_config_and_escaped_log(
