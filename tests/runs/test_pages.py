@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import Session, select
 
+from app.accounts.models import AuditEvent
 from app.base_models.models import ModelEntry
 from app.core.database import reading, transaction
 from app.core.storage import Storage
@@ -362,6 +363,9 @@ def test_a_published_file_is_listed_and_downloaded_and_a_lost_one_is_a_clear_404
     assert "lm_head × 1" in page
     assert "/evaluations?run=1" in page
     assert engineer.browser.get(url).text == "{}"
+    with reading(app.state.engine) as session:
+        kept = session.exec(select(AuditEvent).where(AuditEvent.action == "run.download")).one()
+    assert (kept.subject, kept.actor_user_id) == ("run/1 adapter_config.json", engineer.actor.user_id)
     assert engineer.api.get(f"/api/v1/runs/{run_id}/artifacts").json()[0]["name"] == "adapter_config.json"
     (folder / "adapter_config.json").unlink()
     lost = engineer.api.get(url)
