@@ -34,8 +34,14 @@ def is_good_at_bf16(device: torch.device) -> bool:
     What a processor says it can do is not what it is quick at: libraries emulate bf16 where a kernel is missing, and
     are told to leave out what a processor has.
     """
-    slow = _product_seconds(device, torch.float32)
-    return _product_seconds(device, torch.bfloat16, enough=slow) <= slow
+    threads = torch.get_num_threads()
+    # Beside other processes two threads wait for each other, and that says nothing of the precision.
+    torch.set_num_threads(1)
+    try:
+        slow = _product_seconds(device, torch.float32)
+        return _product_seconds(device, torch.bfloat16, enough=slow) <= slow
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _product_seconds(device: torch.device, dtype: torch.dtype, enough: float = 0.0) -> float:

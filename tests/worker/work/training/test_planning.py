@@ -94,7 +94,7 @@ def test_precision_is_what_the_device_is_quick_at_not_what_it_says_it_can_do() -
             "import torch; from worker.work.training.devices import is_good_at_bf16; "
             "print(is_good_at_bf16(torch.device('cpu')))",
         ],
-        env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"},
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "2"},
         cwd=Path(__file__).parents[4],
         capture_output=True,
         text=True,
