@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 export SFT_STUDIO_DATA ?= $(CURDIR)/.data
 export PYTHON
 
-.PHONY: help install demo serve check test families bench clean
+.PHONY: help install demo serve check test families bench faults clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -40,6 +40,9 @@ families: install ## Every kind of model that transformers knows, trained beside
 
 bench: install ## Benchmarks side by side with peers; BENCH="masks import" picks, JSON=FILE keeps the figures
 	@exec $(BIN)/python -m tests.benchmarks $(BENCH) $(if $(JSON),--json $(JSON))
+
+faults: install ## Faults on purpose, many times, with figures; ROUNDS=20 for more, FAULTS="'worker killed'" picks
+	@exec $(BIN)/python -m tests.faults $(FAULTS) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 clean: ## Remove .venv and caches; the data in .data stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build
