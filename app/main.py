@@ -12,9 +12,11 @@ from fastapi.staticfiles import StaticFiles
 
 import app.tables  # noqa: F401 - metadata must be complete before the first query
 from app import routers
-from app.accounts.access import LOOKUPS, authenticate, needs
+from app.accounts.access import INTRODUCTIONS, LOOKUPS, authenticate, introduce, needs
+from app.accounts.activity import Activity
 from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS, Attempts
+from app.accounts.upkeep import keep_up, store_activity
 from app.core.api_document import api_document
 from app.core.database import build_engine
 from app.core.errors import Unavailable
@@ -62,7 +64,9 @@ class _ImmutableStatic(StaticFiles):
 
 # Everybody who may hold a connection has one set aside, so that threads of the pool never wait for each other's; beside
 # them the few routes that open one for a moment by themselves.
-_CONNECTIONS: Final = SESSIONS + LOOKUPS + STREAM_THREADS + PASSWORDS.at_once + PREVIEWS.at_once + 4
+_CONNECTIONS: Final = (
+    SESSIONS + LOOKUPS + INTRODUCTIONS + STREAM_THREADS + PASSWORDS.at_once + PREVIEWS.at_once + 4
+)
 
 
 templates.filters["status_words"] = lambda status: gettext(status_words(status))
@@ -76,8 +80,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Here, where nobody waits yet, and not at the first request that needs a catalogue.
     for locale in LOCALES:
         await to_thread.run_sync(translations, locale)
+    upkeep = asyncio.create_task(keep_up(app.state.engine, app.state.activity, app.state.settings.data_dir))
     yield
     app.state.streams.closing.set()
+    upkeep.cancel()
+    await to_thread.run_sync(store_activity, app.state.activity, app.state.engine)
     await to_thread.run_sync(app.state.engine.dispose)
 
 
@@ -105,7 +112,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     hang_bell(app.state.engine, settings)
     app.state.storage = Storage(settings.storage_dir)
     app.state.attempts = Attempts()
+    app.state.activity = Activity()
     app.state.slow_work = {}
+    app.state.introduce = introduce
     app.state.judging = BuiltInJudging()
     app.state.check_use = RunsOfChecks()
     app.state.nav = NAVIGATION

@@ -4,9 +4,9 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from app.accounts import account_pages, audit_pages, people_pages
 from app.accounts import api as accounts_api
 from app.accounts import pages as accounts_pages
-from app.accounts import people_pages
 from app.base_models import api as base_models_api
 from app.base_models import pages as base_models_pages
 from app.conversations import api as conversations_api
@@ -15,6 +15,8 @@ from app.conversations import pages as conversations_pages
 from app.curation import api as curation_api
 from app.curation import pages as curation_pages
 from app.curation import settings_pages
+from app.erasure import api as erasure_api
+from app.erasure import pages as erasure_pages
 from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
 from app.imports import api as imports_api
@@ -49,11 +51,14 @@ API: Final[tuple[APIRouter, ...]] = (
     runs_api.router,
     evaluations_api.router,
     playground_api.router,
+    erasure_api.router,
     accounts_api.router,
 )
 PAGES: Final[tuple[APIRouter, ...]] = (
     accounts_pages.router,
+    account_pages.router,
     people_pages.router,
+    audit_pages.router,
     curation_pages.router,
     imports_pages.router,
     mapping_pages.router,
@@ -71,5 +76,6 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     bring_pages.router,
     help_pages.router,
     frozen_pages.router,
+    erasure_pages.router,
 )
 ALL: Final = (*API, *PAGES)

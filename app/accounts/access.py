@@ -6,25 +6,39 @@ one with neither answers nobody.
 """
 
 import hmac
+import threading
 from collections.abc import Callable
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
 from starlette.datastructures import UploadFile
 
+from app.accounts.activity import Activity
+from app.accounts.models import ApiToken, LoginSession, User
 from app.accounts.permissions import Permission
-from app.accounts.service import Actor, actor_of_cookie, actor_of_token, csrf_token_of
+from app.accounts.service import Actor
+from app.accounts.sessions import actor_of_cookie, csrf_token_of
+from app.accounts.tokens import actor_of_token, is_valid
 from app.core.addresses import split_address
-from app.core.database import reading
-from app.core.errors import Refused, Unauthenticated
+from app.core.database import reading, utc_now
+from app.core.errors import PasswordDue, Refused, Unauthenticated
+from app.core.unstorable import UNSTORABLE_ERRORS
 from app.core.web import SAFE_METHODS, Endpoint, is_public
 from app.sentences import N_
 
 SESSION_COOKIE: Final = "sft_session"
 # How many callers are looked up in the database at the same time.
 LOOKUPS: Final = 8
+# And for pages about failures, beside them.
+INTRODUCTIONS: Final = 2
+_INTRODUCING: Final = threading.BoundedSemaphore(INTRODUCTIONS)
 _CSRF_REFUSED: Final = N_(
     "The request did not come from this page, or the page is old. Reload it and try again."
+)
+_CHANGE_FIRST: Final = N_(
+    "Somebody else knows your password. Sign in with a browser and choose one of your own first."
 )
 _SIGN_IN: Final = N_("Sign in first, or send an API token: Authorization: Bearer …")
 
@@ -59,11 +73,54 @@ async def authenticate(
     if actor is None:
         return
     request.state.may = actor.may
+    activity: Activity = request.app.state.activity
+    activity.note(actor, address_of(request))
     if actor.via == "session" and request.method not in SAFE_METHODS:
         await _check_csrf(request)
     endpoint = request.scope["route"].endpoint
+    if actor.must_change_password and not (is_public(endpoint) or _is_open_before(endpoint)):
+        raise PasswordDue(_CHANGE_FIRST)
     if not is_public(endpoint):
         actor.require(_permission_of_route(endpoint))
+
+
+def introduce(request: Request) -> None:
+    """Who asks, for a page about a failure that came before anybody was known: an address that does not exist, say.
+
+    Never refuses: whoever cannot be looked up now sees the page as a stranger does.
+    """
+    secret = request.cookies.get(SESSION_COOKIE)
+    if not secret or getattr(request.state, "actor", None) is not None:
+        return
+    if not _INTRODUCING.acquire(blocking=False):
+        return
+    try:
+        with reading(request.app.state.engine) as session:
+            actor = actor_of_cookie(session, secret)
+    except (SQLAlchemyError, *UNSTORABLE_ERRORS):
+        return
+    finally:
+        _INTRODUCING.release()
+    if actor is not None:
+        request.state.actor, request.state.may = actor, actor.may
+        request.state.csrf_token = csrf_token_of(secret)
+
+
+def is_still_there(session: Session, actor: Actor) -> bool:
+    """Whether the sign-in or the token that somebody came with holds now, for what goes on after a request began."""
+    user = session.get(User, actor.user_id)
+    if user is None or not user.is_active:
+        return False
+    if actor.via == "token":
+        token = session.get(ApiToken, actor.token_id)
+        return token is not None and is_valid(token)
+    login = session.get(LoginSession, actor.login_id)
+    return login is not None and login.expires_at >= utc_now()
+
+
+def address_of(request: Request) -> str:
+    """Where the request came from; empty where the server cannot tell."""
+    return request.client.host if request.client else ""
 
 
 def _authenticate_token(request: Request, authorization: str) -> None:
@@ -123,6 +180,16 @@ def needs(permission: Permission) -> Callable[[Endpoint], Endpoint]:
         return endpoint
 
     return mark
+
+
+def open_before_password_change(endpoint: Endpoint) -> Endpoint:
+    """Mark an endpoint that answers also those who still have the password that was handed over to them."""
+    endpoint.__before_password_change__ = True  # type: ignore[attr-defined]
+    return endpoint
+
+
+def _is_open_before(endpoint: object) -> bool:
+    return getattr(endpoint, "__before_password_change__", False) is True
 
 
 def permission_of(endpoint: object) -> Permission | None:

@@ -7,19 +7,25 @@ import hmac
 import os
 import secrets
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Engine
-from sqlmodel import select
+from sqlmodel import Session, col, select
 
-from app.accounts.models import LOCAL_USER, Role, User
-from app.accounts.service import Actor, actor_of_token, create_token, hash_password
-from app.core.database import reading, transaction
+from app.accounts.models import LOCAL_USER, ApiToken, Role, User
+from app.accounts.passwords import unknown_hash
+from app.accounts.service import Actor
+from app.accounts.tokens import create_token, is_valid, token_of
+from app.core.database import reading, transaction, utc_now
 
 _SETUP_FILE: Final = "setup-code"
 _LINK_FILE: Final = "sign-in-code"
 _TOKEN_FILE: Final = "local-token"
+# Made anew when half of it is over, at the start of a server and once a day while it runs: a copy that was left in some
+# backup is worth nothing soon, and nobody ever has to renew it by hand.
+LOCAL_TOKEN_DAYS: Final = 30
 
 
 def _write_secret(path: Path, text: str) -> None:
@@ -70,27 +76,53 @@ def take_sign_in_code(data_dir: Path, code: str) -> bool:
 
 
 def local_token(engine: Engine, data_dir: Path) -> str:
-    """The token the command line uses on this machine; made, with its own user, when absent or unusable."""
+    """The token the command line uses on this machine; made, with its own user, when absent, unusable or past half of its
+    life. The one before keeps its own end, so that what runs with it at this moment is not cut off.
+    """
     path = data_dir / _TOKEN_FILE
     stored = _read_secret(path)
     with reading(engine) as session:
-        if stored and actor_of_token(session, stored):
+        token = token_of(session, stored) if stored else None
+        if token and is_valid(token) and _lasts(token):
             return stored
-    # Nobody knows this password: the account is for the command line and sign-in links.
-    password_hash = hash_password(secrets.token_urlsafe(32))
+    password_hash = unknown_hash()
     with transaction(engine) as session:
-        user = session.exec(select(User).where(User.name == LOCAL_USER)).first()
-        if user is None:
-            user = User(name=LOCAL_USER, password_hash=password_hash, role=Role.ADMIN)
-        # Whoever reads this folder owns the installation, whatever became of its account.
-        user.is_active, user.role = True, Role.ADMIN
-        session.add(user)
-        session.flush()
-        assert user.id is not None
-        actor = Actor(user.id, user.name, user.role, "session")
-        secret = create_token(session, actor, name="command line", role=Role.ADMIN, days=None)[1]
+        actor = _local_actor(session, password_hash)
+        _bound_endless_tokens(session, actor)
+        secret = create_token(session, actor, name="command line", days=LOCAL_TOKEN_DAYS)[1]
     _write_secret(path, secret)
     return secret
+
+
+def _bound_endless_tokens(session: Session, actor: Actor) -> None:
+    """Those of older installations get an end."""
+    endless = select(ApiToken).where(ApiToken.user_id == actor.user_id, col(ApiToken.expires_at).is_(None))
+    for token in session.exec(endless):
+        token.expires_at = utc_now() + timedelta(days=LOCAL_TOKEN_DAYS)
+
+
+def _lasts(token: ApiToken) -> bool:
+    half = timedelta(days=LOCAL_TOKEN_DAYS / 2)
+    return token.expires_at is not None and token.expires_at > utc_now() + half
+
+
+def local_actor(engine: Engine) -> Actor:
+    """The command line's own account, an administrator, made when absent: for commands that need no server."""
+    password_hash = unknown_hash()
+    with transaction(engine) as session:
+        return _local_actor(session, password_hash)
+
+
+def _local_actor(session: Session, password_hash: str) -> Actor:
+    user = session.exec(select(User).where(User.name == LOCAL_USER)).first()
+    if user is None:
+        user = User(name=LOCAL_USER, password_hash=password_hash, role=Role.ADMIN)
+    # Whoever reads this folder owns the installation, whatever became of its account.
+    user.is_active, user.role = True, Role.ADMIN
+    session.add(user)
+    session.flush()
+    assert user.id is not None
+    return Actor(user.id, user.name, user.role, "session")
 
 
 def read_local_token(data_dir: Path) -> str:

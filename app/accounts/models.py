@@ -30,6 +30,19 @@ class Role(StrEnum):
         return self.rank >= other.rank
 
 
+class Scope(StrEnum):
+    """What a token is for. Each may read; what erases and what concerns people is in none but `all`."""
+
+    READ = "read"
+    CURATE = "curate"
+    TRAIN = "train"
+    ALL = "all"
+
+    def includes(self, other: "Scope") -> bool:
+        """Whether a token of this scope may do what belongs to `other`."""
+        return self is Scope.ALL or other in (Scope.READ, self)
+
+
 class User(SQLModel, table=True):
     """A person who signs in with a name and a password."""
 
@@ -40,7 +53,13 @@ class User(SQLModel, table=True):
     password_hash: str
     role: Role = Field(sa_column=enum_column(Role))
     is_active: bool = True
+    # The password was handed over by somebody else: it is changed before anything else.
+    must_change_password: bool = False
+    # Of the newest link that sets a new password; both None once it is used.
+    reset_hash: str | None = Field(default=None, max_length=64, unique=True, index=True)
+    reset_expires_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+    seen_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
 
 
 class LoginSession(SQLModel, table=True):
@@ -51,22 +70,30 @@ class LoginSession(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user_account.id", index=True, ondelete="CASCADE")
     secret_hash: str = Field(max_length=64, unique=True)
+    created_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    seen_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    # Where it was seen last, and the User-Agent header it began with.
+    address: str = Field(default="", max_length=64)
+    agent: str = Field(default="", max_length=200)
     expires_at: datetime = Field(sa_column=moment_column())
 
 
 class ApiToken(SQLModel, table=True):
-    """A token for scripts. Never does more than its owner's role allows."""
+    """A token for scripts. Never does more than its scope, its role and its owner's role allow."""
 
     __tablename__ = "api_token"
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int = Field(foreign_key="user_account.id", index=True, ondelete="CASCADE")
     name: str = Field(max_length=80)
+    # Its owner's when it was made.
     role: Role = Field(sa_column=enum_column(Role))
+    scope: Scope = Field(default=Scope.ALL, sa_column=enum_column(Scope))
     secret_hash: str = Field(max_length=64, unique=True)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
     expires_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     revoked_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    seen_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
 
 
 class AuditEvent(SQLModel, table=True):
@@ -80,4 +107,6 @@ class AuditEvent(SQLModel, table=True):
     actor_token_id: int | None = None
     action: str = Field(max_length=60)
     subject: str = Field(max_length=120, index=True)
+    # From which sign-ins came.
+    address: str | None = Field(default=None, max_length=64)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

@@ -1,4 +1,4 @@
-"""Pages of accounts: sign in, first run, tokens, language."""
+"""Pages for those who are not signed in yet: sign in, first run, a new password from a link; language and theme."""
 
 from typing import Annotated, Literal
 
@@ -6,11 +6,11 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlmodel import Session, select
 
-from app.accounts import first_run, service
-from app.accounts.access import SESSION_COOKIE, CurrentActor, needs
+from app.accounts import first_run, passwords, service, sessions
+from app.accounts.access import SESSION_COOKIE, address_of, needs, open_before_password_change
 from app.accounts.models import LOCAL_USER, Role, User
 from app.accounts.permissions import Permission
-from app.accounts.sign_in import PASSWORDS, Attempts, sign_in
+from app.accounts.sign_in import PASSWORDS, Attempts, Visitor, begin, sign_in
 from app.core.addresses import own_path, path_of
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
@@ -42,7 +42,7 @@ def _signed_in(secret: str, settings: Settings, target: str) -> Response:
 @public
 def login_page(request: Request, session: Db, next: str = "/") -> Response:
     """Sign-in form; a fresh installation is sent to its first-run page."""
-    if not _has_people(session):
+    if not service.has_people(session):
         return RedirectResponse("/setup", status_code=303)
     return render(request, "accounts/login.html", {"next": own_path(next), "error": None, "name": ""})
 
@@ -60,10 +60,12 @@ def login(
 ) -> Response:
     """Check the password and start a session."""
     attempts: Attempts = request.app.state.attempts
-    address = request.client.host if request.client else ""
+    old = request.cookies.get(SESSION_COOKIE, "")
     days = settings.session_days
     try:
-        secret = sign_in(engine, attempts, name=name, password=password, address=address, days=days)
+        secret = sign_in(
+            engine, attempts, name=name, password=password, visitor=_visitor(request), days=days, old=old
+        )
     except StudioError as error:
         context = {"next": own_path(next), "error": error.translated(), "name": name}
         response = render(request, "accounts/login.html", context, status=error.status)
@@ -83,7 +85,11 @@ def login_link_page(request: Request, code: str = "", next: str = "/") -> HTMLRe
 @router.post("/login/link", response_model=None)
 @public
 def login_link(
-    session: Db, settings: AppSettings, code: Annotated[str, Form()] = "", next: Annotated[str, Form()] = "/"
+    request: Request,
+    session: Db,
+    settings: AppSettings,
+    code: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "/",
 ) -> Response:
     """Sign in as the local admin with a one-time code from the terminal."""
     # The code is a file: it is looked at before the transaction begins.
@@ -93,17 +99,70 @@ def login_link(
         raise Invalid(
             N_("This sign-in link was used already or is not the newest. The terminal shows a new one.")
         )
-    return _signed_in(service.start_login(session, user.id, settings.session_days), settings, own_path(next))
+    secret = _begin(request, session, settings, user, "sign_in.link")
+    return _signed_in(secret, settings, own_path(next))
+
+
+@router.get("/login/reset", response_model=None)
+@public
+def reset_page(request: Request, engine: AppEngine, code: str = "") -> Response:
+    """The form behind a reset link; looking at it does not use the link up."""
+    return _reset_page(request, code, passwords.person_of_reset_code(engine, code))
+
+
+@router.post("/login/reset", response_model=None)
+@public
+@apart(PASSWORDS)
+def reset(
+    request: Request,
+    engine: AppEngine,
+    settings: AppSettings,
+    code: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+) -> Response:
+    """Set the new password, which uses the link up, and sign in."""
+    name = passwords.person_of_reset_code(engine, code)
+    try:
+        password_hash = passwords.hash_password(password)
+    except StudioError as error:
+        return _reset_page(request, code, name, error=error)
+    with transaction(engine) as session:
+        user = passwords.reset_password(session, code, password_hash)
+        secret = _begin(request, session, settings, user, "password.reset")
+    attempts: Attempts = request.app.state.attempts
+    attempts.succeeded(name)
+    return _signed_in(secret, settings, "/")
+
+
+def _reset_page(request: Request, code: str, name: str, *, error: StudioError | None = None) -> HTMLResponse:
+    context = {
+        "code": code,
+        "name": name,
+        "error": error.translated() if error else None,
+        "min_password_length": passwords.MIN_LENGTH,
+    }
+    return render(request, "accounts/reset.html", context, status=error.status if error else 200)
+
+
+def _begin(request: Request, session: Session, settings: Settings, user: User, action: str) -> str:
+    """Secret for the new cookie, which takes the place of the one this browser may have."""
+    old = request.cookies.get(SESSION_COOKIE, "")
+    return begin(session, user, _visitor(request), days=settings.session_days, action=action, old=old)
+
+
+def _visitor(request: Request) -> Visitor:
+    return Visitor(address_of(request), request.headers.get("user-agent", ""))
 
 
 @router.post("/logout", response_model=None)
 @needs(Permission.ACCOUNT_USE)
+@open_before_password_change
 def logout(
     request: Request,
     session: Db,
 ) -> Response:
     """End this browser's session."""
-    service.end_login(session, request.cookies.get(SESSION_COOKIE, ""))
+    sessions.end_login(session, request.cookies.get(SESSION_COOKIE, ""))
     response = RedirectResponse("/login", status_code=303)
     response.delete_cookie(SESSION_COOKIE)
     return response
@@ -113,9 +172,9 @@ def logout(
 @public
 def setup_page(request: Request, session: Db, code: str = "") -> Response:
     """First run: make the admin account."""
-    if _has_people(session):
+    if service.has_people(session):
         return RedirectResponse("/login", status_code=303)
-    return render(request, "accounts/setup.html", {"code": code, "error": None, "name": ""})
+    return _setup_page(request, code)
 
 
 @router.post("/setup", response_model=None)
@@ -137,18 +196,28 @@ def setup(
             raise Invalid(
                 N_("The setup code is wrong. The terminal that runs the server shows it."), field="code"
             )
-        password_hash = service.hash_password(password)
+        password_hash = passwords.hash_password(password)
         with transaction(engine) as session:
             _require_no_people(session)
             user = service.create_user(session, name=name, password_hash=password_hash, role=Role.ADMIN)
-            assert user.id is not None
-            secret = service.start_login(session, user.id, settings.session_days)
+            secret = _begin(request, session, settings, user, "user.first")
     except _AlreadySetUp:
         raise
     except StudioError as error:
-        context = {"code": code, "error": error.translated(), "name": name}
-        return render(request, "accounts/setup.html", context, status=422)
+        return _setup_page(request, code, name, error=error)
     return _signed_in(secret, settings, "/")
+
+
+def _setup_page(
+    request: Request, code: str, name: str = "", *, error: StudioError | None = None
+) -> HTMLResponse:
+    context = {
+        "code": code,
+        "name": name,
+        "errors": {error.field: error.translated()} if error else {},
+        "min_password_length": passwords.MIN_LENGTH,
+    }
+    return render(request, "accounts/setup.html", context, status=422 if error else 200)
 
 
 class _AlreadySetUp(Conflict):
@@ -156,50 +225,8 @@ class _AlreadySetUp(Conflict):
 
 
 def _require_no_people(session: Session) -> None:
-    if _has_people(session):
+    if service.has_people(session):
         raise _AlreadySetUp(N_("This installation already has an admin. Sign in."))
-
-
-def _has_people(session: Session) -> bool:
-    """Whether anybody but the command line's own account exists."""
-    return session.exec(select(User).where(User.name != LOCAL_USER)).first() is not None
-
-
-@router.get("/account")
-@needs(Permission.ACCOUNT_USE)
-def account_page(request: Request, session: Db, actor: CurrentActor) -> HTMLResponse:
-    """One's own API tokens."""
-    return _account(request, session, actor, secret=None)
-
-
-@router.post("/account/tokens")
-@needs(Permission.ACCOUNT_USE)
-def create_token(
-    request: Request,
-    session: Db,
-    actor: CurrentActor,
-    name: Annotated[str, Form()],
-    role: Annotated[Role, Form()],
-    days: Annotated[int, Form(ge=1, le=3650)] = 90,
-) -> HTMLResponse:
-    """Make a token and show its secret this once."""
-    secret = service.create_token(session, actor, name=name, role=role, days=days)[1]
-    service.record(session, actor, "token.create", name[:80])
-    return _account(request, session, actor, secret=secret)
-
-
-@router.post("/account/tokens/{token_id}/revoke", response_model=None)
-@needs(Permission.ACCOUNT_USE)
-def revoke_token(session: Db, actor: CurrentActor, token_id: int) -> Response:
-    """End a token at once."""
-    service.revoke_token(session, actor, token_id)
-    return RedirectResponse("/account", status_code=303)
-
-
-def _account(request: Request, session: Db, actor: CurrentActor, *, secret: str | None) -> HTMLResponse:
-    roles = [role for role in Role if actor.role.includes(role)]
-    context = {"tokens": service.list_tokens(session, actor), "secret": secret, "roles": roles}
-    return render(request, "accounts/account.html", context)
 
 
 @router.post("/preferences/language", response_model=None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from app.accounts.models import Role
+from app.accounts.models import Role, Scope
 from app.core.errors import Refused
 from app.sentences import N_
 
@@ -17,6 +17,7 @@ class Permission(StrEnum):
     """`object.verb`; the same word in routes, templates and refusals."""
 
     ACCOUNT_USE = "account.use"
+    ACCOUNT_MANAGE = "account.manage"
     DATASET_READ = "dataset.read"
     DATASET_CREATE = "dataset.create"
     DATASET_IMPORT = "dataset.import"
@@ -44,64 +45,92 @@ class Permission(StrEnum):
     EVALUATION_READ = "evaluation.read"
     EVALUATION_START = "evaluation.start"
     PLAYGROUND_USE = "playground.use"
+    PLAYGROUND_READ_OTHERS = "playground.read_others"
     JOB_READ = "job.read"
     JOB_STOP_OWN = "job.stop_own"
     JOB_STOP = "job.stop"
+    PEOPLE_READ = "people.read"
     PEOPLE_MANAGE = "people.manage"
+    AUDIT_READ = "audit.read"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """The lowest role that has a permission, and what it allows, for people."""
+    """The lowest role that has a permission, what it allows, for people, and the scope of the tokens that have it.
+
+    None: no token has it, whatever its scope. What would let the finder of a token stay, or become more than it, takes
+    a password or the server's own machine.
+    """
 
     lowest: Role
     means: str
+    scope: Scope | None = Scope.ALL
 
 
 RULES: Final[dict[Permission, Rule]] = {
-    Permission.ACCOUNT_USE: Rule(Role.ANNOTATOR, N_("Sign in and out, make and revoke one's own tokens.")),
-    Permission.DATASET_READ: Rule(Role.ANNOTATOR, N_("See datasets and their imports.")),
-    Permission.DATASET_CREATE: Rule(Role.ANNOTATOR, N_("Make datasets.")),
-    Permission.DATASET_IMPORT: Rule(Role.ANNOTATOR, N_("Import files into datasets.")),
-    Permission.CONVERSATION_READ: Rule(Role.ANNOTATOR, N_("Read conversations and their history.")),
+    Permission.ACCOUNT_USE: Rule(Role.ANNOTATOR, N_("Sign in and out, see one's own tokens."), Scope.READ),
+    Permission.ACCOUNT_MANAGE: Rule(
+        Role.ANNOTATOR, N_("Change one's password, end one's sign-ins, make tokens."), None
+    ),
+    Permission.DATASET_READ: Rule(Role.ANNOTATOR, N_("See datasets and their imports."), Scope.READ),
+    Permission.DATASET_CREATE: Rule(Role.ANNOTATOR, N_("Make datasets."), Scope.CURATE),
+    Permission.DATASET_IMPORT: Rule(Role.ANNOTATOR, N_("Import files into datasets."), Scope.CURATE),
+    Permission.CONVERSATION_READ: Rule(
+        Role.ANNOTATOR, N_("Read conversations and their history."), Scope.READ
+    ),
     Permission.CONVERSATION_EDIT: Rule(
-        Role.ANNOTATOR, N_("Write, edit, flag and label conversations, and restore older texts.")
+        Role.ANNOTATOR,
+        N_("Write, edit, flag and label conversations, and restore older texts."),
+        Scope.CURATE,
     ),
     Permission.CONVERSATION_HAND_IN: Rule(
-        Role.ANNOTATOR, N_("Hand in again a conversation that was sent back.")
+        Role.ANNOTATOR, N_("Hand in again a conversation that was sent back."), Scope.CURATE
     ),
-    Permission.VERSION_READ: Rule(Role.ANNOTATOR, N_("See versions.")),
-    Permission.BASE_MODEL_READ: Rule(Role.ANNOTATOR, N_("See base models.")),
-    Permission.MASK_PREVIEW: Rule(Role.ANNOTATOR, N_("Preview the mask of a conversation.")),
-    Permission.MASK_CHECK_READ: Rule(Role.ANNOTATOR, N_("Read mask checks.")),
-    Permission.RUN_READ: Rule(Role.ANNOTATOR, N_("Follow runs: state, curves, what happened.")),
-    Permission.EVALUATION_READ: Rule(Role.ANNOTATOR, N_("Read evaluations.")),
-    Permission.PLAYGROUND_USE: Rule(Role.ANNOTATOR, N_("Chat with a finished run.")),
-    Permission.JOB_READ: Rule(Role.ANNOTATOR, N_("Follow jobs.")),
-    Permission.JOB_STOP_OWN: Rule(Role.ANNOTATOR, N_("Stop a job that one started.")),
-    Permission.DATASET_DESCRIBE: Rule(Role.REVIEWER, N_("Rename and describe datasets.")),
+    Permission.VERSION_READ: Rule(Role.ANNOTATOR, N_("See versions."), Scope.READ),
+    Permission.BASE_MODEL_READ: Rule(Role.ANNOTATOR, N_("See base models."), Scope.READ),
+    Permission.MASK_PREVIEW: Rule(Role.ANNOTATOR, N_("Preview the mask of a conversation."), Scope.READ),
+    Permission.MASK_CHECK_READ: Rule(Role.ANNOTATOR, N_("Read mask checks."), Scope.READ),
+    Permission.RUN_READ: Rule(Role.ANNOTATOR, N_("Follow runs: state, curves, what happened."), Scope.READ),
+    Permission.EVALUATION_READ: Rule(Role.ANNOTATOR, N_("Read evaluations."), Scope.READ),
+    Permission.PLAYGROUND_USE: Rule(Role.ANNOTATOR, N_("Chat with a finished run."), Scope.TRAIN),
+    Permission.JOB_READ: Rule(Role.ANNOTATOR, N_("Follow jobs."), Scope.READ),
+    Permission.JOB_STOP_OWN: Rule(Role.ANNOTATOR, N_("Stop a job that one started."), Scope.TRAIN),
+    Permission.DATASET_DESCRIBE: Rule(Role.REVIEWER, N_("Rename and describe datasets."), Scope.CURATE),
     Permission.CONVERSATION_REVIEW: Rule(
-        Role.REVIEWER, N_("Approve conversations, send them back, reopen them.")
+        Role.REVIEWER, N_("Approve conversations, send them back, reopen them."), Scope.CURATE
     ),
     Permission.CONVERSATION_DELETE: Rule(Role.REVIEWER, N_("Delete conversations.")),
     Permission.DATASET_ARCHIVE: Rule(Role.ENGINEER, N_("Archive and restore datasets.")),
     Permission.DATASET_DELETE: Rule(Role.ENGINEER, N_("Delete datasets.")),
-    Permission.VERSION_FREEZE: Rule(Role.ENGINEER, N_("Freeze versions.")),
-    Permission.VERSION_EXPORT: Rule(Role.ENGINEER, N_("Download versions as files.")),
-    Permission.BASE_MODEL_ADD: Rule(Role.ENGINEER, N_("Add and prepare base models.")),
-    Permission.MASK_CHECK_START: Rule(Role.ENGINEER, N_("Start mask checks.")),
-    Permission.RUN_START: Rule(Role.ENGINEER, N_("Start runs.")),
-    Permission.RUN_STOP: Rule(Role.ENGINEER, N_("Stop runs.")),
-    Permission.RUN_READ_LOG: Rule(Role.ENGINEER, N_("Read what a run's process printed.")),
-    Permission.RUN_DOWNLOAD: Rule(Role.ENGINEER, N_("Download adapters and the other files of a run.")),
-    Permission.EVALUATION_START: Rule(Role.ENGINEER, N_("Start evaluations.")),
-    Permission.JOB_STOP: Rule(Role.ENGINEER, N_("Stop anybody's jobs.")),
-    Permission.PEOPLE_MANAGE: Rule(
-        Role.ADMIN, N_("Add people, change their roles, close and reopen accounts.")
+    Permission.VERSION_FREEZE: Rule(Role.ENGINEER, N_("Freeze versions."), Scope.TRAIN),
+    Permission.VERSION_EXPORT: Rule(Role.ENGINEER, N_("Download versions as files."), Scope.TRAIN),
+    Permission.BASE_MODEL_ADD: Rule(Role.ENGINEER, N_("Add and prepare base models."), Scope.TRAIN),
+    Permission.MASK_CHECK_START: Rule(Role.ENGINEER, N_("Start mask checks."), Scope.TRAIN),
+    Permission.RUN_START: Rule(Role.ENGINEER, N_("Start runs."), Scope.TRAIN),
+    Permission.RUN_STOP: Rule(Role.ENGINEER, N_("Stop runs."), Scope.TRAIN),
+    Permission.RUN_READ_LOG: Rule(Role.ENGINEER, N_("Read what a run's process printed."), Scope.READ),
+    Permission.RUN_DOWNLOAD: Rule(
+        Role.ENGINEER, N_("Download adapters and the other files of a run."), Scope.TRAIN
     ),
+    Permission.EVALUATION_START: Rule(Role.ENGINEER, N_("Start evaluations."), Scope.TRAIN),
+    Permission.JOB_STOP: Rule(Role.ENGINEER, N_("Stop anybody's jobs."), Scope.TRAIN),
+    Permission.PLAYGROUND_READ_OTHERS: Rule(Role.ADMIN, N_("Read chats of others.")),
+    Permission.PEOPLE_READ: Rule(Role.ADMIN, N_("See the people.")),
+    Permission.PEOPLE_MANAGE: Rule(
+        Role.ADMIN,
+        N_("Add people, change their roles, reset passwords, close and reopen accounts."),
+        None,
+    ),
+    Permission.AUDIT_READ: Rule(Role.ADMIN, N_("Read who did what.")),
 }
 
 
+ROLE_WORDS: Final = {
+    Role.ANNOTATOR: N_("Annotator"),
+    Role.REVIEWER: N_("Reviewer"),
+    Role.ENGINEER: N_("Engineer"),
+    Role.ADMIN: N_("Administrator"),
+}
 _NEEDED: Final = {
     Role.REVIEWER: N_("This needs the role reviewer (%(permission)s). Ask an admin."),
     Role.ENGINEER: N_("This needs the role engineer (%(permission)s). Ask an admin."),
@@ -109,9 +138,34 @@ _NEEDED: Final = {
 }
 
 
+_NOT_THIS_TOKEN: Final = N_(
+    "This token was made for less (%(permission)s). Make one that may on the Account page."
+)
+_NO_TOKEN: Final = N_(
+    "No token may do this (%(permission)s). Sign in with a browser, or use sft-studio people on the server's own machine."
+)
+
+
 def allows(role: Role, permission: Permission) -> bool:
     """Whether a role has a permission."""
     return role.includes(RULES[permission].lowest)
+
+
+def covers(scope: Scope, permission: Permission) -> bool:
+    """Whether tokens of this scope have a permission that their role has."""
+    needed = RULES[permission].scope
+    return needed is not None and scope.includes(needed)
+
+
+def offered_scopes(role: Role) -> list[Scope]:
+    """Those that somebody of this role may make tokens for."""
+    return [scope for scope in Scope if scope is not Scope.TRAIN or allows(role, Permission.RUN_START)]
+
+
+def scope_refusal(permission: Permission) -> Refused:
+    """What a token is told that lacks what its role has."""
+    no_token = RULES[permission].scope is None
+    return Refused(_NO_TOKEN if no_token else _NOT_THIS_TOKEN, permission=permission.value)
 
 
 def refusal(permission: Permission) -> Refused:

@@ -1,27 +1,19 @@
-"""Rules of accounts: first run, signing in, tokens, the audit trail."""
+"""People: who acts, under which name, with which role; and the lines of the audit trail."""
 
 import hashlib
-import secrets
 import unicodedata
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import cache
 from typing import Final, Literal
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, delete, select
 
-from app.accounts.models import LOCAL_USER, ApiToken, AuditEvent, LoginSession, Role, User
-from app.accounts.permissions import Permission, allows, refusal
+from app.accounts.models import LOCAL_USER, ApiToken, AuditEvent, LoginSession, Role, Scope, User
+from app.accounts.permissions import Permission, allows, covers, refusal, scope_refusal
 from app.accounts.who import NAME_LENGTH, Who
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
 from app.sentences import N_
 
-TOKEN_PREFIX: Final = "sft_"
-MIN_PASSWORD_LENGTH: Final = 10
-_SECRET_BYTES: Final = 32  # 256 bit
 # Controls, marks of writing direction, joiners, line ends, and what is no character.
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -35,6 +27,10 @@ class Actor:
     role: Role
     via: Literal["session", "token"]
     token_id: int | None = None
+    # What a token is for; a browser has no less than its role.
+    scope: Scope = Scope.ALL
+    login_id: int | None = None
+    must_change_password: bool = False
 
     @property
     def who(self) -> Who:
@@ -48,35 +44,19 @@ class Actor:
 
     def may(self, permission: Permission) -> bool:
         """Whether the table of permissions lets this one do it."""
-        return allows(self.role, permission)
+        return allows(self.role, permission) and (self.via == "session" or covers(self.scope, permission))
 
     def require(self, permission: Permission) -> None:
-        """Raises Refused, naming the role that is needed."""
-        if not self.may(permission):
+        """Raises Refused, naming the role that is needed or what the token lacks."""
+        if not allows(self.role, permission):
             raise refusal(permission)
+        if not self.may(permission):
+            raise scope_refusal(permission)
 
 
-@cache
-def _hasher() -> PasswordHasher:
-    return PasswordHasher()
-
-
-def _digest(secret: str) -> str:
-    # Secrets are 256 random bits, so a plain hash is enough; passwords get argon2.
+def digest(secret: str) -> str:
+    """What is stored of a cookie's, token's or link's secret: 256 random bits, so a plain hash is enough."""
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def hash_password(password: str) -> str:
-    """What is stored of a password; takes a good part of a second, so never inside a transaction. Raises Invalid for a
-    short one.
-    """
-    if len(password) < MIN_PASSWORD_LENGTH:
-        raise Invalid(
-            N_("The password needs at least %(count)d characters."),
-            field="password",
-            count=MIN_PASSWORD_LENGTH,
-        )
-    return _hasher().hash(password)
 
 
 def readable_name(name: str) -> str:
@@ -99,7 +79,9 @@ def name_key(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
-def create_user(session: Session, *, name: str, password_hash: str, role: Role) -> User:
+def create_user(
+    session: Session, *, name: str, password_hash: str, role: Role, must_change_password: bool = False
+) -> User:
     """Add a person. Raises Invalid for an empty or long name or one with characters that nobody sees, Conflict for one
     that is taken, in whatever case it is written.
     """
@@ -107,15 +89,15 @@ def create_user(session: Session, *, name: str, password_hash: str, role: Role) 
     taken = {name_key(other) for other in session.exec(select(User.name))} | {LOCAL_USER}
     if name_key(name) in taken:
         raise Conflict(N_("The name %(name)s is taken."), field="name", name=name)
-    user = User(name=name, password_hash=password_hash, role=role)
+    user = User(name=name, password_hash=password_hash, role=role, must_change_password=must_change_password)
     session.add(user)
     session.flush()
     return user
 
 
 def add_person(session: Session, actor: Actor, *, name: str, password_hash: str, role: Role) -> User:
-    """As `create_user`, by an admin."""
-    user = create_user(session, name=name, password_hash=password_hash, role=role)
+    """As `create_user`, by an admin, who knows the password: its owner changes it at the first sign-in."""
+    user = create_user(session, name=name, password_hash=password_hash, role=role, must_change_password=True)
     record(session, actor, "user.add", f"user/{user.id}")
     return user
 
@@ -125,142 +107,72 @@ def list_users(session: Session) -> list[User]:
     return list(session.exec(select(User).order_by(col(User.id))))
 
 
+def require_user(session: Session, user_id: int) -> User:
+    """The person. Raises NotFound."""
+    user = session.get(User, user_id)
+    if user is None:
+        raise NotFound(N_("There is no such person."))
+    return user
+
+
 def change_user(
     session: Session, actor: Actor, user_id: int, *, role: Role | None = None, is_active: bool | None = None
 ) -> User:
     """Change a person's role, or close or reopen the account. Closing ends all of its sessions and tokens for good.
 
-    Raises Conflict for one's own account, since an installation must not lose its last admin by a slip, and for the
-    account of the command line.
+    Raises Conflict for one's own account and the last admin's, since an installation must not lose that one by a slip,
+    and for the account of the command line.
     """
-    user = session.get(User, user_id)
-    if user is None:
-        raise NotFound(N_("There is no such person."))
-    if user.id == actor.user_id:
-        raise Conflict(N_("You cannot change your own role or close your own account. Ask another admin."))
+    user = require_user(session, user_id)
     if user.name == LOCAL_USER:
         raise Conflict(
             N_("The account “local” belongs to the command line on the server. It stays open, and an admin.")
         )
-    if role is not None:
+    if user.id == actor.user_id:
+        raise Conflict(N_("You cannot change your own role or close your own account. Ask another admin."))
+    if is_active is False or role not in (None, Role.ADMIN):
+        _refuse_last_admin(session, user)
+    if role is not None and role is not user.role:
         user.role = role
+        record(session, actor, f"user.role_{role.value}", f"user/{user_id}")
     if is_active is not None and is_active is not user.is_active:
         user.is_active = is_active
         # When reopening too: an account that an older version closed may still have some.
-        _end_sessions_and_tokens(session, user_id)
+        _end_sessions_and_tokens(session, user)
+        record(session, actor, "user.reopen" if is_active else "user.close", f"user/{user_id}")
     session.add(user)
     session.flush()
-    record(session, actor, "user.change", f"user/{user_id}")
     return user
 
 
-def _end_sessions_and_tokens(session: Session, user_id: int) -> None:
-    for login in session.exec(select(LoginSession).where(LoginSession.user_id == user_id)):
-        session.delete(login)
-    for token in session.exec(select(ApiToken).where(ApiToken.user_id == user_id)):
+def _refuse_last_admin(session: Session, user: User) -> None:
+    # Locked in the order of ids: two admins who close each other's account take turns.
+    admins = (
+        select(User)
+        .where(User.role == Role.ADMIN, col(User.is_active), User.name != LOCAL_USER)
+        .order_by(col(User.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if [admin.id for admin in session.exec(admins)] == [user.id]:
+        raise Conflict(N_("This is the last administrator. Make somebody else one first."))
+
+
+def _end_sessions_and_tokens(session: Session, user: User) -> None:
+    session.execute(delete(LoginSession).where(col(LoginSession.user_id) == user.id))
+    user.reset_hash = user.reset_expires_at = None
+    for token in session.exec(select(ApiToken).where(ApiToken.user_id == user.id)):
         token.revoked_at = token.revoked_at or utc_now()
         session.add(token)
 
 
-def password_fits(password_hash: str | None, password: str) -> bool:
-    """Whether it is this one; takes a good part of a second, for None too, so never inside a transaction."""
-    try:
-        return _hasher().verify(password_hash or _dummy_hash(), password) and password_hash is not None
-    except (VerifyMismatchError, InvalidHashError):
-        return False
+def has_people(session: Session) -> bool:
+    """Whether anybody but the command line's own account exists."""
+    return session.exec(select(User).where(User.name != LOCAL_USER)).first() is not None
 
 
-@cache
-def _dummy_hash() -> str:
-    return _hasher().hash(secrets.token_urlsafe())
-
-
-def start_login(session: Session, user_id: int, days: int) -> str:
-    """Secret for the cookie of a new login session."""
-    secret = secrets.token_urlsafe(_SECRET_BYTES)
+def record(session: Session, actor: Actor, action: str, subject: str, *, address: str | None = None) -> None:
+    """Add a line to the audit trail; `address` is where a sign-in came from."""
     session.add(
-        LoginSession(
-            user_id=user_id, secret_hash=_digest(secret), expires_at=utc_now() + timedelta(days=days)
-        )
+        AuditEvent(**actor.who.columns("actor"), action=action, subject=subject[:120], address=address)
     )
-    return secret
-
-
-def end_login(session: Session, secret: str) -> None:
-    """Forget the login session of this cookie."""
-    login = session.exec(select(LoginSession).where(LoginSession.secret_hash == _digest(secret))).first()
-    if login:
-        session.delete(login)
-
-
-def actor_of_cookie(session: Session, secret: str) -> Actor | None:
-    """Who the session cookie belongs to, None when unknown or expired."""
-    row = session.exec(
-        select(LoginSession, User)
-        .join(User)
-        .where(LoginSession.secret_hash == _digest(secret), col(User.is_active))
-    ).first()
-    if row is None or row[0].expires_at < utc_now():
-        return None
-    user = row[1]
-    assert user.id is not None
-    return Actor(user.id, user.name, user.role, "session")
-
-
-def csrf_token_of(secret: str) -> str:
-    """Token bound to a login session; without the cookie it cannot be computed."""
-    return hashlib.sha256(f"csrf:{secret}".encode()).hexdigest()
-
-
-def create_token(
-    session: Session, owner: Actor, *, name: str, role: Role, days: int | None = 90
-) -> tuple[ApiToken, str]:
-    """A new API token and its secret, which is shown once and never stored."""
-    name = readable_name(name)
-    if not owner.role.includes(role):
-        raise Invalid(N_("A token cannot have more rights than you have."), field="role")
-    secret = TOKEN_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
-    token = ApiToken(
-        user_id=owner.user_id,
-        name=name,
-        role=role,
-        secret_hash=_digest(secret),
-        expires_at=utc_now() + timedelta(days=days) if days else None,
-    )
-    session.add(token)
-    session.flush()
-    return token, secret
-
-
-def actor_of_token(session: Session, secret: str) -> Actor | None:
-    """Who a bearer token acts for, None when unknown, expired or revoked."""
-    row = session.exec(
-        select(ApiToken, User).join(User).where(ApiToken.secret_hash == _digest(secret), col(User.is_active))
-    ).first()
-    if row is None:
-        return None
-    token, user = row
-    if token.revoked_at or (token.expires_at and token.expires_at < utc_now()):
-        return None
-    assert user.id is not None
-    role = token.role if user.role.includes(token.role) else user.role
-    return Actor(user.id, f"{user.name} ({token.name})", role, "token", token.id)
-
-
-def list_tokens(session: Session, actor: Actor) -> list[ApiToken]:
-    """The actor's own tokens, newest first."""
-    statement = select(ApiToken).where(ApiToken.user_id == actor.user_id).order_by(col(ApiToken.id).desc())
-    return list(session.exec(statement))
-
-
-def revoke_token(session: Session, actor: Actor, token_id: int) -> None:
-    """End a token of one's own at once."""
-    token = session.get(ApiToken, token_id)
-    if token is None or token.user_id != actor.user_id:
-        raise NotFound(N_("There is no such token."))
-    token.revoked_at = token.revoked_at or utc_now()
-
-
-def record(session: Session, actor: Actor, action: str, subject: str) -> None:
-    """Add a line to the audit trail."""
-    session.add(AuditEvent(**actor.who.columns("actor"), action=action, subject=subject[:120]))

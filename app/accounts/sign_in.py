@@ -1,4 +1,5 @@
-"""Signing in with a password: checked outside any transaction, attempts limited by name and by address, each logged."""
+"""Signing in with a password: checked outside any transaction, attempts limited by name and by address, each logged and
+kept in the audit trail."""
 
 import math
 import time
@@ -9,10 +10,12 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from sqlalchemy import Engine
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
-from app.accounts.models import User
-from app.accounts.service import password_fits, start_login
+from app.accounts import sessions
+from app.accounts.models import AuditEvent, User
+from app.accounts.passwords import password_fits
+from app.accounts.service import Actor, record
 from app.core.database import reading, transaction
 from app.core.errors import TooMany, Unauthenticated
 from app.core.logging import get_logger
@@ -74,30 +77,68 @@ def _key(name: str) -> str:
     return name.strip().casefold()[:80]
 
 
-def sign_in(engine: Engine, attempts: Attempts, *, name: str, password: str, address: str, days: int) -> str:
-    """Secret for the cookie of a new session. Raises Unauthenticated, with the same words whichever part was wrong, and
-    TooMany.
+@dataclass(frozen=True)
+class Visitor:
+    """Where somebody signs in from: network address, and the User-Agent header."""
+
+    address: str = ""
+    agent: str = ""
+
+
+def sign_in(
+    engine: Engine,
+    attempts: Attempts,
+    *,
+    name: str,
+    password: str,
+    visitor: Visitor,
+    days: int,
+    old: str = "",
+) -> str:
+    """Secret for the cookie of a new session; the one of the cookie `old` ends. Raises Unauthenticated, with the same
+    words whichever part was wrong, and TooMany.
     """
     name = name.strip()
     with reading(engine) as session:
-        found = session.exec(
-            select(User.id, User.password_hash).where(User.name == name, col(User.is_active))
-        ).first()
-    user_id, password_hash = found or (None, None)
+        user = session.exec(select(User).where(User.name == name, col(User.is_active))).first()
     # A name that nobody has is not logged: it may be a password in the wrong field.
-    known = repr(name) if user_id else "an unknown name"
+    known = repr(name) if user else "an unknown name"
     try:
-        attempts.begin(name, address)
+        attempts.begin(name, visitor.address)
     except TooMany:
-        logger.warning("sign-in of %s from %s refused: too many attempts", known, address)
+        logger.warning("sign-in of %s from %s refused: too many attempts", known, visitor.address)
         raise
     # An unknown name costs the same time as a wrong password. No connection is held meanwhile.
-    if not password_fits(password_hash, password) or user_id is None:
-        attempts.failed(address)
-        logger.warning("sign-in of %s from %s failed", known, address)
+    if not password_fits(user.password_hash if user else None, password) or user is None:
+        attempts.failed(visitor.address)
+        logger.warning("sign-in of %s from %s failed", known, visitor.address)
+        with transaction(engine) as session:
+            _record_failure(session, user, visitor)
         raise Unauthenticated(N_("Name or password is wrong."))
     attempts.succeeded(name)
     with transaction(engine) as session:
-        secret = start_login(session, user_id, days)
-    logger.info("sign-in of %s from %s", known, address)
+        secret = begin(session, user, visitor, days=days, action="sign_in", old=old)
+    logger.info("sign-in of %s from %s", known, visitor.address)
     return secret
+
+
+def begin(session: Session, user: User, visitor: Visitor, *, days: int, action: str, old: str = "") -> str:
+    """Secret for the cookie of somebody who proved who they are, and a line of the audit trail."""
+    assert user.id is not None
+    if old:
+        sessions.end_login(session, old)
+    actor = Actor(user.id, user.name, user.role, "session")
+    record(session, actor, action, f"user/{user.id}", address=visitor.address[:64])
+    return sessions.start_login(session, user.id, days, address=visitor.address, agent=visitor.agent)
+
+
+def _record_failure(session: Session, user: User | None, visitor: Visitor) -> None:
+    # Nobody proved to be the person, so the line has the name without the id.
+    session.add(
+        AuditEvent(
+            actor=user.name if user else "",
+            action="sign_in.failed",
+            subject=f"user/{user.id}" if user else "user",
+            address=visitor.address[:64],
+        )
+    )

@@ -8,6 +8,7 @@ import typer
 from app.core.i18n import gettext as _
 
 MASKS = "masks"
+PEOPLE = "people"
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -26,10 +27,8 @@ def build(arguments: list[str]) -> typer.Typer:
     # Keeps the commands sub-commands.
     app.callback()(lambda: None)
     for name, help_text in _commands().items():
-        if name == called == MASKS:
-            from app.cli.masks.command import app as masks
-
-            app.add_typer(masks, name=name, help=help_text)
+        if name == called and name in (MASKS, PEOPLE):
+            app.add_typer(_load_group(name), name=name, help=help_text)
         else:
             app.command(name, help=help_text)(_load(name) if name == called else _only_listed)
     return app
@@ -46,6 +45,7 @@ def _commands() -> dict[str, str]:
         "backup": _("Write all that this installation holds into one file, while it runs."),
         "restore": _("Make an empty data folder what a backup holds."),
         "doctor": _("Check that this installation is well."),
+        "erase": _("Take a conversation out of everything that holds it."),
         "import": _("Import a file into a dataset."),
         "export": _("Write a frozen version in the format of another tool."),
         "approve": _("Approve every draft of a dataset."),
@@ -53,8 +53,19 @@ def _commands() -> dict[str, str]:
         "evaluate": _("Judge a run against its base model."),
         "list": _("List datasets, models, recipes, runs or suites."),
         "status": _("Show the server or a run."),
+        PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
         MASKS: _("Show and check which tokens will be trained."),
     }
+
+
+def _load_group(name: str) -> typer.Typer:
+    if name == MASKS:
+        from app.cli.masks.command import app as masks
+
+        return masks
+    from app.cli.people import app as people
+
+    return people
 
 
 def _load(name: str) -> Callable[..., Any]:
@@ -85,6 +96,10 @@ def _load(name: str) -> Callable[..., Any]:
                 "status": listing.status,
             }
             return by_name[name]
+        case "erase":
+            from app.cli.erasing import erase
+
+            return erase
         case "demo":
             from app.cli.demo.command import demo
 

@@ -24,6 +24,7 @@ from app.core.i18n import gettext as _
 from app.core.i18n import say as translated
 from app.core.settings import Settings
 from app.curation.schemas import DatasetOut
+from app.erasure.schemas import HoldersOut
 from app.evaluations.documents import JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
 from app.imports.schemas import ImportOut
@@ -263,6 +264,14 @@ class StudioClient:
     def evaluation(self, evaluation_id: int) -> EvaluationOut:
         """One evaluation."""
         return self._one(EvaluationOut, "GET", f"/api/v1/evaluations/{evaluation_id}")
+
+    def holders(self, conversation_id: int) -> HoldersOut:
+        """What holds the conversation."""
+        return self._one(HoldersOut, "GET", f"/api/v1/conversations/{conversation_id}/holders")
+
+    def erase(self, conversation_id: int) -> HoldersOut:
+        """Take the conversation out of all that holds it."""
+        return self._one(HoldersOut, "POST", f"/api/v1/conversations/{conversation_id}/erase")
 
     def _one(self, shape: type[Answer], method: str, path: str, **options: Any) -> Answer:
         return self.understood(shape, self._ask(method, path, **options))

@@ -5,9 +5,10 @@ whole (freezing, archiving, deleting) waits until the operation is done. One who
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.conversations import revisions
@@ -15,6 +16,7 @@ from app.conversations.messages import problems_before_approval
 from app.conversations.models import Conversation, ConversationRevision, ReviewState
 from app.conversations.review import draft_ids, require_members, require_reason
 from app.conversations.service import set_review, stamp
+from app.core.errors import Conflict
 from app.core.pieces import in_batches, piece, polite_piece
 from app.datasets import operations
 from app.datasets.models import DatasetOperation, OperationKind
@@ -53,6 +55,37 @@ def review_many(
             session, dataset_id, OperationKind.REVIEW, actor, total=len(ids), details=details
         )
     return _review_all(session, operation, ids, actor, state, reason)
+
+
+def are_drafts(session: Session, conversation_ids: Sequence[int] | None) -> bool:
+    """Whether all that is named waits for review; none named means every draft."""
+    if conversation_ids is None:
+        return True
+    statement = select(func.count()).where(
+        col(Conversation.id).in_(conversation_ids), col(Conversation.review_state) != ReviewState.DRAFT
+    )
+    return session.exec(statement).one() == 0
+
+
+def undo_approvals(
+    session: Session, dataset_id: int, actor: Actor, since: datetime, until: datetime
+) -> tuple[int, Refused]:
+    """Make drafts again of what this person approved in the dataset between two moments, and nobody changed since.
+
+    As `review_many`. Raises Conflict where nothing is left of it.
+    """
+    with piece(session, read_only=True):
+        statement = select(Conversation.id).where(
+            Conversation.dataset_id == dataset_id,
+            col(Conversation.review_state) == ReviewState.APPROVED,
+            Conversation.reviewed_by_user_id == actor.who.user_id,
+            Conversation.reviewed_by == actor.who.name,
+            col(Conversation.reviewed_at).between(since, until),
+        )
+        ids = [found for found in session.exec(statement) if found is not None]
+    if not ids:
+        raise Conflict(N_("Nothing is left to undo: they were reviewed or changed again."))
+    return review_many(session, dataset_id, ids, actor, ReviewState.DRAFT)
 
 
 def go_on(session: Session, mine: Mine, operation: DatasetOperation) -> None:

@@ -6,6 +6,7 @@ Every change carries the version the person saw. A stale one is answered with bo
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -251,8 +252,9 @@ def review(
     reason: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
     """Approve, send back with a reason, reopen. Without that permission one may hand in again what was sent back."""
+    was_draft = desk.load().review_state is ReviewState.DRAFT
     try:
-        reviews.review(desk.session, desk.conversation_id, version, actor, state, reason)
+        changed = reviews.review(desk.session, desk.conversation_id, version, actor, state, reason)
     except Conflict as error:
         return _stale(desk, error, kind="action")
     except StudioError as error:
@@ -262,7 +264,21 @@ def review(
         ReviewState.REJECTED: gettext("Conversation sent back."),
         ReviewState.DRAFT: gettext("It is a draft again."),
     }
-    return _done(desk, headers=toast(said[state]))
+    # Only what was a draft before is one again when it is reopened.
+    undo = f"/conversations/{desk.conversation_id}/review/undo/{changed.version}" if was_draft else None
+    return _done(desk, headers=toast(said[state], undo_url=undo))
+
+
+@router.post("/conversations/{conversation_id}/review/undo/{version}", response_model=None)
+@needs(Permission.CONVERSATION_REVIEW)
+def undo_review(desk: Place, actor: CurrentActor, version: int) -> Response:
+    """Make a draft again of what was reviewed a moment ago, also from the next page. Refused once it has changed."""
+    reviews.review(desk.session, desk.conversation_id, version, actor, ReviewState.DRAFT)
+    told = toast(gettext("It is a draft again."))
+    shown = urlsplit(desk.request.headers.get("HX-Current-URL", "")).path
+    if is_htmx(desk.request) and shown != f"/conversations/{desk.conversation_id}":
+        return Response(status_code=204, headers=told)
+    return _done(desk, headers=told)
 
 
 @router.post("/conversations/{conversation_id}/restore/{wanted}", response_model=None)

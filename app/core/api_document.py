@@ -33,7 +33,7 @@ _LARGEST_ID: Final = 2**31 - 1
 _STATUSES: Final = {
     "400": "The body cannot be read.",
     "401": "No token, or one that is unknown, expired or revoked.",
-    "403": "The token's role is not enough.",
+    "403": "The role or the token's scope is not enough, or no token may do this.",
     "404": "There is nothing with this id.",
     "409": "It changed meanwhile, or its state does not allow this.",
     "413": "The body is over the limit.",
@@ -69,12 +69,20 @@ def _complete(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             for status in _statuses(path, method, operation):
+                own = operation["responses"].get(status, {}).get("content", {})
                 operation["responses"][status] = {
                     "description": _STATUSES[status],
                     "content": {
-                        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+                        # Such as the report of an import that brought nothing.
+                        **{kind: told for kind, told in own.items() if not _is_validation_error(told)},
+                        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
                     },
                 }
+
+
+def _is_validation_error(told: dict[str, Any]) -> bool:
+    """FastAPI's own description, which holds for nothing here."""
+    return bool(told.get("schema", {}).get("$ref", "").endswith("/HTTPValidationError"))
 
 
 def _bound_ids(part: Any, name: str = "") -> None:

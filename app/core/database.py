@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -40,6 +40,8 @@ _SQLITE_PRAGMAS = (
     "journal_mode=WAL",
     "foreign_keys=ON",
     "synchronous=NORMAL",
+    # What was deleted is overwritten: a dialogue that somebody asked to have erased is nowhere in the file.
+    "secure_delete=ON",
     # A large change leaves a large log behind: it is cut back once all of it is in the database.
     "journal_size_limit=67108864",
     # A search reads every dialogue: mapped, that takes half the time of a system call a page.
@@ -157,6 +159,15 @@ def give_way(longest_seconds: float) -> None:
         time.sleep(0.005)
 
 
+def _make_private(database: Path) -> None:
+    """Nobody else's to read, and SQLite gives its log and its index the same mode."""
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not database.exists():
+        # What stands in the way, SQLite says when it opens the file.
+        with suppress(OSError):
+            database.touch(mode=0o600)
+
+
 def build_engine(
     url: str,
     *,
@@ -192,7 +203,7 @@ def build_engine(
         return _rooted(create_engine(url, pool_pre_ping=True, **options), storage_root)
     database = make_url(url).database
     if database and database != ":memory:":
-        Path(database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_private(Path(database))
     options["connect_args"] = {"check_same_thread": False, "timeout": wait_seconds}
     engine = _rooted(create_engine(url, poolclass=QueuePool, **options), storage_root)
 

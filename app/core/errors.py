@@ -21,6 +21,8 @@ class StudioError(SentenceError):
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     default_code: ClassVar[str] = FailureCode.INVALID
+    # The page that helps, where a browser is led instead of being told, and from where it comes back.
+    leads_to: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class Unauthenticated(StudioError):
 
     status = HTTPStatus.UNAUTHORIZED
     default_code = FailureCode.UNAUTHENTICATED
+    leads_to = "/login"
 
 
 class Refused(StudioError):
@@ -76,6 +79,12 @@ class Refused(StudioError):
 
     status = HTTPStatus.FORBIDDEN
     default_code = FailureCode.REFUSED
+
+
+class PasswordDue(Refused):
+    """Signed in with a password that somebody else knows; it is changed before anything else."""
+
+    leads_to = "/account/password"
 
 
 class TooMany(StudioError):

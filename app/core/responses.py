@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,12 +13,14 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from app.core.addresses import path_of
 from app.core.errors import StudioError, Unauthenticated
 from app.core.i18n import gettext, say
 from app.core.logging import get_logger
 from app.core.outages import BUSY, outage_sentence
 from app.core.templating import is_htmx, render
 from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
+from app.core.web import SAFE_METHODS
 from app.invalid import wrong_fields
 from app.sentences import N_
 
@@ -74,16 +77,18 @@ def failure(
     """The failure in the form the client reads."""
     if wants_json(request):
         return problem(status, detail, field=field, code=code, details=details)
+    if status != HTTPStatus.SERVICE_UNAVAILABLE:
+        request.app.state.introduce(request)
     return render(request, "errors/page.html", {"status": status, "message": detail}, status=status)
 
 
 def _studio_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StudioError)
+    if error.leads_to is not None and is_htmx(request):
+        return Response(status_code=204, headers={"HX-Redirect": _and_back(error.leads_to, request)})
+    if error.leads_to is not None and not wants_json(request):
+        return RedirectResponse(_and_back(error.leads_to, request), status_code=HTTPStatus.SEE_OTHER)
     if isinstance(error, Unauthenticated):
-        if is_htmx(request):
-            return Response(status_code=204, headers={"HX-Redirect": "/login"})
-        if not wants_json(request):
-            return RedirectResponse(f"/login?next={request.url.path}", status_code=HTTPStatus.SEE_OTHER)
         response = problem(error.status, error.translated())
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
@@ -98,6 +103,19 @@ def _studio_error(request: Request, error: Exception) -> Response:
     if error.retry_after is not None:
         told.headers["Retry-After"] = str(error.retry_after)
     return told
+
+
+def _and_back(path: str, request: Request) -> str:
+    """The address of a page that helps, which leads back to the one that the person sees now."""
+    if is_htmx(request):
+        page = request.headers.get("hx-current-url", "")
+    elif request.method in SAFE_METHODS:
+        page = str(request.url)
+    else:
+        # What a form sent is gone; the page with the form is not.
+        page = request.headers.get("referer", "")
+    target = path_of(page)
+    return path if target == "/" else f"{path}?next={quote(target, safe='/')}"
 
 
 def _validation_error(request: Request, error: Exception) -> Response:

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     web_wait_seconds: float = Field(default=5.0, gt=0, le=60)
     # The same for a worker, whose heartbeats have to be through before the lease is gone.
     worker_wait_seconds: float = Field(default=15.0, gt=0, le=60)
+    # How long a chat with a run is kept after its answer.
+    chat_days: int = Field(default=30, ge=1)
     lease_seconds: float = 30.0
     reconcile_seconds: float = 3.0
     stop_grace_seconds: float = 20.0

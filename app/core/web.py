@@ -50,6 +50,12 @@ async def get_storage(request: Request) -> Storage:
     return storage
 
 
+def base_url(request: Request, settings: Settings) -> str:
+    """Scheme, host and port by which this visitor reaches the server."""
+    scheme = "https" if settings.https else request.url.scheme
+    return f"{scheme}://{request.headers.get('host') or request.url.netloc}"
+
+
 def session_dependency(request: Request) -> Iterator[Session]:
     """One request = one transaction. Commits before the response is sent, so a failing commit is seen.
 

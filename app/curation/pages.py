@@ -1,5 +1,6 @@
 """Pages of datasets: the list, one dataset's conversations, its frozen versions, its imports."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -7,7 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.conversations.bulk_review import review_many
+from app.conversations.bulk_review import are_drafts, review_many, undo_approvals
 from app.conversations.counts import DatasetCounts
 from app.conversations.drafts import create_conversation
 from app.conversations.filter_params import Filter
@@ -15,8 +16,10 @@ from app.conversations.filters import ConversationFilter
 from app.conversations.labels import label_words
 from app.conversations.listing import Listing
 from app.conversations.models import ReviewState
+from app.core.database import utc_now
 from app.core.errors import Invalid, StudioError
 from app.core.i18n import gettext, ngettext
+from app.core.pieces import piece
 from app.core.templating import go, is_htmx, render, see, toast
 from app.core.web import PAGE_SIZE, AppStorage, Db
 from app.curation.header import header
@@ -143,30 +146,60 @@ def review(
     chosen = None if scope == "drafts" else ids or []
     if chosen == []:
         raise Invalid(N_("Tick at least one conversation first."))
+    with piece(session, read_only=True):
+        undoable = state is ReviewState.APPROVED and are_drafts(session, chosen)
+    since = utc_now()
     changed, refused = review_many(session, dataset_id, chosen, actor, state, reason)
     where = params.within(dataset_id)
+    undo = f"/datasets/{dataset_id}/review/undo{where.query_string(since=since.isoformat(), until=utc_now().isoformat())}"
     if not is_htmx(request):
         return see(f"/datasets/{dataset_id}{where.query_string(page=page if page > 1 else '')}")
     context = {**header(session, actor, dataset, "conversations"), **_conversations(session, where, page)}
     response = render(request, "datasets/_conversations.html", context)
-    response.headers.update(_review_toast(state, changed, refused))
+    response.headers.update(_review_toast(state, changed, refused, undo if undoable and changed else None))
     return response
 
 
-def _review_toast(state: ReviewState, changed: int, refused: list[tuple[int, str]]) -> dict[str, str]:
+@router.post("/datasets/{dataset_id}/review/undo", response_model=None)
+@needs(Permission.CONVERSATION_REVIEW)
+def undo_review(
+    request: Request,
+    session: Db,
+    actor: CurrentActor,
+    dataset_id: int,
+    params: Filter,
+    since: Annotated[datetime, Query()],
+    until: Annotated[datetime, Query()],
+) -> Response:
+    """Make drafts again of what this person has just approved all at once."""
+    dataset = service.require_dataset(session, dataset_id)
+    changed, _refused = undo_approvals(session, dataset_id, actor, since, until)
+    where = params.within(dataset_id)
+    if not is_htmx(request):
+        return see(f"/datasets/{dataset_id}{where.query_string()}")
+    context = {**header(session, actor, dataset, "conversations"), **_conversations(session, where, 1)}
+    response = render(request, "datasets/_conversations.html", context)
+    said = ngettext("%(n)d is a draft again.", "%(n)d are drafts again.", changed) % {"n": changed}
+    response.headers.update({**toast(said), "HX-Retarget": "#conversation-list", "HX-Reswap": "outerHTML"})
+    return response
+
+
+def _review_toast(
+    state: ReviewState, changed: int, refused: list[tuple[int, str]], undo_url: str | None
+) -> dict[str, str]:
     if state is ReviewState.APPROVED:
         text = ngettext("%(n)d conversation approved.", "%(n)d conversations approved.", changed)
     else:
         text = ngettext("%(n)d conversation sent back.", "%(n)d conversations sent back.", changed)
     text %= {"n": changed}
     if not refused:
-        return toast(text)
+        return toast(text, undo_url=undo_url)
     more = ngettext(
         "%(n)d was left out, for example conversation %(id)d: %(reason)s",
         "%(n)d were left out, for example conversation %(id)d: %(reason)s",
         len(refused),
     ) % {"n": len(refused), "id": refused[0][0], "reason": gettext(refused[0][1])}
-    return toast(f"{text} {more}", kind="warn")
+    return toast(f"{text} {more}", kind="warn", undo_url=undo_url)
 
 
 @router.get("/datasets/{dataset_id}/versions")

@@ -23,16 +23,16 @@ After = Annotated[int, Query(ge=0, le=2**62)]
 
 @router.get("/{job_id}")
 @needs(Permission.JOB_READ)
-def get_job(session: Db, job_id: int) -> JobOut:
+def get_job(session: Db, actor: CurrentActor, job_id: int) -> JobOut:
     """State of one job."""
-    return JobOut.of(service.require_job(session, job_id))
+    return JobOut.of(service.require_readable(session, job_id, actor))
 
 
 @router.get("/{job_id}/events/list")
 @needs(Permission.JOB_READ)
-def list_events(session: Db, job_id: int, after: After = 0) -> EventsOut:
+def list_events(session: Db, actor: CurrentActor, job_id: int, after: After = 0) -> EventsOut:
     """Events as plain JSON, for clients that do not read streams."""
-    service.require_job(session, job_id)
+    service.require_readable(session, job_id, actor)
     events = service.events_after(session, job_id, after)
     return EventsOut(
         events=[EventOut.model_validate(as_dict(event)) for event in events],
@@ -46,13 +46,14 @@ def stream_job(
     request: Request,
     engine: AppEngine,
     session: Db,
+    actor: CurrentActor,
     job_id: int,
     after: After = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventSourceResponse:
     """Live events as server-sent events, replayed after `Last-Event-ID`, or else after `after`."""
-    service.require_job(session, job_id)
-    return stream_events(engine, job_id, last_event_id, request.app.state.streams, after=after)
+    service.require_readable(session, job_id, actor)
+    return stream_events(engine, job_id, last_event_id, request.app.state.streams, actor, after=after)
 
 
 @router.post("/{job_id}/stop")

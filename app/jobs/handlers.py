@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from app.core.settings import Settings
 from app.core.storage import Storage, StoredFile
+from app.jobs.models import JobState
 from app.jobs.service import Claim
 
 
@@ -36,6 +37,10 @@ class JobHandler(Protocol):
     def look_at_files(self, place: Workplace, result: dict[str, Any]) -> list[StoredFile]:
         """Size and hash of the files that `publish` makes known. It may take long: no connection is held."""
         return []
+
+    def clear_up(self, place: Workplace, state: JobState) -> None:
+        """Remove working files that nobody needs once the job has ended in `state`, which is stored by now."""
+        return
 
     def publish(
         self,

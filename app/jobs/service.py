@@ -11,6 +11,8 @@ from typing import Any, Final, cast
 from sqlalchemy import CursorResult, update
 from sqlmodel import Session, col, select
 
+from app.accounts.permissions import Permission
+from app.accounts.service import Actor
 from app.accounts.who import Who
 from app.core.database import utc_now
 from app.core.errors import Conflict, NotFound
@@ -51,6 +53,15 @@ def require_job(session: Session, job_id: int) -> Job:
     """The job, or NotFound."""
     job = session.get(Job, job_id)
     if job is None:
+        raise NotFound(N_("There is no job %(id)d."), id=job_id)
+    return job
+
+
+def require_readable(session: Session, job_id: int, actor: Actor) -> Job:
+    """The job, or NotFound; for a chat of somebody else too, whose words are nobody's business."""
+    job = require_job(session, job_id)
+    own = job.created_by_user_id == actor.user_id
+    if job.kind is JobKind.CHAT and not own and not actor.may(Permission.PLAYGROUND_READ_OTHERS):
         raise NotFound(N_("There is no job %(id)d."), id=job_id)
     return job
 

@@ -173,6 +173,12 @@ def _promise(session: Session, check: MaskCheck, actor: Actor) -> tuple[MaskChec
     return check, job
 
 
+def redo(session: Session, check: MaskCheck, actor: Actor) -> MaskCheck:
+    """Its version is another one now: forget what was found, and promise the check anew."""
+    check.report, check.arrays_key, check.arrays_hash = None, None, None
+    return _promise(session, check, actor)[0]
+
+
 def require_mask_check(session: Session, mask_check_id: int) -> MaskCheck:
     """The check, or NotFound."""
     check = session.get(MaskCheck, mask_check_id)

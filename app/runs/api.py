@@ -97,13 +97,14 @@ def stream_run(
     request: Request,
     engine: AppEngine,
     session: Db,
+    actor: CurrentActor,
     run_id: int,
     after: After = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventSourceResponse:
     """Live events of a run as server-sent events, replayed after `Last-Event-ID`, or else after `after`."""
     run = service.require_run(session, run_id)
-    return stream_events(engine, run.job_id, last_event_id, request.app.state.streams, after=after)
+    return stream_events(engine, run.job_id, last_event_id, request.app.state.streams, actor, after=after)
 
 
 @router.get("/runs/{run_id}/curves")

@@ -11,9 +11,11 @@ from app.core.errors import Conflict
 from app.core.storage import StoredFile
 from app.datasets.models import Dataset
 from app.jobs.handlers import JobHandler, Workplace
+from app.jobs.models import JobState
 from app.jobs.service import Claim
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
+from app.runs.leftovers import clear_leftovers
 from app.runs.models import Run
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
@@ -55,6 +57,10 @@ class Train(JobHandler):
     def look_at_files(self, place: Workplace, result: dict[str, Any]) -> list[StoredFile]:
         """Every file of the adapter."""
         return place.storage.files(_adapter_key(place, RunResult.stored(result)))
+
+    def clear_up(self, place: Workplace, state: JobState) -> None:
+        """Checkpoints served the run alone."""
+        clear_leftovers(place.output_dir.parent, state)
 
     def publish(
         self,

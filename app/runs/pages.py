@@ -120,6 +120,7 @@ def _run_context(session: Db, run: Run) -> dict[str, Any]:
         "progress": progress,
         "metric": last_event(session, run.job_id, EventKind.METRIC),
         "eval": last_event(session, run.job_id, EventKind.EVAL),
+        "checkpoint": last_event(session, run.job_id, EventKind.CHECKPOINT),
         "steps": STEPS,
         "step": current_step(job, progress),
         "elapsed": elapsed(job, utc_now()),

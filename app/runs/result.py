@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from app.core.stored_models import StoredModel
 
 
@@ -10,7 +12,8 @@ class RunResult(StoredModel):
 
     Losses are means over trained tokens in nats; `eval_loss` is that of the kept adapter on what was held out, null
     where nothing was. `labels_hash` is the sha256 of the arrays whose labels reached the loss, `labels_seen` of
-    `labels_total` samples. Unknown figures are null.
+    `labels_total` samples. `adapted` counts the layers that the adapter is on by the last part of their names,
+    `left_out` the linear ones without it. Unknown figures are null.
     """
 
     schema_version: Literal[1] = 1
@@ -26,3 +29,5 @@ class RunResult(StoredModel):
     labels_seen: int
     labels_total: int
     peak_memory_bytes: int | None
+    adapted: dict[str, int] = Field(default_factory=dict)
+    left_out: dict[str, int] = Field(default_factory=dict)

@@ -29,7 +29,7 @@ _PHASES: Final[dict[str, str]] = {
     Phase.TRAINING: N_("Training begins."),
 }
 _EVAL: Final = N_("Held-out loss %(loss)s after step %(step)s.")
-_CHECKPOINT: Final = N_("Checkpoint kept after step %(step)s.")
+_CHECKPOINT: Final = N_("Checkpoint written after step %(step)s.")
 
 
 @dataclass(frozen=True)

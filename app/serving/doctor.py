@@ -1,5 +1,6 @@
 """Is this installation well? Each check looks at one thing and says in a sentence what is wrong and what helps."""
 
+import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,10 +66,9 @@ def _folder(settings: Settings) -> Iterator[Finding]:
         text = _("There is no data folder %(path)s. “sft-studio serve” makes it.") % {"path": folder}
         yield Finding("folder", "failure", text)
         return
-    try:
-        preflight.check_data_folder(folder)
-    except CommandFailed as failure:
-        yield Finding("folder", "failure", str(failure))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        text = _("The data folder %(path)s cannot be written by this user.") % {"path": folder}
+        yield Finding("folder", "failure", text)
     open_to_others = [
         path
         for path in (folder, folder / "studio.db", folder / "storage", folder / "local-token")

@@ -1,7 +1,9 @@
 """What must be true before the server or a worker starts; what is not is said in one sentence."""
 
 import errno
+import os
 import socket
+import stat
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -24,11 +26,18 @@ from app.files import free_bytes
 MIN_FREE_BYTES: Final = 500 * 1000 * 1000
 # A converted base model, checkpoints and an adapter.
 COMFORTABLE_FREE_BYTES: Final = 3 * 1000 * 1000 * 1000
+# What tells that a folder is the studio's; its files are closed with it.
+_OWN_NAMES: Final = frozenset(
+    {"studio.db", "studio.db-wal", "studio.db-shm", "storage", "broker", "logs", "local-token", "setup-code"}
+)
 _GIGA: Final = 1000 * 1000 * 1000
 
 
 def check_data_folder(data_dir: Path) -> None:
-    """The folder exists or can be made, and takes a file."""
+    """The folder exists or can be made, takes a file, and is nobody else's to read; what this process makes later is
+    neither.
+    """
+    os.umask(0o077)
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=data_dir) as file:
@@ -40,6 +49,53 @@ def check_data_folder(data_dir: Path) -> None:
             )
             % {"path": data_dir, "reason": error.strerror or error}
         ) from error
+    keep_private(data_dir)
+
+
+def keep_private(data_dir: Path) -> None:
+    """Close a folder that other users of the machine can read. Raises CommandFailed where that is not possible, or where
+    the folder is not the studio's alone, so that nothing of others is closed.
+    """
+    if not _is_open(data_dir):
+        _close(data_dir)
+        return
+    values = {"path": data_dir, "mode": f"{stat.S_IMODE(data_dir.stat().st_mode):o}"}
+    # Which a file system makes by itself.
+    names = {path.name for path in data_dir.iterdir()} - {"lost+found"}
+    if data_dir.stat().st_mode & stat.S_ISVTX or (names and not names & _OWN_NAMES):
+        raise CommandFailed(
+            _(
+                "Other users of this machine can read %(path)s (mode %(mode)s), and it holds what is not the studio's. "
+                "Set SFT_STUDIO_DATA to a folder of its own."
+            )
+            % values
+        )
+    try:
+        data_dir.chmod(0o700)
+        _close(data_dir)
+    except OSError as error:
+        raise CommandFailed(_stays_open() % values) from error
+    if _is_open(data_dir):
+        raise CommandFailed(_stays_open() % values)
+    say(_("Other users of this machine could read %(path)s (mode %(mode)s); now they cannot.") % values)
+
+
+def _close(data_dir: Path) -> None:
+    """The studio's own files: what was copied in from elsewhere may be open still."""
+    for path in (data_dir / name for name in sorted(_OWN_NAMES)):
+        if path.exists() and _is_open(path):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def _is_open(path: Path) -> bool:
+    return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def _stays_open() -> str:
+    return _(
+        "Other users of this machine can read %(path)s (mode %(mode)s), and this user cannot change that. Run "
+        "chmod 700 on it as its owner, or set SFT_STUDIO_DATA to another folder."
+    )
 
 
 def check_disk(data_dir: Path) -> None:

@@ -5,14 +5,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
+from sqlalchemy import Engine
 
-from app.accounts.access import needs
+from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.core.database import let_go
-from app.core.web import AppStorage, Db
+from app.accounts.service import Actor, record
+from app.core.database import let_go, transaction
+from app.core.web import AppEngine, AppStorage, Db
 from app.datasets.service import require_dataset
 from app.interchange.exports.exporting import ExportFormat, FlagChoice, Part
 from app.versions import exports
+from app.versions.models import DatasetVersion
 from app.versions.service import require_version
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
@@ -32,7 +35,9 @@ REPORT_HEADER = "X-Export-Report"
 @needs(Permission.VERSION_EXPORT)
 def export_version(
     session: Db,
+    engine: AppEngine,
     storage: AppStorage,
+    actor: CurrentActor,
     version_id: int,
     format: Annotated[ExportFormat, Query(alias="as", description="The format to write.")],
     flags: Annotated[
@@ -50,13 +55,18 @@ def export_version(
     version = require_version(session, version_id)
     dataset = require_dataset(session, version.dataset_id)
     let_go(session)
-    return send(
-        exports.export_version(storage, dataset, version, format, flags=flags, part=part, leave_out=leave_out)
+    found = exports.export_version(
+        storage, dataset, version, format, flags=flags, part=part, leave_out=leave_out
     )
+    return send(found, engine, actor, version)
 
 
-def send(download: exports.Download) -> StreamingResponse:
-    """The response that carries a download, with its report in a header."""
+def send(
+    download: exports.Download, engine: Engine, actor: Actor, version: DatasetVersion
+) -> StreamingResponse:
+    """The response that carries a download, with its report in a header; that it went out is kept."""
+    with transaction(engine) as session:
+        record(session, actor, "version.export", f"version/{version.id}")
     report = download.report
     counts = {
         "conversations": report.conversations,

@@ -6,13 +6,13 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 from sqlmodel import Session
 
-from app.accounts.access import needs
+from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.database import let_go
 from app.core.errors import Invalid, NotFound
 from app.core.i18n import gettext
 from app.core.templating import render
-from app.core.web import AppStorage, Db
+from app.core.web import AppEngine, AppStorage, Db
 from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
 from app.interchange.exports.exporting import EXPORT_FORMATS, ExportFormat, FlagChoice, Part
@@ -100,7 +100,9 @@ def download_page(
 def download(
     request: Request,
     session: Db,
+    engine: AppEngine,
     storage: AppStorage,
+    actor: CurrentActor,
     dataset_id: int,
     number: int,
     format: Annotated[ExportFormat, Query(alias="as")],
@@ -120,4 +122,4 @@ def download(
         chosen = {"format": format, "flags": flags, "part": part}
         form = _form(dataset, version, **chosen, error=error, can_leave_out=count)
         return render(request, "datasets/download.html", form, status=422)
-    return send(found)
+    return send(found, engine, actor, version)

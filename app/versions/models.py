@@ -11,7 +11,7 @@ from app.core.database import moment_column, utc_now
 
 
 class DatasetVersion(CreatedBy, table=True):
-    """The approved conversations of a dataset at one moment, frozen in a file. Never changes."""
+    """The approved conversations of a dataset at one moment, frozen in a file. Only an erasure changes it."""
 
     __tablename__ = "dataset_version"
     __table_args__ = (UniqueConstraint("dataset_id", "number"),)
@@ -26,6 +26,10 @@ class DatasetVersion(CreatedBy, table=True):
     validation_count: int
     # Counts by outcome, stage, objection, language: {"outcome": {"won": 3, ...}, ...}
     coverage: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    # When conversations were taken out of it, by whom, and the hash it had before: [{"at", "by", "old_hash"}]
+    redactions: list[dict[str, str]] = Field(
+        default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]")
+    )
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
 
     @property

@@ -18,6 +18,8 @@ class VersionOut(CreatedByOut):
     validation_count: int
     coverage: dict[str, Any]
     created_at: datetime
+    # When conversations were erased from it, by whom, and its hash before.
+    redactions: list[dict[str, str]]
 
     @classmethod
     def of(cls, version: DatasetVersion) -> "VersionOut":

@@ -1,10 +1,18 @@
 // Native dialogs: data-dialog-open="id" opens, data-dialog-close closes, a click beside it closes,
 // and a <dialog data-dialog-now> opens as soon as it is on the page (also when htmx brings it).
+// The first field has the focus, and Ctrl+Enter (or ⌘+Enter) is what the dialog's own button does.
 (() => {
+  const FIELD = "input:not([type=hidden], [readonly]), textarea:not([readonly]), select";
+
+  function show(dialog) {
+    dialog.showModal();
+    (dialog.querySelector("[autofocus]") ?? dialog.querySelector(`.dialog__body :is(${FIELD})`))?.focus();
+  }
+
   function openNow(root) {
     const dialogs = [...root.querySelectorAll("dialog[data-dialog-now]")];
     if (root.matches?.("dialog[data-dialog-now]")) dialogs.push(root);
-    for (const dialog of dialogs) if (!dialog.open) dialog.showModal();
+    for (const dialog of dialogs) if (!dialog.open) show(dialog);
   }
 
   document.addEventListener("click", (event) => {
@@ -14,7 +22,7 @@
       if (opener.matches("a")) event.preventDefault();
       // A modal dialog makes the rest inert, the drawer too; leave the drawer first.
       opener.closest("[popover]:popover-open")?.hidePopover();
-      document.getElementById(opener.dataset.dialogOpen).showModal();
+      show(document.getElementById(opener.dataset.dialogOpen));
       return;
     }
     if (event.target.closest("[data-dialog-close]")) {
@@ -22,6 +30,18 @@
       return;
     }
     if (event.target instanceof HTMLDialogElement && isOutside(event.target, event)) event.target.close();
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+    const dialog = event.target.closest?.("dialog[open]");
+    const own = dialog?.querySelector(
+      "form [type=submit]:not([disabled]), form button:not([type], [disabled])",
+    );
+    const button = own ?? dialog?.querySelector("[data-confirm-yes], .dialog__footer .button--primary");
+    if (!button) return;
+    event.preventDefault();
+    button.click();
   });
 
   function isOutside(dialog, { clientX, clientY }) {

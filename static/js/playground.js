@@ -6,7 +6,7 @@
   const text = form.dataset;
   const sides = ["base", "tuned"];
   const histories = { base: [], tuned: [] };
-  const running = new Map(); // side -> {job, source}
+  const running = new Map(); // side -> {job, close}
   const sendButton = document.getElementById("chat-send");
   const stopButton = document.getElementById("chat-stop");
   const message = form.elements.namedItem("message");
@@ -17,19 +17,19 @@
     form.querySelector(`[data-status="${side}"]`).textContent = words;
   };
 
-  function bubble(side, role, name, words) {
-    const item = document.createElement("li");
-    item.className = `bubble bubble--${role}`;
-    const head = document.createElement("div");
-    head.className = "bubble__meta";
-    head.textContent = name;
-    const body = document.createElement("p");
-    body.className = "bubble__text";
-    body.textContent = words;
-    item.append(head, body);
-    log(side).append(item);
-    item.scrollIntoView({ block: "nearest" });
-    return { item, body };
+  // The look of bubbles is the server's; only the words are filled in here, as text.
+  function add(side, template, words, place) {
+    const item = document.getElementById(template).content.firstElementChild.cloneNode(true);
+    item.querySelector(place).textContent = words;
+    const list = log(side);
+    list.append(item);
+    list.scrollTop = list.scrollHeight;
+    return item;
+  }
+
+  function bubble(side, role, words) {
+    const item = add(side, `chat-${role}`, words, ".bubble__text");
+    return { item, article: item.querySelector(".bubble"), body: item.querySelector(".bubble__text") };
   }
 
   function post(path, body) {
@@ -38,9 +38,10 @@
       headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
       body: body === undefined ? undefined : JSON.stringify(body),
     }).then(async (response) => {
-      const answer = await response.json();
-      if (!response.ok) throw new Error(answer.detail);
-      return answer;
+      const body = await response.json();
+      // What the server says is a sentence for people; what a library says is not.
+      if (!response.ok) throw Object.assign(new Error(body.detail), { told: body.detail });
+      return body;
     });
   }
 
@@ -52,71 +53,100 @@
 
   function finish(side, words) {
     const open = running.get(side);
-    open?.source?.close();
+    open?.close?.();
     running.delete(side);
     status(side, words);
     setBusy();
   }
 
-  // `history` is the dialogue that the question belongs to; by the time of the answer another may have begun.
-  function follow(side, job, shown, history) {
-    const source = new EventSource(`/api/v1/jobs/${job}/events`);
-    let answer = "";
-    let note = "";
-    running.set(side, { job, source });
-    source.addEventListener("delta", (event) => {
-      answer += JSON.parse(event.data).text;
-      shown.body.textContent = answer;
-      shown.item.classList.add("bubble--streaming");
-      status(side, "");
+  // A question without an answer stays, with the reason and the offer to ask it again.
+  function fail(side, words, history, shown, reason) {
+    if (!shown.body.textContent) shown.item.remove();
+    if (history !== histories[side]) return finish(side, "");
+    const notice = add(side, "chat-failed", reason, "[data-reason]");
+    notice.querySelector("[data-again]").addEventListener("click", () => {
+      if (running.has(side)) return;
+      notice.remove();
+      shown.item.remove();
+      answer(side, words);
+      setBusy();
     });
-    source.addEventListener("done", (event) => {
-      if (JSON.parse(event.data).finish_reason === "length") note = text.textCut;
-    });
-    source.addEventListener("state", (event) => {
-      const state = JSON.parse(event.data);
-      if (state.state === "running") status(side, text.textLoading);
-      if (state.state === "cancelled") note = text.textStopped;
-      if (state.state === "failed") note = `${text.textFailed} ${state.error || ""}`;
-    });
-    source.addEventListener("end", () => {
-      shown.item.classList.remove("bubble--streaming");
-      if (answer) history.push({ role: "assistant", content: answer });
-      else {
-        history.pop();
-        shown.item.remove();
-      }
-      finish(side, note);
-    });
+    finish(side, "");
   }
 
-  function ask(side, words) {
+  // `history` is the dialogue that the question belongs to; by the time of the answer another may have begun.
+  function follow(side, job, words, shown, history) {
+    let said = "";
+    let note = "";
+    let reason = null;
+    const handlers = {};
+    const on = (kind, act) => {
+      handlers[kind] = act;
+    };
+    on("delta", (event) => {
+      said += event.text;
+      shown.body.textContent = said;
+      shown.article.classList.add("bubble--streaming");
+      log(side).scrollTop = log(side).scrollHeight;
+      status(side, "");
+    });
+    on("phase", (event) => {
+      if (event.phase === "loading_model") status(side, text.textLoading);
+    });
+    on("done", (event) => {
+      if (event.finish_reason === "length") note = text.textCut;
+    });
+    on("state", (state) => {
+      // Another worker begins anew, from the first word.
+      if (state.state === "running") {
+        said = "";
+        shown.body.textContent = "";
+        status(side, text.textTurn);
+      }
+      if (state.state === "cancelled") note = text.textStopped;
+      if (state.state === "failed") reason = state.error || "";
+    });
+    on("end", () => {
+      shown.article.classList.remove("bubble--streaming");
+      if (said && reason === null) {
+        history.push({ role: "user", content: words }, { role: "assistant", content: said });
+        return finish(side, note);
+      }
+      if (reason !== null) return fail(side, words, history, shown, reason);
+      shown.item.remove();
+      return finish(side, note);
+    });
+    const events = `/api/v1/jobs/${job}/events`;
+    running.set(side, { job, close: jobEvents(events, `${events}/list`, 0, handlers) });
+  }
+
+  function answer(side, words) {
     const system = form.elements.namedItem("system").value.trim();
     const history = histories[side];
-    history.push({ role: "user", content: words });
-    bubble(side, "user", text.textUser, words);
-    const shown = bubble(side, "assistant", side === "base" ? text.textBase : text.textTuned, "");
+    const shown = bubble(side, "assistant", "");
     status(side, text.textWaiting);
     running.set(side, {});
-    const messages = system ? [{ role: "system", content: system }, ...history] : history;
+    const dialogue = [...history, { role: "user", content: words }];
     post("/api/v1/playground/answers", {
       run_id: Number(form.elements.namedItem("run_id").value),
-      messages,
+      messages: system ? [{ role: "system", content: system }, ...dialogue] : dialogue,
       max_new_tokens: Number(form.elements.namedItem("max_new_tokens").value),
       temperature: Number(form.elements.namedItem("temperature").value),
       sides: [side],
     }).then(
       (job) => {
-        follow(side, job.id, shown, history);
+        follow(side, job.id, words, shown, history);
         if (history !== histories[side]) stop(); // a new dialogue began before there was anything to stop
       },
       (error) => {
-        history.pop();
-        shown.item.remove();
-        message.value = message.value || words;
-        finish(side, `${text.textFailed} ${error.message}`);
+        fail(side, words, history, shown, error.told ?? text.textUnreachable);
       },
     );
+  }
+
+  function ask(side, words) {
+    bubble(side, "user", words);
+    answer(side, words);
   }
 
   function reset() {

@@ -15,7 +15,7 @@
   const COLUMNS = ["step", "loss", "learning_rate", "grad_norm"];
 
   let curves = emptyCurves();
-  let source = null;
+  let stopListening = null;
   let drawing = false;
   const charts = {
     loss: chart("loss", [root.dataset.labelLoss], [root.dataset.labelEval]),
@@ -134,8 +134,10 @@
   }
 
   function listen(after) {
-    source = new EventSource(`${eventsUrl}?after=${after}`);
-    const on = (kind, act) => source.addEventListener(kind, (event) => act(JSON.parse(event.data)));
+    const handlers = {};
+    const on = (kind, act) => {
+      handlers[kind] = act;
+    };
     on("metric", addMetric);
     on("eval", addEval);
     on("progress", progress);
@@ -143,14 +145,15 @@
     on("state", () => tell("run:state"));
     on("stop_requested", () => tell("run:state"));
     on("end", () => {
-      source.close();
+      stopListening?.();
       tell("run:state");
     });
+    stopListening = jobEvents(eventsUrl, root.dataset.eventsList, after, handlers);
   }
 
   async function start() {
-    source?.close();
-    source = null;
+    stopListening?.();
+    stopListening = null;
     try {
       const response = await fetch(curvesUrl);
       if (!response.ok) throw new Error(String(response.status));
@@ -167,7 +170,7 @@
     }
   }
 
-  addEventListener("pagehide", () => source?.close());
+  addEventListener("pagehide", () => stopListening?.());
   addEventListener("pageshow", (event) => event.persisted && start());
   start();
 })();

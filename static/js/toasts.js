@@ -1,6 +1,7 @@
 // Short messages in the corner. They come from
 //   HX-Trigger: {"toast": {"message": "…", "kind": "success|info|warn|error", "undo_url": "/…"}}
 //   <… data-toast="kind" data-undo-url="/…">message</…> on the page or in a swapped fragment
+//   sessionStorage "toast", the same object as JSON, for the page that comes next
 //   document.dispatchEvent(new CustomEvent("toast", {detail: {message, kind, undo_url}}))
 (() => {
   const SHOWN_MS = 6000;
@@ -67,4 +68,7 @@
   document.addEventListener("toast", (event) => show(event.detail));
   document.addEventListener("htmx:load", (event) => collect(event.detail.elt));
   collect(document.body);
+  const kept = sessionStorage.getItem("toast");
+  sessionStorage.removeItem("toast");
+  if (kept) show(JSON.parse(kept));
 })();

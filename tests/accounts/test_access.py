@@ -13,6 +13,8 @@ PUBLIC = {
     ("POST", "/login"),
     ("GET", "/login/link"),
     ("POST", "/login/link"),
+    ("GET", "/login/reset"),
+    ("POST", "/login/reset"),
     ("GET", "/setup"),
     ("POST", "/setup"),
     ("GET", "/healthz"),
@@ -53,7 +55,7 @@ def test_a_token_does_not_open_pages(admin: Person) -> None:
 def test_a_browser_without_the_csrf_token_changes_nothing(app: FastAPI, admin: Person) -> None:
     client = TestClient(app, cookies={SESSION_COOKIE: admin.browser.cookies[SESSION_COOKIE]})
     assert client.post("/api/v1/datasets", json={"name": "x"}).status_code == 403
-    assert client.post("/account/tokens", data={"name": "x", "role": "admin"}).status_code == 403
+    assert client.post("/account/tokens", data={"name": "x", "scope": "all"}).status_code == 403
     assert admin.browser.get("/api/v1/datasets").json() == []
 
 
@@ -83,6 +85,6 @@ def test_pages_carry_a_strict_content_security_policy(admin: Person) -> None:
 
 
 def test_a_token_that_is_no_plain_ascii_is_refused_like_any_wrong_one(admin: Person) -> None:
-    form = {"csrf_token": "ü", "name": "x", "role": "admin"}
+    form = {"csrf_token": "ü", "name": "x", "scope": "all"}
     del admin.browser.headers["X-CSRF-Token"]
     assert admin.browser.post("/account/tokens", data=form).status_code == 403

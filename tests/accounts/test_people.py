@@ -1,11 +1,17 @@
 """Admins add people, change roles and close accounts; nobody else may, and nobody locks themselves out."""
 
+import json
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app.accounts.first_run import local_token
-from tests.support.people import Person, visible_text
+from app.accounts.first_run import local_actor, local_token
+from app.accounts.models import Role
+from app.accounts.service import change_user
+from app.core.database import transaction
+from app.core.errors import Conflict
+from tests.support.people import Person, make_person, visible_text
 
 MEI = {"name": "Mei", "password": "a long password", "role": "reviewer"}
 
@@ -15,7 +21,7 @@ def test_an_admin_adds_a_person_who_can_then_sign_in(app: FastAPI, admin: Person
     assert "Mei" in visible_text(admin.browser.get("/people").text)
     mei = TestClient(app, follow_redirects=False)
     assert mei.post("/login", data=MEI).headers["location"] == "/"
-    assert mei.get("/account").status_code == 200
+    assert mei.get("/account").headers["location"] == "/account/password?next=/account"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +83,35 @@ def test_the_account_of_the_command_line_is_neither_closed_nor_demoted(app: Fast
     people = admin.api.get("/api/v1/people").json()
     local = next(one["id"] for one in people if one["name"] == "local")
     for change in ({"is_active": False}, {"role": "annotator"}):
-        refused = admin.api.patch(f"/api/v1/people/{local}", json=change)
+        refused = admin.browser.patch(f"/api/v1/people/{local}", json=change)
         assert (refused.status_code, "command line" in refused.text) == (409, True)
+    assert admin.browser.post(f"/api/v1/people/{local}/reset-link").status_code == 409
     assert client.get("/api/v1/me").json()["role"] == "admin"
+
+
+def test_a_role_is_changed_on_choice_and_the_row_says_what_is_stored(
+    admin: Person, annotator: Person
+) -> None:
+    path, htmx = f"/people/{annotator.actor.user_id}", {"HX-Request": "true"}
+    row = admin.browser.post(path, data={"role": "engineer"}, headers=htmx)
+    assert row.status_code == 200
+    assert row.text.lstrip().startswith(f'<tr id="person-{annotator.actor.user_id}">')
+    assert '<option value="engineer" selected>' in row.text
+    assert json.loads(row.headers["hx-trigger"])["toast"]["message"] == (
+        "The role of test annotator is Engineer now."
+    )
+    own = admin.browser.post(f"/people/{admin.actor.user_id}", data={"role": "annotator"}, headers=htmx)
+    assert json.loads(own.headers["hx-trigger"])["toast"]["kind"] == "error"
+    assert "Administrator" in visible_text(own.text)
+
+
+def test_the_last_administrator_stays_one_whoever_asks(app: FastAPI, admin: Person) -> None:
+    local = local_actor(app.state.engine)
+    with transaction(app.state.engine) as session:
+        for change in ({"is_active": False}, {"role": Role.REVIEWER}):
+            with pytest.raises(Conflict, match="last administrator"):
+                change_user(session, local, admin.actor.user_id, **change)  # type: ignore[arg-type]
+    other = make_person(app, Role.ADMIN, "Lin")
+    assert (
+        other.browser.post(f"/people/{admin.actor.user_id}", data={"is_active": "false"}).status_code == 303
+    )

@@ -1,31 +1,26 @@
 """One table says who may do what; every route, by token and by cookie, keeps to it, and so does every page."""
 
 import re
-from collections.abc import Iterator
-from html.parser import HTMLParser
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
 from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from sqlmodel import col, select
 from starlette.routing import Match
 
 from app.accounts.access import permission_of
-from app.accounts.models import Role
-from app.accounts.permissions import RULES, Permission, allows
+from app.accounts.models import Role, Scope
+from app.accounts.permissions import RULES, Permission, allows, covers
 from app.conversations.models import Conversation, ReviewState
 from app.core.database import transaction
 from app.core.templating import TEMPLATES_DIR
 from app.core.web import is_public
-from app.datasets.service import create_dataset
-from app.evaluations.service import start_evaluation
-from app.jobs import service as jobs
-from app.jobs.models import JobState
-from app.runs.models import RunArtifact
+from tests.support.pages import pages_of, run_id
 from tests.support.people import Person, make_person
 from tests.support.routes import all_routes, filled
-from tests.support.training import ENGINEER, make_model, make_run
+
+__all__ = ["run_id"]
 
 MAY = re.compile(r"\bmay\((.*?)\)")
 
@@ -47,7 +42,11 @@ def test_every_route_is_public_or_names_one_permission(app: FastAPI) -> None:
 
 def test_every_permission_has_a_rule_and_a_route_or_a_service_that_asks_for_it(app: FastAPI) -> None:
     assert set(RULES) == set(Permission)
-    asked_by_services = {Permission.CONVERSATION_REVIEW, Permission.JOB_STOP}
+    asked_by_services = {
+        Permission.CONVERSATION_REVIEW,
+        Permission.JOB_STOP,
+        Permission.PLAYGROUND_READ_OTHERS,
+    }
     assert {permission for _, _, permission in _closed(app)} | asked_by_services == set(Permission)
 
 
@@ -56,17 +55,24 @@ def test_what_a_page_asks_for_rest_asks_for_too(app: FastAPI) -> None:
     assert {permission for _, _, permission in _closed(app)} == by_rest
 
 
-@pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("by", ["token", "cookie"])
-def test_a_route_is_refused_exactly_where_the_table_says_so(app: FastAPI, role: Role, by: str) -> None:
-    person = make_person(app, role)
+@pytest.mark.parametrize(
+    ("role", "by"),
+    [
+        *((role, by) for role in Role for by in (Scope.ALL, "cookie")),
+        *((Role.ADMIN, scope) for scope in Scope if scope is not Scope.ALL),
+    ],
+)
+def test_a_route_is_refused_exactly_where_the_table_says_so(
+    app: FastAPI, role: Role, by: Scope | Literal["cookie"]
+) -> None:
+    person = make_person(app, role, scope=Scope.ALL if by == "cookie" else by)
     # Signing out ends the person that asks, so it comes last.
     for method, path, permission in sorted(_closed(app), key=lambda one: one[1] == "/logout"):
-        if by == "token" and not path.startswith("/api/"):
+        if by != "cookie" and not path.startswith("/api/"):
             continue
-        client = person.api if by == "token" else person.browser
+        client = person.browser if by == "cookie" else person.api
         response = client.request(method, filled(path), follow_redirects=False)
-        expected = not allows(role, permission)
+        expected = not allows(role, permission) or (by != "cookie" and not covers(by, permission))
         assert (response.status_code == 403) is expected, f"{method} {path}: {response.status_code}"
         if expected:
             assert permission.value in response.text
@@ -76,7 +82,7 @@ def test_a_route_is_refused_exactly_where_the_table_says_so(app: FastAPI, role: 
     ("language", "says"),
     [
         ("en", "This needs the role engineer (run.start). Ask an admin."),
-        ("zh-CN", "此操作需要工程师角色（run.start），请联系管理员。"),
+        ("zh-CN", "此操作需要“工程师”角色（run.start），请联系管理员。"),
     ],
 )
 def test_a_refusal_names_the_role_in_the_readers_language(
@@ -86,81 +92,12 @@ def test_a_refusal_names_the_role_in_the_readers_language(
     assert response.json()["detail"] == says
 
 
-class _Offers(HTMLParser):
-    """What a page offers: (verb, address) of every link, form and htmx request."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: set[tuple[str, str]] = set()
-        self._method = "GET"
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attributes}
-        if tag == "form":
-            self._method = given.get("method", "get").upper()
-            self._add(self._method, given.get("action"))
-        self._add(self._method, given.get("formaction"))
-        if tag == "a":
-            self._add("GET", given.get("href"))
-        for verb in ("get", "post", "put", "patch", "delete"):
-            self._add(verb.upper(), given.get(f"hx-{verb}"))
-
-    def _add(self, method: str, address: str | None) -> None:
-        if address and address.startswith("/") and not address.startswith("/static/"):
-            self.found.add((method, address))
-
-
-@pytest.fixture
-def run_id(app: FastAPI, silent_bell: None) -> int:
-    """A finished run with an adapter, its version, its check, conversations in each state, a running evaluation."""
-    storage = app.state.storage
-    with transaction(app.state.engine) as session:
-        create_dataset(session, ENGINEER, name="Empty")
-        make_model(session, name="waiting", ready=False)
-        run, job = make_run(session, storage)
-        for row, state in zip(session.exec(select(Conversation)), ReviewState, strict=False):
-            row.review_state = state
-            session.add(row)
-        claim = jobs.claim(session, job.id or 0, owner="test", lease_seconds=30)
-        assert claim is not None
-        jobs.finish(session, claim, JobState.SUCCEEDED, result={})
-        run.adapter_key = "jobs/9/1/adapter"
-        storage.folder(run.adapter_key)
-        file = RunArtifact(run_id=run.id or 0, name="a.json", storage_key="a", size_bytes=1, sha256="a" * 64)
-        session.add_all([run, file])
-        session.flush()
-        start_evaluation(session, storage, ENGINEER, run, "sales-en")
-        assert run.id is not None
-        return run.id
-
-
-def _pages(browser: TestClient) -> Iterator[tuple[str, str, set[tuple[str, str]]]]:
-    """Every page that can be reached by what pages offer from the start on: its address, its text, its offers."""
-    seen, waiting = {"/datasets"}, ["/datasets"]
-    while waiting:
-        address = waiting.pop()
-        response = browser.get(address, follow_redirects=True)
-        if "text/html" not in response.headers["content-type"]:
-            continue
-        offers = _Offers()
-        offers.feed(response.text)
-        yield address, response.text, offers.found
-        for method, other in offers.found:
-            path = urlsplit(other).path
-            # One of each kind is enough, and previews of masks need a tokenizer.
-            kept = path.startswith(("/datasets", "/conversations"))
-            kind = path if kept else re.sub(r"\d+", "N", path)
-            if method == "GET" and kind not in seen and not path.endswith(("/mask", "/export")):
-                seen.add(kind)
-                waiting.append(other)
-
-
 @pytest.mark.parametrize("role", list(Role))
 def test_no_page_offers_what_the_role_may_not_do(app: FastAPI, run_id: int, role: Role) -> None:
     routes = all_routes(app)
     browser = make_person(app, role).browser
     reached = []
-    for page, _text, offers in _pages(browser):
+    for page, _text, offers in pages_of(browser):
         reached.append(page)
         for method, address in sorted(offers):
             scope = {"type": "http", "method": method, "path": urlsplit(address).path, "root_path": ""}
@@ -191,14 +128,14 @@ def test_whoever_may_do_it_is_offered_it(app: FastAPI, run_id: int) -> None:
             "/evaluations",
             "/base-models",
         ],
-        Role.ADMIN: ["/people"],
+        Role.ADMIN: ["/people", "/audit"],
     }
     so_far: list[str] = []
     for role in Role:
         so_far += wanted[role]
         offered = {
             urlsplit(address).path
-            for _page, _text, offers in _pages(make_person(app, role).browser)
+            for _page, _text, offers in pages_of(make_person(app, role).browser)
             for _method, address in offers
         }
         assert set(so_far) <= offered, (role, set(so_far) - offered)

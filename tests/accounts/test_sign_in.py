@@ -84,15 +84,21 @@ def test_the_local_token_works_and_is_kept(app: FastAPI, settings: Settings) -> 
 
 
 def test_a_token_is_shown_once_and_ends_when_revoked(app: FastAPI, engineer: Person) -> None:
-    page = engineer.browser.post("/account/tokens", data={"name": "ci", "role": "engineer"})
+    made = engineer.browser.post("/account/tokens", data={"name": "ci", "scope": "train"})
+    assert (made.status_code, made.headers["location"]) == (303, "/account")
+    page = engineer.browser.get("/account")
     secret = page.text.split("sft_", 1)[1].split("<", 1)[0].split('"', 1)[0]
     client = TestClient(app, headers={"Authorization": f"Bearer sft_{secret}"})
     assert client.get("/api/v1/datasets").status_code == 200
-    assert f"sft_{secret}" not in engineer.browser.get("/account").text
+    # Reloading makes no second one, and shows the first no more.
+    again = engineer.browser.get("/account")
+    assert f"sft_{secret}" not in again.text
+    assert again.text.count("/revoke") == 2
     engineer.browser.post("/account/tokens/2/revoke")
     assert client.get("/api/v1/datasets").status_code == 401
 
 
 def test_a_token_cannot_have_more_rights_than_its_owner(annotator: Person) -> None:
-    refused = annotator.browser.post("/account/tokens", data={"name": "ci", "role": "admin"})
+    refused = annotator.browser.post("/account/tokens", data={"name": "ci", "scope": "train"})
     assert refused.status_code == 422
+    assert "more rights than you have" in visible_text(refused.text)

@@ -31,6 +31,9 @@ PAGES: Final = {
     "evaluations": "/evaluations",
     "playground": "/playground",
     "account": "/account",
+    "change password": "/account/password",
+    "people": "/people",
+    "audit": "/audit",
 }
 HEADINGS_IN_CHINESE: Final = {
     "datasets": "数据集",
@@ -47,7 +50,7 @@ KEPT: Final = re.compile(
 )
 # Names of the seeded data set, its conversations and of the accounts.
 _WRITTEN_BY_PEOPLE: Final = re.compile(
-    r"Little one|Caller \d+: what can your [A-Za-z ]+ do\?|Seeded for looking|Mei Lin|local \(command line\)|seed\.jsonl"
+    r"Little one|Caller \d+: what can your [A-Za-z ]+ do\?|Seeded for looking|Mei Lin|local( \(command line\))?|seed\.jsonl"
 )
 
 

@@ -38,6 +38,7 @@ UNNAMED = (
     ("approve", "--dataset", "Sales calls"),
     ("list", "runs"),
     ("status",),
+    ("erase", "1"),
     ("masks", "preview", "--model", "./my-model", "--input", "calls.jsonl"),
 )
 COMMANDS = [*studio_commands(), *UNNAMED]
@@ -150,7 +151,14 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
         assert outcome.code == 1
         assert any(
             thing in outcome.error
-            for thing in ("Sales calls", "销售通话", "run 7", "is not empty", "found something broken")
+            for thing in (
+                "Sales calls",
+                "销售通话",
+                "run 7",
+                "is not empty",
+                "something broken",
+                "conversation 1",
+            )
         ), outcome.error
     else:
         assert arguments[0] in {"migrate", "import", "list", "status", "masks", "backup", "doctor"}

@@ -1,5 +1,6 @@
 """The conversation page as plain forms and as htmx sees it: roles, conflicts, escaping, the way back."""
 
+import json
 import re
 
 import pytest
@@ -130,6 +131,25 @@ def test_an_impossible_change_is_refused_in_words(
     assert answer.status_code == 422
     assert problem_of(answer)
     assert content_of(annotator, number) == ["What does it cost?"]
+
+
+def test_an_approval_says_what_editing_means_and_is_undone_from_its_toast(
+    annotator: Person, reviewer: Person, make: MakeConversation
+) -> None:
+    number, other = make(), make()
+    path = f"/conversations/{number}"
+    answer = reviewer.browser.post(f"{path}/review", data={"version": 1, "state": "approved"}, headers=HTMX)
+    assert "Editing the dialogue sends it back to draft" in visible_text(answer.text)
+    assert "Approved by test reviewer" in visible_text(annotator.browser.get(path).text)
+    undo = json.loads(answer.headers["HX-Trigger"])["toast"]["undo_url"]
+    assert annotator.browser.post(undo, headers=HTMX).status_code == 403
+    elsewhere = reviewer.browser.post(
+        undo, headers={**HTMX, "HX-Current-URL": f"http://testserver/conversations/{other}?q=a"}
+    )
+    assert (elsewhere.status_code, elsewhere.text) == (204, "")
+    assert "It is a draft again" in elsewhere.headers["HX-Trigger"]
+    assert "Editing the dialogue" not in annotator.browser.get(path).text
+    assert reviewer.browser.post(undo, headers=HTMX).status_code == 409
 
 
 def test_annotators_neither_see_nor_have_what_reviewers_do(

@@ -29,6 +29,7 @@ ORDER = (
     "runs",
     "evaluations",
     "playground",
+    "erasure",
 )
 # Pages and their REST, nothing that another domain could need: only the wiring imports them.
 EDGE_ONLY = ("previews",)

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Engine, text
 
-from app.accounts import service
+from app.accounts import passwords
 from app.core.database import let_go, reading, transaction
 from tests.support import held_connections
 
@@ -16,10 +16,10 @@ def found() -> list[str]:
 def test_a_password_hashed_in_a_transaction_is_found(engine: Engine, found: list[str]) -> None:
     with transaction(engine) as session:
         session.execute(text("SELECT 1"))
-        service.hash_password("correct horse battery")
+        passwords.hash_password("correct horse battery")
     assert [line for line in found if "a password is hashed" in line and "hash_password" in line]
     found.clear()
-    service.hash_password("correct horse battery")
+    passwords.hash_password("correct horse battery")
     assert found == []
 
 
@@ -27,9 +27,9 @@ def test_a_reading_session_that_let_go_holds_nothing_and_reads_on(engine: Engine
     with reading(engine) as session:
         session.execute(text("SELECT 1"))
         let_go(session)
-        service.hash_password("correct horse battery")
+        passwords.hash_password("correct horse battery")
         assert found == []
         session.execute(text("SELECT 1"))
-        service.hash_password("correct horse battery")
+        passwords.hash_password("correct horse battery")
     assert found
     found.clear()

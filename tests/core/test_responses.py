@@ -19,6 +19,20 @@ def test_people_get_a_page(annotator: Person) -> None:
     assert "text/html" in told.headers["content-type"]
 
 
+def test_an_address_that_does_not_exist_is_told_within_the_frame_of_whoever_is_signed_in(
+    app: FastAPI, annotator: Person
+) -> None:
+    known = annotator.browser.get("/no/such/page")
+    assert known.status_code == 404
+    assert 'aria-label="Main navigation"' in known.text
+    assert "test annotator" in known.text
+    stranger = TestClient(app).get("/no/such/page")
+    assert stranger.status_code == 404
+    assert "Main navigation" not in stranger.text
+    forged = TestClient(app, cookies={"sft_session": "x"}).get("/no/such/page")
+    assert "Main navigation" not in forged.text
+
+
 def test_who_is_not_signed_in_is_shown_the_way(app: FastAPI) -> None:
     client = TestClient(app, follow_redirects=False)
     assert client.get("/datasets").headers["location"] == "/login?next=/datasets"

@@ -169,6 +169,30 @@ def test_what_cannot_be_approved_is_named_and_the_rest_goes_through(
     assert states(reviewer, dataset_id) == {good: "approved", empty: "draft"}
 
 
+def test_an_approval_of_many_is_undone_from_its_toast(
+    annotator: Person, reviewer: Person, make: MakeConversation, dataset_id: int
+) -> None:
+    first, second, third = make(), make(), make()
+    path = f"/datasets/{dataset_id}/review"
+    reviewer.browser.post(path, data={"ids": [first], "state": "approved"})
+    answer = reviewer.browser.post(
+        f"{path}?q=cost", data={"scope": "drafts", "state": "approved"}, headers=HTMX
+    )
+    undo = json.loads(answer.headers["HX-Trigger"])["toast"]["undo_url"]
+    assert annotator.browser.post(undo, headers=HTMX).status_code == 403
+    undone = reviewer.browser.post(undo, headers=HTMX)
+    assert "2 are drafts again." in undone.headers["HX-Trigger"]
+    assert undone.headers["HX-Retarget"] == "#conversation-list"
+    assert states(reviewer, dataset_id) == {first: "approved", second: "draft", third: "draft"}
+    again = reviewer.browser.post(undo, headers=HTMX)
+    assert again.status_code == 409
+    assert "Nothing is left to undo" in problem_of(again)
+    # What was sent back with a reason would come back without it: that is not offered.
+    reviewer.browser.post(path, data={"ids": [second], "state": "rejected", "reason": "Too short"})
+    answer = reviewer.browser.post(path, data={"ids": [second], "state": "approved"}, headers=HTMX)
+    assert json.loads(answer.headers["HX-Trigger"])["toast"]["undo_url"] is None
+
+
 def test_bulk_review_refuses_what_it_must(
     annotator: Person, reviewer: Person, make: MakeConversation, dataset_id: int
 ) -> None:

@@ -4,15 +4,20 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
+from app.accounts.models import Role, Scope
+from app.accounts.service import Actor, create_user
+from app.accounts.sessions import actor_of_cookie, end_all, start_login
+from app.accounts.tokens import actor_of_token, create_token, revoke_token
 from app.accounts.who import Who
 from app.core.database import transaction
 from app.core.i18n import use_locale
 from app.jobs import service
 from app.jobs.models import JobKind, JobState
-from app.jobs.stream import Streams, _events
+from app.jobs.stream import STREAMS_EACH, Streams, _events
 from app.sentences import Failure, FailureCode
 from tests.support.people import Person
 
@@ -75,12 +80,23 @@ def test_a_nonsense_last_event_id_replays_from_the_start(app: FastAPI, annotator
         assert events[0]["id"] == "1"
 
 
+def reader(engine: Engine) -> Actor:
+    """Somebody who is signed in."""
+    with transaction(engine) as session:
+        user = create_user(session, name="Ann", password_hash="", role=Role.ANNOTATOR)
+        secret = start_login(session, user.id or 0, days=1)
+        session.flush()
+        found = actor_of_cookie(session, secret)
+    assert found is not None
+    return found
+
+
 def test_events_that_come_while_listening_are_sent_and_shutdown_ends_the_stream(engine: Engine) -> None:
-    job_id = make_job(engine, metrics=1, ended=False)
+    job_id, ann = make_job(engine, metrics=1, ended=False), reader(engine)
 
     async def listen() -> list[str]:
         streams, seen = Streams(), list[str]()
-        async for event in _events(engine, job_id, 0, streams):
+        async for event in _events(engine, job_id, 0, streams, ann):
             seen.append(str(event.event))
             if len(seen) == 3:
                 await asyncio.to_thread(add_event)
@@ -133,3 +149,45 @@ def test_only_engineers_stop_jobs(app: FastAPI, annotator: Person, engineer: Per
     assert annotator.api.post(f"/api/v1/jobs/{job_id}/stop").status_code == 403
     assert engineer.api.post(f"/api/v1/jobs/{job_id}/stop?how=save").json()["status"] == "preparing"
     assert engineer.api.post(f"/api/v1/jobs/{job_id}/stop").json()["status"] == "cancelling"
+
+
+@pytest.mark.parametrize("by", ["session", "token"])
+def test_a_stream_ends_with_the_sign_in_or_the_token_that_it_was_asked_for_with(
+    engine: Engine, by: str
+) -> None:
+    job_id, ann = make_job(engine, metrics=1, ended=False), reader(engine)
+    with transaction(engine) as session:
+        token, secret = create_token(session, ann, name="ci", scope=Scope.READ)
+        bearer = actor_of_token(session, secret)
+    assert bearer is not None
+
+    def end() -> None:
+        with transaction(engine) as session:
+            if by == "session":
+                end_all(session, ann.user_id)
+            else:
+                revoke_token(session, bearer, token.id or 0)
+
+    async def listen() -> list[str]:
+        seen = list[str]()
+        async for event in _events(engine, job_id, 0, Streams(), ann if by == "session" else bearer):
+            seen.append(str(event.event))
+            if len(seen) == 3:
+                await asyncio.to_thread(end)
+        return seen
+
+    assert asyncio.run(asyncio.wait_for(listen(), 20)) == ["state", "state", "metric"]
+
+
+def test_a_person_follows_so_many_jobs_at_once_and_others_as_many(app: FastAPI, annotator: Person) -> None:
+    job_id = make_job(app.state.engine, metrics=1, ended=True)
+    streams: Streams = app.state.streams
+    streams.open[annotator.actor.user_id] = STREAMS_EACH
+    streams.open[0] = STREAMS_EACH
+    url = f"/api/v1/jobs/{job_id}/events"
+    refused = annotator.api.get(url)
+    assert (refused.status_code, refused.headers["content-type"]) == (429, "application/problem+json")
+    assert f"{STREAMS_EACH} jobs at the same time" in refused.json()["detail"]
+    streams.open[annotator.actor.user_id] -= 1
+    assert annotator.api.get(url).status_code == 200
+    assert streams.open[annotator.actor.user_id] == STREAMS_EACH - 1, "one that ended is counted no more"

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from app.core.database import reading, transaction
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
+from app.sentences import Failure
 from tests.support.live import chromium, serving, signed_in
 from tests.support.people import Person
 from tests.support.training import make_run
@@ -43,7 +44,9 @@ def say(page: Page, words: str) -> None:
     page.locator("[name=message]").press("Enter")
 
 
-def test_a_new_dialogue_does_not_begin_with_the_old_ones_answer(app: FastAPI, page: Page) -> None:
+def test_a_new_dialogue_does_not_begin_with_the_old_ones_answer_and_a_failed_one_is_asked_again(
+    app: FastAPI, page: Page
+) -> None:
     say(page, "Hello")
     expect(page.locator("#chat-stop")).to_be_visible()
     page.wait_for_timeout(500)
@@ -67,3 +70,21 @@ def test_a_new_dialogue_does_not_begin_with_the_old_ones_answer(app: FastAPI, pa
     for job in chats(app)[2:]:
         assert [message["content"] for message in job.payload["messages"]] == ["Again"]
     assert len(chats(app)) == 4
+
+    base, tuned = chats(app)[2:]
+    why = Failure.of("died", "The chat process ended unexpectedly; ask again to start a new one.")
+    for job, state, failure in ((base, JobState.FAILED, why), (tuned, JobState.SUCCEEDED, None)):
+        with transaction(app.state.engine) as session:
+            claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+            assert claim is not None
+            said = [("delta", {"text": "Hello to you"})] if failure is None else []
+            jobs.finish(session, claim, state, failure=failure, events=said)
+    expect(page.get_by_text("The chat process ended unexpectedly")).to_be_visible()
+    expect(page.locator(".conversation > li > .bubble--assistant")).to_have_count(1)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    expect(page.locator("#chat-stop")).to_be_visible()
+    page.wait_for_timeout(500)
+    (asked_again,) = chats(app)[4:]
+    assert asked_again.payload["sides"] == base.payload["sides"]
+    assert asked_again.payload["messages"] == base.payload["messages"]

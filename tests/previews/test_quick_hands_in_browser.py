@@ -71,6 +71,20 @@ def test_the_focus_that_went_elsewhere_meanwhile_stays_there(
     expect(page.locator("#field-max_length")).to_be_focused()
 
 
+def test_enter_in_the_length_shows_the_preview_and_copies_nothing(
+    page: Page, url: str, make: MakeConversation, model_id: int
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{url}/conversations/{make()}/mask")
+    page.locator("#field-max_length").fill("12")
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        page.locator("#field-max_length").press("Enter")
+    expect(page.locator(".token--cut, .token-run--cut").first).to_be_visible()
+    expect(page.locator("#copy-json")).to_be_visible()
+    assert not [one for one in asked if one.endswith("/json")]
+
+
 def test_the_checks_stay_open_while_settings_change(
     page: Page, url: str, make: MakeConversation, model_id: int
 ) -> None:

@@ -14,6 +14,7 @@ from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
 from app.mask_checks.models import MaskCheck
 from app.runs.models import Run
+from app.runs.result import RunResult
 from app.runs.service import publish_artifacts
 from app.sentences import Failure, FailureCode
 from tests.support.people import Person, visible_text
@@ -26,6 +27,7 @@ from tests.support.training import (
     metric,
     model_facts,
     progress,
+    run_result,
 )
 
 HTMX = {"HX-Request": "true"}
@@ -340,6 +342,7 @@ def test_a_published_file_is_listed_and_downloaded_and_a_lost_one_is_a_clear_404
     with transaction(app.state.engine) as session:
         run = session.get_one(Run, run_id)
         run.adapter_key = "jobs/9/1/adapter"
+        run.result = RunResult.stored(run_result(adapted={"q_proj": 24}, left_out={"lm_head": 1}))
         session.add(run)
         publish_artifacts(session, run, files)
         end(session, run_id, JobState.SUCCEEDED, result={})
@@ -347,6 +350,8 @@ def test_a_published_file_is_listed_and_downloaded_and_a_lost_one_is_a_clear_404
     url = f"/api/v1/runs/{run_id}/artifacts/1/content"
     assert url in page
     assert "/playground?run=1" in page
+    assert "q_proj × 24" in page
+    assert "lm_head × 1" in page
     assert "/evaluations?run=1" in page
     assert engineer.browser.get(url).text == "{}"
     assert engineer.api.get(f"/api/v1/runs/{run_id}/artifacts").json()[0]["name"] == "adapter_config.json"

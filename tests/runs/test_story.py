@@ -57,7 +57,7 @@ def test_the_story_has_what_happened_and_not_the_curves(engine: Engine) -> None:
         ("info", "Reads the data."),
         ("info", "Training begins."),
         ("info", "Held-out loss 2.5000 after step 1."),
-        ("info", "Checkpoint kept after step 1."),
+        ("info", "Checkpoint written after step 1."),
         ("warning", "The worker is gone or was told to stop: back in the queue."),
         ("info", "A worker begins attempt 2."),
         ("info", "Training begins."),
@@ -80,4 +80,4 @@ def test_a_long_story_keeps_its_end(engine: Engine) -> None:
         jobs.append_events(session, job, [("checkpoint", {"step": step}) for step in range(MAX_LINES + 50)])
         story = read_story(session, job)
     assert len(story) == MAX_LINES
-    assert story[-1].text == f"Checkpoint kept after step {MAX_LINES + 49}."
+    assert story[-1].text == f"Checkpoint written after step {MAX_LINES + 49}."

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import select
 
-from app.base_models.models import BaseModel
+from app.base_models.models import ModelEntry
 from app.core.database import transaction, utc_now
 from app.core.settings import Settings
 from app.jobs.models import Job, JobState
@@ -25,7 +25,7 @@ def sound(app: FastAPI, installation: Settings, tmp_path: Path) -> Settings:
     for name in ("config.json", "model.safetensors"):
         (folder / name).touch()
     with transaction(app.state.engine) as session:
-        for model in session.exec(select(BaseModel)):
+        for model in session.exec(select(ModelEntry)):
             model.path = str(folder)
             session.add(model)
         for job in session.exec(select(Job)):

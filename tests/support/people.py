@@ -11,8 +11,11 @@ from sqlalchemy import Engine
 from sqlmodel import select
 
 from app.accounts.access import SESSION_COOKIE
-from app.accounts.models import Role, User
-from app.accounts.service import Actor, create_token, create_user, csrf_token_of, hash_password, start_login
+from app.accounts.models import Role, Scope, User
+from app.accounts.passwords import hash_password
+from app.accounts.service import Actor, create_user
+from app.accounts.sessions import csrf_token_of, start_login
+from app.accounts.tokens import create_token
 from app.core.database import transaction
 
 PASSWORD = "correct horse battery"
@@ -33,7 +36,7 @@ def _password_hash() -> str:
     return hash_password(PASSWORD)
 
 
-def make_person(app: FastAPI, role: Role, name: str | None = None) -> Person:
+def make_person(app: FastAPI, role: Role, name: str | None = None, *, scope: Scope = Scope.ALL) -> Person:
     """A user of this role in the app's database, signed in both ways."""
     engine: Engine = app.state.engine
     name = name or f"test {role.value}"
@@ -44,7 +47,7 @@ def make_person(app: FastAPI, role: Role, name: str | None = None) -> Person:
             user = create_user(session, name=name, password_hash=password_hash, role=role)
         assert user.id is not None
         actor = Actor(user.id, user.name, user.role, "session")
-        token = create_token(session, actor, name="test", role=role)[1]
+        token = create_token(session, actor, name="test", scope=scope)[1]
         secret = start_login(session, user.id, days=1)
     api = TestClient(app, headers={"Authorization": f"Bearer {token}"}, raise_server_exceptions=False)
     csrf = csrf_token_of(secret)

@@ -50,6 +50,7 @@ def _start_reconciler(sender: Any, **_kwargs: Any) -> None:
     Reconciler(
         engine,
         settings,
+        storage,
         shutdown,
         kinds_served=[kind for kind in JobKind if queue_of(kind) in queues],
         has_room=lambda: runner.busy < places,

@@ -16,12 +16,16 @@ from app.playground.service import chat_request
 from app.sentences import N_, Failure, SentenceError
 from worker.parent.attempt import Attempt
 from worker.parent.supervisor import unexpected
-from worker.parent.warm_chat import WarmChat
+from worker.parent.warm_chat import TICK, WarmChat
 
 logger = get_logger(__name__)
 # Text reaches the reader in pieces this often: soon enough to read along, seldom enough for SQLite.
 FLUSH_SECONDS: Final = 0.3
-UNANSWERED: Final = N_("The answer could not be generated: %(reason)s")
+# The lease is renewed by the clock, not by what the child says: loading a large model takes longer than a lease.
+SILENT_BEAT_SECONDS: Final = 1.0
+UNANSWERED: Final = N_(
+    "The answer could not be generated. Try again; if it fails again, an engineer finds the reason in the worker's log."
+)
 
 
 class ChatDesk:
@@ -52,19 +56,21 @@ class ChatDesk:
             mine.fail(unexpected(error, UNANSWERED))
 
     def _answer(self, mine: Attempt, request: dict[str, Any]) -> None:
-        last_beat = time.monotonic()
+        last_beat, told = time.monotonic(), False
         state = JobState.SUCCEEDED
         # Leaving the block closes the stream, which cancels what the child still writes.
-        with closing(self._warm.stream(request)) as stream:
+        with closing(self._warm.stream(request, tick_seconds=FLUSH_SECONDS)) as stream:
             for message in stream:
                 kind = str(message.get("event"))
                 if kind == Ending.FAILED:
                     mine.fail(Failure.from_json(message))
                     return
-                mine.tell(EventKind(kind), {k: v for k, v in message.items() if k not in {"event", "id"}})
-                if time.monotonic() - last_beat >= FLUSH_SECONDS:
+                if kind != TICK:
+                    mine.tell(EventKind(kind), {k: v for k, v in message.items() if k not in {"event", "id"}})
+                    told = True
+                if time.monotonic() - last_beat >= (FLUSH_SECONDS if told else SILENT_BEAT_SECONDS):
                     stop = mine.beat()
-                    last_beat = time.monotonic()
+                    last_beat, told = time.monotonic(), False
                     if stop:
                         state = JobState.CANCELLED
                         break

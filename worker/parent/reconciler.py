@@ -2,7 +2,9 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable, Collection
+from typing import Final
 
 from sqlalchemy import Engine
 
@@ -10,12 +12,16 @@ from app.core.database import transaction
 from app.core.logging import get_logger
 from app.core.outages import brief, is_outage
 from app.core.settings import Settings
+from app.core.storage import Storage
 from app.curation.sweeping import sweep
+from app.erasure.chats import expire_chats
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job, JobKind
 from app.jobs.service import queued_ids, rescue_expired
+from app.runs.leftovers import clear_all_leftovers
 
 logger = get_logger(__name__)
+_EXPIRE_EVERY_SECONDS: Final = 600.0
 
 
 def reconcile_once(
@@ -42,22 +48,37 @@ class Reconciler(threading.Thread):
         self,
         engine: Engine,
         settings: Settings,
+        storage: Storage,
         stop: threading.Event,
         *,
         kinds_served: Collection[JobKind],
         has_room: Callable[[], bool],
     ) -> None:
         super().__init__(daemon=True, name="reconciler")
-        self.engine, self.settings, self.stop_event = engine, settings, stop
+        self.engine, self.settings, self.storage, self.stop_event = engine, settings, storage, stop
         self.kinds_served, self.has_room = kinds_served, has_room
+        self._expire_at = 0.0
+
+    def _expire(self) -> None:
+        """Chats end by themselves; looked at now and then, for it reads the whole table of jobs."""
+        if time.monotonic() < self._expire_at:
+            return
+        self._expire_at = time.monotonic() + _EXPIRE_EVERY_SECONDS
+        with transaction(self.engine) as session:
+            expire_chats(session, days=self.settings.chat_days)
 
     def run(self) -> None:
         """Until told to stop. A database out of reach is tried again next round."""
+        cleared = False
         while not self.stop_event.wait(self.settings.reconcile_seconds * random.uniform(0.7, 1.3)):  # noqa: S311
             try:
                 kinds = self.kinds_served if self.has_room() else ()
                 reconcile_once(self.engine, self.settings, kinds)
                 sweep(self.engine)
+                self._expire()
+                if not cleared:  # once is enough: whoever ends a job clears up after it
+                    clear_all_leftovers(self.engine, self.storage)
+                    cleared = True
             except Exception as error:  # this thread is what every job is saved by: nothing may end it
                 if is_outage(error):
                     logger.warning("reconciler: the database is out of reach (%s)", brief(error))

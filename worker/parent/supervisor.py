@@ -153,22 +153,32 @@ class Supervisor:
                 mine.tell(EventKind(kind), _without(root, message))
 
     def _end(self, mine: Attempt, place: Workplace, outcome: _Outcome) -> None:
+        state = self._store_end(mine, place, outcome)
+        try:
+            self.handlers[mine.claim.kind].clear_up(place, state)
+        except OSError:
+            logger.warning("%s: its working files could not be removed", mine, exc_info=True)
+
+    def _store_end(self, mine: Attempt, place: Workplace, outcome: _Outcome) -> JobState:
         result = outcome.result
         if outcome.cancelled:
             mine.finish(JobState.CANCELLED)
-        elif result is None:
+            return JobState.CANCELLED
+        if result is None:
             mine.fail(outcome.failure or Failure.of(FailureCode.DIED, DIED, code=0))
-        else:
-            handler, root = self.handlers[mine.claim.kind], f"{self.storage.root}/"
-            try:
-                files = handler.look_at_files(place, result)
-                mine.finish(
-                    JobState.SUCCEEDED,
-                    result=_without(root, result),
-                    publish=lambda session: handler.publish(session, place, mine.claim, result, files),
-                )
-            except StudioError as error:
-                mine.fail(error.failure)
+            return JobState.FAILED
+        handler, root = self.handlers[mine.claim.kind], f"{self.storage.root}/"
+        try:
+            files = handler.look_at_files(place, result)
+            mine.finish(
+                JobState.SUCCEEDED,
+                result=_without(root, result),
+                publish=lambda session: handler.publish(session, place, mine.claim, result, files),
+            )
+        except StudioError as error:
+            mine.fail(error.failure)
+            return JobState.FAILED
+        return JobState.SUCCEEDED
 
 
 def unexpected(error: Exception, template: str = UNEXPECTED) -> Failure:

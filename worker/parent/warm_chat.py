@@ -9,7 +9,8 @@ import threading
 import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
-from typing import IO, Any
+from dataclasses import dataclass, field
+from typing import IO, Any, Final
 
 from app.files import CODE_FOLDER
 from app.jobs.events import SIDES, Ending, EventKind
@@ -18,12 +19,45 @@ from app.sentences import N_, Failure, FailureCode, Sentence, SentenceError
 
 COMMAND = (sys.executable, "-m", "worker.work.evaluation.chat")
 IDLE_TIMEOUT_SECONDS = 600.0
-STALL_TIMEOUT_SECONDS = 180.0
+# Of a process that says nothing at all: a large model on a slow disk takes minutes to load.
+STALL_TIMEOUT_SECONDS = 600.0
 STOP_GRACE_SECONDS = 3.0
+
+# Instead of an event: nothing was said for a while, and the reader may want to do something meanwhile.
+TICK: Final = "tick"
+_TAKEN_OVER: Final = "taken over"
+_Events = queue.SimpleQueue[dict[str, Any]]
 
 DIED = N_("The chat process ended unexpectedly; ask again to start a new one.")
 STALLED = N_("The chat process did not answer for %(seconds)d seconds and was stopped; ask again.")
 CLOSED = N_("The chat is shutting down.")
+
+
+@dataclass
+class _Request:
+    """One that the process works on. `key` is the asker's name for it, `id` ours: a late cancel can mean no other."""
+
+    key: str
+    sides: list[str]
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    told: list[dict[str, Any]] = field(default_factory=list)
+    reader: _Events = field(default_factory=queue.SimpleQueue)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Keep it for whoever attaches later, and hand it to the reader."""
+        with self._lock:
+            self.told.append(event)
+            self.reader.put(event)
+
+    def attach(self) -> _Events:
+        """A new reader, who gets everything from the beginning; the one before ends."""
+        with self._lock:
+            self.reader.put({"event": _TAKEN_OVER})
+            self.reader = queue.SimpleQueue()
+            for event in self.told:
+                self.reader.put(event)
+            return self.reader
 
 
 class WarmChat:
@@ -43,28 +77,33 @@ class WarmChat:
         self._stderr = log
         self._lock = threading.Lock()
         self._process: LineProcess | None = None
-        self._waiting: dict[str, queue.SimpleQueue[dict[str, Any]]] = {}
+        self._waiting: dict[str, _Request] = {}
         self._last_event = time.monotonic()
         self._idle_timer: threading.Timer | None = None
         self._closed = False
 
-    def stream(self, request: Mapping[str, Any]) -> Generator[dict[str, Any]]:
-        """Events of one request until every side is done or it failed. Closing the iterator cancels it."""
-        sides = list(request.get("sides") or (SIDES if request.get("adapter_path") else SIDES[:1]))
-        message = {**request, "id": str(request.get("id") or uuid.uuid4().hex), "sides": sides}
-        events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._send(message, events)
-        unfinished = set(sides)
+    def stream(
+        self, request: Mapping[str, Any], *, tick_seconds: float | None = None
+    ) -> Generator[dict[str, Any]]:
+        """Events of one request until every side is done or it failed. Closing the iterator cancels it.
+
+        A request whose `id` is being answered already is not asked again: the stream attaches to it, from its first
+        event, and the stream that read it before ends. With `tick_seconds`, a TICK comes after each such silence.
+        """
+        asked, reader = self._ask(request)
+        unfinished = set(asked.sides)
         try:
             while unfinished:
-                event = self._next(message["id"], events)
+                event = self._next(asked, reader, tick_seconds)
+                if event["event"] == _TAKEN_OVER:
+                    return
                 if event["event"] == Ending.FAILED:
                     unfinished.clear()
                 elif event["event"] == EventKind.DONE:
                     unfinished.discard(event["side"])
                 yield event
         finally:
-            self._leave(message["id"], cancel=bool(unfinished))
+            self._leave(asked, reader, cancel=bool(unfinished))
 
     def close(self) -> None:
         """Stop the process and fail whatever still waits. Nothing is left behind."""
@@ -85,12 +124,16 @@ class WarmChat:
         process = self._process
         return process.pid if process is not None and process.is_running else None
 
-    def _send(self, message: dict[str, Any], events: queue.SimpleQueue[dict[str, Any]]) -> None:
+    def _ask(self, request: Mapping[str, Any]) -> tuple[_Request, _Events]:
+        """Send it, or attach to the one under way."""
+        sides = list(request.get("sides") or (SIDES if request.get("adapter_path") else SIDES[:1]))
+        asked = _Request(str(request.get("id") or uuid.uuid4().hex), sides)
         with self._lock:
             if self._closed:
                 raise SentenceError(Sentence(CLOSED), FailureCode.UNAVAILABLE)
-            if message["id"] in self._waiting:
-                raise ValueError(f"the chat request {message['id']} is already running")
+            for known in self._waiting.values():
+                if known.key == asked.key:
+                    return known, known.attach()
             self._stop_idle_timer()
             self._last_event = time.monotonic()
             if self._process is not None and not self._process.is_running:
@@ -98,9 +141,10 @@ class WarmChat:
             if self._process is None:
                 self._process = self._start()
             # Known before it is sent: an answer may come at once.
-            self._waiting[message["id"]] = events
-            if not _write(self._process, message):
+            self._waiting[asked.id] = asked
+            if not _write(self._process, {**request, "id": asked.id, "sides": sides}):
                 self._stop_process(Failure.of(FailureCode.DIED, DIED))
+            return asked, asked.reader
 
     def _start(self) -> LineProcess:
         process = LineProcess(self._command, folder=CODE_FOLDER, log=self._stderr)
@@ -113,30 +157,34 @@ class WarmChat:
             self._last_event = time.monotonic()
             waiting = self._waiting.get(str(event.get("id")))
             if waiting is not None:
-                waiting.put(event)
+                waiting.tell(event)
         with self._lock:
             if self._process is process:
                 self._stop_process(Failure.of(FailureCode.DIED, DIED))
 
-    def _next(self, request_id: str, events: queue.SimpleQueue[dict[str, Any]]) -> dict[str, Any]:
+    def _next(self, asked: _Request, reader: _Events, tick_seconds: float | None) -> dict[str, Any]:
         """The next event. Silence counts for the process as a whole: a request may wait behind another."""
         while True:
             left = self._last_event + self._stall_timeout_seconds - time.monotonic()
             try:
-                return events.get(timeout=max(left, 0.01))
+                return reader.get(timeout=max(min(left, tick_seconds or left), 0.01))
             except queue.Empty:
                 if time.monotonic() - self._last_event < self._stall_timeout_seconds:
+                    if tick_seconds is not None:
+                        return {"event": TICK}
                     continue
             stalled = Failure.of(FailureCode.STALLED, STALLED, seconds=int(self._stall_timeout_seconds))
             with self._lock:
                 self._stop_process(stalled)
-            return _failed(request_id, stalled)
+            return _failed(asked.id, stalled)
 
-    def _leave(self, request_id: str, *, cancel: bool) -> None:
+    def _leave(self, asked: _Request, reader: _Events, *, cancel: bool) -> None:
         with self._lock:
-            self._waiting.pop(request_id, None)
+            if asked.reader is not reader:
+                return  # somebody else reads it now
+            self._waiting.pop(asked.id, None)
             if cancel and self._process is not None:
-                _write(self._process, {"cancel": request_id})
+                _write(self._process, {"cancel": asked.id})
             if not self._waiting and not self._closed and self._process is not None:
                 self._stop_idle_timer()
                 self._idle_timer = threading.Timer(self._idle_timeout_seconds, self._stop_when_idle)
@@ -160,8 +208,8 @@ class WarmChat:
             return
         process.hang_up(STOP_GRACE_SECONDS)
         process.close()
-        for request_id, events in self._waiting.items():
-            events.put(_failed(request_id, reason))
+        for asked in self._waiting.values():
+            asked.tell(_failed(asked.id, reason))
 
 
 def _write(process: LineProcess, message: Mapping[str, Any]) -> bool:

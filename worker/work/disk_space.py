@@ -12,7 +12,7 @@ MODEL_LACKS: Final = N_(
 )
 CHECKPOINT_LACKS: Final = N_(
     "A checkpoint needs %(needed)d MB and the disk has %(free)d MB left. Free some space, or "
-    "lower save_total_limit, and start again: the run continues from its last checkpoint."
+    "lower save_total_limit, and start a new run: it begins at the first step."
 )
 
 

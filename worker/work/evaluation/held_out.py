@@ -12,8 +12,9 @@ import torch
 from torch.nn import functional
 
 from app.masking import IGNORE_INDEX, MaskArrays, Split
+from app.sentences import N_, FailureCode
 from worker.work.evaluation.loading import LoadedModel
-from worker.work.protocol import Control
+from worker.work.protocol import Control, JobFailed
 
 # Logits of so many positions exist at a time in fp32.
 LOSS_CHUNK = 256
@@ -49,13 +50,24 @@ def held_out_loss(
     control: Control,
     done: Callable[[], None] = lambda: None,
 ) -> HeldOutLoss | None:
-    """None without samples. `done` is called after each one; Cancelled is raised between two."""
+    """None without samples. `done` is called after each one; Cancelled is raised between two.
+
+    Raises JobFailed where the loss is no number.
+    """
     total, count = 0.0, 0
     for ids, labels in samples:
         control.raise_if_cancelled()
         summed, predicted = _summed_loss(loaded, model, ids.to(loaded.device), labels.to(loaded.device))
         total += summed
         count += predicted
+        if not math.isfinite(total):
+            raise JobFailed(
+                FailureCode.NOT_A_NUMBER,
+                N_(
+                    "The held-out loss is no number: the adapter or the base model is damaged. Train again with a "
+                    "lower learning rate, or prepare the base model again."
+                ),
+            )
         done()
     return HeldOutLoss(total / count, len(samples), count) if count else None
 

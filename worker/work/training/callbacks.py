@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 from app.jobs.events import Emit, EventKind
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
+from worker.work.training.adapter import counted, listed
 from worker.work.training.devices import memory_bytes
 
 
@@ -27,6 +28,12 @@ class Progress(TrainerCallback):
         # Since the last metric: tokens (the trainer counts them) and the seconds of the steps alone.
         self.tokens = 0
         self.seconds = 0.0
+        # Whether every loss so far was a number, kept on the device: nothing waits for it between two steps.
+        self.finite = torch.ones((), dtype=torch.bool, device=device)
+
+    def saw_loss(self, loss: torch.Tensor) -> None:
+        """Take note of a batch's loss."""
+        self.finite = self.finite & torch.isfinite(loss.detach())
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.started, self.first_step = time.monotonic(), state.global_step
@@ -38,6 +45,10 @@ class Progress(TrainerCallback):
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.seconds += time.monotonic() - self.step_started
+        # The device was waited for: looking costs nothing more.
+        if not bool(self.finite):
+            # Told and ended at this very step, whichever steps are logged.
+            control.should_log, control.should_evaluate, control.should_save = True, False, False
         done = state.global_step - self.first_step
         per_step = (time.monotonic() - self.started) / max(done, 1)
         self.emit(
@@ -63,7 +74,8 @@ class Progress(TrainerCallback):
             memory_bytes=memory_bytes(self.device),
         )
         self.tokens, self.seconds = 0, 0.0
-        if not math.isfinite(logs["loss"]):
+        self.saw_loss(torch.as_tensor(logs["loss"], device=self.device))
+        if not bool(self.finite):
             raise JobFailed(
                 FailureCode.NOT_A_NUMBER,
                 N_(
@@ -88,9 +100,9 @@ class FirstGradients(TrainerCallback):
         if self.looked:
             return
         self.looked = True
-        gradients = [p.grad for name, p in kwargs["model"].named_parameters() if "lora_B" in name]
-        silent = sum(gradient is None or not bool(gradient.any()) for gradient in gradients)
-        if silent == len(gradients):
+        layers = [(name, p.grad) for name, p in kwargs["model"].named_parameters() if "lora_B" in name]
+        silent = [name for name, gradient in layers if gradient is None or not bool(gradient.any())]
+        if len(silent) == len(layers):
             raise JobFailed(
                 FailureCode.TARGET_MODULES_MISSING,
                 N_("No gradient reaches the adapter: choose other target_modules."),
@@ -99,9 +111,13 @@ class FirstGradients(TrainerCallback):
             log(
                 self.emit,
                 "warning",
-                N_("No gradient reaches %(silent)d of the adapter's %(count)d layers: they will not learn."),
-                silent=silent,
-                count=len(gradients),
+                N_(
+                    "No gradient reaches %(silent)d of the adapter's %(count)d layers: they will not learn. They are: "
+                    "%(names)s."
+                ),
+                silent=len(silent),
+                count=len(layers),
+                names=listed(counted(name.partition(".lora_B")[0] for name in silent)),
             )
 
 

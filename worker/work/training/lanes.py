@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+from peft.tuners.lora.layer import ParamWrapper
 from torch.nn.modules.dropout import _DropoutNd
 
 from app.recipes.config import TrainingConfig
@@ -122,8 +123,9 @@ def lanes_for(model: Any, config: TrainingConfig, device: torch.device) -> int:
     way.
 
     That is where a model keeps something from one call to the next, where dropout draws from the one generator
-    of the process, where activations are computed again (which sets that generator back), and where weights in
-    4 bits are unpacked by a library that says nothing about threads.
+    of the process, where activations are computed again (which sets that generator back), where PEFT exchanges a
+    module's parameters for the length of a call (experts), and where weights in 4 bits are unpacked by a library
+    that says nothing about threads.
     """
     if device.type != "cpu" or config.gradient_checkpointing or config.load_in_4bit:
         return 1
@@ -132,7 +134,7 @@ def lanes_for(model: Any, config: TrainingConfig, device: torch.device) -> int:
         return 1
     own = fused_dropouts(model)
     for module in model.modules():
-        if getattr(module, "rope_type", None) in STATEFUL_POSITIONS:
+        if getattr(module, "rope_type", None) in STATEFUL_POSITIONS or isinstance(module, ParamWrapper):
             return 1
         if isinstance(module, _DropoutNd) and module.p > 0 and module not in own:
             return 1

@@ -40,7 +40,9 @@ class _LoraFunction(torch.autograd.Function):
         ctx.save_for_backward(flat, weight, a, b, low_rank, dropped)
         ctx.scaling, ctx.shape = scaling, x.shape
         ctx.dtypes = lora_a.dtype, lora_b.dtype
-        return output.view(*x.shape[:-1], output.shape[-1])
+        # No view for autograd, as a product's own result is none: the model may go on in place on it.
+        shaped: torch.Tensor = torch.ops.aten._unsafe_view(output, [*x.shape[:-1], output.shape[-1]])
+        return shaped
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

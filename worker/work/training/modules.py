@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 import torch
+from peft import LoraConfig
+from peft.tuners.tuners_utils import _check_lora_target_modules_mamba
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
@@ -51,6 +53,8 @@ def linear_modules(model: Any) -> list[LinearModule]:
             left_out = LeftOut.OUTPUT
         elif any(name == prefix or name.startswith(f"{prefix}.") for prefix in outside):
             left_out = LeftOut.OTHER_TOWER
+        if left_out is None and _is_refused_by_peft(model, name.rpartition(".")[2]):
+            left_out = LeftOut.NOT_PLAIN
         if isinstance(module, torch.nn.Linear):
             sizes = module.in_features, module.out_features
             if left_out is None and not _is_plain(module):
@@ -66,6 +70,15 @@ def linear_modules(model: Any) -> list[LinearModule]:
 def reachable(model: Any) -> list[str]:
     """The dotted names that an adapter may go on."""
     return [module.name for module in linear_modules(model) if module.left_out is None]
+
+
+def _is_refused_by_peft(model: Any, name: str) -> bool:
+    """PEFT knows by name the layers of Mamba whose weights are read past their forward: no adapter would work there."""
+    try:
+        _check_lora_target_modules_mamba(LoraConfig(), model, name)
+    except ValueError:
+        return True
+    return False
 
 
 def _is_plain(layer: torch.nn.Linear) -> bool:

@@ -13,19 +13,15 @@ from transformers import set_seed
 
 from app.core.errors import Invalid
 from app.jobs.events import Emit, EventKind, Phase
-from app.masking import IGNORE_INDEX, MaskArrays, MaskingError, Split, read_model_folder
+from app.masking import MaskArrays, MaskingError, Split, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
+from worker.work.training.adapter import Reached, add_adapter
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
-from worker.work.training.data import (
-    ArraySamples,
-    LabelProof,
-    load_arrays,
-    pack,
-)
+from worker.work.training.data import ArraySamples, LabelProof, load_arrays
 from worker.work.training.devices import (
     keep_freed_memory,
     peak_memory_bytes,
@@ -33,12 +29,18 @@ from worker.work.training.devices import (
     training_device,
     weights_dtype,
 )
-from worker.work.training.forward import ProvenPass, choose_pass
+from worker.work.training.forward import ProvenPass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
-from worker.work.training.model import add_adapter, load_base_model
+from worker.work.training.model import load_base_model
 from worker.work.training.portable import write_adapter
-from worker.work.training.trainer import SftTrainer, require_checkpoint_space, training_arguments
+from worker.work.training.trainer import (
+    SftTrainer,
+    require_checkpoint_space,
+    require_finite,
+    training_arguments,
+)
+from worker.work.training.trial import Trial, choose_pass
 
 ADAPTER = "adapter"
 
@@ -62,15 +64,15 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     set_seed(config.seed)
-    base_model = load_base_model(Path(input["base_model_path"]), config, device, dtype, emit)
-    check_vocabulary(arrays, base_model)
-    model = add_adapter(base_model, config, end_of_turn_id=input.get("end_of_turn_id"))
+    base_model = load_base_model(Path(input["base_model_path"]), config, device, dtype)
+    vocabulary = check_vocabulary(arrays, base_model)
+    model, reached = add_adapter(base_model, config, emit, end_of_turn_id=input.get("end_of_turn_id"))
     control.raise_if_cancelled()
     describe(model, train_samples, device, dtype, emit)
 
     proof = LabelProof(arrays)
-    trial_batch = to_device(pack(shortest(train_samples, 2)), device)
-    proven = ProvenPass(choose_pass(model, trial_batch, dtype, emit), proof)
+    trial = Trial.of(train_samples, vocabulary, device)
+    proven = ProvenPass(choose_pass(model, trial, dtype, emit), proof)
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
     trainer = SftTrainer(
@@ -93,8 +95,9 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 
     emit(EventKind.PHASE, phase=Phase.SAVING)
     adapter_step = keep_best(trainer)
+    require_finite(model, adapter_step)
     require_checkpoint_space(output_dir, model)
-    result = what_came_of_it(trainer, outcome.training_loss, adapter_step, input["arrays_hash"])
+    result = what_came_of_it(trainer, reached, outcome.training_loss, adapter_step, input["arrays_hash"])
     save(model, output_dir, input, config, result)
     return result.to_json()
 
@@ -117,7 +120,9 @@ def save(
     )
 
 
-def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int, arrays_hash: str) -> RunResult:
+def what_came_of_it(
+    trainer: SftTrainer, reached: Reached, train_loss: float, adapter_step: int, arrays_hash: str
+) -> RunResult:
     """Where the run ended and why, its losses, and the proof of what reached the loss."""
     reason = stop_reason(trainer)
     return RunResult(
@@ -133,6 +138,8 @@ def what_came_of_it(trainer: SftTrainer, train_loss: float, adapter_step: int, a
         labels_seen=int(trainer.proof.seen.sum()),
         labels_total=len(trainer.proof.seen),
         peak_memory_bytes=peak_memory_bytes(trainer.args.device),
+        adapted=reached.adapted,
+        left_out=reached.left_out,
     )
 
 
@@ -191,8 +198,9 @@ def require_same_tokenizer(folder: Path, expected_hash: str | None) -> None:
         )
 
 
-def check_vocabulary(arrays: MaskArrays, base_model: Any) -> None:
-    size = base_model.get_input_embeddings().num_embeddings
+def check_vocabulary(arrays: MaskArrays, base_model: Any) -> int:
+    """How many tokens the base model knows. Raises JobFailed where the arrays hold others."""
+    size = int(base_model.get_input_embeddings().num_embeddings)
     largest = int(arrays.input_ids.max())
     if largest >= size or int(arrays.input_ids.min()) < 0:
         raise JobFailed(
@@ -204,6 +212,7 @@ def check_vocabulary(arrays: MaskArrays, base_model: Any) -> None:
             token=largest,
             size=size,
         )
+    return size
 
 
 def find_checkpoint(resume_from: str | None, emit: Emit) -> Checkpoint | None:
@@ -238,20 +247,6 @@ def describe(model: Any, samples: ArraySamples, device: torch.device, dtype: tor
         dtype=str(dtype).removeprefix("torch."),
         device=str(device),
     )
-
-
-def shortest(samples: ArraySamples, count: int) -> list[dict[str, Any]]:
-    """The shortest samples: where one conversation leaks into another, it shows most in short ones."""
-    lengths = [len(samples[i]["input_ids"]) for i in range(len(samples))]
-    order = sorted(range(len(samples)), key=lengths.__getitem__)
-    trained = [i for i in order if (samples[i]["labels"][1:] != IGNORE_INDEX).any()]
-    return [samples[i] for i in trained[:count]]
-
-
-def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    return {
-        name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()
-    }
 
 
 def finish_evaluation(trainer: SftTrainer) -> None:

@@ -5,6 +5,7 @@ masking has already done and which must not happen twice; its collators and per-
 would come between the checked labels and the loss. Schedule, accumulation, clipping and loop are Trainer's.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,7 @@ class SftTrainer(Trainer):
         self.job.raise_if_cancelled()
         self.progress.tokens += inputs["input_ids"].numel()
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        self.progress.saw_loss(loss)
         return loss
 
     def compute_loss(
@@ -153,6 +155,15 @@ class SftTrainer(Trainer):
                 total += float(self.loss_pass(self._prepare_inputs(batch)))
                 count += trained_tokens(batch)
         metrics = {"eval_loss": total / max(count, 1)}
+        if not math.isfinite(total):
+            raise JobFailed(
+                FailureCode.NOT_A_NUMBER,
+                N_(
+                    "The held-out loss is no number after step %(step)d: nothing is kept of this run. Lower the "
+                    "learning rate; if it happens before the first step, prepare the base model again."
+                ),
+                step=self.state.global_step,
+            )
         self.last_evaluation = (self.state.global_step, metrics["eval_loss"])
         self.emit(EventKind.EVAL, step=self.state.global_step, eval_loss=metrics["eval_loss"])
         self.log(dict(metrics))
@@ -164,6 +175,7 @@ class SftTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self.emit(EventKind.PHASE, phase=Phase.SAVING)
+        require_finite(self.adapted, self.state.global_step)
         require_checkpoint_space(self.checkpoints, self.adapted)
         path = publish(self.checkpoints, f"checkpoint-{self.state.global_step}", self._write_checkpoint)
         keep_newest(self.checkpoints, self.config.save_total_limit)
@@ -223,6 +235,23 @@ class SftTrainer(Trainer):
 
 def trained_tokens(batch: Batch) -> int:
     return int((next_token_targets(batch["labels"], batch["borders"]) != IGNORE_INDEX).sum())
+
+
+def require_finite(model: Any, step: int) -> None:
+    """Refuse to write an adapter that holds what is no number: a step can break weights after a loss that was one."""
+    broken = [
+        name for name, p in model.named_parameters() if p.requires_grad and not bool(p.isfinite().all())
+    ]
+    if broken:
+        raise JobFailed(
+            FailureCode.NOT_A_NUMBER,
+            N_(
+                "The adapter holds what is no number after step %(step)d (%(tensor)s): nothing is kept of this step. "
+                "Lower the learning rate, raise the warm-up, or keep max_grad_norm at 1.0."
+            ),
+            step=step,
+            tensor=broken[0],
+        )
 
 
 def require_checkpoint_space(folder: Path, model: Any) -> None:

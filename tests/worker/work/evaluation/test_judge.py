@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -269,3 +270,13 @@ def test_only_a_safetensors_lora_adapter_is_loaded(adapter_folder: Path, tmp_pat
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobFailed, match="no safetensors weights"):
         load_base(tmp_path)
+
+
+def test_a_held_out_loss_that_is_no_number_is_a_failure(control: Control) -> None:
+    class Broken(torch.nn.Module):
+        def forward(self, input_ids: torch.Tensor, **_: Any) -> Any:
+            return SimpleNamespace(logits=torch.full((1, 2, 9), torch.nan))
+
+    samples = [(torch.tensor([1, 2, 3]), torch.tensor([-100, 2, 3]))]
+    with pytest.raises(JobFailed, match="held-out loss is no number"):
+        held_out_loss(SimpleNamespace(device="cpu"), Broken(), samples, control)  # type: ignore[arg-type]

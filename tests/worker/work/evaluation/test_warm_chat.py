@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from app.files import CODE_FOLDER
 from app.sentences import SentenceError
 from tests.support.said import said
-from worker.parent.warm_chat import WarmChat
+from worker.parent.warm_chat import TICK, WarmChat
 
 # Answers each request with one delta and a done; the message "die" ends it, "hang" is never answered.
 STAND_IN = """
@@ -26,6 +27,9 @@ for line in sys.stdin:
         sys.exit(1)
     if text == "hang":
         continue
+    if text == "wait":
+        print(json.dumps({"id": request["id"], "event": "delta", "side": "base", "text": "half "}), flush=True)
+        line = sys.stdin.readline()
     print("not an event", flush=True)
     for side in request["sides"]:
         print(json.dumps({"id": request["id"], "event": "delta", "side": side, "text": text}), flush=True)
@@ -72,6 +76,28 @@ def test_a_process_that_is_silent_too_long_is_stopped() -> None:
         assert "did not answer" in said(events[-1])
         assert chat.process_id is None
         assert ask(chat, "hello") == ["delta", "done"]
+
+
+def test_a_request_under_way_is_attached_to_from_its_first_event() -> None:
+    request = {"id": "7", "messages": [{"role": "user", "content": "wait"}]}
+    with WarmChat(COMMAND) as chat:
+        first = chat.stream(request)
+        assert next(first)["text"] == "half "
+        second = chat.stream(request)
+        assert next(second)["text"] == "half "
+        assert list(first) == []  # it reads no more, and ends without cancelling
+        other = chat.stream(
+            {"messages": [{"role": "user", "content": "the line that the stand-in waits for"}]}
+        )
+        threading.Thread(target=list, args=(other,), daemon=True).start()
+        assert [event["event"] for event in second] == ["delta", "done"]
+
+
+def test_a_silent_process_lets_its_reader_do_something_meanwhile() -> None:
+    with WarmChat(COMMAND) as chat:
+        stream = chat.stream({"messages": [{"role": "user", "content": "hang"}]}, tick_seconds=0.01)
+        assert [next(stream)["event"] for _ in range(3)] == [TICK] * 3
+        stream.close()
 
 
 def test_an_idle_process_is_stopped_and_comes_back() -> None:

@@ -7,10 +7,11 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from app.recipes.config import TrainingConfig
-from tests.worker.conftest import random_samples
+from tests.worker.conftest import Recorder, random_samples
+from worker.work.training.adapter import add_adapter
 from worker.work.training.attention import PACKED_ATTENTION
 from worker.work.training.data import Batch, pack
-from worker.work.training.model import add_adapter
+from worker.work.training.trial import Trial, set_attention
 
 SMALL: dict[str, Any] = {
     "vocab_size": 5000,
@@ -23,13 +24,13 @@ SMALL: dict[str, Any] = {
 }
 
 
-def adapted(config: Any, dropout: float = 0.0) -> Any:
+def adapted(config: Any, dropout: float = 0.0, *, packed: bool = True) -> Any:
     """A model of this transformers configuration in fp32, whose adapter does something already."""
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-        config, dtype=torch.float32, attn_implementation=PACKED_ATTENTION
-    )
-    found = add_adapter(model, TrainingConfig(lora_r=4, lora_alpha=8, lora_dropout=dropout))
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
+    found, _ = add_adapter(model, TrainingConfig(lora_r=4, lora_alpha=8, lora_dropout=dropout), Recorder())
+    if packed:
+        assert set_attention(found, PACKED_ATTENTION)
     for name, parameter in found.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
@@ -44,3 +45,13 @@ def batch_of(lengths: list[int], first_index: int = 0) -> Batch:
             for index, (ids, labels) in enumerate(random_samples(lengths), first_index)
         ]
     )
+
+
+def trial_of(lengths: list[int], vocabulary: int = 5000) -> Trial:
+    """What a run with conversations of so many tokens tries its passes on."""
+    short, *_, long = sorted(lengths)
+    batches = batch_of(sorted(lengths)[:2]), batch_of([long, short])
+    for batch in batches:
+        batch["input_ids"] %= vocabulary
+        batch["labels"][batch["labels"] >= 0] %= vocabulary
+    return Trial(*batches)

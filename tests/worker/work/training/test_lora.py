@@ -108,6 +108,16 @@ def test_with_dropout_the_gradient_belongs_to_the_very_elements_of_the_forward_p
     )
 
 
+def test_a_model_may_go_on_in_place_on_a_projections_output() -> None:
+    model = _adapted()
+    layer = model.get_base_model().first
+    x = torch.randn(2, 3, 24, dtype=torch.float64)
+    a = layer.lora_A["default"].weight
+    expected = torch.autograd.grad((layer(x) * 2).sum(), a)
+    fuse_lora_layers(model)
+    torch.testing.assert_close(torch.autograd.grad(layer(x).mul_(2).sum(), a), expected)
+
+
 def test_evaluation_uses_no_dropout() -> None:
     model = _adapted(0.5)
     fuse_lora_layers(model)

@@ -7,6 +7,7 @@ import torch
 from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
+from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5RMSNormGated
 
 from worker.work.training.norm import fuse_rms_norms
 
@@ -35,6 +36,23 @@ def test_output_and_gradient_are_those_of_transformers(
     (gradient,) = torch.autograd.grad(found, x, weights)
     assert (gradient - expected).norm() <= tolerance * expected.norm()
     assert torch.equal(x, before)
+
+
+class _Gated(LlamaRMSNorm):
+    """Takes a gate if it gets one, as the norms of Mamba do."""
+
+    def forward(self, hidden_states: torch.Tensor, gate: torch.Tensor | None = None) -> torch.Tensor:
+        normal: torch.Tensor = super().forward(hidden_states)
+        return normal if gate is None else normal * gate
+
+
+def test_a_norm_that_needs_or_gets_a_gate_computes_what_it_always_did() -> None:
+    needs, may = _frozen(Qwen3_5RMSNormGated, torch.float32), _frozen(_Gated, torch.float32)
+    assert fuse_rms_norms(torch.nn.ModuleList([needs])) == 0
+    x, gate = torch.randn(2, 5, 48), torch.randn(2, 5, 48)
+    expected = may(x), may(x, gate), may(x, gate=gate)
+    fuse_rms_norms(torch.nn.ModuleList([may]))
+    torch.testing.assert_close((may(x), may(x, gate), may(x, gate=gate)), expected, rtol=0, atol=0)
 
 
 def test_a_norm_that_computes_something_else_or_is_trained_keeps_its_own_forward() -> None:

@@ -1,0 +1,46 @@
+"""Chats hold what people typed to try a run: their owner's alone, and only for a while."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import delete
+from sqlmodel import Session, col, select
+
+from app.core.database import utc_now
+from app.dialogue.conversation import Message
+from app.jobs.models import Job, JobKind
+
+# Shorter texts are said in every second dialogue.
+_TELLING_CHARACTERS: Final = 12
+
+
+def chats_that_repeat(session: Session, messages: Sequence[Message]) -> list[int]:
+    """Ids of chats in which a text of these messages was sent word for word."""
+    texts = {
+        text
+        for message in messages
+        if len(text := str(message.get("content") or "").strip()) >= _TELLING_CHARACTERS
+    }
+    if not texts:
+        return []
+    chats = session.exec(select(Job.id, Job.payload).where(col(Job.kind) == JobKind.CHAT)).all()
+    return [
+        job_id
+        for job_id, payload in chats
+        if job_id is not None
+        and any(str(said.get("content") or "").strip() in texts for said in payload.get("messages", ()))
+    ]
+
+
+def delete_chats(session: Session, job_ids: list[int]) -> None:
+    """Questions and answers."""
+    if job_ids:
+        session.execute(delete(Job).where(col(Job.id).in_(job_ids), col(Job.kind) == JobKind.CHAT))
+
+
+def expire_chats(session: Session, *, days: int) -> int:
+    """Delete what ended longer ago than so many days; how many there were."""
+    old = utc_now() - timedelta(days=days)
+    gone = session.execute(delete(Job).where(col(Job.kind) == JobKind.CHAT, col(Job.finished_at) < old))
+    return int(gone.rowcount)  # type: ignore[attr-defined]

@@ -1,0 +1,58 @@
+"""What REST says of an erasure."""
+
+from pydantic import BaseModel, ConfigDict
+
+from app.erasure.holders import Holders
+
+
+class HoldingVersionOut(BaseModel):
+    """A version whose file has the conversation."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    dataset_id: int
+    dataset: str
+    number: int
+
+
+class HoldingRunOut(BaseModel):
+    """A run that was trained on such a version. Its weights cannot forget."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    name: str
+
+
+class DownloadOut(BaseModel):
+    """A version that left the studio as files."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    version: str
+    by: str
+    at: str
+
+
+class HoldersOut(BaseModel):
+    """All that holds, or held, the conversation."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    conversation_id: int
+    # Whether the conversation itself is there.
+    is_stored: bool
+    versions: list[HoldingVersionOut]
+    mask_check_ids: list[int]
+    runs: list[HoldingRunOut]
+    downloads: list[DownloadOut]
+    # Chats in which one of its texts was sent word for word.
+    chat_ids: list[int]
+    # Conversations elsewhere with the same words; each is erased by itself.
+    twin_ids: list[int]
+
+    @classmethod
+    def of(cls, holders: Holders) -> "HoldersOut":
+        """From what was found."""
+        return cls.model_validate(holders)

@@ -1,0 +1,29 @@
+// The review panel: after a decision the next conversation comes by itself, if this browser's person wants that.
+(() => {
+  const STORED = "review-goes-on";
+
+  const wanted = () => localStorage.getItem(STORED) === "on";
+  function show(root) {
+    for (const box of root.querySelectorAll("[data-review-goes-on]")) box.checked = wanted();
+  }
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches?.("[data-review-goes-on]")) {
+      localStorage.setItem(STORED, event.target.checked ? "on" : "off");
+    }
+  });
+
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const { elt, successful, xhr, requestConfig } = event.detail;
+    const decided = ["approved", "rejected"].includes(requestConfig.parameters.state);
+    const next = document.querySelector('a[rel="next"]');
+    if (!elt.matches?.("[data-review]") || !successful || !decided || !wanted() || !next) return;
+    const { toast } = JSON.parse(xhr.getResponseHeader("HX-Trigger") ?? "{}");
+    // Said on the page that comes, where it can still be undone.
+    if (toast) sessionStorage.setItem("toast", JSON.stringify(toast));
+    location.assign(next.href);
+  });
+
+  document.addEventListener("htmx:load", (event) => show(event.detail.elt));
+  show(document);
+})();

@@ -1,0 +1,68 @@
+"""What stays of a run's working files: nothing after success and cancelling, the newest checkpoint after a failure."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from app.core.database import transaction
+from app.core.storage import Storage
+from app.jobs import service as jobs
+from app.jobs.models import JobKind, JobState
+from app.runs.leftovers import clear_all_leftovers, clear_leftovers
+from app.sentences import Failure, FailureCode
+from tests.support.training import ENGINEER
+
+
+def leave(job: Path) -> None:
+    """What two attempts leave, the first of which was killed while it wrote a checkpoint, the second an adapter."""
+    for name in (
+        "1/checkpoints/checkpoint-9/manifest.json",
+        "1/checkpoints/checkpoint-10/manifest.json",
+        "1/checkpoints/.partial-checkpoint-12/half",
+        "1/log.txt",
+        "2/checkpoints/checkpoint-100/manifest.json",
+        "2/adapter/adapter_config.json",
+        "2/.partial-adapter/half",
+    ):
+        path = job / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def left(job: Path) -> list[str]:
+    return sorted(str(path.relative_to(job)) for path in job.rglob("*") if path.is_file())
+
+
+KEPT = ["1/log.txt", "2/adapter/adapter_config.json"]
+
+
+@pytest.mark.parametrize(
+    ("state", "checkpoints"),
+    [
+        (JobState.SUCCEEDED, []),
+        (JobState.CANCELLED, []),
+        (JobState.FAILED, ["2/checkpoints/checkpoint-100/manifest.json"]),
+    ],
+)
+def test_checkpoints_serve_the_run_alone(tmp_path: Path, state: JobState, checkpoints: list[str]) -> None:
+    leave(tmp_path)
+    clear_leftovers(tmp_path, state)
+    assert left(tmp_path) == sorted([*KEPT, *checkpoints])
+    assert (tmp_path / "1" / "checkpoints").is_dir() is False
+
+
+def test_a_worker_clears_up_after_runs_that_ended_without_one(engine: Engine, tmp_path: Path) -> None:
+    storage = Storage(tmp_path / "storage")
+    with transaction(engine) as session:
+        ended = jobs.enqueue(session, JobKind.TRAIN, {}, created_by=ENGINEER.who)
+        going_on = jobs.enqueue(session, JobKind.TRAIN, {}, created_by=ENGINEER.who)
+        claim = jobs.claim(session, ended.id or 0, owner="w", lease_seconds=30)
+        assert claim is not None
+        jobs.finish(session, claim, JobState.FAILED, failure=Failure.of(FailureCode.KILLED, "Killed."))
+        folders = [storage.root / "jobs" / str(job.id) for job in (ended, going_on)]
+    for folder in folders:
+        leave(folder)
+    clear_all_leftovers(engine, storage)
+    assert len(left(folders[0])) == len(KEPT) + 1
+    assert len(left(folders[1])) == 7

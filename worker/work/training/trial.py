@@ -1,0 +1,249 @@
+"""Before anything is trained: which pass this model takes, tried on the run's own conversations.
+
+Architectures differ in what a row of several conversations does to them (sliding windows, recurrent layers, capped
+logits, experts), and some do not look back only. This asks the model instead of a list of names: the plain pass must
+be causal, and the packed one must keep conversations apart and give the plain one's loss and gradients.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from app.jobs.events import Emit
+from app.masking import IGNORE_INDEX
+from app.sentences import N_, FailureCode
+from worker.work.protocol import JobFailed, log
+from worker.work.training.attention import PACKED_ATTENTION
+from worker.work.training.data import ArraySamples, Batch, pack
+from worker.work.training.forward import LossPass, PackedPass, PlainPass
+
+# Largest relative difference of the mean loss that rounding explains (measured: 2e-7 and 1e-3).
+LOSS_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 1e-2}
+# The same of all gradients together.
+GRADIENT_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 1e-1}
+# How far what must not move may move, beside what is free to: experts round otherwise in other company.
+STILL = {torch.float32: 1e-3, torch.bfloat16: 5e-2}
+# The fewer tokens share their attention, the more a single one shows.
+CAUSALITY_TOKENS = 8
+# Logits of a trial exist all at once; a longer conversation is not tried for its length.
+LONGEST_TRIAL_LOGITS = 2**29
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Batches that a run's passes are tried on: two conversations that are short, and a long one beside a short."""
+
+    short: Batch
+    long: Batch
+
+    @classmethod
+    def of(cls, samples: ArraySamples, vocabulary: int, device: torch.device) -> "Trial":
+        """Where one conversation leaks into another, it shows most in short ones; windows show in long ones."""
+        order = sorted(range(len(samples)), key=lambda place: len(samples[place]["input_ids"]))
+        trained = [place for place in order if bool((samples[place]["labels"][1:] != IGNORE_INDEX).any())]
+        shortest = samples[trained[0]]
+        second = samples[trained[min(1, len(trained) - 1)]]
+        fitting = [
+            place
+            for place in trained
+            if len(samples[place]["input_ids"]) * vocabulary <= LONGEST_TRIAL_LOGITS
+        ]
+        longest = samples[(fitting or trained)[-1 if fitting else 0]]
+        return cls(_on(pack([shortest, second]), device), _on(pack([longest, shortest]), device))
+
+
+def _on(batch: Batch, device: torch.device) -> Batch:
+    return {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()
+    }
+
+
+def choose_pass(model: Any, trial: Trial, dtype: torch.dtype, emit: Emit) -> LossPass:
+    """The packed pass where it does on `trial` what the plain one does, else the plain one, and says so.
+
+    Raises JobFailed for a model that cannot be trained the plain way either.
+    """
+    model.eval()
+    plain = PlainPass(model)
+    wanted = plain_figures(plain, trial, dtype)
+    with packed_attention_in(model) as takes_it:
+        reason = _difference(PackedPass(model), trial, wanted, dtype) if takes_it else None
+    if takes_it and reason is None:
+        set_attention(model, PACKED_ATTENTION)
+        return PackedPass(model)
+    if reason is None:
+        log(
+            emit,
+            "info",
+            N_("This model's architecture brings its own attention only: conversations train one at a time."),
+        )
+    else:
+        log(
+            emit,
+            "warning",
+            N_(
+                "This model's architecture cannot train several conversations in one row (%(reason)s): "
+                "they run one at a time, which is slower and gives the same result."
+            ),
+            reason=reason,
+        )
+    return plain
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """What the plain pass gives: the losses of both batches and the gradients of the short one."""
+
+    losses: tuple[float, float]
+    gradients: list[torch.Tensor | None]
+
+
+def plain_figures(plain: PlainPass, trial: Trial, dtype: torch.dtype) -> _Figures:
+    """Raises JobFailed where the model as it was loaded cannot run, looks ahead, or knows no loss."""
+    try:
+        require_causal(plain, trial.short, dtype)
+        figures = _figures(plain, trial)
+        require_no_memory(plain.model)
+    except (JobFailed, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise JobFailed(
+            FailureCode.MODEL_UNUSABLE,
+            N_(
+                "A model of the kind %(kind)s cannot be trained here: choose another base model. (%(reason)s)"
+            ),
+            kind=plain.model.config.model_type,
+            reason=_in_short(error),
+        ) from error
+    if not all(torch.isfinite(torch.tensor(figures.losses))):
+        raise JobFailed(
+            FailureCode.NOT_A_NUMBER,
+            N_(
+                "The base model's own loss on a conversation is no number: its weights are damaged, or its numbers "
+                "are too large for this precision. Prepare it again, or set bf16 to the precision it was made in."
+            ),
+        )
+    return figures
+
+
+def require_causal(plain: PlainPass, batch: Batch, dtype: torch.dtype) -> None:
+    """Another last token may not move the logits before it. Raises JobFailed."""
+    ids = batch["input_ids"][:, : min(batch["borders"][1], CAUSALITY_TOKENS)]
+    if ids.shape[1] < 2:
+        return
+    other = ids.clone()
+    other[0, -1] = ids[0, 0] if ids[0, -1] != ids[0, 0] else (ids[0, 0] + 1) % _vocabulary(plain.model)
+    with torch.no_grad():
+        moved = (plain.logits(ids) - plain.logits(other))[0].float().abs().amax(-1)
+    # Written so that no number counts as moved.
+    if not bool(moved[:-1].max() <= STILL[dtype] * moved[-1]) and bool(torch.isfinite(moved).all()):
+        raise JobFailed(
+            FailureCode.MODEL_UNUSABLE,
+            N_(
+                "A model of the kind %(kind)s sees the tokens that it has to predict: it is no causal language model "
+                "and cannot be trained here. Choose another base model."
+            ),
+            kind=plain.model.config.model_type,
+        )
+
+
+def require_no_memory(model: Any) -> None:
+    """What a model keeps of one conversation may not reach into the next one's gradient. Raises JobFailed."""
+    for module in model.modules():
+        for value in vars(module).values():
+            if isinstance(value, torch.Tensor) and value.grad_fn is not None:
+                raise JobFailed(
+                    FailureCode.MODEL_UNUSABLE,
+                    N_(
+                        "A model of the kind %(kind)s keeps its state from one conversation to the next and cannot be "
+                        "trained here. Choose another base model."
+                    ),
+                    kind=model.config.model_type,
+                )
+
+
+def _vocabulary(model: Any) -> int:
+    return int(model.get_input_embeddings().weight.shape[0])
+
+
+def _difference(packed: PackedPass, trial: Trial, wanted: _Figures, dtype: torch.dtype) -> str | None:
+    """What the packed pass does otherwise than the plain one; None where it is the same."""
+    try:
+        if not _keeps_apart(packed, trial.short, dtype):
+            return "conversations reach each other"
+        found = _figures(packed, trial)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a model says to a row, the plain way is open
+        return _in_short(error)
+    for own, other in zip(found.losses, wanted.losses, strict=True):
+        if not abs(own - other) <= LOSS_TOLERANCE[dtype] * max(abs(other), 1e-6):
+            return "the losses differ"
+    if not _same_gradients(found.gradients, wanted.gradients, dtype):
+        return "the gradients differ"
+    return None
+
+
+def _keeps_apart(packed: PackedPass, batch: Batch, dtype: torch.dtype) -> bool:
+    """Other tokens in the first conversation may not move what the second one comes to."""
+    border = batch["borders"][1]
+    ids = batch["input_ids"].clone()
+    ids[0, :border] = ids[0, :border].roll(1)
+    ids[0, 0] = (ids[0, 0] + 1) % _vocabulary(packed.body)
+    with torch.no_grad():
+        moved = (packed.hidden(batch) - packed.hidden({**batch, "input_ids": ids}))[0].float().abs().amax(-1)
+    return bool(moved[border:].max() <= STILL[dtype] * moved[:border].max())
+
+
+def _figures(loss_pass: PackedPass | PlainPass, trial: Trial) -> _Figures:
+    trained = [p for p in loss_pass.model.parameters() if p.requires_grad]
+    with torch.no_grad():
+        long = float(loss_pass(trial.long))
+    loss = loss_pass(trial.short)
+    gradients: list[torch.Tensor | None] = list(torch.autograd.grad(loss, trained, allow_unused=True))
+    return _Figures((float(loss.detach()), long), gradients)
+
+
+def _same_gradients(
+    found: list[torch.Tensor | None], wanted: list[torch.Tensor | None], dtype: torch.dtype
+) -> bool:
+    apart = whole = 0.0
+    for own, other in zip(found, wanted, strict=True):
+        if own is None and other is None:
+            continue
+        own = torch.zeros_like(other) if own is None else own  # type: ignore[arg-type]
+        other = torch.zeros_like(own) if other is None else other
+        apart += float((own - other).float().square().sum())
+        whole += float(other.float().square().sum())
+    return bool(apart**0.5 <= GRADIENT_TOLERANCE[dtype] * whole**0.5)
+
+
+def _in_short(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"[:300]
+
+
+@contextmanager
+def packed_attention_in(model: Any) -> Iterator[bool]:
+    """For the length of a block the model attends within conversations; False where it has an attention of its own."""
+    decoder = model.get_base_model().get_decoder()
+    own = getattr(getattr(decoder, "config", None), "_attn_implementation", None)
+    try:
+        yield set_attention(model, PACKED_ATTENTION)
+    finally:
+        if own is not None:
+            set_attention(model, own)
+
+
+def set_attention(model: Any, name: str) -> bool:
+    """Whether the language model takes attention of this name from transformers' interface; then it has it."""
+    decoder = model.get_base_model().get_decoder()
+    if not hasattr(decoder, "set_attn_implementation"):
+        return False
+    try:
+        decoder.set_attn_implementation(name)
+    except ValueError:
+        return False
+    return bool(decoder.config._attn_implementation == name)
