@@ -1,6 +1,7 @@
 """`masks preview|verify` as scripts use them: JSON on stdout, sentences on stderr, exit codes."""
 
 import gzip
+import io
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from app.cli.masks.command import app
 from app.cli.masks.reading import resolve_model
 from app.core.console import CommandFailed
 from app.core.i18n import use_locale
+from app.interchange import ImportReport, LineNote, read_conversations
 from app.mask_settings.fields import MASK_FIELDS
 from tests.support.masks import ATTACK, chat
 
@@ -131,19 +133,18 @@ def test_a_refused_conversation_is_named_and_the_others_still_shown(
     result = run("preview", "--model", str(smollm2_folder), "--input", str(path), "--json")
     assert result.exit_code == 1
     assert len(result.stdout.splitlines()) == 1
-    assert "line 1: Turn 1 has the role “bot”" in result.stderr
+    assert result.stderr == f"sft-studio: {path}: Line 1, message 1: the content is missing.\n"
 
 
 GOOD = json.dumps(chat("a", "b"))
 BAD: dict[str, tuple[str | bytes, str]] = {
-    "empty": ("", "holds no conversation"),
-    "blank": (" \n\n", "holds no conversation"),
+    "empty": ("", "The file is empty"),
+    "blank": (" \n\n", "The file is empty"),
     "broken": ("{not json", "Line 1 is not valid JSON"),
     "second line broken": (f"{GOOD}\n{{x", "Line 2 is not valid JSON"),
     "line 37 broken": ("\n".join([GOOD] * 36 + ["{'messages': []}", GOOD]), "Line 37 uses single quotes"),
-    "list": ("[1]", "line 1: expected an object"),
     "broken over lines": ('{\n  "messages": [\n    {"role": "user",, }\n]}', "Line 3 is not valid JSON"),
-    "abyss": ("[" * 100_000, "nested more than 64 levels"),
+    "abyss": ("[" * 100_000, "stops in the middle"),
     "deep": ('{"messages": ' + "[" * 90 + "]" * 90 + "}", "nested more than 64 levels"),
     "NaN": ('{"messages": [], "a": NaN}', "Line 1 contains NaN"),
     "twice": ('{"messages": [], "messages": []}', "field “messages” twice"),
@@ -151,10 +152,9 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "surrogate": ('{"messages": [{"role": "user", "content": "\\ud83d"}]}', "half of a character"),
     "surrogate elsewhere": ('{"messages": [{"role": "tool", "name": "\\ud83d"}]}', "half of a character"),
     "NUL": ('{"messages": [{"role": "user", "content": "\\u0000"}]}', "NUL"),
-    "latin": ('{"a": "Prei\xdf"}'.encode("latin-1"), "Line 1 is not valid UTF-8"),
-    "UTF-16": (GOOD.encode("utf-16"), "saved as UTF-16"),
-    "GBK": ('{"a": "您好，请问报价多少？谢谢您的回复"}'.encode("gbk"), "looks like GBK"),
-    "gzip": (gzip.compress(GOOD.encode()), "is compressed (gzip)"),
+    "broken characters": (GOOD.encode() + b'\n{"a": "\x81\xc3"}', "Line 2 is not valid UTF-8"),
+    "of no layout": ('{"a": "b"}\n{"a": "c"}', "turns"),
+    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(40), "PNG"),
     "half": (GOOD[:-3], "stops in the middle"),
     "too long": ('{"messages": "' + "x" * (4 << 20) + '"}', "longer than 4 MB"),
 }
@@ -173,6 +173,54 @@ def test_bad_input_is_one_clear_line(smollm2_folder: Path, tmp_path: Path, name:
         assert words in result.stderr
         assert len(result.stderr.splitlines()) == 1
         assert result.stdout == ""
+    # The very words of an import.
+    report = ImportReport()
+    for item in read_conversations(io.BytesIO(data), filename=str(path)):
+        report.add(item)
+    assert report.problems[0].sentence.english() in result.stderr
+
+
+CHAT = chat("Wie viel?", "Zehn für Müller – täglich.", "和中文？", "十元。")
+TURNS = [
+    {"from": "human" if place % 2 == 0 else "gpt", "value": message["content"]}
+    for place, message in enumerate(CHAT["messages"])
+]
+ALPACA = {
+    "instruction": CHAT["messages"][2]["content"],
+    "output": CHAT["messages"][3]["content"],
+    "history": [[message["content"] for message in CHAT["messages"][:2]]],
+}
+ROWS = [
+    ["conversation_id", "role", "content"],
+    *(["1", one["role"], one["content"]] for one in CHAT["messages"]),
+]
+LAYOUTS: dict[str, bytes] = {
+    "list": json.dumps([CHAT]).encode(),
+    "sharegpt": json.dumps({"conversations": TURNS}).encode(),
+    "alpaca": json.dumps([ALPACA]).encode(),
+    "csv": "\n".join(",".join(row) for row in ROWS).encode(),
+    "UTF-16": json.dumps(CHAT, ensure_ascii=False).encode("utf-16"),
+    "GB 18030": json.dumps(CHAT, ensure_ascii=False).encode("gb18030"),
+    "gzip": gzip.compress(json.dumps(CHAT).encode()),
+}
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_a_file_of_any_layout_is_read_as_an_import_reads_it(
+    smollm2_folder: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "chats"
+    path.write_bytes(LAYOUTS[name])
+    plain = run("preview", "--model", str(smollm2_folder), "--input", "-", "--json", text=json.dumps(CHAT))
+    shown = run("preview", "--model", str(smollm2_folder), "--input", str(path), "--json")
+    assert (shown.exit_code, shown.stdout) == (0, plain.stdout)
+    notes = [
+        f"{path}: {item.sentence.english()}"
+        for item in read_conversations(io.BytesIO(LAYOUTS[name]), filename=str(path))
+        if isinstance(item, LineNote)
+    ]
+    assert " ".join(shown.stderr.split()) == " ".join(notes)
+    assert bool(notes) == (name in ("UTF-16", "GB 18030"))
 
 
 @pytest.mark.parametrize(
@@ -235,7 +283,7 @@ def test_text_for_people_is_in_their_language_and_json_is_not(smollm2_folder: Pa
     assert "\n通过 end_of_turn\n" in report.stdout
     assert report.stdout.startswith("对话")
     assert "The end of every chosen turn is trained." in machine
-    assert "第 1 行：" in refused.stderr
+    assert "标准输入: 第 1 行的对话没有任何有内容的消息。" in refused.stderr
     assert refused.exit_code == 1
 
 

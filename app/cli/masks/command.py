@@ -42,7 +42,9 @@ Model = Annotated[
 ]
 Input = Annotated[
     str,
-    typer.Option("--input", help=_("JSON Lines of {“messages”: […]}, or one JSON object; - reads stdin.")),
+    typer.Option(
+        "--input", help=_("A file of dialogues in any layout that an import reads; - is standard input.")
+    ),
 ]
 TemplateFile = Annotated[
     Path | None,
@@ -70,15 +72,20 @@ def preview_command(
 ) -> None:
     """Command `masks preview`: one JSON object a sample, or a line a token."""
     refused = 0
+
+    def refuse(why: str) -> None:
+        nonlocal refused
+        refused += 1
+        fail_line(why)
+
     with _one_line_on_failure():
         chosen = settings()
         tokenizer = _tokenizer(model, chat_template)
-        for number, conversation in read_conversations(input):
+        for number, conversation in read_conversations(input, refuse):
             try:
                 masked = mask_conversation(tokenizer, conversation, chosen, moment=date)
             except MaskRefused as refusal:
-                refused += 1
-                fail_line(_("line %(line)d: %(reason)s") % {"line": number, "reason": _sentence(refusal)})
+                refuse(_("line %(line)d: %(reason)s") % {"line": number, "reason": _sentence(refusal)})
                 continue
             for sample in masked.samples or masked.untrained:
                 if as_json:

@@ -3,24 +3,21 @@
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final
 
+from app import interchange
 from app.core.console import CommandFailed
+from app.core.console import say as print_line
 from app.core.i18n import gettext as _
 from app.core.i18n import say
 from app.dialogue.conversation import Conversation
 from app.dialogue.limits import MIB
-from app.interchange.files.bytes_in import UTF8_BOM, ByteSource
-from app.interchange.files.json_records import Record, read_lines, read_values
-from app.interchange.files.limits import ImportLimits
-from app.interchange.files.sniffing import refuse_what_is_not_text, spans_lines
-from app.interchange.sentences.files import COMPRESSED
-from app.interchange.sentences.problems import LineProblem, RecordRefused
+from app.interchange.files.bytes_in import UTF8_BOM
 
 # A file may be endless, one conversation may not: memory stays within a few times `record_bytes`.
-LIMITS: Final = ImportLimits(file_bytes=1 << 62, conversations=1 << 62, lines=1 << 62)
+LIMITS: Final = interchange.ImportLimits(file_bytes=1 << 62, conversations=1 << 62, lines=1 << 62)
 # What a whole chat template may hold; one that a person pastes into a page may be shorter.
 MAX_TEMPLATE_BYTES: Final = MIB
 
@@ -100,65 +97,46 @@ def read_template(path: Path) -> str:
     return text
 
 
-def read_conversations(source: str) -> Iterator[tuple[int, Conversation]]:
-    """(line number, conversation) from JSON Lines, or from objects spread over lines; one at a time."""
+def read_conversations(
+    source: str, refused: Callable[[str], None] | None = None
+) -> Iterator[tuple[int, Conversation]]:
+    """(line number, conversation) of a file of any layout, as an import reads it, with its sentences; one at a time.
+
+    What an import would keep out is told to `refused` and passed over, else it ends the reading. Raises CommandFailed.
+    """
     if source == "-":
-        name = _("standard input")
-        yield from _read(sys.stdin.buffer, name)
+        yield from _read(sys.stdin.buffer, _("standard input"), refused)
         return
     try:
         file = Path(source).open("rb")  # noqa: SIM115 - closed below; what the reader of this does is not its fault
     except (OSError, ValueError) as error:
         raise _unreadable(source, error) from error
     with file:
-        yield from _read(file, source)
+        yield from _read(file, source, refused)
 
 
-def _read(stream: BinaryIO, name: str) -> Iterator[tuple[int, Conversation]]:
-    found = 0
-    records = _records(stream, name)
-    while (record := _next(records, name)) is not None:
-        if isinstance(record, LineProblem):
-            raise CommandFailed(f"{name}: {say(record.sentence)}")
-        if not isinstance(record.value, dict):
-            raise CommandFailed(
-                _("%(file)s, line %(line)d: expected an object with “messages”, found %(kind)s.")
-                % {"file": name, "line": record.line, "kind": type(record.value).__name__}
-            )
-        found += 1
-        # Masking checks it itself and refuses what is no conversation by its turn.
-        yield record.line, cast(Conversation, record.value)
-    if not found:
-        raise CommandFailed(_("%(file)s holds no conversation.") % {"file": name})
+def _read(
+    stream: BinaryIO, name: str, refused: Callable[[str], None] | None
+) -> Iterator[tuple[int, Conversation]]:
+    items = interchange.read_conversations(stream, filename=name, limits=LIMITS)
+    while (item := _next(items, name)) is not None:
+        if isinstance(item, interchange.ParsedConversation):
+            yield item.line, item.conversation
+            continue
+        told = f"{name}: {say(item.sentence)}"
+        if isinstance(item, interchange.LineNote):
+            print_line(told)
+        elif refused is not None and item.line:
+            refused(told)
+        else:
+            raise CommandFailed(told)
 
 
-def _next(records: Iterator[Record | LineProblem], name: str) -> Record | LineProblem | None:
+def _next(items: Iterator[interchange.Item], name: str) -> interchange.Item | None:
     try:
-        return next(records, None)
+        return next(items, None)
     except OSError as error:
         raise _unreadable(name, error) from error
-
-
-def _records(stream: BinaryIO, name: str) -> Iterator[Record | LineProblem]:
-    source = ByteSource(stream, LIMITS)
-    head = source.head()
-    try:
-        refuse_what_is_not_text(head)
-    except RecordRefused as refusal:
-        if refusal.code == COMPRESSED.code:
-            text = _(
-                "%(file)s is compressed (%(kind)s). Unpack it first; --input - reads what a program writes."
-            )
-            raise CommandFailed(text % {"file": name, **refusal.sentence.values}) from refusal
-        yield refusal.as_problem()
-        return
-    if head.startswith(UTF8_BOM):
-        source.skip(len(UTF8_BOM))
-        head = head.removeprefix(UTF8_BOM)
-    if head.lstrip()[:1] == b"{" and spans_lines(head):
-        yield from read_values(source, LIMITS, in_list=False)
-    else:
-        yield from read_lines(source, LIMITS)
 
 
 def _unreadable(name: str, error: Exception) -> CommandFailed:

@@ -31,12 +31,6 @@ _BINARY = {
     b"RIFF": "RIFF",
 }
 _MARKUP = {b"<!doctype": "HTML", b"<html": "HTML", b"<?xml": "XML", b"{\\rtf": "RTF"}
-_WIDE = {
-    b"\xff\xfe\x00\x00": "UTF-32",
-    b"\x00\x00\xfe\xff": "UTF-32",
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
-}
 _OFFICE_PARTS = (b"[Content_Types].xml", b"xl/", b"word/")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _BLANK = b" \t\r\n"
@@ -44,13 +38,6 @@ _BLANK = b" \t\r\n"
 
 def is_parquet(head: bytes) -> bool:
     return head.startswith(b"PAR1")
-
-
-def refuse_what_is_not_text(head: bytes) -> None:
-    """Raise RecordRefused for archives, documents, pictures and encodings other than UTF-8."""
-    refuse_other_kinds(head)
-    _refuse_wide_encodings(head)
-    refuse_noise(head)
 
 
 def refuse_other_kinds(head: bytes) -> None:
@@ -71,21 +58,6 @@ def refuse_other_kinds(head: bytes) -> None:
     for magic, kind in _MARKUP.items():
         if beginning.startswith(magic):
             raise RecordRefused(say.MARKUP, kind=kind)
-
-
-def _refuse_wide_encodings(head: bytes) -> None:
-    for mark, encoding in _WIDE.items():
-        if head.startswith(mark):
-            raise RecordRefused(say.WRONG_ENCODING, encoding=encoding)
-    # Without a mark: JSON and CSV begin in ASCII, so every second byte of the beginning is zero.
-    start = head[:64]
-    even, odd = start[::2], start[1::2]
-    if len(start) >= 4 and (_all_zero(even) != _all_zero(odd)):
-        raise RecordRefused(say.WRONG_ENCODING, encoding="UTF-16")
-
-
-def _all_zero(data: bytes) -> bool:
-    return data.count(0) >= 0.9 * len(data)
 
 
 def refuse_noise(head: bytes) -> None:

@@ -100,10 +100,6 @@ TOO_MANY_LINES = Trouble(
     "too_many_lines",
     N_("The file has more than %(limit)d lines. Split it and import the parts one after another."),
 )
-WRONG_ENCODING = Trouble(
-    "wrong_encoding",
-    N_("The file is saved as %(encoding)s. Save it as UTF-8 and import it again."),
-)
 LOOKS_GBK = Trouble(
     "looks_gbk",
     N_(
