@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 export SFT_STUDIO_DATA ?= $(CURDIR)/.data
 export PYTHON
 
-.PHONY: help install demo serve check test bench clean
+.PHONY: help install demo serve check test families bench faults clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -35,8 +35,14 @@ test: install ## Everything that CI runs
 	@$(MAKE) --no-print-directory check
 	@.ci/tests $(PYTEST_ARGS)
 
+families: install ## Every kind of model that transformers knows, trained beside transformers and PEFT alone
+	ALL_FAMILIES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/worker/work/training/test_families.py
+
 bench: install ## Benchmarks side by side with peers; BENCH="masks import" picks, JSON=FILE keeps the figures
 	@exec $(BIN)/python -m tests.benchmarks $(BENCH) $(if $(JSON),--json $(JSON))
+
+faults: install ## Faults on purpose, many times, with figures; ROUNDS=20 for more, FAULTS="'worker killed'" picks
+	@exec $(BIN)/python -m tests.faults $(FAULTS) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 clean: ## Remove .venv and caches; the data in .data stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build

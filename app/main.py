@@ -29,6 +29,7 @@ from app.core.strict_bodies import require_strict_json
 from app.core.templating import STATIC_DIR, render, templates
 from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, public
+from app.curation.sweeping import keep_sweeping
 from app.evaluations.judging import BuiltInJudging
 from app.files import free_bytes
 from app.jobs.bell import hang_bell
@@ -81,9 +82,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     for locale in LOCALES:
         await to_thread.run_sync(translations, locale)
     upkeep = asyncio.create_task(keep_up(app.state.engine, app.state.activity, app.state.settings.data_dir))
+    sweeping = asyncio.create_task(keep_sweeping(app.state.engine))
     yield
     app.state.streams.closing.set()
     upkeep.cancel()
+    sweeping.cancel()
     await to_thread.run_sync(store_activity, app.state.activity, app.state.engine)
     await to_thread.run_sync(app.state.engine.dispose)
 

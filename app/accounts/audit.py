@@ -51,6 +51,7 @@ ACTIONS: Final = {
     "run.override": N_("Started a run in spite of a red mask check"),
     "run.cancel": N_("Cancelled a run"),
     "run.save": N_("Stopped and saved a run"),
+    "run.download": N_("Downloaded a file of a run"),
     "evaluation.start": N_("Started an evaluation"),
     "job.cancel": N_("Cancelled a job"),
     "job.save": N_("Stopped and saved a job"),

@@ -58,6 +58,7 @@ def audit_page(
 def _href(action: str, subject: str) -> str | None:
     kind, _, number = subject.partition("/")
     # What was deleted has no page any more.
-    if kind not in _PAGES or not number.isdigit() or action.endswith(".delete"):
+    number = number.partition(" ")[0]
+    if kind not in _PAGES or not number.isdigit() or action.endswith((".delete", ".erase")):
         return None
     return _PAGES[kind].format(number)

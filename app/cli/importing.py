@@ -12,6 +12,7 @@ from app.client.rest import ServerRefused
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.dialogue.refusals import CODES as DIALOGUE_CODES
+from app.imports.corrections import SameQuestions
 from app.imports.schemas import ImportOut, ImportRemarkOut
 from app.interchange import Encoding, SourceMask
 
@@ -53,6 +54,16 @@ InfoOption = Annotated[
 EntryOption = Annotated[
     str, typer.Option("--dataset-info-entry", help=_("Its entry; without it chosen by the file's name."))
 ]
+SameOption = Annotated[
+    SameQuestions,
+    typer.Option(
+        "--same-questions",
+        help=_(
+            "What becomes of records that ask the same as a conversation of the dataset and answer otherwise: keep both, "
+            "replace the old answer as a new revision, skip the new one, or ask: nothing comes in while there are any."
+        ),
+    ),
+]
 MappingOption = Annotated[
     str,
     typer.Option(
@@ -82,6 +93,7 @@ def import_file(
     ] = "",
     encoding: EncodingOption = "auto",
     mapping: MappingOption = "",
+    same_questions: SameOption = "keep",
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -89,11 +101,13 @@ def import_file(
     _check_file(file)
     if dataset_info:
         _check_file(dataset_info)
-    told = {
+    told: dict[str, str] = {
         "dataset_info_entry": dataset_info_entry,
         "mask": mask,
         "train_field": train_field,
         "encoding": encoding,
+        "mapping": _mapping(mapping),
+        "same_questions": same_questions,
     }
     with connect(url) as client:
         try:
@@ -105,6 +119,8 @@ def import_file(
                 raise
             report = client.understood(ImportOut, refused.body)
             _show(report, as_json=as_json)
+            if report.same_questions and not report.problem_count:
+                raise _choice_wanted(file, report) from refused
             raise _nothing_came_in(file, report, skip_bad=skip_bad) from refused
         _show(report, as_json=as_json)
         if skip_bad and not report.accepted and not report.duplicates and report.problem_count:
@@ -121,6 +137,14 @@ def _nothing_came_in(file: Path, report: ImportOut, *, skip_bad: bool) -> Comman
         )
         % {"file": file.name, "count": report.problem_count}
     )
+
+
+def _choice_wanted(file: Path, report: ImportOut) -> CommandFailed:
+    text = _(
+        "Nothing was imported from %(file)s: %(count)d of its conversations ask the same as ones that are there and answer "
+        "otherwise. Choose with --same-questions keep, replace or skip."
+    )
+    return CommandFailed(text % {"file": file.name, "count": report.same_questions})
 
 
 def _mapping(value: str) -> str:

@@ -4,6 +4,7 @@
   `pages` the doors · `schemas`, `dialogue_schemas` what REST reads and writes
 - one dialogue: `content` between row and dialogue · `turns`, `messages` pure functions · `labels` their words ·
   `revisions` undo · `conflicts` two people at one turn
-- many: `drafts` how they come in · `duplicates` what counts as the same · `filters`, `filter_params`, `listing`, `counts` lists ·
+- many: `drafts` how they come in · `duplicates` what counts as the same, `correcting` what
+  answers the same questions otherwise · `filters`, `filter_params`, `listing`, `counts` lists ·
   `review`, `bulk_review` approving one and many
 """

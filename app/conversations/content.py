@@ -9,7 +9,7 @@ from app.core.errors import Invalid
 from app.dialogue.canonical import canonical_conversation
 from app.dialogue.conversation import Conversation as Dialogue
 from app.dialogue.conversation import Message
-from app.dialogue.hashes import content_hash, words_hash
+from app.dialogue.hashes import content_hash, questions_hash, words_hash
 from app.dialogue.labels import LABELS, Labels, Outcome, read_labels
 from app.dialogue.reading import read_conversation
 from app.dialogue.refusals import DialogueRefused
@@ -48,6 +48,7 @@ def said_columns(dialogue: Dialogue) -> dict[str, Any]:
         "tools": dialogue.get("tools") or [],
         "content_hash": content_hash(dialogue),
         "words_hash": words_hash(dialogue),
+        "questions_hash": questions_hash(dialogue),
         **told_columns(dialogue["messages"]),
     }
 

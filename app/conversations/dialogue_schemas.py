@@ -43,6 +43,11 @@ _TOOL_CALL: Final[Schema] = {
         "function": _FUNCTION_CALL,
     },
 }
+_TEXT_PART: Final[Schema] = {
+    "type": "object",
+    "required": ["text"],
+    "properties": {"type": {"type": "string", "const": "text"}, "text": {"type": "string"}},
+}
 _MESSAGE: Final[Schema] = {
     "type": "object",
     "title": "Message",
@@ -51,7 +56,14 @@ _MESSAGE: Final[Schema] = {
     "additionalProperties": False,
     "properties": {
         "role": {"type": "string", "enum": list(ROLES)},
-        "content": {**_or_null(_text(limits.TEXT_CHARACTERS)), "default": ""},
+        "content": {
+            "anyOf": [
+                _text(limits.TEXT_CHARACTERS),
+                {"type": "array", "items": _TEXT_PART, "description": "Text parts, which are joined."},
+                {"type": "null"},
+            ],
+            "default": "",
+        },
         "name": _or_null(_text(limits.NAME_CHARACTERS)),
         "reasoning_content": _or_null(_text(limits.TEXT_CHARACTERS)),
         "tool_calls": _or_null({"type": "array", "items": _TOOL_CALL}),

@@ -12,7 +12,7 @@ from app.conversations.models import Conversation
 from app.core.errors import StudioError
 from app.datasets.models import Dataset
 from app.dialogue.conversation import Conversation as Dialogue
-from app.dialogue.hashes import says_something, words_hash
+from app.dialogue.hashes import questions_hash, says_something, words_hash
 from app.sentences import N_
 
 
@@ -25,6 +25,28 @@ class Duplicate(StudioError):
 def known_words(session: Session, dataset_id: int) -> set[str]:
     """The words hashes of all conversations of a dataset."""
     return set(session.exec(select(Conversation.words_hash).where(Conversation.dataset_id == dataset_id)))
+
+
+def known_questions(session: Session, dataset_id: int) -> dict[str, int]:
+    """What is asked in the conversations of a dataset, and in which: the newest where there are several."""
+    statement = select(Conversation.questions_hash, Conversation.id).where(
+        Conversation.dataset_id == dataset_id, Conversation.questions_hash != ""
+    )
+    rows = session.exec(statement.order_by(col(Conversation.id)))
+    return {asked: found for asked, found in rows if found is not None}
+
+
+def find_same_questions(session: Session, dataset_id: int, dialogue: Dialogue) -> int | None:
+    """The newest conversation of the dataset in which the same is asked and something else is answered."""
+    asked = questions_hash(dialogue)
+    if not asked:
+        return None
+    statement = select(Conversation.id).where(
+        Conversation.dataset_id == dataset_id,
+        Conversation.questions_hash == asked,
+        Conversation.words_hash != words_hash(dialogue),
+    )
+    return session.exec(statement.order_by(col(Conversation.id).desc()).limit(1)).first()
 
 
 def refuse_duplicate(session: Session, dataset_id: int, dialogue: Dialogue, *, of: int | None = None) -> None:

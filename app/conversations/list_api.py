@@ -6,12 +6,14 @@ from fastapi import APIRouter, Query
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.conversations import bulk_review, drafts
+from app.conversations import bulk_review, correcting
+from app.conversations.correcting import OneCorrection
 from app.conversations.filters import ConversationFilter
 from app.conversations.listing import Listing
 from app.conversations.models import ReviewState
 from app.conversations.schemas import (
     ConversationIn,
+    ConversationMadeOut,
     ConversationOut,
     ConversationPage,
     ReviewManyIn,
@@ -48,11 +50,22 @@ def list_conversations(
 @router.post("/datasets/{dataset_id}/conversations", status_code=201)
 @needs(Permission.CONVERSATION_EDIT)
 def create_conversation(
-    session: Db, actor: CurrentActor, dataset_id: int, body: ConversationIn
-) -> ConversationOut:
-    """Add one conversation as a draft."""
+    session: Db,
+    actor: CurrentActor,
+    dataset_id: int,
+    body: ConversationIn,
+    same_questions: Annotated[
+        OneCorrection,
+        Query(
+            description="What becomes of it when a conversation of the dataset asks the same and answers otherwise: both are kept, "
+            "the old one is replaced as a new revision, or the new one is refused (409)."
+        ),
+    ] = "keep",
+) -> ConversationMadeOut:
+    """Add one conversation as a draft. `same_questions_as` names the one that asks the same and answers otherwise."""
     require_dataset(session, dataset_id)
-    return ConversationOut.of(drafts.create_conversation(session, dataset_id, body.given(), actor))
+    made, old = correcting.create_or_correct(session, dataset_id, body.given(), actor, same_questions)
+    return ConversationMadeOut(**ConversationOut.of(made).model_dump(), same_questions_as=old)
 
 
 @router.post("/datasets/{dataset_id}/review")

@@ -56,6 +56,8 @@ class Conversation(SQLModel, table=True):
         Index("ix_conversation_dataset_review", "dataset_id", "review_state", "id", "staged_by", "version"),
         # Duplicates.
         Index("ix_conversation_dataset_words", "dataset_id", "words_hash"),
+        # Corrected records.
+        Index("ix_conversation_dataset_questions", "dataset_id", "questions_hash"),
         # The list in its order, the list of one outcome with its counts, the newest change.
         Index("ix_conversation_dataset_id", "dataset_id", "id", "staged_by"),
         Index("ix_conversation_dataset_outcome", "dataset_id", "outcome", "id", "review_state", "staged_by"),
@@ -86,6 +88,8 @@ class Conversation(SQLModel, table=True):
     # Of app.dialogue.hashes: with the train flags, and of the words alone, by which duplicates are told.
     content_hash: str = Field(max_length=64)
     words_hash: str = Field(max_length=64)
+    # Of what is asked: a corrected record has that of its old one. "" where nothing is asked.
+    questions_hash: str = Field(default="", max_length=64, sa_column_kwargs={"server_default": ""})
     search_text: str = Field(default="", sa_column=Column(Text, nullable=False))
     version: int = 1
     updated_by: str = Field(default="", max_length=80)

@@ -98,6 +98,12 @@ class ConversationOut(BaseModel):
         return cls.model_validate({name: getattr(conversation, name) for name in cls.model_fields})
 
 
+class ConversationMadeOut(ConversationOut):
+    """A conversation that was added, or that took the answers of a corrected one."""
+
+    same_questions_as: int | None
+
+
 class ConversationPage(BaseModel):
     """One page of a list."""
 

@@ -1,7 +1,10 @@
 """Operations whose process died: an import is undone, what else was begun is brought to its end. In short pieces."""
 
+import asyncio
 from datetime import timedelta
+from typing import Final
 
+from anyio import to_thread
 from sqlalchemy import Engine
 
 from app.conversations import bulk_review
@@ -13,6 +16,22 @@ from app.datasets.operations import ABANDONED_AFTER, take_abandoned
 from app.imports.service import undo as undo_import
 
 logger = get_logger(__name__)
+SWEEP_SECONDS: Final = 30.0
+
+
+async def keep_sweeping(engine: Engine, *, every_seconds: float = SWEEP_SECONDS) -> None:
+    """Until it is cancelled: where no worker runs, the web process is the one that sweeps."""
+    while True:
+        await asyncio.sleep(every_seconds)
+        await to_thread.run_sync(_sweep_or_tell, engine)
+
+
+def _sweep_or_tell(engine: Engine) -> None:
+    """A database that is busy or away is tried again the next time."""
+    try:
+        sweep(engine)
+    except Exception as error:  # noqa: BLE001 - nothing may end the sweeping
+        logger.warning("sweeping failed: %s", type(error).__name__)
 
 
 def sweep(engine: Engine, *, older_than: timedelta = ABANDONED_AFTER) -> int:

@@ -1,8 +1,9 @@
-"""The two hashes of a conversation.
+"""The hashes of a conversation.
 
 `words_hash` is of what is said: messages without their train flags, and the tools. Two conversations of a dataset
 with the same words hash are duplicates, whatever their flags and labels: at every door there is room for one.
 `content_hash` is of what an approval is about and what decides the split: the same with the flags.
+`questions_hash` is of what is asked in it: a corrected record has that of its old one, and other words.
 A conversation in which nothing is said yet (a new one, on its page) is nobody's duplicate.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.dialogue.conversation import Conversation, Message
+from app.dialogue.roles import Role
 
 
 def words_hash(conversation: Conversation) -> str:
@@ -23,6 +25,19 @@ def words_hash(conversation: Conversation) -> str:
         for message in conversation["messages"]
     ]
     return _hash(messages, conversation.get("tools"))
+
+
+def questions_hash(conversation: Conversation) -> str:
+    """SHA-256 (hex) of what is asked: the words of system and user, whatever is answered; "" where nothing is asked."""
+    asked = [
+        [message["role"], message["content"]]
+        for message in conversation["messages"]
+        if message["role"] in (Role.SYSTEM, Role.USER)
+    ]
+    if not any(role == Role.USER and content.strip() for role, content in asked):
+        return ""
+    text = json.dumps(asked, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()
 
 
 def content_hash(conversation: Conversation) -> str:

@@ -116,6 +116,8 @@ def _text(given: Mapping[str, Any], name: str, turn: int) -> str | None:
     text = given.get(name)
     if text is None:
         return None
+    if name == "content" and isinstance(text, list):
+        text = joined_parts(text)
     if not isinstance(text, str):
         if name == "content":
             _refuse(CONTENT_NOT_TEXT, turn, name)
@@ -127,6 +129,17 @@ def _text(given: Mapping[str, Any], name: str, turn: int) -> str | None:
     if not is_storable(text):
         _refuse(TURN_NOT_STORABLE, turn, name)
     return text
+
+
+def joined_parts(parts: list[Any]) -> str | None:
+    """The text of a content that is a list of text parts, one after the other as chat templates write them; None where
+    any part is something else.
+    """
+    texts: list[Any] = [
+        part.get("text") if isinstance(part, Mapping) and part.get("type", "text") == "text" else None
+        for part in parts
+    ]
+    return "".join(texts) if all(isinstance(text, str) for text in texts) else None
 
 
 def _refuse(refusal: Refusal, turn: int, place: str = "", **values: Any) -> NoReturn:

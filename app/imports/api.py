@@ -10,7 +10,9 @@ from app.accounts.permissions import Permission
 from app.core.web import AppSettings, Db
 from app.datasets.service import require_dataset
 from app.imports import service
+from app.imports.corrections import SameQuestions
 from app.imports.incoming import IncomingFile
+from app.imports.models import DatasetImport
 from app.imports.schemas import ImportOut
 from app.imports.sources import Told
 from app.interchange import Format, ImportLimits
@@ -36,7 +38,19 @@ def _sent_file(
         yield sent
 
 
+Same = Annotated[
+    SameQuestions,
+    Form(
+        description="What becomes of records that ask the same as a conversation of the dataset and answer otherwise: both are "
+        "kept, the old one is replaced as a new revision, the new one is skipped; ask: nothing comes in while there are any."
+    ),
+]
 SentFile = Annotated[IncomingFile, Depends(_sent_file, scope="function")]
+
+
+def _waits(report: DatasetImport, choice: SameQuestions) -> bool:
+    """Whether nothing came in until somebody says what becomes of corrected records."""
+    return choice == "ask" and report.same_questions > 0
 
 
 @router.post("/imports", status_code=201, responses={422: {"model": ImportOut}})
@@ -47,10 +61,11 @@ def import_by_name(
     response: Response,
     dataset: Annotated[str, Form(max_length=80)],
     sent: SentFile,
+    same_questions: Same = "keep",
 ) -> ImportOut:
     """Import a file into the dataset of this name, made if there is none. A file that brings nothing makes none."""
-    report = service.import_by_name(session, dataset, actor, sent)
-    if report.problem_count and (report.id is None or not sent.skip_bad):
+    report = service.import_by_name(session, dataset, actor, sent, same_questions)
+    if _waits(report, same_questions) or (report.problem_count and (report.id is None or not sent.skip_bad)):
         response.status_code = 422
     return ImportOut.of(report)
 
@@ -58,11 +73,16 @@ def import_by_name(
 @router.post("/datasets/{dataset_id}/imports", status_code=201, responses={422: {"model": ImportOut}})
 @needs(Permission.DATASET_IMPORT)
 def import_file(
-    session: Db, actor: CurrentActor, response: Response, dataset_id: int, sent: SentFile
+    session: Db,
+    actor: CurrentActor,
+    response: Response,
+    dataset_id: int,
+    sent: SentFile,
+    same_questions: Same = "keep",
 ) -> ImportOut:
     """Import a file. 201 when conversations came in; 422 with the report when a problem kept all of them out."""
-    report = service.import_file(session, dataset_id, actor, sent)
-    if report.problem_count and not sent.skip_bad:
+    report = service.import_file(session, dataset_id, actor, sent, same_questions)
+    if _waits(report, same_questions) or (report.problem_count and not sent.skip_bad):
         response.status_code = 422
     return ImportOut.of(report)
 

@@ -67,12 +67,12 @@ class IncomingFile:
         """Whether there is anything to store."""
         return self.comes_in and self.report.accepted > 0
 
-    def conversations(self) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-        """The columns of every conversation, and its notes."""
+    def conversations(self) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], int]]:
+        """The columns of every conversation, its notes and its line."""
         self._spool.seek(0)
         for line in self._spool:
-            columns, notes = json.loads(line)
-            yield {**columns, **told_columns(columns["messages"])}, notes
+            columns, notes, place = json.loads(line)
+            yield {**columns, **told_columns(columns["messages"])}, notes, place
 
     def _take(self, item: Item) -> None:
         # Once a problem keeps the whole file out, the rest is read for its problems only.
@@ -81,7 +81,7 @@ class IncomingFile:
             notes = [remark_json(note, item.member) for note in item.notes]
             for name in told_columns([]):
                 del columns[name]
-            self._spool.write(_ENCODER.encode([columns, notes]).encode() + b"\n")
+            self._spool.write(_ENCODER.encode([columns, notes, item.line]).encode() + b"\n")
 
 
 def remark_json(remark: LineProblem | LineNote, member: str = "") -> dict[str, Any]:

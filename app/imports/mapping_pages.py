@@ -19,10 +19,11 @@ from app.core.web import AppSettings, AppStorage, Db
 from app.datasets.archives import refuse_archived
 from app.datasets.service import require_dataset
 from app.imports import mappings, service, staging
+from app.imports.corrections import SameQuestions
 from app.imports.incoming import IncomingFile
 from app.imports.mapping_document import MappingDocument
 from app.imports.mapping_form import ChosenMapping, form_context
-from app.imports.reports import report_context
+from app.imports.reports import report_context, same_choices, waits_for_choice
 from app.interchange import ImportLimits, Source
 from app.interchange.mapping.sample import LOOKED_AT, Sample
 from app.interchange.mapping.trying import Trial, look_into, names_in, try_mapping
@@ -53,6 +54,7 @@ class _Step:
             "remarks": [say(note.sentence) for note in self.trial.notes] if self.trial else [],
             "error": self.error,
             "looked_at": LOOKED_AT,
+            "same_choices": same_choices(),
             "is_whole": self.sample.read < LOOKED_AT,
             **form_context(self.sample, self.document, self.names),
         }
@@ -159,6 +161,7 @@ def import_by_mapping(
     chosen: ChosenMapping,
     name: Annotated[str, Form(max_length=80)] = "",
     skip_bad: Annotated[bool, Form()] = False,
+    same_questions: Annotated[SameQuestions, Form()] = "ask",
 ) -> Response:
     """Import the staged file by this mapping, which is kept when it has a name."""
     mapping = chosen.mapping()
@@ -172,8 +175,8 @@ def import_by_mapping(
             source=Source(encoding=upload.encoding, mapping=mapping.mapping),
         ) as incoming,
     ):
-        comes_in = incoming.brings_anything
-        found = service.import_file(session, dataset_id, actor, incoming)
+        found = service.import_file(session, dataset_id, actor, incoming, same_questions)
+        comes_in = incoming.brings_anything and not waits_for_choice(found)
     _keep(session, actor, name, mapping)
     if comes_in:
         after_commit(session, lambda: staging.forget(storage, token))

@@ -23,6 +23,9 @@ class DatasetImport(CreatedBy, table=True):
     format: str = Field(max_length=30)
     accepted: int = 0
     duplicates: int = 0
+    # Of the new ones, those that ask the same as a conversation of the dataset; of them, those that took its place.
+    same_questions: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    replaced: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     problem_count: int = 0
     # The first problems: [{"line", "code", "sentence"}]; older ones hold "message" and "params" instead.
     problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))

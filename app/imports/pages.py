@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
+from app.conversations.counts import dataset_counts
 from app.core.errors import Invalid, NotFound
 from app.core.i18n import gettext, say
 from app.core.templating import go, is_htmx, render
@@ -18,8 +19,9 @@ from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
 from app.dialogue.limits import spoken_size
 from app.imports import service, staging
+from app.imports.corrections import SameQuestions
 from app.imports.incoming import IncomingFile
-from app.imports.reports import FORMAT_LABELS, report_context
+from app.imports.reports import FORMAT_LABELS, report_context, same_choices, waits_for_choice
 from app.imports.sources import Told, ToldSource
 from app.interchange import FORMATS, Format, ImportLimits
 from app.interchange.sentences.files import FILE_TOO_LARGE
@@ -55,6 +57,7 @@ class _Sent:
     format: Format
     skip_bad: bool
     map: bool
+    same_questions: SameQuestions
 
     @property
     def is_pasted(self) -> bool:
@@ -68,11 +71,12 @@ def _sent(
     format: Annotated[Format, Form()] = "auto",
     skip_bad: Annotated[bool, Form()] = False,
     map: Annotated[bool, Form()] = False,
+    same_questions: Annotated[SameQuestions, Form()] = "ask",
 ) -> _Sent:
     if file is not None and file.filename:
-        return _Sent(file.file, file.filename, format, skip_bad, map)
+        return _Sent(file.file, file.filename, format, skip_bad, map, same_questions)
     stream = io.BytesIO(pasted.encode()) if pasted.strip() else None
-    return _Sent(stream, PASTED, format, skip_bad, map)
+    return _Sent(stream, PASTED, format, skip_bad, map, same_questions)
 
 
 def _import_form(
@@ -83,6 +87,8 @@ def _import_form(
         "formats": [(name, gettext(FORMAT_LABELS[name])) for name in FORMATS],
         "format": format,
         "skip_bad": False,
+        "same_choices": same_choices(),
+        "same_questions": "ask",
         "error": None,
         "max_bytes": settings.max_upload_bytes,
         "too_large": say(Sentence.of(FILE_TOO_LARGE.template, limit=spoken_size(settings.max_upload_bytes))),
@@ -146,8 +152,8 @@ def import_file(
         href = stage() if helps and not incoming.brings_anything else ""
         if href and sent.is_pasted:
             return go(request, href)
-        found = service.import_file(session, dataset_id, actor, incoming)
-    if is_htmx(request) and found.problem_count and not found.accepted:
+        found = service.import_file(session, dataset_id, actor, incoming, sent.same_questions)
+    if is_htmx(request) and (found.problem_count or waits_for_choice(found)) and not found.accepted:
         dataset = require_dataset(session, dataset_id)
         context = report_context(dataset, found, retry_form="import-form", mapping_href=href)
         return render(request, "datasets/_import_report.html", context, status=422)
@@ -168,7 +174,14 @@ def _form_again(
 ) -> HTMLResponse:
     dataset = require_dataset(session, dataset_id)
     form = _import_form(
-        settings, dataset, sent.format, skip_bad=sent.skip_bad, error=error, report=None, **told.form(wrong)
+        settings,
+        dataset,
+        sent.format,
+        skip_bad=sent.skip_bad,
+        same_questions=sent.same_questions,
+        error=error,
+        report=None,
+        **told.form(wrong),
     )
     template = "datasets/_import_form.html" if is_htmx(request) else "datasets/import.html"
     return render(request, template, form, status=422)
@@ -190,6 +203,9 @@ def import_report_page(
         if mapping.replace("-", "").replace("_", "").isalnum()
         else ""
     )
+    context = {**form, **report_context(dataset, found, mapping_href=href)}
     return render(
-        request, "datasets/import_report.html", {**form, **report_context(dataset, found, mapping_href=href)}
+        request,
+        "datasets/import_report.html",
+        {**context, "drafts_left": dataset_counts(session, dataset_id).draft},
     )

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from app.core.i18n import gettext, say
 from app.datasets.models import Dataset
+from app.imports.corrections import WAITS, SameQuestions
 from app.imports.models import DatasetImport
 from app.sentences import N_, Sentence
 
@@ -24,6 +25,24 @@ _REPORT_LABELS: Final[dict[str, str]] = {
 }
 
 
+SAME_LABELS: Final[dict[SameQuestions, str]] = {
+    "ask": N_("Ask me"),
+    "replace": N_("Replace the old answer (as a new revision)"),
+    "keep": N_("Keep both"),
+    "skip": N_("Skip the new one"),
+}
+
+
+def same_choices() -> list[tuple[str, str]]:
+    """What may become of a corrected record, in words."""
+    return [(choice, gettext(label)) for choice, label in SAME_LABELS.items()]
+
+
+def waits_for_choice(found: DatasetImport) -> bool:
+    """Whether nothing came in because corrected records wait for somebody's choice."""
+    return any(note["code"] == WAITS for note in found.notes)
+
+
 def report_context(
     dataset: Dataset, found: DatasetImport, *, retry_form: str = "", mapping_href: str = ""
 ) -> dict[str, Any]:
@@ -39,6 +58,8 @@ def report_context(
         "format_label": gettext(label),
         "retry_form": retry_form,
         "mapping_href": mapping_href,
+        "waits_for_choice": waits_for_choice(found),
+        "same_buttons": [choice for choice in same_choices() if choice[0] != "ask"],
         "is_unreadable": bool(found.problems) and not any(item["line"] for item in found.problems),
     }
 

@@ -42,6 +42,9 @@ class ImportOut(CreatedByOut):
     format: str
     accepted: int
     duplicates: int
+    # Of the new ones, those that ask the same as a conversation of the dataset; of them, those that took its place.
+    same_questions: int = 0
+    replaced: int = 0
     problem_count: int
     problems: list[ImportRemarkOut]
     note_count: int
@@ -57,6 +60,8 @@ class ImportOut(CreatedByOut):
             format=found.format,
             accepted=found.accepted,
             duplicates=found.duplicates,
+            same_questions=found.same_questions,
+            replaced=found.replaced,
             problem_count=found.problem_count,
             problems=[ImportRemarkOut.of(item) for item in found.problems],
             note_count=found.note_count,

@@ -21,6 +21,7 @@ from app.datasets import operations
 from app.datasets.models import Dataset, OperationKind
 from app.datasets.operations import Mine
 from app.datasets.service import create_dataset, find_dataset, free_name, require_writable
+from app.imports.corrections import Corrections, SameQuestions, waiting_for_a_choice
 from app.imports.incoming import IncomingFile, remark_json
 from app.imports.models import DatasetImport
 from app.sentences import N_
@@ -29,30 +30,40 @@ logger = get_logger(__name__)
 _KEPT_NOTES: Final = 200
 
 
-def import_file(session: Session, dataset_id: int, actor: Actor, file: IncomingFile) -> DatasetImport:
+def import_file(
+    session: Session, dataset_id: int, actor: Actor, file: IncomingFile, same: SameQuestions = "keep"
+) -> DatasetImport:
     """Bring in a file; the report is stored, whatever comes in. Commits in pieces.
 
-    Conversations that the dataset already has (the same words) are counted and left out. Raises NotFound, and
+    Conversations that the dataset already has (the same words) are counted and left out; `same` says what becomes of
+    those that ask the same and answer otherwise. With "ask" nothing comes in while there are any. Raises NotFound, and
     Conflict for an archived dataset or one that is being changed as a whole.
     """
+    asked = _report(dataset_id, actor, file)
+    waits = same == "ask" and file.brings_anything and waiting_for_a_choice(session, dataset_id, file, asked)
     with piece(session):
         require_writable(session, dataset_id)
+        if waits:
+            asked.accepted = 0
+            return _keep(session, asked, actor)
         if not file.brings_anything:
             return _keep(session, _report(dataset_id, actor, file), actor)
         operation = operations.begin(
             session, dataset_id, OperationKind.IMPORT, actor, total=file.report.accepted
         )
-    return _bring_in(session, operation, actor, file)
+    return _bring_in(session, operation, actor, file, same)
 
 
-def import_by_name(session: Session, name: str, actor: Actor, file: IncomingFile) -> DatasetImport:
+def import_by_name(
+    session: Session, name: str, actor: Actor, file: IncomingFile, same: SameQuestions = "keep"
+) -> DatasetImport:
     """As import_file, into the dataset of this name; it is made if there is none, and appears with what it holds.
 
     A file that brings nothing makes no dataset either: its report then has no id and is not stored.
     """
     existing = find_dataset(session, name)
     if existing is not None and existing.id is not None:
-        return import_file(session, existing.id, actor, file)
+        return import_file(session, existing.id, actor, file, same)
     if not file.brings_anything:
         free_name(session, name)
         return _report(0, actor, file)
@@ -62,18 +73,21 @@ def import_by_name(session: Session, name: str, actor: Actor, file: IncomingFile
         operation = operations.begin(
             session, made.id, OperationKind.IMPORT, actor, total=file.report.accepted
         )
-    return _bring_in(session, operation, actor, file)
+    return _bring_in(session, operation, actor, file, same)
 
 
-def _bring_in(session: Session, operation: Mine, actor: Actor, file: IncomingFile) -> DatasetImport:
+def _bring_in(
+    session: Session, operation: Mine, actor: Actor, file: IncomingFile, choice: SameQuestions
+) -> DatasetImport:
     found = _report(operation.dataset_id, actor, file)
     try:
-        brought = _write(session, operation, actor, file, found)
+        corrections = Corrections(session, operation.dataset_id, choice)
+        brought = _write(session, operation, actor, file, found, corrections)
         with piece(session):
             operation.finish(session)
             _show_dataset(session, operation.dataset_id)
             _give_way(session, operation, brought, found)
-            return _keep(session, found, actor)
+            _keep(session, found, actor)
     except BaseException:
         session.rollback()
         try:
@@ -81,32 +95,41 @@ def _bring_in(session: Session, operation: Mine, actor: Actor, file: IncomingFil
         except (SQLAlchemyError, StudioError):
             logger.warning("an import could not be undone now; it will be later", exc_info=True)
         raise
+    corrections.replace(session, actor, file, found)
+    return found
 
 
 def _write(
-    session: Session, operation: Mine, actor: Actor, file: IncomingFile, found: DatasetImport
+    session: Session,
+    operation: Mine,
+    actor: Actor,
+    file: IncomingFile,
+    found: DatasetImport,
+    corrections: Corrections,
 ) -> set[str]:
     """Store what is new, under the mark; the report is completed. The words hashes of all that was stored."""
     with piece(session, read_only=True):
         seen = known_words(session, operation.dataset_id)
     brought: set[str] = set()
-    all_notes = list(found.notes)
     for batch in in_batches(file.conversations(), PIECE):
         fresh = []
-        for columns, notes in batch:
+        for columns, notes, line in batch:
             words = columns["words_hash"]
             if words in seen or words in brought:
                 found.accepted -= 1
                 found.duplicates += 1
                 continue
+            if not corrections.take(columns, line, found):
+                found.accepted -= 1
+                continue
             brought.add(words)
             fresh.append(columns)
             found.note_count += len(notes)
-            all_notes.extend(notes[: max(0, _KEPT_NOTES - len(all_notes))])
+            if notes and len(found.notes) < _KEPT_NOTES:
+                found.notes = [*found.notes, *notes][:_KEPT_NOTES]
         with polite_piece(session):
             operation.step(session, len(batch))
             insert_drafts(session, operation.dataset_id, fresh, author=actor.who, staged_by=operation.id)
-    found.notes = all_notes
     return brought
 
 

@@ -72,6 +72,19 @@ class TrainingConfig(BaseModel):
         ge=-1,
         le=1_000_000,
     )
+    # Not TRL's: it counts in steps, which say nothing of the time they take.
+    max_train_minutes: float = _setting(
+        0.0,
+        N_("Time budget"),
+        N_(
+            "Training takes so many minutes at most: speed is measured first, and the steps and the schedule are "
+            "planned to fit. 0: no limit."
+        ),
+        Section.LEARNING,
+        unit=N_("minutes"),
+        ge=0,
+        le=100_000,
+    )
     per_device_train_batch_size: int = _setting(
         4,
         N_("Batch size"),

@@ -9,6 +9,7 @@ from sse_starlette.sse import EventSourceResponse
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import record
+from app.core.database import let_go, transaction
 from app.core.errors import NotFound
 from app.core.web import AppEngine, AppStorage, Db
 from app.jobs import service as jobs
@@ -133,11 +134,21 @@ def list_artifacts(session: Db, run_id: int) -> list[ArtifactOut]:
 
 @router.get("/runs/{run_id}/artifacts/{artifact_id}/content", response_class=FileResponse)
 @needs(Permission.RUN_DOWNLOAD)
-def download_artifact(session: Db, storage: AppStorage, run_id: int, artifact_id: int) -> FileResponse:
-    """One published file."""
+def download_artifact(
+    session: Db,
+    engine: AppEngine,
+    storage: AppStorage,
+    actor: CurrentActor,
+    run_id: int,
+    artifact_id: int,
+) -> FileResponse:
+    """One published file; that it went out is kept."""
     artifact = service.require_artifact(session, run_id, artifact_id)
+    let_go(session)
     path = storage.path(artifact.storage_key)
     if not path.is_file():
         raise NotFound(N_("The file %(name)s is gone from the disk."), name=artifact.name)
+    with transaction(engine) as writing:
+        record(writing, actor, "run.download", f"run/{run_id} {artifact.name}")
     name = artifact.name.rsplit("/", 1)[-1]
     return FileResponse(path, filename=name, media_type="application/octet-stream")

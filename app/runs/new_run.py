@@ -21,6 +21,7 @@ from app.mask_settings.arguments import (
 from app.mask_settings.fields import read_settings, write_settings
 from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.masking import MaskSettings
+from app.recipes.config import TrainingConfig
 from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
 from app.recipes.fields import FIELDS, displayed
 from app.recipes.recipes import build_config
@@ -79,7 +80,7 @@ class NewRunForm:
     @classmethod
     def like(cls, run: Run, check: MaskCheck) -> "NewRunForm":
         """The same again: what differs from the recipe becomes a typed-in value."""
-        recipe, config = displayed(build_config(run.recipe)), displayed(run.config)
+        recipe, config = displayed(build_config(run.recipe)), displayed(_repeated(run))
         values = DEFAULTS | {name: text for name, text in config.items() if text != recipe[name]}
         settings = check.settings.to_settings()
         values |= {name: text for name, text in write_settings(settings).items() if name in DEFAULTS}
@@ -132,6 +133,14 @@ class NewRunForm:
         return int(value) if value.isascii() and value.isdigit() and len(value) < 18 else None
 
 
+def _repeated(run: Run) -> TrainingConfig:
+    """The config that gives the same run again: steps that were planned for a machine's speed are now a number."""
+    plan = run.result.plan if run.result else None
+    if plan is None or not plan.minutes:
+        return run.config
+    return run.config.model_copy(update={"max_steps": plan.steps, "max_train_minutes": 0.0})
+
+
 def read_question(session: Session, form: NewRunForm) -> mask_checks.Question:
     """What the form's data, model and mask settings ask of a mask check. `session` reads: it is let go on the way."""
     version, model = form.number("version"), form.number("model")
@@ -164,6 +173,8 @@ class Plan:
     errors: dict[str, str] = field(default_factory=dict)
     notes: list[Sentence] = field(default_factory=list)
     warnings: list[Sentence] = field(default_factory=list)
+    # The time budget; 0: none.
+    minutes: float = 0
 
 
 def make_plan(
@@ -181,7 +192,14 @@ def make_plan(
     estimate = estimate_steps(training_samples(version, check), config)
     epochs = estimate.steps / estimate.steps_per_epoch
     advice = advise(estimate, config, held_out=version.validation_count)
-    return Plan(estimate, epochs, advice, notes=fitted.notes, warnings=fitted.warnings)
+    return Plan(
+        estimate,
+        epochs,
+        advice,
+        notes=fitted.notes,
+        warnings=fitted.warnings,
+        minutes=config.max_train_minutes,
+    )
 
 
 def require_sound(form: NewRunForm, version: DatasetVersion, check: MaskCheck, facts: ModelFacts) -> None:

@@ -23,6 +23,7 @@ from app.recipes.fields import FIELD_GROUPS, displayed
 from app.recipes.recipes import RECIPES
 from app.runs import service
 from app.runs.advice import remedy_for
+from app.runs.changes import changes_of
 from app.runs.curves import read_curves
 from app.runs.judging import AppJudging
 from app.runs.lineage import lineage_of
@@ -86,7 +87,8 @@ def list_page(
     chosen = require_version(session, version) if version is not None else None
     rows = service.list_runs(session, offset=offset, limit=PAGE_SIZE, version_id=version)
     verdicts = judging.verdicts(session, [run.id for run, _job in rows if run.id is not None])
-    events = last_events(session, [run.job_id for run, _job in rows], (EventKind.METRIC, EventKind.PROGRESS))
+    kinds = (EventKind.METRIC, EventKind.PROGRESS, EventKind.EVAL)
+    events = last_events(session, [run.job_id for run, _job in rows], kinds)
     now = utc_now()
     context = {
         "rows": [
@@ -95,11 +97,14 @@ def list_page(
                 "job": job,
                 "metric": events.get((run.job_id, EventKind.METRIC)),
                 "progress": events.get((run.job_id, EventKind.PROGRESS)),
+                "eval": events.get((run.job_id, EventKind.EVAL)),
+                "changes": changes_of(run),
                 "elapsed": elapsed(job, now),
                 "verdict": verdicts.get(run.id or 0),
             }
             for run, job in rows
         ],
+        "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
         "version": chosen,
         "dataset": require_dataset(session, chosen.dataset_id) if chosen else None,
         "in_progress": any(not job.is_final for _run, job in rows),
@@ -146,6 +151,7 @@ def run_page(
         "groups": FIELD_GROUPS,
         "config_values": displayed(run.config),
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
+        "changes": changes_of(run),
         "story": read_story(session, service.run_job(session, run)),
     }
     job = service.run_job(session, run)

@@ -7,6 +7,23 @@ from pydantic import Field
 from app.core.stored_models import StoredModel
 
 
+class TrainingPlan(StoredModel):
+    """How long a run was going to be, decided before its first step and kept by every later attempt.
+
+    `steps` of the `wanted_steps` that epochs or step limit ask for fit into `minutes` (0: no limit) at
+    `tokens_per_second`, as measured on the run's own batches; null where nothing had to be measured. `seconds` is
+    what that takes, held-out measurements included. `precision` is that of the frozen weights.
+    """
+
+    schema_version: Literal[1] = 1
+    steps: int
+    wanted_steps: int
+    minutes: float = 0.0
+    tokens_per_second: float | None = None
+    seconds: float | None = None
+    precision: str
+
+
 class RunResult(StoredModel):
     """`adapter` is the folder of the kept weights, which are those of `adapter_step`; the run ended after `steps`.
 
@@ -29,5 +46,6 @@ class RunResult(StoredModel):
     labels_seen: int
     labels_total: int
     peak_memory_bytes: int | None
+    plan: TrainingPlan | None = None
     adapted: dict[str, int] = Field(default_factory=dict)
     left_out: dict[str, int] = Field(default_factory=dict)

@@ -36,7 +36,7 @@
       if (isOver || type === "drop") event.preventDefault();
       if (type === "drop" && event.dataTransfer.files.length) {
         fileOf(form).files = event.dataTransfer.files;
-        check(form);
+        fileOf(form).dispatchEvent(new Event("change", { bubbles: true }));
       }
     });
   }

@@ -14,10 +14,12 @@
   });
 
   document.addEventListener("htmx:afterRequest", (event) => {
-    const { elt, successful, xhr, requestConfig } = event.detail;
+    const { successful, xhr, requestConfig } = event.detail;
     const decided = ["approved", "rejected"].includes(requestConfig.parameters.state);
     const next = document.querySelector('a[rel="next"]');
-    if (!elt.matches?.("[data-review]") || !successful || !decided || !wanted() || !next) return;
+    // The form itself, which the answer has taken off the page.
+    const ours = requestConfig.elt.matches?.("[data-review]");
+    if (!ours || !successful || !decided || !wanted() || !next) return;
     const { toast } = JSON.parse(xhr.getResponseHeader("HX-Trigger") ?? "{}");
     // Said on the page that comes, where it can still be undone.
     if (toast) sessionStorage.setItem("toast", JSON.stringify(toast));

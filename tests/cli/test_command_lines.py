@@ -39,6 +39,11 @@ UNNAMED = (
     ("list", "runs"),
     ("status",),
     ("erase", "1"),
+    ("people", "list"),
+    ("people", "add", "Mei"),
+    ("people", "role", "Mei", "reviewer"),
+    ("people", "close", "Mei"),
+    ("people", "reopen", "Mei"),
     ("masks", "preview", "--model", "./my-model", "--input", "calls.jsonl"),
 )
 COMMANDS = [*studio_commands(), *UNNAMED]
@@ -136,6 +141,10 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smollm2_folder: Path) 
     (folder / "talks.json").write_text(json.dumps([{"conversations": said}]))
     told = {"talks": {"file_name": "talks.json", "formatting": "sharegpt"}}
     (folder / "dataset_info.json").write_text(json.dumps(told))
+    (folder / "export.csv").write_text("who,room,words\nAnn,1,How much?\nme,1,Ten.\n")
+    (folder / "wechat.yaml").write_text(
+        "turns: rows\nconversation: room\nside: who\ntext: words\nsides: {me: assistant}\nothers: user\n"
+    )
     shutil.copytree(smollm2_folder, folder / "my-model")
     monkeypatch.chdir(folder)
     return folder
@@ -158,10 +167,11 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
                 "is not empty",
                 "something broken",
                 "conversation 1",
+                "nobody named",
             )
         ), outcome.error
     else:
-        assert arguments[0] in {"migrate", "import", "list", "status", "masks", "backup", "doctor"}
+        assert arguments[0] in {"migrate", "import", "list", "status", "masks", "backup", "doctor", "people"}
         assert "Traceback" not in outcome.stderr
 
 

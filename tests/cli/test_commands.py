@@ -122,6 +122,28 @@ def test_import_makes_the_dataset_and_tells_what_came_in(live: LiveServer, file:
     assert [(item["name"], item["draft"]) for item in listed] == [("Sales", 2)]
 
 
+def test_a_file_of_another_layout_comes_in_by_a_mapping_and_corrections_as_was_chosen(
+    live: LiveServer, tmp_path: Path
+) -> None:
+    export, mapping = tmp_path / "export.csv", tmp_path / "export.yaml"
+    export.write_bytes("who,room,words\n甲方,1,多少钱\n我,1,六百八\n".encode("gbk"))
+    mapping.write_text(
+        "turns: rows\nconversation: room\nside: who\ntext: words\nsides: {我: assistant}\nothers: user\n"
+    )
+    refused = live.run("import", str(export), "--dataset", "Sales")
+    assert refused.code == 1
+    assert "--mapping" in refused.stderr
+    command = ("import", str(export), "--dataset", "Sales", "--json")
+    done = live.run(*command, "--mapping", str(mapping), "--encoding", "gb18030")
+    assert (done.code, done.json["accepted"]) == (0, 1)
+    export.write_bytes("who,room,words\n甲方,1,多少钱\n我,1,七百\n".encode("gbk"))
+    asked = live.run(*command, "--mapping", str(mapping), "--same-questions", "ask")
+    assert asked.code == 1
+    assert "--same-questions" in asked.stderr
+    replaced = live.run(*command, "--mapping", str(mapping), "--same-questions", "replace")
+    assert (replaced.json["accepted"], replaced.json["replaced"]) == (0, 1)
+
+
 def test_a_bad_line_keeps_everything_out_unless_it_may_be_skipped(live: LiveServer, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text(json.dumps(DIALOGUE) + '\n{"messages": [{"role": "us\n')

@@ -1,7 +1,6 @@
 """`masks preview|verify` as scripts use them: JSON on stdout, sentences on stderr, exit codes."""
 
 import gzip
-import io
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +13,6 @@ from app.cli.masks.command import app
 from app.cli.masks.reading import resolve_model
 from app.core.console import CommandFailed
 from app.core.i18n import use_locale
-from app.interchange import ImportReport, LineNote, read_conversations
 from app.mask_settings.fields import MASK_FIELDS
 from tests.support.masks import ATTACK, chat
 
@@ -128,18 +126,21 @@ def test_a_refused_conversation_is_named_and_the_others_still_shown(
 ) -> None:
     path = tmp_path / "mixed.jsonl"
     path.write_text(
-        "\n".join(json.dumps(one) for one in ({"messages": [{"role": "bot"}]}, chat("Hi", "Hello")))
+        "\n".join(
+            json.dumps(one)
+            for one in ({"messages": [{"role": "narrator", "content": "x"}]}, chat("Hi", "Hello"))
+        )
     )
     result = run("preview", "--model", str(smollm2_folder), "--input", str(path), "--json")
     assert result.exit_code == 1
     assert len(result.stdout.splitlines()) == 1
-    assert result.stderr == f"sft-studio: {path}: Line 1, message 1: the content is missing.\n"
+    assert "Line 1, message 1: the role “narrator”" in " ".join(result.stderr.split())
 
 
 GOOD = json.dumps(chat("a", "b"))
 BAD: dict[str, tuple[str | bytes, str]] = {
-    "empty": ("", "The file is empty"),
-    "blank": (" \n\n", "The file is empty"),
+    "empty": ("", "holds no conversation"),
+    "blank": (" \n\n", "holds no conversation"),
     "broken": ("{not json", "Line 1 is not valid JSON"),
     "second line broken": (f"{GOOD}\n{{x", "Line 2 is not valid JSON"),
     "line 37 broken": ("\n".join([GOOD] * 36 + ["{'messages': []}", GOOD]), "Line 37 uses single quotes"),
@@ -152,9 +153,8 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "surrogate": ('{"messages": [{"role": "user", "content": "\\ud83d"}]}', "half of a character"),
     "surrogate elsewhere": ('{"messages": [{"role": "tool", "name": "\\ud83d"}]}', "half of a character"),
     "NUL": ('{"messages": [{"role": "user", "content": "\\u0000"}]}', "NUL"),
-    "broken characters": (GOOD.encode() + b'\n{"a": "\x81\xc3"}', "Line 2 is not valid UTF-8"),
-    "of no layout": ('{"a": "b"}\n{"a": "c"}', "turns"),
-    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(40), "PNG"),
+    "not UTF-8": (b'{"a": "Prei\xff\x81 "}', "Line 1 is not valid UTF-8"),
+    "7z": (b"7z\xbc\xaf\x27\x1c" + b"\0" * 90, "7z"),
     "half": (GOOD[:-3], "stops in the middle"),
     "too long": ('{"messages": "' + "x" * (4 << 20) + '"}', "longer than 4 MB"),
 }
@@ -173,54 +173,6 @@ def test_bad_input_is_one_clear_line(smollm2_folder: Path, tmp_path: Path, name:
         assert words in result.stderr
         assert len(result.stderr.splitlines()) == 1
         assert result.stdout == ""
-    # The very words of an import.
-    report = ImportReport()
-    for item in read_conversations(io.BytesIO(data), filename=str(path)):
-        report.add(item)
-    assert report.problems[0].sentence.english() in result.stderr
-
-
-CHAT = chat("Wie viel?", "Zehn für Müller – täglich.", "和中文？", "十元。")
-TURNS = [
-    {"from": "human" if place % 2 == 0 else "gpt", "value": message["content"]}
-    for place, message in enumerate(CHAT["messages"])
-]
-ALPACA = {
-    "instruction": CHAT["messages"][2]["content"],
-    "output": CHAT["messages"][3]["content"],
-    "history": [[message["content"] for message in CHAT["messages"][:2]]],
-}
-ROWS = [
-    ["conversation_id", "role", "content"],
-    *(["1", one["role"], one["content"]] for one in CHAT["messages"]),
-]
-LAYOUTS: dict[str, bytes] = {
-    "list": json.dumps([CHAT]).encode(),
-    "sharegpt": json.dumps({"conversations": TURNS}).encode(),
-    "alpaca": json.dumps([ALPACA]).encode(),
-    "csv": "\n".join(",".join(row) for row in ROWS).encode(),
-    "UTF-16": json.dumps(CHAT, ensure_ascii=False).encode("utf-16"),
-    "GB 18030": json.dumps(CHAT, ensure_ascii=False).encode("gb18030"),
-    "gzip": gzip.compress(json.dumps(CHAT).encode()),
-}
-
-
-@pytest.mark.parametrize("name", sorted(LAYOUTS))
-def test_a_file_of_any_layout_is_read_as_an_import_reads_it(
-    smollm2_folder: Path, tmp_path: Path, name: str
-) -> None:
-    path = tmp_path / "chats"
-    path.write_bytes(LAYOUTS[name])
-    plain = run("preview", "--model", str(smollm2_folder), "--input", "-", "--json", text=json.dumps(CHAT))
-    shown = run("preview", "--model", str(smollm2_folder), "--input", str(path), "--json")
-    assert (shown.exit_code, shown.stdout) == (0, plain.stdout)
-    notes = [
-        f"{path}: {item.sentence.english()}"
-        for item in read_conversations(io.BytesIO(LAYOUTS[name]), filename=str(path))
-        if isinstance(item, LineNote)
-    ]
-    assert " ".join(shown.stderr.split()) == " ".join(notes)
-    assert bool(notes) == (name in ("UTF-16", "GB 18030"))
 
 
 @pytest.mark.parametrize(
@@ -229,14 +181,53 @@ def test_a_file_of_any_layout_is_read_as_an_import_reads_it(
         b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n\r\n" + GOOD.encode() + b"\r\n",
         (json.dumps(chat("a", "b"), indent=1) + "\n" + json.dumps(chat("a", "b"), indent=1)).encode(),
         GOOD.encode() + b"\n" + GOOD.encode(),
+        gzip.compress(f"[{GOOD}, {GOOD}]".encode()),
+        f"{GOOD}\n{GOOD}".encode("utf-16"),
     ],
-    ids=["byte order mark and CRLF", "objects over lines", "no line feed at the end"],
+    ids=[
+        "byte order mark and CRLF",
+        "objects over lines",
+        "no line feed at the end",
+        "packed list",
+        "UTF-16",
+    ],
 )
 def test_what_editors_make_of_a_file_is_read(smollm2_folder: Path, data: bytes) -> None:
     arguments = ["preview", "--model", str(smollm2_folder), "--input", "-", "--json"]
     result = CliRunner().invoke(app, arguments, input=data)
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == 2
+
+
+CHAT = chat("Wie viel?", "Zehn für Müller – täglich.", "和中文？", "十元。")
+TURNS = [
+    {"from": "gpt" if place % 2 else "human", "value": one["content"]}
+    for place, one in enumerate(CHAT["messages"])
+]
+ALPACA = {
+    "instruction": CHAT["messages"][2]["content"],
+    "output": CHAT["messages"][3]["content"],
+    "history": [[one["content"] for one in CHAT["messages"][:2]]],
+}
+ROWS = ["conversation_id,role,content", *(f"1,{one['role']},{one['content']}" for one in CHAT["messages"])]
+LAYOUTS: dict[str, bytes] = {
+    "sharegpt": json.dumps({"conversations": TURNS}).encode(),
+    "alpaca": json.dumps([ALPACA]).encode(),
+    "csv": "\n".join(ROWS).encode(),
+    "GB 18030": json.dumps(CHAT, ensure_ascii=False).encode("gb18030"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_the_same_dialogue_has_the_same_mask_in_any_layout(
+    smollm2_folder: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "chats"
+    path.write_bytes(LAYOUTS[name])
+    model = ("--model", str(smollm2_folder), "--json")
+    plain = run("preview", *model, "--input", "-", text=json.dumps(CHAT))
+    shown = run("preview", *model, "--input", str(path))
+    assert (shown.exit_code, shown.stdout) == (0, plain.stdout)
 
 
 def test_a_missing_model_or_file_is_one_clear_line(smollm2_folder: Path, tmp_path: Path) -> None:
@@ -283,7 +274,7 @@ def test_text_for_people_is_in_their_language_and_json_is_not(smollm2_folder: Pa
     assert "\n通过 end_of_turn\n" in report.stdout
     assert report.stdout.startswith("对话")
     assert "The end of every chosen turn is trained." in machine
-    assert "标准输入: 第 1 行的对话没有任何有内容的消息。" in refused.stderr
+    assert "第 1 行的对话" in refused.stderr
     assert refused.exit_code == 1
 
 

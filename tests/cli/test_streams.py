@@ -62,10 +62,7 @@ def test_closed_streams_do_not_change_the_verdict(tmp_path: Path, smollm2_folder
         shell(tmp_path, smollm2_folder, f"$masks verify --model $model --input {lines} >&-").returncode == 0
     )
     done = shell(tmp_path, smollm2_folder, "$masks verify --model $model --input - <&-")
-    assert (done.returncode, done.stderr) == (
-        2,
-        "sft-studio: standard input: The file is empty: there is nothing to import.\n",
-    )
+    assert (done.returncode, done.stderr) == (2, "sft-studio: standard input holds no conversation.\n")
 
 
 @pytest.mark.parametrize("command", ["--help", "masks verify --model {model} --input {lines}"])

@@ -230,6 +230,36 @@ def test_words_typed_just_before_the_tab_closes_are_saved(
     assert text(again, 1) == "What does it cost? Per month?"
 
 
+def test_sending_back_and_approving_by_keys_go_on_and_can_be_undone(
+    page: Page, url: str, reviewer: Person, make: MakeConversation
+) -> None:
+    first, second, third = make(), make(), make()
+    page.goto(f"{url}/conversations/{first}")
+    page.keyboard.press("r")
+    dialog = page.get_by_role("dialog", name="Send back this conversation")
+    expect(dialog.get_by_label("Reason")).to_be_focused()
+    box, height = dialog.bounding_box(), page.evaluate("innerHeight")
+    assert box is not None
+    assert abs(box["y"] + box["height"] / 2 - height / 2) < 2, "the dialog stands in the middle"
+    page.keyboard.press("Control+Enter")
+    expect(dialog).to_be_visible()  # without a reason it is not sent
+    page.keyboard.type("Too short")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("Conversation sent back.").first).to_be_visible()
+
+    page.goto(f"{url}/conversations/{second}")
+    page.get_by_label("Then go on to the next").check()
+    page.keyboard.press("a")
+    page.wait_for_url(f"**/conversations/{third}**")
+    expect(page.locator(".toast__text", has_text="Conversation approved.")).to_be_visible()
+    expect(page.get_by_label("Then go on to the next")).to_be_checked()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".toast__text", has_text="It is a draft again.")).to_be_visible()
+    found = [reviewer.api.get(f"/api/v1/conversations/{number}").json() for number in (first, second, third)]
+    assert [one["review_state"] for one in found] == ["rejected", "draft", "draft"]
+    assert found[0]["review_reason"] == "Too short"
+
+
 def test_in_an_archived_dataset_nothing_can_be_typed(
     page: Page, app: FastAPI, url: str, reviewer: Person, make: MakeConversation, dataset_id: int
 ) -> None:

@@ -1,5 +1,6 @@
 """An import is written in short pieces, and all of it or nothing is there for every reader."""
 
+import asyncio
 import io
 import json
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio import to_thread
 from fastapi import FastAPI
 from sqlalchemy import Engine, text
 from sqlmodel import select
@@ -20,17 +22,19 @@ from app.conversations.filters import ConversationFilter
 from app.conversations.listing import Listing
 from app.conversations.models import Conversation
 from app.conversations.review import draft_ids
-from app.core.database import reading, transaction
+from app.core.database import reading, transaction, utc_now
 from app.core.errors import Conflict, NotFound
 from app.curation.lines import dataset_lines
-from app.curation.sweeping import sweep
+from app.curation.sweeping import keep_sweeping, sweep
 from app.datasets import service
-from app.datasets.models import Dataset, DatasetOperation
+from app.datasets.models import Dataset, DatasetOperation, OperationKind
+from app.datasets.operations import begin
 from app.imports import service as imports
 from app.imports.incoming import IncomingFile
 from tests.conversations.conftest import ANN, BOB
 from tests.support.people import Person
 from tests.support.watching import after_transactions, elsewhere, rows_of_each_transaction, somebody_saving
+from tests.support.workers import wait_until
 
 COUNT = 1000
 NOW = timedelta(seconds=-1)
@@ -265,3 +269,27 @@ def test_a_person_is_told_what_is_under_way(app: FastAPI, annotator: Person, dat
     assert answers[0].status_code == 409
     assert "A file is being imported into this dataset (300 of 1000)" in answers[0].json()["detail"]
     assert "A file is being imported into this dataset (300 of 1000)" in answers[1].text
+
+
+def test_where_no_worker_runs_the_web_process_sweeps(app: FastAPI, dataset_id: int) -> None:
+    engine = app.state.engine
+    with transaction(engine) as session:
+        begin(session, dataset_id, OperationKind.IMPORT, ANN, total=5)
+        for operation in session.exec(select(DatasetOperation)):
+            operation.beat_at = utc_now() - timedelta(hours=1)
+            session.add(operation)
+
+    def left() -> int:
+        with reading(engine) as session:
+            return len(session.exec(select(DatasetOperation)).all())
+
+    def wait_until_swept() -> None:
+        wait_until(lambda: left() == 0, timeout_seconds=30, what="the sweeping")
+
+    async def until_swept() -> None:
+        sweeping = asyncio.create_task(keep_sweeping(engine, every_seconds=0.01))
+        await to_thread.run_sync(wait_until_swept)
+        sweeping.cancel()
+
+    assert left() == 1
+    asyncio.run(until_swept())

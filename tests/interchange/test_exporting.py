@@ -341,3 +341,33 @@ def test_cells_of_an_exported_table_never_begin_like_a_formula() -> None:
     cells = [cell for row in csv.reader(io.StringIO(content.decode("utf-8-sig"))) for cell in row]
     assert "'=HYPERLINK(1)" in cells
     assert not [cell for cell in cells if cell[:1] in tuple("=+-@\t\r")]
+
+
+def _calling(*results: dict[str, Any]) -> dict[str, Any]:
+    calls = [
+        {
+            "id": f"c{at}",
+            "type": "function",
+            "function": {"name": "price", "arguments": json.dumps({"of": at})},
+        }
+        for at in range(len(results))
+    ]
+    messages = [QUESTION, {"role": "assistant", "content": "", "tool_calls": calls}, *results, ANSWER]
+    return canonical_conversation({"messages": messages})
+
+
+def test_ids_that_the_order_of_calls_and_results_says_too_are_no_loss_for_llamafactory() -> None:
+    joined = _calling({"role": "tool", "content": "10", "tool_call_id": "c0", "name": "price"})
+    files, _ = export([joined], "llamafactory")
+    (found,) = back(files, "llamafactory")
+    call = {"type": "function", "function": {"name": "price", "arguments": {"of": 0}}}
+    assert found["messages"] == [
+        QUESTION,
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "10"},
+        ANSWER,
+    ]
+    for other in ({"tool_call_id": "c7"}, {"tool_call_id": "c0", "name": "stock"}):
+        assert (
+            refusal([_calling({"role": "tool", "content": "10", **other})], "llamafactory") == "not_carried"
+        )

@@ -273,7 +273,7 @@ def test_the_entry_is_chosen_by_file_name_or_name_and_never_guessed() -> None:
         ('{"a": {"columns": {"prompt": 1}}}', None, "info_not_text", "columns.prompt"),
         ('{"a": {"formatting": "xml"}}', None, "info_formatting", "“xml”"),
         ('{"a": {"ranking": true}}', None, "info_not_dialogues", "ranking"),
-        ('{"a": {"columns": {"images": "i"}}}', None, "info_not_dialogues", "images"),
+        ('{"a": {"columns": {"chosen": "c"}}}', None, "info_not_dialogues", "chosen"),
     ],
 )
 def test_a_dataset_info_that_cannot_be_applied_is_refused_with_a_sentence(

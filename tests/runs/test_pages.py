@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import Session, select
 
+from app.accounts.models import AuditEvent
 from app.base_models.models import ModelEntry
 from app.core.database import reading, transaction
 from app.core.storage import Storage
@@ -15,7 +16,7 @@ from app.jobs.models import Job, JobKind, JobState
 from app.mask_checks.models import MaskCheck
 from app.runs.models import Run
 from app.runs.result import RunResult
-from app.runs.service import publish_artifacts
+from app.runs.service import publish_artifacts, require_run
 from app.sentences import Failure, FailureCode
 from tests.support.people import Person, visible_text
 from tests.support.training import (
@@ -251,9 +252,17 @@ def test_the_list_shows_live_states_with_progress_and_loss(
     assert 'hx-trigger="every 3s"' in html
     for shown in ("Second try", "Training", "40/120", "1.234", "Mei"):
         assert shown in text
+    assert "Standard" in text
     with transaction(app.state.engine) as session:
         end(session, 1, JobState.SUCCEEDED, result={})
-    assert "every 3s" not in annotator.browser.get("/runs").text
+        run = require_run(session, 1)
+        run.config = run.config.model_copy(update={"lora_r": 8, "num_train_epochs": 4.0})
+        session.add(run)
+    html = annotator.browser.get("/runs").text
+    assert "every 3s" not in html
+    assert "Standard, 2 changed" in visible_text(html)
+    assert "lora_r: 64 → 8" in html
+    assert "lora_r 64 → 8" in visible_text(annotator.browser.get("/runs/1").text)
 
 
 def test_the_run_page_shows_phase_figures_config_and_escaped_log(
@@ -354,6 +363,9 @@ def test_a_published_file_is_listed_and_downloaded_and_a_lost_one_is_a_clear_404
     assert "lm_head × 1" in page
     assert "/evaluations?run=1" in page
     assert engineer.browser.get(url).text == "{}"
+    with reading(app.state.engine) as session:
+        kept = session.exec(select(AuditEvent).where(AuditEvent.action == "run.download")).one()
+    assert (kept.subject, kept.actor_user_id) == ("run/1 adapter_config.json", engineer.actor.user_id)
     assert engineer.api.get(f"/api/v1/runs/{run_id}/artifacts").json()[0]["name"] == "adapter_config.json"
     (folder / "adapter_config.json").unlink()
     lost = engineer.api.get(url)

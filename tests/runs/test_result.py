@@ -27,7 +27,7 @@ def test_what_earlier_programs_stored_reads_on(app: FastAPI, engineer: Person, s
             {"result": json.dumps(old), "id": run.id},
         )
     shown = engineer.api.get("/api/v1/runs/1").json()["result"]
-    assert shown == {"schema_version": 1, "adapted": {}, "left_out": {}, **old}
+    assert {"schema_version": 1, **old}.items() <= shown.items()
     assert engineer.browser.get("/runs/1").status_code == 200
 
 

@@ -22,7 +22,9 @@ from app.masking import MaskSettings
 from app.runs import service
 from app.runs.handler import Train
 from app.runs.models import Run
+from app.runs.new_run import NewRunForm
 from app.runs.provenance import Provenance
+from app.runs.result import RunResult, TrainingPlan
 from app.sentences import Failure, FailureCode
 from tests.support.training import (
     ARRAYS_HASH,
@@ -245,3 +247,16 @@ def test_a_sample_longer_than_the_model_reads_starts_nothing(engine: Engine, sto
         check.report = report().model_copy(update={"longest": 4097})
         with pytest.raises(Conflict, match="longest sample has 4097 tokens and “small” reads at most 4096"):
             start(session, check)
+
+
+def test_a_run_like_one_with_a_time_budget_has_the_steps_that_were_planned_for_it(
+    engine: Engine, storage: Storage
+) -> None:
+    with transaction(engine) as session:
+        run, _job = make_run(session, storage, changes={"max_train_minutes": "5"})
+        check = mask_checks.require_mask_check(session, run.mask_check_id)
+        assert NewRunForm.like(run, check).changes()["max_train_minutes"] == "5"
+        plan = TrainingPlan(steps=33, wanted_steps=90, minutes=5, precision="float32")
+        run.result = RunResult.stored(run_result(plan=plan))
+        again = NewRunForm.like(run, check).changes()
+        assert (again["max_steps"], "max_train_minutes" in again) == ("33", False)

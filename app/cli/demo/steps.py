@@ -36,6 +36,8 @@ CHANGES: Final[dict[str, Any]] = {
     "lora_target_modules": "all-linear",
     "learning_rate": 2e-4,
     "num_train_epochs": 4,
+    # On a slow processor fewer steps; the demo is to be over within ten minutes.
+    "max_train_minutes": 4.0,
     "per_device_train_batch_size": 4,
     "gradient_accumulation_steps": 1,
     "logging_steps": 1,

@@ -15,15 +15,19 @@ from typing import Annotated, Any, Final
 import typer
 
 from app.cli.masks.options import with_mask_options
-from app.cli.masks.reading import read_conversations, read_template, resolve_model
+from app.cli.masks.reading import named_by_line, read_conversations, read_template, resolve_model
 from app.cli.masks.view import print_report, print_sample
 from app.cli.options import JsonOption
 from app.core.console import CommandFailed, fail_line
 from app.core.i18n import gettext as _
 from app.core.i18n import say
+from app.dialogue.conversation import Conversation
+from app.interchange.reading import ParsedConversation
+from app.interchange.sentences.problems import LineProblem
 from app.mask_checks.report import MaskReport
 from app.masking import (
     ChatTokenizer,
+    MaskedConversation,
     MaskingError,
     MaskRefused,
     MaskSettings,
@@ -42,9 +46,7 @@ Model = Annotated[
 ]
 Input = Annotated[
     str,
-    typer.Option(
-        "--input", help=_("A file of dialogues in any layout that an import reads; - is standard input.")
-    ),
+    typer.Option("--input", help=_("A file of dialogues, as an import reads it; - reads stdin.")),
 ]
 TemplateFile = Annotated[
     Path | None,
@@ -72,20 +74,20 @@ def preview_command(
 ) -> None:
     """Command `masks preview`: one JSON object a sample, or a line a token."""
     refused = 0
-
-    def refuse(why: str) -> None:
-        nonlocal refused
-        refused += 1
-        fail_line(why)
-
     with _one_line_on_failure():
         chosen = settings()
         tokenizer = _tokenizer(model, chat_template)
-        for number, conversation in read_conversations(input, refuse):
+        for item in read_conversations(input):
+            if not isinstance(item, ParsedConversation):
+                refused += isinstance(item, LineProblem)
+                fail_line(named_by_line(item))
+                continue
             try:
-                masked = mask_conversation(tokenizer, conversation, chosen, moment=date)
+                masked = mask_conversation(tokenizer, item.conversation, chosen, moment=date)
             except MaskRefused as refusal:
-                refuse(_("line %(line)d: %(reason)s") % {"line": number, "reason": _sentence(refusal)})
+                refused += 1
+                reason = {"line": item.line, "reason": _sentence(refusal)}
+                fail_line(_("line %(line)d: %(reason)s") % reason)
                 continue
             for sample in masked.samples or masked.untrained:
                 if as_json:
@@ -110,9 +112,13 @@ def verify_command(
     with _one_line_on_failure():
         chosen = settings()
         tokenizer = _tokenizer(model, chat_template)
+        problems: list[LineProblem] = []
         found = verify_without_arrays(
-            tokenizer, read_conversations(input), chosen, base_model=model, moment=date
+            tokenizer, _conversations(input, problems), chosen, base_model=model, moment=date
         )
+        for problem in problems:
+            refusal = MaskRefused(problem.sentence)
+            found.add(MaskedConversation(problem.line, [], refusal=refusal), [], [])
         report = MaskReport.of(found)
         if as_json:
             _print_line(headless(report))
@@ -125,6 +131,17 @@ def verify_command(
             % {"failing": report.failing_conversations, "count": report.conversations, "checks": failed}
         )
         raise typer.Exit(RED)
+
+
+def _conversations(source: str, problems: list[LineProblem]) -> Iterator[tuple[int, Conversation]]:
+    """(line number, conversation); what an import would refuse goes to `problems`."""
+    for item in read_conversations(source):
+        if isinstance(item, ParsedConversation):
+            yield item.line, item.conversation
+        elif isinstance(item, LineProblem):
+            problems.append(item)
+        else:
+            fail_line(named_by_line(item))
 
 
 def _tokenizer(model: str, chat_template: Path | None) -> ChatTokenizer:

@@ -3,21 +3,28 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from app import interchange
 from app.core.console import CommandFailed
-from app.core.console import say as print_line
 from app.core.i18n import gettext as _
 from app.core.i18n import say
-from app.dialogue.conversation import Conversation
-from app.dialogue.limits import MIB
+from app.dialogue.limits import FILE_BYTES, MIB
+from app.dialogue.refusals import CODES as DIALOGUE_CODES
 from app.interchange.files.bytes_in import UTF8_BOM
+from app.interchange.files.limits import ImportLimits
+from app.interchange.reading import Item
+from app.interchange.reading import read_conversations as read_file
+from app.interchange.sentences.files import EMPTY_FILE, LOOKS_GBK, NO_RECORDS, NOT_UTF8
+from app.interchange.sentences.problems import LineNote, LineProblem
+from app.interchange.sentences.records import JSON_CODES
 
 # A file may be endless, one conversation may not: memory stays within a few times `record_bytes`.
-LIMITS: Final = interchange.ImportLimits(file_bytes=1 << 62, conversations=1 << 62, lines=1 << 62)
+LIMITS: Final = ImportLimits(file_bytes=1 << 62, conversations=1 << 62, lines=1 << 62)
+# What is no JSON, or no text.
+_BROKEN: Final = JSON_CODES | {NOT_UTF8.code, LOOKS_GBK.code}
 # What a whole chat template may hold; one that a person pastes into a page may be shorter.
 MAX_TEMPLATE_BYTES: Final = MIB
 
@@ -97,46 +104,46 @@ def read_template(path: Path) -> str:
     return text
 
 
-def read_conversations(
-    source: str, refused: Callable[[str], None] | None = None
-) -> Iterator[tuple[int, Conversation]]:
-    """(line number, conversation) of a file of any layout, as an import reads it, with its sentences; one at a time.
+def read_conversations(source: str) -> Iterator[Item]:
+    """What an import reads in the file, one at a time: conversations, notes on the whole file, and what is refused.
 
-    What an import would keep out is told to `refused` and passed over, else it ends the reading. Raises CommandFailed.
+    Raises CommandFailed where the file cannot be read any further: it is no file of dialogues, or its JSON is broken.
     """
     if source == "-":
-        yield from _read(sys.stdin.buffer, _("standard input"), refused)
+        # What cannot be read twice is copied to the disk, which is not endless.
+        yield from _read(sys.stdin.buffer, _("standard input"), replace(LIMITS, file_bytes=FILE_BYTES))
         return
     try:
         file = Path(source).open("rb")  # noqa: SIM115 - closed below; what the reader of this does is not its fault
     except (OSError, ValueError) as error:
         raise _unreadable(source, error) from error
     with file:
-        yield from _read(file, source, refused)
+        yield from _read(file, source, LIMITS)
 
 
-def _read(
-    stream: BinaryIO, name: str, refused: Callable[[str], None] | None
-) -> Iterator[tuple[int, Conversation]]:
-    items = interchange.read_conversations(stream, filename=name, limits=LIMITS)
+def _read(stream: BinaryIO, name: str, limits: ImportLimits) -> Iterator[Item]:
+    items = read_file(stream, filename=name, limits=limits)
     while (item := _next(items, name)) is not None:
-        if isinstance(item, interchange.ParsedConversation):
-            yield item.line, item.conversation
-            continue
-        told = f"{name}: {say(item.sentence)}"
-        if isinstance(item, interchange.LineNote):
-            print_line(told)
-        elif refused is not None and item.line:
-            refused(told)
-        else:
-            raise CommandFailed(told)
+        if isinstance(item, LineProblem) and (not item.line or item.code in _BROKEN):
+            if item.code in (EMPTY_FILE.code, NO_RECORDS.code):
+                raise CommandFailed(_("%(file)s holds no conversation.") % {"file": name})
+            raise CommandFailed(f"{name}: {say(item.sentence)}")
+        yield item
 
 
-def _next(items: Iterator[interchange.Item], name: str) -> interchange.Item | None:
+def _next(items: Iterator[Item], name: str) -> Item | None:
     try:
         return next(items, None)
     except OSError as error:
         raise _unreadable(name, error) from error
+
+
+def named_by_line(remark: LineProblem | LineNote) -> str:
+    """The sentence in the reader's language. Those about files name their line themselves."""
+    sentence = say(remark.sentence)
+    if remark.code in DIALOGUE_CODES:
+        return _("line %(line)d: %(reason)s") % {"line": remark.line, "reason": sentence}
+    return sentence
 
 
 def _unreadable(name: str, error: Exception) -> CommandFailed:

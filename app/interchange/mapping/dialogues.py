@@ -7,6 +7,7 @@ that memory stays bounded however many there are.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -33,6 +34,8 @@ from app.interchange.sentences.problems import (
 from app.interchange.sentences.records import RECORD_TOO_LONG
 
 Mapped = Record | LineProblem
+_DIGITS = re.compile(r"\d+")
+_WIDTH = 20
 
 
 @dataclass(frozen=True)
@@ -247,11 +250,11 @@ class _Rows:
 
 
 def _place(value: str) -> float | str:
-    """Numbers sort as numbers, dates and times as text."""
+    """Numbers sort as numbers; in other texts, dates and times above all, the numbers in them do (9:05 before 10:00)."""
     try:
         return float(value)
     except ValueError:
-        return value
+        return _DIGITS.sub(lambda digits: digits.group().zfill(_WIDTH), value)
 
 
 _LAST_ROWS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -36,6 +37,7 @@ _ID_NAMES: Final = ("id", "message_id", "row_id")
 _PARENT_NAMES: Final = ("parent_id", "parent", "parentid", "reply_to")
 _SIDES: Final = (Role.USER, Role.ASSISTANT, Role.SYSTEM)
 _DEPTH: Final = 4
+_SORTS: Final = re.compile(r"(\d+(\.\d+)?|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ]\d{1,2}:\d{2}.*)?)$")
 _SHOWN_SIDES: Final = 200
 
 
@@ -102,6 +104,8 @@ def _rows(values: Sequence[Mapping[str, Any]]) -> Suggestion | None:
     names = list(values[0])
     conversation = _named(names, _DIALOGUE_NAMES)
     order = _named(names, _ORDER_NAMES) if conversation else ""
+    if not all(_SORTS.match(as_text(value.get(order))) for value in values):
+        order = ""  # as they stand: 12/03/2026 and 02:15 PM sort as nobody means
     sides, certain = _known_sides(as_text(value[side]) for value in values if side in value)
     mapping = _mapping(
         values, turns="rows", conversation=conversation, order=order, side=side, text=text, sides=sides

@@ -1,7 +1,7 @@
 """LLaMA-Factory's dataset_info.json: which of its entries describes a file, and what that entry says.
 
 Names and defaults are those of LLaMA-Factory 0.9 (data/README.md, data/parser.py): without `columns` the
-standard ones are read, with it only those it names. Entries for preferences and pictures are refused.
+standard ones are read, with it only those it names. Entries for preferences are refused, records with pictures by their line.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ _SHOWN_NAMES = 8
 _LAYOUTS: dict[str, Layout] = {"alpaca": "alpaca", "sharegpt": "sharegpt", "openai": "messages"}
 _ALPACA = {"prompt": "instruction", "query": "input", "response": "output"}
 _ALPACA_FIELDS = {**_ALPACA, "history": "history", "system": "system", "tools": "tools"}
+_FOREIGN_COLUMNS = ("chosen", "rejected", "kto_tag")
+# A record that has any is refused by its line; those beside it come in.
+_MEDIA_COLUMNS = ("images", "videos", "audios")
 # Everything that an entry may say; what concerns where the data lie is not ours.
 _KEYS = (
     "file_name", "formatting", "ranking", "subset", "split", "folder", "num_samples", "columns", "tags", "hf_hub_url",
     "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name",
 )  # fmt: skip
-_FOREIGN_COLUMNS = ("images", "videos", "audios", "chosen", "rejected", "kto_tag")
-_COLUMNS = (*_ALPACA, "history", "system", "tools", "messages", *_FOREIGN_COLUMNS)
+_COLUMNS = (*_ALPACA, "history", "system", "tools", "messages", *_MEDIA_COLUMNS, *_FOREIGN_COLUMNS)
 LLAMAFACTORY_TAGS = {
     "role_tag": "from",
     "content_tag": "value",
@@ -116,18 +118,21 @@ class _Entry:
             self._refuse(say.INFO_NOT_DIALOGUES, field=foreign or "ranking")
         if formatting == "alpaca":
             named = _ALPACA if columns is None else columns
-            return ColumnMap(
-                "alpaca", {ours: named[key] for key, ours in _ALPACA_FIELDS.items() if key in named}
-            )
+            mapped = {ours: named[key] for key, ours in _ALPACA_FIELDS.items() if key in named}
+            return ColumnMap("alpaca", mapped | self._media(named))
         tags = self._texts("tags") or LLAMAFACTORY_TAGS
         layout = _LAYOUTS[formatting]
         ours = "messages" if layout == "messages" else "conversations"
         named = columns if columns is not None else {"messages": "conversations"}
         mapped = {ours: named["messages"]} if "messages" in named else {}
         mapped |= {field: named[field] for field in ("system", "tools") if field in named}
+        mapped |= self._media(named)
         roles = {tags[tag]: role for tag, role in _ROLE_OF_TAG.items() if tag in tags}
         role_key, content_key = (tags.get(tag, LLAMAFACTORY_TAGS[tag]) for tag in ("role_tag", "content_tag"))
         return ColumnMap(layout, mapped, role_key, content_key, roles)
+
+    def _media(self, columns: Mapping[str, str]) -> dict[str, str]:
+        return {name: columns[name] for name in _MEDIA_COLUMNS if name in columns}
 
     def _require_known(self, prefix: str, found: Mapping[str, Any], known: tuple[str, ...]) -> None:
         """Refuses a key that is nearly one that exists: it would say nothing, and the data would be blamed."""

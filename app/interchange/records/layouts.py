@@ -43,6 +43,8 @@ RECORD_FIELDS = (
     "system",
     "tools",
 )
+# What a text may refer to as `<image>`, so that it says less without them.
+MEDIA_FIELDS = ("images", "image", "videos", "video", "audios", "audio")
 _TOOLS_KEYS = ("tools", "functions")  # OpenAI called them functions first
 _MAIN_FIELD = {"messages": "messages", "sharegpt": "conversations", "alpaca": "instruction"}
 
@@ -76,6 +78,9 @@ class LayoutReader:
         if not isinstance(value, Mapping):
             reading.refuse(say.NOT_AN_OBJECT)
         layout = self._layout_of(value, reading)
+        for name in MEDIA_FIELDS:
+            if value.get(name):
+                reading.refuse(say.MEDIA, field=name)
         messages = _MESSAGES_OF[layout](value, record, reading)
         self._check(messages, record, reading)
         labels = read_labels(value, messages, reading)
@@ -244,7 +249,7 @@ def _line_of(refused: DialogueRefused, record: Record) -> int:
 def _note_unread(value: Mapping[str, Any], read: tuple[str, ...], reading: Reading) -> None:
     """Remember what carries a value and has no place in a conversation, so that nothing disappears
     silently."""
-    known = {*read, *_TOOLS_KEYS, *LABELS, "metadata", "meta"}
+    known = {*read, *_TOOLS_KEYS, *MEDIA_FIELDS, *LABELS, "metadata", "meta"}
     reading.not_kept.update(
         shown(key) for key, item in value.items() if key not in known and item not in (None, "", [], {})
     )

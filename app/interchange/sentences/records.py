@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from app.interchange.sentences.problems import Trouble
 from app.sentences import N_
 
@@ -104,6 +106,9 @@ LIST_TRAILING = Trouble(
 )
 
 # layout
+# Of records that cannot be read at all.
+JSON_CODES: Final = frozenset(item.code for item in list(globals().values()) if isinstance(item, Trouble))
+
 NOT_AN_OBJECT = Trouble(
     "not_an_object",
     N_("The record on line %(line)d is not a JSON object ({…})."),
@@ -168,6 +173,13 @@ CONTENT_NOT_TEXT = Trouble(
     N_(
         "Line %(line)d, message %(message)d: the content must be text; images, audio and files cannot be "
         "imported."
+    ),
+)
+MEDIA = Trouble(
+    "holds_media",
+    N_(
+        "Line %(line)d: the field “%(field)s” holds pictures, sound or video, which cannot be imported. Leave this "
+        "record out, or describe them in words."
     ),
 )
 BAD_TRAIN = Trouble(

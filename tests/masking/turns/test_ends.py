@@ -228,3 +228,35 @@ def test_a_chosen_answer_that_leaves_no_trace_fails_its_check(smollm2: ChatToken
     no_end, left_out = [check for check in run_checks(tokenizer, sample) if not check.passed]
     assert (no_end.name, no_end.sentence.values["turn"]) == ("end_of_turn", 2)
     assert (left_out.name, left_out.sentence.values["left_out"]) == ("carried", "2: tool_calls price(of)")
+
+
+@pytest.mark.parametrize("end", ["<file_sep>", "[END]", "</turn>"], ids=["control", "brackets", "text"])
+@pytest.mark.parametrize(
+    "header", ["<repo_name>{}\n", "<gh_stars>{}<reponame>", "[{}]\n", "{}:\n"], ids=str.strip
+)
+def test_the_next_header_is_never_trained_whatever_ends_a_turn_and_however_often_it_is_written(
+    end: str, header: str, smollm2: ChatTokenizer
+) -> None:
+    """An end that is text for this vocabulary, and a header that is written before anybody asks for it."""
+
+    def written(speaker: str) -> str:
+        before, after = (repr(part) for part in header.split("{}"))
+        return f"{{{{ {before} + {speaker} + {after} }}}}"
+
+    content = "{{ m.content + " + repr(end) + " }}"
+    each = LOOP + written("m.role") + content + END
+    following = written("('assistant' if m.role == 'user' else 'user')")
+    templates = {
+        "the answer's, always": each + written("'assistant'"),
+        "the next speaker's, always": each
+        + written("{'user': 'assistant', 'assistant': 'user'}[messages[-1].role]"),
+        "behind every message": written("messages[0].role") + LOOP + content + following + END,
+        "when asked": each + "{% if add_generation_prompt %}" + written("'assistant'") + "{% endif %}",
+    }
+    for name, source in templates.items():
+        tokenizer = smollm2.with_chat_template(source, name, trusted=True)
+        for turns in (("q", "Ten."), ("q", "Ten.", "r"), ("q", "Ten.", "r", "Six.")):
+            sample = mask_conversation(tokenizer, chat(*turns), MaskSettings()).samples[0]
+            expected = [answer + end for answer in turns[1::2]]
+            assert [sample.text[start:stop] for start, stop, _ in sample.spans] == expected, name
+            assert all(check.passed for check in run_checks(tokenizer, sample)), name

@@ -80,6 +80,9 @@ def _summed_loss(
     targets = labels[1:]
     positions = torch.nonzero(targets != IGNORE_INDEX).flatten()
     logits = model(input_ids=ids[None], use_cache=False, logits_to_keep=positions).logits[0]
+    if len(logits) != len(positions):
+        # Some architectures pass over what they do not know, and give all.
+        logits = logits[positions]
     summed = 0.0
     for start in range(0, len(positions), LOSS_CHUNK):
         piece = slice(start, start + LOSS_CHUNK)

@@ -50,6 +50,11 @@ class ArraySamples(Dataset[Sample]):
             "labels": self.arrays.labels[start:end],
         }
 
+    def tokens(self) -> int:
+        """All tokens of the split, trained or not."""
+        offsets = np.asarray(self.arrays.offsets)
+        return int((offsets[self.indices + 1] - offsets[self.indices]).sum())
+
     def trained_tokens(self) -> int:
         """Labels that the loss will see: nothing comes before a sample's first token to predict it."""
         return sum(int((self[i]["labels"][1:] != IGNORE_INDEX).sum()) for i in range(len(self)))
@@ -163,6 +168,12 @@ class LabelProof:
             self.labels[there] = self.arrays.labels[there]
             self.input_ids[there] = self.arrays.input_ids[there]
             self.seen[index] = True
+
+    def forget(self) -> None:
+        """Begin anew: what was seen so far was not trained on."""
+        self.input_ids.fill(UNSEEN)
+        self.labels.fill(UNSEEN)
+        self.seen.fill(False)
 
     def seen_indices(self) -> list[int]:
         return [int(index) for index in np.flatnonzero(self.seen)]

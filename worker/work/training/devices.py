@@ -6,6 +6,8 @@ It decides nothing about the training itself. One process, one device.
 import ctypes
 import resource
 import sys
+import time
+from functools import cache
 
 import psutil
 import torch
@@ -14,7 +16,9 @@ import torch
 # the kernel, and touching its pages anew takes a tenth of a training step.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEEP_UP_TO_BYTES = 1 << 30
-BF16_CAPABILITIES = ("avx512_bf16", "amx_bf16", "bf16")
+# How long each precision is measured, and how many products are timed together.
+MEASURED_SECONDS = 0.25
+PRODUCTS = 4
 
 
 def training_device() -> torch.device:
@@ -23,12 +27,32 @@ def training_device() -> torch.device:
     return torch.device("cpu")
 
 
+@cache
 def is_good_at_bf16(device: torch.device) -> bool:
-    """True where bf16 matrix products run in hardware; elsewhere they are slower than fp32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return any(bool(capabilities.get(name)) for name in BF16_CAPABILITIES)
+    """Whether matrix products are at least as quick in bf16 as in fp32, measured on the device in half a second at most.
+
+    What a processor says it can do is not what it is quick at: libraries emulate bf16 where a kernel is missing, and
+    are told to leave out what a processor has.
+    """
+    slow = _product_seconds(device, torch.float32)
+    return _product_seconds(device, torch.bfloat16, enough=slow) <= slow
+
+
+def _product_seconds(device: torch.device, dtype: torch.dtype, enough: float = 0.0) -> float:
+    """The least time that a product takes, in seconds; no less is looked for than `enough`.
+
+    Small enough to end at once where bf16 is emulated a thousand times more slowly.
+    """
+    rows, weight = (torch.ones(size, 512, dtype=dtype, device=device) for size in (64, 512))
+    best, began = float("inf"), time.perf_counter()
+    while best > enough and time.perf_counter() - began < MEASURED_SECONDS:
+        started = time.perf_counter()
+        for _ in range(PRODUCTS):
+            torch.nn.functional.linear(rows, weight)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, (time.perf_counter() - started) / PRODUCTS)
+    return best
 
 
 def weights_dtype(device: torch.device, bf16: bool | None) -> torch.dtype:

@@ -4,6 +4,7 @@ The story reads from top to bottom in `run`. It never sees text: which tokens ar
 and checked before, and arrives as arrays.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from app.jobs.events import Emit, EventKind, Phase
 from app.masking import MaskArrays, MaskingError, Split, read_model_folder
 from app.recipes.config import TrainingConfig, parse_config
 from app.runs.provenance import Provenance
-from app.runs.result import RunResult
+from app.runs.result import RunResult, TrainingPlan
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.adapter import Reached, add_adapter
@@ -27,12 +28,19 @@ from worker.work.training.devices import (
     peak_memory_bytes,
     round_denormals_to_zero,
     training_device,
-    weights_dtype,
 )
 from worker.work.training.forward import ProvenPass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
 from worker.work.training.model import load_base_model
+from worker.work.training.planning import (
+    frozen_precision,
+    keep_plan,
+    kept_plan,
+    make_plan,
+    tokens_per_second,
+    within,
+)
 from worker.work.training.portable import write_adapter
 from worker.work.training.trainer import (
     SftTrainer,
@@ -51,7 +59,8 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     keep_freed_memory()
     round_denormals_to_zero()
     device = training_device()
-    dtype = weights_dtype(device, None if config.bf16 == "auto" else config.bf16)
+    kept = kept_plan(input.get("resume_from"))
+    dtype = frozen_precision(config, device, kept)
     config = with_available_optimizer(config, device, emit)
 
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
@@ -75,13 +84,22 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     proven = ProvenPass(choose_pass(model, trial, dtype, emit), proof)
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
+    loss_pass = in_lanes(proven, model, config, device)
+    measure = partial(tokens_per_second, loss_pass, model, train_samples, config)
+    plan = kept or make_plan(config, train_samples, eval_samples, dtype, measure, emit)
+    keep_plan(plan, output_dir)
+    proof.forget()
     trainer = SftTrainer(
         model=model,
         args=training_arguments(
-            config, output_dir, device, evaluate=len(eval_samples) > 0, resumed=resume is not None
+            within(config, plan),
+            output_dir,
+            device,
+            evaluate=len(eval_samples) > 0,
+            resumed=resume is not None,
         ),
         config=config,
-        loss_pass=in_lanes(proven, model, config, device),
+        loss_pass=loss_pass,
         proof=proof,
         train_samples=train_samples,
         eval_samples=eval_samples,
@@ -91,15 +109,27 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     )
     outcome = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None)
     control.raise_if_cancelled()
-    finish_evaluation(trainer)
+    return finish(trainer, reached, plan, outcome.training_loss, input, output_dir).to_json()
 
-    emit(EventKind.PHASE, phase=Phase.SAVING)
+
+def finish(
+    trainer: SftTrainer,
+    reached: Reached,
+    plan: TrainingPlan,
+    train_loss: float,
+    input: dict[str, Any],
+    output_dir: Path,
+) -> RunResult:
+    """Measure what is kept, and save it."""
+    finish_evaluation(trainer)
+    trainer.emit(EventKind.PHASE, phase=Phase.SAVING)
     adapter_step = keep_best(trainer)
-    require_finite(model, adapter_step)
-    require_checkpoint_space(output_dir, model)
-    result = what_came_of_it(trainer, reached, outcome.training_loss, adapter_step, input["arrays_hash"])
-    save(model, output_dir, input, config, result)
-    return result.to_json()
+    require_finite(trainer.adapted, adapter_step)
+    require_checkpoint_space(output_dir, trainer.adapted)
+    result = what_came_of_it(trainer, reached, train_loss, adapter_step, input["arrays_hash"])
+    result = result.model_copy(update={"plan": plan})
+    save(trainer.adapted, output_dir, input, trainer.config, result)
+    return result
 
 
 def save(

@@ -272,6 +272,19 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
         load_base(tmp_path)
 
 
+def test_a_model_that_gives_all_logits_is_measured_at_the_trained_places(control: Control) -> None:
+    class All(torch.nn.Module):
+        def forward(self, input_ids: torch.Tensor, **_: Any) -> Any:
+            logits = torch.zeros(1, input_ids.shape[1], 9)
+            logits[0, 2, 7] = 30.0
+            return SimpleNamespace(logits=logits)
+
+    samples = [(torch.tensor([1, 2, 3, 7]), torch.tensor([-100, -100, -100, 7]))]
+    found = held_out_loss(SimpleNamespace(device="cpu"), All(), samples, control)  # type: ignore[arg-type]
+    assert found is not None
+    assert found.loss < 1e-6
+
+
 def test_a_held_out_loss_that_is_no_number_is_a_failure(control: Control) -> None:
     class Broken(torch.nn.Module):
         def forward(self, input_ids: torch.Tensor, **_: Any) -> Any:

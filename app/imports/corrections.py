@@ -1,0 +1,101 @@
+"""Corrected records: the same is asked as in a conversation of the dataset, and answered otherwise.
+
+Whoever imports says what becomes of them. What is replaced becomes a new revision of the old conversation, one by one and
+after the rest of the file is there: each is a decision of its own, and importing the file again goes on where it stopped.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, get_args
+
+from sqlmodel import Session
+
+from app.accounts.service import Actor
+from app.conversations.duplicates import Duplicate, known_questions, known_words
+from app.conversations.service import require_conversation, say
+from app.core.errors import Conflict, NotFound
+from app.core.pieces import piece, polite_piece
+from app.imports.incoming import IncomingFile
+from app.imports.models import DatasetImport
+from app.sentences import N_, Sentence
+
+SameQuestions = Literal["ask", "keep", "replace", "skip"]
+SAME_QUESTIONS: Final[tuple[SameQuestions, ...]] = get_args(SameQuestions)
+# The code of notes about records for which nobody has chosen yet.
+WAITS: Final = "same_questions_waits"
+_KEPT_NOTES: Final = 200
+_SENTENCES: Final[Mapping[SameQuestions, str]] = {
+    "ask": N_("Line %(line)d: the same questions as in conversation %(id)d, and another answer."),
+    "keep": N_(
+        "Line %(line)d: the same questions as in conversation %(id)d, and another answer. Both were kept."
+    ),
+    "replace": N_(
+        "Line %(line)d: the same questions as in conversation %(id)d, which has the new answer now, as a new revision."
+    ),
+    "skip": N_(
+        "Line %(line)d: the same questions as in conversation %(id)d, and another answer. It was left out."
+    ),
+}
+
+
+class Corrections:
+    """Of one file: which of its conversations ask the same as one that is there."""
+
+    def __init__(self, session: Session, dataset_id: int, choice: SameQuestions) -> None:
+        self.choice = choice
+        with piece(session, read_only=True):
+            self._known = known_questions(session, dataset_id)
+        self._replacing: dict[str, int] = {}
+
+    def take(self, columns: Mapping[str, Any], line: int, found: DatasetImport) -> bool:
+        """Whether this new conversation is to be stored beside what is there; notes and counts go into the report."""
+        old = self._known.get(columns["questions_hash"])
+        if old is None:
+            return True
+        found.same_questions += 1
+        found.note_count += 1
+        if len(found.notes) < _KEPT_NOTES:
+            found.notes = [*found.notes, _note(self.choice, line, old)]
+        if self.choice == "replace":
+            # A second answer to the same questions in this file has nothing to replace.
+            del self._known[columns["questions_hash"]]
+            self._replacing[columns["words_hash"]] = old
+        return self.choice == "keep"
+
+    def replace(self, session: Session, actor: Actor, file: IncomingFile, found: DatasetImport) -> None:
+        """Give the old conversations their new answers, each in a piece of its own."""
+        if not self._replacing:
+            return
+        for columns, _, _ in file.conversations():
+            old = self._replacing.pop(columns["words_hash"], None)
+            if old is None:
+                continue
+            try:
+                with polite_piece(session):
+                    conversation = require_conversation(session, old)
+                    said = {"messages": columns["messages"], "tools": columns["tools"]}
+                    say(session, old, conversation.version, actor, said)
+                    found.replaced += 1
+            except (Conflict, Duplicate, NotFound):
+                # Somebody changed, wrote or removed it at this moment: theirs is newer.
+                continue
+
+
+def waiting_for_a_choice(session: Session, dataset_id: int, file: IncomingFile, found: DatasetImport) -> bool:
+    """Whether the file holds corrected records, named in the report, so that the person has to say what becomes of
+    them."""
+    corrections = Corrections(session, dataset_id, "ask")
+    with piece(session, read_only=True):
+        words = known_words(session, dataset_id)
+    for columns, _, line in file.conversations():
+        if columns["words_hash"] not in words:
+            corrections.take(columns, line, found)
+    return found.same_questions > 0
+
+
+def _note(choice: SameQuestions, line: int, old: int) -> dict[str, Any]:
+    sentence = Sentence.of(_SENTENCES[choice], line=line, id=old)
+    return {
+        "line": line,
+        "code": WAITS if choice == "ask" else "same_questions",
+        "sentence": sentence.to_json(),
+    }

@@ -1,0 +1,109 @@
+"""One function a fault: it starts a run, does the harm at some moment of it, and says what came of the job."""
+
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from tests.faults.studio import PATIENCE_SECONDS, Told, child_of, end_of, start, wait_for_event
+from tests.support.installation import Studio
+from tests.support.workers import running_worker, wait_until
+
+Check = dict[str, Any]
+
+
+def kill_child(studio: Studio, check: Check, dice: random.Random) -> Told:
+    """The job's process is killed: the job ends with that reason."""
+    with running_worker(studio.settings) as worker:
+        job = start(studio, check)
+        child = child_of(worker.pid)
+        time.sleep(dice.uniform(0, 3))
+        child.kill()
+        return end_of(studio, job["id"])
+
+
+def kill_worker(studio: Studio, check: Check, dice: random.Random) -> Told:
+    """The worker is killed: another goes on from the newest checkpoint."""
+    with running_worker(studio.settings) as worker:
+        job = start(studio, check)
+        child_of(worker.pid)
+        time.sleep(dice.uniform(0, 4))
+        worker.kill()
+        worker.wait()
+        with running_worker(studio.settings):
+            return end_of(studio, job["id"])
+
+
+def freeze_worker(studio: Studio, check: Check, dice: random.Random) -> Told:
+    """The worker stands still past its lease and comes back: what it writes then changes nothing, its child ends."""
+    with running_worker(studio.settings) as worker:
+        job = start(studio, check)
+        wait_for_event(studio, job["id"], "metric")
+        child = child_of(worker.pid)
+        worker.send_signal(signal.SIGSTOP)
+        try:
+            with running_worker(studio.settings):
+                wait_until(
+                    lambda: studio.job(job["id"])["attempt"] == 2,
+                    timeout_seconds=PATIENCE_SECONDS,
+                    what="the rescue by the other worker",
+                )
+                time.sleep(dice.uniform(0, 1))
+                worker.send_signal(signal.SIGCONT)
+                told = end_of(studio, job["id"])
+        finally:
+            worker.send_signal(signal.SIGCONT)
+        assert psutil.wait_procs([child], timeout=20)[1] == [], "the frozen worker's child goes on"
+        return told
+
+
+def tear_checkpoint(studio: Studio, check: Check, dice: random.Random) -> Told:
+    """The worker dies and its newest checkpoint is damaged: the one before is taken."""
+    with running_worker(studio.settings) as worker:
+        job = start(studio, check)
+        wait_for_event(studio, job["id"], "checkpoint")
+        time.sleep(dice.uniform(0, 1))
+        worker.kill()
+        worker.wait()
+    folder = studio.settings.storage_dir / "jobs" / str(job["id"])
+    newest = max(folder.rglob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    for file in newest.glob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:-1])
+    with running_worker(studio.settings):
+        return end_of(studio, job["id"])
+
+
+def lose_broker_folder(studio: Studio, check: Check, dice: random.Random) -> Told:
+    """The folder of messages is deleted while a job waits."""
+    job = start(studio, check, max_steps=4)
+    shutil.rmtree(studio.settings.broker_dir, ignore_errors=True)
+    with running_worker(studio.settings):
+        time.sleep(dice.uniform(0, 2))
+        shutil.rmtree(studio.settings.broker_dir, ignore_errors=True)
+        return end_of(studio, job["id"])
+
+
+def replace_broker_folder(studio: Studio, check: Check, dice: random.Random) -> Told:
+    """A file stands where the folder of messages was, for a while."""
+    with running_worker(studio.settings):
+        job = start(studio, check, max_steps=4)
+        shutil.rmtree(studio.settings.broker_dir, ignore_errors=True)
+        studio.settings.broker_dir.touch()
+        time.sleep(dice.uniform(1, 3))
+        studio.settings.broker_dir.unlink()
+        return end_of(studio, job["id"])
+
+
+# The fault, what the job must come to, and whether its attempts are counted.
+SCENARIOS: dict[str, tuple[Callable[[Studio, Check, random.Random], Told], str]] = {
+    "child killed": (kill_child, "failed"),
+    "worker killed": (kill_worker, "succeeded"),
+    "worker frozen past its lease": (freeze_worker, "succeeded"),
+    "newest checkpoint torn": (tear_checkpoint, "succeeded"),
+    "broker folder deleted": (lose_broker_folder, "succeeded"),
+    "file in place of the broker folder": (replace_broker_folder, "succeeded"),
+}

@@ -1,0 +1,122 @@
+"""An installation whose runs take seconds: a tiny model of random weights with a real tokenizer and template."""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig
+
+from app.core.settings import Settings
+from tests.support.installation import Studio
+from tests.support.workers import wait_until
+
+PATIENCE_SECONDS = 120
+STEPS = 40
+FINAL = ("succeeded", "failed", "cancelled")
+
+
+def tiny_model(tokenizer_folder: Path, folder: Path) -> Path:
+    """A model folder of two small layers."""
+    shutil.copytree(tokenizer_folder, folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+    )
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    return folder
+
+
+def hasty(folder: Path, **more: Any) -> Settings:
+    """Leases of seconds, so that a rescue comes soon."""
+    return Settings(
+        data_dir=folder / "data",
+        model_roots=(folder,),
+        lease_seconds=3,
+        reconcile_seconds=0.5,
+        worker_wait_seconds=2,
+        **more,
+    )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What came of a job: its end, its attempts, and whether its events tell everything once and in order."""
+
+    state: str
+    attempt: int
+    error_code: str | None
+    in_order: bool
+    ends: int
+
+    @property
+    def is_sound(self) -> bool:
+        """One end, and no event lost or told twice."""
+        return self.in_order and self.ends == 1
+
+
+def start(studio: Studio, check: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A short run on a finished check, saving often; its job."""
+    body = {
+        "mask_check_id": check["id"],
+        "recipe": "quick",
+        "confirmed": True,
+        "changes": {
+            "gradient_accumulation_steps": 1,
+            "per_device_train_batch_size": 1,
+            "max_steps": STEPS,
+            "logging_steps": 1,
+            "save_steps": 4,
+            "save_total_limit": 3,
+            **changes,
+        },
+    }
+    job: dict[str, Any] = studio.ok(studio.api.post("/api/v1/runs", json=body))["job"]
+    return job
+
+
+def wait_for_event(studio: Studio, job_id: int, kind: str) -> None:
+    """Until the job told such an event."""
+    wait_until(
+        lambda: any(event["kind"] == kind for event in studio.events(job_id)),
+        timeout_seconds=PATIENCE_SECONDS,
+        what=f"an event {kind}",
+    )
+
+
+def end_of(studio: Studio, job_id: int) -> Told:
+    """Wait for the end, however it is."""
+    wait_until(
+        lambda: studio.job(job_id)["state"] in FINAL,
+        timeout_seconds=PATIENCE_SECONDS,
+        what="the end of the job",
+    )
+    job, events = studio.job(job_id), studio.events(job_id)
+    return Told(
+        job["state"],
+        job["attempt"],
+        job["error_code"],
+        [event["seq"] for event in events] == list(range(1, len(events) + 1)),
+        sum(event["kind"] == "state" and event["state"] in FINAL for event in events),
+    )
+
+
+def child_of(worker_pid: int, seconds: float = PATIENCE_SECONDS) -> psutil.Process:
+    """The process that does a job for this worker."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        for child in psutil.Process(worker_pid).children(recursive=True):
+            if any("worker.work.child" in word for word in child.cmdline()):
+                return child
+        time.sleep(0.05)
+    raise AssertionError("the worker started no child")

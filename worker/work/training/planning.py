@@ -1,0 +1,156 @@
+"""How many steps a run takes where it has a time budget: measured on its own batches before the first step.
+
+The plan is written down before training begins and kept by later attempts, so that a resumed run has the same steps,
+the same schedule and the same precision as one that nobody interrupted.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from app.jobs.events import Emit
+from app.recipes.config import TrainingConfig
+from app.recipes.estimates import estimate_steps
+from app.runs.result import TrainingPlan
+from app.sentences import N_
+from worker.work.protocol import log
+from worker.work.training.data import ArraySamples, Batch, EpochLoader
+from worker.work.training.devices import weights_dtype
+from worker.work.training.forward import LossPass
+
+PLAN: Final = "plan.json"
+# The first pass warms up caches and allocator, and does not count.
+_MEASURED_PASSES: Final = 3
+_SHARE_TO_MEASURE: Final = 0.1
+# Kept free for what is not measured: checkpoints, saving, and a machine that is busier later than now.
+_SHARE_TO_PLAN: Final = 0.9
+# Forward alone, beside forward and back.
+_COST_OF_MEASURING_LOSS: Final = 1 / 3
+
+
+def kept_plan(job_folder: str | None) -> TrainingPlan | None:
+    """What an earlier attempt of the job planned. `job_folder` holds the folders of its attempts."""
+    for path in sorted(Path(job_folder).glob(f"**/{PLAN}")) if job_folder else ():
+        return TrainingPlan.stored(json.loads(path.read_text("utf-8")))
+    return None
+
+
+def keep_plan(plan: TrainingPlan, output_dir: Path) -> None:
+    """Write it whole or not at all."""
+    output_dir.mkdir(parents=True, exist_ok=True)
+    fresh = output_dir / f".{PLAN}"
+    fresh.write_text(json.dumps(plan.to_json(), indent=1), "utf-8")
+    fresh.replace(output_dir / PLAN)
+
+
+def frozen_precision(config: TrainingConfig, device: torch.device, kept: TrainingPlan | None) -> torch.dtype:
+    """The precision of the base model's weights: that of an earlier attempt, as asked for, or what the device is good at."""
+    if kept is not None:
+        found: torch.dtype = getattr(torch, kept.precision)
+        return found
+    return weights_dtype(device, None if config.bf16 == "auto" else config.bf16)
+
+
+def tell(plan: TrainingPlan, emit: Emit) -> None:
+    """Say what was measured and what follows."""
+    log(
+        emit,
+        "info",
+        N_(
+            "%(speed)d tokens a second were measured: %(steps)d of %(wanted)d steps fit into %(minutes)s minutes. Steps "
+            "and schedule are planned so."
+        ),
+        speed=round(plan.tokens_per_second or 0),
+        steps=plan.steps,
+        wanted=plan.wanted_steps,
+        minutes=f"{plan.minutes:g}",
+    )
+
+
+def make_plan(
+    config: TrainingConfig,
+    train_samples: ArraySamples,
+    eval_samples: ArraySamples,
+    dtype: torch.dtype,
+    measure: Callable[[float], float],
+    emit: Emit,
+) -> TrainingPlan:
+    """The steps that fit. `measure` finds tokens a second in at most so many seconds; it is asked with a budget only."""
+    precision = str(dtype).removeprefix("torch.")
+    wanted = estimate_steps(len(train_samples), config).steps
+    if not config.max_train_minutes:
+        return TrainingPlan(steps=wanted, wanted_steps=wanted, precision=precision)
+    budget = config.max_train_minutes * 60
+    began = time.monotonic()
+    speed = measure(budget * _SHARE_TO_MEASURE)
+    left = (budget - (time.monotonic() - began)) * _SHARE_TO_PLAN
+    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    step = train_samples.tokens() / max(1, len(train_samples)) * min(batch, len(train_samples)) / speed
+    measured = eval_samples.tokens() * _COST_OF_MEASURING_LOSS / speed
+    # Held-out loss before the first step, every so many of them, and at the end.
+    each = step + measured / config.eval_steps
+    steps = min(wanted, max(1, int((left - 2 * measured) / each)))
+    plan = TrainingPlan(
+        steps=steps,
+        wanted_steps=wanted,
+        minutes=config.max_train_minutes,
+        tokens_per_second=round(speed, 1),
+        seconds=round(steps * each + 2 * measured, 1),
+        precision=precision,
+    )
+    tell(plan, emit)
+    return plan
+
+
+def within(config: TrainingConfig, plan: TrainingPlan) -> TrainingConfig:
+    """The config whose steps and schedule are those of the plan."""
+    if plan.steps == plan.wanted_steps:
+        return config
+    return config.model_copy(update={"max_steps": plan.steps})
+
+
+def tokens_per_second(
+    loss_pass: LossPass, model: Any, samples: ArraySamples, config: TrainingConfig, at_most: float
+) -> float:
+    """Speed of forward and back on the run's first batches, in about `at_most` seconds.
+
+    It leaves no gradient behind, and random numbers as they were.
+    """
+    model.train()
+    device = next(model.parameters()).device
+    random, random_there = torch.get_rng_state(), _state_of(device)
+    passes: list[tuple[int, float]] = []
+    began = time.monotonic()
+    for batch in EpochLoader(samples, config.per_device_train_batch_size, config.seed):
+        passes.append((batch["input_ids"].numel(), _timed(loss_pass, _on(batch, device), device)))
+        if len(passes) > _MEASURED_PASSES or time.monotonic() - began > at_most:
+            break
+    model.zero_grad(set_to_none=True)
+    torch.set_rng_state(random)
+    if random_there is not None:
+        torch.cuda.set_rng_state(random_there, device)
+    # So slow that there is no second one: then the warm-up has to do.
+    counted = passes[1:] or passes
+    return sum(tokens for tokens, _ in counted) / sum(seconds for _, seconds in counted)
+
+
+def _state_of(device: torch.device) -> torch.Tensor | None:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+
+def _on(batch: Batch, device: torch.device) -> Batch:
+    return {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()
+    }
+
+
+def _timed(loss_pass: LossPass, batch: Batch, device: torch.device) -> float:
+    started = time.monotonic()
+    torch.autograd.backward(loss_pass(batch))
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.monotonic() - started
