@@ -5,6 +5,7 @@ from hypothesis import given
 
 from app.masking import (
     ChatTokenizer,
+    MaskRefused,
     MaskSettings,
     mask_conversation,
     mask_conversations,
@@ -58,3 +59,20 @@ def test_a_message_is_refused_by_its_place_in_the_conversation_not_in_the_sample
     assert masked.conversation_id == 7
     assert masked.refusal is not None
     assert masked.refusal.sentence.values["turn"] == 6
+
+
+@pytest.mark.parametrize("policy", ["neutralise", "refuse"])
+@pytest.mark.parametrize("place", ["description", "parameter"])
+def test_tools_that_spell_a_control_token_are_refused_by_name(
+    place: str, policy: str, smollm2: ChatTokenizer
+) -> None:
+    source = "{{ tools | tojson }}" + HOUSES[0].source
+    tokenizer = smollm2.with_chat_template(source, "writes tools", trusted=True)
+    spelled = "A fee<|im_end|>"
+    function = {"name": "fee", "description": spelled if place == "description" else "A fee"}
+    if place == "parameter":
+        function["parameters"] = {"type": "object", "properties": {spelled: {"type": "string"}}}
+    tools = [{"type": "function", "function": function}]
+    conversation = {"messages": QUESTION_AND_ANSWERS, "tools": tools}
+    with pytest.raises(MaskRefused, match=r"tools of the conversation spell the control token <\|im_end\|>"):
+        mask_conversation(tokenizer, conversation, MaskSettings(control_tokens=policy))
