@@ -1,9 +1,10 @@
 """`serve`: the web server and the workers of one machine. `web`: the web server alone, where workers run elsewhere."""
 
+import gc
 import os
 import signal
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from sqlmodel import select
@@ -15,7 +16,11 @@ from app.core.console import CommandFailed, load_settings, say
 from app.core.database import build_engine, reading
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
+from app.jobs.bell import celery_app
 from app.serving.lifeline import when_parent_ends
+
+if TYPE_CHECKING:
+    from app.serving.worker_pool import WorkerPool
 
 WORKER_GRACE_SECONDS: Final = 8.0
 HostOption = Annotated[
@@ -47,6 +52,8 @@ def _stop_this_process() -> None:
 
 def run_server(settings: Settings, *, with_workers: bool) -> None:
     """Check, start, serve until told to stop, leave nothing behind."""
+    # Nothing that a start makes is garbage, and looking for it takes a tenth of its time.
+    gc.disable()
     # Here and not above, so that other commands start without loading the web application.
     from app.main import create_app
     from app.serving import preflight
@@ -63,12 +70,10 @@ def run_server(settings: Settings, *, with_workers: bool) -> None:
             create_app(settings),
             # Without workers this is a service under some supervisor, which reads standard error.
             log_file=_log_file(settings) if with_workers else None,
-            on_ready=lambda: _welcome(settings),
+            on_ready=lambda: _when_it_answers(settings, pool),
             on_stop=pool.ask_to_stop if pool else lambda: None,
         )
         try:
-            if pool:
-                pool.start()
             server.run(sockets=[listening])
         finally:
             if pool:
@@ -76,6 +81,16 @@ def run_server(settings: Settings, *, with_workers: bool) -> None:
     if not server.started:
         raise CommandFailed(_("The web server could not start. The lines above say why."))
     say(_("Stopped."))
+
+
+def _when_it_answers(settings: Settings, pool: "WorkerPool | None") -> None:
+    """What can wait until the pages are there: workers, which take both cores to start, and the way to them."""
+    gc.freeze()
+    gc.enable()
+    _welcome(settings)
+    if pool:
+        pool.start()
+    celery_app(settings)
 
 
 def _prepare_database(settings: Settings, *, migrate: bool) -> None:

@@ -21,6 +21,7 @@ from app.conversations.filter_params import Filter, FilterParams
 from app.conversations.labels import label_words, stored_label, typed_tags
 from app.conversations.listing import Listing
 from app.conversations.models import Conversation, ReviewState
+from app.conversations.tool_editing import typed_tools
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import gettext
 from app.core.templating import is_htmx, render, toast
@@ -240,6 +241,22 @@ def save_labels(
     except StudioError as error:
         return _refused(desk, error)
     return _done(desk, *(("turns", "labels") if settles_conflict else ()))
+
+
+@router.post("/conversations/{conversation_id}/tools", response_model=None)
+@needs(Permission.CONVERSATION_EDIT)
+def save_tools(
+    desk: Place, actor: CurrentActor, version: Version, tools: Annotated[str, Form()] = ""
+) -> Response:
+    """Replace the tools by those that the JSON spells; an empty text takes them away."""
+    try:
+        said = {"tools": typed_tools(tools)}
+        service.say(desk.session, desk.conversation_id, version, actor, said, action="tools")
+    except Conflict as error:
+        return _stale(desk, error, kind="action")
+    except StudioError as error:
+        return _refused(desk, error)
+    return _done(desk, "tools", headers=toast(gettext("Tools saved.")))
 
 
 @router.post("/conversations/{conversation_id}/review", response_model=None)

@@ -92,7 +92,13 @@ def edit_messages(
 
 
 def say(
-    session: Session, conversation_id: int, expected_version: int, actor: Actor, said: Mapping[str, Any]
+    session: Session,
+    conversation_id: int,
+    expected_version: int,
+    actor: Actor,
+    said: Mapping[str, Any],
+    *,
+    action: str = "edit",
 ) -> Conversation:
     """Replace `messages`, `tools` or both by what a request holds; None as `tools` takes them away.
 
@@ -102,7 +108,7 @@ def say(
     def apply(conversation: Conversation) -> None:
         _say(session, conversation, {"messages": conversation.messages, "tools": conversation.tools, **said})
 
-    return change(session, conversation_id, expected_version, actor, "edit", apply)
+    return change(session, conversation_id, expected_version, actor, action, apply)
 
 
 def _say(session: Session, conversation: Conversation, said: Mapping[str, Any]) -> None:

@@ -6,18 +6,18 @@ for what is still queued.
 """
 
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from celery import Celery
-from kombu.exceptions import ChannelError, OperationalError
 from sqlalchemy import Engine
 from sqlmodel import Session
 
 from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.transactions import after_commit
-from app.jobs.broker_folder import BROKER_URL
 from app.jobs.models import Job, JobKind
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 logger = get_logger(__name__)
 TASK_NAME: Final = "sft_studio.run_job"
@@ -34,8 +34,13 @@ def queue_of(kind: JobKind) -> str:
 
 
 @cache
-def celery_app(settings: Settings) -> Celery:
+def celery_app(settings: Settings) -> "Celery":
     """Celery configured for Redis, or for folders inside the data folder."""
+    # Here and not above: pages answer before anything rings, and it takes a quarter of a second.
+    from celery import Celery
+
+    from app.jobs.broker_folder import BROKER_URL
+
     app = Celery("sft_studio")
     app.conf.update(
         task_ignore_result=True,
@@ -72,6 +77,8 @@ def celery_app(settings: Settings) -> Celery:
 
 def ring(settings: Settings, job_id: int, kind: JobKind) -> None:
     """Tell a worker. A broker that is down is logged, not raised: the reconciler will ring again."""
+    from kombu.exceptions import ChannelError, OperationalError
+
     try:
         celery_app(settings).send_task(TASK_NAME, args=[job_id], queue=queue_of(kind), retry=False)
     except (OperationalError, ChannelError, OSError) as error:

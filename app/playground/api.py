@@ -42,3 +42,10 @@ def ask(session: Db, storage: AppStorage, actor: CurrentActor, body: ChatIn) -> 
         sides=body.sides,
     )
     return JobOut.of(job)
+
+
+@router.delete("/answers/{job_id}", status_code=204)
+@needs(Permission.PLAYGROUND_USE)
+def forget(session: Db, actor: CurrentActor, job_id: int) -> None:
+    """Delete a question and its answers, which end by themselves after a while as well."""
+    service.forget(session, actor, job_id)

@@ -8,13 +8,13 @@ from sqlmodel import Session
 from app.accounts.service import Actor
 from app.base_models.service import require_ready
 from app.conversations.content import reading
-from app.core.errors import Invalid
+from app.core.errors import Conflict, Invalid, NotFound
 from app.core.storage import Storage
 from app.dialogue.reading import read_messages
 from app.dialogue.roles import Role
 from app.jobs.events import SIDES
 from app.jobs.models import Job, JobKind
-from app.jobs.service import enqueue
+from app.jobs.service import enqueue, require_readable
 from app.mask_checks.service import require_mask_check
 from app.runs.service import adapter_path, require_run
 from app.sentences import N_
@@ -57,6 +57,16 @@ def ask(
         "temperature": temperature,
     }
     return enqueue(session, JobKind.CHAT, payload, created_by=actor.who)
+
+
+def forget(session: Session, actor: Actor, job_id: int) -> None:
+    """Delete a question with its answers. Raises NotFound for what is no chat of one's own, Conflict before its end."""
+    job = require_readable(session, job_id, actor)
+    if job.kind is not JobKind.CHAT:
+        raise NotFound(N_("There is no job %(id)d."), id=job_id)
+    if not job.is_final:
+        raise Conflict(N_("The answer is being written. Stop it first, then delete it."))
+    session.delete(job)
 
 
 def chat_request(session: Session, storage: Storage, payload: dict[str, Any]) -> dict[str, Any]:

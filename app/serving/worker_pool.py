@@ -61,8 +61,11 @@ class WorkerPool:
     def start(self) -> None:
         """Start all workers and the thread that watches them."""
         self.log_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for worker in self.workers:
-            self._start(worker)
+        with self._lock:
+            for worker in self.workers:
+                if self._stopping:  # somebody ended the server before it had begun
+                    return
+                self._start(worker)
         threading.Thread(target=self._watch, daemon=True, name="worker-watch").start()
 
     def ask_to_stop(self) -> None:

@@ -82,12 +82,40 @@ def test_a_tool_that_is_a_name_alone_is_shown(annotator: Person, number: int) ->
     assert (page.status_code, "<code>stock</code>" in page.text) == (200, True)
 
 
-def test_a_conversation_without_tools_has_an_empty_list_and_no_card(
+def test_tools_are_written_on_the_page_and_what_is_wrong_is_named_by_line_or_tool(
     annotator: Person, dataset_id: int, make: Any
 ) -> None:
     number = make()
     assert read(annotator, number)["tools"] == []
-    assert "The chat template gets them" not in annotator.browser.get(f"/conversations/{number}").text
+    page = annotator.browser.get(f"/conversations/{number}").text
+    assert "The chat template gets them" not in page
+    assert "Add tools" in visible_text(page)
+    path = f"/conversations/{number}/tools"
+
+    def save(text: str, version: int = 1, **more: Any) -> Any:
+        return annotator.browser.post(path, data={"version": version, "tools": text}, **more)
+
+    for wrong, says in (
+        ('[\n {"name": "price",}\n]', "Line 2 is not valid JSON"),
+        ('[{"name": "price"}, {"name": "a b"}]', "Tool 2: “function.name” must be"),
+        ('{"name": "price"}', "“tools” must be a list of tools"),
+        (
+            '[{"name": "p", "parameters": {"type": "array"}}]',
+            "Tool 1: “function.parameters” must be a JSON Schema",
+        ),
+    ):
+        for headers in ({}, HTMX):
+            refused = save(wrong, headers=headers)
+            assert refused.status_code == 422
+            assert says in " ".join(visible_text(refused.text).split())
+    assert read(annotator, number)["version"] == 1
+    saved = save(json.dumps([PRICE, {"name": "stock"}]), headers=HTMX)
+    assert (saved.status_code, read(annotator, number)["tools"]) == (200, [PRICE, STOCK])
+    assert "查价格" in saved.text
+    assert save("[]", version=1, headers=HTMX).status_code == 409
+    emptied = save(" ", version=2)
+    assert (emptied.status_code, read(annotator, number)["tools"]) == (303, [])
+    assert "Changed the tools" in visible_text(annotator.browser.get(f"/conversations/{number}").text)
 
 
 @pytest.mark.parametrize(

@@ -169,10 +169,10 @@ def test_masking_is_used_through_its_door() -> None:
     assert wrong == []
 
 
-def test_starting_the_web_application_loads_neither_torch_nor_transformers() -> None:
+def test_starting_the_web_application_loads_neither_torch_nor_transformers_nor_celery() -> None:
     code = (
         "import sys, app.main; "
-        "print(','.join(m for m in ('torch', 'transformers', 'peft', 'trl') if m in sys.modules))"
+        "print(','.join(m for m in ('torch', 'transformers', 'peft', 'trl', 'celery') if m in sys.modules))"
     )
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60

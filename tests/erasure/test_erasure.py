@@ -162,6 +162,10 @@ def test_chats_are_their_owners_alone_and_end_by_themselves(app: FastAPI, silent
         assert other.api.get(address).status_code == 404
     assert other.api.get(f"/api/v1/jobs/{number}/events").status_code == 404
     assert other.api.post(f"/api/v1/jobs/{number}/stop").status_code == 409
+    again = chat(app, owner, "And what then?")
+    assert other.api.delete(f"/api/v1/playground/answers/{again}").status_code == 404
+    assert owner.api.delete(f"/api/v1/playground/answers/{again}").status_code == 204
+    assert owner.api.get(f"/api/v1/jobs/{again}").status_code == 404
     with transaction(app.state.engine) as session:
         assert expire_chats(session, days=30) == 0
         assert expire_chats(session, days=0) == 1

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 import yaml
@@ -29,22 +27,8 @@ from app.interchange.exports.exporting import (
 )
 from app.interchange.sentences.problems import ExportRefused
 from tests.dialogue.strategies import LABELS, MESSAGE, conversations
+from tests.interchange.collecting import Files, collector
 from tests.interchange.reading_aloud import read_all
-
-Files = dict[str, bytes]
-
-
-def collector() -> tuple[Files, Callable[[str], AbstractContextManager[BinaryIO]]]:
-    """Files by name, and what makes one: it is there once it is closed."""
-    files: Files = {}
-
-    @contextmanager
-    def create(name: str) -> Iterator[BinaryIO]:
-        stream = io.BytesIO()
-        yield stream
-        files[name] = stream.getvalue()
-
-    return files, create
 
 
 def export(values: list[dict[str, Any]], format: ExportFormat, **asked: Any) -> tuple[Files, ExportReport]:
@@ -357,3 +341,33 @@ def test_cells_of_an_exported_table_never_begin_like_a_formula() -> None:
     cells = [cell for row in csv.reader(io.StringIO(content.decode("utf-8-sig"))) for cell in row]
     assert "'=HYPERLINK(1)" in cells
     assert not [cell for cell in cells if cell[:1] in tuple("=+-@\t\r")]
+
+
+def _calling(*results: dict[str, Any]) -> dict[str, Any]:
+    calls = [
+        {
+            "id": f"c{at}",
+            "type": "function",
+            "function": {"name": "price", "arguments": json.dumps({"of": at})},
+        }
+        for at in range(len(results))
+    ]
+    messages = [QUESTION, {"role": "assistant", "content": "", "tool_calls": calls}, *results, ANSWER]
+    return canonical_conversation({"messages": messages})
+
+
+def test_ids_that_the_order_of_calls_and_results_says_too_are_no_loss_for_llamafactory() -> None:
+    joined = _calling({"role": "tool", "content": "10", "tool_call_id": "c0", "name": "price"})
+    files, _ = export([joined], "llamafactory")
+    (found,) = back(files, "llamafactory")
+    call = {"type": "function", "function": {"name": "price", "arguments": {"of": 0}}}
+    assert found["messages"] == [
+        QUESTION,
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "10"},
+        ANSWER,
+    ]
+    for other in ({"tool_call_id": "c7"}, {"tool_call_id": "c0", "name": "stock"}):
+        assert (
+            refusal([_calling({"role": "tool", "content": "10", **other})], "llamafactory") == "not_carried"
+        )

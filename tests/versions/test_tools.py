@@ -61,7 +61,7 @@ def test_a_version_without_tools_is_the_file_that_it_was_before_there_were_any(
 def test_tools_come_back_from_a_download(
     reviewer: Person, engineer: Person, dataset_id: int, format: str
 ) -> None:
-    messages = CALLING if format in ("messages", "openai") else DIALOGUE
+    messages = DIALOGUE if format in ("sharegpt", "alpaca") else CALLING
     version = freeze(reviewer, engineer, dataset_id, {"messages": messages, "tools": [TOOL]})["id"]
     answer = export(engineer, version, format)
     assert answer.status_code == 200, answer.text
@@ -81,6 +81,12 @@ def test_tools_come_back_from_a_download(
     assert report.status_code == 201, report.text
     (found,) = engineer.api.get(f"/api/v1/datasets/{other}/conversations").json()["conversations"]
     assert (found["tools"], len(found["messages"])) == ([TOOL], len(messages))
+    calls = [message.get("tool_calls") for message in found["messages"]]
+    if format == "llamafactory":  # an object, and what belongs together stands together
+        known = {"type": "function", "function": {"name": "price", "arguments": {"sku": "A"}}}
+        assert calls == [None, [known], None, None]
+    elif messages is CALLING:
+        assert found["messages"] == CALLING
 
 
 @pytest.mark.parametrize("format", ["axolotl", "csv"])

@@ -76,8 +76,11 @@ def trl_record(conversation: Conversation, *, only_last: bool) -> dict[str, Any]
 
 
 def llamafactory_record(conversation: Conversation) -> dict[str, Any]:
-    """A canonical conversation without flags."""
+    """A canonical conversation without flags. Ids that only say which result belongs to which call are left out where
+    the order says it too, as this format has it.
+    """
     conversation = _with_arguments(conversation, as_text=False, only_json=True)
+    conversation = _joined_by_order(conversation)
     turns = [_llamafactory_turn(message) for message in conversation["messages"]]
     spoken = turns[1:] if turns[0]["from"] == "system" else turns
     in_order = all(turn["from"] in (_ANSWERS if place % 2 else _ASKS) for place, turn in enumerate(spoken))
@@ -87,6 +90,36 @@ def llamafactory_record(conversation: Conversation) -> dict[str, Any]:
     if read_back(value, "sharegpt", _LLAMAFACTORY_COLUMNS) != conversation:
         raise NotCarried(say.NOT_CARRIED)
     return value
+
+
+def _joined_by_order(conversation: Conversation) -> Conversation:
+    """Without the ids of calls, and without the ids and names in their results, where each call's result follows in the
+    order of the calls.
+    """
+    messages: list[Any] = [dict(message) for message in conversation["messages"]]
+    for place, message in enumerate(messages):
+        calls = message.get("tool_calls")
+        if not calls:
+            continue
+        results = []
+        for later in messages[place + 1 :]:
+            if later["role"] != "tool":
+                break
+            results.append(later)
+        if len(results) != len(calls) or not all(map(_is_result_of, results, calls)):
+            continue
+        message["tool_calls"] = [{key: value for key, value in call.items() if key != "id"} for call in calls]
+        for result in results:
+            result.pop("tool_call_id", None)
+            result.pop("name", None)
+    return canonical_conversation({**conversation, "messages": messages})
+
+
+def _is_result_of(result: Message, call: ToolCall) -> bool:
+    return (
+        result.get("tool_call_id") == call.get("id")
+        and result.get("name", call["function"]["name"]) == call["function"]["name"]
+    )
 
 
 def _llamafactory_turn(message: Message) -> dict[str, Any]:

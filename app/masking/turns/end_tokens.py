@@ -34,12 +34,15 @@ class EndTokens:
         self._comparison = comparison
         self._stops = renderings.tokenizer.stop_tokens
 
-    def in_tail(self, tail: str, after: int) -> Range | None:
-        """The end of turn in what surely belongs to the turn; `after` is where it begins in the rendering."""
-        found = self._not_spelled(tail, after)
+    def in_tail(self, tail: str, behind: Behind) -> Range | None:
+        """The end of turn in what surely belongs to the turn, which is how `behind` begins."""
+        found = self._not_spelled(tail, behind.after)
         stop = next(((start, end) for start, end in found if tail[start:end] in self._stops), None)
         if stop is not None:
             return stop
+        if not behind.calls:
+            tail = self._without_next_header(tail)
+            found = [(start, end) for start, end in found if end <= len(tail)]
         if found:
             return self._before_opening(tail, found)[-1]
         alike = self._before_opening(
@@ -59,6 +62,31 @@ class EndTokens:
             for match in self._comparison.controls.finditer(tail)
             if not any(match.start() < place < match.end() for place in spelled)
         ]
+
+    def _without_next_header(self, tail: str) -> str:
+        """Without the header of the next message, or as much as all of them begin with, behind an end of turn.
+
+        As in: templates that end turns with what is text for this vocabulary and always write the next header,
+        `</turn><|im_start|>user`.
+        """
+        for header in self._question_headers:
+            rest = tail.removesuffix(header)
+            if rest != tail and rest.strip():
+                tail = rest
+                break
+        markers = list(self._comparison.markers.finditer(tail))
+        return next((tail[: one.start()] for one in markers[1:] if one.group() in self.opening), tail)
+
+    @cached_property
+    def _question_headers(self) -> list[str]:
+        """What stands before a first question: with what opens the rendering, without it, behind the last marker."""
+        opening = self._probes.before_question
+        ends = [match.end() for match in self._comparison.markers.finditer(opening)]
+        bare = opening
+        while (match := self._comparison.markers.match(bare)) is not None:
+            bare = bare[match.end() :]
+        found = [opening, bare, opening[max(ends, default=0) :]]
+        return [one for one in dict.fromkeys(found) if one.strip()]
 
     def _before_opening(self, tail: str, found: list[Range]) -> list[Range]:
         """Without the tokens from the second one on that also opens the rendering: such a one ends no turn.

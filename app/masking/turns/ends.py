@@ -23,7 +23,7 @@ class Ends:
         """Where the turn of this message, which begins at `start`, ends, and its end of turn if it has one."""
         behind = self._behind(place, start, content_end)
         tail = self._tails.find(behind)
-        marker: Range | None = self._tokens.in_tail(tail, behind.after)
+        marker: Range | None = self._tokens.in_tail(tail, behind)
         body = 0  # what the turn says behind its text besides an end of turn
         if marker is None:
             marker = self._tokens.stop_at(behind, 0)

@@ -109,6 +109,11 @@ class Probes:
         stopped, went_on, opening = self._plain_answer
         return stopped, went_on[: len(went_on) - self._comparison.shared_end(went_on, opening)]
 
+    @property
+    def before_question(self) -> str:
+        """What stands before the first question."""
+        return self._plain_answer[2]
+
     def _render(self, messages: Sequence[Message], *, generation: bool) -> str | None:
         try:
             return self._renderings.tokenizer.render(

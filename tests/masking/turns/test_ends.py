@@ -3,10 +3,8 @@
 from typing import Any
 
 import pytest
-from tokenizers import AddedToken, Tokenizer
 
 from app.masking import ChatTokenizer, MaskRefused, MaskSettings, mask_conversation, run_checks
-from app.masking.templates.chat_template import ChatTemplate
 from tests.masking.turns.pieces import ASKED, CALL, CALLING, CALLS, END, EOS, LOOP, PROMPT, RESULT, TURN
 from tests.support.masks import chat, trained_text
 
@@ -232,30 +230,33 @@ def test_a_chosen_answer_that_leaves_no_trace_fails_its_check(smollm2: ChatToken
     assert (left_out.name, left_out.sentence.values["left_out"]) == ("carried", "2: tool_calls price(of)")
 
 
-THINKING = {
-    "takes the thinking apart": (
-        "{% if '</think>' in m.content %}{% set parts = m.content.split('</think>') %}"
-        "{{ '<think>' + parts[0].split('<think>')[-1].strip() + '</think>' + parts[-1].strip() }}"
-        "{% else %}{{ m.content }}{% endif %}",
-        "<think>hm</think>Ten." + EOS,
-    ),
-    "drops the thinking": ("{{ m.content.split('</think>')[-1].strip() }}", "Ten." + EOS),
-    "looks for either marker": (
-        "{% if '<think>' not in m.content and '</think>' not in m.content %}<think></think>{% endif %}{{ m.content }}",
-        "<think>hm</think>\n\nTen." + EOS,
-    ),
-    "wants both markers": (
-        "{% if '<think>' in m.content and '</think>' in m.content %}{{ m.content.split('</think>')[-1].strip() }}"
-        "{% else %}{{ m.content }}{% endif %}",
-        "Ten." + EOS,
-    ),
-}
+@pytest.mark.parametrize("end", ["<file_sep>", "[END]", "</turn>"], ids=["control", "brackets", "text"])
+@pytest.mark.parametrize(
+    "header", ["<repo_name>{}\n", "<gh_stars>{}<reponame>", "[{}]\n", "{}:\n"], ids=str.strip
+)
+def test_the_next_header_is_never_trained_whatever_ends_a_turn_and_however_often_it_is_written(
+    end: str, header: str, smollm2: ChatTokenizer
+) -> None:
+    """An end that is text for this vocabulary, and a header that is written before anybody asks for it."""
 
+    def written(speaker: str) -> str:
+        before, after = (repr(part) for part in header.split("{}"))
+        return f"{{{{ {before} + {speaker} + {after} }}}}"
 
-@pytest.fixture(scope="module")
-def thinker(smollm2: ChatTokenizer) -> ChatTokenizer:
-    """SmolLM2 with the markers of thinking and of tool results as special tokens."""
-    tokenizer = Tokenizer.from_str(smollm2.encoder.tokenizer.to_str())
-    marks = ("<think>", "</think>", "<tool_response>")
-    tokenizer.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in marks])
-    return ChatTokenizer(tokenizer, ChatTemplate("{{ messages }}"), smollm2.variables, name="thinker")
+    content = "{{ m.content + " + repr(end) + " }}"
+    each = LOOP + written("m.role") + content + END
+    following = written("('assistant' if m.role == 'user' else 'user')")
+    templates = {
+        "the answer's, always": each + written("'assistant'"),
+        "the next speaker's, always": each
+        + written("{'user': 'assistant', 'assistant': 'user'}[messages[-1].role]"),
+        "behind every message": written("messages[0].role") + LOOP + content + following + END,
+        "when asked": each + "{% if add_generation_prompt %}" + written("'assistant'") + "{% endif %}",
+    }
+    for name, source in templates.items():
+        tokenizer = smollm2.with_chat_template(source, name, trusted=True)
+        for turns in (("q", "Ten."), ("q", "Ten.", "r"), ("q", "Ten.", "r", "Six.")):
+            sample = mask_conversation(tokenizer, chat(*turns), MaskSettings()).samples[0]
+            expected = [answer + end for answer in turns[1::2]]
+            assert [sample.text[start:stop] for start, stop, _ in sample.spans] == expected, name
+            assert all(check.passed for check in run_checks(tokenizer, sample)), name
