@@ -4,6 +4,7 @@ Two conversations are duplicates when the same is said in them with the same too
 train flags, labels and review. Duplicates from before this rule stay until somebody changes their words.
 """
 
+from collections.abc import Collection
 from http import HTTPStatus
 
 from sqlmodel import Session, col, select
@@ -22,15 +23,20 @@ class Duplicate(StudioError):
     status = HTTPStatus.CONFLICT
 
 
-def known_words(session: Session, dataset_id: int) -> set[str]:
-    """The words hashes of all conversations of a dataset."""
-    return set(session.exec(select(Conversation.words_hash).where(Conversation.dataset_id == dataset_id)))
+def known_words(session: Session, dataset_id: int, among: Collection[str]) -> set[str]:
+    """Which of these words hashes conversations of the dataset have."""
+    statement = select(Conversation.words_hash).where(
+        Conversation.dataset_id == dataset_id, col(Conversation.words_hash).in_(among)
+    )
+    return set(session.exec(statement))
 
 
-def known_questions(session: Session, dataset_id: int) -> dict[str, int]:
-    """What is asked in the conversations of a dataset, and in which: the newest where there are several."""
+def known_questions(session: Session, dataset_id: int, among: Collection[str]) -> dict[str, int]:
+    """Which of these hashes of what is asked conversations of the dataset have, and which: the newest of several."""
     statement = select(Conversation.questions_hash, Conversation.id).where(
-        Conversation.dataset_id == dataset_id, Conversation.questions_hash != ""
+        Conversation.dataset_id == dataset_id,
+        Conversation.questions_hash != "",
+        col(Conversation.questions_hash).in_(among),
     )
     rows = session.exec(statement.order_by(col(Conversation.id)))
     return {asked: found for asked, found in rows if found is not None}

@@ -4,7 +4,7 @@ Whoever imports says what becomes of them. What is replaced becomes a new revisi
 after the rest of the file is there: each is a decision of its own, and importing the file again goes on where it stopped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
 from sqlmodel import Session
@@ -13,7 +13,7 @@ from app.accounts.service import Actor
 from app.conversations.duplicates import Duplicate, known_questions, known_words
 from app.conversations.service import require_conversation, say
 from app.core.errors import Conflict, NotFound
-from app.core.pieces import piece, polite_piece
+from app.core.pieces import PIECE, in_batches, piece, polite_piece
 from app.imports.incoming import IncomingFile
 from app.imports.models import DatasetImport
 from app.sentences import N_, Sentence
@@ -22,7 +22,7 @@ SameQuestions = Literal["ask", "keep", "replace", "skip"]
 SAME_QUESTIONS: Final[tuple[SameQuestions, ...]] = get_args(SameQuestions)
 # The code of notes about records for which nobody has chosen yet.
 WAITS: Final = "same_questions_waits"
-_KEPT_NOTES: Final = 200
+KEPT_NOTES: Final = 200
 _SENTENCES: Final[Mapping[SameQuestions, str]] = {
     "ask": N_("Line %(line)d: the same questions as in conversation %(id)d, and another answer."),
     "keep": N_(
@@ -40,11 +40,19 @@ _SENTENCES: Final[Mapping[SameQuestions, str]] = {
 class Corrections:
     """Of one file: which of its conversations ask the same as one that is there."""
 
-    def __init__(self, session: Session, dataset_id: int, choice: SameQuestions) -> None:
+    def __init__(self, dataset_id: int, choice: SameQuestions) -> None:
         self.choice = choice
-        with piece(session, read_only=True):
-            self._known = known_questions(session, dataset_id)
+        self._dataset_id = dataset_id
+        self._known: dict[str, int] = {}
         self._replacing: dict[str, int] = {}
+        self._replaced: set[str] = set()
+
+    def look(self, session: Session, batch: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Look up these conversations, which take() then takes; the words hashes that the dataset has already."""
+        with piece(session, read_only=True):
+            asked = {columns["questions_hash"] for columns in batch}
+            self._known = known_questions(session, self._dataset_id, asked - self._replaced)
+            return known_words(session, self._dataset_id, {columns["words_hash"] for columns in batch})
 
     def take(self, columns: Mapping[str, Any], line: int, found: DatasetImport) -> bool:
         """Whether this new conversation is to be stored beside what is there; notes and counts go into the report."""
@@ -53,11 +61,12 @@ class Corrections:
             return True
         found.same_questions += 1
         found.note_count += 1
-        if len(found.notes) < _KEPT_NOTES:
+        if len(found.notes) < KEPT_NOTES:
             found.notes = [*found.notes, _note(self.choice, line, old)]
         if self.choice == "replace":
             # A second answer to the same questions in this file has nothing to replace.
             del self._known[columns["questions_hash"]]
+            self._replaced.add(columns["questions_hash"])
             self._replacing[columns["words_hash"]] = old
         return self.choice == "keep"
 
@@ -83,12 +92,12 @@ class Corrections:
 def waiting_for_a_choice(session: Session, dataset_id: int, file: IncomingFile, found: DatasetImport) -> bool:
     """Whether the file holds corrected records, named in the report, so that the person has to say what becomes of
     them."""
-    corrections = Corrections(session, dataset_id, "ask")
-    with piece(session, read_only=True):
-        words = known_words(session, dataset_id)
-    for columns, _, line in file.conversations():
-        if columns["words_hash"] not in words:
-            corrections.take(columns, line, found)
+    corrections = Corrections(dataset_id, "ask")
+    for batch in in_batches(file.conversations(), PIECE):
+        words = corrections.look(session, [columns for columns, _, _ in batch])
+        for columns, _, line in batch:
+            if columns["words_hash"] not in words:
+                corrections.take(columns, line, found)
     return found.same_questions > 0
 
 

@@ -4,15 +4,12 @@ Conversations are written in short pieces under a staging mark and become visibl
 `datasets/operations.py`.
 """
 
-from typing import Final
-
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.conversations.drafts import insert_drafts
-from app.conversations.duplicates import known_words
 from app.conversations.models import Conversation
 from app.core.errors import NotFound, StudioError
 from app.core.logging import get_logger
@@ -21,13 +18,12 @@ from app.datasets import operations
 from app.datasets.models import Dataset, OperationKind
 from app.datasets.operations import Mine
 from app.datasets.service import create_dataset, find_dataset, free_name, require_writable
-from app.imports.corrections import Corrections, SameQuestions, waiting_for_a_choice
+from app.imports.corrections import KEPT_NOTES, Corrections, SameQuestions, waiting_for_a_choice
 from app.imports.incoming import IncomingFile, remark_json
 from app.imports.models import DatasetImport
 from app.sentences import N_
 
 logger = get_logger(__name__)
-_KEPT_NOTES: Final = 200
 
 
 def import_file(
@@ -81,12 +77,12 @@ def _bring_in(
 ) -> DatasetImport:
     found = _report(operation.dataset_id, actor, file)
     try:
-        corrections = Corrections(session, operation.dataset_id, choice)
-        brought = _write(session, operation, actor, file, found, corrections)
+        corrections = Corrections(operation.dataset_id, choice)
+        _write(session, operation, actor, file, found, corrections)
         with piece(session):
             operation.finish(session)
             _show_dataset(session, operation.dataset_id)
-            _give_way(session, operation, brought, found)
+            _give_way(session, operation, found)
             _keep(session, found, actor)
     except BaseException:
         session.rollback()
@@ -106,31 +102,26 @@ def _write(
     file: IncomingFile,
     found: DatasetImport,
     corrections: Corrections,
-) -> set[str]:
-    """Store what is new, under the mark; the report is completed. The words hashes of all that was stored."""
-    with piece(session, read_only=True):
-        seen = known_words(session, operation.dataset_id)
-    brought: set[str] = set()
+) -> None:
+    """Store what is new, under the mark; the report is completed. Memory holds one piece, however long the file is."""
     for batch in in_batches(file.conversations(), PIECE):
         fresh = []
+        seen = corrections.look(session, [columns for columns, _, _ in batch])
         for columns, notes, line in batch:
-            words = columns["words_hash"]
-            if words in seen or words in brought:
+            if columns["words_hash"] in seen:
                 found.accepted -= 1
                 found.duplicates += 1
                 continue
             if not corrections.take(columns, line, found):
                 found.accepted -= 1
                 continue
-            brought.add(words)
             fresh.append(columns)
             found.note_count += len(notes)
-            if notes and len(found.notes) < _KEPT_NOTES:
-                found.notes = [*found.notes, *notes][:_KEPT_NOTES]
+            if notes and len(found.notes) < KEPT_NOTES:
+                found.notes = [*found.notes, *notes][:KEPT_NOTES]
         with polite_piece(session):
             operation.step(session, len(batch))
             insert_drafts(session, operation.dataset_id, fresh, author=actor.who, staged_by=operation.id)
-    return brought
 
 
 def undo(session: Session, operation: Mine) -> None:
@@ -154,7 +145,7 @@ def undo(session: Session, operation: Mine) -> None:
                 return
 
 
-def _give_way(session: Session, operation: Mine, brought: set[str], found: DatasetImport) -> None:
+def _give_way(session: Session, operation: Mine, found: DatasetImport) -> None:
     """What somebody wrote meanwhile word for word, who could not see ours, stays; ours is left out as a duplicate."""
     table = Conversation.metadata.tables[Conversation.__tablename__]
     # Held: nobody may add or change words between this look and the commit.
@@ -166,11 +157,12 @@ def _give_way(session: Session, operation: Mine, brought: set[str], found: Datas
         table.c.staged_by.is_distinct_from(operation.id),
         table.c.updated_at >= operation.began_at,
     )
-    said = sorted(brought.intersection(session.execute(meanwhile).scalars()))
+    said = session.execute(meanwhile).scalars().all()
     for batch in in_batches(said, PIECE):
-        session.execute(sa.delete(table).where(own, table.c.words_hash.in_(batch)))
-    found.accepted -= len(said)
-    found.duplicates += len(said)
+        gone = session.execute(sa.delete(table).where(own, table.c.words_hash.in_(batch)))
+        count: int = gone.rowcount  # type: ignore[attr-defined]
+        found.accepted -= count
+        found.duplicates += count
 
 
 def _show_dataset(session: Session, dataset_id: int) -> None:

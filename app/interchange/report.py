@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 from app.dialogue.hashes import words_hash
 from app.interchange.reading import Item, ParsedConversation
+from app.interchange.seen import SeenBefore
 from app.interchange.sentences.problems import LineNote, LineProblem
 
 KEPT = 200
@@ -38,7 +39,7 @@ class ImportReport:
     notes: list[LineNote] = field(default_factory=list)
     file_notes: list[LineNote] = field(default_factory=list)  # of the notes, those about the file as a whole
     duplicate_records: list[Duplicate] = field(default_factory=list)
-    _first: dict[bytes, tuple[int, int]] = field(default_factory=dict, repr=False)
+    _seen: SeenBefore = field(default_factory=SeenBefore, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -60,13 +61,12 @@ class ImportReport:
         self.read += 1
         self.format = self.format or item.format
         digest = bytes.fromhex(words_hash(item.conversation))
-        first = self._first.get(digest)
+        first = self._seen.first(digest, item.line, item.record)
         if first is not None:
             self.duplicates += 1
             if len(self.duplicate_records) < KEPT:
                 self.duplicate_records.append(Duplicate(item.line, item.record, *first))
             return False
-        self._first[digest] = (item.line, item.record)
         self.accepted += 1
         self.note_count += len(item.notes)
         self.notes.extend(item.notes[: max(0, KEPT - len(self.notes))])

@@ -79,7 +79,7 @@ def _import_files(page: Page, watch: Watch, folder: Path) -> None:
     page.get_by_role("link", name="Import a file").click()
     page.locator("#field-file").set_input_files(good)
     page.get_by_role("button", name="Import", exact=True).click()
-    expect(page.get_by_text("The conversations are drafts now.")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"drafts of the dataset are left to be read"))).to_be_visible()
     expect(page.locator(".stat").filter(has_text="Came in")).to_contain_text("12")
 
     page.get_by_role("link", name="First calls").click()
@@ -207,18 +207,19 @@ def _evaluate(page: Page) -> None:
     page.get_by_label("Suite").select_option(label="General ability, English")
     page.get_by_role("button", name="Start the evaluation").click()
     page.wait_for_url(re.compile(r"/evaluations/\d+$"))
-    expect(page.get_by_role("heading", name="Answers, prompt by prompt")).to_be_visible(
-        timeout=2 * PATIENCE_MS
-    )
-    prompts = page.locator(".report-prompt").count()
-    assert prompts > 0
+    expect(page.get_by_role("heading", name="Cases", exact=True)).to_be_visible(timeout=2 * PATIENCE_MS)
+    cases = page.locator("[data-case]").count()
+    assert cases > 0
     for side in ("base", "tuned"):
-        answers = page.locator(f".report-prompt .answer--{side} .answer__text").all_text_contents()
-        assert len(answers) == prompts
-        assert sum(bool(answer.strip()) for answer in answers) > prompts // 2
+        answers = page.locator(f"[data-case] .answer--{side} .case__text--evidence").all_text_contents()
+        assert len(answers) > cases // 2
     expect(page.locator(".stat").filter(has_text="Checks passed")).to_contain_text("→")
-    expect(page.locator(".stat").filter(has_text="Held-out loss")).to_contain_text("→")
+    expect(page.locator(".verdict")).to_contain_text("20 cases")
+    expect(page.get_by_text("Both models answered greedily")).to_be_visible()
     assert_accessible(page)
+    page.get_by_role("navigation", name="From the imports to the files").get_by_role("link").nth(4).click()
+    expect(page.locator("#run-results")).to_contain_text("of 20 checks")
+    expect(page.locator("#run-results")).to_contain_text("Held-out loss, base → tuned")
 
 
 def _chat(page: Page) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from hashlib import sha256
 
 from app.interchange import ImportReport
 from app.interchange.report import KEPT
+from app.interchange.seen import SeenBefore
 from tests.interchange.reading_aloud import LINE, read
 
 
@@ -47,3 +50,14 @@ def test_the_report_is_plain_json_with_translated_sentences() -> None:
     assert value["problems"] == [
         {"line": 2, "record": 2, "member": "", "code": "unknown_role", "message": "第 2 行，“wizard”"}
     ]
+
+
+def test_what_came_before_is_known_without_being_held_in_memory() -> None:
+    seen = SeenBefore()
+    tracemalloc.start()
+    for number in range(30_000):
+        assert seen.first(sha256(str(number).encode()).digest(), number, number + 1) is None
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200_000
+    assert seen.first(sha256(b"7").digest(), 40_000, 40_001) == (7, 8)

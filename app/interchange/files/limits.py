@@ -13,8 +13,8 @@ class ImportLimits:
 
     file_bytes: int = FILE_BYTES
     record_bytes: int = CONVERSATION_BYTES  # one JSON record, or all rows of one CSV conversation
-    conversations: int = 200_000
-    lines: int = 5_000_000  # blank ones too
+    conversations: int = 1_000_000
+    lines: int = 20_000_000  # blank ones too
     depth: int = DEPTH
     number_digits: int = NUMBER_DIGITS
     members: int = 1_000  # files in one archive
