@@ -36,7 +36,9 @@ _ANSWER_NAMES: Final = (
 _ID_NAMES: Final = ("id", "message_id", "row_id")
 _PARENT_NAMES: Final = ("parent_id", "parent", "parentid", "reply_to")
 _SIDES: Final = (Role.USER, Role.ASSISTANT, Role.SYSTEM)
-_DEPTH: Final = 4
+# So deep below a record are its fields looked for, and in so many records at the beginning of a file.
+DEPTH: Final = 4
+SUGGESTED_FROM: Final = 50
 _SORTS: Final = re.compile(r"(\d+(\.\d+)?|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ]\d{1,2}:\d{2}.*)?)$")
 _SHOWN_SIDES: Final = 200
 
@@ -172,7 +174,7 @@ def _known_sides(values: Iterable[str]) -> tuple[dict[str, Side], bool]:
 
 def _lists(value: Any, path: str = "", depth: int = 0) -> list[str]:
     """Paths of the lists of objects in a record."""
-    if not isinstance(value, Mapping) or depth > _DEPTH:
+    if not isinstance(value, Mapping) or depth > DEPTH:
         return []
     found = []
     for name, item in value.items():

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.dialogue.roles import Role
 from app.masking.errors import MaskRefused
 from app.masking.samples.conversation import Dialogue
 from app.masking.samples.sample import MaskedSample, Part
@@ -11,6 +12,7 @@ from app.masking.settings import MaskSettings
 from app.masking.tokenization.encoded import Encoded
 from app.masking.turns.known_layouts import KnownLayouts
 from app.masking.turns.layout import Layout
+from app.masking.turns.marks import texts_in
 from app.sentences import N_
 
 
@@ -68,6 +70,7 @@ class SampleRenderer:
 
     def render(self, dialogue: Dialogue, part: Part) -> RenderedSample:
         """Raises MaskRefused; turns in its sentence are counted in the conversation."""
+        self._require_plain_tools(dialogue)
         messages = dialogue.messages
         if len(part.numbers) != len(messages):
             messages = [messages[number] for number in part.numbers]
@@ -86,6 +89,18 @@ class SampleRenderer:
         if sample.encoded is None:
             sample.encoded = self.layouts.tokenizer.encoder.encode_many([sample.layout.text])[0]
         return len(sample.encoded.ids)
+
+    def _require_plain_tools(self, dialogue: Dialogue) -> None:
+        """Raises MaskRefused where a tool spells a control token: templates write tools out, and it would become one."""
+        controls = self.layouts.tokenizer.controls
+        for text in texts_in(dialogue.tools or ()):
+            for start, end in controls.forbidden_in(text, Role.SYSTEM):
+                raise MaskRefused(
+                    N_(
+                        "The tools of the conversation spell the control token %(token)s; reword them without it."
+                    ),
+                    token=text[start:end],
+                )
 
     def _keep_as_text(self, sample: RenderedSample) -> None:
         spelled = sample.layout.spelled[0]

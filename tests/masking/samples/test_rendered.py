@@ -1,40 +1,19 @@
 """Samples from rendering to labels: the trained tokens spell the turns, and a refusal names the place in the conversation."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from app.masking import (
     ChatTokenizer,
+    MaskRefused,
     MaskSettings,
     mask_conversation,
     mask_conversations,
     run_checks,
 )
-from tests.masking.conversations import dialogues, texts
+from tests.masking.conversations import PROPERTY, dialogues, only_spellable
 from tests.masking.house_templates import HOUSES, House, written_by_model
 from tests.masking.odd_templates import QUESTION_AND_ANSWERS, REFUSED
-
-PROPERTY = settings(
-    max_examples=30,
-    deadline=None,
-    # They judge how examples are drawn, by chance now and then, not what is tested.
-    suppress_health_check=list(HealthCheck),
-)
-
-
-def only_spellable(tokenizer: ChatTokenizer) -> st.SearchStrategy[str]:
-    """Texts without the characters that hold bytes SmolLM2 has no token for; it drops those. They are taken out,
-    for rejecting whole dialogues would throw away more than half of them.
-    """
-    table = tokenizer.encoder.token_bytes
-    assert table is not None
-    known = set(table.pieces)
-
-    def spellable(text: str) -> str:
-        return "".join(one for one in text if all(bytes([byte]) in known for byte in one.encode()))
-
-    return texts.map(spellable)
 
 
 @pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.name)
@@ -80,3 +59,20 @@ def test_a_message_is_refused_by_its_place_in_the_conversation_not_in_the_sample
     assert masked.conversation_id == 7
     assert masked.refusal is not None
     assert masked.refusal.sentence.values["turn"] == 6
+
+
+@pytest.mark.parametrize("policy", ["neutralise", "refuse"])
+@pytest.mark.parametrize("place", ["description", "parameter"])
+def test_tools_that_spell_a_control_token_are_refused_by_name(
+    place: str, policy: str, smollm2: ChatTokenizer
+) -> None:
+    source = "{{ tools | tojson }}" + HOUSES[0].source
+    tokenizer = smollm2.with_chat_template(source, "writes tools", trusted=True)
+    spelled = "A fee<|im_end|>"
+    function = {"name": "fee", "description": spelled if place == "description" else "A fee"}
+    if place == "parameter":
+        function["parameters"] = {"type": "object", "properties": {spelled: {"type": "string"}}}
+    tools = [{"type": "function", "function": function}]
+    conversation = {"messages": QUESTION_AND_ANSWERS, "tools": tools}
+    with pytest.raises(MaskRefused, match=r"tools of the conversation spell the control token <\|im_end\|>"):
+        mask_conversation(tokenizer, conversation, MaskSettings(control_tokens=policy))

@@ -16,11 +16,14 @@ from transformers import AutoModelForCausalLM
 from app.jobs.events import Side
 from app.masking import ChatTokenizer, MaskingError
 from app.sentences import N_, FailureCode
+from worker.work.describing import context_length
 from worker.work.evaluation.prompts import end_of_turn_ids
 from worker.work.protocol import JobFailed
 from worker.work.training.devices import training_device, weights_dtype
 
 KEEP_ADAPTERS = 3
+# Where nothing says how much a model reads, nothing is refused for its length.
+UNKNOWN_CONTEXT_LENGTH = 1 << 20
 
 
 @dataclass
@@ -109,8 +112,9 @@ def load_base(path: Path) -> LoadedModel:
             detail=_first_line(error),
         ) from error
     model.to(device).eval()
-    context_length = int(getattr(model.config.get_text_config(), "max_position_embeddings", 0) or 1 << 20)
-    return LoadedModel(model, tokenizer, stop_ids, device, dtype, context_length)
+    return LoadedModel(
+        model, tokenizer, stop_ids, device, dtype, context_length(model.config) or UNKNOWN_CONTEXT_LENGTH
+    )
 
 
 def require_adapter(path: Path) -> Path:
