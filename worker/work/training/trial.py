@@ -17,7 +17,7 @@ from app.masking import IGNORE_INDEX
 from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed, log
 from worker.work.training.attention import PACKED_ATTENTION
-from worker.work.training.data import ArraySamples, Batch, pack
+from worker.work.training.data import ArraySamples, Batch, on_device, pack
 from worker.work.training.forward import LossPass, PackedPass, PlainPass
 
 # Largest relative difference of the mean loss that rounding explains (measured: 2e-7 and 1e-3).
@@ -56,13 +56,7 @@ class Trial:
             if len(samples[place]["input_ids"]) * vocabulary <= LONGEST_TRIAL_LOGITS
         ]
         longest = samples[(fitting or trained)[-1 if fitting else 0]]
-        return cls(_on(pack([shortest, second]), device), _on(pack([longest, shortest]), device))
-
-
-def _on(batch: Batch, device: torch.device) -> Batch:
-    return {
-        name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()
-    }
+        return cls(on_device(pack([shortest, second]), device), on_device(pack([longest, shortest]), device))
 
 
 def choose_pass(model: Any, trial: Trial, dtype: torch.dtype, emit: Emit) -> LossPass:
