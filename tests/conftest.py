@@ -13,9 +13,11 @@ from app.accounts.models import Role
 from app.core import migrations
 from app.core.database import build_engine
 from app.core.settings import Settings
+from app.core.storage import Storage
 from app.main import create_app
 from app.masking import turn_off_library_threads
 from tests.support import held_connections
+from tests.support.live import serving
 from tests.support.people import Person, make_person
 from tests.support.servers import running_postgres, running_redis
 from tests.support.small_model import small_model_folder
@@ -131,6 +133,20 @@ def app(settings: Settings, migrated_file: Path) -> Iterator[FastAPI]:
     shutil.copy(migrated_file, app.state.engine.url.database)
     yield app
     app.state.engine.dispose()
+
+
+@pytest.fixture
+def storage(app: FastAPI) -> Storage:
+    """The app's files."""
+    found: Storage = app.state.storage
+    return found
+
+
+@pytest.fixture
+def url(app: FastAPI) -> Iterator[str]:
+    """The app on a real port."""
+    with serving(app) as found:
+        yield found
 
 
 @pytest.fixture

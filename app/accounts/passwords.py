@@ -12,7 +12,7 @@ from sqlmodel import Session, select
 
 from app.accounts import sessions
 from app.accounts.models import LOCAL_USER, User
-from app.accounts.service import Actor, digest, record, require_user
+from app.accounts.service import SECRET_BYTES, Actor, digest, record, require_user
 from app.core.database import reading, transaction, utc_now
 from app.core.errors import Conflict, Invalid
 from app.sentences import N_
@@ -20,7 +20,6 @@ from app.sentences import N_
 MIN_LENGTH: Final = 10
 MAX_LENGTH: Final = 1000
 RESET_LINK_HOURS: Final = 24
-_SECRET_BYTES: Final = 32  # 256 bit
 _LINK_USED: Final = N_(
     "This link was used already, has expired, or is not the newest. Ask an administrator for another."
 )
@@ -61,7 +60,7 @@ def _dummy_hash() -> str:
 
 def unknown_hash() -> str:
     """Of a password that nobody knows."""
-    return _hasher().hash(secrets.token_urlsafe(_SECRET_BYTES))
+    return _hasher().hash(secrets.token_urlsafe(SECRET_BYTES))
 
 
 def stored_hash(session: Session, user_id: int) -> str:
@@ -97,7 +96,7 @@ def new_reset_link(session: Session, actor: Actor, user_id: int) -> tuple[User, 
         raise Conflict(N_("Change your own password on the Account page."))
     if not user.is_active:
         raise Conflict(N_("This account is closed. Reopen it first."))
-    code = secrets.token_urlsafe(_SECRET_BYTES)
+    code = secrets.token_urlsafe(SECRET_BYTES)
     user.reset_hash = digest(code)
     user.reset_expires_at = utc_now() + timedelta(hours=RESET_LINK_HOURS)
     session.add(user)

@@ -54,6 +54,10 @@ class Actor:
             raise scope_refusal(permission)
 
 
+# Of a secret that this program draws: 256 bit.
+SECRET_BYTES: Final = 32
+
+
 def digest(secret: str) -> str:
     """What is stored of a cookie's, token's or link's secret: 256 random bits, so a plain hash is enough."""
     return hashlib.sha256(secret.encode()).hexdigest()

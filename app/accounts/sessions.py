@@ -9,12 +9,11 @@ from typing import Final
 from sqlmodel import Session, col, delete, select
 
 from app.accounts.models import LoginSession, User
-from app.accounts.service import Actor, digest, record
+from app.accounts.service import SECRET_BYTES, Actor, digest, record
 from app.core.database import utc_now
 from app.core.errors import NotFound
 from app.sentences import N_
 
-_SECRET_BYTES: Final = 32  # 256 bit
 _ADDRESS_LENGTH: Final = 64
 _AGENT_LENGTH: Final = 200
 # The first that fits: each of these also writes the names of those below it.
@@ -40,7 +39,7 @@ def start_login(session: Session, user_id: int, days: int, *, address: str = "",
     session.execute(
         delete(LoginSession).where(col(LoginSession.user_id) == user_id, col(LoginSession.expires_at) < now)
     )
-    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    secret = secrets.token_urlsafe(SECRET_BYTES)
     session.add(
         LoginSession(
             user_id=user_id,

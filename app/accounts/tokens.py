@@ -8,13 +8,12 @@ from sqlmodel import Session, col, select
 
 from app.accounts.models import ApiToken, Role, Scope, User
 from app.accounts.permissions import offered_scopes
-from app.accounts.service import Actor, digest, readable_name, record
+from app.accounts.service import SECRET_BYTES, Actor, digest, readable_name, record
 from app.core.database import utc_now
 from app.core.errors import Invalid, NotFound, Refused
 from app.sentences import N_
 
 TOKEN_PREFIX: Final = "sft_"
-_SECRET_BYTES: Final = 32  # 256 bit
 
 
 def create_token(
@@ -24,7 +23,7 @@ def create_token(
     name = readable_name(name)
     if scope not in offered_scopes(owner.role):
         raise Invalid(N_("A token cannot have more rights than you have."), field="scope")
-    secret = TOKEN_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
     token = ApiToken(
         user_id=owner.user_id,
         name=name,

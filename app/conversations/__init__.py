@@ -3,6 +3,7 @@
 - `models` the tables · `service` the rules of a change (the version somebody saw, a revision for each) · `api`, `list_api`,
   `pages` the doors · `schemas`, `dialogue_schemas` what REST reads and writes
 - one dialogue: `content` between row and dialogue · `turns`, `messages` pure functions · `labels` their words ·
+  `tool_editing` tools as typed ·
   `revisions` undo · `conflicts` two people at one turn
 - many: `drafts` how they come in · `duplicates` what counts as the same, `correcting` what
   answers the same questions otherwise · `filters`, `filter_params`, `listing`, `counts` lists ·

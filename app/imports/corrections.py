@@ -22,7 +22,7 @@ SameQuestions = Literal["ask", "keep", "replace", "skip"]
 SAME_QUESTIONS: Final[tuple[SameQuestions, ...]] = get_args(SameQuestions)
 # The code of notes about records for which nobody has chosen yet.
 WAITS: Final = "same_questions_waits"
-_KEPT_NOTES: Final = 200
+KEPT_NOTES: Final = 200
 _SENTENCES: Final[Mapping[SameQuestions, str]] = {
     "ask": N_("Line %(line)d: the same questions as in conversation %(id)d, and another answer."),
     "keep": N_(
@@ -61,7 +61,7 @@ class Corrections:
             return True
         found.same_questions += 1
         found.note_count += 1
-        if len(found.notes) < _KEPT_NOTES:
+        if len(found.notes) < KEPT_NOTES:
             found.notes = [*found.notes, _note(self.choice, line, old)]
         if self.choice == "replace":
             # A second answer to the same questions in this file has nothing to replace.

@@ -4,8 +4,6 @@ Conversations are written in short pieces under a staging mark and become visibl
 `datasets/operations.py`.
 """
 
-from typing import Final
-
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, func, select
@@ -20,13 +18,12 @@ from app.datasets import operations
 from app.datasets.models import Dataset, OperationKind
 from app.datasets.operations import Mine
 from app.datasets.service import create_dataset, find_dataset, free_name, require_writable
-from app.imports.corrections import Corrections, SameQuestions, waiting_for_a_choice
+from app.imports.corrections import KEPT_NOTES, Corrections, SameQuestions, waiting_for_a_choice
 from app.imports.incoming import IncomingFile, remark_json
 from app.imports.models import DatasetImport
 from app.sentences import N_
 
 logger = get_logger(__name__)
-_KEPT_NOTES: Final = 200
 
 
 def import_file(
@@ -120,8 +117,8 @@ def _write(
                 continue
             fresh.append(columns)
             found.note_count += len(notes)
-            if notes and len(found.notes) < _KEPT_NOTES:
-                found.notes = [*found.notes, *notes][:_KEPT_NOTES]
+            if notes and len(found.notes) < KEPT_NOTES:
+                found.notes = [*found.notes, *notes][:KEPT_NOTES]
         with polite_piece(session):
             operation.step(session, len(batch))
             insert_drafts(session, operation.dataset_id, fresh, author=actor.who, staged_by=operation.id)

@@ -23,7 +23,7 @@ from app.interchange.files.sheets import is_workbook
 from app.interchange.files.tables import Table
 from app.interchange.mapping.dialogues import MappedRecord, map_records
 from app.interchange.mapping.model import DialogueMapping
-from app.interchange.mapping.suggesting import is_chained, suggest, unread_names
+from app.interchange.mapping.suggesting import SUGGESTED_FROM, is_chained, suggest, unread_names
 from app.interchange.records.column_map import ColumnMap
 from app.interchange.records.layouts import Layout, LayoutReader, get_layout
 from app.interchange.records.message_reading import Reading
@@ -35,7 +35,6 @@ from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefu
 Format = Literal["auto", "messages", "sharegpt", "alpaca", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 _LAYOUTS: dict[str, Layout] = {"messages": "messages", "sharegpt": "sharegpt", "alpaca": "alpaca"}
-_SUGGESTED_FROM = 50  # records at the beginning of a file
 _FRAMES: dict[Format, Frame] = {"csv": "csv", "parquet": "parquet"}
 
 
@@ -214,7 +213,8 @@ class _Reader:
         if columns:
             header = require_mapped_header(content.titles, columns.columns)
             return _Opened(read_table(content, header, self._limits), content.kind, columns.layout)
-        if get_header(content.titles) is None or is_chained(content.names()):
+        known = get_header(content.titles)
+        if known is None or (known.layout == "alpaca" and is_chained(content.names())):
             refusal = RecordRefused(say.CSV_COLUMNS, 1, found=shown(", ".join(content.titles), 80))
             return self._recognised(raw_records(content), content.kind, refusal)
         header = require_header(content.titles, self._source.train_field)
@@ -237,12 +237,12 @@ class _Reader:
     ) -> _Opened:
         """Records of a known layout as they are; of an unknown one by the mapping that they suggest, if it is certain.
         Raises `refusal` where it is not; without one the layout's reader says what is wrong."""
-        first, records = _peek(records, _SUGGESTED_FROM)
+        first, records = _peek(records, SUGGESTED_FROM)
         values = [record.value for record in first if isinstance(record, Record)]
-        known = (
-            values and isinstance(values[0], Mapping) and get_layout(values[0]) and not is_chained(values[0])
-        )
-        suggestion = None if known else suggest(values)
+        layout = get_layout(values[0]) if values and isinstance(values[0], Mapping) else None
+        # Questions and answers that name the row before them are no dialogues one by one.
+        is_known = layout is not None and not (layout == "alpaca" and is_chained(values[0]))
+        suggestion = None if is_known else suggest(values)
         if suggestion is not None and suggestion.certain:
             note = LineNote.of(say_of_mapping.RECOGNISED, layout=shown(suggestion.spoken, 120))
             return self._mapped(records, name or "messages", suggestion.mapping, note)

@@ -2,5 +2,5 @@
 
 `models` states and their transitions · `service` enqueue, claim, heartbeat, finish, stop, rescue: every write fenced · `events` the
 kinds of events and phases, what each carries, their words · `handlers` what a domain tells the worker of its kind of job ·
-`bell`, `broker_folder` ringing · `stream` server-sent events · `newest` the last event of a kind · `api` REST.
+`bell`, `broker_folder` ringing · `stream` server-sent events · `newest` the last event of a kind · `api`, `schemas` REST.
 """

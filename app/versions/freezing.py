@@ -27,12 +27,11 @@ from app.datasets.operations import refuse_under_way
 from app.datasets.service import require_writable
 from app.sentences import N_
 from app.versions.files import version_key, writing_sentences
-from app.versions.models import DatasetVersion
+from app.versions.models import COVERAGE, DatasetVersion
 
 VALIDATION_SHARE: Final = 0.05
 # Below this many conversations a held-out split would cost more than it tells.
 _MIN_FOR_VALIDATION: Final = 10
-_COVERAGE: Final = ("outcome", "stage", "objection", "language")
 _PAGE: Final = 200
 _ATTEMPTS: Final = 5
 
@@ -44,7 +43,7 @@ class _Written:
     fingerprint: str = ""
     train_count: int = 0
     validation_count: int = 0
-    coverage: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in _COVERAGE})
+    coverage: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in COVERAGE})
 
 
 def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -> DatasetVersion:

@@ -1,13 +1,16 @@
 """The table of frozen versions."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import JSON, Column, UniqueConstraint
 from sqlmodel import Field
 
 from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
+
+# The labels whose values are counted.
+COVERAGE: Final = ("outcome", "stage", "objection", "language")
 
 
 class DatasetVersion(CreatedBy, table=True):

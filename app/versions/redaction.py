@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -14,9 +14,7 @@ from app.core.errors import Conflict
 from app.core.storage import Storage
 from app.sentences import N_
 from app.versions.files import damaged, missing, version_key, writing_sentences
-from app.versions.models import DatasetVersion
-
-_COVERAGE: Final = ("outcome", "stage", "objection", "language")
+from app.versions.models import COVERAGE, DatasetVersion
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def rewrite(storage: Storage, version: DatasetVersion, conversation_id: int) -> 
     """
     start = b'{"id":%d,' % conversation_id
     digest, counts = hashlib.sha256(), Counter[str]()
-    coverage: dict[str, Counter[str]] = {name: Counter() for name in _COVERAGE}
+    coverage: dict[str, Counter[str]] = {name: Counter() for name in COVERAGE}
     with writing_sentences(), storage.stage("versions") as staged:
         try:
             source = storage.path(version.storage_key).open("rb")

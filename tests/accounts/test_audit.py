@@ -75,7 +75,10 @@ def recorded() -> set[str]:
             if not isinstance(node, ast.Call):
                 continue
             called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            if called not in {"record", "begin", "_begin", "AuditEvent"}:
+                continue
             given = [keyword.value for keyword in node.keywords if keyword.arg == "action"]
+            given += node.args[4:5] if called == "_begin" else []
             if called == "record" and len(node.args) > 2:
                 given.append(node.args[2])
             for action in given:

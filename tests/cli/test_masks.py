@@ -199,6 +199,37 @@ def test_what_editors_make_of_a_file_is_read(smollm2_folder: Path, data: bytes) 
     assert len(result.stdout.splitlines()) == 2
 
 
+CHAT = chat("Wie viel?", "Zehn für Müller – täglich.", "和中文？", "十元。")
+TURNS = [
+    {"from": "gpt" if place % 2 else "human", "value": one["content"]}
+    for place, one in enumerate(CHAT["messages"])
+]
+ALPACA = {
+    "instruction": CHAT["messages"][2]["content"],
+    "output": CHAT["messages"][3]["content"],
+    "history": [[one["content"] for one in CHAT["messages"][:2]]],
+}
+ROWS = ["conversation_id,role,content", *(f"1,{one['role']},{one['content']}" for one in CHAT["messages"])]
+LAYOUTS: dict[str, bytes] = {
+    "sharegpt": json.dumps({"conversations": TURNS}).encode(),
+    "alpaca": json.dumps([ALPACA]).encode(),
+    "csv": "\n".join(ROWS).encode(),
+    "GB 18030": json.dumps(CHAT, ensure_ascii=False).encode("gb18030"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_the_same_dialogue_has_the_same_mask_in_any_layout(
+    smollm2_folder: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "chats"
+    path.write_bytes(LAYOUTS[name])
+    model = ("--model", str(smollm2_folder), "--json")
+    plain = run("preview", *model, "--input", "-", text=json.dumps(CHAT))
+    shown = run("preview", *model, "--input", str(path))
+    assert (shown.exit_code, shown.stdout) == (0, plain.stdout)
+
+
 def test_a_missing_model_or_file_is_one_clear_line(smollm2_folder: Path, tmp_path: Path) -> None:
     result = run("verify", "--model", "no/such-model", "--input", "-", text="{}")
     assert result.exit_code == 2

@@ -8,17 +8,11 @@ from playwright.sync_api import Page, expect
 
 from app.accounts.models import Role
 from tests.conversations.conftest import DIALOGUE, MakeConversation
-from tests.support.live import chromium, serving, signed_in
+from tests.support.live import chromium, signed_in
 from tests.support.people import Person, make_person
 from tests.support.workers import wait_until
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def url(app: FastAPI) -> Iterator[str]:
-    with serving(app) as url:
-        yield url
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_no_constant_is_given_the_same_value_in_two_modules() -> None:
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for module, tree in _modules():
         for name, value in _constants(tree):
-            is_type = isinstance(value, ast.Call) and ast.unparse(value.func) == "TypeVar"
+            is_type = isinstance(value, ast.Subscript) or ast.unparse(value).startswith("TypeVar(")
             if name not in OF_EACH_MODULE and not is_type:
                 found[name.lstrip("_"), ast.dump(value)].add(module)
     assert {name: sorted(modules) for (name, _), modules in found.items() if len(modules) > 1} == {}

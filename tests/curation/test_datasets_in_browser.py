@@ -11,17 +11,11 @@ from playwright.sync_api import FilePayload, Page, expect
 
 from app.accounts.models import Role
 from tests.conversations.conftest import DIALOGUE, MakeConversation
-from tests.support.live import chromium, serving, signed_in
+from tests.support.live import chromium, signed_in
 from tests.support.people import Person, make_person
 
 pytestmark = pytest.mark.browser
 GOOD = json.dumps({"messages": DIALOGUE}).encode()
-
-
-@pytest.fixture
-def url(app: FastAPI) -> Iterator[str]:
-    with serving(app) as url:
-        yield url
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 import yaml
@@ -29,22 +27,8 @@ from app.interchange.exports.exporting import (
 )
 from app.interchange.sentences.problems import ExportRefused
 from tests.dialogue.strategies import LABELS, MESSAGE, conversations
+from tests.interchange.collecting import Files, collector
 from tests.interchange.reading_aloud import read_all
-
-Files = dict[str, bytes]
-
-
-def collector() -> tuple[Files, Callable[[str], AbstractContextManager[BinaryIO]]]:
-    """Files by name, and what makes one: it is there once it is closed."""
-    files: Files = {}
-
-    @contextmanager
-    def create(name: str) -> Iterator[BinaryIO]:
-        stream = io.BytesIO()
-        yield stream
-        files[name] = stream.getvalue()
-
-    return files, create
 
 
 def export(values: list[dict[str, Any]], format: ExportFormat, **asked: Any) -> tuple[Files, ExportReport]:

@@ -121,6 +121,22 @@ def test_chained_rows_become_dialogues_without_being_told() -> None:
     assert codes(CHAINED) == [(0, "layout_recognised")]
 
 
+def test_records_that_are_whole_dialogues_are_not_chained_whatever_ids_they_have() -> None:
+    tools = [
+        {
+            "type": "function",
+            "function": {"name": "stock", "parameters": {"type": "object", "properties": {}}},
+        }
+    ]
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    (item,) = read(json.dumps({"id": 2, "parent_id": 1, "messages": messages, "tools": tools}))
+    assert isinstance(item, ParsedConversation)
+    assert item.conversation["tools"]
+    table = "id,parent_id,conversation_id,role,content\n1,,a,user,Hi\n2,1,a,assistant,Hello\n"
+    assert dialogues(table) == [[("user", "Hi"), ("assistant", "Hello")]]
+    assert codes(table) == []
+
+
 @pytest.mark.parametrize(
     ("more", "code"),
     [

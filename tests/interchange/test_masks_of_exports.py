@@ -1,15 +1,13 @@
 """The labels that training would see are the same before an export and after it is imported again."""
 
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 
 from app.interchange import Source, SourceMask, read_dataset_info
 from app.interchange.exports.exporting import Export, ExportFormat, FlagChoice, export_conversations
 from app.masking import IGNORE_INDEX, ChatTokenizer, MaskSettings, mask_conversation
+from tests.interchange.collecting import collector
 from tests.interchange.reading_aloud import read_all
 from tests.support.tokenizers import smollm2, smollm2_folder
 
@@ -65,14 +63,7 @@ def trained(tokenizer: ChatTokenizer, conversations: list[dict[str, Any]]) -> Tr
 def there_and_back(
     conversations: list[dict[str, Any]], format: ExportFormat, flags: FlagChoice, mask: SourceMask
 ) -> list[dict[str, Any]]:
-    files: dict[str, bytes] = {}
-
-    @contextmanager
-    def create(name: str) -> Iterator[BinaryIO]:
-        stream = io.BytesIO()
-        yield stream
-        files[name] = stream.getvalue()
-
+    files, create = collector()
     frozen = [{"id": place, "split": "train", **value} for place, value in enumerate(conversations, 1)]
     export_conversations(lambda: frozen, Export(format, "v1", flags=flags), create)
     columns = None

@@ -8,7 +8,6 @@ from fastapi import FastAPI
 
 from app.base_models.models import BaseModelSource, ModelEntry
 from app.core.database import transaction
-from app.core.storage import Storage
 from app.masking import MaskSettings
 from tests.support.checked import freeze_these, really_check
 from tests.support.tokenizers import smollm2_folder
@@ -40,13 +39,6 @@ class Checked:
     attack: int
     unanswered: int
     ordinary: int
-
-
-@pytest.fixture
-def storage(app: FastAPI) -> Storage:
-    """The app's files."""
-    found: Storage = app.state.storage
-    return found
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from app.conversations.service import edit_messages
 from app.core.database import transaction
 from app.runs.service import RunRequest, start_run
 from tests.mask_checks.conftest import Checked
-from tests.support.live import chromium, serving, signed_in
+from tests.support.live import chromium, signed_in
 from tests.support.people import Person
 from tests.support.training import ENGINEER
 
@@ -23,13 +23,6 @@ pytestmark = pytest.mark.browser
 def browser() -> Iterator[Browser]:
     """One browser for this module."""
     with chromium() as found:
-        yield found
-
-
-@pytest.fixture
-def url(app: FastAPI) -> Iterator[str]:
-    """The app on a real port."""
-    with serving(app) as found:
         yield found
 
 

@@ -2,10 +2,18 @@
 
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from app.masking import ChatTokenizer
 from tests.masking.house_templates import House
 
+PROPERTY = settings(
+    max_examples=30,
+    deadline=None,
+    # They judge how examples are drawn, by chance now and then, not what is tested.
+    suppress_health_check=list(HealthCheck),
+)
 NASTY = (
     "Hello",
     " ",
@@ -60,3 +68,17 @@ def dialogues(draw: st.DrawFn, house: House, content: st.SearchStrategy[str] = t
         if extra:
             messages.append({"role": extra, "content": draw(content)})
     return messages
+
+
+def only_spellable(tokenizer: ChatTokenizer) -> st.SearchStrategy[str]:
+    """Texts without the characters that hold bytes SmolLM2 has no token for; it drops those. They are taken out,
+    for rejecting whole dialogues would throw away more than half of them.
+    """
+    table = tokenizer.encoder.token_bytes
+    assert table is not None
+    known = set(table.pieces)
+
+    def spellable(text: str) -> str:
+        return "".join(one for one in text if all(bytes([byte]) in known for byte in one.encode()))
+
+    return texts.map(spellable)

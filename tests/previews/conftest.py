@@ -16,7 +16,7 @@ from app.base_models.models import BaseModelSource, ModelEntry
 from app.conversations.drafts import create_conversation
 from app.core.database import transaction
 from app.datasets import service as datasets
-from tests.support.live import chromium, serving, signed_in
+from tests.support.live import chromium, signed_in
 from tests.support.people import Person
 from tests.support.tokenizers import smollm2, smollm2_folder
 
@@ -186,13 +186,6 @@ def form_of(html: str, **changes: str) -> dict[str, str]:
 
 
 # -- in a browser --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def url(app: FastAPI) -> Iterator[str]:
-    """The app on a real port."""
-    with serving(app) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

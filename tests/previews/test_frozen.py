@@ -20,12 +20,6 @@ SECOND = [{"role": "user", "content": "And later?"}, {"role": "assistant", "cont
 
 
 @pytest.fixture
-def storage(app: FastAPI) -> Storage:
-    found: Storage = app.state.storage
-    return found
-
-
-@pytest.fixture
 def frozen(app: FastAPI, storage: Storage) -> tuple[int, list[int]]:
     """A version of two dialogues and their conversations' ids."""
     with transaction(app.state.engine) as session:

@@ -8,18 +8,11 @@ from playwright.sync_api import Page, Route, expect
 
 from app.core.database import transaction
 from app.core.storage import Storage
-from tests.support.live import chromium, serving, signed_in
+from tests.support.live import chromium, signed_in
 from tests.support.people import Person
 from tests.support.training import make_model, make_run, make_version
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("silent_bell")]
-
-
-@pytest.fixture
-def url(app: FastAPI) -> Iterator[str]:
-    """The app on a real port."""
-    with serving(app) as found:
-        yield found
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from app.interchange.files.json_records import Record
 from app.interchange.mapping.model import as_text
-from app.interchange.mapping.suggesting import Suggestion, suggest
+from app.interchange.mapping.suggesting import DEPTH, SUGGESTED_FROM, Suggestion, suggest
 from app.interchange.sentences.problems import LineProblem, shown
 
 RECORDS: Final = 5
@@ -18,8 +18,6 @@ LOOKED_AT: Final = 5_000
 _VALUES: Final = 60
 _COLUMNS: Final = 60
 _CELL: Final = 120
-_DEPTH: Final = 4
-_SUGGESTED_FROM: Final = 50
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class _Look:
             self.rows.append(row)
 
     def _flatten(self, value: Any, path: str, row: dict[str, str], depth: int) -> None:
-        if isinstance(value, Mapping) and depth < _DEPTH:
+        if isinstance(value, Mapping) and depth < DEPTH:
             for key, item in value.items():
                 self._flatten(item, f"{path}.{key}" if path else str(key), row, depth + 1)
             return
@@ -90,7 +88,7 @@ def look_at(records: Iterable[Record | LineProblem]) -> Sample:
             problems.append(record)
             continue
         read += 1
-        if len(first) < _SUGGESTED_FROM:
+        if len(first) < SUGGESTED_FROM:
             first.append(record.value)
         look.take(record.value)
     values = {

@@ -28,15 +28,17 @@ _ORDER_NAMES: Final = (
     "strtime", "时间", "发送时间", "序号",
 )  # fmt: skip
 _QUESTION_NAMES: Final = (
-    "instruction", "prompt", "question", "query", "ask", "q", "customer", "问题", "提问", "问", "客户问题", "顾客",
+    "instruction", "prompt", "question", "query", "ask", "q", "customer", "问题", "提问", "问", "客户问题", "顾客", "指令",
 )  # fmt: skip
 _ANSWER_NAMES: Final = (
-    "output", "response", "completion", "answer", "reply", "a", "agent", "回答", "回复", "答", "客服回复", "客服",
+    "output", "response", "completion", "answer", "reply", "a", "agent", "回答", "回复", "答", "客服回复", "客服", "输出",
 )  # fmt: skip
 _ID_NAMES: Final = ("id", "message_id", "row_id")
 _PARENT_NAMES: Final = ("parent_id", "parent", "parentid", "reply_to")
 _SIDES: Final = (Role.USER, Role.ASSISTANT, Role.SYSTEM)
-_DEPTH: Final = 4
+# So deep below a record are its fields looked for, and in so many records at the beginning of a file.
+DEPTH: Final = 4
+SUGGESTED_FROM: Final = 50
 _SORTS: Final = re.compile(r"(\d+(\.\d+)?|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ]\d{1,2}:\d{2}.*)?)$")
 _SHOWN_SIDES: Final = 200
 
@@ -172,7 +174,7 @@ def _known_sides(values: Iterable[str]) -> tuple[dict[str, Side], bool]:
 
 def _lists(value: Any, path: str = "", depth: int = 0) -> list[str]:
     """Paths of the lists of objects in a record."""
-    if not isinstance(value, Mapping) or depth > _DEPTH:
+    if not isinstance(value, Mapping) or depth > DEPTH:
         return []
     found = []
     for name, item in value.items():

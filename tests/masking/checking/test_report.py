@@ -10,14 +10,7 @@ from app.masking import (
     preview,
     verify,
 )
-from tests.support.masks import ATTACK, chat
-
-CONVERSATIONS = [
-    (11, chat("Hi", "Hello", "Price?", "Ten a month.")),
-    (12, chat("你好", "您好,有什么可以帮您?")),
-    (13, chat(ATTACK, "No.")),
-    (14, chat("tell me all", "word " * 100)),
-]
+from tests.support.masks import CONVERSATIONS, chat
 
 
 def test_a_green_report_counts_everything(smollm2: ChatTokenizer) -> None:

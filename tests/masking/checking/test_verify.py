@@ -1,9 +1,5 @@
 """The check of a version gives the same report with and without arrays."""
 
-from typing import Any
-
-import numpy as np
-
 from app.mask_checks.report import MaskReport
 from app.masking import (
     ChatTokenizer,
@@ -12,34 +8,7 @@ from app.masking import (
     verify,
     verify_without_arrays,
 )
-from tests.support.masks import ATTACK, chat
-
-CONVERSATIONS = [
-    (11, chat("Hi", "Hello", "Price?", "Ten a month.")),
-    (12, chat("你好", "您好,有什么可以帮您?")),
-    (13, chat(ATTACK, "No.")),
-    (14, chat("tell me all", "word " * 100)),
-]
-
-
-def _spoil_labels(tensors: dict[str, Any], _: dict[str, str]) -> None:
-    tensors["labels"][0] = 7
-
-
-def _spoil_offsets(tensors: dict[str, Any], _: dict[str, str]) -> None:
-    tensors["offsets"][1] -= 1
-
-
-def _drop_a_tensor(tensors: dict[str, Any], _: dict[str, str]) -> None:
-    del tensors["split"]
-
-
-def _change_a_type(tensors: dict[str, Any], _: dict[str, str]) -> None:
-    tensors["labels"] = tensors["labels"].astype(np.int64)
-
-
-def _drop_the_hash(_: dict[str, Any], metadata: dict[str, str]) -> None:
-    del metadata["hash"]
+from tests.support.masks import CONVERSATIONS, chat
 
 
 def test_the_report_is_the_same_without_the_arrays(smollm2: ChatTokenizer) -> None:

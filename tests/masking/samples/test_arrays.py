@@ -16,14 +16,7 @@ from app.masking import (
     verify,
     write_arrays,
 )
-from tests.support.masks import ATTACK, chat
-
-CONVERSATIONS = [
-    (11, chat("Hi", "Hello", "Price?", "Ten a month.")),
-    (12, chat("你好", "您好,有什么可以帮您?")),
-    (13, chat(ATTACK, "No.")),
-    (14, chat("tell me all", "word " * 100)),
-]
+from tests.support.masks import CONVERSATIONS
 
 
 def test_what_is_written_is_what_the_preview_shows(smollm2: ChatTokenizer, tmp_path: Path) -> None:

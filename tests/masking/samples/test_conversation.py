@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 
 from app.masking import (
     ChatTokenizer,
@@ -12,15 +12,8 @@ from app.masking import (
     mask_conversation,
 )
 from app.masking.samples.conversation import read_conversation
-from tests.masking.conversations import dialogues
+from tests.masking.conversations import PROPERTY, dialogues
 from tests.masking.house_templates import HOUSES
-
-PROPERTY = settings(
-    max_examples=30,
-    deadline=None,
-    # They judge how examples are drawn, by chance now and then, not what is tested.
-    suppress_health_check=list(HealthCheck),
-)
 
 
 @example([{"role": "user", "content": "<|im_"}, {"role": "assistant", "content": "end|>"}])

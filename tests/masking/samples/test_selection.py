@@ -1,7 +1,5 @@
 """Which turns are trained: by the strategy, and by the flags of turns."""
 
-from typing import Any
-
 import pytest
 
 from app.masking import (
@@ -11,15 +9,7 @@ from app.masking import (
     mask_conversation,
     run_checks,
 )
-from app.masking.samples.sample import MaskedSample
-from tests.support.masks import chat, trained_text
-
-
-def samples(tokenizer: ChatTokenizer, conversation: dict[str, Any], **settings: Any) -> list[MaskedSample]:
-    found = mask_conversation(tokenizer, conversation, MaskSettings(**settings)).samples
-    for sample in found:
-        assert [check for check in run_checks(tokenizer, sample) if not check.passed] == []
-    return found
+from tests.support.masks import chat, samples, trained_text
 
 
 def test_strategies_choose_turns(smollm2: ChatTokenizer) -> None:

@@ -1,27 +1,14 @@
 """A stream of conversations: in order, in batches, each as if it were alone."""
 
-from typing import Any
-
 from app.masking import (
     IGNORE_INDEX,
     ChatTokenizer,
     MaskSettings,
     mask_conversation,
     mask_conversations,
-    run_checks,
 )
-from app.masking.samples.sample import MaskedSample
 from app.masking.samples.stream import BATCH, BATCH_CHARACTERS, in_batches
 from tests.support.masks import chat
-
-LONG = chat(*(f"{word} " * 12 for word in ("one", "two", "three", "four", "five", "six")), system="Be nice.")
-
-
-def samples(tokenizer: ChatTokenizer, conversation: dict[str, Any], **settings: Any) -> list[MaskedSample]:
-    found = mask_conversation(tokenizer, conversation, MaskSettings(**settings)).samples
-    for sample in found:
-        assert [check for check in run_checks(tokenizer, sample) if not check.passed] == []
-    return found
 
 
 def test_a_stream_gives_the_same_as_one_by_one_and_keeps_order(smollm2: ChatTokenizer) -> None:

@@ -1,7 +1,5 @@
 """Whole turns are kept where the length allows it, and every cut is reported."""
 
-from typing import Any
-
 import pytest
 
 from app.masking import (
@@ -10,17 +8,7 @@ from app.masking import (
     mask_conversation,
     run_checks,
 )
-from app.masking.samples.sample import MaskedSample
-from tests.support.masks import chat, trained_text
-
-LONG = chat(*(f"{word} " * 12 for word in ("one", "two", "three", "four", "five", "six")), system="Be nice.")
-
-
-def samples(tokenizer: ChatTokenizer, conversation: dict[str, Any], **settings: Any) -> list[MaskedSample]:
-    found = mask_conversation(tokenizer, conversation, MaskSettings(**settings)).samples
-    for sample in found:
-        assert [check for check in run_checks(tokenizer, sample) if not check.passed] == []
-    return found
+from tests.support.masks import LONG, chat, samples, trained_text
 
 
 @pytest.mark.parametrize("limit", range(10, 130, 7))

@@ -1,7 +1,5 @@
 """Several samples of one conversation: one a turn, or windows of whole exchanges."""
 
-from typing import Any
-
 import pytest
 
 from app.masking import (
@@ -9,19 +7,8 @@ from app.masking import (
     Handling,
     MaskSettings,
     mask_conversation,
-    run_checks,
 )
-from app.masking.samples.sample import MaskedSample
-from tests.support.masks import chat, trained_text
-
-LONG = chat(*(f"{word} " * 12 for word in ("one", "two", "three", "four", "five", "six")), system="Be nice.")
-
-
-def samples(tokenizer: ChatTokenizer, conversation: dict[str, Any], **settings: Any) -> list[MaskedSample]:
-    found = mask_conversation(tokenizer, conversation, MaskSettings(**settings)).samples
-    for sample in found:
-        assert [check for check in run_checks(tokenizer, sample) if not check.passed] == []
-    return found
+from tests.support.masks import LONG, chat, samples, trained_text
 
 
 def test_per_turn_keeps_as_many_exchanges_as_fit(smollm2: ChatTokenizer) -> None:

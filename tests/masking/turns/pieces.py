@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tests.support.masks import chat
+
 CALL: dict[str, Any] = {
     "role": "assistant",
     "content": "",
@@ -10,6 +12,8 @@ CALL: dict[str, Any] = {
 RESULT = {"role": "tool", "name": "price", "tool_call_id": "c1", "content": "10"}
 ASKED: list[dict[str, Any]] = [{"role": "user", "content": "How much?"}]
 CALLING = [*ASKED, CALL, RESULT, {"role": "assistant", "content": "Ten."}]
+PLAIN = chat("Hi", "Ten.", "r", "Six.")["messages"]
+SHORT = chat("Hi", "Ten.", "r")["messages"]
 HEAD, EOS = "<|im_start|>", "<|im_end|>"
 
 TURN = "{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"

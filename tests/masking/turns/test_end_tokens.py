@@ -5,11 +5,8 @@ from typing import Any
 import pytest
 
 from app.masking import ChatTokenizer, locate
-from tests.masking.turns.pieces import CALL, CALLING, CALLS, END, EOS, LOOP, PROMPT
-from tests.support.masks import chat
+from tests.masking.turns.pieces import CALL, CALLING, CALLS, END, EOS, LOOP, PLAIN, PROMPT, SHORT
 
-PLAIN = chat("Hi", "Ten.", "r", "Six.")["messages"]
-SHORT = chat("Hi", "Ten.", "r")["messages"]
 CALL_TEXT = '<call>price{"of": "a"}</call>'
 
 # rule -> template, tokens that generation stops at besides <|im_end|>, conversation, ends of turns (None: none)

@@ -3,10 +3,8 @@
 from typing import Any
 
 import pytest
-from tokenizers import AddedToken, Tokenizer
 
 from app.masking import ChatTokenizer, MaskRefused, MaskSettings, mask_conversation, run_checks
-from app.masking.templates.chat_template import ChatTemplate
 from tests.masking.turns.pieces import ASKED, CALL, CALLING, CALLS, END, EOS, LOOP, PROMPT, RESULT, TURN
 from tests.support.masks import chat, trained_text
 
@@ -230,35 +228,6 @@ def test_a_chosen_answer_that_leaves_no_trace_fails_its_check(smollm2: ChatToken
     no_end, left_out = [check for check in run_checks(tokenizer, sample) if not check.passed]
     assert (no_end.name, no_end.sentence.values["turn"]) == ("end_of_turn", 2)
     assert (left_out.name, left_out.sentence.values["left_out"]) == ("carried", "2: tool_calls price(of)")
-
-
-THINKING = {
-    "takes the thinking apart": (
-        "{% if '</think>' in m.content %}{% set parts = m.content.split('</think>') %}"
-        "{{ '<think>' + parts[0].split('<think>')[-1].strip() + '</think>' + parts[-1].strip() }}"
-        "{% else %}{{ m.content }}{% endif %}",
-        "<think>hm</think>Ten." + EOS,
-    ),
-    "drops the thinking": ("{{ m.content.split('</think>')[-1].strip() }}", "Ten." + EOS),
-    "looks for either marker": (
-        "{% if '<think>' not in m.content and '</think>' not in m.content %}<think></think>{% endif %}{{ m.content }}",
-        "<think>hm</think>\n\nTen." + EOS,
-    ),
-    "wants both markers": (
-        "{% if '<think>' in m.content and '</think>' in m.content %}{{ m.content.split('</think>')[-1].strip() }}"
-        "{% else %}{{ m.content }}{% endif %}",
-        "Ten." + EOS,
-    ),
-}
-
-
-@pytest.fixture(scope="module")
-def thinker(smollm2: ChatTokenizer) -> ChatTokenizer:
-    """SmolLM2 with the markers of thinking and of tool results as special tokens."""
-    tokenizer = Tokenizer.from_str(smollm2.encoder.tokenizer.to_str())
-    marks = ("<think>", "</think>", "<tool_response>")
-    tokenizer.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in marks])
-    return ChatTokenizer(tokenizer, ChatTemplate("{{ messages }}"), smollm2.variables, name="thinker")
 
 
 @pytest.mark.parametrize("end", ["<file_sep>", "[END]", "</turn>"], ids=["control", "brackets", "text"])

@@ -1,22 +1,15 @@
 """The short cut lays conversations out exactly as the long way does."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from app.masking import (
     ChatTokenizer,
 )
 from app.masking.turns.known_layouts import KnownLayouts
 from app.masking.turns.locate import locate
-from tests.masking.conversations import dialogues
+from tests.masking.conversations import PROPERTY, dialogues
 from tests.masking.house_templates import HOUSES, House
-
-PROPERTY = settings(
-    max_examples=30,
-    deadline=None,
-    # They judge how examples are drawn, by chance now and then, not what is tested.
-    suppress_health_check=list(HealthCheck),
-)
 
 
 @pytest.mark.parametrize("house", HOUSES, ids=lambda house: house.name)

@@ -1,8 +1,7 @@
 """Spans against an oracle that writes the pieces itself, over templates × conversations."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from app.masking import (
     ChatTokenizer,
@@ -12,30 +11,9 @@ from app.masking import (
 )
 from app.masking.turns.layout import Layout
 from app.masking.turns.locate import locate
-from tests.masking.conversations import dialogues, texts
+from tests.masking.conversations import PROPERTY, dialogues
 from tests.masking.house_templates import HOUSES, House, written_by_model
 from tests.masking.odd_templates import ODD, QUESTION_AND_ANSWERS, REFUSED
-
-PROPERTY = settings(
-    max_examples=30,
-    deadline=None,
-    # They judge how examples are drawn, by chance now and then, not what is tested.
-    suppress_health_check=list(HealthCheck),
-)
-
-
-def only_spellable(tokenizer: ChatTokenizer) -> st.SearchStrategy[str]:
-    """Texts without the characters that hold bytes SmolLM2 has no token for; it drops those. They are taken out,
-    for rejecting whole dialogues would throw away more than half of them.
-    """
-    table = tokenizer.encoder.token_bytes
-    assert table is not None
-    known = set(table.pieces)
-
-    def spellable(text: str) -> str:
-        return "".join(one for one in text if all(bytes([byte]) in known for byte in one.encode()))
-
-    return texts.map(spellable)
 
 
 def spans_of(layout: Layout) -> set[int]:

@@ -5,11 +5,9 @@ from typing import Any
 import pytest
 
 from app.masking import ChatTokenizer, locate
-from tests.masking.turns.pieces import CALLING, CALLS, END, EOS, LOOP
+from tests.masking.turns.pieces import CALLING, CALLS, END, EOS, LOOP, PLAIN, SHORT
 from tests.support.masks import chat
 
-PLAIN = chat("Hi", "Ten.", "r", "Six.")["messages"]
-SHORT = chat("Hi", "Ten.", "r")["messages"]
 ASKED_AGAIN = "{% if add_generation_prompt and messages[-1].role != 'assistant' %}"
 
 # rule -> template, conversation, what the model must write in each answer

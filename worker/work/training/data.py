@@ -80,6 +80,13 @@ def _row(values: np.ndarray[Any, Any]) -> torch.Tensor:
     return torch.from_numpy(values.astype(np.int64))[None]
 
 
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """The same batch with its tensors there."""
+    return {
+        name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()
+    }
+
+
 def next_token_targets(labels: torch.Tensor, borders: list[int]) -> torch.Tensor:
     """What each position has to predict: the next token's label, and nothing at a conversation's end.
 

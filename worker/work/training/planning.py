@@ -18,7 +18,7 @@ from app.recipes.estimates import estimate_steps
 from app.runs.result import TrainingPlan
 from app.sentences import N_
 from worker.work.protocol import log
-from worker.work.training.data import ArraySamples, Batch, EpochLoader
+from worker.work.training.data import ArraySamples, Batch, EpochLoader, on_device
 from worker.work.training.devices import weights_dtype
 from worker.work.training.forward import LossPass
 
@@ -126,7 +126,7 @@ def tokens_per_second(
     passes: list[tuple[int, float]] = []
     began = time.monotonic()
     for batch in EpochLoader(samples, config.per_device_train_batch_size, config.seed):
-        passes.append((batch["input_ids"].numel(), _timed(loss_pass, _on(batch, device), device)))
+        passes.append((batch["input_ids"].numel(), _timed(loss_pass, on_device(batch, device), device)))
         if len(passes) > _MEASURED_PASSES or time.monotonic() - began > at_most:
             break
     model.zero_grad(set_to_none=True)
@@ -140,12 +140,6 @@ def tokens_per_second(
 
 def _state_of(device: torch.device) -> torch.Tensor | None:
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-
-
-def _on(batch: Batch, device: torch.device) -> Batch:
-    return {
-        name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()
-    }
 
 
 def _timed(loss_pass: LossPass, batch: Batch, device: torch.device) -> float:

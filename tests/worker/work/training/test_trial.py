@@ -81,6 +81,27 @@ def test_a_model_that_does_more_than_the_packed_pass_knows_is_trained_its_own_wa
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 
 
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("lfm2", "reach each other"),
+        ("falcon_h1", "reach each other"),
+        ("plbart", "places are not counted anew"),
+    ],
+)
+def test_rounding_to_half_precision_hides_no_leak(kind: str, reason: str, emit: Recorder) -> None:
+    model, _ = add_adapter(tiny_model(kind).bfloat16(), TrainingConfig(lora_r=4), Recorder())
+    assert isinstance(choose_pass(model, trial_of(LENGTHS, VOCABULARY), torch.bfloat16, emit), PlainPass)
+    assert reason in said(emit.of("log")[0])
+
+
+@pytest.mark.parametrize("kind", ["bert", "xlm"])
+def test_rounding_to_half_precision_hides_no_look_ahead(kind: str, emit: Recorder) -> None:
+    model, _ = add_adapter(tiny_model(kind).bfloat16(), TrainingConfig(lora_r=4), Recorder())
+    with pytest.raises(JobFailed, match="sees the tokens that it has to predict"):
+        choose_pass(model, trial_of(LENGTHS, VOCABULARY), torch.bfloat16, emit)
+
+
 def test_what_shows_in_long_conversations_only_is_tried_on_the_longest(emit: Recorder) -> None:
     scaled = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 8, "long_factor": [8.0] * 8}
     config = tiny_config("phi3")
