@@ -382,6 +382,6 @@ def test_every_page_speaks_chinese(engineer: Person, make: MakeConversation, dat
         assert 'lang="zh-CN"' in page.text
         assert "数据集" in visible_text(page.text)
     assert (
-        "随策略"
+        "必训练"
         in engineer.browser.get(f"/conversations/{number}", headers={"Accept-Language": "zh-CN"}).text
     )
