@@ -17,7 +17,8 @@ from app.core.errors import StudioError
 from app.core.i18n import gettext
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
-from app.core.web import AppStorage, Db
+from app.core.web import PAGE_SIZE, AppStorage, Db
+from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
 from app.jobs.events import EventKind
 from app.jobs.models import Job
@@ -26,9 +27,14 @@ from app.jobs.service import require_job
 from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.report import Distribution
-from app.mask_checks.service import list_mask_checks, require_mask_check
+from app.mask_checks.service import (
+    count_mask_checks,
+    list_mask_checks,
+    newest_mask_checks,
+    require_mask_check,
+)
 from app.mask_checks.suspects import address_of, check_choices, kinds_of, suspects_of
-from app.mask_checks.use import AppCheckUse
+from app.mask_checks.use import AppCheckUse, CheckUse
 from app.mask_settings.words import settings_in_brief, settings_in_words
 from app.masking import SuspectKind
 from app.versions.frozen import frozen_conversation
@@ -53,11 +59,13 @@ class Bar:
 
 @dataclass(frozen=True)
 class Row:
-    """One of a version's checks; `runs` were started on it, `settings` are in words."""
+    """A check and what it is of; `runs` were started on it, `settings` are in words."""
 
     check: MaskCheck
     job: Job
     model: ModelEntry
+    version: DatasetVersion
+    dataset: Dataset
     runs: int
     settings: str
 
@@ -128,28 +136,41 @@ def mask_checks_page(
     request: Request,
     session: Db,
     use: AppCheckUse,
-    version: Annotated[int, Query(ge=1, le=2**31)],
+    version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> Response:
-    """The checks of a dataset version, newest first; the table alone for htmx."""
-    found = require_version(session, version)
-    rows = [
-        Row(
-            check,
-            require_job(session, check.job_id),
-            require_base_model(session, check.base_model_id),
-            len(use.runs_of(session, check.id or 0)),
-            settings_in_brief(check.settings.to_settings()),
-        )
-        for check in list_mask_checks(session, version)
-    ]
+    """Checks, newest first, all or those of a dataset version; the table alone for htmx."""
+    chosen = require_version(session, version) if version is not None else None
+    checks = (
+        list_mask_checks(session, version)
+        if version is not None
+        else newest_mask_checks(session, offset=offset, limit=PAGE_SIZE)
+    )
+    rows = [_row(session, use, check) for check in checks]
     context = {
-        "version": found,
-        "dataset": require_dataset(session, found.dataset_id),
+        "version": chosen,
+        "dataset": require_dataset(session, chosen.dataset_id) if chosen else None,
         "rows": rows,
         "in_progress": any(not row.job.is_final for row in rows),
+        "offset": offset,
+        "page_size": PAGE_SIZE,
+        "total": count_mask_checks(session),
     }
     name = "mask_checks/_table.html" if is_htmx(request) else "mask_checks/list.html"
     return render(request, name, context)
+
+
+def _row(session: Session, use: CheckUse, check: MaskCheck) -> Row:
+    version = require_version(session, check.dataset_version_id)
+    return Row(
+        check,
+        require_job(session, check.job_id),
+        require_base_model(session, check.base_model_id),
+        version,
+        require_dataset(session, version.dataset_id),
+        len(use.runs_of(session, check.id or 0)),
+        settings_in_brief(check.settings.to_settings()),
+    )
 
 
 @router.get("/{mask_check_id}", response_model=None)

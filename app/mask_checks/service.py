@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.accounts.service import Actor
@@ -191,3 +191,14 @@ def list_mask_checks(session: Session, dataset_version_id: int) -> list[MaskChec
     """Checks of a version, newest first."""
     statement = select(MaskCheck).where(MaskCheck.dataset_version_id == dataset_version_id)
     return list(session.exec(statement.order_by(col(MaskCheck.id).desc())))
+
+
+def newest_mask_checks(session: Session, *, offset: int, limit: int) -> list[MaskCheck]:
+    """Checks of all versions, newest first."""
+    statement = select(MaskCheck).order_by(col(MaskCheck.id).desc())
+    return list(session.exec(statement.offset(offset).limit(limit)))
+
+
+def count_mask_checks(session: Session) -> int:
+    """How many there are of all versions."""
+    return session.exec(select(func.count()).select_from(MaskCheck)).one()

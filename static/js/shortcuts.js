@@ -1,5 +1,6 @@
 // Keyboard shortcuts: data-shortcut="j" or data-shortcut="g c" on a link, button or field (a field gets the focus).
 // `?` opens the list, made from what is on the page. Never while typing, in a dialog, or with a modifier held.
+// What other scripts do with keys stands on the page as <template data-page-keys>, and is listed too.
 // data-shortcut-label names the action where the element's own words would not.
 (() => {
   const SEQUENCE_MS = 1200;
@@ -47,8 +48,11 @@
       }
       const meaning = document.createElement("dd");
       meaning.textContent = name(element);
-      list.append(term, meaning);
+      const row = document.createElement("div");
+      row.append(term, meaning);
+      list.append(row);
     }
+    for (const more of document.querySelectorAll("[data-page-keys]")) list.append(more.content.cloneNode(true));
     toggle.checked = enabled();
   }
 

@@ -44,6 +44,12 @@ def test_a_question_mark_lists_the_keys_of_the_page(page: Page, seeded: dict[str
     dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(dialog.get_by_text("Next conversation")).to_be_visible()
     expect(dialog.get_by_text("Approve", exact=True)).to_be_visible()
+    for said in (
+        "Walk from turn to turn",
+        "Save and edit the next turn",
+        "Close what is open: a dialog, a menu",
+    ):
+        expect(dialog.get_by_text(said)).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
 

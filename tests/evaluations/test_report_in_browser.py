@@ -58,5 +58,11 @@ def test_cases_are_walked_unfolded_compared_and_filtered_by_keys(report: Page) -
     expect(page.locator("[data-case]")).to_have_count(16)
     page.keyboard.press("?")
     keys = page.get_by_role("dialog", name="Keyboard shortcuts")
-    for said in ("Next case", "Previous case", "Mark the words that differ", "Worse"):
+    for said in (
+        "Next case",
+        "Previous case",
+        "Mark the words that differ",
+        "Worse",
+        "Open or fold the case",
+    ):
         expect(keys.get_by_text(said).first).to_be_visible()

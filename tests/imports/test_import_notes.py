@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -78,8 +79,11 @@ def test_notes_are_shown_by_page_and_rest_in_the_readers_language(annotator: Per
     assert answer["note_count"] == 3
     assert any("Line 2: the outcome “maybe” is unknown" in note["message"] for note in answer["notes"])
     path = f"/datasets/{dataset_id}/imports/{answer['id']}"
-    text = visible_text(annotator.browser.get(path).text)
+    page = annotator.browser.get(path).text
+    text = visible_text(page)
     assert "Notes 3" in text
+    rows = [visible_text(row) for row in re.findall(r"<tr>.*?</tr>", page) if "Line 2" in row]
+    assert [row.count("2") for row in rows] == [1, 1, 1]
     assert "Line 2: these fields were not kept: customer_id." in text
     chinese = annotator.browser.get(path, headers={"Accept-Language": "zh-CN"}).text
     assert "第 2 行" in visible_text(chinese)

@@ -97,4 +97,30 @@ def test_a_version_without_checks_says_when_they_are_made(
     assert "/runs/new?version=1" not in annotator.browser.get("/mask-checks?version=1").text
     assert "/runs/new?version=1" in engineer.browser.get("/mask-checks?version=1").text
     assert annotator.browser.get("/mask-checks?version=9").status_code == 404
-    assert annotator.browser.get("/mask-checks").status_code == 422
+    assert annotator.browser.get("/mask-checks?version=x").status_code == 422
+
+
+def test_without_a_version_the_newest_checks_of_all_are_listed(
+    app: FastAPI, annotator: Person, storage: Storage
+) -> None:
+    assert "Not checked yet" in visible_text(annotator.browser.get("/mask-checks").text)
+    with transaction(app.state.engine) as session:
+        first = make_check(session, storage)
+        other = make_version(session, storage, name="Chats")
+        settings = MaskSettings(train_on="last_assistant")  # type: ignore[arg-type]
+        ask_for_check(
+            session,
+            storage,
+            dataset_version_id=other.id or 0,
+            base_model_id=first.base_model_id,
+            settings=settings,
+        )
+    page = annotator.browser.get("/mask-checks").text
+    text = visible_text(page)
+    assert text.index("Chats v1") < text.index("Calls v1")
+    assert {f'href="/mask-checks?version={number}"' in page for number in (1, 2)} == {True}
+    assert 'hx-get="/mask-checks?offset=0"' in page
+    older = visible_text(annotator.browser.get("/mask-checks?offset=1", headers=HTMX).text)
+    assert "Calls v1" in older
+    assert "Chats v1" not in older
+    assert 'href="/mask-checks"' in annotator.browser.get("/runs").text

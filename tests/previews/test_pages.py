@@ -39,6 +39,9 @@ def test_a_changed_setting_gives_the_fragment_and_its_address(
     assert "<html" not in answer.text
     assert trained_turns(page) == {1, 3}
     assert trained_turns(answer.text) == {3}
+    keys = re.findall(r"<template data-page-keys>(.*?)</template>", page, re.DOTALL)
+    assert "← → the token before, the next" in visible_text(keys[0])
+    assert "Esc Close what is open" in visible_text(keys[1])
     address = answer.headers["HX-Replace-Url"]
     assert annotator.browser.get(address).text.count("token-run--trained") == answer.text.count(
         "token-run--trained"
