@@ -14,7 +14,7 @@ from app.conversations import list_api
 from app.conversations import pages as conversations_pages
 from app.curation import api as curation_api
 from app.curation import pages as curation_pages
-from app.curation import settings_pages
+from app.curation import settings_pages, version_pages
 from app.erasure import api as erasure_api
 from app.erasure import pages as erasure_pages
 from app.evaluations import api as evaluations_api
@@ -60,6 +60,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     people_pages.router,
     audit_pages.router,
     curation_pages.router,
+    version_pages.router,
     imports_pages.router,
     mapping_pages.router,
     export_pages.router,

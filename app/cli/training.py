@@ -60,6 +60,11 @@ def _start(client: StudioClient, dataset: str, model: str, recipe: str, wanted: 
     check_recipe(client, recipe, wanted)
     check_base_model(client, model)
     version = client.freeze(found.id)
+    if not version.is_new:
+        say(
+            _("What is approved is the same as version %(number)d, so no new version was made.")
+            % {"number": version.number}
+        )
     say(
         _("Version %(number)d of “%(name)s”: %(train)d conversations to train on, %(validation)d held out")
         % {

@@ -32,7 +32,7 @@ from app.invalid import wrong_fields
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
 from app.runs.schemas import RecipeOut, RunOut
-from app.versions.schemas import VersionOut
+from app.versions.schemas import FrozenOut, VersionOut
 
 Answer = TypeVar("Answer", bound=BaseModel)
 TOKEN_VARIABLE: Final = "SFT_STUDIO_TOKEN"  # noqa: S105 - the name, not the token
@@ -164,9 +164,9 @@ class StudioClient:
         path = f"/api/v1/datasets/{dataset_id}/review"
         return self._one(ReviewManyOut, "POST", path, json={"state": state})
 
-    def freeze(self, dataset_id: int) -> VersionOut:
+    def freeze(self, dataset_id: int) -> FrozenOut:
         """Freeze what is approved; unchanged content gives the existing version."""
-        return self._one(VersionOut, "POST", f"/api/v1/datasets/{dataset_id}/versions")
+        return self._one(FrozenOut, "POST", f"/api/v1/datasets/{dataset_id}/versions")
 
     def versions(self, dataset_id: int) -> list[VersionOut]:
         """Frozen versions of a dataset, newest first."""

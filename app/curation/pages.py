@@ -1,4 +1,4 @@
-"""Pages of datasets: the list, one dataset's conversations, its frozen versions, its imports."""
+"""Pages of datasets: the list, one dataset's conversations, its imports."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -21,14 +21,13 @@ from app.core.errors import Invalid, StudioError
 from app.core.i18n import gettext, ngettext
 from app.core.pieces import piece
 from app.core.templating import go, is_htmx, render, see, toast
-from app.core.web import PAGE_SIZE, AppStorage, Db
+from app.core.web import PAGE_SIZE, Db
 from app.curation.header import header
 from app.curation.lines import dataset_lines
 from app.datasets import service
 from app.dialogue.roles import Role
 from app.imports.service import list_imports
 from app.sentences import N_
-from app.versions.freezing import freeze as freeze_approved
 
 router = APIRouter(include_in_schema=False)
 
@@ -200,32 +199,6 @@ def _review_toast(
         len(refused),
     ) % {"n": len(refused), "id": refused[0][0], "reason": gettext(refused[0][1])}
     return toast(f"{text} {more}", kind="warn", undo_url=undo_url)
-
-
-@router.get("/datasets/{dataset_id}/versions")
-@needs(Permission.VERSION_READ)
-def versions_page(request: Request, session: Db, actor: CurrentActor, dataset_id: int) -> HTMLResponse:
-    """Frozen versions with their hash and what they cover."""
-    dataset = service.require_dataset(session, dataset_id)
-    context = {**header(session, actor, dataset, "versions"), "words": label_words(), "error": None}
-    return render(request, "datasets/versions.html", context)
-
-
-@router.post("/datasets/{dataset_id}/versions", response_model=None)
-@needs(Permission.VERSION_FREEZE)
-def freeze(
-    request: Request, session: Db, storage: AppStorage, actor: CurrentActor, dataset_id: int
-) -> Response:
-    """Freeze what is approved now, and show it."""
-    dataset = service.require_dataset(session, dataset_id)
-    try:
-        version = freeze_approved(session, storage, dataset, actor)
-    except Invalid as error:
-        if is_htmx(request):
-            raise
-        context = {**header(session, actor, dataset, "versions"), "words": label_words()}
-        return render(request, "datasets/versions.html", {**context, "error": error.translated()}, status=422)
-    return go(request, f"/datasets/{dataset_id}/versions#version-{version.number}")
 
 
 @router.get("/datasets/{dataset_id}/imports")

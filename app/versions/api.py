@@ -1,14 +1,18 @@
 """REST for frozen versions."""
 
-from fastapi import APIRouter
+from dataclasses import asdict
+
+from fastapi import APIRouter, Response
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
+from app.core.database import let_go
 from app.core.web import AppStorage, Db
 from app.datasets.service import require_dataset
 from app.versions import service
+from app.versions.changes import changes_of
 from app.versions.freezing import freeze
-from app.versions.schemas import VersionOut
+from app.versions.schemas import ChangesOut, FrozenOut, VersionOut
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
 
@@ -21,12 +25,17 @@ def list_versions(session: Db, dataset_id: int) -> list[VersionOut]:
     return [VersionOut.of(version) for version in service.list_versions(session, dataset_id)]
 
 
-@router.post("/datasets/{dataset_id}/versions", status_code=201)
+@router.post("/datasets/{dataset_id}/versions", status_code=201, responses={200: {"model": FrozenOut}})
 @needs(Permission.VERSION_FREEZE)
-def freeze_version(session: Db, storage: AppStorage, actor: CurrentActor, dataset_id: int) -> VersionOut:
-    """Freeze the approved conversations; unchanged content gives the existing version."""
+def freeze_version(
+    session: Db, storage: AppStorage, actor: CurrentActor, dataset_id: int, response: Response
+) -> FrozenOut:
+    """Freeze the approved conversations; unchanged content gives the existing version with 200 and `is_new` false."""
     dataset = require_dataset(session, dataset_id)
-    return VersionOut.of(freeze(session, storage, dataset, actor))
+    frozen = freeze(session, storage, dataset, actor)
+    if not frozen.is_new:
+        response.status_code = 200
+    return FrozenOut.of_frozen(frozen)
 
 
 @router.get("/versions/{version_id}")
@@ -34,3 +43,13 @@ def freeze_version(session: Db, storage: AppStorage, actor: CurrentActor, datase
 def get_version(session: Db, version_id: int) -> VersionOut:
     """One frozen version."""
     return VersionOut.of(service.require_version(session, version_id))
+
+
+@router.get("/versions/{version_id}/changes")
+@needs(Permission.VERSION_READ)
+def get_changes(session: Db, storage: AppStorage, version_id: int) -> ChangesOut:
+    """What differs from the dataset's version before. The first version has none: 404."""
+    before, after = service.require_neighbours(session, version_id)
+    let_go(session)
+    changes = changes_of(storage, before, after)
+    return ChangesOut(since=before.number, **asdict(changes))

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.database import let_go
-from app.core.errors import Invalid, NotFound
+from app.core.errors import Invalid
 from app.core.i18n import gettext
 from app.core.templating import render
 from app.core.web import AppEngine, AppStorage, Db
@@ -20,7 +20,7 @@ from app.sentences import N_
 from app.versions import exports
 from app.versions.export_api import send
 from app.versions.models import DatasetVersion
-from app.versions.service import list_versions
+from app.versions.service import require_number
 
 router = APIRouter(include_in_schema=False)
 _FORMAT_HINTS: Final[dict[ExportFormat, str]] = {
@@ -48,10 +48,7 @@ _PARTS: Final[dict[Part, str]] = {
 
 def _require(session: Session, dataset_id: int, number: int) -> tuple[Dataset, DatasetVersion]:
     dataset = require_dataset(session, dataset_id)
-    for version in list_versions(session, dataset_id):
-        if version.number == number:
-            return dataset, version
-    raise NotFound(N_("This dataset has no version %(number)d."), number=number)
+    return dataset, require_number(session, dataset_id, number)
 
 
 def _form(dataset: Dataset, version: DatasetVersion, **chosen: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import defer
@@ -36,6 +36,13 @@ _PAGE: Final = 200
 _ATTEMPTS: Final = 5
 
 
+class Frozen(NamedTuple):
+    """What freezing gave: a new version, or the one that holds exactly this already."""
+
+    version: DatasetVersion
+    is_new: bool
+
+
 @dataclass
 class _Written:
     """What one reading of the approved conversations gave."""
@@ -46,7 +53,7 @@ class _Written:
     coverage: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in COVERAGE})
 
 
-def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -> DatasetVersion:
+def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -> Frozen:
     """Freeze what is approved now. The same content again gives the version that already has it. Commits in pieces.
 
     Raises Invalid when nothing is approved; Conflict for an archived dataset, while many conversations are being
@@ -82,13 +89,13 @@ def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -
     )
 
 
-def _keep(session: Session, dataset_id: int, digest: str, written: _Written, actor: Actor) -> DatasetVersion:
+def _keep(session: Session, dataset_id: int, digest: str, written: _Written, actor: Actor) -> Frozen:
     of_dataset = DatasetVersion.dataset_id == dataset_id
     existing = session.exec(
         select(DatasetVersion).where(of_dataset, DatasetVersion.content_hash == digest)
     ).first()
     if existing:
-        return existing
+        return Frozen(existing, is_new=False)
     last = session.exec(select(func.max(DatasetVersion.number)).where(of_dataset)).one()
     version = DatasetVersion(
         dataset_id=dataset_id,
@@ -103,7 +110,7 @@ def _keep(session: Session, dataset_id: int, digest: str, written: _Written, act
     session.add(version)
     session.flush()
     record(session, actor, "version.freeze", f"version/{version.id}")
-    return version
+    return Frozen(version, is_new=True)
 
 
 def _remove_unused(session: Session, storage: Storage, key: str) -> None:

@@ -31,6 +31,30 @@ def list_versions(session: Session, dataset_id: int | None = None) -> list[Datas
     return list(session.exec(statement))
 
 
+def require_number(session: Session, dataset_id: int, number: int) -> DatasetVersion:
+    """The dataset's version of this number, or NotFound."""
+    of_number = (DatasetVersion.dataset_id == dataset_id, DatasetVersion.number == number)
+    version = session.exec(select(DatasetVersion).where(*of_number)).first()
+    if version is None:
+        raise NotFound(N_("This dataset has no version %(number)d."), number=number)
+    return version
+
+
+def require_neighbours(session: Session, version_id: int) -> tuple[DatasetVersion, DatasetVersion]:
+    """The dataset's version before, and the version. Raises NotFound when there is no such version or none before it."""
+    version = require_version(session, version_id)
+    statement = (
+        select(DatasetVersion)
+        .where(DatasetVersion.dataset_id == version.dataset_id, DatasetVersion.number < version.number)
+        .order_by(col(DatasetVersion.number).desc())
+        .limit(1)
+    )
+    before = session.exec(statement).first()
+    if before is None:
+        raise NotFound(N_("Version %(number)d is the first of its dataset."), number=version.number)
+    return before, version
+
+
 def read_version(storage: Storage, version: DatasetVersion) -> Iterator[FrozenConversation]:
     """The frozen conversations, one at a time."""
     with storage.path(version.storage_key).open(encoding="utf-8") as file:

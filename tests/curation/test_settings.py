@@ -38,7 +38,7 @@ def frozen_dataset(session: Session, storage: Storage) -> DatasetVersion:
     row = drafts.create_conversation(session, dataset.id, {"messages": DIALOGUE}, ANN)
     assert row.id is not None
     review.review(session, row.id, row.version, BOB, ReviewState.APPROVED)
-    return freeze(session, storage, dataset, BOB)
+    return freeze(session, storage, dataset, BOB).version
 
 
 def check_masks(session: Session, version: DatasetVersion) -> None:

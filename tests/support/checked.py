@@ -44,7 +44,7 @@ def freeze_these(
         session.flush()
         assert row.id is not None
         ids.append(row.id)
-    return freeze(session, storage, dataset, ENGINEER), ids
+    return freeze(session, storage, dataset, ENGINEER).version, ids
 
 
 def really_check(

@@ -56,7 +56,7 @@ def make_version(
         row.review_state = ReviewState.APPROVED
         session.add(row)
     session.flush()
-    return freeze(session, storage, dataset, ENGINEER)
+    return freeze(session, storage, dataset, ENGINEER).version
 
 
 LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.up_proj")

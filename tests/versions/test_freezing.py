@@ -13,6 +13,7 @@ from app.conversations.models import Conversation, ReviewState
 from app.core.database import transaction
 from app.core.errors import Conflict, Invalid, Unavailable
 from app.core.storage import Storage
+from app.versions.changes import Changes, changes_of
 from app.versions.exports import export_version
 from app.versions.files import writing_sentences
 from app.versions.freezing import freeze
@@ -32,10 +33,10 @@ def test_a_version_holds_what_is_approved_and_never_changes(engine: Engine, tmp_
         read(session, dataset, *[line(str(n), outcome="won") for n in range(40)])
         ids = list(session.exec(select(Conversation.id)))
         review_many(session, dataset.id or 0, ids[:30], BOB, ReviewState.APPROVED)  # type: ignore[arg-type]
-        first = freeze(session, storage, dataset, BOB)
+        first = freeze(session, storage, dataset, BOB).version
         assert (first.conversation_count, first.number, first.coverage["outcome"]) == (30, 1, {"won": 30})
         assert 0 < first.validation_count < 5
-        assert freeze(session, storage, dataset, BOB).id == first.id
+        assert freeze(session, storage, dataset, BOB).version.id == first.id
         frozen = list(read_version(storage, first))
         conversations.edit_messages(
             session,
@@ -45,9 +46,17 @@ def test_a_version_holds_what_is_approved_and_never_changes(engine: Engine, tmp_
             "edit",
             lambda m: turns.update_message(m, 0, content="changed"),  # type: ignore[arg-type]
         )
-        second = freeze(session, storage, dataset, BOB)
+        second = freeze(session, storage, dataset, BOB).version
         assert (second.number, second.conversation_count) == (2, 29)
         assert list(read_version(storage, first)) == frozen
+        assert changes_of(storage, first, second) == Changes(added=0, changed=0, removed=1)
+        review_many(session, dataset.id or 0, [ids[0], ids[39]], BOB, ReviewState.APPROVED)  # type: ignore[list-item]
+        third = freeze(session, storage, dataset, BOB).version
+        assert changes_of(storage, first, third) == Changes(added=1, changed=1, removed=0)
+        assert changes_of(storage, second, third) == Changes(added=2, changed=0, removed=0)
+        storage.path(third.storage_key).write_bytes(b"")
+        with pytest.raises(Conflict, match="damaged"):
+            changes_of(storage, third, first)
 
 
 def test_what_changes_while_it_is_written_is_written_again(engine: Engine, tmp_path: Path) -> None:
@@ -76,7 +85,7 @@ def test_what_changes_while_it_is_written_is_written_again(engine: Engine, tmp_p
 
     with after_transactions(engine, 2, change, "SELECT conversation.id, conversation.dataset_id"):
         with transaction(engine) as session:
-            version = freeze(session, storage, dataset, BOB)
+            version = freeze(session, storage, dataset, BOB).version
         frozen = list(read_version(storage, version))
     texts = [row["messages"][0]["content"] for row in (frozen[0], frozen[-1])]
     assert (len(frozen), texts) == (500, ["changed first", "changed last"])
@@ -127,7 +136,7 @@ def test_a_file_that_is_not_what_was_frozen_is_neither_exported_nor_shown(
         dataset = make_dataset(session)
         read(session, dataset, line("a price"))
         review_many(session, dataset.id or 0, None, BOB, ReviewState.APPROVED)
-        version = freeze(session, storage, dataset, BOB)
+        version = freeze(session, storage, dataset, BOB).version
         number = next(read_version(storage, version))["id"]
         frozen_conversation(storage, version, number)
         path = storage.path(version.storage_key)
@@ -139,7 +148,7 @@ def test_a_file_that_is_not_what_was_frozen_is_neither_exported_nor_shown(
             export_version(storage, dataset, version, "messages")
         with pytest.raises(Conflict, match=said):
             frozen_conversation(storage, version, number)
-        again = freeze(session, storage, dataset, BOB)  # as the sentence says
+        again = freeze(session, storage, dataset, BOB).version  # as the sentence says
         assert again.id == version.id
         assert frozen_conversation(storage, version, number)["id"] == number
 
@@ -153,7 +162,7 @@ def test_the_held_out_conversations_stay_held_out_when_others_come(engine: Engin
             read(session, dataset, *[line(f"{part} {n}") for n in range(100)])
             assert dataset.id is not None
             review_many(session, dataset.id, None, BOB, ReviewState.APPROVED)
-            version = freeze(session, storage, dataset, BOB)
+            version = freeze(session, storage, dataset, BOB).version
             rows = read_version(storage, version)
             held_out.append({row["id"] for row in rows if row["split"] == "validation"})
     # Half of all are new, so some of the first may give way; none comes back into training by chance alone.
