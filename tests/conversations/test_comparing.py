@@ -4,7 +4,7 @@ from typing import Any
 
 from app.conversations.comparing import FieldChange, compare
 from tests.conversations.conftest import MakeConversation
-from tests.support.people import Person, problem_of, visible_text
+from tests.support.people import Person, visible_text
 
 
 def say(role: str, content: str, **more: Any) -> dict[str, Any]:
@@ -71,4 +71,6 @@ def test_a_revision_unfolds_to_what_it_changed_and_what_restoring_would(
     first = annotator.browser.get(f"{base}/history/1").text
     assert "The history begins here." in first
     assert "<del>&lt;b&gt;30</del><ins>20</ins>" in first
-    assert "no version 9" in problem_of(annotator.api.get(f"{base}/history/9"))
+    unknown = annotator.browser.get(f"{base}/history/9")
+    assert unknown.status_code == 404
+    assert "no version 9" in visible_text(unknown.text)
