@@ -7,14 +7,14 @@ from typing import Annotated, Final
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.options import DatasetOption, JsonOption
+from app.cli.options import DatasetOption, EncodingOption, JsonOption
 from app.client.rest import ServerRefused
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.dialogue.refusals import CODES as DIALOGUE_CODES
 from app.imports.corrections import SameQuestions
 from app.imports.schemas import ImportOut, ImportRemarkOut
-from app.interchange import Encoding, SourceMask
+from app.interchange import SourceMask
 
 _SHOWN_REMARKS: Final = 10
 _MAPPING_FILES: Final = (".json", ".yaml", ".yml")
@@ -40,10 +40,6 @@ MaskOption = Annotated[
             "or everything (train_on_prompt)."
         ),
     ),
-]
-EncodingOption = Annotated[
-    Encoding,
-    typer.Option("--encoding", help=_("Encoding of the file; it is recognised, and told, unless given.")),
 ]
 
 

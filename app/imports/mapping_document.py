@@ -1,16 +1,23 @@
 """A mapping as a document: as it is stored, sent by REST, and written to files. Its version counts with its form."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from app.core.errors import Invalid
 from app.dialogue.labels import LABELS
+from app.interchange.files.limits import ImportLimits
+from app.interchange.files.strict_json import StrictJson
 from app.interchange.mapping.model import REQUIRED, DialogueMapping, Others, Side, Turns
-from app.invalid import WrongValue
+from app.interchange.sentences.problems import RecordRefused
+from app.invalid import WrongValue, wrong_fields
 from app.sentences import N_
 
 NAME_CHARACTERS: Final = 80
+MAX_BYTES: Final = 256 * 1024
 _NO_COLUMN: Final = N_("The mapping does not say which column is “%(name)s”. Choose it.")
 
 
@@ -76,3 +83,30 @@ class MappingDocument(BaseModel):
     def mapping(self) -> DialogueMapping:
         """As it is applied."""
         return DialogueMapping(**self.model_dump(exclude={"version"}))
+
+
+def read_mapping(document: Any) -> MappingDocument:
+    """From JSON. Raises Invalid naming the field."""
+    try:
+        return MappingDocument.model_validate(document)
+    except ValidationError as error:
+        wrong = wrong_fields(error.errors(), called=None)[0]
+        field = f"mapping.{wrong.field}" if wrong.field else "mapping"
+        raise Invalid(wrong.sentence.with_values(field=field), field=field) from error
+
+
+def parse_mapping(text: str) -> MappingDocument:
+    """From JSON or YAML in a text. Raises Invalid."""
+    if len(text.encode()) > MAX_BYTES:
+        raise Invalid(N_("The mapping is too long to be one."), field="mapping")
+    try:
+        document = (
+            StrictJson(ImportLimits()).parse(text, 1) if text.lstrip()[:1] == "{" else yaml.safe_load(text)
+        )
+        # What only YAML can say, dates above all, is none of a mapping's.
+        document = json.loads(json.dumps(document))
+    except (RecordRefused, yaml.YAMLError, TypeError, ValueError, RecursionError):
+        raise Invalid(N_("The mapping is neither valid JSON nor valid YAML."), field="mapping") from None
+    if not isinstance(document, dict):
+        raise Invalid(N_("A mapping is an object with “turns” and the columns it reads."), field="mapping")
+    return read_mapping(document)

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Form
 
 from app.core.i18n import gettext
-from app.imports.mapping_document import MappingDocument
-from app.imports.mappings import read_mapping
+from app.imports.mapping_document import MappingDocument, read_mapping
 from app.interchange.mapping.model import Others, Side, Turns
 from app.interchange.mapping.sample import Sample
 from app.sentences import N_

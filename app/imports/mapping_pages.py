@@ -21,7 +21,7 @@ from app.datasets.service import require_dataset
 from app.imports import mappings, service, staging
 from app.imports.corrections import SameQuestions
 from app.imports.incoming import IncomingFile
-from app.imports.mapping_document import MappingDocument
+from app.imports.mapping_document import MappingDocument, read_mapping
 from app.imports.mapping_form import ChosenMapping, form_context
 from app.imports.reports import report_context, same_choices, waits_for_choice
 from app.interchange import ImportLimits, Source
@@ -84,7 +84,7 @@ def _look(
             )
         trial, error = None, None
         try:
-            mapping = mappings.read_mapping(document)
+            mapping = read_mapping(document)
             file.seek(0)
             trial = try_mapping(
                 file, upload.filename, mapping.mapping, encoding=upload.encoding, limits=limits

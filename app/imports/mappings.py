@@ -1,10 +1,5 @@
-"""Mappings kept under a name, and mappings as people hand them in: by that name, or as a document."""
+"""Mappings kept under a name."""
 
-import json
-from typing import Any, Final
-
-import yaml
-from pydantic import ValidationError
 from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor, record
@@ -12,13 +7,7 @@ from app.core.database import utc_now
 from app.core.errors import Invalid, NotFound
 from app.imports.mapping_document import NAME_CHARACTERS, MappingDocument
 from app.imports.models import ImportMapping
-from app.interchange.files.limits import ImportLimits
-from app.interchange.files.strict_json import StrictJson
-from app.interchange.sentences.problems import RecordRefused
-from app.invalid import wrong_fields
 from app.sentences import N_
-
-MAX_BYTES: Final = 256 * 1024
 
 
 def list_mappings(session: Session) -> list[ImportMapping]:
@@ -60,30 +49,3 @@ def remove_mapping(session: Session, actor: Actor, name: str) -> None:
     found = require_mapping(session, name)
     record(session, actor, "import_mapping.remove", f"import_mapping/{found.id}")
     session.delete(found)
-
-
-def read_mapping(document: Any) -> MappingDocument:
-    """From JSON. Raises Invalid naming the field."""
-    try:
-        return MappingDocument.model_validate(document)
-    except ValidationError as error:
-        wrong = wrong_fields(error.errors(), called=None)[0]
-        field = f"mapping.{wrong.field}" if wrong.field else "mapping"
-        raise Invalid(wrong.sentence.with_values(field=field), field=field) from error
-
-
-def parse_mapping(text: str) -> MappingDocument:
-    """From JSON or YAML in a text. Raises Invalid."""
-    if len(text.encode()) > MAX_BYTES:
-        raise Invalid(N_("The mapping is too long to be one."), field="mapping")
-    try:
-        document = (
-            StrictJson(ImportLimits()).parse(text, 1) if text.lstrip()[:1] == "{" else yaml.safe_load(text)
-        )
-        # What only YAML can say, dates above all, is none of a mapping's.
-        document = json.loads(json.dumps(document))
-    except (RecordRefused, yaml.YAMLError, TypeError, ValueError, RecursionError):
-        raise Invalid(N_("The mapping is neither valid JSON nor valid YAML."), field="mapping") from None
-    if not isinstance(document, dict):
-        raise Invalid(N_("A mapping is an object with “turns” and the columns it reads."), field="mapping")
-    return read_mapping(document)

@@ -9,8 +9,9 @@ from sqlmodel import Session
 from app.core.errors import Invalid
 from app.core.i18n import gettext
 from app.core.pieces import piece
-from app.imports.mappings import MAX_BYTES as MAX_MAPPING_BYTES
-from app.imports.mappings import parse_mapping, require_mapping
+from app.imports.mapping_document import MAX_BYTES as MAX_MAPPING_BYTES
+from app.imports.mapping_document import parse_mapping
+from app.imports.mappings import require_mapping
 from app.interchange import (
     ENCODINGS,
     SOURCE_MASKS,

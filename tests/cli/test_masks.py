@@ -230,6 +230,23 @@ def test_the_same_dialogue_has_the_same_mask_in_any_layout(
     assert (shown.exit_code, shown.stdout) == (0, plain.stdout)
 
 
+def test_a_file_of_an_unknown_layout_is_read_by_a_mapping(smollm2_folder: Path, tmp_path: Path) -> None:
+    log, mapping = tmp_path / "log.csv", tmp_path / "log.yaml"
+    log.write_bytes("對話,誰,話\n1,客戶,多少錢？\n1,小王,每月九十九元。\n".encode("big5"))
+    mapping.write_text(
+        "turns: rows\nconversation: 對話\nside: 誰\ntext: 話\nsides: {客戶: user, 小王: assistant}\n"
+    )
+    model = ("--model", str(smollm2_folder), "--input", str(log))
+    told = run("preview", *model, "--encoding", "big5", "--mapping", str(mapping), "--json")
+    assert told.exit_code == 0, told.stderr
+    assert "每月九十九元。" in json.loads(told.stdout)["text"]
+    assert run("verify", *model, "--encoding", "big5", "--mapping", str(mapping)).exit_code == 0
+    mapping.write_text("turns: [")
+    refused = run("verify", *model, "--mapping", str(mapping))
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (2, 1)
+    assert refused.stderr.endswith("The mapping is neither valid JSON nor valid YAML.\n")
+
+
 def test_a_missing_model_or_file_is_one_clear_line(smollm2_folder: Path, tmp_path: Path) -> None:
     result = run("verify", "--model", "no/such-model", "--input", "-", text="{}")
     assert result.exit_code == 2

@@ -165,6 +165,28 @@ def test_annotators_neither_see_nor_have_what_reviewers_do(
     assert content_of(annotator, number)
 
 
+def test_the_bar_of_a_phone_offers_the_decision_and_the_next_and_changes_with_the_review(
+    annotator: Person, reviewer: Person, make: MakeConversation
+) -> None:
+    number, following = make(), make()
+    path = f"/conversations/{number}"
+
+    def bar(html: str) -> str:
+        form = re.search(r'<form [^>]*id="decision-bar".*?</form>', html, re.DOTALL)
+        assert form is not None
+        return form.group()
+
+    page = reviewer.browser.get(path).text
+    assert {"Approve", "Send back…"} == set(re.findall(r"</svg>(.*?)</button>", bar(page)))
+    assert f'action-bar__part" href="/conversations/{following}"' in page
+    assert "<button" not in bar(annotator.browser.get(path).text)
+    decided = {"version": 1, "state": "approved"}
+    answer = bar(reviewer.browser.post(f"{path}/review", data=decided, headers=HTMX).text)
+    assert 'hx-swap-oob="true"' in answer
+    assert 'name="version" value="2"' in answer
+    assert {"Send back…", "Reopen"} == set(re.findall(r"</svg>(.*?)</button>", answer))
+
+
 def test_an_annotator_hands_in_again_what_was_sent_back(
     annotator: Person, reviewer: Person, make: MakeConversation
 ) -> None:

@@ -277,7 +277,7 @@ def test_every_kind_of_bad_file_gets_a_sentence(
 def test_an_import_without_a_file_is_asked_for_one(annotator: Person, dataset_id: int) -> None:
     page = annotator.browser.post(f"/datasets/{dataset_id}/import", data={"format": "csv"})
     assert page.status_code == 422
-    assert "Choose a file first." in visible_text(page.text)
+    assert "Choose a file first, or paste something." in visible_text(page.text)
     assert '<option value="csv" selected>' in page.text
 
 

@@ -13,7 +13,7 @@ from sqlmodel import Session, select
 from app.conversations.models import Conversation
 from app.core.errors import Invalid
 from app.imports import staging
-from app.imports.mappings import parse_mapping
+from app.imports.mapping_document import parse_mapping
 from tests.support.people import Person, problem_of, visible_text
 
 EXPORT = "who,room,words\nAnn,1,How much?\nShop,1,Fifty.\nAnn,2,Open?\nShop,2,Until six.\n"

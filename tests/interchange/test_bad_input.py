@@ -32,6 +32,8 @@ WHOLE_FILES = {
     "empty": (b"", "empty_file"),
     "only blanks": (b" \r\n\n ", "empty_file"),
     "only a byte order mark": (b"\xef\xbb\xbf", "empty_file"),
+    "only a mark of UTF-16": (b"\xff\xfe", "empty_file"),
+    "only a mark of UTF-32": (b"\x00\x00\xfe\xff", "empty_file"),
     "an empty list": (b"[]", "no_records"),
     "an empty zip": (b"PK\x05\x06" + b"\x00" * 18, "compressed"),
     "bzip2": (b"BZh91AY&SY", "compressed"),

@@ -15,14 +15,21 @@ from typing import Annotated, Any, Final
 import typer
 
 from app.cli.masks.options import with_mask_options
-from app.cli.masks.reading import named_by_line, read_conversations, read_template, resolve_model
+from app.cli.masks.reading import (
+    named_by_line,
+    read_conversations,
+    read_mapping_file,
+    read_template,
+    resolve_model,
+)
 from app.cli.masks.view import print_report, print_sample
-from app.cli.options import JsonOption
+from app.cli.options import EncodingOption, JsonOption
 from app.core.console import CommandFailed, fail_line
 from app.core.i18n import gettext as _
 from app.core.i18n import say
 from app.dialogue.conversation import Conversation
-from app.interchange.reading import ParsedConversation
+from app.interchange.files.encodings import Encoding
+from app.interchange.reading import ParsedConversation, Source
 from app.interchange.sentences.problems import LineProblem
 from app.mask_checks.report import MaskReport
 from app.masking import (
@@ -48,6 +55,12 @@ Input = Annotated[
     str,
     typer.Option("--input", help=_("A file of dialogues, as an import reads it; - reads stdin.")),
 ]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mapping", metavar="FILE", help=_("How a file of an unknown layout is read: a JSON or YAML file.")
+    ),
+]
 TemplateFile = Annotated[
     Path | None,
     typer.Option("--chat-template", metavar="FILE", help=_("A chat template to use instead of the model's.")),
@@ -68,6 +81,8 @@ def preview_command(
     model: Model,
     input: Input,
     settings: Callable[[], MaskSettings],
+    mapping: MappingFile = None,
+    encoding: EncodingOption = "auto",
     chat_template: TemplateFile = None,
     date: Moment = None,
     as_json: JsonOption = False,
@@ -77,7 +92,7 @@ def preview_command(
     with _one_line_on_failure():
         chosen = settings()
         tokenizer = _tokenizer(model, chat_template)
-        for item in read_conversations(input):
+        for item in read_conversations(input, _source(mapping, encoding)):
             if not isinstance(item, ParsedConversation):
                 refused += isinstance(item, LineProblem)
                 fail_line(named_by_line(item))
@@ -104,6 +119,8 @@ def verify_command(
     model: Model,
     input: Input,
     settings: Callable[[], MaskSettings],
+    mapping: MappingFile = None,
+    encoding: EncodingOption = "auto",
     chat_template: TemplateFile = None,
     date: Moment = None,
     as_json: JsonOption = False,
@@ -113,9 +130,8 @@ def verify_command(
         chosen = settings()
         tokenizer = _tokenizer(model, chat_template)
         problems: list[LineProblem] = []
-        found = verify_without_arrays(
-            tokenizer, _conversations(input, problems), chosen, base_model=model, moment=date
-        )
+        conversations = _conversations(input, _source(mapping, encoding), problems)
+        found = verify_without_arrays(tokenizer, conversations, chosen, base_model=model, moment=date)
         for problem in problems:
             refusal = MaskRefused(problem.sentence)
             found.add(MaskedConversation(problem.line, [], refusal=refusal), [], [])
@@ -133,9 +149,15 @@ def verify_command(
         raise typer.Exit(RED)
 
 
-def _conversations(source: str, problems: list[LineProblem]) -> Iterator[tuple[int, Conversation]]:
+def _source(mapping: Path | None, encoding: Encoding) -> Source:
+    return Source(encoding=encoding, mapping=read_mapping_file(mapping) if mapping else None)
+
+
+def _conversations(
+    file: str, source: Source, problems: list[LineProblem]
+) -> Iterator[tuple[int, Conversation]]:
     """(line number, conversation); what an import would refuse goes to `problems`."""
-    for item in read_conversations(source):
+    for item in read_conversations(file, source):
         if isinstance(item, ParsedConversation):
             yield item.line, item.conversation
         elif isinstance(item, LineProblem):

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from app.core.console import CommandFailed
+from app.core.errors import Invalid
 from app.core.i18n import gettext as _
 from app.core.i18n import say
 from app.dialogue.limits import FILE_BYTES, MIB
 from app.dialogue.refusals import CODES as DIALOGUE_CODES
 from app.interchange.files.bytes_in import UTF8_BOM
 from app.interchange.files.limits import ImportLimits
-from app.interchange.reading import Item
+from app.interchange.mapping.model import DialogueMapping
+from app.interchange.reading import Item, Source
 from app.interchange.reading import read_conversations as read_file
 from app.interchange.sentences.files import EMPTY_FILE, LOOKS_GBK, NO_RECORDS, NOT_UTF8
 from app.interchange.sentences.problems import LineNote, LineProblem
@@ -104,25 +106,45 @@ def read_template(path: Path) -> str:
     return text
 
 
-def read_conversations(source: str) -> Iterator[Item]:
+def read_mapping_file(path: Path) -> DialogueMapping:
+    """The mapping in this file. Raises CommandFailed."""
+    from app.imports.mapping_document import MAX_BYTES, parse_mapping  # pydantic: for who has a mapping only
+
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode("utf-8-sig")
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
+    except UnicodeDecodeError as error:
+        raise CommandFailed(
+            _("%(file)s is not UTF-8: %(reason)s. Save it as UTF-8.") % {"file": path, "reason": error.reason}
+        ) from error
+    try:
+        return parse_mapping(text).mapping
+    except Invalid as error:
+        raise CommandFailed(f"{path}: {error.translated()}") from error
+
+
+def read_conversations(file: str, source: Source) -> Iterator[Item]:
     """What an import reads in the file, one at a time: conversations, notes on the whole file, and what is refused.
 
     Raises CommandFailed where the file cannot be read any further: it is no file of dialogues, or its JSON is broken.
     """
-    if source == "-":
+    if file == "-":
         # What cannot be read twice is copied to the disk, which is not endless.
-        yield from _read(sys.stdin.buffer, _("standard input"), replace(LIMITS, file_bytes=FILE_BYTES))
+        limits = replace(LIMITS, file_bytes=FILE_BYTES)
+        yield from _read(sys.stdin.buffer, _("standard input"), limits, source)
         return
     try:
-        file = Path(source).open("rb")  # noqa: SIM115 - closed below; what the reader of this does is not its fault
+        stream = Path(file).open("rb")  # noqa: SIM115 - closed below; what the reader of this does is not its fault
     except (OSError, ValueError) as error:
-        raise _unreadable(source, error) from error
-    with file:
-        yield from _read(file, source, LIMITS)
+        raise _unreadable(file, error) from error
+    with stream:
+        yield from _read(stream, file, LIMITS, source)
 
 
-def _read(stream: BinaryIO, name: str, limits: ImportLimits) -> Iterator[Item]:
-    items = read_file(stream, filename=name, limits=limits)
+def _read(stream: BinaryIO, name: str, limits: ImportLimits, source: Source) -> Iterator[Item]:
+    items = read_file(stream, filename=name, limits=limits, source=source)
     while (item := _next(items, name)) is not None:
         if isinstance(item, LineProblem) and (not item.line or item.code in _BROKEN):
             if item.code in (EMPTY_FILE.code, NO_RECORDS.code):

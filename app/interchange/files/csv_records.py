@@ -76,7 +76,8 @@ def csv_rows(
     lines = _TextLines(source, limits)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        next(reader)  # the header, whose names are known already
+        if next(reader, None) is None:  # the header, whose names are known already
+            return
     except csv.Error as error:
         yield _csv_problem(error, 1)
         return

@@ -86,6 +86,8 @@ class Opening:
         if head.startswith(UTF8_BOM):
             source.skip(len(UTF8_BOM))
             head = head.removeprefix(UTF8_BOM)
+        if not head.strip():
+            raise RecordRefused(say.EMPTY_FILE)  # a mark of an encoding, and no character
         return source, head
 
     def _open_text(self, source: ByteSource, head: bytes) -> Records | Table:
