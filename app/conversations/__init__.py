@@ -4,7 +4,7 @@
   `pages` the doors · `schemas`, `dialogue_schemas` what REST reads and writes
 - one dialogue: `content` between row and dialogue · `turns`, `messages` pure functions · `labels` their words ·
   `tool_editing` tools as typed ·
-  `revisions` undo · `conflicts` two people at one turn
+  `revisions` undo · `comparing` what a change changed · `conflicts` two people at one turn
 - many: `drafts` how they come in · `duplicates` what counts as the same, `correcting` what
   answers the same questions otherwise · `filters`, `filter_params`, `listing`, `counts` lists ·
   `review`, `bulk_review` approving one and many

@@ -17,6 +17,7 @@ from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.conversations import conflicts, revisions, service, turns
 from app.conversations import review as reviews
+from app.conversations.comparing import compare
 from app.conversations.filter_params import Filter, FilterParams
 from app.conversations.labels import label_words, stored_label, typed_tags
 from app.conversations.listing import Listing
@@ -296,6 +297,24 @@ def undo_review(desk: Place, actor: CurrentActor, version: int) -> Response:
     if is_htmx(desk.request) and shown != f"/conversations/{desk.conversation_id}":
         return Response(status_code=204, headers=told)
     return _done(desk, headers=told)
+
+
+@router.get("/conversations/{conversation_id}/history/{wanted}")
+@needs(Permission.CONVERSATION_READ)
+def revision_page(desk: Place, wanted: int) -> HTMLResponse:
+    """What one change changed, and what going back to it would; htmx asks for that alone."""
+    conversation = desk.load()
+    found = revisions.require_revision(desk.session, desk.conversation_id, wanted)
+    before = revisions.revision_before(desk.session, desk.conversation_id, wanted)
+    now = revisions.snapshot_of(conversation)
+    shown = {
+        "revision": found,
+        "changed": compare(before.snapshot, found.snapshot) if before else None,
+        "restoring": compare(now, found.snapshot) if wanted != conversation.version else None,
+    }
+    if is_htmx(desk.request):
+        return render(desk.request, "conversations/_revision.html", {**shown, "words": label_words()})
+    return render(desk.request, "conversations/revision.html", desk.page(**shown))
 
 
 @router.post("/conversations/{conversation_id}/restore/{wanted}", response_model=None)

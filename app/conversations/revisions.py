@@ -57,6 +57,20 @@ def get_revision(session: Session, conversation_id: int, version: int) -> Conver
     return session.exec(statement).first()
 
 
+def revision_before(session: Session, conversation_id: int, version: int) -> ConversationRevision | None:
+    """The newest revision that is older than this version, None for the first."""
+    statement = (
+        select(ConversationRevision)
+        .where(
+            ConversationRevision.conversation_id == conversation_id,
+            ConversationRevision.version < version,
+        )
+        .order_by(col(ConversationRevision.version).desc())
+        .limit(1)
+    )
+    return session.exec(statement).first()
+
+
 def get_revision_from(session: Session, conversation_id: int, version: int) -> ConversationRevision | None:
     """The oldest revision that is not older than this version.
 

@@ -44,9 +44,7 @@ def versions_page(
     same_as: Annotated[int | None, Query(ge=1)] = None,
 ) -> HTMLResponse:
     """Frozen versions with their hash and what they cover; `same_as` is the one that freezing again gave."""
-    context = _page(session, actor, dataset_id)
-    if any(version.number == same_as for version in context["versions"]):
-        context["same_as"] = same_as
+    context = _page(session, actor, dataset_id, same_as=same_as)
     return render(request, "datasets/versions.html", context)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from app.core.i18n import get_locale
-from app.evaluations.differences import Pieces, differences
+from app.dialogue.differences import Pieces, differences
 from app.evaluations.documents import JudgedCheck
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.evaluations.summing import JudgedAnswer, case_of

@@ -117,13 +117,16 @@
   // --- saving ---
 
   // Words still on their way go first, so that a change of the turns never overtakes them.
+  // Looking into the history saves nothing and waits for nothing.
+  const isChange = (verb, path) => verb !== "get" && path.startsWith(root.dataset.base);
+
   document.addEventListener("htmx:confirm", (event) => {
-    if (event.detail.path.startsWith(root.dataset.base) && !isField(event.detail.elt) && !failed) flush();
+    if (isChange(event.detail.verb, event.detail.path) && !isField(event.detail.elt) && !failed) flush();
   });
 
   document.addEventListener("htmx:configRequest", (event) => {
-    const { elt, path, parameters } = event.detail;
-    if (!path.startsWith(root.dataset.base) || elt.closest("[data-own-version]")) return;
+    const { elt, path, verb, parameters } = event.detail;
+    if (!isChange(verb, path) || elt.closest("[data-own-version]")) return;
     if (isField(elt) ? !isDirty(elt) : dirty().length > 0) {
       event.preventDefault();
       if (!isField(elt)) toast(root.dataset.wait, "warn");
@@ -133,7 +136,7 @@
   });
 
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.detail.pathInfo.requestPath.startsWith(root.dataset.base)) say("saving");
+    if (isChange(event.detail.requestConfig.verb, event.detail.pathInfo.requestPath)) say("saving");
   });
 
   function settle(field, sent, isSaved) {
@@ -148,7 +151,7 @@
 
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, xhr, requestConfig, pathInfo } = event.detail;
-    if (!pathInfo.requestPath.startsWith(root.dataset.base)) return;
+    if (!isChange(requestConfig.verb, pathInfo.requestPath)) return;
     const isSaved = xhr.status >= 200 && xhr.status < 300;
     if (isField(elt)) settle(elt, requestConfig.parameters.content, isSaved);
     clearTimeout(retry);

@@ -206,6 +206,9 @@ def test_labels_are_saved_when_changed_and_stored_by_their_key(
     saved(page)
     expect(page.locator("#history-panel")).to_contain_text("Changed the labels")
     page.wait_for_function("!document.querySelector('.htmx-request')")
+    page.locator("#history-panel summary").first.click()
+    expect(page.locator(".history__changes").first).to_contain_text("Tags: not labelled → b2b, crm")
+    saved(page)
     found = reviewer.api.get(f"/api/v1/conversations/{number}").json()
     assert (found["outcome"], found["objection"], found["tags"]) == ("won", "price", ["b2b", "crm"])
 
