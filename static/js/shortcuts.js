@@ -52,7 +52,8 @@
       row.append(term, meaning);
       list.append(row);
     }
-    for (const more of document.querySelectorAll("[data-page-keys]")) list.append(more.content.cloneNode(true));
+    for (const more of document.querySelectorAll("[data-page-keys]"))
+      list.append(more.content.cloneNode(true));
     toggle.checked = enabled();
   }
 
