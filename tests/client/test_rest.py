@@ -20,6 +20,7 @@ from app.runs.schemas import RecipeOut
 JOB: dict[str, Any] = {
     "id": 3, "kind": "train", "state": "running", "status": "training", "phase": "training", "attempt": 1,
     "error": None, "error_code": None, "created_at": "2026-01-01T00:00:00Z", "started_at": None, "finished_at": None,
+    "created_by": "mei", "created_by_user_id": 2, "created_by_token_id": None,
 }  # fmt: skip
 
 
