@@ -89,11 +89,29 @@ def test_a_red_mask_check_starts_nothing_and_names_the_conversation(server: Serv
     assert len(_run(server, "list", "runs", "--json").json) == before
 
 
-def test_a_run_that_fails_is_told_and_still_printed(server: Serving, tmp_path: Path) -> None:
-    _run(server, "import", _file(tmp_path, 12), "--dataset", "Fails")
-    _run(server, "approve", "--dataset", "Fails")
+def test_a_layer_that_the_model_lacks_is_refused_before_anything_is_queued(
+    server: Serving, tmp_path: Path
+) -> None:
+    _run(server, "import", _file(tmp_path, 12), "--dataset", "Refused")
+    _run(server, "approve", "--dataset", "Refused")
+    before = len(_run(server, "list", "runs", "--json").json)
     modules = '--set=lora_target_modules=["no_such_module"]'
-    failed = _run(server, "train", "--dataset", "Fails", "--model", "bundled", modules, "--json")
+    refused = _run(server, "train", "--dataset", "Refused", "--model", "bundled", modules, "--json")
+    assert refused.code == 1
+    assert "This base model has no layer no_such_module" in refused.error
+    assert len(_run(server, "list", "runs", "--json").json) == before
+
+
+def test_a_run_that_fails_is_told_and_still_printed(server: Serving, tmp_path: Path) -> None:
+    _run(server, "import", _file(tmp_path, 13), "--dataset", "Fails")
+    _run(server, "approve", "--dataset", "Fails")
+    # Prepared by now; its weights are away while it is to be trained.
+    (weights,) = server.data_dir.rglob("models/*/model.safetensors")
+    aside = weights.rename(tmp_path / "model.safetensors")
+    try:
+        failed = _run(server, "train", "--dataset", "Fails", "--model", "bundled", "--json")
+    finally:
+        aside.rename(weights)
     assert failed.code == 1
     assert "The run failed" in failed.error
     assert failed.json["job"]["state"] == "failed"

@@ -41,6 +41,11 @@ def dialogues(content: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, An
     )
 
 
+def spells_thinking(conversation: dict[str, Any]) -> bool:
+    answers = (one for one in conversation["messages"] if one["role"] == "assistant")
+    return any("think>" in str(one["content"]) for one in answers)
+
+
 def test_ids_are_the_models_own(real: tuple[ChatTokenizer, Any]) -> None:
     ours, theirs = real
 
@@ -61,11 +66,19 @@ def test_nothing_but_the_answers_is_trained(real: tuple[ChatTokenizer, Any]) -> 
     @given(dialogues(texts))
     def holds(conversation: dict[str, Any]) -> None:
         sample = mask_conversation(ours, conversation, MaskSettings()).samples[0]
-        assert [check for check in run_checks(ours, sample) if not check.passed] == []
+        failed = [check.name for check in run_checks(ours, sample) if not check.passed]
+        # What an earlier answer says before a marker of thinking is thinking to some templates, which leave it out.
+        assert failed == [] or (failed == ["carried"] and spells_thinking(conversation))
         ends = sum(label in ours.control_ids for label in sample.labels.tolist() if label != IGNORE_INDEX)
         assert ends >= len(sample.layout.turns)
 
     holds()
+
+
+def test_an_answer_that_is_a_marker_of_thinking_alone_holds_no_words(qwen3_folder: Path) -> None:
+    ours = ChatTokenizer.from_folder(qwen3_folder, trusted=True)
+    sample = mask_conversation(ours, chat("Hi", "</think>", "Price?", "Ten."), MaskSettings()).samples[0]
+    assert [check.name for check in run_checks(ours, sample) if not check.passed] == []
 
 
 def test_the_answers_are_trained_with_their_end_of_turn(real: tuple[ChatTokenizer, Any]) -> None:

@@ -45,10 +45,11 @@ class _Request:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def tell(self, event: dict[str, Any]) -> None:
-        """Keep it for whoever attaches later, and hand it to the reader."""
+        """Keep it, under the asker's name, for whoever attaches later, and hand it to the reader."""
+        named = {**event, "id": self.key}
         with self._lock:
-            self.told.append(event)
-            self.reader.put(event)
+            self.told.append(named)
+            self.reader.put(named)
 
     def attach(self) -> _Events:
         """A new reader, who gets everything from the beginning; the one before ends."""
@@ -176,7 +177,7 @@ class WarmChat:
             stalled = Failure.of(FailureCode.STALLED, STALLED, seconds=int(self._stall_timeout_seconds))
             with self._lock:
                 self._stop_process(stalled)
-            return _failed(asked.id, stalled)
+            return _failed(asked.key, stalled)
 
     def _leave(self, asked: _Request, reader: _Events, *, cancel: bool) -> None:
         with self._lock:
@@ -209,7 +210,7 @@ class WarmChat:
         process.hang_up(STOP_GRACE_SECONDS)
         process.close()
         for asked in self._waiting.values():
-            asked.tell(_failed(asked.id, reason))
+            asked.tell(_failed(asked.key, reason))
 
 
 def _write(process: LineProcess, message: Mapping[str, Any]) -> bool:

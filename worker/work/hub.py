@@ -22,7 +22,7 @@ from huggingface_hub.utils.tqdm import tqdm
 
 from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import N_, FailureCode
-from worker.work.disk_space import MODEL_LACKS, require_space
+from worker.work.disk_space import require_space
 from worker.work.protocol import Control, JobFailed, log
 
 # The base of all errors of whichever HTTP library the hub's client uses, failed connections included.
@@ -60,7 +60,7 @@ def fetch(
         return cached, revision
     files, commit = _listing(reference, revision, weights)
     log(emit, "info", N_("%(reference)s is read at commit %(commit)s."), reference=reference, commit=commit)
-    require_space(sum(files.values()), Path(constants.HF_HUB_CACHE), MODEL_LACKS)
+    require_space(sum(files.values()), Path(constants.HF_HUB_CACHE))
     emit(EventKind.PHASE, phase=Phase.DOWNLOADING)
     try:
         folder = snapshot_download(

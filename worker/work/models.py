@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import N_, FailureCode
 from worker.work.describing import describe, licence_of
-from worker.work.disk_space import MODEL_LACKS, require_space
+from worker.work.disk_space import require_space
 from worker.work.hub import fetch
 from worker.work.model_bounds import build_bounded, require_bounded
 from worker.work.model_folders import check_model_folder
@@ -73,7 +73,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         )
     control.raise_if_cancelled()
     require_usable(model, tokenizer)
-    require_space(size_bytes(model), output_dir, MODEL_LACKS)
+    require_space(size_bytes(model), output_dir)
 
     emit(EventKind.PHASE, phase=Phase.SAVING)
     path = publish(output_dir, MODEL_FOLDER, lambda folder: write(model, tokenizer, folder))

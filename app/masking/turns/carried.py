@@ -70,6 +70,8 @@ class Carried:
     def _words_missing(self, place: int) -> list[Piece]:
         message = self._messages[place]
         pieces = words_of(place, message["content"], thinks=message["role"] == Role.ASSISTANT)
+        if not pieces:
+            return []  # markers of thinking, and no word
         found = self._plantings.together(pieces)
         if found is not None:
             return self._not_in_place(pieces, found)

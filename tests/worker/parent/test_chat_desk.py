@@ -56,7 +56,7 @@ def test_the_lease_is_renewed_while_a_model_loads_in_silence(app: FastAPI, tmp_p
 
 def test_what_nobody_foresaw_is_told_without_the_exceptions_text(app: FastAPI, engineer: Person) -> None:
     with transaction(app.state.engine) as session:
-        job_id = jobs.enqueue(session, JobKind.CHAT, {}, created_by=Who("Mei")).id or 0
+        job_id = jobs.enqueue(session, JobKind.CHAT, {}, created_by=engineer.actor.who).id or 0
     # Its payload names no run: a KeyError.
     ChatDesk(app.state.settings, app.state.engine, Storage(app.state.settings.storage_dir)).run(job_id)
     job = engineer.api.get(f"/api/v1/jobs/{job_id}").json()

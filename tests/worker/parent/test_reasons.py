@@ -67,7 +67,7 @@ def test_a_mask_check_without_a_readable_tokenizer_says_so_in_both_languages(
 def test_a_failed_answer_tells_its_reason_in_both_languages(app: FastAPI, engineer: Person) -> None:
     storage = Storage(app.state.settings.storage_dir)
     with transaction(app.state.engine) as session:
-        job_id = jobs.enqueue(session, JobKind.CHAT, {}, created_by=Who("Mei")).id or 0
+        job_id = jobs.enqueue(session, JobKind.CHAT, {}, created_by=engineer.actor.who).id or 0
     mine = Attempt.take(app.state.engine, job_id, 30)
     assert mine is not None
     desk = ChatDesk(app.state.settings, app.state.engine, storage)

@@ -19,7 +19,7 @@ from app.jobs.events import Emit, EventKind, Phase
 from app.masking import IGNORE_INDEX
 from app.recipes.config import TrainingConfig
 from app.sentences import N_, FailureCode
-from worker.work.disk_space import CHECKPOINT_LACKS, require_space
+from worker.work.disk_space import require_space
 from worker.work.protocol import Control, JobFailed
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
@@ -257,4 +257,4 @@ def require_finite(model: Any, step: int) -> None:
 def require_checkpoint_space(folder: Path, model: Any) -> None:
     """Refuse to write what the disk cannot hold: adapter, two moments of the optimizer, best adapter."""
     trainable = sum(p.numel() * p.element_size() for p in get_peft_model_state_dict(model).values())
-    require_space(4 * trainable + 16 * 2**20, folder, CHECKPOINT_LACKS)
+    require_space(4 * trainable + 16 * 2**20, folder, for_checkpoint=True)
