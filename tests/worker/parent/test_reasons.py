@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from app.accounts.who import Who
 from app.core.database import transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
