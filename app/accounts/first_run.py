@@ -42,7 +42,10 @@ def _write_secret(path: Path, text: str) -> None:
 
 
 def _read_secret(path: Path) -> str:
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, IsADirectoryError):
+        return ""
 
 
 def setup_code(data_dir: Path) -> str:
@@ -71,7 +74,11 @@ def take_sign_in_code(data_dir: Path, code: str) -> bool:
     stored = _read_secret(path)
     if not stored or not hmac.compare_digest(stored.encode(), code.encode()):
         return False
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        # Somebody else used it at the same moment.
+        return False
     return True
 
 
@@ -116,7 +123,7 @@ def local_actor(engine: Engine) -> Actor:
 def _local_actor(session: Session, password_hash: str) -> Actor:
     user = session.exec(select(User).where(User.name == LOCAL_USER)).first()
     if user is None:
-        user = User(name=LOCAL_USER, password_hash=password_hash, role=Role.ADMIN)
+        user = User(name=LOCAL_USER, name_key=LOCAL_USER, password_hash=password_hash, role=Role.ADMIN)
     # Whoever reads this folder owns the installation, whatever became of its account.
     user.is_active, user.role = True, Role.ADMIN
     session.add(user)
