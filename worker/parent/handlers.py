@@ -5,12 +5,14 @@ from typing import Final
 from app.base_models.handler import PrepareBaseModel
 from app.evaluations.handler import Evaluate
 from app.evaluations.service import queue_evaluations
+from app.imports.handler import ImportFile
 from app.jobs.handlers import JobHandler
 from app.jobs.models import JobKind
 from app.mask_checks.handler import CheckMasks
 from app.runs.handler import Train
 
 HANDLERS: Final[dict[JobKind, JobHandler]] = {
+    JobKind.IMPORT: ImportFile(),
     JobKind.PREPARE_BASE_MODEL: PrepareBaseModel(),
     JobKind.CHECK_MASKS: CheckMasks(),
     JobKind.TRAIN: Train(follow_up=queue_evaluations),

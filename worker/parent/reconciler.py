@@ -15,6 +15,7 @@ from app.core.settings import Settings
 from app.core.storage import Storage
 from app.curation.sweeping import sweep
 from app.erasure.chats import expire_chats
+from app.imports.handler import remove_all_read_files
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import Job, JobKind
 from app.jobs.service import queued_ids, rescue_expired
@@ -78,6 +79,7 @@ class Reconciler(threading.Thread):
                 self._expire()
                 if not cleared:  # once is enough: whoever ends a job clears up after it
                     clear_all_leftovers(self.engine, self.storage)
+                    remove_all_read_files(self.engine, self.storage)
                     cleared = True
             except Exception as error:  # this thread is what every job is saved by: nothing may end it
                 if is_outage(error):
