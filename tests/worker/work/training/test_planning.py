@@ -16,7 +16,7 @@ from tests.worker.conftest import Recorder
 from worker.work.protocol import Control
 from worker.work.training import sft
 from worker.work.training.data import ArraySamples
-from worker.work.training.planning import make_plan
+from worker.work.training.planning import Measured, make_plan, undisturbed_speed
 
 JobInput = Callable[..., dict[str, Any]]
 UNLIMITED: dict[str, Any] = {"num_train_epochs": 100, "max_steps": -1, "per_device_train_batch_size": 1}
@@ -50,6 +50,22 @@ def test_the_steps_that_fit_are_counted_with_what_measuring_the_loss_takes(
     assert 500 < planned.seconds < 540
     assert plan(0).tokens_per_second is None
     assert emit.of("log")[-1]["sentence"]["values"]["steps"] == 26
+
+
+def test_what_slows_the_machine_down_for_a_while_does_not_make_the_plan_shorter() -> None:
+    """Two batches of 300 and 100 tokens in turns; undisturbed, they take 3 s and 1 s."""
+
+    def speed(*seconds: float) -> float:
+        tokens = [300, 100] * len(seconds)
+        return undisturbed_speed([Measured(*one) for one in zip(tokens, seconds, strict=False)], 2)
+
+    assert speed(9, 1, 3, 1) == 100
+    # Busy for most of the time, and for another part of it with each batch.
+    assert speed(9, 3, 9, 3, 9, 1, 3, 3) == 100
+    # Busy all the time, nothing else can be said.
+    assert speed(6, 2, 6, 2) == 50
+    # Too slow for two turns: the first pass warms up and counts only where it is the only one.
+    assert (speed(9, 1), speed(6)) == (100, 50)
 
 
 def test_measuring_changes_no_number_of_the_run(
