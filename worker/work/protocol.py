@@ -53,6 +53,8 @@ class Cancelled(Exception):
 Work = Callable[[dict[str, Any], Path, Emit, Control], dict[str, Any]]
 
 
-def log(emit: Emit, level: Literal["info", "warning", "error"], message: str, **values: object) -> None:
+def log(
+    emit: Emit, level: Literal["info", "warning", "error"], message: str | Sentence, **values: object
+) -> None:
     """A line for the job's log, which is shown in the reader's language."""
-    emit(EventKind.LOG, level=level, sentence=Sentence.of(message, **values).to_json())
+    emit(EventKind.LOG, level=level, sentence=sentence_of(message, values).to_json())
