@@ -223,11 +223,11 @@ def _ended(job: Job) -> dict[str, Any]:
     return {"state": job.state.value, "failure": job.failure}
 
 
-def queued_ids(session: Session, *, older_than_seconds: float) -> list[int]:
-    """Queued jobs whose bell may have been lost."""
+def queued_jobs(session: Session, *, older_than_seconds: float) -> list[Job]:
+    """Queued jobs whose bell may have been lost, the oldest first."""
     before = utc_now() - timedelta(seconds=older_than_seconds)
-    statement = select(Job.id).where(col(Job.state) == JobState.QUEUED, col(Job.created_at) < before)
-    return [cast(int, job_id) for job_id in session.exec(statement)]
+    statement = select(Job).where(col(Job.state) == JobState.QUEUED, col(Job.created_at) < before)
+    return list(session.exec(statement.order_by(col(Job.id))))
 
 
 def _fence(session: Session, claim: Claim, **values: Any) -> None:

@@ -211,13 +211,13 @@ def test_events_come_in_pages_without_gaps(engine: Engine) -> None:
 def test_jobs_whose_bell_was_lost_are_found_again(engine: Engine) -> None:
     job_id = enqueue(engine)
     with reading(engine) as session:
-        assert service.queued_ids(session, older_than_seconds=60) == []
+        assert service.queued_jobs(session, older_than_seconds=60) == []
     with transaction(engine) as session:
         job = service.require_job(session, job_id)
         job.created_at = utc_now() - timedelta(minutes=2)
         session.add(job)
     with reading(engine) as session:
-        assert service.queued_ids(session, older_than_seconds=60) == [job_id]
+        assert [job.id for job in service.queued_jobs(session, older_than_seconds=60)] == [job_id]
 
 
 def test_final_states_lead_nowhere() -> None:
