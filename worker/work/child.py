@@ -20,7 +20,7 @@ from typing import IO, Any
 from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
 from app.sentences import N_, FailureCode, SentenceError, plain_json
-from worker.work.protocol import Cancelled, Control, JobFailed, Work
+from worker.work.protocol import Cancelled, Control, JobFailed, Work, is_out_of_memory
 
 # Imported when the job asks for it: torch takes seconds, and no job needs all of it.
 WORK_MODULES = {
@@ -133,13 +133,7 @@ def explain(error: Exception, output_dir: Path) -> JobFailed:
     first_line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     kind = type(error).__name__
     detail = first_line[:300].rstrip(".")
-    # torch's own out-of-memory class is known by name, so that this process need not import torch to fail.
-    if (
-        isinstance(error, MemoryError)
-        or kind == "OutOfMemoryError"
-        or "can't allocate memory" in first_line
-        or "not enough memory" in first_line
-    ):
+    if is_out_of_memory(error):
         return JobFailed(FailureCode.OUT_OF_MEMORY, OUT_OF_MEMORY, detail=detail or kind)
     if isinstance(error, ModuleNotFoundError) and error.name:
         return JobFailed(FailureCode.NOT_INSTALLED, NOT_INSTALLED, module=error.name.partition(".")[0])

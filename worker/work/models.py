@@ -22,14 +22,14 @@ from worker.work.disk_space import require_space
 from worker.work.hub import fetch
 from worker.work.model_bounds import build_bounded, require_bounded
 from worker.work.model_folders import check_model_folder
-from worker.work.protocol import Control, JobFailed, log
+from worker.work.protocol import Control, JobFailed, is_out_of_memory, log
 from worker.work.tokenizers import bundled_file
 from worker.work.training.checkpoints import publish
 
 MODEL_FOLDER = "model"
 BUNDLED_LICENCE = "apache-2.0"
 _NO_TEXT_MODEL = re.compile(r"Unrecognized configuration class <class '[\w.]*?(\w+?)(?:Config)?'>")
-# What libraries raise about files and configurations of strangers.
+# What libraries raise about files and configurations of strangers; torch has RuntimeError for sizes that make no tensor.
 UNREADABLE = (
     OSError,
     ValueError,
@@ -39,7 +39,7 @@ UNREADABLE = (
     ImportError,
     ArithmeticError,
     AssertionError,
-    NotImplementedError,
+    RuntimeError,
     SafetensorError,
 )
 
@@ -128,12 +128,21 @@ def load_local(folder: Path, name: str = "") -> Loaded:
         build_bounded(config, folder, called)
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype="auto", use_safetensors=True, output_loading_info=True, **options
+            folder,
+            dtype="auto",
+            use_safetensors=True,
+            output_loading_info=True,
+            # Those of other sizes are refused below, by name.
+            ignore_mismatched_sizes=True,
+            **options,
         )
     except UNREADABLE as error:
+        if is_out_of_memory(error):
+            raise
         raise cannot_load(called, error) from error
     model, found = loaded
     require_all_weights(called, found["missing_keys"])
+    require_own_sizes(called, [name for name, *_shapes in found["mismatched_keys"]])
     return Loaded(model, tokenizer, "", licence_of(folder))
 
 
@@ -145,6 +154,17 @@ def require_all_weights(reference: str, missing: Collection[str]) -> None:
             N_("The files of %(reference)s lack weights that the model needs: %(names)s."),
             reference=reference,
             names=", ".join(sorted(missing)[:5]),
+        )
+
+
+def require_own_sizes(reference: str, others: Collection[str]) -> None:
+    """Weights whose sizes are not those of the configuration are left out by the library, and random numbers too."""
+    if others:
+        raise JobFailed(
+            FailureCode.MODEL_UNUSABLE,
+            N_("The files of %(reference)s hold weights of other sizes than config.json says: %(names)s."),
+            reference=reference,
+            names=", ".join(sorted(others)[:5]),
         )
 
 

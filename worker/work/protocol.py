@@ -45,6 +45,15 @@ class JobFailed(SentenceError):
         return cls(error.code, error.sentence)
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether there was no memory left. torch's own class is known by name: nothing has to be imported to fail."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in str(error) for words in ("can't allocate memory", "not enough memory"))
+    )
+
+
 class Cancelled(Exception):
     """The job stopped because it was told to; nothing of it is kept."""
 
