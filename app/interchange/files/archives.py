@@ -34,8 +34,7 @@ _BROKEN: Final = (
     zlib.error,
     EOFError,
     OSError,
-    NotImplementedError,
-    RuntimeError,
+    RuntimeError,  # a way of compressing or encrypting that zipfile does not read
     ValueError,
 )
 

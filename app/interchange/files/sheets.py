@@ -38,8 +38,7 @@ _BROKEN: Final = (
     ArithmeticError,
     EOFError,
     OSError,
-    NotImplementedError,
-    RuntimeError,
+    RuntimeError,  # a way of compressing or encrypting that zipfile does not read
 )
 
 
