@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3Config, GPT2Config, LlamaConfig, MptConfig
 
 from app.base_models.facts import ModelFacts
+from tests.support.tiny_llama import tiny_llama
 from tests.worker.conftest import Recorder
 from worker.work import models
 from worker.work.describing import context_length, licence_of
@@ -31,16 +32,7 @@ def test_the_context_length_is_found_whatever_a_family_calls_it(config: Any, exp
 
 
 def _model(*, tied: bool) -> Any:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=400,
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        tie_word_embeddings=tied,
-    )
-    return AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    return tiny_llama(vocab_size=400, hidden_size=32, tie_word_embeddings=tied)
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -90,17 +90,24 @@ def test_a_run_tells_what_it_does_and_its_numbers_are_the_plain_models(
 
 
 @pytest.mark.parametrize(
-    ("save_steps", "threads"),
-    [(2, 1), (3, 1), (2, 2)],
+    ("model", "save_steps", "threads"),
+    [("base_model_folder", 2, 1), ("small_model", 3, 1), ("small_model", 2, 2)],
     ids=["inside an epoch", "between epochs", "in two lanes"],
 )
 def test_an_interrupted_run_gives_the_losses_of_an_uninterrupted_one(
-    job_input: JobInput, tmp_path: Path, control: Control, save_steps: int, threads: int
+    job_input: JobInput,
+    tmp_path: Path,
+    control: Control,
+    request: pytest.FixtureRequest,
+    model: str,
+    save_steps: int,
+    threads: int,
 ) -> None:
     torch.set_num_threads(threads)
     job = job_input(
         max_steps=5, save_steps=save_steps, eval_steps=2, lora_dropout=0.1, early_stopping_patience=9
     )
+    job["base_model_path"] = str(request.getfixturevalue(model))
     whole, resumed = Recorder(), Recorder()
     expected = sft.run(job, tmp_path / "whole", whole, control)
     torch.set_num_threads(threads)  # lanes leave fewer to the thread between them
