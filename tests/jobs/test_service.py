@@ -13,12 +13,13 @@ from app.core.errors import Conflict, NotFound
 from app.core.i18n import use_locale
 from app.jobs import service
 from app.jobs.models import TRANSITIONS, Job, JobEvent, JobKind, JobState, StopRequest
+from app.runs.work import TrainPayload
 from app.sentences import Failure
 
 
 def enqueue(engine: Engine) -> int:
     with transaction(engine) as session:
-        job = service.enqueue(session, JobKind.TRAIN, {"run_id": 1}, created_by=Who("Mei"))
+        job = service.enqueue(session, JobKind.TRAIN, TrainPayload(run_id=1), created_by=Who("Mei"))
         assert job.id is not None
         return job.id
 

@@ -10,6 +10,8 @@ import psutil
 import pytest
 
 from app.core.settings import Settings
+from app.mask_checks.work import CheckInput
+from app.mask_settings.fields import MaskSettingsIn
 from tests.support.installation import Studio, installed, prepare
 from tests.support.workers import running_worker, wait_until
 
@@ -127,12 +129,12 @@ def test_a_version_file_that_was_touched_is_refused(tmp_path: Path) -> None:
 
     file = tmp_path / "version.jsonl"
     file.write_text(json.dumps({"id": 1, "split": "train", "messages": []}), encoding="utf-8")
-    job = {
-        "version_file": str(file),
-        "content_hash": "0" * 64,
-        "base_model_path": "",
-        "base_model": "",
-        "settings": {},
-    }
+    job = CheckInput(
+        version_file=str(file),
+        content_hash="0" * 64,
+        base_model="",
+        base_model_path="",
+        settings=MaskSettingsIn(),
+    )
     with pytest.raises(JobFailed, match="damaged"):
         check_masks(job, tmp_path, lambda *_args, **_fields: None, Control())

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from app.base_models.work import PreparedModel, PrepareInput
 from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import N_, FailureCode
 from worker.work.describing import describe, licence_of
@@ -53,11 +54,11 @@ class Loaded(NamedTuple):
     licence: str | None
 
 
-def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
+def run(job: PrepareInput, output_dir: Path, emit: Emit, control: Control) -> PreparedModel:
     """Prepare the model that `source`, `reference` and `revision` name; raises JobFailed with a sentence."""
     # A log file is no place for progress bars.
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    source, reference, revision = input.get("source"), input.get("reference") or "", input.get("revision")
+    source, reference, revision = job.source, job.reference, job.revision
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     if source == "bundled":
         model, tokenizer, revision, licence = load_bundled()
@@ -84,7 +85,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         shutil.rmtree(path, ignore_errors=True)
         raise
     log(emit, "info", N_("The base model is ready in %(path)s."), path=str(path))
-    return {"path": str(path), "revision": revision, **facts.to_json()}
+    return PreparedModel(path=str(path), revision=revision, facts=facts)
 
 
 def load_bundled() -> Loaded:

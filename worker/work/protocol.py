@@ -3,14 +3,20 @@
 Work functions see only these types. Nothing here imports torch or the database.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
+from pydantic import ValidationError
+
+from app.core.stored_models import StoredModel
+from app.invalid import wrong_fields
 from app.jobs.events import Emit, EventKind
-from app.sentences import Sentence, SentenceError, sentence_of
+from app.jobs.work import JobInput
+from app.sentences import FailureCode, Sentence, SentenceError, sentence_of
 
 StopRequest = Literal["cancel", "save"]
+InputT = TypeVar("InputT", bound=JobInput)
 
 
 class Control:
@@ -58,8 +64,16 @@ class Cancelled(Exception):
     """The job stopped because it was told to; nothing of it is kept."""
 
 
-# run(input, output_dir, emit, control) -> the job's result, all of it plain JSON.
-Work = Callable[[dict[str, Any], Path, Emit, Control], dict[str, Any]]
+# run(job, output_dir, emit, control) -> what came of it. `job` is read as the class that the function names for it.
+Work = Callable[[Any, Path, Emit, Control], StoredModel]
+
+
+def read_document(model: type[InputT], given: Mapping[str, Any]) -> InputT:
+    """What the parent wrote. Raises JobFailed about the first field that is wrong."""
+    try:
+        return model.stored(given)
+    except ValidationError as error:
+        raise JobFailed(FailureCode.JOB_MALFORMED, wrong_fields(error.errors())[0].sentence) from error
 
 
 def log(

@@ -19,18 +19,19 @@ from app.masking import ChatTokenizer
 from tests.support.said import said
 from tests.support.tiny_llama import TOKENIZER_FILES
 from tests.worker.conftest import Recorder
+from tests.worker.work import doing
 from worker.work import describing, models
 from worker.work.protocol import Control, JobFailed
 from worker.work.training.checkpoints import is_whole
 
 
 def prepare(folder: Path, out: Path, emit: Recorder) -> dict[str, Any]:
-    return models.run({"source": "local", "reference": str(folder)}, out, emit, Control())
+    return doing.prepare({"source": "local", "reference": str(folder)}, out, emit, Control())
 
 
 @pytest.mark.model
 def test_the_bundled_model_becomes_a_plain_folder_that_answers(tmp_path: Path, emit: Recorder) -> None:
-    result = models.run({"source": "bundled"}, tmp_path, emit, Control())
+    result = doing.prepare({"source": "bundled"}, tmp_path, emit, Control())
     folder = Path(result["path"])
     assert {"config.json", "model.safetensors", *TOKENIZER_FILES} <= {path.name for path in folder.iterdir()}
     assert is_whole(folder)
@@ -189,7 +190,7 @@ def test_a_reference_that_means_nothing_is_refused(
     tmp_path: Path, emit: Recorder, source: str, reference: str, words: str
 ) -> None:
     with pytest.raises(JobFailed, match=words):
-        models.run({"source": source, "reference": reference}, tmp_path, emit, Control())
+        doing.prepare({"source": source, "reference": reference}, tmp_path, emit, Control())
 
 
 def test_without_a_network_the_hub_is_said_to_be_out_of_reach(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from app.masking import Split
 from app.masking.samples.arrays import read_arrays
 from app.recipes.config import TrainingConfig
 from tests.worker.conftest import Recorder
+from tests.worker.work.doing import train
 from worker.work.protocol import Control
-from worker.work.training import sft
 from worker.work.training.data import ArraySamples
 from worker.work.training.planning import Measured, make_plan, undisturbed_speed
 
@@ -74,7 +74,7 @@ def test_measuring_changes_no_number_of_the_run(
     adapters = []
     for minutes in (0, 1000):
         job = job_input(max_steps=4, lora_dropout=0.1, max_train_minutes=minutes)
-        result = sft.run(
+        result = train(
             {**job, "base_model_path": str(small_model)}, tmp_path / str(minutes), Recorder(), control
         )
         assert (result["labels_seen"], result["plan"]["steps"]) == (8, 4)
@@ -88,7 +88,7 @@ def test_a_run_ends_within_its_budget_and_goes_on_with_the_same_plan(
     job = job_input(**UNLIMITED, max_train_minutes=0.01, save_steps=1, eval_steps=1000)
     job["base_model_path"] = str(small_model)
     whole, resumed = Recorder(), Recorder()
-    found = sft.run(job, tmp_path / "job" / "1", whole, control)
+    found = train(job, tmp_path / "job" / "1", whole, control)
     plan = found["plan"]
     assert (found["steps"], found["total_steps"]) == (plan["steps"], plan["steps"])
     assert plan["steps"] < plan["wanted_steps"] == 600
@@ -96,7 +96,7 @@ def test_a_run_ends_within_its_budget_and_goes_on_with_the_same_plan(
     assert whole.of("metric")[-1]["learning_rate"] < 1e-3 / plan["steps"] * 1.01
     newest = max((tmp_path / "job/1/checkpoints").iterdir(), key=lambda path: path.stat().st_mtime_ns)
     (newest / "adapter_model.safetensors").write_bytes(b"half")
-    again = sft.run({**job, "resume_from": str(tmp_path / "job")}, tmp_path / "job" / "2", resumed, control)
+    again = train({**job, "resume_from": str(tmp_path / "job")}, tmp_path / "job" / "2", resumed, control)
     assert again["plan"] == plan
     assert losses(resumed) == {plan["steps"]: losses(whole)[plan["steps"]]}
 
