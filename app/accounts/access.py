@@ -16,7 +16,7 @@ from sqlmodel import Session
 from starlette.datastructures import UploadFile
 
 from app.accounts.activity import Activity
-from app.accounts.models import ApiToken, LoginSession, User
+from app.accounts.models import ADDRESS_LENGTH, ApiToken, LoginSession, User
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.accounts.sessions import actor_of_cookie, csrf_token_of
@@ -119,8 +119,8 @@ def is_still_there(session: Session, actor: Actor) -> bool:
 
 
 def address_of(request: Request) -> str:
-    """Where the request came from; empty where the server cannot tell."""
-    return request.client.host if request.client else ""
+    """Where the request came from, as long as it is kept; empty where the server cannot tell. A proxy may send any text."""
+    return request.client.host[:ADDRESS_LENGTH] if request.client else ""
 
 
 def _authenticate_token(request: Request, authorization: str) -> None:

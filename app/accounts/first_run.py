@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
-from app.accounts.models import LOCAL_USER, ApiToken, Role, User
+from app.accounts.models import LOCAL_TOKEN, LOCAL_USER, ApiToken, Role, User
 from app.accounts.passwords import unknown_hash
 from app.accounts.service import Actor
 from app.accounts.tokens import create_token, is_valid, token_of
@@ -42,7 +42,10 @@ def _write_secret(path: Path, text: str) -> None:
 
 
 def _read_secret(path: Path) -> str:
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, IsADirectoryError):
+        return ""
 
 
 def setup_code(data_dir: Path) -> str:
@@ -71,7 +74,11 @@ def take_sign_in_code(data_dir: Path, code: str) -> bool:
     stored = _read_secret(path)
     if not stored or not hmac.compare_digest(stored.encode(), code.encode()):
         return False
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        # Somebody else used it at the same moment.
+        return False
     return True
 
 
@@ -89,7 +96,7 @@ def local_token(engine: Engine, data_dir: Path) -> str:
     with transaction(engine) as session:
         actor = _local_actor(session, password_hash)
         _bound_endless_tokens(session, actor)
-        secret = create_token(session, actor, name="command line", days=LOCAL_TOKEN_DAYS)[1]
+        secret = create_token(session, actor, name=LOCAL_TOKEN, days=LOCAL_TOKEN_DAYS)[1]
     _write_secret(path, secret)
     return secret
 
@@ -116,7 +123,7 @@ def local_actor(engine: Engine) -> Actor:
 def _local_actor(session: Session, password_hash: str) -> Actor:
     user = session.exec(select(User).where(User.name == LOCAL_USER)).first()
     if user is None:
-        user = User(name=LOCAL_USER, password_hash=password_hash, role=Role.ADMIN)
+        user = User(name=LOCAL_USER, name_key=LOCAL_USER, password_hash=password_hash, role=Role.ADMIN)
     # Whoever reads this folder owns the installation, whatever became of its account.
     user.is_active, user.role = True, Role.ADMIN
     session.add(user)

@@ -8,8 +8,11 @@ from sqlmodel import Field, SQLModel
 
 from app.core.database import enum_column, moment_column, utc_now
 
+# Of network addresses as they are kept: an IPv6 one with its zone has room.
+ADDRESS_LENGTH: Final = 64
 # The account of the command line on the server's own machine.
 LOCAL_USER: Final = "local"
+LOCAL_TOKEN: Final = "command line"
 
 
 class Role(StrEnum):
@@ -50,6 +53,8 @@ class User(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(max_length=80, unique=True)
+    # The name as a reader sees it (`service.name_key`). None for those from before it was kept whose name had a twin.
+    name_key: str | None = Field(default=None, unique=True, index=True)
     password_hash: str
     role: Role = Field(sa_column=enum_column(Role))
     is_active: bool = True
@@ -73,7 +78,7 @@ class LoginSession(SQLModel, table=True):
     created_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     seen_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     # Where it was seen last, and the User-Agent header it began with.
-    address: str = Field(default="", max_length=64)
+    address: str = Field(default="", max_length=ADDRESS_LENGTH)
     agent: str = Field(default="", max_length=200)
     expires_at: datetime = Field(sa_column=moment_column())
 
@@ -108,5 +113,5 @@ class AuditEvent(SQLModel, table=True):
     action: str = Field(max_length=60)
     subject: str = Field(max_length=120, index=True)
     # From which sign-ins came.
-    address: str | None = Field(default=None, max_length=64)
+    address: str | None = Field(default=None, max_length=ADDRESS_LENGTH)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

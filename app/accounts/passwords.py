@@ -70,13 +70,15 @@ def stored_hash(session: Session, user_id: int) -> str:
 
 def set_password(engine: Engine, actor: Actor, *, before: str, password_hash: str, end_others: bool) -> None:
     """Store one's own new password, whose owner proved to know the one of the hash `before`. With `end_others` all of
-    the person's other browsers are signed out. Raises Conflict when it was changed meanwhile.
+    the person's other browsers are signed out, and always where somebody else knew the password. Raises Conflict when it
+    was changed meanwhile.
     """
     with transaction(engine) as session:
         user = require_user(session, actor.user_id)
         session.refresh(user, with_for_update=True)
         if user.password_hash != before:
             raise Conflict(N_("Your password was changed at the same moment. Sign in again."))
+        end_others = end_others or user.must_change_password
         _put(session, user, password_hash)
         if end_others:
             sessions.end_all(session, actor.user_id, but=actor.login_id)
@@ -117,17 +119,17 @@ def person_of_reset_code(engine: Engine, code: str) -> str:
 
 def reset_password(session: Session, code: str, password_hash: str) -> User:
     """Use a link up: the person has this password now, and is signed out everywhere. Raises Invalid."""
-    user = _of_code(session, code)
+    # Two clicks at the same moment: the second waits for the row, and then no longer finds the code.
+    user = _of_code(session, code, held=True)
     assert user.id is not None
     _put(session, user, password_hash)
     sessions.end_all(session, user.id)
     return user
 
 
-def _of_code(session: Session, code: str) -> User:
-    # Two clicks at the same moment: the second waits for the row, and then no longer finds the code.
-    statement = select(User).where(User.reset_hash == digest(code)).with_for_update()
-    user = session.exec(statement).first()
+def _of_code(session: Session, code: str, *, held: bool = False) -> User:
+    statement = select(User).where(User.reset_hash == digest(code))
+    user = session.exec(statement.with_for_update() if held else statement).first()
     if user is None or not user.is_active or (user.reset_expires_at or utc_now()) <= utc_now():
         raise Invalid(_LINK_USED)
     return user

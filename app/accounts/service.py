@@ -5,6 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, delete, select
 
 from app.accounts.models import LOCAL_USER, ApiToken, AuditEvent, LoginSession, Role, Scope, User
@@ -92,11 +93,25 @@ def create_user(
     name = readable_name(name)
     taken = {name_key(other) for other in session.exec(select(User.name))} | {LOCAL_USER}
     if name_key(name) in taken:
-        raise Conflict(N_("The name %(name)s is taken."), field="name", name=name)
-    user = User(name=name, password_hash=password_hash, role=role, must_change_password=must_change_password)
+        raise _taken(name)
+    user = User(
+        name=name,
+        name_key=name_key(name),
+        password_hash=password_hash,
+        role=role,
+        must_change_password=must_change_password,
+    )
     session.add(user)
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError:
+        # Two additions at the same moment.
+        raise _taken(name) from None
     return user
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(N_("The name %(name)s is taken."), field="name", name=name)
 
 
 def add_person(session: Session, actor: Actor, *, name: str, password_hash: str, role: Role) -> User:

@@ -14,7 +14,6 @@ from app.core.database import utc_now
 from app.core.errors import NotFound
 from app.sentences import N_
 
-_ADDRESS_LENGTH: Final = 64
 _AGENT_LENGTH: Final = 200
 # The first that fits: each of these also writes the names of those below it.
 _BROWSERS: Final = (
@@ -46,7 +45,7 @@ def start_login(session: Session, user_id: int, days: int, *, address: str = "",
             secret_hash=digest(secret),
             created_at=now,
             seen_at=now,
-            address=address[:_ADDRESS_LENGTH],
+            address=address,
             agent=agent[:_AGENT_LENGTH],
             expires_at=now + timedelta(days=days),
         )

@@ -15,7 +15,8 @@ from sqlmodel import Session, col, select
 from app.accounts import sessions
 from app.accounts.models import AuditEvent, User
 from app.accounts.passwords import password_fits
-from app.accounts.service import Actor, record
+from app.accounts.service import Actor, name_key, record
+from app.accounts.who import NAME_LENGTH
 from app.core.database import reading, transaction
 from app.core.errors import TooMany, Unauthenticated
 from app.core.logging import get_logger
@@ -35,6 +36,7 @@ PASSWORDS: Final = Bounds(
 # A name is guessed at from anywhere; behind one address there may be a whole office.
 BY_NAME: Final = RateLimitItemPerMinute(10, 5)
 BY_ADDRESS: Final = RateLimitItemPerMinute(40, 5)
+_WRONG: Final = N_("Name or password is wrong.")
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Attempts:
 
 
 def _key(name: str) -> str:
-    return name.strip().casefold()[:80]
+    return name_key(name[:NAME_LENGTH])
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def sign_in(
     old: str = "",
 ) -> str:
     """Secret for the cookie of a new session; the one of the cookie `old` ends. Raises Unauthenticated, with the same
-    words whichever part was wrong, and TooMany.
+    words whichever part was wrong or changed meanwhile, and TooMany.
     """
     name = name.strip()
     with reading(engine) as session:
@@ -114,10 +116,14 @@ def sign_in(
         logger.warning("sign-in of %s from %s failed", known, visitor.address)
         with transaction(engine) as session:
             _record_failure(session, user, visitor)
-        raise Unauthenticated(N_("Name or password is wrong."))
+        raise Unauthenticated(_WRONG)
     attempts.succeeded(name)
     with transaction(engine) as session:
-        secret = begin(session, user, visitor, days=days, action="sign_in", old=old)
+        # Held: a reset that comes now ends this sign-in, one that came meanwhile is seen.
+        now = session.get(User, user.id, with_for_update=True)
+        if now is None or not now.is_active or now.password_hash != user.password_hash:
+            raise Unauthenticated(_WRONG)
+        secret = begin(session, now, visitor, days=days, action="sign_in", old=old)
     logger.info("sign-in of %s from %s", known, visitor.address)
     return secret
 
@@ -128,7 +134,7 @@ def begin(session: Session, user: User, visitor: Visitor, *, days: int, action: 
     if old:
         sessions.end_login(session, old)
     actor = Actor(user.id, user.name, user.role, "session")
-    record(session, actor, action, f"user/{user.id}", address=visitor.address[:64])
+    record(session, actor, action, f"user/{user.id}", address=visitor.address)
     return sessions.start_login(session, user.id, days, address=visitor.address, agent=visitor.agent)
 
 
@@ -139,6 +145,6 @@ def _record_failure(session: Session, user: User | None, visitor: Visitor) -> No
             actor=user.name if user else "",
             action="sign_in.failed",
             subject=f"user/{user.id}" if user else "user",
-            address=visitor.address[:64],
+            address=visitor.address,
         )
     )

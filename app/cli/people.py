@@ -54,7 +54,8 @@ def add(
         actor, unknown = first_run.local_actor(engine), passwords.unknown_hash()
         with transaction(engine) as session:
             user = service.add_person(session, actor, name=name, password_hash=unknown, role=role)
-            _hand_over(settings, at, *passwords.new_reset_link(session, actor, user.id or 0), as_json)
+            user, code = passwords.new_reset_link(session, actor, user.id or 0)
+        _hand_over(settings, at, user, code, as_json)
 
 
 @app.command("reset-password", help=_("Print a link with which a person sets a new password, once."))
@@ -63,8 +64,8 @@ def reset_password(name: NameArgument, at: AtOption = "", as_json: JsonOption = 
     with _database() as (settings, engine):
         actor = first_run.local_actor(engine)
         with transaction(engine) as session:
-            user_id = _require(session, name)
-            _hand_over(settings, at, *passwords.new_reset_link(session, actor, user_id), as_json)
+            user, code = passwords.new_reset_link(session, actor, _require(session, name))
+        _hand_over(settings, at, user, code, as_json)
 
 
 @app.command("role", help=_("Give a person another role."))

@@ -1,14 +1,17 @@
 """What a route needs: the request's transaction, and the mark that makes a route public."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Annotated, Final, TypeVar
 
 from fastapi import Depends, Request
+from pydantic import AfterValidator
 from sqlalchemy import Engine
 from sqlmodel import Session
 
 from app.core.settings import Settings
 from app.core.storage import Storage
+from app.sentences import N_
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Threads for everything that is not a coroutine, and how many requests hold a session at the same time. Others wait for
@@ -18,6 +21,19 @@ SESSIONS: Final = 20
 # Rows of a page of any list.
 PAGE_SIZE: Final = 50
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except OverflowError:
+        pass  # The calendar ends in between.
+    raise ValueError(N_("%(field)s must be a moment with its time zone, such as 2026-01-31T12:00:00Z."))
+
+
+# A moment in time as an address spells it, in UTC.
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 def public(endpoint: Endpoint) -> Endpoint:

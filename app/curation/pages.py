@@ -1,6 +1,5 @@
 """Pages of datasets: the list, one dataset's conversations, its imports."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -21,7 +20,7 @@ from app.core.errors import Invalid, StudioError
 from app.core.i18n import gettext, ngettext
 from app.core.pieces import piece
 from app.core.templating import go, is_htmx, render, see, toast
-from app.core.web import PAGE_SIZE, Db
+from app.core.web import PAGE_SIZE, Db, Moment
 from app.curation.header import header
 from app.curation.lines import dataset_lines
 from app.datasets import service
@@ -167,8 +166,8 @@ def undo_review(
     actor: CurrentActor,
     dataset_id: int,
     params: Filter,
-    since: Annotated[datetime, Query()],
-    until: Annotated[datetime, Query()],
+    since: Moment,
+    until: Moment,
 ) -> Response:
     """Make drafts again of what this person has just approved all at once."""
     dataset = service.require_dataset(session, dataset_id)

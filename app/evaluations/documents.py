@@ -12,7 +12,7 @@ from app.core.i18n import get_locale, say
 from app.core.stored_models import StoredModel, Told
 from app.scoring.run_verdict import RunVerdict
 from app.scoring.scores import DIMENSIONS
-from app.scoring.verdict import Level, Outcome, SuiteVerdict
+from app.scoring.verdict import Level, Outcome, SuiteVerdict, outcome_word
 from app.sentences import N_, Sentence
 
 
@@ -76,6 +76,12 @@ def title_in_locale(title: Mapping[str, str]) -> str:
 
 class JudgedSuite(SuiteVerdict):
     """The verdict on a suite with its words in the reader's language."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def word(self) -> str:
+        """The outcome in a word."""
+        return say(Sentence(outcome_word(self.outcome, sure=self.sure)))
 
     @computed_field  # type: ignore[prop-decorator]
     @property

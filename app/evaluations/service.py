@@ -173,7 +173,10 @@ _Newest = dict[str, tuple[int, EvaluationSummary]]
 
 
 def verdicts(session: Session, run_ids: Sequence[int]) -> dict[int, JudgedRun]:
-    """By run, the verdict over the newest finished evaluation of each suite; runs without one are left out (one query)."""
+    """By run, the verdict over the newest finished evaluation of each suite; runs without one are left out.
+
+    One query, and two more where some of these are of an earlier program.
+    """
     return {run_id: _verdict(newest) for run_id, newest in _newest(session, run_ids).items()}
 
 
@@ -194,11 +197,31 @@ def _newest(session: Session, run_ids: Sequence[int]) -> dict[int, _Newest]:
         .where(col(Evaluation.run_id).in_(run_ids), col(Evaluation.summary).is_not(None))
         .order_by(col(Evaluation.id))
     )
+    last = {
+        (run_id, suite_name): (evaluation_id, summary)
+        for run_id, suite_name, evaluation_id, summary in session.exec(statement)
+        if evaluation_id is not None and summary is not None
+    }
+    anew = _judged_anew(session, [found for found, summary in last.values() if summary.verdict is None])
     newest: dict[int, _Newest] = {}
-    for run_id, suite_name, evaluation_id, summary in session.exec(statement):
-        if summary is not None and summary.verdict is not None:
-            newest.setdefault(run_id, {})[suite_name] = (evaluation_id or 0, summary)
+    for (run_id, suite_name), (evaluation_id, stored) in last.items():
+        summary = anew.get(evaluation_id, stored)
+        if summary.verdict is not None:
+            newest.setdefault(run_id, {})[suite_name] = (evaluation_id, summary)
     return newest
+
+
+def _judged_anew(session: Session, evaluation_ids: Sequence[int]) -> dict[int, EvaluationSummary]:
+    """Summaries of evaluations of an earlier program, with their verdict, by id."""
+    if not evaluation_ids:
+        return {}
+    evaluations = session.exec(select(Evaluation).where(col(Evaluation.id).in_(evaluation_ids))).all()
+    given: dict[int, list[EvaluationAnswer]] = {found: [] for found in evaluation_ids}
+    chosen = col(EvaluationAnswer.evaluation_id).in_(evaluation_ids)
+    for answer in session.exec(select(EvaluationAnswer).where(chosen)):
+        given[answer.evaluation_id].append(answer)
+    summaries = {found.id or 0: summary_of(found, given[found.id or 0]) for found in evaluations}
+    return {found: summary for found, summary in summaries.items() if summary is not None}
 
 
 def _verdict(newest: _Newest) -> JudgedRun:

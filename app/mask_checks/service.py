@@ -84,7 +84,7 @@ def read_question(
         settings = replace(settings, max_length=context_length)
     if context_length and settings.max_length and settings.max_length > context_length:
         raise Invalid(
-            N_("“%(model)s” reads at most %(limit)d tokens. Lower the maximum length."),
+            N_("“%(model)s” reads at most %(limit)d tokens. Lower the length limit."),
             field="max_length",
             model=model.name,
             limit=context_length,

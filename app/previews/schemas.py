@@ -94,7 +94,7 @@ class CheckOut(BaseModel):
 
 
 class PreviewOut(BaseModel):
-    """One sample as the trainer would see it; `cut_tokens` lie beyond the maximum length."""
+    """One sample as the trainer would see it; `cut_tokens` lie beyond the length limit."""
 
     text: str
     strategy: TrainOn

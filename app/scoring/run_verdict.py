@@ -5,21 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.scoring.scores import RETENTION_WARNING
-from app.scoring.verdict import FEWEST_CASES, LEVELS, Level, Outcome, SuiteVerdict, agreed
+from app.scoring.verdict import FEWEST_CASES, LEVELS, Level, Outcome, SuiteVerdict, agreed, outcome_word
 from app.sentences import N_, Sentence
 
 # Answers that run into the token limit beyond those of the base model: so many, or this share, tell of a missing end.
 _MORE_CUT: Final = 2
 _SHARE_MORE_CUT: Final = 1 / 8
-
-OUTCOME_WORDS: Final[dict[Outcome, str]] = {
-    "better": N_("Better"),
-    "worse": N_("Worse"),
-    "mixed": N_("Mixed"),
-    "same": N_("No difference"),
-}
-# Where the interval of no suite lies on one side of nothing.
-_BY_CHANCE: Final[dict[Outcome, str]] = {"better": N_("Perhaps better"), "worse": N_("Perhaps worse")}
 
 
 @dataclass(frozen=True)
@@ -59,8 +50,7 @@ class RunVerdict:
         if general.outcome == "worse" and trained_for.outcome == "same":
             return N_("Weaker in general")
         decisive = trained_for if trained_for.suites and general.outcome != "mixed" else self
-        words = OUTCOME_WORDS if any(suite.sure for suite in decisive.suites) else OUTCOME_WORDS | _BY_CHANCE
-        return words[decisive.outcome]
+        return outcome_word(decisive.outcome, sure=any(suite.sure for suite in decisive.suites))
 
     @property
     def advice(self) -> tuple[Advice, ...]:

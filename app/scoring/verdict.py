@@ -33,6 +33,13 @@ RESAMPLES: Final = 2000
 CONFIDENCE: Final = 0.95
 # Means of effects are sums of shares such as 1/3; what rounds to nothing is nothing.
 _NOTHING: Final = 1e-9
+_WORDS: Final[Mapping[Outcome, str]] = {
+    "better": N_("Better"),
+    "worse": N_("Worse"),
+    "mixed": N_("Mixed"),
+    "same": N_("No difference"),
+}
+_UNSURE_WORDS: Final[Mapping[Outcome, str]] = {"better": N_("Perhaps better"), "worse": N_("Perhaps worse")}
 # From the best to the worst.
 LEVELS: Final[tuple[Level, ...]] = ("good", "unclear", "warning", "bad")
 
@@ -75,8 +82,8 @@ class Case:
 class SuiteVerdict(BaseModel):
     """A run on one suite, in numbers; `title` by language.
 
-    `effect`, `low` and `high` are the mean effect and its 95 % interval, as shares of checks; the interval is null
-    below `FEWEST_CASES`. `retention` is tuned ÷ base, for suites of general ability.
+    `effect`, `low` and `high` are the mean effect (−1 to 1) and its 95 % interval, which is null below `FEWEST_CASES`.
+    `retention` is tuned ÷ base, for suites of general ability.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -140,15 +147,16 @@ class SuiteVerdict(BaseModel):
         if self.low is None or self.high is None:
             return Sentence.of(N_("Only %(cases)d cases: too few to tell from chance."), cases=self.cases)
         template = N_(
-            "%(cases)d cases; the share of checks passed changed by %(effect)s points on average, "
+            "%(cases)d cases, which changed by %(effect)s points of 100 on average, "
             "95 %% interval %(low)s to %(high)s: this may be chance."
         )
         if self.sure:
             template = N_(
-                "%(cases)d cases; the share of checks passed changed by %(effect)s points on average, "
+                "%(cases)d cases, which changed by %(effect)s points of 100 on average, "
                 "95 %% interval %(low)s to %(high)s: more than chance."
             )
-        low, effect, high = (signed(round(100 * share)) for share in (self.low, self.effect, self.high))
+        # A bound that is not nothing is not said to be ±0.
+        low, effect, high = (signed(round(100 * share, 1)) for share in (self.low, self.effect, self.high))
         return Sentence.of(template, cases=self.cases, low=low, effect=effect, high=high)
 
 
@@ -215,6 +223,11 @@ def agreed(directions: Iterable[int]) -> Outcome:
     return "same" if not signs else ("better" if signs.pop() > 0 else "worse")
 
 
-def signed(number: int) -> str:
-    """+7, −3, ±0: with a real minus."""
-    return f"+{number}" if number > 0 else (f"−{-number}" if number else "±0")
+def outcome_word(outcome: Outcome, *, sure: bool) -> str:
+    """The outcome in a word, untranslated."""
+    return _WORDS[outcome] if sure else _UNSURE_WORDS.get(outcome, _WORDS[outcome])
+
+
+def signed(number: float) -> str:
+    """+7, −0.5, ±0: with a real minus."""
+    return f"+{number:g}" if number > 0 else (f"−{-number:g}" if number else "±0")

@@ -7,13 +7,14 @@ comes first: whatever it names is there by then, and what is made later is not m
 import hashlib
 import json
 import os
+import posixpath
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO, Final, cast
 
 from sqlalchemy import Engine
@@ -22,7 +23,7 @@ from app.core.console import CommandFailed
 from app.core.database import build_engine
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
-from app.serving.preflight import current_revision
+from app.serving import preflight
 from app.serving.stored_rows import named_files, snapshot, trouble_in
 
 FORMAT: Final = 1
@@ -53,7 +54,12 @@ class Manifest:
 def back_up(settings: Settings, engine: Engine, target: Path) -> Manifest:
     """Write the archive, read it again, compare. Raises CommandFailed where the file exists or cannot be written."""
     if target.exists():
-        raise CommandFailed(_("%(path)s exists already. Name another file.") % {"path": target})
+        raise _is_there(target)
+    if target.resolve().is_relative_to(settings.data_dir.resolve()):
+        raise CommandFailed(
+            _("%(path)s lies in the data folder, and would be in the next backup. Name a file elsewhere.")
+            % {"path": target}
+        )
     try:
         handle, name = tempfile.mkstemp(dir=target.absolute().parent, prefix=f".{target.name}-")
     except OSError as error:
@@ -65,9 +71,11 @@ def back_up(settings: Settings, engine: Engine, target: Path) -> Manifest:
             stream.flush()
             os.fsync(stream.fileno())
         _verify(partial)
-        os.link(partial, target)
+        # Taken by whoever makes the name first; a hard link would do too, but not on every disk that backups are written to.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        partial.replace(target)
     except FileExistsError as error:
-        raise CommandFailed(_("%(path)s exists already. Name another file.") % {"path": target}) from error
+        raise _is_there(target) from error
     except OSError as error:
         raise _cannot_write(target, error) from error
     finally:
@@ -76,22 +84,28 @@ def back_up(settings: Settings, engine: Engine, target: Path) -> Manifest:
 
 
 def restore(settings: Settings, source: Path) -> Manifest:
-    """Make the data folder of an archive. Raises CommandFailed where the folder holds anything, or the archive is not whole."""
+    """Make the data folder of an archive. Raises CommandFailed where the folder holds anything or cannot be written, or the
+    archive is not whole.
+    """
     folder = settings.data_dir
-    if folder.exists() and any(folder.iterdir()):
-        raise CommandFailed(
-            _("The data folder %(path)s is not empty. Set SFT_STUDIO_DATA to an empty one.")
-            % {"path": folder}
-        )
-    manifest = _verify(source)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made: list[Path] = []
     try:
-        _extract(source, folder, made)
-        _require_sound(folder, manifest)
-    except BaseException:
-        _take_away(folder, made)
-        raise
+        if folder.exists() and any(folder.iterdir()):
+            raise CommandFailed(
+                _("The data folder %(path)s is not empty. Set SFT_STUDIO_DATA to an empty one.")
+                % {"path": folder}
+            )
+        manifest = _verify(source)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+        made: list[Path] = []
+        try:
+            _extract(source, folder, made)
+            _require_sound(folder, manifest)
+        except BaseException:
+            _take_away(folder, made)
+            raise
+    except OSError as error:
+        raise preflight.cannot_write(folder, error) from error
     return manifest
 
 
@@ -104,7 +118,7 @@ def _extract(source: Path, folder: Path, made: list[Path]) -> None:
                     archive.extract(member, folder, filter="data")
     except tarfile.TarError as error:
         raise _not_whole(source) from error
-    for path in (folder, *folder.rglob("*")):
+    for path in folder.rglob("*"):
         if not path.is_symlink():
             path.chmod(0o700 if path.is_dir() else 0o600)
 
@@ -125,7 +139,7 @@ def _take_away(folder: Path, made: list[Path]) -> None:
 
 
 def _write(settings: Settings, engine: Engine, stream: BinaryIO) -> Manifest:
-    manifest = Manifest(made_at=datetime.now(UTC).isoformat(), revision=current_revision(engine))
+    manifest = Manifest(made_at=datetime.now(UTC).isoformat(), revision=preflight.current_revision(engine))
     manifest.database = engine.dialect.name
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
         if engine.dialect.name == "sqlite":
@@ -207,7 +221,7 @@ def _add(archive: tarfile.TarFile, manifest: Manifest, path: Path, name: str) ->
     if path.is_symlink():
         header.type, header.linkname = tarfile.SYMTYPE, str(path.readlink())
         # What leads out of the data folder leads nowhere on another machine.
-        if not header.linkname.startswith("/"):
+        if not _leads_out(name, header.linkname):
             manifest.links[name] = header.linkname
             archive.addfile(header)
         return
@@ -231,10 +245,10 @@ def _verify(source: Path) -> Manifest:
     try:
         with tarfile.open(source, "r:") as archive:
             for member in archive:
+                _require_inside(member)
                 if member.issym():
                     links[member.name] = member.linkname
                     continue
-                # None for what is no file: the loop below then raises as for any other damage.
                 stream = cast(IO[bytes], archive.extractfile(member))
                 if member.name == CONTENTS:
                     told = json.loads(stream.read())
@@ -243,20 +257,41 @@ def _verify(source: Path) -> Manifest:
                 while piece := stream.read(_PIECE):
                     digest.update(piece)
                 found[member.name] = [member.size, digest.hexdigest()]
+        if told["format"] != FORMAT:
+            raise CommandFailed(
+                _("%(path)s was made by a newer SFT Studio. Restore it with that one.") % {"path": source}
+            )
         manifest = Manifest(**told)
     except OSError as error:
         raise CommandFailed(
             _("%(path)s cannot be read: %(reason)s.") % {"path": source, "reason": error.strerror or error}
         ) from error
-    except (tarfile.TarError, ValueError, TypeError, AttributeError, EOFError) as error:
+    except (tarfile.TarError, ValueError, TypeError, LookupError, AttributeError, EOFError) as error:
         raise _not_whole(source) from error
-    if manifest.format != FORMAT:
-        raise CommandFailed(
-            _("%(path)s was made by a newer SFT Studio. Restore it with that one.") % {"path": source}
-        )
-    if (manifest.files, manifest.links) != (found, links):
+    # What stands below a link would be written where the link leads.
+    below = any(str(parent) in links for name in (*found, *links) for parent in PurePosixPath(name).parents)
+    if below or (manifest.files, manifest.links) != (found, links):
         raise _not_whole(source)
     return manifest
+
+
+def _require_inside(member: tarfile.TarInfo) -> None:
+    """Raises TarError for what is neither a file nor a link, and for names and links that lead out of the data folder: an
+    archive may come from anybody, and its own manifest proves nothing.
+    """
+    link = member.linkname if member.issym() else ""
+    if not (member.isreg() or member.issym()) or _leads_out(member.name) or _leads_out(member.name, link):
+        raise tarfile.TarError
+
+
+def _leads_out(name: str, link: str = "") -> bool:
+    """Whether a file of this name, or what a link there names, lies outside the folder that the names begin at."""
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(name), link) if link else name)
+    return path.startswith("/") or path in ("..", ".") or path.startswith("../")
+
+
+def _is_there(target: Path) -> CommandFailed:
+    return CommandFailed(_("%(path)s exists already. Name another file.") % {"path": target})
 
 
 def _not_whole(source: Path) -> CommandFailed:

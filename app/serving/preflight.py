@@ -43,13 +43,16 @@ def check_data_folder(data_dir: Path) -> None:
         with tempfile.TemporaryFile(dir=data_dir) as file:
             file.write(b"x")
     except OSError as error:
-        raise CommandFailed(
-            _(
-                "The data folder %(path)s cannot be written: %(reason)s. Set SFT_STUDIO_DATA to another folder."
-            )
-            % {"path": data_dir, "reason": error.strerror or error}
-        ) from error
+        raise cannot_write(data_dir, error) from error
     keep_private(data_dir)
+
+
+def cannot_write(data_dir: Path, error: OSError) -> CommandFailed:
+    """What is said of a data folder that takes no file."""
+    return CommandFailed(
+        _("The data folder %(path)s cannot be written: %(reason)s. Set SFT_STUDIO_DATA to another folder.")
+        % {"path": data_dir, "reason": error.strerror or error}
+    )
 
 
 def keep_private(data_dir: Path) -> None:
@@ -147,7 +150,8 @@ def open_database(settings: Settings) -> Engine:
     """An engine whose database answers."""
     url = settings.resolved_database_url
     try:
-        where = make_url(url).render_as_string(hide_password=True)
+        # A password may stand in the query too.
+        where = make_url(url).set(query={}).render_as_string(hide_password=True)
         engine = build_engine(url, storage_root=settings.storage_dir)
         with engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")

@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from app.core.database import reading
@@ -58,13 +59,13 @@ def snapshot(engine: Engine, target: Path) -> None:
 
 def trouble_in(database: Path) -> str:
     """What SQLite's own checks find wrong in a database file; empty when nothing is."""
-    engine = create_engine(f"sqlite:///file:{database}?mode=ro&uri=true")
     try:
-        with engine.connect() as connection:
-            found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(5)")]
-            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-    finally:
-        engine.dispose()
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
+            broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+    except sqlite3.Error as error:
+        # So damaged that the checks themselves cannot go on.
+        return str(error)
     if found != ["ok"]:
         return "; ".join(found)
     return f"{broken[0]} refers to what is not there" if broken is not None else ""

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from sqlmodel import select
 
 from app.accounts.models import Role, User
-from app.accounts.sign_in import BY_NAME
+from app.accounts.sign_in import BY_NAME, Attempts
 from app.core.database import transaction, utc_now
 from tests.support.people import PASSWORD, Person, make_person, visible_text
 
@@ -77,11 +77,15 @@ def test_a_password_that_was_handed_over_is_changed_before_anything_else(app: Fa
     assert mei.get("/datasets", headers={"HX-Request": "true"}).headers["hx-redirect"] == "/account/password"
     page = mei.get(led.headers["location"])
     assert "Choose a password of your own" in visible_text(page.text)
+    assert 'name="end_others"' not in page.text
+    whoever_handed_it_over = sign_in(app, "Mei", PASSWORD)
+    assert whoever_handed_it_over is not None
     token = re.search(r'name="csrf_token" value="(\w+)"', page.text)
     assert token is not None
     form = {"csrf_token": token[1], "old": PASSWORD, "password": NEW, "next": "/datasets?archived=true"}
     assert mei.post("/account/password", data=form).headers["location"] == "/datasets?archived=true"
     assert mei.get("/datasets").status_code == 200
+    assert whoever_handed_it_over.get("/datasets").headers["location"] == "/login?next=/datasets"
     assert "first password" not in visible_text(admin.browser.get("/people").text)
 
 
@@ -155,3 +159,21 @@ def test_a_code_that_nobody_was_given_opens_nothing(app: FastAPI, annotator: Per
         visitor(app).post("/login/reset", data={"code": code, "password": NEW}),
     ):
         assert answer.status_code == 422
+
+
+def test_a_sign_in_with_a_password_that_is_reset_at_that_moment_fails(
+    app: FastAPI, admin: Person, annotator: Person
+) -> None:
+    code = reset_link(admin, annotator.actor.user_id).rpartition("=")[2]
+
+    class ResetMeanwhile(Attempts):
+        """The link is used between the look at the password and the beginning of the session."""
+
+        def succeeded(self, name: str) -> None:
+            app.state.attempts = Attempts()
+            assert visitor(app).post("/login/reset", data={"code": code, "password": NEW}).status_code == 303
+            super().succeeded(name)
+
+    app.state.attempts = ResetMeanwhile()
+    assert sign_in(app, annotator.actor.name, PASSWORD) is None
+    assert sign_in(app, annotator.actor.name, NEW) is not None

@@ -1,16 +1,18 @@
 """What accounts ask of the database, on SQLite and on PostgreSQL alike."""
 
 import pytest
-from sqlalchemy import Engine
-from sqlmodel import select
+from sqlalchemy import Engine, event
+from sqlmodel import col, select
 
 from app.accounts import audit, passwords, sessions, tokens
 from app.accounts.activity import Activity
 from app.accounts.audit import AuditFilter
 from app.accounts.models import LoginSession, Role, Scope, User
 from app.accounts.service import Actor, add_person, change_user, create_user
-from app.core.database import reading, transaction
+from app.core.database import build_engine, reading, transaction
 from app.core.errors import Conflict, Invalid
+from app.core.migrations import downgrade, upgrade
+from app.core.settings import Settings
 
 
 @pytest.fixture
@@ -65,3 +67,36 @@ def test_a_persons_days_from_the_link_to_the_end_of_the_account(engine: Engine, 
             "user.add",
             "user.close",
         ]
+
+
+@pytest.mark.servers
+def test_of_two_additions_at_the_same_moment_one_gets_the_name_in_whatever_case(postgres_url: str) -> None:
+    engine = build_engine(Settings(database_url=postgres_url).resolved_database_url)
+    upgrade(engine)
+
+    def add_first(*_event: object) -> None:
+        with transaction(engine) as first:
+            create_user(first, name="Mei", password_hash="", role=Role.REVIEWER)
+
+    with transaction(engine) as second:
+        event.listen(second, "before_flush", add_first, once=True)
+        with pytest.raises(Conflict, match="is taken"):
+            create_user(second, name="MEI", password_hash="", role=Role.REVIEWER)
+        second.rollback()
+    engine.dispose()
+
+
+def test_people_from_before_whose_names_look_the_same_keep_them(engine: Engine) -> None:
+    downgrade(engine, "0013")
+    with engine.begin() as connection:
+        for name in ("Mei", "Bo", "MEI"):
+            connection.exec_driver_sql(
+                "INSERT INTO user_account (name, password_hash, role, is_active, created_at) "
+                f"VALUES ('{name}', '', 'reviewer', true, '2026-01-01 00:00:00')"
+            )
+    upgrade(engine)
+    with reading(engine) as session:
+        people = [(user.name, user.name_key) for user in session.exec(select(User).order_by(col(User.id)))]
+    assert people == [("Mei", "mei"), ("Bo", "bo"), ("MEI", None)]
+    with transaction(engine) as session, pytest.raises(Conflict):
+        create_user(session, name="mei", password_hash="", role=Role.REVIEWER)

@@ -5,10 +5,10 @@ import re
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlmodel import select
+from sqlmodel import col, select
 
 from app.accounts.access import SESSION_COOKIE
-from app.accounts.models import ApiToken, LoginSession, Role, User
+from app.accounts.models import ADDRESS_LENGTH, ApiToken, AuditEvent, LoginSession, Role, User
 from app.accounts.sessions import browser_of, csrf_token_of
 from app.core.database import reading
 from tests.support.people import PASSWORD, Person, make_person, visible_text
@@ -93,6 +93,19 @@ def test_who_was_seen_when_is_stored_at_once_for_all(app: FastAPI, admin: Person
     app.state.activity.store(app.state.engine)
     people = {one["name"]: one["seen_at"] for one in admin.api.get("/api/v1/people").json()}
     assert people[annotator.actor.name] is not None
+
+
+def test_an_address_of_any_length_is_kept_as_long_as_it_may_be(app: FastAPI, annotator: Person) -> None:
+    browser = visitor(app, "2001:db8::1%" + "x" * 100)
+    form = {"name": annotator.actor.name, "password": PASSWORD}
+    browser.post("/login", data={**form, "password": "wrong guess"})
+    browser.post("/login", data=form)
+    browser.get("/account")
+    app.state.activity.store(app.state.engine)
+    with reading(app.state.engine) as session:
+        lines = session.exec(select(AuditEvent.address).where(col(AuditEvent.address).is_not(None))).all()
+        logins = session.exec(select(LoginSession.address).where(LoginSession.address != "")).all()
+    assert [len(address or "") for address in (*lines, *logins)] == [ADDRESS_LENGTH] * 3
 
 
 def test_signing_in_leads_back_to_the_page_with_its_query(app: FastAPI, annotator: Person) -> None:

@@ -1,5 +1,9 @@
 """Signing in: first run, password, link from the terminal, sign out, API tokens."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -102,3 +106,16 @@ def test_a_token_cannot_have_more_rights_than_its_owner(annotator: Person) -> No
     refused = annotator.browser.post("/account/tokens", data={"name": "ci", "scope": "train"})
     assert refused.status_code == 422
     assert "more rights than you have" in visible_text(refused.text)
+
+
+def test_of_many_who_use_a_link_at_the_same_moment_one_signs_in(tmp_path: Path) -> None:
+    at_once = 4
+    with ThreadPoolExecutor(at_once) as pool:
+        for _ in range(50):
+            code, gate = first_run.new_sign_in_code(tmp_path), Barrier(at_once)
+
+            def use(code: str = code, gate: Barrier = gate) -> bool:
+                gate.wait()
+                return first_run.take_sign_in_code(tmp_path, code)
+
+            assert sum(one.result() for one in [pool.submit(use) for _ in range(at_once)]) == 1

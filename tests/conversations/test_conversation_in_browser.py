@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from app.accounts.models import Role
 from tests.conversations.conftest import DIALOGUE, MakeConversation
-from tests.support.live import chromium, signed_in
+from tests.support.live import chromium, faults_of, signed_in
 from tests.support.people import Person, make_person
 from tests.support.workers import wait_until
 
@@ -20,10 +20,9 @@ def page(url: str, reviewer: Person) -> Iterator[Page]:
     with chromium() as browser:
         page = signed_in(browser, url, reviewer).new_page()
         page.set_default_timeout(5000)
-        failures: list[str] = []
-        page.on("pageerror", lambda error: failures.append(str(error)))
+        faults = faults_of(page)
         yield page
-        assert failures == []
+        assert faults == []
 
 
 def text(page: Page, turn: int) -> str:
@@ -211,6 +210,20 @@ def test_labels_are_saved_when_changed_and_stored_by_their_key(
     saved(page)
     found = reviewer.api.get(f"/api/v1/conversations/{number}").json()
     assert (found["outcome"], found["objection"], found["tags"]) == ("won", "price", ["b2b", "crm"])
+
+
+def test_tools_are_saved_from_a_field_that_was_made_larger(
+    page: Page, url: str, reviewer: Person, make: MakeConversation
+) -> None:
+    number = make()
+    page.goto(f"{url}/conversations/{number}")
+    page.get_by_text("Add tools").click()
+    field = page.get_by_label("Tools as JSON")
+    field.fill('[{"type": "function", "function": {"name": "quote"}}]')
+    # Dragging a field's corner writes a style attribute, which the page's policy refuses from a script.
+    field.evaluate("field => { field.style.height = '400px' }")
+    page.get_by_role("button", name="Save the tools").click()
+    expect(page.locator("#tools-panel code")).to_have_text("quote")
 
 
 def test_words_typed_just_before_the_tab_closes_are_saved(

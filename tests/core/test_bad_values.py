@@ -13,7 +13,16 @@ from fastapi.testclient import TestClient
 from app.accounts.models import Role
 from app.core.api_document import api_document
 from app.core.database import transaction
-from tests.support.bad_values import TEXTS, VALUES, parameters_of, schema_example, with_one_wrong
+from tests.support.bad_values import (
+    MOMENTS,
+    TEXTS,
+    VALUES,
+    moments_in_query,
+    parameters_of,
+    required_query,
+    schema_example,
+    with_one_wrong,
+)
 from tests.support.people import Person, make_person
 from tests.support.routes import all_routes
 from tests.support.training import make_run
@@ -54,8 +63,10 @@ def requests_of(method: str, route: Any, document: dict[str, Any], start: int) -
         for text in turns(TEXTS[2:], start, 1):
             yield method, re.sub(r"\{[^}]+\}", lambda _, text=text: sent(text), route.path), {}
     for place, name in enumerate(parameters_of(route, "query")):
-        for text in turns(TEXTS, start + place, 2):
-            yield method, f"{path}?{name}={sent(text)}", {}
+        others = "".join(f"&{other}=1" for other in required_query(route) if other != name)
+        texts = turns(TEXTS, start + place, 2)
+        for text in [*texts, *MOMENTS] if name in moments_in_query(route) else texts:
+            yield method, f"{path}?{name}={sent(text)}{others}", {}
     form = parameters_of(route, "form")
     body = document["paths"].get(route.path, {}).get(method.lower(), {}).get("requestBody", {})
     if schema := body.get("content", {}).get("application/json", {}).get("schema"):

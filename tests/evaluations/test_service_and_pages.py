@@ -153,6 +153,9 @@ def test_an_evaluation_of_an_earlier_program_is_judged_from_its_answers(
     app: FastAPI, engineer: Person
 ) -> None:
     evaluation = judged(app)
+    general = judged(app, "general-en", run_id=evaluation.run_id)
+    address = f"/api/v1/runs/{evaluation.run_id}/verdict"
+    told = engineer.api.get(address).json()
     assert evaluation.summary is not None
     with transaction(app.state.engine) as session:
         old = service.require_evaluation(session, evaluation.id or 0)
@@ -167,7 +170,12 @@ def test_an_evaluation_of_an_earlier_program_is_judged_from_its_answers(
     text = visible_text(engineer.browser.get(f"/evaluations/{evaluation.id}").text)
     assert "cut at the limit" in text
     assert "Better on Sales conversations, English" in text
-    assert engineer.browser.get("/runs").status_code == 200
+    # The run's verdict is over all of its evaluations, whichever program made them.
+    assert engineer.api.get(address).json() == told
+    assert told["word"] in visible_text(engineer.browser.get("/runs").text)
+    other = visible_text(engineer.browser.get(f"/evaluations/{general.id}").text)
+    assert "Better on Sales conversations, English" in other
+    assert "Judge it on a sales suite too" not in other
 
 
 @pytest.mark.parametrize("losses", [None, {"base": 3.0, "tuned": None}])

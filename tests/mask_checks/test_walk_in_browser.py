@@ -12,7 +12,7 @@ from app.conversations.service import edit_messages
 from app.core.database import transaction
 from app.runs.service import RunRequest, start_run
 from tests.mask_checks.conftest import Checked
-from tests.support.live import chromium, signed_in
+from tests.support.live import chromium, faults_of, signed_in
 from tests.support.people import Person
 from tests.support.training import ENGINEER
 
@@ -31,12 +31,10 @@ def page(browser: Browser, url: str, engineer: Person) -> Iterator[Page]:
     """A signed-in engineer's page on which nothing may go wrong unseen."""
     context = signed_in(browser, url, engineer)
     page = context.new_page()
-    failures: list[str] = []
-    page.on("pageerror", lambda error: failures.append(str(error)))
-    page.on("console", lambda said: failures.append(said.text) if "Content Security" in said.text else None)
+    faults = faults_of(page)
     yield page
     context.close()
-    assert failures == []
+    assert faults == []
 
 
 def test_the_walk_is_done_with_keys_and_ends_where_it_began(page: Page, url: str, red: Checked) -> None:

@@ -16,7 +16,7 @@ from app.base_models.models import BaseModelSource, ModelEntry
 from app.conversations.drafts import create_conversation
 from app.core.database import transaction
 from app.datasets import service as datasets
-from tests.support.live import chromium, signed_in
+from tests.support.live import chromium, faults_of, signed_in
 from tests.support.people import Person
 from tests.support.tokenizers import smollm2, smollm2_folder
 
@@ -201,12 +201,10 @@ def watched(browser: Browser, url: str, person: Person) -> Iterator[Page]:
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
     page.set_default_timeout(10_000)
-    failures: list[str] = []
-    page.on("pageerror", lambda error: failures.append(str(error)))
-    page.on("console", lambda said: failures.append(said.text) if "Content Security" in said.text else None)
+    faults = faults_of(page)
     yield page
     context.close()
-    assert failures == []
+    assert faults == []
 
 
 @pytest.fixture

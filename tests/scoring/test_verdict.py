@@ -68,6 +68,8 @@ def test_counts_add_up_and_the_words_hold_them(them: list[Case]) -> None:
     if said.startswith("Better"):
         assert verdict.wins >= verdict.losses
         assert gained >= 0
+    if verdict.sure:
+        assert "±0" not in verdict.certainty().english()
     assert verdict == judged(*them)
 
 
@@ -128,6 +130,9 @@ def test_sure_and_unsure_gains_are_told_apart() -> None:
     assert (clear.outcome, clear.sure, clear.level) == ("better", True, "good")
     assert clear.headline("Sales").english() == "Better on Sales (14–2, +26 checks)"
     assert "more than chance" in clear.certainty().english()
+    better_put = judged(*[case(4, 4, scores=(0.5, 0.7))] * 12, *[case(4, 4)] * 8)
+    assert better_put.headline("Sales").english() == "Better on Sales (12–0, ±0 checks)"
+    assert "points of 100" in better_put.certainty().english()
     narrow = judged(*[case(1, 2)] * 9, *[case(2, 1)] * 7)
     assert (narrow.outcome, narrow.sure, narrow.level) == ("better", False, "unclear")
     assert "may be chance" in narrow.certainty().english()

@@ -1,9 +1,12 @@
 """A backup made while the studio runs gives the same installation elsewhere, or is refused whole."""
 
+import hashlib
 import io
+import json
 import tarfile
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from app.core.database import transaction
 from app.core.settings import Settings
 from app.datasets.service import create_dataset
 from app.main import create_app
+from app.serving.backup import Manifest
 from tests.cli.conftest import in_this_process
 from tests.support.people import make_person
 from tests.support.training import ENGINEER
@@ -96,16 +100,7 @@ def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def _add_outside(path: Path) -> None:
-    with tarfile.open(path, "a") as archive:
-        header = tarfile.TarInfo("../outside")
-        header.size = 1
-        archive.addfile(header, io.BytesIO(b"x"))
-
-
-@pytest.mark.parametrize(
-    "damage", [_flip, _cut, _add_outside, lambda path: path.write_bytes(b"no tar at all")]
-)
+@pytest.mark.parametrize("damage", [_flip, _cut, lambda path: path.write_bytes(b"no tar at all")])
 def test_an_archive_that_is_not_as_it_was_written_makes_no_folder(
     installation: Settings, archive: Path, tmp_path: Path, damage: Callable[[Path], object]
 ) -> None:
@@ -114,3 +109,87 @@ def test_an_archive_that_is_not_as_it_was_written_makes_no_folder(
     new = tmp_path / "new"
     assert "is not a whole backup" in in_this_process("restore", str(archive), data_dir=new).error
     assert not new.exists()
+
+
+def _forged(path: Path, *members: tuple[str, bytes | str], database: str = "postgresql") -> None:
+    """An archive with these files (bytes) and links (text), whose own manifest says that all is well."""
+    manifest = Manifest(database=database)
+    with tarfile.open(path, "w") as archive:
+        for name, content in members:
+            header = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                header.type, header.linkname = tarfile.SYMTYPE, content
+                manifest.links[name] = content
+                archive.addfile(header)
+                continue
+            header.size = len(content)
+            manifest.files[name] = [header.size, hashlib.sha256(content).hexdigest()]
+            archive.addfile(header, io.BytesIO(content))
+        told = json.dumps(asdict(manifest)).encode()
+        header = tarfile.TarInfo("manifest.json")
+        header.size = len(told)
+        archive.addfile(header, io.BytesIO(told))
+
+
+def test_an_archive_from_elsewhere_neither_writes_nor_removes_anything_outside_the_data_folder(
+    archive: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    for members in (
+        [("../victim", b"x")],
+        [(str(victim), b"x")],
+        [("storage/../../victim", b"x")],
+        [("out", ".."), ("out/victim", b"x")],
+        [("out", str(tmp_path)), ("out/victim", b"x")],
+        [("storage/out", "../.."), ("a", b"x")],
+        [("storage/in", "../logs"), ("storage/in/victim", b"x")],
+    ):
+        _forged(archive, *members)
+        new = tmp_path / "new"
+        assert "is not a whole backup" in in_this_process("restore", str(archive), data_dir=new).error
+        assert not new.exists()
+        assert victim.read_bytes() == b"precious"
+    _forged(archive, ("storage/a", b"x"), ("studio.db", b"no database"), database="sqlite")
+    error = in_this_process("restore", str(archive), data_dir=tmp_path / "new").error
+    assert "is damaged: file is not a database" in error
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_links_come_back_where_they_lead_to_what_is_in_the_archive(
+    installation: Settings, archive: Path, tmp_path: Path
+) -> None:
+    folder = installation.storage_dir / "linked"
+    folder.mkdir(mode=0o700)
+    for name, target in (("in", "../jobs"), ("out", "../../../elsewhere"), ("far", "/elsewhere")):
+        (folder / name).symlink_to(target)
+    assert in_this_process("backup", str(archive), data_dir=installation.data_dir).code == 0
+    new = tmp_path / "new"
+    new.mkdir(mode=0o755)
+    assert in_this_process("restore", str(archive), data_dir=new).code == 0
+    assert {path.name: str(path.readlink()) for path in (new / "storage/linked").iterdir()} == {
+        "in": "../jobs"
+    }
+    assert new.stat().st_mode & 0o077 == 0
+
+
+def test_a_backup_is_no_part_of_what_it_keeps_and_one_of_a_newer_program_is_named_so(
+    installation: Settings, archive: Path, tmp_path: Path
+) -> None:
+    inside = installation.storage_dir / "studio.tar"
+    assert (
+        "Name a file elsewhere"
+        in in_this_process("backup", str(inside), data_dir=installation.data_dir).error
+    )
+    assert not inside.exists()
+    with tarfile.open(archive, "w") as newer:
+        told = b'{"format": 2, "what": "nobody knows yet"}'
+        header = tarfile.TarInfo("manifest.json")
+        header.size = len(told)
+        newer.addfile(header, io.BytesIO(told))
+    assert (
+        "by a newer SFT Studio" in in_this_process("restore", str(archive), data_dir=tmp_path / "new").error
+    )
+    (tmp_path / "file").touch()
+    told = in_this_process("restore", str(archive), data_dir=tmp_path / "file").error
+    assert "cannot be written" in told

@@ -81,6 +81,16 @@ def _break_reference(settings: Settings) -> None:
         database.execute("UPDATE run SET dataset_version_id = 999")
 
 
+def _garble_pages(settings: Settings) -> None:
+    with sqlite3.connect(settings.data_dir / "studio.db") as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (start,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'run'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    with (settings.data_dir / "studio.db").open("r+b") as file:
+        file.seek((start - 1) * size)
+        file.write(b"\xff" * size)
+
+
 def _older_schema(settings: Settings) -> None:
     with sqlite3.connect(settings.data_dir / "studio.db") as database:
         database.execute("UPDATE alembic_version SET version_num = '0003'")
@@ -105,6 +115,7 @@ def _file_for_broker(settings: Settings) -> None:
         (_remove_adapter, "files", "run/1"),
         (_remove_model, "models", "small"),
         (_break_reference, "database", "refers to what is not there"),
+        (_garble_pages, "database", "Restore a backup"),
         (_older_schema, "schema", "sft-studio migrate"),
         (_no_worker, "workers", "No worker"),
         (_file_for_broker, "broker", "should be a folder"),

@@ -9,7 +9,8 @@ import pytest
 
 from app.core.console import CommandFailed
 from app.core.database import build_engine
-from app.serving.preflight import check_data_folder
+from app.core.settings import Settings
+from app.serving.preflight import check_data_folder, open_database
 
 pytestmark = pytest.mark.usefixtures("usual_umask")
 
@@ -77,3 +78,13 @@ def test_a_database_is_private_whoever_makes_it(tmp_path: Path) -> None:
         connection.exec_driver_sql("CREATE TABLE t (x)")
     engine.dispose()
     assert mode(tmp_path / "studio.db") == 0o600
+
+
+@pytest.mark.parametrize(
+    "where", ["studio:hunter2@127.0.0.1:1/studio", "studio@127.0.0.1:1/studio?password=hunter2"]
+)
+def test_what_is_said_of_a_database_that_is_away_holds_no_password(tmp_path: Path, where: str) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=f"postgresql://{where}")
+    with pytest.raises(CommandFailed, match=r"127\.0\.0\.1:1/studio cannot be used") as failure:
+        open_database(settings)
+    assert "hunter2" not in str(failure.value)

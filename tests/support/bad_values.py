@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic.fields import FieldInfo
 
 # Below the level at which the JSON reader itself gives up, above what may be stored.
 DEEP: Final[Any] = json.loads("[" * 150 + "]" * 150)
@@ -30,6 +32,8 @@ TEXTS: Final = (
     "9" * 5_000,
     "2026-13-45T99:99",
 )
+# Moments that cannot be compared with another, or stand beyond the calendar in another zone.
+MOMENTS: Final = ("2026-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00")
 VALUES: Final[tuple[Any, ...]] = (
     None, True, -1, 0, 2**31, 2**63, 10**30, 1e308, [], {}, [None], {"a": DEEP}, DEEP, ["\ud800"], {"\x00": "\x00"}, *TEXTS,
 )  # fmt: skip
@@ -80,7 +84,20 @@ def with_one_wrong(example: Any, value: Any) -> Iterator[tuple[str, Any]]:
 
 def parameters_of(route: APIRoute, where: str) -> list[str]:
     """Names of a route's parameters, as they are sent, of one place: query, form or path."""
-    found: list[str] = []
+    return [name for name, _info in _fields(route, where)]
+
+
+def required_query(route: APIRoute) -> list[str]:
+    """Names of the query parameters without which the route does not begin."""
+    return [name for name, info in _fields(route, "query") if info.is_required()]
+
+
+def moments_in_query(route: APIRoute) -> list[str]:
+    """Names of the query parameters that are moments in time."""
+    return [name for name, info in _fields(route, "query") if info.annotation is datetime]
+
+
+def _fields(route: APIRoute, where: str) -> Iterator[tuple[str, FieldInfo]]:
     todo: list[Dependant] = [route.dependant]
     while todo:
         dependant = todo.pop()
@@ -93,7 +110,6 @@ def parameters_of(route: APIRoute, where: str) -> list[str]:
         for field in fields:
             inner = getattr(field.field_info.annotation, "model_fields", None)
             if inner:
-                found += [info.alias or name for name, info in inner.items()]
+                yield from ((info.alias or name, info) for name, info in inner.items())
             else:
-                found.append(field.alias)
-    return found
+                yield field.alias, field.field_info

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from app.accounts.access import SESSION_COOKIE
 from tests.support.people import Person
@@ -48,6 +48,14 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+def faults_of(page: Page) -> list[str]:
+    """What will go wrong on this page unseen: exceptions, and what its content security policy refused."""
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda said: faults.append(said.text) if "Content Security" in said.text else None)
+    return faults
 
 
 def signed_in(browser: Browser, url: str, person: Person, locale: str = "en") -> BrowserContext:

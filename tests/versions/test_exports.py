@@ -88,7 +88,7 @@ def test_dialogues_that_do_not_fit_are_named_counted_and_left_out_on_request(
     assert "1 of 2 conversations does not fit" in problem_of(refused)
     assert len(refused.json()["errors"]) == 1
     chinese = engineer.api.get(path, params={"as": "llamafactory"}, headers={"Accept-Language": "zh-CN"})
-    assert "2 条对话中有 1 条不符合格式" in problem_of(chinese)
+    assert "2 段对话中有 1 段不符合格式" in problem_of(chinese)
     left_out = engineer.api.get(path, params={"as": "llamafactory", "leave_out": "true"})
     assert json.loads(left_out.headers["X-Export-Report"])["left_out"] == 1
 
