@@ -16,10 +16,10 @@ from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.dialogue.limits import MIB, spoken_size
 from app.dialogue.refusals import CODES as DIALOGUE_CODES
-from app.imports.corrections import SameQuestions
 from app.imports.mapping_document import MAX_BYTES
 from app.imports.models import WAITS
 from app.imports.schemas import ImportOut, ImportRemarkOut
+from app.imports.work import SameQuestions
 from app.interchange import SourceMask
 from app.jobs.schemas import JobOut
 

@@ -11,11 +11,11 @@ from app.accounts.permissions import Permission
 from app.core.web import AppSettings, AppStorage, Db
 from app.datasets.service import require_dataset
 from app.imports import background, service
-from app.imports.corrections import SameQuestions
 from app.imports.schemas import ImportOut
 from app.imports.sending import Came, Door, Sent
 from app.imports.sources import Told
 from app.imports.waiting import WhenItHasEnded, status_of
+from app.imports.work import SameQuestions
 from app.interchange import Format
 from app.jobs.schemas import JobOut
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
 from sqlmodel import Session, col, select
 
 from app.accounts.models import Role
@@ -22,11 +21,10 @@ from app.datasets.models import DatasetOperation, OperationKind, OperationState
 from app.datasets.operations import Mine
 from app.datasets.service import create_dataset, find_dataset, find_holder, free_name, require_writable
 from app.imports import service
-from app.imports.corrections import Corrections, SameQuestions, waiting_for_a_choice
+from app.imports.corrections import Corrections, waiting_for_a_choice
 from app.imports.incoming import ReadFile
 from app.imports.models import DatasetImport
-from app.imports.results import ImportResult
-from app.interchange import Format, Source
+from app.imports.work import ImportPayload, ImportResult
 from app.jobs.events import Phase
 from app.jobs.handlers import Going, HandedBack
 from app.jobs.models import Job, JobKind, StopRequest
@@ -38,30 +36,7 @@ _WAIT_SECONDS: Final = 1.0
 _CLOCKS_DIFFER: Final = timedelta(hours=1)
 
 
-class ImportOrder(BaseModel):
-    """What the job of an import is asked: its payload. `dataset` is the name of one that may have to be made."""
-
-    model_config = ConfigDict(frozen=True)
-
-    dataset_id: int | None = None
-    dataset: str = ""
-    # The report that is filled in at the end; None where there is no dataset yet that could have one.
-    import_id: int | None = None
-    upload: str
-    filename: str
-    format: Format
-    skip_bad: bool
-    same_questions: SameQuestions
-    source: Source
-    role: Role
-
-
-def order_of(job: Job) -> ImportOrder:
-    """What this job was asked."""
-    return ImportOrder.model_validate(job.payload)
-
-
-def queue(session: Session, actor: Actor, dataset_id: int, order: ImportOrder) -> tuple[DatasetImport, Job]:
+def queue(session: Session, actor: Actor, dataset_id: int, order: ImportPayload) -> tuple[DatasetImport, Job]:
     """Promise to import a staged file; the report is there at once and filled in when the job has ended.
 
     Raises NotFound, and Conflict for an archived dataset. That the dataset is being changed as a whole now does not
@@ -74,27 +49,27 @@ def queue(session: Session, actor: Actor, dataset_id: int, order: ImportOrder) -
     session.add(found)
     session.flush()
     told = order.model_copy(update={"dataset_id": dataset_id, "import_id": found.id})
-    job = enqueue(session, JobKind.IMPORT, told.model_dump(mode="json"), created_by=actor.who)
+    job = enqueue(session, JobKind.IMPORT, told, created_by=actor.who)
     found.job_id = job.id
     session.add(found)
     session.flush()
     return found, job
 
 
-def queue_by_name(session: Session, actor: Actor, order: ImportOrder) -> tuple[DatasetImport | None, Job]:
+def queue_by_name(session: Session, actor: Actor, order: ImportPayload) -> tuple[DatasetImport | None, Job]:
     """As queue(), into the dataset of the order's name. Where there is none it is made once something comes in, and until
     then there is no report either. Raises Invalid for a name that cannot be one, and Conflict for one that is taken."""
     existing = find_dataset(session, order.dataset)
     if existing is not None and existing.id is not None:
         return queue(session, actor, existing.id, order)
     free_name(session, order.dataset)
-    return None, enqueue(session, JobKind.IMPORT, order.model_dump(mode="json"), created_by=actor.who)
+    return None, enqueue(session, JobKind.IMPORT, order, created_by=actor.who)
 
 
 def unfinished_uploads(session: Session) -> set[str]:
     """Tokens of the staged files that jobs still need."""
     statement = select(Job).where(Job.kind == JobKind.IMPORT, col(Job.finished_at).is_(None))
-    return {str(job.payload["upload"]) for job in session.exec(statement)}
+    return {job.asked(ImportPayload).upload for job in session.exec(statement)}
 
 
 def jobs_of(session: Session, imports: Iterable[DatasetImport]) -> dict[int, Job]:
@@ -115,12 +90,12 @@ def require_import_job(session: Session, job_id: int) -> Job:
 def report_of(session: Session, job: Job) -> DatasetImport:
     """What there is of the report of this job's import. Without an id where no dataset has it: none is made yet, or the
     file brought nothing."""
-    order = order_of(job)
-    result = ImportResult.model_validate(job.result) if job.result else None
-    import_id = result.import_id if result else order.import_id
+    order = job.asked(ImportPayload)
+    brought = ImportResult.stored(job.result).brought if job.result else None
+    import_id = brought.import_id if brought else order.import_id
     if import_id is not None:
         return service.require_import(session, import_id)
-    said = (result.report if result else None) or {"filename": order.filename, "format": order.format}
+    said = (brought.report if brought else None) or {"filename": order.filename, "format": order.format}
     return DatasetImport(dataset_id=0, job_id=job.id, **said, **job.creator.columns())
 
 
@@ -135,11 +110,11 @@ class Background:
     def __init__(self, session: Session, job: Job, file: ReadFile, going: Going) -> None:
         assert job.id is not None
         self._session, self._job_id, self._file, self._going = session, job.id, file, going
-        self._order = order_of(job)
+        self._order = job.asked(ImportPayload)
         self._began = job.created_at
         who = job.creator
         self._actor = Actor(
-            who.user_id or 0, who.name, self._order.role, who.via or "session", token_id=who.token_id
+            who.user_id or 0, who.name, Role(self._order.role), who.via or "session", token_id=who.token_id
         )
 
     def carry_out(self) -> DatasetImport:

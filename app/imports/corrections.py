@@ -5,7 +5,7 @@ after the rest of the file is there: each is a decision of its own, and importin
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from sqlmodel import Session
 
@@ -16,10 +16,9 @@ from app.core.errors import Conflict, NotFound
 from app.core.pieces import go_on, piece, polite_piece
 from app.imports.incoming import ReadFile
 from app.imports.models import WAITS, DatasetImport
+from app.imports.work import SameQuestions
 from app.sentences import N_, Sentence
 
-SameQuestions = Literal["ask", "keep", "replace", "skip"]
-SAME_QUESTIONS: Final[tuple[SameQuestions, ...]] = get_args(SameQuestions)
 KEPT_NOTES: Final = 200
 _SENTENCES: Final[Mapping[SameQuestions, str]] = {
     "ask": N_("Line %(line)d: the same questions as in conversation %(id)d, and another answer."),

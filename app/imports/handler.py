@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
@@ -11,22 +10,24 @@ from app.core.database import reading, transaction
 from app.core.storage import Storage, StoredFile
 from app.core.transactions import after_commit
 from app.imports import staging
-from app.imports.background import Background, order_of
-from app.imports.incoming import FileReport, ReadFile
-from app.imports.job import CONVERSATIONS, ReadOrder
-from app.imports.results import ImportResult
+from app.imports.background import Background
+from app.imports.incoming import ReadFile
+from app.imports.models import REPORTED
+from app.imports.work import CONVERSATIONS, Brought, ImportInput, ImportPayload, ImportResult
 from app.jobs.handlers import Going, JobHandler, Workplace
 from app.jobs.models import Job, JobKind, JobState
 from app.jobs.service import Claim, require_job
 
 
-class ImportFile(JobHandler):
+class ImportFile(JobHandler[ImportResult]):
     """Brings a staged file into a dataset."""
 
-    def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
+    result_model = ImportResult
+
+    def child_input(self, session: Session, place: Workplace, claim: Claim) -> ImportInput:
         """Where the file lies and how it is read. Raises NotFound once it is gone."""
-        order = order_of(require_job(session, claim.job_id))
-        told = ReadOrder(
+        order = claim.asked(ImportPayload)
+        return ImportInput(
             file=str(staging.require_file(place.storage, order.upload)),
             filename=order.filename,
             format=order.format,
@@ -34,32 +35,32 @@ class ImportFile(JobHandler):
             most_bytes=place.settings.max_upload_bytes,
             source=order.source,
         )
-        return told.model_dump(mode="json")
 
     def carry_out(
-        self, engine: Engine, place: Workplace, claim: Claim, result: dict[str, Any], going: Going
-    ) -> dict[str, Any]:
+        self, engine: Engine, place: Workplace, claim: Claim, result: ImportResult, going: Going
+    ) -> ImportResult:
         """Store what was read, all of it or nothing."""
-        report = FileReport.model_validate(result)
+        assert result.read is not None
         with (
             (place.output_dir / CONVERSATIONS).open("rb") as spool,
             transaction(engine) as session,
         ):
             job = require_job(session, claim.job_id)
-            found = Background(session, job, ReadFile(report, spool), going).carry_out()
-            return ImportResult.of(found).model_dump(mode="json")
+            found = Background(session, job, ReadFile(result.read, spool), going).carry_out()
+        said = None if found.id is not None else {name: getattr(found, name) for name in REPORTED}
+        return ImportResult(brought=Brought(import_id=found.id, report=said, is_done_with=found.is_done_with))
 
     def publish(
         self,
         session: Session,
         place: Workplace,
         claim: Claim,
-        result: dict[str, Any],
+        result: ImportResult,
         files: Sequence[StoredFile],
     ) -> None:
         """The report is stored by now. A file of which nothing came in may be wanted again."""
-        upload = order_of(require_job(session, claim.job_id)).upload
-        if ImportResult.model_validate(result).is_done_with:
+        upload = claim.asked(ImportPayload).upload
+        if result.brought is not None and result.brought.is_done_with:
             after_commit(session, lambda: staging.forget(place.storage, upload))
 
     def clear_up(self, place: Workplace, state: JobState) -> None:

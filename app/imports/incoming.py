@@ -11,10 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, cast
 
-from pydantic import BaseModel, ConfigDict
-
 from app.conversations.content import content_columns, told_columns
 from app.core.pieces import PIECE
+from app.imports.work import FileReport
 from app.interchange import (
     Format,
     ImportLimits,
@@ -33,40 +32,6 @@ _IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
 _PIECE_BYTES: Final = 4 * 1024 * 1024
 # The columns of a conversation, its notes and its line.
 Arrived = tuple[dict[str, Any], list[dict[str, Any]], int]
-
-
-class FileReport(BaseModel):
-    """What reading a file found. Counts are exact; problems and notes are stored remarks, the first 200 of each.
-
-    `notes` concern the file as a whole: those about a record come with the record.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    filename: str
-    format: str
-    skip_bad: bool
-    accepted: int
-    duplicates: int
-    problem_count: int
-    problems: list[dict[str, Any]]
-    # Of all problems, not only those that are kept.
-    codes: frozenset[str]
-    notes: list[dict[str, Any]]
-
-    @property
-    def comes_in(self) -> bool:
-        """Whether anything may be stored: one problem keeps all out, unless bad lines are skipped."""
-        return self.skip_bad or self.problem_count == 0
-
-    @property
-    def brings_anything(self) -> bool:
-        """Whether there is anything to store."""
-        return self.comes_in and self.accepted > 0
-
-    def has_problem(self, codes: frozenset[str]) -> bool:
-        """Whether one of these is among the problems."""
-        return not self.codes.isdisjoint(codes)
 
 
 class ReadFile:

@@ -18,11 +18,11 @@ from app.core.web import AppSettings, AppStorage, Db
 from app.datasets.archives import refuse_archived
 from app.datasets.service import require_dataset
 from app.imports import mappings, staging
-from app.imports.corrections import SameQuestions
 from app.imports.mapping_document import read_mapping
 from app.imports.mapping_form import ChosenMapping, form_context
 from app.imports.reports import report_context, same_choices
 from app.imports.sending import Door, Sent
+from app.imports.work import SameQuestions
 from app.interchange import ImportLimits, Source
 from app.interchange.mapping.sample import LOOKED_AT, Sample
 from app.interchange.mapping.trying import Trial, Upload

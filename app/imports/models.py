@@ -56,6 +56,11 @@ class DatasetImport(CreatedBy, table=True):
         """Whether nothing came in because somebody has to say what becomes of corrected records."""
         return any(note["code"] == WAITS for note in self.notes)
 
+    @property
+    def is_done_with(self) -> bool:
+        """Whether nobody needs the file any more: what it holds is in the dataset."""
+        return self.brought_anything or not (self.problem_count or self.waits_for_choice)
+
 
 class ImportMapping(CreatedBy, table=True):
     """A mapping that is kept under a name, for the next file of its kind."""

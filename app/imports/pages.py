@@ -18,10 +18,10 @@ from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
 from app.dialogue.limits import spoken_size
 from app.imports import staging
-from app.imports.corrections import SameQuestions
 from app.imports.reports import FORMAT_LABELS, MAPPING_HELPS, report_context, same_choices
 from app.imports.sending import Door, Sent
 from app.imports.sources import Told, ToldSource
+from app.imports.work import SameQuestions
 from app.interchange import FORMATS, Format
 from app.interchange.sentences.files import FILE_TOO_LARGE
 from app.sentences import Sentence

@@ -15,12 +15,12 @@ from app.core.templating import go, is_htmx, render
 from app.core.web import AppSettings, AppStorage, Db
 from app.datasets.service import require_dataset
 from app.imports import background, service, staging
-from app.imports.corrections import SameQuestions
 from app.imports.models import DatasetImport
 from app.imports.pages import import_form
 from app.imports.reports import MAPPING_HELPS, report_context
 from app.imports.sending import Door, Sent
-from app.jobs.events import EventKind, Phase
+from app.imports.work import ImportPayload, SameQuestions
+from app.jobs.events import Phase, ProgressPayload
 from app.jobs.models import Job, JobState
 from app.jobs.newest import last_event
 from app.jobs.service import require_job
@@ -75,7 +75,7 @@ def _progress(session: Db, job: Job | None) -> dict[str, Any]:
     if job is None or job.id is None or job.state is not JobState.RUNNING:
         return {"progress": None, "is_reading": False}
     is_reading = job.phase == Phase.READING
-    found = last_event(session, job.id, EventKind.PROGRESS)
+    found = last_event(session, job.id, ProgressPayload)
     if found and ("records" in found) != is_reading:
         found = None
     return {"progress": found, "is_reading": is_reading}
@@ -83,7 +83,7 @@ def _progress(session: Db, job: Job | None) -> dict[str, Any]:
 
 def _kept(storage: Storage, actor: Actor, found: DatasetImport, job: Job) -> dict[str, str]:
     """The form that imports the file once more, and the way to a mapping for it, for whoever sent it while it is kept."""
-    upload = background.order_of(job).upload
+    upload = job.asked(ImportPayload).upload
     if not job.is_final or found.created_by_user_id != actor.user_id or not staging.is_kept(storage, upload):
         return {}
     helps = any(problem["code"] in MAPPING_HELPS for problem in found.problems)
@@ -109,7 +109,7 @@ def import_again(
         _found, job = _require(session, dataset_id, import_id)
         if job is None:
             raise NotFound(staging.GONE)
-        order = background.order_of(job)
+        order = job.asked(ImportPayload)
     with staging.open_staged(storage, actor, dataset_id, order.upload) as (upload, file):
         sent = Sent(
             file,

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from app.core.i18n import gettext
 from app.datasets.models import Dataset
-from app.imports.corrections import SameQuestions
 from app.imports.models import DatasetImport
 from app.imports.schemas import ImportRemarkOut
+from app.imports.work import SameQuestions
 from app.sentences import N_
 
 FORMAT_LABELS: Final[dict[str, str]] = {

@@ -13,11 +13,9 @@ from app.core.storage import Storage
 from app.core.transactions import after_commit
 from app.dialogue.limits import MIB
 from app.imports import background, service, staging
-from app.imports.background import ImportOrder
-from app.imports.corrections import SameQuestions
-from app.imports.incoming import FileReport, IncomingFile, ReadFile
+from app.imports.incoming import IncomingFile, ReadFile
 from app.imports.models import DatasetImport
-from app.imports.results import ImportResult
+from app.imports.work import FileReport, ImportPayload, SameQuestions
 from app.interchange import Format, ImportLimits, Source
 from app.interchange.sentences.problems import shown
 from app.jobs.models import Job
@@ -109,7 +107,7 @@ class Door:
         sent: Sent,
         dataset_id: int,
         now: Callable[[ReadFile], DatasetImport],
-        later: Callable[[ImportOrder], tuple[DatasetImport | None, Job]],
+        later: Callable[[ImportPayload], tuple[DatasetImport | None, Job]],
     ) -> Came:
         size = sent.stream.seek(0, 2)
         sent.stream.seek(0)
@@ -120,14 +118,14 @@ class Door:
                     if read.has_problem(sent.left_for_mapping) and not read.brings_anything:
                         return Came(None, read)
                     return Came(self._done_with(sent, now(file)), read)
-        order = ImportOrder(
+        order = ImportPayload(
             upload=self.stage(sent, dataset_id),
             filename=shown(sent.filename, 255),
             format=sent.format,
             skip_bad=sent.skip_bad,
             same_questions=sent.same_questions,
             source=sent.source,
-            role=self.actor.role,
+            role=self.actor.role.value,
         )
         try:
             with piece(self.session):
@@ -139,7 +137,7 @@ class Door:
         return Came(report, job=job)
 
     def _done_with(self, sent: Sent, report: DatasetImport) -> DatasetImport:
-        if sent.upload and ImportResult.of(report).is_done_with:
+        if sent.upload and report.is_done_with:
             after_commit(self.session, lambda: staging.forget(self.storage, sent.upload))
         return report
 

@@ -20,9 +20,10 @@ from app.datasets import operations
 from app.datasets.models import Dataset, OperationKind
 from app.datasets.operations import Mine
 from app.datasets.service import create_dataset, find_dataset, free_name, require_writable
-from app.imports.corrections import KEPT_NOTES, Corrections, SameQuestions, waiting_for_a_choice
-from app.imports.incoming import FileReport, ReadFile
+from app.imports.corrections import KEPT_NOTES, Corrections, waiting_for_a_choice
+from app.imports.incoming import ReadFile
 from app.imports.models import REPORTED, DatasetImport
+from app.imports.work import FileReport, SameQuestions
 from app.sentences import N_
 
 logger = get_logger(__name__)

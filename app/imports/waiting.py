@@ -14,9 +14,10 @@ from starlette.types import Receive, Scope, Send
 from app.core.database import reading
 from app.core.i18n import gettext
 from app.core.responses import problem
-from app.imports.background import order_of, report_of, require_import_job
+from app.imports.background import report_of, require_import_job
 from app.imports.models import DatasetImport
 from app.imports.schemas import ImportOut
+from app.imports.work import ImportPayload
 from app.jobs.models import JobState
 from app.jobs.stream import POLL_SECONDS, Streams
 from app.sentences import N_
@@ -45,7 +46,7 @@ class _Look:
                 return None
             if job.state is JobState.SUCCEEDED:
                 report = report_of(session, job)
-                status = status_of(report, skip_bad=order_of(job).skip_bad)
+                status = status_of(report, skip_bad=job.asked(ImportPayload).skip_bad)
                 return JSONResponse(ImportOut.of(report, job).model_dump(mode="json"), status)
             if job.state is JobState.CANCELLED:
                 return problem(HTTPStatus.CONFLICT, gettext(CANCELLED))

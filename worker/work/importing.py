@@ -5,10 +5,10 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
 
 from app.imports.incoming import IncomingFile
-from app.imports.job import CONVERSATIONS, ReadOrder
+from app.imports.work import CONVERSATIONS, ImportInput, ImportResult
 from app.interchange import ImportLimits
 from app.interchange.files.archives import is_archive
 from app.jobs.events import Emit, EventKind, Phase
@@ -65,22 +65,21 @@ class _Watched(io.RawIOBase):
             self._emit(EventKind.PROGRESS, step=step, total_steps=self._size, records=records)
 
 
-def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
-    """Read the file. The result is the FileReport; the conversations lie in the output folder."""
-    order = ReadOrder.model_validate(input)
+def run(job: ImportInput, output_dir: Path, emit: Emit, control: Control) -> ImportResult:
+    """Read the file; the conversations lie in the output folder then."""
     # What is unpacked, recoded or sorted on the way lies on the disk of the data folder: the system's may be memory.
     tempfile.tempdir = os.environ["SQLITE_TMPDIR"] = str(output_dir)
     emit(EventKind.PHASE, phase=Phase.READING)
-    with Path(order.file).open("rb") as file:
+    with Path(job.file).open("rb") as file:
         watched = _Watched(file, emit, control)
         with IncomingFile(
             cast(BinaryIO, watched),
-            filename=order.filename,
-            format=order.format,
-            skip_bad=order.skip_bad,
-            limits=ImportLimits(file_bytes=order.most_bytes),
-            source=order.source,
+            filename=job.filename,
+            format=job.format,
+            skip_bad=job.skip_bad,
+            limits=ImportLimits(file_bytes=job.most_bytes),
+            source=job.source,
             spool=output_dir / CONVERSATIONS,
             listen=watched.note,
         ) as found:
-            return found.report.model_dump(mode="json")
+            return ImportResult(read=found.report)
