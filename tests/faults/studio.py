@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ class Told:
     error_code: str | None
     in_order: bool
     ends: int
+    # What else was counted on the way, by what it was.
+    figures: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_sound(self) -> bool:
@@ -94,7 +97,7 @@ def wait_for_event(studio: Studio, job_id: int, kind: str) -> None:
     )
 
 
-def end_of(studio: Studio, job_id: int) -> Told:
+def end_of(studio: Studio, job_id: int, **figures: int) -> Told:
     """Wait for the end, however it is."""
     wait_until(
         lambda: studio.job(job_id)["state"] in FINAL,
@@ -108,6 +111,7 @@ def end_of(studio: Studio, job_id: int) -> Told:
         job["error_code"],
         [event["seq"] for event in events] == list(range(1, len(events) + 1)),
         sum(event["kind"] == "state" and event["state"] in FINAL for event in events),
+        figures,
     )
 
 

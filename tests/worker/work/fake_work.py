@@ -18,6 +18,9 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
             os.write(1, b"C code prints\n")
             emit("metric", step=1, loss=float("nan"), grad_norm=float("inf"), text="谈价")
             return {"kept": True}
+        case "chatter":
+            print("a library prints")
+            return {}
         case "wait":
             emit("phase", phase="training")
             deadline = time.monotonic() + 30
