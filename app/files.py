@@ -8,12 +8,13 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+# Errors of the system that say that nothing more can be written.
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
 # The package with what comes with it: catalogues, samples and so on.
 APP_FOLDER: Final = Path(__file__).resolve().parent
 # `app` and `worker` lie in it; a process that this one starts has it on its path.
 CODE_FOLDER: Final = APP_FOLDER.parent
-# No room, a person's share used up, or larger than this process may write.
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def shipped(name: str) -> Path:
@@ -39,7 +40,7 @@ def tells_full_disk(error: BaseException) -> bool:
     """
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in _FULL:
+        if isinstance(seen, OSError) and seen.errno in FULL:
             return True
         # The low byte is the kind of error; what is above tells how it came about.
         if (getattr(seen, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_FULL:
