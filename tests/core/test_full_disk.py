@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from app.core.storage import Storage
 from app.files import tells_full_disk
-from tests.support.full_disk import no_room
+from tests.support.disks import small_disk
 from tests.support.installation import SAMPLES
 from tests.support.people import Person
 
@@ -38,7 +38,7 @@ def test_every_kind_of_write_is_refused_in_a_sentence_and_works_once_there_is_ro
         "a bundle": lambda: engineer.api.get(f"/api/v1/versions/{version}/export?as=llamafactory"),
         "an erasure": lambda: reviewer.api.post(f"/api/v1/conversations/{changed['id']}/erase"),
     }
-    with no_room():
+    with small_disk(0):
         told = {name: ask() for name, ask in asked.items()}
         assert engineer.api.get(path).status_code == 200
     refused = {name: (answer.status_code, "disk" in answer.text) for name, answer in told.items()}
@@ -50,7 +50,11 @@ def test_every_kind_of_write_is_refused_in_a_sentence_and_works_once_there_is_ro
 
 def test_a_file_that_finds_no_room_does_not_appear(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
-    with no_room(), pytest.raises(OSError, match="File too large") as caught, storage.write("a/b") as file:
+    with (
+        small_disk(0),
+        pytest.raises(OSError, match="File too large") as caught,
+        storage.write("a/b") as file,
+    ):
         file.write(b"x" * 100_000)
     assert tells_full_disk(caught.value)
     assert [path.name for path in tmp_path.rglob("*")] == ["a"]

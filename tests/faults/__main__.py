@@ -18,7 +18,7 @@ from typing import Any
 from tests.faults.places import Place, on_small_disk, ready_check
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.studio import Told
-from tests.support.full_disk import can_mount, enter_namespace
+from tests.support.disks import can_mount, enter_namespace
 from tests.support.installation import Studio
 
 

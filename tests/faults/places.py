@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults.studio import hasty, tiny_model
-from tests.support.full_disk import SmallDisk, small_disk
+from tests.faults.studio import hasty
+from tests.support.disks import SmallDisk, mounted_disk
 from tests.support.installation import InThisProcess, Studio, installed, prepare
 from tests.support.servers import StoppablePostgres, StoppableRedis, stoppable_postgres, stoppable_redis
 from tests.support.small_model import small_model_folder
+from tests.support.tiny_llama import tiny_llama_folder
 from tests.support.workers import running_worker
 
-_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 # A run of the tiny model keeps three checkpoints of some megabytes and writes its log.
 DISK_MEGABYTES = 300
 
@@ -54,7 +54,7 @@ def on_servers(folder: Path) -> Iterator[OnServers]:
 @contextmanager
 def on_small_disk(folder: Path) -> Iterator[OnSmallDisk]:
     """Whatever the studio writes lies on it; temporary files do not."""
-    with small_disk(folder / "data", DISK_MEGABYTES) as disk, installed(hasty(folder)) as studio:
+    with mounted_disk(folder / "data", DISK_MEGABYTES) as disk, installed(hasty(folder)) as studio:
         yield OnSmallDisk(studio.settings, studio.api, studio.app, disk)
 
 
@@ -63,12 +63,8 @@ Place = Callable[[Path], AbstractContextManager[Any]]
 
 def ready_check(studio: Studio, folder: Path) -> dict[str, Any]:
     """A finished, green check of a small version with a tiny model, which every run of a campaign starts from."""
-    tokenizer = folder / "tokenizer"
-    tokenizer.mkdir()
-    for name in _TOKENIZER:
-        (tokenizer / name).write_bytes((small_model_folder() / name).read_bytes())
     with running_worker(studio.settings):
-        model = prepare(studio, tiny_model(tokenizer, folder / "tiny"))
+        model = prepare(studio, tiny_llama_folder(small_model_folder(), folder / "tiny"))
         question = {"dataset_version_id": studio.version(12)["id"], "base_model_id": model["id"]}
         check = studio.ok(
             studio.api.post("/api/v1/mask-checks", json={**question, "settings": {"max_length": 512}})

@@ -9,7 +9,7 @@ import pytest
 from app.core.settings import Settings
 from app.jobs.bell import celery_app, ring
 from app.jobs.models import JobKind
-from tests.support.full_disk import no_room
+from tests.support.disks import small_disk
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_bell_that_finds_no_room_leaves_nothing_behind(
 ) -> None:
     ring(settings, 1, JobKind.TRAIN)
     before = sorted(settings.broker_dir.rglob("*"))
-    with no_room():
+    with small_disk(0):
         ring(settings, 2, JobKind.TRAIN)
     assert "job 2 waits for the reconciler" in caplog.text
     assert sorted(settings.broker_dir.rglob("*")) == before
