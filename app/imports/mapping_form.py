@@ -1,7 +1,7 @@
 """The form of a mapping: from what a person chose to a mapping, and from a mapping and a file to what is shown."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Form
 
@@ -68,7 +68,7 @@ class MappingForm:
 
     def __init__(
         self,
-        turns: Annotated[Literal["", Turns], Form()] = "",
+        turns: Annotated[str, Form(max_length=20)] = "",
         conversation: Column = "",
         order: Column = "",
         field: Column = "",
@@ -81,7 +81,7 @@ class MappingForm:
         parent: Column = "",
         side_value: Annotated[list[str] | None, Form()] = None,
         side_is: Annotated[list[str] | None, Form()] = None,
-        others: Annotated[Others, Form()] = "refuse",
+        others: Annotated[str, Form(max_length=20)] = "refuse",
         merge: Annotated[bool, Form()] = False,
         only_column: Column = "",
         only_values: Annotated[list[str] | None, Form()] = None,
@@ -92,7 +92,8 @@ class MappingForm:
             "conversation": conversation, "order": order, "field": field, "side": side, "text": text,
             "question": question, "answer": answer, "system": system, "id": id, "parent": parent,
         }  # fmt: skip
-        kept = {name for name, _, _ in COLUMNS[turns]} if turns else set()
+        self.turns = turns
+        kept = {name for name, _, _ in COLUMNS.get(turns, ())}  # type: ignore[call-overload]
         sides = zip(side_value or (), side_is or (), strict=False)
         labels = zip(label or (), label_column or (), strict=False)
         self.document: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """The table of imports."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import JSON, Column
 from sqlmodel import Field
@@ -11,9 +11,6 @@ from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.imports.mapping_document import NAME_CHARACTERS, MappingDocument
 
-# The code of notes about corrected records for which nobody has chosen yet.
-WAITS: Final = "same_questions_waits"
-
 
 class DatasetImport(CreatedBy, table=True):
     """What one imported file brought in, and what it did not, by line."""
@@ -22,6 +19,8 @@ class DatasetImport(CreatedBy, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     dataset_id: int = Field(foreign_key="dataset.id", index=True, ondelete="CASCADE")
+    # What wrote its conversations, which name it in `staged_by`; None where nothing came in.
+    operation_id: int | None = None
     filename: str = Field(max_length=255)
     format: str = Field(max_length=30)
     accepted: int = 0
@@ -36,16 +35,6 @@ class DatasetImport(CreatedBy, table=True):
     note_count: int = 0
     notes: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
-
-    @property
-    def brought_anything(self) -> bool:
-        """Whether a conversation is new, or has a new answer."""
-        return self.accepted > 0 or self.replaced > 0
-
-    @property
-    def waits_for_choice(self) -> bool:
-        """Whether nothing came in because somebody has to say what becomes of corrected records."""
-        return any(note["code"] == WAITS for note in self.notes)
 
 
 class ImportMapping(CreatedBy, table=True):

@@ -1,40 +1,30 @@
-"""A job's events of one kind, read as what was told: the newest for pages, all of them for what is made of them."""
+"""The newest event of a kind: what a page shows of a job beside its state."""
 
-from typing import TypeVar, cast
+from typing import Any
 
 from sqlmodel import Session, col, func, select
 
-from app.jobs.events import KIND_OF, EventKind, EventPayload
+from app.jobs.events import EventKind
 from app.jobs.models import JobEvent
 
-PayloadT = TypeVar("PayloadT", bound=EventPayload)
+Payload = dict[str, Any]
 
 
-def last_event(session: Session, job_id: int, payload_type: type[PayloadT]) -> PayloadT | None:
-    """The newest event with such a payload, if any."""
+def last_event(session: Session, job_id: int, kind: EventKind) -> Payload | None:
+    """The newest event of a kind, if any."""
     statement = (
         select(JobEvent.payload)
-        .where(JobEvent.job_id == job_id, JobEvent.kind == KIND_OF[payload_type])
+        .where(JobEvent.job_id == job_id, JobEvent.kind == kind)
         .order_by(col(JobEvent.seq).desc())
         .limit(1)
     )
     payload = session.exec(statement).first()
-    return cast(PayloadT | None, payload)
-
-
-def all_events(session: Session, job_id: int, payload_type: type[PayloadT]) -> list[PayloadT]:
-    """Every event with such a payload, in order."""
-    statement = (
-        select(JobEvent.payload)
-        .where(JobEvent.job_id == job_id, JobEvent.kind == KIND_OF[payload_type])
-        .order_by(col(JobEvent.seq))
-    )
-    return [cast(PayloadT, payload) for payload in session.exec(statement)]
+    return dict(payload) if payload is not None else None
 
 
 def last_events(
     session: Session, job_ids: list[int], kinds: tuple[EventKind, ...]
-) -> dict[tuple[int, str], EventPayload]:
+) -> dict[tuple[int, str], Payload]:
     """The newest event of each kind for many jobs at once (one query), by (job, kind)."""
     newest = (
         select(JobEvent.job_id, func.max(JobEvent.seq).label("seq"))
@@ -45,6 +35,4 @@ def last_events(
     statement = select(JobEvent).join(
         newest, (col(JobEvent.job_id) == newest.c.job_id) & (col(JobEvent.seq) == newest.c.seq)
     )
-    return {
-        (event.job_id, event.kind): cast(EventPayload, event.payload) for event in session.exec(statement)
-    }
+    return {(event.job_id, event.kind): event.payload for event in session.exec(statement)}

@@ -6,7 +6,6 @@ one that failed the newest stays, for whoever looks into it. Halves of files tha
 
 import re
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -31,8 +30,7 @@ def clear_leftovers(job_folder: Path, state: JobState) -> None:
     for path in newest_first[1:] if state is JobState.FAILED else newest_first:
         shutil.rmtree(path, ignore_errors=True)
     for folder in job_folder.glob("*/checkpoints"):
-        # One that holds something stays; another worker may have cleared up at the same moment.
-        with suppress(OSError):
+        if not any(folder.iterdir()):
             folder.rmdir()
 
 

@@ -79,7 +79,6 @@
     let said = "";
     let note = "";
     let reason = null;
-    /** @type {Record<string, (event: any) => void>} */
     const handlers = {};
     const on = (kind, act) => {
       handlers[kind] = act;

@@ -134,7 +134,6 @@
   }
 
   function listen(after) {
-    /** @type {Record<string, (event: any) => void>} */
     const handlers = {};
     const on = (kind, act) => {
       handlers[kind] = act;
