@@ -166,7 +166,7 @@ class StudioClient:
         return self._one(ImportOut, "GET", f"/api/v1/imports/jobs/{job_id}")
 
     def review_drafts(self, dataset_id: int, state: str) -> ReviewManyOut:
-        """Review every draft of a dataset."""
+        """Review all of a dataset that nobody has decided on."""
         path = f"/api/v1/datasets/{dataset_id}/review"
         return self._one(ReviewManyOut, "POST", path, json={"state": state})
 

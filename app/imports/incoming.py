@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, cast
 
-from app.conversations.content import content_columns, told_columns
+from app.conversations.content import TOLD, content_columns, told_columns
 from app.core.pieces import PIECE
 from app.imports.work import FileReport
 from app.interchange import (
@@ -127,7 +127,7 @@ class IncomingFile:
         if self._found.add(item) and (self._skip_bad or self._found.ok):
             columns = content_columns(item.conversation)
             notes = [remark_json(note, item.member) for note in item.notes]
-            for name in told_columns([]):
+            for name in TOLD:
                 del columns[name]
             self._spool.write(_ENCODER.encode([columns, notes, item.line]).encode() + b"\n")
 
@@ -144,4 +144,4 @@ def remark_json(remark: LineProblem | LineNote, member: str = "") -> dict[str, A
 
 def _arrived(line: bytes) -> Arrived:
     columns, notes, place = json.loads(line)
-    return {**columns, **told_columns(columns["messages"])}, notes, place
+    return {**columns, **told_columns(columns)}, notes, place

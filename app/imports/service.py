@@ -141,6 +141,7 @@ def publish(
         operation.finish(session)
         _show_dataset(session, operation.dataset_id)
         _give_way(session, operation, found)
+        found.operation_id = operation.id
         return keep(session, found, actor, into=into)
 
 
@@ -224,6 +225,7 @@ def keep(session: Session, found: DatasetImport, actor: Actor, *, into: int | No
         stored = require_import(session, into)
         for name in REPORTED:
             setattr(stored, name, getattr(found, name))
+        stored.operation_id = found.operation_id
     session.add(stored)
     session.flush()
     record(session, actor, "dataset.import", f"dataset/{stored.dataset_id}")

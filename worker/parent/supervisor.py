@@ -20,7 +20,8 @@ from app.core.errors import StudioError
 from app.core.logging import get_logger
 from app.core.outages import BUSY, is_outage, outage_sentence
 from app.core.settings import Settings
-from app.core.storage import Storage
+from app.core.storage import DISK_FULL, Storage
+from app.files import tells_full_disk
 from app.jobs.events import Ending, EventKind
 from app.jobs.handlers import HandedBack, JobHandler, Stopped, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
@@ -213,6 +214,8 @@ class Supervisor:
 
 def unexpected(error: Exception, template: str = UNEXPECTED) -> Failure:
     """A sentence for an error that nobody foresaw. What a database says holds statements: it is for the log alone."""
+    if tells_full_disk(error):
+        return Failure.of(FailureCode.DISK_FULL, DISK_FULL)
     if isinstance(error, SQLAlchemyError):
         return Failure.of(FailureCode.DATABASE_REFUSED, REFUSED)
     return Failure.of(FailureCode.UNEXPECTED, template, reason=f"{type(error).__name__}: {error}"[:300])
