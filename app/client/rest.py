@@ -25,7 +25,7 @@ from app.core.i18n import say as translated
 from app.core.settings import Settings
 from app.curation.schemas import DatasetOut
 from app.erasure.schemas import HoldersOut
-from app.evaluations.documents import JudgedRun
+from app.evaluations.documents import CaseLimits, JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
 from app.imports.schemas import ImportOut
 from app.invalid import wrong_fields
@@ -246,10 +246,12 @@ class StudioClient:
         """The evaluation suites that the server knows."""
         return self._all(SuiteOut, "GET", "/api/v1/suites")
 
-    def start_evaluation(self, run_id: int, suite: str) -> EvaluationOut:
-        """Judge a run on a suite."""
+    def start_evaluation(self, run_id: int, suite: str, limits: CaseLimits) -> EvaluationOut:
+        """Judge a run on a suite, or on a part of it."""
         path = f"/api/v1/runs/{run_id}/evaluations"
-        return self._one(EvaluationOut, "POST", path, json={"suite": suite})
+        return self._one(
+            EvaluationOut, "POST", path, json={"suite": suite, **limits.model_dump(exclude_none=True)}
+        )
 
     def evaluations(self, run_id: int | None = None) -> list[EvaluationOut]:
         """Evaluations, newest first; of one run, or all."""
