@@ -49,7 +49,7 @@ class Train(JobHandler):
             "base_model_path": str(folder),
             "end_of_turn_id": model.info.end_of_turn_id,
             "config": run.config.to_json(),
-            "provenance": _provenance(session, run, check, model).to_json(),
+            "provenance": provenance_of(session, run, check, model).to_json(),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
             "resume_from": str(place.output_dir.parent) if claim.attempt > 1 else None,
         }
@@ -79,7 +79,8 @@ class Train(JobHandler):
         self.follow_up(session, run)
 
 
-def _provenance(session: Session, run: Run, check: MaskCheck, model: ModelEntry) -> Provenance:
+def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntry) -> Provenance:
+    """What a run is made of, as it is now: of a version that was redacted since, the hash of what is left."""
     version = require_version(session, run.dataset_version_id)
     base, revision, remark = known_elsewhere(model)
     return Provenance(
