@@ -5,12 +5,11 @@ that breaks off before its announced end.
 """
 
 import hashlib
-import io
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, cast
 
 from app.core.errors import Conflict, NotFound
 from app.core.logging import get_logger
@@ -71,20 +70,18 @@ def chunks(file: Sent) -> Iterator[bytes]:
     yield held
 
 
-class _Pipe(io.RawIOBase):
-    """What a zip writes into; nothing of it is kept once it was taken."""
+class _Pipe:
+    """What a zip writes into, which cannot be gone back in; nothing of it is kept once it was taken."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._pieces: list[bytes] = []
 
-    def writable(self) -> bool:
-        return True
+    def write(self, data: bytes) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
 
-    def write(self, data: object, /) -> int:
-        piece = bytes(data)  # type: ignore[call-overload]
-        self._pieces.append(piece)
-        return len(piece)
+    def flush(self) -> None:
+        return
 
     def take(self) -> bytes:
         taken = b"".join(self._pieces)
@@ -98,7 +95,7 @@ def zip_chunks(files: Iterable[Sent], folder: str) -> Iterator[bytes]:
     Raises Damaged as `chunks` does.
     """
     pipe = _Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(cast(IO[bytes], pipe), "w", zipfile.ZIP_STORED) as archive:
         for file in files:
             with archive.open(zipfile.ZipInfo(f"{folder}/{file.name}"), "w", force_zip64=True) as entry:
                 for piece in chunks(file):
