@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.exports.documents import Scores, SuiteScore
 from app.exports.snippets import peft
+from app.exports.work import Scores, SuiteScore
 from app.recipes.config import TrainingConfig
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult

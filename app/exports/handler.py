@@ -1,7 +1,6 @@
 """The job that exports: the child is told all there is of the run, its files become the export's."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlmodel import Session
 
@@ -9,10 +8,10 @@ from app.base_models.service import require_ready
 from app.core.i18n import use_locale
 from app.core.storage import StoredFile
 from app.evaluations.service import verdicts
-from app.exports.documents import ExportInput, ExportResult, HeldOut, Scores, SuiteScore
 from app.exports.leftovers import clear_leftovers
 from app.exports.models import RunExport, RunExportFile
 from app.exports.service import require_export
+from app.exports.work import ExportInput, ExportPayload, ExportResult, HeldOut, Scores, SuiteScore
 from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.models import JobState
 from app.jobs.service import Claim
@@ -24,18 +23,20 @@ from app.runs.service import adapter_path, require_run
 from app.versions.service import require_version
 
 
-class ExportRun(JobHandler):
+class ExportRun(JobHandler[ExportResult]):
     """Which module of the child does it is the export's kind."""
 
-    def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
-        """Folders, hashes, config and scores of the run."""
-        export = require_export(session, claim.payload["export_id"])
-        run = require_run(session, export.run_id)
-        return _told(session, place, export, run).to_json()
+    result_model = ExportResult
 
-    def look_at_files(self, place: Workplace, result: dict[str, Any]) -> list[StoredFile]:
+    def child_input(self, session: Session, place: Workplace, claim: Claim) -> ExportInput:
+        """Folders, hashes, config and scores of the run."""
+        export = require_export(session, claim.asked(ExportPayload).export_id)
+        run = require_run(session, export.run_id)
+        return _told(session, place, export, run)
+
+    def look_at_files(self, place: Workplace, result: ExportResult) -> list[StoredFile]:
         """Every file of the export."""
-        return place.storage.files(f"{place.output_key}/{ExportResult.stored(result).folder}")
+        return place.storage.files(f"{place.output_key}/{result.folder}")
 
     def clear_up(self, place: Workplace, state: JobState) -> None:
         """What did not become the export's is nobody's."""
@@ -46,12 +47,12 @@ class ExportRun(JobHandler):
         session: Session,
         place: Workplace,
         claim: Claim,
-        result: dict[str, Any],
+        result: ExportResult,
         files: Sequence[StoredFile],
     ) -> None:
         """The files become known."""
-        export = require_export(session, claim.payload["export_id"])
-        export.result = ExportResult.stored(result)
+        export = require_export(session, claim.asked(ExportPayload).export_id)
+        export.result = result
         session.add(export)
         session.add_all(
             RunExportFile(

@@ -1,6 +1,5 @@
 """A run's exports as its page shows them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from app.exports.kinds import BY_NAME, KINDS
 from app.exports.models import RunExport, RunExportFile
 from app.exports.service import files_of, list_exports
 from app.exports.snippets import Snippet, snippets_of
-from app.jobs.events import EventKind
+from app.jobs.events import EventKind, EventPayload
 from app.jobs.models import Job
 from app.jobs.newest import last_events
 from app.mask_checks.service import require_mask_check
@@ -27,7 +26,7 @@ class Line:
     export: RunExport
     job: Job
     files: list[RunExportFile]
-    progress: Mapping[str, Any] | None
+    progress: EventPayload | None
     snippets: list[Snippet]
 
     @property

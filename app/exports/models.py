@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
-from app.exports.documents import ExportResult
+from app.exports.work import ExportResult
 
 
 class RunExport(CreatedBy, table=True):

@@ -16,6 +16,7 @@ from app.core.storage import Storage
 from app.core.transactions import after_commit
 from app.exports.kinds import KINDS, read_choices, require_kind
 from app.exports.models import RunExport, RunExportFile
+from app.exports.work import ExportPayload
 from app.jobs.models import Job, JobKind, JobState, StopRequest
 from app.jobs.service import enqueue, request_stop, require_job
 from app.runs.models import Run
@@ -40,7 +41,7 @@ def start_export(
     for export, job in list_exports(session, run.id or 0):
         if (export.kind, export.choices) == (kind.name, chosen) and not job.is_final:
             return export, job
-    job = enqueue(session, JobKind.EXPORT, {}, created_by=actor.who)
+    job = enqueue(session, JobKind.EXPORT, created_by=actor.who)
     assert job.id is not None
     export = RunExport(
         run_id=run.id or 0,
@@ -52,7 +53,8 @@ def start_export(
     )
     session.add(export)
     session.flush()
-    job.payload = {"export_id": export.id}
+    assert export.id is not None
+    job.asks(ExportPayload(export_id=export.id))
     session.add(job)
     record(session, actor, "run.export", f"run/{run.id} {kind.name}")
     session.flush()

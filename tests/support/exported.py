@@ -79,9 +79,9 @@ def do_export(app: FastAPI, export_id: int, *, then: JobState = JobState.SUCCEED
     files = handler.look_at_files(place, result)
     with transaction(engine) as session:
         if then is JobState.SUCCEEDED:
-            jobs.finish(session, claim, then, result=result)
+            jobs.finish(session, claim, then, result=result.to_json())
             handler.publish(session, place, claim, result, files)
         else:
             jobs.finish(session, claim, then)
     handler.clear_up(place, then)
-    return place.output_dir / result["folder"]
+    return place.output_dir / result.folder

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from app.core.stored_models import Told
 from app.exports.card import PROVENANCE
-from app.exports.documents import ExportInput
+from app.exports.work import ExportInput
 from app.files import free_bytes
 from app.jobs.events import Emit, EventKind, Phase
 from app.runs.provenance import Provenance

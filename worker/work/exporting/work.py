@@ -4,11 +4,11 @@ import importlib
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
-from app.exports.documents import ExportInput, ExportResult
 from app.exports.kinds import require_kind
 from app.exports.leftovers import FOLDER, PARTIAL
+from app.exports.work import ExportInput, ExportResult
 from app.jobs.events import Emit, Phase
 from worker.work.exporting.task import ExportTask
 from worker.work.protocol import Control
@@ -22,15 +22,14 @@ class Writer(Protocol):
         ...
 
 
-def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
-    """Write what the kind writes. The result is an ExportResult."""
-    told = ExportInput.stored(input)
+def run(job: ExportInput, output_dir: Path, emit: Emit, control: Control) -> ExportResult:
+    """Write what the kind writes."""
     partial, final = output_dir / PARTIAL, output_dir / FOLDER
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    task = ExportTask(told, partial, emit, control)
+    task = ExportTask(job, partial, emit, control)
     try:
-        writer_of(told.kind).write(task)
+        writer_of(job.kind).write(task)
         task.phase(Phase.SAVING)
         for path in partial.rglob("*"):
             if path.is_file():
@@ -40,7 +39,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         shutil.rmtree(partial, ignore_errors=True)
         raise
     partial.rename(final)
-    return ExportResult(folder=FOLDER, notes=task.notes).to_json()
+    return ExportResult(folder=FOLDER, notes=task.notes)
 
 
 def writer_of(kind: str) -> Writer:

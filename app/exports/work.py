@@ -1,14 +1,21 @@
-"""What the worker's child is told of an export, and what it tells back. Loads no database."""
+"""The job that exports, as the web, the worker and its child speak of it. Loads no database."""
 
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from app.core.stored_models import StoredModel, Told
+from app.core.stored_models import Told
+from app.jobs.work import JobInput, JobPayload, JobResult
 from app.mask_settings.fields import MaskSettingsIn
 from app.recipes.config import TrainingConfig
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
+
+
+class ExportPayload(JobPayload):
+    """Which export."""
+
+    export_id: int
 
 
 class SuiteScore(BaseModel):
@@ -41,13 +48,12 @@ class Scores(BaseModel):
     held_out_loss: HeldOut | None = None
 
 
-class ExportInput(StoredModel):
+class ExportInput(JobInput):
     """All that a kind may write of a run. Paths are absolute: the adapter's folder, the base model's folder (weights in
     safetensors, tokenizer, template), the frozen version as JSON Lines (sha256 `version_hash`), the arrays that were
     trained. `choices` are those of the kind; `base_dtype` is how the base model's weights are stored.
     """
 
-    schema_version: Literal[1] = 1
     kind: str
     choices: dict[str, str] = Field(default_factory=dict)
     adapter_path: str
@@ -65,7 +71,7 @@ class ExportInput(StoredModel):
     scores: Scores = Field(default_factory=Scores)
 
 
-class ExportResult(StoredModel):
+class ExportResult(JobResult):
     """`folder` holds the files, below the attempt's own; `notes` say what whoever uses them should know."""
 
     schema_version: Literal[1] = 1
