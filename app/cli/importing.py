@@ -10,7 +10,8 @@ from app.cli.connection import UrlOption, connect
 from app.cli.options import DatasetOption, EncodingOption, JsonOption
 from app.cli.progress import JobProgress
 from app.cli.text_files import read_text_file, unreadable
-from app.client.rest import ServerRefused, StudioClient
+from app.client.rest import StudioClient
+from app.client.speaking import ServerRefused
 from app.client.waiting import wait_for_job
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _

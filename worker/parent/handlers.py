@@ -5,6 +5,7 @@ from typing import Any, Final
 from app.base_models.handler import PrepareBaseModel
 from app.evaluations.handler import Evaluate
 from app.evaluations.service import queue_evaluations
+from app.exports.handler import ExportRun
 from app.imports.handler import ImportFile
 from app.jobs.handlers import JobHandler
 from app.jobs.models import JobKind
@@ -17,4 +18,5 @@ HANDLERS: Final[dict[JobKind, JobHandler[Any]]] = {
     JobKind.CHECK_MASKS: CheckMasks(),
     JobKind.TRAIN: Train(follow_up=queue_evaluations),
     JobKind.EVALUATE: Evaluate(),
+    JobKind.EXPORT: ExportRun(),
 }
