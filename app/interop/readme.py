@@ -1,0 +1,38 @@
+"""What stands beside the files: how to start them, what they train, and what is otherwise there."""
+
+from app.interop.handing import TOOL_NAMES, TOOL_VERSIONS, HandedRun, Handing
+from app.interop.yaml_text import one_line
+
+README = "README.md"
+
+
+def readme_text(run: HandedRun, handing: Handing, trained_tokens: int) -> str:
+    """English, as the tools' own options are."""
+    tool = TOOL_NAMES[handing.tool]
+    lines = [
+        f"# {one_line(run.title)} in {tool}",
+        "",
+        f"In this folder, where {tool} is installed (written for and run with {TOOL_VERSIONS[handing.tool]}):",
+        "",
+        f"    {handing.command}",
+        "",
+        f"It trains a LoRA adapter on {run.model}: {run.samples} samples with {trained_tokens} trained tokens, "
+        f"{run.held_out} held out, {run.steps} steps. The samples are tokenized already. They are the very tokens and "
+        f"labels that the mask check proved, so {tool} applies no chat template and masks nothing itself.",
+        "",
+        _another_folder(handing),
+    ]
+    if handing.notes:
+        lines += ["", "What is otherwise than in the studio:", ""]
+        lines += [f"- {note.english()}" for note in handing.notes]
+    return "\n".join(lines) + "\n"
+
+
+def _another_folder(handing: Handing) -> str:
+    how = {
+        "llamafactory": f"`{handing.command} model_name_or_path=FOLDER`",
+        "axolotl": f"`{handing.command} --base-model FOLDER`",
+    }
+    return (
+        f"A base model in a folder of yours: {how.get(handing.tool, f'`{handing.command} --model FOLDER`')}."
+    )
