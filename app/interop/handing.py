@@ -28,9 +28,9 @@ TOOL_VERSIONS: Final[dict[Tool, str]] = {
 Precision = Literal["float32", "bfloat16"]
 
 _CANNOT: Final = N_(
-    "%(tool)s %(version)s has no option for %(field)s. Export for another tool, or leave it out."
+    "%(tool)s %(version)s has no option for %(name)s. Export for another tool, or leave it out."
 )
-_LEFT_OUT: Final = N_("%(field)s is left out: %(tool)s %(version)s has no option for it.")
+_LEFT_OUT: Final = N_("%(name)s is left out: %(tool)s %(version)s has no option for it.")
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Handing:
         about = {
             "tool": TOOL_NAMES[self.tool],
             "version": TOOL_VERSIONS[self.tool],
-            "field": config_field,
+            "name": config_field,
         }
         if not self.leave_out:
             raise Invalid(_CANNOT, field=config_field, **about)

@@ -16,7 +16,7 @@ from app.interop.token_files import write_arrow_folder, write_parquet
 from app.masking import IGNORE_INDEX, MaskArrays, Split
 from app.recipes.order import epoch_order
 
-_WRITERS: Final[dict[Tool, Callable[[HandedRun, Handing], None]]] = {
+WRITERS: Final[dict[Tool, Callable[[HandedRun, Handing], None]]] = {
     "llamafactory": write_llamafactory,
     "axolotl": write_axolotl,
     "trl": write_trl,
@@ -32,7 +32,7 @@ def hand_over(
     `leave_out`: without what the tool has no option for; otherwise that raises Invalid, naming the field.
     """
     handing = Handing(tool, leave_out)
-    _WRITERS[tool](run, handing)
+    WRITERS[tool](run, handing)
     note_what_is_otherwise(run, handing)
     train, held_out = arrays.places(Split.TRAIN), arrays.places(Split.VALIDATION)
     # The studio's own order, so that the first batch there is the first batch here.
