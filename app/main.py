@@ -17,6 +17,7 @@ from app.accounts.activity import Activity
 from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS, Attempts
 from app.accounts.upkeep import keep_up, store_activity
+from app.accounts.who import spoken_name
 from app.core.api_document import api_document
 from app.core.database import build_engine
 from app.core.errors import Unavailable
@@ -31,6 +32,7 @@ from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, public
 from app.curation.sweeping import keep_sweeping
 from app.evaluations.judging import BuiltInJudging
+from app.exports.listing import ExportsOfRun
 from app.files import free_bytes
 from app.jobs.bell import hang_bell
 from app.jobs.events import status_words
@@ -71,6 +73,7 @@ _CONNECTIONS: Final = (
 
 
 templates.filters["status_words"] = lambda status: gettext(status_words(status))
+templates.filters["person"] = spoken_name
 
 
 @asynccontextmanager
@@ -120,6 +123,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.introduce = introduce
     app.state.judging = BuiltInJudging()
     app.state.check_use = RunsOfChecks()
+    app.state.elsewhere = ExportsOfRun()
     app.state.nav = NAVIGATION
     app.state.streams = Streams()
     app.add_middleware(EdgeMiddleware, settings=settings)

@@ -15,9 +15,11 @@ from app.core.settings import Settings
 from app.core.storage import Storage
 from app.curation.sweeping import sweep
 from app.erasure.chats import expire_chats
+from app.exports import leftovers as export_leftovers
+from app.exports.service import expire_exports
 from app.jobs.bell import ring_after_commit
-from app.jobs.models import Job, JobKind
-from app.jobs.service import queued_ids, rescue_expired
+from app.jobs.models import JobKind
+from app.jobs.service import queued_jobs, rescue_expired
 from app.runs.leftovers import clear_all_leftovers
 
 logger = get_logger(__name__)
@@ -30,9 +32,8 @@ def reconcile_once(
     """One round. Ids of the jobs rung for again; only of kinds that this worker serves itself."""
     with transaction(engine) as session:
         rescued = rescue_expired(session, max_attempts=settings.max_attempts)
-        waiting = set(queued_ids(session, older_than_seconds=settings.reconcile_seconds)).difference(rescued)
-        jobs = [session.get_one(Job, job_id) for job_id in sorted(waiting)]
-        mine = [job for job in jobs if job.kind in kinds_served]
+        waiting = queued_jobs(session, older_than_seconds=settings.reconcile_seconds)
+        mine = [job for job in waiting if job.id not in rescued and job.kind in kinds_served]
         for job in mine:
             ring_after_commit(session, job)
     return [job.id for job in mine if job.id is not None]
@@ -60,12 +61,13 @@ class Reconciler(threading.Thread):
         self._expire_at = 0.0
 
     def _expire(self) -> None:
-        """Chats end by themselves; looked at now and then, for it reads the whole table of jobs."""
+        """Chats end by themselves, exports where a setting says so; looked at now and then, for it reads the whole table of jobs."""
         if time.monotonic() < self._expire_at:
             return
         self._expire_at = time.monotonic() + _EXPIRE_EVERY_SECONDS
         with transaction(self.engine) as session:
             expire_chats(session, days=self.settings.chat_days)
+            expire_exports(session, self.storage, days=self.settings.export_days)
 
     def run(self) -> None:
         """Until told to stop. A database out of reach is tried again next round."""
@@ -78,6 +80,7 @@ class Reconciler(threading.Thread):
                 self._expire()
                 if not cleared:  # once is enough: whoever ends a job clears up after it
                     clear_all_leftovers(self.engine, self.storage)
+                    export_leftovers.clear_all_leftovers(self.engine, self.storage)
                     cleared = True
             except Exception as error:  # this thread is what every job is saved by: nothing may end it
                 if is_outage(error):
