@@ -27,7 +27,6 @@ def write_axolotl(run: HandedRun, handing: Handing) -> None:
     if run.precision == "bfloat16":
         handing.note(_PRECISION)
     handing.files[CONFIG] = yaml_text(run.title, {**_model(run), **_data(run), **_training(run)})
-    handing.command = f"axolotl train {CONFIG} --launcher python"
 
 
 def _model(run: HandedRun) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Literal, get_args
 
 from app.core.errors import Invalid
@@ -24,6 +23,13 @@ TOOL_VERSIONS: Final[dict[Tool, str]] = {
     "axolotl": "0.19.0",
     "trl": "1.16.0",
     "unsloth": "2026.10.9",
+}
+# In the folder of an export, where the tool is installed.
+COMMANDS: Final[dict[Tool, str]] = {
+    "llamafactory": "llamafactory-cli train train.yaml",
+    "axolotl": "axolotl train config.yml --launcher python",
+    "trl": "python train.py",
+    "unsloth": "python train.py",
 }
 Precision = Literal["float32", "bfloat16"]
 
@@ -83,12 +89,11 @@ class HandedRun:
 
 @dataclass
 class Handing:
-    """What becomes of an export while it is written: text files by name, how to start, and what is otherwise."""
+    """What becomes of an export while it is written: text files by name, and what is otherwise."""
 
     tool: Tool
     leave_out: bool = False
     files: dict[str, str] = field(default_factory=dict)
-    command: str = ""
     notes: list[Sentence] = field(default_factory=list)
 
     def note(self, template: str, **values: object) -> None:
@@ -97,23 +102,17 @@ class Handing:
 
     def cannot(self, config_field: str) -> None:
         """The tool has no option for a field that the run uses. Raises Invalid unless such are to be left out."""
-        about = {
-            "tool": TOOL_NAMES[self.tool],
-            "version": TOOL_VERSIONS[self.tool],
-            "name": config_field,
-        }
+        tool, version = TOOL_NAMES[self.tool], TOOL_VERSIONS[self.tool]
         if not self.leave_out:
-            raise Invalid(_CANNOT, field=config_field, **about)
-        self.note(_LEFT_OUT, **about)
+            raise Invalid(_CANNOT, field=config_field, tool=tool, version=version, name=config_field)
+        self.note(_LEFT_OUT, tool=tool, version=version, name=config_field)
 
 
 @dataclass(frozen=True)
 class HandedOver:
-    """What was written below a folder: `files` by their paths in it, how many samples and trained tokens they hold."""
+    """What was written: `files` by their paths in the folder, how many samples and trained tokens they hold."""
 
-    folder: Path
     files: list[str]
-    command: str
     samples: int
     held_out: int
     trained_tokens: int

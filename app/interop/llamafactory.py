@@ -22,7 +22,6 @@ def write_llamafactory(run: HandedRun, handing: Handing) -> None:
         handing.cannot("trainable_tokens")
     handing.note(_PRECISION, precision=run.precision)
     handing.files[CONFIG] = yaml_text(run.title, _config(run))
-    handing.command = f"llamafactory-cli train {CONFIG}"
 
 
 def _config(run: HandedRun) -> dict[str, Any]:

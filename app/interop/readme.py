@@ -1,6 +1,6 @@
 """What stands beside the files: how to start them, what they train, and what is otherwise there."""
 
-from app.interop.handing import TOOL_NAMES, TOOL_VERSIONS, HandedRun, Handing
+from app.interop.handing import COMMANDS, TOOL_NAMES, TOOL_VERSIONS, HandedRun, Handing
 from app.interop.yaml_text import one_line
 
 README = "README.md"
@@ -14,7 +14,7 @@ def readme_text(run: HandedRun, handing: Handing, trained_tokens: int) -> str:
         "",
         f"In this folder, where {tool} is installed (written for and run with {TOOL_VERSIONS[handing.tool]}):",
         "",
-        f"    {handing.command}",
+        f"    {COMMANDS[handing.tool]}",
         "",
         f"It trains a LoRA adapter on {run.model}: {run.samples} samples with {trained_tokens} trained tokens, "
         f"{run.held_out} held out, {run.steps} steps. The samples are tokenized already. They are the very tokens and "
@@ -30,9 +30,7 @@ def readme_text(run: HandedRun, handing: Handing, trained_tokens: int) -> str:
 
 def _another_folder(handing: Handing) -> str:
     how = {
-        "llamafactory": f"`{handing.command} model_name_or_path=FOLDER`",
-        "axolotl": f"`{handing.command} --base-model FOLDER`",
+        "llamafactory": f"`{COMMANDS[handing.tool]} model_name_or_path=FOLDER`",
+        "axolotl": f"`{COMMANDS[handing.tool]} --base-model FOLDER`",
     }
-    return (
-        f"A base model in a folder of yours: {how.get(handing.tool, f'`{handing.command} --model FOLDER`')}."
-    )
+    return f"A base model in a folder of yours: {how.get(handing.tool, f'`{COMMANDS[handing.tool]} --model FOLDER`')}."

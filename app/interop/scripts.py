@@ -95,4 +95,3 @@ def _write(run: HandedRun, handing: Handing, lora: dict[str, Any], training: dic
     }
     handing.files[CONFIG] = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     handing.files[SCRIPT] = (_SOURCES / f"{handing.tool}.txt").read_text("utf-8")
-    handing.command = f"python {SCRIPT}"

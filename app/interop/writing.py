@@ -50,4 +50,4 @@ def hand_over(
     for name, text in handing.files.items():
         (folder / name).write_text(text, "utf-8")
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return HandedOver(folder, files, handing.command, len(train), len(held_out), trained, handing.notes)
+    return HandedOver(files, len(train), len(held_out), trained, handing.notes)
