@@ -1,6 +1,7 @@
 """What all trainers are given: a run of the studio on the sample dialogues, and its losses as the worker trains it."""
 
 import json
+import shutil
 import time
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,7 +22,10 @@ from app.recipes.config import TrainingConfig
 from app.recipes.order import epoch_order
 from app.recipes.recipes import build_config
 from tests.benchmarks.dialogues import sample_dialogues
+from tests.benchmarks.measuring import median
+from tests.interop.every_kind import arrays_of_every_kind
 from tests.support.said import said
+from tests.support.small_model import small_model_folder
 from tests.worker.conftest import PROVENANCE
 from worker.parent.child_process import ChildProcess
 
@@ -52,15 +56,10 @@ class Trained:
     def tokens_in(self, batch: int) -> int:
         return sum(len(ids) for ids, _labels in self.batches[batch])
 
-    def tokens_per_second(self, batches_a_step: int) -> float:
+    def tokens_per_second(self) -> float:
         """The median step's, after the warm-up; padding does not count."""
-        speeds = sorted(
-            sum(self.tokens_in(at) for at in range(step * batches_a_step, (step + 1) * batches_a_step))
-            / seconds
-            for step, seconds in enumerate(self.seconds)
-            if step >= WARM_UP
-        )
-        return speeds[len(speeds) // 2]
+        speeds = [self.tokens_in(step) / seconds for step, seconds in enumerate(self.seconds)]
+        return median(speeds[WARM_UP:])
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,9 @@ def config_of(**changes: Any) -> TrainingConfig:
     return build_config("standard", {**values, **changes})
 
 
-def prepare(
-    model: Path, folder: Path, config: TrainingConfig, settings: MaskSettings | None = None
-) -> Material:
+def prepare(model: Path, folder: Path, config: TrainingConfig) -> Material:
     """The shipped dialogues with a few turns flagged, as the arrays of a mask check."""
-    settings = settings or MaskSettings()
+    settings = MaskSettings()
     tokenizer = ChatTokenizer.from_folder(model, trusted=True)
     dialogues = sample_dialogues()
     for dialogue in dialogues[::3]:
@@ -100,7 +97,10 @@ def prepare(
     for masked in mask_conversations(tokenizer, enumerate(dialogues), settings):
         for sample in masked.samples:
             builder.add(masked.conversation_id, sample.input_ids, sample.labels)
-    arrays = builder.finish()
+    return _material(model, folder, config, builder.finish())
+
+
+def _material(model: Path, folder: Path, config: TrainingConfig, arrays: MaskArrays) -> Material:
     path = folder / "arrays.safetensors"
     write_arrays(path, arrays)
     run = HandedRun(
@@ -114,6 +114,37 @@ def prepare(
         layers=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
     )
     return Material(arrays, path, run)
+
+
+def tiny_model(folder: Path) -> Path:
+    """Two layers of random weights with the bundled model's tokenizer: as quick as a model can be."""
+    import torch
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    place = folder / "tiny"
+    place.mkdir()
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"):
+        shutil.copy(small_model_folder() / name, place / name)
+    config = LlamaConfig(
+        vocab_size=49152,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+    )
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(place)
+    return place
+
+
+def every_kind(model: Path, folder: Path) -> Material:
+    """Samples of every template, for one epoch in batches."""
+    tokenizer = ChatTokenizer.from_folder(model, trusted=True)
+    arrays = arrays_of_every_kind(tokenizer)
+    config = config_of(max_steps=-1, num_train_epochs=1, warmup_steps=0, warmup_ratio=0, eval_steps=1000)
+    return _material(model, folder, config, arrays)
 
 
 def expected_batches(material: Material) -> list[list[tuple[list[int], list[int]]]]:
