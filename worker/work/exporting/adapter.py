@@ -1,15 +1,12 @@
 """An adapter as it lies with the run, with a card that knows what was judged since."""
 
 import shutil
-from typing import Final
 
 from app.exports.card import CARD, PROVENANCE, adapter_style
 from app.jobs.events import Phase
 from worker.work.exporting.about import write_about
 from worker.work.exporting.task import ExportTask
-
-# Of the folder as it was written, and so of the first card.
-_MANIFEST: Final = "manifest.json"
+from worker.work.training.checkpoints import MANIFEST
 
 
 def write(task: ExportTask) -> None:
@@ -20,8 +17,8 @@ def write(task: ExportTask) -> None:
     for done, path in enumerate(files):
         name = path.relative_to(task.adapter)
         task.progress(done, len(files))
-        if str(name) in (CARD, PROVENANCE, _MANIFEST):
-            continue
+        if str(name) in (CARD, PROVENANCE, MANIFEST):
+            continue  # of the folder as it was written, and so of the first card
         (task.folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, task.folder / name)
     write_about(task, adapter_style(task.provenance))
