@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
+from app.interchange.exports.tool_configs import commented_yaml, one_line
 from app.interop.arguments import OUTPUT, saving_steps
 from app.interop.handing import HandedRun, Handing
-from app.interop.yaml_text import yaml_text
 from app.sentences import N_
 
 CONFIG: Final = "config.yml"
@@ -26,7 +26,9 @@ def write_axolotl(run: HandedRun, handing: Handing) -> None:
         handing.note(_WARM_UP)
     if run.precision == "bfloat16":
         handing.note(_PRECISION)
-    handing.files[CONFIG] = yaml_text(run.title, {**_model(run), **_data(run), **_training(run)})
+    handing.files[CONFIG] = commented_yaml(
+        [one_line(run.title)], {**_model(run), **_data(run), **_training(run)}
+    )
 
 
 def _model(run: HandedRun) -> dict[str, Any]:

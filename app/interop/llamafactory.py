@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
+from app.interchange.exports.tool_configs import commented_yaml, one_line
 from app.interop.arguments import training_arguments
 from app.interop.handing import HandedRun, Handing
-from app.interop.yaml_text import yaml_text
 from app.sentences import N_
 
 TOKENIZED: Final = "tokenized"
@@ -21,7 +21,7 @@ def write_llamafactory(run: HandedRun, handing: Handing) -> None:
     if run.trains_end_of_turn:
         handing.cannot("trainable_tokens")
     handing.note(_PRECISION, precision=run.precision)
-    handing.files[CONFIG] = yaml_text(run.title, _config(run))
+    handing.files[CONFIG] = commented_yaml([one_line(run.title)], _config(run))
 
 
 def _config(run: HandedRun) -> dict[str, Any]:

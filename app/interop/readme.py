@@ -1,7 +1,7 @@
 """What stands beside the files: how to start them, what they train, and what is otherwise there."""
 
+from app.interchange.exports.tool_configs import one_line
 from app.interop.handing import COMMANDS, TOOL_NAMES, TOOL_VERSIONS, HandedRun, Handing
-from app.interop.yaml_text import one_line
 
 README = "README.md"
 
