@@ -40,7 +40,7 @@ def remedy_for(run: Run, job: Job) -> Remedy | None:
         half = N_("Try again with half the batch, twice the accumulation and gradient checkpointing.")
         return Remedy(Sentence(half), changes)
     if job.error_code == FailureCode.NOT_A_NUMBER:
-        sentence, changes = calmer(settings_of(run.config))
-        return Remedy(sentence, {name: display(value) for name, value in changes.items()})
+        sentence, calm = calmer(settings_of(run.config))
+        return Remedy(sentence, {name: display(value) for name, value in calm.items()})
     look = N_("The end of the log below says what happened before. Then start a new run like this one.")
     return Remedy(Sentence(look))

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from sqlmodel import Session
 
 from app.diagnosis import EvalPoint, Finding, Record, Settings, TrainPoint, diagnose
-from app.jobs.events import EventKind
+from app.jobs.events import ProgressPayload
 from app.jobs.models import Job
 from app.jobs.newest import last_event
 from app.recipes.config import TrainingConfig
@@ -41,14 +41,14 @@ def changed_fields(run: Run, finding: Finding) -> list[tuple[str, str, str]]:
 
 def _record(session: Session, job: Job) -> Record:
     curves = read_whole_curves(session, job)
-    progress = last_event(session, job.id or 0, EventKind.PROGRESS)
+    progress = last_event(session, job.id or 0, ProgressPayload)
     return Record(
         [
             TrainPoint(point["step"], point["loss"], point["epoch"], point["grad_norm"])
             for point in curves.metrics
         ],
         [EvalPoint(point["step"], point["eval_loss"]) for point in curves.evals],
-        total_steps=progress.get("total_steps") if progress else None,
+        total_steps=progress["total_steps"] if progress else None,
         broke_at=_broke_at(job),
     )
 

@@ -6,6 +6,7 @@ one that failed the newest stays, for whoever looks into it. Halves of files tha
 
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -30,7 +31,8 @@ def clear_leftovers(job_folder: Path, state: JobState) -> None:
     for path in newest_first[1:] if state is JobState.FAILED else newest_first:
         shutil.rmtree(path, ignore_errors=True)
     for folder in job_folder.glob("*/checkpoints"):
-        if not any(folder.iterdir()):
+        # One that holds something stays; another worker may have cleared up at the same moment.
+        with suppress(OSError):
             folder.rmdir()
 
 

@@ -15,7 +15,7 @@ window.chartControls = (element, changed) => {
   }
 
   function keep() {
-    const address = new URL(location);
+    const address = new URL(location.href);
     const values = { smooth: state.smooth ? String(state.smooth) : null, log: state.log ? "1" : null };
     for (const [name, value] of Object.entries(values)) {
       if (value) address.searchParams.set(name, value);

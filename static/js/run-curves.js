@@ -14,6 +14,7 @@ window.runCurves = (columns) => {
     "device_memory_bytes",
     "device_utilization",
   ];
+  /** @type {any} */
   const curves = { checkpoints: [], eval_step: [], eval_loss: [], whole: 0 };
   for (const name of METRICS) curves[name] = [];
   Object.assign(curves, columns);

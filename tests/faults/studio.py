@@ -1,14 +1,12 @@
-"""An installation whose runs take seconds: a tiny model of random weights with a real tokenizer and template."""
+"""An installation whose runs take seconds."""
 
-import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
-import torch
-from transformers import AutoModelForCausalLM, LlamaConfig
 
 from app.core.settings import Settings
 from tests.support.installation import Studio
@@ -17,24 +15,6 @@ from tests.support.workers import wait_until
 PATIENCE_SECONDS = 120
 STEPS = 40
 FINAL = ("succeeded", "failed", "cancelled")
-
-
-def tiny_model(tokenizer_folder: Path, folder: Path) -> Path:
-    """A model folder of two small layers."""
-    shutil.copytree(tokenizer_folder, folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=2048,
-        tie_word_embeddings=True,
-    )
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    return folder
 
 
 def hasty(folder: Path, **more: Any) -> Settings:
@@ -58,6 +38,8 @@ class Told:
     error_code: str | None
     in_order: bool
     ends: int
+    # What else was counted on the way, by what it was.
+    figures: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_sound(self) -> bool:
@@ -94,7 +76,7 @@ def wait_for_event(studio: Studio, job_id: int, kind: str) -> None:
     )
 
 
-def end_of(studio: Studio, job_id: int) -> Told:
+def end_of(studio: Studio, job_id: int, **figures: int) -> Told:
     """Wait for the end, however it is."""
     wait_until(
         lambda: studio.job(job_id)["state"] in FINAL,
@@ -108,6 +90,7 @@ def end_of(studio: Studio, job_id: int) -> Told:
         job["error_code"],
         [event["seq"] for event in events] == list(range(1, len(events) + 1)),
         sum(event["kind"] == "state" and event["state"] in FINAL for event in events),
+        figures,
     )
 
 

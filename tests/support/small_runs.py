@@ -17,8 +17,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from app.files import APP_FOLDER
 from tests.support.small_model import CACHE
 from tests.worker.conftest import PROVENANCE, Recorder, write_arrays_file
+from tests.worker.work import doing
 from worker.work.protocol import Control, JobFailed
-from worker.work.training import sft
 
 IGNORE_INDEX: Final = -100
 VOCABULARY: Final = 800
@@ -183,7 +183,7 @@ def train(
         "resume_from": None,
     }
     try:
-        told.events.append({"event": "result", **sft.run(job, folder / "output", told, Control())})
+        told.events.append({"event": "result", **doing.train(job, folder / "output", told, Control())})
     except JobFailed as failure:
         told.events.append({"event": "failed", **failure.failure.to_json()})
     return told

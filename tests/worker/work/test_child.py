@@ -26,14 +26,14 @@ os._exit(child.main(sys.argv[1:]))
 
 
 class Child:
-    def __init__(self, folder: Path, **job: Any) -> None:
+    def __init__(self, folder: Path, log: Any = subprocess.PIPE, **job: Any) -> None:
         job_file = folder / "job.json"
         job_file.write_text(json.dumps({"kind": "train", "output_dir": str(folder / "out"), **job}), "utf-8")
         self.process = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(job_file)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=log,
             cwd=PROJECT,
         )
         assert self.process.stdin
@@ -82,6 +82,16 @@ def test_only_events_reach_the_protocol_stream_and_what_libraries_print_is_the_l
     ]
     assert "a library prints" in log
     assert "C code prints" in log
+
+
+@pytest.mark.parametrize(("work", "ended"), [("chatter", "result"), ("crash", "failed")])
+def test_what_finds_no_room_in_the_log_is_dropped_and_how_the_job_ended_is_told(
+    tmp_path: Path, work: str, ended: str
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        child = Child(tmp_path, full, input={"do": work})
+    with child.process, child.stdin:
+        assert [json.loads(line)["event"] for line in child.stdout][-1] == ended
 
 
 def test_a_job_gives_way_to_pages_on_the_same_cores(start: Any) -> None:
@@ -161,6 +171,11 @@ def test_no_value_of_a_failure_or_an_event_ends_the_child(start: Any) -> None:
 def test_an_unknown_kind_is_refused_by_name(start: Any) -> None:
     code, events, _ = start(kind="dance", input={}).end()
     assert (code, said(events[0])) == (1, "There is no work of the kind dance.")
+
+
+def test_an_input_that_lacks_what_the_work_needs_is_refused_by_the_fields_name(start: Any) -> None:
+    code, events, _ = start(input={"done": True}).end()
+    assert (code, events[0]["code"], said(events[0])) == (1, "job_malformed", "do is missing.")
 
 
 def test_a_job_file_that_is_missing_or_incomplete_is_refused(tmp_path: Path) -> None:
