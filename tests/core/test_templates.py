@@ -12,8 +12,8 @@ from tests.support.template_inputs import inputs_of, pages, sources
 PAGES = pages()
 TEMPLATES = Path(__file__).parents[2] / "templates"
 HEAD = re.compile(r"\{#(.*?)#\}", re.S)
-# What only those give who include a part of the page, and the part does without.
-OF_ITS_PARTS = {"back", "suite_title", "swapped"}
+# What only those give who include a part of the page, and the part does without; what the port of exports gives to runs.
+OF_ITS_PARTS = {"back", "suite_title", "swapped", "export_kinds", "exports", "exporting", "run_is_over"}
 NAMED = re.compile(r"[\w/]+\.html")
 
 
