@@ -68,6 +68,7 @@
         message: element.textContent.trim(),
         kind: element.dataset.toast,
         undo_url: element.dataset.undoUrl,
+        link_url: element.dataset.linkUrl,
       });
     }
   }
