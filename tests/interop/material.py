@@ -30,9 +30,9 @@ from tests.worker.conftest import PROVENANCE
 from worker.parent.child_process import ChildProcess
 
 STEPS = 10
-BATCH = 4
-DIALOGUES = 30
-HELD_OUT = 6
+BATCH = 2
+DIALOGUES = 20
+HELD_OUT = 4
 # Steps before speed is looked at.
 WARM_UP = 2
 
