@@ -118,6 +118,19 @@ def _material(model: Path, folder: Path, config: TrainingConfig, arrays: MaskArr
     return Material(arrays, path, run)
 
 
+def bundled_model(folder: Path) -> Path:
+    """The bundled model, said to be float32: LLaMA-Factory computes in what the config says, and knows no other way."""
+    place = folder / "model"
+    place.mkdir()
+    for path in small_model_folder().iterdir():
+        if path.name != "config.json":
+            (place / path.name).symlink_to(path)
+    config = json.loads((small_model_folder() / "config.json").read_text("utf-8"))
+    config.pop("torch_dtype", None)
+    (place / "config.json").write_text(json.dumps({**config, "dtype": "float32"}), "utf-8")
+    return place
+
+
 def tiny_model(folder: Path) -> Path:
     """Two layers of random weights with the bundled model's tokenizer: as quick as a model can be."""
     import torch
