@@ -51,6 +51,25 @@ KINDS: Final[tuple[ExportKind, ...]] = (
         N_("One model of its own in safetensors, for transformers, vLLM and whatever reads a model folder."),
         "merge",
     ),
+    ExportKind(
+        "gguf",
+        N_("GGUF"),
+        N_(
+            "One file for llama.cpp and what is built on it, with a Modelfile for Ollama where its template is known."
+        ),
+        "cpu",
+        (
+            Choice(
+                "precision",
+                N_("Precision"),
+                (
+                    ("f16", N_("f16: as exact as here")),
+                    ("q8_0", N_("q8_0: half the size, next to no difference")),
+                    ("q4_k_m", N_("q4_k_m: a quarter; needs llama-quantize on the worker")),
+                ),
+            ),
+        ),
+    ),
 )
 BY_NAME: Final = {kind.name: kind for kind in KINDS}
 
