@@ -14,13 +14,13 @@ from app.client.speaking import CONNECT_SECONDS, Connection, ServerRefused
 from app.conversations.schemas import ReviewManyOut
 from app.curation.schemas import DatasetOut
 from app.erasure.schemas import HoldersOut
-from app.evaluations.documents import JudgedRun
+from app.evaluations.documents import CaseLimits, JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
 from app.exports.schemas import ExportKindOut, ExportOut
 from app.imports.schemas import ImportOut
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
-from app.runs.schemas import RecipeOut, RunOut
+from app.runs.schemas import FindingOut, RecipeOut, RunOut
 from app.versions.schemas import FrozenOut, VersionOut
 
 # A large file is read line by line before there is an answer.
@@ -48,9 +48,11 @@ class StudioClient(Connection):
         """Send a file for the dataset of this name, which the server makes if something comes in. `told` and
         `dataset_info` tell of the tool that it comes from.
 
-        A report that kept everything out comes as `ServerRefused` with the report as body.
+        A large file is left to a job, which the answer then names. A report that kept everything out comes as
+        `ServerRefused` with the report as body.
         """
-        data = {"dataset": dataset, "format": format, "skip_bad": json.dumps(skip_bad), **(told or {})}
+        data = {"dataset": dataset, "format": format, "skip_bad": json.dumps(skip_bad), "wait": "false"}
+        data |= told or {}
         with path.open("rb") as file, ExitStack() as stack:
             files = {"file": (path.name, file)}
             if dataset_info:
@@ -64,6 +66,10 @@ class StudioClient(Connection):
                 data=data,
                 timeout=httpx.Timeout(IMPORT_SECONDS, connect=CONNECT_SECONDS),
             )
+
+    def import_of_job(self, job_id: int) -> ImportOut:
+        """The report of an import that a job did."""
+        return self._one(ImportOut, "GET", f"/api/v1/imports/jobs/{job_id}")
 
     def review_drafts(self, dataset_id: int, state: str) -> ReviewManyOut:
         """Review all of a dataset that nobody has decided on."""
@@ -139,6 +145,10 @@ class StudioClient(Connection):
         headers = {"Idempotency-Key": idempotency_key}
         return self._one(RunOut, "POST", "/api/v1/runs", json=body, headers=headers)
 
+    def diagnosis(self, run_id: int) -> list[FindingOut]:
+        """What is wrong with a run so far."""
+        return self._all(FindingOut, "GET", f"/api/v1/runs/{run_id}/diagnosis")
+
     def job(self, job_id: int) -> JobOut:
         """State of one job."""
         return self._one(JobOut, "GET", f"/api/v1/jobs/{job_id}")
@@ -152,10 +162,12 @@ class StudioClient(Connection):
         """The evaluation suites that the server knows."""
         return self._all(SuiteOut, "GET", "/api/v1/suites")
 
-    def start_evaluation(self, run_id: int, suite: str) -> EvaluationOut:
-        """Judge a run on a suite."""
+    def start_evaluation(self, run_id: int, suite: str, limits: CaseLimits) -> EvaluationOut:
+        """Judge a run on a suite, or on a part of it."""
         path = f"/api/v1/runs/{run_id}/evaluations"
-        return self._one(EvaluationOut, "POST", path, json={"suite": suite})
+        return self._one(
+            EvaluationOut, "POST", path, json={"suite": suite, **limits.model_dump(exclude_none=True)}
+        )
 
     def evaluations(self, run_id: int | None = None) -> list[EvaluationOut]:
         """Evaluations, newest first; of one run, or all."""

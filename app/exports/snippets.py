@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from app.interop.handing import COMMANDS, TOOL_NAMES
 from app.recipes.config import TrainingConfig
 from app.runs.provenance import Provenance
 
@@ -42,6 +43,8 @@ def snippets_of(
         (file,) = [name for name in files if name.endswith(".gguf")]
         found = [llama_cpp(provenance, f"{folder}/{file}")]
         return [*found, ollama(provenance, folder)] if "Modelfile" in files else found
+    if kind in COMMANDS:
+        return [Snippet(TOOL_NAMES[kind], "bash", f"cd {shlex.quote(folder)}\n{COMMANDS[kind]}")]
     return []
 
 
