@@ -107,14 +107,27 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
         control=control,
         identity=identity(config, job),
     )
-    sampling = sampling_for(
-        model, Path(job.base_model_path), config, train_samples, eval_samples, dtype, device, emit, control
-    )
-    if sampling is not None:
-        trainer.add_callback(sampling)
+    ask_while_training(trainer, Path(job.base_model_path), dtype)
     outcome = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None)
     control.raise_if_cancelled()
     return finish(trainer, reached, plan, outcome.training_loss, job, output_dir)
+
+
+def ask_while_training(trainer: SftTrainer, base_model: Path, dtype: torch.dtype) -> None:
+    """Sample answers at the measurements, where the config wants any."""
+    sampling = sampling_for(
+        trainer.adapted,
+        base_model,
+        trainer.config,
+        trainer.train_samples,
+        trainer.eval_samples,
+        dtype,
+        trainer.args.device,
+        trainer.emit,
+        trainer.job,
+    )
+    if sampling is not None:
+        trainer.add_callback(sampling)
 
 
 def finish(
