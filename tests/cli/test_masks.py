@@ -247,6 +247,38 @@ def test_a_file_of_an_unknown_layout_is_read_by_a_mapping(smollm2_folder: Path, 
     assert refused.stderr.endswith("The mapping is neither valid JSON nor valid YAML.\n")
 
 
+def test_a_file_of_llamafactory_is_read_by_its_dataset_info(smollm2_folder: Path, tmp_path: Path) -> None:
+    turns = [
+        {"who": ("human", "bot")[place % 2], "says": one["content"]}
+        for place, one in enumerate(CHAT["messages"])
+    ]
+    log, info = tmp_path / "talks.json", tmp_path / "dataset_info.json"
+    log.write_text(json.dumps([{"talk": turns}]))
+    tags = {"role_tag": "who", "content_tag": "says", "user_tag": "human", "assistant_tag": "bot"}
+    entry = {
+        "file_name": "talks.json",
+        "formatting": "sharegpt",
+        "columns": {"messages": "talk"},
+        "tags": tags,
+    }
+    info.write_text(json.dumps({"talks": entry}))
+    model = ("--model", str(smollm2_folder), "--json")
+    plain = run("preview", *model, "--input", "-", text=json.dumps(CHAT))
+    told = ("--input", str(log), "--dataset-info", str(info))
+    assert run("preview", *model, *told).stdout == plain.stdout
+    last = json.loads(run("preview", *model, *told, "--mask", "last_assistant").stdout)
+    assert {token["turn"] for token in last["tokens"] if token["trained"]} == {3}
+    assert run("verify", *model, *told).exit_code == 0
+    for wrong, said in (
+        (("--dataset-info-entry", "no"), "has no entry “no”"),
+        (("--dataset-info", str(tmp_path / "none")), "Cannot read"),
+    ):
+        refused = run("verify", *model, *told, *wrong)
+        assert (refused.exit_code, said in refused.stderr, len(refused.stderr.splitlines())) == (2, True, 1)
+    alone = run("verify", *model, "--input", str(log), "--dataset-info-entry", "talks")
+    assert (alone.exit_code, "no dataset_info.json is given" in alone.stderr) == (2, True)
+
+
 def test_a_missing_model_or_file_is_one_clear_line(smollm2_folder: Path, tmp_path: Path) -> None:
     result = run("verify", "--model", "no/such-model", "--input", "-", text="{}")
     assert result.exit_code == 2
