@@ -20,7 +20,7 @@ from app.exports.schemas import ExportKindOut, ExportOut
 from app.imports.schemas import ImportOut
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
-from app.runs.schemas import RecipeOut, RunOut
+from app.runs.schemas import FindingOut, RecipeOut, RunOut
 from app.versions.schemas import FrozenOut, VersionOut
 
 # A large file is read line by line before there is an answer.
@@ -48,9 +48,11 @@ class StudioClient(Connection):
         """Send a file for the dataset of this name, which the server makes if something comes in. `told` and
         `dataset_info` tell of the tool that it comes from.
 
-        A report that kept everything out comes as `ServerRefused` with the report as body.
+        A large file is left to a job, which the answer then names. A report that kept everything out comes as
+        `ServerRefused` with the report as body.
         """
-        data = {"dataset": dataset, "format": format, "skip_bad": json.dumps(skip_bad), **(told or {})}
+        data = {"dataset": dataset, "format": format, "skip_bad": json.dumps(skip_bad), "wait": "false"}
+        data |= told or {}
         with path.open("rb") as file, ExitStack() as stack:
             files = {"file": (path.name, file)}
             if dataset_info:
@@ -64,6 +66,10 @@ class StudioClient(Connection):
                 data=data,
                 timeout=httpx.Timeout(IMPORT_SECONDS, connect=CONNECT_SECONDS),
             )
+
+    def import_of_job(self, job_id: int) -> ImportOut:
+        """The report of an import that a job did."""
+        return self._one(ImportOut, "GET", f"/api/v1/imports/jobs/{job_id}")
 
     def review_drafts(self, dataset_id: int, state: str) -> ReviewManyOut:
         """Review all of a dataset that nobody has decided on."""
@@ -138,6 +144,10 @@ class StudioClient(Connection):
         """Start a run; the same key again gives the first run."""
         headers = {"Idempotency-Key": idempotency_key}
         return self._one(RunOut, "POST", "/api/v1/runs", json=body, headers=headers)
+
+    def diagnosis(self, run_id: int) -> list[FindingOut]:
+        """What is wrong with a run so far."""
+        return self._all(FindingOut, "GET", f"/api/v1/runs/{run_id}/diagnosis")
 
     def job(self, job_id: int) -> JobOut:
         """State of one job."""

@@ -45,6 +45,9 @@ class Phase(StrEnum):
     """What a running job is doing."""
 
     PREPARING = "preparing"
+    READING = "reading"
+    WAITING = "waiting"
+    STORING = "storing"
     DOWNLOADING = "downloading"
     LOADING_TOKENIZER = "loading_tokenizer"
     PREPARING_DATA = "preparing_data"
@@ -65,6 +68,9 @@ class Phase(StrEnum):
 
 PHASE_WORDS: Final[dict[Phase, str]] = {
     Phase.PREPARING: N_("Preparing"),
+    Phase.READING: N_("Reading the file"),
+    Phase.WAITING: N_("Waiting until the dataset is free"),
+    Phase.STORING: N_("Storing the conversations"),
     Phase.DOWNLOADING: N_("Downloading"),
     Phase.LOADING_TOKENIZER: N_("Loading the tokenizer"),
     Phase.PREPARING_DATA: N_("Preparing the data"),
@@ -124,16 +130,23 @@ class PhasePayload(TypedDict):
 
 
 class ProgressPayload(TypedDict):
-    """`step` of `total_steps` is done; `eta_seconds` are left by the pace so far."""
+    """`step` of `total_steps` is done; `eta_seconds` are left by the pace so far. While a file is read these are bytes, and
+    `records` counts the conversations found in them."""
 
     step: int
     total_steps: int
+    records: NotRequired[int]
     epoch: NotRequired[float | None]
     eta_seconds: NotRequired[float | None]
 
 
 class MetricPayload(TypedDict):
-    """Figures of a training step, means over the steps since the last; `memory_bytes` is the peak."""
+    """Figures of a training step, means over the steps since the last; `memory_bytes` is the process's own, on the device
+    where there is one.
+
+    `host_` and `device_memory_bytes` are in use by all processes, of so many in total; utilisations in percent. What a
+    machine cannot tell is null.
+    """
 
     step: int
     epoch: float | None
@@ -142,6 +155,12 @@ class MetricPayload(TypedDict):
     grad_norm: float | None
     tokens_per_second: float | None
     memory_bytes: int | None
+    host_memory_bytes: NotRequired[int | None]
+    host_memory_total_bytes: NotRequired[int | None]
+    cpu_utilization: NotRequired[float | None]
+    device_memory_bytes: NotRequired[int | None]
+    device_memory_total_bytes: NotRequired[int | None]
+    device_utilization: NotRequired[float | None]
 
 
 class EvalPayload(TypedDict):

@@ -15,7 +15,7 @@ from app.jobs.events import Emit, EventKind
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.adapter import counted, listed
-from worker.work.training.devices import memory_bytes
+from worker.work.training.devices import machine_load, memory_bytes
 
 
 class Progress(TrainerCallback):
@@ -37,6 +37,7 @@ class Progress(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.started, self.first_step = time.monotonic(), state.global_step
+        machine_load(self.device)  # utilisation counts from here
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.step_started = time.monotonic()
@@ -72,6 +73,7 @@ class Progress(TrainerCallback):
             grad_norm=logs.get("grad_norm"),
             tokens_per_second=round(self.tokens / self.seconds, 1) if self.seconds else None,
             memory_bytes=memory_bytes(self.device),
+            **machine_load(self.device),
         )
         self.tokens, self.seconds = 0, 0.0
         self.saw_loss(torch.as_tensor(logs["loss"], device=self.device))
