@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict, ErrorDetail, Invalid
 from app.core.i18n import say
 from app.invalid import WrongField, wrong_fields
 from app.sentences import N_, Sentence
@@ -383,5 +383,5 @@ def parse_config(values: Mapping[str, object]) -> TrainingConfig:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
         wrong = wrong_values(error)
-        details = [{"field": item.field, "message": say(item.sentence)} for item in wrong]
+        details: list[ErrorDetail] = [{"field": item.field, "message": say(item.sentence)} for item in wrong]
         raise Invalid(wrong[0].sentence, field=wrong[0].field, details=details) from error

@@ -278,7 +278,7 @@ def keep_best(trainer: SftTrainer) -> int:
     if early is None or early.best_adapter is None or early.best_step == trainer.state.global_step:
         return int(trainer.state.global_step)
     set_peft_model_state_dict(trainer.adapted, early.best_adapter)
-    kept = N_("The adapter of step %(step)d is kept: its validation loss was the lowest.")
+    kept = N_("The adapter of step %(step)d is kept: its held-out loss was the lowest.")
     log(trainer.emit, "info", kept, step=early.best_step)
     return early.best_step
 
