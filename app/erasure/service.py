@@ -29,6 +29,7 @@ from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import redo
 from app.mask_checks.work import CheckPayload
 from app.runs.models import Run
+from app.runs.samples import forget_samples
 from app.sentences import N_
 from app.versions.redaction import Rewritten, redact, rewrite
 from app.versions.service import require_version
@@ -67,6 +68,7 @@ def rewrite_version(
     with transaction(engine) as session:
         refuse_work_under_way(session, [version_id])
         _replace(session, storage, actor, version_id, rewritten)
+        forget_samples(session, [version_id], conversation_id)
 
 
 def holders_now(engine: Engine, storage: Storage, conversation_id: int) -> Holders:
