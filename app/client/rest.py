@@ -20,7 +20,7 @@ from app.exports.schemas import ExportKindOut, ExportOut
 from app.imports.schemas import ImportOut
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
-from app.runs.schemas import FindingOut, RecipeOut, RunOut
+from app.runs.schemas import ComparedOut, FindingOut, RecipeOut, RunOut, SampleOut
 from app.versions.schemas import FrozenOut, VersionOut
 
 # A large file is read line by line before there is an answer.
@@ -144,6 +144,14 @@ class StudioClient(Connection):
         """Start a run; the same key again gives the first run."""
         headers = {"Idempotency-Key": idempotency_key}
         return self._one(RunOut, "POST", "/api/v1/runs", json=body, headers=headers)
+
+    def compare(self, run_ids: list[int]) -> ComparedOut:
+        """Runs side by side."""
+        return self._one(ComparedOut, "GET", "/api/v1/runs/compare", params={"run": run_ids})
+
+    def samples(self, run_id: int) -> list[SampleOut]:
+        """The sample answers of a run so far."""
+        return self._all(SampleOut, "GET", f"/api/v1/runs/{run_id}/samples")
 
     def diagnosis(self, run_id: int) -> list[FindingOut]:
         """What is wrong with a run so far."""
