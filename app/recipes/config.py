@@ -7,47 +7,27 @@ How long samples may be is no field of it: that is `max_length` of the mask sett
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from enum import StrEnum
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
 from app.core.errors import Conflict, ErrorDetail, Invalid
 from app.core.i18n import say
 from app.invalid import WrongField, wrong_fields
+from app.recipes.sampling import SamplingFields
+from app.recipes.setting import Section, setting
 from app.sentences import N_, Sentence
 
 _PROJECTIONS: Final = {"q,v": ["q_proj", "v_proj"], "q,k,v,o": ["q_proj", "k_proj", "v_proj", "o_proj"]}
 
 
-class Section(StrEnum):
-    """What is looked at together, in the order of the form."""
-
-    LEARNING = N_("Learning")
-    ADAPTER = N_("Adapter")
-    WATCHING = N_("Watching and saving")
-    DEVICE = N_("Device")
-    BASE_MODEL = N_("Base model")
-
-
-def _setting(
-    default: object, label: str, meaning: str, section: Section, *, unit: str = "", **limits: float
-) -> Any:
-    """A field of the config: how it is called and explained to people, and from where to where it goes.
-
-    Limits may only grow: what older versions stored must read on.
-    """
-    about = {"section": section.value, **({"unit": unit} if unit else {})}
-    return Field(default, title=label, description=meaning, json_schema_extra=about, **limits)  # type: ignore[call-overload]
-
-
-class TrainingConfig(BaseModel):
+class TrainingConfig(SamplingFields):
     """Everything a run is trained with. Defaults are the source material's standard training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    learning_rate: float = _setting(
+    learning_rate: float = setting(
         5e-5,
         N_("Learning rate"),
         N_("Size of a step. LoRA 5e-5 to 1e-4, QLoRA 1e-4 to 2e-4; lower it when the loss oscillates."),
@@ -55,7 +35,7 @@ class TrainingConfig(BaseModel):
         gt=0,
         le=1e-2,
     )
-    num_train_epochs: float = _setting(
+    num_train_epochs: float = setting(
         3.0,
         N_("Epochs"),
         N_("Passes over the data. Below 1,000 conversations 5–10, up to 10,000 2–5, above 1–3."),
@@ -63,7 +43,7 @@ class TrainingConfig(BaseModel):
         gt=0,
         le=100,
     )
-    max_steps: int = _setting(
+    max_steps: int = setting(
         -1,
         N_("Step limit"),
         N_("Ends after so many steps, whatever the epochs say; -1: no limit."),
@@ -73,7 +53,7 @@ class TrainingConfig(BaseModel):
         le=1_000_000,
     )
     # Not TRL's: it counts in steps, which say nothing of the time they take.
-    max_train_minutes: float = _setting(
+    max_train_minutes: float = setting(
         0.0,
         N_("Time budget"),
         N_(
@@ -85,7 +65,7 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=100_000,
     )
-    per_device_train_batch_size: int = _setting(
+    per_device_train_batch_size: int = setting(
         4,
         N_("Batch size"),
         N_("Samples in memory at once. Lower it first when memory runs out."),
@@ -94,7 +74,7 @@ class TrainingConfig(BaseModel):
         ge=1,
         le=512,
     )
-    gradient_accumulation_steps: int = _setting(
+    gradient_accumulation_steps: int = setting(
         4,
         N_("Gradient accumulation"),
         N_("Batches added up for one step. Batch × accumulation of 16 is the usual size."),
@@ -105,13 +85,13 @@ class TrainingConfig(BaseModel):
     )
     lr_scheduler_type: Literal[
         "cosine", "linear", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial"
-    ] = _setting(
+    ] = setting(
         "cosine",
         N_("Learning rate schedule"),
         N_("How the learning rate changes over the run. Cosine is the usual one."),
         Section.LEARNING,
     )
-    warmup_ratio: float = _setting(
+    warmup_ratio: float = setting(
         0.1,
         N_("Warm-up share"),
         N_("Share of the steps in which the learning rate rises: 0.03 to 0.1."),
@@ -119,7 +99,7 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=0.5,
     )
-    warmup_steps: int = _setting(
+    warmup_steps: int = setting(
         0,
         N_("Warm-up steps"),
         N_("The same as a number of steps, which then replaces warmup_ratio; 0: the share decides."),
@@ -128,7 +108,7 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=1_000_000,
     )
-    weight_decay: float = _setting(
+    weight_decay: float = setting(
         0.01,
         N_("Weight decay"),
         N_("Pulls weights towards zero against overfitting: 0 to 0.1."),
@@ -136,7 +116,7 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=1,
     )
-    max_grad_norm: float = _setting(
+    max_grad_norm: float = setting(
         1.0,
         N_("Gradient clipping"),
         N_("Clips large gradients. 1.0; lower it when the gradient norm jumps."),
@@ -144,7 +124,7 @@ class TrainingConfig(BaseModel):
         gt=0,
         le=100,
     )
-    seed: int = _setting(
+    seed: int = setting(
         42,
         N_("Seed"),
         N_("The same seed, data and config repeat the run."),
@@ -152,7 +132,7 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=2**31 - 1,
     )
-    lora_r: int = _setting(
+    lora_r: int = setting(
         64,
         N_("Rank"),
         N_("Rank of the adapter: 8–16 for a format, 32–64 for a domain, 128–256 for complex tasks."),
@@ -160,7 +140,7 @@ class TrainingConfig(BaseModel):
         ge=1,
         le=1024,
     )
-    lora_alpha: int = _setting(
+    lora_alpha: int = setting(
         128,
         N_("Alpha"),
         N_("Scale of the adapter. Twice lora_r is recommended."),
@@ -168,7 +148,7 @@ class TrainingConfig(BaseModel):
         ge=1,
         le=4096,
     )
-    lora_dropout: float = _setting(
+    lora_dropout: float = setting(
         0.05,
         N_("Dropout"),
         N_("0.05; 0 with much data, 0.1 with little."),
@@ -176,14 +156,14 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=0.9,
     )
-    lora_target_modules: str | list[str] = _setting(
+    lora_target_modules: str | list[str] = setting(
         "all-linear",
         N_("Layers"),
         N_("Which layers get an adapter: all-linear, q,v or q,k,v,o, or module names."),
         Section.ADAPTER,
     )
     # PEFT's trainable_token_indices, for the one token that a base model may never have learned.
-    trainable_tokens: Literal["auto", "end_of_turn", "none"] = _setting(
+    trainable_tokens: Literal["auto", "end_of_turn", "none"] = setting(
         "auto",
         N_("Tokens trained too"),
         N_(
@@ -192,13 +172,13 @@ class TrainingConfig(BaseModel):
         ),
         Section.ADAPTER,
     )
-    use_rslora: bool = _setting(
+    use_rslora: bool = setting(
         False,
         N_("Rank-stabilised scale"),
         N_("Scales by the square root of the rank; helps from rank 64 on."),
         Section.ADAPTER,
     )
-    logging_steps: int = _setting(
+    logging_steps: int = setting(
         10,
         N_("Log every"),
         N_("A point on the curve every so many steps."),
@@ -207,7 +187,7 @@ class TrainingConfig(BaseModel):
         ge=1,
         le=1_000_000,
     )
-    eval_steps: int = _setting(
+    eval_steps: int = setting(
         200,
         N_("Measure every"),
         N_("Measures the held-out loss every so many steps, and at the end."),
@@ -216,7 +196,7 @@ class TrainingConfig(BaseModel):
         ge=1,
         le=1_000_000,
     )
-    per_device_eval_batch_size: int = _setting(
+    per_device_eval_batch_size: int = setting(
         4,
         N_("Held-out batch size"),
         N_("Held-out samples in memory at once. The loss is the same for any size."),
@@ -225,7 +205,7 @@ class TrainingConfig(BaseModel):
         ge=1,
         le=512,
     )
-    early_stopping_patience: int = _setting(
+    early_stopping_patience: int = setting(
         3,
         N_("Patience"),
         N_("Stops after so many measurements without a new best held-out loss; 0: never."),
@@ -234,7 +214,7 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=100,
     )
-    save_steps: int = _setting(
+    save_steps: int = setting(
         200,
         N_("Save every"),
         N_("A checkpoint every so many steps; a lost worker goes on from it."),
@@ -244,7 +224,7 @@ class TrainingConfig(BaseModel):
         le=1_000_000,
     )
     # At least two: one whole checkpoint is left while the newest is being written or turns out torn.
-    save_total_limit: int = _setting(
+    save_total_limit: int = setting(
         5,
         N_("Checkpoints kept"),
         N_("Checkpoints to keep, at least 2."),
@@ -252,13 +232,13 @@ class TrainingConfig(BaseModel):
         ge=2,
         le=100,
     )
-    bf16: bool | Literal["auto"] = _setting(
+    bf16: bool | Literal["auto"] = setting(
         "auto",
         N_("Half precision"),
         N_("Half the memory; auto uses it where the device is good at it."),
         Section.DEVICE,
     )
-    gradient_checkpointing: bool = _setting(
+    gradient_checkpointing: bool = setting(
         False,
         N_("Gradient checkpointing"),
         N_("Less memory for about a third more time per step."),
@@ -272,14 +252,14 @@ class TrainingConfig(BaseModel):
         "paged_adamw_32bit",
         "adafactor",
         "sgd",
-    ] = _setting(
+    ] = setting(
         "adamw_torch",
         N_("Optimizer"),
         N_("Those with 8bit or paged in their names save memory and need a GPU."),
         Section.DEVICE,
     )
     # QLoRA: NF4, double quantisation, bf16 compute.
-    load_in_4bit: bool = _setting(
+    load_in_4bit: bool = setting(
         False,
         N_("QLoRA: load the base model in 4 bits"),
         N_(

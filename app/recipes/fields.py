@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.core.i18n import gettext
-from app.recipes.config import Section, TrainingConfig
+from app.recipes.config import TrainingConfig
+from app.recipes.setting import Section
 from app.sentences import N_
 
 _PROPERTIES: Final[dict[str, dict[str, Any]]] = TrainingConfig.model_json_schema()["properties"]
@@ -24,6 +25,8 @@ class ConfigField:
     unit: str
     choices: tuple[str, ...]
     is_number: bool
+    # Of several lines.
+    is_text: bool
     minimum: float | None
     above: float | None
     maximum: float | None
@@ -94,6 +97,7 @@ def _field(name: str, schema: dict[str, Any]) -> ConfigField:
         unit=schema.get("unit", ""),
         choices=choices,
         is_number=schema.get("type") in ("integer", "number"),
+        is_text="maxLength" in schema,
         minimum=schema.get("minimum"),
         above=schema.get("exclusiveMinimum"),
         maximum=schema.get("maximum"),

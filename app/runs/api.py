@@ -18,12 +18,15 @@ from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
+from app.runs.comparing import differences, reached, require_runs
 from app.runs.curves import read_curves, read_whole_curves
 from app.runs.diagnosis import diagnose_run
 from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
+from app.runs.samples import read_samples
 from app.runs.schemas import (
     ArtifactOut,
+    ComparedOut,
     CurvesOut,
     FindingOut,
     PointOut,
@@ -31,6 +34,7 @@ from app.runs.schemas import (
     RecipeOut,
     RunIn,
     RunOut,
+    SampleOut,
 )
 from app.sentences import N_
 
@@ -78,6 +82,14 @@ def start_run(
     if not created:
         response.status_code = 200
     return RunOut.of(run, job)
+
+
+@router.get("/runs/compare")
+@needs(Permission.RUN_READ)
+def compare_runs(session: Db, run: Annotated[list[int], Query(max_length=20)]) -> ComparedOut:
+    """Two to four runs side by side: what differs between them, and how far each came."""
+    runs = require_runs(session, run)
+    return ComparedOut.of(runs, differences(session, runs), [reached(session, one) for one in runs])
 
 
 @router.get("/runs/{run_id}")
@@ -149,6 +161,14 @@ def get_diagnosis(session: Db, run_id: int) -> list[FindingOut]:
     """What is wrong with the run so far, by its curves: overfitting, explosion and so on, each with its remedy. Often nothing."""
     run = service.require_run(session, run_id)
     return [FindingOut.of(run, finding) for finding in diagnose_run(session, run)]
+
+
+@router.get("/runs/{run_id}/samples")
+@needs(Permission.RUN_READ)
+def list_samples(session: Db, run_id: int) -> list[SampleOut]:
+    """The sample answers so far, by step, then prompt."""
+    run = service.require_run(session, run_id)
+    return [SampleOut(**answer) for answer in read_samples(session, service.run_job(session, run)).of_all()]
 
 
 @router.get("/runs/{run_id}/log", response_class=PlainTextResponse)
