@@ -13,7 +13,7 @@ from app.base_models.schemas import BaseModelOut
 from app.client.speaking import CONNECT_SECONDS, Connection, ServerRefused
 from app.conversations.schemas import ReviewManyOut
 from app.curation.schemas import DatasetOut
-from app.erasure.schemas import HoldersOut
+from app.erasure.schemas import DatasetHoldersOut, HoldersOut
 from app.evaluations.documents import CaseLimits, JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
 from app.exports.schemas import ExportKindOut, ExportOut
@@ -221,3 +221,11 @@ class StudioClient(Connection):
     def erase(self, conversation_id: int) -> HoldersOut:
         """Take the conversation out of all that holds it."""
         return self._one(HoldersOut, "POST", f"/api/v1/conversations/{conversation_id}/erase")
+
+    def dataset_holders(self, dataset_id: int) -> DatasetHoldersOut:
+        """What holds the dialogues of a dataset."""
+        return self._one(DatasetHoldersOut, "GET", f"/api/v1/datasets/{dataset_id}/holders")
+
+    def erase_dataset(self, dataset_id: int) -> DatasetHoldersOut:
+        """Take every dialogue of a dataset out of all that holds it."""
+        return self._one(DatasetHoldersOut, "POST", f"/api/v1/datasets/{dataset_id}/erase")
