@@ -6,48 +6,49 @@ How long samples may be is no field of it: that is `max_length` of the mask sett
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
-from enum import StrEnum
 from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import say
-from app.invalid import WrongField, wrong_fields
-from app.sentences import N_, Sentence
+from app.recipes.method import Method
+from app.recipes.setting import Section, setting
+from app.recipes.watching import WatchingFields
+from app.recipes.wrong_fields import FORMER_NAMES, wrong_values
+from app.sentences import N_
 
 _PROJECTIONS: Final = {"q,v": ["q_proj", "v_proj"], "q,k,v,o": ["q_proj", "k_proj", "v_proj", "o_proj"]}
 
 
-class Section(StrEnum):
-    """What is looked at together, in the order of the form."""
-
-    LEARNING = N_("Learning")
-    ADAPTER = N_("Adapter")
-    WATCHING = N_("Watching and saving")
-    DEVICE = N_("Device")
-    BASE_MODEL = N_("Base model")
-
-
-def _setting(
-    default: object, label: str, meaning: str, section: Section, *, unit: str = "", **limits: float
-) -> Any:
-    """A field of the config: how it is called and explained to people, and from where to where it goes.
-
-    Limits may only grow: what older versions stored must read on.
-    """
-    about = {"section": section.value, **({"unit": unit} if unit else {})}
-    return Field(default, title=label, description=meaning, json_schema_extra=about, **limits)  # type: ignore[call-overload]
-
-
-class TrainingConfig(BaseModel):
+class TrainingConfig(WatchingFields):
     """Everything a run is trained with. Defaults are the source material's standard training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    learning_rate: float = _setting(
+    # TRL's own switch between an adapter and all weights; before the fields that depend on it.
+    use_peft: bool = setting(
+        True,
+        N_("Train an adapter"),
+        N_(
+            "true trains a LoRA adapter beside the frozen model; false trains every weight (full fine-tune), which "
+            "takes 16 bytes of memory a parameter and makes a whole model. Its learning rate becomes 2e-5 unless the "
+            "recipe or you set another."
+        ),
+        Section.METHOD,
+    )
+    # QLoRA: NF4, double quantisation, bf16 compute.
+    load_in_4bit: bool = setting(
+        False,
+        N_("QLoRA: load the base model in 4 bits"),
+        N_(
+            "A quarter of the memory for the model, somewhat slower. The learning rate becomes 1e-4 unless the "
+            "recipe or you set another."
+        ),
+        Section.METHOD,
+    )
+    learning_rate: float = setting(
         5e-5,
         N_("Learning rate"),
         N_("Size of a step. LoRA 5e-5 to 1e-4, QLoRA 1e-4 to 2e-4; lower it when the loss oscillates."),
@@ -55,7 +56,7 @@ class TrainingConfig(BaseModel):
         gt=0,
         le=1e-2,
     )
-    num_train_epochs: float = _setting(
+    num_train_epochs: float = setting(
         3.0,
         N_("Epochs"),
         N_("Passes over the data. Below 1,000 conversations 5–10, up to 10,000 2–5, above 1–3."),
@@ -63,7 +64,7 @@ class TrainingConfig(BaseModel):
         gt=0,
         le=100,
     )
-    max_steps: int = _setting(
+    max_steps: int = setting(
         -1,
         N_("Step limit"),
         N_("Ends after so many steps, whatever the epochs say; -1: no limit."),
@@ -73,7 +74,7 @@ class TrainingConfig(BaseModel):
         le=1_000_000,
     )
     # Not TRL's: it counts in steps, which say nothing of the time they take.
-    max_train_minutes: float = _setting(
+    max_train_minutes: float = setting(
         0.0,
         N_("Time budget"),
         N_(
@@ -85,7 +86,7 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=100_000,
     )
-    per_device_train_batch_size: int = _setting(
+    per_device_train_batch_size: int = setting(
         4,
         N_("Batch size"),
         N_("Samples in memory at once. Lower it first when memory runs out."),
@@ -94,7 +95,7 @@ class TrainingConfig(BaseModel):
         ge=1,
         le=512,
     )
-    gradient_accumulation_steps: int = _setting(
+    gradient_accumulation_steps: int = setting(
         4,
         N_("Gradient accumulation"),
         N_("Batches added up for one step. Batch × accumulation of 16 is the usual size."),
@@ -105,13 +106,13 @@ class TrainingConfig(BaseModel):
     )
     lr_scheduler_type: Literal[
         "cosine", "linear", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial"
-    ] = _setting(
+    ] = setting(
         "cosine",
         N_("Learning rate schedule"),
         N_("How the learning rate changes over the run. Cosine is the usual one."),
         Section.LEARNING,
     )
-    warmup_ratio: float = _setting(
+    warmup_ratio: float = setting(
         0.1,
         N_("Warm-up share"),
         N_("Share of the steps in which the learning rate rises: 0.03 to 0.1."),
@@ -119,7 +120,7 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=0.5,
     )
-    warmup_steps: int = _setting(
+    warmup_steps: int = setting(
         0,
         N_("Warm-up steps"),
         N_("The same as a number of steps, which then replaces warmup_ratio; 0: the share decides."),
@@ -128,7 +129,7 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=1_000_000,
     )
-    weight_decay: float = _setting(
+    weight_decay: float = setting(
         0.01,
         N_("Weight decay"),
         N_("Pulls weights towards zero against overfitting: 0 to 0.1."),
@@ -136,7 +137,33 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=1,
     )
-    max_grad_norm: float = _setting(
+    adam_beta1: float = setting(
+        0.9,
+        N_("Adam: momentum"),
+        N_("How much of the earlier direction each step keeps. 0.9 suits nearly always."),
+        Section.LEARNING,
+        ge=0,
+        le=0.9999,
+    )
+    adam_beta2: float = setting(
+        0.999,
+        N_("Adam: memory of sizes"),
+        N_(
+            "How slowly the typical size of gradients is forgotten. 0.999; 0.95 to 0.99 where the loss jumps."
+        ),
+        Section.LEARNING,
+        ge=0,
+        le=0.9999,
+    )
+    adam_epsilon: float = setting(
+        1e-8,
+        N_("Adam: smallest divisor"),
+        N_("Keeps steps finite where gradients vanish. 1e-8; 1e-6 where half precision makes the loss jump."),
+        Section.LEARNING,
+        gt=0,
+        le=1e-2,
+    )
+    max_grad_norm: float = setting(
         1.0,
         N_("Gradient clipping"),
         N_("Clips large gradients. 1.0; lower it when the gradient norm jumps."),
@@ -144,7 +171,7 @@ class TrainingConfig(BaseModel):
         gt=0,
         le=100,
     )
-    seed: int = _setting(
+    seed: int = setting(
         42,
         N_("Seed"),
         N_("The same seed, data and config repeat the run."),
@@ -152,7 +179,7 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=2**31 - 1,
     )
-    lora_r: int = _setting(
+    lora_r: int = setting(
         64,
         N_("Rank"),
         N_("Rank of the adapter: 8–16 for a format, 32–64 for a domain, 128–256 for complex tasks."),
@@ -160,7 +187,7 @@ class TrainingConfig(BaseModel):
         ge=1,
         le=1024,
     )
-    lora_alpha: int = _setting(
+    lora_alpha: int = setting(
         128,
         N_("Alpha"),
         N_("Scale of the adapter. Twice lora_r is recommended."),
@@ -168,7 +195,7 @@ class TrainingConfig(BaseModel):
         ge=1,
         le=4096,
     )
-    lora_dropout: float = _setting(
+    lora_dropout: float = setting(
         0.05,
         N_("Dropout"),
         N_("0.05; 0 with much data, 0.1 with little."),
@@ -176,14 +203,14 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=0.9,
     )
-    lora_target_modules: str | list[str] = _setting(
+    lora_target_modules: str | list[str] = setting(
         "all-linear",
         N_("Layers"),
         N_("Which layers get an adapter: all-linear, q,v or q,k,v,o, or module names."),
         Section.ADAPTER,
     )
     # PEFT's trainable_token_indices, for the one token that a base model may never have learned.
-    trainable_tokens: Literal["auto", "end_of_turn", "none"] = _setting(
+    trainable_tokens: Literal["auto", "end_of_turn", "none"] = setting(
         "auto",
         N_("Tokens trained too"),
         N_(
@@ -192,73 +219,31 @@ class TrainingConfig(BaseModel):
         ),
         Section.ADAPTER,
     )
-    use_rslora: bool = _setting(
+    use_rslora: bool = setting(
         False,
-        N_("Rank-stabilised scale"),
-        N_("Scales by the square root of the rank; helps from rank 64 on."),
+        N_("Rank-stabilised scale (rsLoRA)"),
+        N_(
+            "Divides alpha by the square root of the rank and not by the rank: a high rank, from 64 on, learns as "
+            "strongly as a low one."
+        ),
         Section.ADAPTER,
     )
-    logging_steps: int = _setting(
-        10,
-        N_("Log every"),
-        N_("A point on the curve every so many steps."),
-        Section.WATCHING,
-        unit=N_("steps"),
-        ge=1,
-        le=1_000_000,
+    use_dora: bool = setting(
+        False,
+        N_("DoRA: direction and size apart"),
+        N_(
+            "Trains how large each row of a layer is beside where it points; often better at low ranks, and up to "
+            "twice as slow."
+        ),
+        Section.ADAPTER,
     )
-    eval_steps: int = _setting(
-        200,
-        N_("Measure every"),
-        N_("Measures the held-out loss every so many steps, and at the end."),
-        Section.WATCHING,
-        unit=N_("steps"),
-        ge=1,
-        le=1_000_000,
-    )
-    per_device_eval_batch_size: int = _setting(
-        4,
-        N_("Held-out batch size"),
-        N_("Held-out samples in memory at once. The loss is the same for any size."),
-        Section.WATCHING,
-        unit=N_("samples"),
-        ge=1,
-        le=512,
-    )
-    early_stopping_patience: int = _setting(
-        3,
-        N_("Patience"),
-        N_("Stops after so many measurements without a new best held-out loss; 0: never."),
-        Section.WATCHING,
-        unit=N_("measurements"),
-        ge=0,
-        le=100,
-    )
-    save_steps: int = _setting(
-        200,
-        N_("Save every"),
-        N_("A checkpoint every so many steps; a lost worker goes on from it."),
-        Section.WATCHING,
-        unit=N_("steps"),
-        ge=1,
-        le=1_000_000,
-    )
-    # At least two: one whole checkpoint is left while the newest is being written or turns out torn.
-    save_total_limit: int = _setting(
-        5,
-        N_("Checkpoints kept"),
-        N_("Checkpoints to keep, at least 2."),
-        Section.WATCHING,
-        ge=2,
-        le=100,
-    )
-    bf16: bool | Literal["auto"] = _setting(
+    bf16: bool | Literal["auto"] = setting(
         "auto",
         N_("Half precision"),
         N_("Half the memory; auto uses it where the device is good at it."),
         Section.DEVICE,
     )
-    gradient_checkpointing: bool = _setting(
+    gradient_checkpointing: bool = setting(
         False,
         N_("Gradient checkpointing"),
         N_("Less memory for about a third more time per step."),
@@ -272,21 +257,11 @@ class TrainingConfig(BaseModel):
         "paged_adamw_32bit",
         "adafactor",
         "sgd",
-    ] = _setting(
+    ] = setting(
         "adamw_torch",
         N_("Optimizer"),
         N_("Those with 8bit or paged in their names save memory and need a GPU."),
         Section.DEVICE,
-    )
-    # QLoRA: NF4, double quantisation, bf16 compute.
-    load_in_4bit: bool = _setting(
-        False,
-        N_("QLoRA: load the base model in 4 bits"),
-        N_(
-            "A quarter of the memory for the model, somewhat slower. The learning rate becomes 1e-4 unless the "
-            "recipe or you set another."
-        ),
-        Section.BASE_MODEL,
     )
 
     @field_validator("*", mode="before")
@@ -295,6 +270,15 @@ class TrainingConfig(BaseModel):
         kind = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, bool) and kind in (int, float):
             raise PydanticKnownError("int_type" if kind is int else "float_type")
+        return value
+
+    @field_validator("load_in_4bit", "use_dora")
+    @classmethod
+    def _needs_an_adapter(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("use_peft") is False:
+            raise ValueError(
+                N_("%(field)s needs an adapter: set it to false for a full fine-tune, or use_peft to true.")
+            )
         return value
 
     @field_validator("max_steps")
@@ -329,7 +313,7 @@ class TrainingConfig(BaseModel):
     @classmethod
     def stored(cls, document: Mapping[str, Any]) -> Self:
         """A config that this or an earlier version wrote. Raises Conflict for anything else."""
-        values = {_FORMER_NAMES.get(name, name): value for name, value in document.items()}
+        values = {FORMER_NAMES.get(name, name): value for name, value in document.items()}
         # Workers once wrote that nothing stops a run early, and that nothing limits its samples, as null.
         if values.get("early_stopping_patience", 0) is None:
             values["early_stopping_patience"] = 0
@@ -340,41 +324,17 @@ class TrainingConfig(BaseModel):
         except ValidationError as error:
             raise Conflict(
                 N_("A stored training config cannot be read: %(reason)s Start a new run with its values."),
-                reason=say(wrong_values(error)[0].sentence),
+                reason=say(wrong_values(error, cls.model_fields)[0].sentence),
             ) from error
+
+    @property
+    def method(self) -> Method:
+        """How the weights are trained."""
+        return Method.of(use_peft=self.use_peft, load_in_4bit=self.load_in_4bit)
 
     def to_json(self) -> dict[str, Any]:
         """What is stored and sent: every field, plain JSON."""
         return self.model_dump(mode="json")
-
-
-# PEFT's own names, as checkpoints once had them.
-_FORMER_NAMES: Final = {"r": "lora_r", "target_modules": "lora_target_modules"}
-_NAMED_OTHERWISE: Final = N_("%(field)s is called %(name)s here, as TRL's command line spells it.")
-_MISSPELT: Final = N_("There is no field %(field)s here. Did you mean %(name)s?")
-_MAX_LENGTH: Final = N_(
-    "max_length belongs to the mask settings: ask for a mask check with it. The checked arrays are trained as "
-    "they are."
-)
-
-
-def wrong_values(error: ValidationError) -> list[WrongField]:
-    """What is wrong with a config, a sentence a field."""
-    return [_pointed(wrong) for wrong in wrong_fields(error.errors())]
-
-
-def _pointed(wrong: WrongField) -> WrongField:
-    """An unknown field's sentence, where we know what was meant."""
-    if wrong.field == "max_length":
-        return WrongField(wrong.field, Sentence(_MAX_LENGTH))
-    if wrong.field in _FORMER_NAMES:
-        name = _FORMER_NAMES[wrong.field]
-        return WrongField(wrong.field, Sentence.of(_NAMED_OTHERWISE, field=wrong.field, name=name))
-    if wrong.field not in TrainingConfig.model_fields:
-        meant = get_close_matches(wrong.field, TrainingConfig.model_fields, n=1, cutoff=0.8)
-        if meant:
-            return WrongField(wrong.field, Sentence.of(_MISSPELT, field=wrong.field, name=meant[0]))
-    return wrong
 
 
 def parse_config(values: Mapping[str, object]) -> TrainingConfig:
@@ -382,6 +342,6 @@ def parse_config(values: Mapping[str, object]) -> TrainingConfig:
     try:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
-        wrong = wrong_values(error)
+        wrong = wrong_values(error, TrainingConfig.model_fields)
         details = [{"field": item.field, "message": say(item.sentence)} for item in wrong]
         raise Invalid(wrong[0].sentence, field=wrong[0].field, details=details) from error

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.core.i18n import gettext
-from app.recipes.config import Section, TrainingConfig
+from app.recipes.config import TrainingConfig
+from app.recipes.setting import Section
 from app.sentences import N_
 
 _PROPERTIES: Final[dict[str, dict[str, Any]]] = TrainingConfig.model_json_schema()["properties"]

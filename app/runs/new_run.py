@@ -23,7 +23,8 @@ from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.masking import MaskSettings
 from app.recipes.config import TrainingConfig
 from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
-from app.recipes.fields import FIELDS, displayed
+from app.recipes.fields import FIELDS, display, displayed
+from app.recipes.method import Method
 from app.recipes.recipes import build_config
 from app.runs.fitting import fit_config
 from app.runs.models import Run
@@ -46,6 +47,22 @@ DEFAULTS: Final = {
 }
 
 
+# The fields that the choice of a method sets.
+_METHOD: Final = ("use_peft", "load_in_4bit")
+
+
+def _of_method(name: object) -> dict[str, str]:
+    """A method's fields as one would type them; nothing for what is no method."""
+    if name not in set(Method):
+        return {}
+    return {field: display(value) for field, value in Method(str(name)).fields.items()}
+
+
+def _typed(values: Mapping[str, str]) -> dict[str, str]:
+    """What was sent, without empty fields of the method, which the choice of a method fills."""
+    return {name: value for name, value in values.items() if value or name not in _METHOD}
+
+
 @dataclass
 class NewRunForm:
     """`values` as typed, all of `DEFAULTS`; `suites` to judge on afterwards; `errors` by field.
@@ -62,12 +79,15 @@ class NewRunForm:
     @classmethod
     def posted(cls, form: Mapping[str, Any], suites: Iterable[Any]) -> "NewRunForm":
         """From a submitted form. A box that is not sent is not ticked."""
-        boxes = ("load_in_4bit", "confirmed")
         values = {
-            name: str(form.get(name, "" if name in boxes else default))[:1000]
+            name: str(form.get(name, "" if name == "confirmed" else default))[:1000]
             for name, default in DEFAULTS.items()
         }
-        return cls(values, [str(suite) for suite in suites][:10], typed_arguments(form))
+        return cls(
+            {**dict.fromkeys(_METHOD, ""), **_of_method(form.get("method")), **_typed(values)},
+            [str(suite) for suite in suites][:10],
+            typed_arguments(form),
+        )
 
     @classmethod
     def linked(cls, query: Mapping[str, str]) -> "NewRunForm":
@@ -75,12 +95,13 @@ class NewRunForm:
         known = {name: value[:1000] for name, value in query.items() if name in DEFAULTS}
         for private in ("mask_check_id", "confirmed", "override_reason", "idempotency_key"):
             known.pop(private, None)
-        return cls({**DEFAULTS, **known}, arguments=typed_arguments(query))
+        return cls({**DEFAULTS, **_of_method(query.get("method")), **known}, arguments=typed_arguments(query))
 
     @classmethod
     def like(cls, run: Run, check: MaskCheck) -> "NewRunForm":
         """The same again: what differs from the recipe becomes a typed-in value."""
-        recipe, config = displayed(build_config(run.recipe)), displayed(_repeated(run))
+        recipe = displayed(build_config(run.recipe, run.config.method.fields))
+        config = displayed(_repeated(run))
         values = DEFAULTS | {name: text for name, text in config.items() if text != recipe[name]}
         settings = check.settings.to_settings()
         values |= {name: text for name, text in write_settings(settings).items() if name in DEFAULTS}
@@ -88,10 +109,20 @@ class NewRunForm:
             "version": str(run.dataset_version_id),
             "model": str(run.base_model_id),
             "recipe": run.recipe,
-            "load_in_4bit": "true" if run.config.load_in_4bit else "",
+            **_of_method(run.config.method.value),
         }
         arguments = write_arguments(settings.template_arguments)
         return cls(values, list(run.evaluate_with), arguments)
+
+    @property
+    def method(self) -> Method:
+        """What the form trains: as chosen, else as the recipe says."""
+        said = {name: self.values[name].strip() == "true" for name in _METHOD if self.values[name].strip()}
+        try:
+            config = build_config(self.values["recipe"])
+        except Invalid:
+            return Method.of(**{"use_peft": True, "load_in_4bit": False, **said})
+        return Method.of(**{name: said.get(name, getattr(config, name)) for name in _METHOD})
 
     def changes(self) -> dict[str, str]:
         """The fields that were typed in, for the recipe's config."""

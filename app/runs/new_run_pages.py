@@ -27,6 +27,7 @@ from app.mask_checks.service import CHECKS, examine, request_check, require_mask
 from app.mask_settings.arguments import PREFIX
 from app.mask_settings.fields import MASK_FIELDS
 from app.recipes.fields import FIELD_GROUPS, FIELDS, displayed
+from app.recipes.method import Method
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
 from app.runs.judging import AppJudging, Judging
@@ -81,6 +82,7 @@ def _context(
         "model": model,
         "recipes": [(recipe, build_config(recipe.name)) for recipe in RECIPES],
         "recipe_values": _recipe_values(),
+        "methods": list(Method),
         "mask_fields": MASK_FIELDS,
         "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
@@ -98,12 +100,9 @@ def _context(
 
 
 def _recipe_values() -> dict[str, dict[str, dict[str, str]]]:
-    """Every field as typed, by recipe and by the base model's precision, for what an empty field stands for."""
+    """Every field as typed, by recipe and method, for what an empty field stands for."""
     return {
-        recipe.name: {
-            load_in_4bit: displayed(build_config(recipe.name, {"load_in_4bit": load_in_4bit}))
-            for load_in_4bit in ("false", "true")
-        }
+        recipe.name: {method.value: displayed(build_config(recipe.name, method.fields)) for method in Method}
         for recipe in RECIPES
     }
 

@@ -6,7 +6,7 @@
   const recipes = JSON.parse(document.getElementById("recipe-values").textContent);
 
   function showRecipe() {
-    const values = recipes[form.elements.recipe.value]?.[form.elements.load_in_4bit.checked] ?? {};
+    const values = recipes[form.elements.recipe.value]?.[form.elements.method.value] ?? {};
     for (const field of form.querySelectorAll("[data-recipe-field]")) {
       const value = values[field.dataset.recipeField] ?? "";
       const option = field.querySelector("[data-recipe-option]");

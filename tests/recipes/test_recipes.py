@@ -7,6 +7,7 @@ from app.core.i18n import use_locale
 from app.recipes.config import TrainingConfig, parse_config
 from app.recipes.estimates import advise, estimate_steps
 from app.recipes.fields import FIELD_GROUPS
+from app.recipes.method import Method
 from app.recipes.recipes import RECIPES, build_config
 
 
@@ -31,6 +32,15 @@ def test_qlora_brings_its_learning_rate_unless_one_is_set() -> None:
     assert build_config("standard", {"load_in_4bit": True}).learning_rate == 1e-4
     assert build_config("standard", {"load_in_4bit": True, "learning_rate": "3e-5"}).learning_rate == 3e-5
     assert build_config("stable", {"load_in_4bit": True}).learning_rate == 2e-5
+
+
+def test_a_full_fine_tune_brings_its_own_and_has_nothing_of_an_adapter() -> None:
+    config = build_config("standard", {"use_peft": "false"})
+    assert (config.method, config.learning_rate, config.save_total_limit) == (Method.FULL, 2e-5, 2)
+    for field in ("load_in_4bit", "use_dora"):
+        with pytest.raises(Invalid, match="needs an adapter") as raised:
+            build_config("standard", {"use_peft": False, field: True})
+        assert raised.value.field == field
 
 
 def test_every_field_of_the_config_is_shown_once() -> None:

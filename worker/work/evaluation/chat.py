@@ -25,7 +25,7 @@ from app.masking import turn_off_library_threads
 from app.sentences import N_, Failure, FailureCode, SentenceError
 from worker.work.child import EventStream, explain, take_standard_output
 from worker.work.evaluation.generation import require_room
-from worker.work.evaluation.loading import LoadedModel, load_base, require_adapter
+from worker.work.evaluation.loading import LoadedModel, load_base, require_tuned
 from worker.work.evaluation.prompts import encode_prompt
 from worker.work.protocol import JobFailed
 
@@ -165,7 +165,7 @@ class Chat:
     def _load(self, request: dict[str, Any]) -> LoadedModel:
         path = Path(str(request["base_model_path"]))
         adapter = request.get("adapter_path")
-        adapter_path = require_adapter(Path(adapter)) if adapter else None
+        adapter_path = require_tuned(Path(adapter)) if adapter else None
         if self._loaded is None or self._path != path:
             self.events.emit(EventKind.PHASE, id=request["id"], phase=Phase.LOADING_MODEL)
             # The old model goes first: two at a time may not fit.
@@ -173,7 +173,7 @@ class Chat:
             gc.collect()
             self._loaded, self._path = load_base(path), path
         if adapter_path is not None:
-            self._loaded.use_adapter(adapter_path)
+            self._loaded.use(adapter_path)
         elif "tuned" in (request.get("sides") or ()):
             raise JobFailed(
                 FailureCode.ADAPTER_UNUSABLE, N_("There is no adapter to ask: choose a finished run.")

@@ -13,7 +13,7 @@ from app.masking import ChatTokenizer, MaskingError, read_arrays
 from app.sentences import N_, FailureCode
 from worker.work.evaluation.generation import DEFAULT_BATCH_SIZE, generate, require_room
 from worker.work.evaluation.held_out import HeldOutLoss, held_out_loss, validation_samples
-from worker.work.evaluation.loading import LoadedModel, load_base, require_adapter
+from worker.work.evaluation.loading import LoadedModel, load_base, require_tuned
 from worker.work.evaluation.prompts import encode_prompt
 from worker.work.protocol import Control, JobFailed
 
@@ -26,10 +26,10 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     """
     started = time.monotonic()
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
-    adapter = require_adapter(Path(input["adapter_path"]))
+    tuned = require_tuned(Path(input["adapter_path"]))
     samples = _read_samples(input.get("arrays"))
     loaded = load_base(Path(input["base_model_path"]))
-    loaded.use_adapter(adapter)
+    loaded.use(tuned)
     control.raise_if_cancelled()
     job = _Evaluation(loaded, input, samples, emit, control)
     loaded_seconds = time.monotonic() - started
