@@ -1,9 +1,13 @@
 """Files, below everything: where the code and what comes with it lies, the hash of a file, room on a disk. Pure."""
 
+import errno
 import hashlib
 import shutil
 from pathlib import Path
 from typing import Final
+
+# Errors of the system that say that nothing more can be written.
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 # The package with what comes with it: catalogues, samples and so on.
 APP_FOLDER: Final = Path(__file__).resolve().parent

@@ -17,6 +17,7 @@ from app.accounts.activity import Activity
 from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS, Attempts
 from app.accounts.upkeep import keep_up, store_activity
+from app.accounts.who import spoken_name
 from app.core.api_document import api_document
 from app.core.database import build_engine
 from app.core.errors import Unavailable
@@ -71,6 +72,7 @@ _CONNECTIONS: Final = (
 
 
 templates.filters["status_words"] = lambda status: gettext(status_words(status))
+templates.filters["person"] = spoken_name
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
-from app.accounts.models import LOCAL_USER, ApiToken, Role, User
+from app.accounts.models import LOCAL_TOKEN, LOCAL_USER, ApiToken, Role, User
 from app.accounts.passwords import unknown_hash
 from app.accounts.service import Actor
 from app.accounts.tokens import create_token, is_valid, token_of
@@ -96,7 +96,7 @@ def local_token(engine: Engine, data_dir: Path) -> str:
     with transaction(engine) as session:
         actor = _local_actor(session, password_hash)
         _bound_endless_tokens(session, actor)
-        secret = create_token(session, actor, name="command line", days=LOCAL_TOKEN_DAYS)[1]
+        secret = create_token(session, actor, name=LOCAL_TOKEN, days=LOCAL_TOKEN_DAYS)[1]
     _write_secret(path, secret)
     return secret
 

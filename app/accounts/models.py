@@ -12,6 +12,7 @@ from app.core.database import enum_column, moment_column, utc_now
 ADDRESS_LENGTH: Final = 64
 # The account of the command line on the server's own machine.
 LOCAL_USER: Final = "local"
+LOCAL_TOKEN: Final = "command line"
 
 
 class Role(StrEnum):

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 from app.accounts.models import ApiToken, Role, Scope, User
 from app.accounts.permissions import offered_scopes
 from app.accounts.service import SECRET_BYTES, Actor, digest, readable_name, record
+from app.accounts.who import name_by_token
 from app.core.database import utc_now
 from app.core.errors import Invalid, NotFound, Refused
 from app.sentences import N_
@@ -48,7 +49,7 @@ def actor_of_token(session: Session, secret: str) -> Actor | None:
     assert user.id is not None
     return Actor(
         user.id,
-        f"{user.name} ({token.name})",
+        name_by_token(user.name, token.name),
         lower_role(token.role, user.role),
         "token",
         token.id,

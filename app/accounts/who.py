@@ -10,6 +10,9 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 from sqlmodel import Field, SQLModel
 
+from app.accounts.models import LOCAL_TOKEN, LOCAL_USER
+from app.core.i18n import gettext as _
+
 NAME_LENGTH: Final = 80
 
 
@@ -35,6 +38,16 @@ class Who:
             f"{name}_user_id": self.user_id,
             f"{name}_token_id": self.token_id,
         }
+
+
+def name_by_token(user: str, token: str) -> str:
+    """The name that rows keep of somebody who came with a token."""
+    return f"{user} ({token})"
+
+
+def spoken_name(name: str | None) -> str:
+    """A kept name as pages show it: the command line of the server's own machine in the reader's language."""
+    return _("the command line") if name == name_by_token(LOCAL_USER, LOCAL_TOKEN) else name or ""
 
 
 class CreatedBy(SQLModel):

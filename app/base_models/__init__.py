@@ -1,1 +1,4 @@
-"""The registry of base models: bundled, hub id or local folder; tokenizers without torch."""
+"""The registry of base models: bundled, hub id or local folder; tokenizers without torch.
+
+`facts` what a prepared model is, `work` its job's documents, `handler` its job · `models`, `service`, `api`, `schemas`, `pages`.
+"""

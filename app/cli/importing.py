@@ -8,11 +8,14 @@ import typer
 
 from app.cli.connection import UrlOption, connect
 from app.cli.options import DatasetOption, EncodingOption, JsonOption
+from app.cli.text_files import read_text_file, unreadable
 from app.client.rest import ServerRefused
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.dialogue.refusals import CODES as DIALOGUE_CODES
 from app.imports.corrections import SameQuestions
+from app.imports.mapping_document import MAX_BYTES
+from app.imports.models import WAITS
 from app.imports.schemas import ImportOut, ImportRemarkOut
 from app.interchange import SourceMask
 
@@ -115,11 +118,11 @@ def import_file(
                 raise
             report = client.understood(ImportOut, refused.body)
             _show(report, as_json=as_json)
-            if report.same_questions and not report.problem_count:
+            if any(note.code == WAITS for note in report.notes):
                 raise _choice_wanted(file, report) from refused
             raise _nothing_came_in(file, report, skip_bad=skip_bad) from refused
         _show(report, as_json=as_json)
-        if skip_bad and not report.accepted and not report.duplicates and report.problem_count:
+        if report.problem_count and not (report.accepted or report.duplicates or report.same_questions):
             raise _nothing_came_in(file, report, skip_bad=True)
 
 
@@ -148,24 +151,16 @@ def _mapping(value: str) -> str:
     path = Path(value)
     if not value or not (path.suffix.lower() in _MAPPING_FILES or path.is_file()):
         return value
-    try:
-        # A text of one line is no name.
-        return path.read_text(encoding="utf-8-sig") + "\n"
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        text = _("The file %(path)s cannot be read: %(reason)s.")
-        raise CommandFailed(text % {"path": path, "reason": reason}) from error
+    # A text of one line is no name.
+    return read_text_file(path, MAX_BYTES) + "\n"
 
 
 def _check_file(file: Path) -> None:
     try:
         with file.open("rb") as stream:
             empty = not stream.read(1)
-    except OSError as error:
-        raise CommandFailed(
-            _("The file %(path)s cannot be read: %(reason)s.")
-            % {"path": file, "reason": error.strerror or error}
-        ) from error
+    except (OSError, ValueError) as error:
+        raise unreadable(str(file), error) from error
     if empty:
         raise CommandFailed(_("The file %(path)s is empty.") % {"path": file})
 

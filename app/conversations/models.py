@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import JSON, Column, Index, Text, UniqueConstraint
@@ -10,13 +10,9 @@ from sqlmodel import Field, SQLModel, col
 
 from app.core.database import enum_column, moment_column, utc_now
 from app.datasets.visibility import hidden_datasets, hide_unless, staged_imports
+from app.dialogue.documents import Message, ToolDefinition
 from app.dialogue.labels import LABELS, Outcome
 from app.sentences import N_
-
-if TYPE_CHECKING:
-    from app.dialogue.conversation import Message, ToolDefinition
-else:  # pydantic reads typed dictionaries of the standard library from Python 3.12 on only
-    Message = ToolDefinition = dict[str, Any]
 
 
 class ReviewState(StrEnum):

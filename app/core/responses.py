@@ -18,9 +18,11 @@ from app.core.errors import StudioError, Unauthenticated
 from app.core.i18n import gettext, say
 from app.core.logging import get_logger
 from app.core.outages import BUSY, outage_sentence
+from app.core.storage import DISK_FULL
 from app.core.templating import is_htmx, render
 from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
 from app.core.web import SAFE_METHODS
+from app.files import FULL
 from app.invalid import wrong_fields
 from app.sentences import N_
 
@@ -129,6 +131,8 @@ def _validation_error(request: Request, error: Exception) -> Response:
 
 def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
+        return _disk_error(request, error.__cause__)  # what is sent waits in a file
     message = _STATUS_MESSAGES.get(HTTPStatus(error.status_code))
     text, code = gettext(message) if message else str(error.detail), getattr(error, "code", None)
     response = failure(request, error.status_code, text, code=code)
@@ -163,6 +167,15 @@ def _unavailable(request: Request, error: Exception) -> Response:
     return _try_again(request, outage_sentence(error))
 
 
+def _disk_error(request: Request, error: Exception) -> Response:
+    """A disk that is full is nothing that whoever asked did, and nothing unforeseen."""
+    assert isinstance(error, OSError)
+    if error.errno not in FULL:
+        raise error
+    logger.error("the disk is full", exc_info=error)
+    return _try_again(request, DISK_FULL)
+
+
 def _crowded(request: Request, _error: Exception) -> Response:
     logger.warning("no database connection was free for %s %s", request.method, request.url.path)
     return _try_again(request, _CROWDED)
@@ -188,6 +201,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(OperationalError, _unavailable)
     app.add_exception_handler(NoConnectionFree, _crowded)
     app.add_exception_handler(IntegrityError, _overtaken)
+    app.add_exception_handler(OSError, _disk_error)
     for kind in UNSTORABLE_ERRORS:
         app.add_exception_handler(kind, _unstorable)
     app.add_exception_handler(Exception, _unexpected)

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from app.core.database import utc_now
 from app.dialogue.conversation import Message
 from app.jobs.models import Job, JobKind
+from app.playground.work import ChatPayload
 
 # Shorter texts are said in every second dialogue.
 _TELLING_CHARACTERS: Final = 12
@@ -29,7 +30,9 @@ def chats_that_repeat(session: Session, messages: Sequence[Message]) -> list[int
         job_id
         for job_id, payload in chats
         if job_id is not None
-        and any(str(said.get("content") or "").strip() in texts for said in payload.get("messages", ()))
+        and any(
+            str(said.get("content") or "").strip() in texts for said in ChatPayload.stored(payload).messages
+        )
     ]
 
 

@@ -25,6 +25,7 @@ from app.evaluations.models import Evaluation
 from app.jobs.models import Job, JobKind
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import redo
+from app.mask_checks.work import CheckPayload
 from app.runs.models import Run
 from app.sentences import N_
 from app.versions.redaction import Rewritten, redact, rewrite
@@ -101,7 +102,9 @@ def _jobs_of(session: Session, check_ids: Iterable[int]) -> list[int]:
     """Every job that ever made arrays for these checks."""
     wanted = set(check_ids)
     jobs = session.exec(select(Job.id, Job.payload).where(col(Job.kind) == JobKind.CHECK_MASKS)).all()
-    return [job_id for job_id, payload in jobs if job_id and payload.get("mask_check_id") in wanted]
+    return [
+        job_id for job_id, payload in jobs if job_id and CheckPayload.stored(payload).mask_check_id in wanted
+    ]
 
 
 def _remove_files(storage: Storage, version_key: str | None, job_ids: list[int]) -> None:

@@ -1,6 +1,7 @@
 """Suites, checks, scores and reports: is the tuned model better than its base?
 
-`models` · `service` start one, judge its answers · `handler` its job · `summing` from judged answers to the verdict ·
+`models` · `service` start one, judge its answers · `handler` its job, `work` what it is told · `summing` from judged
+answers to the verdict ·
 `documents` what is stored and sent · the report: `report` · `judging` evaluations as runs
 see them · `api`, `schemas` REST · `pages`.
 """

@@ -1,7 +1,7 @@
 """Rules of evaluations: start one, judge its answers, sum it up."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from sqlmodel import Session, col, func, select
 
@@ -12,7 +12,8 @@ from app.core.storage import Storage
 from app.evaluations.documents import EvaluationSummary, JudgedRun, Measurements, SuiteOfRun
 from app.evaluations.models import CUT, Evaluation, EvaluationAnswer, Variant
 from app.evaluations.summing import summarise
-from app.jobs.events import EventKind
+from app.evaluations.work import EvaluatePayload
+from app.jobs.events import AnswerPayload, EventKind
 from app.jobs.models import Job, JobEvent, JobKind
 from app.jobs.service import enqueue, require_job
 from app.runs.models import Run
@@ -60,7 +61,7 @@ def queue_evaluations(session: Session, run: Run) -> None:
 
 
 def _create(session: Session, run: Run, suite: Suite, *, created_by: Who) -> tuple[Evaluation, Job]:
-    job = enqueue(session, JobKind.EVALUATE, {}, created_by=created_by)
+    job = enqueue(session, JobKind.EVALUATE, created_by=created_by)
     assert job.id is not None
     assert run.id is not None
     evaluation = Evaluation(
@@ -72,7 +73,8 @@ def _create(session: Session, run: Run, suite: Suite, *, created_by: Who) -> tup
     )
     session.add(evaluation)
     session.flush()
-    job.payload = {"evaluation_id": evaluation.id}
+    assert evaluation.id is not None
+    job.asks(EvaluatePayload(evaluation_id=evaluation.id))
     session.add(job)
     session.flush()
     return evaluation, job
@@ -120,7 +122,7 @@ def answered_count(session: Session, job: Job) -> int:
 
 
 def store_answers(
-    session: Session, evaluation: Evaluation, given: Sequence[dict[str, Any]], measured: Measurements
+    session: Session, evaluation: Evaluation, given: Sequence[AnswerPayload], measured: Measurements
 ) -> None:
     """Judge the answers, store them and the summary. A later answer to the same prompt replaces an earlier one."""
     assert evaluation.id is not None
@@ -139,7 +141,7 @@ def store_answers(
 
 
 def _judged(
-    evaluation_id: int, suite: Suite, prompt: Prompt, variant: Variant, item: dict[str, Any]
+    evaluation_id: int, suite: Suite, prompt: Prompt, variant: Variant, item: AnswerPayload
 ) -> EvaluationAnswer:
     exchange = Exchange(str(item["text"]), prompt.messages, suite.language)
     results = run_checks(prompt.checks, exchange)

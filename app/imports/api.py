@@ -12,7 +12,6 @@ from app.datasets.service import require_dataset
 from app.imports import service
 from app.imports.corrections import SameQuestions
 from app.imports.incoming import IncomingFile
-from app.imports.models import DatasetImport
 from app.imports.schemas import ImportOut
 from app.imports.sources import Told
 from app.interchange import Format, ImportLimits
@@ -48,11 +47,6 @@ Same = Annotated[
 SentFile = Annotated[IncomingFile, Depends(_sent_file, scope="function")]
 
 
-def _waits(report: DatasetImport, choice: SameQuestions) -> bool:
-    """Whether nothing came in until somebody says what becomes of corrected records."""
-    return choice == "ask" and report.same_questions > 0
-
-
 @router.post("/imports", status_code=201, responses={422: {"model": ImportOut}})
 @needs(Permission.DATASET_IMPORT)
 def import_by_name(
@@ -65,7 +59,7 @@ def import_by_name(
 ) -> ImportOut:
     """Import a file into the dataset of this name, made if there is none. A file that brings nothing makes none."""
     report = service.import_by_name(session, dataset, actor, sent, same_questions)
-    if _waits(report, same_questions) or (report.problem_count and (report.id is None or not sent.skip_bad)):
+    if report.waits_for_choice or (report.problem_count and (report.id is None or not sent.skip_bad)):
         response.status_code = 422
     return ImportOut.of(report)
 
@@ -82,7 +76,7 @@ def import_file(
 ) -> ImportOut:
     """Import a file. 201 when conversations came in; 422 with the report when a problem kept all of them out."""
     report = service.import_file(session, dataset_id, actor, sent, same_questions)
-    if _waits(report, same_questions) or (report.problem_count and not sent.skip_bad):
+    if report.waits_for_choice or (report.problem_count and not sent.skip_bad):
         response.status_code = 422
     return ImportOut.of(report)
 

@@ -15,13 +15,11 @@ from app.conversations.service import require_conversation, say
 from app.core.errors import Conflict, NotFound
 from app.core.pieces import PIECE, in_batches, piece, polite_piece
 from app.imports.incoming import IncomingFile
-from app.imports.models import DatasetImport
+from app.imports.models import WAITS, DatasetImport
 from app.sentences import N_, Sentence
 
 SameQuestions = Literal["ask", "keep", "replace", "skip"]
 SAME_QUESTIONS: Final[tuple[SameQuestions, ...]] = get_args(SameQuestions)
-# The code of notes about records for which nobody has chosen yet.
-WAITS: Final = "same_questions_waits"
 KEPT_NOTES: Final = 200
 _SENTENCES: Final[Mapping[SameQuestions, str]] = {
     "ask": N_("Line %(line)d: the same questions as in conversation %(id)d, and another answer."),
@@ -61,7 +59,8 @@ class Corrections:
             return True
         found.same_questions += 1
         found.note_count += 1
-        if len(found.notes) < KEPT_NOTES:
+        # The first is kept however full the list is: it tells that they wait.
+        if len(found.notes) < KEPT_NOTES or found.same_questions == 1:
             found.notes = [*found.notes, _note(self.choice, line, old)]
         if self.choice == "replace":
             # A second answer to the same questions in this file has nothing to replace.

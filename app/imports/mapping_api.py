@@ -8,7 +8,6 @@ from pydantic import BaseModel
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.who import CreatedByOut
-from app.core.errors import Invalid
 from app.core.web import AppSettings, Db
 from app.imports import mappings
 from app.imports.incoming import remark_json
@@ -17,8 +16,7 @@ from app.imports.models import ImportMapping
 from app.imports.schemas import ImportRemarkOut
 from app.imports.sources import Told
 from app.interchange import ImportLimits
-from app.interchange.mapping.trying import look_into, try_mapping
-from app.interchange.sentences.problems import RecordRefused
+from app.interchange.mapping.trying import Upload
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
 
@@ -71,15 +69,9 @@ def try_on_file(
     """Look into a file, and try the mapping on it if one is given. Nothing is stored."""
     filename = file.filename or "upload"
     mapping = told.read(session, filename, "auto").mapping
-    limits = ImportLimits(file_bytes=settings.max_upload_bytes)
-    try:
-        sample = look_into(file.file, filename, encoding=told.encoding, limits=limits)
-    except RecordRefused as refused:
-        raise Invalid(refused.as_problem().sentence, field="file", code=refused.code) from refused
-    file.file.seek(0)
-    trial = None
-    if mapping:
-        trial = try_mapping(file.file, filename, mapping, encoding=told.encoding, limits=limits)
+    upload = Upload(file.file, filename, told.encoding, ImportLimits(file_bytes=settings.max_upload_bytes))
+    sample = mappings.take_sample(upload)
+    trial = upload.trial(mapping) if mapping else None
     return MappingTrialOut(
         columns=list(sample.columns),
         records=[dict(row) for row in sample.rows],

@@ -95,13 +95,36 @@ def read_mapping(document: Any) -> MappingDocument:
         raise Invalid(wrong.sentence.with_values(field=field), field=field) from error
 
 
+class _PlainYaml(yaml.SafeLoader):
+    """YAML that says everything once: parts that stand for other parts grow tenfold a line, and of two values under one
+    name the last would win."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """As yaml's. Raises Invalid."""
+        if self.check_event(yaml.AliasEvent):
+            raise Invalid(
+                N_("A mapping has no anchors (&) and aliases (*). Write out what they stand for."),
+                field="mapping",
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As yaml's. Raises Invalid."""
+        found = super().construct_mapping(node, deep)
+        if len(found) < len(node.value):
+            raise Invalid(N_("The mapping has a field twice. Keep one of them."), field="mapping")
+        return found
+
+
 def parse_mapping(text: str) -> MappingDocument:
     """From JSON or YAML in a text. Raises Invalid."""
     if len(text.encode()) > MAX_BYTES:
         raise Invalid(N_("The mapping is too long to be one."), field="mapping")
     try:
         document = (
-            StrictJson(ImportLimits()).parse(text, 1) if text.lstrip()[:1] == "{" else yaml.safe_load(text)
+            StrictJson(ImportLimits()).parse(text, 1)
+            if text.lstrip()[:1] == "{"
+            else yaml.load(text, _PlainYaml)  # noqa: S506 - a safe loader
         )
         # What only YAML can say, dates above all, is none of a mapping's.
         document = json.loads(json.dumps(document))

@@ -1,7 +1,7 @@
 """The form of a mapping: from what a person chose to a mapping, and from a mapping and a file to what is shown."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Form
 
@@ -68,7 +68,7 @@ class MappingForm:
 
     def __init__(
         self,
-        turns: Annotated[str, Form(max_length=20)] = "",
+        turns: Annotated[Literal["", Turns], Form()] = "",
         conversation: Column = "",
         order: Column = "",
         field: Column = "",
@@ -81,7 +81,7 @@ class MappingForm:
         parent: Column = "",
         side_value: Annotated[list[str] | None, Form()] = None,
         side_is: Annotated[list[str] | None, Form()] = None,
-        others: Annotated[str, Form(max_length=20)] = "refuse",
+        others: Annotated[Others, Form()] = "refuse",
         merge: Annotated[bool, Form()] = False,
         only_column: Column = "",
         only_values: Annotated[list[str] | None, Form()] = None,
@@ -92,8 +92,7 @@ class MappingForm:
             "conversation": conversation, "order": order, "field": field, "side": side, "text": text,
             "question": question, "answer": answer, "system": system, "id": id, "parent": parent,
         }  # fmt: skip
-        self.turns = turns
-        kept = {name for name, _, _ in COLUMNS.get(turns, ())}  # type: ignore[call-overload]
+        kept = {name for name, _, _ in COLUMNS[turns]} if turns else set()
         sides = zip(side_value or (), side_is or (), strict=False)
         labels = zip(label or (), label_column or (), strict=False)
         self.document: dict[str, Any] = {

@@ -21,13 +21,12 @@ from app.datasets.service import require_dataset
 from app.imports import mappings, service, staging
 from app.imports.corrections import SameQuestions
 from app.imports.incoming import IncomingFile
-from app.imports.mapping_document import MappingDocument, read_mapping
+from app.imports.mapping_document import read_mapping
 from app.imports.mapping_form import ChosenMapping, form_context
-from app.imports.reports import report_context, same_choices, waits_for_choice
+from app.imports.reports import report_context, same_choices
 from app.interchange import ImportLimits, Source
 from app.interchange.mapping.sample import LOOKED_AT, Sample
-from app.interchange.mapping.trying import Trial, look_into, names_in, try_mapping
-from app.interchange.sentences.problems import RecordRefused
+from app.interchange.mapping.trying import Trial, Upload
 
 router = APIRouter(include_in_schema=False)
 _PATH: Final = "/datasets/{dataset_id}/import/mapping/{token}"
@@ -69,29 +68,20 @@ def _look(
     document: dict[str, Any] | None,
 ) -> _Step:
     """Raises NotFound for a file that is gone, Invalid for one in which no records are found."""
-    with staging.open_staged(storage, actor, dataset_id, token) as (upload, file):
-        try:
-            sample = look_into(file, upload.filename, encoding=upload.encoding, limits=limits)
-        except RecordRefused as refused:
-            raise Invalid(refused.as_problem().sentence, field="file") from refused
+    with staging.open_staged(storage, actor, dataset_id, token) as (staged, file):
+        upload = Upload(file, staged.filename, staged.encoding, limits)
+        sample = mappings.take_sample(upload)
         if document is None:
             document = sample.suggestion.mapping.to_json() if sample.suggestion else {}
         names: tuple[str, ...] = ()
         if document.get("turns") == "text" and document.get("field"):
-            file.seek(0)
-            names = names_in(
-                file, upload.filename, document["field"], encoding=upload.encoding, limits=limits
-            )
+            names = upload.names(document["field"])
         trial, error = None, None
         try:
-            mapping = read_mapping(document)
-            file.seek(0)
-            trial = try_mapping(
-                file, upload.filename, mapping.mapping, encoding=upload.encoding, limits=limits
-            )
+            trial = upload.trial(read_mapping(document).mapping)
         except Invalid as invalid:
             error = invalid.translated()
-    return _Step(upload, sample, document, names, trial, error)
+    return _Step(staged, sample, document, names, trial, error)
 
 
 @router.get(_PATH)
@@ -113,12 +103,7 @@ def mapping_page(
             document = mappings.require_mapping(session, mapping).document.to_json()
     step = _look(storage, actor, dataset_id, token, _limits(settings), document)
     refuse_archived(session, dataset_id)
-    context = {
-        "dataset": require_dataset(session, dataset_id),
-        **_kept(session, mapping),
-        **step.context(),
-    }
-    return render(request, "datasets/import_mapping.html", context)
+    return render(request, "datasets/import_mapping.html", _shown(session, dataset_id, step, mapping))
 
 
 @router.post(f"{_PATH}/preview")
@@ -136,16 +121,8 @@ def preview_mapping(
 ) -> HTMLResponse:
     """The form after a choice, and the dialogues that come of it. Nothing is stored."""
     step = _look(storage, actor, dataset_id, token, _limits(settings), chosen.document)
-    context = {
-        "dataset": require_dataset(session, dataset_id),
-        **_kept(session, name),
-        **step.context(),
-    }
-    return render(
-        request,
-        "datasets/_mapping_step.html" if is_htmx(request) else "datasets/import_mapping.html",
-        context,
-    )
+    template = "datasets/_mapping_step.html" if is_htmx(request) else "datasets/import_mapping.html"
+    return render(request, template, _shown(session, dataset_id, step, name))
 
 
 @router.post(_PATH, response_model=None)
@@ -165,6 +142,7 @@ def import_by_mapping(
 ) -> Response:
     """Import the staged file by this mapping, which is kept when it has a name."""
     mapping = chosen.mapping()
+    kept_name = mappings.require_name(name) if name.strip() else ""
     with (
         staging.open_staged(storage, actor, dataset_id, token) as (upload, file),
         IncomingFile(
@@ -176,28 +154,32 @@ def import_by_mapping(
         ) as incoming,
     ):
         found = service.import_file(session, dataset_id, actor, incoming, same_questions)
-        comes_in = incoming.brings_anything and not waits_for_choice(found)
-    _keep(session, actor, name, mapping)
+        comes_in = incoming.brings_anything and not found.waits_for_choice
+    if kept_name:
+        mappings.keep_mapping(session, actor, kept_name, mapping)
     if comes_in:
         after_commit(session, lambda: staging.forget(storage, token))
         return go(request, f"/datasets/{dataset_id}/imports/{found.id}")
-    back = f"/datasets/{dataset_id}/import/mapping/{token}"
     if not is_htmx(request):
         return go(request, f"/datasets/{dataset_id}/imports/{found.id}?mapping={token}")
     context = report_context(
-        require_dataset(session, dataset_id), found, retry_form="mapping-form", mapping_href=back
+        require_dataset(session, dataset_id),
+        found,
+        retry_form="mapping-form",
+        mapping_href=staging.mapping_href(dataset_id, token),
     )
     return render(request, "datasets/_import_report.html", context, status=422)
 
 
-def _kept(session: Db, name: str) -> dict[str, Any]:
+def _shown(session: Db, dataset_id: int, step: _Step, name: str) -> dict[str, Any]:
     names = [found.name for found in mappings.list_mappings(session)]
-    return {"kept": names, "kept_options": [("", "—"), *((one, one) for one in names)], "kept_name": name}
-
-
-def _keep(session: Db, actor: Actor, name: str, mapping: MappingDocument) -> None:
-    if name.strip():
-        mappings.keep_mapping(session, actor, name, mapping)
+    return {
+        "dataset": require_dataset(session, dataset_id),
+        "kept": names,
+        "kept_options": [("", "—"), *((one, one) for one in names)],
+        "kept_name": name,
+        **step.context(),
+    }
 
 
 def _limits(settings: AppSettings) -> ImportLimits:

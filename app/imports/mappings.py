@@ -7,7 +7,18 @@ from app.core.database import utc_now
 from app.core.errors import Invalid, NotFound
 from app.imports.mapping_document import NAME_CHARACTERS, MappingDocument
 from app.imports.models import ImportMapping
+from app.interchange.mapping.sample import Sample
+from app.interchange.mapping.trying import Upload
+from app.interchange.sentences.problems import RecordRefused
 from app.sentences import N_
+
+
+def take_sample(upload: Upload) -> Sample:
+    """What a file holds. Raises Invalid for one in which no records are found."""
+    try:
+        return upload.sample()
+    except RecordRefused as refused:
+        raise Invalid(refused.as_problem().sentence, field="file", code=refused.code) from refused
 
 
 def list_mappings(session: Session) -> list[ImportMapping]:
@@ -27,13 +38,7 @@ def require_mapping(session: Session, name: str) -> ImportMapping:
 
 def keep_mapping(session: Session, actor: Actor, name: str, document: MappingDocument) -> ImportMapping:
     """Keep it under this name, in place of what has the name. Raises Invalid for a name that cannot be one."""
-    name = name.strip()
-    if not name or len(name) > NAME_CHARACTERS or not name.isprintable() or name[0] in "{[":
-        raise Invalid(
-            N_("The name of a mapping has 1 to %(limit)d characters and begins with no bracket."),
-            field="name",
-            limit=NAME_CHARACTERS,
-        )
+    name = require_name(name)
     found = session.exec(select(ImportMapping).where(ImportMapping.name == name)).first()
     if found is None:
         found = ImportMapping(name=name, document=document, **actor.who.columns())
@@ -42,6 +47,18 @@ def keep_mapping(session: Session, actor: Actor, name: str, document: MappingDoc
     session.flush()
     record(session, actor, "import_mapping.keep", f"import_mapping/{found.id}")
     return found
+
+
+def require_name(name: str) -> str:
+    """The name without blanks around it. Raises Invalid for one that cannot be the name of a mapping."""
+    name = name.strip()
+    if not name or len(name) > NAME_CHARACTERS or not name.isprintable() or name[0] in "{[":
+        raise Invalid(
+            N_("The name of a mapping has 1 to %(limit)d characters and begins with no bracket."),
+            field="name",
+            limit=NAME_CHARACTERS,
+        )
+    return name
 
 
 def remove_mapping(session: Session, actor: Actor, name: str) -> None:

@@ -1,7 +1,7 @@
 """The table of imports."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import JSON, Column
 from sqlmodel import Field
@@ -10,6 +10,9 @@ from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.imports.mapping_document import NAME_CHARACTERS, MappingDocument
+
+# The code of notes about corrected records for which nobody has chosen yet.
+WAITS: Final = "same_questions_waits"
 
 
 class DatasetImport(CreatedBy, table=True):
@@ -33,6 +36,16 @@ class DatasetImport(CreatedBy, table=True):
     note_count: int = 0
     notes: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+
+    @property
+    def brought_anything(self) -> bool:
+        """Whether a conversation is new, or has a new answer."""
+        return self.accepted > 0 or self.replaced > 0
+
+    @property
+    def waits_for_choice(self) -> bool:
+        """Whether nothing came in because somebody has to say what becomes of corrected records."""
+        return any(note["code"] == WAITS for note in self.notes)
 
 
 class ImportMapping(CreatedBy, table=True):

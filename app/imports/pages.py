@@ -21,7 +21,7 @@ from app.dialogue.limits import spoken_size
 from app.imports import service, staging
 from app.imports.corrections import SameQuestions
 from app.imports.incoming import IncomingFile
-from app.imports.reports import FORMAT_LABELS, report_context, same_choices, waits_for_choice
+from app.imports.reports import FORMAT_LABELS, report_context, same_choices
 from app.imports.sources import Told, ToldSource
 from app.interchange import FORMATS, Format, ImportLimits
 from app.interchange.sentences.files import FILE_TOO_LARGE
@@ -136,7 +136,7 @@ def import_file(
         staged = staging.stage(
             storage, stream, actor, dataset_id=dataset_id, filename=sent.filename, encoding=told.encoding
         )
-        return f"/datasets/{dataset_id}/import/mapping/{staged.token}"
+        return staging.mapping_href(dataset_id, staged.token)
 
     if sent.map:
         return go(request, stage())
@@ -153,7 +153,7 @@ def import_file(
         if href and sent.is_pasted:
             return go(request, href)
         found = service.import_file(session, dataset_id, actor, incoming, sent.same_questions)
-    if is_htmx(request) and (found.problem_count or waits_for_choice(found)) and not found.accepted:
+    if is_htmx(request) and (found.problem_count or found.waits_for_choice) and not found.brought_anything:
         dataset = require_dataset(session, dataset_id)
         context = report_context(dataset, found, retry_form="import-form", mapping_href=href)
         return render(request, "datasets/_import_report.html", context, status=422)
@@ -197,15 +197,9 @@ def import_report_page(
     found = service.require_import(session, import_id)
     if found.dataset_id != dataset_id:
         raise NotFound(N_("There is no import %(id)d."), id=import_id)
-    form = _import_form(settings, dataset, skip_bad=True)
-    href = (
-        f"/datasets/{dataset_id}/import/mapping/{mapping}"
-        if mapping.replace("-", "").replace("_", "").isalnum()
-        else ""
-    )
-    context = {**form, **report_context(dataset, found, mapping_href=href)}
-    return render(
-        request,
-        "datasets/import_report.html",
-        {**context, "drafts_left": dataset_counts(session, dataset_id).draft},
-    )
+    context = {
+        **_import_form(settings, dataset, skip_bad=True),
+        **report_context(dataset, found, mapping_href=staging.mapping_href(dataset_id, mapping)),
+        "drafts_left": dataset_counts(session, dataset_id).draft,
+    }
+    return render(request, "datasets/import_report.html", context)

@@ -2,11 +2,12 @@
 
 from typing import Any, Final
 
-from app.core.i18n import gettext, say
+from app.core.i18n import gettext
 from app.datasets.models import Dataset
-from app.imports.corrections import WAITS, SameQuestions
+from app.imports.corrections import SameQuestions
 from app.imports.models import DatasetImport
-from app.sentences import N_, Sentence
+from app.imports.schemas import ImportRemarkOut
+from app.sentences import N_
 
 FORMAT_LABELS: Final[dict[str, str]] = {
     "auto": N_("Detect it"),
@@ -23,8 +24,6 @@ _REPORT_LABELS: Final[dict[str, str]] = {
     "xlsx": N_("Excel"),
     "chat": N_("chat log"),
 }
-
-
 SAME_LABELS: Final[dict[SameQuestions, str]] = {
     "ask": N_("Ask me"),
     "replace": N_("Replace the old answer (as a new revision)"),
@@ -38,11 +37,6 @@ def same_choices() -> list[tuple[str, str]]:
     return [(choice, gettext(label)) for choice, label in SAME_LABELS.items()]
 
 
-def waits_for_choice(found: DatasetImport) -> bool:
-    """Whether nothing came in because corrected records wait for somebody's choice."""
-    return any(note["code"] == WAITS for note in found.notes)
-
-
 def report_context(
     dataset: Dataset, found: DatasetImport, *, retry_form: str = "", mapping_href: str = ""
 ) -> dict[str, Any]:
@@ -53,21 +47,11 @@ def report_context(
     return {
         "dataset": dataset,
         "report": found,
-        "problems": [_remark(item) for item in found.problems],
-        "notes": [_remark(item) for item in found.notes],
+        "problems": [ImportRemarkOut.of(item) for item in found.problems],
+        "notes": [ImportRemarkOut.of(item) for item in found.notes],
         "format_label": gettext(label),
         "retry_form": retry_form,
         "mapping_href": mapping_href,
-        "waits_for_choice": waits_for_choice(found),
         "same_buttons": [choice for choice in same_choices() if choice[0] != "ask"],
         "is_unreadable": bool(found.problems) and not any(item["line"] for item in found.problems),
-    }
-
-
-def _remark(stored: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "line": stored["line"],
-        "code": stored["code"],
-        "message": say(Sentence.stored_in(stored)),
-        "member": stored.get("member", ""),
     }

@@ -74,6 +74,11 @@ def open_staged(
         yield upload, file
 
 
+def mapping_href(dataset_id: int, token: str) -> str:
+    """The page on which somebody says what the columns of this file mean; "" for what cannot be a token."""
+    return f"/datasets/{dataset_id}/import/mapping/{token}" if _TOKEN.match(token) else ""
+
+
 def forget(storage: Storage, token: str) -> None:
     """It is imported, or not wanted."""
     for kind in ("data", "json"):

@@ -60,7 +60,9 @@ class Source:
     train_field: str | None = None
     encoding: Encoding = "auto"
     mapping: DialogueMapping | None = None
-    first: int | None = None  # for a trial: so many records are read by the mapping, and no more
+    first: int | None = (
+        None  # for a trial: so many records of the first file are read by the mapping, and no more
+    )
 
 
 Item = ParsedConversation | LineProblem | LineNote
@@ -135,8 +137,10 @@ class _Reader:
             for found in files_in(stream, self._filename, self._limits):
                 if isinstance(found, LineNote):
                     yield found
-                else:
-                    yield from self._read_member(found)
+                    continue
+                yield from self._read_member(found)
+                if self._source.first is not None:
+                    return
             if self._count == 0 and not self._refused:
                 yield LineProblem.of(say.NO_RECORDS)
             if self._count and not self._saw_train_field:

@@ -199,6 +199,20 @@ PAYLOADS: Final[dict[EventKind, type]] = {
     EventKind.DELTA: DeltaPayload,
     EventKind.DONE: DonePayload,
 }
+EventPayload = (
+    StatePayload
+    | StopRequestedPayload
+    | PhasePayload
+    | ProgressPayload
+    | MetricPayload
+    | EvalPayload
+    | CheckpointPayload
+    | LogPayload
+    | AnswerPayload
+    | DeltaPayload
+    | DonePayload
+)
+KIND_OF: Final[dict[type, EventKind]] = {payload: kind for kind, payload in PAYLOADS.items()}
 
 
 class Emit(Protocol):

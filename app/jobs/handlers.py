@@ -1,16 +1,21 @@
 """What a domain tells the worker about its kind of job: what the child process gets, what its result means."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Generic, TypeVar
 
 from sqlmodel import Session
 
 from app.core.settings import Settings
 from app.core.storage import Storage, StoredFile
+from app.core.stored_models import StoredModel
 from app.jobs.models import JobState
 from app.jobs.service import Claim
+from app.jobs.work import JobInput
+
+ResultT = TypeVar("ResultT", bound=StoredModel)
 
 
 @dataclass(frozen=True)
@@ -27,14 +32,19 @@ class Workplace:
         return self.storage.path(self.output_key)
 
 
-class JobHandler(Protocol):
-    """One per kind of job. All methods run in the worker's parent process, which has no torch."""
+class JobHandler(ABC, Generic[ResultT]):
+    """One per kind of job. All methods run in the worker's parent process, which has no torch.
 
-    def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
+    `result_model` is what the child hands back, as which it is read.
+    """
+
+    result_model: type[ResultT]
+
+    @abstractmethod
+    def child_input(self, session: Session, place: Workplace, claim: Claim) -> JobInput:
         """The `input` of the child's JOB.json. Raises StudioError when the job cannot be done."""
-        ...
 
-    def look_at_files(self, place: Workplace, result: dict[str, Any]) -> list[StoredFile]:
+    def look_at_files(self, place: Workplace, result: ResultT) -> list[StoredFile]:
         """Size and hash of the files that `publish` makes known. It may take long: no connection is held."""
         return []
 
@@ -42,15 +52,15 @@ class JobHandler(Protocol):
         """Remove working files that nobody needs once the job has ended in `state`, which is stored by now."""
         return
 
+    @abstractmethod
     def publish(
         self,
         session: Session,
         place: Workplace,
         claim: Claim,
-        result: dict[str, Any],
+        result: ResultT,
         files: Sequence[StoredFile],
     ) -> None:
         """Store what came of it, and promise what follows, in the transaction that ends the job. Others wait for it, so
         it opens no file: `files` are those that `look_at_files` found.
         """
-        ...

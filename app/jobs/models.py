@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
@@ -11,7 +11,10 @@ from app.accounts.who import CreatedBy
 from app.core.database import enum_column, moment_column, utc_now
 from app.core.i18n import say
 from app.jobs.events import Phase
+from app.jobs.work import JobPayload
 from app.sentences import Failure
+
+PayloadT = TypeVar("PayloadT", bound=JobPayload)
 
 
 class JobKind(StrEnum):
@@ -59,7 +62,7 @@ class StopRequest(StrEnum):
 
 
 class Job(CreatedBy, table=True):
-    """One promise of work. `payload` holds ids and settings, never file contents."""
+    """One promise of work. `payload` is the JobPayload of its kind as JSON: `asks` writes it, `asked` reads it."""
 
     __tablename__ = "job"
     __table_args__ = (Index("ix_job_state_kind", "state", "kind"),)
@@ -86,6 +89,14 @@ class Job(CreatedBy, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
     started_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     finished_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+
+    def asks(self, payload: JobPayload) -> None:
+        """Keep what is asked for, where that was not known yet when the job was promised."""
+        self.payload = payload.to_json()
+
+    def asked(self, model: type[PayloadT]) -> PayloadT:
+        """What is asked for; `model` is the payload of the job's kind."""
+        return model.stored(self.payload)
 
     @property
     def is_final(self) -> bool:

@@ -1,30 +1,40 @@
-"""The newest event of a kind: what a page shows of a job beside its state."""
+"""A job's events of one kind, read as what was told: the newest for pages, all of them for what is made of them."""
 
-from typing import Any
+from typing import TypeVar, cast
 
 from sqlmodel import Session, col, func, select
 
-from app.jobs.events import EventKind
+from app.jobs.events import KIND_OF, EventKind, EventPayload
 from app.jobs.models import JobEvent
 
-Payload = dict[str, Any]
+PayloadT = TypeVar("PayloadT", bound=EventPayload)
 
 
-def last_event(session: Session, job_id: int, kind: EventKind) -> Payload | None:
-    """The newest event of a kind, if any."""
+def last_event(session: Session, job_id: int, payload_type: type[PayloadT]) -> PayloadT | None:
+    """The newest event with such a payload, if any."""
     statement = (
         select(JobEvent.payload)
-        .where(JobEvent.job_id == job_id, JobEvent.kind == kind)
+        .where(JobEvent.job_id == job_id, JobEvent.kind == KIND_OF[payload_type])
         .order_by(col(JobEvent.seq).desc())
         .limit(1)
     )
     payload = session.exec(statement).first()
-    return dict(payload) if payload is not None else None
+    return cast(PayloadT | None, payload)
+
+
+def all_events(session: Session, job_id: int, payload_type: type[PayloadT]) -> list[PayloadT]:
+    """Every event with such a payload, in order."""
+    statement = (
+        select(JobEvent.payload)
+        .where(JobEvent.job_id == job_id, JobEvent.kind == KIND_OF[payload_type])
+        .order_by(col(JobEvent.seq))
+    )
+    return [cast(PayloadT, payload) for payload in session.exec(statement)]
 
 
 def last_events(
     session: Session, job_ids: list[int], kinds: tuple[EventKind, ...]
-) -> dict[tuple[int, str], Payload]:
+) -> dict[tuple[int, str], EventPayload]:
     """The newest event of each kind for many jobs at once (one query), by (job, kind)."""
     newest = (
         select(JobEvent.job_id, func.max(JobEvent.seq).label("seq"))
@@ -35,4 +45,6 @@ def last_events(
     statement = select(JobEvent).join(
         newest, (col(JobEvent.job_id) == newest.c.job_id) & (col(JobEvent.seq) == newest.c.seq)
     )
-    return {(event.job_id, event.kind): event.payload for event in session.exec(statement)}
+    return {
+        (event.job_id, event.kind): cast(EventPayload, event.payload) for event in session.exec(statement)
+    }

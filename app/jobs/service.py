@@ -3,7 +3,7 @@
 Every write a worker makes is fenced by (id, attempt, state): a worker that lost its lease changes nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, cast
@@ -18,7 +18,8 @@ from app.core.database import utc_now
 from app.core.errors import Conflict, NotFound
 from app.jobs.bell import ring_after_commit
 from app.jobs.events import EventKind, Phase
-from app.jobs.models import Job, JobEvent, JobKind, JobState, StopRequest
+from app.jobs.models import Job, JobEvent, JobKind, JobState, PayloadT, StopRequest
+from app.jobs.work import JobPayload
 from app.sentences import N_, Failure, FailureCode, plain_json
 
 VANISHED: Final = N_("The worker vanished %(count)d times while doing this. The worker's log says more.")
@@ -36,12 +37,16 @@ class Claim:
     job_id: int
     attempt: int
     kind: JobKind
-    payload: dict[str, Any]
+    payload: Mapping[str, Any]
+
+    def asked(self, model: type[PayloadT]) -> PayloadT:
+        """What is asked for; `model` is the payload of the job's kind."""
+        return model.stored(self.payload)
 
 
-def enqueue(session: Session, kind: JobKind, payload: dict[str, Any], *, created_by: Who) -> Job:
-    """Promise the work. A worker hears of it after the commit."""
-    job = Job(kind=kind, payload=payload, **created_by.columns())
+def enqueue(session: Session, kind: JobKind, payload: JobPayload | None = None, *, created_by: Who) -> Job:
+    """Promise the work. A worker hears of it after the commit, until when the payload may follow (`Job.asks`)."""
+    job = Job(kind=kind, payload=payload.to_json() if payload else {}, **created_by.columns())
     session.add(job)
     session.flush()
     append_events(session, job, [(EventKind.STATE, {"state": JobState.QUEUED.value})])
@@ -223,11 +228,11 @@ def _ended(job: Job) -> dict[str, Any]:
     return {"state": job.state.value, "failure": job.failure}
 
 
-def queued_ids(session: Session, *, older_than_seconds: float) -> list[int]:
-    """Queued jobs whose bell may have been lost."""
+def queued_jobs(session: Session, *, older_than_seconds: float) -> list[Job]:
+    """Queued jobs whose bell may have been lost, the oldest first."""
     before = utc_now() - timedelta(seconds=older_than_seconds)
-    statement = select(Job.id).where(col(Job.state) == JobState.QUEUED, col(Job.created_at) < before)
-    return [cast(int, job_id) for job_id in session.exec(statement)]
+    statement = select(Job).where(col(Job.state) == JobState.QUEUED, col(Job.created_at) < before)
+    return list(session.exec(statement.order_by(col(Job.id))))
 
 
 def _fence(session: Session, claim: Claim, **values: Any) -> None:

@@ -20,7 +20,7 @@ from app.core.templating import is_htmx, render
 from app.core.web import PAGE_SIZE, AppStorage, Db
 from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
-from app.jobs.events import EventKind
+from app.jobs.events import ProgressPayload
 from app.jobs.models import Job
 from app.jobs.newest import last_event
 from app.jobs.service import require_job
@@ -219,7 +219,7 @@ def mask_check_page(
         "runs": use.runs_of(session, mask_check_id),
         "ratio_bars": _bars(report.trained_ratio if report else None, percent=True),
         "length_bars": _bars(report.lengths if report else None, percent=False),
-        "progress": None if job.is_final else last_event(session, check.job_id, EventKind.PROGRESS),
+        "progress": None if job.is_final else last_event(session, check.job_id, ProgressPayload),
     }
     name = "mask_checks/_report.html" if is_htmx(request) else "mask_checks/page.html"
     return render(request, name, context)

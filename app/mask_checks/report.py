@@ -168,11 +168,3 @@ def _suspects_of_first(failures: list[dict[str, Any]], suspicious: list[int]) ->
     for identity in suspicious:
         found.setdefault(identity, [])
     return [{"conversation_id": identity, "reasons": reasons} for identity, reasons in found.items()]
-
-
-class MaskCheckResult(BaseModel):
-    """What the worker's child hands back: the report, and the file with the arrays where anything is trained."""
-
-    report: MaskReport
-    arrays: str | None = None
-    arrays_hash: str | None = None

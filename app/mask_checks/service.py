@@ -18,6 +18,7 @@ from app.files import file_sha256
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
 from app.mask_checks.models import MaskCheck
+from app.mask_checks.work import CheckPayload
 from app.mask_settings.fields import MaskSettingsIn
 from app.mask_settings.tokenizers import load_tokenizer, require_arguments
 from app.masking import MaskSettings
@@ -161,13 +162,14 @@ def _asking(dataset_version_id: int, base_model_id: int, settings: MaskSettings)
 
 
 def _promise(session: Session, check: MaskCheck, actor: Actor) -> tuple[MaskCheck, Job]:
-    job = enqueue(session, JobKind.CHECK_MASKS, {}, created_by=actor.who)
+    job = enqueue(session, JobKind.CHECK_MASKS, created_by=actor.who)
     assert job.id is not None
     check.job_id = job.id
     check.passed = None  # nobody starts on what is being made again
     session.add(check)
     session.flush()
-    job.payload = {"mask_check_id": check.id}
+    assert check.id is not None
+    job.asks(CheckPayload(mask_check_id=check.id))
     session.add(job)
     session.flush()
     return check, job

@@ -16,6 +16,7 @@ from app.jobs.events import SIDES
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_readable
 from app.mask_checks.service import require_mask_check
+from app.playground.work import ChatPayload, ChatRequest
 from app.runs.service import adapter_path, require_run
 from app.sentences import N_
 
@@ -49,13 +50,13 @@ def ask(
         raise Invalid(N_("The temperature must be between 0 and 2."), field="temperature")
     if not sides or not set(sides) <= set(SIDES):
         raise Invalid(N_("Ask base, tuned, or both."), field="sides")
-    payload = {
-        "run_id": run_id,
-        "sides": list(sides),
-        "messages": read,
-        "max_new_tokens": max_new_tokens,
-        "temperature": temperature,
-    }
+    payload = ChatPayload(
+        run_id=run_id,
+        sides=[side for side in SIDES if side in sides],
+        messages=read,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+    )
     return enqueue(session, JobKind.CHAT, payload, created_by=actor.who)
 
 
@@ -69,18 +70,17 @@ def forget(session: Session, actor: Actor, job_id: int) -> None:
     session.delete(job)
 
 
-def chat_request(session: Session, storage: Storage, payload: dict[str, Any]) -> dict[str, Any]:
+def chat_request(session: Session, storage: Storage, asked: ChatPayload) -> ChatRequest:
     """What the warm child is asked, from a chat job's payload."""
-    run = require_run(session, payload["run_id"])
+    run = require_run(session, asked.run_id)
     check = require_mask_check(session, run.mask_check_id)
     _model, folder = require_ready(session, run.base_model_id)
-    return {
-        "base_model_path": str(folder),
-        "adapter_path": str(adapter_path(storage, run)),
-        "messages": payload["messages"],
-        "template_arguments": check.settings.template_arguments,
-        "max_new_tokens": payload["max_new_tokens"],
-        "temperature": payload["temperature"],
-        "seed": 0,
-        "sides": payload["sides"],
-    }
+    return ChatRequest(
+        base_model_path=str(folder),
+        adapter_path=str(adapter_path(storage, run)),
+        messages=asked.messages,
+        template_arguments=check.settings.template_arguments,
+        max_new_tokens=asked.max_new_tokens,
+        temperature=asked.temperature,
+        sides=asked.sides,
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.core.errors import Invalid
-from app.sentences import N_
+from app.sentences import N_, Sentence
 
 # What projections are called where they are not called as in Llama, and the layers that hold several in one.
 _QKV: Final = ("qkv_proj", "query_key_value", "c_attn", "Wqkv", "in_proj_qkv", "in_proj_qkvz")
@@ -33,6 +33,12 @@ class FittedLayers:
 
     names: tuple[str, ...]
     mapped: dict[str, str]
+
+    @property
+    def notes(self) -> list[Sentence]:
+        """What was taken instead of what was asked for, a sentence each."""
+        message = N_("This model has no layer called %(name)s: the adapter goes on %(found)s in its place.")
+        return [Sentence.of(message, name=name, found=found) for name, found in self.mapped.items()]
 
 
 def kinds_of(names: Iterable[str]) -> list[str]:

@@ -50,23 +50,16 @@ def _fit_to_model(config: TrainingConfig, facts: ModelFacts) -> Fitted:
     # Models that were prepared before their layers were noted have none; the trainer judges those.
     if facts.layers and isinstance(wanted, list):
         fitted = fit_layers(wanted, [layer.name for layer in facts.adaptable])
-        notes += [
-            Sentence.of(
-                N_("%(name)s is part of %(found)s in this model: the adapter goes on that."),
-                name=name,
-                found=found,
-            )
-            for name, found in fitted.mapped.items()
-        ]
+        notes += fitted.notes
         config = config.model_copy(update={"lora_target_modules": list(fitted.names)})
-    if facts.layers and not any(not layer.experts for layer in facts.adaptable):
+    if facts.layers and all(layer.experts for layer in facts.adaptable):
         raise Invalid(
             N_("This base model has no layer that an adapter could go on."), field="lora_target_modules"
         )
     if config.trainable_tokens == "end_of_turn" and facts.end_of_turn_id is None:
         raise Invalid(
             N_(
-                "Nobody noted this model's end-of-turn token. Add the model again under another name, then start."
+                "Nobody noted this model's end-of-turn token when it was prepared, so its row cannot be found: choose auto or none."
             ),
             field="trainable_tokens",
         )

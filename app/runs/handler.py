@@ -1,7 +1,6 @@
 """The job that trains: exactly the arrays of the confirmed check, into an adapter."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from sqlmodel import Session
 
@@ -20,43 +19,46 @@ from app.runs.models import Run
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.runs.service import publish_artifacts, require_run
+from app.runs.work import TrainInput, TrainPayload
 from app.sentences import N_
 from app.versions.service import require_version
 
 
-class Train(JobHandler):
+class Train(JobHandler[RunResult]):
     """Hands the child the arrays by path and hash, and publishes the adapter.
 
     `follow_up` queues what comes after a success; runs do not know evaluations.
     """
 
+    result_model = RunResult
+
     def __init__(self, follow_up: Callable[[Session, Run], None]) -> None:
         self.follow_up = follow_up
 
-    def child_input(self, session: Session, place: Workplace, claim: Claim) -> dict[str, Any]:
+    def child_input(self, session: Session, place: Workplace, claim: Claim) -> TrainInput:
         """Arrays, model and config; refuses when the check changed since the run was confirmed."""
-        run = require_run(session, claim.payload["run_id"])
+        run = require_run(session, claim.asked(TrainPayload).run_id)
         check = require_mask_check(session, run.mask_check_id)
         model, folder = require_ready(session, run.base_model_id)
         if check.arrays_hash != run.arrays_hash or check.arrays_key is None:
             raise Conflict(N_("The mask check changed after this run was confirmed. Start a new run."))
-        return {
-            "arrays": str(place.storage.path(check.arrays_key)),
-            "arrays_hash": run.arrays_hash,
+        return TrainInput(
+            arrays=str(place.storage.path(check.arrays_key)),
+            arrays_hash=run.arrays_hash,
             # Checks made before these were kept have none.
-            "arrays_file_hash": check.report.file_hash if check.report else None,
-            "tokenizer_hash": check.report.tokenizer_hash if check.report else None,
-            "base_model_path": str(folder),
-            "end_of_turn_id": model.info.end_of_turn_id,
-            "config": run.config.to_json(),
-            "provenance": _provenance(session, run, check, model).to_json(),
+            arrays_file_hash=check.report.file_hash if check.report else None,
+            tokenizer_hash=check.report.tokenizer_hash if check.report else None,
+            base_model_path=str(folder),
+            end_of_turn_id=model.info.end_of_turn_id,
+            config=run.config,
+            provenance=_provenance(session, run, check, model),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
-            "resume_from": str(place.output_dir.parent) if claim.attempt > 1 else None,
-        }
+            resume_from=str(place.output_dir.parent) if claim.attempt > 1 else None,
+        )
 
-    def look_at_files(self, place: Workplace, result: dict[str, Any]) -> list[StoredFile]:
+    def look_at_files(self, place: Workplace, result: RunResult) -> list[StoredFile]:
         """Every file of the adapter."""
-        return place.storage.files(_adapter_key(place, RunResult.stored(result)))
+        return place.storage.files(_adapter_key(place, result))
 
     def clear_up(self, place: Workplace, state: JobState) -> None:
         """Checkpoints served the run alone."""
@@ -67,13 +69,13 @@ class Train(JobHandler):
         session: Session,
         place: Workplace,
         claim: Claim,
-        result: dict[str, Any],
+        result: RunResult,
         files: Sequence[StoredFile],
     ) -> None:
         """The adapter becomes the run's; suites asked for at the start are queued."""
-        run = require_run(session, claim.payload["run_id"])
-        run.result = RunResult.stored(result)
-        run.adapter_key = _adapter_key(place, run.result)
+        run = require_run(session, claim.asked(TrainPayload).run_id)
+        run.result = result
+        run.adapter_key = _adapter_key(place, result)
         session.add(run)
         publish_artifacts(session, run, files)
         self.follow_up(session, run)

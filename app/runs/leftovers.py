@@ -6,6 +6,7 @@ one that failed the newest stays, for whoever looks into it. Halves of files tha
 
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -37,7 +38,8 @@ def clear_leftovers(job_folder: Path, state: JobState) -> None:
     for best in job_folder.glob(f"*/{_BEST}"):
         best.unlink(missing_ok=True)
     for folder in job_folder.glob("*/checkpoints"):
-        if not any(folder.iterdir()):
+        # One that holds something stays; another worker may have cleared up at the same moment.
+        with suppress(OSError):
             folder.rmdir()
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
-from app.jobs.events import EventKind
+from app.jobs.events import ProgressPayload
 from app.jobs.models import Job, JobState
 from app.jobs.newest import last_event
 from app.mask_checks.models import MaskCheck
@@ -38,8 +38,9 @@ def expected_pace(
     if found is None:
         return None
     run, job, old_version, old_check = found
-    progress = last_event(session, run.job_id, EventKind.PROGRESS) or {}
-    work = _tokens(old_version, old_check) * float(progress.get("epoch") or 0)
+    progress = last_event(session, run.job_id, ProgressPayload)
+    epoch = progress.get("epoch") if progress else None
+    work = _tokens(old_version, old_check) * float(epoch or 0)
     if not work or job.started_at is None or job.finished_at is None:
         return None
     taken = (job.finished_at - job.started_at).total_seconds()

@@ -15,7 +15,7 @@ from app.core.templating import is_htmx, render, toast
 from app.core.web import PAGE_SIZE, AppStorage, Db
 from app.datasets.service import require_dataset
 from app.jobs import service as jobs
-from app.jobs.events import EventKind, Phase
+from app.jobs.events import CheckpointPayload, EvalPayload, EventKind, MetricPayload, Phase, ProgressPayload
 from app.jobs.models import Job, JobState, StopRequest
 from app.jobs.newest import last_event, last_events
 from app.mask_settings.words import settings_in_words
@@ -45,7 +45,7 @@ _STEP_OF_PHASE: Final[dict[str, str]] = {
 }
 
 
-def current_step(job: Job, progress: dict[str, Any] | None) -> str:
+def current_step(job: Job, progress: ProgressPayload | None) -> str:
     """Where in `STEPS` a job is. Saving before the last step is a checkpoint, so still training."""
     if job.state is JobState.QUEUED:
         return "queued"
@@ -118,14 +118,14 @@ def list_page(
 def _run_context(session: Db, run: Run) -> dict[str, Any]:
     """What every part of the run's page reads."""
     job = service.run_job(session, run)
-    progress = last_event(session, run.job_id, EventKind.PROGRESS)
+    progress = last_event(session, run.job_id, ProgressPayload)
     return {
         "run": run,
         "job": job,
         "progress": progress,
-        "metric": last_event(session, run.job_id, EventKind.METRIC),
-        "eval": last_event(session, run.job_id, EventKind.EVAL),
-        "checkpoint": last_event(session, run.job_id, EventKind.CHECKPOINT),
+        "metric": last_event(session, run.job_id, MetricPayload),
+        "eval": last_event(session, run.job_id, EvalPayload),
+        "checkpoint": last_event(session, run.job_id, CheckpointPayload),
         "steps": STEPS,
         "step": current_step(job, progress),
         "elapsed": elapsed(job, utc_now()),

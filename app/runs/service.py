@@ -20,6 +20,7 @@ from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.runs.fitting import fit_config
 from app.runs.models import Run, RunArtifact
+from app.runs.work import TrainPayload
 from app.sentences import N_
 from app.versions.models import DatasetVersion
 from app.versions.service import require_version
@@ -84,7 +85,7 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
     model, _folder = require_ready(session, check.base_model_id)
     _require_readable(check, model)
     config = fit_config(request.recipe, request.changes, version, model.info).config
-    job = enqueue(session, JobKind.TRAIN, {}, created_by=actor.who)
+    job = enqueue(session, JobKind.TRAIN, created_by=actor.who)
     assert job.id is not None
     run = Run(
         name=request.name.strip()[:120] or _default_name(session, version, model, request.recipe),
@@ -103,7 +104,8 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
     )
     session.add(run)
     session.flush()
-    job.payload = {"run_id": run.id}
+    assert run.id is not None
+    job.asks(TrainPayload(run_id=run.id))
     session.add(job)
     record(session, actor, "run.override" if override else "run.start", f"run/{run.id}")
     session.flush()

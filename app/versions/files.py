@@ -1,17 +1,13 @@
 """The files of frozen versions: what they are called, whether one is what was frozen, what is said when one cannot be written."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from app.core.errors import Conflict, Unavailable
 from app.core.storage import Storage
-from app.files import file_sha256
+from app.files import FULL, file_sha256
 from app.sentences import N_
 from app.versions.models import DatasetVersion
-
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def version_key(digest: str) -> str:
@@ -45,7 +41,7 @@ def writing_sentences() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             text = N_("The disk is full, so the version was not written. Free some space, then freeze again.")
         else:
             text = N_(

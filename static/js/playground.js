@@ -79,6 +79,7 @@
     let said = "";
     let note = "";
     let reason = null;
+    /** @type {Record<string, (event: any) => void>} */
     const handlers = {};
     const on = (kind, act) => {
       handlers[kind] = act;

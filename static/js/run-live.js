@@ -134,6 +134,7 @@
   }
 
   function listen(after) {
+    /** @type {Record<string, (event: any) => void>} */
     const handlers = {};
     const on = (kind, act) => {
       handlers[kind] = act;

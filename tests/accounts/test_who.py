@@ -1,14 +1,19 @@
 """Who did something: by id through every door, beside the name as it was."""
 
-from typing import Any
+import re
+from pathlib import Path
+from typing import Any, Final
 
 from fastapi import FastAPI
 from sqlmodel import select
 
 from app.accounts.models import ApiToken
+from app.accounts.who import spoken_name
 from app.core.database import reading
+from app.core.i18n import use_locale
 from tests.support.people import Person
 
+PROJECT: Final = Path(__file__).parents[2]
 DIALOGUE = [
     {"role": "user", "content": "What does it cost?"},
     {"role": "assistant", "content": "Ten a month."},
@@ -51,3 +56,22 @@ def test_what_scripts_and_browsers_make_and_review_names_person_and_token_by_id(
     ]
     version = engineer.browser.post(f"{rest}/versions").json()
     assert who(version) == by_browser
+
+
+def test_names_that_rows_keep_are_shown_as_the_reader_says_them() -> None:
+    """A name goes through `person` wherever a page shows it, so that the command line has a name in each language."""
+    kept = re.compile(
+        r"\b\w+(?:\.\w+)*\.(?:created_by|updated_by|reviewed_by|confirmed_by|author|actor)\b(?!_)"
+    )
+    shown = re.compile(r"\{\{.*?\}\}|name=[\w.|]+|\(_\(\"[^\"]+ by\"\), [^,]+")
+    bare = [
+        f"{page.name}: {found}"
+        for page in sorted((PROJECT / "templates").rglob("*.html"))
+        for found in shown.findall(page.read_text(encoding="utf-8"))
+        if (name := kept.search(found)) and f"{name.group()}|person" not in found.replace(' or "—")', "")
+    ]
+    assert bare == []
+    assert spoken_name("local (command line)") == "the command line"
+    assert (spoken_name("Mei"), spoken_name(None)) == ("Mei", "")
+    with use_locale("zh-CN"):
+        assert spoken_name("local (command line)") == "本机命令行"

@@ -12,6 +12,7 @@ from app.base_models import service
 from app.base_models.facts import ModelFacts
 from app.base_models.handler import PrepareBaseModel
 from app.base_models.models import BaseModelSource, ModelEntry
+from app.base_models.work import PreparedModel
 from app.core import migrations
 from app.core.database import transaction
 from app.core.settings import Settings
@@ -40,7 +41,7 @@ def prepare(engine: Engine, settings: Settings, folder: Path) -> int:
         place = Workplace(settings, Storage(settings.storage_dir), f"jobs/{job.id}/1")
         shutil.copytree(folder, place.output_dir / "model")
         (place.output_dir / "model" / "config.json").touch()
-        PrepareBaseModel().publish(session, place, claim, {"path": "model"}, [])
+        PrepareBaseModel().publish(session, place, claim, PreparedModel(path="model"), [])
         jobs.finish(session, claim, JobState.SUCCEEDED)
         assert model.id is not None
         return model.id
@@ -77,8 +78,8 @@ def test_a_moved_folder_shows_masks_trains_and_finds_its_models(
         assert claim is not None
         place = Workplace(after, moved.state.storage, "jobs/9/1")
         given = Train(lambda *_: None).child_input(session, place, claim)
-    for name in ("base_model_path", "arrays"):
-        assert Path(given[name]).is_relative_to(after.storage_dir), name
+    for path in (given.base_model_path, given.arrays):
+        assert Path(path).is_relative_to(after.storage_dir)
     assert (after.data_dir / "models" / "org--chat" / "tokenizer.json").is_file()
     # No reader is told where on the server the folder lies.
     assert str(tmp_path) not in person.api.get(f"/api/v1/base-models/{model_id}").text

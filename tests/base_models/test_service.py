@@ -10,6 +10,7 @@ from sqlmodel import select
 from app.base_models import service
 from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModelSource, ModelEntry
+from app.base_models.work import PreparePayload
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid
 from app.core.settings import Settings
@@ -43,7 +44,7 @@ def test_registering_the_same_model_twice_gives_one_model_and_one_job(
         )
         assert first[0].id == again[0].id
         assert first[1].id == again[1].id
-        assert first[1].payload == {"base_model_id": first[0].id}
+        assert first[1].asked(PreparePayload) == PreparePayload(base_model_id=first[0].id or 0)
 
 
 def test_two_people_registering_at_once_get_the_same_model(engine: Engine, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from app.base_models import service
 from app.base_models.facts import ModelFacts
 from app.base_models.handler import PrepareBaseModel
 from app.base_models.models import BaseModelSource, ModelEntry
+from app.base_models.work import PreparedModel, PreparePayload
 from app.core.database import reading, transaction
 from app.core.errors import Conflict
 from app.core.settings import Settings
@@ -47,8 +48,8 @@ def finish(engine: Engine, settings: Settings, job_id: int, result: dict[str, An
                 failure=Failure.of(FailureCode.MODEL_MISSING, "The hub does not know it."),
             )
             return
-        assert handler.child_input(session, place, claim)["tokenizer_only"] is True
-        handler.publish(session, place, claim, result, [])
+        assert handler.child_input(session, place, claim).tokenizer_only
+        handler.publish(session, place, claim, PreparedModel.stored(result), [])
         jobs.finish(session, claim, JobState.SUCCEEDED)
 
 
@@ -77,7 +78,7 @@ def test_the_whole_model_can_be_prepared_whatever_became_of_the_tokenizer(
             session, settings, ENGINEER, source=BaseModelSource.HUB, reference="org/chat"
         )
         assert whole.id != job_id
-        assert "tokenizer_only" not in whole.payload
+        assert not whole.asked(PreparePayload).tokenizer_only
         service.prepared(session, model_id, path="/whole", info=ModelFacts(parameters=5))
     # the tokenizer comes late: the whole model stays what it is
     finish(engine, settings, job_id, {"path": "/x/tokenizer", "source": "hub", "revision": "abc"})

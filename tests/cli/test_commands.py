@@ -137,10 +137,14 @@ def test_a_file_of_another_layout_comes_in_by_a_mapping_and_corrections_as_was_c
     done = live.run(*command, "--mapping", str(mapping), "--encoding", "gb18030")
     assert (done.code, done.json["accepted"]) == (0, 1)
     export.write_bytes("who,room,words\n甲方,1,多少钱\n我,1,七百\n".encode("gbk"))
-    asked = live.run(*command, "--mapping", str(mapping), "--same-questions", "ask")
+    with export.open("ab") as more:
+        more.write("丙方,,在吗\n".encode("gbk"))  # it belongs to no dialogue
+    command = (*command, "--mapping", str(mapping), "--skip-bad")
+    asked = live.run(*command, "--same-questions", "ask")
     assert asked.code == 1
     assert "--same-questions" in asked.stderr
-    replaced = live.run(*command, "--mapping", str(mapping), "--same-questions", "replace")
+    replaced = live.run(*command, "--same-questions", "replace")
+    assert replaced.code == 0
     assert (replaced.json["accepted"], replaced.json["replaced"]) == (0, 1)
 
 
@@ -161,8 +165,8 @@ def test_a_bad_line_keeps_everything_out_unless_it_may_be_skipped(live: LiveServ
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda path: None, "cannot be read"),
-        (lambda path: path.mkdir(), "cannot be read"),
+        (lambda path: None, "Cannot read"),
+        (lambda path: path.mkdir(), "Cannot read"),
         (lambda path: path.write_bytes(b""), "is empty"),
     ],
     ids=["absent", "a folder", "empty"],

@@ -104,4 +104,4 @@ def test_an_export_for_llamafactory_is_imported_again_with_its_dataset_info(
     named = live.run("import", str(moved), "--dataset", "Back", *info, "--dataset-info-entry", "c")
     assert "has no entry “c”" in named.error
     missing = live.run("import", str(moved), "--dataset", "Back", "--dataset-info", str(tmp_path / "none"))
-    assert "cannot be read" in missing.error
+    assert "Cannot read" in missing.error

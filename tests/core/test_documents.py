@@ -10,6 +10,8 @@ ROOT = Path(__file__).parents[2]
 # A newcomer holds so many modules in mind; a package with more has a map.
 WITHOUT_A_MAP = 8
 MOST_FILES = 4
+# What a job's child is told and hands back is a file of its own, because the child loads no database.
+MORE_FILES = {"A kind of job": 5}
 RECIPE = re.compile(r"^### (?P<title>.+?)\n(?P<text>.*?)(?=^##)", re.M | re.S)
 STEP = re.compile(r"^\d+\. `(?P<path>[\w/.*<>-]+)`(?P<rest>.*?)(?=^\d+\. |\Z)", re.M | re.S)
 NAMED = re.compile(r"`(\w+)`")
@@ -77,4 +79,4 @@ def test_a_recipe_names_files_and_names_that_exist(title: str, text: str) -> Non
 @pytest.mark.parametrize(("title", "text"), _recipes(), ids=[title for title, _text in _recipes()])
 def test_adding_a_thing_touches_few_files(title: str, text: str) -> None:
     paths = [step["path"] for step in STEP.finditer(text)]
-    assert len(paths) <= MOST_FILES, title
+    assert len(paths) <= MORE_FILES.get(title, MOST_FILES), title

@@ -10,6 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.database import build_engine, transaction
 from app.core.outages import BUSY, FULL, READ_ONLY, brief, is_outage, outage_sentence
+from app.core.storage import DISK_FULL
+from tests.support.disks import small_disk
 from tests.support.people import Person
 from tests.support.servers import free_port
 
@@ -88,3 +90,12 @@ def test_rest_says_that_the_disk_is_full(app: FastAPI, annotator: Person) -> Non
     refused = [answer for answer in answers if answer.status_code == 503]
     assert refused
     assert refused[0].json()["detail"].startswith("The disk of the database is full.")
+
+
+def test_an_upload_for_which_the_disk_has_no_room_is_told_so(annotator: Person) -> None:
+    dataset = annotator.api.post("/api/v1/datasets", json={"name": "calls"}).json()["id"]
+    with small_disk(1_200_000):
+        told = annotator.api.post(
+            f"/api/v1/datasets/{dataset}/imports", files={"file": ("a.jsonl", b"\n" * 3_000_000)}
+        )
+    assert (told.status_code, told.json()["detail"]) == (503, DISK_FULL)

@@ -17,6 +17,8 @@ from app.jobs import service as jobs
 from app.jobs.events import EventKind
 from app.jobs.models import Job, JobKind, JobState
 from app.mask_checks.models import MaskCheck
+from app.mask_checks.work import CheckPayload
+from app.playground.work import ChatPayload
 from app.runs.models import Run
 from app.versions.models import DatasetVersion
 from tests.support.people import Person, make_person, problem_of, visible_text
@@ -35,7 +37,7 @@ def run_id(app: FastAPI, silent_bell: None) -> int:
         jobs.finish(session, claim, JobState.SUCCEEDED)
         check = session.get_one(MaskCheck, run.mask_check_id)
         done = jobs.require_job(session, check.job_id)
-        done.payload = {"mask_check_id": check.id}
+        done.asks(CheckPayload(mask_check_id=check.id or 0))
         check.arrays_key = f"jobs/{check.job_id}/1/arrays.safetensors"
         session.add_all([done, check])
         run_id, key = run.id, check.arrays_key
@@ -54,7 +56,7 @@ def secret_id(app: FastAPI) -> int:
 def chat(app: FastAPI, person: Person, text: str) -> int:
     """A finished chat of this person."""
     with transaction(app.state.engine) as session:
-        payload = {"messages": [{"role": "user", "content": text}]}
+        payload = ChatPayload(run_id=1, messages=[{"role": "user", "content": text}])
         job = jobs.enqueue(session, JobKind.CHAT, payload, created_by=person.actor.who)
         claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
         assert claim is not None

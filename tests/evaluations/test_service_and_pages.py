@@ -14,6 +14,7 @@ from app.evaluations import service
 from app.evaluations.documents import Sides
 from app.evaluations.handler import require_finite
 from app.evaluations.report import SHOWN, case_views, chosen, counts
+from app.evaluations.work import EvaluateResult
 from app.scoring.suites import built_in_suites
 from app.sentences import FailureCode
 from tests.support.judged import BAD, finished_run, judged
@@ -181,9 +182,9 @@ def test_an_evaluation_of_an_earlier_program_is_judged_from_its_answers(
 def test_a_held_out_loss_that_is_no_number_fails_the_evaluation(losses: Any) -> None:
     result = {"held_out_loss": losses, "held_out": {"conversations": 2, "trained_tokens": 40}}
     with pytest.raises(Conflict) as refused:
-        require_finite(result)
+        require_finite(EvaluateResult.stored(result))
     assert refused.value.code == FailureCode.NOT_A_NUMBER
-    require_finite({"held_out_loss": None, "held_out": {"conversations": 0, "trained_tokens": 0}})
+    require_finite(EvaluateResult())
 
 
 def test_rest_gives_the_same_report(app: FastAPI, engineer: Person) -> None:

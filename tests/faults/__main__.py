@@ -12,12 +12,11 @@ from statistics import median
 from typing import Any
 
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.studio import hasty, tiny_model
+from tests.faults.studio import hasty
 from tests.support.installation import Studio, installed, prepare
 from tests.support.small_model import small_model_folder
+from tests.support.tiny_llama import tiny_llama_folder
 from tests.support.workers import running_worker
-
-_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
 def main() -> int:
@@ -44,12 +43,8 @@ def main() -> int:
 
 def _ready(studio: Studio, folder: Path) -> dict[str, Any]:
     """A green mask check of a tiny model; every run of the campaign starts from it."""
-    tokenizer = folder / "tokenizer"
-    tokenizer.mkdir()
-    for name in _TOKENIZER:
-        (tokenizer / name).write_bytes((small_model_folder() / name).read_bytes())
     with running_worker(studio.settings):
-        model = prepare(studio, tiny_model(tokenizer, folder / "tiny"))
+        model = prepare(studio, tiny_llama_folder(small_model_folder(), folder / "tiny"))
         return ready_check(studio, model)
 
 

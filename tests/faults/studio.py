@@ -1,14 +1,11 @@
-"""An installation whose runs take seconds: a tiny model of random weights with a real tokenizer and template."""
+"""An installation whose runs take seconds."""
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
-import torch
-from transformers import AutoModelForCausalLM, LlamaConfig
 
 from app.core.settings import Settings
 from tests.support.installation import Studio
@@ -17,24 +14,6 @@ from tests.support.workers import wait_until
 PATIENCE_SECONDS = 120
 STEPS = 40
 FINAL = ("succeeded", "failed", "cancelled")
-
-
-def tiny_model(tokenizer_folder: Path, folder: Path) -> Path:
-    """A model folder of two small layers."""
-    shutil.copytree(tokenizer_folder, folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=2048,
-        tie_word_embeddings=True,
-    )
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    return folder
 
 
 def hasty(folder: Path, **more: Any) -> Settings:

@@ -7,8 +7,9 @@ import pytest
 
 from tests.faults.__main__ import ready_check
 from tests.faults.scenarios import freeze_worker
-from tests.faults.studio import hasty, tiny_model
+from tests.faults.studio import hasty
 from tests.support.installation import installed, prepare
+from tests.support.tiny_llama import tiny_llama_folder
 from tests.support.tokenizers import smollm2_folder
 from tests.support.workers import running_worker
 
@@ -22,7 +23,7 @@ def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_comes_back(
 ) -> None:
     with installed(hasty(tmp_path)) as studio:
         with running_worker(studio.settings):
-            check = ready_check(studio, prepare(studio, tiny_model(smollm2_folder, tmp_path / "tiny")))
+            check = ready_check(studio, prepare(studio, tiny_llama_folder(smollm2_folder, tmp_path / "tiny")))
         told = freeze_worker(studio, check, random.Random(1))
         assert told.is_sound
         assert (told.state, told.attempt) == ("succeeded", 2)

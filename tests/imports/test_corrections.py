@@ -91,6 +91,30 @@ def test_a_page_asks_before_anything_comes_in(app: FastAPI, annotator: Person, d
     assert "3 drafts of the dataset are left" in report
 
 
+def test_a_report_says_what_became_of_corrections_beside_bad_lines(
+    app: FastAPI, annotator: Person, dataset_id: int
+) -> None:
+    bring(annotator, dataset_id, OLD)
+
+    def told(**data: str) -> str:
+        answer = annotator.browser.post(
+            f"/datasets/{dataset_id}/import",
+            data={"csrf_token": annotator.csrf_token, "skip_bad": "true", **data},
+            files={"file": ("calls.jsonl", io.BytesIO(lines(("How much?", "Sixty.")) + b"\n{}\n{"))},
+            headers={"HX-Request": "true"},
+        )
+        href = answer.headers.get("HX-Redirect")
+        return visible_text(annotator.browser.get(href).text if href else answer.text)
+
+    assert "asks the same as one that is there" in told()
+    assert "whole file was left out" not in told(same_questions="replace")
+    assert answers(app) == ["Sixty.", "Until six."]
+    bring(annotator, dataset_id, lines(("How much?", "Seventy.")), same_questions="skip")
+    newest = annotator.api.get(f"/api/v1/datasets/{dataset_id}/imports").json()[0]["id"]
+    report = visible_text(annotator.browser.get(f"/datasets/{dataset_id}/imports/{newest}").text)
+    assert "other answers to questions that the dataset has" in report
+
+
 def test_a_post_of_a_corrected_record_names_the_old_one_and_may_replace_it(
     app: FastAPI, annotator: Person, dataset_id: int
 ) -> None:

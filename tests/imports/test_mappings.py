@@ -121,6 +121,8 @@ def test_rest_tries_a_mapping_imports_by_it_and_by_its_name(
         "- rows\n",
         '{"turns": "rows", "side": "a"}',
         "a: &a [*a]\n",
+        "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n",
+        "turns: rows\nside: a\nside: b\ntext: c\n",
         "turns: 2020-01-01\n",
     ],
 )
@@ -128,6 +130,26 @@ def test_what_is_no_mapping_is_refused_in_words(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         parse_mapping(text)
     assert "%(" not in str(refused.value)
+    assert refused.value.field.startswith("mapping")
+    assert ("&" in text) == ("aliases (*)" in str(refused.value))
+
+
+def test_a_step_with_a_choice_that_there_is_not_names_it_and_a_bad_name_stops_the_import(
+    app: FastAPI, annotator: Person, dataset_id: int
+) -> None:
+    files = {"file": ("export.csv", io.BytesIO(EXPORT.encode()))}
+    page = sent(annotator, f"/datasets/{dataset_id}/import", {"map": "true"}, files=files).headers[
+        "HX-Redirect"
+    ]
+    for wrong in ({"turns": "dance"}, {"others": "dance"}, {"side_is": ["dance", "user"]}):
+        for path in (page, f"{page}/preview"):
+            answer = sent(annotator, path, {**FORM, **wrong})
+            assert answer.status_code == 422 or "must be one of" in visible_text(answer.text)
+    refused = sent(annotator, page, {**FORM, "name": "{x"})
+    assert refused.status_code == 422
+    assert "name of a mapping" in refused.text
+    assert stored(app) == []
+    assert annotator.browser.get(page).status_code == 200
 
 
 def test_a_file_that_waits_too_long_is_removed(app: FastAPI, annotator: Person) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
-from app.interchange import LineNote, LineProblem, ParsedConversation, Source
+from app.interchange import ImportLimits, LineNote, LineProblem, ParsedConversation, Source
 from app.interchange.mapping.model import DialogueMapping
-from app.interchange.mapping.trying import look_into, names_in, try_mapping
+from app.interchange.mapping.trying import Upload
 from tests.interchange.reading_aloud import read
 
 CHAT_EXPORT = """id,room,kind,mine,at,words
@@ -46,12 +47,12 @@ def dialogues(data: str | bytes, mapping: dict[str, Any] | None = None, **option
     ]
 
 
-def codes(data: str | bytes, mapping: dict[str, Any] | None = None) -> list[tuple[int, str]]:
+def codes(data: str | bytes, mapping: dict[str, Any] | None = None, **options: Any) -> list[tuple[int, str]]:
     """Of problems and of notes about the file."""
     source = Source(mapping=DialogueMapping(**mapping)) if mapping else Source()
     return [
         (item.line, item.code)
-        for item in read(data, source=source)
+        for item in read(data, source=source, **options)
         if isinstance(item, LineProblem | LineNote)
     ]
 
@@ -196,6 +197,26 @@ def test_json_by_columns_is_bounded_and_named_where_it_breaks() -> None:
     text = json.dumps(value, indent=1)
     assert len(dialogues(text)) == 50
     assert codes(text[:-30])[-1][1] == "columns_broken"
+    assert codes('{"a": {"0": 1}, "\\ud83d": {"0": 1}}') == [(1, "columns_broken")]
+    wide = json.dumps({f"{'x' * 50}{n}": {"0": 1, "1": 1} for n in range(50)})
+    assert codes(wide, limits=ImportLimits(record_bytes=1000)) == [
+        (1, "record_too_long"),
+        (2, "record_too_long"),
+    ]
+    long = json.dumps({"messages": {"0": "x" * 1_000_000}})
+    tracemalloc.start()
+    try:
+        codes(long)
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(long)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_message_or_a_line_of_a_chat_that_never_ends_is_refused() -> None:
+    limits = ImportLimits(record_bytes=1000)
+    start = "Ann: How much?\nShop: Fifty.\nAnn: "
+    assert codes(start + "words\n" * 300, limits=limits, mapping=CHAT_MAPPING) == [(3, "record_too_long")]
+    assert codes(f"{start}{'word ' * 300}\n", limits=limits, mapping=CHAT_MAPPING) == [(3, "record_too_long")]
 
 
 WHATSAPP = "[12/03/2026, 14:05:33] Ann: How much\nis it?\n[12/03/2026, 14:06:01] Shop: 50: all in\n"
@@ -241,7 +262,7 @@ def test_chats_as_people_copy_them_are_read(kind: str) -> None:
     assert dialogues(text, CHAT_MAPPING, filename="pasted.txt") == expected
     assert codes(text) == [(0, "chat_sides")]
     if time:
-        assert time in {row["time"] for row in look_into(io.BytesIO(text.encode()), "pasted.txt").rows}
+        assert time in {row["time"] for row in Upload(io.BytesIO(text.encode()), "pasted.txt").sample().rows}
 
 
 def test_a_line_of_dashes_begins_another_dialogue_and_known_names_need_no_mapping() -> None:
@@ -253,15 +274,16 @@ def test_a_line_of_dashes_begins_another_dialogue_and_known_names_need_no_mappin
 
 
 def test_a_file_is_looked_into_and_a_mapping_tried_on_it() -> None:
-    sample = look_into(io.BytesIO(CHAT_EXPORT.encode()), "export.csv")
+    export = Upload(io.BytesIO(CHAT_EXPORT.encode()), "export.csv")
+    sample = export.sample()
     assert sample.columns == ("id", "room", "kind", "mine", "at", "words")
     assert sample.values["mine"] == ("0", "1", "9")
     assert (len(sample.rows), sample.read) == (5, 7)
-    trial = try_mapping(io.BytesIO(CHAT_EXPORT.encode()), "export.csv", DialogueMapping(**BY_ROWS))
+    trial = export.trial(DialogueMapping(**BY_ROWS))
     assert (trial.count, trial.problem_count, len(trial.dialogues)) == (2, 0, 2)
     text = json.dumps([{"log": "Ann: a\nBob: b\nAnn: c"}])
-    assert names_in(io.BytesIO(text.encode()), "a.json", "log") == ("Ann", "Bob")
-    nested = look_into(io.BytesIO(json.dumps(LISTS).encode()), "a.json")
+    assert Upload(io.BytesIO(text.encode()), "a.json").names("log") == ("Ann", "Bob")
+    nested = Upload(io.BytesIO(json.dumps(LISTS).encode()), "a.json").sample()
     assert nested.inner == {"data.talk": ("who", "says")}
     assert nested.values["data.talk[].who"] == ("Ann", "Bob")
 

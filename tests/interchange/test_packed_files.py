@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import io
+import tempfile
 import zipfile
 from typing import Any
 
 import openpyxl
 import pytest
 
-from app.interchange import ImportLimits, LineNote, LineProblem, ParsedConversation
+from app.files import FULL
+from app.interchange import ImportLimits, LineNote, LineProblem, ParsedConversation, read_conversations
 from tests.interchange.reading_aloud import LINE, read, read_all, the_problem
+from tests.support.disks import small_disk
 
 
 def workbook(*rows: list[Any], more: str | None = None) -> bytes:
@@ -121,9 +124,26 @@ def encrypted() -> bytes:
         (packed({"word/document.xml": b"x"}), "office_document"),
         (packed({"a.jsonl": gzip.compress(LINE)}), "compressed"),
         (encrypted(), "archive_encrypted"),
+        (packed({f"{'folder' * 9}{number}/": b"" for number in range(99)}), "too_many_members"),
     ],
 )
 def test_an_archive_that_cannot_be_read_is_refused_in_one_sentence(data: bytes, code: str) -> None:
-    limits = ImportLimits(file_bytes=1500, members=8)
+    limits = ImportLimits(file_bytes=1500, members=8, directory_bytes=9000)
     problems = [item for item in read(data, limits=limits) if isinstance(item, LineProblem)]
     assert [problem.code for problem in problems] == [code]
+
+
+def test_a_full_disk_is_not_the_archives_fault() -> None:
+    for data in (gzip.compress(LINE + b"\n" * 200_000), packed({"a.jsonl": LINE + b"\n" * 200_000})):
+        with small_disk(100_000), pytest.raises(OSError) as full:
+            read(data)
+        assert full.value.errno in FULL
+    start = packed({"a.jsonl": LINE}).rindex(b"PK\x05\x06")
+    lying = bytearray(packed({"a.jsonl": LINE}))
+    lying[start + 12 : start + 16] = (2**31).to_bytes(
+        4, "little"
+    )  # its directory would begin before the file
+    with tempfile.TemporaryFile() as file:
+        file.write(lying)
+        file.seek(0)
+        assert [item.code for item in read_conversations(file)] == ["archive_broken"]  # type: ignore[union-attr]

@@ -15,7 +15,7 @@ from tests.support.people import Person, make_person
 @pytest.fixture
 def job_id(app: FastAPI, annotator: Person, silent_bell: None) -> int:
     with transaction(app.state.engine) as session:
-        job = service.enqueue(session, JobKind.CHECK_MASKS, {}, created_by=annotator.actor.who)
+        job = service.enqueue(session, JobKind.CHECK_MASKS, created_by=annotator.actor.who)
         assert job.id is not None
         return job.id
 
@@ -47,8 +47,8 @@ def test_one_stops_what_ones_token_started_and_nobody_stops_it_by_a_name(
     with transaction(app.state.engine) as session:
         found = session.exec(select(ApiToken).where(ApiToken.user_id == annotator.actor.user_id)).one()
         who = Who(name, annotator.actor.user_id, found.id)
-        job = service.enqueue(session, JobKind.CHECK_MASKS, {}, created_by=who)
-        old = service.enqueue(session, JobKind.CHECK_MASKS, {}, created_by=Who(name))
+        job = service.enqueue(session, JobKind.CHECK_MASKS, created_by=who)
+        old = service.enqueue(session, JobKind.CHECK_MASKS, created_by=Who(name))
     assert (job.creator, job.creator.via) == (who, "token")
     for client in (namesake.api, namesake.browser):
         assert client.post(f"/api/v1/jobs/{job.id}/stop").status_code == 403

@@ -28,7 +28,7 @@ def rung(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run
 
 def promise(engine: Engine, kind: JobKind = JobKind.TRAIN) -> int:
     with transaction(engine) as session:
-        job_id = service.enqueue(session, kind, {}, created_by=Who("Mei")).id
+        job_id = service.enqueue(session, kind, created_by=Who("Mei")).id
     assert job_id is not None
     return job_id
 
@@ -42,14 +42,14 @@ def claim(engine: Engine, job_id: int, lease_seconds: float = 30) -> service.Cla
 
 def test_a_promise_rings_once_it_is_committed(engine: Engine, rung: Rung) -> None:
     with transaction(engine) as session:
-        job = service.enqueue(session, JobKind.CHAT, {}, created_by=Who("Mei"))
+        job = service.enqueue(session, JobKind.CHAT, created_by=Who("Mei"))
         assert rung == []
     assert rung == [(job.id, JobKind.CHAT)]
 
 
 def test_a_promise_that_is_taken_back_rings_for_nobody(engine: Engine, rung: Rung) -> None:
     with suppress(ZeroDivisionError), transaction(engine) as session:
-        service.enqueue(session, JobKind.CHAT, {}, created_by=Who("Mei"))
+        service.enqueue(session, JobKind.CHAT, created_by=Who("Mei"))
         raise ZeroDivisionError
     assert rung == []
 
@@ -59,7 +59,7 @@ def test_what_follows_from_a_job_rings_when_the_end_of_the_job_is_stored(engine:
     rung.clear()
     with transaction(engine) as session:
         service.finish(session, mine, JobState.SUCCEEDED, result={})
-        follower = service.enqueue(session, JobKind.EVALUATE, {}, created_by=Who("Mei"))
+        follower = service.enqueue(session, JobKind.EVALUATE, created_by=Who("Mei"))
         assert rung == []
     assert rung == [(follower.id, JobKind.EVALUATE)]
 

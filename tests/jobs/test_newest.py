@@ -1,10 +1,11 @@
-"""The newest event of each kind."""
+"""A job's events of one kind, and the newest of each."""
 
 from sqlalchemy import Engine
 
 from app.core.database import reading, transaction
+from app.jobs.events import CheckpointPayload, EventKind, MetricPayload, PhasePayload
 from app.jobs.models import Job, JobEvent, JobKind
-from app.jobs.newest import last_event, last_events
+from app.jobs.newest import all_events, last_event, last_events
 
 
 def test_the_newest_of_each_kind_for_one_job_and_for_many(engine: Engine) -> None:
@@ -23,11 +24,13 @@ def test_the_newest_of_each_kind_for_one_job_and_for_many(engine: Engine) -> Non
             )
         )
     with reading(engine) as session:
-        assert last_event(session, one, "metric") == {"n": 3}
-        assert last_event(session, two, "phase") is None
-        assert last_events(session, [one, two], ("metric", "phase")) == {
+        assert last_event(session, one, MetricPayload) == {"n": 3}
+        assert last_event(session, two, PhasePayload) is None
+        assert all_events(session, one, MetricPayload) == [{"n": 1}, {"n": 3}]
+        assert all_events(session, two, CheckpointPayload) == []
+        assert last_events(session, [one, two], (EventKind.METRIC, EventKind.PHASE)) == {
             (one, "metric"): {"n": 3},
             (one, "phase"): {"n": 2},
             (two, "metric"): {"n": 1},
         }
-        assert last_events(session, [], ("metric",)) == {}
+        assert last_events(session, [], (EventKind.METRIC,)) == {}

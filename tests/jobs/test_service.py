@@ -13,12 +13,13 @@ from app.core.errors import Conflict, NotFound
 from app.core.i18n import use_locale
 from app.jobs import service
 from app.jobs.models import TRANSITIONS, Job, JobEvent, JobKind, JobState, StopRequest
+from app.runs.work import TrainPayload
 from app.sentences import Failure
 
 
 def enqueue(engine: Engine) -> int:
     with transaction(engine) as session:
-        job = service.enqueue(session, JobKind.TRAIN, {"run_id": 1}, created_by=Who("Mei"))
+        job = service.enqueue(session, JobKind.TRAIN, TrainPayload(run_id=1), created_by=Who("Mei"))
         assert job.id is not None
         return job.id
 
@@ -211,13 +212,13 @@ def test_events_come_in_pages_without_gaps(engine: Engine) -> None:
 def test_jobs_whose_bell_was_lost_are_found_again(engine: Engine) -> None:
     job_id = enqueue(engine)
     with reading(engine) as session:
-        assert service.queued_ids(session, older_than_seconds=60) == []
+        assert service.queued_jobs(session, older_than_seconds=60) == []
     with transaction(engine) as session:
         job = service.require_job(session, job_id)
         job.created_at = utc_now() - timedelta(minutes=2)
         session.add(job)
     with reading(engine) as session:
-        assert service.queued_ids(session, older_than_seconds=60) == [job_id]
+        assert [job.id for job in service.queued_jobs(session, older_than_seconds=60)] == [job_id]
 
 
 def test_final_states_lead_nowhere() -> None:

@@ -24,7 +24,7 @@ from tests.support.people import Person
 
 def make_job(engine: Engine, *, metrics: int, ended: bool) -> int:
     with transaction(engine) as session:
-        job = service.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei"))
+        job = service.enqueue(session, JobKind.TRAIN, created_by=Who("Mei"))
         assert job.id is not None
         claim = service.claim(session, job.id, owner="w", lease_seconds=30)
         assert claim is not None
@@ -116,7 +116,7 @@ def test_events_that_come_while_listening_are_sent_and_shutdown_ends_the_stream(
 
 def test_a_job_of_the_api_tells_its_error_in_the_readers_language(app: FastAPI, annotator: Person) -> None:
     with transaction(app.state.engine) as session:
-        job = service.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei"))
+        job = service.enqueue(session, JobKind.TRAIN, created_by=Who("Mei"))
         assert job.id is not None
         claim = service.claim(session, job.id, owner="w", lease_seconds=30)
         assert claim is not None

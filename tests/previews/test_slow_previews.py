@@ -67,7 +67,7 @@ def test_slow_previews_hold_up_neither_files_nor_pages_nor_streams(
 ) -> None:
     model = make_model("small", "")
     with transaction(app.state.engine) as session:
-        job_id = jobs.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei")).id
+        job_id = jobs.enqueue(session, JobKind.TRAIN, created_by=Who("Mei")).id
     assert job_id is not None
     people = [make_person(app, Role.ANNOTATOR, f"person {number}") for number in range(5 if several else 1)]
 

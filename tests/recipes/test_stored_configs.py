@@ -12,6 +12,7 @@ from app.core.errors import Conflict
 from app.core.storage import Storage
 from app.recipes.config import TrainingConfig
 from app.runs.models import Run
+from app.runs.work import TrainInput
 from tests.support.training import make_run
 from worker.work.training.identity import identity, is_same
 
@@ -46,7 +47,7 @@ def test_a_row_that_an_earlier_version_wrote_is_a_config_again(engine: Engine, t
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_a_run_goes_on_from_a_checkpoint_of_the_version_before(name: str) -> None:
-    job = {"arrays_hash": "a" * 64, "base_model_path": "/models/small"}
+    job = TrainInput.model_construct(arrays_hash="a" * 64, base_model_path="/models/small")
     kept = {"arrays_hash": "a" * 64, "base_model": "small", "config": CHECKPOINTS[name]}
     config = TrainingConfig.stored(RUNS[name])
     assert is_same(kept, identity(config, job))

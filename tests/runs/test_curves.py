@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from app.core.database import reading
 from app.core.storage import Storage
 from app.jobs import service as jobs
+from app.jobs.events import MetricPayload
 from app.jobs.models import Job, JobKind
 from app.jobs.newest import last_event, last_events
 from app.runs.curves import Point, read_curves, thin
@@ -81,8 +82,8 @@ def test_the_newest_event_of_each_kind_is_found_for_many_jobs(engine: Engine) ->
     second = lived_through(engine, [progress(7)]).job_id
     with reading(engine) as session:
         found = last_events(session, [first, second], ("metric", "progress"))
-        one = last_event(session, first, "metric")
-        assert last_event(session, second, "metric") is None
+        one = last_event(session, first, MetricPayload)
+        assert last_event(session, second, MetricPayload) is None
     assert {key: value["step"] for key, value in found.items()} == {
         (first, "metric"): 2,
         (first, "progress"): 2,

@@ -55,8 +55,8 @@ def test_checkpoints_serve_the_run_alone(tmp_path: Path, state: JobState, checkp
 def test_a_worker_clears_up_after_runs_that_ended_without_one(engine: Engine, tmp_path: Path) -> None:
     storage = Storage(tmp_path / "storage")
     with transaction(engine) as session:
-        ended = jobs.enqueue(session, JobKind.TRAIN, {}, created_by=ENGINEER.who)
-        going_on = jobs.enqueue(session, JobKind.TRAIN, {}, created_by=ENGINEER.who)
+        ended = jobs.enqueue(session, JobKind.TRAIN, created_by=ENGINEER.who)
+        going_on = jobs.enqueue(session, JobKind.TRAIN, created_by=ENGINEER.who)
         claim = jobs.claim(session, ended.id or 0, owner="w", lease_seconds=30)
         assert claim is not None
         jobs.finish(session, claim, JobState.FAILED, failure=Failure.of(FailureCode.KILLED, "Killed."))

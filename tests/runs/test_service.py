@@ -23,7 +23,6 @@ from app.runs import service
 from app.runs.handler import Train
 from app.runs.models import Run
 from app.runs.new_run import NewRunForm
-from app.runs.provenance import Provenance
 from app.runs.result import RunResult, TrainingPlan
 from app.sentences import Failure, FailureCode
 from tests.support.training import (
@@ -198,16 +197,16 @@ def test_the_worker_gets_the_confirmed_arrays_and_refuses_others(
         place = Workplace(settings, storage, f"jobs/{job.id}/1")
         handler = Train(lambda _session, _run: None)
         given = handler.child_input(session, place, claim)
-        assert given["arrays_hash"] == ARRAYS_HASH
-        assert given["arrays"].endswith("jobs/1/1/arrays.safetensors")
-        assert given["config"]["early_stopping_patience"] == 3
+        assert given.arrays_hash == ARRAYS_HASH
+        assert given.arrays.endswith("jobs/1/1/arrays.safetensors")
+        assert given.config.early_stopping_patience == 3
         # What travels with the adapter names no folder of this machine.
-        told = Provenance.stored(given["provenance"])
+        told = given.provenance
         assert (told.dataset, told.version, told.base_model, told.max_length) == ("Calls", 1, "small", 2048)
         assert told.arrays_hash == ARRAYS_HASH
         run.config = run.config.model_copy(update={"early_stopping_patience": 0})
         session.add(run)
-        assert handler.child_input(session, place, claim)["config"]["early_stopping_patience"] == 0
+        assert handler.child_input(session, place, claim).config.early_stopping_patience == 0
         check = mask_checks.require_mask_check(session, run.mask_check_id)
         check.arrays_hash = "b" * 64
         session.add(check)
@@ -228,7 +227,7 @@ def test_a_finished_run_publishes_its_files_with_size_and_hash(
     folder = storage.folder(place.output_key) / "adapter"
     folder.mkdir()
     (folder / "adapter_config.json").write_text("{}")
-    handler, result = Train(lambda _session, _run: None), run_result(steps=3)
+    handler, result = Train(lambda _session, _run: None), RunResult.stored(run_result(steps=3))
     files = handler.look_at_files(place, result)
     with transaction(engine) as session:
         handler.publish(session, place, claim, result, files)

@@ -76,7 +76,7 @@ def test_the_story_is_told_in_the_readers_language(engine: Engine) -> None:
 
 def test_a_long_story_keeps_its_end(engine: Engine) -> None:
     with transaction(engine) as session:
-        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei"))
+        job = jobs.enqueue(session, JobKind.TRAIN, created_by=Who("Mei"))
         jobs.append_events(session, job, [("checkpoint", {"step": step}) for step in range(MAX_LINES + 50)])
         story = read_story(session, job)
     assert len(story) == MAX_LINES

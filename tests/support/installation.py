@@ -45,8 +45,16 @@ class Studio:
         return self.job(job["id"])
 
     def events(self, job_id: int) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.ok(self.api.get(f"/api/v1/jobs/{job_id}/events/list"))["events"]
+        """All of them, page by page."""
+        found: list[dict[str, Any]] = []
+        while page := self._events_after(job_id, len(found)):
+            found += page
         return found
+
+    def _events_after(self, job_id: int, after: int) -> list[dict[str, Any]]:
+        page = self.ok(self.api.get(f"/api/v1/jobs/{job_id}/events/list", params={"after": after}))
+        events: list[dict[str, Any]] = page["events"]
+        return events
 
     def version(self, conversations: int) -> dict[str, Any]:
         lines = (SAMPLES / "sales.en.jsonl").read_bytes().splitlines(keepends=True)[:conversations]

@@ -10,6 +10,7 @@ from app.core.storage import Storage
 from app.evaluations import service
 from app.evaluations.handler import Evaluate
 from app.evaluations.models import Evaluation
+from app.evaluations.work import EvaluateResult
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
@@ -67,5 +68,5 @@ def judged(
         }
         jobs.finish(session, claim, JobState.SUCCEEDED, result=facts, events=answers)
         place = Workplace(app.state.settings, storage, f"jobs/{job.id}/1")
-        Evaluate().publish(session, place, claim, facts, [])
+        Evaluate().publish(session, place, claim, EvaluateResult.stored(facts), [])
         return service.require_evaluation(session, evaluation.id or 0)

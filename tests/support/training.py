@@ -225,7 +225,7 @@ def run_result(**changes: Any) -> dict[str, Any]:
 def lived_through(engine: Engine, *batches: list[jobs.EventData]) -> jobs.Claim:
     """The last claim on a running job; between two batches of events its lease ran out."""
     with transaction(engine) as session:
-        job = jobs.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei"))
+        job = jobs.enqueue(session, JobKind.TRAIN, created_by=Who("Mei"))
     assert job.id is not None
     for batch in batches:
         with transaction(engine) as session:

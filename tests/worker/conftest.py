@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
-from transformers import AutoModelForCausalLM, LlamaConfig
 
 from app.masking.settings import MaskSettings
 from app.runs.provenance import Provenance
+from tests.support.tiny_llama import tiny_llama_folder
 from worker.work.protocol import Control
 
 IGNORE_INDEX = -100
@@ -143,26 +142,7 @@ def job_input(base_model_folder: Path, tmp_path: Path) -> Callable[..., dict[str
     return make
 
 
-SMALL_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
-
-
 @pytest.fixture
 def small_model(base_model_folder: Path, tmp_path: Path) -> Path:
     """A folder with the real tokenizer and two layers of random weights: quick to load and to break."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    for name in SMALL_FILES:
-        shutil.copy(base_model_folder / name, folder / name)
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-    )
-    torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
-    return folder
+    return tiny_llama_folder(base_model_folder, tmp_path / "small", dtype=torch.bfloat16)

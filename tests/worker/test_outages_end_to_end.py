@@ -15,7 +15,8 @@ from tests.support.servers import stoppable_postgres
 from tests.support.workers import running_worker, wait_until
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
-STEPS = 8
+# A step takes some hundredths of a second: there are enough for what happens meanwhile to happen meanwhile.
+STEPS = 200
 
 
 def run_through(studio: Studio, model_folder: Path, meanwhile: Callable[[], None]) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def run_through(studio: Studio, model_folder: Path, meanwhile: Callable[[], None
     with running_worker(studio.settings):
         model = prepare(studio, model_folder)
         run = studio.start_run(
-            studio.version(12), model, max_steps=STEPS, logging_steps=1, save_steps=2, save_total_limit=2
+            studio.version(12), model, max_steps=STEPS, logging_steps=1, save_steps=20, save_total_limit=2
         )
         job_id = run["job"]["id"]
         wait_until(
@@ -64,10 +65,10 @@ def _embedded(tmp_path: Path, model_folder: Path, lease_seconds: float) -> Setti
 
 
 def test_a_run_goes_on_when_others_write_for_longer_than_the_worker_waits(
-    tmp_path: Path, base_model_folder: Path
+    tmp_path: Path, small_model: Path
 ) -> None:
-    with installed(_embedded(tmp_path, base_model_folder, lease_seconds=30)) as studio:
-        job = run_through(studio, base_model_folder, keep_busy(studio, 4))
+    with installed(_embedded(tmp_path, small_model, lease_seconds=30)) as studio:
+        job = run_through(studio, small_model, keep_busy(studio, 4))
         assert job["attempt"] == 1
         assert steps_told(studio, job["id"]) == list(range(1, STEPS + 1))
     log = (tmp_path / "data" / "test-worker.log").read_text()
@@ -76,9 +77,9 @@ def test_a_run_goes_on_when_others_write_for_longer_than_the_worker_waits(
     assert "sqlalche.me" not in log
 
 
-def test_a_run_whose_lease_ran_out_meanwhile_is_rescued_once(tmp_path: Path, base_model_folder: Path) -> None:
-    with installed(_embedded(tmp_path, base_model_folder, lease_seconds=3)) as studio:
-        job = run_through(studio, base_model_folder, keep_busy(studio, 8))
+def test_a_run_whose_lease_ran_out_meanwhile_is_rescued_once(tmp_path: Path, small_model: Path) -> None:
+    with installed(_embedded(tmp_path, small_model, lease_seconds=3)) as studio:
+        job = run_through(studio, small_model, keep_busy(studio, 6))
         assert job["attempt"] == 2
         assert steps_told(studio, job["id"])[-1] == STEPS
         rescues = [event for event in studio.events(job["id"]) if event.get("rescued")]
@@ -87,14 +88,14 @@ def test_a_run_whose_lease_ran_out_meanwhile_is_rescued_once(tmp_path: Path, bas
 
 @pytest.mark.servers
 def test_a_run_goes_on_when_postgresql_is_stopped_and_comes_back(
-    tmp_path: Path, base_model_folder: Path, redis_url: str
+    tmp_path: Path, small_model: Path, redis_url: str
 ) -> None:
     with stoppable_postgres(tmp_path / "postgres") as postgres:
         settings = Settings(
             data_dir=tmp_path / "data",
             database_url=postgres.url,
             redis_url=redis_url,
-            model_roots=(base_model_folder,),
+            model_roots=(small_model,),
         )
 
         def away() -> None:
@@ -103,6 +104,6 @@ def test_a_run_goes_on_when_postgresql_is_stopped_and_comes_back(
             postgres.start()
 
         with installed(settings) as studio:
-            job = run_through(studio, base_model_folder, away)
+            job = run_through(studio, small_model, away)
             assert job["attempt"] == 1
             assert steps_told(studio, job["id"]) == list(range(1, STEPS + 1))

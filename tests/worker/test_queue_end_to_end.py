@@ -10,6 +10,8 @@ import psutil
 import pytest
 
 from app.core.settings import Settings
+from app.mask_checks.work import CheckInput
+from app.mask_settings.fields import MaskSettingsIn
 from tests.support.installation import Studio, installed, prepare
 from tests.support.workers import running_worker, wait_until
 
@@ -17,9 +19,9 @@ SAMPLES = Path(__file__).parents[2] / "app" / "samples"
 
 
 @pytest.fixture
-def embedded(tmp_path: Path, base_model_folder: Path) -> Iterator[Studio]:
+def embedded(tmp_path: Path, small_model: Path) -> Iterator[Studio]:
     settings = Settings(
-        data_dir=tmp_path / "data", model_roots=(base_model_folder,), lease_seconds=4, reconcile_seconds=1
+        data_dir=tmp_path / "data", model_roots=(small_model,), lease_seconds=4, reconcile_seconds=1
     )
     with installed(settings) as studio:
         yield studio
@@ -61,12 +63,12 @@ def test_a_run_goes_from_import_to_adapter_on_postgresql_and_redis(
 @pytest.mark.model
 @pytest.mark.timeout(600)
 def test_a_killed_worker_loses_nothing_and_the_run_goes_on_from_its_checkpoint(
-    embedded: Studio, base_model_folder: Path
+    embedded: Studio, small_model: Path
 ) -> None:
     with running_worker(embedded.settings) as first:
-        model = prepare(embedded, base_model_folder)
+        model = prepare(embedded, small_model)
         run = embedded.start_run(
-            embedded.version(12), model, max_steps=6, logging_steps=1, save_steps=2, save_total_limit=2
+            embedded.version(12), model, max_steps=200, logging_steps=1, save_steps=20, save_total_limit=2
         )
         job_id = run["job"]["id"]
         wait_until(
@@ -89,14 +91,14 @@ def test_a_killed_worker_loses_nothing_and_the_run_goes_on_from_its_checkpoint(
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert any("Resuming from the checkpoint" in event.get("message", "") for event in events)
     finished = embedded.ok(embedded.api.get(f"/api/v1/runs/{run['id']}"))
-    assert finished["result"]["steps"] == 6
+    assert finished["result"]["steps"] == 200
 
 
 @pytest.mark.timeout(120)
-def test_a_lost_bell_only_delays_a_job(embedded: Studio, base_model_folder: Path) -> None:
-    body = {"source": "local", "reference": str(base_model_folder / "nowhere"), "name": "missing"}
+def test_a_lost_bell_only_delays_a_job(embedded: Studio, small_model: Path) -> None:
+    body = {"source": "local", "reference": str(small_model / "nowhere"), "name": "missing"}
     assert embedded.api.post("/api/v1/base-models", json=body).status_code == 422
-    body["reference"] = str(base_model_folder)
+    body["reference"] = str(small_model)
     model = embedded.ok(embedded.api.post("/api/v1/base-models", json=body))
     for message in (embedded.settings.broker_dir / "messages").iterdir():
         message.unlink()
@@ -106,10 +108,10 @@ def test_a_lost_bell_only_delays_a_job(embedded: Studio, base_model_folder: Path
 
 @pytest.mark.model
 @pytest.mark.timeout(600)
-def test_cancelling_ends_a_run_without_an_adapter(embedded: Studio, base_model_folder: Path) -> None:
+def test_cancelling_ends_a_run_without_an_adapter(embedded: Studio, small_model: Path) -> None:
     with running_worker(embedded.settings):
-        model = prepare(embedded, base_model_folder)
-        run = embedded.start_run(embedded.version(12), model, max_steps=500, logging_steps=1)
+        model = prepare(embedded, small_model)
+        run = embedded.start_run(embedded.version(12), model, max_steps=5000, logging_steps=1)
         job_id = run["job"]["id"]
         wait_until(
             lambda: any(event["kind"] == "metric" for event in embedded.events(job_id)),
@@ -127,12 +129,12 @@ def test_a_version_file_that_was_touched_is_refused(tmp_path: Path) -> None:
 
     file = tmp_path / "version.jsonl"
     file.write_text(json.dumps({"id": 1, "split": "train", "messages": []}), encoding="utf-8")
-    job = {
-        "version_file": str(file),
-        "content_hash": "0" * 64,
-        "base_model_path": "",
-        "base_model": "",
-        "settings": {},
-    }
+    job = CheckInput(
+        version_file=str(file),
+        content_hash="0" * 64,
+        base_model="",
+        base_model_path="",
+        settings=MaskSettingsIn(),
+    )
     with pytest.raises(JobFailed, match="damaged"):
         check_masks(job, tmp_path, lambda *_args, **_fields: None, Control())

@@ -21,7 +21,7 @@ from tests.support.servers import free_port
 from tests.support.workers import wait_until
 
 pytestmark = [pytest.mark.model, pytest.mark.servers, pytest.mark.timeout(600)]
-STEPS = 6
+STEPS = 200
 # As docker-compose.yml starts it.
 WORKER = next(
     command for command in studio_commands() if command[0] == "worker" and "interactive" in command[-1]
@@ -69,15 +69,13 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture
-def machines(
-    tmp_path: Path, base_model_folder: Path, postgres_url: str, redis_url: str
-) -> Iterator[Machines]:
+def machines(tmp_path: Path, small_model: Path, postgres_url: str, redis_url: str) -> Iterator[Machines]:
     """Two of each, ready."""
     data_dir = tmp_path / "data"
     more = {
         "DATABASE_URL": postgres_url,
         "REDIS_URL": redis_url,
-        "SFT_STUDIO_MODEL_ROOTS": json.dumps([str(base_model_folder)]),
+        "SFT_STUDIO_MODEL_ROOTS": json.dumps([str(small_model)]),
         "SFT_STUDIO_LEASE_SECONDS": "6",
         "SFT_STUDIO_RECONCILE_SECONDS": "1",
         "OMP_NUM_THREADS": "1",
@@ -115,12 +113,12 @@ def worker_of_the_run(machines: Machines) -> psutil.Process | None:
 
 
 def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it(
-    machines: Machines, base_model_folder: Path
+    machines: Machines, small_model: Path
 ) -> None:
     first, second = machines.first, machines.second
-    model = prepare(first, base_model_folder)
+    model = prepare(first, small_model)
     run = first.start_run(
-        first.version(12), model, max_steps=STEPS, logging_steps=1, save_steps=2, save_total_limit=2
+        first.version(12), model, max_steps=STEPS, logging_steps=1, save_steps=20, save_total_limit=2
     )
     job_id = run["job"]["id"]
     wait_until(
@@ -149,7 +147,7 @@ def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it
     again = second.ok(
         second.api.post(
             "/api/v1/base-models",
-            json={"source": "local", "reference": str(base_model_folder), "name": "again"},
+            json={"source": "local", "reference": str(small_model), "name": "again"},
         )
     )
     second.wait_for(again["job"], "succeeded", 120)

@@ -2,7 +2,7 @@
 
 import time
 from contextlib import closing
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Engine
 
@@ -13,6 +13,7 @@ from app.jobs.events import Ending, EventKind
 from app.jobs.models import JobState
 from app.jobs.service import EventData, LeaseLost
 from app.playground.service import chat_request
+from app.playground.work import ChatPayload, ChatRequest
 from app.sentences import N_, Failure, SentenceError
 from worker.parent.attempt import Attempt
 from worker.parent.supervisor import unexpected
@@ -45,8 +46,9 @@ class ChatDesk:
         if mine is None:
             return
         try:
-            request = mine.read(lambda session: chat_request(session, self.storage, mine.claim.payload))
-            self._answer(mine, {"id": str(job_id), **request})
+            asked = mine.claim.asked(ChatPayload)
+            request = mine.read(lambda session: chat_request(session, self.storage, asked))
+            self._answer(mine, request.of(str(job_id)))
         except LeaseLost as lost:
             logger.warning("%s: stopped, %s", mine, lost)
         except SentenceError as error:
@@ -55,7 +57,7 @@ class ChatDesk:
             logger.exception("%s failed at the chat desk", mine)
             mine.fail(unexpected(error, UNANSWERED))
 
-    def _answer(self, mine: Attempt, request: dict[str, Any]) -> None:
+    def _answer(self, mine: Attempt, request: ChatRequest) -> None:
         last_beat, told = time.monotonic(), False
         state = JobState.SUCCEEDED
         # Leaving the block closes the stream, which cancels what the child still writes.

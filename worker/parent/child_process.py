@@ -55,7 +55,7 @@ class ChildProcess:
         return self._process.pid
 
     def messages(self, wait_seconds: float) -> list[dict[str, Any]]:
-        """What arrived within the time, at once when something is there; sets `ended` at end of stream."""
+        """What arrives within the time; sets `ended`, and waits no longer, at the end of the stream."""
         found: list[dict[str, Any]] = []
         deadline = time.monotonic() + wait_seconds
         while (left := deadline - time.monotonic()) > 0:

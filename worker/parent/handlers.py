@@ -1,6 +1,6 @@
 """Which domain handles which kind of job."""
 
-from typing import Final
+from typing import Any, Final
 
 from app.base_models.handler import PrepareBaseModel
 from app.evaluations.handler import Evaluate
@@ -10,7 +10,7 @@ from app.jobs.models import JobKind
 from app.mask_checks.handler import CheckMasks
 from app.runs.handler import Train
 
-HANDLERS: Final[dict[JobKind, JobHandler]] = {
+HANDLERS: Final[dict[JobKind, JobHandler[Any]]] = {
     JobKind.PREPARE_BASE_MODEL: PrepareBaseModel(),
     JobKind.CHECK_MASKS: CheckMasks(),
     JobKind.TRAIN: Train(follow_up=queue_evaluations),

@@ -16,8 +16,8 @@ from app.core.storage import Storage
 from app.curation.sweeping import sweep
 from app.erasure.chats import expire_chats
 from app.jobs.bell import ring_after_commit
-from app.jobs.models import Job, JobKind
-from app.jobs.service import queued_ids, rescue_expired
+from app.jobs.models import JobKind
+from app.jobs.service import queued_jobs, rescue_expired
 from app.runs.leftovers import clear_all_leftovers
 
 logger = get_logger(__name__)
@@ -30,9 +30,8 @@ def reconcile_once(
     """One round. Ids of the jobs rung for again; only of kinds that this worker serves itself."""
     with transaction(engine) as session:
         rescued = rescue_expired(session, max_attempts=settings.max_attempts)
-        waiting = set(queued_ids(session, older_than_seconds=settings.reconcile_seconds)).difference(rescued)
-        jobs = [session.get_one(Job, job_id) for job_id in sorted(waiting)]
-        mine = [job for job in jobs if job.kind in kinds_served]
+        waiting = queued_jobs(session, older_than_seconds=settings.reconcile_seconds)
+        mine = [job for job in waiting if job.id not in rescued and job.kind in kinds_served]
         for job in mine:
             ring_after_commit(session, job)
     return [job.id for job in mine if job.id is not None]

@@ -8,6 +8,7 @@ import json
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from app.jobs.events import Ending, EventKind
 from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, LeaseLost
+from app.jobs.work import JobInput
 from app.sentences import N_, Failure, FailureCode
 from worker.parent.attempt import Attempt
 from worker.parent.child_process import ChildProcess
@@ -57,7 +59,7 @@ class Supervisor:
     settings: Settings
     engine: Engine
     storage: Storage
-    handlers: dict[JobKind, JobHandler]
+    handlers: Mapping[JobKind, JobHandler[Any]]
     shutdown: threading.Event = field(default_factory=threading.Event)
 
     def run(self, job_id: int) -> bool:
@@ -96,13 +98,13 @@ class Supervisor:
         else:
             self._end(mine, place, outcome)
 
-    def _write_job_file(self, mine: Claim, place: Workplace, job_input: dict[str, Any]) -> Path:
+    def _write_job_file(self, mine: Claim, place: Workplace, job_input: JobInput) -> Path:
         with self.storage.write(f"{place.output_key}/job.json") as file:
             description = {
                 "kind": mine.kind.value,
                 "job_id": mine.job_id,
                 "attempt": mine.attempt,
-                "input": job_input,
+                "input": job_input.to_json(),
                 "output_dir": str(place.output_dir),
             }
             file.write(json.dumps(description, ensure_ascii=False, indent=1).encode())
@@ -169,11 +171,12 @@ class Supervisor:
             return JobState.FAILED
         handler, root = self.handlers[mine.claim.kind], f"{self.storage.root}/"
         try:
-            files = handler.look_at_files(place, result)
+            told = handler.result_model.stored(result)
+            files = handler.look_at_files(place, told)
             mine.finish(
                 JobState.SUCCEEDED,
                 result=_without(root, result),
-                publish=lambda session: handler.publish(session, place, mine.claim, result, files),
+                publish=lambda session: handler.publish(session, place, mine.claim, told, files),
             )
         except StudioError as error:
             mine.fail(error.failure)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from app.files import CODE_FOLDER
-from app.jobs.events import SIDES, Ending, EventKind
+from app.jobs.events import Ending, EventKind
 from app.line_process import LineProcess
+from app.playground.work import ChatRequest
 from app.sentences import N_, Failure, FailureCode, Sentence, SentenceError
 
 COMMAND = (sys.executable, "-m", "worker.work.evaluation.chat")
@@ -83,9 +84,7 @@ class WarmChat:
         self._idle_timer: threading.Timer | None = None
         self._closed = False
 
-    def stream(
-        self, request: Mapping[str, Any], *, tick_seconds: float | None = None
-    ) -> Generator[dict[str, Any]]:
+    def stream(self, request: ChatRequest, *, tick_seconds: float | None = None) -> Generator[dict[str, Any]]:
         """Events of one request until every side is done or it failed. Closing the iterator cancels it.
 
         A request whose `id` is being answered already is not asked again: the stream attaches to it, from its first
@@ -125,10 +124,10 @@ class WarmChat:
         process = self._process
         return process.pid if process is not None and process.is_running else None
 
-    def _ask(self, request: Mapping[str, Any]) -> tuple[_Request, _Events]:
+    def _ask(self, request: ChatRequest) -> tuple[_Request, _Events]:
         """Send it, or attach to the one under way."""
-        sides = list(request.get("sides") or (SIDES if request.get("adapter_path") else SIDES[:1]))
-        asked = _Request(str(request.get("id") or uuid.uuid4().hex), sides)
+        key = request.id or uuid.uuid4().hex
+        asked = _Request(key, [*request.of(key).sides])
         with self._lock:
             if self._closed:
                 raise SentenceError(Sentence(CLOSED), FailureCode.UNAVAILABLE)
@@ -143,7 +142,7 @@ class WarmChat:
                 self._process = self._start()
             # Known before it is sent: an answer may come at once.
             self._waiting[asked.id] = asked
-            if not _write(self._process, {**request, "id": asked.id, "sides": sides}):
+            if not _write(self._process, request.of(asked.id).to_json()):
                 self._stop_process(Failure.of(FailureCode.DIED, DIED))
             return asked, asked.reader
 

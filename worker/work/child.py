@@ -15,12 +15,12 @@ import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_type_hints
 
 from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
 from app.sentences import N_, FailureCode, SentenceError, plain_json
-from worker.work.protocol import Cancelled, Control, JobFailed, Work
+from worker.work.protocol import Cancelled, Control, JobFailed, Work, is_out_of_memory, read_document
 
 # Imported when the job asks for it: torch takes seconds, and no job needs all of it.
 WORK_MODULES = {
@@ -109,7 +109,8 @@ def run_job(job: dict[str, Any], emit: Tell, control: Control) -> int:
     output_dir = Path(job["output_dir"])
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
-        result = work_function(job["kind"])(job["input"], output_dir, emit, control)
+        work = work_function(job["kind"])
+        result = work(read_document(get_type_hints(work)["job"], job["input"]), output_dir, emit, control)
     except Cancelled:
         emit(Ending.CANCELLED)
         return 0
@@ -120,7 +121,7 @@ def run_job(job: dict[str, Any], emit: Tell, control: Control) -> int:
         traceback.print_exc(file=sys.stderr)
         _emit_failed(emit, explain(error, output_dir))
         return EXIT_FAILED
-    emit(Ending.RESULT, **result)
+    emit(Ending.RESULT, **result.to_json())
     return 0
 
 
@@ -133,13 +134,7 @@ def explain(error: Exception, output_dir: Path) -> JobFailed:
     first_line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     kind = type(error).__name__
     detail = first_line[:300].rstrip(".")
-    # torch's own out-of-memory class is known by name, so that this process need not import torch to fail.
-    if (
-        isinstance(error, MemoryError)
-        or kind == "OutOfMemoryError"
-        or "can't allocate memory" in first_line
-        or "not enough memory" in first_line
-    ):
+    if is_out_of_memory(error):
         return JobFailed(FailureCode.OUT_OF_MEMORY, OUT_OF_MEMORY, detail=detail or kind)
     if isinstance(error, ModuleNotFoundError) and error.name:
         return JobFailed(FailureCode.NOT_INSTALLED, NOT_INSTALLED, module=error.name.partition(".")[0])

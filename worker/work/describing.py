@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from app.base_models.facts import LayerFacts, ModelFacts
+from app.base_models.facts import LayerFacts, LeftOut, ModelFacts
 from app.core.stored_models import Told
 from app.masking import ChatTokenizer, MaskingError
 from app.recipes.layers import kind_of
@@ -79,7 +79,7 @@ def layer_facts(modules: list[LinearModule]) -> list[LayerFacts]:
             count=len(same),
             parameters=sum(one.in_features * one.out_features * one.count for one in same),
             experts=stacked,
-            left_out=left_out.value if left_out else None,
+            left_out=left_out,
         )
         for (name, stacked, left_out), same in found.items()
     ]
@@ -104,7 +104,7 @@ def remarks(facts: ModelFacts) -> list[Sentence]:
                 N_("Nothing says how many tokens this model reads: set a length limit when you train it.")
             )
         )
-    if any(layer.left_out == "other_tower" for layer in facts.layers):
+    if any(layer.left_out is LeftOut.OTHER_TOWER for layer in facts.layers):
         found.append(
             Sentence(
                 N_("This model also takes pictures or sound. Only its language model is trained, on text.")
@@ -121,7 +121,7 @@ def remarks(facts: ModelFacts) -> list[Sentence]:
                 names=", ".join(Counter(layer.last for layer in facts.layers if layer.experts)),
             )
         )
-    odd = [layer.last for layer in facts.layers if layer.left_out == "not_plain"]
+    odd = [layer.last for layer in facts.layers if layer.left_out is LeftOut.NOT_PLAIN]
     if odd:
         found.append(
             Sentence.of(

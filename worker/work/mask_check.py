@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from app.dialogue.conversation import FrozenConversation
 from app.files import file_sha256
 from app.jobs.events import Emit, EventKind, Phase
-from app.mask_checks.report import MaskCheckResult, MaskReport
-from app.masking import ChatTokenizer, MaskingError, MaskSettings, verify, write_arrays
+from app.mask_checks.report import MaskReport
+from app.mask_checks.work import CheckInput, CheckResult
+from app.masking import ChatTokenizer, MaskingError, verify, write_arrays
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed
 
@@ -18,14 +19,14 @@ ARRAYS_NAME: Final = "arrays.safetensors"
 _PROGRESS_EVERY: Final = 200
 
 
-def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
-    """Mask and check every conversation of the version. The result is a MaskCheckResult."""
-    version_file = Path(input["version_file"])
-    require_undamaged(version_file, input["content_hash"])
+def run(job: CheckInput, output_dir: Path, emit: Emit, control: Control) -> CheckResult:
+    """Mask and check every conversation of the version."""
+    version_file = Path(job.version_file)
+    require_undamaged(version_file, job.content_hash)
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     try:
-        tokenizer = ChatTokenizer.from_folder(input["base_model_path"], name=input["base_model"])
-        settings = MaskSettings(**input["settings"])
+        tokenizer = ChatTokenizer.from_folder(job.base_model_path, name=job.base_model)
+        settings = job.settings.to_settings()
         tokenizer.rendering_with(settings.template_arguments)
     except MaskingError as error:
         raise JobFailed.of(error) from error
@@ -43,7 +44,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
             tokenizer,
             ((item["id"], item) for item in read_frozen(version_file)),
             settings,
-            base_model=input["base_model"],
+            base_model=job.base_model,
             validation_ids=validation,
             progress=progress,
         )
@@ -52,11 +53,11 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     ) as error:  # a template that breaks the rules; a conversation's refusal is in the report
         raise JobFailed.of(error) from error
     if not len(arrays):
-        return MaskCheckResult(report=MaskReport.of(report)).model_dump(mode="json")
+        return CheckResult(report=MaskReport.of(report))
     arrays_hash = write_arrays(output_dir / ARRAYS_NAME, arrays)
     # The arrays' own hash is over ids and labels; which of them are held out stands in the file as well.
     told = MaskReport.of(report, file_hash=file_sha256(output_dir / ARRAYS_NAME))
-    return MaskCheckResult(report=told, arrays=ARRAYS_NAME, arrays_hash=arrays_hash).model_dump(mode="json")
+    return CheckResult(report=told, arrays=ARRAYS_NAME, arrays_hash=arrays_hash)
 
 
 def require_undamaged(path: Path, content_hash: str) -> None:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from app.base_models.work import PreparedModel, PrepareInput
 from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import N_, FailureCode
 from worker.work.describing import describe, licence_of
@@ -22,14 +23,14 @@ from worker.work.disk_space import require_space
 from worker.work.hub import fetch
 from worker.work.model_bounds import build_bounded, require_bounded
 from worker.work.model_folders import check_model_folder
-from worker.work.protocol import Control, JobFailed, log
+from worker.work.protocol import Control, JobFailed, is_out_of_memory, log
 from worker.work.tokenizers import bundled_file
 from worker.work.training.checkpoints import publish
 
 MODEL_FOLDER = "model"
 BUNDLED_LICENCE = "apache-2.0"
 _NO_TEXT_MODEL = re.compile(r"Unrecognized configuration class <class '[\w.]*?(\w+?)(?:Config)?'>")
-# What libraries raise about files and configurations of strangers.
+# What libraries raise about files and configurations of strangers; torch has RuntimeError for sizes that make no tensor.
 UNREADABLE = (
     OSError,
     ValueError,
@@ -39,7 +40,7 @@ UNREADABLE = (
     ImportError,
     ArithmeticError,
     AssertionError,
-    NotImplementedError,
+    RuntimeError,
     SafetensorError,
 )
 
@@ -53,11 +54,11 @@ class Loaded(NamedTuple):
     licence: str | None
 
 
-def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
+def run(job: PrepareInput, output_dir: Path, emit: Emit, control: Control) -> PreparedModel:
     """Prepare the model that `source`, `reference` and `revision` name; raises JobFailed with a sentence."""
     # A log file is no place for progress bars.
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    source, reference, revision = input.get("source"), input.get("reference") or "", input.get("revision")
+    source, reference, revision = job.source, job.reference, job.revision
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     if source == "bundled":
         model, tokenizer, revision, licence = load_bundled()
@@ -84,7 +85,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         shutil.rmtree(path, ignore_errors=True)
         raise
     log(emit, "info", N_("The base model is ready in %(path)s."), path=str(path))
-    return {"path": str(path), "revision": revision, **facts.to_json()}
+    return PreparedModel(path=str(path), revision=revision, facts=facts)
 
 
 def load_bundled() -> Loaded:
@@ -128,12 +129,21 @@ def load_local(folder: Path, name: str = "") -> Loaded:
         build_bounded(config, folder, called)
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype="auto", use_safetensors=True, output_loading_info=True, **options
+            folder,
+            dtype="auto",
+            use_safetensors=True,
+            output_loading_info=True,
+            # Those of other sizes are refused below, by name.
+            ignore_mismatched_sizes=True,
+            **options,
         )
     except UNREADABLE as error:
+        if is_out_of_memory(error):
+            raise
         raise cannot_load(called, error) from error
     model, found = loaded
     require_all_weights(called, found["missing_keys"])
+    require_own_sizes(called, [name for name, *_shapes in found["mismatched_keys"]])
     return Loaded(model, tokenizer, "", licence_of(folder))
 
 
@@ -145,6 +155,17 @@ def require_all_weights(reference: str, missing: Collection[str]) -> None:
             N_("The files of %(reference)s lack weights that the model needs: %(names)s."),
             reference=reference,
             names=", ".join(sorted(missing)[:5]),
+        )
+
+
+def require_own_sizes(reference: str, others: Collection[str]) -> None:
+    """Weights whose sizes are not those of the configuration are left out by the library, and random numbers too."""
+    if others:
+        raise JobFailed(
+            FailureCode.MODEL_UNUSABLE,
+            N_("The files of %(reference)s hold weights of other sizes than config.json says: %(names)s."),
+            reference=reference,
+            names=", ".join(sorted(others)[:5]),
         )
 
 

@@ -1,18 +1,18 @@
 """The work of preparing a base model: the whole of it, or for previews its tokenizer alone, which needs no torch."""
 
 from pathlib import Path
-from typing import Any
 
+from app.base_models.work import PreparedModel, PrepareInput
 from app.jobs.events import Emit
 from worker.work.protocol import Control
 
 
-def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
+def run(job: PrepareInput, output_dir: Path, emit: Emit, control: Control) -> PreparedModel:
     """Do what `tokenizer_only` says. Raises JobFailed with a sentence."""
-    if input.get("tokenizer_only"):
+    if job.tokenizer_only:
         from worker.work import tokenizers
 
-        return tokenizers.run(input, output_dir, emit, control)
+        return tokenizers.run(job, output_dir, emit, control)
     from worker.work import models
 
-    return models.run(input, output_dir, emit, control)
+    return models.run(job, output_dir, emit, control)

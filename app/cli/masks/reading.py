@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from app.cli.text_files import read_text_file, unreadable
 from app.core.console import CommandFailed
 from app.core.errors import Invalid
 from app.core.i18n import gettext as _
 from app.core.i18n import say
 from app.dialogue.limits import FILE_BYTES, MIB
 from app.dialogue.refusals import CODES as DIALOGUE_CODES
-from app.interchange.files.bytes_in import UTF8_BOM
 from app.interchange.files.limits import ImportLimits
 from app.interchange.mapping.model import DialogueMapping
 from app.interchange.reading import Item, Source
@@ -88,19 +88,8 @@ def _cached_snapshot(reference: str) -> Path | None:
 
 
 def read_template(path: Path) -> str:
-    """The chat template in this file."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_TEMPLATE_BYTES + 1)
-        text = data.removeprefix(UTF8_BOM).decode("utf-8")
-    except OSError as error:
-        raise _unreadable(str(path), error) from error
-    except UnicodeDecodeError as error:
-        raise CommandFailed(
-            _("%(file)s is not UTF-8: %(reason)s. Save it as UTF-8.") % {"file": path, "reason": error.reason}
-        ) from error
-    if len(data) > MAX_TEMPLATE_BYTES:
-        raise CommandFailed(_("%(file)s is too long for a chat template.") % {"file": path})
+    """The chat template in this file. Raises CommandFailed."""
+    text = read_text_file(path, MAX_TEMPLATE_BYTES)
     if not text.strip():
         raise CommandFailed(_("%(file)s holds no chat template.") % {"file": path})
     return text
@@ -110,15 +99,7 @@ def read_mapping_file(path: Path) -> DialogueMapping:
     """The mapping in this file. Raises CommandFailed."""
     from app.imports.mapping_document import MAX_BYTES, parse_mapping  # pydantic: for who has a mapping only
 
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1).decode("utf-8-sig")
-    except OSError as error:
-        raise _unreadable(str(path), error) from error
-    except UnicodeDecodeError as error:
-        raise CommandFailed(
-            _("%(file)s is not UTF-8: %(reason)s. Save it as UTF-8.") % {"file": path, "reason": error.reason}
-        ) from error
+    text = read_text_file(path, MAX_BYTES)
     try:
         return parse_mapping(text).mapping
     except Invalid as error:
@@ -138,7 +119,7 @@ def read_conversations(file: str, source: Source) -> Iterator[Item]:
     try:
         stream = Path(file).open("rb")  # noqa: SIM115 - closed below; what the reader of this does is not its fault
     except (OSError, ValueError) as error:
-        raise _unreadable(file, error) from error
+        raise unreadable(file, error) from error
     with stream:
         yield from _read(stream, file, LIMITS, source)
 
@@ -157,7 +138,7 @@ def _next(items: Iterator[Item], name: str) -> Item | None:
     try:
         return next(items, None)
     except OSError as error:
-        raise _unreadable(name, error) from error
+        raise unreadable(name, error) from error
 
 
 def named_by_line(remark: LineProblem | LineNote) -> str:
@@ -166,8 +147,3 @@ def named_by_line(remark: LineProblem | LineNote) -> str:
     if remark.code in DIALOGUE_CODES:
         return _("line %(line)d: %(reason)s") % {"line": remark.line, "reason": sentence}
     return sentence
-
-
-def _unreadable(name: str, error: Exception) -> CommandFailed:
-    reason = getattr(error, "strerror", None) or str(error)
-    return CommandFailed(_("Cannot read %(file)s: %(reason)s.") % {"file": name, "reason": reason})

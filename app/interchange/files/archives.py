@@ -7,6 +7,7 @@ one file, counted while they are unpacked, so that what an archive says of itsel
 from __future__ import annotations
 
 import gzip
+import io
 import tempfile
 import zipfile
 import zlib
@@ -29,12 +30,12 @@ _READ: Final = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet"
 _INFO: Final = "dataset_info.json"
 _ENCRYPTED: Final = 0x1
 _SHOWN: Final = 200
+# No OSError: that the disk is full, or cannot be read, is not the archive's fault.
 _BROKEN: Final = (
     zipfile.BadZipFile,
+    gzip.BadGzipFile,
     zlib.error,
     EOFError,
-    OSError,
-    NotImplementedError,
     RuntimeError,
     ValueError,
 )
@@ -50,7 +51,7 @@ class Unpacked:
 
 
 def is_archive(head: bytes) -> bool:
-    """Whether this is a gzip or zip file; workbooks are zip files too, ask `is_office` before."""
+    """Whether this is a gzip or zip file; workbooks are zip files too, ask `is_workbook` before."""
     return head.startswith((GZIP_MARK, ZIP_MARK))
 
 
@@ -67,9 +68,43 @@ def unpack(stream: BinaryIO, filename: str, limits: ImportLimits) -> Iterator[Un
     yield from _members(stream, budget, limits)
 
 
+class _Bounded(io.RawIOBase):
+    """A zip file of which nothing is read in one long piece, as zipfile does with the directory, to make an object of each
+    entry, whatever their number."""
+
+    def __init__(self, stream: BinaryIO, limits: ImportLimits) -> None:
+        self._stream, self._limits = stream, limits
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As in the file. Raises BadZipFile for a place before its beginning, of which a file on the disk says OSError."""
+        if whence == io.SEEK_SET and offset < 0:
+            raise zipfile.BadZipFile
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As in the file."""
+        return self._stream.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        """As in the file. Raises RecordRefused for more than a directory may have."""
+        if size > self._limits.directory_bytes:
+            raise RecordRefused(say.TOO_MANY_MEMBERS, limit=self._limits.members)
+        return self._stream.read(size)
+
+
+def open_zip(stream: BinaryIO, limits: ImportLimits) -> zipfile.ZipFile:
+    """The archive. Raises RecordRefused where its directory is too long, and what zipfile raises for files that are
+    none."""
+    return zipfile.ZipFile(cast(IO[bytes], _Bounded(stream, limits)))
+
+
 def _members(stream: BinaryIO, budget: _Budget, limits: ImportLimits) -> Iterator[Unpacked | LineNote]:
     try:
-        archive = zipfile.ZipFile(stream)
+        archive = open_zip(stream, limits)
     except _BROKEN:
         raise RecordRefused(say.ARCHIVE_BROKEN) from None
     with archive:

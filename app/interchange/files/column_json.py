@@ -13,10 +13,9 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
-from app.dialogue.limits import spoken_size
-from app.interchange.files.bytes_in import ByteSource, decode_utf8
+from app.interchange.files.bytes_in import CHUNK_BYTES, ByteSource, decode_utf8
 from app.interchange.files.json_records import Record
 from app.interchange.files.limits import ImportLimits
 from app.interchange.files.strict_json import StrictJson
@@ -24,10 +23,26 @@ from app.interchange.sentences import records as say
 from app.interchange.sentences.problems import LineProblem, RecordRefused
 
 _BEGINNING: Final = re.compile(rb'\s*\{\s*"[^"\\]*"\s*:\s*\{\s*"0"\s*:')
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive: a way back from each character would take a hundred times the memory of the text.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _MARK: Final = re.compile(rb'["{}\[\]]')
 _SCALAR: Final = re.compile(rb"[^\s,}\]]+")
 _BLANKS: Final = re.compile(rb"\s*")
+_TABLES: Final = """
+CREATE TABLE cell (number INTEGER, column INTEGER, start INTEGER, stop INTEGER);
+CREATE TABLE row (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
+CREATE TABLE title (number INTEGER PRIMARY KEY, name TEXT UNIQUE);
+"""
+_NUMBERED: Final = {
+    "row": ("INSERT OR IGNORE INTO row (name) VALUES (?)", "SELECT number FROM row WHERE name = ?"),
+    "title": ("INSERT OR IGNORE INTO title (name) VALUES (?)", "SELECT number FROM title WHERE name = ?"),
+}
+_SIZE: Final = """
+SELECT sum(stop - start + length(name)) FROM cell JOIN title ON title.number = cell.column WHERE cell.number = ?
+"""
+_PLACES: Final = """
+SELECT name, start, stop FROM cell JOIN title ON title.number = cell.column WHERE cell.number = ? ORDER BY cell.rowid
+"""
 
 
 def is_by_columns(head: bytes) -> bool:
@@ -42,8 +57,7 @@ def read_columns(source: ByteSource, limits: ImportLimits) -> Iterator[Record | 
             file.write(chunk)
         file.flush()
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            held.execute("CREATE TABLE cell (number INTEGER, column TEXT, start INTEGER, stop INTEGER)")
-            held.execute("CREATE TABLE row (number INTEGER PRIMARY KEY, name TEXT UNIQUE)")
+            held.executescript(_TABLES)
             held.executemany("INSERT INTO cell VALUES (?, ?, ?, ?)", _Passing(data, held, limits).cells())
             held.execute("CREATE INDEX cells ON cell (number)")
             yield from _rows(data, held, limits)
@@ -52,11 +66,10 @@ def read_columns(source: ByteSource, limits: ImportLimits) -> Iterator[Record | 
 def _rows(data: mmap.mmap, held: sqlite3.Connection, limits: ImportLimits) -> Iterator[Record | LineProblem]:
     strict = StrictJson(limits)
     for (number,) in held.execute("SELECT number FROM row ORDER BY number"):
-        places = held.execute("SELECT column, start, stop FROM cell WHERE number = ?", (number,)).fetchall()
         try:
-            _bound(sum(stop - start for _, start, stop in places), number, limits)
+            limits.refuse_too_long(held.execute(_SIZE, (number,)).fetchone()[0], number)
             value: dict[str, Any] = {}
-            for column, start, stop in places:
+            for column, start, stop in held.execute(_PLACES, (number,)):
                 found = strict.parse(decode_utf8(data[start:stop], number), number)
                 if found is not None:
                     value[column] = found
@@ -66,11 +79,6 @@ def _rows(data: mmap.mmap, held: sqlite3.Connection, limits: ImportLimits) -> It
             yield refusal.as_problem()
 
 
-def _bound(size: int, number: int, limits: ImportLimits) -> None:
-    if size > limits.record_bytes:
-        raise RecordRefused(say.RECORD_TOO_LONG, number, limit=spoken_size(limits.record_bytes))
-
-
 class _Passing:
     """Passes over the file once."""
 
@@ -78,16 +86,16 @@ class _Passing:
         self._data, self._held, self._limits = data, held, limits
         self._at = 0
 
-    def cells(self) -> Iterator[tuple[int, str, int, int]]:
-        """Row number, column, and where the value stands."""
+    def cells(self) -> Iterator[tuple[int, int, int, int]]:
+        """Row number, column number, and where the value stands."""
         self._take(b"{")
         while True:
-            column = self._name()
+            column = self._number("title", self._name())
             self._take(b":")
             self._take(b"{")
             if not self._ends(b"}"):
                 while True:
-                    row = self._number(self._name())
+                    row = self._number("row", self._name())
                     self._take(b":")
                     start = self._blank()
                     self._at = self._end_of_value(start)
@@ -99,9 +107,10 @@ class _Passing:
                 return
             self._take(b",")
 
-    def _number(self, name: str) -> int:
-        self._held.execute("INSERT OR IGNORE INTO row (name) VALUES (?)", (name,))
-        number: int = self._held.execute("SELECT number FROM row WHERE name = ?", (name,)).fetchone()[0]
+    def _number(self, table: Literal["row", "title"], name: str) -> int:
+        insert, select = _NUMBERED[table]
+        self._held.execute(insert, (name,))
+        number: int = self._held.execute(select, (name,)).fetchone()[0]
         return number
 
     def _blank(self) -> int:
@@ -125,9 +134,11 @@ class _Passing:
             self._refuse()
         self._at = match.end()
         try:
-            return str(json.loads(match.group()))
+            name = str(json.loads(match.group()))
+            name.encode()  # half of a character is none
         except ValueError:
             self._refuse()
+        return name
 
     def _end_of_value(self, start: int) -> int:
         first = self._data[start : start + 1]
@@ -157,5 +168,6 @@ class _Passing:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        line = self._data[: self._at].count(b"\n") + 1
-        raise RecordRefused(say.COLUMNS_BROKEN, line)
+        starts = range(0, self._at, CHUNK_BYTES)
+        breaks = sum(self._data[at : min(at + CHUNK_BYTES, self._at)].count(b"\n") for at in starts)
+        raise RecordRefused(say.COLUMNS_BROKEN, breaks + 1)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.dialogue.limits import spoken_size
 from app.dialogue.reading import refuse_too_many
 from app.dialogue.refusals import DialogueRefused
 from app.interchange.files.bytes_in import ByteSource, decode_utf8, split_lines
@@ -19,8 +18,8 @@ from app.interchange.files.json_records import Record
 from app.interchange.files.limits import ImportLimits
 from app.interchange.files.tables import Row, Table
 from app.interchange.sentences import files as say
-from app.interchange.sentences.problems import LineProblem, RecordRefused, Trouble, from_dialogue
-from app.interchange.sentences.records import NUL_CHARACTER, RECORD_TOO_LONG
+from app.interchange.sentences.problems import LineProblem, RecordRefused, from_dialogue
+from app.interchange.sentences.records import NUL_CHARACTER
 
 _TRUE = ("true", "yes", "1", "是")
 _FALSE = ("false", "no", "0", "否")
@@ -63,7 +62,7 @@ class _TextLines:
         line = next(self._lines)
         self.number = line.number
         if line.data is None:
-            raise RecordRefused(RECORD_TOO_LONG, line.number, limit=spoken_size(self._limits.record_bytes))
+            raise self._limits.too_long(line.number)
         if b"\x00" in line.data:
             raise RecordRefused(NUL_CHARACTER, line.number)
         return decode_utf8(line.data, line.number) + "\n"
@@ -134,7 +133,8 @@ class _Conversation:
     def add(self, row: _Row) -> None:
         self._size += sum(map(len, row.cells.values()))
         if self._size > self.limits.record_bytes:
-            self._refuse(RECORD_TOO_LONG, limit=spoken_size(self.limits.record_bytes))
+            self.refusal = self.refusal or self.limits.too_long(self.line)
+            self.messages, self.lines = [], []
         try:
             refuse_too_many(len(self.messages) + 1)
         except DialogueRefused as refused:
@@ -156,10 +156,6 @@ class _Conversation:
             return LineProblem.of(say.CSV_INCOMPLETE, self.line, row=self.unreadable_row)
         value = {**_present(self.labels), "messages": self.messages}
         return Record(self.line, value, tuple(self.lines))
-
-    def _refuse(self, trouble: Trouble, **params: Any) -> None:
-        self.refusal = self.refusal or RecordRefused(trouble, self.line, **params)
-        self.messages, self.lines = [], []
 
 
 def _gather(rows: Iterator[_Row | LineProblem], limits: ImportLimits) -> Iterator[Record | LineProblem]:

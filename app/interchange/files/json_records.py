@@ -43,7 +43,7 @@ def read_lines(source: ByteSource, limits: ImportLimits) -> Iterator[Record | Li
             continue
         try:
             if line.data is None:
-                raise _too_long(line.number, limits)
+                raise limits.too_long(line.number)
             yield Record(line.number, strict.parse(_json_text(line.data, line.number), line.number))
         except RecordRefused as refusal:
             yield refusal.as_problem()
@@ -60,7 +60,7 @@ def read_values(source: ByteSource, limits: ImportLimits, *, in_list: bool) -> I
             for line, data in splitter.feed(chunk):
                 try:
                     if data is None:
-                        raise _too_long(line, limits)
+                        raise limits.too_long(line)
                     yield Record(line, strict.parse(_json_text(data, line), line))
                 except RecordRefused as refusal:
                     yield refusal.as_problem()
@@ -76,10 +76,6 @@ def _json_text(data: bytes, line: int) -> str:
     return decode_utf8(data, line).rstrip(" \t\r\n")
 
 
-def _too_long(line: int, limits: ImportLimits) -> RecordRefused:
-    return RecordRefused(say.RECORD_TOO_LONG, line, limit=spoken_size(limits.record_bytes))
-
-
 class _Splitter:
     """Cuts a stream of bytes into records; holds at most one record, however long the file is.
 
@@ -88,6 +84,7 @@ class _Splitter:
     """
 
     def __init__(self, limits: ImportLimits, *, in_list: bool) -> None:
+        self._limits = limits
         self._limit = limits.record_bytes
         self._in_list = in_list
         self._expects = "open" if in_list else "any"
@@ -120,8 +117,7 @@ class _Splitter:
     def finish(self) -> None:
         """Raise RecordRefused when the file stops inside a record or an open list."""
         if self._depth:
-            if self._held > self._limit:
-                raise RecordRefused(say.RECORD_TOO_LONG, self._record_line, limit=spoken_size(self._limit))
+            self._limits.refuse_too_long(self._held, self._record_line)
             raise RecordRefused(say.HALF_RECORD, self._record_line)
         if self._expects not in ("any", "end"):
             raise RecordRefused(say.LIST_UNFINISHED, self._line)

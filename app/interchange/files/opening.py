@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Literal, cast
 
 from app.interchange.files.archives import ZIP_MARK
-from app.interchange.files.bytes_in import CHUNK_BYTES, UTF8_BOM, ByteSource, decode_utf8, split_lines
+from app.interchange.files.bytes_in import CHUNK_BYTES, UTF8_BOM, ByteSource, Line, decode_utf8, split_lines
 from app.interchange.files.column_json import is_by_columns, read_columns
 from app.interchange.files.csv_columns import get_header, split_line, split_titles
 from app.interchange.files.csv_records import csv_rows
@@ -124,12 +124,13 @@ class Opening:
         raise RecordRefused(say.UNRECOGNISED)
 
     def _chat(self, source: ByteSource) -> Iterator[Record | LineProblem]:
-        lines = (
-            (line.number, decode_utf8(line.data, line.number))
-            for line in split_lines(source, self.limits)
-            if line.data is not None
-        )
-        return (Record(said.line, said.as_record()) for said in read_chat(lines))
+        lines = ((line.number, self._text(line)) for line in split_lines(source, self.limits))
+        return (Record(said.line, said.as_record()) for said in read_chat(lines, self.limits))
+
+    def _text(self, line: Line) -> str:
+        if line.data is None:
+            raise self.limits.too_long(line.number)
+        return decode_utf8(line.data, line.number)
 
     def _table(self, source: ByteSource, first_line: bytes) -> Table:
         delimiter, titles = split_titles(decode_utf8(first_line, 1), self.wanted)

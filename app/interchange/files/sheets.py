@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 from xml.etree.ElementTree import ParseError
 
 from app.dialogue.limits import spoken_size
+from app.interchange.files.archives import open_zip
 from app.interchange.files.limits import ImportLimits
 from app.interchange.files.tables import Row, Table
 from app.interchange.sentences import files as say
@@ -38,7 +39,6 @@ _BROKEN: Final = (
     ArithmeticError,
     EOFError,
     OSError,
-    NotImplementedError,
     RuntimeError,
 )
 
@@ -46,7 +46,7 @@ _BROKEN: Final = (
 def is_workbook(stream: BinaryIO, limits: ImportLimits) -> bool:
     """Whether this zip file is an Excel workbook that may be opened; other documents and giants are refused."""
     try:
-        with zipfile.ZipFile(stream) as archive:
+        with open_zip(stream, limits) as archive:
             sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
     except _BROKEN:
         raise RecordRefused(say.ARCHIVE_BROKEN) from None

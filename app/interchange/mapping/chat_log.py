@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from app.interchange.files.limits import ImportLimits
+
 _DATE: Final = r"\d{1,4}[-./年]\d{1,2}[-./月]\d{1,4}日?"
 _TIME: Final = r"(?:上午|下午|凌晨|晚上)?\s*\d{1,2}:\d{2}(?::\d{2})?(?:\s?[APap]\.?[Mm]\.?)?"
 _MOMENT: Final = rf"(?:{_DATE},?\s+)?{_TIME}"
@@ -31,22 +33,29 @@ _NAMED: Final = re.compile(
     r"^(?:#{1,4}\s+)?(?P<name>[^:：\[\]{}<>\",;|\t，。；？！?!]{1,30}?)\s?[:：](?!//)\s*(?P<text>.*)$"
 )
 _BREAK: Final = re.compile(r"^\s*[-=—_*]{3,}\s*$")
+_LIMITS: Final = ImportLimits()
 _INVISIBLE: Final = str.maketrans("", "", "\u200e\u200f\ufeff")
 
 
 @dataclass
 class Said:
-    """One message of a chat; `line` is where it begins, `dialogue` counts from 1."""
+    """One message of a chat; `line` is where it begins, `dialogue` counts from 1, `lines` are its words."""
 
     line: int
     dialogue: int
     time: str
     name: str
-    text: str
+    lines: list[str]
+    size: int = 0  # of the lines below the first, in characters
+
+    @property
+    def text(self) -> str:
+        """Its words, without blank lines around them."""
+        return "\n".join(self.lines).strip()
 
     def as_record(self) -> dict[str, object]:
         """As a record with columns."""
-        return {"dialogue": self.dialogue, "time": self.time, "name": self.name, "text": self.text.strip()}
+        return {"dialogue": self.dialogue, "time": self.time, "name": self.name, "text": self.text}
 
 
 def begins_with_time(line: str) -> bool:
@@ -63,8 +72,9 @@ def looks_like_chat(lines: list[str]) -> bool:
     )
 
 
-def read_chat(lines: Iterable[tuple[int, str]]) -> Iterator[Said]:
-    """The messages of a chat; what stands before the first one is passed over."""
+def read_chat(lines: Iterable[tuple[int, str]], limits: ImportLimits = _LIMITS) -> Iterator[Said]:
+    """The messages of a chat; what stands before the first one is passed over. Raises RecordRefused for one that never
+    ends."""
     current: Said | None = None
     dialogue = 1
     styles: set[str] = set()
@@ -76,7 +86,9 @@ def read_chat(lines: Iterable[tuple[int, str]]) -> Iterator[Said]:
         found = _message(text, number, dialogue, styles)
         if found is None:
             if current is not None:
-                current.text += f"\n{text}"
+                current.lines.append(text)
+                current.size += len(text) + 1
+                limits.refuse_too_long(current.size, current.line)
             continue
         if current is not None:
             yield current
@@ -94,7 +106,7 @@ def _message(line: str, number: int, dialogue: int, styles: set[str]) -> Said | 
             styles.add("timed")
             found = match.groupdict()
             name = (found.get("name") or "").strip()
-            return Said(number, dialogue, found["time"].strip(), name, found.get("text") or "")
+            return Said(number, dialogue, found["time"].strip(), name, [found.get("text") or ""])
     if "timed" not in styles and (match := _NAMED.match(stripped)) and not match["name"].strip().isdigit():
-        return Said(number, dialogue, "", match["name"].strip(), match["text"])
+        return Said(number, dialogue, "", match["name"].strip(), [match["text"]])
     return None

@@ -14,7 +14,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from app.dialogue.limits import spoken_size
 from app.dialogue.reading import refuse_too_many
 from app.dialogue.refusals import DialogueRefused
 from app.dialogue.roles import Role
@@ -31,7 +30,6 @@ from app.interchange.sentences.problems import (
     from_dialogue,
     shown,
 )
-from app.interchange.sentences.records import RECORD_TOO_LONG
 
 Mapped = Record | LineProblem
 _DIGITS = re.compile(r"\d+")
@@ -129,7 +127,7 @@ class _Mapper:
         said = list(read_chat(enumerate(text.split("\n")))) if isinstance(text, str) else []
         if not said:
             self.refuse(say.NO_SPEAKERS, record.line, field=shown(self.mapping.field))
-        return [_Turn(record.line, self.side(one.name, record.line), one.text.strip()) for one in said]
+        return [_Turn(record.line, self.side(one.name, record.line), one.text) for one in said]
 
     def side(self, value: str, line: int) -> str:
         """Whose side a value is. Raises RecordRefused for one that nobody placed."""
@@ -226,9 +224,7 @@ class _Rows:
         return None
 
     def _bound(self, size: int, count: int, line: int) -> None:
-        limit = self._mapper.limits.record_bytes
-        if size > limit:
-            raise RecordRefused(RECORD_TOO_LONG, line, limit=spoken_size(limit))
+        self._mapper.limits.refuse_too_long(size, line)
         try:
             refuse_too_many(count)
         except DialogueRefused as refused:
@@ -294,6 +290,7 @@ def _chained(records: Iterable[Mapped], mapper: _Mapper) -> Iterator[Mapped]:
 
 def _chain(held: sqlite3.Connection, last: str, mapper: _Mapper) -> Mapped:
     records: list[Record] = []
+    size = 0
     name = last
     try:
         while name:
@@ -304,6 +301,8 @@ def _chain(held: sqlite3.Connection, last: str, mapper: _Mapper) -> Mapped:
             if children > 1:
                 mapper.refuse(say.TWO_CHILDREN, records[-1].line, value=shown(name))
             records.append(Record(row[1], json.loads(row[2])))
+            size += len(row[2])
+            mapper.limits.refuse_too_long(size, row[1])
             refuse_too_many(2 * len(records))
             name = row[0]
         records.reverse()

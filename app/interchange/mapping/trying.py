@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import BinaryIO, Final
 
 from app.dialogue.conversation import Conversation
@@ -37,65 +38,59 @@ class Trial:
     notes: tuple[LineNote, ...]
 
 
-def look_into(
-    stream: BinaryIO, filename: str, *, encoding: Encoding = "auto", limits: ImportLimits | None = None
-) -> Sample:
-    """What the first file of the upload holds, whatever its layout. Raises RecordRefused."""
-    with closing(_records(stream, filename, encoding, limits or ImportLimits())) as records:
-        return look_at(records)
+@dataclass(frozen=True)
+class Upload:
+    """A file that was sent, and how it is opened. `stream` can be read twice; it is read from its beginning each time."""
 
+    stream: BinaryIO
+    filename: str
+    encoding: Encoding = "auto"
+    limits: ImportLimits = field(default_factory=ImportLimits)
 
-def names_in(
-    stream: BinaryIO,
-    filename: str,
-    field: str,
-    *,
-    encoding: Encoding = "auto",
-    limits: ImportLimits | None = None,
-) -> tuple[str, ...]:
-    """Who speaks in dialogues that are written in one text. Raises RecordRefused."""
-    found: dict[str, None] = {}
-    with closing(_records(stream, filename, encoding, limits or ImportLimits())) as records:
-        for record, _ in zip(records, range(LOOKED_AT), strict=False):
-            if isinstance(record, Record) and len(found) < _NAMES:
-                text = as_text(value_at(record.value, field))
-                found.update(dict.fromkeys(said.name for said in read_chat(enumerate(text.split("\n")))))
-    return tuple(found)
+    def sample(self) -> Sample:
+        """What its first file holds, whatever its layout. Raises RecordRefused."""
+        with closing(self._records()) as records:
+            return look_at(records)
 
+    def names(self, column: str) -> tuple[str, ...]:
+        """Who speaks in dialogues that are written in one text. Raises RecordRefused."""
+        found: dict[str, None] = {}
+        with closing(self._records()) as records:
+            for record in islice(records, LOOKED_AT):
+                if isinstance(record, Record) and len(found) < _NAMES:
+                    text = as_text(value_at(record.value, column))
+                    found.update(dict.fromkeys(said.name for said in read_chat(enumerate(text.split("\n")))))
+        return tuple(found)
 
-def try_mapping(
-    stream: BinaryIO,
-    filename: str,
-    mapping: DialogueMapping,
-    *,
-    encoding: Encoding = "auto",
-    limits: ImportLimits | None = None,
-) -> Trial:
-    """The mapping on the first LOOKED_AT records. Nothing is raised for what stands in the file."""
-    dialogues: list[Conversation] = []
-    problems: list[LineProblem] = []
-    notes: list[LineNote] = []
-    count = 0
-    source = Source(encoding=encoding, mapping=mapping, first=LOOKED_AT)
-    for item in read_conversations(stream, filename=filename, limits=limits, source=source):
-        if isinstance(item, LineProblem):
-            problems.append(item)
-        elif isinstance(item, LineNote):
-            notes.append(item)
-        else:
-            count += 1
-            if len(dialogues) < DIALOGUES:
-                dialogues.append(item.conversation)
-                notes.extend(item.notes)
-    return Trial(tuple(dialogues), count, tuple(problems[:_REMARKS]), len(problems), tuple(notes[:_REMARKS]))
+    def trial(self, mapping: DialogueMapping) -> Trial:
+        """The mapping on the first LOOKED_AT records of its first file. Nothing is raised for what stands in it."""
+        dialogues: list[Conversation] = []
+        problems: list[LineProblem] = []
+        notes: list[LineNote] = []
+        count = 0
+        source = Source(encoding=self.encoding, mapping=mapping, first=LOOKED_AT)
+        self.stream.seek(0)
+        for item in read_conversations(
+            self.stream, filename=self.filename, limits=self.limits, source=source
+        ):
+            if isinstance(item, LineProblem):
+                problems.append(item)
+            elif isinstance(item, LineNote):
+                notes.append(item)
+            else:
+                count += 1
+                if len(dialogues) < DIALOGUES:
+                    dialogues.append(item.conversation)
+                    notes.extend(item.notes)
+        return Trial(
+            tuple(dialogues), count, tuple(problems[:_REMARKS]), len(problems), tuple(notes[:_REMARKS])
+        )
 
-
-def _records(
-    stream: BinaryIO, filename: str, encoding: Encoding, limits: ImportLimits
-) -> Generator[Record | LineProblem]:
-    for file in files_in(stream, filename, limits):
-        if not isinstance(file, LineNote):
-            opening = Opening(file.name, limits, "auto", encoding, _ANY)
-            yield from raw_records(opening.open(file.stream))
-            return
-    raise RecordRefused(say.NO_RECORDS)
+    def _records(self) -> Generator[Record | LineProblem]:
+        self.stream.seek(0)
+        for file in files_in(self.stream, self.filename, self.limits):
+            if not isinstance(file, LineNote):
+                opening = Opening(file.name, self.limits, "auto", self.encoding, _ANY)
+                yield from raw_records(opening.open(file.stream))
+                return
+        raise RecordRefused(say.NO_RECORDS)

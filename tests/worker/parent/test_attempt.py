@@ -31,7 +31,7 @@ def impatient(engine: Engine, database_url: str) -> Iterator[Engine]:
 def job_id(engine: Engine) -> int:
     """A queued job."""
     with transaction(engine) as session:
-        found = service.enqueue(session, JobKind.TRAIN, {}, created_by=Who("Mei")).id
+        found = service.enqueue(session, JobKind.TRAIN, created_by=Who("Mei")).id
     assert found is not None
     return found
 

@@ -33,14 +33,14 @@ def test_a_worker_leaves_nothing_but_its_queues_in_the_broker_folder(tmp_path: P
 
 @pytest.mark.parametrize("how", ["deleted", "replaced by a file"])
 def test_a_worker_outlives_its_broker_folder_and_hears_of_the_next_job(
-    tmp_path: Path, base_model_folder: Path, how: str
+    tmp_path: Path, small_model: Path, how: str
 ) -> None:
     settings = Settings(
-        data_dir=tmp_path / "data", model_roots=(base_model_folder,), reconcile_seconds=1, lease_seconds=30
+        data_dir=tmp_path / "data", model_roots=(small_model,), reconcile_seconds=1, lease_seconds=30
     )
     with installed(settings) as studio, running_worker(settings) as worker:
         wait_until(lambda: settings.broker_dir.is_dir(), timeout_seconds=60, what="the worker listens")
-        prepare(studio, base_model_folder)
+        prepare(studio, small_model)
         shutil.rmtree(settings.broker_dir)
         if how == "replaced by a file":
             settings.broker_dir.write_text("not a folder")

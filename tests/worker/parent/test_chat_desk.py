@@ -12,6 +12,7 @@ from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import JobKind, JobState
+from app.playground.work import ChatRequest
 from tests.support.people import Person
 from worker.parent.attempt import Attempt
 from worker.parent.chat_desk import ChatDesk
@@ -31,12 +32,12 @@ for line in sys.stdin:
 
 def test_the_lease_is_renewed_while_a_model_loads_in_silence(app: FastAPI, tmp_path: Path) -> None:
     with transaction(app.state.engine) as session:
-        job_id = jobs.enqueue(session, JobKind.CHAT, {}, created_by=Who("Mei")).id or 0
+        job_id = jobs.enqueue(session, JobKind.CHAT, created_by=Who("Mei")).id or 0
     mine = Attempt.take(app.state.engine, job_id, 30)
     assert mine is not None
     desk = ChatDesk(app.state.settings, app.state.engine, Storage(app.state.settings.storage_dir))
     desk._warm = WarmChat((sys.executable, "-c", SLOW, str(tmp_path / "go")))
-    request = {"id": str(job_id), "sides": ["tuned"], "messages": []}
+    request = ChatRequest(id=str(job_id), base_model_path="large", sides=["tuned"])
     answering = threading.Thread(target=desk._answer, args=(mine, request))
     answering.start()
     leases = set()
@@ -56,11 +57,11 @@ def test_the_lease_is_renewed_while_a_model_loads_in_silence(app: FastAPI, tmp_p
 
 def test_what_nobody_foresaw_is_told_without_the_exceptions_text(app: FastAPI, engineer: Person) -> None:
     with transaction(app.state.engine) as session:
-        job_id = jobs.enqueue(session, JobKind.CHAT, {}, created_by=engineer.actor.who).id or 0
-    # Its payload names no run: a KeyError.
+        job_id = jobs.enqueue(session, JobKind.CHAT, created_by=engineer.actor.who).id or 0
+    # Its payload names no run.
     ChatDesk(app.state.settings, app.state.engine, Storage(app.state.settings.storage_dir)).run(job_id)
     job = engineer.api.get(f"/api/v1/jobs/{job_id}").json()
     assert job["state"] == "failed"
     assert "Try again" in job["error"]
-    assert "KeyError" not in job["error"]
+    assert "validation" not in job["error"]
     assert "run_id" not in job["error"]

@@ -12,6 +12,7 @@ from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import JobKind
 from app.masking import MaskSettings
+from app.playground.work import ChatRequest
 from app.sentences import FailureCode
 from tests.support.people import Person
 from tests.support.training import ask_for_check, make_model, make_version
@@ -66,12 +67,12 @@ def test_a_mask_check_without_a_readable_tokenizer_says_so_in_both_languages(
 def test_a_failed_answer_tells_its_reason_in_both_languages(app: FastAPI, engineer: Person) -> None:
     storage = Storage(app.state.settings.storage_dir)
     with transaction(app.state.engine) as session:
-        job_id = jobs.enqueue(session, JobKind.CHAT, {}, created_by=engineer.actor.who).id or 0
+        job_id = jobs.enqueue(session, JobKind.CHAT, created_by=engineer.actor.who).id or 0
     mine = Attempt.take(app.state.engine, job_id, 30)
     assert mine is not None
     desk = ChatDesk(app.state.settings, app.state.engine, storage)
     desk._warm = WarmChat((sys.executable, "-c", UNABLE))
-    desk._answer(mine, {"id": str(job_id), "sides": ["tuned"], "messages": []})
+    desk._answer(mine, ChatRequest(id=str(job_id), base_model_path="large", sides=["tuned"]))
     desk.close()
     english = engineer.api.get(f"/api/v1/jobs/{job_id}").json()
     chinese = engineer.api.get(f"/api/v1/jobs/{job_id}/events/list", headers={"Accept-Language": "zh-CN"})

@@ -4,29 +4,42 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
+from pydantic import ConfigDict
+
+from app.core.stored_models import StoredModel
 from app.jobs.events import Emit
+from app.jobs.work import JobInput
 from app.sentences import FailureCode
 from worker.work.protocol import Control, JobFailed, log
 
 
-def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
-    match input["do"]:
+class Asked(JobInput):
+    do: str
+
+
+class Done(StoredModel):
+    """Whatever is handed back."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def run(job: Asked, output_dir: Path, emit: Emit, control: Control) -> Done:
+    match job.do:
         case "print":
             print("a library prints")
             os.write(1, b"C code prints\n")
             emit("metric", step=1, loss=float("nan"), grad_norm=float("inf"), text="谈价")
-            return {"kept": True}
+            return Done(kept=True)
         case "wait":
             emit("phase", phase="training")
             deadline = time.monotonic() + 30
             while control.stop_requested is None and time.monotonic() < deadline:
                 time.sleep(0.01)
             control.raise_if_cancelled()
-            return {"stopped_early": control.stop_requested == "save"}
+            return Done(stopped_early=control.stop_requested == "save")
         case "tell_niceness":
-            return {"niceness": os.nice(0)}
+            return Done(niceness=os.nice(0))
         case "fail":
             raise JobFailed(FailureCode.CONFIG_INVALID, "The field %(field)s is not known.", field="lr")
         case "fail_with_values":
@@ -36,7 +49,7 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         case "emit_values":
             log(emit, "info", "Reads %(path)s.", path=Path("/a"))
             emit("checkpoint", step=1, path=Path("/a/b\udcff"))
-            return {"path": Path("/c")}
+            return Done(path=Path("/c"))
         case "crash":
             raise KeyError("somewhere\nand more")
         case "memory":

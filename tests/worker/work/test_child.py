@@ -163,6 +163,11 @@ def test_an_unknown_kind_is_refused_by_name(start: Any) -> None:
     assert (code, said(events[0])) == (1, "There is no work of the kind dance.")
 
 
+def test_an_input_that_lacks_what_the_work_needs_is_refused_by_the_fields_name(start: Any) -> None:
+    code, events, _ = start(input={"done": True}).end()
+    assert (code, events[0]["code"], said(events[0])) == (1, "job_malformed", "do is missing.")
+
+
 def test_a_job_file_that_is_missing_or_incomplete_is_refused(tmp_path: Path) -> None:
     incomplete = tmp_path / "job.json"
     incomplete.write_text('{"kind": "train"}')

@@ -8,8 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3Config, GPT2Config, LlamaConfig, MptConfig
 
 from app.base_models.facts import ModelFacts
+from tests.support.tiny_llama import tiny_llama
 from tests.worker.conftest import Recorder
-from worker.work import models
+from tests.worker.work.doing import prepare
 from worker.work.describing import context_length, licence_of
 from worker.work.new_tokens import is_trained
 from worker.work.protocol import Control
@@ -31,16 +32,7 @@ def test_the_context_length_is_found_whatever_a_family_calls_it(config: Any, exp
 
 
 def _model(*, tied: bool) -> Any:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=400,
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        tie_word_embeddings=tied,
-    )
-    return AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    return tiny_llama(vocab_size=400, hidden_size=32, tie_word_embeddings=tied)
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -75,8 +67,8 @@ def test_a_prepared_model_says_what_it_is_and_what_is_unusual(
     model.get_input_embeddings().weight.data[tokenizer.convert_tokens_to_ids("<|im_end|>")] = 0
     model.save_pretrained(small_model)
     (small_model / "README.md").write_text("---\ntags:\n- chat\nlicense: apache-2.0\n---\n# A model\n")
-    found = models.run({"source": "local", "reference": str(small_model)}, tmp_path / "out", emit, Control())
-    facts = ModelFacts.stored(found)
+    found = prepare({"source": "local", "reference": str(small_model)}, tmp_path / "out", emit, Control())
+    facts = ModelFacts.stored(found["facts"])
     assert (facts.context_length, facts.licence, facts.dtype) == (512, "apache-2.0", "bfloat16")
     assert facts.layer_names == ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     assert [layer.count for layer in facts.adaptable] == [2] * 7

@@ -17,21 +17,23 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Qwen3
 
 from app.masking import ChatTokenizer
 from tests.support.said import said
-from tests.worker.conftest import SMALL_FILES, Recorder
+from tests.support.tiny_llama import TOKENIZER_FILES
+from tests.worker.conftest import Recorder
+from tests.worker.work import doing
 from worker.work import describing, models
 from worker.work.protocol import Control, JobFailed
 from worker.work.training.checkpoints import is_whole
 
 
 def prepare(folder: Path, out: Path, emit: Recorder) -> dict[str, Any]:
-    return models.run({"source": "local", "reference": str(folder)}, out, emit, Control())
+    return doing.prepare({"source": "local", "reference": str(folder)}, out, emit, Control())
 
 
 @pytest.mark.model
 def test_the_bundled_model_becomes_a_plain_folder_that_answers(tmp_path: Path, emit: Recorder) -> None:
-    result = models.run({"source": "bundled"}, tmp_path, emit, Control())
+    result = doing.prepare({"source": "bundled"}, tmp_path, emit, Control())
     folder = Path(result["path"])
-    assert {"config.json", "model.safetensors", *SMALL_FILES} <= {path.name for path in folder.iterdir()}
+    assert {"config.json", "model.safetensors", *TOKENIZER_FILES} <= {path.name for path in folder.iterdir()}
     assert is_whole(folder)
     assert "quantization_config" not in json.loads((folder / "config.json").read_text())
     facts = ("parameters", "context_length", "vocabulary", "end_of_turn", "dtype", "architecture")
@@ -124,6 +126,9 @@ def _qwen3_vl(folder: Path) -> None:
         (_silent_template, "where to stop"),
         (_edit_config(num_hidden_layers=10**6), "num_hidden_layers is 1000000"),
         (_edit_config(intermediate_size=10**12), "far larger model than the weight files hold"),
+        (_edit_config(vocab_size=40000), r"other sizes than config.json says: (lm_head|model.embed_tokens)"),
+        (_edit_config(num_key_value_heads=2), r"other sizes than config.json says: .*k_proj"),
+        (_edit_config(hidden_size=-2), "cannot be loaded: .*negative"),
         (_edit_config(num_hidden_layers=3), "lack weights that the model needs: model.layers.2"),
         (_qwen3_vl, r"a kind \(Qwen3VL\) that has no plain text model"),
     ],
@@ -185,7 +190,7 @@ def test_a_reference_that_means_nothing_is_refused(
     tmp_path: Path, emit: Recorder, source: str, reference: str, words: str
 ) -> None:
     with pytest.raises(JobFailed, match=words):
-        models.run({"source": source, "reference": reference}, tmp_path, emit, Control())
+        doing.prepare({"source": source, "reference": reference}, tmp_path, emit, Control())
 
 
 def test_without_a_network_the_hub_is_said_to_be_out_of_reach(tmp_path: Path) -> None:

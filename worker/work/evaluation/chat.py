@@ -1,7 +1,6 @@
 """The warm chat process: `python -m worker.work.evaluation.chat`, asked and answering in JSON lines.
 
-In, on standard input: {"id", "base_model_path", "adapter_path", "messages", "template_arguments", "max_new_tokens",
-"temperature", "seed", "sides"} or {"cancel": id}.
+In, on standard input: a ChatRequest or {"cancel": id}.
 Out: events `phase`, `delta`, `done`, `failed`, each with the request's id.
 It keeps the last base model and its adapters loaded, and exits when standard input ends.
 """
@@ -20,31 +19,32 @@ from typing import Any
 import torch
 from tokenizers.decoders import DecodeStream
 
-from app.jobs.events import SIDES, Ending, EventKind, Phase, Side
+from app.dialogue.conversation import Message
+from app.jobs.events import Ending, EventKind, Phase, Side
 from app.masking import turn_off_library_threads
+from app.playground.work import ChatRequest
 from app.sentences import N_, Failure, FailureCode, SentenceError
 from worker.work.child import EventStream, explain, take_standard_output
 from worker.work.evaluation.generation import require_room
 from worker.work.evaluation.loading import LoadedModel, load_base, require_tuned
 from worker.work.evaluation.prompts import encode_prompt
-from worker.work.protocol import JobFailed
+from worker.work.protocol import JobFailed, read_document
 
 # The sides take turns of so many tokens: both are seen to write, and switching adapters costs little.
 TOKENS_PER_TURN = 4
-DEFAULT_NEW_TOKENS = 256
 
 
 class Reply:
     """One side's answer while it is written."""
 
-    def __init__(self, loaded: LoadedModel, side: Side, prompt: list[int], request: dict[str, Any]) -> None:
+    def __init__(self, loaded: LoadedModel, side: Side, prompt: list[int], request: ChatRequest) -> None:
         self.side = side
         self.finish_reason: str | None = None
         self.loaded = loaded
-        self.temperature = float(request.get("temperature") or 0.0)
-        self.max_new_tokens = int(request.get("max_new_tokens") or DEFAULT_NEW_TOKENS)
+        self.temperature = request.temperature
+        self.max_new_tokens = request.max_new_tokens
         self.random = torch.Generator(device=loaded.device)
-        self.random.manual_seed(int(request.get("seed") or 0))
+        self.random.manual_seed(request.seed)
         self.ids: list[int] = []
         self._next = prompt
         self._cache: Any = None
@@ -117,32 +117,30 @@ class Chat:
 
     def serve(self) -> None:
         while True:
-            request = self.requests.get()
+            given = self.requests.get()
             try:
-                self.answer(request)
+                self.answer(read_document(ChatRequest, given))
             except SentenceError as error:
-                self._fail(request, error.failure)
+                self._fail(given["id"], error.failure)
             except Exception as error:  # noqa: BLE001 - the person who waits gets a sentence
                 traceback.print_exc(file=sys.stderr)
-                self._fail(request, explain(error, Path.cwd()).failure)
-            self.cancelled.discard(request["id"])
+                self._fail(given["id"], explain(error, Path.cwd()).failure)
+            self.cancelled.discard(given["id"])
 
-    def _fail(self, request: dict[str, Any], failure: Failure) -> None:
-        self.events.emit(Ending.FAILED, id=request["id"], **failure.to_json())
+    def _fail(self, request_id: str, failure: Failure) -> None:
+        self.events.emit(Ending.FAILED, id=request_id, **failure.to_json())
 
-    def answer(self, request: dict[str, Any]) -> None:
+    def answer(self, request: ChatRequest) -> None:
         """Stream the reply of each side asked for."""
-        sides = request.get("sides") or (SIDES if request.get("adapter_path") else SIDES[:1])
-        if not isinstance(sides, list | tuple) or not set(sides) <= set(SIDES):
-            raise JobFailed(FailureCode.JOB_MALFORMED, N_("sides must be a list of “base” and “tuned”."))
         loaded = self._load(request)
-        tokenizer = loaded.tokenizer_with(request.get("template_arguments"))
+        tokenizer = loaded.tokenizer_with(request.template_arguments)
         prompt = encode_prompt(tokenizer, _messages(request))
-        require_room(loaded, prompt, int(request.get("max_new_tokens") or DEFAULT_NEW_TOKENS), "chat")
+        require_room(loaded, prompt, request.max_new_tokens, "chat")
+        sides = request.of(request.id).sides
         replies = [Reply(loaded, side, prompt, request) for side in dict.fromkeys(sides)]
         while replies:
             for reply in replies:
-                self._turn(request["id"], loaded, reply)
+                self._turn(request.id, loaded, reply)
             replies = [reply for reply in replies if reply.finish_reason is None]
 
     def _turn(self, request_id: str, loaded: LoadedModel, reply: Reply) -> None:
@@ -162,37 +160,31 @@ class Chat:
                 tokens=len(reply.ids),
             )
 
-    def _load(self, request: dict[str, Any]) -> LoadedModel:
-        path = Path(str(request["base_model_path"]))
-        adapter = request.get("adapter_path")
-        adapter_path = require_tuned(Path(adapter)) if adapter else None
+    def _load(self, request: ChatRequest) -> LoadedModel:
+        path = Path(request.base_model_path)
+        adapter_path = require_tuned(Path(request.adapter_path)) if request.adapter_path else None
         if self._loaded is None or self._path != path:
-            self.events.emit(EventKind.PHASE, id=request["id"], phase=Phase.LOADING_MODEL)
+            self.events.emit(EventKind.PHASE, id=request.id, phase=Phase.LOADING_MODEL)
             # The old model goes first: two at a time may not fit.
             self._loaded = self._path = None
             gc.collect()
             self._loaded, self._path = load_base(path), path
         if adapter_path is not None:
             self._loaded.use(adapter_path)
-        elif "tuned" in (request.get("sides") or ()):
+        elif "tuned" in request.sides:
             raise JobFailed(
                 FailureCode.ADAPTER_UNUSABLE, N_("There is no adapter to ask: choose a finished run.")
             )
         return self._loaded
 
 
-def _messages(request: dict[str, Any]) -> list[dict[str, Any]]:
-    messages = request.get("messages")
-    if not isinstance(messages, list) or not messages:
+def _messages(request: ChatRequest) -> list[Message]:
+    if not request.messages:
         raise JobFailed(FailureCode.JOB_MALFORMED, N_("There is no message to answer."))
-    for message in messages:
-        if (
-            not isinstance(message, dict)
-            or not isinstance(message.get("content"), str)
-            or "role" not in message
-        ):
+    for message in request.messages:
+        if not isinstance(message.get("content"), str) or "role" not in message:
             raise JobFailed(FailureCode.JOB_MALFORMED, N_("Each message needs a role and a text as content."))
-    return messages
+    return request.messages
 
 
 def main() -> None:

@@ -5,9 +5,10 @@ It produces texts and losses; what a text is worth is decided in app/evaluations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
-from app.evaluations.documents import Generation, Measurements, Sides
+from app.evaluations.documents import Generation, Sides
+from app.evaluations.work import EvaluateInput, EvaluateResult, HeldOut, PromptInput
 from app.jobs.events import SIDES, Emit, EventKind, Phase, Side
 from app.masking import ChatTokenizer, MaskingError, read_arrays
 from app.sentences import N_, FailureCode
@@ -18,39 +19,32 @@ from worker.work.evaluation.prompts import encode_prompt
 from worker.work.protocol import Control, JobFailed
 
 
-def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
-    """Emit an `answer` for each prompt and variant, return losses and counts. `output_dir` is not used.
-
-    input: base_model_path, adapter_path, arrays (path or null), suite (or suites: a list of them),
-    generation {max_new_tokens, batch_size}; template_arguments {name: value}, those of the training.
-    """
+def run(job: EvaluateInput, output_dir: Path, emit: Emit, control: Control) -> EvaluateResult:
+    """Emit an `answer` for each prompt and variant, return losses and counts. `output_dir` is not used."""
     started = time.monotonic()
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
-    tuned = require_tuned(Path(input["adapter_path"]))
-    samples = _read_samples(input.get("arrays"))
-    loaded = load_base(Path(input["base_model_path"]))
+    tuned = require_tuned(Path(job.adapter_path))
+    samples = _read_samples(job.arrays)
+    loaded = load_base(Path(job.base_model_path))
     loaded.use(tuned)
     control.raise_if_cancelled()
-    job = _Evaluation(loaded, input, samples, emit, control)
-    loaded_seconds = time.monotonic() - started
-    answers = {side: job.answer(side) for side in SIDES}
-    losses = {side: job.measure(side) for side in SIDES}
-    return {
+    evaluation = _Evaluation(loaded, job, samples, emit, control)
+    seconds = {"load_model": time.monotonic() - started}
+    answers = {side: evaluation.answer(side) for side in SIDES}
+    losses = {side: evaluation.measure(side) for side in SIDES}
+    seconds |= {f"{side}_answers": counts.seconds for side, counts in answers.items()}
+    return EvaluateResult(
         **_losses(losses),
-        "prompts": len(job.prompts),
-        "answers": {side: counts["answers"] for side, counts in answers.items()},
-        "generated_tokens": {side: counts["tokens"] for side, counts in answers.items()},
-        "generation": Generation(
-            max_new_tokens=job.max_new_tokens,
+        prompts=len(evaluation.prompts),
+        answers={side: counts.answers for side, counts in answers.items()},
+        generated_tokens={side: counts.tokens for side, counts in answers.items()},
+        generation=Generation(
+            max_new_tokens=job.generation.max_new_tokens,
             precision=str(loaded.dtype).removeprefix("torch."),
             device=loaded.device.type,
-        ).model_dump(),
-        "seconds": {
-            "load_model": loaded_seconds,
-            **{f"{side}_answers": counts["seconds"] for side, counts in answers.items()},
-            "total": time.monotonic() - started,
-        },
-    }
+        ),
+        seconds={**seconds, "total": time.monotonic() - started},
+    )
 
 
 def _read_samples(path: str | None) -> list[Any]:
@@ -68,56 +62,61 @@ def _read_samples(path: str | None) -> list[Any]:
         ) from error
 
 
-def _losses(losses: dict[Side, HeldOutLoss | None]) -> dict[str, Any]:
+class _Losses(TypedDict):
+    held_out_loss: Sides | None
+    perplexity: Sides | None
+    held_out: HeldOut
+
+
+class _Counts(NamedTuple):
+    answers: int
+    tokens: int
+    seconds: float
+
+
+def _losses(losses: dict[Side, HeldOutLoss | None]) -> _Losses:
     """held_out_loss and perplexity are null where nothing was held out: unknown is not zero."""
     measured = {side: loss for side, loss in losses.items() if loss is not None}
     if not measured:
-        return {**Measurements().to_json(), "held_out": {"conversations": 0, "trained_tokens": 0}}
+        return {"held_out_loss": None, "perplexity": None, "held_out": HeldOut()}
     of_base, of_tuned = measured["base"], measured["tuned"]
-    told = Measurements(
-        held_out_loss=Sides(base=of_base.loss, tuned=of_tuned.loss),
-        perplexity=Sides(base=of_base.perplexity, tuned=of_tuned.perplexity),
-    )
-    held_out = {"conversations": of_base.conversations, "trained_tokens": of_base.trained_tokens}
-    return {**told.to_json(), "held_out": held_out}
+    return {
+        "held_out_loss": Sides(base=of_base.loss, tuned=of_tuned.loss),
+        "perplexity": Sides(base=of_base.perplexity, tuned=of_tuned.perplexity),
+        "held_out": HeldOut(conversations=of_base.conversations, trained_tokens=of_base.trained_tokens),
+    }
 
 
 class _Evaluation:
     """One evaluation on its way: the prompts, and how far it is."""
 
     def __init__(
-        self, loaded: LoadedModel, input: dict[str, Any], samples: list[Any], emit: Emit, control: Control
+        self, loaded: LoadedModel, job: EvaluateInput, samples: list[Any], emit: Emit, control: Control
     ) -> None:
-        generation = input["generation"]
-        self.max_new_tokens = int(generation["max_new_tokens"])
-        self.batch_size = int(generation.get("batch_size", DEFAULT_BATCH_SIZE))
-        if self.max_new_tokens < 1 or self.batch_size < 1:
-            raise JobFailed(
-                FailureCode.JOB_MALFORMED, N_("max_new_tokens and batch_size must be at least 1.")
-            )
-        suites = input.get("suites") or [input["suite"]]
-        self.prompts = [(suite["name"], prompt) for suite in suites for prompt in suite["prompts"]]
+        self.max_new_tokens = job.generation.max_new_tokens
+        self.batch_size = job.generation.batch_size or DEFAULT_BATCH_SIZE
+        self.suite, self.prompts = job.suite.name, job.suite.prompts
         self.loaded, self.samples, self.emit, self.control = loaded, samples, emit, control
-        tokenizer = loaded.tokenizer_with(input.get("template_arguments"))
-        self.encoded = [self._encode(tokenizer, prompt) for _, prompt in self.prompts]
+        tokenizer = loaded.tokenizer_with(job.template_arguments)
+        self.encoded = [self._encode(tokenizer, prompt) for prompt in self.prompts]
         self.step = 0
         self.total_steps = len(SIDES) * (len(self.prompts) + len(samples))
         self.started = time.monotonic()
 
-    def _encode(self, tokenizer: ChatTokenizer, prompt: dict[str, Any]) -> list[int]:
+    def _encode(self, tokenizer: ChatTokenizer, prompt: PromptInput) -> list[int]:
         try:
-            ids = encode_prompt(tokenizer, prompt["messages"])
+            ids = encode_prompt(tokenizer, prompt.messages)
         except MaskingError as error:
             raise JobFailed(
                 FailureCode.TEMPLATE_FAILED,
                 N_("The prompt “%(name)s” cannot be rendered: %(detail)s"),
-                name=prompt["key"],
+                name=prompt.key,
                 detail=str(error),
             ) from error
-        require_room(self.loaded, ids, self.max_new_tokens, prompt["key"])
+        require_room(self.loaded, ids, self.max_new_tokens, prompt.key)
         return ids
 
-    def answer(self, side: Side) -> dict[str, Any]:
+    def answer(self, side: Side) -> _Counts:
         """Emit this side's answers; returns how many, of how many tokens, in how long."""
         self.emit(EventKind.PHASE, phase=Phase(f"{side}_answers"))
         started, tokens = time.monotonic(), 0
@@ -125,12 +124,11 @@ class _Evaluation:
             for answer in generate(
                 self.loaded, model, self.encoded, self.max_new_tokens, self.control, self.batch_size
             ):
-                suite, prompt = self.prompts[answer.index]
                 tokens += answer.tokens
                 self.emit(
                     EventKind.ANSWER,
-                    suite=suite,
-                    prompt_key=prompt["key"],
+                    suite=self.suite,
+                    prompt_key=self.prompts[answer.index].key,
                     variant=side,
                     text=answer.text,
                     tokens=answer.tokens,
@@ -138,7 +136,7 @@ class _Evaluation:
                     seconds=round(answer.seconds, 3),
                 )
                 self._advance()
-        return {"answers": len(self.encoded), "tokens": tokens, "seconds": time.monotonic() - started}
+        return _Counts(len(self.encoded), tokens, time.monotonic() - started)
 
     def measure(self, side: Side) -> HeldOutLoss | None:
         if not self.samples:

@@ -10,6 +10,7 @@ from peft import LoraConfig, get_peft_model
 from peft.tuners.lora.layer import LoraLayer, ParamWrapper
 from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 
+from app.base_models.facts import LeftOut
 from app.core.errors import Invalid
 from app.jobs.events import Emit
 from app.recipes.config import TrainingConfig
@@ -18,7 +19,7 @@ from app.sentences import N_, FailureCode
 from worker.work.new_tokens import trained_rows
 from worker.work.protocol import JobFailed, log
 from worker.work.training.lora import fuse_lora_layers
-from worker.work.training.modules import LayerKind, LeftOut, LinearModule, linear_modules
+from worker.work.training.modules import LayerKind, LinearModule, linear_modules
 from worker.work.training.norm import fuse_rms_norms
 from worker.work.training.weights import train_every_weight
 
@@ -137,14 +138,8 @@ def targets(
         fitted = fit_layers(wanted, [layer.name for layer in may])
     except Invalid as error:
         raise JobFailed(FailureCode.TARGET_MODULES_MISSING, error.sentence) from error
-    for name, found in fitted.mapped.items():
-        log(
-            emit,
-            "info",
-            N_("This model has no layer %(name)s of its own: the adapter goes on %(found)s, which holds it."),
-            name=name,
-            found=found,
-        )
+    for note in fitted.notes:
+        log(emit, "info", note)
     modules = [name for name in fitted.names if _matches(name, linear)]
     return modules, [name for name in fitted.names if name not in modules]
 

@@ -1,10 +1,11 @@
 """What decides the numbers of a run: two attempts that agree on it may share checkpoints."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from app.core.errors import Conflict
 from app.recipes.config import TrainingConfig
+from app.runs.work import TrainInput
 
 # How often something is logged, measured or saved changes no number; everything else does.
 FREE: Final = frozenset(
@@ -12,16 +13,24 @@ FREE: Final = frozenset(
 )
 
 
-def identity(config: TrainingConfig, input: dict[str, Any]) -> dict[str, Any]:
+class Identity(TypedDict):
+    """`arrays_hash` is the sha256 of ids and labels, `base_model` the folder's name."""
+
+    arrays_hash: str
+    base_model: str
+    config: dict[str, Any]
+
+
+def identity(config: TrainingConfig, job: TrainInput) -> Identity:
     """Arrays, base model and the decisive part of the config, as a checkpoint keeps them."""
     return {
-        "arrays_hash": input["arrays_hash"],
-        "base_model": Path(input["base_model_path"]).name,
+        "arrays_hash": job.arrays_hash,
+        "base_model": Path(job.base_model_path).name,
         "config": _decisive(config),
     }
 
 
-def is_same(kept: dict[str, Any], own: dict[str, Any]) -> bool:
+def is_same(kept: Identity, own: Identity) -> bool:
     """Whether a checkpoint's identity, which an earlier version may have written, is this run's."""
     try:
         config = TrainingConfig.stored(kept["config"])

@@ -13,6 +13,8 @@ from peft.tuners.tuners_utils import _check_lora_target_modules_mamba
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from app.base_models.facts import LeftOut
+
 
 class LayerKind(StrEnum):
     """LINEAR and CONV1D (transformers' own, weights transposed) are modules; EXPERTS are stacked in one parameter."""
@@ -20,14 +22,6 @@ class LayerKind(StrEnum):
     LINEAR = "linear"
     CONV1D = "conv1d"
     EXPERTS = "experts"
-
-
-class LeftOut(StrEnum):
-    """Why no adapter goes on a layer: it makes the logits, text never passes it, or it does more than a product."""
-
-    OUTPUT = "output"
-    OTHER_TOWER = "other_tower"
-    NOT_PLAIN = "not_plain"
 
 
 @dataclass(frozen=True)

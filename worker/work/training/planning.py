@@ -6,9 +6,10 @@ the same schedule and the same precision as one that nobody interrupted.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 
@@ -23,9 +24,11 @@ from worker.work.training.devices import weights_dtype
 from worker.work.training.forward import LossPass
 
 PLAN: Final = "plan.json"
-# The first pass warms up caches and allocator, and does not count.
-_MEASURED_PASSES: Final = 3
+# So many of the run's first batches are measured, in turns: what else the machine does for a while slows some turns, not all.
+_MEASURED_BATCHES: Final = 3
+_TURNS: Final = 8
 _SHARE_TO_MEASURE: Final = 0.1
+_MOST_SECONDS_TO_MEASURE: Final = 15.0
 # Kept free for what is not measured: checkpoints, saving, and a machine that is busier later than now.
 _SHARE_TO_PLAN: Final = 0.9
 # Forward alone, beside forward and back.
@@ -86,7 +89,7 @@ def make_plan(
         return TrainingPlan(steps=wanted, wanted_steps=wanted, precision=precision)
     budget = config.max_train_minutes * 60
     began = time.monotonic()
-    speed = measure(budget * _SHARE_TO_MEASURE)
+    speed = measure(min(budget * _SHARE_TO_MEASURE, _MOST_SECONDS_TO_MEASURE))
     left = (budget - (time.monotonic() - began)) * _SHARE_TO_PLAN
     batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
     step = train_samples.tokens() / max(1, len(train_samples)) * min(batch, len(train_samples)) / speed
@@ -123,19 +126,41 @@ def tokens_per_second(
     model.train()
     device = next(model.parameters()).device
     random, random_there = torch.get_rng_state(), _state_of(device)
-    passes: list[tuple[int, float]] = []
+    loader = EpochLoader(samples, config.per_device_train_batch_size, config.seed)
+    batches = [on_device(batch, device) for batch in islice(loader, _MEASURED_BATCHES)]
+    passes: list[Measured] = []
     began = time.monotonic()
-    for batch in EpochLoader(samples, config.per_device_train_batch_size, config.seed):
-        passes.append((batch["input_ids"].numel(), _timed(loss_pass, on_device(batch, device), device)))
-        if len(passes) > _MEASURED_PASSES or time.monotonic() - began > at_most:
+    for batch in batches * _TURNS:
+        passes.append(Measured(batch["input_ids"].numel(), _timed(loss_pass, batch, device)))
+        if time.monotonic() - began > at_most:
             break
     model.zero_grad(set_to_none=True)
     torch.set_rng_state(random)
     if random_there is not None:
         torch.cuda.set_rng_state(random_there, device)
-    # So slow that there is no second one: then the warm-up has to do.
-    counted = passes[1:] or passes
-    return sum(tokens for tokens, _ in counted) / sum(seconds for _, seconds in counted)
+    return undisturbed_speed(passes, len(batches))
+
+
+class Measured(NamedTuple):
+    """One pass over a batch of so many tokens."""
+
+    tokens: int
+    seconds: float
+
+
+def undisturbed_speed(passes: Sequence[Measured], batches: int) -> float:
+    """Tokens a second of passes that took turns on so many batches, by each batch's quickest pass.
+
+    Nothing makes a pass quicker than it is; the first one warms up caches and allocator, and other programs slow down
+    whichever they meet.
+    """
+    quickest = [
+        min(passes[place::batches], key=lambda one: one.seconds) for place in range(batches)[: len(passes)]
+    ]
+    if len(passes) <= batches:
+        # No second turn: all but the first pass, which has to do where there is no other.
+        quickest = quickest[1:] or quickest
+    return sum(one.tokens for one in quickest) / sum(one.seconds for one in quickest)
 
 
 def _state_of(device: torch.device) -> torch.Tensor | None:

@@ -11,12 +11,11 @@ from typing import Any, Literal
 import torch
 from transformers import set_seed
 
-from app.core.errors import Invalid
 from app.jobs.events import Emit, EventKind, Phase
 from app.masking import MaskArrays, MaskingError, Split, read_model_folder
-from app.recipes.config import TrainingConfig, parse_config
-from app.runs.provenance import Provenance
+from app.recipes.config import TrainingConfig
 from app.runs.result import RunResult, TrainingPlan
+from app.runs.work import TrainInput
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.adapter import Reached, prepare
@@ -54,29 +53,28 @@ from worker.work.training.weights import computing_in
 ADAPTER, MODEL = "adapter", "model"
 
 
-def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
+def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:
     """Train as the job asks. Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
-    config = read_config(input["config"])
     keep_freed_memory()
     round_denormals_to_zero()
     device = training_device()
-    kept = kept_plan(input.get("resume_from"))
-    dtype = frozen_precision(config, device, kept)
-    config = with_available_optimizer(config, device, emit)
+    kept = kept_plan(job.resume_from)
+    dtype = frozen_precision(job.config, device, kept)
+    config = with_available_optimizer(job.config, device, emit)
 
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
-    arrays = load_arrays(Path(input["arrays"]), input["arrays_hash"], input.get("arrays_file_hash"))
-    require_same_tokenizer(Path(input["base_model_path"]), input.get("tokenizer_hash"))
+    arrays = load_arrays(Path(job.arrays), job.arrays_hash, job.arrays_file_hash)
+    require_same_tokenizer(Path(job.base_model_path), job.tokenizer_hash)
     train_samples, eval_samples = ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION)
     check_samples(train_samples, eval_samples, config)
-    resume = find_checkpoint(input.get("resume_from"), emit)
+    resume = find_checkpoint(job.resume_from, emit)
     control.raise_if_cancelled()
 
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     set_seed(config.seed)
-    base_model = load_base_model(Path(input["base_model_path"]), config, device, dtype)
+    base_model = load_base_model(Path(job.base_model_path), config, device, dtype)
     vocabulary = check_vocabulary(arrays, base_model)
-    model, reached = prepare(base_model, config, emit, end_of_turn_id=input.get("end_of_turn_id"))
+    model, reached = prepare(base_model, config, emit, end_of_turn_id=job.end_of_turn_id)
     control.raise_if_cancelled()
     describe(model, train_samples, device, dtype, emit)
 
@@ -108,11 +106,11 @@ def run(input: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
         eval_samples=eval_samples,
         emit=emit,
         control=control,
-        identity=identity(config, input),
+        identity=identity(config, job),
     )
     outcome = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None)
     control.raise_if_cancelled()
-    return finish(trainer, reached, plan, outcome.training_loss, input, output_dir).to_json()
+    return finish(trainer, reached, plan, outcome.training_loss, job, output_dir)
 
 
 def finish(
@@ -120,7 +118,7 @@ def finish(
     reached: Reached,
     plan: TrainingPlan,
     train_loss: float,
-    input: dict[str, Any],
+    job: TrainInput,
     output_dir: Path,
 ) -> RunResult:
     """Measure what is kept, and save it."""
@@ -129,15 +127,13 @@ def finish(
     adapter_step = keep_best(trainer)
     require_finite(trainer.adapted, adapter_step)
     require_checkpoint_space(output_dir, trainer.adapted)
-    result = what_came_of_it(trainer, reached, train_loss, adapter_step, input["arrays_hash"])
+    result = what_came_of_it(trainer, reached, train_loss, adapter_step, job.arrays_hash)
     result = result.model_copy(update={"plan": plan})
-    save(trainer.adapted, output_dir, input, trainer.config, result)
+    save(trainer.adapted, output_dir, job, trainer.config, result)
     return result
 
 
-def save(
-    model: Any, output_dir: Path, input: dict[str, Any], config: TrainingConfig, result: RunResult
-) -> None:
+def save(model: Any, output_dir: Path, job: TrainInput, config: TrainingConfig, result: RunResult) -> None:
     """What was trained and all that belongs to it, whole or not at all."""
     publish(
         output_dir,
@@ -145,8 +141,8 @@ def save(
         lambda folder: write_tuned(
             model,
             folder,
-            base_folder=Path(input["base_model_path"]),
-            provenance=Provenance.stored(input["provenance"]),
+            base_folder=Path(job.base_model_path),
+            provenance=job.provenance,
             config=config,
             result=result,
         ),
@@ -174,16 +170,6 @@ def what_came_of_it(
         adapted=reached.adapted,
         left_out=reached.left_out,
     )
-
-
-def read_config(values: dict[str, Any]) -> TrainingConfig:
-    """The job's config, judged as everywhere. Raises JobFailed about the first field that is wrong."""
-    try:
-        return parse_config(values)
-    except Invalid as error:
-        failed = JobFailed.of(error)
-        failed.code = FailureCode.CONFIG_INVALID
-        raise failed from error
 
 
 def with_available_optimizer(config: TrainingConfig, device: torch.device, emit: Emit) -> TrainingConfig:

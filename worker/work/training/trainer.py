@@ -36,7 +36,7 @@ from worker.work.training.data import (
     next_token_targets,
 )
 from worker.work.training.forward import LossPass
-from worker.work.training.identity import is_same
+from worker.work.training.identity import Identity, is_same
 from worker.work.training.weights import load_state, weights_of
 
 
@@ -97,7 +97,7 @@ class SftTrainer(Trainer):
         eval_samples: ArraySamples,
         emit: Emit,
         control: Control,
-        identity: dict[str, Any],
+        identity: Identity,
     ) -> None:
         super().__init__(model=model, args=args, train_dataset=train_samples, eval_dataset=eval_samples)
         self.pop_callback(PrinterCallback)

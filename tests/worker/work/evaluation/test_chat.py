@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from app.masking import ChatTokenizer
+from app.playground.work import ChatRequest
 from tests.support.said import said
 from worker.parent.warm_chat import WarmChat
 from worker.work.evaluation.chat import Reply
@@ -45,7 +46,7 @@ def texts(events: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def test_both_sides_stream_and_finish(chat: WarmChat, request_both: dict[str, Any]) -> None:
-    events = list(chat.stream(request_both))
+    events = list(chat.stream(ChatRequest.stored(request_both)))
     done = {event["side"]: event for event in events if event["event"] == "done"}
     assert set(done) == {"base", "tuned"}
     assert done["base"]["finish_reason"] == "stop"
@@ -58,9 +59,9 @@ def test_both_sides_stream_and_finish(chat: WarmChat, request_both: dict[str, An
 def test_the_model_stays_loaded_and_answers_the_same_again(
     chat: WarmChat, request_both: dict[str, Any]
 ) -> None:
-    first = list(chat.stream(request_both))
+    first = list(chat.stream(ChatRequest.stored(request_both)))
     pid = chat.process_id
-    again = list(chat.stream(request_both))
+    again = list(chat.stream(ChatRequest.stored(request_both)))
     assert chat.process_id == pid
     assert not any(event["event"] == "phase" for event in again)
     assert texts(again) == texts(first)
@@ -101,7 +102,13 @@ def test_chinese_comes_in_whole_characters(base_model_folder: Path, cut: bool) -
 
 def test_a_seed_makes_sampling_repeatable(chat: WarmChat, request_both: dict[str, Any]) -> None:
     def sampled(seed: int) -> dict[str, str]:
-        return texts(list(chat.stream({**request_both, "temperature": 1.5, "seed": seed, "sides": ["base"]})))
+        return texts(
+            list(
+                chat.stream(
+                    ChatRequest.stored({**request_both, "temperature": 1.5, "seed": seed, "sides": ["base"]})
+                )
+            )
+        )
 
     assert sampled(1) == sampled(1)
     assert len({sampled(seed)["base"] for seed in (1, 2, 3)}) > 1
@@ -111,11 +118,11 @@ def test_closing_the_stream_cancels_and_the_next_request_is_served(
     chat: WarmChat, request_both: dict[str, Any]
 ) -> None:
     endless = {**request_both, "max_new_tokens": 4000, "temperature": 2.0, "sides": ["base"]}
-    stream = chat.stream(endless)
+    stream = chat.stream(ChatRequest.stored(endless))
     while next(stream)["event"] != "delta":
         pass
     stream.close()  # type: ignore[attr-defined]
-    events = list(chat.stream({**request_both, "sides": ["base"]}))
+    events = list(chat.stream(ChatRequest.stored({**request_both, "sides": ["base"]})))
     assert {event["id"] for event in events} == {events[-1]["id"]}
     assert events[-1]["event"] == "done"
 
@@ -134,7 +141,7 @@ def test_closing_the_stream_cancels_and_the_next_request_is_served(
 def test_what_cannot_be_answered_fails_with_a_sentence(
     chat: WarmChat, request_both: dict[str, Any], change: dict[str, Any], words: str
 ) -> None:
-    events = list(chat.stream({**request_both, **change}))
+    events = list(chat.stream(ChatRequest.stored({**request_both, **change})))
     assert events[-1]["event"] == "failed"
     assert words in said(events[-1])
 
@@ -143,7 +150,9 @@ def test_threads_share_the_process(chat: WarmChat, request_both: dict[str, Any])
     results: dict[int, list[dict[str, Any]]] = {}
 
     def ask(number: int) -> None:
-        results[number] = list(chat.stream({**request_both, "id": f"r{number}", "sides": ["base"]}))
+        results[number] = list(
+            chat.stream(ChatRequest.stored({**request_both, "id": f"r{number}", "sides": ["base"]}))
+        )
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
     for thread in threads:
@@ -158,12 +167,14 @@ def test_threads_share_the_process(chat: WarmChat, request_both: dict[str, Any])
 def test_after_a_crash_the_next_request_starts_a_new_process(
     chat: WarmChat, request_both: dict[str, Any]
 ) -> None:
-    stream = chat.stream({**request_both, "max_new_tokens": 4000, "temperature": 2.0, "sides": ["base"]})
+    stream = chat.stream(
+        ChatRequest.stored({**request_both, "max_new_tokens": 4000, "temperature": 2.0, "sides": ["base"]})
+    )
     while next(stream)["event"] != "delta":
         pass
     crashed = chat.process_id
     assert crashed is not None
     psutil.Process(crashed).kill()
     assert list(stream)[-1]["event"] == "failed"
-    assert list(chat.stream({**request_both, "sides": ["base"]}))[-1]["event"] == "done"
+    assert list(chat.stream(ChatRequest.stored({**request_both, "sides": ["base"]})))[-1]["event"] == "done"
     assert chat.process_id != crashed

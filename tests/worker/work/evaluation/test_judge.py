@@ -15,9 +15,9 @@ import torch
 from app.masking import ChatTokenizer, MaskSettings, mask_conversations
 from app.scoring.suites import built_in_suites
 from tests.worker.conftest import Recorder, random_samples, write_arrays_file
+from tests.worker.work.doing import evaluate
 from worker.work.evaluation import generation
 from worker.work.evaluation.held_out import held_out_loss, validation_samples
-from worker.work.evaluation.judge import run
 from worker.work.evaluation.loading import LoadedModel, load_base, require_adapter
 from worker.work.evaluation.prompts import encode_prompt, end_of_turn_ids
 from worker.work.protocol import Cancelled, Control, JobFailed
@@ -62,7 +62,7 @@ def test_both_variants_answer_every_prompt_and_the_losses_are_told(
 ) -> None:
     arrays = tmp_path / "arrays.safetensors"
     write_arrays_file(arrays, random_samples([20, 24, 18]), [0, 1, 1])
-    result = run({**job, "arrays": str(arrays)}, tmp_path, emit, control)
+    result = evaluate({**job, "arrays": str(arrays)}, tmp_path, emit, control)
 
     answers = emit.of("answer")
     assert {(a["variant"], a["prompt_key"]) for a in answers} == {
@@ -89,7 +89,7 @@ def test_without_arrays_the_losses_are_unknown_and_not_zero(
     job: dict[str, Any], tmp_path: Path, emit: Recorder, control: Control
 ) -> None:
     job["generation"]["max_new_tokens"] = 1
-    result = run(job, tmp_path, emit, control)
+    result = evaluate(job, tmp_path, emit, control)
     assert result["held_out_loss"] is None
     assert result["perplexity"] is None
 
@@ -252,7 +252,7 @@ def test_a_prompt_without_room_for_its_answer_is_refused_by_name(
 ) -> None:
     job["generation"] = {"max_new_tokens": 9000}
     with pytest.raises(JobFailed, match=r"“capital” has \d+ tokens"):
-        run(job, tmp_path, emit, control)
+        evaluate(job, tmp_path, emit, control)
 
 
 def test_only_a_safetensors_lora_adapter_is_loaded(adapter_folder: Path, tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from app.files import CODE_FOLDER
+from app.playground.work import ChatRequest
 from app.sentences import SentenceError
 from tests.support.said import said
 from worker.parent.warm_chat import TICK, WarmChat
@@ -38,8 +40,12 @@ for line in sys.stdin:
 COMMAND = (sys.executable, "-c", STAND_IN)
 
 
+def request(text: str, **more: Any) -> ChatRequest:
+    return ChatRequest(base_model_path="small", messages=[{"role": "user", "content": text}], **more)
+
+
 def ask(chat: WarmChat, text: str) -> list[str]:
-    return [event["event"] for event in chat.stream({"messages": [{"role": "user", "content": text}]})]
+    return [event["event"] for event in chat.stream(request(text))]
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
@@ -71,7 +77,7 @@ def test_a_process_that_dies_fails_its_request_and_is_started_anew() -> None:
 
 def test_a_process_that_is_silent_too_long_is_stopped() -> None:
     with WarmChat(COMMAND, stall_timeout_seconds=0.5) as chat:
-        events = list(chat.stream({"messages": [{"role": "user", "content": "hang"}]}))
+        events = list(chat.stream(request("hang")))
         assert events[-1]["event"] == "failed"
         assert "did not answer" in said(events[-1])
         assert chat.process_id is None
@@ -79,23 +85,21 @@ def test_a_process_that_is_silent_too_long_is_stopped() -> None:
 
 
 def test_a_request_under_way_is_attached_to_from_its_first_event() -> None:
-    request = {"id": "7", "messages": [{"role": "user", "content": "wait"}]}
+    asked = request("wait", id="7")
     with WarmChat(COMMAND) as chat:
-        first = chat.stream(request)
+        first = chat.stream(asked)
         assert next(first)["text"] == "half "
-        second = chat.stream(request)
+        second = chat.stream(asked)
         assert next(second)["text"] == "half "
         assert list(first) == []  # it reads no more, and ends without cancelling
-        other = chat.stream(
-            {"messages": [{"role": "user", "content": "the line that the stand-in waits for"}]}
-        )
+        other = chat.stream(request("the line that the stand-in waits for"))
         threading.Thread(target=list, args=(other,), daemon=True).start()
         assert [event["event"] for event in second] == ["delta", "done"]
 
 
 def test_a_silent_process_lets_its_reader_do_something_meanwhile() -> None:
     with WarmChat(COMMAND) as chat:
-        stream = chat.stream({"messages": [{"role": "user", "content": "hang"}]}, tick_seconds=0.01)
+        stream = chat.stream(request("hang"), tick_seconds=0.01)
         assert [next(stream)["event"] for _ in range(3)] == [TICK] * 3
         stream.close()
 

@@ -13,10 +13,10 @@ from app.masking import Split
 from app.masking.samples.arrays import read_arrays
 from app.recipes.config import TrainingConfig
 from tests.worker.conftest import Recorder
+from tests.worker.work.doing import train
 from worker.work.protocol import Control
-from worker.work.training import sft
 from worker.work.training.data import ArraySamples
-from worker.work.training.planning import make_plan
+from worker.work.training.planning import Measured, make_plan, undisturbed_speed
 
 JobInput = Callable[..., dict[str, Any]]
 UNLIMITED: dict[str, Any] = {"num_train_epochs": 100, "max_steps": -1, "per_device_train_batch_size": 1}
@@ -52,13 +52,29 @@ def test_the_steps_that_fit_are_counted_with_what_measuring_the_loss_takes(
     assert emit.of("log")[-1]["sentence"]["values"]["steps"] == 26
 
 
+def test_what_slows_the_machine_down_for_a_while_does_not_make_the_plan_shorter() -> None:
+    """Two batches of 300 and 100 tokens in turns; undisturbed, they take 3 s and 1 s."""
+
+    def speed(*seconds: float) -> float:
+        tokens = [300, 100] * len(seconds)
+        return undisturbed_speed([Measured(*one) for one in zip(tokens, seconds, strict=False)], 2)
+
+    assert speed(9, 1, 3, 1) == 100
+    # Busy for most of the time, and for another part of it with each batch.
+    assert speed(9, 3, 9, 3, 9, 1, 3, 3) == 100
+    # Busy all the time, nothing else can be said.
+    assert speed(6, 2, 6, 2) == 50
+    # Too slow for two turns: the first pass warms up and counts only where it is the only one.
+    assert (speed(9, 1), speed(6)) == (100, 50)
+
+
 def test_measuring_changes_no_number_of_the_run(
     job_input: JobInput, small_model: Path, tmp_path: Path, control: Control
 ) -> None:
     adapters = []
     for minutes in (0, 1000):
         job = job_input(max_steps=4, lora_dropout=0.1, max_train_minutes=minutes)
-        result = sft.run(
+        result = train(
             {**job, "base_model_path": str(small_model)}, tmp_path / str(minutes), Recorder(), control
         )
         assert (result["labels_seen"], result["plan"]["steps"]) == (8, 4)
@@ -72,7 +88,7 @@ def test_a_run_ends_within_its_budget_and_goes_on_with_the_same_plan(
     job = job_input(**UNLIMITED, max_train_minutes=0.01, save_steps=1, eval_steps=1000)
     job["base_model_path"] = str(small_model)
     whole, resumed = Recorder(), Recorder()
-    found = sft.run(job, tmp_path / "job" / "1", whole, control)
+    found = train(job, tmp_path / "job" / "1", whole, control)
     plan = found["plan"]
     assert (found["steps"], found["total_steps"]) == (plan["steps"], plan["steps"])
     assert plan["steps"] < plan["wanted_steps"] == 600
@@ -80,7 +96,7 @@ def test_a_run_ends_within_its_budget_and_goes_on_with_the_same_plan(
     assert whole.of("metric")[-1]["learning_rate"] < 1e-3 / plan["steps"] * 1.01
     newest = max((tmp_path / "job/1/checkpoints").iterdir(), key=lambda path: path.stat().st_mtime_ns)
     (newest / "adapter_model.safetensors").write_bytes(b"half")
-    again = sft.run({**job, "resume_from": str(tmp_path / "job")}, tmp_path / "job" / "2", resumed, control)
+    again = train({**job, "resume_from": str(tmp_path / "job")}, tmp_path / "job" / "2", resumed, control)
     assert again["plan"] == plan
     assert losses(resumed) == {plan["steps"]: losses(whole)[plan["steps"]]}
 

@@ -15,11 +15,11 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from app.masking import ChatTokenizer
 from tests.worker.conftest import IGNORE_INDEX, PROVENANCE, Recorder, write_arrays_file
+from tests.worker.work.doing import train
 from worker.work.evaluation.generation import generate
 from worker.work.evaluation.loading import LoadedModel
 from worker.work.evaluation.prompts import encode_prompt
 from worker.work.protocol import Control
-from worker.work.training import sft
 
 JobInput = Callable[..., dict[str, Any]]
 QUESTION = [{"role": "user", "content": "What does plan 3 cost?"}]
@@ -70,7 +70,7 @@ def test_the_adapter_gives_the_same_answer_where_nothing_knows_this_program(
     base, token = untaught
     settings = {"max_steps": 120, "learning_rate": 1e-2, "lora_r": 16, "trainable_tokens": "end_of_turn"}
     job = learn_by_heart(job_input(validation=0, logging_steps=20, **settings), base, token)
-    result = sft.run(job, tmp_path / "out", emit, control)
+    result = train(job, tmp_path / "out", emit, control)
     folder = tmp_path / "out" / result["adapter"]
 
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()

@@ -19,6 +19,7 @@ from app.jobs.handlers import Workplace
 from app.masking import MaskSettings
 from app.runs.handler import Train
 from app.runs.service import RunRequest, start_run
+from app.runs.work import TrainInput
 from tests.support.checked import freeze_these, really_check
 from tests.support.people import Person
 from tests.support.training import ENGINEER
@@ -92,7 +93,7 @@ def shown(person: Person, version: int, model: int, ids: list[int], settings: di
     return found
 
 
-def run_input(session: Session, storage: Storage, check_id: int) -> dict[str, Any]:
+def run_input(session: Session, storage: Storage, check_id: int) -> TrainInput:
     run, _created = start_run(
         session,
         ENGINEER,
@@ -130,8 +131,8 @@ def test_what_a_preview_shows_as_trained_is_what_the_loss_is_taken_of(
     expected = shown(engineer, *numbers, ids, chosen)
     watch = Watch(monkeypatch)
     result = sft.run(job, tmp_path / "out", Recorder(), Control())
-    assert result["labels_hash"] == job["arrays_hash"]
-    assert result["labels_seen"] == len(expected)
+    assert result.labels_hash == job.arrays_hash
+    assert result.labels_seen == len(expected)
     seen = {tuple(sample) for sample in watch.samples}
     assert seen == {tuple(sample) for sample in expected}
     # And of each batch exactly the wanted ones went into the cross-entropy.

@@ -18,9 +18,10 @@ from app.masking.samples.arrays import read_arrays
 from app.sentences import FailureCode
 from tests.support.said import said
 from tests.worker.conftest import IGNORE_INDEX, Recorder
+from tests.worker.work.doing import train
 from worker.work.evaluation.loading import load_base, require_tuned
 from worker.work.protocol import Cancelled, Control, JobFailed
-from worker.work.training import data, sft
+from worker.work.training import data
 from worker.work.training.callbacks import FirstGradients, Progress
 from worker.work.training.trainer import require_finite
 
@@ -56,7 +57,7 @@ def test_a_run_tells_what_it_does_and_its_numbers_are_the_plain_models(
 ) -> None:
     # Three uneven batches are one step, so the first loss covers the whole training split.
     job = job_input(gradient_accumulation_steps=3, max_steps=2)
-    result = sft.run(job, tmp_path / "out", emit, control)
+    result = train(job, tmp_path / "out", emit, control)
 
     base = load_plain(base_model_folder)
     assert losses(emit)[1] == pytest.approx(plain_loss(base, job["arrays"], 0), rel=1e-4)
@@ -91,15 +92,22 @@ def test_a_run_tells_what_it_does_and_its_numbers_are_the_plain_models(
 
 
 @pytest.mark.parametrize(
-    ("save_steps", "threads", "changes"),
-    [(2, 1, {}), (3, 1, {}), (2, 2, {}), (2, 1, {"use_dora": True}), (2, 1, {"use_peft": False})],
+    ("model", "save_steps", "threads", "changes"),
+    [
+        ("base_model_folder", 2, 1, {}),
+        ("small_model", 3, 1, {}),
+        ("small_model", 2, 2, {}),
+        ("small_model", 2, 1, {"use_dora": True}),
+        ("small_model", 2, 1, {"use_peft": False}),
+    ],
     ids=["inside an epoch", "between epochs", "in two lanes", "with DoRA", "of every weight"],
 )
 def test_an_interrupted_run_gives_the_losses_of_an_uninterrupted_one(
     job_input: JobInput,
-    small_model: Path,
     tmp_path: Path,
     control: Control,
+    request: pytest.FixtureRequest,
+    model: str,
     save_steps: int,
     threads: int,
     changes: dict[str, Any],
@@ -113,16 +121,16 @@ def test_an_interrupted_run_gives_the_losses_of_an_uninterrupted_one(
         early_stopping_patience=9,
         **changes,
     )
-    job["base_model_path"] = str(small_model)
+    job["base_model_path"] = str(request.getfixturevalue(model))
     whole, resumed = Recorder(), Recorder()
-    expected = sft.run(job, tmp_path / "whole", whole, control)
+    expected = train(job, tmp_path / "whole", whole, control)
     torch.set_num_threads(threads)  # lanes leave fewer to the thread between them
     for checkpoint in (tmp_path / "whole" / "checkpoints").iterdir():
         if checkpoint.name != f"checkpoint-{save_steps}":
             # Torn, not gone: what a kill leaves behind.
             (checkpoint / "training_state.safetensors").write_bytes(b"half")
     job["resume_from"] = str(tmp_path / "whole")
-    found = sft.run(job, tmp_path / "resumed", resumed, control)
+    found = train(job, tmp_path / "resumed", resumed, control)
 
     assert losses(resumed) == {step: loss for step, loss in losses(whole).items() if step > save_steps}
     after = [event for event in whole.of("eval") if event["step"] > save_steps]
@@ -142,7 +150,7 @@ def test_a_full_fine_tune_leaves_a_model_that_transformers_alone_loads_and_that_
 ) -> None:
     job = job_input(use_peft=False, max_steps=4, eval_steps=1, learning_rate=0.01, early_stopping_patience=9)
     job["base_model_path"] = str(small_model)
-    result = sft.run(job, tmp_path / "out", emit, control)
+    result = train(job, tmp_path / "out", emit, control)
     base, tuned = load_plain(small_model), load_plain(tmp_path / "out" / "model")
     assert losses(emit)[1] > 0
     assert emit.of("eval")[0]["eval_loss"] == pytest.approx(plain_loss(base, job["arrays"], 1), rel=1e-4)
@@ -169,7 +177,7 @@ def test_a_full_fine_tune_computes_in_bf16_on_weights_in_fp32(
     job_input: JobInput, small_model: Path, tmp_path: Path, emit: Recorder, control: Control
 ) -> None:
     job = job_input(use_peft=False, bf16=True, max_steps=1, validation=0, gradient_accumulation_steps=4)
-    result = sft.run({**job, "base_model_path": str(small_model)}, tmp_path / "out", emit, control)
+    result = train({**job, "base_model_path": str(small_model)}, tmp_path / "out", emit, control)
     assert result["plan"]["precision"] == "bfloat16"
     assert losses(emit)[1] == pytest.approx(plain_loss(load_plain(small_model), job["arrays"], 0), rel=1e-2)
     weights = load_file(tmp_path / "out/model/model.safetensors")
@@ -180,13 +188,13 @@ def test_a_checkpoint_of_another_configuration_is_refused_and_none_at_all_starts
     job_input: JobInput, tmp_path: Path, emit: Recorder, control: Control
 ) -> None:
     job = job_input(max_steps=1)
-    sft.run(job, tmp_path / "first", emit, control)
+    train(job, tmp_path / "first", emit, control)
     other = {**job, "config": {**job["config"], "seed": 7}, "resume_from": str(tmp_path / "first")}
     with pytest.raises(JobFailed, match="start a new run"):
-        sft.run(other, tmp_path / "second", emit, control)
+        train(other, tmp_path / "second", emit, control)
     shutil.rmtree(tmp_path / "first" / "checkpoints")
     assert (
-        sft.run({**other, "resume_from": str(tmp_path / "first")}, tmp_path / "third", emit, control)["steps"]
+        train({**other, "resume_from": str(tmp_path / "first")}, tmp_path / "third", emit, control)["steps"]
         == 1
     )
     assert any("starts over" in said(event) for event in emit.of("log"))
@@ -210,7 +218,7 @@ def test_a_cancelled_run_ends_within_the_step_and_keeps_nothing(
 ) -> None:
     emit = StopAfter(control, "cancel")
     with pytest.raises(Cancelled):
-        sft.run(job_input(max_steps=50), tmp_path / "out", emit, control)
+        train(job_input(max_steps=50), tmp_path / "out", emit, control)
     assert len(emit.of("progress")) == 1
     assert not (tmp_path / "out" / "adapter").exists()
 
@@ -220,7 +228,7 @@ def test_stop_and_save_ends_at_the_step_with_an_adapter(
 ) -> None:
     emit = StopAfter(control, "save")
     job = job_input(max_steps=50)
-    result = sft.run(job, tmp_path / "out", emit, control)
+    result = train(job, tmp_path / "out", emit, control)
     assert (result["steps"], result["stopped_early"], result["stop_reason"]) == (1, True, "requested")
     # A run that somebody ended is judged like any other.
     tuned = PeftModel.from_pretrained(load_plain(base_model_folder), tmp_path / "out" / "adapter")
@@ -233,7 +241,7 @@ def test_early_stopping_counts_evaluations_without_a_new_best_and_keeps_the_best
     job_input: JobInput, base_model_folder: Path, tmp_path: Path, emit: Recorder, control: Control
 ) -> None:
     job = job_input(max_steps=12, eval_steps=1, learning_rate=0.01, early_stopping_patience=2, save_steps=50)
-    result = sft.run(job, tmp_path / "out", emit, control)
+    result = train(job, tmp_path / "out", emit, control)
     measured = {event["step"]: event["eval_loss"] for event in emit.of("eval")}
     best = min(loss for step, loss in measured.items() if step > 0)
     assert result["stop_reason"] == "no_improvement"
@@ -257,7 +265,7 @@ def test_labels_that_something_changed_on_their_way_to_the_loss_stop_the_run(
 
     monkeypatch.setattr(data, "pack", mask_one_more)
     with pytest.raises(JobFailed, match="differ from the checked masks"):
-        sft.run(job_input(validation=0), tmp_path / "out", emit, control)
+        train(job_input(validation=0), tmp_path / "out", emit, control)
     assert not emit.of("progress")
 
 
@@ -270,14 +278,13 @@ def test_what_is_wrong_with_the_job_is_said_before_the_model_is_loaded(
         ({"config": {"lora_r": 4096}}, "lora_r must be at most 1024."),
         ({"arrays_hash": "0" * 64}, "hash"),
         ({"arrays": str(tmp_path / "none")}, "none"),
-        ({"config": {"max_length": 20}}, "max_length belongs to the mask settings"),
     ):
         with pytest.raises(JobFailed, match=words):
-            sft.run({**job, **change}, tmp_path / "out", emit, control)
+            train({**job, **change}, tmp_path / "out", emit, control)
     with pytest.raises(JobFailed, match="validation split"):
-        sft.run(job_input(validation=0, early_stopping_patience=1), tmp_path / "out", emit, control)
+        train(job_input(validation=0, early_stopping_patience=1), tmp_path / "out", emit, control)
     with pytest.raises(JobFailed, match="no trained token"):
-        sft.run(job_input(validation=8), tmp_path / "out", emit, control)
+        train(job_input(validation=8), tmp_path / "out", emit, control)
     assert "loading_model" not in [event["phase"] for event in emit.of("phase")]
 
 
@@ -285,9 +292,9 @@ def test_a_base_model_that_does_not_fit_is_one_sentence(
     job_input: JobInput, tmp_path: Path, emit: Recorder, control: Control
 ) -> None:
     with pytest.raises(JobFailed, match="Prepare the base model again"):
-        sft.run({**job_input(), "base_model_path": str(tmp_path)}, tmp_path / "out", emit, control)
+        train({**job_input(), "base_model_path": str(tmp_path)}, tmp_path / "out", emit, control)
     with pytest.raises(JobFailed, match="target_modules"):
-        sft.run(job_input(lora_target_modules=["no_such_layer"]), tmp_path / "out", emit, control)
+        train(job_input(lora_target_modules=["no_such_layer"]), tmp_path / "out", emit, control)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +311,7 @@ def test_precision_and_recomputation_change_the_loss_by_rounding_only(
     options: Any,
 ) -> None:
     job = job_input(gradient_accumulation_steps=3, max_steps=1, validation=2, **options)
-    sft.run(job, tmp_path / "out", emit, control)
+    train(job, tmp_path / "out", emit, control)
     expected = plain_loss(load_plain(base_model_folder), job["arrays"], 0)
     assert losses(emit)[1] == pytest.approx(expected, rel=1e-2)
 
@@ -317,7 +324,7 @@ def test_qlora_trains_on_four_bit_weights(
     job = job_input(
         lengths=[30, 24, 18], validation=1, max_steps=2, lora_target_modules=["q_proj", "v_proj"], **options
     )
-    result = sft.run(job, tmp_path / "out", emit, control)
+    result = train(job, tmp_path / "out", emit, control)
     start, end = emit.of("eval")[0]["eval_loss"], result["eval_loss"]
     # Rounding weights to 4 bits moves the loss, but not far; training then lowers it.
     assert start == pytest.approx(plain_loss(load_plain(base_model_folder), job["arrays"], 1), rel=0.1)
@@ -360,7 +367,7 @@ def test_a_loss_that_is_no_number_ends_the_run_at_its_step_whichever_are_logged(
     token = int(read_arrays(Path(job["arrays"])).sample(0)[0][3])
     job["base_model_path"] = str(break_row(small_model, token))
     with pytest.raises(JobFailed, match=r"stopped being a number at step [1-4]") as failed:
-        sft.run(job, tmp_path / "out", emit, control)
+        train(job, tmp_path / "out", emit, control)
     assert failed.value.code == FailureCode.NOT_A_NUMBER
     last = emit.of("metric")[-1]["step"]
     assert failed.value.sentence.values["step"] == last == emit.of("progress")[-1]["step"]
@@ -375,7 +382,7 @@ def test_a_held_out_loss_that_is_no_number_ends_the_run(
     token = int(read_arrays(Path(job["arrays"])).sample(7)[0][3])
     job["base_model_path"] = str(break_row(small_model, token))
     with pytest.raises(JobFailed, match="held-out loss is no number after step 0"):
-        sft.run(job, tmp_path / "out", emit, control)
+        train(job, tmp_path / "out", emit, control)
 
 
 def test_an_adapter_that_holds_what_is_no_number_is_not_written() -> None:

@@ -9,8 +9,8 @@ import torch
 
 from app.recipes.config import TrainingConfig
 from tests.worker.conftest import Recorder
+from tests.worker.work.doing import train
 from worker.work.protocol import Control
-from worker.work.training import sft
 from worker.work.training.trainer import training_arguments
 
 JobInput = Callable[..., dict[str, Any]]
@@ -37,11 +37,11 @@ def test_every_optimizer_and_schedule_goes_on_where_it_stopped(
     job = job_input(max_steps=4, save_steps=2, eval_steps=4, optim=optim, lr_scheduler_type=schedule)
     job["base_model_path"] = str(small_model)
     whole, resumed = Recorder(), Recorder()
-    sft.run(job, tmp_path / "whole", whole, control)
+    train(job, tmp_path / "whole", whole, control)
     for checkpoint in (tmp_path / "whole" / "checkpoints").iterdir():
         if checkpoint.name != "checkpoint-2":
             (checkpoint / "adapter_model.safetensors").write_bytes(b"half")
-    sft.run({**job, "resume_from": str(tmp_path / "whole")}, tmp_path / "resumed", resumed, control)
+    train({**job, "resume_from": str(tmp_path / "whole")}, tmp_path / "resumed", resumed, control)
     losses = {event["step"]: event["loss"] for event in whole.of("metric")}
     again = {event["step"]: event["loss"] for event in resumed.of("metric")}
     assert sorted(again) == [3, 4]
@@ -55,6 +55,6 @@ def test_the_held_out_loss_is_the_same_for_any_batch_size(
     for size in (1, 4):
         emit = Recorder()
         job = job_input(validation=4, max_steps=1, per_device_eval_batch_size=size)
-        sft.run({**job, "base_model_path": str(small_model)}, tmp_path / str(size), emit, control)
+        train({**job, "base_model_path": str(small_model)}, tmp_path / str(size), emit, control)
         measured.append([event["eval_loss"] for event in emit.of("eval")])
     assert measured[0] == pytest.approx(measured[1], rel=1e-5)
