@@ -2,7 +2,9 @@
 
 import errno
 import hashlib
+import os
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Final
 
@@ -30,3 +32,20 @@ def file_sha256(path: Path | str) -> str:
 def free_bytes(folder: Path) -> int:
     """What this program may still write on the folder's disk. Raises OSError where there is no such folder."""
     return shutil.disk_usage(folder).free
+
+
+def tells_full_disk(error: BaseException) -> bool:
+    """Whether a disk without room is behind this error, or behind what it was raised from: of the system, of SQLite, or of
+    a library that passes on the system's words alone.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in FULL:
+            return True
+        # The low byte is the kind of error; what is above tells how it came about.
+        if (getattr(seen, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_FULL:
+            return True
+        if os.strerror(errno.ENOSPC) in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

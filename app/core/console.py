@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -33,14 +34,16 @@ def stderr() -> Console:
 
 
 def say(message: str) -> None:
-    """One line for the person who watches."""
-    stderr().print(escape(message))
+    """One line for the person who watches. Where it cannot be written, on a full disk say, nothing ends for that."""
+    with suppress(OSError):
+        stderr().print(escape(message))
 
 
 def fail_line(message: str) -> None:
     """The one line that tells of a failure."""
     text = " ".join(message.split())
-    stderr().print(f"[bold red]sft-studio:[/] {escape(text)}")
+    with suppress(OSError):
+        stderr().print(f"[bold red]sft-studio:[/] {escape(text)}")
 
 
 def print_json(value: object) -> None:

@@ -16,6 +16,9 @@ READ_ONLY: Final = N_(
     "The database can only be read: its file or disk is write-protected. Nothing was changed; the server's operator "
     "has to make it writable."
 )
+FAILING: Final = N_(
+    "The disk of the database cannot be read or written. Nothing was changed; the server's operator has to look at it."
+)
 # SQLSTATE of PostgreSQL.
 _PG_DISK_FULL: Final = "53100"
 _PG_READ_ONLY: Final = "25006"
@@ -38,7 +41,7 @@ def outage_sentence(error: BaseException) -> str:
         return FULL
     if code == sqlite3.SQLITE_READONLY or state == _PG_READ_ONLY:
         return READ_ONLY
-    return BUSY
+    return FAILING if code == sqlite3.SQLITE_IOERR else BUSY
 
 
 def brief(error: BaseException) -> str:

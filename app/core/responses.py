@@ -1,5 +1,6 @@
 """How an expected failure leaves the server: problem JSON for scripts and htmx, a page for people."""
 
+import sqlite3
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -17,14 +18,14 @@ from app.core.addresses import path_of
 from app.core.errors import StudioError, Unauthenticated
 from app.core.i18n import gettext, say
 from app.core.logging import get_logger
-from app.core.outages import BUSY, outage_sentence
+from app.core.outages import BUSY, brief, outage_sentence
 from app.core.storage import DISK_FULL
 from app.core.templating import is_htmx, render
 from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
 from app.core.web import SAFE_METHODS
-from app.files import FULL
+from app.files import tells_full_disk
 from app.invalid import wrong_fields
-from app.sentences import N_
+from app.sentences import N_, FailureCode
 
 logger = get_logger(__name__)
 
@@ -131,8 +132,9 @@ def _validation_error(request: Request, error: Exception) -> Response:
 
 def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
-        return _disk_error(request, error.__cause__)  # what is sent waits in a file
+    if error.__cause__ is not None and tells_full_disk(error.__cause__):
+        # What could not be kept while a body came in is told as one that cannot be read.
+        return _disk(request, error.__cause__)
     message = _STATUS_MESSAGES.get(HTTPStatus(error.status_code))
     text, code = gettext(message) if message else str(error.detail), getattr(error, "code", None)
     response = failure(request, error.status_code, text, code=code)
@@ -163,17 +165,17 @@ def _overtaken(request: Request, error: Exception) -> Response:
 
 
 def _unavailable(request: Request, error: Exception) -> Response:
-    logger.error("database unavailable", exc_info=error)
+    # A line and not where it came from: it comes with every request until the database is back, on a disk that may be full.
+    logger.error("the database is out of reach at %s %s: %s", request.method, request.url.path, brief(error))
     return _try_again(request, outage_sentence(error))
 
 
-def _disk_error(request: Request, error: Exception) -> Response:
-    """A disk that is full is nothing that whoever asked did, and nothing unforeseen."""
-    assert isinstance(error, OSError)
-    if error.errno not in FULL:
-        raise error
-    logger.error("the disk is full", exc_info=error)
-    return _try_again(request, DISK_FULL)
+def _disk(request: Request, error: BaseException) -> Response:
+    """A file, or a temporary database of a reader. Whatever is wrong with one that is no lack of room is unexpected."""
+    if not tells_full_disk(error):
+        return _unexpected(request, error)
+    logger.error("a disk is full at %s %s: %s", request.method, request.url.path, error)
+    return _try_again(request, DISK_FULL, code=FailureCode.DISK_FULL)
 
 
 def _crowded(request: Request, _error: Exception) -> Response:
@@ -181,13 +183,13 @@ def _crowded(request: Request, _error: Exception) -> Response:
     return _try_again(request, _CROWDED)
 
 
-def _try_again(request: Request, message: str) -> Response:
-    response = failure(request, HTTPStatus.SERVICE_UNAVAILABLE, gettext(message))
+def _try_again(request: Request, message: str, *, code: str | None = None) -> Response:
+    response = failure(request, HTTPStatus.SERVICE_UNAVAILABLE, gettext(message), code=code)
     response.headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
     return response
 
 
-def _unexpected(request: Request, error: Exception) -> Response:
+def _unexpected(request: Request, error: BaseException) -> Response:
     logger.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     return failure(request, status, gettext(_STATUS_MESSAGES[status]))
@@ -201,7 +203,8 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(OperationalError, _unavailable)
     app.add_exception_handler(NoConnectionFree, _crowded)
     app.add_exception_handler(IntegrityError, _overtaken)
-    app.add_exception_handler(OSError, _disk_error)
+    app.add_exception_handler(OSError, _disk)
+    app.add_exception_handler(sqlite3.OperationalError, _disk)
     for kind in UNSTORABLE_ERRORS:
         app.add_exception_handler(kind, _unstorable)
     app.add_exception_handler(Exception, _unexpected)

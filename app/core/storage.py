@@ -15,7 +15,7 @@ from typing import BinaryIO, Final
 from app.files import file_sha256
 from app.sentences import N_
 
-DISK_FULL: Final = N_("The disk of the data folder is full: nothing can be stored until some space is free.")
+DISK_FULL: Final = N_("The disk is full: nothing can be stored until some space is free.")
 # Below this hardly anything can be written any more, and an operator should hear of it.
 LEAST_FREE_BYTES: Final = 16 * 1024 * 1024
 

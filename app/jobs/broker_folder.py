@@ -4,6 +4,10 @@ Somebody deletes the folder, or puts something else in its place: a worker must 
 under way in it. It polls on until the folder can be made again; meanwhile jobs wait in the database.
 """
 
+import json
+import time
+import uuid
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty
 from typing import Any, Final
@@ -38,21 +42,21 @@ class Channel(filesystem.Channel):
     def _put(  # type: ignore[override]
         self, queue: str, payload: dict[str, Any], **options: Any
     ) -> None:
-        """Raises ChannelError when there is no folder and none can be made."""
+        """Raises ChannelError when there is no folder and none can be made, or the disk has no room."""
+        path = Path(self.data_folder_out) / f"{time.monotonic_ns()}_{uuid.uuid4()}.{queue}.msg"
         try:
-            super()._put(queue, payload, **options)
-        except ChannelError:
-            if not self._is_whole():
-                raise
-            super()._put(queue, payload, **options)
+            self._is_whole()
+            _appear(path, json.dumps(payload).encode())
+        except OSError as error:
+            raise ChannelError(f"no message can be written to {path.parent}: {error}") from error
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        try:
-            message = super()._get(queue)
-        except (OSError, ChannelError) as error:
-            self._is_whole()
-            raise Empty from error
-        return message
+        """The oldest message, taken where it lies: kombu moves it over the system's folder for temporary files first."""
+        if self._is_whole():
+            for path in sorted(Path(self.data_folder_in).glob(f"*.{queue}.msg")):
+                if (message := _taken(path)) is not None:
+                    return message
+        raise Empty
 
     def _size(self, queue: str) -> int:
         return super()._size(queue) if self._is_whole() else 0
@@ -77,6 +81,33 @@ class Channel(filesystem.Channel):
         logger.warning("the broker's folder was made again: %s", folders[0].parent)
         self._troubled = False
         return True
+
+
+def _appear(path: Path, content: bytes) -> None:
+    """Whole or not at all. Raises OSError."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.rename(path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+
+
+def _taken(path: Path) -> Any:
+    """What the message says; None where another worker has it, and where it is no whole one or cannot be taken."""
+    try:
+        content = path.read_bytes()
+        path.unlink()  # whoever removes it has it
+    except OSError:
+        return None
+    try:
+        return json.loads(content)
+    except ValueError:
+        # After a power cut, say: the job it rang for is rung for again.
+        logger.warning("a message that is no whole one was dropped: %s", path.name)
+        return None
 
 
 class Transport(filesystem.Transport):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from app.core.errors import Conflict, Unavailable
 from app.core.storage import Storage
-from app.files import FULL, file_sha256
+from app.files import file_sha256, tells_full_disk
 from app.sentences import N_
 from app.versions.models import DatasetVersion
 
@@ -41,7 +41,7 @@ def writing_sentences() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if tells_full_disk(error):
             text = N_("The disk is full, so the version was not written. Free some space, then freeze again.")
         else:
             text = N_(

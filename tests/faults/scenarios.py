@@ -1,32 +1,37 @@
 """One function a fault: it starts a run, does the harm at some moment of it, and says what came of the job."""
 
+import os
 import random
 import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
+from tests.faults.outages import break_postgres, fill_disk, flush_redis, stop_redis
+from tests.faults.places import Place, embedded, on_servers, on_small_disk
 from tests.faults.studio import PATIENCE_SECONDS, Told, child_of, end_of, start, wait_for_event
+from tests.faults.web import kill_web
 from tests.support.installation import Studio
 from tests.support.workers import running_worker, wait_until
 
 Check = dict[str, Any]
 
 
-def kill_child(studio: Studio, check: Check, dice: random.Random) -> Told:
+def kill_child(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The job's process is killed: the job ends with that reason."""
     with running_worker(studio.settings) as worker:
         job = start(studio, check)
         child = child_of(worker.pid)
         time.sleep(dice.uniform(0, 3))
         child.kill()
-        return end_of(studio, job["id"])
+        return [end_of(studio, job["id"])]
 
 
-def kill_worker(studio: Studio, check: Check, dice: random.Random) -> Told:
+def kill_worker(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The worker is killed: another goes on from the newest checkpoint."""
     with running_worker(studio.settings) as worker:
         job = start(studio, check)
@@ -35,10 +40,10 @@ def kill_worker(studio: Studio, check: Check, dice: random.Random) -> Told:
         worker.kill()
         worker.wait()
         with running_worker(studio.settings):
-            return end_of(studio, job["id"])
+            return [end_of(studio, job["id"])]
 
 
-def freeze_worker(studio: Studio, check: Check, dice: random.Random) -> Told:
+def freeze_worker(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The worker stands still past its lease and comes back: what it writes then changes nothing, its child ends."""
     with running_worker(studio.settings) as worker:
         job = start(studio, check)
@@ -58,11 +63,11 @@ def freeze_worker(studio: Studio, check: Check, dice: random.Random) -> Told:
         finally:
             worker.send_signal(signal.SIGCONT)
         assert psutil.wait_procs([child], timeout=20)[1] == [], "the frozen worker's child goes on"
-        return told
+        return [told]
 
 
-def tear_checkpoint(studio: Studio, check: Check, dice: random.Random) -> Told:
-    """The worker dies and its newest checkpoint is damaged: the one before is taken."""
+def tear_checkpoint(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
+    """The worker dies and a file of its newest checkpoint breaks off somewhere: the one before is taken."""
     with running_worker(studio.settings) as worker:
         job = start(studio, check)
         wait_for_event(studio, job["id"], "checkpoint")
@@ -71,23 +76,23 @@ def tear_checkpoint(studio: Studio, check: Check, dice: random.Random) -> Told:
         worker.wait()
     folder = studio.settings.storage_dir / "jobs" / str(job["id"])
     newest = max(folder.rglob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    for file in newest.glob("*.safetensors"):
-        file.write_bytes(file.read_bytes()[:-1])
+    file = dice.choice(sorted(path for path in newest.iterdir() if path.stat().st_size))
+    os.truncate(file, dice.randrange(file.stat().st_size))
     with running_worker(studio.settings):
-        return end_of(studio, job["id"])
+        return [end_of(studio, job["id"])]
 
 
-def lose_broker_folder(studio: Studio, check: Check, dice: random.Random) -> Told:
+def lose_broker_folder(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The folder of messages is deleted while a job waits."""
     job = start(studio, check, max_steps=4)
     shutil.rmtree(studio.settings.broker_dir, ignore_errors=True)
     with running_worker(studio.settings):
         time.sleep(dice.uniform(0, 2))
         shutil.rmtree(studio.settings.broker_dir, ignore_errors=True)
-        return end_of(studio, job["id"])
+        return [end_of(studio, job["id"])]
 
 
-def replace_broker_folder(studio: Studio, check: Check, dice: random.Random) -> Told:
+def replace_broker_folder(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """A file stands where the folder of messages was, for a while."""
     with running_worker(studio.settings):
         job = start(studio, check, max_steps=4)
@@ -95,15 +100,28 @@ def replace_broker_folder(studio: Studio, check: Check, dice: random.Random) -> 
         studio.settings.broker_dir.touch()
         time.sleep(dice.uniform(1, 3))
         studio.settings.broker_dir.unlink()
-        return end_of(studio, job["id"])
+        return [end_of(studio, job["id"])]
 
 
-# The fault, what the job must come to, and whether its attempts are counted.
-SCENARIOS: dict[str, tuple[Callable[[Studio, Check, random.Random], Told], str]] = {
-    "child killed": (kill_child, "failed"),
-    "worker killed": (kill_worker, "succeeded"),
-    "worker frozen past its lease": (freeze_worker, "succeeded"),
-    "newest checkpoint torn": (tear_checkpoint, "succeeded"),
-    "broker folder deleted": (lose_broker_folder, "succeeded"),
-    "file in place of the broker folder": (replace_broker_folder, "succeeded"),
+@dataclass(frozen=True)
+class Scenario:
+    """A fault, where it is done, and the ends that its jobs may come to beside success."""
+
+    fault: Callable[[Any, Check, random.Random], list[Told]]
+    place: Place = embedded
+    ends: frozenset[str] = frozenset()
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "child killed": Scenario(kill_child, ends=frozenset({"failed"})),
+    "worker killed": Scenario(kill_worker),
+    "worker frozen past its lease": Scenario(freeze_worker),
+    "web server killed": Scenario(kill_web),
+    "newest checkpoint torn": Scenario(tear_checkpoint),
+    "broker folder deleted": Scenario(lose_broker_folder),
+    "file in place of the broker folder": Scenario(replace_broker_folder),
+    "disk full": Scenario(fill_disk, on_small_disk, frozenset({"failed"})),
+    "Redis flushed": Scenario(flush_redis, on_servers),
+    "Redis stopped": Scenario(stop_redis, on_servers),
+    "PostgreSQL broken off": Scenario(break_postgres, on_servers),
 }

@@ -1,7 +1,8 @@
 """An installation whose runs take seconds."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ class Told:
     error_code: str | None
     in_order: bool
     ends: int
+    # What else was counted on the way, by what it was.
+    figures: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_sound(self) -> bool:
@@ -73,7 +76,7 @@ def wait_for_event(studio: Studio, job_id: int, kind: str) -> None:
     )
 
 
-def end_of(studio: Studio, job_id: int) -> Told:
+def end_of(studio: Studio, job_id: int, **figures: int) -> Told:
     """Wait for the end, however it is."""
     wait_until(
         lambda: studio.job(job_id)["state"] in FINAL,
@@ -87,6 +90,7 @@ def end_of(studio: Studio, job_id: int) -> Told:
         job["error_code"],
         [event["seq"] for event in events] == list(range(1, len(events) + 1)),
         sum(event["kind"] == "state" and event["state"] in FINAL for event in events),
+        figures,
     )
 
 

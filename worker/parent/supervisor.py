@@ -19,7 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.core.errors import StudioError
 from app.core.logging import get_logger
 from app.core.settings import Settings
-from app.core.storage import Storage
+from app.core.storage import DISK_FULL, Storage
+from app.files import tells_full_disk
 from app.jobs.events import Ending, EventKind
 from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
@@ -186,6 +187,8 @@ class Supervisor:
 
 def unexpected(error: Exception, template: str = UNEXPECTED) -> Failure:
     """A sentence for an error that nobody foresaw. What a database says holds statements: it is for the log alone."""
+    if tells_full_disk(error):
+        return Failure.of(FailureCode.DISK_FULL, DISK_FULL)
     if isinstance(error, SQLAlchemyError):
         return Failure.of(FailureCode.DATABASE_REFUSED, REFUSED)
     return Failure.of(FailureCode.UNEXPECTED, template, reason=f"{type(error).__name__}: {error}"[:300])

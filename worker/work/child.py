@@ -4,8 +4,8 @@ Events go out as JSON lines on what was standard output at the start; whatever l
 standard error. Control comes in on standard input; its end means that the parent is gone, and so is this.
 """
 
-import errno
 import importlib
+import io
 import json
 import logging
 import os
@@ -14,9 +14,11 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, get_type_hints
 
+from app.files import tells_full_disk
 from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
 from app.sentences import N_, FailureCode, SentenceError, plain_json
@@ -67,11 +69,29 @@ class EventStream:
             os._exit(EXIT_ORPHANED)
 
 
+class _Log(io.RawIOBase):
+    """Standard error, a file on a disk that may be full: what finds no room there is dropped, and the work goes on."""
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 2
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data)
+        with suppress(OSError):
+            while left:
+                left = left[os.write(2, left) :]
+        return len(data)
+
+
 def take_standard_output() -> EventStream:
     """Keep standard output for events alone; anything else that is printed, by C code too, goes to stderr."""
     protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    sys.stdout = sys.stderr
+    kept = io.BufferedWriter(_Log())
+    sys.stdout = sys.stderr = io.TextIOWrapper(kept, "utf-8", "backslashreplace", line_buffering=True)
     return EventStream(protocol)
 
 
@@ -138,7 +158,7 @@ def explain(error: Exception, output_dir: Path) -> JobFailed:
         return JobFailed(FailureCode.OUT_OF_MEMORY, OUT_OF_MEMORY, detail=detail or kind)
     if isinstance(error, ModuleNotFoundError) and error.name:
         return JobFailed(FailureCode.NOT_INSTALLED, NOT_INSTALLED, module=error.name.partition(".")[0])
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if tells_full_disk(error):
         return JobFailed(FailureCode.DISK_FULL, DISK_FULL, folder=str(output_dir))
     return JobFailed(FailureCode.UNEXPECTED, UNEXPECTED, kind=kind, detail=detail or kind)
 

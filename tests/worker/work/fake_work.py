@@ -31,6 +31,9 @@ def run(job: Asked, output_dir: Path, emit: Emit, control: Control) -> Done:
             os.write(1, b"C code prints\n")
             emit("metric", step=1, loss=float("nan"), grad_norm=float("inf"), text="谈价")
             return Done(kept=True)
+        case "chatter":
+            print("a library prints")
+            return Done(kept=True)
         case "wait":
             emit("phase", phase="training")
             deadline = time.monotonic() + 30

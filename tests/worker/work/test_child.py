@@ -26,14 +26,14 @@ os._exit(child.main(sys.argv[1:]))
 
 
 class Child:
-    def __init__(self, folder: Path, **job: Any) -> None:
+    def __init__(self, folder: Path, log: Any = subprocess.PIPE, **job: Any) -> None:
         job_file = folder / "job.json"
         job_file.write_text(json.dumps({"kind": "train", "output_dir": str(folder / "out"), **job}), "utf-8")
         self.process = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(job_file)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=log,
             cwd=PROJECT,
         )
         assert self.process.stdin
@@ -82,6 +82,16 @@ def test_only_events_reach_the_protocol_stream_and_what_libraries_print_is_the_l
     ]
     assert "a library prints" in log
     assert "C code prints" in log
+
+
+@pytest.mark.parametrize(("work", "ended"), [("chatter", "result"), ("crash", "failed")])
+def test_what_finds_no_room_in_the_log_is_dropped_and_how_the_job_ended_is_told(
+    tmp_path: Path, work: str, ended: str
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        child = Child(tmp_path, full, input={"do": work})
+    with child.process, child.stdin:
+        assert [json.loads(line)["event"] for line in child.stdout][-1] == ended
 
 
 def test_a_job_gives_way_to_pages_on_the_same_cores(start: Any) -> None:
