@@ -84,7 +84,7 @@ RULES: Final[dict[Permission, Rule]] = {
         Scope.CURATE,
     ),
     Permission.CONVERSATION_HAND_IN: Rule(
-        Role.ANNOTATOR, N_("Hand in again a conversation that was sent back."), Scope.CURATE
+        Role.ANNOTATOR, N_("Hand in conversations, also what was sent back."), Scope.CURATE
     ),
     Permission.VERSION_READ: Rule(Role.ANNOTATOR, N_("See versions."), Scope.READ),
     Permission.BASE_MODEL_READ: Rule(Role.ANNOTATOR, N_("See base models."), Scope.READ),

@@ -48,7 +48,7 @@ def _commands() -> dict[str, str]:
         "erase": _("Take a conversation out of everything that holds it."),
         "import": _("Import a file into a dataset."),
         "export": _("Write a frozen version in the format of another tool."),
-        "approve": _("Approve every draft of a dataset."),
+        "approve": _("Approve all of a dataset that is not reviewed."),
         "train": _("Freeze, check the masks and train."),
         "evaluate": _("Judge a run against its base model."),
         "list": _("List datasets, models, recipes, runs or suites."),

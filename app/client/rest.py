@@ -160,7 +160,7 @@ class StudioClient:
             )
 
     def review_drafts(self, dataset_id: int, state: str) -> ReviewManyOut:
-        """Review every draft of a dataset."""
+        """Review all of a dataset that nobody has decided on."""
         path = f"/api/v1/datasets/{dataset_id}/review"
         return self._one(ReviewManyOut, "POST", path, json={"state": state})
 

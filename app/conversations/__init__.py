@@ -4,8 +4,8 @@
   `pages` the doors · `schemas`, `dialogue_schemas` what REST reads and writes
 - one dialogue: `content` between row and dialogue · `turns`, `messages` pure functions · `labels` their words ·
   `tool_editing` tools as typed ·
-  `revisions` undo · `comparing` what a change changed · `conflicts` two people at one turn
+  `revisions` undo · `comparing` what a change changed · `merging`, `conflicts` two people at one conversation
 - many: `drafts` how they come in · `duplicates` what counts as the same, `correcting` what
-  answers the same questions otherwise · `filters`, `filter_params`, `listing`, `counts` lists ·
+  answers the same questions otherwise · `filters`, `filter_params`, `listing`, `facets`, `counts` lists · `snippets` where a search hit ·
   `review`, `bulk_review` approving one and many
 """

@@ -14,8 +14,8 @@ from app.accounts.service import Actor, record
 from app.conversations import revisions
 from app.conversations.messages import problems_before_approval
 from app.conversations.models import Conversation, ConversationRevision, ReviewState
-from app.conversations.review import draft_ids, require_members, require_reason
-from app.conversations.service import set_review, stamp
+from app.conversations.review import CHECKED, WAITING, require_members, require_reason, waiting_ids
+from app.conversations.service import set_review, stamp, unset_review
 from app.core.errors import Conflict
 from app.core.pieces import in_batches, piece, polite_piece
 from app.datasets import operations
@@ -33,36 +33,37 @@ def review_many(
     dataset_id: int,
     conversation_ids: Sequence[int] | None,
     actor: Actor,
-    state: ReviewState,
+    state: ReviewState | None,
     reason: str | None = None,
 ) -> tuple[int, Refused]:
-    """Review the named conversations of a dataset, or every draft when none are named. Commits in pieces.
+    """Review the named conversations of a dataset, or all that nobody has decided on when none are named. Commits in
+    pieces. As state None undoes the review: each waits again as it did before.
 
     How many changed, and for the others (id, why not) as untranslated messages. Raises NotFound for one that is not in
     the dataset, Conflict for an archived dataset or one that is being changed as a whole.
     """
     reason = require_reason(state, reason)
     with piece(session, read_only=True):
-        ids = sorted(set(draft_ids(session, dataset_id) if conversation_ids is None else conversation_ids))
+        ids = sorted(set(waiting_ids(session, dataset_id) if conversation_ids is None else conversation_ids))
         require_members(session, dataset_id, ids)
     with piece(session):
         require_writable(session, dataset_id)
         operations.refuse_under_way(session, dataset_id)
         if len(ids) <= PIECE:
             return _review(session, ids, actor, state, reason)
-        details = {"state": state.value, "reason": reason, "ids": ids}
+        details = {"state": state and state.value, "reason": reason, "ids": ids}
         operation = operations.begin(
             session, dataset_id, OperationKind.REVIEW, actor, total=len(ids), details=details
         )
     return _review_all(session, operation, ids, actor, state, reason)
 
 
-def are_drafts(session: Session, conversation_ids: Sequence[int] | None) -> bool:
-    """Whether all that is named waits for review; none named means every draft."""
+def are_waiting(session: Session, conversation_ids: Sequence[int] | None) -> bool:
+    """Whether nobody has decided on any of these yet; none named means all of which that is true."""
     if conversation_ids is None:
         return True
     statement = select(func.count()).where(
-        col(Conversation.id).in_(conversation_ids), col(Conversation.review_state) != ReviewState.DRAFT
+        col(Conversation.id).in_(conversation_ids), col(Conversation.review_state).not_in(WAITING)
     )
     return session.exec(statement).one() == 0
 
@@ -70,7 +71,7 @@ def are_drafts(session: Session, conversation_ids: Sequence[int] | None) -> bool
 def undo_approvals(
     session: Session, dataset_id: int, actor: Actor, since: datetime, until: datetime
 ) -> tuple[int, Refused]:
-    """Make drafts again of what this person approved in the dataset between two moments, and nobody changed since.
+    """Take back what this person approved in the dataset between two moments, and nobody changed since.
 
     As `review_many`. Raises Conflict where nothing is left of it.
     """
@@ -85,7 +86,7 @@ def undo_approvals(
         ids = [found for found in session.exec(statement) if found is not None]
     if not ids:
         raise Conflict(N_("Nothing is left to undo: they were reviewed or changed again."))
-    return review_many(session, dataset_id, ids, actor, ReviewState.DRAFT)
+    return review_many(session, dataset_id, ids, actor, None)
 
 
 def go_on(session: Session, mine: Mine, operation: DatasetOperation) -> None:
@@ -96,7 +97,7 @@ def go_on(session: Session, mine: Mine, operation: DatasetOperation) -> None:
         mine,
         wanted["ids"][operation.done :],
         operations.actor_of(operation),
-        ReviewState(wanted["state"]),
+        ReviewState(wanted["state"]) if wanted["state"] else None,
         wanted["reason"],
     )
 
@@ -106,7 +107,7 @@ def _review_all(
     operation: Mine,
     ids: Sequence[int],
     actor: Actor,
-    state: ReviewState,
+    state: ReviewState | None,
     reason: str | None,
 ) -> tuple[int, Refused]:
     changed, refused = 0, Refused()
@@ -122,7 +123,7 @@ def _review_all(
 
 
 def _review(
-    session: Session, ids: Sequence[int], actor: Actor, state: ReviewState, reason: str | None
+    session: Session, ids: Sequence[int], actor: Actor, state: ReviewState | None, reason: str | None
 ) -> tuple[int, Refused]:
     """One piece of it."""
     changed = 0
@@ -131,20 +132,28 @@ def _review(
     kept = _ids_with_current_revision(session, rows)
     lines: list[Any] = []
     for number, found in rows.items():
-        problems = problems_before_approval(found.messages) if state is ReviewState.APPROVED else []
+        problems = problems_before_approval(found.messages) if state in CHECKED else []
         if problems:
             refused.append((number, problems[0]))
         elif found.review_state is not state:
             if number not in kept:
                 lines.append(revisions.first_revision(found))
-            set_review(found, state, reason, actor)
+            action = state.value if state else "undo"
+            _decide(found, state, reason, actor)
             stamp(found, actor)
-            lines += [found, revisions.revision_of(found, state.value, actor.who)]
-            record(session, actor, f"conversation.{state.value}", f"conversation/{number}")
+            lines += [found, revisions.revision_of(found, action, actor.who)]
+            record(session, actor, f"conversation.{action}", f"conversation/{number}")
             changed += 1
     session.add_all(lines)
     session.flush()
     return changed, refused
+
+
+def _decide(found: Conversation, state: ReviewState | None, reason: str | None, actor: Actor) -> None:
+    if state is None:
+        unset_review(found)
+    else:
+        set_review(found, state, reason, actor)
 
 
 def _locked(session: Session, ids: Sequence[int]) -> dict[int, Conversation]:

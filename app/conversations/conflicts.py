@@ -7,6 +7,7 @@ from sqlmodel import Session
 from app.conversations import revisions
 from app.conversations.models import Conversation
 from app.conversations.turns import locate_turn
+from app.dialogue.differences import Pieces, differences
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,10 @@ class Theirs:
 
     turn: int | None
     text: str | None
+
+    def pieces_beside(self, mine: str) -> Pieces:
+        """The text in pieces, those marked that the other text does not say."""
+        return differences(mine, self.text or "")[1]
 
 
 def text_now(session: Session, conversation: Conversation, seen_version: int, turn: int) -> Theirs:

@@ -1,14 +1,13 @@
 """What a conversation holds, between the row and the dialogue: reading, columns, and the way back."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar, cast
 
 from app.conversations.messages import search_text_of, title_of
 from app.conversations.models import Conversation
 from app.core.errors import Invalid
 from app.dialogue.canonical import canonical_conversation
 from app.dialogue.conversation import Conversation as Dialogue
-from app.dialogue.conversation import Message
 from app.dialogue.hashes import content_hash, questions_hash, words_hash
 from app.dialogue.labels import LABELS, Labels, Outcome, read_labels
 from app.dialogue.reading import read_conversation
@@ -38,24 +37,30 @@ def dialogue_of(conversation: Conversation) -> Dialogue:
 
 def content_columns(dialogue: Dialogue) -> dict[str, Any]:
     """All columns of a dialogue in canonical form; plain JSON but for the outcome."""
-    return {**said_columns(dialogue), **label_columns({**_NO_LABELS, **_labels_of(dialogue)})}
+    labels = label_columns({**_NO_LABELS, **_labels_of(dialogue)})
+    columns = {**said_columns(dialogue), **labels}
+    return {**columns, **told_columns(columns)}
 
 
 def said_columns(dialogue: Dialogue) -> dict[str, Any]:
-    """Messages, tools and all that is told from them."""
+    """Messages, tools and all that is told from them alone."""
     return {
         "messages": dialogue["messages"],
         "tools": dialogue.get("tools") or [],
         "content_hash": content_hash(dialogue),
         "words_hash": words_hash(dialogue),
         "questions_hash": questions_hash(dialogue),
-        **told_columns(dialogue["messages"]),
+        "title": title_of(dialogue["messages"]),
     }
 
 
-def told_columns(messages: Sequence[Message]) -> dict[str, Any]:
-    """What lists and searches need to know of the messages; quickly told again."""
-    return {"title": title_of(messages), "search_text": search_text_of(messages)}
+def told_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """What lists and searches need to know of the other columns; quickly told again."""
+    searched = search_text_of(columns["messages"], columns["product"], columns["tags"])
+    return {"title": title_of(columns["messages"]), "search_text": searched}
+
+
+TOLD: Final = ("title", "search_text")
 
 
 def label_columns(labels: Labels) -> dict[str, Any]:
@@ -67,9 +72,10 @@ def label_columns(labels: Labels) -> dict[str, Any]:
 
 
 def set_columns(conversation: Conversation, columns: Mapping[str, Any]) -> None:
-    """Put the columns into the row."""
+    """Put the columns into the row, with what a search looks through."""
     for name, value in columns.items():
         setattr(conversation, name, value)
+    conversation.search_text = search_text_of(conversation.messages, conversation.product, conversation.tags)
 
 
 def set_labels(conversation: Conversation, labels: Mapping[str, Any]) -> None:

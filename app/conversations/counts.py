@@ -1,11 +1,15 @@
-"""How many conversations a dataset holds, by review state."""
+"""How many conversations a dataset holds, by review state, and what of them waits for somebody."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
 
+from app.accounts.permissions import Permission
+from app.accounts.service import Actor
 from app.conversations.models import Conversation, ReviewState
+from app.datasets.models import Dataset
 
 
 @dataclass(frozen=True)
@@ -13,6 +17,7 @@ class DatasetCounts:
     """Conversations of a dataset by review state."""
 
     draft: int = 0
+    handed_in: int = 0
     approved: int = 0
     rejected: int = 0
 
@@ -24,7 +29,12 @@ class DatasetCounts:
     @property
     def total(self) -> int:
         """All of them."""
-        return self.draft + self.approved + self.rejected
+        return self.waiting + self.approved + self.rejected
+
+    @property
+    def waiting(self) -> int:
+        """Those that nobody has decided on."""
+        return self.draft + self.handed_in
 
 
 def dataset_counts(session: Session, dataset_id: int) -> DatasetCounts:
@@ -43,3 +53,39 @@ def counts_by_dataset(session: Session, dataset_id: int | None = None) -> dict[i
     for owner, state, count in session.exec(statement):
         found.setdefault(owner, {})[ReviewState(state).value] = count
     return {owner: DatasetCounts(**by_state) for owner, by_state in found.items()}
+
+
+@dataclass(frozen=True)
+class DeskLine:
+    """What of a dataset waits for one person."""
+
+    dataset_id: int
+    name: str
+    # Their own work, sent back; and what others handed in, for those who review.
+    sent_back: int
+    to_review: int
+
+
+def desk_of(session: Session, actor: Actor) -> list[DeskLine]:
+    """What waits for this person, by dataset at hand; nothing where nothing waits."""
+    reviews = actor.may(Permission.CONVERSATION_REVIEW)
+    own = sa.and_(
+        col(Conversation.review_state) == ReviewState.REJECTED,
+        col(Conversation.sent_back_to_user_id) == actor.user_id,
+    )
+    waits = col(Conversation.review_state) == ReviewState.HANDED_IN
+    statement = (
+        select(Dataset.id, Dataset.name, Conversation.review_state, func.count())
+        .join(Conversation, col(Conversation.dataset_id) == Dataset.id)
+        .where(col(Dataset.archived_at).is_(None), sa.or_(own, waits) if reviews else own)
+        .group_by(col(Dataset.id), col(Dataset.name), col(Conversation.review_state))
+        .order_by(col(Dataset.id).desc())
+    )
+    found: dict[int, DeskLine] = {}
+    for dataset_id, name, state, count in session.exec(statement):
+        line = found.get(dataset_id or 0, DeskLine(dataset_id or 0, name, 0, 0))
+        sent_back = state is ReviewState.REJECTED
+        found[line.dataset_id] = (
+            replace(line, sent_back=count) if sent_back else replace(line, to_review=count)
+        )
+    return list(found.values())

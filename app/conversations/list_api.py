@@ -8,9 +8,8 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.conversations import bulk_review, correcting
 from app.conversations.correcting import OneCorrection
-from app.conversations.filters import ConversationFilter
+from app.conversations.filter_params import Filter
 from app.conversations.listing import Listing
-from app.conversations.models import ReviewState
 from app.conversations.schemas import (
     ConversationIn,
     ConversationMadeOut,
@@ -23,7 +22,6 @@ from app.conversations.schemas import (
 from app.core.i18n import gettext
 from app.core.web import Db
 from app.datasets.service import require_dataset
-from app.dialogue.labels import Outcome
 
 router = APIRouter(prefix="/api/v1", tags=["datasets"])
 
@@ -33,16 +31,13 @@ router = APIRouter(prefix="/api/v1", tags=["datasets"])
 def list_conversations(
     session: Db,
     dataset_id: int,
-    review_state: ReviewState | None = None,
-    outcome: Outcome | None = None,
-    q: Annotated[str, Query(max_length=200)] = "",
+    params: Filter,
     offset: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ConversationPage:
-    """Conversations of a dataset, filtered, in order of arrival."""
+    """Conversations of a dataset, filtered, in order of arrival or sorted."""
     require_dataset(session, dataset_id)
-    where = ConversationFilter(dataset_id, review_state, outcome, q)
-    listing = Listing(session, where)
+    listing = Listing(session, params.within(dataset_id))
     found = [ConversationOut.of(item) for item in listing.page(offset, limit)]
     return ConversationPage(conversations=found, total=listing.total, offset=offset)
 
@@ -71,7 +66,7 @@ def create_conversation(
 @router.post("/datasets/{dataset_id}/review")
 @needs(Permission.CONVERSATION_REVIEW)
 def review_many(session: Db, actor: CurrentActor, dataset_id: int, body: ReviewManyIn) -> ReviewManyOut:
-    """Review the named conversations, or every draft when none is named."""
+    """Review the named conversations, or all that are draft or handed in when none is named."""
     require_dataset(session, dataset_id)
     changed, refused = bulk_review.review_many(
         session, dataset_id, body.conversation_ids, actor, body.state, body.reason

@@ -17,9 +17,11 @@ def title_of(messages: Sequence[Message]) -> str:
     return text if len(text) <= _TITLE_LENGTH else text[: _TITLE_LENGTH - 1] + "…"
 
 
-def search_text_of(messages: Sequence[Message]) -> str:
-    """What a search looks through: all contents, case folded."""
-    return "\n".join(message["content"] for message in messages).casefold()
+def search_text_of(messages: Sequence[Message], product: str | None, tags: Sequence[str]) -> str:
+    """What a search looks through: all contents, the product and the tags, case folded."""
+    return (
+        "\n".join([*(message["content"] for message in messages), product or "", *tags]).casefold().rstrip()
+    )
 
 
 def problems_before_approval(messages: Sequence[Message]) -> list[str]:

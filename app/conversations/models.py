@@ -16,9 +16,11 @@ from app.sentences import N_
 
 
 class ReviewState(StrEnum):
-    """Only approved conversations are trained on."""
+    """Only approved conversations are trained on. A draft is worked on, or nobody has looked at it yet; whoever has done
+    with it hands it in."""
 
     DRAFT = "draft"
+    HANDED_IN = "handed_in"
     APPROVED = "approved"
     REJECTED = "rejected"
 
@@ -58,6 +60,13 @@ class Conversation(SQLModel, table=True):
         Index("ix_conversation_dataset_id", "dataset_id", "id", "staged_by"),
         Index("ix_conversation_dataset_outcome", "dataset_id", "outcome", "id", "review_state", "staged_by"),
         Index("ix_conversation_dataset_updated", "dataset_id", "updated_at", "staged_by"),
+        # What lists can be narrowed to, counted.
+        Index(
+            "ix_conversation_dataset_facets",
+            *("dataset_id", "stage", "objection", "language", "product", "updated_by", "staged_by"),
+        ),
+        # What was sent back to somebody.
+        Index("ix_conversation_sent_back_to", "sent_back_to_user_id", "review_state", "staged_by"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -81,6 +90,13 @@ class Conversation(SQLModel, table=True):
     reviewed_by_user_id: int | None = None
     reviewed_by_token_id: int | None = None
     reviewed_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    # Kept through the review, so that undoing it leads back to what waited for it.
+    handed_in_by: str | None = Field(default=None, max_length=80)
+    handed_in_by_user_id: int | None = None
+    handed_in_by_token_id: int | None = None
+    handed_in_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    # Whose work was sent back: who handed it in, or changed it last.
+    sent_back_to_user_id: int | None = None
     # Of app.dialogue.hashes: with the train flags, and of the words alone, by which duplicates are told.
     content_hash: str = Field(max_length=64)
     words_hash: str = Field(max_length=64)

@@ -15,7 +15,7 @@ from sqlmodel import Session
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor
-from app.conversations import conflicts, revisions, service, turns
+from app.conversations import conflicts, merging, revisions, service, turns
 from app.conversations import review as reviews
 from app.conversations.comparing import compare
 from app.conversations.filter_params import Filter, FilterParams
@@ -68,6 +68,7 @@ class Desk:
             "read_only": read_only,
             "can_review": not read_only and self.actor.may(Permission.CONVERSATION_REVIEW),
             "oob": False,
+            "parts": (),
             "focus": None,
             "error": None,
             **more,
@@ -136,21 +137,25 @@ def save_text(
     turn: int,
     version: Version,
     content: Annotated[str, Form()] = "",
+    began_with: Annotated[str | None, Form()] = None,
     settles_conflict: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Save one turn's text; called a moment after each typing.
+    """Save one turn's text; called a moment after each typing. `began_with` is the text as it was stored before that.
 
-    A person who settles a conflict has an old page, so the answer brings all of it anew.
+    A person who settles a conflict has an old page, so the answer brings all of it anew; so does one to somebody who
+    wrote while others changed other turns, but for the turn that is being written in.
     """
     content = content.replace("\r\n", "\n")
     try:
-        service.edit_messages(
+        edited = merging.edit_turn(
             desk.session,
             desk.conversation_id,
             version,
             actor,
-            f"edit:{turn + 1}",
-            lambda messages: turns.update_message(messages, turn, content=content),
+            "edit",
+            turn,
+            lambda messages, now: turns.update_message(messages, now, content=content),
+            began_with=began_with,
             typing=True,
         )
     except Conflict as error:
@@ -160,7 +165,12 @@ def save_text(
         return _stale(desk, error, kind="text", turn=turn, mine=content, theirs=theirs)
     except StudioError as error:
         return _refused(desk, error)
-    return _done(desk, *(("turns", "labels") if settles_conflict else ()), focus=turn)
+    if settles_conflict:
+        return _done(desk, "turns", "labels", focus=edited.turn)
+    if not edited.is_merged:
+        return _done(desk, focus=edited.turn)
+    parts = ("other_turns" if edited.same_places else "turns", "labels", "typing")
+    return _done(desk, *parts, focus=edited.turn, headers=_told_of_others())
 
 
 @router.post("/conversations/{conversation_id}/turns/{turn}/change", response_model=None)
@@ -174,24 +184,31 @@ def change_turn(
         raise Invalid(N_("There is no action “%(name)s”."), name=action)
     edit, focus = _CHANGES[verb]
     try:
-        conversation = service.edit_messages(
+        edited = merging.edit_turn(
             desk.session,
             desk.conversation_id,
             version,
             actor,
-            f"{verb}:{turn + 1}",
-            lambda messages: edit(messages, turn, value),
+            verb,
+            turn,
+            lambda messages, now: edit(messages, now, value),
         )
     except Conflict as error:
         return _stale(desk, error, kind="action")
     except StudioError as error:
         return _refused(desk, error)
-    headers = None
+    conversation = edited.conversation
+    headers = _told_of_others() if edited.is_merged else None
     if verb == "delete":
-        undo = f"/conversations/{desk.conversation_id}/restore/{version}"
-        headers = toast(gettext("Turn %(number)d deleted.") % {"number": turn + 1}, undo_url=undo)
+        undo = f"/conversations/{desk.conversation_id}/restore/{conversation.version - 1}"
+        headers = toast(gettext("Turn %(number)d deleted.") % {"number": edited.turn + 1}, undo_url=undo)
     last = len(conversation.messages) - 1
-    return _done(desk, "turns", focus=min(max(turn + focus, 0), last), headers=headers)
+    more = ("labels",) if edited.is_merged else ()
+    return _done(desk, "turns", *more, focus=min(max(edited.turn + focus, 0), last), headers=headers)
+
+
+def _told_of_others() -> dict[str, str]:
+    return toast(gettext("Somebody else changed other parts meanwhile: you see them now."), kind="info")
 
 
 def _set_role(messages: list[Message], turn: int, value: str) -> list[Message]:
@@ -235,12 +252,14 @@ def save_labels(
     labels: dict[str, Any] = {name: stored_label(name, typed[name]) for name in _TYPED_LABELS}
     labels |= {"outcome": outcome, "tags": typed_tags(tags)}
     try:
-        service.set_labels(desk.session, desk.conversation_id, version, actor, labels)
+        _found, is_merged = merging.set_labels(desk.session, desk.conversation_id, version, actor, labels)
     except Conflict as error:
         mine = {"outcome": outcome, **typed, "tags": tags}
         return _stale(desk, error, kind="labels", mine=mine)
     except StudioError as error:
         return _refused(desk, error)
+    if is_merged:
+        return _done(desk, "turns", "labels", headers=_told_of_others())
     return _done(desk, *(("turns", "labels") if settles_conflict else ()))
 
 
@@ -269,8 +288,8 @@ def review(
     state: Annotated[ReviewState, Form()],
     reason: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
-    """Approve, send back with a reason, reopen. Without that permission one may hand in again what was sent back."""
-    was_draft = desk.load().review_state is ReviewState.DRAFT
+    """Hand in, approve, send back with a reason, reopen. Without the permission to review one may hand in and take back."""
+    waited = desk.load().review_state in reviews.WAITING
     try:
         changed = reviews.review(desk.session, desk.conversation_id, version, actor, state, reason)
     except Conflict as error:
@@ -278,21 +297,24 @@ def review(
     except StudioError as error:
         return _refused(desk, error)
     said = {
+        ReviewState.HANDED_IN: gettext("Handed in for review."),
         ReviewState.APPROVED: gettext("Conversation approved."),
         ReviewState.REJECTED: gettext("Conversation sent back."),
         ReviewState.DRAFT: gettext("It is a draft again."),
     }
-    # Only what was a draft before is one again when it is reopened.
-    undo = f"/conversations/{desk.conversation_id}/review/undo/{changed.version}" if was_draft else None
+    # What somebody had decided on before does not become that again by being undone.
+    undoable = waited and state is not ReviewState.DRAFT
+    undo = f"/conversations/{desk.conversation_id}/review/undo/{changed.version}" if undoable else None
     return _done(desk, headers=toast(said[state], undo_url=undo))
 
 
 @router.post("/conversations/{conversation_id}/review/undo/{version}", response_model=None)
-@needs(Permission.CONVERSATION_REVIEW)
+@needs(Permission.CONVERSATION_HAND_IN)
 def undo_review(desk: Place, actor: CurrentActor, version: int) -> Response:
-    """Make a draft again of what was reviewed a moment ago, also from the next page. Refused once it has changed."""
-    reviews.review(desk.session, desk.conversation_id, version, actor, ReviewState.DRAFT)
-    told = toast(gettext("It is a draft again."))
+    """Take back what was decided a moment ago, also from the next page. Refused once it has changed."""
+    found = reviews.undo(desk.session, desk.conversation_id, version, actor)
+    handed_in = found.review_state is ReviewState.HANDED_IN
+    told = toast(gettext("It waits for review again.") if handed_in else gettext("It is a draft again."))
     shown = urlsplit(desk.request.headers.get("HX-Current-URL", "")).path
     if is_htmx(desk.request) and shown != f"/conversations/{desk.conversation_id}":
         return Response(status_code=204, headers=told)

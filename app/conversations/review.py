@@ -1,4 +1,4 @@
-"""Review of one conversation: approving, rejecting with a reason, reopening."""
+"""Review of one conversation: handing in, approving, rejecting with a reason, reopening, and undoing a decision."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,11 +9,15 @@ from app.accounts.permissions import Permission
 from app.accounts.service import Actor, record
 from app.conversations.messages import problems_before_approval
 from app.conversations.models import Conversation, ReviewState
-from app.conversations.service import change, require_conversation, set_review
+from app.conversations.service import change, require_conversation, set_review, unset_review
 from app.core.errors import Invalid, NotFound
 from app.sentences import N_
 
 _BATCH: Final = 200
+# What no reviewer has decided on yet.
+WAITING: Final = (ReviewState.DRAFT, ReviewState.HANDED_IN)
+# What must be able to teach something.
+CHECKED: Final = (ReviewState.HANDED_IN, ReviewState.APPROVED)
 
 
 def review(
@@ -24,7 +28,8 @@ def review(
     state: ReviewState,
     reason: str | None = None,
 ) -> Conversation:
-    """Approve, reject with a reason, or reopen; handing in again what was sent back needs no reviewer.
+    """Hand in, approve, reject with a reason, or reopen. Handing in, also what was sent back, and taking back what waits
+    need no reviewer.
 
     Raises Refused, and Invalid when it could not teach anything.
     """
@@ -32,7 +37,7 @@ def review(
     reason = require_reason(state, reason)
 
     def apply(conversation: Conversation) -> None:
-        problems = problems_before_approval(conversation.messages) if state is ReviewState.APPROVED else []
+        problems = problems_before_approval(conversation.messages) if state in CHECKED else []
         if problems:
             raise Invalid(problems[0])
         if (conversation.review_state, conversation.review_reason) != (state, reason):
@@ -43,14 +48,35 @@ def review(
     return conversation
 
 
+def undo(session: Session, conversation_id: int, expected_version: int, actor: Actor) -> Conversation:
+    """Take back the decision that led to this version: it waits again as it did before.
+
+    Raises Refused, and Conflict once it has changed.
+    """
+    found = require_conversation(session, conversation_id)
+    waits = found.review_state in WAITING
+    actor.require(Permission.CONVERSATION_HAND_IN if waits else Permission.CONVERSATION_REVIEW)
+
+    def apply(conversation: Conversation) -> None:
+        if waits:
+            set_review(conversation, ReviewState.DRAFT, None, None)
+        else:
+            unset_review(conversation)
+
+    conversation = change(session, conversation_id, expected_version, actor, "undo", apply)
+    record(session, actor, "conversation.undo", f"conversation/{conversation_id}")
+    return conversation
+
+
 def _require_permission(session: Session, conversation_id: int, actor: Actor, state: ReviewState) -> None:
-    """Whoever sent it back has said what to change: the annotator who changed it may say so."""
-    sent_back = require_conversation(session, conversation_id).review_state is ReviewState.REJECTED
-    hands_in = sent_back and state is ReviewState.DRAFT
-    actor.require(Permission.CONVERSATION_HAND_IN if hands_in else Permission.CONVERSATION_REVIEW)
+    """Until somebody has decided it is the annotator's; whoever sent it back has said what to change, and the annotator
+    who changed it may say so."""
+    before = require_conversation(session, conversation_id).review_state
+    own = before is not ReviewState.APPROVED and state in WAITING
+    actor.require(Permission.CONVERSATION_HAND_IN if own else Permission.CONVERSATION_REVIEW)
 
 
-def require_reason(state: ReviewState, reason: str | None) -> str | None:
+def require_reason(state: ReviewState | None, reason: str | None) -> str | None:
     """The reason without what is around it, if any. Raises Invalid when a rejection has none."""
     reason = (reason or "").strip() or None
     if state is ReviewState.REJECTED and reason is None:
@@ -58,10 +84,10 @@ def require_reason(state: ReviewState, reason: str | None) -> str | None:
     return reason
 
 
-def draft_ids(session: Session, dataset_id: int) -> list[int]:
-    """Ids of all conversations that wait for review."""
+def waiting_ids(session: Session, dataset_id: int) -> list[int]:
+    """Ids of all conversations that nobody has decided on: drafts, and what was handed in."""
     statement = select(Conversation.id).where(
-        Conversation.dataset_id == dataset_id, col(Conversation.review_state) == ReviewState.DRAFT
+        Conversation.dataset_id == dataset_id, col(Conversation.review_state).in_(WAITING)
     )
     return [found for found in session.exec(statement) if found is not None]
 

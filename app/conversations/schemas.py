@@ -56,7 +56,7 @@ class ConversationEdit(BaseModel):
 
 
 class ReviewIn(BaseModel):
-    """A reviewer's decision on exactly `version`."""
+    """A decision on exactly `version`: `handed_in` by whoever has done with it, the others by a reviewer."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -87,6 +87,11 @@ class ConversationOut(BaseModel):
     reviewed_by: str | None
     reviewed_by_user_id: int | None
     reviewed_by_token_id: int | None
+    handed_in_by: str | None
+    handed_in_by_user_id: int | None
+    handed_in_by_token_id: int | None
+    handed_in_at: datetime | None
+    sent_back_to_user_id: int | None
     updated_by: str
     updated_by_user_id: int | None
     updated_by_token_id: int | None
@@ -135,7 +140,7 @@ class RestoreIn(BaseModel):
 
 
 class ReviewManyIn(BaseModel):
-    """Review several conversations: the named ones, or every draft of the dataset."""
+    """Review several conversations: the named ones, or all of the dataset that nobody has decided on."""
 
     model_config = ConfigDict(extra="forbid")
 

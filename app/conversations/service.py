@@ -28,6 +28,30 @@ def require_conversation(session: Session, conversation_id: int) -> Conversation
     return conversation
 
 
+def lock(session: Session, conversation_id: int) -> Conversation:
+    """The conversation as it is stored now, held until the transaction ends. Raises NotFound."""
+    # populate_existing: a row read earlier in this transaction may be older than the lock.
+    found = session.exec(
+        select(Conversation)
+        .where(Conversation.id == conversation_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+    if found is None:
+        raise NotFound(N_("There is no conversation %(id)d. It may have been deleted."), id=conversation_id)
+    return found
+
+
+def faster(found: Conversation) -> Conflict:
+    """Somebody else changed it since this person saw it."""
+    return Conflict(
+        N_(
+            "%(name)s changed this conversation meanwhile. Your text was not saved: compare, then save again."
+        ),
+        name=found.updated_by,
+    )
+
+
 def change(
     session: Session,
     conversation_id: int,
@@ -43,22 +67,9 @@ def change(
     An edit that changes nothing leaves the version as it is. `typing` lets consecutive edits of one person
     share a revision.
     """
-    # populate_existing: a row read earlier in this transaction may be older than the lock.
-    found = session.exec(
-        select(Conversation)
-        .where(Conversation.id == conversation_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).first()
-    if found is None:
-        raise NotFound(N_("There is no conversation %(id)d. It may have been deleted."), id=conversation_id)
+    found = lock(session, conversation_id)
     if found.version != expected_version:
-        raise Conflict(
-            N_(
-                "%(name)s changed this conversation meanwhile. Your text was not saved: compare, then save again."
-            ),
-            name=found.updated_by,
-        )
+        raise faster(found)
     refuse_archived(session, found.dataset_id)
     before = _content_of(found)
     revisions.keep_first(session, found)
@@ -158,14 +169,41 @@ def _put(conversation: Conversation, values: Mapping[str, Any]) -> None:
         setattr(conversation, name, value)
 
 
+def _nobody(name: str) -> dict[str, None]:
+    """The values of the three columns that begin with this name where nobody did it."""
+    return dict.fromkeys((name, f"{name}_user_id", f"{name}_token_id"))
+
+
 def set_review(
     conversation: Conversation, state: ReviewState, reason: str | None, actor: Actor | None
 ) -> None:
+    """Put a review's columns. One that becomes a draft again must be handed in anew; who handed in what is approved or
+    sent back stays known."""
+    if state is ReviewState.HANDED_IN:
+        assert actor is not None
+        _put(conversation, actor.who.columns("handed_in_by"))
+        conversation.handed_in_at = utc_now()
+    elif state is ReviewState.DRAFT:
+        _put(conversation, _nobody("handed_in_by"))
+        conversation.handed_in_at = None
+    elif state is ReviewState.REJECTED and conversation.review_state is not ReviewState.REJECTED:
+        handed_in = conversation.handed_in_at is not None
+        conversation.sent_back_to_user_id = (
+            conversation.handed_in_by_user_id if handed_in else conversation.updated_by_user_id
+        )
     conversation.review_state = state
     conversation.review_reason = reason
-    nobody = dict.fromkeys(("reviewed_by", "reviewed_by_user_id", "reviewed_by_token_id"))
-    _put(conversation, actor.who.columns("reviewed_by") if actor else nobody)
-    conversation.reviewed_at = utc_now() if actor else None
+    reviewer = actor if state is not ReviewState.HANDED_IN else None
+    _put(conversation, reviewer.who.columns("reviewed_by") if reviewer else _nobody("reviewed_by"))
+    conversation.reviewed_at = utc_now() if reviewer else None
+
+
+def unset_review(conversation: Conversation) -> None:
+    """What it was before somebody decided: handed in, or a draft that nobody had handed in."""
+    waits = conversation.handed_in_at is not None
+    conversation.review_state = ReviewState.HANDED_IN if waits else ReviewState.DRAFT
+    conversation.review_reason = conversation.reviewed_at = None
+    _put(conversation, _nobody("reviewed_by"))
 
 
 def stamp(conversation: Conversation, actor: Actor) -> None:

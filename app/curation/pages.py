@@ -4,17 +4,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
+from sqlmodel import Session
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.conversations.bulk_review import are_drafts, review_many, undo_approvals
-from app.conversations.counts import DatasetCounts
+from app.conversations.bulk_review import are_waiting, review_many, undo_approvals
+from app.conversations.counts import DatasetCounts, desk_of
 from app.conversations.drafts import create_conversation
+from app.conversations.facets import facets_of
 from app.conversations.filter_params import Filter
-from app.conversations.filters import ConversationFilter
+from app.conversations.filters import FACETS, ConversationFilter
 from app.conversations.labels import label_words
 from app.conversations.listing import Listing
-from app.conversations.models import ReviewState
+from app.conversations.models import Conversation, ReviewState
+from app.conversations.snippets import Hit, find_hit
 from app.core.database import utc_now
 from app.core.errors import Invalid, StudioError
 from app.core.i18n import gettext, ngettext
@@ -33,11 +36,13 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/datasets")
 @needs(Permission.DATASET_READ)
-def list_page(request: Request, session: Db, archived: bool = False) -> HTMLResponse:
-    """The datasets at hand, or the archived ones."""
+def list_page(request: Request, session: Db, actor: CurrentActor, archived: bool = False) -> HTMLResponse:
+    """The datasets at hand with what waits for this person, or the archived ones."""
     context = {
         "lines": dataset_lines(session, archived=archived),
         "archived": archived,
+        "desk": [] if archived else desk_of(session, actor),
+        "me": actor.user_id,
         "archived_count": service.count_archived(session),
     }
     return render(request, "datasets/list.html", {**context, **_create_form()})
@@ -91,6 +96,20 @@ def _conversations(session: Db, where: ConversationFilter, page: int) -> dict[st
         "first": offset + 1,
         "last": offset + len(found),
         "words": label_words(),
+        "hits": {row.id: _hit(where, row) for row in found} if where.has_query else {},
+    }
+
+
+def _hit(where: ConversationFilter, row: Conversation) -> Hit | None:
+    return find_hit(where.words, row.messages, row.product, row.tags, row.updated_by)
+
+
+def _facets(session: Session, dataset_id: int) -> dict[str, Any]:
+    found = facets_of(session, dataset_id)
+    tags: list[tuple[str | int, int | None]] = [(tag, None) for tag in found.tags]
+    return {
+        "facets": [(name, tags if name == "tag" else found.counts[name]) for name in FACETS],
+        "imports": {row.operation_id: row.filename for row in list_imports(session, dataset_id)},
     }
 
 
@@ -111,18 +130,59 @@ def dataset_page(
         **header(session, actor, dataset, "conversations"),
         **_conversations(session, where, page),
     }
-    alone = request.headers.get("HX-Target") == "conversation-list"
-    return render(request, "datasets/_conversations.html" if alone else "datasets/dataset.html", context)
+    if request.headers.get("HX-Target") == "conversation-list":
+        response = render(request, "datasets/_conversations.html", context)
+        # The address says what narrows the list, and nothing of the fields that were left empty.
+        response.headers["HX-Push-Url"] = f"/datasets/{dataset_id}{where.query_string()}"
+        return response
+    narrowed = _facets(session, dataset_id) if where.has_facets else {"facets": None}
+    return render(request, "datasets/dataset.html", {**context, **narrowed})
+
+
+@router.get("/datasets/{dataset_id}/facets")
+@needs(Permission.CONVERSATION_READ)
+def facets(request: Request, session: Db, dataset_id: int, params: Filter) -> HTMLResponse:
+    """The fields by which the list can be narrowed to a label, a person or an import; asked for when they are opened."""
+    service.require_dataset(session, dataset_id)
+    context = {"where": params.within(dataset_id), "words": label_words(), **_facets(session, dataset_id)}
+    return render(request, "datasets/_facets.html", context)
+
+
+@router.get("/datasets/{dataset_id}/conversations/new")
+@needs(Permission.CONVERSATION_EDIT)
+def new_conversation_page(request: Request, session: Db, dataset_id: int) -> HTMLResponse:
+    """The first two turns to write. Nothing is stored before there are words."""
+    dataset = service.require_dataset(session, dataset_id)
+    context = {"dataset": dataset, "said": ("", ""), "error": None}
+    return render(request, "conversations/new.html", context)
 
 
 @router.post("/datasets/{dataset_id}/conversations", response_model=None)
 @needs(Permission.CONVERSATION_EDIT)
-def add_conversation(request: Request, session: Db, actor: CurrentActor, dataset_id: int) -> Response:
-    """An empty conversation, opened at once for writing."""
-    service.require_dataset(session, dataset_id)
-    data = {"messages": [{"role": Role.USER.value, "content": ""}]}
-    conversation = create_conversation(session, dataset_id, data, actor)
-    return go(request, f"/conversations/{conversation.id}")
+def add_conversation(
+    request: Request,
+    session: Db,
+    actor: CurrentActor,
+    dataset_id: int,
+    asked: Annotated[str, Form()] = "",
+    answered: Annotated[str, Form()] = "",
+) -> Response:
+    """Store a conversation with its first words, and go on in it with the turn after them."""
+    dataset = service.require_dataset(session, dataset_id)
+    said = [text.replace("\r\n", "\n") for text in (asked, answered)]
+    messages = [
+        {"role": role.value, "content": text}
+        for role, text in zip((Role.USER, Role.ASSISTANT), said, strict=True)
+    ]
+    try:
+        if not any(text.strip() for text in said):
+            raise Invalid(N_("Write what is said first."), field="asked")
+        conversation = create_conversation(session, dataset_id, {"messages": messages}, actor)
+    except StudioError as error:
+        session.rollback()
+        context = {"dataset": dataset, "said": said, "error": error.translated()}
+        return render(request, "conversations/new.html", context, status=error.status)
+    return see(f"/conversations/{conversation.id}#turn-2")
 
 
 @router.post("/datasets/{dataset_id}/review", response_model=None)
@@ -139,13 +199,13 @@ def review(
     reason: Annotated[str, Form(max_length=2000)] = "",
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> Response:
-    """Approve or send back several conversations: the ticked ones, or every draft."""
+    """Approve or send back several conversations: the ticked ones, or all that nobody has decided on."""
     dataset = service.require_dataset(session, dataset_id)
     chosen = None if scope == "drafts" else ids or []
     if chosen == []:
         raise Invalid(N_("Tick at least one conversation first."))
     with piece(session, read_only=True):
-        undoable = state is ReviewState.APPROVED and are_drafts(session, chosen)
+        undoable = state is ReviewState.APPROVED and are_waiting(session, chosen)
     since = utc_now()
     changed, refused = review_many(session, dataset_id, chosen, actor, state, reason)
     where = params.within(dataset_id)
@@ -169,7 +229,7 @@ def undo_review(
     since: Moment,
     until: Moment,
 ) -> Response:
-    """Make drafts again of what this person has just approved all at once."""
+    """Take back what this person has just approved all at once."""
     dataset = service.require_dataset(session, dataset_id)
     changed, _refused = undo_approvals(session, dataset_id, actor, since, until)
     where = params.within(dataset_id)
@@ -177,7 +237,7 @@ def undo_review(
         return see(f"/datasets/{dataset_id}{where.query_string()}")
     context = {**header(session, actor, dataset, "conversations"), **_conversations(session, where, 1)}
     response = render(request, "datasets/_conversations.html", context)
-    said = ngettext("%(n)d is a draft again.", "%(n)d are drafts again.", changed) % {"n": changed}
+    said = ngettext("%(n)d is unreviewed again.", "%(n)d are unreviewed again.", changed) % {"n": changed}
     response.headers.update({**toast(said), "HX-Retarget": "#conversation-list", "HX-Reswap": "outerHTML"})
     return response
 

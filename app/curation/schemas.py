@@ -16,6 +16,7 @@ class DatasetOut(CreatedByOut):
     created_at: datetime
     archived_at: datetime | None
     draft: int
+    handed_in: int
     approved: int
     rejected: int
 
@@ -31,6 +32,7 @@ class DatasetOut(CreatedByOut):
             created_at=dataset.created_at,
             archived_at=dataset.archived_at,
             draft=counts.draft,
+            handed_in=counts.handed_in,
             approved=counts.approved,
             rejected=counts.rejected,
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 
-from app.conversations.content import content_columns, told_columns
+from app.conversations.content import TOLD, content_columns, told_columns
 from app.interchange import (
     Format,
     ImportLimits,
@@ -72,14 +72,14 @@ class IncomingFile:
         self._spool.seek(0)
         for line in self._spool:
             columns, notes, place = json.loads(line)
-            yield {**columns, **told_columns(columns["messages"])}, notes, place
+            yield {**columns, **told_columns(columns)}, notes, place
 
     def _take(self, item: Item) -> None:
         # Once a problem keeps the whole file out, the rest is read for its problems only.
         if self.report.add(item) and self.comes_in:
             columns = content_columns(item.conversation)
             notes = [remark_json(note, item.member) for note in item.notes]
-            for name in told_columns([]):
+            for name in TOLD:
                 del columns[name]
             self._spool.write(_ENCODER.encode([columns, notes, item.line]).encode() + b"\n")
 

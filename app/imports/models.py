@@ -22,6 +22,8 @@ class DatasetImport(CreatedBy, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     dataset_id: int = Field(foreign_key="dataset.id", index=True, ondelete="CASCADE")
+    # What wrote its conversations, which name it in `staged_by`; None where nothing came in.
+    operation_id: int | None = None
     filename: str = Field(max_length=255)
     format: str = Field(max_length=30)
     accepted: int = 0

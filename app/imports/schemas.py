@@ -38,6 +38,8 @@ class ImportOut(CreatedByOut):
 
     id: int | None
     dataset_id: int | None
+    # `brought_by` of the conversations that it brought.
+    operation_id: int | None = None
     filename: str
     format: str
     accepted: int
@@ -56,6 +58,7 @@ class ImportOut(CreatedByOut):
         return cls(
             id=found.id,
             dataset_id=found.dataset_id if found.id is not None else None,
+            operation_id=found.operation_id,
             filename=found.filename,
             format=found.format,
             accepted=found.accepted,

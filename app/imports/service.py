@@ -76,6 +76,7 @@ def _bring_in(
     session: Session, operation: Mine, actor: Actor, file: IncomingFile, choice: SameQuestions
 ) -> DatasetImport:
     found = _report(operation.dataset_id, actor, file)
+    found.operation_id = operation.id
     try:
         corrections = Corrections(operation.dataset_id, choice)
         _write(session, operation, actor, file, found, corrections)

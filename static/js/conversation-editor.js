@@ -133,6 +133,7 @@
       return;
     }
     parameters.version = document.getElementById("conversation-version").value;
+    if (isField(elt)) parameters.began_with = elt.defaultValue;
   });
 
   document.addEventListener("htmx:beforeRequest", (event) => {
@@ -203,6 +204,7 @@
     if (!field) return;
     const words = new FormData(field.form);
     words.set("version", document.getElementById("conversation-version").value);
+    words.set("began_with", field.defaultValue);
     navigator.sendBeacon(field.form.action, words);
   });
 
@@ -216,6 +218,13 @@
     setCurrent(current);
   }
 
+  // Single turns that others changed come one by one.
+  let starts = 0;
+  function startOnce() {
+    clearTimeout(starts);
+    starts = setTimeout(start);
+  }
+
   // The turn to go on with, where the turns came as the answer to a change of one; undefined elsewhere.
   const focusAfterSwap = () => document.getElementById("turns")?.dataset.focusTurn;
 
@@ -223,12 +232,14 @@
   document.addEventListener("htmx:afterSwap", (event) => {
     const focus = focusAfterSwap();
     if (event.target.id !== "turns" || focus === undefined) return;
-    if (fields()[Number(focus)]?.value === "") edit(Number(focus));
+    const types = document.getElementById("turns").hasAttribute("data-focus-text");
+    if (types || fields()[Number(focus)]?.value === "") edit(Number(focus));
     else go(Number(focus));
   });
 
   document.addEventListener("htmx:load", (event) => {
     if (event.detail.elt.id === "turns") start();
+    else if (event.detail.elt.matches?.("#turns [data-turn]")) startOnce();
   });
   if (location.hash.startsWith("#turn-")) current = Number(location.hash.slice("#turn-".length)) - 1;
   const waiting = fields().length;

@@ -1,4 +1,5 @@
-// The review panel: after a decision the next conversation comes by itself, if this browser's person wants that.
+// The review panel: after a decision the next conversation comes by itself, if this browser's person wants that; after
+// handing in it always does.
 (() => {
   const STORED = "review-goes-on";
 
@@ -15,11 +16,12 @@
 
   document.addEventListener("htmx:afterRequest", (event) => {
     const { successful, xhr, requestConfig } = event.detail;
-    const decided = ["approved", "rejected"].includes(requestConfig.parameters.state);
+    const { state } = requestConfig.parameters;
+    const goesOn = state === "handed_in" || (["approved", "rejected"].includes(state) && wanted());
     const next = document.querySelector('a[rel="next"]');
     // The form itself, which the answer has taken off the page.
     const ours = requestConfig.elt.matches?.("[data-review]");
-    if (!ours || !successful || !decided || !wanted() || !next) return;
+    if (!ours || !successful || !goesOn || !next) return;
     const { toast } = JSON.parse(xhr.getResponseHeader("HX-Trigger") ?? "{}");
     // Said on the page that comes, where it can still be undone.
     if (toast) sessionStorage.setItem("toast", JSON.stringify(toast));

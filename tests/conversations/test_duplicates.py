@@ -89,8 +89,10 @@ def test_going_back_to_words_that_another_has_now_is_refused(
 
 def test_new_conversations_without_words_are_nobodys_duplicates(annotator: Person, dataset_id: int) -> None:
     for _ in range(2):
-        answer = annotator.browser.post(f"/datasets/{dataset_id}/conversations")
-        assert answer.status_code == 303
+        said = {"messages": [{"role": "user", "content": ""}]}
+        assert (
+            annotator.api.post(f"/api/v1/datasets/{dataset_id}/conversations", json=said).status_code == 201
+        )
     assert annotator.api.get(f"/api/v1/datasets/{dataset_id}/conversations").json()["total"] == 2
 
 

@@ -93,7 +93,7 @@ def test_searching_keeps_the_address_and_back_brings_the_list_back(
     page.reload()
     expect(page.locator("tbody tr")).to_have_count(1)
     page.get_by_role("link", name="Is there a trial?").click()
-    page.wait_for_url("**/conversations/2?q=trial")
+    page.wait_for_url("**/conversations/2?q=trial#turn-1")
     page.go_back()
     expect(page.locator("tbody tr")).to_have_count(1)
     page.go_back()
@@ -114,8 +114,8 @@ def test_ticked_conversations_are_sent_back_with_a_reason(
     page.get_by_label("Reason").fill("Too short")
     page.get_by_role("button", name="Send back", exact=True).click()
     expect(page.locator(".toast")).to_contain_text("2 conversations sent back.")
-    page.get_by_role("button", name="Approve all drafts").click()
-    page.locator("#confirm-dialog").get_by_role("button", name="Approve all drafts").click()
+    page.get_by_role("button", name="Approve all not reviewed").click()
+    page.locator("#confirm-dialog").get_by_role("button", name="Approve all").click()
     expect(page.locator(".toast").last).to_contain_text("1 conversation approved.")
     found = reviewer.api.get(f"/api/v1/datasets/{dataset_id}/conversations").json()["conversations"]
     assert [item["review_state"] for item in found] == ["rejected", "approved", "rejected"]
@@ -137,10 +137,10 @@ def test_a_list_is_walked_by_the_arrow_keys_from_the_search_field(
     expect(page.get_by_role("link", name="Caller 0")).to_have_count(0)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    page.wait_for_url(f"**/conversations/{numbers[2]}?q=Caller+2")
+    page.wait_for_url(f"**/conversations/{numbers[2]}?q=Caller+2#turn-1")
     page.go_back()
     page.locator("body").press("j")
-    page.wait_for_url(f"**/conversations/{numbers[2]}?q=Caller+2")
+    page.wait_for_url(f"**/conversations/{numbers[2]}?q=Caller+2#turn-1")
 
 
 def test_deleting_a_dataset_asks_first_and_says_what_goes(

@@ -181,7 +181,7 @@ def test_an_approval_of_many_is_undone_from_its_toast(
     undo = json.loads(answer.headers["HX-Trigger"])["toast"]["undo_url"]
     assert annotator.browser.post(undo, headers=HTMX).status_code == 403
     undone = reviewer.browser.post(undo, headers=HTMX)
-    assert "2 are drafts again." in undone.headers["HX-Trigger"]
+    assert "2 are unreviewed again." in undone.headers["HX-Trigger"]
     assert undone.headers["HX-Retarget"] == "#conversation-list"
     assert states(reviewer, dataset_id) == {first: "approved", second: "draft", third: "draft"}
     again = reviewer.browser.post(undo, headers=HTMX)
@@ -395,11 +395,18 @@ def test_titles_and_names_are_text(reviewer: Person, make: MakeConversation) -> 
         assert "<img src=x" not in html
 
 
-def test_a_new_conversation_opens_for_writing(annotator: Person, dataset_id: int) -> None:
-    answer = annotator.browser.post(f"/datasets/{dataset_id}/conversations")
-    page = annotator.browser.get(answer.headers["location"])
-    assert page.status_code == 200
-    assert "No text yet" in visible_text(page.text)
+def test_a_new_conversation_is_stored_with_its_first_words(annotator: Person, dataset_id: int) -> None:
+    path = f"/datasets/{dataset_id}/conversations"
+    assert 'name="asked"' in annotator.browser.get(f"{path}/new").text
+    refused = annotator.browser.post(path, data={"asked": " \n"})
+    assert (refused.status_code, "Write what is said first." in refused.text) == (422, True)
+    assert annotator.api.get(f"/api/v1{path}").json()["total"] == 0
+    answer = annotator.browser.post(path, data={"asked": "How much?\r\nPer month?", "answered": ""})
+    assert answer.headers["location"].endswith("#turn-2")
+    (found,) = annotator.api.get(f"/api/v1{path}").json()["conversations"]
+    assert [message["content"] for message in found["messages"]] == ["How much?\nPer month?", ""]
+    twice = annotator.browser.post(path, data={"asked": "How much?\r\nPer month?"})
+    assert (twice.status_code, "How much?" in twice.text) == (409, True)
 
 
 def test_every_page_speaks_chinese(engineer: Person, make: MakeConversation, dataset_id: int) -> None:

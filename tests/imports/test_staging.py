@@ -21,7 +21,7 @@ from app.conversations.drafts import create_conversation
 from app.conversations.filters import ConversationFilter
 from app.conversations.listing import Listing
 from app.conversations.models import Conversation
-from app.conversations.review import draft_ids
+from app.conversations.review import waiting_ids
 from app.core.database import reading, transaction, utc_now
 from app.core.errors import Conflict, NotFound
 from app.curation.lines import dataset_lines
@@ -125,7 +125,7 @@ def test_until_it_is_whole_no_reader_sees_any_of_it(engine: Engine) -> None:
             seen.extend(
                 [Listing(session, where).total, len(Listing(session, where).page(0, 50)), searched.total]
             )
-            seen.extend([dataset_counts(session, dataset_id).total, len(draft_ids(session, dataset_id))])
+            seen.extend([dataset_counts(session, dataset_id).total, len(waiting_ids(session, dataset_id))])
             (line,) = dataset_lines(session)
             seen.extend([line.counts.total, int(line.changed_at != line.dataset.created_at)])
             seen.append(len(session.exec(select(Conversation)).all()))

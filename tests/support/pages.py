@@ -79,7 +79,8 @@ def pages_of(browser: TestClient) -> Iterator[tuple[str, str, set[tuple[str, str
         offers = Offers()
         offers.feed(response.text)
         yield address, response.text, offers.found
-        for method, other in offers.found:
+        # In order, so that a list comes as it is before it comes narrowed.
+        for method, other in sorted(offers.found):
             path = urlsplit(other).path
             # One of each kind is enough, and previews of masks need a tokenizer.
             kept = path.startswith(("/datasets", "/conversations"))
