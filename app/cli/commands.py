@@ -47,7 +47,7 @@ def _commands() -> dict[str, str]:
         "doctor": _("Check that this installation is well."),
         "erase": _("Take a conversation out of everything that holds it."),
         "import": _("Import a file into a dataset."),
-        "export": _("Write a frozen version in the format of another tool."),
+        "export": _("Write a frozen version in the format of another tool, or a run for another program."),
         "approve": _("Approve all of a dataset that is not reviewed."),
         "train": _("Freeze, check the masks and train."),
         "evaluate": _("Judge a run against its base model."),

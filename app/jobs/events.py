@@ -57,6 +57,10 @@ class Phase(StrEnum):
     TUNED_ANSWERS = "tuned_answers"
     BASE_HELD_OUT_LOSS = "base_held_out_loss"
     TUNED_HELD_OUT_LOSS = "tuned_held_out_loss"
+    MERGING = "merging"
+    WRITING = "writing"
+    QUANTIZING = "quantizing"
+    UPLOADING = "uploading"
 
 
 PHASE_WORDS: Final[dict[Phase, str]] = {
@@ -73,6 +77,10 @@ PHASE_WORDS: Final[dict[Phase, str]] = {
     Phase.TUNED_ANSWERS: N_("The tuned model answers"),
     Phase.BASE_HELD_OUT_LOSS: N_("Held-out loss of the base model"),
     Phase.TUNED_HELD_OUT_LOSS: N_("Held-out loss of the tuned model"),
+    Phase.MERGING: N_("Merging the adapter"),
+    Phase.WRITING: N_("Writing the files"),
+    Phase.QUANTIZING: N_("Quantizing"),
+    Phase.UPLOADING: N_("Uploading"),
 }
 # States of a job that stand where a phase would: before it runs, and while it ends.
 QUEUED_WORDS: Final = N_("Queued")

@@ -25,6 +25,7 @@ from app.runs import service
 from app.runs.advice import remedy_for
 from app.runs.changes import changes_of
 from app.runs.curves import read_curves
+from app.runs.elsewhere import AppElsewhere
 from app.runs.judging import AppJudging
 from app.runs.lineage import lineage_of
 from app.runs.logs import log_tail
@@ -137,7 +138,12 @@ def _run_context(session: Db, run: Run) -> dict[str, Any]:
 @router.get("/{run_id}", response_model=None)
 @needs(Permission.RUN_READ)
 def run_page(
-    request: Request, session: Db, storage: AppStorage, judging: AppJudging, run_id: int
+    request: Request,
+    session: Db,
+    storage: AppStorage,
+    judging: AppJudging,
+    elsewhere: AppElsewhere,
+    run_id: int,
 ) -> Response:
     """One run: everything stored about it, and live from there."""
     run = service.require_run(session, run_id)
@@ -147,6 +153,7 @@ def run_page(
         **lineage,
         **_result_context(session, judging, run),
         **_values_context(session, run),
+        **elsewhere.of_run(session, run),
         "settings": settings_in_words(lineage["check"].settings.to_settings()),
         "groups": FIELD_GROUPS,
         "config_values": displayed(run.config),

@@ -28,6 +28,7 @@ ORDER = (
     "recipes",
     "runs",
     "evaluations",
+    "exports",
     "playground",
     "erasure",
 )
