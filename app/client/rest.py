@@ -14,7 +14,7 @@ from app.client.speaking import CONNECT_SECONDS, Connection, ServerRefused
 from app.conversations.schemas import ReviewManyOut
 from app.curation.schemas import DatasetOut
 from app.erasure.schemas import HoldersOut
-from app.evaluations.documents import JudgedRun
+from app.evaluations.documents import CaseLimits, JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
 from app.exports.schemas import ExportKindOut, ExportOut
 from app.imports.schemas import ImportOut
@@ -152,10 +152,12 @@ class StudioClient(Connection):
         """The evaluation suites that the server knows."""
         return self._all(SuiteOut, "GET", "/api/v1/suites")
 
-    def start_evaluation(self, run_id: int, suite: str) -> EvaluationOut:
-        """Judge a run on a suite."""
+    def start_evaluation(self, run_id: int, suite: str, limits: CaseLimits) -> EvaluationOut:
+        """Judge a run on a suite, or on a part of it."""
         path = f"/api/v1/runs/{run_id}/evaluations"
-        return self._one(EvaluationOut, "POST", path, json={"suite": suite})
+        return self._one(
+            EvaluationOut, "POST", path, json={"suite": suite, **limits.model_dump(exclude_none=True)}
+        )
 
     def evaluations(self, run_id: int | None = None) -> list[EvaluationOut]:
         """Evaluations, newest first; of one run, or all."""
