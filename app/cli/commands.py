@@ -53,6 +53,7 @@ def _commands() -> dict[str, str]:
         "evaluate": _("Judge a run against its base model."),
         "list": _("List datasets, models, recipes, runs or suites."),
         "status": _("Show the server or a run."),
+        "diagnose": _("Say what is wrong with a run by its curves, and what to change."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
         MASKS: _("Show and check which tokens will be trained."),
     }
@@ -96,6 +97,10 @@ def _load(name: str) -> Callable[..., Any]:
                 "status": listing.status,
             }
             return by_name[name]
+        case "diagnose":
+            from app.cli.diagnosing import diagnose
+
+            return diagnose
         case "erase":
             from app.cli.erasing import erase
 

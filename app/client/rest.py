@@ -20,7 +20,7 @@ from app.exports.schemas import ExportKindOut, ExportOut
 from app.imports.schemas import ImportOut
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
-from app.runs.schemas import RecipeOut, RunOut
+from app.runs.schemas import FindingOut, RecipeOut, RunOut
 from app.versions.schemas import FrozenOut, VersionOut
 
 # A large file is read line by line before there is an answer.
@@ -138,6 +138,10 @@ class StudioClient(Connection):
         """Start a run; the same key again gives the first run."""
         headers = {"Idempotency-Key": idempotency_key}
         return self._one(RunOut, "POST", "/api/v1/runs", json=body, headers=headers)
+
+    def diagnosis(self, run_id: int) -> list[FindingOut]:
+        """What is wrong with a run so far."""
+        return self._all(FindingOut, "GET", f"/api/v1/runs/{run_id}/diagnosis")
 
     def job(self, job_id: int) -> JobOut:
         """State of one job."""

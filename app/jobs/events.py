@@ -133,7 +133,12 @@ class ProgressPayload(TypedDict):
 
 
 class MetricPayload(TypedDict):
-    """Figures of a training step, means over the steps since the last; `memory_bytes` is the peak."""
+    """Figures of a training step, means over the steps since the last; `memory_bytes` is the process's own, on the device
+    where there is one.
+
+    `host_` and `device_memory_bytes` are in use by all processes, of so many in total; utilisations in percent. What a
+    machine cannot tell is null.
+    """
 
     step: int
     epoch: float | None
@@ -142,6 +147,12 @@ class MetricPayload(TypedDict):
     grad_norm: float | None
     tokens_per_second: float | None
     memory_bytes: int | None
+    host_memory_bytes: NotRequired[int | None]
+    host_memory_total_bytes: NotRequired[int | None]
+    cpu_utilization: NotRequired[float | None]
+    device_memory_bytes: NotRequired[int | None]
+    device_memory_total_bytes: NotRequired[int | None]
+    device_utilization: NotRequired[float | None]
 
 
 class EvalPayload(TypedDict):
