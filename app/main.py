@@ -32,6 +32,7 @@ from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, public
 from app.curation.sweeping import keep_sweeping
 from app.evaluations.judging import BuiltInJudging
+from app.exports.listing import ExportsOfRun
 from app.files import free_bytes
 from app.jobs.bell import hang_bell
 from app.jobs.events import status_words
@@ -122,6 +123,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.introduce = introduce
     app.state.judging = BuiltInJudging()
     app.state.check_use = RunsOfChecks()
+    app.state.elsewhere = ExportsOfRun()
     app.state.nav = NAVIGATION
     app.state.streams = Streams()
     app.add_middleware(EdgeMiddleware, settings=settings)

@@ -19,6 +19,8 @@ from app.erasure import api as erasure_api
 from app.erasure import pages as erasure_pages
 from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
+from app.exports import api as exports_api
+from app.exports import pages as exports_pages
 from app.imports import api as imports_api
 from app.imports import mapping_api, mapping_pages
 from app.imports import pages as imports_pages
@@ -51,6 +53,7 @@ API: Final[tuple[APIRouter, ...]] = (
     runs_api.router,
     plan_api.router,
     evaluations_api.router,
+    exports_api.router,
     playground_api.router,
     erasure_api.router,
     accounts_api.router,
@@ -72,6 +75,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     base_models_pages.router,
     new_run_pages.router,
     runs_pages.router,
+    exports_pages.router,
     mask_checks_pages.router,
     suspect_pages.router,
     previews_pages.router,

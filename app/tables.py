@@ -7,6 +7,7 @@ import app.base_models.models
 import app.conversations.models
 import app.datasets.models
 import app.evaluations.models
+import app.exports.models
 import app.imports.models
 import app.jobs.models
 import app.mask_checks.models

@@ -47,13 +47,14 @@ def _commands() -> dict[str, str]:
         "doctor": _("Check that this installation is well."),
         "erase": _("Take a conversation out of everything that holds it."),
         "import": _("Import a file into a dataset."),
-        "export": _("Write a frozen version in the format of another tool."),
+        "export": _("Write a frozen version in the format of another tool, or a run for another program."),
         "approve": _("Approve all of a dataset that is not reviewed."),
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
         "train": _("Freeze, check the masks and train."),
         "evaluate": _("Judge a run against its base model."),
         "list": _("List datasets, models, recipes, runs or suites."),
         "status": _("Show the server or a run."),
+        "diagnose": _("Say what is wrong with a run by its curves, and what to change."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
         MASKS: _("Show and check which tokens will be trained."),
     }
@@ -97,6 +98,10 @@ def _load(name: str) -> Callable[..., Any]:
                 "status": listing.status,
             }
             return by_name[name]
+        case "diagnose":
+            from app.cli.diagnosing import diagnose
+
+            return diagnose
         case "erase":
             from app.cli.erasing import erase
 

@@ -26,12 +26,14 @@ def erase(
     none = _("none")
     say(
         _(
-            "Versions: %(versions)s. Mask checks: %(checks)d. Chats: %(chats)d. Runs trained on it: %(runs)s. Downloads: %(downloads)d."
+            "Versions: %(versions)s. Mask checks: %(checks)d. Chats: %(chats)d. Exports of runs: %(exports)d. Runs trained on it: "
+            "%(runs)s. Downloads: %(downloads)d."
         )
         % {
             "versions": ", ".join(versions) or none,
             "checks": len(holders.mask_check_ids),
             "chats": len(holders.chat_ids),
+            "exports": len(holders.exports),
             "runs": ", ".join(runs) or none,
             "downloads": len(holders.downloads),
         }

@@ -1,4 +1,4 @@
-"""`export`: a frozen version as files in the format of another tool."""
+"""`export`: a frozen version as files in the format of another tool, or a run for another program."""
 
 import json
 import re
@@ -10,34 +10,61 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.options import DatasetOption, JsonOption
+from app.cli.exporting_runs import export_run
+from app.cli.options import JsonOption
 from app.client.pipeline import require_dataset
 from app.client.rest import StudioClient
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
-from app.interchange.exports.exporting import ExportFormat, FlagChoice, Part
+from app.exports.kinds import BY_NAME
+from app.interchange.exports.exporting import EXPORT_FORMATS, FlagChoice, Part
 from app.versions.schemas import VersionOut
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
+AsOption = Annotated[
+    str,
+    typer.Option(
+        "--as",
+        help=_("What to write. Of a version: %(formats)s. Of a run: %(kinds)s.")
+        % {"formats": ", ".join(EXPORT_FORMATS), "kinds": ", ".join(BY_NAME)},
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help=_("With --run: a choice of the kind, such as precision=q8_0. May be repeated."),
+    ),
+]
+FlagsOption = Annotated[
+    FlagChoice,
+    typer.Option(
+        "--flags",
+        help=_(
+            "Where the format has no flags for single turns: refuse, drop them, or split into one sample for "
+            "each trained turn."
+        ),
+    ),
+]
+
+
 def export(
-    dataset: DatasetOption,
-    format: Annotated[ExportFormat, typer.Option("--as", help=_("Format to write."))],
     out: Annotated[Path, typer.Option("--out", help=_("Folder for the files; made if absent."))],
+    format: AsOption,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help=_("Name of the dataset whose version is written."))
+    ] = None,
+    run: Annotated[
+        int | None, typer.Option("--run", help=_("Id of the run that is taken elsewhere."))
+    ] = None,
+    choices: SetOption = None,
     version: Annotated[
         int | None, typer.Option("--version", help=_("Number of the version; without it the newest."))
     ] = None,
-    flags: Annotated[
-        FlagChoice,
-        typer.Option(
-            "--flags",
-            help=_(
-                "Where the format has no flags for single turns: refuse, drop them, or split into one sample for "
-                "each trained turn."
-            ),
-        ),
-    ] = "refuse",
+    flags: FlagsOption = "refuse",
     part: Annotated[
         Part, typer.Option("--part", help=_("All conversations, or one part of the split."))
     ] = "all",
@@ -48,17 +75,61 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Command `export`."""
+    _require_one_of(dataset, run, format)
+    of_versions = (version, flags, part, leave_out) != (None, "refuse", "all", False)
+    if (run is not None and of_versions) or (run is None and choices):
+        raise typer.BadParameter(
+            _("--version, --flags, --part and --leave-out go with --dataset; --set goes with --run.")
+        )
+    chosen = parse_choices(choices or [])
     try:
         out.mkdir(parents=True, exist_ok=True)
+        with connect(url) as client:
+            if run is not None:
+                export_run(client, run, format, chosen, out, as_json=as_json)
+            else:
+                params = {"as": format, "flags": flags, "part": part, "leave_out": json.dumps(leave_out)}
+                _export_version(client, dataset or "", version, params, out, as_json=as_json)
     except OSError as error:
         raise _unwritable(out, error) from error
-    with connect(url) as client:
-        found = _require_version(client, dataset, version)
-        params = {"as": format, "flags": flags, "part": part, "leave_out": json.dumps(leave_out)}
-        try:
-            report, files = _download(client, found.id, params, out)
-        except OSError as error:
-            raise _unwritable(out, error) from error
+
+
+def _require_one_of(dataset: str | None, run: int | None, format: str) -> None:
+    if (dataset is None) == (run is None):
+        raise typer.BadParameter(_("Name a dataset with --dataset, or a run with --run."))
+    allowed = tuple(BY_NAME) if run is not None else EXPORT_FORMATS
+    if format not in allowed:
+        raise typer.BadParameter(
+            _("--as cannot be “%(format)s” here. Use one of: %(names)s.")
+            % {"format": format, "names": ", ".join(allowed)}
+        )
+
+
+def parse_choices(pairs: list[str]) -> dict[str, str]:
+    """KEY=VALUE pairs. Raises CommandFailed for what is none."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise CommandFailed(
+                _("--set wants key=value, as in --set precision=q8_0; “%(pair)s” is not that.")
+                % {"pair": pair}
+            )
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _export_version(
+    client: StudioClient,
+    dataset: str,
+    version: int | None,
+    params: dict[str, str],
+    out: Path,
+    *,
+    as_json: bool,
+) -> None:
+    found = _require_version(client, dataset, version)
+    report, files = _download(client, found.id, params, out)
     if report["left_out"]:
         say(_("Left out, because they do not fit the format: %(count)d") % {"count": report["left_out"]})
     if report["untrained"]:

@@ -9,7 +9,7 @@ import typer
 from app.cli.connection import UrlOption, connect
 from app.cli.options import DatasetOption, EncodingOption, JsonOption
 from app.cli.text_files import read_text_file, unreadable
-from app.client.rest import ServerRefused
+from app.client.speaking import ServerRefused
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.dialogue.refusals import CODES as DIALOGUE_CODES

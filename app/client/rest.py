@@ -1,129 +1,39 @@
 """A small client of the REST API. Every failure becomes a sentence that says what to do."""
 
-import copy
-import ipaddress
 import json
-import os
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from http import HTTPStatus
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Final, Self, TypeVar
+from typing import Any, BinaryIO, Final
 
 import httpx
-from pydantic import BaseModel, ValidationError
 
-from app.accounts.first_run import read_local_token
 from app.base_models.schemas import BaseModelOut
+from app.client.speaking import CONNECT_SECONDS, Connection, ServerRefused
 from app.conversations.schemas import ReviewManyOut
-from app.core.console import CommandFailed
-from app.core.i18n import get_locale
-from app.core.i18n import gettext as _
-from app.core.i18n import say as translated
-from app.core.settings import Settings
 from app.curation.schemas import DatasetOut
 from app.erasure.schemas import HoldersOut
-from app.evaluations.documents import JudgedRun
+from app.evaluations.documents import CaseLimits, JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
+from app.exports.schemas import ExportKindOut, ExportOut
 from app.imports.schemas import ImportOut
-from app.invalid import wrong_fields
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
+<<<<<<< HEAD
 from app.runs.plan_schemas import PlanOut
 from app.runs.schemas import RecipeOut, RunOut
+=======
+from app.runs.schemas import FindingOut, RecipeOut, RunOut
+>>>>>>> advice-land
 from app.versions.schemas import FrozenOut, VersionOut
 
-Answer = TypeVar("Answer", bound=BaseModel)
-TOKEN_VARIABLE: Final = "SFT_STUDIO_TOKEN"  # noqa: S105 - the name, not the token
-CONNECT_SECONDS: Final = 5.0
-ANSWER_SECONDS: Final = 120.0
 # A large file is read line by line before there is an answer.
 IMPORT_SECONDS: Final = 900.0
 
 
-class ServerUnreachable(CommandFailed):
-    """Nobody answers at the address now; trying again may help."""
-
-
-class ServerRefused(CommandFailed):
-    """The server said no. `status` and `body` are its answer."""
-
-    def __init__(self, message: str, *, status: int, body: Any = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = body
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the name means this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-class StudioClient:
-    """Speaks to one server with one token."""
-
-    def __init__(self, url: str, token: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        self.url = url.rstrip("/")
-        try:
-            parsed = httpx.URL(self.url)
-        except httpx.InvalidURL as error:
-            raise CommandFailed(_bad_url(url)) from error
-        if parsed.scheme not in {"http", "https"} or not parsed.host:
-            raise CommandFailed(_bad_url(url))
-        headers = {"Accept": "application/json", "Accept-Language": get_locale()}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        self._http = httpx.Client(
-            base_url=self.url,
-            headers=headers,
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
-            transport=transport,
-            # A proxy cannot reach this machine's own loopback address.
-            trust_env=not is_loopback(parsed.host),
-        )
-
-    @classmethod
-    def from_settings(cls, settings: Settings, url: str = "") -> Self:
-        """For the named server, else the local one. The local token never leaves this machine."""
-        url = url or f"http://127.0.0.1:{settings.port}"
-        host = httpx.URL(url).host if "://" in url else ""
-        token = os.environ.get(TOKEN_VARIABLE, "")
-        if not token and is_loopback(host):
-            token = read_local_token(settings.data_dir)
-        return cls(url, token)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def page(self, path: str) -> str:
-        """Address of a page for a browser."""
-        return f"{self.url}{path}"
-
-    def is_up(self) -> bool:
-        """Whether the server answers and reaches its database."""
-        request = self._http.build_request("GET", "/healthz")
-        # A token counts below /api only and is refused elsewhere.
-        request.headers.pop("Authorization", None)
-        try:
-            return self._http.send(request).status_code == HTTPStatus.OK
-        except httpx.HTTPError:
-            return False
+class StudioClient(Connection):
+    """What the server can be asked for."""
 
     def datasets(self, name: str | None = None) -> list[DatasetOut]:
         """All datasets, or those of this name."""
@@ -238,6 +148,10 @@ class StudioClient:
         headers = {"Idempotency-Key": idempotency_key}
         return self._one(RunOut, "POST", "/api/v1/runs", json=body, headers=headers)
 
+    def diagnosis(self, run_id: int) -> list[FindingOut]:
+        """What is wrong with a run so far."""
+        return self._all(FindingOut, "GET", f"/api/v1/runs/{run_id}/diagnosis")
+
     def job(self, job_id: int) -> JobOut:
         """State of one job."""
         return self._one(JobOut, "GET", f"/api/v1/jobs/{job_id}")
@@ -251,10 +165,12 @@ class StudioClient:
         """The evaluation suites that the server knows."""
         return self._all(SuiteOut, "GET", "/api/v1/suites")
 
-    def start_evaluation(self, run_id: int, suite: str) -> EvaluationOut:
-        """Judge a run on a suite."""
+    def start_evaluation(self, run_id: int, suite: str, limits: CaseLimits) -> EvaluationOut:
+        """Judge a run on a suite, or on a part of it."""
         path = f"/api/v1/runs/{run_id}/evaluations"
-        return self._one(EvaluationOut, "POST", path, json={"suite": suite})
+        return self._one(
+            EvaluationOut, "POST", path, json={"suite": suite, **limits.model_dump(exclude_none=True)}
+        )
 
     def evaluations(self, run_id: int | None = None) -> list[EvaluationOut]:
         """Evaluations, newest first; of one run, or all."""
@@ -270,6 +186,29 @@ class StudioClient:
         """One evaluation."""
         return self._one(EvaluationOut, "GET", f"/api/v1/evaluations/{evaluation_id}")
 
+    def export_kinds(self) -> list[ExportKindOut]:
+        """What a run can be exported as."""
+        return self._all(ExportKindOut, "GET", "/api/v1/export-kinds")
+
+    def start_export(self, run_id: int, kind: str, choices: dict[str, str]) -> ExportOut:
+        """Have a run's files of a kind made."""
+        body = {"kind": kind, "choices": choices}
+        return self._one(ExportOut, "POST", f"/api/v1/runs/{run_id}/exports", json=body)
+
+    def export(self, export_id: int) -> ExportOut:
+        """One export."""
+        return self._one(ExportOut, "GET", f"/api/v1/exports/{export_id}")
+
+    def export_file(self, export_id: int, file_id: int, write: Callable[[bytes], object]) -> None:
+        """The bytes of a file of an export, as they come."""
+        path = f"/api/v1/exports/{export_id}/files/{file_id}/content"
+        with self._telling(), self._http.stream("GET", path) as response:
+            if not response.is_success:
+                response.read()
+                self._read(response)
+            for chunk in response.iter_raw():
+                write(chunk)
+
     def holders(self, conversation_id: int) -> HoldersOut:
         """What holds the conversation."""
         return self._one(HoldersOut, "GET", f"/api/v1/conversations/{conversation_id}/holders")
@@ -277,119 +216,3 @@ class StudioClient:
     def erase(self, conversation_id: int) -> HoldersOut:
         """Take the conversation out of all that holds it."""
         return self._one(HoldersOut, "POST", f"/api/v1/conversations/{conversation_id}/erase")
-
-    def _one(self, shape: type[Answer], method: str, path: str, **options: Any) -> Answer:
-        return self.understood(shape, self._ask(method, path, **options))
-
-    def _all(self, shape: type[Answer], method: str, path: str, **options: Any) -> list[Answer]:
-        answer = self._ask(method, path, **options)
-        if not isinstance(answer, list):
-            raise CommandFailed(self._differing_text(_("%(field)s must be a list.") % {"field": "JSON"}))
-        return [self.understood(shape, item) for item in answer]
-
-    def understood(self, shape: type[Answer], answer: Any) -> Answer:
-        """The answer as the server's own model. A newer server's further fields are passed over."""
-        try:
-            return read_answer(shape, answer)
-        except ValidationError as error:
-            fault = translated(wrong_fields(error.errors())[0].sentence)
-            raise CommandFailed(self._differing_text(fault)) from error
-
-    def _ask(self, method: str, path: str, **options: Any) -> Any:
-        with self._telling():
-            response = self._http.request(method, path, **options)
-        return self._read(response)
-
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Turns what goes wrong on the way into sentences."""
-        try:
-            yield
-        except httpx.TimeoutException as error:
-            raise ServerUnreachable(
-                _("The server at %(url)s did not answer in time. Try again, or look at its log.")
-                % {"url": self.url}
-            ) from error
-        except httpx.ConnectError as error:
-            raise ServerUnreachable(
-                _(
-                    "No server answers at %(url)s. Start it with “sft-studio serve”, or name another with "
-                    "--url or SFT_STUDIO_URL."
-                )
-                % {"url": self.url}
-            ) from error
-        except httpx.HTTPError as error:
-            raise ServerUnreachable(
-                _("The connection to %(url)s broke: %(reason)s. Try again.")
-                % {"url": self.url, "reason": error or type(error).__name__}
-            ) from error
-
-    def _read(self, response: httpx.Response) -> Any:
-        is_json = "json" in response.headers.get("content-type", "")
-        body = None
-        if is_json:
-            try:
-                body = response.json()
-            except ValueError:
-                is_json = False
-        if response.is_success and is_json:
-            return body
-        status = response.status_code
-        if status == HTTPStatus.UNAUTHORIZED:
-            raise ServerRefused(self._token_text(), status=status, body=body)
-        detail = body.get("detail") if isinstance(body, dict) else None
-        if isinstance(detail, str) and detail:
-            raise ServerRefused(detail, status=status, body=body)
-        if is_json and not response.is_success:
-            text = _("The server at %(url)s answered with status %(status)d.")
-            raise ServerRefused(text % {"url": self.url, "status": status}, status=status, body=body)
-        if status == HTTPStatus.MISDIRECTED_REQUEST:
-            raise ServerRefused(response.text.strip(), status=status)
-        raise ServerRefused(self._stranger_text(status), status=status)
-
-    def _stranger_text(self, status: int) -> str:
-        text = _(
-            "What answers at %(url)s is not SFT Studio (status %(status)d). Check --url or SFT_STUDIO_URL."
-        )
-        return text % {"url": self.url, "status": status}
-
-    def _differing_text(self, fault: str) -> str:
-        text = _(
-            "The server at %(url)s answers otherwise than this program expects: %(fault)s Their versions seem to "
-            "differ; install the server's version of sft-studio."
-        )
-        return text % {"url": self.url, "fault": fault}
-
-    def _token_text(self) -> str:
-        if "Authorization" not in self._http.headers:
-            return _(
-                "The server at %(url)s wants a token. Make one on its account page and set SFT_STUDIO_TOKEN."
-            ) % {"url": self.url}
-        return _(
-            "The server at %(url)s does not know this token. Set SFT_STUDIO_TOKEN to one from its account page, or "
-            "for a server on this machine SFT_STUDIO_DATA to its data folder."
-        ) % {"url": self.url}
-
-
-def read_answer(shape: type[Answer], answer: Any) -> Answer:
-    """The answer as one of the server's models; what they do not know is left out, at any depth.
-
-    Raises pydantic's ValidationError for what is missing or of another kind.
-    """
-    try:
-        return shape.model_validate(answer)
-    except ValidationError as error:
-        unknown = [wrong["loc"] for wrong in error.errors() if wrong["type"] == "extra_forbidden"]
-        if not unknown:
-            raise
-    known = copy.deepcopy(answer)
-    for *way, name in unknown:
-        place = known
-        for step in way:
-            place = place[step]
-        del place[name]
-    return shape.model_validate(known)
-
-
-def _bad_url(url: str) -> str:
-    return _("“%(url)s” is not an address. Write it like http://127.0.0.1:8000.") % {"url": url}

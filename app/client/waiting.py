@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from app.client.rest import ServerUnreachable, StudioClient
+from app.client.rest import StudioClient
+from app.client.speaking import ServerUnreachable
 from app.core.console import CommandFailed, say
 from app.core.i18n import gettext as _
 from app.jobs.events import EventKind

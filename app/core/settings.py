@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     worker_wait_seconds: float = Field(default=15.0, gt=0, le=60)
     # How long a chat with a run is kept after its answer.
     chat_days: int = Field(default=30, ge=1)
+    # How long the files of an export are kept after they were made; 0: until somebody deletes them.
+    export_days: int = Field(default=0, ge=0)
     lease_seconds: float = 30.0
     reconcile_seconds: float = 3.0
     stop_grace_seconds: float = 20.0

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, and_, col, false, or_, select
 
 from app.accounts.models import AuditEvent
 from app.conversations.models import Conversation
@@ -11,6 +11,8 @@ from app.core.errors import NotFound
 from app.core.storage import Storage
 from app.datasets.models import Dataset
 from app.erasure.chats import chats_that_repeat
+from app.exports.kinds import KINDS
+from app.exports.service import with_data_of
 from app.mask_checks.models import MaskCheck
 from app.runs.models import Run
 from app.sentences import N_
@@ -37,8 +39,17 @@ class HoldingRun:
 
 
 @dataclass(frozen=True)
+class HoldingExport:
+    """An export of a run that has the version's dialogues among its files."""
+
+    id: int
+    run_id: int
+    kind: str
+
+
+@dataclass(frozen=True)
 class Download:
-    """A version that went out of the studio as files, which nobody can call back."""
+    """A version that went out of the studio as files, alone or with an export of a run, which nobody can call back."""
 
     version: str
     by: str
@@ -54,6 +65,7 @@ class Holders:
     versions: list[HoldingVersion] = field(default_factory=list)
     mask_check_ids: list[int] = field(default_factory=list)
     runs: list[HoldingRun] = field(default_factory=list)
+    exports: list[HoldingExport] = field(default_factory=list)
     downloads: list[Download] = field(default_factory=list)
     chat_ids: list[int] = field(default_factory=list)
     # The same words in other datasets: conversations of their own.
@@ -94,17 +106,29 @@ def find_holders(session: Session, storage: Storage, conversation_id: int) -> Ho
         versions,
         [check for check in checks if check is not None],
         [HoldingRun(run_id or 0, name) for run_id, name in runs],
-        _downloads(session, ids),
+        [HoldingExport(one.id or 0, one.run_id, one.kind) for one, _job in with_data_of(session, ids)],
+        _downloads(session, ids, [run_id or 0 for run_id, _name in runs]),
         chats_that_repeat(session, messages),
         [twin for twin in twins if twin is not None] if words else [],
     )
 
 
-def _downloads(session: Session, version_ids: list[int]) -> list[Download]:
+def _downloads(session: Session, version_ids: list[int], run_ids: list[int]) -> list[Download]:
     subjects = [f"version/{version_id}" for version_id in version_ids]
+    with_data = [
+        col(AuditEvent.subject).startswith(f"run/{run_id} {kind.name}:", autoescape=True)
+        for run_id in run_ids
+        for kind in KINDS
+        if kind.carries_data
+    ]
     lines = session.exec(
         select(AuditEvent)
-        .where(AuditEvent.action == "version.export", col(AuditEvent.subject).in_(subjects))
+        .where(
+            or_(
+                and_(AuditEvent.action == "version.export", col(AuditEvent.subject).in_(subjects)),
+                and_(AuditEvent.action == "run.export_download", or_(false(), *with_data)),
+            )
+        )
         .order_by(col(AuditEvent.id))
     )
     return [Download(line.subject, line.actor, line.created_at.isoformat()) for line in lines]

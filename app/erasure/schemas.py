@@ -25,6 +25,16 @@ class HoldingRunOut(BaseModel):
     name: str
 
 
+class HoldingExportOut(BaseModel):
+    """An export of a run with the version's dialogues among its files."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    run_id: int
+    kind: str
+
+
 class DownloadOut(BaseModel):
     """A version that left the studio as files."""
 
@@ -46,6 +56,7 @@ class HoldersOut(BaseModel):
     versions: list[HoldingVersionOut]
     mask_check_ids: list[int]
     runs: list[HoldingRunOut]
+    exports: list[HoldingExportOut]
     downloads: list[DownloadOut]
     # Chats in which one of its texts was sent word for word.
     chat_ids: list[int]

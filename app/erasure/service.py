@@ -1,4 +1,4 @@
-"""Erasing a conversation for privacy: out of the dataset, every version, their mask checks and chats.
+"""Erasing a conversation for privacy: out of the dataset, every version, their mask checks, exports of runs with data, chats.
 
 The conversation goes first, so that no new version can take it in; then each version is written anew outside any
 transaction, and its row, its checks and its files change together. What was stopped half-way goes on when it is asked
@@ -22,6 +22,8 @@ from app.datasets.operations import refuse_under_way
 from app.erasure.chats import delete_chats
 from app.erasure.holders import Holders, find_holders
 from app.evaluations.models import Evaluation
+from app.exports.models import RunExport
+from app.exports.service import remove, with_data_of
 from app.jobs.models import Job, JobKind
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import redo
@@ -78,13 +80,14 @@ def _refuse_work_under_way(session: Session, version_ids: list[int]) -> None:
     checks = select(MaskCheck.job_id).where(col(MaskCheck.dataset_version_id).in_(version_ids))
     runs = select(Run.job_id).where(col(Run.dataset_version_id).in_(version_ids))
     judged = select(Evaluation.job_id).join(Run).where(col(Run.dataset_version_id).in_(version_ids))
-    for statement in (checks, runs, judged):
+    exported = select(RunExport.job_id).join(Run).where(col(Run.dataset_version_id).in_(version_ids))
+    for statement in (checks, runs, judged, exported):
         jobs = session.exec(select(Job).where(col(Job.id).in_(statement)))
         if any(not job.is_final for job in jobs):
             raise Conflict(
                 N_(
-                    "A run, an evaluation or a mask check works with a version that holds this conversation. Wait for its "
-                    "end or stop it, then erase again."
+                    "A run, an evaluation, an export or a mask check works with a version that holds this conversation. Wait "
+                    "for its end or stop it, then erase again."
                 )
             )
 
@@ -95,6 +98,8 @@ def _replace(session: Session, storage: Storage, actor: Actor, version_id: int, 
     made_by = _jobs_of(session, [check.id or 0 for check in checks])
     for check in checks:
         redo(session, check, actor)
+    # They can be made again, from what is left.
+    remove(session, storage, [export for export, _job in with_data_of(session, [version_id])])
     after_commit(session, lambda: _remove_files(storage, unused, made_by))
 
 

@@ -45,7 +45,7 @@ def start_evaluation(
 ) -> EvaluationOut:
     """Judge a finished run on a suite. One already under way is returned."""
     run = require_run(session, run_id)
-    evaluation, job = service.start_evaluation(session, storage, actor, run, body.suite)
+    evaluation, job = service.start_evaluation(session, storage, actor, run, body.suite, body)
     return EvaluationOut.of(evaluation, job)
 
 

@@ -32,10 +32,33 @@ class Generation(BaseModel):
     device: str | None = None
 
 
+class CaseLimits(BaseModel):
+    """How much of a suite is answered, the cases chosen evenly over it and the same for both models. All of it where both
+    are null."""
+
+    max_cases: int | None = Field(default=None, ge=1, le=100_000, description="At most so many cases.")
+    max_minutes: float | None = Field(
+        default=None,
+        gt=0,
+        le=24 * 60,
+        description="As many cases as so many minutes allow, by the speed that the worker measures first; at least one.",
+    )
+
+
+class Part(Told):
+    """So many of a suite's cases were answered, those with these keys, and why not all."""
+
+    cases: int
+    of: int
+    keys: list[str]
+
+
 class Measurements(StoredModel):
     """What the child tells beside the answers. Losses are those of both models on the held-out split, in nats a trained
-    token, and null where nothing is held out; `generation` is null in evaluations of earlier programs."""
+    token, and null where nothing is held out; `generation` is null in evaluations of earlier programs; `part` is null
+    where the whole suite was answered."""
 
+    part: Part | None = None
     held_out_loss: Sides | None = None
     perplexity: Sides | None = None
     generation: Generation | None = None
@@ -101,6 +124,7 @@ class SuiteOfRun(JudgedSuite):
 
     evaluation_id: int
     suite_name: str
+    part: Part | None = None
 
 
 class AdviceTold(Told):

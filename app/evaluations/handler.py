@@ -33,7 +33,8 @@ class Evaluate(JobHandler[EvaluateResult]):
 
     def child_input(self, session: Session, place: Workplace, claim: Claim) -> EvaluateInput:
         """Model, adapter, the arrays' validation split and the suite as stored."""
-        evaluation = require_evaluation(session, claim.asked(EvaluatePayload).evaluation_id)
+        asked = claim.asked(EvaluatePayload)
+        evaluation = require_evaluation(session, asked.evaluation_id)
         run = require_run(session, evaluation.run_id)
         check = require_mask_check(session, run.mask_check_id)
         _model, folder = require_ready(session, run.base_model_id)
@@ -48,6 +49,7 @@ class Evaluate(JobHandler[EvaluateResult]):
             ),
             template_arguments=check.settings.template_arguments,
             generation=GenerationInput(max_new_tokens=MAX_NEW_TOKENS),
+            limits=asked.limits,
         )
 
     def publish(

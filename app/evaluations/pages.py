@@ -12,7 +12,7 @@ from app.core.i18n import get_locale, translate
 from app.core.templating import is_htmx, render
 from app.core.web import AppStorage, Db
 from app.evaluations import service
-from app.evaluations.documents import title_in_locale
+from app.evaluations.documents import CaseLimits, title_in_locale
 from app.evaluations.models import Evaluation
 from app.evaluations.report import Shown, Sorting, case_views, chosen, counts
 from app.jobs.models import Job
@@ -50,10 +50,13 @@ def start_evaluation(
     actor: CurrentActor,
     run_id: Annotated[int, Form()],
     suite: Annotated[str, Form()],
+    max_cases: Annotated[int | None, Form(ge=1, le=100_000)] = None,
+    max_minutes: Annotated[float | None, Form(gt=0, le=24 * 60)] = None,
 ) -> Response:
     """Judge a finished run on a suite; pressing twice leads to the same evaluation."""
     run = require_run(session, run_id)
-    evaluation, _job = service.start_evaluation(session, storage, actor, run, suite)
+    limits = CaseLimits(max_cases=max_cases, max_minutes=max_minutes)
+    evaluation, _job = service.start_evaluation(session, storage, actor, run, suite, limits)
     return RedirectResponse(f"/evaluations/{evaluation.id}", status_code=303)
 
 
@@ -87,7 +90,7 @@ def _progress_context(session: Session, evaluation: Evaluation, job: Job) -> dic
         "evaluation": evaluation,
         "job": job,
         "answered": service.answered_count(session, job),
-        "expected": 2 * len(evaluation.suite.get("prompts", [])),
+        "expected": 2 * service.expected_cases(evaluation, job),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from app.accounts.who import CreatedByOut
-from app.evaluations.documents import EvaluationSummary, JudgedCheck, JudgedScores
+from app.evaluations.documents import CaseLimits, EvaluationSummary, JudgedCheck, JudgedScores
 from app.evaluations.models import Evaluation, EvaluationAnswer, Variant
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
@@ -23,8 +23,8 @@ class SuiteOut(BaseModel):
     hash: str
 
 
-class EvaluationIn(BaseModel):
-    """Which suite to judge the run on."""
+class EvaluationIn(CaseLimits):
+    """Which suite to judge the run on, and how much of it."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -9,7 +9,7 @@ from app.accounts.service import Actor, record
 from app.accounts.who import Who
 from app.core.errors import NotFound
 from app.core.storage import Storage
-from app.evaluations.documents import EvaluationSummary, JudgedRun, Measurements, SuiteOfRun
+from app.evaluations.documents import CaseLimits, EvaluationSummary, JudgedRun, Measurements, SuiteOfRun
 from app.evaluations.models import CUT, Evaluation, EvaluationAnswer, Variant
 from app.evaluations.summing import summarise
 from app.evaluations.work import EvaluatePayload
@@ -25,6 +25,7 @@ from app.scoring.suites import Prompt, Suite, built_in_suites, parse_suite
 from app.sentences import N_
 
 MAX_NEW_TOKENS: Final = 160
+WHOLE: Final = CaseLimits()
 
 
 def require_suite(name: str) -> Suite:
@@ -41,15 +42,15 @@ def require_suite(name: str) -> Suite:
 
 
 def start_evaluation(
-    session: Session, storage: Storage, actor: Actor, run: Run, suite_name: str
+    session: Session, storage: Storage, actor: Actor, run: Run, suite_name: str, limits: CaseLimits = WHOLE
 ) -> tuple[Evaluation, Job]:
-    """Promise to judge a finished run. An evaluation of the same suite under way is returned instead."""
+    """Promise to judge a finished run. An evaluation of the same suite under way is returned instead, whatever its limits."""
     adapter_path(storage, run)
     suite = require_suite(suite_name)
     for evaluation, job in list_evaluations(session, run_id=run.id):
         if evaluation.suite_name == suite_name and not job.is_final:
             return evaluation, job
-    evaluation, job = _create(session, run, suite, created_by=actor.who)
+    evaluation, job = _create(session, run, suite, created_by=actor.who, limits=limits)
     record(session, actor, "evaluation.start", f"evaluation/{evaluation.id}")
     return evaluation, job
 
@@ -60,7 +61,9 @@ def queue_evaluations(session: Session, run: Run) -> None:
         _create(session, run, require_suite(name), created_by=run.creator)
 
 
-def _create(session: Session, run: Run, suite: Suite, *, created_by: Who) -> tuple[Evaluation, Job]:
+def _create(
+    session: Session, run: Run, suite: Suite, *, created_by: Who, limits: CaseLimits = WHOLE
+) -> tuple[Evaluation, Job]:
     job = enqueue(session, JobKind.EVALUATE, created_by=created_by)
     assert job.id is not None
     assert run.id is not None
@@ -74,7 +77,7 @@ def _create(session: Session, run: Run, suite: Suite, *, created_by: Who) -> tup
     session.add(evaluation)
     session.flush()
     assert evaluation.id is not None
-    job.asks(EvaluatePayload(evaluation_id=evaluation.id))
+    job.asks(EvaluatePayload(evaluation_id=evaluation.id, limits=limits))
     session.add(job)
     session.flush()
     return evaluation, job
@@ -121,11 +124,25 @@ def answered_count(session: Session, job: Job) -> int:
     return session.exec(statement).one()
 
 
+def expected_cases(evaluation: Evaluation, job: Job) -> int:
+    """How many cases are answered, as far as it is known: a limit in minutes is one for the worker to find out."""
+    of = len(evaluation.suite.get("prompts", ()))
+    return min(of, job.asked(EvaluatePayload).limits.max_cases or of)
+
+
 def store_answers(
     session: Session, evaluation: Evaluation, given: Sequence[AnswerPayload], measured: Measurements
 ) -> None:
-    """Judge the answers, store them and the summary. A later answer to the same prompt replaces an earlier one."""
+    """Judge the answers, store them and the summary. A later answer to the same prompt replaces an earlier one.
+
+    Of a part of the suite, the evaluation keeps that part, which is what its report is about; an earlier attempt may
+    have answered others.
+    """
     assert evaluation.id is not None
+    if measured.part is not None:
+        asked = frozenset(measured.part.keys)
+        prompts = [prompt for prompt in evaluation.suite["prompts"] if prompt["key"] in asked]
+        evaluation.suite = {**evaluation.suite, "prompts": prompts}
     suite = parse_suite(evaluation.suite, evaluation.suite_name)
     latest = {(str(item["prompt_key"]), Variant(item["variant"])): item for item in given}
     rows = [
@@ -227,7 +244,9 @@ def _judged_anew(session: Session, evaluation_ids: Sequence[int]) -> dict[int, E
 def _verdict(newest: _Newest) -> JudgedRun:
     """Sales suites first. The held-out loss is the run's, whichever evaluation measured it."""
     suites = [
-        SuiteOfRun(**summary.verdict.model_dump(), evaluation_id=evaluation_id, suite_name=name)
+        SuiteOfRun(
+            **summary.verdict.model_dump(), evaluation_id=evaluation_id, suite_name=name, part=summary.part
+        )
         for name, (evaluation_id, summary) in newest.items()
         if summary.verdict
     ]

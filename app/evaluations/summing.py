@@ -68,6 +68,7 @@ def summarise(suite: Suite, answers: Sequence[EvaluationAnswer], measured: Measu
     base, tuned = (_side(by_variant[variant]) for variant in (Variant.BASE, Variant.TUNED))
     kept = retention(base.check_score, tuned.check_score) if suite.kind == "general" else None
     return EvaluationSummary(
+        part=measured.part,
         held_out_loss=measured.held_out_loss,
         perplexity=measured.perplexity,
         generation=measured.generation,

@@ -5,15 +5,16 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from app.dialogue.documents import Message
-from app.evaluations.documents import Measurements
+from app.evaluations.documents import CaseLimits, Measurements
 from app.jobs.events import Side
 from app.jobs.work import JobInput, JobPayload
 
 
 class EvaluatePayload(JobPayload):
-    """Which evaluation."""
+    """Which evaluation, and how much of its suite."""
 
     evaluation_id: int
+    limits: CaseLimits = Field(default_factory=CaseLimits)
 
 
 class PromptInput(BaseModel):
@@ -49,6 +50,7 @@ class EvaluateInput(JobInput):
     suite: SuiteInput
     template_arguments: dict[str, Any] = Field(default_factory=dict)
     generation: GenerationInput
+    limits: CaseLimits = Field(default_factory=CaseLimits)
 
 
 class HeldOut(BaseModel):

@@ -57,6 +57,10 @@ class Phase(StrEnum):
     TUNED_ANSWERS = "tuned_answers"
     BASE_HELD_OUT_LOSS = "base_held_out_loss"
     TUNED_HELD_OUT_LOSS = "tuned_held_out_loss"
+    MERGING = "merging"
+    WRITING = "writing"
+    QUANTIZING = "quantizing"
+    UPLOADING = "uploading"
 
 
 PHASE_WORDS: Final[dict[Phase, str]] = {
@@ -73,6 +77,10 @@ PHASE_WORDS: Final[dict[Phase, str]] = {
     Phase.TUNED_ANSWERS: N_("The tuned model answers"),
     Phase.BASE_HELD_OUT_LOSS: N_("Held-out loss of the base model"),
     Phase.TUNED_HELD_OUT_LOSS: N_("Held-out loss of the tuned model"),
+    Phase.MERGING: N_("Merging the adapter"),
+    Phase.WRITING: N_("Writing the files"),
+    Phase.QUANTIZING: N_("Quantizing"),
+    Phase.UPLOADING: N_("Uploading"),
 }
 # States of a job that stand where a phase would: before it runs, and while it ends.
 QUEUED_WORDS: Final = N_("Queued")
@@ -125,7 +133,12 @@ class ProgressPayload(TypedDict):
 
 
 class MetricPayload(TypedDict):
-    """Figures of a training step, means over the steps since the last; `memory_bytes` is the peak."""
+    """Figures of a training step, means over the steps since the last; `memory_bytes` is the process's own, on the device
+    where there is one.
+
+    `host_` and `device_memory_bytes` are in use by all processes, of so many in total; utilisations in percent. What a
+    machine cannot tell is null.
+    """
 
     step: int
     epoch: float | None
@@ -134,6 +147,12 @@ class MetricPayload(TypedDict):
     grad_norm: float | None
     tokens_per_second: float | None
     memory_bytes: int | None
+    host_memory_bytes: NotRequired[int | None]
+    host_memory_total_bytes: NotRequired[int | None]
+    cpu_utilization: NotRequired[float | None]
+    device_memory_bytes: NotRequired[int | None]
+    device_memory_total_bytes: NotRequired[int | None]
+    device_utilization: NotRequired[float | None]
 
 
 class EvalPayload(TypedDict):

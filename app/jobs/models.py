@@ -25,6 +25,7 @@ class JobKind(StrEnum):
     TRAIN = "train"
     EVALUATE = "evaluate"
     CHAT = "chat"
+    EXPORT = "export"
 
 
 class JobState(StrEnum):

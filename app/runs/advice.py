@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from app.diagnosis.remedies import calmer
 from app.jobs.models import Job, JobState
+from app.recipes.fields import display
+from app.runs.diagnosis import settings_of
 from app.runs.models import Run
 from app.sentences import N_, FailureCode, Sentence
 
@@ -14,7 +17,6 @@ class Remedy:
 
     sentence: Sentence
     changes: dict[str, str] = field(default_factory=dict)
-    recipe: str | None = None
 
 
 # A process that was killed was most often killed for the memory it took.
@@ -38,7 +40,7 @@ def remedy_for(run: Run, job: Job) -> Remedy | None:
         half = N_("Try again with half the batch, twice the accumulation and gradient checkpointing.")
         return Remedy(Sentence(half), changes)
     if job.error_code == FailureCode.NOT_A_NUMBER:
-        stable = N_("Try again with the stable recipe: a low learning rate and more accumulation.")
-        return Remedy(Sentence(stable), recipe="stable")
+        sentence, calm = calmer(settings_of(run.config))
+        return Remedy(sentence, {name: display(value) for name, value in calm.items()})
     look = N_("The end of the log below says what happened before. Then start a new run like this one.")
     return Remedy(Sentence(look))

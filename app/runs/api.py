@@ -1,6 +1,6 @@
 """REST for recipes and runs."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
@@ -18,12 +18,16 @@ from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
-from app.runs.curves import read_curves
+from app.runs.curves import read_curves, read_whole_curves
+from app.runs.diagnosis import diagnose_run
 from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
 from app.runs.schemas import (
     ArtifactOut,
     CurvesOut,
+    FindingOut,
+    PointOut,
+    PointsOut,
     RecipeOut,
     RunIn,
     RunOut,
@@ -31,6 +35,8 @@ from app.runs.schemas import (
 from app.sentences import N_
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
+# More than any run has.
+MOST_STEPS: Final = 2**31 - 1
 
 
 @router.get("/recipes")
@@ -110,10 +116,39 @@ def stream_run(
 
 @router.get("/runs/{run_id}/curves")
 @needs(Permission.RUN_READ)
-def get_curves(session: Db, run_id: int) -> CurvesOut:
-    """The curves so far, thinned to 2,000 points; then follow the events after `last_seq`."""
+def get_curves(
+    session: Db,
+    run_id: int,
+    from_step: Annotated[int, Query(ge=0, le=MOST_STEPS)] = 0,
+    to_step: Annotated[int, Query(ge=0, le=MOST_STEPS)] = MOST_STEPS,
+) -> CurvesOut:
+    """The curves so far, all or between two steps, thinned to 2,000 points; then follow the events after `last_seq`."""
     run = service.require_run(session, run_id)
-    return CurvesOut.of(read_curves(session, service.run_job(session, run)))
+    return CurvesOut.of(read_curves(session, service.run_job(session, run), steps=(from_step, to_step)))
+
+
+@router.get("/runs/{run_id}/points")
+@needs(Permission.RUN_READ)
+def list_points(
+    session: Db,
+    run_id: int,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+) -> PointsOut:
+    """Every training point, page by page, in order of step; none is left out."""
+    run = service.require_run(session, run_id)
+    points = read_whole_curves(session, service.run_job(session, run)).metrics
+    return PointsOut(
+        total=len(points), points=[PointOut(**point) for point in points[offset : offset + limit]]
+    )
+
+
+@router.get("/runs/{run_id}/diagnosis")
+@needs(Permission.RUN_READ)
+def get_diagnosis(session: Db, run_id: int) -> list[FindingOut]:
+    """What is wrong with the run so far, by its curves: overfitting, explosion and so on, each with its remedy. Often nothing."""
+    run = service.require_run(session, run_id)
+    return [FindingOut.of(run, finding) for finding in diagnose_run(session, run)]
 
 
 @router.get("/runs/{run_id}/log", response_class=PlainTextResponse)

@@ -1,5 +1,6 @@
 """Curves of a run from its events: one point a step, whatever was repeated after a rescue, thinned for a screen."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,22 +11,40 @@ from app.jobs.events import EventKind
 from app.jobs.models import Job, JobEvent
 
 MAX_POINTS: Final = 2000
-METRIC_FIELDS: Final = ("epoch", "loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes")
+METRIC_FIELDS: Final = (
+    "epoch",
+    "loss",
+    "learning_rate",
+    "grad_norm",
+    "tokens_per_second",
+    "memory_bytes",
+    "host_memory_bytes",
+    "cpu_utilization",
+    "device_memory_bytes",
+    "device_utilization",
+)
+_KINDS: Final = (EventKind.METRIC, EventKind.EVAL, EventKind.CHECKPOINT)
 Point = dict[str, Any]
 
 
 @dataclass
 class Curves:
-    """`metrics` and `evals` in order of step; `last_seq` is the event they are true up to."""
+    """`metrics`, `evals` and the steps of `checkpoints` in order of step; `last_seq` is the event they are true up to.
+
+    `whole` training points were measured, of which `metrics` may be a part.
+    """
 
     last_seq: int
     metrics: list[Point] = field(default_factory=list)
     evals: list[Point] = field(default_factory=list)
+    checkpoints: list[int] = field(default_factory=list)
+    whole: int = 0
 
     def add_metric(self, point: Point) -> None:
         """A training point. A step seen before means that a later attempt went back to a checkpoint."""
         _drop_from(self.metrics, point["step"])
         _drop_from(self.evals, point["step"] + 1)
+        self._drop_checkpoints(point["step"] + 1)
         self.metrics.append(point)
 
     def add_eval(self, point: Point) -> None:
@@ -33,20 +52,56 @@ class Curves:
         _drop_from(self.evals, point["step"])
         self.evals.append(point)
 
+    def add_checkpoint(self, step: int) -> None:
+        """A checkpoint was written."""
+        self._drop_checkpoints(step)
+        self.checkpoints.append(step)
+
+    def between(self, first: int, last: int) -> None:
+        """Keep what lies between two steps, both included, and the points beside them, so that lines go on."""
+        self.metrics, self.evals = (_between(points, first, last) for points in (self.metrics, self.evals))
+        self.checkpoints = [step for step in self.checkpoints if first <= step <= last]
+
+    def _drop_checkpoints(self, step: int) -> None:
+        while self.checkpoints and self.checkpoints[-1] >= step:
+            self.checkpoints.pop()
+
+
+def _between(points: list[Point], first: int, last: int) -> list[Point]:
+    start = bisect_left(points, first, key=lambda point: int(point["step"]))
+    end = bisect_right(points, last, key=lambda point: int(point["step"]))
+    return points[max(0, start - 1) : end + 1]
+
 
 def _drop_from(points: list[Point], step: int) -> None:
     while points and points[-1]["step"] >= step:
         points.pop()
 
 
-def read_curves(session: Session, job: Job, *, max_points: int = MAX_POINTS) -> Curves:
-    """The curves of a job's events so far."""
+def read_curves(
+    session: Session,
+    job: Job,
+    *,
+    max_points: int = MAX_POINTS,
+    steps: tuple[int, int] | None = None,
+) -> Curves:
+    """The curves of a job's events so far, all or between two `steps`, thinned to so many points each."""
+    curves = read_whole_curves(session, job)
+    if steps is not None:
+        curves.between(*steps)
+    curves.metrics = thin(curves.metrics, max_points, ("loss", "grad_norm"))
+    curves.evals = thin(curves.evals, max_points, ("eval_loss",))
+    return curves
+
+
+def read_whole_curves(session: Session, job: Job) -> Curves:
+    """The same with every point."""
     curves = Curves(last_seq=job.event_count)
     statement = (
         select(JobEvent.kind, JobEvent.payload)
         .where(
             JobEvent.job_id == job.id,
-            col(JobEvent.kind).in_((EventKind.METRIC, EventKind.EVAL)),
+            col(JobEvent.kind).in_(_KINDS),
             col(JobEvent.seq) <= job.event_count,
         )
         .order_by(col(JobEvent.seq))
@@ -57,10 +112,11 @@ def read_curves(session: Session, job: Job, *, max_points: int = MAX_POINTS) -> 
             continue
         if kind == EventKind.METRIC:
             curves.add_metric({"step": step, **{name: payload.get(name) for name in METRIC_FIELDS}})
-        else:
+        elif kind == EventKind.EVAL:
             curves.add_eval({"step": step, "eval_loss": payload.get("eval_loss")})
-    curves.metrics = thin(curves.metrics, max_points, ("loss", "grad_norm"))
-    curves.evals = thin(curves.evals, max_points, ("eval_loss",))
+        else:
+            curves.add_checkpoint(step)
+    curves.whole = len(curves.metrics)
     return curves
 
 

@@ -51,7 +51,7 @@ class Train(JobHandler[RunResult]):
             base_model_path=str(folder),
             end_of_turn_id=model.info.end_of_turn_id,
             config=run.config,
-            provenance=_provenance(session, run, check, model),
+            provenance=provenance_of(session, run, check, model),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
             resume_from=str(place.output_dir.parent) if claim.attempt > 1 else None,
         )
@@ -81,7 +81,8 @@ class Train(JobHandler[RunResult]):
         self.follow_up(session, run)
 
 
-def _provenance(session: Session, run: Run, check: MaskCheck, model: ModelEntry) -> Provenance:
+def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntry) -> Provenance:
+    """What a run is made of, as it is now: of a version that was redacted since, the hash of what is left."""
     version = require_version(session, run.dataset_version_id)
     base, revision, remark = known_elsewhere(model)
     return Provenance(

@@ -25,6 +25,8 @@ from app.runs import service
 from app.runs.advice import remedy_for
 from app.runs.changes import changes_of
 from app.runs.curves import read_curves
+from app.runs.diagnosis import changed_fields, diagnose_run, new_run_address
+from app.runs.elsewhere import AppElsewhere
 from app.runs.judging import AppJudging
 from app.runs.lineage import lineage_of
 from app.runs.logs import log_tail
@@ -137,7 +139,12 @@ def _run_context(session: Db, run: Run) -> dict[str, Any]:
 @router.get("/{run_id}", response_model=None)
 @needs(Permission.RUN_READ)
 def run_page(
-    request: Request, session: Db, storage: AppStorage, judging: AppJudging, run_id: int
+    request: Request,
+    session: Db,
+    storage: AppStorage,
+    judging: AppJudging,
+    elsewhere: AppElsewhere,
+    run_id: int,
 ) -> Response:
     """One run: everything stored about it, and live from there."""
     run = service.require_run(session, run_id)
@@ -147,6 +154,8 @@ def run_page(
         **lineage,
         **_result_context(session, judging, run),
         **_values_context(session, run),
+        **_diagnosis_context(session, run),
+        **elsewhere.of_run(session, run),
         "settings": settings_in_words(lineage["check"].settings.to_settings()),
         "groups": FIELD_GROUPS,
         "config_values": displayed(run.config),
@@ -196,6 +205,25 @@ def run_results(request: Request, session: Db, judging: AppJudging, run_id: int)
     return render(request, "runs/_results.html", context)
 
 
+def _diagnosis_context(session: Db, run: Run) -> dict[str, Any]:
+    found = diagnose_run(session, run)
+    return {
+        "findings": [
+            {
+                "finding": finding,
+                "changes": changed_fields(run, finding),
+                "new_run": new_run_address(run, finding),
+            }
+            for finding in found
+        ],
+        # Drawn on the chart, in the order of the cards.
+        "marks": [
+            {"step": finding.step, "curve": finding.curve, "title": gettext(finding.title)}
+            for finding in found
+        ],
+    }
+
+
 def _values_context(session: Db, run: Run) -> dict[str, Any]:
     curves = read_curves(session, service.run_job(session, run), max_points=TABLE_ROWS)
     return {"curves": curves}
@@ -207,6 +235,14 @@ def run_values(request: Request, session: Db, run_id: int) -> Response:
     """The curves as a table."""
     run = service.require_run(session, run_id)
     return render(request, "runs/_values.html", {"run": run, **_values_context(session, run)})
+
+
+@router.get("/{run_id}/diagnosis", response_model=None)
+@needs(Permission.RUN_READ)
+def run_diagnosis(request: Request, session: Db, run_id: int) -> Response:
+    """What is wrong with the run so far."""
+    run = service.require_run(session, run_id)
+    return render(request, "runs/_diagnosis.html", {"run": run, **_diagnosis_context(session, run)})
 
 
 @router.get("/{run_id}/log", response_model=None)

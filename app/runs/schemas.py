@@ -1,16 +1,19 @@
 """What REST reads and writes for runs."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from app.accounts.who import CreatedByOut
+from app.core.i18n import gettext, say
+from app.diagnosis import Finding, FindingCode
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.runs.curves import METRIC_FIELDS, Curves
+from app.runs.diagnosis import new_run_address
 from app.runs.models import Run, RunArtifact
 from app.runs.result import RunResult
 
@@ -82,9 +85,14 @@ class ArtifactOut(BaseModel):
 
 
 class CurvesOut(BaseModel):
-    """Columns of equal length: what was measured at each logged step, and the held-out loss at its own steps."""
+    """Columns of equal length: what was measured at each logged step, and the held-out loss at its own steps.
+
+    `whole` points were measured; where `step` has fewer, each stretch's lowest and highest are there. Memory in bytes,
+    utilisation in percent; the device's are null without a GPU. `checkpoints` are the steps after which one was written.
+    """
 
     last_seq: int
+    whole: int
     step: list[int]
     epoch: list[float | None]
     loss: list[float | None]
@@ -92,6 +100,11 @@ class CurvesOut(BaseModel):
     grad_norm: list[float | None]
     tokens_per_second: list[float | None]
     memory_bytes: list[float | None]
+    host_memory_bytes: list[float | None]
+    cpu_utilization: list[float | None]
+    device_memory_bytes: list[float | None]
+    device_utilization: list[float | None]
+    checkpoints: list[int]
     eval_step: list[int]
     eval_loss: list[float | None]
 
@@ -103,4 +116,73 @@ class CurvesOut(BaseModel):
         }
         columns["eval_step"] = [point["step"] for point in curves.evals]
         columns["eval_loss"] = [point["eval_loss"] for point in curves.evals]
-        return cls(last_seq=curves.last_seq, **columns)
+        return cls(last_seq=curves.last_seq, whole=curves.whole, checkpoints=curves.checkpoints, **columns)
+
+
+class PointOut(BaseModel):
+    """What was measured at a logged step. Loss in nats a trained token, memory in bytes, utilisation in percent."""
+
+    step: int
+    epoch: float | None
+    loss: float | None
+    learning_rate: float | None
+    grad_norm: float | None
+    tokens_per_second: float | None
+    memory_bytes: float | None
+    host_memory_bytes: float | None
+    cpu_utilization: float | None
+    device_memory_bytes: float | None
+    device_utilization: float | None
+
+
+class PointsOut(BaseModel):
+    """A page of a run's training points, of `total`."""
+
+    total: int
+    points: list[PointOut]
+
+
+class EvidenceOut(BaseModel):
+    """A number that was read from the record, of a step."""
+
+    label: str
+    step: int
+    value: float
+
+
+class FindingOut(BaseModel):
+    """What is wrong with a run: from `step` on, on the curve `curve`, as seen at `seen_at`.
+
+    `changes` by field are what a new run would have otherwise, ready for `changes` of a start; `new_run` is the form's
+    address with them. Texts are in the reader's language, codes in none.
+    """
+
+    code: FindingCode
+    title: str
+    step: int
+    seen_at: int
+    curve: Literal["loss", "eval_loss"]
+    message: str
+    evidence: list[EvidenceOut]
+    advice: str
+    changes: dict[str, str | int | float]
+    new_run: str
+
+    @classmethod
+    def of(cls, run: Run, finding: Finding) -> "FindingOut":
+        """As it is told."""
+        return cls(
+            code=finding.code,
+            title=gettext(finding.title),
+            step=finding.step,
+            seen_at=finding.seen_at,
+            curve=finding.curve,
+            message=say(finding.sentence),
+            evidence=[
+                EvidenceOut(label=gettext(one.label), step=one.step, value=one.value)
+                for one in finding.evidence
+            ],
+            advice=say(finding.advice),
+            changes=dict(finding.changes),
+            new_run=new_run_address(run, finding),
+        )

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from app.core.database import reading
+from app.exports.models import RunExport, RunExportFile
 from app.mask_checks.models import MaskCheck
 from app.runs.models import RunArtifact
 from app.versions.models import DatasetVersion
@@ -25,7 +26,7 @@ class NamedFile:
 
 
 def named_files(engine: Engine) -> list[NamedFile]:
-    """Of dataset versions, mask checks and runs."""
+    """Of dataset versions, mask checks, runs and their exports."""
     with reading(engine) as session:
         return list(_named(session))
 
@@ -38,6 +39,9 @@ def _named(session: Session) -> Iterator[NamedFile]:
         yield NamedFile(check.arrays_key or "", f"mask_check/{check.id}", whole)
     for artifact in session.exec(select(RunArtifact).order_by(col(RunArtifact.id))):
         yield NamedFile(artifact.storage_key, f"run/{artifact.run_id}", artifact.sha256)
+    exported = select(RunExportFile, RunExport.run_id).join(RunExport).order_by(col(RunExportFile.id))
+    for file, run_id in session.exec(exported):
+        yield NamedFile(file.storage_key, f"run/{run_id}", file.sha256)
 
 
 def snapshot(engine: Engine, target: Path) -> None:

@@ -1,14 +1,27 @@
-// Line charts in the page's colours. Load after vendor/uplot; then
+// Line charts in the page's colours. Load after vendor/uplot and chart-marks.js; then
 //   const chart = lineChart(element, {x: "Step", series: [{label: "Training loss"}, {label: "…", points: true}], data: [[…x], [… or null], …]});
 //   chart.setData(data)  — cheap, for live values; chart.destroy()
-// Further options: y (label), height in pixels, format (number -> text, for the values at the side).
-// Series differ in colour and in dash, in the order of .chart__key--1 … --4. <div data-line-chart="id-of-json"> is drawn on load,
-// the JSON being these same options in a <script type="application/json">.
+//   chart.setSeries(series, data)  — other lines; chart.setLog(true)  — a logarithmic axis, without what it cannot show
+//   chart.setMarks({marks: [{step, title}], ticks: [step], best: {step, value, title}})  — drawn by chart-marks.js
+// Further options: y (label), height in pixels, format (number -> text, for the values at the side), sync (charts with the
+// same word share the place of their pointer), zoomed ((from, to) -> , told when a part of the axis is looked at; two nulls: all).
+// A series may have colour (1 to 4), faint, and its own dash (0 to 3); else they differ in both, in the order of .chart__key--1 … --4.
+// <div data-line-chart="id-of-json"> is drawn on load, the JSON being these options in a <script type="application/json">.
 (() => {
   const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
+  const FAINT = "55";
 
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  }
+
+  // As #rrggbb, whatever the style sheet calls it, so that it can be made faint.
+  function plain(name) {
+    const brush = document.createElement("canvas").getContext("2d");
+    brush.fillStyle = colour(name);
+    brush.fillRect(0, 0, 1, 1);
+    const [red, green, blue] = brush.getImageData(0, 0, 1, 1).data;
+    return `#${[red, green, blue].map((part) => part.toString(16).padStart(2, "0")).join("")}`;
   }
 
   function axis(label, size, space) {
@@ -26,14 +39,14 @@
     };
   }
 
-  function line({ label, points = false, width = 2, value }, index) {
-    const stroke = colour(`--chart-${index + 1}`);
+  function line({ label, points = false, width = 2, value, colour: number, faint, dash }, index) {
+    const stroke = plain(`--chart-${number ?? index + 1}`) + (faint ? FAINT : "");
     return {
       label,
       stroke,
-      width,
+      width: faint ? 1 : width,
       value,
-      dash: DASHES[index],
+      dash: DASHES[dash ?? (number ?? index + 1) - 1],
       spanGaps: true,
       points: { show: points || isLonely, size: 7, fill: stroke },
     };
@@ -52,13 +65,21 @@
       : uPlot.rangeNum(low, high, 0.1, true);
   }
 
-  function options(element, { x, y, series, height, format }) {
+  function logRange(_plot, low, high) {
+    return low == null ? [0.1, 1] : uPlot.rangeLog(low, high === low ? 10 * low : high, 10, false);
+  }
+
+  function options(element, { x, y, series, height, format, sync }, log) {
     return {
       width: element.clientWidth,
       height: height ?? Math.max(element.clientHeight, 120),
       legend: { show: false },
-      cursor: { y: false, points: { size: 8 } },
-      scales: { x: { time: false }, y: { range } },
+      cursor: {
+        y: false,
+        points: { size: 8 },
+        ...(sync && { sync: { key: sync, scales: ["x", null] } }),
+      },
+      scales: { x: { time: false }, y: log ? { distr: 3, range: logRange } : { range } },
       axes: [
         axis(x, 34, 60),
         { ...axis(y, 52, 24), ...(format && { values: (_plot, ticks) => ticks.map(format) }) },
@@ -68,29 +89,58 @@
   }
 
   // The value under the pointer, for people who use one; the page's own table or log serves everyone else.
-  function readout(plot, output) {
+  function readout(plot, output, series) {
     if (!output) return;
     const index = plot.cursor.idx;
     output.textContent =
       index == null
         ? ""
-        : plot.series
-            .map(({ label }, column) => ({ label, value: plot.data[column][index] }))
-            .filter(({ value }) => value != null)
+        : [{ label: plot.series[0].label }, ...series]
+            .map(({ label, faint }, column) => ({ label, faint, value: plot.data[column][index] }))
+            .filter(({ value, faint }) => value != null && !faint)
             .map(({ label, value }) => `${label} ${Number.isInteger(value) ? value : value.toPrecision(4)}`)
             .join(" · ");
   }
 
   function lineChart(element, config) {
     const output = element.closest(".chart")?.querySelector("[data-chart-readout]");
-    let data = config.data;
+    let { data, series } = config;
+    let log = false;
+    let signs = {};
     let plot = null;
+    let zoom = null;
+
+    // A logarithm knows nothing of zero.
+    function shown() {
+      if (!log) return data;
+      return data.map((column, index) =>
+        index ? column.map((value) => (value > 0 ? value : null)) : column,
+      );
+    }
+
+    function look(self, key) {
+      if (key !== "x" || !config.zoomed) return;
+      const { min, max } = self.scales.x;
+      const steps = self.data[0];
+      if (!steps.length || self.zooming) return;
+      const whole = min <= steps[0] && max >= steps.at(-1);
+      if (whole === (zoom === null) && (whole || (zoom[0] === min && zoom[1] === max))) return;
+      zoom = whole ? null : [min, max];
+      config.zoomed(...(zoom ?? [null, null]));
+    }
 
     function draw() {
       plot?.destroy();
       plot = new uPlot(
-        { ...options(element, config), hooks: { setCursor: [(self) => readout(self, output)] } },
-        data,
+        {
+          ...options(element, { ...config, series }, log),
+          hooks: {
+            setCursor: [(self) => readout(self, output, series)],
+            draw: [(self) => window.drawMarks?.(self, signs, colour)],
+            setScale: [look],
+          },
+        },
+        shown(),
         element,
       );
     }
@@ -105,7 +155,21 @@
     return {
       setData(next) {
         data = next;
-        plot.setData(next);
+        plot.setData(shown());
+      },
+      setSeries(next, nextData) {
+        series = next;
+        data = nextData;
+        draw();
+      },
+      setLog(on) {
+        if (log === on) return;
+        log = on;
+        draw();
+      },
+      setMarks(next) {
+        signs = { ...signs, ...next };
+        plot.redraw(false);
       },
       destroy() {
         resized.disconnect();

@@ -1,63 +1,131 @@
 // A run as it happens: the curves so far from the server, then its events. The browser reconnects by itself and
-// names the last event it saw, so nothing is missed or doubled. Phases and the end are drawn by the server:
-// "run:phase" and "run:state" on <body> make htmx fetch those parts again.
+// names the last event it saw, so nothing is missed or doubled. Phases, findings and the end are drawn by the server:
+// "run:phase", "run:measured" and "run:state" on <body> make htmx fetch those parts again.
 (() => {
   const root = document.querySelector("[data-run-live]");
   if (!root) return;
   // Above this many points the curves are fetched again, thinned.
   const MOST_POINTS = 4000;
+  // How often the findings are asked for again.
+  const JUDGED_EVERY_MS = 5000;
   const { curves: curvesUrl, events: eventsUrl } = root.dataset;
+  const labels = JSON.parse(document.getElementById("chart-labels").textContent);
   const whole = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 0 });
   const exact = new Intl.NumberFormat(document.documentElement.lang, {
     minimumFractionDigits: 3,
     maximumFractionDigits: 3,
   });
-  const COLUMNS = ["step", "loss", "learning_rate", "grad_norm"];
 
-  let curves = emptyCurves();
+  let curves = runCurves({});
+  // What is looked at closely, with every point: {from, to, curves}.
+  let closeup = null;
   let stopListening = null;
   let drawing = false;
-  const charts = {
-    loss: chart("loss", [root.dataset.labelLoss], [root.dataset.labelEval]),
-    rate: chart("rate", [root.dataset.labelRate]),
-    norm: chart("norm", [root.dataset.labelNorm]),
+  let judged = null;
+  let zooming = null;
+  const view = chartControls(root.querySelector("[data-chart-controls]"), draw);
+  const charts = {};
+
+  const FORMATS = {
+    rate: (number) => (number ? number.toExponential(0) : "0"),
+    memory: (number) => size(number),
+    load: (number) => `${number} %`,
   };
 
-  function emptyCurves() {
-    return { step: [], loss: [], learning_rate: [], grad_norm: [], eval_step: [], eval_loss: [] };
-  }
+  // Lines of each chart, of the columns that have any value: label, column, and whether it has steps of its own.
+  const LINES = {
+    loss: [
+      [labels.loss, "loss"],
+      [labels.eval, "eval_loss"],
+    ],
+    rate: [[labels.rate, "learning_rate"]],
+    norm: [[labels.norm, "grad_norm"]],
+    speed: [[labels.speed, "tokens_per_second"]],
+    memory: [
+      [labels.memory, "memory_bytes"],
+      [labels.host, "host_memory_bytes"],
+      [labels.device, "device_memory_bytes"],
+    ],
+    load: [
+      [labels.cpu, "cpu_utilization"],
+      [labels.gpu, "device_utilization"],
+    ],
+  };
+  // What is noise from batch to batch.
+  const SMOOTHED = ["loss", "grad_norm", "tokens_per_second"];
 
-  function chart(name, lines, dotted = []) {
-    const series = [
-      ...lines.map((label) => ({ label })),
-      ...dotted.map((label) => ({ label, points: true })),
-    ];
+  function chart(name) {
     return lineChart(root.querySelector(`[data-curve="${name}"]`), {
-      x: root.dataset.labelStep,
-      height: name === "loss" ? 280 : 170,
-      format: name === "rate" ? (number) => (number ? number.toExponential(0) : "0") : undefined,
-      series,
-      data: [[], ...series.map(() => [])],
+      x: labels.step,
+      height: name === "loss" ? 280 : 150,
+      format: FORMATS[name],
+      series: LINES[name].map(([label]) => ({ label })),
+      data: [[], ...LINES[name].map(() => [])],
+      sync: "run",
+      zoomed: lookClosely,
     });
   }
 
-  // Two lists of steps become one axis; where one has no value there is a gap.
-  function joined() {
-    const steps = [...new Set([...curves.step, ...curves.eval_step])].sort((a, b) => a - b);
-    const trained = new Map(curves.step.map((step, at) => [step, curves.loss[at]]));
-    const heldOut = new Map(curves.eval_step.map((step, at) => [step, curves.eval_loss[at]]));
+  // A column with its steps; where a part is looked at closely, with every point there.
+  function column(name) {
+    const steps = name === "eval_loss" ? "eval_step" : "step";
+    if (!closeup || name === "eval_loss") return [curves[steps], curves[name]];
+    const { from, to, curves: near } = closeup;
+    const before = curves.step.findLastIndex((step) => step < from) + 1;
+    const found = curves.step.findIndex((step) => step > to);
+    const after = found === -1 ? curves.step.length : found;
+    const joined = (key, own) => [...curves[key].slice(0, before), ...own, ...curves[key].slice(after)];
+    const inside = [...near.step.keys()].filter(
+      (place) => near.step[place] >= from && near.step[place] <= to,
+    );
     return [
-      steps,
-      steps.map((step) => trained.get(step) ?? null),
-      steps.map((step) => heldOut.get(step) ?? null),
+      joined(
+        "step",
+        inside.map((place) => near.step[place]),
+      ),
+      joined(
+        name,
+        inside.map((place) => near[name][place]),
+      ),
     ];
+  }
+
+  // Series and data of a chart: a smoothed line is drawn over its own values, which are faint then.
+  function lines(name) {
+    const series = [];
+    const data = [];
+    for (const [place, [label, key]] of LINES[name].entries()) {
+      const [x, y] = column(key);
+      const colour = place + 1;
+      const isSmooth = view.smooth > 0 && SMOOTHED.includes(key);
+      if (isSmooth) {
+        series.push({ label, colour, faint: true, dash: 0 });
+        data.push([x, y]);
+      }
+      series.push({ label, colour, points: key === "eval_loss" });
+      data.push([x, isSmooth ? smoothed(y, view.smooth) : y]);
+    }
+    return [series, onOneAxis(data)];
   }
 
   function draw() {
     drawing = false;
-    charts.loss.setData(joined());
-    charts.rate.setData([curves.step, curves.learning_rate]);
-    charts.norm.setData([curves.step, curves.grad_norm]);
+    const shape = `${view.smooth > 0}`;
+    for (const name of Object.keys(LINES)) {
+      charts[name] ??= chart(name);
+      const [series, data] = lines(name);
+      if (charts[name].shape === shape) charts[name].setData(data);
+      else charts[name].setSeries(series, data);
+      charts[name].shape = shape;
+      if (name === "loss" || name === "norm") charts[name].setLog(view.log);
+    }
+    for (const key of root.querySelectorAll("[data-legend]"))
+      key.hidden = !curves[key.dataset.legend].some((value) => value != null);
+    const best = curves.best();
+    for (const name of Object.keys(LINES)) charts[name].setMarks({ ticks: curves.checkpoints });
+    charts.loss.setMarks({ best });
+    text("best_step", best ? whole.format(best.step) : "–");
+    text("best_loss", best ? exact.format(best.value) : "–");
   }
 
   // Many events may come at once; the eye needs one drawing a frame.
@@ -67,28 +135,55 @@
     requestAnimationFrame(draw);
   }
 
-  function dropFrom(step, stepColumn, others) {
-    while (curves[stepColumn].length && curves[stepColumn].at(-1) >= step)
-      for (const column of [stepColumn, ...others]) curves[column].pop();
+  // All charts tell of the same place; one question is enough, and none where every point is there already.
+  function lookClosely(from, to) {
+    clearTimeout(zooming);
+    if (from === null) {
+      closeup = null;
+      return;
+    }
+    if (curves.whole <= curves.step.length) return;
+    zooming = setTimeout(async () => {
+      const range = { from: Math.floor(from), to: Math.ceil(to) };
+      try {
+        const response = await fetch(`${curvesUrl}?from_step=${Math.max(0, range.from)}&to_step=${range.to}`);
+        if (!response.ok) return;
+        closeup = { ...range, curves: runCurves(await response.json()) };
+        drawSoon();
+      } catch {
+        // Without the server the thinned points stay.
+      }
+    }, 200);
   }
 
-  // A step that was seen before: a later attempt went back to a checkpoint, so what came after it is replaced.
+  // Findings change slowly and are judged over all points: asked for now and then.
+  function judgeSoon() {
+    if (judged) return;
+    judged = setTimeout(() => {
+      judged = null;
+      tell("run:measured");
+    }, JUDGED_EVERY_MS);
+  }
+
   function addMetric(event) {
-    dropFrom(event.step, "step", COLUMNS.slice(1));
-    dropFrom(event.step + 1, "eval_step", ["eval_loss"]);
-    for (const column of COLUMNS) curves[column].push(event[column] ?? null);
+    curves.addMetric(event);
     show("loss", event.loss, exact);
     show("speed", event.tokens_per_second, whole);
     if (event.memory_bytes) text("memory", size(event.memory_bytes));
     if (curves.step.length > MOST_POINTS) start();
+    judgeSoon();
     drawSoon();
   }
 
   function addEval(event) {
-    dropFrom(event.step, "eval_step", ["eval_loss"]);
-    curves.eval_step.push(event.step);
-    curves.eval_loss.push(event.eval_loss ?? null);
+    curves.addEval(event);
     show("eval_loss", event.eval_loss, exact);
+    judgeSoon();
+    drawSoon();
+  }
+
+  function addCheckpoint(event) {
+    curves.addCheckpoint(event);
     drawSoon();
   }
 
@@ -133,6 +228,11 @@
     document.body.dispatchEvent(new Event(name));
   }
 
+  function readMarks() {
+    const marks = JSON.parse(document.getElementById("run-marks")?.textContent ?? "[]");
+    charts.loss?.setMarks({ marks });
+  }
+
   function listen(after) {
     /** @type {Record<string, (event: any) => void>} */
     const handlers = {};
@@ -141,6 +241,7 @@
     };
     on("metric", addMetric);
     on("eval", addEval);
+    on("checkpoint", addCheckpoint);
     on("progress", progress);
     on("phase", () => tell("run:phase"));
     on("state", () => tell("run:state"));
@@ -159,8 +260,9 @@
       const response = await fetch(curvesUrl);
       if (!response.ok) throw new Error(String(response.status));
       const { last_seq: seq, ...columns } = await response.json();
-      curves = columns;
+      curves = runCurves(columns);
       draw();
+      readMarks();
       // What happened between the page and its curves is in neither: let the server draw its parts again.
       if (seq > Number(root.dataset.seq)) tell("run:state");
       root.dataset.seq = seq;
@@ -173,5 +275,6 @@
 
   addEventListener("pagehide", () => stopListening?.());
   addEventListener("pageshow", (event) => event.persisted && start());
+  document.body.addEventListener("htmx:afterSwap", readMarks);
   start();
 })();

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.client.rest import StudioClient, read_answer
+from app.client.rest import StudioClient
+from app.client.speaking import read_answer
 from app.core.console import CommandFailed
 from app.core.i18n import use_locale
 from app.jobs.models import JobState

@@ -28,13 +28,14 @@ ORDER = (
     "recipes",
     "runs",
     "evaluations",
+    "exports",
     "playground",
     "erasure",
 )
 # Pages and their REST, nothing that another domain could need: only the wiring imports them.
 EDGE_ONLY = ("previews",)
 # In their order as well: each may import the pure packages before it.
-PURE = ("dialogue", "masking", "interchange", "scoring")
+PURE = ("dialogue", "masking", "interchange", "scoring", "diagnosis")
 # Below everything, the pure packages included.
 BELOW = ("app.sentences", "app.unlocked", "app.invalid", "app.files", "app.line_process")
 ALLOWED_IN_PURE: dict[str, set[str]] = {
@@ -42,6 +43,7 @@ ALLOWED_IN_PURE: dict[str, set[str]] = {
     "masking": {"jinja2", "markupsafe", "numpy", "safetensors", "tokenizers"},
     "interchange": {"openpyxl", "pyarrow", "yaml"},
     "scoring": {"pydantic", "regex", "snowballstemmer"},
+    "diagnosis": {"numpy"},
 }
 TORCH_SIDE = {"torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "worker"}
 # Wiring: knows every domain by design. Commands know the processes, those know the client, never the other way.

@@ -11,10 +11,10 @@ from app.core import migrations
 from app.core.database import transaction
 from app.core.errors import Conflict
 from app.evaluations import service
-from app.evaluations.documents import Sides
+from app.evaluations.documents import CaseLimits, Sides
 from app.evaluations.handler import require_finite
 from app.evaluations.report import SHOWN, case_views, chosen, counts
-from app.evaluations.work import EvaluateResult
+from app.evaluations.work import EvaluatePayload, EvaluateResult
 from app.scoring.suites import built_in_suites
 from app.sentences import FailureCode
 from tests.support.judged import BAD, finished_run, judged
@@ -194,6 +194,53 @@ def test_rest_gives_the_same_report(app: FastAPI, engineer: Person) -> None:
     first = body["answers"][0]
     assert (first["variant"], first["text"]) == ("base", BAD)
     assert all(set(check) >= {"name", "passed", "detail", "evidence"} for check in first["checks"])
+
+
+def test_a_part_of_a_suite_is_judged_alone_and_everybody_is_told_of_how_much(
+    app: FastAPI, engineer: Person
+) -> None:
+    evaluation = judged(app, limits=CaseLimits(max_cases=12))
+    told = engineer.api.get(f"/api/v1/evaluations/{evaluation.id}").json()
+    of = len(built_in_suites()["sales-en"].prompts)
+    summary, why = told["summary"], f"12 of {of} cases, chosen evenly, as was asked for."
+    assert (summary["part"]["cases"], summary["part"]["of"], summary["part"]["detail"]) == (12, of, why)
+    # What an earlier attempt answered beside them counts on neither side.
+    assert (summary["verdict"]["cases"], summary["base"]["answers"], summary["tuned"]["answers"]) == (
+        12,
+        12,
+        12,
+    )
+    assert {answer["prompt_key"] for answer in told["answers"]} == set(summary["part"]["keys"])
+    for path in (f"/evaluations/{evaluation.id}", f"/runs/{evaluation.run_id}"):
+        assert why in visible_text(engineer.browser.get(path).text), path
+    verdict = engineer.api.get(f"/api/v1/runs/{evaluation.run_id}/verdict").json()
+    assert verdict["suites"][0]["part"]["detail"] == why
+
+
+def test_how_much_of_a_suite_is_asked_by_form_and_rest_and_refused_where_it_makes_no_sense(
+    app: FastAPI, engineer: Person
+) -> None:
+    with transaction(app.state.engine) as session:
+        run_id = finished_run(session, app.state.storage).id
+    started = engineer.browser.post(
+        "/evaluations", data={"run_id": run_id, "suite": "sales-en", "max_cases": "4", "max_minutes": ""}
+    )
+    assert started.status_code == 303
+    path = f"/api/v1/runs/{run_id}/evaluations"
+    other = engineer.api.post(path, json={"suite": "general-en", "max_minutes": 1.5})
+    assert other.status_code == 202
+    with transaction(app.state.engine) as session:
+        asked = [
+            job.asked(EvaluatePayload).limits
+            for _one, job in service.list_evaluations(session, run_id=run_id)
+        ]
+    assert asked == [CaseLimits(max_minutes=1.5), CaseLimits(max_cases=4)]
+    for wrong in ({"max_cases": 0}, {"max_minutes": 0}, {"max_minutes": float("1e9")}, {"max_cases": "a"}):
+        (name,) = wrong
+        refused = engineer.api.post(path, json={"suite": "general-zh", **wrong})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, name)
+        form = engineer.browser.post("/evaluations", data={"run_id": run_id, "suite": "general-zh", **wrong})
+        assert form.status_code == 422
 
 
 def test_pressing_start_twice_leads_to_one_evaluation(app: FastAPI, engineer: Person) -> None:

@@ -14,6 +14,7 @@ import httpx
 import psutil
 
 from app.accounts.first_run import read_local_token
+from app.jobs.stream import STREAM_END
 from tests.cli.conftest import environment
 from tests.faults.studio import Told, end_of, start, wait_for_event
 from tests.support.installation import SAMPLES, Studio
@@ -65,8 +66,10 @@ class Watcher(threading.Thread):
         last = {"Last-Event-ID": str(len(self.seen))}
         try:
             with self._client.stream("GET", f"/api/v1/jobs/{self._job_id}/events", headers=last) as lines:
+                kind = ""
                 for line in lines.iter_lines():
-                    if line.startswith("id:"):
+                    kind = line.removeprefix("event:").strip() if line.startswith("event:") else kind
+                    if line.startswith("id:") and kind != STREAM_END:
                         self.seen.append(int(line.removeprefix("id:")))
         except httpx.HTTPError:
             return

@@ -32,12 +32,12 @@ def test_too_little_memory_is_answered_with_smaller_batches(
     assert int(found.changes["per_device_train_batch_size"]) > 0
 
 
-def test_a_loss_that_is_no_number_is_answered_with_the_stable_recipe(
+def test_a_loss_that_is_no_number_is_answered_with_fields_that_win_over_what_was_typed(
     engine: Engine, storage: Storage
 ) -> None:
     found = remedy(engine, storage, Failure.of(FailureCode.NOT_A_NUMBER, "Kaputt."))
     assert found is not None
-    assert found.recipe == "stable"
+    assert (found.changes["learning_rate"], found.changes["max_grad_norm"]) == ("2e-5", "0.5")
 
 
 @pytest.mark.parametrize("folder", ["nanochat-d20", "signal-memory", "learning rate"])
@@ -45,4 +45,4 @@ def test_words_in_the_name_of_a_folder_are_no_reason(engine: Engine, storage: St
     unusable = Failure.of(FailureCode.MODEL_UNUSABLE, "%(reference)s cannot be loaded.", reference=folder)
     found = remedy(engine, storage, unusable)
     assert found is not None
-    assert (found.changes, found.recipe) == ({}, None)
+    assert found.changes == {}

@@ -8,9 +8,11 @@ from sqlmodel import Session
 from app.core.database import transaction
 from app.core.storage import Storage
 from app.evaluations import service
+from app.evaluations.documents import CaseLimits, Part
 from app.evaluations.handler import Evaluate
 from app.evaluations.models import Evaluation
-from app.evaluations.work import EvaluateResult
+from app.evaluations.parts import plan_cases
+from app.evaluations.work import EvaluatePayload, EvaluateResult
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
@@ -36,13 +38,18 @@ def finished_run(session: Session, storage: Storage) -> Run:
 
 
 def judged(
-    app: FastAPI, suite: str = "sales-en", *, run_id: int | None = None, good: str = GOOD
+    app: FastAPI,
+    suite: str = "sales-en",
+    *,
+    run_id: int | None = None,
+    good: str = GOOD,
+    limits: CaseLimits = service.WHOLE,
 ) -> Evaluation:
-    """An evaluation whose worker has answered: base badly, tuned well."""
+    """An evaluation whose worker has answered: base badly, tuned well. Limited, an attempt before answered all of it."""
     storage: Storage = app.state.storage
     with transaction(app.state.engine) as session:
         run = require_run(session, run_id) if run_id else finished_run(session, storage)
-        evaluation, job = service.start_evaluation(session, storage, ENGINEER, run, suite)
+        evaluation, job = service.start_evaluation(session, storage, ENGINEER, run, suite, limits)
         claim = jobs.claim(session, job.id or 0, owner="test", lease_seconds=30)
         assert claim is not None
         answers = [
@@ -60,7 +67,12 @@ def judged(
             for prompt in built_in_suites()[suite].prompts
             for variant, text in (("base", BAD), ("tuned", good))
         ]
+        prompts = built_in_suites()[suite].prompts
+        plan = plan_cases(len(prompts), claim.asked(EvaluatePayload).limits)
+        keys = [prompts[place].key for place in plan.places]
+        part = plan.why and Part(cases=len(keys), of=len(prompts), keys=keys, sentence=plan.why)
         facts = {
+            "part": part and part.model_dump(mode="json"),
             "held_out_loss": {"base": 3.0, "tuned": 2.0},
             "perplexity": {"base": 20.1, "tuned": 7.4},
             "held_out": {"conversations": 2, "trained_tokens": 40},

@@ -5,6 +5,7 @@ from typing import Any, Final
 from app.base_models.handler import PrepareBaseModel
 from app.evaluations.handler import Evaluate
 from app.evaluations.service import queue_evaluations
+from app.exports.handler import ExportRun
 from app.jobs.handlers import JobHandler
 from app.jobs.models import JobKind
 from app.mask_checks.handler import CheckMasks
@@ -15,4 +16,5 @@ HANDLERS: Final[dict[JobKind, JobHandler[Any]]] = {
     JobKind.CHECK_MASKS: CheckMasks(),
     JobKind.TRAIN: Train(follow_up=queue_evaluations),
     JobKind.EVALUATE: Evaluate(),
+    JobKind.EXPORT: ExportRun(),
 }

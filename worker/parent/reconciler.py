@@ -15,6 +15,8 @@ from app.core.settings import Settings
 from app.core.storage import Storage
 from app.curation.sweeping import sweep
 from app.erasure.chats import expire_chats
+from app.exports import leftovers as export_leftovers
+from app.exports.service import expire_exports
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import JobKind
 from app.jobs.service import queued_jobs, rescue_expired
@@ -59,12 +61,13 @@ class Reconciler(threading.Thread):
         self._expire_at = 0.0
 
     def _expire(self) -> None:
-        """Chats end by themselves; looked at now and then, for it reads the whole table of jobs."""
+        """Chats end by themselves, exports where a setting says so; looked at now and then, for it reads the whole table of jobs."""
         if time.monotonic() < self._expire_at:
             return
         self._expire_at = time.monotonic() + _EXPIRE_EVERY_SECONDS
         with transaction(self.engine) as session:
             expire_chats(session, days=self.settings.chat_days)
+            expire_exports(session, self.storage, days=self.settings.export_days)
 
     def run(self) -> None:
         """Until told to stop. A database out of reach is tried again next round."""
@@ -77,6 +80,7 @@ class Reconciler(threading.Thread):
                 self._expire()
                 if not cleared:  # once is enough: whoever ends a job clears up after it
                     clear_all_leftovers(self.engine, self.storage)
+                    export_leftovers.clear_all_leftovers(self.engine, self.storage)
                     cleared = True
             except Exception as error:  # this thread is what every job is saved by: nothing may end it
                 if is_outage(error):

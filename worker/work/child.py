@@ -30,6 +30,7 @@ WORK_MODULES = {
     "prepare_base_model": "worker.work.preparing",
     "check_masks": "worker.work.mask_check",
     "evaluate": "worker.work.evaluation.judge",
+    "export": "worker.work.exporting.work",
 }
 # A job may use every core; pages, and answers in the playground, come first where they share them with it.
 NICENESS = 10

@@ -17,7 +17,7 @@ from app.core.console import CommandFailed
 from app.core.formatting import number
 from app.core.i18n import gettext as _
 from app.curation.schemas import DatasetOut
-from app.evaluations.documents import EvaluationSummary
+from app.evaluations.documents import CaseLimits, EvaluationSummary
 from app.evaluations.schemas import EvaluationOut
 from app.files import APP_FOLDER
 from app.jobs.models import JobState
@@ -46,6 +46,10 @@ CHANGES: Final[dict[str, Any]] = {
     "save_total_limit": 2,
     "early_stopping_patience": 0,
 }
+
+
+# On a slow processor fewer cases, for the same reason.
+EVALUATION: Final = CaseLimits(max_minutes=1.25)
 
 
 @dataclass
@@ -161,17 +165,18 @@ class DemoSteps:
         )
         if evaluation is None:
             # One under way is found by the server.
-            evaluation = self.client.start_evaluation(self.run.id, suite)
+            evaluation = self.client.start_evaluation(self.run.id, suite, EVALUATION)
             wait_for_job(self.client, evaluation.job, self.listen, what=_("The evaluation"))
             evaluation = self.client.evaluation(evaluation.id)
         require_success(evaluation.job, what=_("The evaluation"))
         self.evaluations[suite] = evaluation
         summary = self.summary(suite)
-        return _("checks passed: base %(base)d, tuned %(tuned)d of %(all)d") % {
+        told = _("checks passed: base %(base)d, tuned %(tuned)d of %(all)d") % {
             "base": summary.base.checks_passed,
             "tuned": summary.tuned.checks_passed,
             "all": summary.tuned.checks,
         }
+        return f"{told} · {summary.part.detail}" if summary.part else told
 
     def summary(self, suite: str) -> EvaluationSummary:
         """The summary of a suite that has been judged."""

@@ -41,7 +41,7 @@ def generate(
     for number in range(batches):
         chosen = by_length[len(prompts) * number // batches : len(prompts) * (number + 1) // batches]
         started = time.monotonic()
-        for row, ids, reason in _decode(loaded, model, [prompts[i] for i in chosen], max_new_tokens, control):
+        for row, ids, reason in decode(loaded, model, [prompts[i] for i in chosen], max_new_tokens, control):
             text = loaded.tokenizer.encoder.tokenizer.decode(ids, skip_special_tokens=True).strip()
             yield Answer(chosen[row], text, len(ids), reason, time.monotonic() - started)
 
@@ -81,7 +81,7 @@ def _prefill(
     return output.past_key_values, mask, output.logits[:, -1].argmax(-1)
 
 
-def _decode(
+def decode(
     loaded: LoadedModel, model: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int, control: Control
 ) -> Iterator[tuple[int, list[int], str]]:
     """Yields (row, ids, finish reason). A finished row leaves the batch: later steps do not pay for it."""

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
-from app.evaluations.documents import Generation, Sides
+from app.evaluations.documents import CaseLimits, Generation, Part, Sides
+from app.evaluations.parts import plan_cases
 from app.evaluations.work import EvaluateInput, EvaluateResult, HeldOut, PromptInput
 from app.jobs.events import SIDES, Emit, EventKind, Phase, Side
 from app.masking import ChatTokenizer, MaskingError, read_arrays
@@ -15,12 +16,13 @@ from app.sentences import N_, FailureCode
 from worker.work.evaluation.generation import DEFAULT_BATCH_SIZE, generate, require_room
 from worker.work.evaluation.held_out import HeldOutLoss, held_out_loss, validation_samples
 from worker.work.evaluation.loading import LoadedModel, load_base, require_tuned
+from worker.work.evaluation.pace import measure
 from worker.work.evaluation.prompts import encode_prompt
 from worker.work.protocol import Control, JobFailed
 
 
 def run(job: EvaluateInput, output_dir: Path, emit: Emit, control: Control) -> EvaluateResult:
-    """Emit an `answer` for each prompt and variant, return losses and counts. `output_dir` is not used."""
+    """Emit an `answer` for each prompt (or those that the limits allow) and variant, return losses and counts. `output_dir` is not used."""
     started = time.monotonic()
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     tuned = require_tuned(Path(job.adapter_path))
@@ -29,12 +31,14 @@ def run(job: EvaluateInput, output_dir: Path, emit: Emit, control: Control) -> E
     loaded.use(tuned)
     control.raise_if_cancelled()
     evaluation = _Evaluation(loaded, job, samples, emit, control)
+    part = evaluation.choose(job.limits, started)
     seconds = {"load_model": time.monotonic() - started}
     answers = {side: evaluation.answer(side) for side in SIDES}
     losses = {side: evaluation.measure(side) for side in SIDES}
     seconds |= {f"{side}_answers": counts.seconds for side, counts in answers.items()}
     return EvaluateResult(
         **_losses(losses),
+        part=part,
         prompts=len(evaluation.prompts),
         answers={side: counts.answers for side, counts in answers.items()},
         generated_tokens={side: counts.tokens for side, counts in answers.items()},
@@ -115,6 +119,28 @@ class _Evaluation:
             ) from error
         require_room(self.loaded, ids, self.max_new_tokens, prompt.key)
         return ids
+
+    def choose(self, limits: CaseLimits, began: float) -> Part | None:
+        """Keep the cases that the limits allow; None where that is all of them."""
+        of, seconds_of = len(self.prompts), None
+        if limits.max_minutes is not None:
+            with self.loaded.side("tuned") as model:
+                pace = measure(self.loaded, model, self.encoded, self.control)
+            held_out = [ids.tolist() for ids, _labels in self.samples]
+
+            def seconds_of(places: list[int]) -> float:
+                chosen = [self.encoded[place] for place in places]
+                answers = pace.of_answers(chosen, self.max_new_tokens, self.batch_size)
+                return len(SIDES) * (answers + pace.of_reading(held_out))
+
+        plan = plan_cases(of, limits, seconds_of, spent=time.monotonic() - began)
+        if plan.why is None:
+            return None
+        self.prompts = [self.prompts[place] for place in plan.places]
+        self.encoded = [self.encoded[place] for place in plan.places]
+        self.total_steps = len(SIDES) * (len(self.prompts) + len(self.samples))
+        keys = [prompt.key for prompt in self.prompts]
+        return Part(cases=len(keys), of=of, keys=keys, sentence=plan.why)
 
     def answer(self, side: Side) -> _Counts:
         """Emit this side's answers; returns how many, of how many tokens, in how long."""

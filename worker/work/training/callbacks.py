@@ -16,7 +16,7 @@ from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.adapter import counted, listed
 from worker.work.training.checkpoints import BEST_WEIGHTS, link_or_copy
-from worker.work.training.devices import memory_bytes
+from worker.work.training.devices import machine_load, memory_bytes
 from worker.work.training.weights import TrainedWeights, load_state, save_state
 
 
@@ -39,6 +39,7 @@ class Progress(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.started, self.first_step = time.monotonic(), state.global_step
+        machine_load(self.device)  # utilisation counts from here
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.step_started = time.monotonic()
@@ -74,6 +75,7 @@ class Progress(TrainerCallback):
             grad_norm=logs.get("grad_norm"),
             tokens_per_second=round(self.tokens / self.seconds, 1) if self.seconds else None,
             memory_bytes=memory_bytes(self.device),
+            **machine_load(self.device),
         )
         self.tokens, self.seconds = 0, 0.0
         self.saw_loss(torch.as_tensor(logs["loss"], device=self.device))

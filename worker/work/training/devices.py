@@ -8,6 +8,7 @@ import resource
 import sys
 import time
 from functools import cache
+from typing import TypedDict
 
 import psutil
 import torch
@@ -92,6 +93,43 @@ def memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     return int(psutil.Process().memory_info().rss)
+
+
+class Load(TypedDict):
+    """What the whole machine is doing, by the names of a metric event: bytes in use and in total, percent."""
+
+    host_memory_bytes: int
+    host_memory_total_bytes: int
+    cpu_utilization: float
+    device_memory_bytes: int | None
+    device_memory_total_bytes: int | None
+    device_utilization: float | None
+
+
+def machine_load(device: torch.device) -> Load:
+    """Memory and utilisation now; that of the processors is since the last call. The device's are None without a GPU."""
+    memory = psutil.virtual_memory()
+    load: Load = {
+        "host_memory_bytes": int(memory.total - memory.available),
+        "host_memory_total_bytes": int(memory.total),
+        "cpu_utilization": psutil.cpu_percent(interval=None),
+        "device_memory_bytes": None,
+        "device_memory_total_bytes": None,
+        "device_utilization": None,
+    }
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        load["device_memory_bytes"], load["device_memory_total_bytes"] = total - free, total
+        load["device_utilization"] = _device_utilization(device)
+    return load
+
+
+def _device_utilization(device: torch.device) -> float | None:
+    """Percent of the last moment in which the GPU computed; None where NVML's binding is not installed or says nothing."""
+    try:
+        return float(torch.cuda.utilization(device))
+    except Exception:  # noqa: BLE001 - a figure for the page; whatever the binding raises, training goes on
+        return None
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -19,6 +19,7 @@ from tests.worker.work.doing import evaluate
 from worker.work.evaluation import generation
 from worker.work.evaluation.held_out import held_out_loss, validation_samples
 from worker.work.evaluation.loading import LoadedModel, load_base, require_adapter
+from worker.work.evaluation.pace import Pace
 from worker.work.evaluation.prompts import encode_prompt, end_of_turn_ids
 from worker.work.protocol import Cancelled, Control, JobFailed
 
@@ -293,3 +294,25 @@ def test_a_held_out_loss_that_is_no_number_is_a_failure(control: Control) -> Non
     samples = [(torch.tensor([1, 2, 3]), torch.tensor([-100, 2, 3]))]
     with pytest.raises(JobFailed, match="held-out loss is no number"):
         held_out_loss(SimpleNamespace(device="cpu"), Broken(), samples, control)  # type: ignore[arg-type]
+
+
+def test_both_models_answer_the_same_part_and_the_result_says_which(
+    job: dict[str, Any], tmp_path: Path, emit: Recorder, control: Control
+) -> None:
+    result = evaluate({**job, "limits": {"max_minutes": 0.001}}, tmp_path, emit, control)
+    answered = {
+        variant: [a["prompt_key"] for a in emit.of("answer") if a["variant"] == variant]
+        for variant in ("base", "tuned")
+    }
+    assert result["part"]["cases"] == 1
+    assert answered == {"base": result["part"]["keys"], "tuned": result["part"]["keys"]}
+    assert "on this machine" in result["part"]["sentence"]["template"]
+    assert [told["total_steps"] for told in emit.of("progress")] == [2, 2]
+
+
+def test_a_pace_counts_prompts_steps_and_rows() -> None:
+    pace = Pace(token=0.5, step=2.0, row=1.0)
+    prompts = [[0] * 4, [0] * 6]
+    assert pace.of_reading(prompts) == 5.0
+    assert pace.of_answers(prompts, most_tokens=10, batch_size=32) == 5 + 10 * (2 + 2)
+    assert pace.of_answers(prompts, most_tokens=10, batch_size=1) == 5 + 10 * (2 * 2 + 2)

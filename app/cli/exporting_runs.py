@@ -1,0 +1,101 @@
+"""`export --run`: a run's files for another program, made by the server and fetched, each checked by its hash."""
+
+import hashlib
+import re
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from app.cli.progress import JobProgress
+from app.client.rest import StudioClient
+from app.client.waiting import JobEnded, wait_for_job
+from app.core.console import CommandFailed, print_json, say
+from app.core.i18n import gettext as _
+from app.exports.schemas import ExportFileOut, ExportOut
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def export_run(
+    client: StudioClient, run: int, kind: str, choices: dict[str, str], out: Path, *, as_json: bool
+) -> None:
+    """Have the files made, wait for them, and put them into `out`, all of them or none."""
+    export = client.start_export(run, kind, choices)
+    page = client.page(f"/runs/{run}#exports")
+    say(_("Export %(id)d: %(url)s") % {"id": export.id, "url": page})
+    try:
+        with JobProgress(_("Exporting")) as progress:
+            wait_for_job(client, export.job, progress, what=_("The export"))
+    except JobEnded:
+        if as_json:
+            print_json(client.export(export.id).model_dump(mode="json"))
+        raise
+    except KeyboardInterrupt:
+        say(_("The export goes on without us: its files will be on the run's page."))
+        raise
+    export = client.export(export.id)
+    for note in export.notes:
+        say(note)
+    _fetch_all(client, export, out)
+    size = sum(file.size_bytes for file in export.files)
+    say(
+        _("Run %(run)d as %(kind)s is in %(folder)s: %(count)d files, %(size)d MB, each checked by its hash")
+        % {
+            "run": run,
+            "kind": kind,
+            "folder": out,
+            "count": len(export.files),
+            "size": -(-size // 1_000_000),
+        }
+    )
+    if as_json:
+        told = export.model_dump(mode="json")
+        for file in told["files"]:
+            file["path"] = str(out / file["name"])
+        print_json(told)
+
+
+def _fetch_all(client: StudioClient, export: ExportOut, out: Path) -> None:
+    """Into a folder beside the place first, so that a broken connection leaves nothing half."""
+    for file in export.files:
+        _require_plain(file.name)
+        if (out / file.name).exists():
+            raise CommandFailed(
+                _("%(path)s is already there. Name another folder with --out.") % {"path": out / file.name}
+            )
+    with tempfile.TemporaryDirectory(dir=out, prefix=".partial-") as name:
+        folder = Path(name)
+        for number, file in enumerate(export.files, 1):
+            say(
+                _("Fetching %(name)s (%(number)d of %(count)d)")
+                % {"name": file.name, "number": number, "count": len(export.files)}
+            )
+            _fetch(client, export.id, file, folder / file.name)
+        for file in export.files:
+            (out / file.name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file.name).rename(out / file.name)
+
+
+def _fetch(client: StudioClient, export_id: int, file: ExportFileOut, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with path.open("wb") as target:
+
+        def write(piece: bytes) -> None:
+            digest.update(piece)
+            target.write(piece)
+
+        client.export_file(export_id, file.id, write)
+    if digest.hexdigest() != file.sha256:
+        raise CommandFailed(
+            _("%(name)s did not arrive as it was made: its hash differs. Export the run again.")
+            % {"name": file.name}
+        )
+
+
+def _require_plain(name: str) -> None:
+    parts = PurePosixPath(name).parts
+    if not parts or not all(_PLAIN.fullmatch(part) for part in parts):
+        raise CommandFailed(
+            _("The server sent a file with the name “%(name)s”, which is refused.") % {"name": name}
+        )

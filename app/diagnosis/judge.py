@@ -1,0 +1,16 @@
+"""All rules, in the order in which a person should look at what they find."""
+
+from app.diagnosis.answers import loss_of_diversity, parroting
+from app.diagnosis.findings import Finding
+from app.diagnosis.overfitting import overfitting
+from app.diagnosis.progress import no_decrease
+from app.diagnosis.record import Record, Settings
+from app.diagnosis.stability import instability
+
+
+def diagnose(record: Record, settings: Settings) -> list[Finding]:
+    """What is wrong with a run so far. Where its steps are too large, that is the reason for the rest of the curve."""
+    unstable = instability(record, settings)
+    of_curves = [unstable] if unstable else [overfitting(record, settings), no_decrease(record, settings)]
+    of_answers = [parroting(record, settings), loss_of_diversity(record, settings)]
+    return [finding for finding in (*of_curves, *of_answers) if finding is not None]

@@ -1,0 +1,188 @@
+"""The model card that goes with the files of a run: facts at the head as the hub reads them, then words. In English.
+
+Loads no database, for the worker's children write it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.exports.snippets import peft, transformers
+from app.exports.work import Scores, SuiteScore
+from app.recipes.config import TrainingConfig
+from app.runs.provenance import Provenance
+from app.runs.result import RunResult
+
+CARD: Final = "README.md"
+# The same facts for programs.
+PROVENANCE: Final = "sft_studio.json"
+# What whoever downloads the files replaces by where they put them.
+THIS_FOLDER: Final = "this-folder"
+
+
+@dataclass(frozen=True)
+class CardStyle:
+    """What differs between kinds of files: `about` says what they are, `usage` is Markdown, `library` and `tags` are the
+    hub's words.
+    """
+
+    about: str
+    usage: Sequence[str]
+    library: str
+    tags: Sequence[str]
+
+
+def adapter_style(provenance: Provenance) -> CardStyle:
+    """Of a folder with PEFT's files."""
+    about = f"A LoRA adapter for `{provenance.base_model}`, trained on dialogues with SFT Studio."
+    usage = peft(provenance, THIS_FOLDER).markdown()
+    return CardStyle(about, usage, "peft", ("lora", "sft", "sft-studio"))
+
+
+def whole_style(provenance: Provenance) -> CardStyle:
+    """Of a folder with a model of which every weight was trained."""
+    about = f"A full fine-tune of `{provenance.base_model}`, trained on dialogues with SFT Studio."
+    return CardStyle(
+        about, transformers(provenance, THIS_FOLDER).markdown(), "transformers", ("sft", "sft-studio")
+    )
+
+
+def tuned_style(provenance: Provenance, config: TrainingConfig) -> CardStyle:
+    """Of what a run trains."""
+    return adapter_style(provenance) if config.use_peft else whole_style(provenance)
+
+
+def model_card(
+    provenance: Provenance,
+    config: TrainingConfig,
+    result: RunResult,
+    style: CardStyle,
+    scores: Scores | None = None,
+) -> str:
+    """The whole card."""
+    return "\n".join(
+        [
+            *_head(provenance, style),
+            f"# {_line(provenance.run)}",
+            "",
+            style.about,
+            *([provenance.base_remark] if provenance.base_remark else []),
+            "",
+            "## Use",
+            "",
+            *style.usage,
+            "",
+            "## What it was trained on",
+            "",
+            *_trained_on(provenance, result),
+            "",
+            "## How",
+            "",
+            f"- Recipe: {provenance.recipe}; {result.steps} of {result.total_steps} steps, weights of step "
+            f"{result.adapter_step}",
+            _trained(config),
+            *_losses(result),
+            f"- Every setting: `{PROVENANCE}`",
+            "",
+            *(_how_good(scores) if scores else []),
+            *_licence(provenance),
+        ]
+    )
+
+
+def provenance_document(
+    provenance: Provenance, config: TrainingConfig, result: RunResult, scores: Scores | None = None
+) -> str:
+    """What the card says, as JSON for programs."""
+    about = {"provenance": provenance.to_json(), "config": config.to_json(), "result": result.to_json()}
+    if scores:
+        about["scores"] = scores.model_dump(mode="json")
+    return json.dumps(about, ensure_ascii=False, indent=1) + "\n"
+
+
+def _head(provenance: Provenance, style: CardStyle) -> list[str]:
+    quoted = json.dumps(provenance.base_model, ensure_ascii=False)
+    licence = [f"license: {provenance.base_licence}"] if provenance.base_licence else []
+    return [
+        "---",
+        f"base_model: {quoted}",
+        *licence,
+        f"library_name: {style.library}",
+        "pipeline_tag: text-generation",
+        "tags:",
+        *(f"- {tag}" for tag in style.tags),
+        "---",
+        "",
+    ]
+
+
+def _trained_on(provenance: Provenance, result: RunResult) -> list[str]:
+    return [
+        f"- Dataset: {_line(provenance.dataset)}, version {provenance.version} (sha256 `{provenance.version_hash}`): "
+        f"{provenance.conversations} conversations to train on, {provenance.held_out} held out",
+        f"- Loss mask: `{provenance.train_on}`, "
+        + (f"at most {provenance.max_length} tokens a sample, " if provenance.max_length else "")
+        + f"arrays sha256 `{provenance.arrays_hash}`",
+        f"- Samples whose labels reached the loss: {result.labels_seen} of {result.labels_total}",
+    ]
+
+
+def _trained(config: TrainingConfig) -> str:
+    if not config.use_peft:
+        return "- Every weight was trained (full fine-tune)"
+    kind = "DoRA" if config.use_dora else "LoRA"
+    scale = ", scaled by the root of the rank (rsLoRA)" if config.use_rslora else ""
+    bits = ", on weights in 4 bits" if config.load_in_4bit else ""
+    figures = f"rank {config.lora_r}, alpha {config.lora_alpha}, dropout {config.lora_dropout}"
+    return f"- {kind}: {figures}{scale}{bits}"
+
+
+def _losses(result: RunResult) -> list[str]:
+    found = [("Training loss", result.train_loss), ("Held-out loss", result.eval_loss)]
+    return [f"- {name}: {value:.4f}" for name, value in found if value is not None]
+
+
+def _how_good(scores: Scores) -> list[str]:
+    """Beside the base model, whatever was measured; that nothing was is said too."""
+    lines = ["## How good it is", ""]
+    if not scores.suites and not scores.held_out_loss:
+        return [*lines, "It was not judged beside its base model before it was exported.", ""]
+    if scores.suites:
+        lines += [
+            "Both models answered the same prompts, greedily; declared checks judged the answers.",
+            "",
+            "| suite | verdict | won–lost–equal | checks passed, base → tuned | general ability left |",
+            "|---|---|---|---|---|",
+            *(_row(one) for one in scores.suites),
+            "",
+        ]
+    if losses := scores.held_out_loss:
+        lines += [
+            f"Held-out loss, base → tuned: {losses.base:.4f} → {losses.tuned:.4f} nats a trained token",
+            "",
+        ]
+    return lines
+
+
+def _row(one: SuiteScore) -> str:
+    left = "–" if one.retention is None else f"{one.retention:.0%}"
+    return (
+        f"| {_line(one.title)} | {one.verdict} | {one.wins}–{one.losses}–{one.ties} "
+        f"| {one.checks_before} → {one.checks_after} of {one.checks} | {left} |"
+    )
+
+
+def _licence(provenance: Provenance) -> list[str]:
+    named = (
+        f"`{provenance.base_licence}`"
+        if provenance.base_licence
+        else "not named in its files: look before sharing"
+    )
+    return ["## Licence", "", f"Of the base model `{provenance.base_model}`: {named}.", ""]
+
+
+def _line(text: str) -> str:
+    """People's own words on one line, without the marks that Markdown would read."""
+    plain = " ".join(text.split())
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>#|" else letter for letter in plain)

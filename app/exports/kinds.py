@@ -1,0 +1,97 @@
+"""What a run can be exported as. A new kind is an entry here and the module of its name in `worker/work/exporting`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from app.core.errors import Invalid
+from app.recipes.config import TrainingConfig
+from app.sentences import N_
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Something that is chosen when a kind is asked for; `values` with their labels, the first is the default."""
+
+    name: str
+    label: str
+    values: tuple[tuple[str, str], ...]
+
+    @property
+    def default(self) -> str:
+        """What is taken where nothing is said."""
+        return self.values[0][0]
+
+
+@dataclass(frozen=True)
+class ExportKind:
+    """`title` and `text` are untranslated; `icon_name` is one of the vendored icons. `carries_data`: dialogues of the
+    version are among the files, so that whoever erases one must find them.
+    """
+
+    name: str
+    title: str
+    text: str
+    icon_name: str
+    choices: tuple[Choice, ...] = ()
+    carries_data: bool = False
+
+
+KINDS: Final[tuple[ExportKind, ...]] = (
+    ExportKind(
+        "adapter",
+        N_("LoRA adapter"),
+        N_(
+            "The adapter with tokenizer, chat template and model card; it is loaded onto the base model with PEFT."
+        ),
+        "package",
+    ),
+    ExportKind(
+        "merged",
+        N_("Merged model"),
+        N_("One model of its own in safetensors, for transformers, vLLM and whatever reads a model folder."),
+        "merge",
+    ),
+)
+BY_NAME: Final = {kind.name: kind for kind in KINDS}
+
+
+def kinds_of(config: TrainingConfig) -> tuple[ExportKind, ...]:
+    """Those that a run with this config can have: a full fine-tune has no adapter."""
+    return tuple(kind for kind in KINDS if config.use_peft or kind.name != "adapter")
+
+
+def require_kind(name: str) -> ExportKind:
+    """The kind of this name. Raises Invalid naming those there are."""
+    if name not in BY_NAME:
+        raise Invalid(
+            N_("A run cannot be exported as “%(name)s”. Use one of: %(names)s."),
+            field="kind",
+            name=name,
+            names=", ".join(BY_NAME),
+        )
+    return BY_NAME[name]
+
+
+def read_choices(kind: ExportKind, given: Mapping[str, str]) -> dict[str, str]:
+    """Every choice of the kind, as given or by default. Raises Invalid naming the field that is wrong."""
+    known = {choice.name: choice for choice in kind.choices}
+    for name, value in given.items():
+        if name not in known:
+            raise Invalid(
+                N_("“%(kind)s” has no choice “%(name)s”. It has: %(names)s."),
+                field=f"choices.{name}",
+                kind=kind.name,
+                name=name,
+                names=", ".join(known) or "–",
+            )
+        allowed = [one for one, _label in known[name].values]
+        if value not in allowed:
+            raise Invalid(
+                N_("%(name)s cannot be “%(value)s”. Use one of: %(names)s."),
+                field=f"choices.{name}",
+                name=name,
+                value=value,
+                names=", ".join(allowed),
+            )
+    return {name: given.get(name, choice.default) for name, choice in known.items()}

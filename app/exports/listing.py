@@ -1,0 +1,84 @@
+"""A run's exports as its page shows them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session
+
+from app.base_models.service import require_base_model
+from app.exports.kinds import BY_NAME, kinds_of
+from app.exports.models import RunExport, RunExportFile
+from app.exports.service import files_of, list_exports
+from app.exports.snippets import Snippet, snippets_of
+from app.jobs.events import EventKind, EventPayload
+from app.jobs.models import Job
+from app.jobs.newest import last_events
+from app.mask_checks.service import require_mask_check
+from app.runs.handler import provenance_of
+from app.runs.models import Run
+from app.runs.service import run_job
+
+
+@dataclass(frozen=True)
+class Line:
+    """One export; `progress` is its newest event of that kind, while it is being made."""
+
+    export: RunExport
+    job: Job
+    files: list[RunExportFile]
+    progress: EventPayload | None
+    snippets: list[Snippet]
+
+    @property
+    def title(self) -> str:
+        """The kind's title, untranslated; of a kind that an earlier program knew, its name."""
+        kind = BY_NAME.get(self.export.kind)
+        return kind.title if kind else self.export.kind
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all files."""
+        return sum(file.size_bytes for file in self.files)
+
+    @property
+    def chosen(self) -> list[str]:
+        """The labels of what was chosen, untranslated."""
+        kind = BY_NAME.get(self.export.kind)
+        choices = kind.choices if kind else ()
+        labels = {(choice.name, value): label for choice in choices for value, label in choice.values}
+        return [labels.get((name, value), value) for name, value in self.export.choices.items()]
+
+
+class ExportsOfRun:
+    """What runs show of their exports."""
+
+    def of_run(self, session: Session, run: Run) -> dict[str, Any]:
+        """Kinds to choose from, and what was made."""
+        found = list_exports(session, run.id or 0)
+        files = files_of(session, [export.id or 0 for export, _job in found])
+        events = last_events(session, [job.id or 0 for _export, job in found], (EventKind.PROGRESS,))
+        lines = [
+            Line(
+                export,
+                job,
+                files.get(export.id or 0, []),
+                events.get((job.id or 0, EventKind.PROGRESS)),
+                _snippets(session, run, export, files.get(export.id or 0, [])),
+            )
+            for export, job in found
+        ]
+        return {
+            "export_kinds": kinds_of(run.config) if run.adapter_key else (),
+            "exports": lines,
+            "exporting": any(not line.job.is_final for line in lines),
+            "run_is_over": run_job(session, run).is_final,
+        }
+
+
+def _snippets(session: Session, run: Run, export: RunExport, files: list[RunExportFile]) -> list[Snippet]:
+    if not files:
+        return []
+    model = require_base_model(session, run.base_model_id)
+    provenance = provenance_of(session, run, require_mask_check(session, run.mask_check_id), model)
+    folder = f"run-{run.id}-{export.kind}"
+    return snippets_of(export.kind, provenance, run.config, [file.name for file in files], folder)

@@ -1,0 +1,79 @@
+"""The job that exports, as the web, the worker and its child speak of it. Loads no database."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from app.core.stored_models import Told
+from app.jobs.work import JobInput, JobPayload, JobResult
+from app.mask_settings.fields import MaskSettingsIn
+from app.recipes.config import TrainingConfig
+from app.runs.provenance import Provenance
+from app.runs.result import RunResult
+
+
+class ExportPayload(JobPayload):
+    """Which export."""
+
+    export_id: int
+
+
+class SuiteScore(BaseModel):
+    """A run's newest evaluation on a suite, in English: the verdict in a word, cases won, lost and equal, checks passed
+    by the base model and by the tuned one, and how much general ability is left where the suite measures that.
+    """
+
+    title: str
+    verdict: str
+    wins: int
+    losses: int
+    ties: int
+    checks: int
+    checks_before: int
+    checks_after: int
+    retention: float | None = None
+
+
+class HeldOut(BaseModel):
+    """Losses on what was held out, in nats a trained token."""
+
+    base: float
+    tuned: float
+
+
+class Scores(BaseModel):
+    """What is known of how good a run is when it is exported."""
+
+    suites: list[SuiteScore] = Field(default_factory=list)
+    held_out_loss: HeldOut | None = None
+
+
+class ExportInput(JobInput):
+    """All that a kind may write of a run. Paths are absolute: the adapter's folder, the base model's folder (weights in
+    safetensors, tokenizer, template), the frozen version as JSON Lines (sha256 `version_hash`), the arrays that were
+    trained. `choices` are those of the kind; `base_dtype` is how the base model's weights are stored.
+    """
+
+    kind: str
+    choices: dict[str, str] = Field(default_factory=dict)
+    adapter_path: str
+    base_model_path: str
+    base_dtype: str | None = None
+    version_file: str
+    version_hash: str
+    arrays_path: str | None = None
+    mask_settings: MaskSettingsIn
+    end_of_turn: str | None = None
+    end_of_turn_id: int | None = None
+    config: TrainingConfig
+    provenance: Provenance
+    result: RunResult
+    scores: Scores = Field(default_factory=Scores)
+
+
+class ExportResult(JobResult):
+    """`folder` holds the files, below the attempt's own; `notes` say what whoever uses them should know."""
+
+    schema_version: Literal[1] = 1
+    folder: str
+    notes: list[Told] = Field(default_factory=list)

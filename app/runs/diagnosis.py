@@ -1,0 +1,61 @@
+"""What is wrong with a run so far: its record as the rules read it, and what they find as a new run would put it right."""
+
+from urllib.parse import urlencode
+
+from sqlmodel import Session
+
+from app.diagnosis import EvalPoint, Finding, Record, Settings, TrainPoint, diagnose
+from app.jobs.events import ProgressPayload
+from app.jobs.models import Job
+from app.jobs.newest import last_event
+from app.recipes.config import TrainingConfig
+from app.recipes.fields import display
+from app.runs.curves import read_whole_curves
+from app.runs.models import Run
+from app.runs.service import run_job
+from app.sentences import Failure, FailureCode
+
+
+def diagnose_run(session: Session, run: Run) -> list[Finding]:
+    """What the rules find in a run that goes on or has ended, by all that it has told."""
+    return diagnose(_record(session, run_job(session, run)), settings_of(run.config))
+
+
+def settings_of(config: TrainingConfig) -> Settings:
+    """The part of a config that remedies change."""
+    return Settings(**{name: getattr(config, name) for name in Settings.__dataclass_fields__})
+
+
+def new_run_address(run: Run, finding: Finding) -> str:
+    """The form of a new run like this one, with exactly the changed fields otherwise."""
+    typed = {name: display(value) for name, value in finding.changes.items()}
+    return f"/runs/new?{urlencode({'like': run.id, **typed})}"
+
+
+def changed_fields(run: Run, finding: Finding) -> list[tuple[str, str, str]]:
+    """Field, value now and value then, as a person would type them."""
+    return [
+        (name, display(getattr(run.config, name)), display(value)) for name, value in finding.changes.items()
+    ]
+
+
+def _record(session: Session, job: Job) -> Record:
+    curves = read_whole_curves(session, job)
+    progress = last_event(session, job.id or 0, ProgressPayload)
+    return Record(
+        [
+            TrainPoint(point["step"], point["loss"], point["epoch"], point["grad_norm"])
+            for point in curves.metrics
+        ],
+        [EvalPoint(point["step"], point["eval_loss"]) for point in curves.evals],
+        total_steps=progress["total_steps"] if progress else None,
+        broke_at=_broke_at(job),
+    )
+
+
+def _broke_at(job: Job) -> int | None:
+    """The step at which a job failed because its loss, or what it would have kept, was no number."""
+    if job.error_code != FailureCode.NOT_A_NUMBER or job.failure is None:
+        return None
+    step = Failure.from_json(job.failure).sentence.values.get("step")
+    return step if isinstance(step, int) else None

@@ -1,0 +1,81 @@
+// The curves of one run as columns, as /curves gives them, kept true as events come: metrics, held-out losses, checkpoints.
+// A step that was seen before means that a later attempt went back to a checkpoint, so what came after it is replaced.
+window.runCurves = (columns) => {
+  const METRICS = [
+    "step",
+    "epoch",
+    "loss",
+    "learning_rate",
+    "grad_norm",
+    "tokens_per_second",
+    "memory_bytes",
+    "host_memory_bytes",
+    "cpu_utilization",
+    "device_memory_bytes",
+    "device_utilization",
+  ];
+  /** @type {any} */
+  const curves = { checkpoints: [], eval_step: [], eval_loss: [], whole: 0 };
+  for (const name of METRICS) curves[name] = [];
+  Object.assign(curves, columns);
+
+  function dropFrom(step, first, others) {
+    while (curves[first].length && curves[first].at(-1) >= step)
+      for (const column of [first, ...others]) curves[column].pop();
+  }
+
+  curves.addMetric = (event) => {
+    dropFrom(event.step, "step", METRICS.slice(1));
+    dropFrom(event.step + 1, "eval_step", ["eval_loss"]);
+    dropFrom(event.step + 1, "checkpoints", []);
+    for (const column of METRICS) curves[column].push(event[column] ?? null);
+  };
+
+  curves.addEval = (event) => {
+    dropFrom(event.step, "eval_step", ["eval_loss"]);
+    curves.eval_step.push(event.step);
+    curves.eval_loss.push(event.eval_loss ?? null);
+  };
+
+  curves.addCheckpoint = (event) => {
+    dropFrom(event.step, "checkpoints", []);
+    curves.checkpoints.push(event.step);
+  };
+
+  // The lowest held-out loss after some training.
+  curves.best = () => {
+    let best = null;
+    for (const [place, step] of curves.eval_step.entries()) {
+      const value = curves.eval_loss[place];
+      if (step > 0 && value != null && (best === null || value < best.value)) best = { step, value };
+    }
+    return best;
+  };
+
+  return curves;
+};
+
+// The exponential mean of a column, weight 0 (as it is) to 0.99, without the pull of its beginning; gaps stay gaps.
+window.smoothed = (column, weight) => {
+  if (!weight) return column;
+  let sum = 0;
+  let share = 0;
+  return column.map((value) => {
+    if (value == null) return null;
+    sum = sum * weight + (1 - weight) * value;
+    share = share * weight + (1 - weight);
+    return sum / share;
+  });
+};
+
+// Several lines, each with steps of its own, on one axis: [[x, y], …] -> [x, y, y, …]; where a line has no value there is a gap.
+window.onOneAxis = (lines) => {
+  const steps = [...new Set(lines.flatMap(([x]) => x))].sort((a, b) => a - b);
+  return [
+    steps,
+    ...lines.map(([x, y]) => {
+      const at = new Map(x.map((step, place) => [step, y[place]]));
+      return steps.map((step) => at.get(step) ?? null);
+    }),
+  ];
+};

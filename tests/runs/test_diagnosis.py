@@ -1,0 +1,90 @@
+"""A run's findings on its page and by REST: its marks, its cards, and a new run with exactly the changed fields."""
+
+import json
+import re
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from fastapi import FastAPI
+from sqlmodel import Session
+
+from app.core.database import transaction
+from app.core.storage import Storage
+from app.jobs import service as jobs
+from app.jobs.models import JobState
+from app.sentences import Failure, FailureCode
+from tests.support.people import Person, visible_text
+from tests.support.training import make_run, metric, progress
+
+pytestmark = pytest.mark.usefixtures("silent_bell")
+
+
+def evaluation(step: int, loss: float) -> jobs.EventData:
+    return ("eval", {"step": step, "eval_loss": loss})
+
+
+OVERFITTING: list[jobs.EventData] = [
+    evaluation(0, 4.0),
+    *(metric(step, 4 - step / 20) for step in range(1, 21)),
+    evaluation(20, 3.0),
+    *(metric(step, 4 - step / 20) for step in range(21, 61)),
+    evaluation(40, 3.2),
+    evaluation(60, 3.5),
+    progress(60, 60),
+]
+
+
+def under_way(session: Session, storage: Storage, events: list[jobs.EventData]) -> jobs.Claim:
+    run, job = make_run(session, storage, recipe="quick", changes={"learning_rate": "0.001"})
+    claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=300)
+    assert claim is not None
+    jobs.heartbeat(session, claim, lease_seconds=300, events=events)
+    assert run.id == 1
+    return claim
+
+
+def test_a_finding_is_marked_shown_and_leads_to_a_new_run_with_only_its_fields_changed(
+    app: FastAPI, engineer: Person, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        under_way(session, storage, OVERFITTING)
+    (finding,) = engineer.browser.get("/api/v1/runs/1/diagnosis").json()
+    assert (finding["code"], finding["step"], finding["curve"]) == ("overfitting", 20, "eval_loss")
+    assert finding["evidence"][0] == {"label": "Held-out loss", "step": 20, "value": 3.0}
+
+    page = engineer.browser.get("/runs/1").text
+    marks = re.search(r'<script type="application/json" id="run-marks">(.*?)</script>', page)
+    assert marks is not None
+    assert json.loads(marks[1]) == [{"step": 20, "curve": "eval_loss", "title": "Overfitting"}]
+    assert "Held-out loss, step 20 3.000" in visible_text(page)
+
+    # the form has the run's own change and recipe, and of the finding's fields the new values
+    asked = dict(parse_qsl(urlsplit(finding["new_run"]).query))
+    assert asked.pop("like") == "1"
+    assert {name: float(value) for name, value in asked.items()} == finding["changes"]
+    form = engineer.browser.get(finding["new_run"]).text
+    typed = dict(re.findall(r'name="(\w+)" value="([^"]*)" placeholder', form))
+    changed = {name: value for name, value in typed.items() if value}
+    assert changed == {"learning_rate": "0.001", **asked}
+
+
+def test_a_run_whose_loss_was_no_number_is_told_at_its_step_in_chinese_too(
+    app: FastAPI, engineer: Person, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        claim = under_way(session, storage, [metric(1), metric(2, float("nan"))])
+        failure = Failure.of(FailureCode.NOT_A_NUMBER, "At step %(step)d.", step=2)
+        jobs.finish(session, claim, JobState.FAILED, failure=failure)
+    engineer.browser.cookies.set("locale", "zh-CN")
+    text = visible_text(engineer.browser.get("/runs/1/diagnosis").text)
+    assert "第 2 步时损失变成了 NaN" in text
+    assert "learning_rate 0.001 → 0.0001" in text
+
+
+def test_a_run_without_a_fault_has_no_finding_and_no_card(
+    app: FastAPI, engineer: Person, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        under_way(session, storage, [metric(step, 4 - step / 20) for step in range(1, 30)])
+    assert engineer.browser.get("/api/v1/runs/1/diagnosis").json() == []
+    assert "finding__title" not in engineer.browser.get("/runs/1").text

@@ -1,0 +1,4 @@
+"""Child side of an export: a module for each kind (app/exports/kinds.py), whose `write` fills the export's folder.
+
+`work` the job · `task` what a writer gets
+"""
