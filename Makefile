@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 export SFT_STUDIO_DATA ?= $(CURDIR)/.data
 export PYTHON
 
-.PHONY: help install demo serve check test families bench faults clean
+.PHONY: help install demo serve check test families bench faults interop clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -43,6 +43,9 @@ bench: install ## Benchmarks side by side with peers; BENCH="masks import" picks
 
 faults: install ## Faults on purpose, many times, with figures; ROUNDS=20 for more, FAULTS="'worker killed'" picks
 	@exec $(BIN)/python -m tests.faults $(FAULTS) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+interop: install ## Exports trained for real by LLaMA-Factory, Axolotl, TRL and Unsloth; INTEROP="axolotl trl" picks
+	@exec $(BIN)/python -m tests.interop $(INTEROP) $(if $(JSON),--json $(JSON))
 
 clean: ## Remove .venv and caches; the data in .data stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build

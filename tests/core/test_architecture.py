@@ -26,6 +26,7 @@ ORDER = (
     "mask_checks",
     "previews",
     "recipes",
+    "interop",
     "runs",
     "evaluations",
     "exports",

@@ -36,14 +36,14 @@ VALIDATION_FILE = "validation.jsonl"
 def axolotl_files(written: Written) -> dict[str, str]:
     """config.yml with the entries of `datasets` and `test_datasets`."""
     remarks = (
-        f"{_one_line(written.title)}: the data part of an Axolotl config. Add base_model and the rest of yours.",
+        f"{one_line(written.title)}: the data part of an Axolotl config. Add base_model and the rest of yours.",
         "Axolotl trains the end of a turn where it is the tokenizer's eos_token; a model that ends its turns",
         "otherwise needs it in eot_tokens.",
     )
     config = {"datasets": [_axolotl_dataset(TRAIN_FILE, written)]}
     if written.has_validation:
         config["test_datasets"] = [_axolotl_dataset(VALIDATION_FILE, written)]
-    return {"config.yml": _yaml(remarks, config)}
+    return {"config.yml": commented_yaml(remarks, config)}
 
 
 def _axolotl_dataset(file: str, written: Written) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def llamafactory_files(written: Written) -> dict[str, str]:
     if written.has_validation:
         info[validation] = _llamafactory_entry(VALIDATION_FILE, written)
     remarks = (
-        f"{_one_line(written.title)}: what decides which turns LLaMA-Factory trains. Add these lines to your",
+        f"{one_line(written.title)}: what decides which turns LLaMA-Factory trains. Add these lines to your",
         "training YAML.",
     )
     arguments = {
@@ -80,7 +80,7 @@ def llamafactory_files(written: Written) -> dict[str, str]:
     }
     return {
         "dataset_info.json": json.dumps(info, indent=2) + "\n",
-        "training_arguments.yaml": _yaml(remarks, arguments),
+        "training_arguments.yaml": commented_yaml(remarks, arguments),
     }
 
 
@@ -97,7 +97,7 @@ def _llamafactory_entry(file: str, written: Written) -> dict[str, object]:
 def trl_files(written: Written) -> dict[str, str]:
     """sft_config.yaml for `trl sft --config`."""
     remarks = [
-        f"{_one_line(written.title)}: the data part of a config for “trl sft --config sft_config.yaml”. Add",
+        f"{one_line(written.title)}: the data part of a config for “trl sft --config sft_config.yaml”. Add",
         "model_name_or_path and the rest of yours.",
     ]
     if written.has_validation:
@@ -107,14 +107,15 @@ def trl_files(written: Written) -> dict[str, str]:
         "completion_only_loss": written.mask == "last_assistant",
         "assistant_only_loss": written.mask == "assistant",
     }
-    return {"sft_config.yaml": _yaml(remarks, config)}
+    return {"sft_config.yaml": commented_yaml(remarks, config)}
 
 
-def _yaml(remarks: Iterable[str], value: dict[str, Any]) -> str:
+def commented_yaml(remarks: Iterable[str], value: dict[str, Any]) -> str:
+    """The mapping in its own order, below remarks of a line each."""
     head = "".join(f"# {remark}\n" for remark in remarks)
     return head + yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
 
 
-def _one_line(title: str) -> str:
+def one_line(title: str) -> str:
     """A title that people wrote, unable to end the comment it stands in."""
     return json.dumps("".join(c if c.isprintable() else " " for c in title), ensure_ascii=False)

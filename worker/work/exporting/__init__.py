@@ -1,4 +1,5 @@
 """Child side of an export: a module for each kind (app/exports/kinds.py), whose `write` fills the export's folder.
 
-`work` the job · `task` what a writer gets
+`work` the job · `task` what a writer gets · `about` the card · `merging` adapter into base · `trainers` runs for other
+trainers. Kinds: `adapter`, `merged`, `llamafactory`, `axolotl`, `trl`, `unsloth`
 """

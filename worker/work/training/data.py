@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from app.masking import IGNORE_INDEX, MaskArrays, MaskingError, Split, arrays_hash, read_arrays
+from app.recipes.order import epoch_order
 from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed
 
@@ -112,9 +113,7 @@ class EpochBatches(Sampler[list[int]]):
         return -(-self.size // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = np.arange(self.size)
-        if self.seed is not None:
-            np.random.Generator(np.random.PCG64([self.seed, self.epoch])).shuffle(order)
+        order = np.arange(self.size) if self.seed is None else epoch_order(self.size, self.seed, self.epoch)
         for start in range(0, self.size, self.batch_size):
             yield order[start : start + self.batch_size].tolist()
 

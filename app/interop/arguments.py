@@ -1,0 +1,73 @@
+"""A run's config by the names of transformers' TrainingArguments, which LLaMA-Factory, TRL and Unsloth share."""
+
+from typing import Any, Final
+
+from app.interop.handing import HandedRun, Handing
+from app.sentences import N_
+
+OUTPUT: Final = "output"
+
+_REPEATS: Final = N_(
+    "The samples are in the order of the run's first epoch, and every later epoch repeats it; the studio draws a new "
+    "order for each."
+)
+_DRAWS: Final = N_(
+    "Dropout of %(dropout)s draws other random numbers than the studio: losses differ by that."
+)
+_SAVES: Final = N_(
+    "It saves whenever it measures, every %(steps)d steps, so that the best adapter can be kept."
+)
+
+
+def training_arguments(run: HandedRun) -> dict[str, Any]:
+    """What decides steps, schedule and numbers, and how often it is measured and saved."""
+    config = run.config
+    return {
+        "output_dir": OUTPUT,
+        "per_device_train_batch_size": config.per_device_train_batch_size,
+        "gradient_accumulation_steps": config.gradient_accumulation_steps,
+        "num_train_epochs": config.num_train_epochs,
+        "max_steps": run.max_steps,
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": config.lr_scheduler_type,
+        "warmup_steps": run.warmup_steps,
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        "optim": config.optim,
+        "seed": config.seed,
+        "logging_steps": config.logging_steps,
+        "logging_first_step": True,
+        "save_strategy": "steps",
+        "save_steps": saving_steps(run),
+        "save_total_limit": config.save_total_limit,
+        **(_evaluation(run) if run.held_out else {}),
+        "report_to": "none",
+    }
+
+
+def _evaluation(run: HandedRun) -> dict[str, Any]:
+    config = run.config
+    best = {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "greater_is_better": False}
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": config.eval_steps,
+        "eval_on_start": True,
+        "per_device_eval_batch_size": config.per_device_eval_batch_size,
+        **(best if run.stops_early else {}),
+    }
+
+
+def saving_steps(run: HandedRun) -> int:
+    """How often it is saved: only what was saved when it was measured can turn out best and be kept."""
+    return run.config.eval_steps if run.stops_early else run.config.save_steps
+
+
+def note_what_is_otherwise(run: HandedRun, handing: Handing) -> None:
+    """What holds for every tool."""
+    config = run.config
+    if run.steps * config.per_device_train_batch_size * config.gradient_accumulation_steps > run.samples:
+        handing.note(_REPEATS)
+    if config.lora_dropout:
+        handing.note(_DRAWS, dropout=f"{config.lora_dropout:g}")
+    if run.stops_early and config.save_steps != config.eval_steps:
+        handing.note(_SAVES, steps=config.eval_steps)

@@ -1,0 +1,119 @@
+"""A run as another trainer is told of it, and what that trainer does otherwise or cannot do."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
+
+from app.core.errors import Invalid
+from app.recipes.config import TrainingConfig
+from app.recipes.estimates import estimate_steps
+from app.sentences import N_, Sentence
+
+Tool = Literal["llamafactory", "axolotl", "trl", "unsloth"]
+TOOLS: tuple[Tool, ...] = get_args(Tool)
+TOOL_NAMES: Final[dict[Tool, str]] = {
+    "llamafactory": "LLaMA-Factory",
+    "axolotl": "Axolotl",
+    "trl": "TRL",
+    "unsloth": "Unsloth",
+}
+# The versions whose option names these are, and with which the files were run.
+TOOL_VERSIONS: Final[dict[Tool, str]] = {
+    "llamafactory": "0.9.5",
+    "axolotl": "0.19.0",
+    "trl": "1.16.0",
+    "unsloth": "2026.10.9",
+}
+# In the folder of an export, where the tool is installed.
+COMMANDS: Final[dict[Tool, str]] = {
+    "llamafactory": "llamafactory-cli train train.yaml",
+    "axolotl": "axolotl train config.yml --launcher python",
+    "trl": "python train.py",
+    "unsloth": "python train.py",
+}
+Precision = Literal["float32", "bfloat16"]
+
+_CANNOT: Final = N_(
+    "%(tool)s %(version)s has no option for %(name)s. Export for another tool, or leave it out."
+)
+_LEFT_OUT: Final = N_("%(name)s is left out: %(tool)s %(version)s has no option for it.")
+
+
+@dataclass(frozen=True)
+class HandedRun:
+    """`name` is plain ASCII, `title` for people. `model` is a hub id with the commit `revision`, or a folder.
+
+    `layers`: last parts of the names of all layers that the adapter is on; None for every linear layer. `end_of_turn_id`
+    is the token whose row is trained too. `samples` counts the training split, `held_out` the other, `longest` tokens of
+    a sample. `limit` is the number of steps where a time budget allowed only so many.
+    """
+
+    name: str
+    title: str
+    config: TrainingConfig
+    model: str
+    samples: int
+    held_out: int
+    longest: int
+    revision: str | None = None
+    layers: tuple[str, ...] | None = None
+    precision: Precision = "float32"
+    end_of_turn_id: int | None = None
+    limit: int | None = None
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return self.limit or estimate_steps(self.samples, self.config).steps
+
+    @property
+    def max_steps(self) -> int:
+        """The step limit to write; -1 where the epochs decide."""
+        return self.limit or self.config.max_steps
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps in which the learning rate rises, as transformers counts them."""
+        return self.config.warmup_steps or math.ceil(min(self.config.warmup_ratio, 0.999_999) * self.steps)
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether the held-out loss may end it."""
+        return bool(self.held_out and self.config.early_stopping_patience)
+
+    @property
+    def trains_end_of_turn(self) -> bool:
+        """Whether the row of the end-of-turn token is trained beside the adapter."""
+        return self.config.trainable_tokens == "end_of_turn" and self.end_of_turn_id is not None
+
+
+@dataclass
+class Handing:
+    """What becomes of an export while it is written: text files by name, and what is otherwise."""
+
+    tool: Tool
+    leave_out: bool = False
+    files: dict[str, str] = field(default_factory=dict)
+    notes: list[Sentence] = field(default_factory=list)
+
+    def note(self, template: str, **values: object) -> None:
+        """Say what the tool does otherwise."""
+        self.notes.append(Sentence.of(template, **values))
+
+    def cannot(self, config_field: str) -> None:
+        """The tool has no option for a field that the run uses. Raises Invalid unless such are to be left out."""
+        tool, version = TOOL_NAMES[self.tool], TOOL_VERSIONS[self.tool]
+        if not self.leave_out:
+            raise Invalid(_CANNOT, field=config_field, tool=tool, version=version, name=config_field)
+        self.note(_LEFT_OUT, tool=tool, version=version, name=config_field)
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """What was written: `files` by their paths in the folder, how many samples and trained tokens they hold."""
+
+    files: list[str]
+    samples: int
+    held_out: int
+    trained_tokens: int
+    notes: list[Sentence]

@@ -1,0 +1,66 @@
+"""LLaMA-Factory: one YAML for `llamafactory-cli train`, over a folder of Arrow that it takes as tokenized."""
+
+from typing import Any, Final
+
+from app.interchange.exports.tool_configs import commented_yaml, one_line
+from app.interop.arguments import training_arguments
+from app.interop.handing import HandedRun, Handing
+from app.sentences import N_
+
+TOKENIZED: Final = "tokenized"
+CONFIG: Final = "train.yaml"
+
+_PRECISION: Final = N_(
+    "LLaMA-Factory computes in the model's own precision on a GPU and in float32 without one; the run computed in "
+    "%(precision)s."
+)
+
+
+def write_llamafactory(run: HandedRun, handing: Handing) -> None:
+    """Files, command and notes into `handing`."""
+    if run.trains_end_of_turn:
+        handing.cannot("trainable_tokens")
+    handing.note(_PRECISION, precision=run.precision)
+    handing.files[CONFIG] = commented_yaml([one_line(run.title)], _config(run))
+
+
+def _config(run: HandedRun) -> dict[str, Any]:
+    config = run.config
+    return {
+        "model_name_or_path": run.model,
+        **({"model_revision": run.revision} if run.revision else {}),
+        "stage": "sft",
+        "do_train": True,
+        "finetuning_type": "lora",
+        "lora_rank": config.lora_r,
+        "lora_alpha": config.lora_alpha,
+        "lora_dropout": config.lora_dropout,
+        "lora_target": ",".join(run.layers) if run.layers else "all",
+        "use_rslora": config.use_rslora,
+        **_quantized(run),
+        # It wants names of datasets and takes what lies in tokenized_path; the template makes no token of it.
+        "dataset": run.name,
+        **({"eval_dataset": f"{run.name}_validation"} if run.held_out else {}),
+        "tokenized_path": TOKENIZED,
+        "template": "empty",
+        "cutoff_len": run.longest,
+        "packing": False,
+        "disable_shuffling": True,
+        # fp32 or bf16 weights are its own choice; mixed precision would round what the studio does not.
+        "fp16": False,
+        "bf16": False,
+        "disable_gradient_checkpointing": not config.gradient_checkpointing,
+        **training_arguments(run),
+        **({"early_stopping_steps": config.early_stopping_patience} if run.stops_early else {}),
+    }
+
+
+def _quantized(run: HandedRun) -> dict[str, Any]:
+    if not run.config.load_in_4bit:
+        return {}
+    return {
+        "quantization_bit": 4,
+        "quantization_method": "bnb",
+        "quantization_type": "nf4",
+        "double_quantization": True,
+    }

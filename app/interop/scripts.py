@@ -1,0 +1,97 @@
+"""TRL and Unsloth: a script that is the same for every run, and the run's numbers beside it as JSON."""
+
+import json
+from typing import Any, Final
+
+from app.files import APP_FOLDER
+from app.interop.arguments import training_arguments
+from app.interop.handing import HandedRun, Handing
+from app.sentences import N_
+
+CONFIG: Final = "config.json"
+SCRIPT: Final = "train.py"
+_SOURCES: Final = APP_FOLDER / "interop" / "sources"
+
+_LAYERS: Final = (
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+)
+_USUAL_LAYERS: Final = N_(
+    "Unsloth has no word for every linear layer: the adapter goes on %(layers)s, the layers of models like Llama."
+)
+
+
+def write_trl(run: HandedRun, handing: Handing) -> None:
+    """Files, command and notes into `handing`."""
+    config = run.config
+    lora = {
+        **_lora(run),
+        "task_type": "CAUSAL_LM",
+        "target_modules": list(run.layers) if run.layers else "all-linear",
+        **({"trainable_token_indices": [run.end_of_turn_id]} if run.trains_end_of_turn else {}),
+    }
+    training = {
+        **_training(run),
+        "gradient_checkpointing": config.gradient_checkpointing,
+    }
+    _write(run, handing, lora, training)
+
+
+def write_unsloth(run: HandedRun, handing: Handing) -> None:
+    """Files, command and notes into `handing`."""
+    config = run.config
+    if run.trains_end_of_turn:
+        handing.cannot("trainable_tokens")
+    if not run.layers:
+        handing.note(_USUAL_LAYERS, layers=", ".join(_LAYERS))
+    lora = {
+        **_lora(run),
+        "target_modules": list(run.layers or _LAYERS),
+        "use_gradient_checkpointing": config.gradient_checkpointing,
+        "random_state": config.seed,
+    }
+    _write(run, handing, lora, _training(run))
+
+
+def _lora(run: HandedRun) -> dict[str, Any]:
+    config = run.config
+    return {
+        "r": config.lora_r,
+        "lora_alpha": config.lora_alpha,
+        "lora_dropout": config.lora_dropout,
+        "use_rslora": config.use_rslora,
+        "bias": "none",
+    }
+
+
+def _training(run: HandedRun) -> dict[str, Any]:
+    return {
+        **training_arguments(run),
+        "train_sampling_strategy": "sequential",
+        "max_length": None,
+        "packing": False,
+        # The weights' own precision is that of the run; autocast would round what the studio does not.
+        "bf16": False,
+        "fp16": False,
+    }
+
+
+def _write(run: HandedRun, handing: Handing, lora: dict[str, Any], training: dict[str, Any]) -> None:
+    value = {
+        "title": run.title,
+        "model": run.model,
+        "revision": run.revision,
+        "dtype": run.precision,
+        "load_in_4bit": run.config.load_in_4bit,
+        "longest": run.longest,
+        "early_stopping_patience": run.config.early_stopping_patience if run.stops_early else 0,
+        "lora": lora,
+        "training": training,
+    }
+    handing.files[CONFIG] = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    handing.files[SCRIPT] = (_SOURCES / f"{handing.tool}.txt").read_text("utf-8")

@@ -1,0 +1,177 @@
+"""`make interop`: runs exported for other trainers and trained by them for real, beside the studio's own training.
+
+Two things are looked at. On a tiny model, that the tokens and labels which reach each tool's model are the checked ones, for
+every kind of template, tools, reasoning and flags. On the bundled model, the losses of the first steps, speed and memory.
+What differs makes it fail.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from app.interop.handing import COMMANDS, TOOL_NAMES, TOOL_VERSIONS, TOOLS, Tool
+from app.interop.writing import hand_over
+from tests.benchmarks.measuring import machine
+from tests.interop import tools
+from tests.interop.material import (
+    STEPS,
+    Material,
+    Trained,
+    config_of,
+    every_kind,
+    expected_batches,
+    prepare,
+    tiny_model,
+    train_in_the_studio,
+)
+from tests.support.small_model import small_model_folder
+
+# Of a loss: what another order of rounding may make of ten steps.
+NEAR = 0.005
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make interop", description=__doc__)
+    parser.add_argument("tools", nargs="*", metavar="TOOL", help=f"of: {', '.join(TOOLS)}; without any, all")
+    parser.add_argument("--json", type=Path, help="keep the figures in this file")
+    asked = parser.parse_args()
+    chosen = [tool for tool in TOOLS if tool in (asked.tools or TOOLS)]
+    if strange := set(asked.tools) - set(TOOLS):
+        parser.error(f"there is no tool {', '.join(sorted(strange))}")
+    for tool in chosen:
+        if tool != "trl":
+            tools.install(tool)
+    wrong: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="sft-studio-interop-") as name:
+        folder = Path(name)
+        for tool in chosen:
+            wrong += options_differ(tool, folder)
+        wrong += compare_tokens(chosen, folder / "tokens")
+        figures = compare_losses(chosen, folder / "losses", wrong)
+    print(table(figures))
+    for line in wrong:
+        say(f"differs: {line}")
+    if asked.json:
+        asked.json.write_text(
+            json.dumps({"machine": machine(), "tools": figures, "differs": wrong}, indent=1)
+        )
+    return bool(wrong)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def options_differ(tool: Tool, folder: Path) -> list[str]:
+    """Whether the tool knows other options than those that are kept; `make test` judges files by the kept ones."""
+    found = folder / f"{tool}.json"
+    script = Path(__file__).with_name("option_names.py")
+    subprocess.run(
+        [tools.python_of(tool), script, tool, found],
+        check=True,
+        env={**os.environ, **tools.QUIETLY},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    kept = Path(__file__).parent / "options" / found.name
+    if json.loads(found.read_text("utf-8")) == json.loads(kept.read_text("utf-8")):
+        return []
+    return [f"{TOOL_NAMES[tool]} has other options than tests/interop/options/{found.name}"]
+
+
+def compare_tokens(chosen: list[Tool], folder: Path) -> list[str]:
+    """One epoch over samples of every kind; every batch as it reached the tool's model, beside the arrays."""
+    folder.mkdir()
+    material = every_kind(tiny_model(folder), folder)
+    wanted = expected_batches(material)
+    wrong = []
+    for tool in chosen:
+        say(f"{TOOL_NAMES[tool]}: the tokens of {material.run.samples} samples of every kind")
+        found = run(tool, material, folder)
+        same = sum(a == b for a, b in zip(found.batches, wanted, strict=False))
+        if found.batches != wanted:
+            wrong.append(
+                f"{TOOL_NAMES[tool]} trains other tokens in {len(wanted) - same} of {len(wanted)} batches"
+            )
+        else:
+            say(f"  all {len(wanted)} batches are equal, token for token and label for label")
+    return wrong
+
+
+def compare_losses(chosen: list[Tool], folder: Path, wrong: list[str]) -> dict[str, Any]:
+    """Ten steps of the bundled model; the figures of each by its name. What differs is added to `wrong`."""
+    folder.mkdir()
+    material = prepare(small_model_folder(), folder, config_of())
+    say(f"SFT Studio: {STEPS} steps of the bundled model")
+    ours = train_in_the_studio(material, folder / "studio")
+    figures = {"SFT Studio": told("", ours, ours)}
+    for tool in chosen:
+        say(f"{TOOL_NAMES[tool]}: {STEPS} steps of the bundled model")
+        found = run(tool, material, folder)
+        figures[TOOL_NAMES[tool]] = told(TOOL_VERSIONS[tool], found, ours)
+        if found.batches[0] != ours.batches[0]:
+            wrong.append(f"{TOOL_NAMES[tool]} trains other tokens in the first batch")
+        if len(found.losses) != STEPS or figures[TOOL_NAMES[tool]]["apart"] > NEAR:
+            wrong.append(f"{TOOL_NAMES[tool]}: losses are {figures[TOOL_NAMES[tool]]['apart']:.4f} apart")
+    return figures
+
+
+def run(tool: Tool, material: Material, folder: Path) -> Trained:
+    """Export and train; the export's folder goes when it is done."""
+    place = folder / tool
+    place.mkdir()
+    hand_over(tool, material.run, material.arrays, place)
+    found = tools.train(tool, COMMANDS[tool], place)
+    shutil.rmtree(place)
+    return found
+
+
+def told(version: str, found: Trained, ours: Trained) -> dict[str, Any]:
+    return {
+        "version": version,
+        "trained_in_first_batch": found.trained_in(0),
+        "losses": list(found.losses.values()),
+        "apart": max(abs(loss - ours.losses[step]) for step, loss in found.losses.items()),
+        "held_out": found.held_out,
+        "tokens_per_second": found.tokens_per_second(),
+        "peak_memory_bytes": found.peak_memory_bytes,
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Markdown, with the machine it was measured on."""
+    here = machine()
+    head = (
+        "",
+        "version",
+        "trained tokens, first batch",
+        f"loss, step 1 to {STEPS}",
+        "apart",
+        "tokens/s",
+        "memory",
+    )
+    rows = [
+        (
+            name,
+            one["version"],
+            str(one["trained_in_first_batch"]),
+            " ".join(f"{loss:.3f}" for loss in one["losses"]),
+            f"{one['apart']:.4f}",
+            f"{one['tokens_per_second']:.0f}",
+            f"{one['peak_memory_bytes'] / 1e9:.2f} GB",
+        )
+        for name, one in figures.items()
+    ]
+    lines = [" | ".join(cells) for cells in (head, ("---",) * len(head), *rows)]
+    where = f"{here['processor']}, {here['cores']} cores, {here['memory_gb']} GB, load {here['load'][0]}"
+    return f"{where}\n\n" + "\n".join(f"| {line} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

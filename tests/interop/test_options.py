@@ -1,0 +1,139 @@
+"""Every option in the files is one that the tool knows in the version they are written for, and every field of a run
+is in them.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.core.errors import Invalid
+from app.interop.handing import TOOL_VERSIONS, TOOLS, HandedRun, Handing, Tool
+from app.interop.writing import WRITERS
+from app.recipes.config import TrainingConfig
+
+HERE = Path(__file__).parent
+RUNS = {
+    "plain": {},
+    "held out": {"held_out": 8},
+    "stopped early": {"held_out": 8, "early_stopping_patience": 2},
+    "in four bits": {"load_in_4bit": True, "optim": "paged_adamw_8bit", "use_rslora": True},
+    "a revision and named layers": {"revision": "a" * 40, "layers": ("q_proj", "v_proj")},
+    "the end of turn too": {"trainable_tokens": "end_of_turn", "end_of_turn_id": 2},
+    "a limit": {"limit": 7, "precision": "bfloat16", "warmup_ratio": 0.5},
+}
+# What a config decides elsewhere: in `limit`, in `precision`, in `layers`; and where a tool has no option at all.
+TOLD_OTHERWISE = {"max_train_minutes", "bf16", "lora_target_modules"}
+WITHOUT: dict[Tool, set[str]] = {
+    "llamafactory": {"trainable_tokens"},
+    "axolotl": set(),
+    "trl": set(),
+    "unsloth": {"trainable_tokens"},
+}
+OTHER_VALUES: dict[str, Any] = {
+    "lr_scheduler_type": "linear",
+    "optim": "adafactor",
+    "trainable_tokens": "end_of_turn",
+    "max_steps": 5,
+}
+
+
+def handed(**changes: Any) -> HandedRun:
+    fields = {name: changes.pop(name) for name in list(changes) if name in HandedRun.__dataclass_fields__}
+    config = TrainingConfig(**{"early_stopping_patience": 0, **changes})
+    whole: dict[str, Any] = {"samples": 100, "held_out": 0, "longest": 400, **fields}
+    return HandedRun("calls", "Calls of “May”", config, "org/model", **whole)
+
+
+def written(tool: Tool, run: HandedRun, *, leave_out: bool = True) -> Handing:
+    handing = Handing(tool, leave_out)
+    WRITERS[tool](run, handing)
+    return handing
+
+
+def known(tool: Tool) -> dict[str, Any]:
+    return dict(json.loads((HERE / "options" / f"{tool}.json").read_text("utf-8")))
+
+
+@pytest.mark.parametrize("changes", RUNS.values(), ids=list(RUNS))
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_tool_knows_every_option(tool: Tool, changes: dict[str, Any]) -> None:
+    files, names = written(tool, handed(**changes)).files, known(tool)
+    if tool == "llamafactory":
+        found = {"train": yaml.safe_load(files["train.yaml"])}
+    elif tool == "axolotl":
+        config = yaml.safe_load(files["config.yml"])
+        datasets = [*config["datasets"], *config.get("test_datasets", [])]
+        found = {"config": config, "dataset": {name for one in datasets for name in one}}
+    else:
+        whole = json.loads(files["config.json"])
+        found = {part: whole[part] for part in ("training", "lora")}
+        if tool == "unsloth":
+            called = re.search(r"from_pretrained\((.*?)\n    \)", files["train.py"], re.S)
+            assert called
+            found["model"] = set(re.findall(r"^ {8}(\w+)=", called[1], re.M))
+    assert {part: set(options) - set(names[part]) for part, options in found.items()} == {
+        part: set() for part in found
+    }
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_versions_are_those_that_are_installed_for_the_proof(tool: Tool) -> None:
+    assert known(tool)["version"] == TOOL_VERSIONS[tool]
+    pins = HERE.parents[1] / "constraints.txt" if tool == "trl" else HERE / "requirements" / f"{tool}.txt"
+    assert f"{tool}=={TOOL_VERSIONS[tool]}" in pins.read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_every_field_of_the_config_is_in_the_files_or_refused(tool: Tool) -> None:
+    """A field that is added to the config fails here until each tool is told of it."""
+    rest = {"held_out": 8, "end_of_turn_id": 2, "early_stopping_patience": 3, "eval_steps": 10}
+    unheard = set()
+    for name in TrainingConfig.model_fields.keys() - TOLD_OTHERWISE:
+        changes = {**rest, name: _another(name)}
+        if name == "save_steps":  # decides nothing where the best is kept, which is saved when it is measured
+            changes["early_stopping_patience"] = 0
+        reference = {**changes, name: getattr(TrainingConfig(), name)}
+        if written(tool, handed(**changes)).files == written(tool, handed(**reference)).files:
+            unheard.add(name)
+    assert unheard == WITHOUT[tool]
+
+
+def _another(name: str) -> Any:
+    value = getattr(TrainingConfig(), name)
+    if name in OTHER_VALUES:
+        return OTHER_VALUES[name]
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int) else value / 2
+
+
+@pytest.mark.parametrize(
+    ("tool", "field"), [(tool, name) for tool in TOOLS for name in sorted(WITHOUT[tool])]
+)
+def test_what_a_tool_cannot_do_is_refused_by_name_or_left_out_and_said(tool: Tool, field: str) -> None:
+    run = handed(**RUNS["the end of turn too"])
+    with pytest.raises(Invalid) as refused:
+        written(tool, run, leave_out=False)
+    assert refused.value.field == field
+    assert any(field in note.english() for note in written(tool, run).notes)
+
+
+def test_a_title_cannot_end_the_comment_it_stands_in() -> None:
+    run = handed()
+    title = "Calls\nmax_steps: 1 # "
+    found = written("axolotl", HandedRun(**{**run.__dict__, "title": title})).files["config.yml"]
+    assert found.splitlines()[0].startswith("# ")
+    assert "max_steps" not in yaml.safe_load(found)
+
+
+def test_axolotls_two_steps_of_one_warm_up_step_are_said() -> None:
+    def notes(steps: int) -> str:
+        run = handed(warmup_steps=steps)
+        return " ".join(note.english() for note in written("axolotl", run).notes)
+
+    assert "two warm-up steps of one" in notes(1)
+    assert "warm-up" not in notes(2)

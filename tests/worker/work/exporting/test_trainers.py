@@ -1,0 +1,140 @@
+"""A run taken to another trainer: what its files say of the run, and that TRL, which is installed, trains the same from them."""
+
+import json
+import runpy
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.exports.work import ExportInput, ExportResult
+from app.mask_settings.fields import MaskSettingsIn
+from app.recipes.config import TrainingConfig
+from app.runs.provenance import Provenance
+from app.runs.result import RunResult, TrainingPlan
+from app.runs.work import TrainInput
+from tests.support.training import run_result
+from tests.worker.conftest import PROVENANCE, Recorder
+from worker.work.exporting import work
+from worker.work.protocol import Control, JobFailed
+from worker.work.training import sft
+
+STEPS = 10
+
+
+@pytest.fixture
+def told(job_input: Callable[..., dict[str, Any]], small_model: Path, tmp_path: Path) -> dict[str, Any]:
+    """What an export of a run over these arrays is told."""
+    # Enough for one epoch: later ones are in an order of their own here.
+    values = job_input([24, 17, 31, 20, 26, 15] * 4, max_steps=STEPS, warmup_steps=2)
+    values["base_model_path"] = str(small_model)
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    provenance = {**PROVENANCE, "arrays_hash": values["arrays_hash"]}
+    (adapter / "sft_studio.json").write_text(json.dumps({"provenance": provenance}))
+    return {
+        "training": values,
+        "adapter_path": str(adapter),
+        "base_model_path": str(small_model),
+        "arrays_path": values["arrays"],
+        "version_file": "",
+        "version_hash": "b" * 64,
+        "end_of_turn_id": 2,
+        "mask_settings": MaskSettingsIn(),
+        "config": TrainingConfig.model_validate(values["config"]),
+        "provenance": Provenance.stored(provenance),
+        "result": RunResult.stored(run_result()),
+    }
+
+
+def export(told: dict[str, Any], kind: str, folder: Path, **choices: str) -> tuple[Path, ExportResult]:
+    chosen = {"base_model": "hub", "otherwise": "refuse", **choices}
+    fields = {name: value for name, value in told.items() if name != "training"}
+    job = ExportInput(kind=kind, choices=chosen, **fields)
+    result = work.run(job, folder, Recorder(), Control())
+    return folder / result.folder, result
+
+
+def english(result: ExportResult) -> str:
+    return " ".join(note.sentence.english() for note in result.notes)
+
+
+def test_trl_trains_the_same_losses_from_the_files_as_they_stand(
+    told: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emit = Recorder()
+    sft.run(TrainInput.model_validate(told["training"]), tmp_path / "run", emit, Control())
+    ours = {row["step"]: row["loss"] for row in emit.of("metric")}
+    told["config"] = told["config"].model_copy(update={"save_steps": STEPS})
+    folder, _result = export(told, "trl", tmp_path / "job", base_model="folder")
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    runpy.run_path(str(folder / "train.py"), run_name="__main__")
+    state = json.loads((folder / "output" / f"checkpoint-{STEPS}" / "trainer_state.json").read_text("utf-8"))
+    theirs = {row["step"]: row["loss"] for row in state["log_history"] if "loss" in row}
+    assert len(ours) == STEPS
+    assert theirs == pytest.approx(ours, abs=0.005)
+    assert (folder / "output" / "adapter_model.safetensors").is_file()
+
+
+def test_files_name_what_the_run_was_trained_with(told: dict[str, Any], tmp_path: Path) -> None:
+    told["result"] = told["result"].model_copy(
+        update={
+            "adapted": {"q_proj": 2, "v_proj": 2},
+            "left_out": {"lm_head": 1},
+            "plan": TrainingPlan(steps=4, wanted_steps=9, precision="bfloat16"),
+        }
+    )
+    told["config"] = told["config"].model_copy(update={"lora_target_modules": "all-linear"})
+    folder, result = export(told, "axolotl", tmp_path / "job")
+    config = yaml.safe_load((folder / "config.yml").read_text("utf-8"))
+    assert (config["base_model"], config["revision_of_model"]) == ("org/chat", "c" * 40)
+    assert config["lora_target_modules"] == ["q_proj", "v_proj"]
+    assert (config["max_steps"], config["bf16"]) == (4, "auto")
+    assert "bfloat16 throughout" in english(result)
+    readme = (folder / "README.md").read_text("utf-8")
+    assert "axolotl train config.yml" in readme
+    assert "4 steps" in readme
+    assert all(
+        note.sentence.english() in readme for note in result.notes if "bfloat16" in note.sentence.template
+    )
+    assert json.loads((folder / "sft_studio.json").read_text("utf-8"))["provenance"]["version"] == 1
+
+
+def test_a_model_that_is_nowhere_else_is_named_by_its_folder(told: dict[str, Any], tmp_path: Path) -> None:
+    sft_studio = Path(told["adapter_path"]) / "sft_studio.json"
+    local = {**json.loads(sft_studio.read_text())["provenance"], "base_revision": None, "base_model": "mine"}
+    sft_studio.write_text(json.dumps({"provenance": local}))
+    folder, result = export(told, "llamafactory", tmp_path / "job")
+    config = yaml.safe_load((folder / "train.yaml").read_text("utf-8"))
+    assert config["model_name_or_path"] == told["base_model_path"]
+    assert "named by its folder" in english(result)
+
+
+def test_what_a_tool_cannot_do_is_refused_by_name_unless_it_is_to_be_left_out(
+    told: dict[str, Any], tmp_path: Path
+) -> None:
+    told["config"] = told["config"].model_copy(update={"trainable_tokens": "end_of_turn"})
+    with pytest.raises(JobFailed, match=r"LLaMA-Factory .* no option for trainable_tokens"):
+        export(told, "llamafactory", tmp_path / "refused")
+    assert not any((tmp_path / "refused").iterdir())
+    _folder, result = export(told, "llamafactory", tmp_path / "job", otherwise="leave_out")
+    assert "trainable_tokens is left out" in english(result)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_other_arrays_than_those_that_were_trained_are_refused(
+    told: dict[str, Any], tmp_path: Path, gone: bool
+) -> None:
+    if gone:
+        Path(told["arrays_path"]).unlink()
+    else:
+        other = {**PROVENANCE, "arrays_hash": "d" * 64}
+        (Path(told["adapter_path"]) / "sft_studio.json").write_text(json.dumps({"provenance": other}))
+    with pytest.raises(JobFailed, match="not here any more" if gone else "not the checked ones"):
+        export(told, "trl", tmp_path / "job")
+    shutil.rmtree(tmp_path / "job")

@@ -1,0 +1,9 @@
+"""The run as a folder that Unsloth trains."""
+
+from worker.work.exporting.task import ExportTask
+from worker.work.exporting.trainers import hand_to
+
+
+def write(task: ExportTask) -> None:
+    """Tokens, options, a word on how to start."""
+    hand_to("unsloth", task)
