@@ -20,12 +20,8 @@ from app.exports.schemas import ExportKindOut, ExportOut
 from app.imports.schemas import ImportOut
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
-<<<<<<< HEAD
 from app.runs.plan_schemas import PlanOut
-from app.runs.schemas import RecipeOut, RunOut
-=======
 from app.runs.schemas import FindingOut, RecipeOut, RunOut
->>>>>>> advice-land
 from app.versions.schemas import FrozenOut, VersionOut
 
 # A large file is read line by line before there is an answer.

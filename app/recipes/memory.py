@@ -18,6 +18,23 @@ from app.sentences import N_
 MB: Final = 10**6
 
 
+# Measured with the bundled model: interpreter, libraries and the allocator's spare memory.
+_PROCESS: Final = 361 * MB
+# The libraries' own on a GPU.
+_ON_GPU: Final = 600 * MB
+# Of each input and output of a layer, the share that is kept for the way back.
+_KEPT: Final = {Method.LORA: 1.245, Method.QLORA: 1.245, Method.FULL: 1.245}
+# DoRA forms the weights of each adapted layer: measured, so many times the layers themselves, and more of each output.
+_FORMED_BY_DORA: Final = 1.65
+_KEPT_BY_DORA: Final = 2.0
+# NF4 with double quantisation: half a byte a number, and its scales.
+_FOUR_BITS: Final = 0.53
+# AdamW's two moments in fp32, and what takes less.
+_MOMENTS: Final = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 1}
+# The largest piece of logits that exists at a time (worker/work/training/loss.py).
+_LOGITS: Final = 256 * 49_152
+
+
 @dataclass(frozen=True)
 class Work:
     """What passes the model at once: tokens of the largest batch, of the longest sample, and cores of a CPU (0: a GPU)."""
@@ -99,4 +116,53 @@ def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, ha
     across, trained = width(facts), trained_parameters(facts, config)
     if across is None or trained is None or not facts.parameters or not facts.vocabulary:
         return None
-    return 0
+    number = 2 if half else 4
+    head = across * facts.vocabulary
+    needed = _weights(facts, config, number) + trained * (4 + 4 + _MOMENTS.get(config.optim, 8))
+    needed += round(work.batch_tokens * _kept_per_token(facts, config) * number)
+    if config.use_dora:
+        formed = sum(layer.parameters for layer in adapted_layers(facts, config))
+        needed += round(_FORMED_BY_DORA * formed * 4)
+    if config.method is Method.FULL:
+        # The gradient of the first and the last layer, and that of a piece of the logits before it is added.
+        needed += 2 * 4 * head + _pieces(work, facts) * 3 * 4
+    elif _in_lanes(config, work):
+        # Each core adds up gradients of its own.
+        needed += (min(config.per_device_train_batch_size, work.cores) - 1) * 4 * trained
+    return needed + (_PROCESS if work.cores else _ON_GPU)
+
+
+def _weights(facts: ModelFacts, config: TrainingConfig, number: int) -> int:
+    """Of the model itself; those of a full fine-tune are counted with what is trained."""
+    assert facts.parameters is not None
+    if config.method is Method.FULL:
+        return 0
+    if config.method is Method.LORA:
+        return facts.parameters * number
+    packed = sum(layer.parameters for layer in facts.layers if layer.left_out != "output")
+    return round(packed * _FOUR_BITS) + (facts.parameters - packed) * number
+
+
+def _kept_per_token(facts: ModelFacts, config: TrainingConfig) -> float:
+    """How many numbers of a token are kept for the way back."""
+    across = width(facts) or 1
+    if config.gradient_checkpointing:
+        # The input of each block, and one block computed anew.
+        blocks = max((layer.count for layer in facts.layers), default=1)
+        edges = sum(_edges(layer, across) for layer in facts.layers if layer.left_out != "output")
+        return blocks * across + _KEPT[config.method] * edges / blocks
+    edges = sum(_edges(layer, across) for layer in facts.layers if layer.left_out != "output")
+    share = _KEPT[config.method]
+    if config.use_dora:
+        outputs = sum(layer.parameters / across for layer in adapted_layers(facts, config))
+        return share * edges + _KEPT_BY_DORA * outputs
+    return share * edges
+
+
+def _in_lanes(config: TrainingConfig, work: Work) -> bool:
+    return work.cores > 1 and not (config.load_in_4bit or config.gradient_checkpointing)
+
+
+def _pieces(work: Work, facts: ModelFacts) -> int:
+    """Logits that exist at a time."""
+    return min(work.batch_tokens * (facts.vocabulary or 0), _LOGITS)

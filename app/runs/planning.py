@@ -94,7 +94,7 @@ def make_plan(
         estimate,
         _tokens(report, version, estimate),
         estimate_disk(estimate, config, facts) if facts else None,
-        _memory(config, report, facts, device),
+        expected_memory(config, report, facts, device),
         advise(estimate, config, situation),
         notes=fitted.notes,
         warnings=fitted.warnings,
@@ -116,9 +116,10 @@ def _tokens(report: MaskReport | None, version: DatasetVersion, estimate: Estima
     return Tokens(round(report.tokens * share), round(report.trained * share))
 
 
-def _memory(
+def expected_memory(
     config: TrainingConfig, report: MaskReport | None, facts: ModelFacts | None, device: Device
 ) -> MemoryPlan | None:
+    """What training the samples of a checked version takes at its peak; None where too little is known."""
     if report is None or facts is None or not report.samples:
         return None
     half = device.has_bf16 if config.bf16 == "auto" else config.bf16
