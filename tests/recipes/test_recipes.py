@@ -5,7 +5,7 @@ import pytest
 from app.core.errors import Invalid
 from app.core.i18n import use_locale
 from app.recipes.config import TrainingConfig, parse_config
-from app.recipes.estimates import advise, estimate_steps
+from app.recipes.estimates import estimate_steps
 from app.recipes.fields import FIELD_GROUPS
 from app.recipes.method import Method
 from app.recipes.recipes import RECIPES, build_config
@@ -140,15 +140,6 @@ def test_steps_are_counted_as_the_trainer_counts_them(
     samples: int, changes: dict[str, object], steps: int
 ) -> None:
     assert estimate_steps(samples, build_config("standard", changes)).steps == steps
-
-
-def test_advice_names_a_value_that_needs_no_further_advice() -> None:
-    config = build_config("standard")
-    advice = advise(estimate_steps(157, config), config, held_out=8)
-    assert {item.field for item in advice} == {"logging_steps", "eval_steps"}
-    better = build_config("standard", {item.field: item.value for item in advice})
-    assert advise(estimate_steps(157, better), better, held_out=8) == []
-    assert [item.field for item in advise(estimate_steps(157, better), better, held_out=0)] == []
 
 
 def test_recipe_names_are_unique() -> None:

@@ -1,7 +1,8 @@
 """Training: from checked arrays to a saved adapter.
 
 `sft` is the story: begin here. `data` the arrays as batches · `model` base and adapter · `trainer`, `callbacks`,
-`checkpoints`, `identity` the loop and what survives it · `devices`. Before it: `modules` an adapter may go on,
+`checkpoints`, `identity` the loop and what survives it · `devices` ·
+`weights` what is trained, an adapter or all. Before it: `modules` an adapter may go on,
 `adapter` to begin with, `trial` of the pass, `planning` of the steps; after it: `portable`, the adapter for
 elsewhere. What is computed by ours, each tested against the plain way: `forward`, `attention`, `lora`, `norm`,
 `loss`, `lanes`.

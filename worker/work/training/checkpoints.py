@@ -138,7 +138,8 @@ def save_training_state(
     for number, entries in state["state"].items():
         for name, value in entries.items():
             if isinstance(value, torch.Tensor):
-                tensors[f"optimizer.{number}.{name}"] = value.detach().cpu().clone().contiguous()
+                # Not copied where it lies in memory already: of a whole model it is twice as large as that.
+                tensors[f"optimizer.{number}.{name}"] = value.detach().cpu().contiguous()
             else:
                 plain.setdefault(str(number), {})[name] = value
     python_version, python_words, python_gauss = random.getstate()
