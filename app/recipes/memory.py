@@ -23,7 +23,7 @@ _PROCESS: Final = 361 * MB
 # The libraries' own on a GPU.
 _ON_GPU: Final = 600 * MB
 # Of each input and output of a layer, the share that is kept for the way back.
-_KEPT: Final = {Method.LORA: 1.245, Method.QLORA: 1.245, Method.FULL: 1.245}
+_KEPT: Final = {Method.LORA: 1.245, Method.QLORA: 1.8, Method.FULL: 1.245}
 # DoRA forms the weights of each adapted layer: measured, so many times the layers themselves, and more of each output.
 _FORMED_BY_DORA: Final = 1.65
 _KEPT_BY_DORA: Final = 2.0
@@ -118,7 +118,9 @@ def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, ha
         return None
     number = 2 if half else 4
     head = across * facts.vocabulary
-    needed = _weights(facts, config, number) + trained * (4 + 4 + _MOMENTS.get(config.optim, 8))
+    needed = _weights(facts, config, number, on_cpu=work.cores > 0) + trained * (
+        4 + 4 + _MOMENTS.get(config.optim, 8)
+    )
     needed += round(work.batch_tokens * _kept_per_token(facts, config) * number)
     if config.use_dora:
         formed = sum(layer.parameters for layer in adapted_layers(facts, config))
@@ -132,7 +134,7 @@ def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, ha
     return needed + (_PROCESS if work.cores else _ON_GPU)
 
 
-def _weights(facts: ModelFacts, config: TrainingConfig, number: int) -> int:
+def _weights(facts: ModelFacts, config: TrainingConfig, number: int, *, on_cpu: bool) -> int:
     """Of the model itself; those of a full fine-tune are counted with what is trained."""
     assert facts.parameters is not None
     if config.method is Method.FULL:
@@ -140,7 +142,9 @@ def _weights(facts: ModelFacts, config: TrainingConfig, number: int) -> int:
     if config.method is Method.LORA:
         return facts.parameters * number
     packed = sum(layer.parameters for layer in facts.layers if layer.left_out != "output")
-    return round(packed * _FOUR_BITS) + (facts.parameters - packed) * number
+    # On a CPU the unpacked weights of each layer stay until the way back has used them.
+    unpacked = packed * number if on_cpu else 0
+    return round(packed * _FOUR_BITS) + unpacked + (facts.parameters - packed) * number
 
 
 def _kept_per_token(facts: ModelFacts, config: TrainingConfig) -> float:
