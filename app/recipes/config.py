@@ -43,8 +43,8 @@ class TrainingConfig(WatchingFields):
         False,
         N_("QLoRA: load the base model in 4 bits"),
         N_(
-            "A quarter of the memory for the model, somewhat slower. The learning rate becomes 1e-4 unless the "
-            "recipe or you set another."
+            "On a GPU a quarter of the memory for the model, somewhat slower; on a CPU it saves none. The learning rate "
+            "becomes 1e-4 unless the recipe or you set another."
         ),
         Section.METHOD,
     )
