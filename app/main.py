@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 
 import app.tables  # noqa: F401 - metadata must be complete before the first query
 from app import routers
-from app.accounts.access import INTRODUCTIONS, LOOKUPS, authenticate, introduce, needs
+from app.accounts.access import INTRODUCTIONS, LOOKUPS, SENDERS, authenticate, introduce, knows, needs
 from app.accounts.activity import Activity
 from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS, Attempts
@@ -68,7 +68,7 @@ class _ImmutableStatic(StaticFiles):
 # Everybody who may hold a connection has one set aside, so that threads of the pool never wait for each other's; beside
 # them the few routes that open one for a moment by themselves.
 _CONNECTIONS: Final = (
-    SESSIONS + LOOKUPS + INTRODUCTIONS + STREAM_THREADS + PASSWORDS.at_once + PREVIEWS.at_once + 4
+    SESSIONS + LOOKUPS + INTRODUCTIONS + SENDERS + STREAM_THREADS + PASSWORDS.at_once + PREVIEWS.at_once + 4
 )
 
 
@@ -121,6 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.activity = Activity()
     app.state.slow_work = {}
     app.state.introduce = introduce
+    app.state.knows = knows
     app.state.judging = BuiltInJudging()
     app.state.check_use = RunsOfChecks()
     app.state.elsewhere = ExportsOfRun()

@@ -22,7 +22,7 @@ from app.evaluations import pages as evaluations_pages
 from app.exports import api as exports_api
 from app.exports import pages as exports_pages
 from app.imports import api as imports_api
-from app.imports import mapping_api, mapping_pages
+from app.imports import mapping_api, mapping_pages, report_pages
 from app.imports import pages as imports_pages
 from app.jobs import api as jobs_api
 from app.mask_checks import api as mask_checks_api
@@ -66,6 +66,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     curation_pages.router,
     version_pages.router,
     imports_pages.router,
+    report_pages.router,
     mapping_pages.router,
     export_pages.router,
     settings_pages.router,

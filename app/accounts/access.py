@@ -34,6 +34,9 @@ LOOKUPS: Final = 8
 # And for pages about failures, beside them.
 INTRODUCTIONS: Final = 2
 _INTRODUCING: Final = threading.BoundedSemaphore(INTRODUCTIONS)
+# And for who sends a large file.
+SENDERS: Final = 2
+_KNOWING: Final = threading.BoundedSemaphore(SENDERS)
 _CSRF_REFUSED: Final = N_(
     "The request did not come from this page, or the page is old. Reload it and try again."
 )
@@ -106,6 +109,22 @@ def introduce(request: Request) -> None:
         request.state.csrf_token = csrf_token_of(secret)
 
 
+def knows(request: Request) -> bool:
+    """Whether somebody who is signed in, or a token, sends this; asked before it is known what for."""
+    with _KNOWING:
+        if "authorization" in request.headers:
+            try:
+                _authenticate_token(request, request.headers["authorization"])
+            except Unauthenticated:
+                return False
+            return True
+        secret = request.cookies.get(SESSION_COOKIE)
+        if not secret:
+            return False
+        with reading(request.app.state.engine) as session:
+            return actor_of_cookie(session, secret) is not None
+
+
 def is_still_there(session: Session, actor: Actor) -> bool:
     """Whether the sign-in or the token that somebody came with holds now, for what goes on after a request began."""
     user = session.get(User, actor.user_id)
@@ -125,6 +144,7 @@ def address_of(request: Request) -> str:
 
 def _authenticate_token(request: Request, authorization: str) -> None:
     scheme, _, secret = authorization.partition(" ")
+    request.state.actor = None
     if scheme.lower() == "bearer" and request.url.path.startswith(("/api/", "/v1/")):
         with reading(request.app.state.engine) as session:
             request.state.actor = actor_of_token(session, secret.strip())

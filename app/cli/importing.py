@@ -8,18 +8,24 @@ import typer
 
 from app.cli.connection import UrlOption, connect
 from app.cli.options import DatasetOption, EncodingOption, JsonOption
+from app.cli.progress import JobProgress
 from app.cli.text_files import read_text_file, unreadable
+from app.client.rest import StudioClient
 from app.client.speaking import ServerRefused
+from app.client.waiting import wait_for_job
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
+from app.dialogue.limits import MIB, spoken_size
 from app.dialogue.refusals import CODES as DIALOGUE_CODES
-from app.imports.corrections import SameQuestions
 from app.imports.mapping_document import MAX_BYTES
 from app.imports.models import WAITS
 from app.imports.schemas import ImportOut, ImportRemarkOut
+from app.imports.work import SameQuestions
 from app.interchange import SourceMask
+from app.jobs.schemas import JobOut
 
 _SHOWN_REMARKS: Final = 10
+_WORTH_A_LINE_BYTES: Final = 16 * MIB
 _MAPPING_FILES: Final = (".json", ".yaml", ".yml")
 
 
@@ -108,6 +114,8 @@ def import_file(
         "mapping": _mapping(mapping),
         "same_questions": same_questions,
     }
+    if (size := file.stat().st_size) > _WORTH_A_LINE_BYTES:
+        say(_("Sending %(file)s (%(size)s)…") % {"file": file.name, "size": spoken_size(size)})
     with connect(url) as client:
         try:
             report = client.import_file(
@@ -117,13 +125,26 @@ def import_file(
             if not isinstance(refused.body, dict) or "problems" not in refused.body:
                 raise
             report = client.understood(ImportOut, refused.body)
-            _show(report, as_json=as_json)
-            if any(note.code == WAITS for note in report.notes):
-                raise _choice_wanted(file, report) from refused
-            raise _nothing_came_in(file, report, skip_bad=skip_bad) from refused
+        if report.job is not None:
+            report = _follow(client, report.job, file)
         _show(report, as_json=as_json)
-        if report.problem_count and not (report.accepted or report.duplicates or report.same_questions):
-            raise _nothing_came_in(file, report, skip_bad=True)
+        _require_something(file, report, skip_bad=skip_bad)
+
+
+def _follow(client: StudioClient, job: JobOut, file: Path) -> ImportOut:
+    """The report, once a worker has read and stored the file."""
+    with JobProgress(file.name) as progress:
+        wait_for_job(client, job, progress, what=_("The import"))
+    return client.import_of_job(job.id)
+
+
+def _require_something(file: Path, report: ImportOut, *, skip_bad: bool) -> None:
+    """Raises CommandFailed where problems or an open choice kept everything out."""
+    if any(note.code == WAITS for note in report.notes):
+        raise _choice_wanted(file, report)
+    brought = report.accepted or report.duplicates or report.same_questions
+    if report.problem_count and not (skip_bad and brought):
+        raise _nothing_came_in(file, report, skip_bad=skip_bad)
 
 
 def _nothing_came_in(file: Path, report: ImportOut, *, skip_bad: bool) -> CommandFailed:

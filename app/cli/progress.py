@@ -81,6 +81,7 @@ class JobProgress:
         kind = event.kind
         if kind == EventKind.PHASE:
             self._phase = phase_name(event.payload["phase"])
+            self._figures = "" if self._figures.endswith("%") else self._figures
             self._show(force=True)
         elif kind == EventKind.STATE and event.payload["state"] == "queued":
             self._phase = phase_name("queued")
@@ -98,6 +99,11 @@ class JobProgress:
             self._live.update(
                 self._task, completed=event.payload.get("step", 0), total=event.payload.get("total_steps")
             )
+        elif not self._figures or self._figures.endswith("%"):
+            # No metrics tell how far it is.
+            step, total = event.payload.get("step", 0), event.payload.get("total_steps") or 1
+            self._figures = f"{100 * step // total} %"
+            self._show(force=False)
 
     def _show(self, *, force: bool, step: int | None = None) -> None:
         note = " · ".join(part for part in (self._phase, self._figures) if part)

@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -55,6 +56,8 @@ def run_server(settings: Settings, *, with_workers: bool) -> None:
     # Nothing that a start makes is garbage, and looking for it takes a tenth of its time.
     gc.disable()
     # Here and not above, so that other commands start without loading the web application.
+    from app.core.storage import Storage
+    from app.imports.staging import FOLDER
     from app.main import create_app
     from app.serving import preflight
     from app.serving.web_server import build_server
@@ -62,6 +65,8 @@ def run_server(settings: Settings, *, with_workers: bool) -> None:
 
     preflight.check_data_folder(settings.data_dir)
     preflight.check_disk(settings.data_dir)
+    # What is sent waits on the disk of the data folder: the system's own folder for such files may be memory.
+    tempfile.tempdir = str(Storage(settings.storage_dir).folder(FOLDER))
     with preflight.claim_port(settings.host, settings.port) as listening:
         _prepare_database(settings, migrate=with_workers)
         preflight.check_broker(settings)

@@ -49,9 +49,11 @@ class StudioClient(Connection):
         """Send a file for the dataset of this name, which the server makes if something comes in. `told` and
         `dataset_info` tell of the tool that it comes from.
 
-        A report that kept everything out comes as `ServerRefused` with the report as body.
+        A large file is left to a job, which the answer then names. A report that kept everything out comes as
+        `ServerRefused` with the report as body.
         """
-        data = {"dataset": dataset, "format": format, "skip_bad": json.dumps(skip_bad), **(told or {})}
+        data = {"dataset": dataset, "format": format, "skip_bad": json.dumps(skip_bad), "wait": "false"}
+        data |= told or {}
         with path.open("rb") as file, ExitStack() as stack:
             files = {"file": (path.name, file)}
             if dataset_info:
@@ -65,6 +67,10 @@ class StudioClient(Connection):
                 data=data,
                 timeout=httpx.Timeout(IMPORT_SECONDS, connect=CONNECT_SECONDS),
             )
+
+    def import_of_job(self, job_id: int) -> ImportOut:
+        """The report of an import that a job did."""
+        return self._one(ImportOut, "GET", f"/api/v1/imports/jobs/{job_id}")
 
     def review_drafts(self, dataset_id: int, state: str) -> ReviewManyOut:
         """Review all of a dataset that nobody has decided on."""

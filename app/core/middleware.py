@@ -1,5 +1,6 @@
 """ASGI middleware around every request: host check, body limit, locale, security headers."""
 
+from http import HTTPStatus
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -11,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.i18n import gettext, negotiate, say, set_locale
 from app.core.settings import Settings
-from app.dialogue.limits import spoken_size
+from app.dialogue.limits import BODY_BYTES, spoken_size
 from app.interchange.sentences.files import FILE_TOO_LARGE
 from app.sentences import N_, Sentence
 
@@ -39,6 +40,8 @@ SECURITY_HEADERS: Final = {
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
 # What a form adds around an uploaded file.
 _FORM_OVERHEAD_BYTES: Final = 1024 * 1024
+_UNKNOWN: Final = 1 << 62
+_SIGN_IN: Final = N_("Sign in before you send a file.")
 HOST_REFUSED: Final = N_("This server does not answer to that host name. Add it to SFT_STUDIO_ALLOWED_HOSTS.")
 
 
@@ -77,8 +80,8 @@ class EdgeMiddleware:
         self.app = app
         self.hosts = _LOOPBACK | {settings.host} | set(settings.allowed_hosts)
         self.any_host = "*" in settings.allowed_hosts
-        self.max_body = settings.max_upload_bytes + _FORM_OVERHEAD_BYTES
-        self.limit = spoken_size(settings.max_upload_bytes)
+        self.max_upload = settings.max_upload_bytes
+        self.max_body = min(BODY_BYTES, settings.max_upload_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -90,11 +93,18 @@ class EdgeMiddleware:
         if not self.any_host and not self._host_allowed(headers.get("host", "")):
             await PlainTextResponse(gettext(HOST_REFUSED), status_code=421)(scope, receive, send)
             return
-        length = headers.get("content-length") or "0"
-        # A server in front of this may let through what is no length; what comes is counted in any case.
-        if length.isascii() and length.isdigit() and int(length[:20]) > self.max_body:
+        limit = self.max_body
+        length = _length(headers)
+        if length > self.max_body + _FORM_OVERHEAD_BYTES and _is_form(headers):
+            # What waits on the disk before anybody can look at it: that is for people who are known.
+            if not await run_in_threadpool(scope["app"].state.knows, Request(scope)):
+                await self._drain(receive)
+                await self._answer(HTTPStatus.UNAUTHORIZED, gettext(_SIGN_IN), None, scope, receive, send)
+                return
+            limit = self.max_upload
+        if length > limit + _FORM_OVERHEAD_BYTES and length != _UNKNOWN:
             await self._drain(receive)
-            await self._refuse_body(scope, receive, send)
+            await self._refuse_body(limit, scope, receive, send)
             return
         if scope["method"] == "HEAD":
             scope, receive, send = _head_as_get(scope, receive, send)
@@ -112,46 +122,65 @@ class EdgeMiddleware:
             await send(message)
 
         try:
-            await self.app(scope, self._limited(receive), send_with_headers)
+            await self.app(scope, _limited(receive, limit), send_with_headers)
         except BodyTooLarge:
             if started:
                 raise
-            await self._refuse_body(scope, receive, send)
+            await self._refuse_body(limit, scope, receive, send)
 
     def _host_allowed(self, host: str) -> bool:
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
         return name.lower() in self.hosts
 
-    def _limited(self, receive: Receive) -> Receive:
-        read = 0
-
-        async def limited() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self.max_body:
-                raise BodyTooLarge(413, self._too_large_text())
-            return message
-
-        return limited
-
     async def _drain(self, receive: Receive) -> None:
         """Read what is still coming, up to a bound."""
         read = 0
-        while read <= self.max_body * _DRAIN_FACTOR:
+        while read <= self.max_upload * _DRAIN_FACTOR:
             message = await receive()
             read += len(message.get("body", b""))
             if message["type"] != "http.request" or not message.get("more_body"):
                 return
 
-    def _too_large_text(self) -> str:
-        return say(Sentence.of(FILE_TOO_LARGE.template, limit=self.limit))
+    async def _refuse_body(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._answer(413, _too_large_text(limit), FILE_TOO_LARGE.code, scope, receive, send)
 
-    async def _refuse_body(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(
+        self, status: int, text: str, code: str | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         from app.core.responses import failure
 
         # A page is made of template files, which the event loop does not read.
-        response = await run_in_threadpool(
-            failure, Request(scope), 413, self._too_large_text(), code=FILE_TOO_LARGE.code
-        )
+        response = await run_in_threadpool(failure, Request(scope), status, text, code=code)
         await response(scope, receive, send)
+
+
+def _length(headers: Headers) -> int:
+    """What the body's header says of its length; without one it may be any. A server in front of this may let through what
+    is no length; what comes is counted in any case."""
+    if "chunked" in headers.get("transfer-encoding", ""):
+        return _UNKNOWN
+    length = headers.get("content-length") or "0"
+    return int(length[:20]) if length.isascii() and length.isdigit() else 0
+
+
+def _is_form(headers: Headers) -> bool:
+    """Whether files may come in it, which wait on the disk; everything else is held in memory."""
+    return headers.get("content-type", "").startswith("multipart/form-data")
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    read = 0
+
+    async def limited() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > limit + _FORM_OVERHEAD_BYTES:
+            raise BodyTooLarge(413, _too_large_text(limit))
+        return message
+
+    return limited
+
+
+def _too_large_text(limit: int) -> str:
+    return say(Sentence.of(FILE_TOO_LARGE.template, limit=spoken_size(limit)))

@@ -49,6 +49,10 @@ def polite_piece(session: Session) -> Iterator[None]:
     give_way(_PATIENCE_SECONDS)
 
 
+def go_on() -> None:
+    """What is done between the pieces where nobody waits for news of them."""
+
+
 def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
     """The items in lists of at most `size`."""
     source = iter(items)

@@ -28,6 +28,7 @@ from app.curation.header import header
 from app.curation.lines import dataset_lines
 from app.datasets import service
 from app.dialogue.roles import Role
+from app.imports.background import jobs_of
 from app.imports.service import list_imports
 from app.sentences import N_
 
@@ -265,8 +266,10 @@ def _review_toast(
 def imports_page(request: Request, session: Db, actor: CurrentActor, dataset_id: int) -> HTMLResponse:
     """Every import with what it brought."""
     dataset = service.require_dataset(session, dataset_id)
+    imports = list_imports(session, dataset_id)
     context = {
         **header(session, actor, dataset, "imports"),
-        "imports": list_imports(session, dataset_id),
+        "imports": imports,
+        "jobs": jobs_of(session, imports),
     }
     return render(request, "datasets/imports.html", context)

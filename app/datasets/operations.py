@@ -17,8 +17,11 @@ from app.core.database import utc_now
 from app.core.errors import Conflict
 from app.core.i18n import translate
 from app.datasets.models import DatasetOperation, OperationKind, OperationState
+from app.jobs.models import Job
 from app.sentences import N_
 
+# In the details of an operation that belongs to a job: its id. Who goes on with it is that job's next attempt.
+JOB: Final = "job"
 # A piece takes a fraction of a second, and waits at most some seconds for its turn to write.
 ABANDONED_AFTER: Final = timedelta(seconds=60)
 UNDER_WAY: Final = {
@@ -121,19 +124,26 @@ def said(operation: DatasetOperation) -> str:
 def take_abandoned(
     session: Session, *, older_than: timedelta = ABANDONED_AFTER
 ) -> list[tuple[Mine, DatasetOperation]]:
-    """Operations whose process died, now ours."""
+    """Operations whose process died, now ours; those of jobs only once the job has ended."""
     limit = utc_now() - older_than
     statement = select(DatasetOperation).where(
         col(DatasetOperation.state) == OperationState.RUNNING, col(DatasetOperation.beat_at) <= limit
     )
     taken = []
     for operation in session.exec(statement.with_for_update(skip_locked=True)).all():
-        operation.owner = secrets.token_hex(16)
-        operation.beat_at = utc_now()
-        session.add(operation)
-        taken.append((_mine(operation), operation))
-    session.flush()
+        job = session.get(Job, operation.details[JOB]) if JOB in operation.details else None
+        if job is None or job.is_final:
+            taken.append((take(session, operation), operation))
     return taken
+
+
+def take(session: Session, operation: DatasetOperation) -> Mine:
+    """The right to go on with an operation, which whoever had it loses."""
+    operation.owner = secrets.token_hex(16)
+    operation.beat_at = utc_now()
+    session.add(operation)
+    session.flush()
+    return _mine(operation)
 
 
 def actor_of(operation: DatasetOperation) -> Actor:

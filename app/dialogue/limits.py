@@ -22,12 +22,14 @@ DEPTH: Final = 64
 # Python itself gives up at 4,300.
 NUMBER_DIGITS: Final = 400
 # Of an uploaded file, unless SFT_STUDIO_MAX_UPLOAD_BYTES says otherwise.
-FILE_BYTES: Final = 64 * MIB
+FILE_BYTES: Final = 1024 * MIB
+# Of the body of any other request.
+BODY_BYTES: Final = 64 * MIB
 
 
 def spoken_size(size_bytes: int) -> str:
-    """A size as people write it: 4 MB, 300 KB, 12 bytes."""
-    for unit, name in ((MIB, "MB"), (1024, "KB")):
+    """A size as people write it: 1 GB, 4 MB, 300 KB, 12 bytes."""
+    for unit, name in ((1024 * MIB, "GB"), (MIB, "MB"), (1024, "KB")):
         if size_bytes >= unit:
             return f"{size_bytes / unit:.4g} {name}"
     return f"{size_bytes} bytes"

@@ -4,8 +4,8 @@ Whoever imports says what becomes of them. What is replaced becomes a new revisi
 after the rest of the file is there: each is a decision of its own, and importing the file again goes on where it stopped.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from sqlmodel import Session
 
@@ -13,13 +13,12 @@ from app.accounts.service import Actor
 from app.conversations.duplicates import Duplicate, known_questions, known_words
 from app.conversations.service import require_conversation, say
 from app.core.errors import Conflict, NotFound
-from app.core.pieces import PIECE, in_batches, piece, polite_piece
-from app.imports.incoming import IncomingFile
+from app.core.pieces import go_on, piece, polite_piece
+from app.imports.incoming import ReadFile
 from app.imports.models import WAITS, DatasetImport
+from app.imports.work import SameQuestions
 from app.sentences import N_, Sentence
 
-SameQuestions = Literal["ask", "keep", "replace", "skip"]
-SAME_QUESTIONS: Final[tuple[SameQuestions, ...]] = get_args(SameQuestions)
 KEPT_NOTES: Final = 200
 _SENTENCES: Final[Mapping[SameQuestions, str]] = {
     "ask": N_("Line %(line)d: the same questions as in conversation %(id)d, and another answer."),
@@ -69,7 +68,26 @@ class Corrections:
             self._replacing[columns["words_hash"]] = old
         return self.choice == "keep"
 
-    def replace(self, session: Session, actor: Actor, file: IncomingFile, found: DatasetImport) -> None:
+    def look_through(
+        self, session: Session, file: ReadFile, found: DatasetImport, keep_on: Callable[[], None] = go_on
+    ) -> None:
+        """Take every conversation of the file that the dataset has not; nothing is stored. `keep_on` is called between
+        pieces."""
+        for batch in file.pieces():
+            words = self.look(session, [columns for columns, _, _ in batch])
+            for columns, _, line in batch:
+                if columns["words_hash"] not in words:
+                    self.take(columns, line, found)
+            keep_on()
+
+    def replace(
+        self,
+        session: Session,
+        actor: Actor,
+        file: ReadFile,
+        found: DatasetImport,
+        keep_on: Callable[[], None] = go_on,
+    ) -> None:
         """Give the old conversations their new answers, each in a piece of its own."""
         if not self._replacing:
             return
@@ -77,6 +95,7 @@ class Corrections:
             old = self._replacing.pop(columns["words_hash"], None)
             if old is None:
                 continue
+            keep_on()
             try:
                 with polite_piece(session):
                     conversation = require_conversation(session, old)
@@ -88,16 +107,15 @@ class Corrections:
                 continue
 
 
-def waiting_for_a_choice(session: Session, dataset_id: int, file: IncomingFile, found: DatasetImport) -> bool:
-    """Whether the file holds corrected records, named in the report, so that the person has to say what becomes of
-    them."""
-    corrections = Corrections(dataset_id, "ask")
-    for batch in in_batches(file.conversations(), PIECE):
-        words = corrections.look(session, [columns for columns, _, _ in batch])
-        for columns, _, line in batch:
-            if columns["words_hash"] not in words:
-                corrections.take(columns, line, found)
-    return found.same_questions > 0
+def waiting_for_a_choice(
+    session: Session,
+    dataset_id: int,
+    file: ReadFile,
+    found: DatasetImport,
+    keep_on: Callable[[], None] = go_on,
+) -> None:
+    """Name in the report the corrected records that the file holds, of which somebody has to say what becomes of them."""
+    Corrections(dataset_id, "ask").look_through(session, file, found, keep_on)
 
 
 def _note(choice: SameQuestions, line: int, old: int) -> dict[str, Any]:

@@ -14,16 +14,15 @@ from app.core.i18n import say
 from app.core.pieces import piece
 from app.core.storage import Storage
 from app.core.templating import go, is_htmx, render
-from app.core.transactions import after_commit
 from app.core.web import AppSettings, AppStorage, Db
 from app.datasets.archives import refuse_archived
 from app.datasets.service import require_dataset
-from app.imports import mappings, service, staging
-from app.imports.corrections import SameQuestions
-from app.imports.incoming import IncomingFile
+from app.imports import mappings, staging
 from app.imports.mapping_document import read_mapping
 from app.imports.mapping_form import ChosenMapping, form_context
 from app.imports.reports import report_context, same_choices
+from app.imports.sending import Door, Sent
+from app.imports.work import SameQuestions
 from app.interchange import ImportLimits, Source
 from app.interchange.mapping.sample import LOOKED_AT, Sample
 from app.interchange.mapping.trying import Trial, Upload
@@ -143,25 +142,19 @@ def import_by_mapping(
     """Import the staged file by this mapping, which is kept when it has a name."""
     mapping = chosen.mapping()
     kept_name = mappings.require_name(name) if name.strip() else ""
-    with (
-        staging.open_staged(storage, actor, dataset_id, token) as (upload, file),
-        IncomingFile(
-            file,
-            filename=upload.filename,
-            skip_bad=skip_bad,
-            limits=_limits(settings),
-            source=Source(encoding=upload.encoding, mapping=mapping.mapping),
-        ) as incoming,
-    ):
-        found = service.import_file(session, dataset_id, actor, incoming, same_questions)
-        comes_in = incoming.brings_anything and not found.waits_for_choice
+    with staging.open_staged(storage, actor, dataset_id, token) as (upload, file):
+        source = Source(encoding=upload.encoding, mapping=mapping.mapping)
+        sent = Sent(file, upload.filename, "auto", skip_bad, same_questions, source, upload=token)
+        came = Door(session, storage, settings, actor).into(dataset_id, sent)
     if kept_name:
         mappings.keep_mapping(session, actor, kept_name, mapping)
-    if comes_in:
-        after_commit(session, lambda: staging.forget(storage, token))
-        return go(request, f"/datasets/{dataset_id}/imports/{found.id}")
+    found = came.report
+    assert found is not None
+    page = f"/datasets/{dataset_id}/imports/{found.id}"
+    if came.job or (came.read and came.read.brings_anything and not found.waits_for_choice):
+        return go(request, page)
     if not is_htmx(request):
-        return go(request, f"/datasets/{dataset_id}/imports/{found.id}?mapping={token}")
+        return go(request, f"{page}?mapping={token}")
     context = report_context(
         require_dataset(session, dataset_id),
         found,

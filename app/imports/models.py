@@ -15,6 +15,13 @@ from app.imports.mapping_document import NAME_CHARACTERS, MappingDocument
 WAITS: Final = "same_questions_waits"
 
 
+# What reading and storing a file found out, beside whose it is and where it went.
+REPORTED: Final = (
+    "filename", "format", "accepted", "duplicates", "same_questions", "replaced", "problem_count", "problems",
+    "note_count", "notes",
+)  # fmt: skip
+
+
 class DatasetImport(CreatedBy, table=True):
     """What one imported file brought in, and what it did not, by line."""
 
@@ -37,6 +44,8 @@ class DatasetImport(CreatedBy, table=True):
     # What came in a little different from the file, or without a part of it; kept as problems are.
     note_count: int = 0
     notes: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    # Of a file that a worker reads: until this has ended nothing of the above is known. None for what a request brought.
+    job_id: int | None = Field(default=None, foreign_key="job.id", index=True)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
 
     @property
@@ -48,6 +57,11 @@ class DatasetImport(CreatedBy, table=True):
     def waits_for_choice(self) -> bool:
         """Whether nothing came in because somebody has to say what becomes of corrected records."""
         return any(note["code"] == WAITS for note in self.notes)
+
+    @property
+    def is_done_with(self) -> bool:
+        """Whether nobody needs the file any more: what it holds is in the dataset."""
+        return self.brought_anything or not (self.problem_count or self.waits_for_choice)
 
 
 class ImportMapping(CreatedBy, table=True):

@@ -1,4 +1,4 @@
-"""Pages of one import: the form, and the report of what came in."""
+"""The page on which a file is chosen or pasted."""
 
 import io
 from dataclasses import dataclass
@@ -9,8 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.conversations.counts import dataset_counts
-from app.core.errors import Invalid, NotFound
+from app.core.errors import Invalid
 from app.core.i18n import gettext, say
 from app.core.templating import go, is_htmx, render
 from app.core.web import AppSettings, AppStorage, Db
@@ -18,34 +17,17 @@ from app.datasets.archives import refuse_archived
 from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
 from app.dialogue.limits import spoken_size
-from app.imports import service, staging
-from app.imports.corrections import SameQuestions
-from app.imports.incoming import IncomingFile
-from app.imports.reports import FORMAT_LABELS, report_context, same_choices
+from app.imports import staging
+from app.imports.reports import FORMAT_LABELS, MAPPING_HELPS, report_context, same_choices
+from app.imports.sending import Door, Sent
 from app.imports.sources import Told, ToldSource
-from app.interchange import FORMATS, Format, ImportLimits
+from app.imports.work import SameQuestions
+from app.interchange import FORMATS, Format
 from app.interchange.sentences.files import FILE_TOO_LARGE
-from app.sentences import N_, Sentence
+from app.sentences import Sentence
 
 router = APIRouter(include_in_schema=False)
 PASTED: Final = "pasted.txt"
-# What a person can put right by saying what the columns mean.
-_MAPPING_HELPS: Final = frozenset(
-    {
-        "unknown_layout",
-        "bare_message",
-        "chat_sides",
-        "csv_columns",
-        "csv_no_id",
-        "csv_scattered",
-        "messages_not_list",
-        "no_role",
-        "unknown_role",
-        "no_content",
-        "mapping_side_unknown",
-        "wrong_layout",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -79,9 +61,7 @@ def _sent(
     return _Sent(stream, PASTED, format, skip_bad, map, same_questions)
 
 
-def _import_form(
-    settings: AppSettings, dataset: Dataset, format: str = "auto", **more: Any
-) -> dict[str, Any]:
+def import_form(settings: AppSettings, dataset: Dataset, format: str = "auto", **more: Any) -> dict[str, Any]:
     return {
         "dataset": dataset,
         "formats": [(name, gettext(FORMAT_LABELS[name])) for name in FORMATS],
@@ -103,7 +83,7 @@ def import_page(request: Request, session: Db, settings: AppSettings, dataset_id
     """Choose a file."""
     dataset = require_dataset(session, dataset_id)
     refuse_archived(session, dataset_id)
-    return render(request, "datasets/import.html", {**_import_form(settings, dataset), "report": None})
+    return render(request, "datasets/import.html", {**import_form(settings, dataset), "report": None})
 
 
 @router.post("/datasets/{dataset_id}/import", response_model=None)
@@ -130,29 +110,26 @@ def import_file(
         if is_htmx(request):
             raise  # a toast: the form with its chosen files stays
         return _form_again(request, session, settings, dataset_id, sent, told, wrong=error)
-    limits = ImportLimits(file_bytes=settings.max_upload_bytes)
-
-    def stage() -> str:
-        staged = staging.stage(
-            storage, stream, actor, dataset_id=dataset_id, filename=sent.filename, encoding=told.encoding
-        )
-        return staging.mapping_href(dataset_id, staged.token)
-
-    if sent.map:
-        return go(request, stage())
-    with IncomingFile(
+    door = Door(session, storage, settings, actor)
+    wanted = Sent(
         stream,
-        filename=sent.filename,
-        format=sent.format,
-        skip_bad=sent.skip_bad,
-        limits=limits,
-        source=source,
-    ) as incoming:
-        helps = any(problem.code in _MAPPING_HELPS for problem in incoming.report.problems)
-        href = stage() if helps and not incoming.brings_anything else ""
-        if href and sent.is_pasted:
-            return go(request, href)
-        found = service.import_file(session, dataset_id, actor, incoming, sent.same_questions)
+        sent.filename,
+        sent.format,
+        sent.skip_bad,
+        sent.same_questions,
+        source,
+        # What is pasted is not worth a report.
+        left_for_mapping=MAPPING_HELPS if sent.is_pasted else frozenset(),
+    )
+    if sent.map:
+        return go(request, staging.mapping_href(dataset_id, door.stage(wanted, dataset_id)))
+    came = door.into(dataset_id, wanted)
+    href = ""
+    if came.read and came.read.has_problem(MAPPING_HELPS) and not came.read.brings_anything:
+        href = staging.mapping_href(dataset_id, door.stage(wanted, dataset_id))
+    found = came.report
+    if found is None:
+        return go(request, href)
     if is_htmx(request) and (found.problem_count or found.waits_for_choice) and not found.brought_anything:
         dataset = require_dataset(session, dataset_id)
         context = report_context(dataset, found, retry_form="import-form", mapping_href=href)
@@ -173,7 +150,7 @@ def _form_again(
     wrong: Invalid | None = None,
 ) -> HTMLResponse:
     dataset = require_dataset(session, dataset_id)
-    form = _import_form(
+    form = import_form(
         settings,
         dataset,
         sent.format,
@@ -185,21 +162,3 @@ def _form_again(
     )
     template = "datasets/_import_form.html" if is_htmx(request) else "datasets/import.html"
     return render(request, template, form, status=422)
-
-
-@router.get("/datasets/{dataset_id}/imports/{import_id}")
-@needs(Permission.DATASET_READ)
-def import_report_page(
-    request: Request, session: Db, settings: AppSettings, dataset_id: int, import_id: int, mapping: str = ""
-) -> HTMLResponse:
-    """What an import brought, and each line that it did not. `mapping` names its file while that waits for a mapping."""
-    dataset = require_dataset(session, dataset_id)
-    found = service.require_import(session, import_id)
-    if found.dataset_id != dataset_id:
-        raise NotFound(N_("There is no import %(id)d."), id=import_id)
-    context = {
-        **_import_form(settings, dataset, skip_bad=True),
-        **report_context(dataset, found, mapping_href=staging.mapping_href(dataset_id, mapping)),
-        "drafts_left": dataset_counts(session, dataset_id).draft,
-    }
-    return render(request, "datasets/import_report.html", context)

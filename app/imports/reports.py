@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from app.core.i18n import gettext
 from app.datasets.models import Dataset
-from app.imports.corrections import SameQuestions
 from app.imports.models import DatasetImport
 from app.imports.schemas import ImportRemarkOut
+from app.imports.work import SameQuestions
 from app.sentences import N_
 
 FORMAT_LABELS: Final[dict[str, str]] = {
@@ -24,6 +24,23 @@ _REPORT_LABELS: Final[dict[str, str]] = {
     "xlsx": N_("Excel"),
     "chat": N_("chat log"),
 }
+# Problems that a person can put right by saying what the columns mean.
+MAPPING_HELPS: Final = frozenset(
+    {
+        "unknown_layout",
+        "bare_message",
+        "chat_sides",
+        "csv_columns",
+        "csv_no_id",
+        "csv_scattered",
+        "messages_not_list",
+        "no_role",
+        "unknown_role",
+        "no_content",
+        "mapping_side_unknown",
+        "wrong_layout",
+    }
+)
 SAME_LABELS: Final[dict[SameQuestions, str]] = {
     "ask": N_("Ask me"),
     "replace": N_("Replace the old answer (as a new revision)"),

@@ -7,6 +7,8 @@ from pydantic import BaseModel
 from app.accounts.who import CreatedByOut
 from app.core.i18n import say
 from app.imports.models import DatasetImport
+from app.jobs.models import Job
+from app.jobs.schemas import JobOut
 from app.sentences import Sentence
 
 
@@ -33,7 +35,8 @@ class ImportRemarkOut(BaseModel):
 class ImportOut(CreatedByOut):
     """The report of an import. Counts are exact; problems and notes are the first 200 of each.
 
-    `id` and `dataset_id` are null when the file brought nothing, so that no dataset was made for it.
+    `id` and `dataset_id` are null when the file brought nothing, so that no dataset was made for it, and while a job is still
+    to make one. `job` reads and stores a large file: counts are 0 until it has ended.
     """
 
     id: int | None
@@ -51,9 +54,10 @@ class ImportOut(CreatedByOut):
     problems: list[ImportRemarkOut]
     note_count: int
     notes: list[ImportRemarkOut]
+    job: JobOut | None = None
 
     @classmethod
-    def of(cls, found: DatasetImport) -> "ImportOut":
+    def of(cls, found: DatasetImport, job: Job | None = None) -> "ImportOut":
         """From the report, in the reader's language."""
         return cls(
             id=found.id,
@@ -69,5 +73,6 @@ class ImportOut(CreatedByOut):
             problems=[ImportRemarkOut.of(item) for item in found.problems],
             note_count=found.note_count,
             notes=[ImportRemarkOut.of(item) for item in found.notes],
+            job=JobOut.of(job) if job else None,
             **found.creator.columns(),
         )

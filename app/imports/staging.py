@@ -4,7 +4,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -19,7 +19,9 @@ from app.interchange.sentences.problems import shown
 from app.sentences import N_
 
 FOLDER: Final = "incoming"
+GONE: Final = N_("The uploaded file is not kept any more. Choose it again.")
 _KEPT_SECONDS: Final = 24 * 3600
+_COPIED_BYTES: Final = 1024 * 1024
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{22}\Z")
 
 
@@ -36,10 +38,18 @@ class StagedUpload(BaseModel):
 
 
 def stage(
-    storage: Storage, stream: BinaryIO, actor: Actor, *, dataset_id: int, filename: str, encoding: Encoding
+    storage: Storage,
+    stream: BinaryIO,
+    actor: Actor,
+    *,
+    dataset_id: int,
+    filename: str,
+    encoding: Encoding,
+    spared: Collection[str] = (),
 ) -> StagedUpload:
-    """Keep the whole of the stream. What has waited for too long is removed on this occasion."""
-    sweep(storage)
+    """Keep the whole of the stream. What has waited for too long is removed on this occasion, but for the tokens that
+    are spared."""
+    sweep(storage, spared)
     upload = StagedUpload(
         token=secrets.token_urlsafe(16),
         dataset_id=dataset_id,
@@ -49,7 +59,7 @@ def stage(
     )
     stream.seek(0)
     with storage.write(f"{FOLDER}/{upload.token}.data") as file:
-        shutil.copyfileobj(stream, file)
+        shutil.copyfileobj(stream, file, _COPIED_BYTES)
     with storage.write(f"{FOLDER}/{upload.token}.json") as file:
         file.write(upload.model_dump_json().encode())
     return upload
@@ -60,7 +70,7 @@ def open_staged(
     storage: Storage, actor: Actor, dataset_id: int, token: str
 ) -> Iterator[tuple[StagedUpload, BinaryIO]]:
     """The file of this person for this dataset. Raises NotFound once it is gone."""
-    gone = NotFound(N_("The uploaded file is not kept any more. Choose it again."))
+    gone = NotFound(GONE)
     if not _TOKEN.match(token):
         raise gone
     try:
@@ -74,6 +84,19 @@ def open_staged(
         yield upload, file
 
 
+def require_file(storage: Storage, token: str) -> Path:
+    """Where the file lies. Raises NotFound once it is gone."""
+    path = storage.path(f"{FOLDER}/{token}.data")
+    if not path.is_file():
+        raise NotFound(GONE)
+    return path
+
+
+def is_kept(storage: Storage, token: str) -> bool:
+    """Whether the file is still there."""
+    return storage.path(f"{FOLDER}/{token}.data").is_file()
+
+
 def mapping_href(dataset_id: int, token: str) -> str:
     """The page on which somebody says what the columns of this file mean; "" for what cannot be a token."""
     return f"/datasets/{dataset_id}/import/mapping/{token}" if _TOKEN.match(token) else ""
@@ -85,11 +108,11 @@ def forget(storage: Storage, token: str) -> None:
         storage.remove(f"{FOLDER}/{token}.{kind}")
 
 
-def sweep(storage: Storage) -> None:
-    """Remove what has waited for longer than a day."""
+def sweep(storage: Storage, spared: Collection[str] = ()) -> None:
+    """Remove what has waited for longer than a day, but for the tokens that are spared."""
     oldest = time.time() - _KEPT_SECONDS
     for path in storage.folder(FOLDER).iterdir():
-        if _age(path) < oldest:
+        if path.stem not in spared and _age(path) < oldest:
             path.unlink(missing_ok=True)
 
 

@@ -7,14 +7,11 @@ from sse_starlette.sse import EventSourceResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.accounts.service import record
-from app.core.errors import Refused
 from app.core.web import AppEngine, Db
 from app.jobs import service
 from app.jobs.models import StopRequest
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.jobs.stream import as_dict, stream_events
-from app.sentences import N_
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 # A sequence number; the upper bound is the databases' largest integer.
@@ -63,10 +60,4 @@ def stop_job(session: Db, actor: CurrentActor, job_id: int, how: StopRequest = S
 
     What one started oneself, or one's token did, may always be stopped; others' jobs by engineers.
     """
-    if service.require_job(session, job_id).created_by_user_id != actor.user_id and not actor.may(
-        Permission.JOB_STOP
-    ):
-        raise Refused(N_("This was started by somebody else. An engineer can stop it."))
-    job = service.request_stop(session, job_id, how)
-    record(session, actor, f"job.{how.value}", f"job/{job_id}")
-    return JobOut.of(job)
+    return JobOut.of(service.stop_as(session, actor, service.require_job(session, job_id), how))

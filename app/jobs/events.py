@@ -45,6 +45,9 @@ class Phase(StrEnum):
     """What a running job is doing."""
 
     PREPARING = "preparing"
+    READING = "reading"
+    WAITING = "waiting"
+    STORING = "storing"
     DOWNLOADING = "downloading"
     LOADING_TOKENIZER = "loading_tokenizer"
     PREPARING_DATA = "preparing_data"
@@ -65,6 +68,9 @@ class Phase(StrEnum):
 
 PHASE_WORDS: Final[dict[Phase, str]] = {
     Phase.PREPARING: N_("Preparing"),
+    Phase.READING: N_("Reading the file"),
+    Phase.WAITING: N_("Waiting until the dataset is free"),
+    Phase.STORING: N_("Storing the conversations"),
     Phase.DOWNLOADING: N_("Downloading"),
     Phase.LOADING_TOKENIZER: N_("Loading the tokenizer"),
     Phase.PREPARING_DATA: N_("Preparing the data"),
@@ -124,10 +130,12 @@ class PhasePayload(TypedDict):
 
 
 class ProgressPayload(TypedDict):
-    """`step` of `total_steps` is done; `eta_seconds` are left by the pace so far."""
+    """`step` of `total_steps` is done; `eta_seconds` are left by the pace so far. While a file is read these are bytes, and
+    `records` counts the conversations found in them."""
 
     step: int
     total_steps: int
+    records: NotRequired[int]
     epoch: NotRequired[float | None]
     eta_seconds: NotRequired[float | None]
 

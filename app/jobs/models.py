@@ -20,6 +20,7 @@ PayloadT = TypeVar("PayloadT", bound=JobPayload)
 class JobKind(StrEnum):
     """What the worker is asked to do; each kind has one handler."""
 
+    IMPORT = "import"
     PREPARE_BASE_MODEL = "prepare_base_model"
     CHECK_MASKS = "check_masks"
     TRAIN = "train"

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict, ErrorDetail, Invalid
 from app.core.i18n import say
 from app.recipes.method import Method
 from app.recipes.setting import Section, setting
@@ -343,5 +343,5 @@ def parse_config(values: Mapping[str, object]) -> TrainingConfig:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
         wrong = wrong_values(error, TrainingConfig.model_fields)
-        details = [{"field": item.field, "message": say(item.sentence)} for item in wrong]
+        details: list[ErrorDetail] = [{"field": item.field, "message": say(item.sentence)} for item in wrong]
         raise Invalid(wrong[0].sentence, field=wrong[0].field, details=details) from error

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from app.core.middleware import SECURITY_HEADERS
+from app.dialogue.limits import BODY_BYTES
 from tests.support.people import Person
 
 
@@ -24,10 +25,8 @@ def test_every_answer_has_the_headers_and_only_files_with_a_hash_are_kept(app: F
     assert file.headers["Cache-Control"] != "no-store"
 
 
-def test_a_body_beyond_the_limit_is_refused_with_and_without_its_length(
-    annotator: Person, app: FastAPI
-) -> None:
-    limit = app.state.settings.max_upload_bytes + 2 * 1024 * 1024
+def test_a_body_beyond_the_limit_is_refused_with_and_without_its_length(annotator: Person) -> None:
+    limit = BODY_BYTES + 2 * 1024 * 1024
 
     def pieces() -> object:
         for _ in range(limit // 2**20 + 1):

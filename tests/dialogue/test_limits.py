@@ -19,7 +19,13 @@ def test_files_and_settings_take_the_same_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("size", "spoken"),
-    [(12, "12 bytes"), (300 * 1024, "300 KB"), (4 * limits.MIB, "4 MB"), (1572864, "1.5 MB")],
+    [
+        (12, "12 bytes"),
+        (300 * 1024, "300 KB"),
+        (4 * limits.MIB, "4 MB"),
+        (1572864, "1.5 MB"),
+        (limits.FILE_BYTES, "1 GB"),
+    ],
 )
 def test_sizes_are_said_as_people_write_them(size: int, spoken: str) -> None:
     assert spoken_size(size) == spoken

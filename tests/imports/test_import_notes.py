@@ -15,7 +15,7 @@ from app.core.database import transaction
 from app.core.errors import Conflict
 from app.datasets import service
 from app.datasets.models import Dataset
-from app.imports import api, pages
+from app.imports import sending
 from app.imports import service as imports
 from app.imports.incoming import IncomingFile
 from app.imports.models import DatasetImport
@@ -154,8 +154,7 @@ def test_others_write_while_a_file_is_read(
                 service.create_dataset(session, ANN, name="made meanwhile")
             super().__init__(*arguments, **options)
 
-    for module in (api, pages):
-        monkeypatch.setattr(module, "IncomingFile", Slow)
+    monkeypatch.setattr(sending, "IncomingFile", Slow)
     file = {"file": ("calls.jsonl", lines(dialogue("a")))}
     answer = {
         "page": lambda: annotator.browser.post(f"/datasets/{dataset_id}/import", files=file),

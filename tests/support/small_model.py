@@ -19,12 +19,16 @@ def small_model_folder() -> Path:
     # Tests run in several processes; the first one converts, the others wait.
     with FileLock(CACHE / "smollm2.lock"):
         if not (folder / "model.safetensors").is_file():
+            from app.base_models.work import PrepareInput
             from worker.work.models import run
             from worker.work.protocol import Control
 
             shutil.rmtree(folder, ignore_errors=True)
-            result = run(
-                {"source": "bundled"}, CACHE / "converting", lambda *_args, **_fields: None, Control()
+            made = run(
+                PrepareInput(source="bundled"),
+                CACHE / "converting",
+                lambda *_args, **_fields: None,
+                Control(),
             )
-            (CACHE / "converting" / result["path"]).rename(folder)
+            (CACHE / "converting" / made.path).rename(folder)
     return folder

@@ -6,12 +6,14 @@ from app.base_models.handler import PrepareBaseModel
 from app.evaluations.handler import Evaluate
 from app.evaluations.service import queue_evaluations
 from app.exports.handler import ExportRun
+from app.imports.handler import ImportFile
 from app.jobs.handlers import JobHandler
 from app.jobs.models import JobKind
 from app.mask_checks.handler import CheckMasks
 from app.runs.handler import Train
 
 HANDLERS: Final[dict[JobKind, JobHandler[Any]]] = {
+    JobKind.IMPORT: ImportFile(),
     JobKind.PREPARE_BASE_MODEL: PrepareBaseModel(),
     JobKind.CHECK_MASKS: CheckMasks(),
     JobKind.TRAIN: Train(follow_up=queue_evaluations),

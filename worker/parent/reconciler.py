@@ -17,6 +17,7 @@ from app.curation.sweeping import sweep
 from app.erasure.chats import expire_chats
 from app.exports import leftovers as export_leftovers
 from app.exports.service import expire_exports
+from app.imports.handler import remove_all_read_files
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import JobKind
 from app.jobs.service import queued_jobs, rescue_expired
@@ -80,6 +81,7 @@ class Reconciler(threading.Thread):
                 self._expire()
                 if not cleared:  # once is enough: whoever ends a job clears up after it
                     clear_all_leftovers(self.engine, self.storage)
+                    remove_all_read_files(self.engine, self.storage)
                     export_leftovers.clear_all_leftovers(self.engine, self.storage)
                     cleared = True
             except Exception as error:  # this thread is what every job is saved by: nothing may end it

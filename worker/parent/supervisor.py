@@ -18,17 +18,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import StudioError
 from app.core.logging import get_logger
+from app.core.outages import BUSY, is_outage, outage_sentence
 from app.core.settings import Settings
 from app.core.storage import DISK_FULL, Storage
 from app.files import tells_full_disk
 from app.jobs.events import Ending, EventKind
-from app.jobs.handlers import JobHandler, Workplace
+from app.jobs.handlers import HandedBack, JobHandler, Stopped, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, LeaseLost
 from app.jobs.work import JobInput
 from app.sentences import N_, Failure, FailureCode
 from worker.parent.attempt import Attempt
 from worker.parent.child_process import ChildProcess
+from worker.parent.going import Going
 
 logger = get_logger(__name__)
 FLUSH_SECONDS: Final = 1.0
@@ -157,12 +159,15 @@ class Supervisor:
 
     def _end(self, mine: Attempt, place: Workplace, outcome: _Outcome) -> None:
         state = self._store_end(mine, place, outcome)
+        if state is None:
+            return
         try:
             self.handlers[mine.claim.kind].clear_up(place, state)
         except OSError:
             logger.warning("%s: its working files could not be removed", mine, exc_info=True)
 
-    def _store_end(self, mine: Attempt, place: Workplace, outcome: _Outcome) -> JobState:
+    def _store_end(self, mine: Attempt, place: Workplace, outcome: _Outcome) -> JobState | None:
+        """What the job ended in; None when it was handed back."""
         result = outcome.result
         if outcome.cancelled:
             mine.finish(JobState.CANCELLED)
@@ -172,17 +177,39 @@ class Supervisor:
             return JobState.FAILED
         handler, root = self.handlers[mine.claim.kind], f"{self.storage.root}/"
         try:
-            told = handler.result_model.stored(result)
+            going = Going(mine, self.shutdown, FLUSH_SECONDS)
+            found = handler.result_model.stored(result)
+            told = handler.carry_out(self.engine, place, mine.claim, found, going)
             files = handler.look_at_files(place, told)
             mine.finish(
                 JobState.SUCCEEDED,
-                result=_without(root, result),
+                result=_without(root, result if told is found else told.to_json()),
                 publish=lambda session: handler.publish(session, place, mine.claim, told, files),
             )
         except StudioError as error:
             mine.fail(error.failure)
             return JobState.FAILED
+        except Stopped:
+            mine.finish(JobState.CANCELLED)
+            return JobState.CANCELLED
+        except HandedBack:
+            mine.release()
+            return None
+        except SQLAlchemyError as error:
+            if not is_outage(error):
+                raise
+            return self._database_away(mine, outage_sentence(error))
         return JobState.SUCCEEDED
+
+    @staticmethod
+    def _database_away(mine: Attempt, why: str) -> JobState | None:
+        """One that is busy or away may serve the next attempt; where its disk is full, a person has to help first."""
+        if why == BUSY:
+            logger.warning("%s: the database was out of reach; the job is handed back", mine)
+            mine.release()
+            return None
+        mine.fail(Failure.of(FailureCode.DATABASE_REFUSED, why))
+        return JobState.FAILED
 
 
 def unexpected(error: Exception, template: str = UNEXPECTED) -> Failure:
