@@ -15,12 +15,8 @@ from app.interop.readme import README, readme_text
 from app.interop.scripts import write_trl, write_unsloth
 from app.interop.token_files import write_arrow_folder, write_parquet
 from app.masking import IGNORE_INDEX, MaskArrays, Split
-from app.recipes.config import TrainingConfig
 from app.recipes.order import epoch_order
 from app.sentences import N_
-
-# Fields that no writer says: at any other value than the default the tool would train something else.
-_UNSAID: Final = ("use_dora", "adam_beta1", "adam_beta2", "adam_epsilon")
 
 WRITERS: Final[dict[Tool, Callable[[HandedRun, Handing], None]]] = {
     "llamafactory": write_llamafactory,
@@ -38,7 +34,11 @@ def hand_over(
     `leave_out`: without what the tool has no option for; otherwise that raises Invalid, naming the field.
     """
     handing = Handing(tool, leave_out)
-    _require_plain_lora(run, handing)
+    if not run.config.use_peft:
+        raise Invalid(
+            N_("A full fine-tune is not handed to other tools yet: export runs that train an adapter."),
+            field="use_peft",
+        )
     WRITERS[tool](run, handing)
     note_what_is_otherwise(run, handing)
     train, held_out = arrays.places(Split.TRAIN), arrays.places(Split.VALIDATION)
@@ -58,15 +58,3 @@ def hand_over(
         (folder / name).write_text(text, "utf-8")
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     return HandedOver(files, len(train), len(held_out), trained, handing.notes)
-
-
-def _require_plain_lora(run: HandedRun, handing: Handing) -> None:
-    """Refuses a full fine-tune, and by name what the tools are not told."""
-    if not run.config.use_peft:
-        raise Invalid(
-            N_("A full fine-tune is not handed to other tools yet: export runs that train an adapter."),
-            field="use_peft",
-        )
-    for name in _UNSAID:
-        if getattr(run.config, name) != TrainingConfig.model_fields[name].default:
-            handing.cannot(name)
