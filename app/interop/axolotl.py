@@ -56,8 +56,8 @@ def _data(run: HandedRun) -> dict[str, Any]:
         **({"test_datasets": [_dataset(VALIDATION_FILE)]} if run.held_out else {}),
         "val_set_size": 0,
         "dataset_prepared_path": "prepared",
+        # The trainer shuffles, epoch by epoch as the studio does; nothing else may.
         "shuffle_merged_datasets": False,
-        "curriculum_sampling": True,
         "sequence_len": run.longest,
         "sample_packing": False,
         "pad_to_sequence_len": False,

@@ -46,7 +46,6 @@ def _config(run: HandedRun) -> dict[str, Any]:
         "template": "empty",
         "cutoff_len": run.longest,
         "packing": False,
-        "disable_shuffling": True,
         # fp32 or bf16 weights are its own choice; mixed precision would round what the studio does not.
         "fp16": False,
         "bf16": False,

@@ -75,7 +75,6 @@ def _lora(run: HandedRun) -> dict[str, Any]:
 def _training(run: HandedRun) -> dict[str, Any]:
     return {
         **training_arguments(run),
-        "train_sampling_strategy": "sequential",
         "max_length": None,
         "packing": False,
         # The weights' own precision is that of the run; autocast would round what the studio does not.

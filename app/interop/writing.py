@@ -15,7 +15,6 @@ from app.interop.readme import README, readme_text
 from app.interop.scripts import write_trl, write_unsloth
 from app.interop.token_files import write_arrow_folder, write_parquet
 from app.masking import IGNORE_INDEX, MaskArrays, Split
-from app.recipes.order import epoch_order
 from app.sentences import N_
 
 WRITERS: Final[dict[Tool, Callable[[HandedRun, Handing], None]]] = {
@@ -42,8 +41,6 @@ def hand_over(
     WRITERS[tool](run, handing)
     note_what_is_otherwise(run, handing)
     train, held_out = arrays.places(Split.TRAIN), arrays.places(Split.VALIDATION)
-    # The studio's own order, so that the first batch there is the first batch here.
-    train = train[epoch_order(len(train), run.config.seed, 0)]
     splits = {"train": train, **({"validation": held_out} if len(held_out) else {})}
     if tool == "llamafactory":
         write_arrow_folder(folder / TOKENIZED, arrays, splits)

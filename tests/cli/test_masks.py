@@ -143,7 +143,7 @@ def test_text_for_people_is_in_their_language_and_json_is_not(smollm2_folder: Pa
         machine = run("preview", *arguments, "--json").stdout
         refused = run("preview", "--model", str(smollm2_folder), "--input", "-", text='{"messages": []}')
     assert "训练    助手       'Hello'\n".replace(" ", "") in shown.replace(" ", "")
-    assert "通过 end_of_turn: 选中的每一轮，结束符都参与训练。\n" in shown
+    assert "通过 end_of_turn: 选中的每一条，结束符都参与训练。\n" in shown
     assert "策略 assistant" in shown
     assert "\n通过 end_of_turn\n" in report.stdout
     assert report.stdout.startswith("对话")

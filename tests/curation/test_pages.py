@@ -165,7 +165,8 @@ def test_what_cannot_be_approved_is_named_and_the_rest_goes_through(
     )
     said = json.loads(answer.headers["HX-Trigger"])["toast"]
     assert said["kind"] == "warn"
-    assert f"conversation {empty}: There is no assistant turn" in said["message"]
+    assert "1 was left out: “Hi”. There is no assistant turn" in said["message"]
+    assert said["link_url"] == f"/conversations/{empty}"
     assert states(reviewer, dataset_id) == {good: "approved", empty: "draft"}
 
 
