@@ -59,6 +59,7 @@ class FailureCode(StrEnum):
     HUB_UNREACHABLE = "hub_unreachable"
     HUB_REFUSED = "hub_refused"
     ADAPTER_UNUSABLE = "adapter_unusable"
+    EXPORT_UNSUPPORTED = "export_unsupported"
     DATA_CHANGED = "data_changed"
     TOKENIZER_CHANGED = "tokenizer_changed"
     # Of jobs: training and answering.

@@ -1,4 +1,4 @@
-"""REST for accounts: who am I, one's own tokens and password, and the people and the audit trail for admins.
+"""REST for accounts: who am I, one's own tokens, sign-ins and password, and the people and the audit trail for admins.
 
 What would let whoever found a token stay, or become more than it, answers browsers only: tokens are made, passwords
 changed and people managed by somebody who signed in, or with `sft-studio people` on the server's own machine.
@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from app.accounts import audit, passwords, service, tokens
+from app.accounts import audit, passwords, service, sessions, tokens
 from app.accounts.access import CurrentActor, address_of, needs, open_before_password_change
 from app.accounts.audit import AuditFilter
 from app.accounts.changing import change_password
@@ -45,6 +45,19 @@ class TokenOut(BaseModel):
     expires_at: datetime | None
     revoked_at: datetime | None
     seen_at: datetime | None
+
+
+class SessionOut(BaseModel):
+    """A browser in which one is signed in. `browser` and `system` are empty where it is none that people know."""
+
+    id: int
+    created_at: datetime | None
+    seen_at: datetime | None
+    expires_at: datetime
+    address: str
+    browser: str
+    system: str
+    is_current: bool
 
 
 class PasswordIn(BaseModel):
@@ -138,6 +151,43 @@ def list_tokens(session: Db, actor: CurrentActor) -> list[TokenOut]:
 def revoke_token(session: Db, actor: CurrentActor, token_id: int) -> None:
     """End one of one's own tokens at once; a token ends itself only."""
     tokens.revoke_token(session, actor, token_id)
+
+
+@router.get("/account/sessions")
+@needs(Permission.ACCOUNT_USE)
+def list_sessions(session: Db, actor: CurrentActor) -> list[SessionOut]:
+    """Where one is signed in, the one that was seen last first."""
+    found = []
+    for login in sessions.list_logins(session, actor):
+        assert login.id is not None
+        browser, system = sessions.browser_of(login.agent)
+        found.append(
+            SessionOut(
+                id=login.id,
+                created_at=login.created_at,
+                seen_at=login.seen_at,
+                expires_at=login.expires_at,
+                address=login.address,
+                browser=browser,
+                system=system,
+                is_current=login.id == actor.login_id,
+            )
+        )
+    return found
+
+
+@router.delete("/account/sessions/{login_id}", status_code=204)
+@needs(Permission.ACCOUNT_MANAGE)
+def end_session(session: Db, actor: CurrentActor, login_id: int) -> None:
+    """End one of one's own sign-ins at once."""
+    sessions.end_one(session, actor, login_id)
+
+
+@router.post("/account/sessions/end-others", status_code=204)
+@needs(Permission.ACCOUNT_MANAGE)
+def end_other_sessions(session: Db, actor: CurrentActor) -> None:
+    """End all of one's own sign-ins but the one that asks."""
+    sessions.end_others(session, actor)
 
 
 @router.put("/account/password", status_code=204)

@@ -68,7 +68,9 @@ class Rule:
 
 
 RULES: Final[dict[Permission, Rule]] = {
-    Permission.ACCOUNT_USE: Rule(Role.ANNOTATOR, N_("Sign in and out, see one's own tokens."), Scope.READ),
+    Permission.ACCOUNT_USE: Rule(
+        Role.ANNOTATOR, N_("Sign in and out, see one's own tokens and sign-ins."), Scope.READ
+    ),
     Permission.ACCOUNT_MANAGE: Rule(
         Role.ANNOTATOR, N_("Change one's password, end one's sign-ins, make tokens."), None
     ),

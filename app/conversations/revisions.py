@@ -92,7 +92,7 @@ def require_revision(session: Session, conversation_id: int, version: int) -> Co
     """As get_revision, or NotFound."""
     found = get_revision(session, conversation_id, version)
     if found is None:
-        raise NotFound(N_("There is no version %(version)d of this conversation."), version=version)
+        raise NotFound(N_("There is no revision %(version)d of this conversation."), version=version)
     return found
 
 

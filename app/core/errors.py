@@ -4,10 +4,19 @@ Raised by services; turned into problem JSON (RFC 9457) or a page at the edge, i
 """
 
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar, NotRequired, TypedDict
 
 from app.core.i18n import say
 from app.sentences import FailureCode, Sentence, SentenceError, sentence_of
+
+
+class ErrorDetail(TypedDict):
+    """One of several things that are wrong: a field with what is to be said of it, or a conversation."""
+
+    field: NotRequired[str]
+    message: NotRequired[str]
+    conversation: NotRequired[object]
+    detail: NotRequired[str]
 
 
 class StudioError(SentenceError):
@@ -30,7 +39,7 @@ class StudioError(SentenceError):
         *,
         field: str | None = None,
         code: str | None = None,
-        details: list[dict[str, Any]] | None = None,
+        details: list[ErrorDetail] | None = None,
         retry_after: int | None = None,
         **values: object,
     ) -> None:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from app.core.addresses import path_of
-from app.core.errors import StudioError, Unauthenticated
+from app.core.errors import ErrorDetail, StudioError, Unauthenticated
 from app.core.i18n import gettext, say
 from app.core.logging import get_logger
 from app.core.outages import BUSY, brief, outage_sentence
@@ -50,7 +50,7 @@ def problem(
     *,
     field: str | None = None,
     code: str | None = None,
-    details: list[dict[str, Any]] | None = None,
+    details: list[ErrorDetail] | None = None,
 ) -> JSONResponse:
     """RFC 9457 problem document, with `code` where the rule that was broken has one."""
     body: dict[str, Any] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
@@ -75,7 +75,7 @@ def failure(
     *,
     field: str | None = None,
     code: str | None = None,
-    details: list[dict[str, Any]] | None = None,
+    details: list[ErrorDetail] | None = None,
 ) -> Response:
     """The failure in the form the client reads."""
     if wants_json(request):
@@ -123,7 +123,7 @@ def _and_back(path: str, request: Request) -> str:
 
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    details = [
+    details: list[ErrorDetail] = [
         {"field": wrong.field, "message": say(wrong.sentence)} for wrong in wrong_fields(error.errors())
     ]
     text = " ".join(item["message"] for item in details)

@@ -113,9 +113,11 @@ def _theme(request: Request) -> str:
     return theme if theme in {"auto", "light", "dark"} else "auto"
 
 
-def toast(message: str, *, kind: str = "success", undo_url: str | None = None) -> dict[str, str]:
-    """Response header that makes the page show a short notice."""
-    payload = {"toast": {"message": message, "kind": kind, "undo_url": undo_url}}
+def toast(
+    message: str, *, kind: str = "success", undo_url: str | None = None, link_url: str | None = None
+) -> dict[str, str]:
+    """Response header that makes the page show a short notice, with a way back or to what it is about."""
+    payload = {"toast": {"message": message, "kind": kind, "undo_url": undo_url, "link_url": link_url}}
     return {"HX-Trigger": json.dumps(payload)}
 
 

@@ -215,7 +215,8 @@ def review(
         return see(f"/datasets/{dataset_id}{where.query_string(page=page if page > 1 else '')}")
     context = {**header(session, actor, dataset, "conversations"), **_conversations(session, where, page)}
     response = render(request, "datasets/_conversations.html", context)
-    response.headers.update(_review_toast(state, changed, refused, undo if undoable and changed else None))
+    told = _review_toast(session, state, changed, refused, undo if undoable and changed else None)
+    response.headers.update(told)
     return response
 
 
@@ -244,7 +245,7 @@ def undo_review(
 
 
 def _review_toast(
-    state: ReviewState, changed: int, refused: list[tuple[int, str]], undo_url: str | None
+    session: Session, state: ReviewState, changed: int, refused: list[tuple[int, str]], undo_url: str | None
 ) -> dict[str, str]:
     if state is ReviewState.APPROVED:
         text = ngettext("%(n)d conversation approved.", "%(n)d conversations approved.", changed)
@@ -254,11 +255,16 @@ def _review_toast(
     if not refused:
         return toast(text, undo_url=undo_url)
     more = ngettext(
-        "%(n)d was left out, for example conversation %(id)d: %(reason)s",
-        "%(n)d were left out, for example conversation %(id)d: %(reason)s",
+        "%(n)d was left out: “%(title)s”. %(reason)s",
+        "%(n)d were left out, “%(title)s” for one. %(reason)s",
         len(refused),
-    ) % {"n": len(refused), "id": refused[0][0], "reason": gettext(refused[0][1])}
-    return toast(f"{text} {more}", kind="warn", undo_url=undo_url)
+    )
+    number, reason = refused[0]
+    found = session.get(Conversation, number)
+    title = found.title if found and found.title else str(number)
+    more %= {"n": len(refused), "title": title, "reason": gettext(reason)}
+    link = f"/conversations/{number}" if found else None
+    return toast(f"{text} {more}", kind="warn", undo_url=undo_url, link_url=link)
 
 
 @router.get("/datasets/{dataset_id}/imports")

@@ -2,8 +2,8 @@
 
 `record` what is judged · `findings` what is found: code, place, evidence, remedy · `statistics` means, noise and swings ·
 one module a kind: `overfitting`, `progress` (no decrease), `stability` (explosion, fall then rise, oscillation),
-`answers` (parroting, loss of diversity) · `remedies` the fields to change · `judge` all of it in order. A rule says
-nothing where there is too little to tell.
+`answers` (parroting, loss of diversity) · `remedies` the fields to change · `copies` what an answer repeats of the
+training set · `judge` all of it in order. A rule says nothing where there is too little to tell.
 """
 
 from app.diagnosis.findings import Evidence, Finding, FindingCode

@@ -29,6 +29,7 @@ from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import redo
 from app.mask_checks.work import CheckPayload
 from app.runs.models import Run
+from app.runs.samples import forget_samples
 from app.sentences import N_
 from app.versions.redaction import Rewritten, redact, rewrite
 from app.versions.service import require_version
@@ -55,6 +56,7 @@ def erase(engine: Engine, storage: Storage, actor: Actor, conversation_id: int) 
         with transaction(engine) as session:
             _refuse_work_under_way(session, [version_id])
             _replace(session, storage, actor, version_id, rewritten)
+            forget_samples(session, [version_id], conversation_id)
     with engine.connect() as connection:
         cut_back_log(connection)
     return holders

@@ -63,6 +63,25 @@ KINDS: Final[tuple[ExportKind, ...]] = (
         "merge",
     ),
     ExportKind(
+        "gguf",
+        N_("GGUF"),
+        N_(
+            "One file for llama.cpp and what is built on it, with a Modelfile for Ollama where its template is known."
+        ),
+        "cpu",
+        (
+            Choice(
+                "precision",
+                N_("Precision"),
+                (
+                    ("f16", N_("f16: as exact as here")),
+                    ("q8_0", N_("q8_0: half the size, next to no difference")),
+                    ("q4_k_m", N_("q4_k_m: a quarter; needs llama-quantize on the worker")),
+                ),
+            ),
+        ),
+    ),
+    ExportKind(
         "llamafactory",
         "LLaMA-Factory",
         N_("A folder that LLaMA-Factory trains as it stands: its YAML, and the tokens of the mask check."),

@@ -1,12 +1,13 @@
 """A run's exports as its page shows them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from sqlmodel import Session
 
 from app.base_models.service import require_base_model
-from app.exports.kinds import BY_NAME, kinds_of
+from app.exports.kinds import BY_NAME, ExportKind, kinds_of
 from app.exports.models import RunExport, RunExportFile
 from app.exports.service import files_of, list_exports
 from app.exports.snippets import Snippet, snippets_of
@@ -49,10 +50,19 @@ class Line:
         return [labels.get((name, value), value) for name, value in self.export.choices.items()]
 
 
+class RunExports(TypedDict):
+    """What `exports/_section.html` reads beside the run."""
+
+    export_kinds: Sequence[ExportKind]
+    exports: list[Line]
+    exporting: bool
+    run_is_over: bool
+
+
 class ExportsOfRun:
     """What runs show of their exports."""
 
-    def of_run(self, session: Session, run: Run) -> dict[str, Any]:
+    def of_run(self, session: Session, run: Run) -> RunExports:
         """Kinds to choose from, and what was made."""
         found = list_exports(session, run.id or 0)
         files = files_of(session, [export.id or 0 for export, _job in found])

@@ -39,6 +39,10 @@ def snippets_of(
         return [peft(provenance, folder), vllm_adapter(provenance, config, folder)]
     if kind == "merged":
         return [transformers(provenance, folder), vllm(provenance, folder)]
+    if kind == "gguf":
+        (file,) = [name for name in files if name.endswith(".gguf")]
+        found = [llama_cpp(provenance, f"{folder}/{file}")]
+        return [*found, ollama(provenance, folder)] if "Modelfile" in files else found
     if kind in COMMANDS:
         return [Snippet(TOOL_NAMES[kind], "bash", f"cd {shlex.quote(folder)}\n{COMMANDS[kind]}")]
     return []
@@ -107,6 +111,29 @@ def vllm(provenance: Provenance, folder: str) -> Snippet:
         "vLLM",
         "bash",
         f"vllm serve {shlex.quote(folder)} --served-model-name {name}\n{_curl(provenance, name, 8000)}",
+    )
+
+
+def llama_cpp(provenance: Provenance, path: str) -> Snippet:
+    """A server that reads the chat template from the file, and a question to it."""
+    name, arguments = served_name(provenance), ""
+    if provenance.template_arguments:
+        told = json.dumps(dict(provenance.template_arguments), ensure_ascii=False)
+        arguments = f" --chat-template-kwargs {shlex.quote(told)}"
+    return Snippet(
+        "llama.cpp",
+        "bash",
+        f"llama-server -m {shlex.quote(path)} --jinja{arguments} --alias {name} --port 8080\n{_curl(provenance, name, 8080)}",
+    )
+
+
+def ollama(provenance: Provenance, folder: str) -> Snippet:
+    """Made known to Ollama, then asked."""
+    name = served_name(provenance)
+    return Snippet(
+        "Ollama",
+        "bash",
+        f"cd {shlex.quote(folder)}\nollama create {name} -f Modelfile\nollama run {name} {shlex.quote(_QUESTION)}\n",
     )
 
 

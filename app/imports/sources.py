@@ -31,7 +31,7 @@ from app.sentences import N_
 _MASK_LABELS: Final[dict[SourceMask, str]] = {
     "file": N_("What its flags say, else every assistant turn"),
     "assistant": N_("Every assistant turn, whatever its flags say"),
-    "last_assistant": N_("Only the last assistant turn (mask_history)"),
+    "last_assistant": N_("Last assistant turn only (mask_history)"),
     "everything": N_("Every turn (train_on_prompt)"),
 }
 

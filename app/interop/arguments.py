@@ -7,10 +7,6 @@ from app.sentences import N_
 
 OUTPUT: Final = "output"
 
-_REPEATS: Final = N_(
-    "The samples are in the order of the run's first epoch, and every later epoch repeats it; the studio draws a new "
-    "order for each."
-)
 _DRAWS: Final = N_(
     "Dropout of %(dropout)s draws other random numbers than the studio: losses differ by that."
 )
@@ -33,8 +29,13 @@ def training_arguments(run: HandedRun) -> dict[str, Any]:
         "warmup_steps": run.warmup_steps,
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
+        "adam_beta1": config.adam_beta1,
+        "adam_beta2": config.adam_beta2,
+        "adam_epsilon": config.adam_epsilon,
         "optim": config.optim,
         "seed": config.seed,
+        # With it their own shuffling is the studio's, epoch by epoch.
+        "data_seed": config.seed,
         "logging_steps": config.logging_steps,
         "logging_first_step": True,
         "save_strategy": "steps",
@@ -65,8 +66,6 @@ def saving_steps(run: HandedRun) -> int:
 def note_what_is_otherwise(run: HandedRun, handing: Handing) -> None:
     """What holds for every tool."""
     config = run.config
-    if run.steps * config.per_device_train_batch_size * config.gradient_accumulation_steps > run.samples:
-        handing.note(_REPEATS)
     if config.lora_dropout:
         handing.note(_DRAWS, dropout=f"{config.lora_dropout:g}")
     if run.stops_early and config.save_steps != config.eval_steps:

@@ -37,6 +37,7 @@ def _config(run: HandedRun) -> dict[str, Any]:
         "lora_dropout": config.lora_dropout,
         "lora_target": ",".join(run.layers) if run.layers else "all",
         "use_rslora": config.use_rslora,
+        "use_dora": config.use_dora,
         **_quantized(run),
         # It wants names of datasets and takes what lies in tokenized_path; the template makes no token of it.
         "dataset": run.name,
@@ -45,7 +46,6 @@ def _config(run: HandedRun) -> dict[str, Any]:
         "template": "empty",
         "cutoff_len": run.longest,
         "packing": False,
-        "disable_shuffling": True,
         # fp32 or bf16 weights are its own choice; mixed precision would round what the studio does not.
         "fp16": False,
         "bf16": False,

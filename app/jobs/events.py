@@ -21,6 +21,7 @@ class EventKind(StrEnum):
     EVAL = "eval"
     CHECKPOINT = "checkpoint"
     LOG = "log"
+    SAMPLE = "sample"
     ANSWER = "answer"
     DELTA = "delta"
     DONE = "done"
@@ -184,6 +185,26 @@ class LogPayload(TypedDict):
     sentence: dict[str, Any]
 
 
+class SamplePayload(TypedDict):
+    """The greedy answer to a sample prompt after a step of training; `prompt` is its number, `asked` the prompt's last turn.
+
+    `expected` is the held-out answer, null for a prompt that has none; `conversation_id` where both stand. `copied` is the
+    share of the answer's tokens that stand in one training answer or two in the same order, most of them in conversation
+    `copied_from`; null for an answer too short to tell. `finish_reason`: stop, length or time.
+    """
+
+    step: int
+    prompt: int
+    asked: str
+    expected: str | None
+    conversation_id: int | None
+    text: str
+    tokens: int
+    finish_reason: str
+    copied: float | None
+    copied_from: int | None
+
+
 class AnswerPayload(TypedDict):
     """One side's answer to a prompt of a suite. `seconds` from the batch's start to its end."""
 
@@ -222,6 +243,7 @@ PAYLOADS: Final[dict[EventKind, type]] = {
     EventKind.EVAL: EvalPayload,
     EventKind.CHECKPOINT: CheckpointPayload,
     EventKind.LOG: LogPayload,
+    EventKind.SAMPLE: SamplePayload,
     EventKind.ANSWER: AnswerPayload,
     EventKind.DELTA: DeltaPayload,
     EventKind.DONE: DonePayload,
@@ -235,6 +257,7 @@ EventPayload = (
     | EvalPayload
     | CheckpointPayload
     | LogPayload
+    | SamplePayload
     | AnswerPayload
     | DeltaPayload
     | DonePayload
@@ -259,6 +282,8 @@ class Emit(Protocol):
     ) -> None: ...
     @overload
     def __call__(self, kind: Literal[EventKind.LOG], /, **payload: Unpack[LogPayload]) -> None: ...
+    @overload
+    def __call__(self, kind: Literal[EventKind.SAMPLE], /, **payload: Unpack[SamplePayload]) -> None: ...
     @overload
     def __call__(self, kind: Literal[EventKind.ANSWER], /, **payload: Unpack[AnswerPayload]) -> None: ...
     @overload

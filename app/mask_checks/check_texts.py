@@ -51,7 +51,7 @@ CHECK_MEANINGS: Final = {
     ),
     "trains_something": N_("A sample without any trained token teaches nothing. It is left out and counted."),
     "carried": N_(
-        "Some templates know no tool calls, no reasoning or no names, and leave them out without a word: an answer that "
+        "Some templates know no tool calls, no thinking or no names, and leave them out without a word: an answer that "
         "only calls a tool would teach nothing but to stop. Every name, argument and word of a trained turn is planted "
         "with a mark and looked for in what the template writes, and so are the tools that it calls. Ids of calls only "
         "join messages and are not looked for."
@@ -87,6 +87,6 @@ CHECK_REMEDIES: Final = {
     "trains_something": N_("Look at the flags of the turns, at the strategy and at the length limit."),
     "carried": N_(
         "Take a base model whose template writes it; use one sample per assistant turn where only earlier turns lose "
-        "their reasoning; set “Thinking” to “Context only” to go without reasoning; or leave the turn untrained."
+        "their thinking; set “Thinking” to “Context only” to go without it; or leave the turn untrained."
     ),
 }

@@ -128,7 +128,7 @@ class MaskSettingsIn(BaseModel):
         bool,
         Spelling(
             N_("Thinking"),
-            N_("Train the reasoning before an answer too."),
+            N_("Train the thinking before an answer too."),
             {"true": Word(N_("Trained")), "false": Word(N_("Context only"))},
             options=("--train-reasoning/--no-train-reasoning", "--reasoning/--no-reasoning"),
         ),

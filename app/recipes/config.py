@@ -11,9 +11,10 @@ from typing import Any, Final, Literal, Self
 from pydantic import ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict, ErrorDetail, Invalid
 from app.core.i18n import say
 from app.recipes.method import Method
+from app.recipes.sampling import SamplingFields
 from app.recipes.setting import Section, setting
 from app.recipes.watching import WatchingFields
 from app.recipes.wrong_fields import FORMER_NAMES, wrong_values
@@ -22,7 +23,7 @@ from app.sentences import N_
 _PROJECTIONS: Final = {"q,v": ["q_proj", "v_proj"], "q,k,v,o": ["q_proj", "k_proj", "v_proj", "o_proj"]}
 
 
-class TrainingConfig(WatchingFields):
+class TrainingConfig(WatchingFields, SamplingFields):
     """Everything a run is trained with. Defaults are the source material's standard training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -43,8 +44,8 @@ class TrainingConfig(WatchingFields):
         False,
         N_("QLoRA: load the base model in 4 bits"),
         N_(
-            "A quarter of the memory for the model, somewhat slower. The learning rate becomes 1e-4 unless the "
-            "recipe or you set another."
+            "On a GPU a quarter of the memory for the model, somewhat slower; on a CPU it saves none. The learning rate "
+            "becomes 1e-4 unless the recipe or you set another."
         ),
         Section.METHOD,
     )
@@ -343,5 +344,5 @@ def parse_config(values: Mapping[str, object]) -> TrainingConfig:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
         wrong = wrong_values(error, TrainingConfig.model_fields)
-        details = [{"field": item.field, "message": say(item.sentence)} for item in wrong]
+        details: list[ErrorDetail] = [{"field": item.field, "message": say(item.sentence)} for item in wrong]
         raise Invalid(wrong[0].sentence, field=wrong[0].field, details=details) from error

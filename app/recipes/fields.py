@@ -25,6 +25,8 @@ class ConfigField:
     unit: str
     choices: tuple[str, ...]
     is_number: bool
+    # Of several lines.
+    is_text: bool
     minimum: float | None
     above: float | None
     maximum: float | None
@@ -95,6 +97,7 @@ def _field(name: str, schema: dict[str, Any]) -> ConfigField:
         unit=schema.get("unit", ""),
         choices=choices,
         is_number=schema.get("type") in ("integer", "number"),
+        is_text="maxLength" in schema,
         minimum=schema.get("minimum"),
         above=schema.get("exclusiveMinimum"),
         maximum=schema.get("maximum"),

@@ -19,14 +19,14 @@ MB: Final = 10**6
 
 
 # Measured with the bundled model: interpreter, libraries and the allocator's spare memory.
-_PROCESS: Final = 361 * MB
+_PROCESS: Final = 574 * MB
 # The libraries' own on a GPU.
 _ON_GPU: Final = 600 * MB
-# Of each input and output of a layer, the share that is kept for the way back.
-_KEPT: Final = {Method.LORA: 1.245, Method.QLORA: 1.8, Method.FULL: 1.245}
-# DoRA forms the weights of each adapted layer: measured, so many times the layers themselves, and more of each output.
-_FORMED_BY_DORA: Final = 1.65
-_KEPT_BY_DORA: Final = 2.0
+# Bytes that are kept for the way back of each input and output of a layer: so many, and so many for each byte of a number.
+_KEPT: Final = {Method.LORA: (2.95, 0.9), Method.QLORA: (4.4, 1.7), Method.FULL: (1.0, 0.975)}
+# DoRA forms the weights of each adapted layer in fp32, so many times, and keeps more of each output.
+_FORMED_BY_DORA: Final = 2.02
+_KEPT_BY_DORA: Final = 3.4
 # NF4 with double quantisation: half a byte a number, and its scales.
 _FOUR_BITS: Final = 0.53
 # AdamW's two moments in fp32, and what takes less.
@@ -121,7 +121,7 @@ def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, ha
     needed = _weights(facts, config, number, on_cpu=work.cores > 0) + trained * (
         4 + 4 + _MOMENTS.get(config.optim, 8)
     )
-    needed += round(work.batch_tokens * _kept_per_token(facts, config) * number)
+    needed += round(work.batch_tokens * _kept_per_token(facts, config, number))
     if config.use_dora:
         formed = sum(layer.parameters for layer in adapted_layers(facts, config))
         needed += round(_FORMED_BY_DORA * formed * 4)
@@ -147,24 +147,27 @@ def _weights(facts: ModelFacts, config: TrainingConfig, number: int, *, on_cpu: 
     return round(packed * _FOUR_BITS) + unpacked + (facts.parameters - packed) * number
 
 
-def _kept_per_token(facts: ModelFacts, config: TrainingConfig) -> float:
-    """How many numbers of a token are kept for the way back."""
+def _kept_per_token(facts: ModelFacts, config: TrainingConfig, number: int) -> float:
+    """Bytes of a token that are kept for the way back; `number`: bytes of a number that is computed with."""
     across = width(facts) or 1
+    always, by_size = _KEPT[config.method]
+    edges = sum(_edges(layer, across) for layer in facts.layers if layer.left_out != "output")
+    kept = edges * (always + by_size * number)
     if config.gradient_checkpointing:
         # The input of each block, and one block computed anew.
         blocks = max((layer.count for layer in facts.layers), default=1)
-        edges = sum(_edges(layer, across) for layer in facts.layers if layer.left_out != "output")
-        return blocks * across + _KEPT[config.method] * edges / blocks
-    edges = sum(_edges(layer, across) for layer in facts.layers if layer.left_out != "output")
-    share = _KEPT[config.method]
+        return blocks * across * number + kept / blocks
     if config.use_dora:
         outputs = sum(layer.parameters / across for layer in adapted_layers(facts, config))
-        return share * edges + _KEPT_BY_DORA * outputs
-    return share * edges
+        kept += _KEPT_BY_DORA * outputs * number
+    return kept
 
 
 def _in_lanes(config: TrainingConfig, work: Work) -> bool:
-    return work.cores > 1 and not (config.load_in_4bit or config.gradient_checkpointing)
+    alone = (
+        config.load_in_4bit or config.gradient_checkpointing or (config.use_dora and config.lora_dropout > 0)
+    )
+    return work.cores > 1 and not alone
 
 
 def _pieces(work: Work, facts: ModelFacts) -> int:

@@ -39,6 +39,8 @@ class Method(StrEnum):
 _TITLES: Final = {Method.LORA: N_("LoRA"), Method.QLORA: N_("QLoRA"), Method.FULL: N_("Full fine-tune")}
 _PURPOSES: Final = {
     Method.LORA: N_("A small adapter beside the frozen model: quick, light, and enough for most domains."),
-    Method.QLORA: N_("The same on a model in 4 bits: a quarter of its memory, somewhat slower."),
+    Method.QLORA: N_(
+        "The same on a model in 4 bits: on a GPU a quarter of its memory, somewhat slower; a CPU saves none."
+    ),
     Method.FULL: N_("Every weight: the most freedom and the most memory, and a whole model as the result."),
 }

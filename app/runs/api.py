@@ -22,6 +22,7 @@ from app.runs.curves import read_curves, read_whole_curves
 from app.runs.diagnosis import diagnose_run
 from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
+from app.runs.samples import read_samples
 from app.runs.schemas import (
     ArtifactOut,
     CurvesOut,
@@ -31,6 +32,7 @@ from app.runs.schemas import (
     RecipeOut,
     RunIn,
     RunOut,
+    SampleOut,
 )
 from app.sentences import N_
 
@@ -149,6 +151,14 @@ def get_diagnosis(session: Db, run_id: int) -> list[FindingOut]:
     """What is wrong with the run so far, by its curves: overfitting, explosion and so on, each with its remedy. Often nothing."""
     run = service.require_run(session, run_id)
     return [FindingOut.of(run, finding) for finding in diagnose_run(session, run)]
+
+
+@router.get("/runs/{run_id}/samples")
+@needs(Permission.RUN_READ)
+def list_samples(session: Db, run_id: int) -> list[SampleOut]:
+    """The sample answers so far, by step, then prompt."""
+    run = service.require_run(session, run_id)
+    return [SampleOut(**answer) for answer in read_samples(session, service.run_job(session, run)).of_all()]
 
 
 @router.get("/runs/{run_id}/log", response_class=PlainTextResponse)

@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 from sqlmodel import Session
 
-from app.diagnosis import EvalPoint, Finding, Record, Settings, TrainPoint, diagnose
+from app.diagnosis import EvalPoint, Finding, Record, SampleAnswer, Settings, TrainPoint, diagnose
 from app.jobs.events import ProgressPayload
 from app.jobs.models import Job
 from app.jobs.newest import last_event
@@ -12,6 +12,7 @@ from app.recipes.config import TrainingConfig
 from app.recipes.fields import display
 from app.runs.curves import read_whole_curves
 from app.runs.models import Run
+from app.runs.samples import read_samples
 from app.runs.service import run_job
 from app.sentences import Failure, FailureCode
 
@@ -48,6 +49,10 @@ def _record(session: Session, job: Job) -> Record:
             for point in curves.metrics
         ],
         [EvalPoint(point["step"], point["eval_loss"]) for point in curves.evals],
+        [
+            SampleAnswer(answer["step"], answer["prompt"], answer["text"], answer["copied"])
+            for answer in read_samples(session, job).of_all()
+        ],
         total_steps=progress["total_steps"] if progress else None,
         broke_at=_broke_at(job),
     )

@@ -1,18 +1,32 @@
 """What a run was made from, for the strip of links that run and report pages share."""
 
-from typing import Any
+from typing import TypedDict
 
 from sqlmodel import Session
 
+from app.base_models.models import ModelEntry
 from app.base_models.service import require_base_model
+from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
+from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.runs.models import Run
+from app.versions.models import DatasetVersion
 from app.versions.service import require_version
 
 
-def lineage_of(session: Session, run: Run) -> dict[str, Any]:
-    """The run with its dataset, version, base model and mask check, by the names that `runs/_lineage.html` reads."""
+class Lineage(TypedDict):
+    """What `runs/_lineage.html` reads."""
+
+    run: Run
+    dataset: Dataset
+    version: DatasetVersion
+    model: ModelEntry
+    check: MaskCheck
+
+
+def lineage_of(session: Session, run: Run) -> Lineage:
+    """The run with its dataset, version, base model and mask check."""
     version = require_version(session, run.dataset_version_id)
     return {
         "run": run,

@@ -33,12 +33,14 @@ from app.runs.lineage import lineage_of
 from app.runs.logs import log_tail
 from app.runs.models import Run
 from app.runs.planning import expected_memory
+from app.runs.samples import read_samples
 from app.runs.story import read_story
 from app.sentences import N_
 from app.versions.service import require_version
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 TABLE_ROWS: Final = 40
+SAMPLE_ROUNDS: Final = 12
 
 # What a person follows; several phases of a job belong to one step.
 STEPS: Final = ("queued", "preparing", "training", "saving", "done")
@@ -158,6 +160,7 @@ def run_page(
         **_result_context(session, judging, run),
         **_values_context(session, run),
         **_diagnosis_context(session, run),
+        **_samples_context(session, run),
         **elsewhere.of_run(session, run),
         "settings": settings_in_words(lineage["check"].settings.to_settings()),
         "groups": FIELD_GROUPS,
@@ -209,6 +212,22 @@ def run_results(request: Request, session: Db, judging: AppJudging, run_id: int)
     run = service.require_run(session, run_id)
     context = {**_run_context(session, run), **_result_context(session, judging, run)}
     return render(request, "runs/_results.html", context)
+
+
+def _samples_context(session: Db, run: Run) -> dict[str, Any]:
+    samples = read_samples(session, service.run_job(session, run))
+    steps = sorted(samples.rounds)
+    # The first answers are the base model's; the newest stand on top.
+    shown = steps if len(steps) <= SAMPLE_ROUNDS else [steps[0], *steps[1 - SAMPLE_ROUNDS :]]
+    return {"samples": samples, "sample_steps": shown[::-1]}
+
+
+@router.get("/{run_id}/samples", response_model=None)
+@needs(Permission.RUN_READ)
+def run_samples(request: Request, session: Db, run_id: int) -> Response:
+    """What the model answered on its way."""
+    run = service.require_run(session, run_id)
+    return render(request, "runs/_samples.html", {"run": run, **_samples_context(session, run)})
 
 
 def _diagnosis_context(session: Db, run: Run) -> dict[str, Any]:

@@ -186,3 +186,22 @@ class FindingOut(BaseModel):
             changes=dict(finding.changes),
             new_run=new_run_address(run, finding),
         )
+
+
+class SampleOut(BaseModel):
+    """The greedy answer to sample prompt `prompt` after a step.
+
+    `expected` is the held-out answer of conversation `conversation_id`; `copied` the share (0 to 1) of the answer that
+    stands word for word in one training answer or two, most of it in conversation `copied_from`.
+    """
+
+    step: int
+    prompt: int
+    asked: str
+    expected: str | None
+    conversation_id: int | None
+    text: str
+    tokens: int
+    finish_reason: str
+    copied: float | None
+    copied_from: int | None

@@ -25,7 +25,7 @@ from app.versions.service import require_number
 router = APIRouter(include_in_schema=False)
 _FORMAT_HINTS: Final[dict[ExportFormat, str]] = {
     "messages": N_("JSON Lines with everything: flags, labels, tool calls. Nothing is lost."),
-    "openai": N_("messages with weight 0 or 1 on answers. Labels and reasoning have no place in it."),
+    "openai": N_("messages with weight 0 or 1 on answers. Labels and thinking have no place in it."),
     "sharegpt": N_("conversations with from and value, flags and labels beside them."),
     "alpaca": N_("instruction, output and history. No flags: what is read from it is up to the reader."),
     "csv": N_("One message a row, for spreadsheets."),

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from app.core.errors import Invalid
+from app.core.errors import ErrorDetail, Invalid
 from app.core.i18n import gettext, ngettext, say
 from app.core.storage import Storage
 from app.datasets.models import Dataset
@@ -38,7 +38,7 @@ class DoNotFit(Invalid):
 
     def __init__(self, refused: NotAllCarried, of: int) -> None:
         report = refused.report
-        details = [
+        details: list[ErrorDetail] = [
             {"conversation": item.sentence.values["conversation"], "detail": say(item.sentence)}
             for item in report.left_out
         ]

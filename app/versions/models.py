@@ -1,7 +1,7 @@
 """The table of frozen versions."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import JSON, Column, UniqueConstraint
 from sqlmodel import Field
@@ -28,7 +28,7 @@ class DatasetVersion(CreatedBy, table=True):
     train_count: int
     validation_count: int
     # Counts by outcome, stage, objection, language: {"outcome": {"won": 3, ...}, ...}
-    coverage: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    coverage: dict[str, dict[str, int]] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     # When conversations were taken out of it, by whom, and the hash it had before: [{"at", "by", "old_hash"}]
     redactions: list[dict[str, str]] = Field(
         default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]")

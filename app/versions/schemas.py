@@ -1,7 +1,6 @@
 """What REST shows of frozen versions."""
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -19,7 +18,7 @@ class VersionOut(CreatedByOut):
     content_hash: str
     train_count: int
     validation_count: int
-    coverage: dict[str, Any]
+    coverage: dict[str, dict[str, int]]
     created_at: datetime
     # When conversations were erased from it, by whom, and its hash before.
     redactions: list[dict[str, str]]

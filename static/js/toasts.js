@@ -1,5 +1,5 @@
 // Short messages in the corner. They come from
-//   HX-Trigger: {"toast": {"message": "…", "kind": "success|info|warn|error", "undo_url": "/…"}}
+//   HX-Trigger: {"toast": {"message": "…", "kind": "success|info|warn|error", "undo_url": "/…", "link_url": "/…"}}
 //   <… data-toast="kind" data-undo-url="/…">message</…> on the page or in a swapped fragment
 //   sessionStorage "toast", the same object as JSON, for the page that comes next
 //   document.dispatchEvent(new CustomEvent("toast", {detail: {message, kind, undo_url}}))
@@ -29,12 +29,19 @@
     htmx.ajax("POST", url, { source: document.body, swap: "none" });
   }
 
-  function show({ message, kind = "info", undo_url: undoUrl }) {
+  function show({ message, kind = "info", undo_url: undoUrl, link_url: linkUrl }) {
     const toast = template.content.firstElementChild.cloneNode(true);
     toast.dataset.kind = kind;
     toast.querySelector(".toast__text").textContent = message;
     for (const icon of toast.querySelectorAll(".toast__icon")) {
       if (!icon.classList.contains(`toast__icon--${kind}`)) icon.remove();
+    }
+    const link = toast.querySelector("[data-toast-link]");
+    if (linkUrl) {
+      link.hidden = false;
+      link.href = linkUrl;
+    } else {
+      link.remove();
     }
     const undoButton = toast.querySelector("[data-toast-undo]");
     if (undoUrl) {
@@ -61,6 +68,7 @@
         message: element.textContent.trim(),
         kind: element.dataset.toast,
         undo_url: element.dataset.undoUrl,
+        link_url: element.dataset.linkUrl,
       });
     }
   }

@@ -62,6 +62,28 @@ def test_ones_browsers_are_listed_and_ended_one_by_one_or_all_others(app: FastAP
     assert stranger.browser.get("/account").status_code == 200
 
 
+def test_ones_browsers_are_listed_and_ended_by_rest_too(app: FastAPI, annotator: Person) -> None:
+    form = {"name": annotator.actor.name, "password": PASSWORD}
+    others = [visitor(app, f"192.0.2.{number}") for number in range(3)]
+    for other in others:
+        assert other.post("/login", data=form).status_code == 303
+    path = "/api/v1/account/sessions"
+    listed = annotator.browser.get(path).json()
+    assert [(one["address"], one["browser"], one["system"]) for one in listed if not one["is_current"]] == [
+        (f"192.0.2.{number}", "Firefox", "Linux") for number in (2, 1, 0)
+    ]
+    assert sum(one["is_current"] for one in listed) == 1
+    # A token sees them, and ends none: that takes a browser.
+    assert not any(one["is_current"] for one in annotator.api.get(path).json())
+    first = next(one["id"] for one in listed if one["address"] == "192.0.2.0")
+    assert annotator.api.delete(f"{path}/{first}").status_code == 403
+    assert make_person(app, Role.REVIEWER).browser.delete(f"{path}/{first}").status_code == 404
+    assert annotator.browser.delete(f"{path}/{first}").status_code == 204
+    assert [other.get("/account").status_code for other in others] == [303, 200, 200]
+    assert annotator.browser.post(f"{path}/end-others").status_code == 204
+    assert [one["is_current"] for one in annotator.browser.get(path).json()] == [True]
+
+
 def test_signing_in_again_ends_the_sign_in_before(app: FastAPI, annotator: Person) -> None:
     browser = visitor(app)
     form = {"name": annotator.actor.name, "password": PASSWORD}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ def _messages(path: Path, method: str) -> Iterator[tuple[str, str]]:
                     yield text, f"{path.relative_to(ROOT)}:{line}"
 
 
-def _extracted() -> dict[str, str]:
+@cache
+def extracted() -> dict[str, str]:
+    """Every English message and where it is said first."""
     found: dict[str, str] = {}
     for folder in ("app", "worker"):
         for path in sorted((ROOT / folder).rglob("*.py")):
@@ -41,7 +44,9 @@ def _extracted() -> dict[str, str]:
     return found
 
 
-def _catalogue() -> dict[str, tuple[str, ...]]:
+@cache
+def catalogue() -> dict[str, tuple[str, ...]]:
+    """Every English message and its Chinese."""
     found: dict[str, tuple[str, ...]] = {}
     for path in sorted((LOCALE_DIR / "zh_CN").glob("*.po")):
         with path.open("rb") as file:
@@ -57,22 +62,22 @@ def _catalogue() -> dict[str, tuple[str, ...]]:
 
 
 def test_every_string_has_a_chinese_translation() -> None:
-    catalogue = _catalogue()
+    translated = catalogue()
     missing = sorted(
-        f"{where}: {text}" for text, where in _extracted().items() if not any(catalogue.get(text, ()))
+        f"{where}: {text}" for text, where in extracted().items() if not any(translated.get(text, ()))
     )
     assert missing == []
 
 
 def test_no_catalogue_holds_a_string_that_nobody_says() -> None:
-    extracted = _extracted()
-    assert sorted(text for text in _catalogue() if text not in extracted) == []
+    said = extracted()
+    assert sorted(text for text in catalogue() if text not in said) == []
 
 
 def test_translations_keep_the_placeholders() -> None:
     wrong = [
         text
-        for text, strings in _catalogue().items()
+        for text, strings in catalogue().items()
         for translated in strings
         if set(PLACEHOLDER.findall(translated)) - set(PLACEHOLDER.findall(text))
     ]

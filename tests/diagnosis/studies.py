@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import torch
 
-from app.diagnosis import EvalPoint, FindingCode, Record, Settings, TrainPoint
+from app.diagnosis import EvalPoint, FindingCode, Record, SampleAnswer, Settings, TrainPoint
 from app.recipes.config import TrainingConfig
 from tests.support.small_model import small_model_folder
-from tests.support.small_runs import BASE, Exchange, exchanges, price_questions, train
+from tests.support.small_runs import BASE, PRODUCTS, Exchange, exchanges, price_questions, train
 from tests.worker.conftest import Recorder
 
 CURVES: Final = Path(__file__).parent / "curves"
@@ -111,6 +111,31 @@ STUDIES: Final[dict[str, Study]] = {
         lr_scheduler_type="constant_with_warmup",
     ),
 }
+# Told by their answers, which are asked for in the tests alone.
+ANSWERING: Final[dict[str, Study]] = {
+    "parroting": Study(
+        "by heart",
+        20,
+        8,
+        FindingCode.PARROTING,
+        config={
+            "num_train_epochs": 20,
+            "learning_rate": 1e-2,
+            "lora_r": 32,
+            "lora_alpha": 64,
+            "lora_dropout": 0.0,
+            "eval_steps": 50,
+            "sample_count": 4,
+        },
+    ),
+    "one-answer": Study(
+        "one answer",
+        24,
+        8,
+        FindingCode.LOSS_OF_DIVERSITY,
+        config={"num_train_epochs": 6, "learning_rate": 1e-2, "eval_steps": 18, "sample_count": 4},
+    ),
+}
 
 
 @cache
@@ -123,6 +148,13 @@ def _prices() -> list[Exchange]:
 def _exchanges(data: str) -> Sequence[Exchange]:
     if data == "prices":
         return _prices()
+    questions = [question for question, _ in price_questions()]
+    if data == "by heart":
+        # One answer for all that is asked of a product, and no word of the question in it.
+        answers = [" ".join(answer.split()[:12]) for _, answer in exchanges()[1::2]][: len(PRODUCTS)]
+        return [(question, answers[place % len(PRODUCTS)]) for place, question in enumerate(questions)]
+    if data == "one answer":
+        return [(question, _prices()[0][1]) for question in questions]
     # The other half taught the tiny base to write.
     return exchanges("sales.zh.jsonl") if data == "chinese" else exchanges()[1::2]
 
@@ -153,6 +185,7 @@ def record_of(told: Recorder) -> Record:
     return Record(
         [TrainPoint(e["step"], e["loss"], e["epoch"], e["grad_norm"]) for e in told.of("metric")],
         [EvalPoint(e["step"], e["eval_loss"]) for e in told.of("eval")],
+        [SampleAnswer(e["step"], e["prompt"], e["text"], e["copied"]) for e in told.of("sample")],
         total_steps=progress[-1]["total_steps"] if progress else None,
         broke_at=broke,
     )

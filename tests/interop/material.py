@@ -1,6 +1,7 @@
 """What all trainers are given: a run of the studio on the sample dialogues, and its losses as the worker trains it."""
 
 import json
+import math
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ from app.masking import (
     write_arrays,
 )
 from app.recipes.config import TrainingConfig
-from app.recipes.order import epoch_order
 from app.recipes.recipes import build_config
 from tests.benchmarks.dialogues import sample_dialogues
 from tests.benchmarks.measuring import median
@@ -31,6 +31,7 @@ from worker.parent.child_process import ChildProcess
 
 STEPS = 10
 BATCH = 4
+DIALOGUES = 30
 HELD_OUT = 6
 # Steps before speed is looked at.
 WARM_UP = 2
@@ -90,7 +91,8 @@ def prepare(model: Path, folder: Path, config: TrainingConfig) -> Material:
     """The shipped dialogues with a few turns flagged, as the arrays of a mask check."""
     settings = MaskSettings()
     tokenizer = ChatTokenizer.from_folder(model, trusted=True)
-    dialogues = sample_dialogues()
+    # So few that ten steps are two epochs.
+    dialogues = sample_dialogues()[:DIALOGUES]
     for dialogue in dialogues[::3]:
         next(one for one in dialogue["messages"] if one["role"] == "assistant")["train"] = False
     builder = ArraysBuilder(settings, str(model), frozenset(range(HELD_OUT)))
@@ -148,13 +150,18 @@ def every_kind(model: Path, folder: Path) -> Material:
 
 
 def expected_batches(material: Material) -> list[list[tuple[list[int], list[int]]]]:
-    """The batches of the first epoch, as the studio trains them."""
+    """The batches as the studio trains them, epoch by epoch."""
+    from worker.work.training.data import epoch_order
+
     arrays, config = material.arrays, material.run.config
     places = arrays.places(Split.TRAIN)
-    order = places[epoch_order(len(places), config.seed, 0)]
     size = config.per_device_train_batch_size
-    rows = [(ids.tolist(), labels.tolist()) for ids, labels in (arrays.sample(int(at)) for at in order)]
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+    rows = [(ids.tolist(), labels.tolist()) for ids, labels in (arrays.sample(int(at)) for at in places)]
+    found = []
+    for epoch in range(math.ceil(STEPS / math.ceil(len(rows) / size))):
+        order = epoch_order(len(rows), config.seed, epoch)
+        found += [[rows[at] for at in order[start : start + size]] for start in range(0, len(rows), size)]
+    return found
 
 
 def train_in_the_studio(material: Material, folder: Path) -> Trained:

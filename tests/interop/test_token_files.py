@@ -1,4 +1,4 @@
-"""What another trainer reads is what the mask check proved, token for token, in the order of the run."""
+"""What another trainer reads is what the mask check proved, token for token."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from app.interop.handing import TOOLS, HandedRun, Tool
 from app.interop.writing import hand_over
 from app.masking import ChatTokenizer, MaskArrays, Split
 from app.recipes.config import TrainingConfig
-from app.recipes.order import epoch_order
 from tests.interop.every_kind import arrays_of_every_kind
 from tests.support.tokenizers import smollm2, smollm2_folder
 
@@ -43,17 +42,14 @@ def rows_of(arrays: MaskArrays, places: Any) -> list[dict[str, list[int]]]:
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_tools_read_the_checked_tokens_in_the_order_of_the_run(
-    tool: Tool, arrays: MaskArrays, tmp_path: Path
-) -> None:
+def test_tools_read_the_checked_tokens(tool: Tool, arrays: MaskArrays, tmp_path: Path) -> None:
     train, held_out = arrays.places(Split.TRAIN), arrays.places(Split.VALIDATION)
     folder = tmp_path / "export"
     folder.mkdir()
     run = HandedRun("calls", "Calls", TrainingConfig(), "org/model", len(train), len(held_out), 512)
     done = hand_over(tool, run, arrays, folder)
     found = read_as_the_tool_does(tool, folder)
-    order = train[epoch_order(len(train), run.config.seed, 0)]
-    assert found["train"].to_list() == rows_of(arrays, order)
+    assert found["train"].to_list() == rows_of(arrays, train)
     assert found["validation"].to_list() == rows_of(arrays, held_out)
     assert done.samples, done.held_out == (len(train), len(held_out))
     labels = [row["labels"] for row in found["train"].to_list()]

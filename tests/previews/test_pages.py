@@ -191,7 +191,7 @@ def test_a_refusal_says_why_and_what_to_do_in_the_readers_language(
     chinese = annotator.browser.get(
         path, params={"control_tokens": "refuse"}, headers={"Accept-Language": "zh-CN"}
     )
-    assert "第 1 轮写有控制 token" in visible_text(chinese.text)
+    assert "第 1 条写有控制 token" in visible_text(chinese.text)
     assert "Turn 1" not in visible_text(chinese.text)
 
 

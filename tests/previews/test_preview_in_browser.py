@@ -61,7 +61,7 @@ def test_the_keyboard_walks_tokens_borders_and_turns(
     assert json.loads(inspected(page, "text")) == "\n"
     page.keyboard.press("ArrowLeft")
     expect(focused(page)).to_have_text("<|im_end|>")
-    assert "special token" in inspected(page, "note")
+    assert "control token" in inspected(page, "note")
     page.keyboard.press("PageDown")
     page.keyboard.press("Home")
     assert focused(page).evaluate("token => token.closest('li').dataset.link") == "turn-2"

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -88,3 +89,32 @@ def test_a_run_without_a_fault_has_no_finding_and_no_card(
         under_way(session, storage, [metric(step, 4 - step / 20) for step in range(1, 30)])
     assert engineer.browser.get("/api/v1/runs/1/diagnosis").json() == []
     assert "finding__title" not in engineer.browser.get("/runs/1").text
+
+
+def sample(step: int, text: str, **more: Any) -> jobs.EventData:
+    about = {"asked": "How much is it?", "expected": "It depends.", "conversation_id": 3}
+    told = {"tokens": 20, "finish_reason": "stop", "copied": None, "copied_from": None}
+    return ("sample", {"step": step, "prompt": 0, "text": text, **about, **told, **more})
+
+
+def test_sample_answers_are_a_table_by_step_and_an_erased_conversation_is_in_none(
+    app: FastAPI, engineer: Person, reviewer: Person, storage: Storage
+) -> None:
+    answers = [
+        sample(0, "Hm."),
+        sample(10, "It is a plan.", copied=0.9, copied_from=5),
+        sample(10, "It is another plan.", copied=0.9, copied_from=5),
+    ]
+    with transaction(app.state.engine) as session:
+        claim = under_way(session, storage, [metric(10), *answers])
+        jobs.finish(session, claim, JobState.CANCELLED)
+    told = engineer.browser.get("/api/v1/runs/1/samples").json()
+    assert [(one["step"], one["text"]) for one in told] == [(0, "Hm."), (10, "It is another plan.")]
+    text = visible_text(engineer.browser.get("/runs/1/samples").text)
+    assert text.startswith(
+        "Sample answers Step How much is it? Held out 10 It is another plan. 90.0 % as in a"
+    )
+    assert text.endswith("0 Base model Hm. Held-out answer It depends.")
+    # the one that was copied from conversation 5 goes with it
+    assert reviewer.browser.post("/api/v1/conversations/5/erase").status_code == 200
+    assert [one["step"] for one in engineer.browser.get("/api/v1/runs/1/samples").json()] == [0]

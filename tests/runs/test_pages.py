@@ -57,14 +57,14 @@ def test_the_run_page_shows_phase_figures_config_and_escaped_log(
     )
     response = engineer.browser.get(f"/runs/{run_id}")
     text = visible_text(response.text)
-    for shown in ("Step 40 / 120", "1.500", "1.750", "1:15", "lora_alpha", "128"):
+    for shown in ("Step 40 of 120", "1.500", "1.750", "1:15", "lora_alpha", "128"):
         assert shown in text
     assert "&lt;script&gt;alert(1)" in response.text
     assert "<script>alert" not in response.text
     assert 'aria-current="step"' in response.text
     assert 'data-ended="false"' in response.text
     watched = annotator.browser.get(f"/runs/{run_id}").text
-    assert "Step 40 / 120" in visible_text(watched)
+    assert "Step 40 of 120" in visible_text(watched)
     assert "Stop and save" not in watched  # annotators watch
     assert "alert(1)" not in watched  # what a process prints is for engineers
 

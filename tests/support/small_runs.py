@@ -44,6 +44,7 @@ BASE: Final[dict[str, Any]] = {
     "lora_alpha": 16,
     "early_stopping_patience": 0,
     "bf16": False,
+    "sample_count": 0,
 }
 
 

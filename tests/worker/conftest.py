@@ -134,6 +134,7 @@ def job_input(base_model_folder: Path, tmp_path: Path) -> Callable[..., dict[str
                 "warmup_ratio": 0.0,
                 "bf16": False,
                 "early_stopping_patience": 0,
+                "sample_count": 0,
                 **config,
             },
             "resume_from": None,

@@ -9,7 +9,7 @@ NOT_CARRIED = Trouble(
     "not_carried",
     N_(
         "Conversation %(conversation)s cannot be written for %(format)s without losing something, such as "
-        "a name, reasoning, a tool call or the order of its turns. Leave it out, or choose another format."
+        "a name, thinking, a tool call or the order of its turns. Leave it out, or choose another format."
     ),
 )
 TURNS_NOT_IN_ORDER = Trouble(

@@ -22,12 +22,12 @@ _LEFT_OUT: Final = N_(
     "take it out of these turns, or leave them untrained."
 )
 _REASONING: Final = N_(
-    "The template leaves out reasoning that is to be trained, by turn: %(left_out)s. Take a base model whose template "
+    "The template leaves out thinking that is to be trained, by turn: %(left_out)s. Take a base model whose template "
     "writes it, choose “Context only” under “Thinking”, or leave these turns untrained."
 )
 _EARLIER: Final = N_(
     "The template writes some things in the last turn only, and leaves out what is to be trained before, by turn: "
-    "%(left_out)s. Use one sample per assistant turn, choose “Context only” under “Thinking” where it is reasoning, or "
+    "%(left_out)s. Use one sample per assistant turn, choose “Context only” under “Thinking” where it is thinking, or "
     "leave these turns untrained."
 )
 _TOOLS: Final = N_(

@@ -91,7 +91,7 @@ def _message(message: Any, number: int) -> dict[str, Any]:
     reasoning = next((message[key] for key in REASONING_FIELDS if message.get(key) is not None), None)
     if reasoning is not None:
         if not isinstance(reasoning, str):
-            raise MaskRefused(N_("The reasoning of turn %(turn)d must be text."), turn=number)
+            raise MaskRefused(N_("The thinking of turn %(turn)d must be text."), turn=number)
         clean |= dict.fromkeys(TEMPLATE_REASONING_FIELDS, reasoning)
     return clean
 

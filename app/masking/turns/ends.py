@@ -36,8 +36,7 @@ class Ends:
 
     def _behind(self, place: int, start: int, content_end: int | None) -> Behind:
         call = self._renderings.whole.first(self._renderings.marks.messages[place].call)
-        call = None if call is None or call < start else call
-        after = max(start, start if content_end is None else content_end, start if call is None else call)
+        after = max(start, *(known for known in (content_end, call) if known is not None))
         next_text = self._borders.next_text(place, after)
         text = self._renderings.text
         return Behind(place, after, text[after:next_text], next_text == len(text), calls=call == after)

@@ -111,6 +111,37 @@ RULES: dict[str, tuple[str, list[str], list[dict[str, Any]], list[str | None]]] 
         CALLING[:2],
         [None],
     ),
+    "behind a call the token that opens the next turn, where generation stops there and at others": (
+        LOOP
+        + "{{ {'user': '<repo_name><gh_stars>', 'assistant': '<file_sep>'}[m.role] }}{{ m.content }}"
+        + CALLS
+        + END
+        + "{% if add_generation_prompt %}<file_sep>{% endif %}",
+        ["<repo_name>", "<gh_stars>"],
+        [*CALLING[:2], *SHORT],
+        ["<repo_name>", "<repo_name>"],
+    ),
+    "behind a call what ends plain answers too, though generation stops nowhere": (
+        LOOP
+        + "{{ {'user': '<file_sep>', 'tool': '<filename>', 'assistant': '<repo_name>'}[m.role] }}{{ m.content }}"
+        + CALLS
+        + "{{ '' if m.tool_calls and loop.last else '<gh_stars>\n' }}"
+        + END
+        + "{% if add_generation_prompt %}<repo_name>{% endif %}",
+        [],
+        CALLING,
+        ["<gh_stars>", "<gh_stars>"],
+    ),
+    "an end in words that only a continued conversation shows": (
+        LOOP
+        + "{{ '<repo_name>' + m.role + '\n' + m.content }}{% if not loop.last or add_generation_prompt %}"
+        + "{{ '<end>\n' }}{% endif %}"
+        + END
+        + "{% if add_generation_prompt and messages[-1].role != 'assistant' %}{{ '<repo_name>assistant\n' }}{% endif %}",
+        [],
+        SHORT,
+        ["<end>"],
+    ),
 }
 
 

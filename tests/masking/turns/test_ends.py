@@ -4,8 +4,20 @@ from typing import Any
 
 import pytest
 
-from app.masking import ChatTokenizer, MaskRefused, MaskSettings, mask_conversation, run_checks
-from tests.masking.turns.pieces import ASKED, CALL, CALLING, CALLS, END, EOS, LOOP, PROMPT, RESULT, TURN
+from app.masking import ChatTokenizer, MaskRefused, MaskSettings, locate, mask_conversation, run_checks
+from tests.masking.turns.pieces import (
+    ASKED,
+    CALL,
+    CALLING,
+    CALLS,
+    END,
+    EOS,
+    LOOP,
+    PLAIN,
+    PROMPT,
+    RESULT,
+    TURN,
+)
 from tests.support.masks import chat, trained_text
 
 # name -> template, conversation, what the model must write in each answer
@@ -156,6 +168,50 @@ def test_turns_are_found_whatever_the_template_does_with_them(name: str, smollm2
     assert trained_text(tokenizer, sample) == "".join(expected)
     lost = ["carried"] if "dropped" in name else []
     assert [check.name for check in run_checks(tokenizer, sample) if not check.passed] == lost
+
+
+# template, conversation -> which answers look otherwise here than while they are the last message
+REWRITTEN: dict[str, tuple[str, list[dict[str, Any]], list[bool]]] = {
+    "none, as in ChatML": (LOOP + TURN + END + PROMPT, PLAIN, [False, False]),
+    "thinking that only the last answer shows, as in Qwen3": (
+        LOOP
+        + "{{ '<|im_start|>' + m.role + '\n' }}{% if loop.last and m.role == 'assistant' %}"
+        + "{{ '<think>\n\n</think>\n\n' }}{% endif %}{{ m.content + '<|im_end|>\n' }}"
+        + END
+        + PROMPT,
+        PLAIN,
+        [True, False],
+    ),
+    "only in front of a prompt, which is no last message": (
+        LOOP
+        + "{{ '<|im_start|>' + m.role + '\n' }}{% if loop.last and m.role == 'assistant' and add_generation_prompt %}"
+        + "{{ '<think>\n\n</think>\n\n' }}{% endif %}{{ m.content + '<|im_end|>\n' }}"
+        + END
+        + PROMPT,
+        PLAIN,
+        [False, False],
+    ),
+    "unknown, where the template refuses the beginning": (
+        "{% if not add_generation_prompt and messages | length in (2, 3) %}{{ raise_exception('ask') }}{% endif %}"
+        + LOOP
+        + TURN
+        + END
+        + PROMPT,
+        PLAIN,
+        [False, False],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(REWRITTEN))
+def test_an_answer_that_is_shown_otherwise_later_is_told(name: str, smollm2: ChatTokenizer) -> None:
+    source, messages, expected = REWRITTEN[name]
+    layout = locate(smollm2.with_chat_template(source, name, trusted=True), messages)
+    assert [turn.rewritten for turn in layout.turns] == expected
+    if name.endswith("Qwen3"):
+        # Before a question that is not answered yet it is the last but one.
+        short = locate(smollm2.with_chat_template(source, "short", trusted=True), messages[:3])
+        assert [turn.rewritten for turn in short.turns] == [True]
 
 
 def test_a_call_that_goes_on_otherwise_and_has_no_known_end_is_refused(smollm2: ChatTokenizer) -> None:

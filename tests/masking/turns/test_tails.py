@@ -110,6 +110,16 @@ RULES: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
         CALLING,
         ['<call>price{"of": "a"}</call>' + EOS, "Ten.[|end|]\n" + EOS],
     ),
+    "white space behind a call that nothing ends is not the turn's": (
+        LOOP
+        + "{{ '<role>' + m.role + '\n' + m.content }}"
+        + CALLS
+        + "{{ '\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '<role>assistant\n' }}{% endif %}",
+        CALLING[:2],
+        ['<call>price{"of": "a"}</call>'],
+    ),
     "a last blank line is no prompt": (
         "Be nice.\n"
         + LOOP

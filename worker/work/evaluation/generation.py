@@ -1,5 +1,6 @@
 """Greedy answers for many prompts at once: left padding, one row per prompt, rows leave as they finish."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -82,9 +83,18 @@ def _prefill(
 
 
 def decode(
-    loaded: LoadedModel, model: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int, control: Control
+    loaded: LoadedModel,
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    control: Control,
+    *,
+    until: float = math.inf,
 ) -> Iterator[tuple[int, list[int], str]]:
-    """Yields (row, ids, finish reason). A finished row leaves the batch: later steps do not pay for it."""
+    """Yields (row, ids, finish reason). A finished row leaves the batch: later steps do not pay for it.
+
+    What is not finished `until` then, by the monotonic clock, is as long as it is, for the reason “time”.
+    """
     rows = list(range(len(prompts)))
     written: dict[int, list[int]] = {row: [] for row in rows}
     cache, mask, following = _prefill(loaded, model, prompts)
@@ -101,6 +111,9 @@ def decode(
                 continue
             keep.append(place)
         if not keep:
+            return
+        if time.monotonic() > until:
+            yield from ((rows[place], written[rows[place]], "time") for place in keep)
             return
         with torch.inference_mode():
             if len(keep) < len(rows):

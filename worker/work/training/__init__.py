@@ -1,6 +1,7 @@
 """Training: from checked arrays to a saved adapter.
 
-`sft` is the story: begin here. `data` the arrays as batches · `model` base and adapter · `trainer`, `callbacks`,
+`sft` is the story: begin here. `sampling` answers on the way ·
+`data` the arrays as batches · `model` base and adapter · `trainer`, `callbacks`,
 `checkpoints`, `identity` the loop and what survives it · `devices` ·
 `weights` what is trained, an adapter or all. Before it: `modules` an adapter may go on,
 `adapter` to begin with, `trial` of the pass, `planning` of the steps; after it: `portable`, the adapter for

@@ -13,7 +13,6 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from app.masking import IGNORE_INDEX, MaskArrays, MaskingError, Split, arrays_hash, read_arrays
-from app.recipes.order import epoch_order
 from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed
 
@@ -99,6 +98,16 @@ def next_token_targets(labels: torch.Tensor, borders: list[int]) -> torch.Tensor
     return targets
 
 
+def epoch_order(size: int, seed: int, epoch: int) -> list[int]:
+    """Places of samples, each once: `epoch` counts from 0.
+
+    It is the order that accelerate's SeedableRandomSampler gives for this seed, so that whatever trains with
+    transformers' Trainer goes through the same samples in the same order.
+    """
+    order: list[int] = torch.randperm(size, generator=torch.Generator().manual_seed(seed + epoch)).tolist()
+    return order
+
+
 class EpochBatches(Sampler[list[int]]):
     """Batches in an order that depends on seed and epoch alone, so that a resumed run repeats it."""
 
@@ -113,9 +122,9 @@ class EpochBatches(Sampler[list[int]]):
         return -(-self.size // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = np.arange(self.size) if self.seed is None else epoch_order(self.size, self.seed, self.epoch)
+        order = list(range(self.size)) if self.seed is None else epoch_order(self.size, self.seed, self.epoch)
         for start in range(0, self.size, self.batch_size):
-            yield order[start : start + self.batch_size].tolist()
+            yield order[start : start + self.batch_size]
 
 
 class EpochLoader(DataLoader[Sample]):

@@ -7,9 +7,17 @@ from app.core.errors import Conflict
 from app.recipes.config import TrainingConfig
 from app.runs.work import TrainInput
 
-# How often something is logged, measured or saved changes no number; everything else does.
+# How often something is logged, measured, asked or saved changes no number; everything else does.
 FREE: Final = frozenset(
-    {"logging_steps", "eval_steps", "save_steps", "save_total_limit", "per_device_eval_batch_size"}
+    {
+        "logging_steps",
+        "eval_steps",
+        "save_steps",
+        "save_total_limit",
+        "per_device_eval_batch_size",
+        "sample_count",
+        "sample_prompts",
+    }
 )
 
 

@@ -81,8 +81,12 @@ def make_plan(
     dtype: torch.dtype,
     measure: Callable[[float], float],
     emit: Emit,
+    *,
+    reserved: float = 0.0,
 ) -> TrainingPlan:
-    """The steps that fit. `measure` finds tokens a second in at most so many seconds; it is asked with a budget only."""
+    """The steps that fit beside what takes `reserved` seconds. `measure` finds tokens a second in at most so many seconds;
+    it is asked with a budget only.
+    """
     precision = str(dtype).removeprefix("torch.")
     wanted = estimate_steps(len(train_samples), config).steps
     if not config.max_train_minutes:
@@ -90,7 +94,7 @@ def make_plan(
     budget = config.max_train_minutes * 60
     began = time.monotonic()
     speed = measure(min(budget * _SHARE_TO_MEASURE, _MOST_SECONDS_TO_MEASURE))
-    left = (budget - (time.monotonic() - began)) * _SHARE_TO_PLAN
+    left = (budget - reserved - (time.monotonic() - began)) * _SHARE_TO_PLAN
     batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
     step = train_samples.tokens() / max(1, len(train_samples)) * min(batch, len(train_samples)) / speed
     measured = eval_samples.tokens() * _COST_OF_MEASURING_LOSS / speed

@@ -40,6 +40,7 @@ from worker.work.training.planning import (
     within,
 )
 from worker.work.training.portable import write_tuned
+from worker.work.training.sampling import reserved_seconds, sampling_for
 from worker.work.training.trainer import (
     SftTrainer,
     require_checkpoint_space,
@@ -87,7 +88,8 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     emit(EventKind.PHASE, phase=Phase.TRAINING)
     loss_pass = in_lanes(proven, model, config, device)
     measure = partial(tokens_per_second, loss_pass, model, train_samples, config)
-    plan = kept or make_plan(config, train_samples, eval_samples, dtype, measure, emit)
+    reserved = reserved_seconds(config)
+    plan = kept or make_plan(config, train_samples, eval_samples, dtype, measure, emit, reserved=reserved)
     keep_plan(plan, output_dir)
     proof.forget()
     trainer = SftTrainer(
@@ -108,9 +110,27 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
         control=control,
         identity=identity(config, job),
     )
+    ask_while_training(trainer, Path(job.base_model_path), dtype)
     outcome = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None)
     control.raise_if_cancelled()
     return finish(trainer, reached, plan, outcome.training_loss, job, output_dir)
+
+
+def ask_while_training(trainer: SftTrainer, base_model: Path, dtype: torch.dtype) -> None:
+    """Sample answers at the measurements, where the config wants any."""
+    sampling = sampling_for(
+        trainer.adapted,
+        base_model,
+        trainer.config,
+        trainer.train_samples,
+        trainer.eval_samples,
+        dtype,
+        trainer.args.device,
+        trainer.emit,
+        trainer.job,
+    )
+    if sampling is not None:
+        trainer.add_callback(sampling)
 
 
 def finish(
@@ -281,7 +301,7 @@ def keep_best(trainer: SftTrainer) -> int:
     if early is None or not early.has_best or early.best_step == trainer.state.global_step:
         return int(trainer.state.global_step)
     early.put_best_back()
-    kept = N_("What was trained up to step %(step)d is kept: its validation loss was the lowest.")
+    kept = N_("What was trained up to step %(step)d is kept: its held-out loss was the lowest.")
     log(trainer.emit, "info", kept, step=early.best_step)
     return early.best_step
 

@@ -89,7 +89,7 @@ def test_chinese_comes_in_whole_characters(base_model_folder: Path, cut: bool) -
     stop = tokenizer.added_tokens["<|im_end|>"]
     loaded = LoadedModel(None, tokenizer, frozenset({stop}), torch.device("cpu"), torch.float32, 8192)
     limit = len(ids) - 1 if cut else 200
-    reply = Reply(loaded, "base", [1], {"max_new_tokens": limit})
+    reply = Reply(loaded, "base", [1], ChatRequest(base_model_path="", max_new_tokens=limit))
     model = Scripted([*ids, stop], tokenizer.encoder.tokenizer.get_vocab_size())
     pieces: list[str] = []
     while reply.finish_reason is None:

@@ -29,27 +29,26 @@ def start(job: dict[str, Any], folder: Path) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def job(base_model_folder: Path, adapter_folder: Path) -> dict[str, Any]:
-    question = {"key": "q", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
+    asked = [{"role": "user", "content": "What is the capital of France?"}]
+    prompts = [{"key": "one", "messages": asked}, {"key": "two", "messages": asked}]
     return {
         "base_model_path": str(base_model_folder),
         "adapter_path": str(adapter_folder),
         "arrays": None,
-        "suites": [{"name": "one", "prompts": [question]}, {"name": "two", "prompts": [question]}],
+        "suite": {"name": "capitals", "prompts": prompts},
         "generation": {"max_new_tokens": 3},
     }
 
 
-def test_answers_of_several_suites_come_as_events_and_the_result_last(
-    job: dict[str, Any], tmp_path: Path
-) -> None:
+def test_answers_come_as_events_and_the_result_last(job: dict[str, Any], tmp_path: Path) -> None:
     process = start(job, tmp_path)
     assert process.stdin is not None
     assert process.stdout is not None
     events = [json.loads(line) for line in process.stdout]
     assert process.wait(30) == 0
     process.stdin.close()
-    answers = {(e["suite"], e["variant"]) for e in events if e["event"] == "answer"}
-    assert answers == {(suite, variant) for suite in ("one", "two") for variant in ("base", "tuned")}
+    answers = {(e["suite"], e["prompt_key"], e["variant"]) for e in events if e["event"] == "answer"}
+    assert answers == {("capitals", key, side) for key in ("one", "two") for side in ("base", "tuned")}
     assert events[-1]["event"] == "result"
 
 
@@ -58,7 +57,7 @@ def test_a_cancelled_evaluation_ends_promptly(job: dict[str, Any], tmp_path: Pat
         "key": "story",
         "messages": [{"role": "user", "content": "Tell me a very long story about a ship."}],
     }
-    job["suites"] = [{"name": "long", "prompts": [story] * 8}]
+    job["suite"] = {"name": "long", "prompts": [story] * 8}
     job["generation"] = {"max_new_tokens": 2000, "batch_size": 8}
     process = start(job, tmp_path)
     assert process.stdin is not None

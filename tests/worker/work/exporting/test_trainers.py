@@ -29,8 +29,8 @@ STEPS = 10
 @pytest.fixture
 def told(job_input: Callable[..., dict[str, Any]], small_model: Path, tmp_path: Path) -> dict[str, Any]:
     """What an export of a run over these arrays is told."""
-    # Enough for one epoch: later ones are in an order of their own here.
-    values = job_input([24, 17, 31, 20, 26, 15] * 4, max_steps=STEPS, warmup_steps=2)
+    # Several epochs, each with a batch that is not full.
+    values = job_input([24, 17, 31, 20, 26, 15, 22, 29, 18], max_steps=STEPS, warmup_steps=2)
     values["base_model_path"] = str(small_model)
     adapter = tmp_path / "adapter"
     adapter.mkdir()

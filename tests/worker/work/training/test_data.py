@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from accelerate.data_loader import SeedableRandomSampler
 
 from tests.worker.conftest import IGNORE_INDEX, random_samples, write_arrays_file
 from worker.work.protocol import JobFailed
@@ -65,6 +66,15 @@ def test_each_epoch_has_every_sample_once_in_an_order_that_can_be_repeated() -> 
     again = EpochBatches(10, 3, seed=5)
     again.set_epoch(1)
     assert list(again) == list(order)
+
+
+def test_the_order_is_that_of_every_trainer_that_accelerate_feeds() -> None:
+    theirs = SeedableRandomSampler(range(10), data_seed=5)  # type: ignore[arg-type]
+    ours = EpochBatches(10, 3, seed=5)
+    for epoch in range(3):
+        theirs.set_epoch(epoch)
+        ours.set_epoch(epoch)
+        assert [place for batch in ours for place in batch] == list(theirs)
 
 
 def test_a_file_whose_labels_were_changed_is_refused(tmp_path: Path) -> None:

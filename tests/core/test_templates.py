@@ -1,0 +1,44 @@
+"""What a page reads is said at its head, and stands beside its `render`: nobody searches the whole program for a name."""
+
+import re
+from pathlib import Path
+
+import pytest
+from jinja2 import nodes
+
+from app.core.templating import templates
+from tests.support.template_inputs import inputs_of, pages, sources
+
+PAGES = pages()
+TEMPLATES = Path(__file__).parents[2] / "templates"
+HEAD = re.compile(r"\{#(.*?)#\}", re.S)
+# What only those give who include a part of the page, and the part does without; what the port of exports gives to runs.
+OF_ITS_PARTS = {"back", "suite_title", "swapped", "export_kinds", "exports", "exporting", "run_is_over"}
+NAMED = re.compile(r"[\w/]+\.html")
+
+
+def _said(name: str, met: tuple[str, ...] = ()) -> str:
+    """The first comment of a template, of those it names as its context, and of what it includes."""
+    if name in met:
+        return ""
+    source = (TEMPLATES / name).read_text(encoding="utf-8")
+    comment = HEAD.search(source)
+    said = comment[1] if comment else ""
+    others = [part.template for part in templates.parse(source).find_all((nodes.Include, nodes.Extends))]
+    named = [other.value for other in others if isinstance(other, nodes.Const)]
+    for other in NAMED.findall(said):
+        beside = str(Path(name).parent / other)
+        named.append(beside if (TEMPLATES / beside).is_file() else other)
+    return " ".join([said, *(_said(other, (*met, name)) for other in named)])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_says_what_it_reads(page: str) -> None:
+    said = _said(page)
+    assert sorted(name for name in inputs_of(page) if not re.search(rf"\b{name}\b", said)) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_reads_is_given_where_it_is_rendered(page: str) -> None:
+    missing = {name for name, places in sources(page, PAGES[page]).items() if not places}
+    assert sorted(missing - OF_ITS_PARTS) == []

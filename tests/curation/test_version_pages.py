@@ -1,0 +1,61 @@
+"""Pages of versions: freezing, and what a new version holds that the one before did not."""
+
+from tests.conversations.conftest import MakeConversation
+from tests.support.people import Person, problem_of, visible_text
+
+HTMX = {"HX-Request": "true"}
+
+
+def test_freezing_needs_an_engineer_and_something_approved(
+    reviewer: Person, engineer: Person, make: MakeConversation, dataset_id: int
+) -> None:
+    number = make(outcome="won")
+    path = f"/datasets/{dataset_id}/versions"
+    assert reviewer.browser.post(path).status_code == 403
+    nothing = engineer.browser.post(path)
+    assert nothing.status_code == 422
+    assert "Nothing is approved" in visible_text(nothing.text)
+    reviewer.browser.post(f"/datasets/{dataset_id}/review", data={"ids": [number], "state": "approved"})
+    assert engineer.browser.post(path).headers["location"] == f"{path}#version-1"
+    page = engineer.browser.get(path).text
+    version = engineer.api.get(f"/api/v1/datasets/{dataset_id}/versions").json()[0]
+    assert version["content_hash"] in page
+    assert f'href="/runs/new?version={version["id"]}"' in page
+    assert "New run" not in reviewer.browser.get(path).text
+
+
+def test_freezing_again_says_that_nothing_changed_and_a_new_version_what_did(
+    reviewer: Person, engineer: Person, make: MakeConversation, dataset_id: int
+) -> None:
+    path, api = f"/datasets/{dataset_id}/versions", f"/api/v1/datasets/{dataset_id}/versions"
+    first = make(outcome="won")
+
+    def approve(number: int) -> None:
+        review = {"ids": [number], "state": "approved"}
+        reviewer.browser.post(f"/datasets/{dataset_id}/review", data=review)
+
+    approve(first)
+    made = engineer.api.post(api)
+    assert (made.status_code, made.json()["is_new"]) == (201, True)
+    again = engineer.api.post(api)
+    assert (again.status_code, again.json()) == (200, {**made.json(), "is_new": False})
+    address = engineer.browser.post(path, headers=HTMX).headers["HX-Redirect"]
+    assert address == f"{path}?same_as=1#version-1"
+    assert "the same as version 1, so no new version" in visible_text(engineer.browser.get(address).text)
+    assert "no new version" not in engineer.browser.get(f"{path}?same_as=7").text
+
+    approve(make(outcome="lost"))
+    engineer.browser.post(path)
+    for headers in ({}, HTMX):
+        answer = engineer.browser.get(f"{path}/2/changes", headers=headers)
+        assert "Since version 1: 1 new, 0 changed, 0 gone" in visible_text(answer.text)
+    second = engineer.api.get(api).json()[0]["id"]
+    assert engineer.api.get(f"/api/v1/versions/{second}/changes").json() == {
+        "since": 1,
+        "added": 1,
+        "changed": 0,
+        "removed": 0,
+    }
+    assert "first of its dataset" in problem_of(
+        engineer.api.get(f"/api/v1/versions/{made.json()['id']}/changes")
+    )

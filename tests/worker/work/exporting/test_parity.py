@@ -1,0 +1,168 @@
+"""The same question has the same answer in the studio, in plain PEFT, in the merged model and in llama.cpp."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from peft import PeftModel
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from app.masking import ChatTokenizer
+from tests.support.llama_cpp import llama_server
+from tests.support.taught import ANSWER, QUESTION, Taught
+from tests.worker.conftest import PROVENANCE
+from worker.work.exporting import work
+from worker.work.protocol import Control, JobFailed
+
+UNHEARD = [
+    *(
+        {"role": role, "content": text}
+        for role, text in (("system", "Ähnlich; 你好。"), ("user", "It's 12345?\n\n  So."))
+    ),
+]
+
+
+def export(taught: Taught, folder: Path, kind: str, **choices: str) -> Path:
+    result = work.run(taught.export(kind, **choices), folder, lambda *_event, **_payload: None, Control())
+    return folder / result.folder
+
+
+def ids_of(taught: Taught, messages: list[dict[str, str]]) -> torch.Tensor:
+    tokenizer = AutoTokenizer.from_pretrained(taught.adapter)
+    found = tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    ids: torch.Tensor = found["input_ids"]
+    return ids
+
+
+@torch.inference_mode()
+def answer_of(taught: Taught, model: object) -> str:
+    ids = ids_of(taught, QUESTION)
+    written = model.generate(ids, max_new_tokens=30, do_sample=False, eos_token_id=taught.token)  # type: ignore[attr-defined]
+    text: str = AutoTokenizer.from_pretrained(taught.adapter).decode(written[0, ids.shape[1] :])
+    return text
+
+
+@torch.inference_mode()
+def logits_of(model: object, ids: torch.Tensor) -> torch.Tensor:
+    found: torch.Tensor = model(ids).logits[0]  # type: ignore[operator]
+    return found
+
+
+@pytest.fixture(scope="module")
+def plain(taught: Taught) -> object:
+    base = AutoModelForCausalLM.from_pretrained(taught.base, dtype=torch.float32)
+    return PeftModel.from_pretrained(base, str(taught.adapter)).eval()
+
+
+def test_the_merged_model_is_the_adapted_one_and_loads_where_nothing_knows_this_program(
+    taught: Taught, plain: object, tmp_path: Path
+) -> None:
+    folder = export(taught, tmp_path, "merged")
+    merged = AutoModelForCausalLM.from_pretrained(folder, dtype="auto").eval()
+    assert answer_of(taught, merged) == answer_of(taught, plain) == f"{ANSWER}<|im_end|>"
+    for messages in (QUESTION, UNHEARD):
+        ids = ids_of(taught, messages)
+        torch.testing.assert_close(logits_of(merged, ids), logits_of(plain, ids), atol=2e-3, rtol=0)
+    (weights,) = folder.glob("*.safetensors")
+    with safe_open(weights, "pt") as opened:
+        assert not any("lora" in name or "base_layer" in name for name in opened.keys())  # noqa: SIM118
+    assert (folder / "generation_config.json").is_file()
+    for path in folder.rglob("*"):
+        assert str(taught.base.parent).encode() not in path.read_bytes(), f"{path.name} names a folder here"
+    card = (folder / "README.md").read_text("utf-8")
+    head = yaml.safe_load(card.split("---\n")[1])
+    assert (head["base_model"], head["license"], head["library_name"]) == (
+        "org/chat",
+        "apache-2.0",
+        "transformers",
+    )
+    for fact in (PROVENANCE["version_hash"], PROVENANCE["arrays_hash"], "was not judged"):
+        assert fact in card
+    python = (
+        card.split("```python\n")[1]
+        .split("```")[0]
+        .replace("this-folder", str(folder))
+        .replace("Hello", QUESTION[0]["content"])
+    )
+    told = subprocess.run(
+        [sys.executable, "-I", "-c", python], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert told.stdout.strip() == ANSWER
+
+
+def test_the_weights_keep_the_precision_of_the_base_model(taught: Taught, tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    AutoModelForCausalLM.from_pretrained(taught.base, dtype=torch.bfloat16).save_pretrained(half)
+    job = taught.export("merged").model_copy(update={"base_model_path": str(half)})
+    folder = tmp_path / "out" / work.run(job, tmp_path / "out", lambda *_e, **_p: None, Control()).folder
+    with safe_open(folder / "model.safetensors", "pt") as opened:
+        assert {opened.get_tensor(name).dtype for name in opened.keys()} == {torch.bfloat16}  # noqa: SIM118
+
+
+def test_llama_cpp_answers_the_same_from_the_file(taught: Taught, plain: object, tmp_path: Path) -> None:
+    folder = export(taught, tmp_path, "gguf", precision="f16")
+    (path,) = folder.glob("*.gguf")
+    read_back = AutoModelForCausalLM.from_pretrained(folder, gguf_file=path.name, dtype=torch.float32).eval()
+    assert answer_of(taught, read_back) == answer_of(taught, plain)
+    for messages in (QUESTION, UNHEARD):
+        ids = ids_of(taught, messages)
+        torch.testing.assert_close(logits_of(read_back, ids), logits_of(plain, ids), atol=0.15, rtol=0)
+    studio = ChatTokenizer.from_folder(taught.base, trusted=True)
+    with llama_server(path) as server:
+        for messages in (QUESTION, UNHEARD):
+            text = studio.render(messages, add_generation_prompt=True)
+            assert server.post("/apply-template", json={"messages": messages}).json()["prompt"] == text
+            asked = {"content": text, "add_special": True, "parse_special": True}
+            tokens = server.post("/tokenize", json=asked).json()["tokens"]
+            assert tokens == ids_of(taught, messages)[0].tolist()
+        asked = {"messages": QUESTION, "temperature": 0, "max_tokens": 30}
+        (choice,) = server.post("/v1/chat/completions", json=asked).json()["choices"]
+        assert (choice["message"]["content"], choice["finish_reason"]) == (ANSWER, "stop")
+    assert 'SYSTEM """You are a helpful AI assistant named SmolLM' in (folder / "Modelfile").read_text()
+
+
+def test_a_file_of_half_the_size_answers_the_same(taught: Taught, tmp_path: Path) -> None:
+    folder = export(taught, tmp_path, "gguf", precision="q8_0")
+    (path,) = folder.glob("*.q8_0.gguf")
+    with llama_server(path) as server:
+        asked = {"messages": QUESTION, "temperature": 0, "max_tokens": 30}
+        (choice,) = server.post("/v1/chat/completions", json=asked).json()["choices"]
+    assert choice["message"]["content"] == ANSWER
+
+
+def test_what_nobody_can_quantize_here_is_refused_before_the_work(
+    taught: Taught, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(JobFailed, match="llama-quantize, which is not installed"):
+        export(taught, tmp_path / "out", "gguf", precision="q4_k_m")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_quantizer_that_fails_is_told_in_its_own_words(
+    taught: Taught, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "llama-quantize"
+    program.write_text("#!/bin/sh\necho main: quantizing\necho failed to quantize: no such type\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(JobFailed, match="failed to quantize: no such type"):
+        export(taught, tmp_path / "out", "gguf", precision="q4_k_m")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_kind_of_model_that_is_not_known_is_refused(taught: Taught, tmp_path: Path) -> None:
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    config = json.loads((taught.base / "config.json").read_text())
+    (strange / "config.json").write_text(json.dumps({**config, "model_type": "olmo2"}))
+    job = taught.export("gguf", precision="f16").model_copy(update={"base_model_path": str(strange)})
+    with pytest.raises(JobFailed, match="kind olmo2 are not written as GGUF"):
+        work.run(job, tmp_path / "out", lambda *_e, **_p: None, Control())
