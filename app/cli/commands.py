@@ -118,14 +118,10 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.exporting import export
 
             return export
-        case "advise":
-            from app.cli.advising import advise
+        case "advise" | "train":
+            from app.cli import advising, training
 
-            return advise
-        case "train":
-            from app.cli.training import train
-
-            return train
+            return advising.advise if name == "advise" else training.train
         case "evaluate":
             from app.cli.evaluating import evaluate
 

@@ -42,7 +42,10 @@ def test_from_a_file_to_a_trained_adapter_by_commands_alone(server: Serving, tmp
     assert _run(server, "import", _file(tmp_path, 12), "--dataset", "Sales").code == 0
     train = ("train", "--dataset", "Sales", "--model", "bundled", "--recipe", "quick")
 
-    unapproved = _run(server, *train, "--json")
+    theirs = tmp_path / "train.yaml"
+    theirs.write_text("finetuning_type: lora\nlora_rank: 4\nflash_attn: fa2\n")
+    unapproved = _run(server, *train, "--config", str(theirs), "--json")
+    assert "flash_attn has no meaning here" in unapproved.stderr
     assert unapproved.code == 1
     assert "approved" in unapproved.error
     assert unapproved.stdout == ""
