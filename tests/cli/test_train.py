@@ -52,7 +52,7 @@ def test_from_a_file_to_a_trained_adapter_by_commands_alone(server: Serving, tmp
 
     assert _run(server, "approve", "--dataset", "Sales").code == 0
     early = _run(server, "advise", "--dataset", "Sales", "--model", "bundled")
-    assert "no frozen version" in early.error
+    assert "not ready here" in early.error
     trained = _run(server, *train, *SHORT, "--wait", "--json")
     assert trained.code == 0, trained.stderr
     run = trained.json
