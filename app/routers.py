@@ -33,7 +33,7 @@ from app.previews import api as previews_api
 from app.previews import bring_pages, frozen_pages, help_pages, suspect_pages
 from app.previews import pages as previews_pages
 from app.runs import api as runs_api
-from app.runs import new_run_pages, plan_api
+from app.runs import compare_pages, new_run_pages, plan_api
 from app.runs import pages as runs_pages
 from app.versions import api as versions_api
 from app.versions import export_api, export_pages
@@ -75,6 +75,7 @@ PAGES: Final[tuple[APIRouter, ...]] = (
     playground_pages.router,
     base_models_pages.router,
     new_run_pages.router,
+    compare_pages.router,
     runs_pages.router,
     exports_pages.router,
     mask_checks_pages.router,

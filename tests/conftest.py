@@ -14,6 +14,7 @@ from app.core import migrations
 from app.core.database import build_engine
 from app.core.settings import Settings
 from app.core.storage import Storage
+from app.dialogue.limits import MIB
 from app.main import create_app
 from app.masking import turn_off_library_threads
 from tests.support import held_connections
@@ -122,8 +123,8 @@ def engine(database_url: str, migrated_file: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings of a fresh installation on SQLite."""
-    return Settings(data_dir=tmp_path / "data", model_roots=(tmp_path,))
+    """Settings of a fresh installation on SQLite, that takes smaller files than others do."""
+    return Settings(data_dir=tmp_path / "data", model_roots=(tmp_path,), max_upload_bytes=64 * MIB)
 
 
 @pytest.fixture

@@ -55,6 +55,8 @@ def _commands() -> dict[str, str]:
         "list": _("List datasets, models, recipes, runs or suites."),
         "status": _("Show the server or a run."),
         "diagnose": _("Say what is wrong with a run by its curves, and what to change."),
+        "samples": _("Show what a run answered while it trained."),
+        "compare": _("Lay runs side by side: what differs, and how far each came."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
         MASKS: _("Show and check which tokens will be trained."),
     }
@@ -98,10 +100,8 @@ def _load(name: str) -> Callable[..., Any]:
                 "status": listing.status,
             }
             return by_name[name]
-        case "diagnose":
-            from app.cli.diagnosing import diagnose
-
-            return diagnose
+        case "diagnose" | "samples" | "compare":
+            return _load_look(name)
         case "erase":
             from app.cli.erasing import erase
 
@@ -118,19 +118,27 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.exporting import export
 
             return export
-        case "advise":
-            from app.cli.advising import advise
+        case "advise" | "train":
+            from app.cli import advising, training
 
-            return advise
-        case "train":
-            from app.cli.training import train
-
-            return train
+            return advising.advise if name == "advise" else training.train
         case "evaluate":
             from app.cli.evaluating import evaluate
 
             return evaluate
     raise LookupError(name)
+
+
+def _load_look(name: str) -> Callable[..., Any]:
+    """What looks at runs closely."""
+    from app.cli import diagnosing
+
+    looks: dict[str, Callable[..., Any]] = {
+        "diagnose": diagnosing.diagnose,
+        "samples": diagnosing.samples,
+        "compare": diagnosing.compare,
+    }
+    return looks[name]
 
 
 def _only_listed() -> None:

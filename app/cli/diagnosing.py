@@ -1,4 +1,4 @@
-"""`diagnose`: what is wrong with a run by its curves, and which settings a new run should have otherwise."""
+"""`diagnose`: what is wrong with a run by its curves, and what to change; `samples`, `compare`: what it answered, runs side by side."""
 
 from typing import Annotated
 
@@ -10,9 +10,11 @@ from app.core.console import print_json, print_table, say
 from app.core.i18n import gettext as _
 from app.recipes.fields import display
 
+RunOption = Annotated[int, typer.Option("--run", help=_("Id of the run."))]
+
 
 def diagnose(
-    run: Annotated[int, typer.Option("--run", help=_("Id of the run."))],
+    run: RunOption,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -35,3 +37,40 @@ def diagnose(
         for name, value in finding.changes.items():
             say(f"  --set {name}={display(value)}")
         say(_("New run with this change: %(url)s") % {"url": page})
+
+
+def samples(run: RunOption, url: UrlOption = "", as_json: JsonOption = False) -> None:
+    """Command `samples`."""
+    with connect(url) as client:
+        answers = client.samples(run)
+    if as_json:
+        print_json([answer.model_dump(mode="json") for answer in answers])
+        return
+    rows: list[list[object]] = [[answer.step, answer.asked, answer.text] for answer in answers]
+    print_table([_("step"), _("prompt"), _("answer")], rows)
+
+
+def compare(
+    run: Annotated[list[int], typer.Option("--run", help=_("Id of a run; give two to four."))],
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `compare`."""
+    with connect(url) as client:
+        found = client.compare(run)
+        page = client.page("/runs/compare?" + "&".join(f"run={one}" for one in run))
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    came: list[list[object]] = [
+        [_("steps"), *(one.steps for one in found.runs)],
+        [_("training loss"), *(_figure(one.train_loss) for one in found.runs)],
+        [_("best held-out loss"), *(_figure(one.best_eval_loss) for one in found.runs)],
+    ]
+    differing: list[list[object]] = [[row.name or row.label, *row.values] for row in found.differences]
+    print_table(["", *(str(one.run_id) for one in found.runs)], [*came, *differing])
+    say(page)
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

@@ -12,6 +12,7 @@ import typer
 from app.cli.connection import UrlOption, connect
 from app.cli.exporting_runs import export_run
 from app.cli.options import JsonOption
+from app.cli.pushing import Hub
 from app.client.pipeline import require_dataset
 from app.client.rest import StudioClient
 from app.core.console import CommandFailed, print_json, say
@@ -37,6 +38,16 @@ SetOption = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help=_("With --run: a choice of the kind, such as precision=q8_0. May be repeated."),
+    ),
+]
+PushOption = Annotated[
+    str | None,
+    typer.Option(
+        "--push",
+        metavar="OWNER/NAME",
+        help=_(
+            "With --run: push the files to this repository of a model hub too, with the token in HF_TOKEN."
+        ),
     ),
 ]
 FlagsOption = Annotated[
@@ -71,22 +82,30 @@ def export(
     leave_out: Annotated[
         bool, typer.Option("--leave-out", help=_("Leave out conversations that do not fit the format."))
     ] = False,
+    push: PushOption = None,
+    private: Annotated[
+        bool, typer.Option("--private", help=_("With --push: nobody else sees a repository made for it."))
+    ] = False,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `export`."""
     _require_one_of(dataset, run, format)
     of_versions = (version, flags, part, leave_out) != (None, "refuse", "all", False)
-    if (run is not None and of_versions) or (run is None and choices):
+    if (run is not None and of_versions) or (run is None and (choices or push)) or (private and not push):
         raise typer.BadParameter(
-            _("--version, --flags, --part and --leave-out go with --dataset; --set goes with --run.")
+            _(
+                "--version, --flags, --part and --leave-out go with --dataset; --set and --push go with --run, --private "
+                "with --push."
+            )
         )
     chosen = parse_choices(choices or [])
     try:
         out.mkdir(parents=True, exist_ok=True)
         with connect(url) as client:
             if run is not None:
-                export_run(client, run, format, chosen, out, as_json=as_json)
+                hub = Hub(push, private=private) if push else None
+                export_run(client, run, format, chosen, out, hub=hub, as_json=as_json)
             else:
                 params = {"as": format, "flags": flags, "part": part, "leave_out": json.dumps(leave_out)}
                 _export_version(client, dataset or "", version, params, out, as_json=as_json)

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from app.cli.progress import JobProgress
+from app.cli.pushing import Hub
 from app.client.rest import StudioClient
 from app.client.waiting import JobEnded, wait_for_job
 from app.core.console import CommandFailed, print_json, say
@@ -17,9 +18,16 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def export_run(
-    client: StudioClient, run: int, kind: str, choices: dict[str, str], out: Path, *, as_json: bool
+    client: StudioClient,
+    run: int,
+    kind: str,
+    choices: dict[str, str],
+    out: Path,
+    *,
+    hub: Hub | None = None,
+    as_json: bool,
 ) -> None:
-    """Have the files made, wait for them, and put them into `out`, all of them or none."""
+    """Have the files made, wait for them, put them into `out`, all of them or none, and onto a hub where one is named."""
     export = client.start_export(run, kind, choices)
     page = client.page(f"/runs/{run}#exports")
     say(_("Export %(id)d: %(url)s") % {"id": export.id, "url": page})
@@ -48,10 +56,15 @@ def export_run(
             "size": -(-size // 1_000_000),
         }
     )
+    if hub is not None:
+        say(_("Pushing to %(url)s") % {"url": hub.url})
+        message = f"Run {run} of SFT Studio: {kind}"
+        hub.push(out, [file.name for file in export.files], message)
     if as_json:
         told = export.model_dump(mode="json")
         for file in told["files"]:
             file["path"] = str(out / file["name"])
+        told["pushed_to"] = hub.url if hub is not None else None
         print_json(told)
 
 

@@ -7,7 +7,15 @@ from typing import Annotated, Final
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.options import DatasetOption, EncodingOption, JsonOption
+from app.cli.options import (
+    DatasetOption,
+    EncodingOption,
+    EntryOption,
+    InfoOption,
+    JsonOption,
+    MaskOption,
+    TrainFieldOption,
+)
 from app.cli.progress import JobProgress
 from app.cli.text_files import read_text_file, unreadable
 from app.client.rest import StudioClient
@@ -21,7 +29,6 @@ from app.imports.mapping_document import MAX_BYTES
 from app.imports.models import WAITS
 from app.imports.schemas import ImportOut, ImportRemarkOut
 from app.imports.work import SameQuestions
-from app.interchange import SourceMask
 from app.jobs.schemas import JobOut
 
 _SHOWN_REMARKS: Final = 10
@@ -40,25 +47,6 @@ class FileFormat(StrEnum):
     PARQUET = "parquet"
 
 
-MaskOption = Annotated[
-    SourceMask,
-    typer.Option(
-        "--mask",
-        help=_(
-            "What the source trained: what the file says, every assistant turn, only the last one (mask_history), "
-            "or everything (train_on_prompt)."
-        ),
-    ),
-]
-
-
-InfoOption = Annotated[
-    Path | None,
-    typer.Option("--dataset-info", help=_("LLaMA-Factory's dataset_info.json that describes the file.")),
-]
-EntryOption = Annotated[
-    str, typer.Option("--dataset-info-entry", help=_("Its entry; without it chosen by the file's name."))
-]
 SameOption = Annotated[
     SameQuestions,
     typer.Option(
@@ -90,12 +78,7 @@ def import_file(
     dataset_info: InfoOption = None,
     dataset_info_entry: EntryOption = "",
     mask: MaskOption = "file",
-    train_field: Annotated[
-        str,
-        typer.Option(
-            "--train-field", help=_("Field of a message that tells whether it is trained, such as Axolotl's.")
-        ),
-    ] = "",
+    train_field: TrainFieldOption = "",
     encoding: EncodingOption = "auto",
     mapping: MappingOption = "",
     same_questions: SameOption = "keep",

@@ -8,6 +8,7 @@ import typer
 from app.cli.options import JsonOption
 from app.core.console import CommandFailed, load_settings, print_json, say
 from app.core.i18n import gettext as _
+from app.core.migrations import current_revision
 
 # As in app.jobs.bell, which is not imported before it is needed: it loads Celery.
 KNOWN_QUEUES: Final = ("default", "interactive", "training")
@@ -53,7 +54,7 @@ def migrate(as_json: JsonOption = False) -> None:
     preflight.check_data_folder(settings.data_dir)
     engine = preflight.open_database(settings)
     preflight.migrate(engine)
-    revision = preflight.current_revision(engine)
+    revision = current_revision(engine)
     engine.dispose()
     say(_("The database is up to date (revision %(revision)s).") % {"revision": revision})
     if as_json:

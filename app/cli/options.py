@@ -1,10 +1,12 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.core.i18n import gettext as _
+from app.interchange import SourceMask
 from app.interchange.files.encodings import Encoding
 
 JsonOption = Annotated[bool, typer.Option("--json", help=_("Print the result as JSON on standard output."))]
@@ -13,4 +15,29 @@ DatasetOption = Annotated[str, typer.Option("--dataset", help=_("Name of the dat
 EncodingOption = Annotated[
     Encoding,
     typer.Option("--encoding", help=_("Encoding of the file; it is recognised, and told, unless given.")),
+]
+MaskOption = Annotated[
+    SourceMask,
+    typer.Option(
+        "--mask",
+        help=_(
+            "What the source trained: what the file says, every assistant turn, only the last one (mask_history), "
+            "or everything (train_on_prompt)."
+        ),
+    ),
+]
+
+
+InfoOption = Annotated[
+    Path | None,
+    typer.Option("--dataset-info", help=_("LLaMA-Factory's dataset_info.json that describes the file.")),
+]
+EntryOption = Annotated[
+    str, typer.Option("--dataset-info-entry", help=_("Its entry; without it chosen by the file's name."))
+]
+TrainFieldOption = Annotated[
+    str,
+    typer.Option(
+        "--train-field", help=_("Field of a message that tells whether it is trained, such as Axolotl's.")
+    ),
 ]

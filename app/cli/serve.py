@@ -12,7 +12,7 @@ from sqlmodel import select
 
 from app.accounts import first_run
 from app.accounts.models import LOCAL_USER, User
-from app.client.speaking import is_loopback
+from app.core.addresses import is_loopback
 from app.core.console import CommandFailed, load_settings, say
 from app.core.database import build_engine, reading
 from app.core.i18n import gettext as _

@@ -13,7 +13,7 @@ from app.base_models.schemas import BaseModelOut
 from app.client.speaking import CONNECT_SECONDS, Connection, ServerRefused
 from app.conversations.schemas import ReviewManyOut
 from app.curation.schemas import DatasetOut
-from app.erasure.schemas import HoldersOut
+from app.erasure.schemas import DatasetHoldersOut, HoldersOut
 from app.evaluations.documents import CaseLimits, JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
 from app.exports.schemas import ExportKindOut, ExportOut
@@ -21,7 +21,7 @@ from app.imports.schemas import ImportOut
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
 from app.runs.plan_schemas import PlanOut
-from app.runs.schemas import FindingOut, RecipeOut, RunOut
+from app.runs.schemas import ComparedOut, FindingOut, RecipeOut, RunOut, SampleOut
 from app.versions.schemas import FrozenOut, VersionOut
 
 # A large file is read line by line before there is an answer.
@@ -150,6 +150,14 @@ class StudioClient(Connection):
         headers = {"Idempotency-Key": idempotency_key}
         return self._one(RunOut, "POST", "/api/v1/runs", json=body, headers=headers)
 
+    def compare(self, run_ids: list[int]) -> ComparedOut:
+        """Runs side by side."""
+        return self._one(ComparedOut, "GET", "/api/v1/runs/compare", params={"run": run_ids})
+
+    def samples(self, run_id: int) -> list[SampleOut]:
+        """The sample answers of a run so far."""
+        return self._all(SampleOut, "GET", f"/api/v1/runs/{run_id}/samples")
+
     def diagnosis(self, run_id: int) -> list[FindingOut]:
         """What is wrong with a run so far."""
         return self._all(FindingOut, "GET", f"/api/v1/runs/{run_id}/diagnosis")
@@ -218,3 +226,11 @@ class StudioClient(Connection):
     def erase(self, conversation_id: int) -> HoldersOut:
         """Take the conversation out of all that holds it."""
         return self._one(HoldersOut, "POST", f"/api/v1/conversations/{conversation_id}/erase")
+
+    def dataset_holders(self, dataset_id: int) -> DatasetHoldersOut:
+        """What holds the dialogues of a dataset."""
+        return self._one(DatasetHoldersOut, "GET", f"/api/v1/datasets/{dataset_id}/holders")
+
+    def erase_dataset(self, dataset_id: int) -> DatasetHoldersOut:
+        """Take every dialogue of a dataset out of all that holds it."""
+        return self._one(DatasetHoldersOut, "POST", f"/api/v1/datasets/{dataset_id}/erase")

@@ -1,7 +1,6 @@
 """Speaking to one server: the connection, the token, answers read as the server's own models, failures as sentences."""
 
 import copy
-import ipaddress
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from app.accounts.first_run import read_local_token
+from app.core.addresses import is_loopback
 from app.core.console import CommandFailed
 from app.core.i18n import get_locale
 from app.core.i18n import gettext as _
@@ -37,16 +37,6 @@ class ServerRefused(CommandFailed):
         super().__init__(message)
         self.status = status
         self.body = body
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the name means this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Connection:

@@ -111,7 +111,9 @@ def revision_of(conversation: Conversation, action: str, author: Who) -> Convers
 def first_revision(conversation: Conversation) -> ConversationRevision:
     """What an import brought. Imports store no revision (it would double the work); the first change does."""
     importer = Who(conversation.updated_by, conversation.updated_by_user_id, conversation.updated_by_token_id)
-    return revision_of(conversation, "import", importer)
+    first = revision_of(conversation, "import", importer)
+    first.created_at = conversation.updated_at
+    return first
 
 
 def keep_first(session: Session, conversation: Conversation) -> None:

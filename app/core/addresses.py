@@ -1,5 +1,6 @@
-"""Addresses as clients send them: any text may come, and not all of it can be taken apart."""
+"""Addresses as clients send them: any text may come, and not all of it can be taken apart; and which machine a name means."""
 
+import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
 
@@ -27,3 +28,13 @@ def path_of(address: str) -> str:
     if parts is None:
         return "/"
     return own_path((parts.path + (f"?{parts.query}" if parts.query else "")) or "/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the name means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,20 +1,42 @@
-"""Bringing a database to the newest schema."""
+"""Bringing a database to the newest schema. Alembic is loaded where something is to be done, not to see that nothing is."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect, text
 
 from app.files import shipped
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS_DIR: Final = shipped("migrations")
 
 
-def alembic_config() -> Config:
+def all_revisions() -> list[str]:
+    """The schemas that this program knows, oldest first: the numbers that the files of migrations begin with."""
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS_DIR / "versions").glob("[0-9]*.py"))
+
+
+def head_revision() -> str:
+    """The schema that this program works with."""
+    return all_revisions()[-1]
+
+
+def current_revision(engine: Engine) -> str | None:
+    """The database's schema; None when it has none yet."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return found
+
+
+def alembic_config() -> "Config":
     """Alembic's settings for this project."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS_DIR))
     return config
@@ -22,6 +44,8 @@ def alembic_config() -> Config:
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Apply all migrations up to `revision` in one transaction; nothing to do is quick."""
+    from alembic import command
+
     config = alembic_config()
     with migrating(engine) as connection:
         config.attributes["connection"] = connection
@@ -30,6 +54,8 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Go back to `revision`."""
+    from alembic import command
+
     config = alembic_config()
     with migrating(engine) as connection:
         config.attributes["connection"] = connection

@@ -1,6 +1,6 @@
 """Chats hold what people typed to try a run: their owner's alone, and only for a while."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
@@ -16,24 +16,26 @@ from app.playground.work import ChatPayload
 _TELLING_CHARACTERS: Final = 12
 
 
-def chats_that_repeat(session: Session, messages: Sequence[Message]) -> list[int]:
-    """Ids of chats in which a text of these messages was sent word for word."""
-    texts = {
-        text
-        for message in messages
-        if len(text := str(message.get("content") or "").strip()) >= _TELLING_CHARACTERS
-    }
-    if not texts:
-        return []
+def chats_that_repeat(session: Session, messages: Iterable[Message]) -> list[int]:
+    """Ids of chats in which a text of these messages was sent word for word; of the messages none is kept."""
+    sent = _sent(session)
+    found: set[int] = set()
+    if sent:
+        for message in messages:
+            found |= sent.get(str(message.get("content") or "").strip(), set())
+    return sorted(found)
+
+
+def _sent(session: Session) -> dict[str, set[int]]:
+    """What was sent in chats, and in which."""
+    sent: dict[str, set[int]] = {}
     chats = session.exec(select(Job.id, Job.payload).where(col(Job.kind) == JobKind.CHAT)).all()
-    return [
-        job_id
-        for job_id, payload in chats
-        if job_id is not None
-        and any(
-            str(said.get("content") or "").strip() in texts for said in ChatPayload.stored(payload).messages
-        )
-    ]
+    for job_id, payload in chats:
+        for said in ChatPayload.stored(payload).messages:
+            text = str(said.get("content") or "").strip()
+            if job_id is not None and len(text) >= _TELLING_CHARACTERS:
+                sent.setdefault(text, set()).add(job_id)
+    return sent
 
 
 def delete_chats(session: Session, job_ids: list[int]) -> None:

@@ -94,9 +94,7 @@ def find_holders(session: Session, storage: Storage, conversation_id: int) -> Ho
     ]
     if row is None and not versions:
         raise NotFound(N_("There is no conversation %(id)d, and no version holds it."), id=conversation_id)
-    ids = [version.id for version in versions]
-    checks = session.exec(select(MaskCheck.id).where(col(MaskCheck.dataset_version_id).in_(ids))).all()
-    runs = session.exec(select(Run.id, Run.name).where(col(Run.dataset_version_id).in_(ids))).all()
+    users = users_of(session, [version.id for version in versions])
     twins = session.exec(
         select(Conversation.id).where(Conversation.words_hash == words, Conversation.id != conversation_id)
     ).all()
@@ -104,12 +102,34 @@ def find_holders(session: Session, storage: Storage, conversation_id: int) -> Ho
         conversation_id,
         row is not None,
         versions,
+        users.mask_check_ids,
+        users.runs,
+        users.exports,
+        users.downloads,
+        chats_that_repeat(session, messages),
+        [twin for twin in twins if twin is not None] if words else [],
+    )
+
+
+@dataclass(frozen=True)
+class Users:
+    """What was made of versions, and whoever has them now."""
+
+    mask_check_ids: list[int]
+    runs: list[HoldingRun]
+    exports: list[HoldingExport]
+    downloads: list[Download]
+
+
+def users_of(session: Session, ids: list[int]) -> Users:
+    """Of the versions of these ids."""
+    checks = session.exec(select(MaskCheck.id).where(col(MaskCheck.dataset_version_id).in_(ids))).all()
+    runs = session.exec(select(Run.id, Run.name).where(col(Run.dataset_version_id).in_(ids))).all()
+    return Users(
         [check for check in checks if check is not None],
         [HoldingRun(run_id or 0, name) for run_id, name in runs],
         [HoldingExport(one.id or 0, one.run_id, one.kind) for one, _job in with_data_of(session, ids)],
         _downloads(session, ids, [run_id or 0 for run_id, _name in runs]),
-        chats_that_repeat(session, messages),
-        [twin for twin in twins if twin is not None] if words else [],
     )
 
 

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from app.erasure.holders import Holders
+from app.erasure.whole_datasets import DatasetHolders
 
 
 class HoldingVersionOut(BaseModel):
@@ -65,5 +66,31 @@ class HoldersOut(BaseModel):
 
     @classmethod
     def of(cls, holders: Holders) -> "HoldersOut":
+        """From what was found."""
+        return cls.model_validate(holders)
+
+
+class DatasetHoldersOut(BaseModel):
+    """All that holds, or held, the dialogues of a dataset."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    dataset_id: int
+    dataset: str
+    # Whether the dataset itself is deleted, as nothing needs its versions. Else it stays, archived and empty.
+    goes: bool
+    conversations: int
+    versions: list[HoldingVersionOut]
+    mask_check_ids: list[int]
+    runs: list[HoldingRunOut]
+    exports: list[HoldingExportOut]
+    downloads: list[DownloadOut]
+    # Chats in which one of its texts was sent word for word.
+    chat_ids: list[int]
+    # Conversations of other datasets with the same words; each is erased by itself.
+    twins: int
+
+    @classmethod
+    def of(cls, holders: DatasetHolders) -> "DatasetHoldersOut":
         """From what was found."""
         return cls.model_validate(holders)

@@ -46,20 +46,29 @@ def erase(engine: Engine, storage: Storage, actor: Actor, conversation_id: int) 
     """
     holders = holders_now(engine, storage, conversation_id)
     with transaction(engine) as session:
-        _refuse_work_under_way(session, holders.version_ids)
+        refuse_work_under_way(session, holders.version_ids)
         _remove_row(session, actor, conversation_id)
         delete_chats(session, holders.chat_ids)
     for version_id in holders.version_ids:
-        with reading(engine) as session:
-            version = require_version(session, version_id)
-        rewritten = rewrite(storage, version, conversation_id)
-        with transaction(engine) as session:
-            _refuse_work_under_way(session, [version_id])
-            _replace(session, storage, actor, version_id, rewritten)
-            forget_samples(session, [version_id], conversation_id)
+        rewrite_version(engine, storage, actor, version_id, conversation_id)
     with engine.connect() as connection:
         cut_back_log(connection)
     return holders
+
+
+def rewrite_version(
+    engine: Engine, storage: Storage, actor: Actor, version_id: int, conversation_id: int | None
+) -> None:
+    """Take the conversation, or for None all of them, out of a version and what was made of it. Raises Conflict."""
+    with reading(engine) as session:
+        version = require_version(session, version_id)
+    rewritten = rewrite(storage, version, conversation_id)
+    if rewritten.content_hash == rewritten.old_hash:
+        return  # an erasure that goes on after it was stopped has been here
+    with transaction(engine) as session:
+        refuse_work_under_way(session, [version_id])
+        _replace(session, storage, actor, version_id, rewritten)
+        forget_samples(session, [version_id], conversation_id)
 
 
 def holders_now(engine: Engine, storage: Storage, conversation_id: int) -> Holders:
@@ -77,7 +86,7 @@ def _remove_row(session: Session, actor: Actor, conversation_id: int) -> None:
     record(session, actor, "conversation.erase", f"conversation/{conversation_id}")
 
 
-def _refuse_work_under_way(session: Session, version_ids: list[int]) -> None:
+def refuse_work_under_way(session: Session, version_ids: list[int]) -> None:
     """What reads a version's file or arrays must be over before they change."""
     checks = select(MaskCheck.job_id).where(col(MaskCheck.dataset_version_id).in_(version_ids))
     runs = select(Run.job_id).where(col(Run.dataset_version_id).in_(version_ids))
@@ -88,7 +97,7 @@ def _refuse_work_under_way(session: Session, version_ids: list[int]) -> None:
         if any(not job.is_final for job in jobs):
             raise Conflict(
                 N_(
-                    "A run, an evaluation, an export or a mask check works with a version that holds this conversation. Wait "
+                    "A run, an evaluation, an export or a mask check works with a version that holds what is to be erased. Wait "
                     "for its end or stop it, then erase again."
                 )
             )

@@ -10,7 +10,7 @@ from app.base_models.service import require_base_model
 from app.exports.kinds import BY_NAME, ExportKind, kinds_of
 from app.exports.models import RunExport, RunExportFile
 from app.exports.service import files_of, list_exports
-from app.exports.snippets import Snippet, snippets_of
+from app.exports.snippets import Snippet, hub, snippets_of
 from app.jobs.events import EventKind, EventPayload
 from app.jobs.models import Job
 from app.jobs.newest import last_events
@@ -55,7 +55,6 @@ class RunExports(TypedDict):
 
     export_kinds: Sequence[ExportKind]
     exports: list[Line]
-    exporting: bool
     run_is_over: bool
 
 
@@ -80,7 +79,6 @@ class ExportsOfRun:
         return {
             "export_kinds": kinds_of(run.config) if run.adapter_key else (),
             "exports": lines,
-            "exporting": any(not line.job.is_final for line in lines),
             "run_is_over": run_job(session, run).is_final,
         }
 
@@ -91,4 +89,7 @@ def _snippets(session: Session, run: Run, export: RunExport, files: list[RunExpo
     model = require_base_model(session, run.base_model_id)
     provenance = provenance_of(session, run, require_mask_check(session, run.mask_check_id), model)
     folder = f"run-{run.id}-{export.kind}"
-    return snippets_of(export.kind, provenance, run.config, [file.name for file in files], folder)
+    found = snippets_of(export.kind, provenance, run.config, [file.name for file in files], folder)
+    kind = BY_NAME.get(export.kind)
+    # Dialogues are nothing to offer the whole world with one line.
+    return [*found, hub(provenance, folder)] if kind is not None and not kind.carries_data else found

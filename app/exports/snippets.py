@@ -150,6 +150,15 @@ def vllm_adapter(provenance: Provenance, config: TrainingConfig, folder: str) ->
     )
 
 
+def hub(provenance: Provenance, folder: str) -> Snippet:
+    """The files onto a model hub, with one's own token."""
+    return Snippet(
+        "Hugging Face Hub",
+        "bash",
+        f"export HF_TOKEN=…\nhf upload your-name/{served_name(provenance)} {shlex.quote(folder)} .\n",
+    )
+
+
 def _rank(rank: int) -> int:
     """The smallest that vLLM allows and the adapter fits in."""
     return next((allowed for allowed in (8, 16, 32, 64, 128, 256, 320, 512) if rank <= allowed), rank)

@@ -23,10 +23,13 @@ _PROCESS: Final = 574 * MB
 # The libraries' own on a GPU.
 _ON_GPU: Final = 600 * MB
 # Bytes that are kept for the way back of each input and output of a layer: so many, and so many for each byte of a number.
-_KEPT: Final = {Method.LORA: (2.95, 0.9), Method.QLORA: (4.4, 1.7), Method.FULL: (1.0, 0.975)}
+_KEPT: Final = {Method.LORA: (4.25, 0.25), Method.QLORA: (4.4, 1.7), Method.FULL: (2.75, 0.1)}
 # DoRA forms the weights of each adapted layer in fp32, so many times, and keeps more of each output.
 _FORMED_BY_DORA: Final = 2.02
 _KEPT_BY_DORA: Final = 3.4
+# torch keeps the scores of its attention in fp32 on a CPU, so many times; of a head of this width.
+_SCORES: Final = {Method.LORA: 7.2, Method.QLORA: 7.2, Method.FULL: 1.0}
+_HEAD: Final = 64
 # NF4 with double quantisation: half a byte a number, and its scales.
 _FOUR_BITS: Final = 0.53
 # AdamW's two moments in fp32, and what takes less.
@@ -122,6 +125,8 @@ def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, ha
         4 + 4 + _MOMENTS.get(config.optim, 8)
     )
     needed += round(work.batch_tokens * _kept_per_token(facts, config, number))
+    if work.cores and not half:
+        needed += _scores(facts, config, work)
     if config.use_dora:
         formed = sum(layer.parameters for layer in adapted_layers(facts, config))
         needed += round(_FORMED_BY_DORA * formed * 4)
@@ -161,6 +166,14 @@ def _kept_per_token(facts: ModelFacts, config: TrainingConfig, number: int) -> f
         outputs = sum(layer.parameters / across for layer in adapted_layers(facts, config))
         kept += _KEPT_BY_DORA * outputs * number
     return kept
+
+
+def _scores(facts: ModelFacts, config: TrainingConfig, work: Work) -> int:
+    """Of all conversations of a batch in all blocks, or in one that is computed anew."""
+    blocks = 1 if config.gradient_checkpointing else max((layer.count for layer in facts.layers), default=1)
+    return round(
+        _SCORES[config.method] * blocks * (width(facts) or 0) / _HEAD * work.batch_tokens * work.longest * 4
+    )
 
 
 def _in_lanes(config: TrainingConfig, work: Work) -> bool:

@@ -4,7 +4,8 @@
 `work` what it is told · `result` the stored outcome · a new one:
 `new_run`, `new_run_pages`, `planning` what it would be and take (`plan_api`, `plan_schemas` REST), `device` what this
 machine has, `fitting` to data and base model, `changes` from its recipe, `pace` · one under way:
-`pages`, `curves`, `diagnosis`, `samples`, `story`, `logs` · one that failed: `advice` by failure code · what stays: `leftovers`,
-`provenance`, `lineage` · ports to what lies above and below: `judging` (evaluations), `elsewhere` (exports), `check_use` (mask checks) ·
+`pages`, `curves`, `diagnosis`, `samples`, `story`, `logs` · several: `comparing`, `compare_pages` · one that failed:
+`advice` by failure code · what stays: `leftovers`, `provenance`, `lineage` · ports to what lies above and below:
+`judging` (evaluations), `elsewhere` (exports), `check_use` (mask checks) ·
 `api`, `schemas` REST.
 """

@@ -18,6 +18,7 @@ from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
+from app.runs.comparing import differences, reached, require_runs
 from app.runs.curves import read_curves, read_whole_curves
 from app.runs.diagnosis import diagnose_run
 from app.runs.judging import AppJudging
@@ -25,6 +26,7 @@ from app.runs.logs import log_tail
 from app.runs.samples import read_samples
 from app.runs.schemas import (
     ArtifactOut,
+    ComparedOut,
     CurvesOut,
     FindingOut,
     PointOut,
@@ -80,6 +82,14 @@ def start_run(
     if not created:
         response.status_code = 200
     return RunOut.of(run, job)
+
+
+@router.get("/runs/compare")
+@needs(Permission.RUN_READ)
+def compare_runs(session: Db, run: Annotated[list[int], Query(max_length=20)]) -> ComparedOut:
+    """Two to four runs side by side: what differs between them, and how far each came."""
+    runs = require_runs(session, run)
+    return ComparedOut.of(runs, differences(session, runs), [reached(session, one) for one in runs])
 
 
 @router.get("/runs/{run_id}")

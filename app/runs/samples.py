@@ -36,14 +36,17 @@ def read_samples(session: Session, job: Job) -> Samples:
     return samples
 
 
-def forget_samples(session: Session, version_ids: list[int], conversation_id: int) -> None:
-    """Remove what sample answers hold of a conversation: its prompt and answer, and answers copied from it."""
+def forget_samples(session: Session, version_ids: list[int], conversation_id: int | None) -> None:
+    """Remove what sample answers hold of a conversation, or for None of any: its prompt and answer, and answers copied from it."""
     jobs = session.exec(select(Run.job_id).where(col(Run.dataset_version_id).in_(version_ids))).all()
     events = session.exec(
         select(JobEvent).where(col(JobEvent.job_id).in_(jobs), JobEvent.kind == EventKind.SAMPLE)
     ).all()
     for event in events:
-        if conversation_id in (event.payload.get("conversation_id"), event.payload.get("copied_from")):
+        if conversation_id is None or conversation_id in (
+            event.payload.get("conversation_id"),
+            event.payload.get("copied_from"),
+        ):
             session.execute(
                 delete(JobEvent).where(col(JobEvent.job_id) == event.job_id, col(JobEvent.seq) == event.seq)
             )

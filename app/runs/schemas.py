@@ -12,6 +12,7 @@ from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
+from app.runs.comparing import Difference, Reached
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.diagnosis import new_run_address
 from app.runs.models import Run, RunArtifact
@@ -85,7 +86,7 @@ class ArtifactOut(BaseModel):
 
 
 class CurvesOut(BaseModel):
-    """Columns of equal length: what was measured at each logged step, and the held-out loss at its own steps.
+    """Columns of equal length, to six digits: what was measured at each logged step, and the held-out loss at its own steps.
 
     `whole` points were measured; where `step` has fewer, each stretch's lowest and highest are there. Memory in bytes,
     utilisation in percent; the device's are null without a GPU. `checkpoints` are the steps after which one was written.
@@ -112,11 +113,17 @@ class CurvesOut(BaseModel):
     def of(cls, curves: Curves) -> "CurvesOut":
         """From points to columns."""
         columns: dict[str, Any] = {
-            name: [point.get(name) for point in curves.metrics] for name in ("step", *METRIC_FIELDS)
+            name: [_in_short(point.get(name)) for point in curves.metrics]
+            for name in ("step", *METRIC_FIELDS)
         }
         columns["eval_step"] = [point["step"] for point in curves.evals]
-        columns["eval_loss"] = [point["eval_loss"] for point in curves.evals]
+        columns["eval_loss"] = [_in_short(point["eval_loss"]) for point in curves.evals]
         return cls(last_seq=curves.last_seq, whole=curves.whole, checkpoints=curves.checkpoints, **columns)
+
+
+def _in_short(value: float | None) -> float | None:
+    """Six digits, which no chart shows more of; every point by itself has all of them."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 class PointOut(BaseModel):
@@ -205,3 +212,48 @@ class SampleOut(BaseModel):
     finish_reason: str
     copied: float | None
     copied_from: int | None
+
+
+class DifferenceOut(BaseModel):
+    """What differs: a config field's name, or null for data, model and masks; its label; a value for each run."""
+
+    name: str | None
+    label: str
+    values: list[str]
+
+
+class ReachedOut(BaseModel):
+    """How far a run came; null: not measured."""
+
+    run_id: int
+    steps: int
+    train_loss: float | None
+    best_eval_loss: float | None
+    best_step: int | None
+
+
+class ComparedOut(BaseModel):
+    """Runs side by side, in the order asked for."""
+
+    runs: list[ReachedOut]
+    differences: list[DifferenceOut]
+
+    @classmethod
+    def of(cls, runs: list[Run], differences: list[Difference], reached: list[Reached]) -> "ComparedOut":
+        """From what was found."""
+        return cls(
+            runs=[
+                ReachedOut(
+                    run_id=run.id or 0,
+                    steps=one.steps,
+                    train_loss=one.train_loss,
+                    best_eval_loss=one.best_eval_loss,
+                    best_step=one.best_step,
+                )
+                for run, one in zip(runs, reached, strict=True)
+            ],
+            differences=[
+                DifferenceOut(name=one.name or None, label=one.label, values=one.values)
+                for one in differences
+            ],
+        )

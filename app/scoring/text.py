@@ -6,8 +6,6 @@ Everything here keeps offsets: a span into the folded text is a span into the an
 import re
 from dataclasses import dataclass
 
-import snowballstemmer
-
 Span = tuple[int, int]
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -120,6 +118,9 @@ def scripts(text: str) -> Scripts:
 
 def content_units(text: str) -> frozenset[str]:
     """What a text is about: word stems and pairs of neighbouring Chinese characters, no function words."""
+    # Here and not above: whoever reads scores needs none of its forty modules.
+    import snowballstemmer
+
     folded = fold(text)
     # Price, prices, priced and pricing are one unit. A stemmer of its own: it holds state while it works.
     stem = snowballstemmer.stemmer("english").stemWord

@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 from app.core.console import CommandFailed
 from app.core.database import build_engine
 from app.core.i18n import gettext as _
+from app.core.migrations import current_revision
 from app.core.settings import Settings
 from app.serving import preflight
 from app.serving.stored_rows import named_files, snapshot, trouble_in
@@ -139,7 +140,7 @@ def _take_away(folder: Path, made: list[Path]) -> None:
 
 
 def _write(settings: Settings, engine: Engine, stream: BinaryIO) -> Manifest:
-    manifest = Manifest(made_at=datetime.now(UTC).isoformat(), revision=preflight.current_revision(engine))
+    manifest = Manifest(made_at=datetime.now(UTC).isoformat(), revision=current_revision(engine))
     manifest.database = engine.dialect.name
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
         if engine.dialect.name == "sqlite":

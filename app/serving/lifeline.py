@@ -13,6 +13,8 @@ from contextlib import suppress
 from typing import Final
 
 ORPHAN_GRACE_SECONDS: Final = 5.0
+# The word by which a process is told that it has one.
+LIFELINE: Final = "--lifeline"
 _STDIN: Final = 0
 
 

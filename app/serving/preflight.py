@@ -8,10 +8,6 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-import redis
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -19,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from app.core.console import CommandFailed, say
 from app.core.database import build_engine
 from app.core.i18n import gettext as _
-from app.core.migrations import alembic_config, upgrade
+from app.core.migrations import all_revisions, current_revision, head_revision
 from app.core.settings import Settings
 from app.files import free_bytes
 
@@ -153,10 +149,8 @@ def open_database(settings: Settings) -> Engine:
         # A password may stand in the query too.
         where = make_url(url).set(query={}).render_as_string(hide_password=True)
         engine = build_engine(url, storage_root=settings.storage_dir)
-        with engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
-            # SQLite opens anything; only reading the schema shows whether the file is a database.
-            MigrationContext.configure(connection).get_current_revision()
+        # SQLite opens anything; only reading the schema shows whether the file is a database.
+        current_revision(engine)
     except ArgumentError as error:
         raise CommandFailed(
             _(
@@ -175,27 +169,25 @@ def open_database(settings: Settings) -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the database to this program's schema."""
+    """Bring the database to this program's schema. Where it is there already, which is nearly always, nothing is loaded."""
+    if current_revision(engine) == head_revision():
+        return
+    from alembic.util import CommandError
+
+    from app.core.migrations import upgrade
+
     try:
         upgrade(engine)
     except CommandError as error:
         raise CommandFailed(_newer_text()) from error
 
 
-def current_revision(engine: Engine) -> str | None:
-    """The database's schema; None when it has none yet."""
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
 def check_schema(engine: Engine) -> None:
     """The database has exactly this program's schema; who cannot migrate it says so."""
-    scripts = ScriptDirectory.from_config(alembic_config())
     current = current_revision(engine)
-    if current == scripts.get_current_head():
+    if current == head_revision():
         return
-    known = {script.revision for script in scripts.walk_revisions()}
-    if current is not None and current not in known:
+    if current is not None and current not in all_revisions():
         raise CommandFailed(_newer_text())
     raise CommandFailed(_("The database is not up to date. Run “sft-studio migrate” first."))
 
@@ -210,6 +202,8 @@ def check_broker(settings: Settings) -> None:
     """Redis answers, where Redis is used."""
     if not settings.redis_url:
         return
+    import redis  # a tenth of a second that others need not wait
+
     try:
         with redis.Redis.from_url(settings.redis_url, socket_connect_timeout=5, socket_timeout=5) as client:
             client.ping()

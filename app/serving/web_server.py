@@ -71,6 +71,8 @@ def build_server(
     config = uvicorn.Config(
         app,
         lifespan="on",
+        # There are none, and their library takes its time to load.
+        ws="none",
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         log_config=log_config(log_file),
         server_header=False,

@@ -11,8 +11,8 @@ from typing import Final
 from app.core.console import say
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
+from app.serving.lifeline import LIFELINE
 from app.serving.processes import LOG_BYTES, child_environment
-from app.serving.worker_process import LIFELINE
 
 WATCH_SECONDS: Final = 0.5
 # A worker that dies younger than this is broken rather than unlucky: it is started again ever more slowly.

@@ -4,13 +4,10 @@ Celery finds the worker by its name, so that this package never imports it.
 """
 
 import sys
-from typing import Final
 
 from celery.bin.celery import main as celery_main
 
-from app.serving.lifeline import end_this_process, when_parent_ends
-
-LIFELINE: Final = "--lifeline"
+from app.serving.lifeline import LIFELINE, end_this_process, when_parent_ends
 
 
 def celery_arguments(queues: str, concurrency: int, name: str) -> list[str]:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ from app.accounts.service import Actor, record
 from app.core.database import utc_now
 from app.core.errors import Conflict
 from app.core.storage import Storage
+from app.dialogue.conversation import Message
 from app.sentences import N_
 from app.versions.files import damaged, missing, version_key, writing_sentences
 from app.versions.models import COVERAGE, DatasetVersion
@@ -38,12 +41,19 @@ def holds(storage: Storage, version: DatasetVersion, conversation_id: int) -> bo
         return False
 
 
-def rewrite(storage: Storage, version: DatasetVersion, conversation_id: int) -> Rewritten:
-    """Write the version's file anew without the conversation, in bounded memory.
+def messages_in(storage: Storage, version: DatasetVersion) -> Iterator[Message]:
+    """Of every conversation that the version's file has; of a file that is gone or damaged, what can be read."""
+    with suppress(OSError, ValueError), storage.path(version.storage_key).open("rb") as file:
+        for line in file:
+            yield from json.loads(line)["messages"]
+
+
+def rewrite(storage: Storage, version: DatasetVersion, conversation_id: int | None) -> Rewritten:
+    """Write the version's file anew without the conversation, or without any for None, in bounded memory.
 
     Raises Conflict for a file that is gone or is not what was frozen, Unavailable when the disk takes none.
     """
-    start = b'{"id":%d,' % conversation_id
+    start = b"" if conversation_id is None else b'{"id":%d,' % conversation_id
     digest, counts = hashlib.sha256(), Counter[str]()
     coverage: dict[str, Counter[str]] = {name: Counter() for name in COVERAGE}
     with writing_sentences(), storage.stage("versions") as staged:

@@ -29,6 +29,7 @@ window.runCurves = (columns) => {
     dropFrom(event.step + 1, "eval_step", ["eval_loss"]);
     dropFrom(event.step + 1, "checkpoints", []);
     for (const column of METRICS) curves[column].push(event[column] ?? null);
+    curves.whole += 1;
   };
 
   curves.addEval = (event) => {

@@ -6,7 +6,7 @@
   if (!root) return;
   // Above this many points the curves are fetched again, thinned.
   const MOST_POINTS = 4000;
-  // How often the findings are asked for again.
+  // How often the findings are asked for again: they are judged over all points, a millisecond each.
   const JUDGED_EVERY_MS = 5000;
   const { curves: curvesUrl, events: eventsUrl } = root.dataset;
   const labels = JSON.parse(document.getElementById("chart-labels").textContent);
@@ -159,10 +159,13 @@
   // Findings change slowly and are judged over all points: asked for now and then.
   function judgeSoon() {
     if (judged) return;
-    judged = setTimeout(() => {
-      judged = null;
-      tell("run:measured");
-    }, JUDGED_EVERY_MS);
+    judged = setTimeout(
+      () => {
+        judged = null;
+        tell("run:measured");
+      },
+      Math.max(JUDGED_EVERY_MS, curves.whole),
+    );
   }
 
   function addMetric(event) {

@@ -80,7 +80,7 @@ def _import_files(page: Page, watch: Watch, folder: Path) -> None:
     page.locator("#field-file").set_input_files(good)
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.get_by_text(re.compile(r"drafts of the dataset are left to be read"))).to_be_visible()
-    expect(page.locator(".stat").filter(has_text="Came in")).to_contain_text("12")
+    expect(page.locator(".stat").filter(has_text="Added")).to_contain_text("12")
 
     page.get_by_role("link", name="First calls").click()
     page.get_by_role("link", name="Import", exact=True).click()
@@ -93,7 +93,7 @@ def _import_files(page: Page, watch: Watch, folder: Path) -> None:
     watch.expected_statuses -= {422}
     page.get_by_role("button", name="Import again, skipping bad lines").click()
     expect(page.get_by_text("Imported in part")).to_be_visible()
-    expect(page.locator(".stat").filter(has_text="Came in")).to_contain_text("2")
+    expect(page.locator(".stat").filter(has_text="Added")).to_contain_text("2")
     page.get_by_role("link", name="Read the drafts").click()
 
 

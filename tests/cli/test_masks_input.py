@@ -121,6 +121,38 @@ def test_the_same_dialogue_has_the_same_mask_in_any_layout(
     assert (shown.exit_code, shown.stdout) == (0, plain.stdout)
 
 
+def test_a_file_of_llamafactory_is_read_by_its_dataset_info(smollm2_folder: Path, tmp_path: Path) -> None:
+    turns = [
+        {"who": ("human", "bot")[place % 2], "says": one["content"]}
+        for place, one in enumerate(CHAT["messages"])
+    ]
+    log, info = tmp_path / "talks.json", tmp_path / "dataset_info.json"
+    log.write_text(json.dumps([{"talk": turns}]))
+    tags = {"role_tag": "who", "content_tag": "says", "user_tag": "human", "assistant_tag": "bot"}
+    entry = {
+        "file_name": "talks.json",
+        "formatting": "sharegpt",
+        "columns": {"messages": "talk"},
+        "tags": tags,
+    }
+    info.write_text(json.dumps({"talks": entry}))
+    model = ("--model", str(smollm2_folder), "--json")
+    plain = run("preview", *model, "--input", "-", text=json.dumps(CHAT))
+    told = ("--input", str(log), "--dataset-info", str(info))
+    assert run("preview", *model, *told).stdout == plain.stdout
+    last = json.loads(run("preview", *model, *told, "--mask", "last_assistant").stdout)
+    assert {token["turn"] for token in last["tokens"] if token["trained"]} == {3}
+    assert run("verify", *model, *told).exit_code == 0
+    for wrong, said in (
+        (("--dataset-info-entry", "no"), "has no entry “no”"),
+        (("--dataset-info", str(tmp_path / "none")), "Cannot read"),
+    ):
+        refused = run("verify", *model, *told, *wrong)
+        assert (refused.exit_code, said in refused.stderr, len(refused.stderr.splitlines())) == (2, True, 1)
+    alone = run("verify", *model, "--input", str(log), "--dataset-info-entry", "talks")
+    assert (alone.exit_code, "no dataset_info.json is given" in alone.stderr) == (2, True)
+
+
 def test_a_file_of_an_unknown_layout_is_read_by_a_mapping(smollm2_folder: Path, tmp_path: Path) -> None:
     log, mapping = tmp_path / "log.csv", tmp_path / "log.yaml"
     log.write_bytes("對話,誰,話\n1,客戶,多少錢？\n1,小王,每月九十九元。\n".encode("big5"))

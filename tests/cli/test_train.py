@@ -42,14 +42,17 @@ def test_from_a_file_to_a_trained_adapter_by_commands_alone(server: Serving, tmp
     assert _run(server, "import", _file(tmp_path, 12), "--dataset", "Sales").code == 0
     train = ("train", "--dataset", "Sales", "--model", "bundled", "--recipe", "quick")
 
-    unapproved = _run(server, *train, "--json")
+    theirs = tmp_path / "train.yaml"
+    theirs.write_text("finetuning_type: lora\nlora_rank: 4\nflash_attn: fa2\n")
+    unapproved = _run(server, *train, "--config", str(theirs), "--json")
+    assert "flash_attn has no meaning here" in unapproved.stderr
     assert unapproved.code == 1
     assert "approved" in unapproved.error
     assert unapproved.stdout == ""
 
     assert _run(server, "approve", "--dataset", "Sales").code == 0
     early = _run(server, "advise", "--dataset", "Sales", "--model", "bundled")
-    assert "no frozen version" in early.error
+    assert "not ready here" in early.error
     trained = _run(server, *train, *SHORT, "--wait", "--json")
     assert trained.code == 0, trained.stderr
     run = trained.json

@@ -145,10 +145,10 @@ def test_a_file_over_the_limit_is_refused_alike_and_the_setting_is_named(
     annotator: Person, dataset_id: int
 ) -> None:
     expected = (
-        "The upload is larger than the limit of 1 GB. Split the file and import the parts, or raise "
+        "The upload is larger than the limit of 64 MB. Split the file and import the parts, or raise "
         "SFT_STUDIO_MAX_UPLOAD_BYTES."
     )
-    length = {"content-length": str(limits.FILE_BYTES + 2 * limits.MIB)}
+    length = {"content-length": str(66 * limits.MIB)}
     form = {**length, "content-type": "multipart/form-data; boundary=x"}
     answer = annotator.api.post(f"/api/v1/datasets/{dataset_id}/imports", content=b"--x--", headers=form)
     assert answer.status_code == 413

@@ -130,3 +130,13 @@ def test_what_an_import_brought_is_a_list_of_its_own(
     assert annotator.api.get(rest).json()["total"] == 1
     facets = visible_text(annotator.browser.get(f"/datasets/{dataset_id}/facets").text)
     assert "calls.jsonl (1)" in facets
+    for page in ("imports", f"imports/{report['id']}"):
+        assert (
+            f"?brought_by={report['operation_id']}"
+            in annotator.browser.get(f"/datasets/{dataset_id}/{page}").text
+        )
+    # Its history begins when it came in, whenever it was changed first.
+    (brought,) = annotator.api.get(rest).json()["conversations"]
+    annotator.browser.post(f"/conversations/{brought['id']}/turns/1", data={"version": 1, "content": "Ten."})
+    history = annotator.api.get(f"/api/v1/conversations/{brought['id']}/revisions").json()
+    assert (history[-1]["action"], history[-1]["created_at"]) == ("import", brought["updated_at"])

@@ -220,7 +220,7 @@ def test_an_import_leads_to_its_report(annotator: Person, dataset_id: int) -> No
     answer = upload(annotator, dataset_id, GOOD + b"\n" + GOOD)
     assert answer.status_code == 303
     page = visible_text(annotator.browser.get(answer.headers["location"]).text)
-    assert "Came in 1" in page
+    assert "Added 1" in page
     assert "Duplicates 1" in page
     assert "Imported" in visible_text(annotator.browser.get(f"/datasets/{dataset_id}/imports").text)
 

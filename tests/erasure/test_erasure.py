@@ -22,7 +22,7 @@ from app.playground.work import ChatPayload
 from app.runs.models import Run
 from app.versions.models import DatasetVersion
 from tests.support.people import Person, make_person, problem_of, visible_text
-from tests.support.training import make_run
+from tests.support.training import make_run, make_version
 
 SECRET = "What does plan 3 cost?"
 
@@ -152,6 +152,66 @@ def test_nothing_is_erased_while_a_run_reads_it_or_the_file_is_not_what_was_froz
     path.write_text(path.read_text() + json.dumps({"id": 999, "split": "train"}) + "\n")
     damaged = reviewer.api.post(f"/api/v1/conversations/{number}/erase")
     assert (damaged.status_code, "damaged" in problem_of(damaged)) == (409, True)
+
+
+def test_erasing_a_dataset_names_every_holder_and_leaves_none_of_its_words(
+    app: FastAPI, run_id: int, engineer: Person, reviewer: Person
+) -> None:
+    engine, storage = app.state.engine, app.state.storage
+    chat_id, other_chat = chat(app, engineer, SECRET), chat(app, engineer, "Something else.")
+    # Deleted, but still in the version.
+    assert reviewer.api.delete(f"/api/v1/conversations/{secret_id(app)}").status_code == 204
+    assert engineer.api.get("/api/v1/versions/1/export?as=messages").status_code == 200
+    assert reviewer.api.post("/api/v1/datasets/1/erase").status_code == 403
+    before = engineer.api.get("/api/v1/datasets/1/holders").json()
+    assert (before["goes"], before["conversations"], before["chat_ids"]) == (False, 11, [chat_id])
+    assert [version["number"] for version in before["versions"]] == [1]
+    assert ([run["id"] for run in before["runs"]], before["mask_check_ids"]) == ([run_id], [1])
+    assert len(before["downloads"]) == 1
+    page = visible_text(engineer.browser.get("/datasets/1/erase").text)
+    assert "The dataset stays, archived and empty" in page
+
+    told = engineer.api.post("/api/v1/datasets/1/erase")
+    assert (told.status_code, told.json()) == (200, before)
+    with transaction(engine) as session:
+        assert session.exec(select(func.count(col(Conversation.id)))).one() == 0
+        assert (session.get(Job, chat_id), session.get(Job, other_chat) is None) == (None, False)
+        version = session.get_one(DatasetVersion, 1)
+        assert (version.conversation_count, len(version.redactions)) == (0, 1)
+    engine.dispose()
+    stored = everything_stored(app.state.settings.data_dir)
+    assert [text for text in (SECRET, "What does plan 7 cost?") if text.encode() in stored] == []
+    assert b"arrays with its tokens" not in everything_stored(storage.root)
+    for path in (
+        "/datasets/1",
+        "/datasets/1/versions",
+        f"/runs/{run_id}",
+        "/mask-checks/1",
+        "/datasets/1/settings",
+    ):
+        assert engineer.browser.get(path).status_code == 200, path
+    assert engineer.api.get("/api/v1/datasets/1").json()["archived_at"] is not None
+    # Asked for again, as after a stop half-way, nothing is left to do.
+    with transaction(engine) as session:
+        for job in session.exec(select(Job)):
+            job.state = JobState.SUCCEEDED
+            session.add(job)
+    again = engineer.browser.post("/datasets/1/erase")
+    assert (again.status_code, "The dialogues are gone" in visible_text(again.text)) == (200, True)
+    with transaction(engine) as session:
+        assert len(session.get_one(DatasetVersion, 1).redactions) == 1
+
+
+def test_a_dataset_that_nothing_needs_is_deleted_with_its_dialogues(app: FastAPI, engineer: Person) -> None:
+    with transaction(app.state.engine) as session:
+        make_version(session, app.state.storage)
+    assert engineer.api.get("/api/v1/datasets/1/holders").json()["goes"] is True
+    done = engineer.browser.post("/datasets/1/erase")
+    assert (done.status_code, "The dataset is deleted" in visible_text(done.text)) == (200, True)
+    assert engineer.api.get("/api/v1/datasets/1").status_code == 404
+    app.state.engine.dispose()
+    assert SECRET.encode() not in everything_stored(app.state.settings.data_dir)
+    assert engineer.api.post("/api/v1/datasets/1/erase").status_code == 404
 
 
 def test_chats_are_their_owners_alone_and_end_by_themselves(app: FastAPI, silent_bell: None) -> None:

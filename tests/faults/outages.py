@@ -113,3 +113,20 @@ def break_postgres(studio: OnServers, check: Check, dice: random.Random) -> list
             studio.postgres.start()
         assert set(answers) == {httpx.codes.SERVICE_UNAVAILABLE}, answers
         return [end_of(studio, job["id"], **_counted(answers))]
+
+
+def lose_both_servers(studio: OnServers, check: Check, dice: random.Random) -> list[Told]:
+    """In one run: every message lost, the broker away, the database broken off; both come back, the broker empty."""
+    with running_worker(studio.settings):
+        job = start(studio, check)
+        wait_for_event(studio, job["id"], "metric")
+        studio.redis.flush()
+        studio.redis.stop()
+        studio.postgres.break_off()
+        try:
+            time.sleep(dice.uniform(0, 1))
+            assert studio.api.get("/api/v1/datasets").status_code == httpx.codes.SERVICE_UNAVAILABLE
+        finally:
+            studio.redis.start()
+            studio.postgres.start()
+        return [end_of(studio, job["id"])]

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from tests.faults.outages import break_postgres, fill_disk, flush_redis, stop_redis
+from tests.faults.outages import break_postgres, fill_disk, flush_redis, lose_both_servers, stop_redis
 from tests.faults.places import Place, embedded, on_servers, on_small_disk
 from tests.faults.studio import PATIENCE_SECONDS, Told, child_of, end_of, start, wait_for_event
 from tests.faults.web import kill_web
@@ -124,4 +124,5 @@ SCENARIOS: dict[str, Scenario] = {
     "Redis flushed": Scenario(flush_redis, on_servers),
     "Redis stopped": Scenario(stop_redis, on_servers),
     "PostgreSQL broken off": Scenario(break_postgres, on_servers),
+    "both servers lost": Scenario(lose_both_servers, on_servers),
 }

@@ -302,4 +302,4 @@ def test_nobody_unknown_fills_the_disk(app: FastAPI, annotator: Person) -> None:
     assert (stranger.status_code, stranger.json()["detail"]) == (401, "Sign in before you send a file.")
     bad = {**large, "authorization": "Bearer sft_no"}
     assert TestClient(app).post("/api/v1/imports", content=b"--x--", headers=bad).status_code == 401
-    assert annotator.api.post("/api/v1/imports", content=b"--x--", headers=large).status_code == 422
+    assert annotator.api.post("/api/v1/imports", content=b"--x--", headers=large).status_code == 413

@@ -18,17 +18,16 @@ from app.cli.masks.options import with_mask_options
 from app.cli.masks.reading import (
     named_by_line,
     read_conversations,
-    read_mapping_file,
     read_template,
     resolve_model,
 )
+from app.cli.masks.source import with_source_options
 from app.cli.masks.view import print_report, print_sample
-from app.cli.options import EncodingOption, JsonOption
+from app.cli.options import JsonOption
 from app.core.console import CommandFailed, fail_line
 from app.core.i18n import gettext as _
 from app.core.i18n import say
 from app.dialogue.conversation import Conversation
-from app.interchange.files.encodings import Encoding
 from app.interchange.reading import ParsedConversation, Source
 from app.interchange.sentences.problems import LineProblem
 from app.mask_checks.report import MaskReport
@@ -55,12 +54,6 @@ Input = Annotated[
     str,
     typer.Option("--input", help=_("A file of dialogues, as an import reads it; - reads stdin.")),
 ]
-MappingFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--mapping", metavar="FILE", help=_("How a file of an unknown layout is read: a JSON or YAML file.")
-    ),
-]
 TemplateFile = Annotated[
     Path | None,
     typer.Option("--chat-template", metavar="FILE", help=_("A chat template to use instead of the model's.")),
@@ -77,12 +70,12 @@ Moment = Annotated[
 
 @app.command("preview", help=_("Show every token, whether it is trained, and the checks."))
 @with_mask_options
+@with_source_options
 def preview_command(
     model: Model,
     input: Input,
     settings: Callable[[], MaskSettings],
-    mapping: MappingFile = None,
-    encoding: EncodingOption = "auto",
+    source: Callable[[], Source],
     chat_template: TemplateFile = None,
     date: Moment = None,
     as_json: JsonOption = False,
@@ -92,7 +85,7 @@ def preview_command(
     with _one_line_on_failure():
         chosen = settings()
         tokenizer = _tokenizer(model, chat_template)
-        for item in read_conversations(input, _source(mapping, encoding)):
+        for item in read_conversations(input, source()):
             if not isinstance(item, ParsedConversation):
                 refused += isinstance(item, LineProblem)
                 fail_line(named_by_line(item))
@@ -115,12 +108,12 @@ def preview_command(
 
 @app.command("verify", help=_("Check the masks of every conversation. Exits with 1 when a check fails."))
 @with_mask_options
+@with_source_options
 def verify_command(
     model: Model,
     input: Input,
     settings: Callable[[], MaskSettings],
-    mapping: MappingFile = None,
-    encoding: EncodingOption = "auto",
+    source: Callable[[], Source],
     chat_template: TemplateFile = None,
     date: Moment = None,
     as_json: JsonOption = False,
@@ -130,7 +123,7 @@ def verify_command(
         chosen = settings()
         tokenizer = _tokenizer(model, chat_template)
         problems: list[LineProblem] = []
-        conversations = _conversations(input, _source(mapping, encoding), problems)
+        conversations = _conversations(input, source(), problems)
         found = verify_without_arrays(tokenizer, conversations, chosen, base_model=model, moment=date)
         for problem in problems:
             refusal = MaskRefused(problem.sentence)
@@ -147,10 +140,6 @@ def verify_command(
             % {"failing": report.failing_conversations, "count": report.conversations, "checks": failed}
         )
         raise typer.Exit(RED)
-
-
-def _source(mapping: Path | None, encoding: Encoding) -> Source:
-    return Source(encoding=encoding, mapping=read_mapping_file(mapping) if mapping else None)
 
 
 def _conversations(

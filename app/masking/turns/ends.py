@@ -36,7 +36,7 @@ class Ends:
 
     def _behind(self, place: int, start: int, content_end: int | None) -> Behind:
         call = self._renderings.whole.first(self._renderings.marks.messages[place].call)
-        after = max(start, *(known for known in (content_end, call) if known is not None))
+        after = max([start, *(known for known in (content_end, call) if known is not None)])
         next_text = self._borders.next_text(place, after)
         text = self._renderings.text
         return Behind(place, after, text[after:next_text], next_text == len(text), calls=call == after)

@@ -134,6 +134,7 @@ class _Evaluation:
                 return len(SIDES) * (answers + pace.of_reading(held_out))
 
         plan = plan_cases(of, limits, seconds_of, spent=time.monotonic() - began)
+        self.started = time.monotonic()  # what is left is told by the pace of the answers
         if plan.why is None:
             return None
         self.prompts = [self.prompts[place] for place in plan.places]

@@ -1,0 +1,84 @@
+"""Several runs side by side: what they were made of and trained with where they differ, and how far each came."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlmodel import Session
+
+from app.core.errors import Invalid
+from app.core.i18n import gettext
+from app.mask_settings.words import settings_in_words
+from app.recipes.fields import FIELDS, displayed
+from app.runs.curves import read_whole_curves
+from app.runs.lineage import lineage_of
+from app.runs.models import Run
+from app.runs.service import require_run, run_job
+from app.sentences import N_
+
+MOST: Final = 4
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs: its name as TRL and PEFT spell it (empty for what is no field), what people call it, a value a run."""
+
+    name: str
+    label: str
+    values: list[str]
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Where a run came to: its last training loss, its best held-out loss and the step of that; None: not measured."""
+
+    steps: int
+    train_loss: float | None
+    best_eval_loss: float | None
+    best_step: int | None
+
+
+def require_runs(session: Session, run_ids: Sequence[int]) -> list[Run]:
+    """The runs, each once, in the order asked for. Raises Invalid for too few or too many, NotFound for a missing one."""
+    chosen = list(dict.fromkeys(run_ids))
+    if not 2 <= len(chosen) <= MOST:
+        raise Invalid(N_("Choose two to %(most)d runs to compare."), field="run", most=MOST)
+    return [require_run(session, run_id) for run_id in chosen]
+
+
+def differences(session: Session, runs: Sequence[Run]) -> list[Difference]:
+    """What is not the same in all of them: data, model and masks first, then fields of the config in the form's order."""
+    made_of = [_made_of(session, run) for run in runs]
+    configs = [displayed(run.config) for run in runs]
+    rows = [Difference("", label, [one[label] for one in made_of]) for label in made_of[0]]
+    rows += [
+        Difference(name, gettext(field.label), [config[name] for config in configs])
+        for name, field in FIELDS.items()
+    ]
+    return [row for row in rows if len(set(row.values)) > 1]
+
+
+def _made_of(session: Session, run: Run) -> dict[str, str]:
+    lineage = lineage_of(session, run)
+    version = f"{lineage['dataset'].name} v{lineage['version'].number}"
+    return {
+        gettext(N_("Dataset version")): version,
+        gettext(N_("Base model")): lineage["model"].name,
+        gettext(N_("Recipe")): run.recipe,
+        **{said.label: said.text for said in settings_in_words(lineage["check"].settings.to_settings())},
+    }
+
+
+def reached(session: Session, run: Run) -> Reached:
+    """By the curves so far."""
+    curves = read_whole_curves(session, run_job(session, run))
+    losses = [point["loss"] for point in curves.metrics if point["loss"] is not None]
+    evals = [
+        (point["eval_loss"], point["step"])
+        for point in curves.evals
+        if point["step"] and point["eval_loss"] is not None
+    ]
+    best, step = min(evals, default=(None, None))
+    return Reached(
+        curves.metrics[-1]["step"] if curves.metrics else 0, losses[-1] if losses else None, best, step
+    )

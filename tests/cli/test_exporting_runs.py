@@ -1,0 +1,115 @@
+"""`export --run`: files made by the server arrive whole in a folder, or none does; a hub that refuses is told before the work."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from sqlmodel import select
+
+from app.core.database import transaction
+from app.exports.models import RunExport
+from tests.cli.conftest import LiveServer
+from tests.support.exported import ADAPTER_FILES, do_export, run_with_adapter
+from tests.support.servers import free_port
+
+
+@pytest.fixture
+def run_id(app: FastAPI, silent_bell: None) -> int:
+    """A finished run with an adapter."""
+    return run_with_adapter(app)
+
+
+@pytest.fixture
+def worker(app: FastAPI) -> Iterator[None]:
+    """Does the first export that is asked for."""
+
+    def work() -> None:
+        while not done.wait(0.05):
+            with transaction(app.state.engine) as session:
+                found = session.exec(select(RunExport.id)).first()
+            if found is not None:
+                do_export(app, found)
+                return
+
+    done = threading.Event()
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield
+    done.set()
+    thread.join(20)
+
+
+def test_the_files_arrive_with_their_hashes_and_nothing_is_replaced(
+    live: LiveServer, run_id: int, worker: None, tmp_path: Path
+) -> None:
+    out = tmp_path / "there"
+    arguments = ("export", "--run", str(run_id), "--as", "adapter", "--out", str(out), "--json")
+    done = live.run(*arguments)
+    assert done.code == 0, done.stderr
+    assert {file["path"] for file in done.json["files"]} >= {str(out / name) for name in ADAPTER_FILES}
+    weights = out / "adapter_model.safetensors"
+    assert weights.read_bytes() == ADAPTER_FILES[weights.name]
+    assert (out / "additional_chat_templates" / "tools.jinja").is_file()
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
+    assert "each checked by its hash" in done.stderr
+
+
+def test_what_does_not_go_together_is_refused(live: LiveServer, run_id: int, tmp_path: Path) -> None:
+    out = ("--out", str(tmp_path / "o"))
+    for arguments, says in (
+        (("--as", "adapter"), "Name a dataset with --dataset, or a run with --run"),
+        (("--as", "csv", "--run", "1"), "Use one of: adapter, merged"),
+        (("--as", "adapter", "--run", "1", "--version", "2"), "go with --dataset"),
+        (("--as", "csv", "--dataset", "A", "--push", "a/b"), "go with --run"),
+        (("--as", "adapter", "--run", "1", "--set", "x"), "--set wants key=value"),
+    ):
+        refused = live.run("export", *arguments, *out)
+        assert refused.code != 0
+        assert says in refused.error
+    unknown = live.run("export", "--run", "99", "--as", "adapter", *out)
+    assert "There is no run 99" in unknown.error
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """A hub that lets nobody write."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.dumps({"error": "no"}).encode()
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+def test_a_hub_that_is_away_or_refuses_is_told_before_the_work(
+    app: FastAPI, live: LiveServer, run_id: int, tmp_path: Path
+) -> None:
+    secret = "hf_verysecrettoken"
+    arguments = ("export", "--run", str(run_id), "--as", "adapter", "--out", str(tmp_path / "o"), "--push")
+    away = f"http://127.0.0.1:{free_port()}"
+    nobody = live.run(
+        *arguments, "me/model", HF_TOKEN="", HF_TOKEN_PATH=str(tmp_path / "none"), HF_ENDPOINT=away
+    )
+    assert "Pushing needs your token" in nobody.error
+    refused = live.run(*arguments, "me/model", HF_TOKEN=secret, HF_ENDPOINT=away)
+    assert f"The hub at {away} cannot be reached" in refused.error
+    assert "is not a hub id" in live.run(*arguments, "me/../model", HF_TOKEN=secret, HF_ENDPOINT=away).error
+    server = http.server.HTTPServer(("127.0.0.1", 0), Refusing)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    here = f"http://127.0.0.1:{server.server_address[1]}"
+    forbidden = live.run(*arguments, "me/model", HF_TOKEN=secret, HF_ENDPOINT=here)
+    server.shutdown()
+    thread.join(5)
+    assert "does not let this token write to me/model (status 403)" in forbidden.error
+    assert secret not in refused.stderr + forbidden.stderr
+    with transaction(app.state.engine) as session:
+        assert session.exec(select(RunExport)).first() is None
