@@ -11,8 +11,8 @@ TOKENIZED: Final = "tokenized"
 CONFIG: Final = "train.yaml"
 
 _PRECISION: Final = N_(
-    "LLaMA-Factory computes in the model's own precision on a GPU and in float32 without one; the run computed in "
-    "%(precision)s."
+    "LLaMA-Factory loads weights in the precision that the base model's config.json names as dtype, and knows no other; "
+    "the run computed in %(precision)s. Where they differ, so do the losses: write that into a copy of the file first."
 )
 
 
@@ -46,7 +46,7 @@ def _config(run: HandedRun) -> dict[str, Any]:
         "template": "empty",
         "cutoff_len": run.longest,
         "packing": False,
-        # fp32 or bf16 weights are its own choice; mixed precision would round what the studio does not.
+        # Weights are loaded as the model's config says; mixed precision would round what the studio does not.
         "fp16": False,
         "bf16": False,
         "disable_gradient_checkpointing": not config.gradient_checkpointing,

@@ -23,6 +23,7 @@ from tests.interop.material import (
     STEPS,
     Material,
     Trained,
+    bundled_model,
     config_of,
     every_kind,
     expected_batches,
@@ -30,7 +31,6 @@ from tests.interop.material import (
     tiny_model,
     train_in_the_studio,
 )
-from tests.support.small_model import small_model_folder
 
 # Of a loss: what another order of rounding may make of ten steps.
 NEAR = 0.005
@@ -107,7 +107,7 @@ def compare_tokens(chosen: list[Tool], folder: Path) -> list[str]:
 def compare_losses(chosen: list[Tool], folder: Path, wrong: list[str]) -> dict[str, Any]:
     """Ten steps of the bundled model; the figures of each by its name. What differs is added to `wrong`."""
     folder.mkdir()
-    material = prepare(small_model_folder(), folder, config_of())
+    material = prepare(bundled_model(folder), folder, config_of())
     say(f"SFT Studio: {STEPS} steps of the bundled model")
     ours = train_in_the_studio(material, folder / "studio")
     figures = {"SFT Studio": told("", ours, ours)}

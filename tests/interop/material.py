@@ -30,9 +30,9 @@ from tests.worker.conftest import PROVENANCE
 from worker.parent.child_process import ChildProcess
 
 STEPS = 10
-BATCH = 4
-DIALOGUES = 30
-HELD_OUT = 6
+BATCH = 2
+DIALOGUES = 20
+HELD_OUT = 4
 # Steps before speed is looked at.
 WARM_UP = 2
 
@@ -116,6 +116,19 @@ def _material(model: Path, folder: Path, config: TrainingConfig, arrays: MaskArr
         layers=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
     )
     return Material(arrays, path, run)
+
+
+def bundled_model(folder: Path) -> Path:
+    """The bundled model, said to be float32: LLaMA-Factory computes in what the config says, and knows no other way."""
+    place = folder / "model"
+    place.mkdir()
+    for path in small_model_folder().iterdir():
+        if path.name != "config.json":
+            (place / path.name).symlink_to(path)
+    config = json.loads((small_model_folder() / "config.json").read_text("utf-8"))
+    config.pop("torch_dtype", None)
+    (place / "config.json").write_text(json.dumps({**config, "dtype": "float32"}), "utf-8")
+    return place
 
 
 def tiny_model(folder: Path) -> Path:
