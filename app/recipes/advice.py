@@ -21,7 +21,7 @@ _MIN_POINTS: Final = 10
 # The batch that the learning rates below are for.
 _BASE_BATCH: Final = 16
 _SMALL: Final = 1_000
-_PATIENCE: Final = 3
+_PATIENCE_OF_FEW: Final = 3
 
 
 class Task(StrEnum):
@@ -138,7 +138,7 @@ def _early_stop(config: TrainingConfig, situation: Situation) -> Iterator[Advice
     why = N_("%(count)d conversations overfit soon, and without an early stop the last weights are kept.")
     yield Advice(
         "early_stopping_patience",
-        str(_PATIENCE),
+        str(_PATIENCE_OF_FEW),
         Sentence.of(why, count=situation.conversations),
         Sentence(_BY_PATIENCE),
     )
