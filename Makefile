@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 export SFT_STUDIO_DATA ?= $(CURDIR)/.data
 export PYTHON
 
-.PHONY: help install demo serve check test families bench faults interop clean
+.PHONY: help install demo serve check test families memory bench faults interop clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -37,6 +37,9 @@ test: install ## Everything that CI runs
 
 families: install ## Every kind of model that transformers knows, trained beside transformers and PEFT alone
 	ALL_FAMILIES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/worker/work/training/test_families.py
+
+memory: install ## The memory that runs are expected to take beside what they take: method × batch × length
+	ALL_MEMORY=1 $(BIN)/python -m pytest -q --timeout 600 tests/worker/work/training/test_memory.py
 
 bench: install ## Benchmarks side by side with peers; BENCH="masks import" picks, JSON=FILE keeps the figures
 	@exec $(BIN)/python -m tests.benchmarks $(BENCH) $(if $(JSON),--json $(JSON))

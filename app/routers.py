@@ -33,7 +33,7 @@ from app.previews import api as previews_api
 from app.previews import bring_pages, frozen_pages, help_pages, suspect_pages
 from app.previews import pages as previews_pages
 from app.runs import api as runs_api
-from app.runs import compare_pages, new_run_pages
+from app.runs import compare_pages, new_run_pages, plan_api
 from app.runs import pages as runs_pages
 from app.versions import api as versions_api
 from app.versions import export_api, export_pages
@@ -51,6 +51,7 @@ API: Final[tuple[APIRouter, ...]] = (
     previews_api.router,
     mask_checks_api.router,
     runs_api.router,
+    plan_api.router,
     evaluations_api.router,
     exports_api.router,
     playground_api.router,

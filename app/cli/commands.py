@@ -49,6 +49,7 @@ def _commands() -> dict[str, str]:
         "import": _("Import a file into a dataset."),
         "export": _("Write a frozen version in the format of another tool, or a run for another program."),
         "approve": _("Approve all of a dataset that is not reviewed."),
+        "advise": _("Estimate a run before it starts, and say what to set for its data."),
         "train": _("Freeze, check the masks and train."),
         "evaluate": _("Judge a run against its base model."),
         "list": _("List datasets, models, recipes, runs or suites."),
@@ -117,10 +118,10 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.exporting import export
 
             return export
-        case "train":
-            from app.cli.training import train
+        case "advise" | "train":
+            from app.cli import advising, training
 
-            return train
+            return advising.advise if name == "advise" else training.train
         case "evaluate":
             from app.cli.evaluating import evaluate
 

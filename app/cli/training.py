@@ -1,5 +1,6 @@
 """`train`: from a dataset's name to a finished run, with the mask check in between."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,8 +20,10 @@ from app.client.pipeline import (
 )
 from app.client.rest import StudioClient
 from app.client.waiting import JobEnded, wait_for_job
-from app.core.console import print_json, say
+from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
+from app.core.i18n import say as translated
+from app.recipes.foreign import read_foreign
 from app.runs.schemas import RunOut
 
 
@@ -40,12 +43,19 @@ def train(
             help=_("Change a setting of the recipe; “sft-studio list recipes” names them. May be repeated."),
         ),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help=_("A training config of LLaMA-Factory or Axolotl (YAML) to begin with; --set wins."),
+        ),
+    ] = None,
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `train`."""
-    wanted = parse_changes(changes or [])
+    wanted = {**(_foreign(config) if config else {}), **parse_changes(changes or [])}
     with connect(url) as client:
         run = _start(client, dataset, model, recipe, wanted)
         say(_("Run %(id)d: %(url)s") % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
@@ -53,6 +63,20 @@ def train(
             run = _wait(client, run, as_json=as_json)
         if as_json:
             print_json(run.model_dump(mode="json"))
+
+
+def _foreign(path: Path) -> dict[str, Any]:
+    """The fields that another tool's config has for us; what has no meaning here is said key by key."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailed(
+            _("%(path)s cannot be read: %(reason)s") % {"path": path, "reason": error}
+        ) from error
+    read = read_foreign(text)
+    for note in read.notes:
+        say(translated(note))
+    return read.values
 
 
 def _start(client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any]) -> RunOut:

@@ -112,6 +112,21 @@ def check_base_model(client: StudioClient, reference: str) -> None:
         _source_of(reference)
 
 
+def require_base_model(client: StudioClient, reference: str) -> BaseModelOut:
+    """A model that is registered and ready, or a sentence saying how to make it so."""
+    model = _find_base_model(client, reference)
+    if model is None and reference == "bundled":
+        model = _find_base_model(client, BUNDLED_NAME)
+    if model is None or not model.is_ready:
+        raise CommandFailed(
+            _(
+                "The base model “%(name)s” is not ready here. Add it under “Base models”, or let “sft-studio train” do so."
+            )
+            % {"name": reference}
+        )
+    return model
+
+
 def _find_base_model(client: StudioClient, reference: str) -> BaseModelOut | None:
     models = client.base_models()
     for model in models:

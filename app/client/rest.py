@@ -20,6 +20,7 @@ from app.exports.schemas import ExportKindOut, ExportOut
 from app.imports.schemas import ImportOut
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
+from app.runs.plan_schemas import PlanOut
 from app.runs.schemas import ComparedOut, FindingOut, RecipeOut, RunOut, SampleOut
 from app.versions.schemas import FrozenOut, VersionOut
 
@@ -139,6 +140,10 @@ class StudioClient(Connection):
     def run(self, run_id: int) -> RunOut:
         """One run."""
         return self._one(RunOut, "GET", f"/api/v1/runs/{run_id}")
+
+    def plan_run(self, body: dict[str, Any]) -> PlanOut:
+        """What a run would be and take, and advice; starts nothing."""
+        return self._one(PlanOut, "POST", "/api/v1/runs/plan", json=body)
 
     def start_run(self, body: dict[str, Any], idempotency_key: str) -> RunOut:
         """Start a run; the same key again gives the first run."""

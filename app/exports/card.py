@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.exports.snippets import peft
+from app.exports.snippets import peft, transformers
 from app.exports.work import Scores, SuiteScore
 from app.recipes.config import TrainingConfig
 from app.runs.provenance import Provenance
@@ -40,6 +40,19 @@ def adapter_style(provenance: Provenance) -> CardStyle:
     return CardStyle(about, usage, "peft", ("lora", "sft", "sft-studio"))
 
 
+def whole_style(provenance: Provenance) -> CardStyle:
+    """Of a folder with a model of which every weight was trained."""
+    about = f"A full fine-tune of `{provenance.base_model}`, trained on dialogues with SFT Studio."
+    return CardStyle(
+        about, transformers(provenance, THIS_FOLDER).markdown(), "transformers", ("sft", "sft-studio")
+    )
+
+
+def tuned_style(provenance: Provenance, config: TrainingConfig) -> CardStyle:
+    """Of what a run trains."""
+    return adapter_style(provenance) if config.use_peft else whole_style(provenance)
+
+
 def model_card(
     provenance: Provenance,
     config: TrainingConfig,
@@ -68,7 +81,7 @@ def model_card(
             "",
             f"- Recipe: {provenance.recipe}; {result.steps} of {result.total_steps} steps, weights of step "
             f"{result.adapter_step}",
-            f"- LoRA: rank {config.lora_r}, alpha {config.lora_alpha}, dropout {config.lora_dropout}",
+            _trained(config),
             *_losses(result),
             f"- Every setting: `{PROVENANCE}`",
             "",
@@ -113,6 +126,16 @@ def _trained_on(provenance: Provenance, result: RunResult) -> list[str]:
         + f"arrays sha256 `{provenance.arrays_hash}`",
         f"- Samples whose labels reached the loss: {result.labels_seen} of {result.labels_total}",
     ]
+
+
+def _trained(config: TrainingConfig) -> str:
+    if not config.use_peft:
+        return "- Every weight was trained (full fine-tune)"
+    kind = "DoRA" if config.use_dora else "LoRA"
+    scale = ", scaled by the root of the rank (rsLoRA)" if config.use_rslora else ""
+    bits = ", on weights in 4 bits" if config.load_in_4bit else ""
+    figures = f"rank {config.lora_r}, alpha {config.lora_alpha}, dropout {config.lora_dropout}"
+    return f"- {kind}: {figures}{scale}{bits}"
 
 
 def _losses(result: RunResult) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.core.errors import Invalid
+from app.recipes.config import TrainingConfig
 from app.sentences import N_
 
 
@@ -114,6 +115,11 @@ KINDS: Final[tuple[ExportKind, ...]] = (
     ),
 )
 BY_NAME: Final = {kind.name: kind for kind in KINDS}
+
+
+def kinds_of(config: TrainingConfig) -> tuple[ExportKind, ...]:
+    """Those that a run with this config can have: a full fine-tune has no adapter."""
+    return tuple(kind for kind in KINDS if config.use_peft or kind.name != "adapter")
 
 
 def require_kind(name: str) -> ExportKind:

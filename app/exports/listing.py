@@ -7,7 +7,7 @@ from typing import TypedDict
 from sqlmodel import Session
 
 from app.base_models.service import require_base_model
-from app.exports.kinds import BY_NAME, KINDS, ExportKind
+from app.exports.kinds import BY_NAME, ExportKind, kinds_of
 from app.exports.models import RunExport, RunExportFile
 from app.exports.service import files_of, list_exports
 from app.exports.snippets import Snippet, hub, snippets_of
@@ -77,7 +77,7 @@ class ExportsOfRun:
             for export, job in found
         ]
         return {
-            "export_kinds": KINDS if run.adapter_key else (),
+            "export_kinds": kinds_of(run.config) if run.adapter_key else (),
             "exports": lines,
             "run_is_over": run_job(session, run).is_final,
         }

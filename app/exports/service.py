@@ -11,10 +11,10 @@ from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor, record
 from app.core.database import utc_now
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, Invalid, NotFound
 from app.core.storage import Storage
 from app.core.transactions import after_commit
-from app.exports.kinds import KINDS, read_choices, require_kind
+from app.exports.kinds import KINDS, kinds_of, read_choices, require_kind
 from app.exports.models import RunExport, RunExportFile
 from app.exports.work import ExportPayload
 from app.jobs.models import Job, JobKind, JobState, StopRequest
@@ -36,6 +36,11 @@ def start_export(
     Raises Invalid for an unknown kind or choice, Conflict while the run has no adapter.
     """
     kind = require_kind(kind_name)
+    if kind not in kinds_of(run.config):
+        raise Invalid(
+            N_("A full fine-tune has no adapter: export the run as “merged”, which is its whole model."),
+            field="kind",
+        )
     chosen = read_choices(kind, choices)
     adapter_path(storage, run)
     for export, job in list_exports(session, run.id or 0):

@@ -29,6 +29,9 @@ def training_arguments(run: HandedRun) -> dict[str, Any]:
         "warmup_steps": run.warmup_steps,
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
+        "adam_beta1": config.adam_beta1,
+        "adam_beta2": config.adam_beta2,
+        "adam_epsilon": config.adam_epsilon,
         "optim": config.optim,
         "seed": config.seed,
         # With it their own shuffling is the studio's, epoch by epoch.

@@ -44,6 +44,7 @@ def _model(run: HandedRun) -> dict[str, Any]:
         "lora_dropout": config.lora_dropout,
         **({"lora_target_modules": list(run.layers)} if run.layers else {"lora_target_linear": True}),
         "peft_use_rslora": config.use_rslora,
+        "peft_use_dora": config.use_dora,
         **({"peft_trainable_token_indices": [run.end_of_turn_id]} if run.trains_end_of_turn else {}),
         **dict.fromkeys(_KERNELS, False),
     }
@@ -81,6 +82,9 @@ def _training(run: HandedRun) -> dict[str, Any]:
         "warmup_steps": run.warmup_steps,
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
+        "adam_beta1": config.adam_beta1,
+        "adam_beta2": config.adam_beta2,
+        "adam_epsilon": config.adam_epsilon,
         "optimizer": config.optim,
         "seed": config.seed,
         "bf16": "auto" if run.precision == "bfloat16" else False,

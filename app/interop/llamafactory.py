@@ -37,6 +37,7 @@ def _config(run: HandedRun) -> dict[str, Any]:
         "lora_dropout": config.lora_dropout,
         "lora_target": ",".join(run.layers) if run.layers else "all",
         "use_rslora": config.use_rslora,
+        "use_dora": config.use_dora,
         **_quantized(run),
         # It wants names of datasets and takes what lies in tokenized_path; the template makes no token of it.
         "dataset": run.name,

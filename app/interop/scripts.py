@@ -31,6 +31,7 @@ def write_trl(run: HandedRun, handing: Handing) -> None:
     config = run.config
     lora = {
         **_lora(run),
+        "use_dora": config.use_dora,
         "task_type": "CAUSAL_LM",
         "target_modules": list(run.layers) if run.layers else "all-linear",
         **({"trainable_token_indices": [run.end_of_turn_id]} if run.trains_end_of_turn else {}),
@@ -47,6 +48,8 @@ def write_unsloth(run: HandedRun, handing: Handing) -> None:
     config = run.config
     if run.trains_end_of_turn:
         handing.cannot("trainable_tokens")
+    if config.use_dora:
+        handing.cannot("use_dora")
     if not run.layers:
         handing.note(_USUAL_LAYERS, layers=", ".join(_LAYERS))
     lora = {

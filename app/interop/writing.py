@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from app.core.errors import Invalid
 from app.interop.arguments import note_what_is_otherwise
 from app.interop.axolotl import TRAIN_FILE, VALIDATION_FILE, write_axolotl
 from app.interop.handing import HandedOver, HandedRun, Handing, Tool
@@ -14,6 +15,7 @@ from app.interop.readme import README, readme_text
 from app.interop.scripts import write_trl, write_unsloth
 from app.interop.token_files import write_arrow_folder, write_parquet
 from app.masking import IGNORE_INDEX, MaskArrays, Split
+from app.sentences import N_
 
 WRITERS: Final[dict[Tool, Callable[[HandedRun, Handing], None]]] = {
     "llamafactory": write_llamafactory,
@@ -31,6 +33,11 @@ def hand_over(
     `leave_out`: without what the tool has no option for; otherwise that raises Invalid, naming the field.
     """
     handing = Handing(tool, leave_out)
+    if not run.config.use_peft:
+        raise Invalid(
+            N_("A full fine-tune is not handed to other tools yet: export runs that train an adapter."),
+            field="use_peft",
+        )
     WRITERS[tool](run, handing)
     note_what_is_otherwise(run, handing)
     train, held_out = arrays.places(Split.TRAIN), arrays.places(Split.VALIDATION)

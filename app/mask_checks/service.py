@@ -195,6 +195,20 @@ def list_mask_checks(session: Session, dataset_version_id: int) -> list[MaskChec
     return list(session.exec(statement.order_by(col(MaskCheck.id).desc())))
 
 
+def newest_report(session: Session, dataset_version_id: int, base_model_id: int) -> MaskCheck | None:
+    """The newest check of a version for a model that is done, whatever its settings."""
+    statement = (
+        select(MaskCheck)
+        .where(
+            MaskCheck.dataset_version_id == dataset_version_id,
+            MaskCheck.base_model_id == base_model_id,
+            col(MaskCheck.passed).is_not(None),
+        )
+        .order_by(col(MaskCheck.id).desc())
+    )
+    return session.exec(statement).first()
+
+
 def newest_mask_checks(session: Session, *, offset: int, limit: int) -> list[MaskCheck]:
     """Checks of all versions, newest first."""
     statement = select(MaskCheck).order_by(col(MaskCheck.id).desc())

@@ -6,7 +6,6 @@ How long samples may be is no field of it: that is `max_length` of the mask sett
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, Final, Literal, Self
 
 from pydantic import ConfigDict, ValidationError, ValidationInfo, field_validator
@@ -14,19 +13,42 @@ from pydantic_core import PydanticKnownError
 
 from app.core.errors import Conflict, ErrorDetail, Invalid
 from app.core.i18n import say
-from app.invalid import WrongField, wrong_fields
+from app.recipes.method import Method
 from app.recipes.sampling import SamplingFields
 from app.recipes.setting import Section, setting
-from app.sentences import N_, Sentence
+from app.recipes.watching import WatchingFields
+from app.recipes.wrong_fields import FORMER_NAMES, wrong_values
+from app.sentences import N_
 
 _PROJECTIONS: Final = {"q,v": ["q_proj", "v_proj"], "q,k,v,o": ["q_proj", "k_proj", "v_proj", "o_proj"]}
 
 
-class TrainingConfig(SamplingFields):
+class TrainingConfig(WatchingFields, SamplingFields):
     """Everything a run is trained with. Defaults are the source material's standard training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    # TRL's own switch between an adapter and all weights; before the fields that depend on it.
+    use_peft: bool = setting(
+        True,
+        N_("Train an adapter"),
+        N_(
+            "true trains a LoRA adapter beside the frozen model; false trains every weight (full fine-tune), which "
+            "takes 16 bytes of memory a parameter and makes a whole model. Its learning rate becomes 2e-5 unless the "
+            "recipe or you set another."
+        ),
+        Section.METHOD,
+    )
+    # QLoRA: NF4, double quantisation, bf16 compute.
+    load_in_4bit: bool = setting(
+        False,
+        N_("QLoRA: load the base model in 4 bits"),
+        N_(
+            "On a GPU a quarter of the memory for the model, somewhat slower; on a CPU it saves none. The learning rate "
+            "becomes 1e-4 unless the recipe or you set another."
+        ),
+        Section.METHOD,
+    )
     learning_rate: float = setting(
         5e-5,
         N_("Learning rate"),
@@ -116,6 +138,32 @@ class TrainingConfig(SamplingFields):
         ge=0,
         le=1,
     )
+    adam_beta1: float = setting(
+        0.9,
+        N_("Adam: momentum"),
+        N_("How much of the earlier direction each step keeps. 0.9 suits nearly always."),
+        Section.LEARNING,
+        ge=0,
+        le=0.9999,
+    )
+    adam_beta2: float = setting(
+        0.999,
+        N_("Adam: memory of sizes"),
+        N_(
+            "How slowly the typical size of gradients is forgotten. 0.999; 0.95 to 0.99 where the loss jumps."
+        ),
+        Section.LEARNING,
+        ge=0,
+        le=0.9999,
+    )
+    adam_epsilon: float = setting(
+        1e-8,
+        N_("Adam: smallest divisor"),
+        N_("Keeps steps finite where gradients vanish. 1e-8; 1e-6 where half precision makes the loss jump."),
+        Section.LEARNING,
+        gt=0,
+        le=1e-2,
+    )
     max_grad_norm: float = setting(
         1.0,
         N_("Gradient clipping"),
@@ -174,63 +222,21 @@ class TrainingConfig(SamplingFields):
     )
     use_rslora: bool = setting(
         False,
-        N_("Rank-stabilised scale"),
-        N_("Scales by the square root of the rank; helps from rank 64 on."),
+        N_("Rank-stabilised scale (rsLoRA)"),
+        N_(
+            "Divides alpha by the square root of the rank and not by the rank: a high rank, from 64 on, learns as "
+            "strongly as a low one."
+        ),
         Section.ADAPTER,
     )
-    logging_steps: int = setting(
-        10,
-        N_("Log every"),
-        N_("A point on the curve every so many steps."),
-        Section.WATCHING,
-        unit=N_("steps"),
-        ge=1,
-        le=1_000_000,
-    )
-    eval_steps: int = setting(
-        200,
-        N_("Measure every"),
-        N_("Measures the held-out loss every so many steps, and at the end."),
-        Section.WATCHING,
-        unit=N_("steps"),
-        ge=1,
-        le=1_000_000,
-    )
-    per_device_eval_batch_size: int = setting(
-        4,
-        N_("Held-out batch size"),
-        N_("Held-out samples in memory at once. The loss is the same for any size."),
-        Section.WATCHING,
-        unit=N_("samples"),
-        ge=1,
-        le=512,
-    )
-    early_stopping_patience: int = setting(
-        3,
-        N_("Patience"),
-        N_("Stops after so many measurements without a new best held-out loss; 0: never."),
-        Section.WATCHING,
-        unit=N_("measurements"),
-        ge=0,
-        le=100,
-    )
-    save_steps: int = setting(
-        200,
-        N_("Save every"),
-        N_("A checkpoint every so many steps; a lost worker goes on from it."),
-        Section.WATCHING,
-        unit=N_("steps"),
-        ge=1,
-        le=1_000_000,
-    )
-    # At least two: one whole checkpoint is left while the newest is being written or turns out torn.
-    save_total_limit: int = setting(
-        5,
-        N_("Checkpoints kept"),
-        N_("Checkpoints to keep, at least 2."),
-        Section.WATCHING,
-        ge=2,
-        le=100,
+    use_dora: bool = setting(
+        False,
+        N_("DoRA: direction and size apart"),
+        N_(
+            "Trains how large each row of a layer is beside where it points; often better at low ranks, and up to "
+            "twice as slow."
+        ),
+        Section.ADAPTER,
     )
     bf16: bool | Literal["auto"] = setting(
         "auto",
@@ -258,16 +264,6 @@ class TrainingConfig(SamplingFields):
         N_("Those with 8bit or paged in their names save memory and need a GPU."),
         Section.DEVICE,
     )
-    # QLoRA: NF4, double quantisation, bf16 compute.
-    load_in_4bit: bool = setting(
-        False,
-        N_("QLoRA: load the base model in 4 bits"),
-        N_(
-            "A quarter of the memory for the model, somewhat slower. The learning rate becomes 1e-4 unless the "
-            "recipe or you set another."
-        ),
-        Section.BASE_MODEL,
-    )
 
     @field_validator("*", mode="before")
     @classmethod
@@ -275,6 +271,15 @@ class TrainingConfig(SamplingFields):
         kind = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, bool) and kind in (int, float):
             raise PydanticKnownError("int_type" if kind is int else "float_type")
+        return value
+
+    @field_validator("load_in_4bit", "use_dora")
+    @classmethod
+    def _needs_an_adapter(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("use_peft") is False:
+            raise ValueError(
+                N_("%(field)s needs an adapter: set it to false for a full fine-tune, or use_peft to true.")
+            )
         return value
 
     @field_validator("max_steps")
@@ -309,7 +314,7 @@ class TrainingConfig(SamplingFields):
     @classmethod
     def stored(cls, document: Mapping[str, Any]) -> Self:
         """A config that this or an earlier version wrote. Raises Conflict for anything else."""
-        values = {_FORMER_NAMES.get(name, name): value for name, value in document.items()}
+        values = {FORMER_NAMES.get(name, name): value for name, value in document.items()}
         # Workers once wrote that nothing stops a run early, and that nothing limits its samples, as null.
         if values.get("early_stopping_patience", 0) is None:
             values["early_stopping_patience"] = 0
@@ -320,41 +325,17 @@ class TrainingConfig(SamplingFields):
         except ValidationError as error:
             raise Conflict(
                 N_("A stored training config cannot be read: %(reason)s Start a new run with its values."),
-                reason=say(wrong_values(error)[0].sentence),
+                reason=say(wrong_values(error, cls.model_fields)[0].sentence),
             ) from error
+
+    @property
+    def method(self) -> Method:
+        """How the weights are trained."""
+        return Method.of(use_peft=self.use_peft, load_in_4bit=self.load_in_4bit)
 
     def to_json(self) -> dict[str, Any]:
         """What is stored and sent: every field, plain JSON."""
         return self.model_dump(mode="json")
-
-
-# PEFT's own names, as checkpoints once had them.
-_FORMER_NAMES: Final = {"r": "lora_r", "target_modules": "lora_target_modules"}
-_NAMED_OTHERWISE: Final = N_("%(field)s is called %(name)s here, as TRL's command line spells it.")
-_MISSPELT: Final = N_("There is no field %(field)s here. Did you mean %(name)s?")
-_MAX_LENGTH: Final = N_(
-    "max_length belongs to the mask settings: ask for a mask check with it. The checked arrays are trained as "
-    "they are."
-)
-
-
-def wrong_values(error: ValidationError) -> list[WrongField]:
-    """What is wrong with a config, a sentence a field."""
-    return [_pointed(wrong) for wrong in wrong_fields(error.errors())]
-
-
-def _pointed(wrong: WrongField) -> WrongField:
-    """An unknown field's sentence, where we know what was meant."""
-    if wrong.field == "max_length":
-        return WrongField(wrong.field, Sentence(_MAX_LENGTH))
-    if wrong.field in _FORMER_NAMES:
-        name = _FORMER_NAMES[wrong.field]
-        return WrongField(wrong.field, Sentence.of(_NAMED_OTHERWISE, field=wrong.field, name=name))
-    if wrong.field not in TrainingConfig.model_fields:
-        meant = get_close_matches(wrong.field, TrainingConfig.model_fields, n=1, cutoff=0.8)
-        if meant:
-            return WrongField(wrong.field, Sentence.of(_MISSPELT, field=wrong.field, name=meant[0]))
-    return wrong
 
 
 def parse_config(values: Mapping[str, object]) -> TrainingConfig:
@@ -362,6 +343,6 @@ def parse_config(values: Mapping[str, object]) -> TrainingConfig:
     try:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
-        wrong = wrong_values(error)
+        wrong = wrong_values(error, TrainingConfig.model_fields)
         details: list[ErrorDetail] = [{"field": item.field, "message": say(item.sentence)} for item in wrong]
         raise Invalid(wrong[0].sentence, field=wrong[0].field, details=details) from error

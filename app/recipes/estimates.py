@@ -1,13 +1,18 @@
-"""How long a run will be, in steps, before it starts; and what in its config does not fit that length."""
+"""How long a run will be before it starts: steps, tokens, and what it writes to the disk. Memory is in `memory`."""
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
+from app.base_models.facts import ModelFacts
 from app.recipes.config import TrainingConfig
-from app.sentences import N_, Sentence
+from app.recipes.memory import trained_parameters
 
-# A curve with fewer points than this says nothing.
-_MIN_POINTS = 10
+# Of each trained number a checkpoint has the weight and AdamW's two moments, in fp32.
+_CHECKPOINT_BYTES: Final = 12
+_WEIGHT_BYTES: Final = 4
+# Optimizers that keep less than two fp32 moments.
+_SMALLER: Final = {"adamw_8bit": 6, "paged_adamw_8bit": 6, "sgd": 4, "adafactor": 5}
 
 
 @dataclass(frozen=True)
@@ -19,14 +24,18 @@ class Estimate:
     steps_per_epoch: int
     steps: int
 
+    @property
+    def epochs(self) -> float:
+        """Passes over the data that the steps are, which a step limit may cut short."""
+        return self.steps / self.steps_per_epoch
+
 
 @dataclass(frozen=True)
-class Advice:
-    """A hint about one field, and the value that would fit."""
+class Tokens:
+    """Of the training split, over all epochs: how many pass the model, and how many of them are in the loss."""
 
-    field: str
-    value: str
-    sentence: Sentence
+    all: int
+    trained: int
 
 
 def estimate_steps(samples: int, config: TrainingConfig) -> Estimate:
@@ -38,21 +47,16 @@ def estimate_steps(samples: int, config: TrainingConfig) -> Estimate:
     return Estimate(samples, batch, per_epoch, steps)
 
 
-def advise(estimate: Estimate, config: TrainingConfig, *, held_out: int) -> list[Advice]:
-    """What in the config does not fit a run of this length."""
-    found = []
-    points = max(1, estimate.steps // _MIN_POINTS)
-    if config.logging_steps > points:
-        message = N_("With %(steps)d steps, a point every %(every)d steps makes a curve of few points.")
-        sentence = Sentence.of(message, steps=estimate.steps, every=config.logging_steps)
-        found.append(Advice("logging_steps", str(points), sentence))
-    quarter = max(1, estimate.steps // 4)
-    if held_out and config.eval_steps > quarter:
-        message = N_("With %(steps)d steps, the held-out loss is measured less than four times.")
-        found.append(Advice("eval_steps", str(quarter), Sentence.of(message, steps=estimate.steps)))
-    if estimate.samples < estimate.batch:
-        message = N_("A step takes %(batch)d samples and there are only %(samples)d: each epoch is one step.")
-        sentence = Sentence.of(message, batch=estimate.batch, samples=estimate.samples)
-        smaller = max(1, estimate.samples // 4 // config.per_device_train_batch_size)
-        found.append(Advice("gradient_accumulation_steps", str(smaller), sentence))
-    return found
+def estimate_disk(estimate: Estimate, config: TrainingConfig, facts: ModelFacts) -> int | None:
+    """Bytes on the disk at the most, while it runs: checkpoints, one more while it is written, best and kept weights.
+
+    None where nothing is known of the model's layers.
+    """
+    trained = trained_parameters(facts, config)
+    if trained is None:
+        return None
+    # One at the end besides those on the way.
+    kept = min(config.save_total_limit, estimate.steps // config.save_steps + 1) + 1
+    each = trained * _SMALLER.get(config.optim, _CHECKPOINT_BYTES)
+    best = 1 if config.early_stopping_patience else 0
+    return kept * each + (1 + best) * trained * _WEIGHT_BYTES

@@ -1,4 +1,4 @@
-"""The named recipes of the source material, and QLoRA as a switch on any of them."""
+"""The named recipes of the source material, and the methods as a switch on any of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,15 @@ from typing import Final
 
 from app.core.errors import Invalid
 from app.recipes.config import TrainingConfig, parse_config
+from app.recipes.method import Method
 from app.sentences import N_
 
-QLORA_LEARNING_RATE: Final = 1e-4
+# What a method brings along where neither the recipe nor a person says otherwise. A whole model's checkpoints are large.
+_OF_METHOD: Final[Mapping[Method, Mapping[str, object]]] = {
+    Method.LORA: {},
+    Method.QLORA: {"learning_rate": 1e-4, "optim": "paged_adamw_8bit"},
+    Method.FULL: {"learning_rate": 2e-5, "save_total_limit": 2},
+}
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,13 @@ def require_recipe(name: str) -> Recipe:
 
 
 def build_config(recipe: str, changes: Mapping[str, object] | None = None) -> TrainingConfig:
-    """The recipe's full config with one's own changes on top, as typed. QLoRA brings its own learning rate.
+    """The recipe's full config with one's own changes on top, as typed. A method brings values of its own.
 
     Raises Invalid for an unknown recipe, or about the fields that are wrong.
     """
     set_here = require_recipe(recipe).config.model_dump(exclude_unset=True)
     config = parse_config({**set_here, **(changes or {})})
-    if config.load_in_4bit and "learning_rate" not in config.model_fields_set:
-        return config.model_copy(update={"learning_rate": QLORA_LEARNING_RATE})
-    return config
+    brought = _OF_METHOD[config.method].items()
+    return config.model_copy(
+        update={name: value for name, value in brought if name not in config.model_fields_set}
+    )

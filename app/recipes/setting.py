@@ -15,7 +15,7 @@ class Section(StrEnum):
     ADAPTER = N_("Adapter")
     WATCHING = N_("Watching and saving")
     DEVICE = N_("Device")
-    BASE_MODEL = N_("Base model")
+    METHOD = N_("Method")
 
 
 def setting(

@@ -8,9 +8,8 @@ from app.runs.models import Run
 
 def changes_of(run: Run) -> dict[str, tuple[str, str]]:
     """By field, the recipe's value and the run's, as a person would type them; empty where the recipe is gone."""
-    precision = {"load_in_4bit": True} if run.config.load_in_4bit else {}
     try:
-        recipe = displayed(build_config(run.recipe, precision))
+        recipe = displayed(build_config(run.recipe, run.config.method.fields))
     except Invalid:
         return {}
     own = displayed(run.config)

@@ -19,17 +19,24 @@ from app.jobs.models import Job, JobKind, JobState
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 # What is being written bears this until it is whole (worker/work/training/checkpoints.py).
 _PARTIAL = ".partial-*"
+# The best weights so far; each checkpoint has its own.
+_BEST = "best_adapter.safetensors"
 
 
 def clear_leftovers(job_folder: Path, state: JobState) -> None:
     """Apply the rule to the folder of a training job, all attempts in it. `state` is what the job ended in."""
     for pattern in (f"*/{_PARTIAL}", f"*/checkpoints/{_PARTIAL}"):
         for half in job_folder.glob(pattern):
-            shutil.rmtree(half, ignore_errors=True)
+            if half.is_dir():
+                shutil.rmtree(half, ignore_errors=True)
+            else:
+                half.unlink(missing_ok=True)
     found = [path for path in job_folder.glob("*/checkpoints/*") if _CHECKPOINT.fullmatch(path.name)]
     newest_first = sorted(found, key=_step, reverse=True)
     for path in newest_first[1:] if state is JobState.FAILED else newest_first:
         shutil.rmtree(path, ignore_errors=True)
+    for best in job_folder.glob(f"*/{_BEST}"):
+        best.unlink(missing_ok=True)
     for folder in job_folder.glob("*/checkpoints"):
         # One that holds something stays; another worker may have cleared up at the same moment.
         with suppress(OSError):

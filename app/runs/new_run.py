@@ -21,14 +21,16 @@ from app.mask_settings.arguments import (
 from app.mask_settings.fields import read_settings, write_settings
 from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.masking import MaskSettings
+from app.recipes.advice import Task
 from app.recipes.config import TrainingConfig
-from app.recipes.estimates import Advice, Estimate, advise, estimate_steps
-from app.recipes.fields import FIELDS, displayed
+from app.recipes.fields import FIELDS, display, displayed
+from app.recipes.method import Method
 from app.recipes.recipes import build_config
-from app.runs.fitting import fit_config
+from app.runs.device import Device
 from app.runs.models import Run
+from app.runs.planning import Choice, make_plan
 from app.runs.service import RunRequest
-from app.sentences import N_, Sentence
+from app.sentences import N_
 from app.versions.models import DatasetVersion
 from app.versions.service import list_versions
 
@@ -36,6 +38,7 @@ DEFAULTS: Final = {
     "version": "",
     "model": "",
     "recipe": "standard",
+    "task": "",
     **write_settings(MaskSettings()),
     "name": "",
     "mask_check_id": "",
@@ -44,6 +47,22 @@ DEFAULTS: Final = {
     "idempotency_key": "",
     **dict.fromkeys(FIELDS, ""),
 }
+
+
+# The fields that the choice of a method sets.
+_METHOD: Final = ("use_peft", "load_in_4bit")
+
+
+def _of_method(name: object) -> dict[str, str]:
+    """A method's fields as one would type them; nothing for what is no method."""
+    if name not in set(Method):
+        return {}
+    return {field: display(value) for field, value in Method(str(name)).fields.items()}
+
+
+def _typed(values: Mapping[str, str]) -> dict[str, str]:
+    """What was sent, without empty fields of the method, which the choice of a method fills."""
+    return {name: value for name, value in values.items() if value or name not in _METHOD}
 
 
 @dataclass
@@ -62,12 +81,15 @@ class NewRunForm:
     @classmethod
     def posted(cls, form: Mapping[str, Any], suites: Iterable[Any]) -> "NewRunForm":
         """From a submitted form. A box that is not sent is not ticked."""
-        boxes = ("load_in_4bit", "confirmed")
         values = {
-            name: str(form.get(name, "" if name in boxes else default))[:1000]
+            name: str(form.get(name, "" if name == "confirmed" else default))[:1000]
             for name, default in DEFAULTS.items()
         }
-        return cls(values, [str(suite) for suite in suites][:10], typed_arguments(form))
+        return cls(
+            {**dict.fromkeys(_METHOD, ""), **_of_method(form.get("method")), **_typed(values)},
+            [str(suite) for suite in suites][:10],
+            typed_arguments(form),
+        )
 
     @classmethod
     def linked(cls, query: Mapping[str, str]) -> "NewRunForm":
@@ -75,12 +97,13 @@ class NewRunForm:
         known = {name: value[:1000] for name, value in query.items() if name in DEFAULTS}
         for private in ("mask_check_id", "confirmed", "override_reason", "idempotency_key"):
             known.pop(private, None)
-        return cls({**DEFAULTS, **known}, arguments=typed_arguments(query))
+        return cls({**DEFAULTS, **_of_method(query.get("method")), **known}, arguments=typed_arguments(query))
 
     @classmethod
     def like(cls, run: Run, check: MaskCheck) -> "NewRunForm":
         """The same again: what differs from the recipe becomes a typed-in value."""
-        recipe, config = displayed(build_config(run.recipe)), displayed(_repeated(run))
+        recipe = displayed(build_config(run.recipe, run.config.method.fields))
+        config = displayed(_repeated(run))
         values = DEFAULTS | {name: text for name, text in config.items() if text != recipe[name]}
         settings = check.settings.to_settings()
         values |= {name: text for name, text in write_settings(settings).items() if name in DEFAULTS}
@@ -88,14 +111,29 @@ class NewRunForm:
             "version": str(run.dataset_version_id),
             "model": str(run.base_model_id),
             "recipe": run.recipe,
-            "load_in_4bit": "true" if run.config.load_in_4bit else "",
+            **_of_method(run.config.method.value),
         }
         arguments = write_arguments(settings.template_arguments)
         return cls(values, list(run.evaluate_with), arguments)
 
+    @property
+    def method(self) -> Method:
+        """What the form trains: as chosen, else as the recipe says."""
+        said = {name: self.values[name].strip() == "true" for name in _METHOD if self.values[name].strip()}
+        try:
+            config = build_config(self.values["recipe"])
+        except Invalid:
+            return Method.of(**{"use_peft": True, "load_in_4bit": False, **said})
+        return Method.of(**{name: said.get(name, getattr(config, name)) for name in _METHOD})
+
     def changes(self) -> dict[str, str]:
         """The fields that were typed in, for the recipe's config."""
         return {name: self.values[name].strip() for name in FIELDS if self.values[name].strip()}
+
+    def choice(self) -> Choice:
+        """What the form asks a plan of."""
+        task = self.values["task"]
+        return Choice(self.values["recipe"], self.changes(), Task(task) if task in set(Task) else None)
 
     def mask_settings(self) -> MaskSettings:
         """The mask settings. Raises Invalid naming the field."""
@@ -163,58 +201,13 @@ def require_seen(check: MaskCheck, seen: int | None) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What the form would train: the config, how many steps, and what does not fit."""
-
-    estimate: Estimate | None = None
-    epochs: float = 0
-    advice: list[Advice] = field(default_factory=list)
-    errors: dict[str, str] = field(default_factory=dict)
-    notes: list[Sentence] = field(default_factory=list)
-    warnings: list[Sentence] = field(default_factory=list)
-    # The time budget; 0: none.
-    minutes: float = 0
-
-
-def make_plan(
-    form: NewRunForm, version: DatasetVersion | None, check: MaskCheck | None, facts: ModelFacts | None
-) -> Plan:
-    """The plan for the chosen version on a model with these facts; without a version only the config is looked at."""
-    try:
-        fitted = fit_config(form.values["recipe"], form.changes(), version, facts)
-    except Invalid as error:
-        one = {error.field or "recipe": error.translated()}
-        return Plan(errors={item["field"]: item["message"] for item in error.details} or one)
-    config = fitted.config
-    if version is None:
-        return Plan(notes=fitted.notes, warnings=fitted.warnings)
-    estimate = estimate_steps(training_samples(version, check), config)
-    epochs = estimate.steps / estimate.steps_per_epoch
-    advice = advise(estimate, config, held_out=version.validation_count)
-    return Plan(
-        estimate,
-        epochs,
-        advice,
-        notes=fitted.notes,
-        warnings=fitted.warnings,
-        minutes=config.max_train_minutes,
-    )
-
-
-def require_sound(form: NewRunForm, version: DatasetVersion, check: MaskCheck, facts: ModelFacts) -> None:
+def require_sound(
+    form: NewRunForm, version: DatasetVersion, check: MaskCheck, facts: ModelFacts, device: Device
+) -> None:
     """Refuses a config with mistakes; `form.errors` then names them by field."""
-    form.errors |= make_plan(form, version, check, facts).errors
+    form.errors |= make_plan(form.choice(), version, check, facts, device).errors
     if form.errors:
         raise Invalid(N_("Some fields need a look."), field="start")
-
-
-def training_samples(version: DatasetVersion, check: MaskCheck | None) -> int:
-    """Samples of the training split: counted by the check, else one a conversation."""
-    samples = check.report.samples if check and check.report else 0
-    if not samples or not version.conversation_count:
-        return version.train_count
-    return max(1, round(samples * version.train_count / version.conversation_count))
 
 
 def versions_with_names(session: Session) -> list[tuple[DatasetVersion, str]]:

@@ -26,19 +26,22 @@ from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import CHECKS, examine, request_check, require_mask_check
 from app.mask_settings.arguments import PREFIX
 from app.mask_settings.fields import MASK_FIELDS
+from app.recipes.advice import Task
 from app.recipes.fields import FIELD_GROUPS, FIELDS, displayed
+from app.recipes.method import Method
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
+from app.runs.device import Device, ThisDevice
 from app.runs.judging import AppJudging, Judging
 from app.runs.new_run import (
     NewRunForm,
-    make_plan,
     read_question,
     require_seen,
     require_sound,
     versions_with_names,
 )
 from app.runs.pace import expected_pace
+from app.runs.planning import make_plan
 from app.versions.service import require_version
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
@@ -59,7 +62,12 @@ def _form(posted: FormData) -> NewRunForm:
 
 
 def _context(
-    session: Db, judging: Judging, form: NewRunForm, check: MaskCheck | None = None, job: Job | None = None
+    session: Db,
+    judging: Judging,
+    device: Device,
+    form: NewRunForm,
+    check: MaskCheck | None = None,
+    job: Job | None = None,
 ) -> dict[str, Any]:
     """Everything the form and its fragments read."""
     versions, models = versions_with_names(session), ready_base_models(session)
@@ -72,7 +80,7 @@ def _context(
         form.values["idempotency_key"] = secrets.token_urlsafe(16)
     version = by_id.get(form.number("version"))
     model = next((model for model in models if model.id == form.number("model")), None)
-    plan = make_plan(form, version, check, model.info if model else None)
+    plan = make_plan(form.choice(), version, check, model.info if model else None, device)
     return {
         "form": form,
         "versions": versions,
@@ -81,12 +89,14 @@ def _context(
         "model": model,
         "recipes": [(recipe, build_config(recipe.name)) for recipe in RECIPES],
         "recipe_values": _recipe_values(),
+        "methods": list(Method),
         "mask_fields": MASK_FIELDS,
         "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
         "fields": FIELDS,
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
         "plan": plan,
+        "tasks": list(Task),
         "pace": expected_pace(session, version, check, form.number("model") or 0, plan.epochs),
         "check": check,
         "check_job": job,
@@ -98,19 +108,18 @@ def _context(
 
 
 def _recipe_values() -> dict[str, dict[str, dict[str, str]]]:
-    """Every field as typed, by recipe and by the base model's precision, for what an empty field stands for."""
+    """Every field as typed, by recipe and method, for what an empty field stands for."""
     return {
-        recipe.name: {
-            load_in_4bit: displayed(build_config(recipe.name, {"load_in_4bit": load_in_4bit}))
-            for load_in_4bit in ("false", "true")
-        }
+        recipe.name: {method.value: displayed(build_config(recipe.name, method.fields)) for method in Method}
         for recipe in RECIPES
     }
 
 
 @router.get("/new", response_model=None)
 @needs(Permission.RUN_START)
-def new_page(request: Request, session: Db, judging: AppJudging, like: int | None = None) -> Response:
+def new_page(
+    request: Request, session: Db, judging: AppJudging, device: ThisDevice, like: int | None = None
+) -> Response:
     """The form, empty, or filled in like another run, or from a link's values."""
     form = NewRunForm.linked(request.query_params)
     if like is not None:
@@ -120,7 +129,7 @@ def new_page(request: Request, session: Db, judging: AppJudging, like: int | Non
         form = NewRunForm({**old.values, **given}, old.suites, {**old.arguments, **form.arguments})
     if form.values["version"]:
         require_version(session, form.number("version") or 0)
-    return render(request, "runs/new.html", _context(session, judging, form))
+    return render(request, "runs/new.html", _context(session, judging, device, form))
 
 
 @router.post("/new/check", response_model=None)
@@ -132,6 +141,7 @@ def check_masks(
     storage: AppStorage,
     actor: CurrentActor,
     judging: AppJudging,
+    device: ThisDevice,
     posted: Posted,
 ) -> Response:
     """Ask for the mask check of what the form chooses; the same question finds the same check."""
@@ -143,7 +153,7 @@ def check_masks(
         form.errors["mask_check_id"] = error.translated()
         form.errors[error.field or "mask_check_id"] = error.translated()
     with reading(engine) as session:
-        context = _context(session, judging, form, check, job)
+        context = _context(session, judging, device, form, check, job)
     # Another model's template reads other arguments.
     context["swap_arguments"] = {one.name for one in context["arguments"]} != _sent_arguments(posted)
     return render(request, "runs/_checked.html" if is_htmx(request) else "runs/new.html", context)
@@ -165,24 +175,28 @@ def _ask(engine: Engine, storage: Storage, actor: Actor, form: NewRunForm) -> tu
 
 @router.get("/new/check/{mask_check_id}", response_model=None)
 @needs(Permission.RUN_START)
-def check_progress(request: Request, session: Db, judging: AppJudging, mask_check_id: int) -> Response:
+def check_progress(
+    request: Request, session: Db, judging: AppJudging, device: ThisDevice, mask_check_id: int
+) -> Response:
     """How far the check is; asked again until it is done."""
     check = require_mask_check(session, mask_check_id)
     form = NewRunForm.linked({"version": str(check.dataset_version_id), "model": str(check.base_model_id)})
     form.values["mask_check_id"] = str(check.id)
     job = require_job(session, check.job_id)
-    return render(request, "runs/_check.html", _context(session, judging, form, check, job))
+    return render(request, "runs/_check.html", _context(session, judging, device, form, check, job))
 
 
 @router.post("/new/plan", response_model=None)
 @needs(Permission.RUN_START)
-def plan(request: Request, engine: AppEngine, judging: AppJudging, posted: Posted) -> Response:
+def plan(
+    request: Request, engine: AppEngine, judging: AppJudging, device: ThisDevice, posted: Posted
+) -> Response:
     """What the form would train, in numbers."""
     form = _form(posted)
     found = form.number("mask_check_id")
     with reading(engine) as session:
         check = session.get(MaskCheck, found) if found else None
-        context = _context(session, judging, form, check)
+        context = _context(session, judging, device, form, check)
     return render(request, "runs/_plan.html", {**context, "is_plan": True})
 
 
@@ -195,6 +209,7 @@ def start(
     storage: AppStorage,
     actor: CurrentActor,
     judging: AppJudging,
+    device: ThisDevice,
     posted: Posted,
 ) -> Response:
     """Start the run; whatever is wrong comes back beside its field with everything that was typed."""
@@ -210,11 +225,11 @@ def start(
                 require_version(session, check.dataset_version_id),
                 require_base_model(session, check.base_model_id),
             )
-            require_sound(form, version, check, model.info)
+            require_sound(form, version, check, model.info, device)
             run, _created = service.start_run(session, actor, form.request(check), suites=suites)
     except (Invalid, Conflict) as error:
         form.errors.setdefault(error.field or "start", error.translated())
         with reading(engine) as session:
-            context = _context(session, judging, form, check, job)
+            context = _context(session, judging, device, form, check, job)
         return render(request, "runs/new.html", context, status=error.status)
     return RedirectResponse(f"/runs/{run.id}", status_code=303)

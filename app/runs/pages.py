@@ -25,12 +25,14 @@ from app.runs import service
 from app.runs.advice import remedy_for
 from app.runs.changes import changes_of
 from app.runs.curves import read_curves
+from app.runs.device import ThisDevice
 from app.runs.diagnosis import changed_fields, diagnose_run, new_run_address
 from app.runs.elsewhere import AppElsewhere
 from app.runs.judging import AppJudging
 from app.runs.lineage import lineage_of
 from app.runs.logs import log_tail
 from app.runs.models import Run
+from app.runs.planning import expected_memory
 from app.runs.samples import read_samples
 from app.runs.story import read_story
 from app.sentences import N_
@@ -146,6 +148,7 @@ def run_page(
     storage: AppStorage,
     judging: AppJudging,
     elsewhere: AppElsewhere,
+    device: ThisDevice,
     run_id: int,
 ) -> Response:
     """One run: everything stored about it, and live from there."""
@@ -164,6 +167,9 @@ def run_page(
         "config_values": displayed(run.config),
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
         "changes": changes_of(run),
+        "expected_memory": expected_memory(
+            run.config, lineage["check"].report, lineage["model"].info, device
+        ),
         "story": read_story(session, service.run_job(session, run)),
     }
     job = service.run_job(session, run)

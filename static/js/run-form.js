@@ -6,7 +6,7 @@
   const recipes = JSON.parse(document.getElementById("recipe-values").textContent);
 
   function showRecipe() {
-    const values = recipes[form.elements.recipe.value]?.[form.elements.load_in_4bit.checked] ?? {};
+    const values = recipes[form.elements.recipe.value]?.[form.elements.method.value] ?? {};
     for (const field of form.querySelectorAll("[data-recipe-field]")) {
       const value = values[field.dataset.recipeField] ?? "";
       const option = field.querySelector("[data-recipe-option]");
@@ -52,11 +52,12 @@
   });
 
   form.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-set-field]");
+    const button = event.target.closest("[data-set-field], [data-take-all]");
     if (button) {
-      const field = form.elements[button.dataset.setField];
-      field.value = button.dataset.setValue;
-      field.dispatchEvent(new Event("change", { bubbles: true }));
+      const taken = button.matches("[data-take-all]") ? form.querySelectorAll("[data-set-field]") : [button];
+      for (const { dataset } of taken) form.elements[dataset.setField].value = dataset.setValue;
+      // One change is enough: the plan is asked for once, with all that was taken.
+      form.elements[taken[0].dataset.setField].dispatchEvent(new Event("change", { bubbles: true }));
       return;
     }
     // A link to a field inside the closed settings opens them first.

@@ -42,12 +42,17 @@ def test_from_a_file_to_a_trained_adapter_by_commands_alone(server: Serving, tmp
     assert _run(server, "import", _file(tmp_path, 12), "--dataset", "Sales").code == 0
     train = ("train", "--dataset", "Sales", "--model", "bundled", "--recipe", "quick")
 
-    unapproved = _run(server, *train, "--json")
+    theirs = tmp_path / "train.yaml"
+    theirs.write_text("finetuning_type: lora\nlora_rank: 4\nflash_attn: fa2\n")
+    unapproved = _run(server, *train, "--config", str(theirs), "--json")
+    assert "flash_attn has no meaning here" in unapproved.stderr
     assert unapproved.code == 1
     assert "approved" in unapproved.error
     assert unapproved.stdout == ""
 
     assert _run(server, "approve", "--dataset", "Sales").code == 0
+    early = _run(server, "advise", "--dataset", "Sales", "--model", "bundled")
+    assert "not ready here" in early.error
     trained = _run(server, *train, *SHORT, "--wait", "--json")
     assert trained.code == 0, trained.stderr
     run = trained.json
@@ -56,6 +61,16 @@ def test_from_a_file_to_a_trained_adapter_by_commands_alone(server: Serving, tmp
     assert run["result"]["labels_hash"] == run["arrays_hash"]
     assert run["confirmed_by"].startswith("local")
     assert "held-out loss" in trained.stderr
+
+    advised = _run(server, "advise", *train[1:], *SHORT, "--task", "format", "--json")
+    assert advised.code == 0, advised.stderr
+    plan = advised.json
+    assert plan["steps"] == 2
+    assert plan["as_run"] == run["id"]
+    assert plan["memory"]["needed_bytes"] > 500_000_000
+    in_words = _run(server, "advise", *train[1:], "--set", "learning_rate=0.001")
+    assert "--set learning_rate=5e-5" in in_words.stderr
+    assert "Rule: " in in_words.stdout
 
     status = _run(server, "status", "--run", str(run["id"]), "--json")
     assert status.json["job"]["state"] == "succeeded"

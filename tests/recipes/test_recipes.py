@@ -5,8 +5,9 @@ import pytest
 from app.core.errors import Invalid
 from app.core.i18n import use_locale
 from app.recipes.config import TrainingConfig, parse_config
-from app.recipes.estimates import advise, estimate_steps
+from app.recipes.estimates import estimate_steps
 from app.recipes.fields import FIELD_GROUPS
+from app.recipes.method import Method
 from app.recipes.recipes import RECIPES, build_config
 
 
@@ -31,6 +32,15 @@ def test_qlora_brings_its_learning_rate_unless_one_is_set() -> None:
     assert build_config("standard", {"load_in_4bit": True}).learning_rate == 1e-4
     assert build_config("standard", {"load_in_4bit": True, "learning_rate": "3e-5"}).learning_rate == 3e-5
     assert build_config("stable", {"load_in_4bit": True}).learning_rate == 2e-5
+
+
+def test_a_full_fine_tune_brings_its_own_and_has_nothing_of_an_adapter() -> None:
+    config = build_config("standard", {"use_peft": "false"})
+    assert (config.method, config.learning_rate, config.save_total_limit) == (Method.FULL, 2e-5, 2)
+    for field in ("load_in_4bit", "use_dora"):
+        with pytest.raises(Invalid, match="needs an adapter") as raised:
+            build_config("standard", {"use_peft": False, field: True})
+        assert raised.value.field == field
 
 
 def test_every_field_of_the_config_is_shown_once() -> None:
@@ -130,15 +140,6 @@ def test_steps_are_counted_as_the_trainer_counts_them(
     samples: int, changes: dict[str, object], steps: int
 ) -> None:
     assert estimate_steps(samples, build_config("standard", changes)).steps == steps
-
-
-def test_advice_names_a_value_that_needs_no_further_advice() -> None:
-    config = build_config("standard")
-    advice = advise(estimate_steps(157, config), config, held_out=8)
-    assert {item.field for item in advice} == {"logging_steps", "eval_steps"}
-    better = build_config("standard", {item.field: item.value for item in advice})
-    assert advise(estimate_steps(157, better), better, held_out=8) == []
-    assert [item.field for item in advise(estimate_steps(157, better), better, held_out=0)] == []
 
 
 def test_recipe_names_are_unique() -> None:

@@ -26,7 +26,7 @@ from app.playground.work import ChatRequest
 from app.sentences import N_, Failure, FailureCode, SentenceError
 from worker.work.child import EventStream, explain, take_standard_output
 from worker.work.evaluation.generation import require_room
-from worker.work.evaluation.loading import LoadedModel, load_base, require_adapter
+from worker.work.evaluation.loading import LoadedModel, load_base, require_tuned
 from worker.work.evaluation.prompts import encode_prompt
 from worker.work.protocol import JobFailed, read_document
 
@@ -162,7 +162,7 @@ class Chat:
 
     def _load(self, request: ChatRequest) -> LoadedModel:
         path = Path(request.base_model_path)
-        adapter_path = require_adapter(Path(request.adapter_path)) if request.adapter_path else None
+        adapter_path = require_tuned(Path(request.adapter_path)) if request.adapter_path else None
         if self._loaded is None or self._path != path:
             self.events.emit(EventKind.PHASE, id=request.id, phase=Phase.LOADING_MODEL)
             # The old model goes first: two at a time may not fit.
@@ -170,7 +170,7 @@ class Chat:
             gc.collect()
             self._loaded, self._path = load_base(path), path
         if adapter_path is not None:
-            self._loaded.use_adapter(adapter_path)
+            self._loaded.use(adapter_path)
         elif "tuned" in request.sides:
             raise JobFailed(
                 FailureCode.ADAPTER_UNUSABLE, N_("There is no adapter to ask: choose a finished run.")

@@ -15,7 +15,7 @@ from app.masking import ChatTokenizer, MaskingError, read_arrays
 from app.sentences import N_, FailureCode
 from worker.work.evaluation.generation import DEFAULT_BATCH_SIZE, generate, require_room
 from worker.work.evaluation.held_out import HeldOutLoss, held_out_loss, validation_samples
-from worker.work.evaluation.loading import LoadedModel, load_base, require_adapter
+from worker.work.evaluation.loading import LoadedModel, load_base, require_tuned
 from worker.work.evaluation.pace import measure
 from worker.work.evaluation.prompts import encode_prompt
 from worker.work.protocol import Control, JobFailed
@@ -25,10 +25,10 @@ def run(job: EvaluateInput, output_dir: Path, emit: Emit, control: Control) -> E
     """Emit an `answer` for each prompt (or those that the limits allow) and variant, return losses and counts. `output_dir` is not used."""
     started = time.monotonic()
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
-    adapter = require_adapter(Path(job.adapter_path))
+    tuned = require_tuned(Path(job.adapter_path))
     samples = _read_samples(job.arrays)
     loaded = load_base(Path(job.base_model_path))
-    loaded.use_adapter(adapter)
+    loaded.use(tuned)
     control.raise_if_cancelled()
     evaluation = _Evaluation(loaded, job, samples, emit, control)
     part = evaluation.choose(job.limits, started)

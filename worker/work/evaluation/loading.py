@@ -1,8 +1,9 @@
-"""A base model with LoRA adapters on it, loaded once and asked as base or as tuned.
+"""A base model with LoRA adapters on it, or beside a whole tuned model, loaded once and asked as base or as tuned.
 
 Only safetensors are read, nothing is fetched, and no code that comes with a model is run.
 """
 
+import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,10 +19,12 @@ from app.masking import ChatTokenizer, MaskingError
 from app.sentences import N_, FailureCode
 from worker.work.describing import context_length
 from worker.work.evaluation.prompts import end_of_turn_ids
+from worker.work.model_folders import check_model_folder
 from worker.work.protocol import JobFailed
 from worker.work.training.devices import training_device, weights_dtype
 
 KEEP_ADAPTERS = 3
+_ADAPTER, _WHOLE = "adapter_model.safetensors", "config.json"
 # Where nothing says how much a model reads, nothing is refused for its length.
 UNKNOWN_CONTEXT_LENGTH = 1 << 20
 
@@ -37,6 +40,10 @@ class LoadedModel:
     dtype: torch.dtype
     context_length: int
     adapters: list[str] = field(default_factory=list)
+    # A full fine-tune is a model of its own; the one used last, by its name.
+    whole: tuple[str, Any] | None = None
+    # Whether that one was chosen last, and not an adapter.
+    whole_chosen: bool = False
 
     def tokenizer_with(self, template_arguments: Mapping[str, Any] | None) -> ChatTokenizer:
         """The tokenizer whose chat template gets the arguments that the run was trained with.
@@ -52,7 +59,10 @@ class LoadedModel:
 
     @contextmanager
     def side(self, side: Side) -> Iterator[Any]:
-        """The model as base (adapters off) or as tuned (the adapter chosen last)."""
+        """The model as base (adapters off) or as tuned (what was chosen last)."""
+        if side == "tuned" and self.whole_chosen and self.whole:
+            yield self.whole[1]
+            return
         if side == "tuned" and not self.adapters:
             raise JobFailed(
                 FailureCode.ADAPTER_UNUSABLE, N_("There is no adapter to ask: choose a finished run.")
@@ -63,9 +73,26 @@ class LoadedModel:
         else:
             yield self.model
 
+    def use(self, path: Path) -> None:
+        """Choose what a run trained: its adapter on the base model, or its whole model."""
+        self.whole_chosen = is_whole_model(path)
+        if self.whole_chosen:
+            self._use_whole(path)
+        else:
+            self.use_adapter(path)
+
+    def _use_whole(self, path: Path) -> None:
+        name = _name_of(path, _WHOLE)
+        if self.whole and self.whole[0] == name:
+            return
+        # The old one goes first: the base model stays beside it, and three may not fit.
+        self.whole = None
+        gc.collect()
+        self.whole = name, _load_weights(path, self.dtype).to(self.device).eval()
+
     def use_adapter(self, path: Path) -> None:
         """Load the adapter unless it is there already, and choose it. Keeps the few used last."""
-        name = _adapter_name(path)
+        name = _name_of(path, _ADAPTER)
         if name in self.adapters:
             self.adapters.remove(name)
         elif self.adapters:
@@ -80,9 +107,11 @@ class LoadedModel:
             self.model.delete_adapter(self.adapters.pop(0))
         self.model.eval()
         # The precision in which training applies the adapter; it also spares casts in every layer.
-        # Not model.to(): the position buffers of the base stay in fp32.
+        # Not model.to(): the position buffers of the base stay in fp32. DoRA was trained in fp32 whatever the base is in.
+        if self.model.peft_config[name].use_dora:
+            return
         for parameter_name, parameter in self.model.named_parameters():
-            if "lora_" in parameter_name:
+            if "lora_" in parameter_name and f".{name}." in parameter_name:
                 parameter.data = parameter.data.to(self.dtype)
 
 
@@ -99,11 +128,20 @@ def load_base(path: Path) -> LoadedModel:
     try:
         tokenizer = ChatTokenizer.from_folder(path)
         stop_ids = end_of_turn_ids(tokenizer)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
-        )
     except MaskingError as error:
         raise JobFailed.of(error) from error
+    model = _load_weights(path, dtype)
+    model.to(device).eval()
+    return LoadedModel(
+        model, tokenizer, stop_ids, device, dtype, context_length(model.config) or UNKNOWN_CONTEXT_LENGTH
+    )
+
+
+def _load_weights(path: Path, dtype: torch.dtype) -> Any:
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        )
     except (OSError, ValueError) as error:
         raise JobFailed(
             FailureCode.MODEL_UNUSABLE,
@@ -111,10 +149,19 @@ def load_base(path: Path) -> LoadedModel:
             path=str(path),
             detail=_first_line(error),
         ) from error
-    model.to(device).eval()
-    return LoadedModel(
-        model, tokenizer, stop_ids, device, dtype, context_length(model.config) or UNKNOWN_CONTEXT_LENGTH
-    )
+
+
+def is_whole_model(path: Path) -> bool:
+    """Whether a run's folder holds a model of its own, as a full fine-tune leaves it, and no adapter."""
+    return not (path / "adapter_config.json").is_file() and (path / "config.json").is_file()
+
+
+def require_tuned(path: Path) -> Path:
+    """What a run trained, fit to be loaded safely. Raises JobFailed otherwise."""
+    if is_whole_model(path):
+        check_model_folder(path)
+        return path
+    return require_adapter(path)
 
 
 def require_adapter(path: Path) -> Path:
@@ -136,9 +183,9 @@ def require_adapter(path: Path) -> Path:
     return path
 
 
-def _adapter_name(path: Path) -> str:
-    """Another name as soon as the file is another, so that a replaced adapter is loaded anew."""
-    weights = (path / "adapter_model.safetensors").stat()
+def _name_of(path: Path, file: str) -> str:
+    """Another name as soon as the file is another, so that what was replaced is loaded anew."""
+    weights = (path / file).stat()
     return f"{path.resolve()}@{weights.st_mtime_ns}-{weights.st_size}".replace(".", "_")
 
 

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Final
 
-from app.exports.card import THIS_FOLDER, CardStyle
+from app.exports.card import THIS_FOLDER, CardStyle, whole_style
 from app.exports.snippets import transformers, vllm
 from app.jobs.events import Phase
+from app.recipes.config import TrainingConfig
 from app.runs.provenance import Provenance
 from worker.work.exporting.about import write_about
 from worker.work.exporting.merging import base_dtype, merged_model, weights_size
@@ -25,11 +26,13 @@ def write(task: ExportTask) -> None:
     model.to(base_dtype(task.base)).save_pretrained(task.folder, max_shard_size=_SHARD)
     forget_the_server(task.folder / "config.json")
     copy_tokenizer(task.adapter, task.folder)
-    write_about(task, style(task.provenance))
+    write_about(task, style(task.provenance, task.input.config))
 
 
-def style(provenance: Provenance) -> CardStyle:
+def style(provenance: Provenance, config: TrainingConfig) -> CardStyle:
     """Of a folder with the whole model."""
+    if not config.use_peft:
+        return whole_style(provenance)
     about = f"`{provenance.base_model}`, tuned with LoRA on dialogues with SFT Studio; the adapter is merged into the weights."
     usage = [*transformers(provenance, THIS_FOLDER).markdown(), "", *vllm(provenance, THIS_FOLDER).markdown()]
     return CardStyle(about, usage, "transformers", ("sft", "sft-studio"))

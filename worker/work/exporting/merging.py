@@ -11,7 +11,7 @@ from transformers.utils import logging as transformers_logging
 
 from app.jobs.events import Phase
 from app.sentences import N_, FailureCode
-from worker.work.evaluation.loading import require_adapter
+from worker.work.evaluation.loading import is_whole_model, require_tuned
 from worker.work.exporting.task import ExportTask
 from worker.work.protocol import JobFailed
 
@@ -19,11 +19,13 @@ from worker.work.protocol import JobFailed
 def merged_model(task: ExportTask) -> Any:
     """The tuned model on the CPU in fp32, as transformers' own class without any adapter. Raises JobFailed."""
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    adapter = require_adapter(task.adapter)
+    tuned = require_tuned(task.adapter)
     task.phase(Phase.LOADING_MODEL)
+    # Of a full fine-tune the whole model is there already.
+    source = tuned if is_whole_model(tuned) else task.base
     try:
         base: Any = AutoModelForCausalLM.from_pretrained(
-            task.base,
+            source,
             dtype=torch.float32,
             local_files_only=True,
             use_safetensors=True,
@@ -33,11 +35,13 @@ def merged_model(task: ExportTask) -> Any:
         raise JobFailed(
             FailureCode.MODEL_UNUSABLE,
             N_("The base model in %(path)s cannot be loaded: %(detail)s"),
-            path=str(task.base),
+            path=str(source),
             detail=(str(error).strip().splitlines() or [type(error).__name__])[0][:300],
         ) from error
+    if source is tuned:
+        return base
     task.phase(Phase.MERGING)
-    merged = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload(safe_merge=True)
+    merged = PeftModel.from_pretrained(base, str(tuned)).merge_and_unload(safe_merge=True)
     if task.input.config.load_in_4bit:
         task.note(
             N_(

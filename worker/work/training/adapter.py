@@ -21,6 +21,7 @@ from worker.work.protocol import JobFailed, log
 from worker.work.training.lora import fuse_lora_layers
 from worker.work.training.modules import LayerKind, LinearModule, linear_modules
 from worker.work.training.norm import fuse_rms_norms
+from worker.work.training.weights import train_every_weight
 
 ALL_LINEAR = "all-linear"
 
@@ -57,11 +58,28 @@ def add_adapter(
     if config.gradient_checkpointing:
         adapted.enable_input_require_grads()
         model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    if config.use_dora:
+        log(
+            emit,
+            "info",
+            N_("DoRA layers run in PEFT's own code, which is slower than the studio's for plain LoRA."),
+        )
     fuse_lora_layers(adapted)
     fuse_rms_norms(adapted)
     reached = what_was_reached(adapted, layers)
     tell(reached, emit)
     return adapted, reached
+
+
+def prepare(
+    model: Any, config: TrainingConfig, emit: Emit, *, end_of_turn_id: int | None = None
+) -> tuple[Any, Reached]:
+    """The model as the config trains it: with an adapter, or every weight of it. Raises JobFailed as `add_adapter`."""
+    if config.use_peft:
+        return add_adapter(model, config, emit, end_of_turn_id=end_of_turn_id)
+    if config.gradient_checkpointing:
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    return train_every_weight(model), Reached({}, {})
 
 
 def lora_config(model: Any, layers: list[LinearModule], config: TrainingConfig, emit: Emit) -> LoraConfig:
@@ -75,7 +93,16 @@ def lora_config(model: Any, layers: list[LinearModule], config: TrainingConfig, 
         target_modules=modules,
         target_parameters=parameters or None,
         use_rslora=config.use_rslora,
+        use_dora=config.use_dora,
     )
+    if config.use_dora and adapts_parameters(model, lora):
+        raise JobFailed(
+            FailureCode.CONFIG_INVALID,
+            N_(
+                "This model keeps its experts in shared tensors, on which there is no DoRA: set use_dora to false, or "
+                "lora_target_modules to layers that are no experts."
+            ),
+        )
     if config.lora_dropout and adapts_parameters(model, lora):
         lora.lora_dropout = 0.0
         log(

@@ -5,17 +5,19 @@ The trainer calls these; none of them touches the mathematics of a step.
 
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
-from peft import get_peft_model_state_dict
 from transformers import TrainerCallback
 
 from app.jobs.events import Emit, EventKind
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.adapter import counted, listed
+from worker.work.training.checkpoints import BEST_WEIGHTS, link_or_copy
 from worker.work.training.devices import machine_load, memory_bytes
+from worker.work.training.weights import TrainedWeights, load_state, save_state
 
 
 class Progress(TrainerCallback):
@@ -89,9 +91,10 @@ class Progress(TrainerCallback):
 
 
 class FirstGradients(TrainerCallback):
-    """Looks once whether the loss reaches the adapter: a layer that gets no gradient would never learn.
+    """Looks once whether the loss reaches what is trained: a layer that gets no gradient would never learn.
 
-    Only the second matrix of each pair can tell: it starts at zero, so the first one's gradient is zero too.
+    Of an adapter only the second matrix of each pair can tell: it starts at zero, so the first one's gradient is zero
+    too. Of a whole model some weights may rightly have none in one step: experts that no token was sent to.
     """
 
     def __init__(self, emit: Emit) -> None:
@@ -102,7 +105,15 @@ class FirstGradients(TrainerCallback):
         if self.looked:
             return
         self.looked = True
-        layers = [(name, p.grad) for name, p in kwargs["model"].named_parameters() if "lora_B" in name]
+        trained = [(name, p.grad) for name, p in kwargs["model"].named_parameters() if p.requires_grad]
+        layers = [(name, gradient) for name, gradient in trained if "lora_B" in name]
+        if not layers:
+            if not any(gradient is not None and bool(gradient.any()) for _, gradient in trained):
+                raise JobFailed(
+                    FailureCode.MODEL_UNUSABLE,
+                    N_("No gradient reaches the weights of this base model: choose another one."),
+                )
+            return
         silent = [name for name, gradient in layers if gradient is None or not bool(gradient.any())]
         if len(silent) == len(layers):
             raise JobFailed(
@@ -151,21 +162,24 @@ class EarlyStopping(TrainerCallback):
     The evaluation before the first step is a bar to pass, but no adapter to keep: nothing was trained yet.
     """
 
-    def __init__(self, patience: int, emit: Emit) -> None:
-        self.patience, self.emit = patience, emit
+    def __init__(self, patience: int, emit: Emit, weights: TrainedWeights, folder: Path) -> None:
+        self.patience, self.emit, self.weights = patience, emit, weights
+        # On the disk: in memory the best of a large adapter, or of a whole model, would lie beside the newest.
+        self.best_file = folder / BEST_WEIGHTS
         self.best_loss = math.inf
         self.best_step = 0
         self.without_best = 0
         self.stopped = False
         self.kept_loss = math.inf
-        self.best_adapter: dict[str, torch.Tensor] | None = None
+        self.has_best = False
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         loss = kwargs["metrics"]["eval_loss"]
         if state.global_step > 0 and loss < self.kept_loss:
             self.kept_loss, self.best_step = loss, state.global_step
-            weights = get_peft_model_state_dict(kwargs["model"], save_embedding_layers=False)
-            self.best_adapter = {name: weight.detach().cpu().clone() for name, weight in weights.items()}
+            self.best_file.parent.mkdir(parents=True, exist_ok=True)
+            save_state(self.weights.state(), self.best_file)
+            self.has_best = True
         if loss < self.best_loss:
             self.best_loss, self.without_best = loss, 0
             return
@@ -181,16 +195,29 @@ class EarlyStopping(TrainerCallback):
                 count=self.without_best,
             )
 
+    def put_best_back(self) -> None:
+        """Let the model have the best weights again."""
+        self.weights.load(load_state(self.best_file))
+
     def fields(self) -> dict[str, Any]:
-        """What a checkpoint has to remember, besides the best adapter's weights."""
+        """What a checkpoint has to remember, besides the best weights."""
         finite = {name: None if math.isinf(value) else value for name, value in self._losses().items()}
         return {**finite, "best_step": self.best_step, "without_best": self.without_best}
 
-    def restore(self, fields: dict[str, Any], best_adapter: dict[str, torch.Tensor] | None) -> None:
+    def keep_best_in(self, checkpoint: Path) -> None:
+        """Put the file of the best weights into a checkpoint."""
+        if self.has_best:
+            link_or_copy(self.best_file, checkpoint / BEST_WEIGHTS)
+
+    def restore(self, fields: dict[str, Any], checkpoint: Path) -> None:
+        """Go on from what `fields` and `keep_best_in` left in a checkpoint."""
         for name in self._losses():
             setattr(self, name, math.inf if fields[name] is None else fields[name])
         self.best_step, self.without_best = fields["best_step"], fields["without_best"]
-        self.best_adapter = best_adapter
+        self.has_best = (checkpoint / BEST_WEIGHTS).is_file()
+        if self.has_best:
+            self.best_file.parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(checkpoint / BEST_WEIGHTS, self.best_file)
 
     def _losses(self) -> dict[str, float]:
         return {"best_loss": self.best_loss, "kept_loss": self.kept_loss}

@@ -24,7 +24,8 @@ from app.files import file_sha256
 MANIFEST = "manifest.json"
 STATE_TENSORS = "training_state.safetensors"
 STATE_FIELDS = "training_state.json"
-BEST_ADAPTER = "best_adapter.safetensors"
+# Named when only adapters were trained, and kept so that runs of before go on.
+BEST_WEIGHTS = "best_adapter.safetensors"
 _NAME = re.compile(r"checkpoint-(\d+)")
 
 
@@ -93,6 +94,15 @@ def _matches(path: Path, entry: dict[str, Any]) -> bool:
     return bool(path.stat().st_size == entry["size_bytes"] and file_sha256(path) == entry["sha256"])
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same content under another name, without writing it again where the disk allows that."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def checkpoints_in(folder: Path) -> list[Checkpoint]:
     """The checkpoints below a folder, newest first, whole or not.
 
@@ -128,7 +138,8 @@ def save_training_state(
     for number, entries in state["state"].items():
         for name, value in entries.items():
             if isinstance(value, torch.Tensor):
-                tensors[f"optimizer.{number}.{name}"] = value.detach().cpu().clone().contiguous()
+                # Not copied where it lies in memory already: of a whole model it is twice as large as that.
+                tensors[f"optimizer.{number}.{name}"] = value.detach().cpu().contiguous()
             else:
                 plain.setdefault(str(number), {})[name] = value
     python_version, python_words, python_gauss = random.getstate()

@@ -7,7 +7,9 @@ import ctypes
 import resource
 import sys
 import time
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import TypedDict
 
 import psutil
@@ -133,6 +135,12 @@ def _device_utilization(device: torch.device) -> float | None:
 
 
 def peak_memory_bytes(device: torch.device) -> int:
+    """The device's own on a GPU, the largest resident set of this process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    # What getrusage says a process inherits from the one that started it, which may have been larger.
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text("ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -15,6 +15,7 @@ from torch.nn import functional
 from app.masking import IGNORE_INDEX
 from worker.work.training.data import Batch, LabelProof, next_token_targets
 from worker.work.training.loss import cross_entropy_sum
+from worker.work.training.weights import causal_model, computing_in
 
 # Logits of so many positions are fp32 at a time where no gradient is wanted.
 PLAIN_ROWS = 1024
@@ -27,9 +28,9 @@ class PackedPass:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        causal_model = model.get_base_model()
-        self.body = causal_model.get_decoder()
-        self.head = causal_model.get_output_embeddings()
+        whole = causal_model(model)
+        self.body = whole.get_decoder()
+        self.head = whole.get_output_embeddings()
 
     def hidden(self, batch: Batch) -> torch.Tensor:
         """The last hidden states: [1, tokens, width]."""
@@ -71,6 +72,17 @@ class PlainPass:
         """One conversation's: [1, tokens, vocabulary]."""
         found: torch.Tensor = self.model(input_ids=input_ids, use_cache=False).logits
         return found
+
+
+class FinePass:
+    """A pass that computes in `dtype` on weights that are kept in a finer one; in whichever thread it is called."""
+
+    def __init__(self, loss_pass: LossPass, model: Any, dtype: torch.dtype, device: torch.device) -> None:
+        self.loss_pass, self.model, self.dtype, self.device = loss_pass, model, dtype, device
+
+    def __call__(self, batch: Batch) -> torch.Tensor:
+        with computing_in(self.dtype, self.model, self.device):
+            return self.loss_pass(batch)
 
 
 class ProvenPass:

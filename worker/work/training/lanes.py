@@ -125,9 +125,10 @@ def lanes_for(model: Any, config: TrainingConfig, device: torch.device) -> int:
     That is where a model keeps something from one call to the next, where dropout draws from the one generator
     of the process, where activations are computed again (which sets that generator back), where PEFT exchanges a
     module's parameters for the length of a call (experts), and where weights in 4 bits are unpacked by a library
-    that says nothing about threads.
+    that says nothing about threads. Where every weight is trained, each lane would hold a gradient as large as the model.
     """
-    if device.type != "cpu" or config.gradient_checkpointing or config.load_in_4bit:
+    alone = config.gradient_checkpointing or config.load_in_4bit or not config.use_peft
+    if device.type != "cpu" or alone:
         return 1
     named = model.config.to_dict().items()
     if any("drop" in name and isinstance(value, float | int) and value > 0 for name, value in named):

@@ -13,7 +13,7 @@ from worker.work.protocol import JobFailed
 
 
 def load_base_model(path: Path, config: TrainingConfig, device: torch.device, dtype: torch.dtype) -> Any:
-    """The frozen base model on `device`, in 4 bits where the configuration asks for it."""
+    """The base model on `device`: frozen weights in `dtype` or in 4 bits, those of a full fine-tune in fp32."""
     # A log file is no place for progress bars.
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if not (path / "config.json").is_file():
@@ -23,7 +23,7 @@ def load_base_model(path: Path, config: TrainingConfig, device: torch.device, dt
             path=str(path),
         )
     options: dict[str, Any] = {
-        "dtype": dtype,
+        "dtype": dtype if config.use_peft else torch.float32,
         "use_safetensors": True,
         "local_files_only": True,
         "trust_remote_code": False,

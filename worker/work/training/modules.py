@@ -39,7 +39,7 @@ class LinearModule:
 def linear_modules(model: Any) -> list[LinearModule]:
     """Every linear layer of a causal language model and every stack of experts, in the model's order."""
     output = model.get_output_embeddings()
-    outside = _outside(model)
+    outside = other_towers(model)
     found = []
     for name, module in model.named_modules():
         left_out = None
@@ -100,8 +100,8 @@ def _stacks(name: str, module: Any, left_out: LeftOut | None) -> list[LinearModu
     return found
 
 
-def _outside(model: Any) -> set[str]:
-    """The parts of a model that see and hear: names of modules whose input is no text."""
+def other_towers(model: Any) -> set[str]:
+    """The parts of a model that see and hear: dotted names of modules whose input is no text."""
     decoder = model.get_decoder()
     names = {id(module): name for name, module in model.named_modules()}
     inner = names.get(id(decoder), "")

@@ -31,6 +31,7 @@ from worker.work.training.attention import PACKED_ATTENTION
 from worker.work.training.data import ArraySamples
 from worker.work.training.lanes import STATEFUL_POSITIONS
 from worker.work.training.trial import set_attention
+from worker.work.training.weights import causal_model
 
 NEW_TOKENS: Final = 64
 # A longer conversation is passed over: reading it would take the round's time.
@@ -143,7 +144,7 @@ def answering(model: Any, device: torch.device) -> Iterator[None]:
     was_training = model.training
     random = torch.get_rng_state()
     random_there = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    decoder = model.get_base_model().get_decoder()
+    decoder = causal_model(model).get_decoder()
     own = getattr(getattr(decoder, "config", None), "_attn_implementation", None)
     model.eval()
     try:

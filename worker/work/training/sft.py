@@ -1,4 +1,4 @@
-"""Supervised fine-tuning of a LoRA adapter, from checked arrays to a saved adapter.
+"""Supervised fine-tuning of a LoRA adapter or of a whole model, from checked arrays to what is saved.
 
 The story reads from top to bottom in `run`. It never sees text: which tokens are trained was decided, shown
 and checked before, and arrives as arrays.
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from peft import set_peft_model_state_dict
 from transformers import set_seed
 
 from app.jobs.events import Emit, EventKind, Phase
@@ -19,7 +18,7 @@ from app.runs.result import RunResult, TrainingPlan
 from app.runs.work import TrainInput
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
-from worker.work.training.adapter import Reached, add_adapter
+from worker.work.training.adapter import Reached, prepare
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
 from worker.work.training.data import ArraySamples, LabelProof, load_arrays
 from worker.work.training.devices import (
@@ -28,7 +27,7 @@ from worker.work.training.devices import (
     round_denormals_to_zero,
     training_device,
 )
-from worker.work.training.forward import ProvenPass
+from worker.work.training.forward import FinePass, ProvenPass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
 from worker.work.training.model import load_base_model
@@ -40,7 +39,7 @@ from worker.work.training.planning import (
     tokens_per_second,
     within,
 )
-from worker.work.training.portable import write_adapter
+from worker.work.training.portable import write_tuned
 from worker.work.training.sampling import reserved_seconds, sampling_for
 from worker.work.training.trainer import (
     SftTrainer,
@@ -49,8 +48,10 @@ from worker.work.training.trainer import (
     training_arguments,
 )
 from worker.work.training.trial import Trial, choose_pass
+from worker.work.training.weights import computing_in
 
-ADAPTER = "adapter"
+# The folder of what was trained, by whether it is an adapter.
+ADAPTER, MODEL = "adapter", "model"
 
 
 def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:
@@ -74,13 +75,15 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     set_seed(config.seed)
     base_model = load_base_model(Path(job.base_model_path), config, device, dtype)
     vocabulary = check_vocabulary(arrays, base_model)
-    model, reached = add_adapter(base_model, config, emit, end_of_turn_id=job.end_of_turn_id)
+    model, reached = prepare(base_model, config, emit, end_of_turn_id=job.end_of_turn_id)
     control.raise_if_cancelled()
     describe(model, train_samples, device, dtype, emit)
 
     proof = LabelProof(arrays)
     trial = Trial.of(train_samples, vocabulary, device)
-    proven = ProvenPass(choose_pass(model, trial, dtype, emit), proof)
+    with computing_in(dtype, model, device):
+        chosen = choose_pass(model, trial, dtype, emit)
+    proven = ProvenPass(FinePass(chosen, model, dtype, device), proof)
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
     loss_pass = in_lanes(proven, model, config, device)
@@ -151,11 +154,11 @@ def finish(
 
 
 def save(model: Any, output_dir: Path, job: TrainInput, config: TrainingConfig, result: RunResult) -> None:
-    """The adapter and all that belongs to it, whole or not at all."""
+    """What was trained and all that belongs to it, whole or not at all."""
     publish(
         output_dir,
-        ADAPTER,
-        lambda folder: write_adapter(
+        result.adapter,
+        lambda folder: write_tuned(
             model,
             folder,
             base_folder=Path(job.base_model_path),
@@ -172,7 +175,7 @@ def what_came_of_it(
     """Where the run ended and why, its losses, and the proof of what reached the loss."""
     reason = stop_reason(trainer)
     return RunResult(
-        adapter=ADAPTER,
+        adapter=ADAPTER if trainer.config.use_peft else MODEL,
         adapter_step=adapter_step,
         steps=trainer.state.global_step,
         total_steps=trainer.state.max_steps,
@@ -293,12 +296,12 @@ def finish_evaluation(trainer: SftTrainer) -> None:
 
 
 def keep_best(trainer: SftTrainer) -> int:
-    """With early stopping, put the best adapter back; returns the step that the kept adapter is from."""
+    """With early stopping, put the best weights back; returns the step that the kept ones are from."""
     early = trainer.early_stopping
-    if early is None or early.best_adapter is None or early.best_step == trainer.state.global_step:
+    if early is None or not early.has_best or early.best_step == trainer.state.global_step:
         return int(trainer.state.global_step)
-    set_peft_model_state_dict(trainer.adapted, early.best_adapter)
-    kept = N_("The adapter of step %(step)d is kept: its held-out loss was the lowest.")
+    early.put_best_back()
+    kept = N_("What was trained up to step %(step)d is kept: its held-out loss was the lowest.")
     log(trainer.emit, "info", kept, step=early.best_step)
     return early.best_step
 
@@ -314,7 +317,7 @@ def stop_reason(trainer: SftTrainer) -> Literal["finished", "requested", "no_imp
 def final_eval_loss(trainer: SftTrainer, adapter_step: int) -> float | None:
     """The validation loss of the kept adapter; None without a validation split or if not measured."""
     early = trainer.early_stopping
-    if early is not None and early.best_adapter is not None and early.best_step == adapter_step:
+    if early is not None and early.has_best and early.best_step == adapter_step:
         return early.kept_loss
     if trainer.last_evaluation is not None and trainer.last_evaluation[0] == adapter_step:
         return trainer.last_evaluation[1]

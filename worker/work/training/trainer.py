@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors.torch import load_file, save_file
 from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
@@ -23,7 +21,6 @@ from worker.work.disk_space import require_space
 from worker.work.protocol import Control, JobFailed
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
-    BEST_ADAPTER,
     Checkpoint,
     keep_newest,
     load_optimizer_and_scheduler,
@@ -40,8 +37,7 @@ from worker.work.training.data import (
 )
 from worker.work.training.forward import LossPass
 from worker.work.training.identity import Identity, is_same
-
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
+from worker.work.training.weights import load_state, weights_of
 
 
 def training_arguments(
@@ -60,6 +56,9 @@ def training_arguments(
         # transformers 5 reads a warm-up below 1 as a share of all steps.
         warmup_steps=config.warmup_steps or min(config.warmup_ratio, 0.999_999),
         weight_decay=config.weight_decay,
+        adam_beta1=config.adam_beta1,
+        adam_beta2=config.adam_beta2,
+        adam_epsilon=config.adam_epsilon,
         max_grad_norm=config.max_grad_norm,
         # The same AdamW in one kernel.
         optim="adamw_torch_fused" if config.optim == "adamw_torch" else config.optim,
@@ -105,13 +104,16 @@ class SftTrainer(Trainer):
         self.config, self.loss_pass, self.proof = config, loss_pass, proof
         self.emit, self.job = emit, control
         self.adapted, self.train_samples, self.eval_samples = model, train_samples, eval_samples
+        self.weights = weights_of(model)
         self.checkpoints = Path(args.output_dir or ".") / "checkpoints"
         # What a checkpoint must agree on before a run may go on from it.
         self.identity = identity
         self.progress = Progress(emit, args.device)
         self.stop_on_request = StopOnRequest(control)
         self.early_stopping = (
-            EarlyStopping(config.early_stopping_patience, emit) if config.early_stopping_patience else None
+            EarlyStopping(config.early_stopping_patience, emit, self.weights, self.checkpoints.parent)
+            if config.early_stopping_patience
+            else None
         )
         self.last_evaluation: tuple[int, float] | None = None
         for callback in (self.progress, FirstGradients(emit), self.early_stopping, self.stop_on_request):
@@ -183,7 +185,7 @@ class SftTrainer(Trainer):
         self.emit(EventKind.PHASE, phase=Phase.TRAINING)
 
     def _write_checkpoint(self, folder: Path) -> None:
-        self.adapted.save_pretrained(folder, save_embedding_layers=False)
+        self.weights.write(folder)
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
         fields: dict[str, Any] = {
             "identity": self.identity,
@@ -192,8 +194,7 @@ class SftTrainer(Trainer):
         }
         if self.early_stopping is not None:
             fields["early_stopping"] = self.early_stopping.fields()
-            if self.early_stopping.best_adapter is not None:
-                save_file(self.early_stopping.best_adapter, folder / BEST_ADAPTER)
+            self.early_stopping.keep_best_in(folder)
         save_training_state(folder, self.optimizer, self.lr_scheduler, self.args.device, fields)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -208,14 +209,13 @@ class SftTrainer(Trainer):
                 ),
                 step=checkpoint.step,
             )
-        set_peft_model_state_dict(self.adapted, load_file(checkpoint.path / ADAPTER_WEIGHTS))
+        self.weights.load(load_state(checkpoint.path / self.weights.file))
         self.proof.mark_seen(fields["seen_samples"])
         if fields["last_evaluation"] is not None:
             step, loss = fields["last_evaluation"]
             self.last_evaluation = (step, loss)
         if self.early_stopping is not None:
-            best = checkpoint.path / BEST_ADAPTER
-            self.early_stopping.restore(fields["early_stopping"], load_file(best) if best.is_file() else None)
+            self.early_stopping.restore(fields["early_stopping"], checkpoint.path)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
@@ -238,7 +238,7 @@ def trained_tokens(batch: Batch) -> int:
 
 
 def require_finite(model: Any, step: int) -> None:
-    """Refuse to write an adapter that holds what is no number: a step can break weights after a loss that was one."""
+    """Refuse to write weights that hold what is no number: a step can break them after a loss that was one."""
     broken = [
         name for name, p in model.named_parameters() if p.requires_grad and not bool(p.isfinite().all())
     ]
@@ -246,7 +246,7 @@ def require_finite(model: Any, step: int) -> None:
         raise JobFailed(
             FailureCode.NOT_A_NUMBER,
             N_(
-                "The adapter holds what is no number after step %(step)d (%(tensor)s): nothing is kept of this step. "
+                "The weights hold what is no number after step %(step)d (%(tensor)s): nothing is kept of this step. "
                 "Lower the learning rate, raise the warm-up, or keep max_grad_norm at 1.0."
             ),
             step=step,
@@ -255,6 +255,6 @@ def require_finite(model: Any, step: int) -> None:
 
 
 def require_checkpoint_space(folder: Path, model: Any) -> None:
-    """Refuse to write what the disk cannot hold: adapter, two moments of the optimizer, best adapter."""
-    trainable = sum(p.numel() * p.element_size() for p in get_peft_model_state_dict(model).values())
+    """Refuse to write what the disk cannot hold: the trained weights, two moments of the optimizer, the best weights."""
+    trainable = sum(p.numel() * p.element_size() for p in weights_of(model).state().values())
     require_space(4 * trainable + 16 * 2**20, folder, for_checkpoint=True)

@@ -19,6 +19,7 @@ from worker.work.protocol import JobFailed, log
 from worker.work.training.attention import PACKED_ATTENTION
 from worker.work.training.data import ArraySamples, Batch, on_device, pack
 from worker.work.training.forward import LossPass, PackedPass, PlainPass
+from worker.work.training.weights import causal_model
 
 # Largest relative difference of the mean loss that rounding explains (measured: 2e-7 and 1e-3).
 LOSS_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 1e-2}
@@ -238,7 +239,7 @@ def _in_short(error: Exception) -> str:
 @contextmanager
 def packed_attention_in(model: Any) -> Iterator[bool]:
     """For the length of a block the model attends within conversations; False where it has an attention of its own."""
-    decoder = model.get_base_model().get_decoder()
+    decoder = causal_model(model).get_decoder()
     own = getattr(getattr(decoder, "config", None), "_attn_implementation", None)
     try:
         yield set_attention(model, PACKED_ATTENTION)
@@ -249,7 +250,7 @@ def packed_attention_in(model: Any) -> Iterator[bool]:
 
 def set_attention(model: Any, name: str) -> bool:
     """Whether the language model takes attention of this name from transformers' interface; then it has it."""
-    decoder = model.get_base_model().get_decoder()
+    decoder = causal_model(model).get_decoder()
     if not hasattr(decoder, "set_attn_implementation"):
         return False
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import PeftModel, get_peft_model
 from torch.nn import functional
 
 from app.recipes.config import TrainingConfig
@@ -19,11 +19,11 @@ from tests.support.said import said
 from tests.worker.conftest import IGNORE_INDEX, Recorder
 from tests.worker.work.training.families import FIRST, KINDS, UNBUILT, VOCABULARY, tiny_model
 from worker.work.protocol import JobFailed
-from worker.work.training.adapter import add_adapter, lora_config
+from worker.work.training.adapter import lora_config, prepare
 from worker.work.training.data import pack
 from worker.work.training.forward import PackedPass
 from worker.work.training.lanes import in_lanes
-from worker.work.training.modules import linear_modules
+from worker.work.training.modules import LayerKind, linear_modules
 from worker.work.training.trial import Trial, choose_pass
 
 # No causal models as they come.
@@ -41,6 +41,14 @@ _PACKED = """deepseek_v2 deepseek_v3 ernie4_5 ernie4_5_moe exaone4 gemma gemma3 
     smollm3 starcoder2"""
 PACKED = set(_PACKED.split())
 CONFIG = TrainingConfig(lora_r=4, lora_alpha=8, lora_dropout=0.0, per_device_train_batch_size=4)
+CONFIGS = {
+    "lora": CONFIG,
+    "rslora": CONFIG.model_copy(update={"use_rslora": True}),
+    "dora": CONFIG.model_copy(update={"use_dora": True}),
+    "full": CONFIG.model_copy(update={"use_peft": False}),
+}
+# One of each way to be built: plain, transposed layers, stacked experts, recurrent beside attention.
+_OTHER_METHODS = ["llama", "gpt2", "mixtral", "qwen3_next"]
 Step = tuple[float, list[torch.Tensor | None]]
 
 
@@ -63,11 +71,14 @@ def trained(model: Any) -> list[tuple[str, torch.nn.Parameter]]:
 
 
 def start(model: Any) -> torch.optim.Optimizer:
-    """The same adapter, one that does something already, and an optimizer for it."""
+    """The same adapter, one that does something already, and an optimizer for what is trained."""
     generator = torch.Generator().manual_seed(3)
-    for _, parameter in trained(model):
-        parameter.data.normal_(generator=generator, std=0.15)
-    return torch.optim.AdamW([p for _, p in trained(model)], lr=1e-2)
+    for name, parameter in trained(model):
+        if "lora_A" in name or "lora_B" in name:
+            parameter.data.normal_(generator=generator, std=0.15)
+    # Not Adam's for a whole model: it makes whole steps of gradients that are nothing but rounding.
+    kind = torch.optim.AdamW if isinstance(model, PeftModel) else torch.optim.SGD
+    return kind([p for _, p in trained(model)], lr=1e-2)
 
 
 def step(model: Any, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> Step:
@@ -78,9 +89,12 @@ def step(model: Any, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> St
     return loss.item(), gradients
 
 
-def plain_steps(model: Any, lora: LoraConfig, samples: Samples) -> tuple[list[Step], list[str]]:
-    """transformers and PEFT without a line of ours."""
-    adapted = get_peft_model(model, lora)
+def plain_steps(model: Any, config: TrainingConfig, samples: Samples) -> tuple[list[Step], list[str]]:
+    """transformers and PEFT without a line of ours; the names are of what the loss reaches."""
+    if config.use_peft:
+        adapted: Any = get_peft_model(model, lora_config(model, linear_modules(model), config, Recorder()))
+    else:
+        adapted = model.requires_grad_(True)
     optimizer = start(adapted.eval())
 
     def mean() -> torch.Tensor:
@@ -97,14 +111,16 @@ def plain_steps(model: Any, lora: LoraConfig, samples: Samples) -> tuple[list[St
     return [step(adapted, optimizer, mean()) for _ in range(2)], [name for name, _ in trained(adapted)]
 
 
-def our_steps(model: Any, samples: Samples, emit: Recorder) -> tuple[list[Step], list[str], bool]:
-    adapted, _ = add_adapter(model, CONFIG, emit)
+def our_steps(
+    model: Any, config: TrainingConfig, samples: Samples, emit: Recorder
+) -> tuple[list[Step], list[str], bool]:
+    adapted, _ = prepare(model, config, emit)
     trial = Trial.of(samples, VOCABULARY, torch.device("cpu"))  # type: ignore[arg-type]
     chosen = choose_pass(adapted, trial, torch.float32, emit)
     optimizer = start(adapted)
     torch.set_num_threads(2)
     try:
-        loss_pass = in_lanes(chosen, adapted, CONFIG, torch.device("cpu"))
+        loss_pass = in_lanes(chosen, adapted, config, torch.device("cpu"))
     finally:
         torch.set_num_threads(1)
     count = sum(int((sample["labels"][1:] != IGNORE_INDEX).sum()) for sample in samples)
@@ -131,9 +147,16 @@ def test_the_kinds_are_those_of_the_transformers_that_all_were_tried_with() -> N
     assert set(KINDS) >= {*FIRST, *UNBUILT, *REFUSED, *PACKED}
 
 
-@pytest.mark.parametrize("kind", KINDS if os.environ.get("ALL_FAMILIES") else FIRST)
+ALL = bool(os.environ.get("ALL_FAMILIES"))
+CASES = [(kind, "lora") for kind in (KINDS if ALL else FIRST)]
+CASES += [
+    (kind, method) for kind in (KINDS if ALL else _OTHER_METHODS) for method in CONFIGS if method != "lora"
+]
+
+
+@pytest.mark.parametrize(("kind", "method"), CASES)
 def test_a_kind_of_model_trains_as_transformers_and_peft_train_it_or_is_refused(
-    kind: str, emit: Recorder
+    kind: str, method: str, emit: Recorder
 ) -> None:
     if kind in UNBUILT:
         with pytest.raises(UNBUILT[kind]):
@@ -143,11 +166,14 @@ def test_a_kind_of_model_trains_as_transformers_and_peft_train_it_or_is_refused(
     plain = copy.deepcopy(model)
     if kind in REFUSED:
         with pytest.raises(JobFailed, match=REFUSED[kind]):
-            our_steps(model, samples, emit)
+            our_steps(model, CONFIGS[method], samples, emit)
         return
-    found, names, packed = our_steps(model, samples, emit)
-    lora = lora_config(plain, linear_modules(plain), CONFIG, Recorder())
-    wanted, plain_names = plain_steps(plain, lora, samples)
+    if method == "dora" and any(layer.kind is LayerKind.EXPERTS for layer in linear_modules(plain)):
+        with pytest.raises(JobFailed, match="DoRA"):
+            our_steps(model, CONFIGS[method], samples, emit)
+        return
+    found, names, packed = our_steps(model, CONFIGS[method], samples, emit)
+    wanted, plain_names = plain_steps(plain, CONFIGS[method], samples)
     assert names == plain_names
     for own, other in zip(found, wanted, strict=True):
         assert own[0] == pytest.approx(other[0], rel=2e-5)

@@ -19,6 +19,7 @@ from app.sentences import FailureCode
 from tests.support.said import said
 from tests.worker.conftest import IGNORE_INDEX, Recorder
 from tests.worker.work.doing import train
+from worker.work.evaluation.loading import load_base, require_tuned
 from worker.work.protocol import Cancelled, Control, JobFailed
 from worker.work.training import data
 from worker.work.training.callbacks import FirstGradients, Progress
@@ -91,9 +92,15 @@ def test_a_run_tells_what_it_does_and_its_numbers_are_the_plain_models(
 
 
 @pytest.mark.parametrize(
-    ("model", "save_steps", "threads"),
-    [("base_model_folder", 2, 1), ("small_model", 3, 1), ("small_model", 2, 2)],
-    ids=["inside an epoch", "between epochs", "in two lanes"],
+    ("model", "save_steps", "threads", "changes"),
+    [
+        ("base_model_folder", 2, 1, {}),
+        ("small_model", 3, 1, {}),
+        ("small_model", 2, 2, {}),
+        ("small_model", 2, 1, {"use_dora": True}),
+        ("small_model", 2, 1, {"use_peft": False}),
+    ],
+    ids=["inside an epoch", "between epochs", "in two lanes", "with DoRA", "of every weight"],
 )
 def test_an_interrupted_run_gives_the_losses_of_an_uninterrupted_one(
     job_input: JobInput,
@@ -103,10 +110,16 @@ def test_an_interrupted_run_gives_the_losses_of_an_uninterrupted_one(
     model: str,
     save_steps: int,
     threads: int,
+    changes: dict[str, Any],
 ) -> None:
     torch.set_num_threads(threads)
     job = job_input(
-        max_steps=5, save_steps=save_steps, eval_steps=2, lora_dropout=0.1, early_stopping_patience=9
+        max_steps=5,
+        save_steps=save_steps,
+        eval_steps=2,
+        lora_dropout=0.1,
+        early_stopping_patience=9,
+        **changes,
     )
     job["base_model_path"] = str(request.getfixturevalue(model))
     whole, resumed = Recorder(), Recorder()
@@ -115,7 +128,7 @@ def test_an_interrupted_run_gives_the_losses_of_an_uninterrupted_one(
     for checkpoint in (tmp_path / "whole" / "checkpoints").iterdir():
         if checkpoint.name != f"checkpoint-{save_steps}":
             # Torn, not gone: what a kill leaves behind.
-            (checkpoint / "adapter_model.safetensors").write_bytes(b"half")
+            (checkpoint / "training_state.safetensors").write_bytes(b"half")
     job["resume_from"] = str(tmp_path / "whole")
     found = train(job, tmp_path / "resumed", resumed, control)
 
@@ -124,11 +137,51 @@ def test_an_interrupted_run_gives_the_losses_of_an_uninterrupted_one(
     assert resumed.of("eval") == after
     same = ("steps", "eval_loss", "labels_hash", "labels_seen", "adapter_step")
     assert {key: found[key] for key in same} == {key: expected[key] for key in same}
-    adapters = [
-        load_file(tmp_path / run / "adapter/adapter_model.safetensors") for run in ("whole", "resumed")
+    kept = [
+        load_file(next((tmp_path / run / expected["adapter"]).glob("*model.safetensors")))
+        for run in ("whole", "resumed")
     ]
-    assert all(torch.equal(adapters[0][name], adapters[1][name]) for name in adapters[0])
+    assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
     assert any("not whole" in said(event) for event in resumed.of("log"))
+
+
+def test_a_full_fine_tune_leaves_a_model_that_transformers_alone_loads_and_that_was_what_was_measured(
+    job_input: JobInput, small_model: Path, tmp_path: Path, emit: Recorder, control: Control
+) -> None:
+    job = job_input(use_peft=False, max_steps=4, eval_steps=1, learning_rate=0.01, early_stopping_patience=9)
+    job["base_model_path"] = str(small_model)
+    result = train(job, tmp_path / "out", emit, control)
+    base, tuned = load_plain(small_model), load_plain(tmp_path / "out" / "model")
+    assert losses(emit)[1] > 0
+    assert emit.of("eval")[0]["eval_loss"] == pytest.approx(plain_loss(base, job["arrays"], 1), rel=1e-4)
+    assert result["eval_loss"] == pytest.approx(plain_loss(tuned, job["arrays"], 1), rel=1e-4)
+    assert result["eval_loss"] == min(event["eval_loss"] for event in emit.of("eval")[1:])
+    assert all(
+        not torch.equal(own, other) for own, other in zip(base.parameters(), tuned.parameters(), strict=True)
+    )
+    written = json.loads((tmp_path / "out/model/config.json").read_text())
+    assert (written["dtype"], written.get("use_cache", True)) == ("float32", True)
+    card = (tmp_path / "out/model/README.md").read_text()
+    assert "A full fine-tune of `org/chat`" in card
+    assert "peft" not in card
+
+    # Loaded as a run's result is: beside its base model, and asked in its place.
+    loaded = load_base(small_model)
+    loaded.use(require_tuned(tmp_path / "out" / "model"))
+    with loaded.side("tuned") as own, loaded.side("base") as other:
+        assert plain_loss(own, job["arrays"], 1) == pytest.approx(result["eval_loss"], rel=2e-2)
+        assert plain_loss(other, job["arrays"], 1) > plain_loss(own, job["arrays"], 1)
+
+
+def test_a_full_fine_tune_computes_in_bf16_on_weights_in_fp32(
+    job_input: JobInput, small_model: Path, tmp_path: Path, emit: Recorder, control: Control
+) -> None:
+    job = job_input(use_peft=False, bf16=True, max_steps=1, validation=0, gradient_accumulation_steps=4)
+    result = train({**job, "base_model_path": str(small_model)}, tmp_path / "out", emit, control)
+    assert result["plan"]["precision"] == "bfloat16"
+    assert losses(emit)[1] == pytest.approx(plain_loss(load_plain(small_model), job["arrays"], 0), rel=1e-2)
+    weights = load_file(tmp_path / "out/model/model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
 
 
 def test_a_checkpoint_of_another_configuration_is_refused_and_none_at_all_starts_over(

@@ -1,0 +1,98 @@
+"""`advise`: what a run would be and take, and what to set for these data, before anything is started."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.connection import UrlOption, connect
+from app.cli.options import DatasetOption, JsonOption
+from app.client.pipeline import (
+    check_recipe,
+    parse_changes,
+    require_base_model,
+    require_dataset,
+    split_changes,
+)
+from app.core.console import CommandFailed, print_json, print_table, say
+from app.core.formatting import duration, file_size
+from app.core.i18n import gettext as _
+from app.recipes.advice import Task
+from app.runs.plan_schemas import PlanOut
+
+
+def advise(
+    dataset: DatasetOption,
+    model: Annotated[str, typer.Option("--model", help=_("Base model: its name, id, hub id or folder."))],
+    recipe: Annotated[
+        str, typer.Option("--recipe", help=_("Recipe: quick, standard, quality or stable."))
+    ] = "standard",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help=_("Change a setting of the recipe; “sft-studio list recipes” names them. May be repeated."),
+        ),
+    ] = None,
+    task: Annotated[Task | None, typer.Option("--task", help=_("What the model is to learn."))] = None,
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `advise`."""
+    wanted = parse_changes(changes or [])
+    with connect(url) as client:
+        found = require_dataset(client, dataset)
+        check_recipe(client, recipe, wanted)
+        base_model = require_base_model(client, model)
+        versions = client.versions(found.id)
+        if not versions:
+            raise CommandFailed(
+                _(
+                    "“%(name)s” has no frozen version yet. Approve conversations, then “sft-studio train” freezes one."
+                )
+                % {"name": found.name}
+            )
+        newest = max(versions, key=lambda version: version.number)
+        body = {
+            "dataset_version_id": newest.id,
+            "base_model_id": base_model.id,
+            "recipe": recipe,
+            "changes": split_changes(wanted)[1],
+            "task": task.value if task else None,
+        }
+        plan = client.plan_run(body)
+    if as_json:
+        print_json(plan.model_dump(mode="json"))
+        return
+    print_table([_("what"), _("how much")], _figures(plan))
+    for line in (*plan.warnings, *plan.notes):
+        say(line)
+    if plan.advice:
+        say(_("To take all of it: %(options)s") % {"options": _options(plan)})
+        rows: list[list[object]] = [[f"{one.field}={one.value}", one.why, one.rule] for one in plan.advice]
+        print_table([_("setting"), _("why"), _("rule")], rows)
+
+
+def _options(plan: PlanOut) -> str:
+    return " ".join(f"--set {one.field}={one.value}" for one in plan.advice)
+
+
+def _figures(plan: PlanOut) -> list[list[object]]:
+    rows: list[list[object]] = [
+        [_("Samples a step"), plan.samples_per_step],
+        [_("Steps"), plan.steps],
+        [_("Epochs"), plan.epochs],
+        [_("Tokens"), plan.tokens],
+        [_("Trained tokens"), plan.trained_tokens],
+        [_("Time"), duration(plan.seconds)],
+        [_("Disk"), file_size(plan.disk_bytes)],
+    ]
+    if plan.memory:
+        said = _("%(needed)s of %(free)s free (%(device)s): %(fits)s") % {
+            "needed": file_size(plan.memory.needed_bytes),
+            "free": file_size(plan.memory.free_bytes),
+            "device": plan.memory.device,
+            "fits": _(plan.memory.fits.words),
+        }
+        rows.append([_("Memory"), said])
+    return [[name, "–" if value is None else value] for name, value in rows]

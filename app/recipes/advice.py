@@ -1,0 +1,210 @@
+"""What to set for these data and this choice, computed and not looked up by anybody: each with its why and its rule.
+
+Where rules of thumb contradict each other, the rule that is followed is the one that looks at more: epochs by the size of
+the data and not one number for all, learning rates by the method and the batch.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from app.recipes.config import TrainingConfig
+from app.recipes.estimates import Estimate
+from app.recipes.fields import display
+from app.recipes.method import Method
+from app.sentences import N_, Sentence
+
+# A curve with fewer points than this says nothing.
+_MIN_POINTS: Final = 10
+# The batch that the learning rates below are for.
+_BASE_BATCH: Final = 16
+_SMALL: Final = 1_000
+_PATIENCE_OF_FEW: Final = 3
+
+
+class Task(StrEnum):
+    """What the model is to learn, for which an adapter needs more or less room."""
+
+    FORMAT = "format"
+    DOMAIN = "domain"
+    COMPLEX = "complex"
+
+    @property
+    def words(self) -> str:
+        """A message to translate."""
+        return _TASKS[self]
+
+
+_TASKS: Final = {
+    Task.FORMAT: N_("A format or a tone"),
+    Task.DOMAIN: N_("A domain: its facts and its way to talk"),
+    Task.COMPLEX: N_("Something complex: reasoning, tools, several languages"),
+}
+_RANKS: Final = {Task.FORMAT: (8, 16), Task.DOMAIN: (32, 64), Task.COMPLEX: (128, 256)}
+# By conversations below: epochs from, to.
+_EPOCHS: Final = ((_SMALL, 5, 10), (10_000, 2, 5), (100_000, 1, 3), (math.inf, 1, 2))
+_DROPOUT: Final = ((_SMALL, 0.1), (10_000, 0.05), (math.inf, 0.0))
+# Lowest, highest, and the one to begin with.
+_LEARNING_RATES: Final = {
+    Method.LORA: (5e-5, 1e-4, 5e-5),
+    Method.QLORA: (1e-4, 2e-4, 1e-4),
+    Method.FULL: (1e-5, 2e-5, 2e-5),
+}
+# A recipe whose point is a learning rate below the usual.
+_SLOW_RECIPE: Final = "stable"
+
+_BY_LENGTH: Final = N_("Rule: at least ten points on the curve and four measurements of the held-out loss.")
+_BY_SIZE: Final = N_(
+    "Rule: by size, and not one number for all: below 1,000 conversations 5–10 epochs, up to 10,000 2–5, up to 100,000 1–3, "
+    "above 1–2. The shorter advice “1 to 3 epochs” is meant for large data."
+)
+_BY_AMOUNT: Final = N_("Rule: dropout 0.1 below 1,000 conversations, 0.05 up to 10,000, 0 above.")
+_BY_PATIENCE: Final = N_("Rule: below 1,000 conversations always with an early stop, patience 3.")
+_BY_METHOD: Final = N_(
+    "Rule: LoRA 5e-5 to 1e-4, QLoRA 1e-4 to 2e-4, full 1e-5 to 2e-5, for a batch of 16; times the root of batch ÷ 16. "
+    "Lists that name 2e-4 for every adapter mean QLoRA."
+)
+_BY_TASK: Final = N_("Rule: rank 8–16 for a format, 32–64 for a domain, 128–256 for complex tasks.")
+_BY_RANK: Final = N_("Rule: alpha is twice the rank; between the rank and four times the rank it works too.")
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A value for one field, as one would type it; `sentence` is the why, `rule` what it follows."""
+
+    field: str
+    value: str
+    sentence: Sentence
+    rule: Sentence
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is trained on: samples are conversations unless each turn is a sample. `task` where a person said it."""
+
+    conversations: int
+    held_out: int
+    recipe: str = "standard"
+    task: Task | None = None
+
+
+def advise(estimate: Estimate, config: TrainingConfig, situation: Situation) -> list[Advice]:
+    """What in the config does not fit, in the order of the form; at most one piece a field."""
+    return [
+        *_epochs(config, situation),
+        *_learning_rate(config, situation),
+        *_dropout(config, situation),
+        *_early_stop(config, situation),
+        *_rank(config, situation),
+        *_alpha(config),
+        *_curve(estimate, config, situation),
+    ]
+
+
+def _epochs(config: TrainingConfig, situation: Situation) -> Iterator[Advice]:
+    low, high = next((low, high) for below, low, high in _EPOCHS if situation.conversations < below)
+    if config.max_steps > 0 or low <= config.num_train_epochs <= high:
+        return
+    value = low if config.num_train_epochs < low else high
+    message = (
+        N_("%(count)d conversations are few: in %(epochs)s epochs little is learnt of them.")
+        if config.num_train_epochs < low
+        else N_("With %(count)d conversations, %(epochs)s epochs learn them by heart.")
+    )
+    why = Sentence.of(message, count=situation.conversations, epochs=display(config.num_train_epochs))
+    yield Advice("num_train_epochs", str(value), why, Sentence(_BY_SIZE))
+
+
+def _dropout(config: TrainingConfig, situation: Situation) -> Iterator[Advice]:
+    wanted = next(value for below, value in _DROPOUT if situation.conversations < below)
+    if not config.use_peft or config.lora_dropout == wanted:
+        return
+    message = (
+        N_("%(count)d conversations are soon known by heart: more dropout works against that.")
+        if config.lora_dropout < wanted
+        else N_(
+            "With %(count)d conversations there is little danger of learning by heart: less dropout learns faster."
+        )
+    )
+    why = Sentence.of(message, count=situation.conversations)
+    yield Advice("lora_dropout", display(wanted), why, Sentence(_BY_AMOUNT))
+
+
+def _early_stop(config: TrainingConfig, situation: Situation) -> Iterator[Advice]:
+    if situation.conversations >= _SMALL or not situation.held_out or config.early_stopping_patience:
+        return
+    why = N_("%(count)d conversations overfit soon, and without an early stop the last weights are kept.")
+    yield Advice(
+        "early_stopping_patience",
+        str(_PATIENCE_OF_FEW),
+        Sentence.of(why, count=situation.conversations),
+        Sentence(_BY_PATIENCE),
+    )
+
+
+def _learning_rate(config: TrainingConfig, situation: Situation) -> Iterator[Advice]:
+    if situation.recipe == _SLOW_RECIPE:
+        return
+    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    scale = math.sqrt(batch / _BASE_BATCH)
+    low, high, first = (value * scale for value in _LEARNING_RATES[config.method])
+    # A little beyond is no fault: values are rounded.
+    if low * 0.99 <= config.learning_rate <= high * 1.01:
+        return
+    message = (
+        N_(
+            "%(rate)s is low for %(method)s with a batch of %(batch)d: much of the run would be spent on little."
+        )
+        if config.learning_rate < low
+        else N_("%(rate)s is high for %(method)s with a batch of %(batch)d: the loss may jump.")
+    )
+    rate, method = display(config.learning_rate), _NAMES[config.method]
+    why = Sentence.of(message, rate=rate, method=method, batch=batch)
+    yield Advice("learning_rate", display(float(f"{first:.1e}")), why, Sentence(_BY_METHOD))
+
+
+# Names that are the same in every language but the last.
+_NAMES: Final = {Method.LORA: "LoRA", Method.QLORA: "QLoRA", Method.FULL: "full"}
+
+
+def _rank(config: TrainingConfig, situation: Situation) -> Iterator[Advice]:
+    if situation.task is None or not config.use_peft:
+        return
+    low, high = _RANKS[situation.task]
+    if low <= config.lora_r <= high:
+        return
+    message = (
+        N_("A rank of %(rank)d has little room for what you want to teach.")
+        if config.lora_r < low
+        else N_("A rank of %(rank)d is more than what you want to teach needs, and costs memory and time.")
+    )
+    value = low if config.lora_r < low else high
+    yield Advice("lora_r", str(value), Sentence.of(message, rank=config.lora_r), Sentence(_BY_TASK))
+
+
+def _alpha(config: TrainingConfig) -> Iterator[Advice]:
+    if not config.use_peft or config.use_rslora or config.lora_r <= config.lora_alpha <= 4 * config.lora_r:
+        return
+    message = N_("An alpha of %(alpha)d beside a rank of %(rank)d makes the adapter too weak or too strong.")
+    why = Sentence.of(message, alpha=config.lora_alpha, rank=config.lora_r)
+    yield Advice("lora_alpha", str(2 * config.lora_r), why, Sentence(_BY_RANK))
+
+
+def _curve(estimate: Estimate, config: TrainingConfig, situation: Situation) -> Iterator[Advice]:
+    rule = Sentence(_BY_LENGTH)
+    points = max(1, estimate.steps // _MIN_POINTS)
+    if config.logging_steps > points:
+        message = N_("With %(steps)d steps, a point every %(every)d steps makes a curve of few points.")
+        why = Sentence.of(message, steps=estimate.steps, every=config.logging_steps)
+        yield Advice("logging_steps", str(points), why, rule)
+    quarter = max(1, estimate.steps // 4)
+    if situation.held_out and config.eval_steps > quarter:
+        message = N_("With %(steps)d steps, the held-out loss is measured less than four times.")
+        yield Advice("eval_steps", str(quarter), Sentence.of(message, steps=estimate.steps), rule)
+    if estimate.samples < estimate.batch:
+        message = N_("A step takes %(batch)d samples and there are only %(samples)d: each epoch is one step.")
+        why = Sentence.of(message, batch=estimate.batch, samples=estimate.samples)
+        smaller = max(1, estimate.samples // 4 // config.per_device_train_batch_size)
+        yield Advice("gradient_accumulation_steps", str(smaller), why, rule)

@@ -1,0 +1,225 @@
+"""A training config of LLaMA-Factory or Axolotl read as ours: what has a meaning here, and a note for each key that has none.
+
+Pure: text in, values and sentences out.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import yaml
+
+from app.core.errors import Invalid
+from app.recipes.config import TrainingConfig
+from app.sentences import N_, Sentence
+
+Tool = Literal["llamafactory", "axolotl"]
+LARGEST_BYTES: Final = 1_000_000
+
+_NO_MEANING: Final = N_("%(key)s has no meaning here and is left out.")
+_ELSEWHERE: Final = N_(
+    "%(key)s is chosen here with the data, the model or the mask settings: look at it there."
+)
+_NOT_TAKEN: Final = N_("%(key)s: %(value)s is nothing that can be trained here and is left out.")
+
+# Keys that both tools call as we do.
+_SAME: Final = [
+    "learning_rate",
+    "max_steps",
+    "gradient_accumulation_steps",
+    "warmup_ratio",
+    "warmup_steps",
+    "weight_decay",
+    "max_grad_norm",
+    "seed",
+    "logging_steps",
+    "save_steps",
+    "eval_steps",
+    "save_total_limit",
+    "lora_alpha",
+    "lora_dropout",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+]
+_LLAMAFACTORY: Final = {
+    **{name: name for name in _SAME},
+    "lora_rank": "lora_r",
+    "num_train_epochs": "num_train_epochs",
+    "per_device_train_batch_size": "per_device_train_batch_size",
+    "per_device_eval_batch_size": "per_device_eval_batch_size",
+    "lr_scheduler_type": "lr_scheduler_type",
+    "optim": "optim",
+    "use_rslora": "use_rslora",
+    "use_dora": "use_dora",
+    "bf16": "bf16",
+    "early_stopping_steps": "early_stopping_patience",
+}
+_AXOLOTL: Final = {
+    **{name: name for name in _SAME},
+    "lora_r": "lora_r",
+    "num_epochs": "num_train_epochs",
+    "micro_batch_size": "per_device_train_batch_size",
+    "eval_batch_size": "per_device_eval_batch_size",
+    "lr_scheduler": "lr_scheduler_type",
+    "optimizer": "optim",
+    "peft_use_rslora": "use_rslora",
+    "peft_use_dora": "use_dora",
+    "bf16": "bf16",
+    "gradient_checkpointing": "gradient_checkpointing",
+    "lora_target_modules": "lora_target_modules",
+    "early_stopping_patience": "early_stopping_patience",
+}
+_NAMES: Final[Mapping[Tool, Mapping[str, str]]] = {"llamafactory": _LLAMAFACTORY, "axolotl": _AXOLOTL}
+# What tells the tools apart.
+_TELLING: Final[Mapping[Tool, frozenset[str]]] = {
+    "llamafactory": frozenset({"finetuning_type", "model_name_or_path", "stage", "lora_rank", "cutoff_len"}),
+    "axolotl": frozenset(
+        {"base_model", "adapter", "micro_batch_size", "num_epochs", "sequence_len", "lora_r"}
+    ),
+}
+_CHOSEN_ELSEWHERE: Final = frozenset(
+    [
+        "model_name_or_path",
+        "model_revision",
+        "base_model",
+        "revision_of_model",
+        "dataset",
+        "eval_dataset",
+        "datasets",
+        "test_datasets",
+        "dataset_dir",
+        "tokenized_path",
+        "template",
+        "chat_template",
+        "cutoff_len",
+        "sequence_len",
+        "train_on_prompt",
+        "mask_history",
+        "train_on_inputs",
+        "roles_to_train",
+        "val_size",
+        "val_set_size",
+        "output_dir",
+    ]
+)
+# The names that other tools have for an optimizer of ours.
+_OPTIMIZERS: Final = {"adamw_bnb_8bit": "adamw_8bit", "adamw_hf": "adamw_torch", "adamw": "adamw_torch"}
+
+
+@dataclass
+class ForeignConfig:
+    """`values` are fields of ours, unjudged; `notes` say what was left out, in the order of the file."""
+
+    tool: Tool
+    values: dict[str, Any] = field(default_factory=dict)
+    notes: list[Sentence] = field(default_factory=list)
+
+
+def read_foreign(text: str) -> ForeignConfig:
+    """A tool's YAML. Raises Invalid for what is no such file."""
+    if len(text.encode()) > LARGEST_BYTES:
+        raise Invalid(N_("This file is too large for a training config."), field="config")
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise Invalid(
+            N_("This file is not valid YAML: %(reason)s"), field="config", reason=_short(error)
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise Invalid(
+            N_("A training config is a mapping of names to values; this file is none."), field="config"
+        )
+    matches = {tool: len(keys & found.keys()) for tool, keys in _TELLING.items()}
+    tool = max(matches, key=lambda one: matches[one])
+    if not matches[tool]:
+        raise Invalid(
+            N_("This is neither a config of LLaMA-Factory nor one of Axolotl: none of their keys is in it."),
+            field="config",
+        )
+    read = ForeignConfig(tool)
+    for key, value in found.items():
+        _take(read, key, value)
+    return read
+
+
+def _take(read: ForeignConfig, key: str, value: Any) -> None:
+    name = _NAMES[read.tool].get(key)
+    if key in _SPECIAL:
+        if not _SPECIAL[key](read.values, value):
+            read.notes.append(Sentence.of(_NOT_TAKEN, key=key, value=str(value)[:80]))
+    elif name is not None:
+        _set(read, name, key, value)
+    elif key in _CHOSEN_ELSEWHERE:
+        read.notes.append(Sentence.of(_ELSEWHERE, key=key))
+    else:
+        read.notes.append(Sentence.of(_NO_MEANING, key=key))
+
+
+def _set(read: ForeignConfig, name: str, key: str, value: Any) -> None:
+    # An empty value is a key that says nothing.
+    if value is None:
+        return
+    if name == "optim":
+        value = _OPTIMIZERS.get(str(value), value)
+    if name == "bf16" and str(value).lower() == "full":
+        value = True
+    # Numbers such as 1e-4 are text in YAML 1.1.
+    read.values[name] = value
+
+
+def _finetuning_type(values: dict[str, Any], value: Any) -> bool:
+    if value in ("lora", "full"):
+        values["use_peft"] = value == "lora"
+        return True
+    return False
+
+
+def _adapter(values: dict[str, Any], value: Any) -> bool:
+    if value in ("lora", "qlora"):
+        values["use_peft"] = True
+        if value == "qlora":
+            values["load_in_4bit"] = True
+        return True
+    values["use_peft"] = False
+    return value in (None, "")
+
+
+def _four_bits(values: dict[str, Any], value: Any) -> bool:
+    if value in (4, "4", True):
+        values["load_in_4bit"] = True
+    return value in (4, "4", True, False, None)
+
+
+def _target(values: dict[str, Any], value: Any) -> bool:
+    values["lora_target_modules"] = "all-linear" if value == "all" else value
+    return True
+
+
+def _linear(values: dict[str, Any], value: Any) -> bool:
+    if value:
+        values["lora_target_modules"] = "all-linear"
+    return isinstance(value, bool | None)
+
+
+def _recomputing_off(values: dict[str, Any], value: Any) -> bool:
+    values["gradient_checkpointing"] = not value
+    return isinstance(value, bool)
+
+
+_SPECIAL: Final[Mapping[str, Callable[[dict[str, Any], Any], bool]]] = {
+    "finetuning_type": _finetuning_type,
+    "adapter": _adapter,
+    "quantization_bit": _four_bits,
+    "load_in_4bit": _four_bits,
+    "lora_target": _target,
+    "lora_target_linear": _linear,
+    "disable_gradient_checkpointing": _recomputing_off,
+}
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+assert set(_LLAMAFACTORY.values()) | set(_AXOLOTL.values()) <= set(TrainingConfig.model_fields)

@@ -1,0 +1,188 @@
+"""How much memory a run will take at its peak, from the facts of its base model, before anything is loaded.
+
+A count of what exists at the same time: the process itself, weights, what is trained with gradient and optimizer, what a
+batch leaves for the way back, and the logits of a moment. Its few measured figures are of the studio's own passes on a
+CPU; on a GPU the libraries' own part lies in the process and not on the device.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from app.base_models.facts import LayerFacts, ModelFacts
+from app.recipes.config import TrainingConfig
+from app.recipes.layers import fit_layers
+from app.recipes.method import Method
+from app.sentences import N_
+
+MB: Final = 10**6
+
+
+# Measured with the bundled model: interpreter, libraries and the allocator's spare memory.
+_PROCESS: Final = 574 * MB
+# The libraries' own on a GPU.
+_ON_GPU: Final = 600 * MB
+# Bytes that are kept for the way back of each input and output of a layer: so many, and so many for each byte of a number.
+_KEPT: Final = {Method.LORA: (4.25, 0.25), Method.QLORA: (4.4, 1.7), Method.FULL: (2.75, 0.1)}
+# DoRA forms the weights of each adapted layer in fp32, so many times, and keeps more of each output.
+_FORMED_BY_DORA: Final = 2.02
+_KEPT_BY_DORA: Final = 3.4
+# torch keeps the scores of its attention in fp32 on a CPU, so many times; of a head of this width.
+_SCORES: Final = {Method.LORA: 7.2, Method.QLORA: 7.2, Method.FULL: 1.0}
+_HEAD: Final = 64
+# NF4 with double quantisation: half a byte a number, and its scales.
+_FOUR_BITS: Final = 0.53
+# AdamW's two moments in fp32, and what takes less.
+_MOMENTS: Final = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 1}
+# The largest piece of logits that exists at a time (worker/work/training/loss.py).
+_LOGITS: Final = 256 * 49_152
+
+
+@dataclass(frozen=True)
+class Work:
+    """What passes the model at once: tokens of the largest batch, of the longest sample, and cores of a CPU (0: a GPU)."""
+
+    batch_tokens: int
+    longest: int
+    cores: int
+
+
+class Fits(StrEnum):
+    """Whether a run goes into a device's memory."""
+
+    YES = "fits"
+    TIGHT = "tight"
+    NO = "will_not_fit"
+
+    @property
+    def words(self) -> str:
+        """A message to translate."""
+        return _FITS[self]
+
+
+_FITS: Final = {Fits.YES: N_("fits"), Fits.TIGHT: N_("tight"), Fits.NO: N_("will not fit")}
+# From which share of the free memory on it is tight: the estimate may be 15 % off.
+_TIGHT: Final = 0.85
+_TOO_MUCH: Final = 1.15
+
+
+def fits(needed: int, free: int) -> Fits:
+    """`needed` beside what is free of the device's memory, in bytes."""
+    if needed > _TOO_MUCH * free:
+        return Fits.NO
+    return Fits.TIGHT if needed > _TIGHT * free else Fits.YES
+
+
+def width(facts: ModelFacts) -> int | None:
+    """How many numbers stand for a token between two layers; None where the facts do not tell."""
+    output = next((layer for layer in facts.layers if layer.left_out == "output"), None)
+    if output is None or not facts.vocabulary:
+        return None
+    return round(output.parameters / output.count / facts.vocabulary)
+
+
+def _edges(layer: LayerFacts, across: int) -> int:
+    """Inputs and outputs of all layers of a kind together: one side of nearly every layer is the model's width."""
+    each = layer.parameters / layer.count / max(1, layer.experts)
+    return round(layer.count * max(1, layer.experts) * (across + each / across))
+
+
+def adapted_layers(facts: ModelFacts, config: TrainingConfig) -> list[LayerFacts]:
+    """The layers that the config's adapter goes on."""
+    wanted = config.lora_target_modules
+    if isinstance(wanted, str):
+        return [layer for layer in facts.adaptable if not layer.experts]
+    names = fit_layers(wanted, [layer.name for layer in facts.adaptable]).names
+    return [
+        layer
+        for layer in facts.adaptable
+        if any(layer.name == name or layer.name.endswith(f".{name}") for name in names)
+    ]
+
+
+def trained_parameters(facts: ModelFacts, config: TrainingConfig) -> int | None:
+    """How many numbers are trained; None where nothing is known of the model's layers."""
+    across = width(facts)
+    if not facts.parameters or across is None:
+        return None
+    if config.method is Method.FULL:
+        return facts.parameters
+    layers = adapted_layers(facts, config)
+    trained = sum(config.lora_r * _edges(layer, across) for layer in layers)
+    if config.use_dora:
+        trained += sum(round(layer.parameters / across) for layer in layers)
+    return trained
+
+
+def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, half: bool) -> int | None:
+    """Bytes at the peak; `half`: whether bf16 is computed in. None where nothing is known of the model's layers."""
+    across, trained = width(facts), trained_parameters(facts, config)
+    if across is None or trained is None or not facts.parameters or not facts.vocabulary:
+        return None
+    number = 2 if half else 4
+    head = across * facts.vocabulary
+    needed = _weights(facts, config, number, on_cpu=work.cores > 0) + trained * (
+        4 + 4 + _MOMENTS.get(config.optim, 8)
+    )
+    needed += round(work.batch_tokens * _kept_per_token(facts, config, number))
+    if work.cores and not half:
+        needed += _scores(facts, config, work)
+    if config.use_dora:
+        formed = sum(layer.parameters for layer in adapted_layers(facts, config))
+        needed += round(_FORMED_BY_DORA * formed * 4)
+    if config.method is Method.FULL:
+        # The gradient of the first and the last layer, and that of a piece of the logits before it is added.
+        needed += 2 * 4 * head + _pieces(work, facts) * 3 * 4
+    elif _in_lanes(config, work):
+        # Each core adds up gradients of its own.
+        needed += (min(config.per_device_train_batch_size, work.cores) - 1) * 4 * trained
+    return needed + (_PROCESS if work.cores else _ON_GPU)
+
+
+def _weights(facts: ModelFacts, config: TrainingConfig, number: int, *, on_cpu: bool) -> int:
+    """Of the model itself; those of a full fine-tune are counted with what is trained."""
+    assert facts.parameters is not None
+    if config.method is Method.FULL:
+        return 0
+    if config.method is Method.LORA:
+        return facts.parameters * number
+    packed = sum(layer.parameters for layer in facts.layers if layer.left_out != "output")
+    # On a CPU the unpacked weights of each layer stay until the way back has used them.
+    unpacked = packed * number if on_cpu else 0
+    return round(packed * _FOUR_BITS) + unpacked + (facts.parameters - packed) * number
+
+
+def _kept_per_token(facts: ModelFacts, config: TrainingConfig, number: int) -> float:
+    """Bytes of a token that are kept for the way back; `number`: bytes of a number that is computed with."""
+    across = width(facts) or 1
+    always, by_size = _KEPT[config.method]
+    edges = sum(_edges(layer, across) for layer in facts.layers if layer.left_out != "output")
+    kept = edges * (always + by_size * number)
+    if config.gradient_checkpointing:
+        # The input of each block, and one block computed anew.
+        blocks = max((layer.count for layer in facts.layers), default=1)
+        return blocks * across * number + kept / blocks
+    if config.use_dora:
+        outputs = sum(layer.parameters / across for layer in adapted_layers(facts, config))
+        kept += _KEPT_BY_DORA * outputs * number
+    return kept
+
+
+def _scores(facts: ModelFacts, config: TrainingConfig, work: Work) -> int:
+    """Of all conversations of a batch in all blocks, or in one that is computed anew."""
+    blocks = 1 if config.gradient_checkpointing else max((layer.count for layer in facts.layers), default=1)
+    return round(
+        _SCORES[config.method] * blocks * (width(facts) or 0) / _HEAD * work.batch_tokens * work.longest * 4
+    )
+
+
+def _in_lanes(config: TrainingConfig, work: Work) -> bool:
+    alone = (
+        config.load_in_4bit or config.gradient_checkpointing or (config.use_dora and config.lora_dropout > 0)
+    )
+    return work.cores > 1 and not alone
+
+
+def _pieces(work: Work, facts: ModelFacts) -> int:
+    """Logits that exist at a time."""
+    return min(work.batch_tokens * (facts.vocabulary or 0), _LOGITS)

@@ -1,0 +1,116 @@
+"""What REST reads and writes of the plan of a run that has not started."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from app.core.i18n import say
+from app.mask_checks.models import MaskCheck
+from app.recipes.advice import Task
+from app.recipes.config import TrainingConfig
+from app.recipes.fields import changes_schema
+from app.recipes.memory import Fits
+from app.runs.pace import Pace
+from app.runs.planning import Plan
+
+
+class PlanIn(BaseModel):
+    """What would be started. Without a mask check the newest finished one of version and model is gone by."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset_version_id: int
+    base_model_id: int
+    mask_check_id: int | None = None
+    recipe: str = "standard"
+    changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
+        default_factory=dict,
+        description="Changes to the recipe's config, spelled as TRL and PEFT spell them.",
+    )
+    task: Task | None = Field(
+        default=None, description="What the model is to learn: advice on the rank needs it."
+    )
+
+
+class AdviceOut(BaseModel):
+    """A value for one field, why, and the rule that says so."""
+
+    field: str
+    value: str
+    why: str
+    rule: str
+
+
+class MemoryOut(BaseModel):
+    """Bytes: needed at the peak, free now, and all that the device has."""
+
+    needed_bytes: int
+    free_bytes: int
+    total_bytes: int
+    device: str
+    fits: Fits
+
+
+class PlanOut(BaseModel):
+    """How long a run would be, what it would take, and what to set otherwise; null where nothing tells it.
+
+    `tokens` pass the model over all epochs, `trained_tokens` of them are in the loss; `seconds` as fast as `as_run` was.
+    """
+
+    config: TrainingConfig
+    mask_check_id: int | None
+    samples: int
+    samples_per_step: int
+    steps_per_epoch: int
+    steps: int
+    epochs: float
+    tokens: int | None
+    trained_tokens: int | None
+    seconds: float | None
+    as_run: int | None
+    disk_bytes: int | None
+    memory: MemoryOut | None
+    advice: list[AdviceOut]
+    notes: list[str]
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, plan: Plan, pace: Pace | None, check: MaskCheck | None) -> "PlanOut":
+        """In the reader's language. The plan is of a version, without errors."""
+        assert plan.config is not None
+        assert plan.estimate is not None
+        memory = plan.memory
+        return cls(
+            config=plan.config,
+            mask_check_id=check.id if check else None,
+            samples=plan.estimate.samples,
+            samples_per_step=plan.estimate.batch,
+            steps_per_epoch=plan.estimate.steps_per_epoch,
+            steps=plan.estimate.steps,
+            epochs=round(plan.epochs, 4),
+            tokens=plan.tokens.all if plan.tokens else None,
+            trained_tokens=plan.tokens.trained if plan.tokens else None,
+            seconds=_seconds(plan, pace),
+            as_run=pace.run_id if pace else None,
+            disk_bytes=plan.disk,
+            memory=memory
+            and MemoryOut(
+                needed_bytes=memory.needed,
+                free_bytes=memory.device.free,
+                total_bytes=memory.device.memory,
+                device=memory.device.name,
+                fits=memory.fits,
+            ),
+            advice=[
+                AdviceOut(field=one.field, value=one.value, why=say(one.sentence), rule=say(one.rule))
+                for one in plan.advice
+            ],
+            notes=[say(one) for one in plan.notes],
+            warnings=[say(one) for one in plan.warnings],
+        )
+
+
+def _seconds(plan: Plan, pace: Pace | None) -> float | None:
+    budget = plan.minutes * 60 or None
+    found = [value for value in (pace.seconds if pace else None, budget) if value is not None]
+    return min(found, default=None)
