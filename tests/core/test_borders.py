@@ -27,6 +27,7 @@ ALLOWED: Final = {
         "app.dialogue.canonical.canonical_message",
         "app.dialogue.labels.read_labels",
         "app.dialogue.reading.read_conversation",
+        "app.interchange.records.column_map.ColumnMap.apply",
         "app.invalid.wrong_fields",
         "app.mask_settings.arguments.typed_arguments",
         "app.mask_settings.fields.parse_settings",
@@ -37,6 +38,7 @@ ALLOWED: Final = {
         "app.client.pipeline.parse_changes",
         "app.client.pipeline.require_green_check",
         "app.client.pipeline.split_changes",
+        "app.client.rest.StudioClient.plan_run",
         "app.client.rest.StudioClient.request_mask_check",
         "app.client.rest.StudioClient.start_run",
     },
@@ -79,6 +81,9 @@ ALLOWED: Final = {
         "app.client.rest.StudioClient.export_version",
         "app.core.api_document.api_document",
         "app.recipes.fields.changes_schema",
+    },
+    "configurations of other trainers, under their own names": {
+        "app.interchange.exports.tool_configs.commented_yaml",
     },
     "what a page reads: tests/core/test_templates.py finds each name": {"app.core.templating.render"},
 }

@@ -73,4 +73,4 @@ def test_a_full_disk_is_told_to_whoever_watches(app: FastAPI, monkeypatch: pytes
     monkeypatch.setattr("app.main.free_bytes", lambda _folder: 1024)
     told = TestClient(app).get("/healthz")
     assert told.status_code == 503
-    assert "disk of the data folder is full" in told.text
+    assert "The disk is full" in told.text

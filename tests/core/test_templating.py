@@ -36,5 +36,10 @@ def test_pages_escape_what_people_write_and_stop_at_unknown_names() -> None:
 
 def test_a_notice_travels_in_a_header() -> None:
     (header,) = templating.toast("Saved “x”.", undo_url="/undo").values()
-    assert json.loads(header)["toast"] == {"message": "Saved “x”.", "kind": "success", "undo_url": "/undo"}
+    assert json.loads(header)["toast"] == {
+        "message": "Saved “x”.",
+        "kind": "success",
+        "undo_url": "/undo",
+        "link_url": None,
+    }
     assert header.isascii()
