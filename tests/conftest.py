@@ -2,11 +2,14 @@
 
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine, create_engine, text
 
 from app.accounts.models import Role
@@ -22,6 +25,10 @@ from tests.support.live import serving
 from tests.support.people import Person, make_person
 from tests.support.servers import running_postgres, running_redis
 from tests.support.small_model import small_model_folder
+
+# Examples take as long as they take: a busy machine is no fault.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 
 def pytest_configure() -> None:
@@ -45,6 +52,9 @@ def nothing_is_slow_while_a_connection_is_held() -> Iterator[None]:
     """Fails a test in which a service worked for long and kept others from the database meanwhile."""
     held_connections.found.clear()
     yield
+    if torch := sys.modules.get("torch"):
+        # A training in this process lets the smallest numbers be zero, which is no matter of the tests after it.
+        torch.set_flush_denormal(False)
     assert held_connections.found == []
 
 

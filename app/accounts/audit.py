@@ -45,6 +45,7 @@ ACTIONS: Final = {
     "conversation.undo": N_("Took back a decision on a conversation"),
     "conversation.delete": N_("Deleted a conversation"),
     "conversation.erase": N_("Erased a conversation everywhere"),
+    "dataset.erase": N_("Erased all conversations of a dataset everywhere"),
     "version.freeze": N_("Froze a version"),
     "version.redact": N_("Took an erased conversation out of a version"),
     "version.export": N_("Downloaded a version"),

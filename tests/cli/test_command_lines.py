@@ -35,6 +35,7 @@ READY = {
 }
 # What no document names.
 UNNAMED = (
+    ("advise", "--dataset", "Sales calls", "--model", "./my-model"),
     ("approve", "--dataset", "Sales calls"),
     ("list", "runs"),
     ("status",),

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from sqlmodel import Session
 
 from app.base_models.models import BaseModelSource, ModelEntry
+from app.base_models.work import PreparePayload
 from app.core.database import transaction
 from app.core.i18n import translations
 from app.jobs.models import Job, JobKind, JobState
@@ -50,7 +51,12 @@ def fail_models(session: Session, found: Iterable[Found]) -> dict[str, Sentence]
     for number, (template, one) in enumerate(sorted(told.items())):
         code = FailureCode[one.code] if one.code else FailureCode.UNEXPECTED
         sentence = sentence_for(template)
-        job = Job(kind=JobKind.PREPARE_BASE_MODEL, state=JobState.FAILED, created_by="Mei")
+        job = Job(
+            kind=JobKind.PREPARE_BASE_MODEL,
+            state=JobState.FAILED,
+            payload=PreparePayload(base_model_id=number).to_json(),
+            created_by="Mei",
+        )
         job.failure = Failure(code, sentence).to_json()
         session.add(job)
         session.flush()

@@ -7,6 +7,7 @@ of its module, or comes from another failure that is found by itself (`JobFailed
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -85,15 +86,25 @@ def _called(node: ast.Call) -> str:
     return ""
 
 
-def _constants(tree: ast.Module) -> dict[str, list[ast.expr]]:
-    """What names stand for: constants of the module, and of the functions in it."""
+def _constants(tree: ast.Module, follow: bool = True) -> dict[str, list[ast.expr]]:
+    """What names stand for: constants of the module, of the functions in it, and of the modules they come from."""
     found: dict[str, list[ast.expr]] = {}
     for node in ast.walk(tree):
+        if follow and isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if alias.name.isupper() and (there := _module(node.module)):
+                    found[alias.asname or alias.name] = _constants(there, follow=False).get(alias.name, [])
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             found.setdefault(node.targets[0].id, []).append(node.value)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
             found.setdefault(node.target.id, []).append(node.value)
     return found
+
+
+@cache
+def _module(name: str | None) -> ast.Module | None:
+    path = (ROOT / (name or "").replace(".", "/")).with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _templates(node: ast.expr, constants: dict[str, list[ast.expr]], depth: int = 3) -> Iterator[str]:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import StudioError
 from app.core.logging import get_logger
-from app.core.outages import BUSY, is_outage, outage_sentence
+from app.core.outages import BUSY, FAILING, FULL, READ_ONLY, is_outage, outage_sentence
 from app.core.settings import Settings
 from app.core.storage import DISK_FULL, Storage
 from app.files import tells_full_disk
@@ -208,7 +208,10 @@ class Supervisor:
             logger.warning("%s: the database was out of reach; the job is handed back", mine)
             mine.release()
             return None
-        mine.fail(Failure.of(FailureCode.DATABASE_REFUSED, why))
+        if why == FULL:
+            mine.fail(Failure.of(FailureCode.DISK_FULL, FULL))
+        else:
+            mine.fail(Failure.of(FailureCode.DATABASE_REFUSED, READ_ONLY if why == READ_ONLY else FAILING))
         return JobState.FAILED
 
 
