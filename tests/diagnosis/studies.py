@@ -92,7 +92,7 @@ STUDIES: Final[dict[str, Study]] = {
     ),
     "oscillation": _failing(
         FindingCode.OSCILLATION,
-        num_train_epochs=2,
+        num_train_epochs=3,
         learning_rate=1e-2,
         lora_alpha=64,
         per_device_train_batch_size=1,
