@@ -40,7 +40,7 @@ class Task(StrEnum):
 _TASKS: Final = {
     Task.FORMAT: N_("A format or a tone"),
     Task.DOMAIN: N_("A domain: its facts and its way to talk"),
-    Task.COMPLEX: N_("Something complex: reasoning, tools, several languages"),
+    Task.COMPLEX: N_("Something complex: thinking, tools, several languages"),
 }
 _RANKS: Final = {Task.FORMAT: (8, 16), Task.DOMAIN: (32, 64), Task.COMPLEX: (128, 256)}
 # By conversations below: epochs from, to.

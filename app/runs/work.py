@@ -1,7 +1,12 @@
 """The job that trains, as the web, the worker and its child speak of it; it hands back a RunResult. Loads no database."""
 
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
 from app.jobs.work import JobInput, JobPayload
-from app.recipes.config import TrainingConfig
+from app.recipes.config import TrainingConfig, parse_config
 from app.runs.provenance import Provenance
 
 
@@ -9,6 +14,11 @@ class TrainPayload(JobPayload):
     """Which run."""
 
     run_id: int
+
+
+def _judged(values: object) -> object:
+    """The config as at every door: a field of it is refused in the same words. Raises Invalid."""
+    return parse_config(values) if isinstance(values, Mapping) else values
 
 
 class TrainInput(JobInput):
@@ -24,6 +34,6 @@ class TrainInput(JobInput):
     tokenizer_hash: str | None = None
     base_model_path: str
     end_of_turn_id: int | None = None
-    config: TrainingConfig
+    config: Annotated[TrainingConfig, BeforeValidator(_judged)]
     provenance: Provenance
     resume_from: str | None = None

@@ -73,4 +73,4 @@ def test_a_revision_unfolds_to_what_it_changed_and_what_restoring_would(
     assert "<del>&lt;b&gt;30</del><ins>20</ins>" in first
     unknown = annotator.browser.get(f"{base}/history/9")
     assert unknown.status_code == 404
-    assert "no version 9" in visible_text(unknown.text)
+    assert "no revision 9" in visible_text(unknown.text)

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from app.core.database import transaction
 from app.core.storage import Storage
 from app.mask_checks.models import MaskCheck
+from app.mask_checks.work import CheckInput
 from app.masking import read_arrays
 from app.runs.service import RunRequest, start_run
 from tests.support.people import Person, visible_text
@@ -69,17 +70,20 @@ def test_the_worker_masks_with_the_stored_arguments(folder: Path, tmp_path: Path
     version.write_text(json.dumps({"id": 1, "split": "train", "messages": messages}) + "\n")
 
     def check(arguments: dict[str, object]) -> int:
-        job = {
-            "version_file": str(version),
-            "content_hash": hashlib.sha256(version.read_bytes()).hexdigest(),
-            "base_model": "toned",
-            "base_model_path": str(folder),
-            "settings": {"train_on": "assistant", "template_arguments": arguments},
-        }
+        job = CheckInput.stored(
+            {
+                "version_file": str(version),
+                "content_hash": hashlib.sha256(version.read_bytes()).hexdigest(),
+                "base_model": "toned",
+                "base_model_path": str(folder),
+                "settings": {"train_on": "assistant", "template_arguments": arguments},
+            }
+        )
         result = run(job, tmp_path, lambda *_, **__: None, Control())
-        assert result["report"]["green"]
-        assert result["report"]["settings"]["template_arguments"] == arguments
-        return len(read_arrays(tmp_path / result["arrays"]).input_ids)
+        assert result.report.green
+        assert result.report.settings.template_arguments == arguments
+        assert result.arrays
+        return len(read_arrays(tmp_path / result.arrays).input_ids)
 
     assert check({"tone": "brief"}) > check({})
     with pytest.raises(JobFailed, match="does not read the argument “tune”"):

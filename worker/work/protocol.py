@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import ValidationError
 
+from app.core.errors import Invalid
 from app.core.stored_models import StoredModel
 from app.invalid import wrong_fields
 from app.jobs.events import Emit, EventKind
@@ -69,9 +70,13 @@ Work = Callable[[Any, Path, Emit, Control], StoredModel]
 
 
 def read_document(model: type[InputT], given: Mapping[str, Any]) -> InputT:
-    """What the parent wrote. Raises JobFailed about the first field that is wrong."""
+    """What the parent wrote. Raises JobFailed about the first field that is wrong, of the document or of a config in it."""
     try:
         return model.stored(given)
+    except Invalid as error:
+        failed = JobFailed.of(error)
+        failed.code = FailureCode.CONFIG_INVALID
+        raise failed from error
     except ValidationError as error:
         raise JobFailed(FailureCode.JOB_MALFORMED, wrong_fields(error.errors())[0].sentence) from error
 
