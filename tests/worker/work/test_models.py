@@ -37,7 +37,7 @@ def test_the_bundled_model_becomes_a_plain_folder_that_answers(tmp_path: Path, e
     assert is_whole(folder)
     assert "quantization_config" not in json.loads((folder / "config.json").read_text())
     facts = ("parameters", "context_length", "vocabulary", "end_of_turn", "dtype", "architecture")
-    assert [result[name] for name in facts] == [
+    assert [result["facts"][name] for name in facts] == [
         134515008,
         8192,
         49152,
@@ -64,7 +64,8 @@ def test_a_local_folder_keeps_its_weights_to_the_bit(
     before, after = (load_file(path / "model.safetensors") for path in (small_model, folder))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert (result["end_of_turn"], result["context_length"], result["dtype"]) == (
+    facts = result["facts"]
+    assert (facts["end_of_turn"], facts["context_length"], facts["dtype"]) == (
         "<|im_end|>",
         512,
         "bfloat16",
