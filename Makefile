@@ -28,12 +28,12 @@ check: install ## Format, lint, types, templates, browser code, dependencies, st
 	$(BIN)/djlint templates --lint --quiet
 	@.ci/browser-code
 	$(BIN)/deptry .
-	$(BIN)/python -m pytest -q tests/core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/core
 
 test: install ## Everything that CI runs
 	@.ci/chromium
 	@$(MAKE) --no-print-directory check
-	@.ci/tests $(PYTEST_ARGS)
+	@.ci/tests --ignore=tests/core $(PYTEST_ARGS)
 
 families: install ## Every kind of model that transformers knows, trained beside transformers and PEFT alone
 	ALL_FAMILIES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/worker/work/training/test_families.py
