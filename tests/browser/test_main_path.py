@@ -102,8 +102,8 @@ def _correct_flag_and_approve_one(page: Page) -> None:
     state = page.locator("[data-save-state]")
     expect(state).to_have_text("All changes are saved")
     text = page.get_by_label("Text of turn 2")
-    text.fill(CORRECTED)
-    expect(state).not_to_have_attribute("data-save-state", "saved")
+    with page.expect_response(lambda answer: answer.request.method == "POST" and "/turns/" in answer.url):
+        text.fill(CORRECTED)
     expect(state).to_have_text("All changes are saved")
     # The last turn: by strategy, then always, then never trained.
     last = page.locator("#turn-4")
@@ -134,8 +134,8 @@ def _look_at_the_mask(page: Page) -> None:
 
 def _approve_the_rest_and_freeze(page: Page) -> None:
     page.get_by_role("link", name=re.compile("^Back to the")).click()
-    page.get_by_role("button", name="Approve all drafts").click()
-    page.get_by_role("dialog").get_by_role("button", name="Approve all drafts").click()
+    page.get_by_role("button", name="Approve all not reviewed").click()
+    page.get_by_role("dialog").get_by_role("button", name="Approve all").click()
     expect(page.get_by_role("link", name=re.compile(r"Approved\s*14"))).to_be_visible()
     page.reload()
     page.get_by_role("button", name="Freeze version").click()
@@ -160,7 +160,7 @@ def _start_a_run_with_an_impatient_finger(page: Page) -> None:
     start = page.get_by_role("button", name="Start training")
     expect(start).to_be_disabled()
     page.get_by_label("I have looked at the masks").check()
-    expect(page.locator("#plan strong")).to_have_text(str(STEPS))
+    expect(page.locator("#plan strong").first).to_have_text(str(STEPS))
     start.dblclick()
     page.wait_for_url(re.compile(r"/runs/\d+$"))
 
