@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.options import DatasetOption, JsonOption
+from app.cli.options import ChangesOption, DatasetOption, JsonOption, ModelOption, RecipeOption
 from app.client.pipeline import (
     check_recipe,
     parse_changes,
@@ -22,18 +22,9 @@ from app.runs.plan_schemas import PlanOut
 
 def advise(
     dataset: DatasetOption,
-    model: Annotated[str, typer.Option("--model", help=_("Base model: its name, id, hub id or folder."))],
-    recipe: Annotated[
-        str, typer.Option("--recipe", help=_("Recipe: quick, standard, quality or stable."))
-    ] = "standard",
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help=_("Change a setting of the recipe; “sft-studio list recipes” names them. May be repeated."),
-        ),
-    ] = None,
+    model: ModelOption,
+    recipe: RecipeOption = "standard",
+    changes: ChangesOption = None,
     task: Annotated[Task | None, typer.Option("--task", help=_("What the model is to learn."))] = None,
     url: UrlOption = "",
     as_json: JsonOption = False,

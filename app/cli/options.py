@@ -12,6 +12,18 @@ from app.interchange.files.encodings import Encoding
 JsonOption = Annotated[bool, typer.Option("--json", help=_("Print the result as JSON on standard output."))]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help=_("Wait for the end and show progress."))]
 DatasetOption = Annotated[str, typer.Option("--dataset", help=_("Name of the dataset."))]
+ModelOption = Annotated[
+    str, typer.Option("--model", help=_("Base model: “bundled”, a name, a hub id or a folder."))
+]
+RecipeOption = Annotated[str, typer.Option("--recipe", help=_("Recipe: quick, standard, quality or stable."))]
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help=_("Change a setting of the recipe; “sft-studio list recipes” names them. May be repeated."),
+    ),
+]
 EncodingOption = Annotated[
     Encoding,
     typer.Option("--encoding", help=_("Encoding of the file; it is recognised, and told, unless given.")),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.options import DatasetOption, JsonOption, WaitOption
+from app.cli.options import ChangesOption, DatasetOption, JsonOption, ModelOption, RecipeOption, WaitOption
 from app.cli.progress import JobProgress
 from app.client.pipeline import (
     check_base_model,
@@ -29,20 +29,9 @@ from app.runs.schemas import RunOut
 
 def train(
     dataset: DatasetOption,
-    model: Annotated[
-        str, typer.Option("--model", help=_("Base model: “bundled”, a name, a hub id or a folder."))
-    ],
-    recipe: Annotated[
-        str, typer.Option("--recipe", help=_("Recipe: quick, standard, quality or stable."))
-    ] = "standard",
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help=_("Change a setting of the recipe; “sft-studio list recipes” names them. May be repeated."),
-        ),
-    ] = None,
+    model: ModelOption,
+    recipe: RecipeOption = "standard",
+    changes: ChangesOption = None,
     config: Annotated[
         Path | None,
         typer.Option(

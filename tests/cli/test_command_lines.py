@@ -37,6 +37,9 @@ READY = {
 UNNAMED = (
     ("advise", "--dataset", "Sales calls", "--model", "./my-model"),
     ("approve", "--dataset", "Sales calls"),
+    ("diagnose", "--run", "7"),
+    ("samples", "--run", "7"),
+    ("compare", "--run", "7", "--run", "8"),
     ("list", "runs"),
     ("status",),
     ("erase", "1"),
