@@ -125,6 +125,9 @@ def _english_texts(page: Page) -> list[str]:
             const found = [];
             const not_ours = "code, pre, kbd, script, template, textarea, [lang=en], [hx-disable], .row-link,"
                 + " .user-card, .reference, .mask-line__tokens, option";
+            // Names that people gave, which labels repeat ("Compare NAME").
+            const names = [...document.querySelectorAll(".row-link")].map(link => link.textContent.trim()).filter(Boolean);
+            const without_names = text => names.reduce((left, name) => left.replaceAll(name, "。"), text);
             const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
             for (let node = walker.nextNode(); node; node = walker.nextNode()) {
                 const parent = node.parentElement;
@@ -133,7 +136,7 @@ def _english_texts(page: Page) -> list[str]:
             for (const element of document.querySelectorAll("[aria-label], [title], [placeholder]"))
                 if (!element.closest(not_ours))
                     for (const name of ["aria-label", "title", "placeholder"])
-                        if (element.hasAttribute(name)) found.push(element.getAttribute(name).trim());
+                        if (element.hasAttribute(name)) found.push(without_names(element.getAttribute(name).trim()));
             return [...new Set(found)].filter(Boolean);
         }"""
     )
