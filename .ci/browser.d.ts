@@ -1,5 +1,6 @@
 // What static/js may rely on besides the browser. A selector says what kind of element it finds, and so does the page
-// that an event comes from: neither is checked further. Names, arguments and our own objects are.
+// that an event comes from: neither is checked further, nor are parameters without a type of their own. Names, arguments,
+// our own objects and what may be null are.
 
 interface ParentNode {
   querySelector(selectors: string): any;
@@ -84,6 +85,11 @@ declare var chartControls: (element: HTMLElement, changed: () => void) => { smoo
 declare var runCurves: (columns: object) => Curves;
 declare var smoothed: (column: Column, weight: number) => Column;
 declare var onOneAxis: (lines: Columns[]) => Columns;
+interface JobEvent {
+  seq: number;
+  kind: string;
+  [field: string]: any;
+}
 declare var jobEvents: (
   streamUrl: string,
   listUrl: string,

@@ -11,7 +11,7 @@
 
   function step(by) {
     const list = cases();
-    const here = document.activeElement.closest?.("[data-case]") ?? list.findLast((one) => one.open);
+    const here = document.activeElement?.closest("[data-case]") ?? list.findLast((one) => one.open);
     const target = list[here ? list.indexOf(here) + by : by > 0 ? 0 : list.length - 1];
     if (target) open(target);
   }

@@ -20,7 +20,7 @@
   function all() {
     return Object.keys(sessionStorage)
       .filter((key) => key.startsWith(prefix))
-      .map((key) => ({ turn: key.slice(prefix.length), ...JSON.parse(sessionStorage.getItem(key)) }));
+      .map((key) => ({ turn: key.slice(prefix.length), ...JSON.parse(sessionStorage.getItem(key) ?? "{}") }));
   }
 
   function showLost({ turn, text }) {

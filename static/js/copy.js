@@ -10,6 +10,6 @@ document.addEventListener("click", async (event) => {
     );
   } catch {
     // Without clipboard access (plain http, or denied) select the text, so that one key copies it.
-    getSelection().selectAllChildren(source);
+    getSelection()?.selectAllChildren(source);
   }
 });

@@ -20,6 +20,7 @@ window.jobEvents = (streamUrl, listUrl, after, handlers) => {
 
   async function ask() {
     const asked = timer;
+    /** @type {{ events: JobEvent[] }} */
     let found = { events: [] };
     try {
       const response = await fetch(`${listUrl}?after=${seq}`);

@@ -11,7 +11,7 @@
     const { target } = event.detail;
     const here = document.activeElement;
     stood = null;
-    if (!target?.id || here === document.body || here.id || !target.contains(here)) return;
+    if (!target?.id || !here || here === document.body || here.id || !target.contains(here)) return;
     const alike = [...target.querySelectorAll(REACHABLE)].filter((one) => likeness(one) === likeness(here));
     stood = { part: target.id, like: likeness(here), at: alike.indexOf(here) };
   });

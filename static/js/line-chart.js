@@ -18,6 +18,7 @@
   // As #rrggbb, whatever the style sheet calls it, so that it can be made faint.
   function plain(name) {
     const brush = document.createElement("canvas").getContext("2d");
+    if (!brush) return "#000000";
     brush.fillStyle = colour(name);
     brush.fillRect(0, 0, 1, 1);
     const [red, green, blue] = brush.getImageData(0, 0, 1, 1).data;

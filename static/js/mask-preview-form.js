@@ -98,7 +98,7 @@
       await copy(button.dataset.copyJson);
       toast(button.dataset.copied, "success");
     } catch (error) {
-      toast(error.message, "error");
+      toast(error instanceof Error ? error.message : String(error), "error");
     }
   });
 })();

@@ -87,6 +87,6 @@
     if (event.target.closest?.(".bubble__text")) frame = requestAnimationFrame(() => want(event, false));
   });
   document.addEventListener("click", (event) => {
-    if (getSelection().isCollapsed) want(event, true);
+    if (getSelection()?.isCollapsed ?? true) want(event, true);
   });
 })();

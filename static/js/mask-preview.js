@@ -58,7 +58,7 @@
   function literal(text) {
     return JSON.stringify(text).replace(
       INVISIBLE,
-      (character) => `\\u${character.codePointAt(0).toString(16).padStart(4, "0")}`,
+      (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
     );
   }
 
@@ -66,7 +66,8 @@
     const run = token.parentElement;
     const ids = token.dataset.id.split(" ");
     const first = indexOf(token);
-    const state = ["trained", "cut", "skipped"].find((name) => run.classList.contains(`token-run--${name}`));
+    const state =
+      ["trained", "cut"].find((name) => run.classList.contains(`token-run--${name}`)) ?? "skipped";
     const notes = [words[state]];
     if (token.classList.contains("token--special")) notes.push(words.special);
     if (ids.length > 1) notes.push(words.split.replace("{n}", ids.length));
@@ -135,16 +136,18 @@
   function vertical(token, by) {
     const from = token.getBoundingClientRect();
     const middle = from.left + from.width / 2;
-    let [best, line] = [null, null];
+    let line = NaN;
+    let nearest = Infinity;
+    let best = null;
     for (let next = step(token, by), steps = 0; next && steps < 600; next = step(next, by), steps += 1) {
       const box = next.getClientRects()[0] ?? next.getBoundingClientRect();
       if (Math.abs(box.top - from.top) < 6) continue;
-      line ??= box.top;
+      if (Number.isNaN(line)) line = box.top;
       if (Math.abs(box.top - line) > 6) break;
       const distance = Math.abs(box.left + box.width / 2 - middle);
-      if (!best || distance < best.distance) best = { next, distance };
+      if (distance < nearest) [best, nearest] = [next, distance];
     }
-    return best?.next ?? null;
+    return best;
   }
 
   const isTrained = (run) => run.classList.contains("token-run--trained");
@@ -227,7 +230,7 @@
     const token = tokenOf(event.target);
     const jump = event.target.closest?.("[data-go-token]");
     const map = event.target.closest?.("[data-map]");
-    if (token && !token.closest("[data-other]") && getSelection().isCollapsed) go(token);
+    if (token && !token.closest("[data-other]") && (getSelection()?.isCollapsed ?? true)) go(token);
     else if (event.target.closest?.("[data-next-difference]")) nextDifference();
     else if (jump && tokenAt(Number(jump.dataset.goToken))) {
       event.preventDefault();

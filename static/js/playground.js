@@ -10,7 +10,7 @@
   const sendButton = document.getElementById("chat-send");
   const stopButton = document.getElementById("chat-stop");
   const message = form.elements.namedItem("message");
-  const csrf = JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRF-Token"];
+  const csrf = JSON.parse(document.body.getAttribute("hx-headers") ?? "{}")["X-CSRF-Token"];
 
   const log = (side) => form.querySelector(`[data-log="${side}"]`);
   const status = (side, words) => {

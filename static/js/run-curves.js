@@ -71,7 +71,7 @@ window.smoothed = (column, weight) => {
 
 // Several lines, each with steps of its own, on one axis: [[x, y], …] -> [x, y, y, …]; where a line has no value there is a gap.
 window.onOneAxis = (lines) => {
-  const steps = [...new Set(lines.flatMap(([x]) => x))].sort((a, b) => a - b);
+  const steps = [...new Set(lines.flatMap(([x]) => x))].sort((a, b) => Number(a) - Number(b));
   return [
     steps,
     ...lines.map(([x, y]) => {
