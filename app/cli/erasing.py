@@ -9,7 +9,7 @@ from app.cli.options import JsonOption
 from app.client.pipeline import require_dataset
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
-from app.erasure.schemas import DatasetHoldersOut, HoldersOut
+from app.erasure.schemas import DatasetHolders, Holders
 
 
 def erase(
@@ -31,7 +31,7 @@ def erase(
         raise CommandFailed(
             _("Name either a conversation by its id or a dataset with --dataset."), exit_code=2
         )
-    holders: HoldersOut | DatasetHoldersOut
+    holders: Holders | DatasetHolders
     with connect(url) as client:
         if dataset is not None:
             number = require_dataset(client, dataset).id
@@ -51,7 +51,7 @@ def erase(
         print_json(holders.model_dump(mode="json"))
 
 
-def _say_what_holds(holders: HoldersOut | DatasetHoldersOut) -> None:
+def _say_what_holds(holders: Holders | DatasetHolders) -> None:
     versions = [f"{version.dataset} {version.number}" for version in holders.versions]
     runs = [str(run.id) for run in holders.runs]
     none = _("none")

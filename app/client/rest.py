@@ -13,7 +13,7 @@ from app.base_models.schemas import BaseModelOut
 from app.client.speaking import CONNECT_SECONDS, Connection, ServerRefused
 from app.conversations.schemas import ReviewManyOut
 from app.curation.schemas import DatasetOut
-from app.erasure.schemas import DatasetHoldersOut, HoldersOut
+from app.erasure.schemas import DatasetHolders, Holders
 from app.evaluations.documents import CaseLimits, JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
 from app.exports.schemas import ExportKindOut, ExportOut
@@ -219,18 +219,18 @@ class StudioClient(Connection):
             for chunk in response.iter_raw():
                 write(chunk)
 
-    def holders(self, conversation_id: int) -> HoldersOut:
+    def holders(self, conversation_id: int) -> Holders:
         """What holds the conversation."""
-        return self._one(HoldersOut, "GET", f"/api/v1/conversations/{conversation_id}/holders")
+        return self._one(Holders, "GET", f"/api/v1/conversations/{conversation_id}/holders")
 
-    def erase(self, conversation_id: int) -> HoldersOut:
+    def erase(self, conversation_id: int) -> Holders:
         """Take the conversation out of all that holds it."""
-        return self._one(HoldersOut, "POST", f"/api/v1/conversations/{conversation_id}/erase")
+        return self._one(Holders, "POST", f"/api/v1/conversations/{conversation_id}/erase")
 
-    def dataset_holders(self, dataset_id: int) -> DatasetHoldersOut:
+    def dataset_holders(self, dataset_id: int) -> DatasetHolders:
         """What holds the dialogues of a dataset."""
-        return self._one(DatasetHoldersOut, "GET", f"/api/v1/datasets/{dataset_id}/holders")
+        return self._one(DatasetHolders, "GET", f"/api/v1/datasets/{dataset_id}/holders")
 
-    def erase_dataset(self, dataset_id: int) -> DatasetHoldersOut:
+    def erase_dataset(self, dataset_id: int) -> DatasetHolders:
         """Take every dialogue of a dataset out of all that holds it."""
-        return self._one(DatasetHoldersOut, "POST", f"/api/v1/datasets/{dataset_id}/erase")
+        return self._one(DatasetHolders, "POST", f"/api/v1/datasets/{dataset_id}/erase")

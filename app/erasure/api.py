@@ -7,7 +7,7 @@ from app.accounts.permissions import Permission
 from app.core.web import AppEngine, AppStorage, Db
 from app.erasure import service, whole_datasets
 from app.erasure.holders import find_holders
-from app.erasure.schemas import DatasetHoldersOut, HoldersOut
+from app.erasure.schemas import DatasetHolders, Holders
 from app.erasure.whole_datasets import find_dataset_holders
 
 router = APIRouter(prefix="/api/v1")
@@ -15,31 +15,31 @@ router = APIRouter(prefix="/api/v1")
 
 @router.get("/conversations/{conversation_id}/holders", tags=["conversations"])
 @needs(Permission.CONVERSATION_DELETE)
-def get_holders(session: Db, storage: AppStorage, conversation_id: int) -> HoldersOut:
+def get_holders(session: Db, storage: AppStorage, conversation_id: int) -> Holders:
     """What holds the conversation: versions, checks, runs, downloads, chats. Works after its deletion too."""
-    return HoldersOut.of(find_holders(session, storage, conversation_id))
+    return find_holders(session, storage, conversation_id)
 
 
 @router.post("/conversations/{conversation_id}/erase", tags=["conversations"])
 @needs(Permission.CONVERSATION_DELETE)
 def erase_conversation(
     engine: AppEngine, storage: AppStorage, actor: CurrentActor, conversation_id: int
-) -> HoldersOut:
+) -> Holders:
     """Take the conversation out of all that holds it, for good; the answer names what held it."""
-    return HoldersOut.of(service.erase(engine, storage, actor, conversation_id))
+    return service.erase(engine, storage, actor, conversation_id)
 
 
 @router.get("/datasets/{dataset_id}/holders", tags=["datasets"])
 @needs(Permission.DATASET_DELETE)
-def get_dataset_holders(session: Db, storage: AppStorage, dataset_id: int) -> DatasetHoldersOut:
+def get_dataset_holders(session: Db, storage: AppStorage, dataset_id: int) -> DatasetHolders:
     """What holds the dialogues of a dataset: versions, checks, runs, downloads, chats."""
-    return DatasetHoldersOut.of(find_dataset_holders(session, storage, dataset_id))
+    return find_dataset_holders(session, storage, dataset_id)
 
 
 @router.post("/datasets/{dataset_id}/erase", tags=["datasets"])
 @needs(Permission.DATASET_DELETE)
 def erase_dataset(
     engine: AppEngine, storage: AppStorage, actor: CurrentActor, dataset_id: int
-) -> DatasetHoldersOut:
+) -> DatasetHolders:
     """Take every dialogue of the dataset out of all that holds it, for good; the answer names what held them."""
-    return DatasetHoldersOut.of(whole_datasets.erase_dataset(engine, storage, actor, dataset_id))
+    return whole_datasets.erase_dataset(engine, storage, actor, dataset_id)

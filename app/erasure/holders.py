@@ -1,7 +1,5 @@
 """Everything that holds a conversation, by name, before it is erased."""
 
-from dataclasses import dataclass, field
-
 from sqlmodel import Session, and_, col, false, or_, select
 
 from app.accounts.models import AuditEvent
@@ -11,6 +9,7 @@ from app.core.errors import NotFound
 from app.core.storage import Storage
 from app.datasets.models import Dataset
 from app.erasure.chats import chats_that_repeat
+from app.erasure.schemas import Download, Holders, HoldingExport, HoldingRun, HoldingVersion, Users
 from app.exports.kinds import KINDS
 from app.exports.service import with_data_of
 from app.mask_checks.models import MaskCheck
@@ -18,63 +17,6 @@ from app.runs.models import Run
 from app.sentences import N_
 from app.versions.models import DatasetVersion
 from app.versions.redaction import holds
-
-
-@dataclass(frozen=True)
-class HoldingVersion:
-    """A version whose file has the conversation, by its names for people."""
-
-    id: int
-    dataset_id: int
-    dataset: str
-    number: int
-
-
-@dataclass(frozen=True)
-class HoldingRun:
-    """A run that was trained on such a version: its weights stay as they are."""
-
-    id: int
-    name: str
-
-
-@dataclass(frozen=True)
-class HoldingExport:
-    """An export of a run that has the version's dialogues among its files."""
-
-    id: int
-    run_id: int
-    kind: str
-
-
-@dataclass(frozen=True)
-class Download:
-    """A version that went out of the studio as files, alone or with an export of a run, which nobody can call back."""
-
-    version: str
-    by: str
-    at: str
-
-
-@dataclass(frozen=True)
-class Holders:
-    """What holds the conversation; `is_stored` is whether the conversation itself is still there."""
-
-    conversation_id: int
-    is_stored: bool
-    versions: list[HoldingVersion] = field(default_factory=list)
-    mask_check_ids: list[int] = field(default_factory=list)
-    runs: list[HoldingRun] = field(default_factory=list)
-    exports: list[HoldingExport] = field(default_factory=list)
-    downloads: list[Download] = field(default_factory=list)
-    chat_ids: list[int] = field(default_factory=list)
-    # The same words in other datasets: conversations of their own.
-    twin_ids: list[int] = field(default_factory=list)
-
-    @property
-    def version_ids(self) -> list[int]:
-        """Ids of the versions."""
-        return [version.id for version in self.versions]
 
 
 def find_holders(session: Session, storage: Storage, conversation_id: int) -> Holders:
@@ -88,7 +30,9 @@ def find_holders(session: Session, storage: Storage, conversation_id: int) -> Ho
     words = row.words_hash if row is not None else None
     let_go(session)
     versions = [
-        HoldingVersion(version.id or 0, version.dataset_id, dataset, version.number)
+        HoldingVersion(
+            id=version.id or 0, dataset_id=version.dataset_id, dataset=dataset, number=version.number
+        )
         for version, dataset in candidates
         if holds(storage, version, conversation_id)
     ]
@@ -99,37 +43,25 @@ def find_holders(session: Session, storage: Storage, conversation_id: int) -> Ho
         select(Conversation.id).where(Conversation.words_hash == words, Conversation.id != conversation_id)
     ).all()
     return Holders(
-        conversation_id,
-        row is not None,
-        versions,
-        users.mask_check_ids,
-        users.runs,
-        users.exports,
-        users.downloads,
-        chats_that_repeat(session, messages),
-        [twin for twin in twins if twin is not None] if words else [],
+        conversation_id=conversation_id,
+        is_stored=row is not None,
+        versions=versions,
+        **dict(users),
+        chat_ids=chats_that_repeat(session, messages),
+        twin_ids=[twin for twin in twins if twin is not None] if words else [],
     )
-
-
-@dataclass(frozen=True)
-class Users:
-    """What was made of versions, and whoever has them now."""
-
-    mask_check_ids: list[int]
-    runs: list[HoldingRun]
-    exports: list[HoldingExport]
-    downloads: list[Download]
 
 
 def users_of(session: Session, ids: list[int]) -> Users:
     """Of the versions of these ids."""
     checks = session.exec(select(MaskCheck.id).where(col(MaskCheck.dataset_version_id).in_(ids))).all()
     runs = session.exec(select(Run.id, Run.name).where(col(Run.dataset_version_id).in_(ids))).all()
+    exports = with_data_of(session, ids)
     return Users(
-        [check for check in checks if check is not None],
-        [HoldingRun(run_id or 0, name) for run_id, name in runs],
-        [HoldingExport(one.id or 0, one.run_id, one.kind) for one, _job in with_data_of(session, ids)],
-        _downloads(session, ids, [run_id or 0 for run_id, _name in runs]),
+        mask_check_ids=[check for check in checks if check is not None],
+        runs=[HoldingRun(id=run_id or 0, name=name) for run_id, name in runs],
+        exports=[HoldingExport(id=one.id or 0, run_id=one.run_id, kind=one.kind) for one, _job in exports],
+        downloads=_downloads(session, ids, [run_id or 0 for run_id, _name in runs]),
     )
 
 
@@ -151,4 +83,4 @@ def _downloads(session: Session, version_ids: list[int], run_ids: list[int]) -> 
         )
         .order_by(col(AuditEvent.id))
     )
-    return [Download(line.subject, line.actor, line.created_at.isoformat()) for line in lines]
+    return [Download(version=line.subject, by=line.actor, at=line.created_at.isoformat()) for line in lines]

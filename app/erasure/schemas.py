@@ -1,15 +1,10 @@
-"""What REST says of an erasure."""
+"""What holds a conversation, or the dialogues of a dataset, as pages, REST and commands say it."""
 
-from pydantic import BaseModel, ConfigDict
-
-from app.erasure.holders import Holders
-from app.erasure.whole_datasets import DatasetHolders
+from pydantic import BaseModel
 
 
-class HoldingVersionOut(BaseModel):
-    """A version whose file has the conversation."""
-
-    model_config = ConfigDict(from_attributes=True)
+class HoldingVersion(BaseModel):
+    """A version whose file has the conversation, by its names for people."""
 
     id: int
     dataset_id: int
@@ -17,80 +12,66 @@ class HoldingVersionOut(BaseModel):
     number: int
 
 
-class HoldingRunOut(BaseModel):
+class HoldingRun(BaseModel):
     """A run that was trained on such a version. Its weights cannot forget."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: int
     name: str
 
 
-class HoldingExportOut(BaseModel):
-    """An export of a run with the version's dialogues among its files."""
-
-    model_config = ConfigDict(from_attributes=True)
+class HoldingExport(BaseModel):
+    """An export of a run that has the version's dialogues among its files."""
 
     id: int
     run_id: int
     kind: str
 
 
-class DownloadOut(BaseModel):
-    """A version that left the studio as files."""
-
-    model_config = ConfigDict(from_attributes=True)
+class Download(BaseModel):
+    """A version that went out of the studio as files, alone or with an export of a run, which nobody can call back."""
 
     version: str
     by: str
     at: str
 
 
-class HoldersOut(BaseModel):
-    """All that holds, or held, the conversation."""
+class Users(BaseModel):
+    """What was made of versions, and whoever has them now."""
 
-    model_config = ConfigDict(from_attributes=True)
+    mask_check_ids: list[int]
+    runs: list[HoldingRun]
+    exports: list[HoldingExport]
+    downloads: list[Download]
+
+
+class _Holders(Users):
+    versions: list[HoldingVersion]
+    # Chats in which one of the texts was sent word for word.
+    chat_ids: list[int]
+
+    @property
+    def version_ids(self) -> list[int]:
+        """Ids of the versions."""
+        return [version.id for version in self.versions]
+
+
+class Holders(_Holders):
+    """All that holds, or held, the conversation."""
 
     conversation_id: int
     # Whether the conversation itself is there.
     is_stored: bool
-    versions: list[HoldingVersionOut]
-    mask_check_ids: list[int]
-    runs: list[HoldingRunOut]
-    exports: list[HoldingExportOut]
-    downloads: list[DownloadOut]
-    # Chats in which one of its texts was sent word for word.
-    chat_ids: list[int]
     # Conversations elsewhere with the same words; each is erased by itself.
     twin_ids: list[int]
 
-    @classmethod
-    def of(cls, holders: Holders) -> "HoldersOut":
-        """From what was found."""
-        return cls.model_validate(holders)
 
-
-class DatasetHoldersOut(BaseModel):
+class DatasetHolders(_Holders):
     """All that holds, or held, the dialogues of a dataset."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     dataset_id: int
     dataset: str
     # Whether the dataset itself is deleted, as nothing needs its versions. Else it stays, archived and empty.
     goes: bool
     conversations: int
-    versions: list[HoldingVersionOut]
-    mask_check_ids: list[int]
-    runs: list[HoldingRunOut]
-    exports: list[HoldingExportOut]
-    downloads: list[DownloadOut]
-    # Chats in which one of its texts was sent word for word.
-    chat_ids: list[int]
     # Conversations of other datasets with the same words; each is erased by itself.
     twins: int
-
-    @classmethod
-    def of(cls, holders: DatasetHolders) -> "DatasetHoldersOut":
-        """From what was found."""
-        return cls.model_validate(holders)

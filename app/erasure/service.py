@@ -20,7 +20,8 @@ from app.core.storage import Storage
 from app.core.transactions import after_commit
 from app.datasets.operations import refuse_under_way
 from app.erasure.chats import delete_chats
-from app.erasure.holders import Holders, find_holders
+from app.erasure.holders import find_holders
+from app.erasure.schemas import Holders
 from app.evaluations.models import Evaluation
 from app.exports.models import RunExport
 from app.exports.service import remove, with_data_of

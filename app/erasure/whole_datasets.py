@@ -6,7 +6,6 @@ asked for again.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Engine
@@ -22,29 +21,12 @@ from app.datasets.operations import refuse_under_way
 from app.datasets.service import archive_dataset, require_dataset, require_held
 from app.dialogue.conversation import Message
 from app.erasure.chats import chats_that_repeat, delete_chats
-from app.erasure.holders import Download, HoldingExport, HoldingRun, HoldingVersion, users_of
+from app.erasure.holders import users_of
+from app.erasure.schemas import DatasetHolders, HoldingVersion
 from app.erasure.service import refuse_work_under_way, rewrite_version
 from app.imports.models import DatasetImport
 from app.versions.models import DatasetVersion
 from app.versions.redaction import messages_in
-
-
-@dataclass(frozen=True)
-class DatasetHolders:
-    """What holds the dialogues of a dataset; `goes` is whether the dataset itself is deleted, since nothing needs it."""
-
-    dataset_id: int
-    dataset: str
-    goes: bool
-    conversations: int
-    versions: list[HoldingVersion]
-    mask_check_ids: list[int]
-    runs: list[HoldingRun]
-    exports: list[HoldingExport]
-    downloads: list[Download]
-    chat_ids: list[int]
-    # Conversations of other datasets in which the same words are said.
-    twins: int
 
 
 def find_dataset_holders(session: Session, storage: Storage, dataset_id: int) -> DatasetHolders:
@@ -63,17 +45,17 @@ def find_dataset_holders(session: Session, storage: Storage, dataset_id: int) ->
     count = session.exec(select(func.count()).where(Conversation.dataset_id == dataset_id)).one()
     let_go(session)
     return DatasetHolders(
-        dataset_id,
-        name,
-        goes,
-        count,
-        [HoldingVersion(one.id or 0, dataset_id, name, one.number) for one in versions],
-        users.mask_check_ids,
-        users.runs,
-        users.exports,
-        users.downloads,
-        chats_that_repeat(session, _messages(session, storage, dataset_id, versions)),
-        twins,
+        dataset_id=dataset_id,
+        dataset=name,
+        goes=goes,
+        conversations=count,
+        versions=[
+            HoldingVersion(id=one.id or 0, dataset_id=dataset_id, dataset=name, number=one.number)
+            for one in versions
+        ],
+        **dict(users),
+        chat_ids=chats_that_repeat(session, _messages(session, storage, dataset_id, versions)),
+        twins=twins,
     )
 
 
@@ -106,7 +88,7 @@ def erase_dataset(engine: Engine, storage: Storage, actor: Actor, dataset_id: in
     was frozen.
     """
     holders = holders_of_dataset_now(engine, storage, dataset_id)
-    version_ids = [version.id for version in holders.versions]
+    version_ids = holders.version_ids
     with transaction(engine) as session:
         require_held(session, dataset_id)
         refuse_under_way(session, dataset_id)
