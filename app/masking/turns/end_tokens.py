@@ -69,24 +69,20 @@ class EndTokens:
         As in: templates that end turns with what is text for this vocabulary and always write the next header,
         `</turn><|im_start|>user`.
         """
-        for header in self._question_headers:
-            rest = tail.removesuffix(header)
-            if rest != tail and rest.strip():
-                tail = rest
-                break
+        without = (tail.removesuffix(header) for header in self._question_headers)
+        tail = next((rest for rest in without if rest != tail), tail)
         markers = list(self._comparison.markers.finditer(tail))
         return next((tail[: one.start()] for one in markers[1:] if one.group() in self.opening), tail)
 
     @cached_property
     def _question_headers(self) -> list[str]:
-        """What stands before a first question: with what opens the rendering, without it, behind the last marker."""
+        """What stands before a first question: with what opens the rendering, and behind the last marker."""
         opening = self._probes.before_question
         ends = [match.end() for match in self._comparison.markers.finditer(opening)]
         bare = opening
         while (match := self._comparison.markers.match(bare)) is not None:
             bare = bare[match.end() :]
-        found = [opening, bare, opening[max(ends, default=0) :]]
-        return [one for one in dict.fromkeys(found) if one.strip()]
+        return [opening, bare, opening[max(ends, default=0) :]]
 
     def _before_opening(self, tail: str, found: list[Range]) -> list[Range]:
         """Without the tokens from the second one on that also opens the rendering: such a one ends no turn.

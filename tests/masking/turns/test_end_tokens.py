@@ -8,6 +8,12 @@ from app.masking import ChatTokenizer, locate
 from tests.masking.turns.pieces import CALL, CALLING, CALLS, END, EOS, LOOP, PLAIN, PROMPT, SHORT
 
 CALL_TEXT = '<call>price{"of": "a"}</call>'
+SPELLING = [
+    CALLING[0],
+    {**CALL, "tool_calls": [{"type": "function", "function": {"name": "price", "arguments": {"of": EOS}}}]},
+    *CALLING[2:],
+]
+NEXT = "{'user': 'assistant', 'assistant': 'user'}[m.role]"
 
 # rule -> template, tokens that generation stops at besides <|im_end|>, conversation, ends of turns (None: none)
 RULES: dict[str, tuple[str, list[str], list[dict[str, Any]], list[str | None]]] = {
@@ -142,6 +148,122 @@ RULES: dict[str, tuple[str, list[str], list[dict[str, Any]], list[str | None]]] 
         SHORT,
         ["<end>"],
     ),
+    "the header that is written behind every message ends nothing, if it be in words": (
+        "Be <reponame>nice.<gh_stars>user: " + LOOP + "{{ m.content + 'END ' + " + NEXT + " + ': ' }}" + END,
+        [],
+        PLAIN,
+        ["END", "END"],
+    ),
+    "nor where something stands before the first one only": (
+        "<|endoftext|>user<file_sep>"
+        + LOOP
+        + "{{ m.content + '</turn>' + "
+        + NEXT
+        + " + '<file_sep>' }}"
+        + END,
+        [],
+        PLAIN,
+        ["</turn>", "</turn>"],
+    ),
+    "nor where nothing else stands behind an answer": (
+        "<filename>user<file_sep>"
+        + LOOP
+        + "{{ m.content + '<filename>' + "
+        + NEXT
+        + " + '<file_sep>' }}"
+        + END,
+        [],
+        PLAIN,
+        [None, None],
+    ),
+    "nor what stands behind a token that opens the rendering": (
+        "<gh_stars>"
+        + LOOP
+        + "{{ '# ' + m.role + '\n' + m.content + '<end><gh_stars>x' }}"
+        + END
+        + "{{ '# assistant\n' }}",
+        [],
+        PLAIN,
+        ["<end>", "<end>"],
+    ),
+    "nor behind a call": (
+        "<gh_stars>"
+        + LOOP
+        + "{{ '# ' + m.role + '\n' + m.content }}"
+        + CALLS
+        + "{{ '<filename><gh_stars>x' }}"
+        + END
+        + "{{ '# assistant\n' }}",
+        [],
+        CALLING,
+        ["<filename>", "<filename>"],
+    ),
+    "a token that opens the rendering ends a turn where it stands first behind one": (
+        LOOP
+        + "{{ '<|endoftext|>' + m.role + '<end>' + m.content }}"
+        + CALLS
+        + "{{ '<|endoftext|> ' }}"
+        + END
+        + "<|endoftext|>assistant<end>",
+        [],
+        [*CALLING, CALLING[0]],
+        ["<|endoftext|>", "<|endoftext|>"],
+    ),
+    "the header that is always written, where generation stops at it": (
+        "<|endoftext|>"
+        + LOOP
+        + "{{ '<gh_stars>' + m.role + ']\n' + m.content }}"
+        + CALLS
+        + "{{ '[END] ' }}"
+        + END
+        + "{{ '<gh_stars>assistant]\n' }}",
+        ["<gh_stars>"],
+        CALLING,
+        ["<gh_stars>", "<gh_stars>"],
+    ),
+    "behind a call a token that generation stops at may be that of a message whose text is left out": (
+        LOOP
+        + "{{ '# ' + m.role + '\n' }}{{ 'seen<|im_end|>' if m.role == 'tool' else m.content }}"
+        + CALLS
+        + "{{ '<end>\n' if m.tool_calls else '\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '# assistant\n' }}{% endif %}",
+        [],
+        CALLING,
+        [None, None],
+    ),
+    "behind a call a token ends nothing that ends no plain answer": (
+        LOOP
+        + "{{ '<filename>' if m.role == 'tool' else '# ' + m.role + '\n' }}{{ m.content }}"
+        + CALLS
+        + "{{ '<end>\n' if m.tool_calls else '\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '# assistant\n' }}{% endif %}",
+        [],
+        CALLING,
+        [None, None],
+    ),
+    "nor one that opens the rendering": (
+        LOOP
+        + "{{ '<role>' + m.role + ']\n' + m.content }}"
+        + CALLS
+        + "{{ '<gh_stars>' if not loop.last else ' ' }}"
+        + END
+        + "{{ '<role>assistant]\n' }}",
+        [],
+        CALLING[:2],
+        [None],
+    ),
+    "behind a call what ends a plain answer before the next question, spaces aside": (
+        LOOP
+        + "{% if not loop.first %}{{ '<role> ' }}{% endif %}{{ '<repo_name>' + m.role + '\n' + m.content }}"
+        + CALLS
+        + "{{ ' ' }}"
+        + END,
+        [],
+        SPELLING,
+        ["<role>", None],
+    ),
 }
 
 
@@ -165,9 +287,6 @@ def test_a_token_that_a_message_spells_ends_nothing(smollm2: ChatTokenizer) -> N
         + PROMPT
     )
     tokenizer = smollm2.with_chat_template(source, "spells", trusted=True)
-    function = {"name": "price", "arguments": {"of": EOS}}
-    layout = locate(
-        tokenizer, [CALLING[0], {**CALL, "tool_calls": [{"type": "function", "function": function}]}]
-    )
+    layout = locate(tokenizer, SPELLING[:2])
     (turn,) = layout.turns
     assert layout.text[turn.start : turn.end] == CALL_TEXT.replace('"a"', f'"{EOS}"') + EOS
