@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.test_architecture import ORDER, OUTSIDE, PURE
+
 ROOT = Path(__file__).parents[2]
 # A newcomer holds so many modules in mind; a package with more has a map.
 WITHOUT_A_MAP = 8
@@ -80,3 +82,38 @@ def test_a_recipe_names_files_and_names_that_exist(title: str, text: str) -> Non
 def test_adding_a_thing_touches_few_files(title: str, text: str) -> None:
     paths = [step["path"] for step in STEP.finditer(text)]
     assert len(paths) <= MORE_FILES.get(title, MOST_FILES), title
+
+
+def _architecture() -> tuple[str, str]:
+    """The tree of the house, and everything that is said outside of blocks."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```.*?```", text, re.S)
+    return blocks[0], re.sub(r"```.*?```", "", text, flags=re.S)
+
+
+def test_the_architecture_names_files_and_names_that_exist() -> None:
+    files = [
+        path
+        for folder in ("app", "worker", "tests", "migrations", "static", "templates")
+        for path in (ROOT / folder).rglob("*")
+        if "__pycache__" not in path.parts
+    ]
+    source = "\n".join(
+        path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".html", ".po")
+    )
+    words = set(re.findall(r"\w+", source))
+    ends = {"/".join(path.parts[-length:]) for path in files for length in (1, 2, 3, 4)}
+    _tree, said = _architecture()
+    names = [name for quoted in re.findall(r"`([^`]+)`", said) for name in re.findall(r"[\w./]+", quoted)]
+    paths = [name for name in names if "/" in name or name.endswith(".py")]
+    unknown = [name for name in paths if name.rstrip("/") not in ends]
+    unknown += [name for name in set(names) - set(paths) if not words.issuperset(re.findall(r"\w+", name))]
+    assert unknown == []
+
+
+def test_the_architecture_shows_every_package_and_the_order_of_imports() -> None:
+    tree, said = _architecture()
+    packages = {path.parent.relative_to(ROOT).parts[1] for path in (ROOT / "app").glob("*/__init__.py")}
+    assert [name for name in sorted(packages) if f"{name}/" not in tree] == []
+    chains = [tuple(re.findall(r"\w+", one)) for one in re.findall(r"`((?:\w+\s*←\s*){2,}\w+)`", said)]
+    assert chains == [ORDER, OUTSIDE, PURE]
