@@ -19,9 +19,10 @@ from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS
 from app.core.database import transaction
 from app.core.slow_work import apart
+from app.core.strict_bodies import StrictRoute
 from app.core.web import AppEngine, AppSettings, Db, base_url
 
-router = APIRouter(prefix="/api/v1", tags=["accounts"])
+router = APIRouter(prefix="/api/v1", tags=["accounts"], route_class=StrictRoute)
 
 
 class MeOut(BaseModel):

@@ -20,10 +20,11 @@ from app.conversations.schemas import (
     ReviewRefusedOut,
 )
 from app.core.i18n import gettext
+from app.core.strict_bodies import StrictRoute
 from app.core.web import Db
 from app.datasets.service import require_dataset
 
-router = APIRouter(prefix="/api/v1", tags=["datasets"])
+router = APIRouter(prefix="/api/v1", tags=["datasets"], route_class=StrictRoute)
 
 
 @router.get("/datasets/{dataset_id}/conversations")

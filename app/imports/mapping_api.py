@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.who import CreatedByOut
+from app.core.strict_bodies import StrictRoute
 from app.core.web import AppSettings, Db
 from app.imports import mappings
 from app.imports.incoming import remark_json
@@ -18,7 +19,7 @@ from app.imports.sources import Told
 from app.interchange import ImportLimits
 from app.interchange.mapping.trying import Upload
 
-router = APIRouter(prefix="/api/v1", tags=["datasets"])
+router = APIRouter(prefix="/api/v1", tags=["datasets"], route_class=StrictRoute)
 
 
 class MappingOut(CreatedByOut):

@@ -6,12 +6,13 @@ from pydantic import BaseModel, ConfigDict
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.conversations.dialogue_schemas import MessagesIn
+from app.core.strict_bodies import StrictRoute
 from app.core.web import AppStorage, Db
 from app.jobs.events import SIDES, Side
 from app.jobs.schemas import JobOut
 from app.playground import service
 
-router = APIRouter(prefix="/api/v1/playground", tags=["playground"])
+router = APIRouter(prefix="/api/v1/playground", tags=["playground"], route_class=StrictRoute)
 
 
 class ChatIn(BaseModel):

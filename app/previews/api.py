@@ -11,6 +11,7 @@ from app.core.database import let_go, reading
 from app.core.errors import Invalid
 from app.core.slow_work import apart
 from app.core.storage import Storage
+from app.core.strict_bodies import StrictRoute
 from app.core.web import AppEngine, AppStorage
 from app.dialogue.canonical import canonical_conversation
 from app.dialogue.conversation import Conversation as Dialogue
@@ -22,7 +23,7 @@ from app.sentences import N_
 from app.versions.frozen import frozen_conversation
 from app.versions.service import require_version
 
-router = APIRouter(prefix="/api/v1", tags=["mask previews"])
+router = APIRouter(prefix="/api/v1", tags=["mask previews"], route_class=StrictRoute)
 
 
 @router.post("/mask-previews")

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
 from app.base_models.service import require_ready
+from app.core.strict_bodies import StrictRoute
 from app.core.web import Db
 from app.mask_checks.service import newest_report, require_mask_check
 from app.runs.device import ThisDevice
@@ -14,7 +15,7 @@ from app.runs.plan_schemas import PlanIn, PlanOut
 from app.runs.planning import Choice, make_plan
 from app.versions.service import require_version
 
-router = APIRouter(prefix="/api/v1", tags=["runs"])
+router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=StrictRoute)
 
 
 @router.post("/runs/plan")
