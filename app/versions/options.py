@@ -4,7 +4,7 @@ many of them are held out."""
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 from app.conversations.filters import ConversationFilter
 from app.conversations.models import ReviewState
