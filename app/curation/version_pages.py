@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
@@ -12,6 +12,7 @@ from app.accounts.service import Actor
 from app.conversations.labels import label_words
 from app.core.database import let_go
 from app.core.errors import Conflict, Invalid
+from app.core.routing import Router
 from app.core.templating import go, is_htmx, render
 from app.core.web import AppStorage, Db
 from app.curation.header import header
@@ -20,7 +21,7 @@ from app.versions.changes import changes_of
 from app.versions.freezing import freeze as freeze_approved
 from app.versions.service import require_neighbours, require_number
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 def _page(session: Session, actor: Actor, dataset_id: int, **more: Any) -> dict[str, Any]:

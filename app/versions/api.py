@@ -2,11 +2,12 @@
 
 from dataclasses import asdict
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.database import let_go
+from app.core.routing import Router
 from app.core.web import AppStorage, Db
 from app.datasets.service import require_dataset
 from app.versions import service
@@ -14,7 +15,7 @@ from app.versions.changes import changes_of
 from app.versions.freezing import freeze
 from app.versions.schemas import ChangesOut, FrozenOut, VersionOut
 
-router = APIRouter(prefix="/api/v1", tags=["datasets"])
+router = Router(prefix="/api/v1", tags=["datasets"])
 
 
 @router.get("/datasets/{dataset_id}/versions")
