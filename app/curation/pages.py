@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
@@ -21,6 +21,7 @@ from app.core.database import utc_now
 from app.core.errors import Invalid, StudioError
 from app.core.i18n import gettext, ngettext
 from app.core.pieces import piece
+from app.core.routing import Router
 from app.core.templating import go, is_htmx, render, see, toast
 from app.core.web import PAGE_SIZE, Db, Moment
 from app.curation.header import facets_context, header
@@ -31,7 +32,7 @@ from app.imports.background import jobs_of
 from app.imports.service import list_imports
 from app.sentences import N_
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/datasets")

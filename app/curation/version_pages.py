@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
@@ -16,6 +16,7 @@ from app.conversations.models import Conversation
 from app.conversations.revisions import snapshot_of
 from app.core.database import let_go
 from app.core.errors import Conflict, Invalid
+from app.core.routing import Router
 from app.core.templating import go, is_htmx, render, see
 from app.core.web import PAGE_SIZE, AppStorage, Db
 from app.curation.freeze_form import FreezeForm
@@ -28,7 +29,7 @@ from app.versions.freezing import freeze as freeze_approved
 from app.versions.frozen import frozen_conversation, frozen_page
 from app.versions.service import describe_version, require_neighbours, require_number
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 def _page(session: Session, actor: Actor, dataset_id: int, **more: Any) -> dict[str, Any]:

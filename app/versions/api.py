@@ -3,11 +3,12 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.database import let_go
+from app.core.routing import Router
 from app.core.web import AppStorage, Db
 from app.datasets.service import require_dataset
 from app.versions import service
@@ -24,7 +25,7 @@ from app.versions.schemas import (
     VersionOut,
 )
 
-router = APIRouter(prefix="/api/v1", tags=["datasets"])
+router = Router(prefix="/api/v1", tags=["datasets"])
 
 
 @router.get("/datasets/{dataset_id}/versions")
