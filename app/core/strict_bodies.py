@@ -42,7 +42,7 @@ class _StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route with a JSON body: `APIRouter(route_class=StrictRoute)`."""
+    """A route that reads the JSON of a body strictly."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The framework's own, given a strict request."""

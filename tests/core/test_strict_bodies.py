@@ -2,10 +2,10 @@
 
 import pytest
 from fastapi import FastAPI, params
-from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.core.strict_bodies import FIELDS, StrictRoute
 from tests.support.people import Person, problem_of
+from tests.support.routes import all_routes
 
 JSON_TYPE = {"Content-Type": "application/json"}
 
@@ -34,13 +34,10 @@ def test_what_is_no_json_is_not_read_as_such(annotator: Person) -> None:
 
 
 def test_every_route_with_a_json_body_reads_it_strictly_and_off_the_event_loop(app: FastAPI) -> None:
-    routes = [context.original_route for context in iter_route_contexts(app.routes)]
     taking = [
         route
-        for route in routes
-        if isinstance(route, APIRoute)
-        and route.body_field
-        and not isinstance(route.body_field.field_info, params.Form)
+        for _, route in all_routes(app)
+        if route.body_field and not isinstance(route.body_field.field_info, params.Form)
     ]
     assert len(taking) > 15
     assert [route.path for route in taking if not isinstance(route, StrictRoute)] == []
