@@ -10,7 +10,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.core.errors import Invalid
-from app.core.i18n import say
+from app.core.i18n import gettext
 from app.core.pieces import piece
 from app.core.storage import Storage
 from app.core.templating import go, is_htmx, render
@@ -48,8 +48,8 @@ class _Step:
             "upload": self.upload,
             "sample": self.sample,
             "trial": self.trial,
-            "problems": [say(problem.sentence) for problem in self.trial.problems] if self.trial else [],
-            "remarks": [say(note.sentence) for note in self.trial.notes] if self.trial else [],
+            "problems": [problem.said(gettext) for problem in self.trial.problems] if self.trial else [],
+            "remarks": [note.said(gettext) for note in self.trial.notes] if self.trial else [],
             "error": self.error,
             "looked_at": LOOKED_AT,
             "same_choices": same_choices(),
