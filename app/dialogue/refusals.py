@@ -132,6 +132,4 @@ LANGUAGE_UNKNOWN: Final = Refusal(
 )
 
 # They count turns, and know of no lines: codes do not tell them from sentences about files, which have some of the same.
-TEMPLATES: Final = frozenset(
-    item.template for item in list(globals().values()) if isinstance(item, Refusal)
-)
+TEMPLATES: Final = frozenset(item.template for item in list(globals().values()) if isinstance(item, Refusal))

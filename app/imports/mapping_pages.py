@@ -24,7 +24,7 @@ from app.imports.reports import report_context, same_choices
 from app.imports.sending import Door, Sent
 from app.imports.work import SameQuestions
 from app.interchange import ImportLimits, Source
-from app.interchange.mapping.sample import LOOKED_AT, Sample
+from app.interchange.mapping.sample import Sample
 from app.interchange.mapping.trying import Trial, Upload
 
 router = APIRouter(include_in_schema=False)
@@ -51,9 +51,9 @@ class _Step:
             "problems": [problem.said(gettext) for problem in self.trial.problems] if self.trial else [],
             "remarks": [note.said(gettext) for note in self.trial.notes] if self.trial else [],
             "error": self.error,
-            "looked_at": LOOKED_AT,
+            "looked_at": self.sample.read,
             "same_choices": same_choices(),
-            "is_whole": self.sample.read < LOOKED_AT,
+            "is_whole": self.sample.is_whole,
             **form_context(self.sample, self.document, self.names),
         }
 
