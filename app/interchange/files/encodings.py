@@ -189,9 +189,12 @@ def _narrow(stream: BinaryIO, limits: ImportLimits, at_most: int | None) -> Foun
         utf8.feed(piece)
         if not utf8.valid:
             break
-    # What is not read to its end may stop within a character.
-    ended = at_most is None or stream.tell() - start < at_most
-    utf8.feed(b"", final=ended)
+
+    def is_read_to_its_end() -> bool:
+        """What is not may stop within a character."""
+        return at_most is None or stream.tell() - start < at_most
+
+    utf8.feed(b"", final=is_read_to_its_end())
     if utf8.valid:
         return UTF_8
     stream.seek(start)
@@ -201,8 +204,8 @@ def _narrow(stream: BinaryIO, limits: ImportLimits, at_most: int | None) -> Foun
             return UTF_8
         chinese.feed(piece)
         latin.feed(piece)
-    chinese.feed(b"", final=ended)
-    latin.feed(b"", final=ended)
+    chinese.feed(b"", final=is_read_to_its_end())
+    latin.feed(b"", final=is_read_to_its_end())
     if _is_chinese(chinese):
         return FoundEncoding("gb18030", "GB18030")
     return FoundEncoding("cp1252", "Windows-1252") if not utf8.count and _is_latin(latin) else UTF_8
