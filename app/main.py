@@ -24,6 +24,7 @@ from app.core.errors import Unavailable
 from app.core.i18n import LOCALES, gettext, translations
 from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
+from app.core.routing import Router, hang
 from app.core.settings import Settings, get_settings
 from app.core.storage import DISK_FULL, LEAST_FREE_BYTES, Storage
 from app.core.strict_bodies import require_strict_json
@@ -54,6 +55,9 @@ NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
     {"href": "/evaluations", "label": N_("Evaluations"), "icon": "scale"},
     {"href": "/playground", "label": N_("Try it"), "icon": "message-square-text"},
 )
+
+
+router = Router(include_in_schema=False)
 
 
 class _ImmutableStatic(StaticFiles):
@@ -130,26 +134,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(EdgeMiddleware, settings=settings)
     install_error_handlers(app)
     app.mount("/static", _ImmutableStatic(directory=STATIC_DIR), name="static")
-    for router in routers.ALL:
-        app.include_router(router)
-    app.add_api_route("/", _home, include_in_schema=False)
-    app.add_api_route("/_patterns", _patterns, include_in_schema=False, response_class=HTMLResponse)
-    app.add_api_route("/api/v1/openapi.json", _openapi, include_in_schema=False)
-    app.add_api_route("/healthz", _health, include_in_schema=False)
+    hang(app, (*routers.ALL, router))
     return app
 
 
+@router.get("/")
 @needs(Permission.ACCOUNT_USE)
 def _home() -> RedirectResponse:
     return RedirectResponse("/datasets", status_code=303)
 
 
+@router.get("/_patterns", response_class=HTMLResponse)
 @needs(Permission.ACCOUNT_USE)
 def _patterns(request: Request) -> HTMLResponse:
     """Every component in use, for those who build pages."""
     return render(request, "patterns/page.html")
 
 
+@router.get("/api/v1/openapi.json")
 @public
 def _openapi(request: Request) -> dict[str, Any]:
     """The API's own description holds no secrets, so clients may read it before they have a token."""
@@ -157,6 +159,7 @@ def _openapi(request: Request) -> dict[str, Any]:
     return api_document(application)
 
 
+@router.get("/healthz")
 @public
 def _health(request: Request) -> dict[str, str]:
     """Whether the database answers and the data folder's disk has room. Reading goes on without room."""

@@ -8,7 +8,6 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
@@ -147,9 +146,9 @@ def _http_exception(request: Request, error: Exception) -> Response:
 def _allowed(request: Request, told: str) -> list[str]:
     """Every verb that the request's address takes. What the router told is of the first route alone."""
     found = {verb.strip() for verb in told.split(",")}
-    for context in iter_route_contexts(request.app.routes):
-        if context.original_route.matches(request.scope)[0] is not Match.NONE:
-            found |= set(getattr(context.original_route, "methods", None) or ())
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= set(getattr(route, "methods", None) or ())
     return sorted(found | {"HEAD"} if "GET" in found else found)
 
 

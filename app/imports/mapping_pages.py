@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app.accounts.access import CurrentActor, needs
@@ -12,6 +12,7 @@ from app.accounts.service import Actor
 from app.core.errors import Invalid
 from app.core.i18n import gettext
 from app.core.pieces import piece
+from app.core.routing import Router
 from app.core.storage import Storage
 from app.core.templating import go, is_htmx, render
 from app.core.web import AppSettings, AppStorage, Db
@@ -27,7 +28,7 @@ from app.interchange import ImportLimits, Source
 from app.interchange.mapping.sample import Sample
 from app.interchange.mapping.trying import Trial, Upload
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 _PATH: Final = "/datasets/{dataset_id}/import/mapping/{token}"
 
 
