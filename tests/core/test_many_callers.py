@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.accounts.models import Role
 from app.core import migrations
 from app.core.settings import Settings
-from app.main import create_app
+from tests.support.apps import make_app
 from tests.support.live import serving
 from tests.support.people import Person, make_person, visible_text
 
@@ -24,7 +24,7 @@ HANGING_SECONDS = 120
 @pytest.fixture
 def hasty(settings: Settings) -> Iterator[FastAPI]:
     """The application with a short patience."""
-    app = create_app(settings.model_copy(update={"web_wait_seconds": 0.3}))
+    app = make_app(settings.model_copy(update={"web_wait_seconds": 0.3}))
     migrations.upgrade(app.state.engine)
     yield app
     app.state.engine.dispose()
