@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from fastapi import APIRouter
-
 from app.accounts import account_pages, audit_pages, people_pages
 from app.accounts import api as accounts_api
 from app.accounts import pages as accounts_pages
@@ -12,6 +10,7 @@ from app.base_models import pages as base_models_pages
 from app.conversations import api as conversations_api
 from app.conversations import list_api
 from app.conversations import pages as conversations_pages
+from app.core.routing import Router
 from app.curation import api as curation_api
 from app.curation import pages as curation_pages
 from app.curation import settings_pages, version_pages
@@ -40,7 +39,7 @@ from app.runs import pages as runs_pages
 from app.versions import api as versions_api
 from app.versions import export_api, export_pages
 
-API: Final[tuple[APIRouter, ...]] = (
+API: Final[tuple[Router, ...]] = (
     jobs_api.router,
     curation_api.router,
     imports_api.router,
@@ -61,7 +60,7 @@ API: Final[tuple[APIRouter, ...]] = (
     erasure_api.router,
     accounts_api.router,
 )
-PAGES: Final[tuple[APIRouter, ...]] = (
+PAGES: Final[tuple[Router, ...]] = (
     accounts_pages.router,
     account_pages.router,
     people_pages.router,

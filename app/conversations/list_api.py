@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
@@ -20,10 +20,11 @@ from app.conversations.schemas import (
     ReviewRefusedOut,
 )
 from app.core.i18n import gettext
+from app.core.routing import Router
 from app.core.web import Db
 from app.datasets.service import require_dataset
 
-router = APIRouter(prefix="/api/v1", tags=["datasets"])
+router = Router(prefix="/api/v1", tags=["datasets"])
 
 
 @router.get("/datasets/{dataset_id}/conversations")

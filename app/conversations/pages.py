@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import Depends, Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlmodel import Session
 
@@ -25,6 +25,7 @@ from app.conversations.models import Conversation, ReviewState
 from app.conversations.tool_editing import typed_tools
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import gettext
+from app.core.routing import Router
 from app.core.templating import is_htmx, render, toast
 from app.core.web import Db
 from app.datasets.archives import is_archived
@@ -32,7 +33,7 @@ from app.dialogue.conversation import Message
 from app.dialogue.labels import LABELS
 from app.sentences import N_
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 _TYPED_LABELS: Final = ("stage", "objection", "product", "language")
 # The order in which one key walks through a turn's flags.
 _TRAIN_FLAGS: Final = {"follow": None, "always": True, "never": False}

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from sse_starlette.sse import EventSourceResponse
 
@@ -11,6 +11,7 @@ from app.accounts.permissions import Permission
 from app.accounts.service import record
 from app.core.database import let_go, transaction
 from app.core.errors import NotFound
+from app.core.routing import Router
 from app.core.web import AppEngine, AppStorage, Db
 from app.jobs import service as jobs
 from app.jobs.api import After
@@ -38,7 +39,7 @@ from app.runs.schemas import (
 )
 from app.sentences import N_
 
-router = APIRouter(prefix="/api/v1", tags=["runs"])
+router = Router(prefix="/api/v1", tags=["runs"])
 # More than any run has.
 MOST_STEPS: Final = 2**31 - 1
 

@@ -3,7 +3,7 @@
 import secrets
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Engine
 from starlette.datastructures import FormData
@@ -15,6 +15,7 @@ from app.base_models.service import ready_base_models, require_base_model
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import get_locale
+from app.core.routing import Router
 from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
@@ -44,7 +45,7 @@ from app.runs.pace import expected_pace
 from app.runs.planning import make_plan
 from app.versions.service import require_version
 
-router = APIRouter(prefix="/runs", include_in_schema=False)
+router = Router(prefix="/runs", include_in_schema=False)
 
 
 async def posted_form(request: Request) -> FormData:

@@ -1,10 +1,9 @@
 """REST for the plan of a run: estimates and advice, before anything is started."""
 
-from fastapi import APIRouter
-
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
 from app.base_models.service import require_ready
+from app.core.routing import Router
 from app.core.web import Db
 from app.mask_checks.service import newest_report, require_mask_check
 from app.runs.device import ThisDevice
@@ -14,7 +13,7 @@ from app.runs.plan_schemas import PlanIn, PlanOut
 from app.runs.planning import Choice, make_plan
 from app.versions.service import require_version
 
-router = APIRouter(prefix="/api/v1", tags=["runs"])
+router = Router(prefix="/api/v1", tags=["runs"])
 
 
 @router.post("/runs/plan")
