@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
 from app.core.i18n import gettext
+from app.core.routing import Router
 from app.core.web import Db
 from app.gates import service
 from app.gates.limits import GateRequest, asked
@@ -16,7 +17,7 @@ from app.gates.reports import junit, markdown
 from app.gates.schemas import GateOut, MetricOut
 from app.runs.service import require_run
 
-router = APIRouter(prefix="/api/v1/runs/{run_id}", tags=["gates"])
+router = Router(prefix="/api/v1/runs/{run_id}", tags=["gates"])
 Asked = Annotated[GateRequest, Depends(asked)]
 
 

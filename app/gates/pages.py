@@ -3,11 +3,12 @@
 import shlex
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
 from app.core.errors import StudioError
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import Db
 from app.gates import service
@@ -18,7 +19,7 @@ from app.gates.schemas import figure
 from app.runs.models import Run
 from app.runs.service import list_runs, require_run
 
-router = APIRouter(prefix="/runs", include_in_schema=False)
+router = Router(prefix="/runs", include_in_schema=False)
 # Longer ones belong into a script.
 _Lines = Annotated[str, Query(max_length=4000)]
 
