@@ -64,5 +64,6 @@ def judge_run_as_markdown(address: Request, session: Db, run_id: int, request: A
     """The same as Markdown, for a job's summary or a comment."""
     found = service.judge(session, require_run(session, run_id), request)
     headers = {"Content-Disposition": f'attachment; filename="gate-run-{run_id}.md"'}
-    page = str(address.url_for("run_page", run_id=run_id))
-    return PlainTextResponse(markdown(found, page), media_type="text/markdown", headers=headers)
+    return PlainTextResponse(
+        markdown(found, f"{address.base_url}runs/{run_id}"), media_type="text/markdown", headers=headers
+    )
