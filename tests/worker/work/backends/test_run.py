@@ -93,6 +93,10 @@ def test_trl_trains_the_studios_losses_and_its_adapter_is_measured_and_kept(
     require_adapter(tmp_path / "trl" / found.adapter)
     files = [{path.name for path in (tmp_path / who / "adapter").iterdir()} for who in ("studio", "trl")]
     assert files[0] == files[1]
+    assert (
+        f"- Trained by: TRL {TOOL_VERSIONS['trl']}"
+        in (tmp_path / "trl" / "adapter" / "README.md").read_text()
+    )
     written = json.loads((tmp_path / "trl" / "adapter" / "adapter_config.json").read_text())
     assert written["base_model_name_or_path"] == "org/chat"
     assert not (tmp_path / "trl" / WORKPLACE).exists()
