@@ -82,7 +82,8 @@ def _mix(facts: Facts) -> Item:
     known = [value for value in kept if value is not None]
     if not known:
         message = N_(
-            "%(won)d won, %(lost)d lost, %(open)d open. Nothing says what this mix does to general ability: evaluate with a suite of general ability."
+            "%(won)d won, %(lost)d lost, %(open)d open. Nothing says what this mix does to general ability: evaluate with a "
+            "suite of general ability."
         )
         return item("mix", Part.DATA, State.OPEN, link, message, **told)
     if min(known) < RETENTION_WARNING:
