@@ -20,6 +20,7 @@ class DatasetCounts:
     handed_in: int = 0
     approved: int = 0
     rejected: int = 0
+    discarded: int = 0
 
     @classmethod
     def of(cls, counts: Mapping[ReviewState, int]) -> "DatasetCounts":
@@ -29,7 +30,7 @@ class DatasetCounts:
     @property
     def total(self) -> int:
         """All of them."""
-        return self.waiting + self.approved + self.rejected
+        return self.waiting + self.approved + self.rejected + self.discarded
 
     @property
     def waiting(self) -> int:
@@ -64,6 +65,14 @@ class DeskLine:
     # Their own work, sent back; and what others handed in, for those who review.
     sent_back: int
     to_review: int
+    # Drafts that are theirs to work on.
+    to_do: int = 0
+
+
+def _with(line: DeskLine, state: ReviewState, count: int) -> DeskLine:
+    if state is ReviewState.REJECTED:
+        return replace(line, sent_back=count)
+    return replace(line, to_do=count) if state is ReviewState.DRAFT else replace(line, to_review=count)
 
 
 def desk_of(session: Session, actor: Actor) -> list[DeskLine]:
@@ -73,6 +82,11 @@ def desk_of(session: Session, actor: Actor) -> list[DeskLine]:
         col(Conversation.review_state) == ReviewState.REJECTED,
         col(Conversation.sent_back_to_user_id) == actor.user_id,
     )
+    to_do = sa.and_(
+        col(Conversation.review_state) == ReviewState.DRAFT,
+        col(Conversation.assigned_to_user_id) == actor.user_id,
+    )
+    own = sa.or_(own, to_do)
     waits = col(Conversation.review_state) == ReviewState.HANDED_IN
     statement = (
         select(Dataset.id, Dataset.name, Conversation.review_state, func.count())
@@ -84,8 +98,5 @@ def desk_of(session: Session, actor: Actor) -> list[DeskLine]:
     found: dict[int, DeskLine] = {}
     for dataset_id, name, state, count in session.exec(statement):
         line = found.get(dataset_id or 0, DeskLine(dataset_id or 0, name, 0, 0))
-        sent_back = state is ReviewState.REJECTED
-        found[line.dataset_id] = (
-            replace(line, sent_back=count) if sent_back else replace(line, to_review=count)
-        )
+        found[line.dataset_id] = _with(line, ReviewState(state), count)
     return list(found.values())

@@ -183,6 +183,8 @@ def set_review(
         assert actor is not None
         _put(conversation, actor.who.columns("handed_in_by"))
         conversation.handed_in_at = utc_now()
+        if conversation.assigned_to_user_id is None:
+            conversation.assigned_to_user_id = actor.user_id
     elif state is ReviewState.DRAFT:
         _put(conversation, _nobody("handed_in_by"))
         conversation.handed_in_at = None
