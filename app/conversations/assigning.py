@@ -76,12 +76,17 @@ def assign(
     for place, person in enumerate(people):
         for batch in in_batches(ids[place :: len(people)], PIECE):
             with polite_piece(session):
-                session.execute(
-                    update(Conversation)
-                    .where(col(Conversation.id).in_(batch))
-                    .values(assigned_to_user_id=person)
-                )
+                _give(session, batch, person)
     return len(ids)
+
+
+def _give(session: Session, ids: Sequence[int], person: int | None) -> None:
+    given = update(Conversation).where(col(Conversation.id).in_(ids))
+    session.execute(given.values(assigned_to_user_id=person))
+    if person is not None:
+        # Whoever gets what was sent back is who finds it on the home page.
+        sent_back = given.where(col(Conversation.review_state) == ReviewState.REJECTED)
+        session.execute(sent_back.values(sent_back_to_user_id=person))
 
 
 def _require_workers(session: Session, user_ids: Sequence[int]) -> None:

@@ -108,7 +108,7 @@ class Conversation(SQLModel, table=True):
     handed_in_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     # Whose work it is: given to them, or handed in by them when it was nobody's.
     assigned_to_user_id: int | None = None
-    # Whose work was sent back: who handed it in, or changed it last.
+    # Whose work was sent back: who handed it in, whose it is, or who changed it last.
     sent_back_to_user_id: int | None = None
     # Of app.dialogue.hashes: with the train flags, and of the words alone, by which duplicates are told.
     content_hash: str = Field(max_length=64)

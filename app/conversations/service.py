@@ -191,7 +191,9 @@ def set_review(
     elif state is ReviewState.REJECTED and conversation.review_state is not ReviewState.REJECTED:
         handed_in = conversation.handed_in_at is not None
         conversation.sent_back_to_user_id = (
-            conversation.handed_in_by_user_id if handed_in else conversation.updated_by_user_id
+            conversation.handed_in_by_user_id
+            if handed_in
+            else conversation.assigned_to_user_id or conversation.updated_by_user_id
         )
     conversation.review_state = state
     conversation.review_reason = reason

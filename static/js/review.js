@@ -22,6 +22,11 @@
     }
   });
 
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+    if (event.target.id === "comment-text") event.target.form.requestSubmit();
+  });
+
   document.addEventListener("change", (event) => {
     if (event.target.matches?.("[data-review-goes-on]")) {
       localStorage.setItem(STORED, event.target.checked ? "on" : "off");
@@ -31,7 +36,8 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     const { successful, xhr, requestConfig } = event.detail;
     const { state } = requestConfig.parameters;
-    const goesOn = ["handed_in", "discarded"].includes(state) || (["approved", "rejected"].includes(state) && wanted());
+    const isDone = ["handed_in", "discarded"].includes(state);
+    const goesOn = isDone || (["approved", "rejected"].includes(state) && wanted());
     const next = document.querySelector('a[rel="next"]');
     // The form itself, which the answer has taken off the page.
     const ours = requestConfig.elt.matches?.("[data-review]");

@@ -33,11 +33,17 @@ def test_conversations_are_shared_out_and_each_finds_their_own(
     assert (answer.status_code, answer.text.count('name="ids"')) == (200, 2)
     reviewer.browser.post(f"/conversations/{numbers[3]}/assign", data={"user_id": other}, headers=HTMX)
     assert ids(f"assigned_to={other}") == numbers[2:]
+    rejected = {"state": "rejected", "version": 1, "reason": "Ask first."}
+    reviewer.api.post(f"/api/v1/conversations/{numbers[0]}/review", json=rejected)
+    assert "Sent back to you 1" in visible_text(annotator.browser.get("/datasets").text)
+    reviewer.browser.post(f"/conversations/{numbers[0]}/assign", data={"user_id": other}, headers=HTMX)
+    assert "Sent back to you 1" in visible_text(reviewer.browser.get("/datasets").text)
+    reviewer.browser.post(f"/conversations/{numbers[0]}/assign", data={"user_id": me}, headers=HTMX)
     review = {"state": "discarded", "version": 1}
     annotator.browser.post(f"/conversations/{numbers[1]}/review", data=review, headers=HTMX)
     lines = {line["name"]: line for line in annotator.api.get(f"{api}/people").json()}
     mine, theirs = lines["test annotator"], lines["test reviewer"]
-    assert (mine["draft"], mine["discarded"], theirs["draft"]) == (1, 1, 3)
+    assert (mine["rejected"], mine["discarded"], theirs["draft"]) == (1, 1, 3)
     assert "test reviewer 3 0 0 0 0 3" in visible_text(annotator.browser.get(f"{path}/people").text)
 
 
