@@ -14,8 +14,8 @@ from app.conversations.service import require_conversation
 from app.core.routing import Router
 from app.core.web import Db
 
-router = Router(prefix="/api/v1", tags=["conversations"])
-_PATH = "/conversations/{conversation_id}/comments"
+router = Router(prefix="/api/v1/conversations", tags=["conversations"])
+_PATH = "/{conversation_id}/comments"
 
 
 class CommentIn(BaseModel):
