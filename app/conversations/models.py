@@ -70,7 +70,7 @@ class Conversation(SQLModel, table=True):
         ),
         # What is somebody's, everywhere and within a dataset.
         Index(
-            "ix_conversation_assigned_to", "assigned_to_user_id", "dataset_id", "review_state", "staged_by"
+            "ix_conversation_assigned_to", "assigned_to_user_id", "review_state", "dataset_id", "staged_by"
         ),
         Index(
             "ix_conversation_dataset_assigned",

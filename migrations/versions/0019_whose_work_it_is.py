@@ -26,7 +26,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_conversation_assigned_to",
         "conversation",
-        ["assigned_to_user_id", "dataset_id", "review_state", "staged_by"],
+        ["assigned_to_user_id", "review_state", "dataset_id", "staged_by"],
     )
     op.create_index(
         "ix_conversation_dataset_assigned",
