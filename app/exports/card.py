@@ -6,6 +6,7 @@ Loads no database, for the worker's children write it.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from app.core.markdown import on_one_line
@@ -88,6 +89,7 @@ def model_card(
             f"- Every setting: `{PROVENANCE}`",
             "",
             *(_how_good(scores) if scores else []),
+            *(_checklist(scores) if scores and scores.checklist else []),
             *_licence(provenance),
         ]
     )
@@ -99,7 +101,8 @@ def provenance_document(
     """What the card says, as JSON for programs."""
     about = {"provenance": provenance.to_json(), "config": config.to_json(), "result": result.to_json()}
     if scores:
-        about["scores"] = scores.model_dump(mode="json")
+        # Where it is seen is on the server that made it.
+        about["scores"] = scores.model_dump(mode="json", exclude={"checklist": {"__all__": {"link"}}})
     return json.dumps(about, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -168,6 +171,16 @@ def _how_good(scores: Scores) -> list[str]:
             f"Held-out loss, base → tuned: {losses.base:.4f} → {losses.tuned:.4f} nats a trained token",
             "",
         ]
+    return lines
+
+
+def _checklist(scores: Scores) -> list[str]:
+    """Item by item, with the evidence there was when the files were made."""
+    lines = ["## Checklist", ""]
+    for part, items in groupby(scores.checklist, key=lambda one: one.part_title):
+        lines += [f"**{part}**", ""]
+        lines += [f"- {one.word}: {one.title}. {on_one_line(one.evidence)}" for one in items]
+        lines += [""]
     return lines
 
 
