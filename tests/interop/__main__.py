@@ -187,6 +187,7 @@ def backends_table(figures: dict[str, Any]) -> str:
     head = (
         "backend",
         "version",
+        "trained tokens",
         "samples seen",
         f"loss, step 1 to {STEPS}",
         "apart",
@@ -198,6 +199,7 @@ def backends_table(figures: dict[str, Any]) -> str:
         (
             "SFT Studio" if name == "studio" else TOOL_NAMES[name],
             one["version"],
+            str(one["trained_tokens"]),
             one["samples_seen"],
             " ".join(f"{loss:.3f}" for loss in one["losses"].values()),
             f"{one['apart']:.4f}",

@@ -44,11 +44,14 @@ def _run(studio: Studio, version: dict[str, Any], base: dict[str, Any], backend:
     run = studio.start_run(version, base, **changes)
     job = studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
     run = studio.ok(studio.api.get(f"/api/v1/runs/{run['id']}"))
-    metrics = [event for event in studio.events(job["id"]) if event["kind"] == "metric"]
+    events = studio.events(job["id"])
+    metrics = [event for event in events if event["kind"] == "metric"]
+    said = [event["sentence"].get("values", {}) for event in events if event["kind"] == "log"]
     result = run["result"]
     return {
         "run": run["id"],
         "version": (result["trained_by"] or " ").rpartition(" ")[2],
+        "trained_tokens": next(values["tokens"] for values in said if "tokens" in values),
         "samples_seen": f"{result['labels_seen']} of {result['labels_total']}",
         "labels_hash": result["labels_hash"],
         "losses": {event["step"]: event["loss"] for event in metrics},
@@ -60,7 +63,7 @@ def _run(studio: Studio, version: dict[str, Any], base: dict[str, Any], backend:
 
 
 def _judge(name: str, told: dict[str, Any], ours: dict[str, Any], wrong: list[str], near: float) -> None:
-    if told["labels_hash"] != ours["labels_hash"]:
+    if any(told[same] != ours[same] for same in ("labels_hash", "trained_tokens", "samples_seen")):
         wrong.append(f"{name} as a backend trained other tokens")
     told["apart"] = max(abs(loss - ours["losses"][step]) for step, loss in told["losses"].items())
     if len(told["losses"]) != STEPS or told["apart"] > near:
