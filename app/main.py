@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from anyio import to_thread
 from fastapi import Depends, FastAPI, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 import app.tables  # noqa: F401 - metadata must be complete before the first query
@@ -15,21 +15,23 @@ from app import routers
 from app.accounts.access import INTRODUCTIONS, LOOKUPS, SENDERS, authenticate, introduce, knows, needs
 from app.accounts.activity import Activity
 from app.accounts.permissions import Permission
-from app.accounts.sign_in import PASSWORDS, Attempts
+from app.accounts.sign_in import Attempts
 from app.accounts.upkeep import keep_up, store_activity
 from app.accounts.who import spoken_name
+from app.checklists.pages import ChecklistOfRun
 from app.core.api_document import api_document
 from app.core.database import build_engine
 from app.core.errors import Unavailable
 from app.core.i18n import LOCALES, gettext, translations
 from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
+from app.core.routing import Router, hang
 from app.core.settings import Settings, get_settings
+from app.core.slow_work import DECLARED
 from app.core.storage import DISK_FULL, LEAST_FREE_BYTES, Storage
-from app.core.strict_bodies import require_strict_json
 from app.core.templating import STATIC_DIR, render, templates
 from app.core.unstorable import refuse_nul
-from app.core.web import SESSIONS, WEB_THREADS, public
+from app.core.web import SESSIONS, WEB_THREADS, Places, public
 from app.curation.sweeping import keep_sweeping
 from app.evaluations.judging import BuiltInJudging
 from app.exports.listing import ExportsOfRun
@@ -38,7 +40,6 @@ from app.jobs.bell import hang_bell
 from app.jobs.events import status_words
 from app.jobs.stream import STREAM_THREADS, Streams
 from app.masking import turn_off_library_threads
-from app.previews.service import PREVIEWS
 from app.runs.check_use import RunsOfChecks
 from app.sentences import N_, FailureCode
 
@@ -56,6 +57,9 @@ NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
 )
 
 
+router = Router(include_in_schema=False)
+
+
 class _ImmutableStatic(StaticFiles):
     """Static files whose URL carries their hash may be kept for ever."""
 
@@ -68,7 +72,13 @@ class _ImmutableStatic(StaticFiles):
 # Everybody who may hold a connection has one set aside, so that threads of the pool never wait for each other's; beside
 # them the few routes that open one for a moment by themselves.
 _CONNECTIONS: Final = (
-    SESSIONS + LOOKUPS + INTRODUCTIONS + SENDERS + STREAM_THREADS + PASSWORDS.at_once + PREVIEWS.at_once + 4
+    SESSIONS
+    + LOOKUPS
+    + INTRODUCTIONS
+    + SENDERS
+    + STREAM_THREADS
+    + sum(bounds.at_once for bounds in DECLARED)
+    + 4
 )
 
 
@@ -102,7 +112,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="SFT Studio",
         version="0.1.0",
         lifespan=_lifespan,
-        dependencies=[Depends(authenticate), Depends(require_strict_json)],
+        dependencies=[Depends(authenticate)],
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -120,43 +130,44 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.attempts = Attempts()
     app.state.activity = Activity()
     app.state.slow_work = {}
+    app.state.lookups = Places(LOOKUPS, settings.web_wait_seconds)
+    app.state.sessions = Places(SESSIONS, settings.web_wait_seconds)
     app.state.introduce = introduce
     app.state.knows = knows
     app.state.judging = BuiltInJudging()
     app.state.check_use = RunsOfChecks()
-    app.state.elsewhere = ExportsOfRun()
+    app.state.elsewhere = (ChecklistOfRun(), ExportsOfRun())
     app.state.nav = NAVIGATION
     app.state.streams = Streams()
     app.add_middleware(EdgeMiddleware, settings=settings)
     install_error_handlers(app)
     app.mount("/static", _ImmutableStatic(directory=STATIC_DIR), name="static")
-    for router in routers.ALL:
-        app.include_router(router)
-    app.add_api_route("/", _home, include_in_schema=False)
-    app.add_api_route("/_patterns", _patterns, include_in_schema=False, response_class=HTMLResponse)
-    app.add_api_route("/api/v1/openapi.json", _openapi, include_in_schema=False)
-    app.add_api_route("/healthz", _health, include_in_schema=False)
+    hang(app, (*routers.ALL, router))
     return app
 
 
+@router.get("/")
 @needs(Permission.ACCOUNT_USE)
 def _home() -> RedirectResponse:
     return RedirectResponse("/datasets", status_code=303)
 
 
+@router.get("/_patterns", response_class=HTMLResponse)
 @needs(Permission.ACCOUNT_USE)
 def _patterns(request: Request) -> HTMLResponse:
     """Every component in use, for those who build pages."""
     return render(request, "patterns/page.html")
 
 
+@router.get("/api/v1/openapi.json")
 @public
-def _openapi(request: Request) -> dict[str, Any]:
+def _openapi(request: Request) -> JSONResponse:
     """The API's own description holds no secrets, so clients may read it before they have a token."""
     application: FastAPI = request.app
-    return api_document(application)
+    return JSONResponse(api_document(application))
 
 
+@router.get("/healthz")
 @public
 def _health(request: Request) -> dict[str, str]:
     """Whether the database answers and the data folder's disk has room. Reading goes on without room."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
@@ -15,12 +15,13 @@ from app.accounts.service import Actor
 from app.accounts.sign_in import PASSWORDS
 from app.core.addresses import own_path
 from app.core.errors import StudioError
+from app.core.routing import Router
 from app.core.settings import Settings
 from app.core.slow_work import apart
 from app.core.templating import render, see
 from app.core.web import AppEngine, AppSettings, Db, base_url
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 _PATH: Final = "/account"
 
 

@@ -7,7 +7,7 @@ changed and people managed by somebody who signed in, or with `sft-studio people
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from app.accounts import audit, passwords, service, sessions, tokens
@@ -18,10 +18,11 @@ from app.accounts.models import Role, Scope
 from app.accounts.permissions import Permission
 from app.accounts.sign_in import PASSWORDS
 from app.core.database import transaction
+from app.core.routing import Router
 from app.core.slow_work import apart
 from app.core.web import AppEngine, AppSettings, Db, base_url
 
-router = APIRouter(prefix="/api/v1", tags=["accounts"])
+router = Router(prefix="/api/v1", tags=["accounts"])
 
 
 class MeOut(BaseModel):

@@ -3,7 +3,7 @@
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import HTMLResponse
 
 from app.accounts import audit
@@ -11,10 +11,11 @@ from app.accounts.access import needs
 from app.accounts.audit import AuditFilter
 from app.accounts.permissions import Permission
 from app.accounts.service import list_users
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import Db
 
-router = APIRouter(prefix="/audit", include_in_schema=False)
+router = Router(prefix="/audit", include_in_schema=False)
 # Where the page of a subject is; those of other kinds have none.
 _PAGES: Final = {
     "dataset": "/datasets/{}",

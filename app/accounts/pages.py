@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlmodel import Session, select
 
@@ -15,13 +15,14 @@ from app.core.addresses import own_path, path_of
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import Locale, set_locale
+from app.core.routing import Router
 from app.core.settings import Settings
 from app.core.slow_work import apart
 from app.core.templating import render
 from app.core.web import AppEngine, AppSettings, Db, public
 from app.sentences import N_
 
-router = APIRouter()
+router = Router()
 _ONE_YEAR_SECONDS = 365 * 24 * 3600
 
 

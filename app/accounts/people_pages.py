@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
@@ -15,13 +15,14 @@ from app.accounts.sign_in import PASSWORDS
 from app.core.database import reading, transaction
 from app.core.errors import StudioError
 from app.core.i18n import gettext, translate
+from app.core.routing import Router
 from app.core.settings import Settings
 from app.core.slow_work import apart
 from app.core.templating import is_htmx, render, see, toast
 from app.core.web import AppEngine, AppSettings, Db, base_url
 from app.sentences import N_
 
-router = APIRouter(prefix="/people", include_in_schema=False)
+router = Router(prefix="/people", include_in_schema=False)
 _PATH: Final = "/people"
 
 

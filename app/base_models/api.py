@@ -1,16 +1,15 @@
 """REST for base models."""
 
-from fastapi import APIRouter
-
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.base_models import service
 from app.base_models.schemas import BaseModelIn, BaseModelOut
+from app.core.routing import Router
 from app.core.web import AppSettings, Db
 from app.jobs.models import Job
 from app.jobs.service import require_job
 
-router = APIRouter(prefix="/api/v1/base-models", tags=["base models"])
+router = Router(prefix="/api/v1/base-models", tags=["base models"])
 
 
 @router.get("")

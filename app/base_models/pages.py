@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.accounts.access import CurrentActor, needs
@@ -11,6 +11,7 @@ from app.base_models import service
 from app.base_models.models import BaseModelSource
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import gettext
+from app.core.routing import Router
 from app.core.settings import Settings
 from app.core.templating import is_htmx, render, toast
 from app.core.web import AppSettings, Db
@@ -19,7 +20,7 @@ from app.jobs.newest import last_events
 from app.jobs.service import require_job
 from app.sentences import N_
 
-router = APIRouter(prefix="/base-models", include_in_schema=False)
+router = Router(prefix="/base-models", include_in_schema=False)
 _EMPTY_FORM = {"source": "hub", "reference": "", "name": "", "revision": ""}
 
 

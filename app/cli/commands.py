@@ -52,9 +52,11 @@ def _commands() -> dict[str, str]:
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
         "train": _("Freeze, check the masks and train."),
         "evaluate": _("Judge a run against its base model."),
+        "gate": _("Judge whether a run may go on, by limits on its numbers: exit code 0, 1, or 2."),
         "list": _("List datasets, models, recipes, runs or suites."),
         "status": _("Show the server or a run."),
         "diagnose": _("Say what is wrong with a run by its curves, and what to change."),
+        "checklist": _("Fill in the checklist of a run: data, config, monitoring, verification."),
         "samples": _("Show what a run answered while it trained."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
@@ -100,7 +102,7 @@ def _load(name: str) -> Callable[..., Any]:
                 "status": listing.status,
             }
             return by_name[name]
-        case "diagnose" | "samples" | "compare":
+        case "diagnose" | "checklist" | "samples" | "compare":
             return _load_look(name)
         case "erase":
             from app.cli.erasing import erase
@@ -126,6 +128,10 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.evaluating import evaluate
 
             return evaluate
+        case "gate":
+            from app.cli.gating import gate
+
+            return gate
     raise LookupError(name)
 
 
@@ -135,6 +141,7 @@ def _load_look(name: str) -> Callable[..., Any]:
 
     looks: dict[str, Callable[..., Any]] = {
         "diagnose": diagnosing.diagnose,
+        "checklist": diagnosing.checklist,
         "samples": diagnosing.samples,
         "compare": diagnosing.compare,
     }

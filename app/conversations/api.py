@@ -1,14 +1,13 @@
 """REST for conversations."""
 
-from fastapi import APIRouter
-
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.conversations import review, revisions, service
 from app.conversations.schemas import ConversationEdit, ConversationOut, RestoreIn, ReviewIn, RevisionOut
+from app.core.routing import Router
 from app.core.web import Db
 
-router = APIRouter(prefix="/api/v1", tags=["conversations"])
+router = Router(prefix="/api/v1", tags=["conversations"])
 
 
 @router.get("/conversations/{conversation_id}")

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import iter_route_contexts
+
+from app.core.routing import DeclaredRoute
 
 PREFIX: Final = "/api/"
 _PROBLEM: Final[dict[str, Any]] = {
@@ -49,8 +50,8 @@ _DESCRIPTION: Final = (
 def api_document(app: FastAPI) -> dict[str, Any]:
     """The document, built once for an application."""
     if app.openapi_schema is None:
-        # Not `app.routes` itself: what a router brought along is behind it, not in it.
-        routes = [route for route in iter_route_contexts(app.routes) if (route.path or "").startswith(PREFIX)]
+        declared = [route for route in app.routes if isinstance(route, DeclaredRoute)]
+        routes = [route.made_for(app) for route in declared if route.path.startswith(PREFIX)]
         document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=routes)
         _complete(document)
         app.openapi_schema = document

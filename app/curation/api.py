@@ -1,17 +1,16 @@
 """REST for datasets."""
 
-from fastapi import APIRouter
-
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.conversations.counts import DatasetCounts, dataset_counts
+from app.core.routing import Router
 from app.core.web import AppStorage, Db
 from app.curation import lines, removal
 from app.curation.schemas import DatasetOut
 from app.datasets import service
 from app.datasets.schemas import DatasetEdit, DatasetIn
 
-router = APIRouter(prefix="/api/v1", tags=["datasets"])
+router = Router(prefix="/api/v1", tags=["datasets"])
 
 
 @router.get("/datasets")

@@ -2,18 +2,18 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
+from app.conversations.assigning import names_of, workers
 from app.conversations.bulk_review import are_waiting, review_many, undo_approvals
 from app.conversations.counts import DatasetCounts, desk_of
 from app.conversations.drafts import create_conversation
-from app.conversations.facets import facets_of
 from app.conversations.filter_params import Filter
-from app.conversations.filters import FACETS, ConversationFilter
+from app.conversations.filters import ConversationFilter
 from app.conversations.labels import label_words
 from app.conversations.listing import Listing
 from app.conversations.models import Conversation, ReviewState
@@ -22,9 +22,10 @@ from app.core.database import utc_now
 from app.core.errors import Invalid, StudioError
 from app.core.i18n import gettext, ngettext
 from app.core.pieces import piece
+from app.core.routing import Router
 from app.core.templating import go, is_htmx, render, see, toast
 from app.core.web import PAGE_SIZE, Db, Moment
-from app.curation.header import header
+from app.curation.header import facets_context, header
 from app.curation.lines import dataset_lines
 from app.datasets import service
 from app.dialogue.roles import Role
@@ -32,7 +33,7 @@ from app.imports.background import jobs_of
 from app.imports.service import list_imports
 from app.sentences import N_
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/datasets")
@@ -82,7 +83,7 @@ def create(
     return go(request, f"/datasets/{dataset.id}")
 
 
-def _conversations(session: Db, where: ConversationFilter, page: int) -> dict[str, Any]:
+def conversations_context(session: Db, where: ConversationFilter, page: int) -> dict[str, Any]:
     listing = Listing(session, where)
     # A review may have emptied the last page.
     page = min(page, max(1, -(-listing.total // PAGE_SIZE)))
@@ -97,21 +98,14 @@ def _conversations(session: Db, where: ConversationFilter, page: int) -> dict[st
         "first": offset + 1,
         "last": offset + len(found),
         "words": label_words(),
+        "workers": workers(session),
+        "names": names_of(session, [row.assigned_to_user_id for row in found if row.assigned_to_user_id]),
         "hits": {row.id: _hit(where, row) for row in found} if where.has_query else {},
     }
 
 
 def _hit(where: ConversationFilter, row: Conversation) -> Hit | None:
     return find_hit(where.words, row.messages, row.product, row.tags, row.updated_by)
-
-
-def _facets(session: Session, dataset_id: int) -> dict[str, Any]:
-    found = facets_of(session, dataset_id)
-    tags: list[tuple[str | int, int | None]] = [(tag, None) for tag in found.tags]
-    return {
-        "facets": [(name, tags if name == "tag" else found.counts[name]) for name in FACETS],
-        "imports": {row.operation_id: row.filename for row in list_imports(session, dataset_id)},
-    }
 
 
 @router.get("/datasets/{dataset_id}")
@@ -129,14 +123,14 @@ def dataset_page(
     where = params.within(dataset_id)
     context = {
         **header(session, actor, dataset, "conversations"),
-        **_conversations(session, where, page),
+        **conversations_context(session, where, page),
     }
     if request.headers.get("HX-Target") == "conversation-list":
         response = render(request, "datasets/_conversations.html", context)
         # The address says what narrows the list, and nothing of the fields that were left empty.
         response.headers["HX-Push-Url"] = f"/datasets/{dataset_id}{where.query_string()}"
         return response
-    narrowed = _facets(session, dataset_id) if where.has_facets else {"facets": None}
+    narrowed = facets_context(session, dataset_id) if where.has_facets else {"facets": None}
     return render(request, "datasets/dataset.html", {**context, **narrowed})
 
 
@@ -145,7 +139,11 @@ def dataset_page(
 def facets(request: Request, session: Db, dataset_id: int, params: Filter) -> HTMLResponse:
     """The fields by which the list can be narrowed to a label, a person or an import; asked for when they are opened."""
     service.require_dataset(session, dataset_id)
-    context = {"where": params.within(dataset_id), "words": label_words(), **_facets(session, dataset_id)}
+    context = {
+        "where": params.within(dataset_id),
+        "words": label_words(),
+        **facets_context(session, dataset_id),
+    }
     return render(request, "datasets/_facets.html", context)
 
 
@@ -213,7 +211,10 @@ def review(
     undo = f"/datasets/{dataset_id}/review/undo{where.query_string(since=since.isoformat(), until=utc_now().isoformat())}"
     if not is_htmx(request):
         return see(f"/datasets/{dataset_id}{where.query_string(page=page if page > 1 else '')}")
-    context = {**header(session, actor, dataset, "conversations"), **_conversations(session, where, page)}
+    context = {
+        **header(session, actor, dataset, "conversations"),
+        **conversations_context(session, where, page),
+    }
     response = render(request, "datasets/_conversations.html", context)
     told = _review_toast(session, state, changed, refused, undo if undoable and changed else None)
     response.headers.update(told)
@@ -237,7 +238,10 @@ def undo_review(
     where = params.within(dataset_id)
     if not is_htmx(request):
         return see(f"/datasets/{dataset_id}{where.query_string()}")
-    context = {**header(session, actor, dataset, "conversations"), **_conversations(session, where, 1)}
+    context = {
+        **header(session, actor, dataset, "conversations"),
+        **conversations_context(session, where, 1),
+    }
     response = render(request, "datasets/_conversations.html", context)
     said = ngettext("%(n)d is unreviewed again.", "%(n)d are unreviewed again.", changed) % {"n": changed}
     response.headers.update({**toast(said), "HX-Retarget": "#conversation-list", "HX-Reswap": "outerHTML"})
@@ -249,6 +253,8 @@ def _review_toast(
 ) -> dict[str, str]:
     if state is ReviewState.APPROVED:
         text = ngettext("%(n)d conversation approved.", "%(n)d conversations approved.", changed)
+    elif state is ReviewState.DISCARDED:
+        text = ngettext("%(n)d conversation discarded.", "%(n)d conversations discarded.", changed)
     else:
         text = ngettext("%(n)d conversation sent back.", "%(n)d conversations sent back.", changed)
     text %= {"n": changed}

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlmodel import Session
 
@@ -10,6 +10,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.core.errors import Conflict, StudioError
+from app.core.routing import Router
 from app.core.templating import go, render
 from app.core.web import AppStorage, Db
 from app.curation import removal
@@ -17,7 +18,7 @@ from app.curation.header import header
 from app.datasets import service
 from app.datasets.models import Dataset
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 def _context(session: Session, actor: Actor, dataset: Dataset, **more: Any) -> dict[str, Any]:

@@ -1,16 +1,15 @@
 """REST: who holds a conversation, or the dialogues of a dataset, and the erasure from all of them."""
 
-from fastapi import APIRouter
-
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
+from app.core.routing import Router
 from app.core.web import AppEngine, AppStorage, Db
 from app.erasure import service, whole_datasets
 from app.erasure.holders import find_holders
 from app.erasure.schemas import DatasetHolders, Holders
 from app.erasure.whole_datasets import find_dataset_holders
 
-router = APIRouter(prefix="/api/v1")
+router = Router(prefix="/api/v1")
 
 
 @router.get("/conversations/{conversation_id}/holders", tags=["conversations"])

@@ -1,16 +1,17 @@
 """The pages that name what holds a conversation, or the dialogues of a dataset, and erase them from all of that."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.errors import Conflict
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import AppEngine, AppStorage, Db
 from app.erasure import service, whole_datasets
 from app.erasure.holders import find_holders
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/conversations/{conversation_id}/erase")

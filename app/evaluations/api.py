@@ -1,9 +1,8 @@
 """REST for suites and evaluations."""
 
-from fastapi import APIRouter
-
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
+from app.core.routing import Router
 from app.core.web import AppStorage, Db
 from app.evaluations import service
 from app.evaluations.documents import JudgedRun
@@ -11,7 +10,7 @@ from app.evaluations.schemas import EvaluationIn, EvaluationOut, SuiteOut
 from app.runs.service import require_run
 from app.scoring.suites import built_in_suites
 
-router = APIRouter(prefix="/api/v1", tags=["evaluations"])
+router = Router(prefix="/api/v1", tags=["evaluations"])
 
 
 @router.get("/suites")

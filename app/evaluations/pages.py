@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlmodel import Session
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.i18n import get_locale, translate
+from app.core.routing import Router
 from app.core.templating import is_htmx, render
 from app.core.web import AppStorage, Db
 from app.evaluations import service
@@ -21,7 +22,7 @@ from app.runs.service import list_runs, require_run
 from app.scoring.scores import DIMENSIONS, FORMULAS
 from app.scoring.suites import built_in_suites
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/evaluations")

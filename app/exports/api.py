@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 from fastapi.responses import StreamingResponse
 from sqlmodel import Session
 
@@ -10,6 +10,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor, record
 from app.core.database import let_go, transaction
+from app.core.routing import Router
 from app.core.web import AppEngine, AppStorage, Db
 from app.exports import service
 from app.exports.downloads import chunks, find, zip_chunks
@@ -19,7 +20,7 @@ from app.exports.schemas import ExportIn, ExportKindOut, ExportOut
 from app.jobs.models import Job
 from app.runs.service import require_run
 
-router = APIRouter(prefix="/api/v1", tags=["exports"])
+router = Router(prefix="/api/v1", tags=["exports"])
 HASH_HEADER = "X-Content-SHA256"
 ExportId = Annotated[int, Path()]
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from sqlmodel import Session
 from starlette.datastructures import FormData
 
@@ -10,6 +10,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.errors import NotFound
 from app.core.i18n import gettext
+from app.core.routing import Router
 from app.core.templating import is_htmx, render, see, toast
 from app.core.web import AppStorage, Db
 from app.exports import service
@@ -19,7 +20,7 @@ from app.runs.new_run_pages import posted_form
 from app.runs.service import require_run
 from app.sentences import N_
 
-router = APIRouter(prefix="/runs", include_in_schema=False)
+router = Router(prefix="/runs", include_in_schema=False)
 _STARTED: Final = N_("The files are being made. You may close the page.")
 _STOPPED: Final = N_("Asked to cancel.")
 _DELETED: Final = N_("The export was deleted.")

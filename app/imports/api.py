@@ -3,11 +3,12 @@
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from fastapi import Depends, File, Form, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
+from app.core.routing import Router
 from app.core.web import AppSettings, AppStorage, Db
 from app.datasets.service import require_dataset
 from app.imports import background, service
@@ -19,7 +20,7 @@ from app.imports.work import SameQuestions
 from app.interchange import Format
 from app.jobs.schemas import JobOut
 
-router = APIRouter(prefix="/api/v1", tags=["datasets"])
+router = Router(prefix="/api/v1", tags=["datasets"])
 
 Same = Annotated[
     SameQuestions,

@@ -13,13 +13,13 @@ from typing import Any, BinaryIO, Final, cast
 
 from app.conversations.content import TOLD, content_columns, told_columns
 from app.core.pieces import PIECE
+from app.imports.remarks import KeptRemark, remark_json
 from app.imports.work import FileReport
 from app.interchange import (
     Format,
     ImportLimits,
     ImportReport,
     Item,
-    LineNote,
     LineProblem,
     Source,
     read_conversations,
@@ -31,7 +31,7 @@ _IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
 # What a piece of an import holds at most, beside the number of its conversations: long ones make fewer.
 _PIECE_BYTES: Final = 4 * 1024 * 1024
 # The columns of a conversation, its notes and its line.
-Arrived = tuple[dict[str, Any], list[dict[str, Any]], int]
+Arrived = tuple[dict[str, Any], list[KeptRemark], int]
 
 
 class ReadFile:
@@ -68,7 +68,7 @@ class IncomingFile:
     """Reads a file for an import. Close it after use.
 
     What is read waits in a file of its own, or in `spool`, which then outlives this. `listen` is told after each record
-    how many conversations there are.
+    how many conversations there are, and how much of the file is read by then, from 0 to 1.
     """
 
     def __init__(
@@ -81,19 +81,22 @@ class IncomingFile:
         limits: ImportLimits | None = None,
         source: Source | None = None,
         spool: Path | None = None,
-        listen: Callable[[int], None] = lambda _count: None,
+        listen: Callable[[int, float], None] = lambda _count, _share: None,
     ) -> None:
         self._skip_bad = skip_bad
         self._found = ImportReport()
         self._codes: set[str] = set()
+        self._share, self._listen = 0.0, listen
         self._spool: Any = (
             spool.open("w+b") if spool else tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115
         )
         try:
-            items = read_conversations(stream, filename=filename, format=format, limits=limits, source=source)
+            items = read_conversations(
+                stream, filename=filename, format=format, limits=limits, source=source, reached=self._reach
+            )
             for item in items:
                 self._take(item)
-                listen(self._found.accepted)
+                listen(self._found.accepted, self._share)
             self._spool.flush()
         except BaseException:
             self._spool.close()
@@ -120,6 +123,10 @@ class IncomingFile:
     ) -> None:
         self._spool.close()
 
+    def _reach(self, share: float) -> None:
+        self._share = share
+        self._listen(self._found.accepted, share)
+
     def _take(self, item: Item) -> None:
         if isinstance(item, LineProblem):
             self._codes.add(item.code)
@@ -130,16 +137,6 @@ class IncomingFile:
             for name in TOLD:
                 del columns[name]
             self._spool.write(_ENCODER.encode([columns, notes, item.line]).encode() + b"\n")
-
-
-def remark_json(remark: LineProblem | LineNote, member: str = "") -> dict[str, Any]:
-    """A problem or a note as it is stored: translated only when somebody reads it."""
-    return {
-        "line": remark.line,
-        "code": remark.code,
-        "sentence": remark.sentence.to_json(),
-        **({"member": named} if (named := remark.member or member) else {}),
-    }
 
 
 def _arrived(line: bytes) -> Arrived:

@@ -2,23 +2,24 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Response, UploadFile
+from fastapi import File, Response, UploadFile
 from pydantic import BaseModel
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.who import CreatedByOut
+from app.core.routing import Router
 from app.core.web import AppSettings, Db
 from app.imports import mappings
-from app.imports.incoming import remark_json
 from app.imports.mapping_document import MappingDocument
 from app.imports.models import ImportMapping
+from app.imports.remarks import remark_json
 from app.imports.schemas import ImportRemarkOut
 from app.imports.sources import Told
 from app.interchange import ImportLimits
 from app.interchange.mapping.trying import Upload
 
-router = APIRouter(prefix="/api/v1", tags=["datasets"])
+router = Router(prefix="/api/v1", tags=["datasets"])
 
 
 class MappingOut(CreatedByOut):

@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.core.errors import Invalid
-from app.core.i18n import say
+from app.core.i18n import gettext
 from app.core.pieces import piece
+from app.core.routing import Router
 from app.core.storage import Storage
 from app.core.templating import go, is_htmx, render
 from app.core.web import AppSettings, AppStorage, Db
@@ -24,10 +25,10 @@ from app.imports.reports import report_context, same_choices
 from app.imports.sending import Door, Sent
 from app.imports.work import SameQuestions
 from app.interchange import ImportLimits, Source
-from app.interchange.mapping.sample import LOOKED_AT, Sample
+from app.interchange.mapping.sample import Sample
 from app.interchange.mapping.trying import Trial, Upload
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 _PATH: Final = "/datasets/{dataset_id}/import/mapping/{token}"
 
 
@@ -48,12 +49,12 @@ class _Step:
             "upload": self.upload,
             "sample": self.sample,
             "trial": self.trial,
-            "problems": [say(problem.sentence) for problem in self.trial.problems] if self.trial else [],
-            "remarks": [say(note.sentence) for note in self.trial.notes] if self.trial else [],
+            "problems": [problem.said(gettext) for problem in self.trial.problems] if self.trial else [],
+            "remarks": [note.said(gettext) for note in self.trial.notes] if self.trial else [],
             "error": self.error,
-            "looked_at": LOOKED_AT,
+            "looked_at": self.sample.read,
             "same_choices": same_choices(),
-            "is_whole": self.sample.read < LOOKED_AT,
+            "is_whole": self.sample.is_whole,
             **form_context(self.sample, self.document, self.names),
         }
 

@@ -4,13 +4,14 @@ import io
 from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO, Final
 
-from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
+from fastapi import Depends, File, Form, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.errors import Invalid
 from app.core.i18n import gettext, say
+from app.core.routing import Router
 from app.core.templating import go, is_htmx, render
 from app.core.web import AppSettings, AppStorage, Db
 from app.datasets.archives import refuse_archived
@@ -26,7 +27,7 @@ from app.interchange import FORMATS, Format
 from app.interchange.sentences.files import FILE_TOO_LARGE
 from app.sentences import Sentence
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 PASTED: Final = "pasted.txt"
 
 

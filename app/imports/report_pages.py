@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
@@ -10,6 +10,7 @@ from app.accounts.service import Actor
 from app.conversations.counts import dataset_counts
 from app.core.errors import NotFound
 from app.core.pieces import piece
+from app.core.routing import Router
 from app.core.storage import Storage
 from app.core.templating import go, is_htmx, render
 from app.core.web import AppSettings, AppStorage, Db
@@ -26,7 +27,7 @@ from app.jobs.newest import last_event
 from app.jobs.service import require_job
 from app.sentences import N_
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 _PATH: Final = "/datasets/{dataset_id}/imports/{import_id}"
 AGAIN: Final = "again-form"
 

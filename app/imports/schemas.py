@@ -1,12 +1,12 @@
 """What REST shows of imports."""
 
-from typing import Any
-
 from pydantic import BaseModel
 
 from app.accounts.who import CreatedByOut
-from app.core.i18n import say
+from app.core.i18n import gettext
 from app.imports.models import DatasetImport
+from app.imports.remarks import KeptRemark
+from app.interchange.sentences.problems import said_of_line
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 from app.sentences import Sentence
@@ -22,12 +22,12 @@ class ImportRemarkOut(BaseModel):
     member: str = ""
 
     @classmethod
-    def of(cls, stored: dict[str, Any]) -> "ImportRemarkOut":
+    def of(cls, stored: KeptRemark) -> "ImportRemarkOut":
         """From the stored remark, in the reader's language."""
         return cls(
             line=stored["line"],
             code=stored["code"],
-            message=say(Sentence.stored_in(stored)),
+            message=said_of_line(stored["line"], Sentence.stored_in(stored), gettext),
             member=stored.get("member", ""),
         )
 

@@ -2,18 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import Header, Query, Request
 from sse_starlette.sse import EventSourceResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
+from app.core.routing import Router
 from app.core.web import AppEngine, Db
 from app.jobs import service
 from app.jobs.models import StopRequest
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.jobs.stream import as_dict, stream_events
 
-router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+router = Router(prefix="/api/v1/jobs", tags=["jobs"])
 # A sequence number; the upper bound is the databases' largest integer.
 After = Annotated[int, Query(ge=0, le=2**62)]
 

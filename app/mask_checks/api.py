@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.core.database import reading, transaction
+from app.core.routing import Router
 from app.core.slow_work import apart
 from app.core.web import AppEngine, AppStorage, Db
 from app.jobs import service as jobs
@@ -16,7 +17,7 @@ from app.mask_checks.suspects import row_of
 from app.masking import SuspectKind
 from app.versions.service import require_version
 
-router = APIRouter(prefix="/api/v1", tags=["mask checks"])
+router = Router(prefix="/api/v1", tags=["mask checks"])
 
 
 @router.post("/mask-checks", status_code=201)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from sqlmodel import Session
 
 from app.accounts.access import needs
@@ -15,6 +15,7 @@ from app.conversations.messages import title_of
 from app.core.database import let_go
 from app.core.errors import StudioError
 from app.core.i18n import gettext
+from app.core.routing import Router
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import PAGE_SIZE, AppStorage, Db
@@ -41,7 +42,7 @@ from app.versions.frozen import frozen_conversation
 from app.versions.models import DatasetVersion
 from app.versions.service import require_version
 
-router = APIRouter(prefix="/mask-checks", include_in_schema=False)
+router = Router(prefix="/mask-checks", include_in_schema=False)
 
 # So many are listed; the walk goes through all.
 FIRST_SUSPECTS: Final = 10

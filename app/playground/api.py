@@ -1,17 +1,17 @@
 """REST for chat with base and tuned: start an answer, then read its job's events."""
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.conversations.dialogue_schemas import MessagesIn
+from app.core.routing import Router
 from app.core.web import AppStorage, Db
 from app.jobs.events import SIDES, Side
 from app.jobs.schemas import JobOut
 from app.playground import service
 
-router = APIRouter(prefix="/api/v1/playground", tags=["playground"])
+router = Router(prefix="/api/v1/playground", tags=["playground"])
 
 
 class ChatIn(BaseModel):

@@ -1,16 +1,17 @@
 """The page to try a run: base and tuned side by side."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import Db
 from app.playground.service import LONGEST_ANSWER
 from app.runs.service import list_runs
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/playground")

@@ -1,6 +1,6 @@
 """REST for mask previews."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from sqlmodel import Session
 
 from app.accounts.access import needs
@@ -9,6 +9,7 @@ from app.conversations.content import dialogue_of, read_dialogue
 from app.conversations.service import require_conversation
 from app.core.database import let_go, reading
 from app.core.errors import Invalid
+from app.core.routing import Router
 from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
@@ -22,7 +23,7 @@ from app.sentences import N_
 from app.versions.frozen import frozen_conversation
 from app.versions.service import require_version
 
-router = APIRouter(prefix="/api/v1", tags=["mask previews"])
+router = Router(prefix="/api/v1", tags=["mask previews"])
 
 
 @router.post("/mask-previews")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlmodel import Session
 
@@ -22,12 +22,13 @@ from app.base_models.service import (
 )
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import gettext
+from app.core.routing import Router
 from app.core.templating import is_htmx, render
 from app.core.web import AppSettings, Db
 from app.jobs.models import Job
 from app.previews.answer import bring_context, option_name
 
-router = APIRouter(prefix="/mask-models", include_in_schema=False)
+router = Router(prefix="/mask-models", include_in_schema=False)
 _FOLDER: Final = re.compile(r"[/~.\\]|[A-Za-z]:\\")
 # Pages of previews, the only ones one is sent back to.
 _BACK: Final = re.compile(

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Engine
 from sqlmodel import Session
@@ -13,6 +13,7 @@ from sqlmodel import Session
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
 from app.core.database import reading
+from app.core.routing import Router
 from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
@@ -22,7 +23,7 @@ from app.previews.service import PREVIEWS
 from app.previews.subjects import Subject
 from app.versions.service import require_version
 
-router = APIRouter(
+router = Router(
     prefix="/dataset-versions/{version_id}/conversations/{conversation_id}", include_in_schema=False
 )
 

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
 from app.core.i18n import get_locale, gettext, say, translate
+from app.core.routing import Router
 from app.core.templating import render
 from app.mask_checks.check_texts import CHECK_LABELS, CHECK_MEANINGS, CHECK_REMEDIES
 from app.mask_settings.words import words_of
@@ -16,7 +17,7 @@ from app.previews.check_pictures import check_pictures
 from app.previews.pictures import PICTURES
 from app.sentences import N_, Sentence
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 # As the masking itself says it.
 _REFUSAL = N_(
     "The chat template %(template)s writes turn %(turn)d into the turn before it; join the two turns."

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlmodel import Session
 
@@ -15,6 +15,7 @@ from app.conversations.service import edit_messages, require_conversation
 from app.core.database import reading, transaction
 from app.core.errors import Conflict
 from app.core.i18n import gettext
+from app.core.routing import Router
 from app.core.slow_work import apart
 from app.core.templating import is_htmx, toast
 from app.core.web import AppEngine
@@ -23,7 +24,7 @@ from app.previews import answer
 from app.previews.service import PREVIEWS
 from app.previews.subjects import Subject
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/conversations/{conversation_id}/mask")

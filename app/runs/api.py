@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 from sse_starlette.sse import EventSourceResponse
 
@@ -11,13 +11,16 @@ from app.accounts.permissions import Permission
 from app.accounts.service import record
 from app.core.database import let_go, transaction
 from app.core.errors import NotFound
+from app.core.routing import Router
 from app.core.web import AppEngine, AppStorage, Db
+from app.interop.handing import TOOLS
 from app.jobs import service as jobs
 from app.jobs.api import After
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
+from app.runs.backends import TheseBackends
 from app.runs.comparing import differences, reached, require_runs
 from app.runs.curves import read_curves, read_whole_curves
 from app.runs.diagnosis import diagnose_run
@@ -26,6 +29,7 @@ from app.runs.logs import log_tail
 from app.runs.samples import read_samples
 from app.runs.schemas import (
     ArtifactOut,
+    BackendOut,
     ComparedOut,
     CurvesOut,
     FindingOut,
@@ -38,7 +42,7 @@ from app.runs.schemas import (
 )
 from app.sentences import N_
 
-router = APIRouter(prefix="/api/v1", tags=["runs"])
+router = Router(prefix="/api/v1", tags=["runs"])
 # More than any run has.
 MOST_STEPS: Final = 2**31 - 1
 
@@ -48,6 +52,13 @@ MOST_STEPS: Final = 2**31 - 1
 def list_recipes() -> list[RecipeOut]:
     """The named recipes."""
     return [RecipeOut(name=recipe.name, config=build_config(recipe.name)) for recipe in RECIPES]
+
+
+@router.get("/backends")
+@needs(Permission.RUN_READ)
+def list_backends(backends: TheseBackends) -> list[BackendOut]:
+    """What can train here besides the studio itself, and what could where its environment is named."""
+    return [BackendOut.of(tool, backends.environments.get(tool)) for tool in TOOLS]
 
 
 @router.get("/runs")
@@ -67,6 +78,7 @@ def start_run(
     session: Db,
     actor: CurrentActor,
     judging: AppJudging,
+    backends: TheseBackends,
     response: Response,
     body: RunIn,
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
@@ -77,7 +89,7 @@ def start_run(
         **fields, evaluate_with=tuple(body.evaluate_with), idempotency_key=idempotency_key
     )
     suites = [suite.name for suite in judging.suites()]
-    run, created = service.start_run(session, actor, request, suites=suites)
+    run, created = service.start_run(session, actor, request, suites=suites, backends=backends)
     job = service.run_job(session, run)
     if not created:
         response.status_code = 200

@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import Db
 from app.runs.comparing import differences, reached, require_runs
 from app.runs.service import run_job
 
-router = APIRouter(prefix="/runs", include_in_schema=False)
+router = Router(prefix="/runs", include_in_schema=False)
 RunIds = Annotated[list[int], Query(alias="run", max_length=20)]
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.accounts.access import CurrentActor, needs
@@ -11,6 +11,7 @@ from app.accounts.permissions import Permission
 from app.accounts.service import record
 from app.core.database import let_go, utc_now
 from app.core.i18n import get_locale, gettext
+from app.core.routing import Router
 from app.core.templating import is_htmx, render, toast
 from app.core.web import PAGE_SIZE, AppStorage, Db
 from app.datasets.service import require_dataset
@@ -27,7 +28,7 @@ from app.runs.changes import changes_of
 from app.runs.curves import read_curves
 from app.runs.device import ThisDevice
 from app.runs.diagnosis import changed_fields, diagnose_run, new_run_address
-from app.runs.elsewhere import AppElsewhere
+from app.runs.elsewhere import AppElsewhere, shown_elsewhere
 from app.runs.judging import AppJudging
 from app.runs.lineage import lineage_of
 from app.runs.logs import log_tail
@@ -38,7 +39,7 @@ from app.runs.story import read_story
 from app.sentences import N_
 from app.versions.service import require_version
 
-router = APIRouter(prefix="/runs", include_in_schema=False)
+router = Router(prefix="/runs", include_in_schema=False)
 TABLE_ROWS: Final = 40
 SAMPLE_ROUNDS: Final = 12
 
@@ -161,7 +162,7 @@ def run_page(
         **_values_context(session, run),
         **_diagnosis_context(session, run),
         **_samples_context(session, run),
-        **elsewhere.of_run(session, run),
+        **shown_elsewhere(elsewhere, session, run),
         "settings": settings_in_words(lineage["check"].settings.to_settings()),
         "groups": FIELD_GROUPS,
         "config_values": displayed(run.config),

@@ -3,7 +3,7 @@
 import json
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Engine
 
@@ -11,6 +11,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor, record
 from app.core.database import let_go, transaction
+from app.core.routing import Router
 from app.core.web import AppEngine, AppStorage, Db
 from app.datasets.service import require_dataset
 from app.interchange.exports.exporting import ExportFormat, FlagChoice, Part
@@ -18,7 +19,7 @@ from app.versions import exports
 from app.versions.models import DatasetVersion
 from app.versions.service import require_version
 
-router = APIRouter(prefix="/api/v1", tags=["datasets"])
+router = Router(prefix="/api/v1", tags=["datasets"])
 REPORT_HEADER = "X-Export-Report"
 
 

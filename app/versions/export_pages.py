@@ -3,7 +3,7 @@
 import shlex
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from sqlmodel import Session
 
 from app.accounts.access import CurrentActor, needs
@@ -11,6 +11,7 @@ from app.accounts.permissions import Permission
 from app.core.database import let_go
 from app.core.errors import Invalid
 from app.core.i18n import gettext
+from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import AppEngine, AppStorage, Db
 from app.datasets.models import Dataset
@@ -22,7 +23,7 @@ from app.versions.export_api import send
 from app.versions.models import DatasetVersion
 from app.versions.service import require_number
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 _FORMAT_HINTS: Final[dict[ExportFormat, str]] = {
     "messages": N_("JSON Lines with everything: flags, labels, tool calls. Nothing is lost."),
     "openai": N_("messages with weight 0 or 1 on answers. Labels and thinking have no place in it."),

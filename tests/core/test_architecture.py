@@ -29,6 +29,8 @@ ORDER = (
     "interop",
     "runs",
     "evaluations",
+    "gates",
+    "checklists",
     "exports",
     "playground",
     "erasure",
