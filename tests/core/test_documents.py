@@ -102,7 +102,8 @@ def test_the_architecture_names_files_and_names_that_exist() -> None:
         path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".html", ".po")
     )
     words = set(re.findall(r"\w+", source))
-    ends = {"/".join(path.parts[-length:]) for path in files for length in (1, 2, 3, 4)}
+    parts = [path.relative_to(ROOT).parts for path in files]
+    ends = {"/".join(path[start:]) for path in parts for start in range(len(path))}
     _tree, said = _architecture()
     names = [name for quoted in re.findall(r"`([^`]+)`", said) for name in re.findall(r"[\w./]+", quoted)]
     paths = [name for name in names if "/" in name or name.endswith(".py")]

@@ -99,7 +99,7 @@ class Tails:
         parted = all(self._comparison.markers.match(way.lstrip()) for way in (rest, own))
         if parted and not behind.is_last:
             return agreed + self._before_next_header(behind.place, own)
-        return agreed if not rest.strip() or parted or self._is_over(agreed, calls=behind.calls) else None
+        return agreed if not rest.strip() or self._is_over(agreed, calls=behind.calls) else None
 
     def _is_over(self, agreed: str, *, calls: bool) -> bool:
         """Whether a turn may well be over behind this, whatever comes then: at its text, at a marker; at a call only
@@ -181,8 +181,6 @@ class Tails:
             (whole.first(marks.call), rendering.first(marks.call)),
         ]
         both = [(here, there) for here, there in known if here is not None and there is not None]
-        if not both and whole.at(marks.end) is not None:
-            return None
         usable = [pair for pair in both if pair[0] <= behind.after]
         here, there = max(usable) if usable else self._borders.anchor(behind.place, rendering)
         skipped = behind.after - here

@@ -130,6 +130,100 @@ RULES: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
         SHORT,
         ["Ten.END"],
     ),
+    "a marker that both renderings write next is the same one, whatever white space stands before it": (
+        "<repo_name><reponame>Be nice.<gh_stars>"
+        + LOOP
+        + "{% if not loop.first %}{{ ' ' }}{% endif %}{{ '<repo_name>' + m.role + '\n' + m.content + '\n\n\n ' }}"
+        + END
+        + "{{ '<repo_name>assistant\n<think>\n' }}",
+        [CALLING[0], SHORT[1], {"role": "assistant", "content": "Six."}, SHORT[2]],
+        ["Ten.", "Six.\n\n\n  <repo_name>"],
+    ),
+    "white space is no end that a header of the first role could follow": (
+        "Be nice.\n" + LOOP + "{{ '<repo_name>' + m.role + '\n' + m.content + ' \n' }}" + END,
+        PLAIN,
+        ["<repo_name>assistant\nTen.", "<repo_name>assistant\nSix."],
+    ),
+    "nor one that a header of another role could": (
+        LOOP
+        + "{{ '# ' + m.role + '\n' + m.content }}{% if not loop.last or add_generation_prompt %}{{ '<gh_stars>\n' }}{% endif %}"
+        + END
+        + "{% if add_generation_prompt %}{{ '# assistant\n' }}{% endif %}",
+        [*chat("Hi", "Hm.", system="s")["messages"], *SHORT[1:]],
+        ["Hm.", "Ten."],
+    ),
+    "a call ends as it does while it is the last message, though an answer that comes last be shown otherwise": (
+        LOOP
+        + "{{ '# ' + m.role + '\n' + ('<think>' if loop.last and m.role == 'assistant' else '') + m.content }}"
+        + CALLS
+        + "{{ ('[|call|]' if m.tool_calls else '<end>') + '\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '# assistant\n' }}{% endif %}",
+        CALLING,
+        ['<call>price{"of": "a"}</call>[|call|]', "<think>Ten.<end>"],
+    ),
+    "what ends a plain answer ends none that goes on otherwise": (
+        LOOP
+        + "{{ '# ' + m.role + '\n' + m.content }}"
+        + CALLS
+        + "{{ ('[|call|]' if m.tool_calls else '<e>') + '\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '# assistant\n' }}{% endif %}",
+        CALLING[:2],
+        ['<call>price{"of": "a"}</call>[|call|]'],
+    ),
+    "a prompt is told by the one before the turn, where it is no other than a lone question's": (
+        "{% if not add_generation_prompt and messages | length == 3 %}{{ raise_exception('ask') }}{% endif %}"
+        + LOOP
+        + "{{ '# ' + m.role + '\n' + m.content + ('[|END|]' if messages[0].role == 'system' else '[|end|]') + '\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '# assistant, brief\n' if messages[0].role == 'system' else '# assistant\n' }}{% endif %}",
+        chat("Hi", "Ten.", "r", system="s")["messages"],
+        ["\nTen.[|END|]"],
+    ),
+    "a lone question's prompt is told where the template refuses the other": (
+        "{% if not add_generation_prompt and messages | length in (2, 3) %}{{ raise_exception('ask') }}{% endif %}"
+        + "<repo_name><reponame>Be nice.<gh_stars>"
+        + LOOP
+        + "{{ '[' + m.role + '\n' + m.content }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '[assistant\nI think: ' }}{% endif %}",
+        chat("q", "Ten.")["messages"][1:] + PLAIN,
+        ["Ten.", "Ten.", "Six."],
+    ),
+    "a last prompt that is always written is not the turn's, line break before it included": (
+        "<repo_name><reponame>Be nice.<gh_stars>"
+        + LOOP
+        + "{{ '<gh_stars>' + m.role + ':\n' + m.content + '\n\n' }}"
+        + END
+        + "{{ '\n<gh_stars>assistant:\n' }}",
+        PLAIN[:2],
+        ["Ten."],
+    ),
+    "a marker in front of words does not say that a turn is over": (
+        LOOP
+        + "{{ m.role + '<file_sep>' + m.content }}"
+        + CALLS
+        + "{{ ' [END]\n\n\n<|endoftext|> ' }}"
+        + END
+        + "{% if add_generation_prompt and messages[-1].role == 'user' %}{{ 'assistant<file_sep>I think: ' }}{% endif %}{{ eos_token }}",
+        [*CALLING[:2], *SHORT],
+        [
+            '<call>price{"of": "a"}</call> [END]\n\n\n<|endoftext|>',
+            "Ten. [END]\n\n\n<|endoftext|>",
+        ],
+    ),
+    "words behind a last call that nothing tells are not the turn's": (
+        "<|endoftext|>"
+        + LOOP
+        + "{% if not (loop.last and m.tool_calls and add_generation_prompt) %}{{ 'END' + m.role + '<end>' + m.content }}"
+        + CALLS
+        + "{{ ' END\n\n' }}{% endif %}"
+        + END
+        + "{% if add_generation_prompt %}ENDassistant<end>{% endif %}",
+        CALLING[:2],
+        ['<call>price{"of": "a"}</call> END'],
+    ),
 }
 
 
@@ -186,3 +280,36 @@ def test_words_and_a_call_may_stand_in_either_order(
     calling, answer = written(tokenizer, messages)
     assert calling.endswith("<|call|>")
     assert answer == "<|channel|>final<|message|>Ten.<|return|>"
+
+
+HIDES = (
+    LOOP
+    + "{% if not (loop.last and m.tool_calls and add_generation_prompt) %}{{ m.role + '\n' + m.content }}"
+    + CALLS
+    + "{{ '<filename> ' }}{% endif %}"
+    + END
+    + "{% if add_generation_prompt %}{{ 'assistant\n' }}{% endif %}"
+)
+PARTS = (
+    LOOP
+    + "{{ m.role + '\n' + m.content }}"
+    + CALLS
+    + "{{ '<role>\n\n' if m.tool_calls and loop.last else '' }}"
+    + END
+    + "{% if add_generation_prompt %}{{ 'assistant\n' }}{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "messages", "why"),
+    [
+        (HIDES, CALLING[:2], "cannot render the conversation up to turn 2 alone"),
+        (PARTS, CALLING, "writes turn 2 otherwise when it is the last one"),
+    ],
+    ids=["hidden", "otherwise"],
+)
+def test_a_last_call_that_nothing_tells_the_end_of_is_refused(
+    source: str, messages: list[dict[str, Any]], why: str, smollm2: ChatTokenizer
+) -> None:
+    (refused,) = locate(smollm2.with_chat_template(source, "calls", trusted=True), messages).refused.values()
+    assert why in str(refused)
