@@ -41,6 +41,8 @@ UNNAMED = (
     ("diagnose", "--run", "7"),
     ("samples", "--run", "7"),
     ("checklist", "--run", "7"),
+    ("again", "--run", "7"),
+    ("manifest", "--run", "7"),
     ("compare", "--run", "7", "--run", "8"),
     ("list", "runs"),
     ("status",),
