@@ -1,10 +1,12 @@
 """Everything that a run's numbers follow from, in one document: who repeats it elsewhere needs nothing else."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 from sqlmodel import Session
 
+from app.mask_settings.fields import MaskSettingsIn
+from app.recipes.config import TrainingConfig
 from app.runs.environment import Environment
 from app.runs.handler import provenance_of
 from app.runs.lineage import lineage_of
@@ -20,12 +22,12 @@ class Manifest(BaseModel):
 
     schema_version: Literal[1] = 1
     provenance: Provenance
-    mask_settings: dict[str, Any]
+    mask_settings: MaskSettingsIn
     tokenizer_hash: str | None
     base_model_source: str
     base_model_reference: str
     base_model_revision: str | None
-    config: dict[str, Any]
+    config: TrainingConfig
     seed: int
     environment: Environment | None
     steps: int | None
@@ -40,12 +42,12 @@ def manifest_of(session: Session, run: Run) -> Manifest:
     check, model = lineage["check"], lineage["model"]
     return Manifest(
         provenance=provenance_of(session, run, check, model),
-        mask_settings=check.settings.to_json(),
+        mask_settings=check.settings,
         tokenizer_hash=check.report.tokenizer_hash if check.report else None,
         base_model_source=model.source.value,
         base_model_reference=model.reference,
         base_model_revision=model.revision,
-        config=run.config.to_json(),
+        config=run.config,
         seed=run.config.seed,
         environment=result.environment if result else None,
         steps=result.steps if result else None,
