@@ -83,7 +83,7 @@ def _memory(facts: Facts) -> Item:
     point, result = facts.newest_point, facts.run.result
     peak = result.peak_memory_bytes if result else None
     # Until the end is known, what was in use last.
-    used = peak or (point["memory_bytes"] if point else None)
+    used = peak or (point.get("memory_bytes") if point else None)
     if used is None:
         return item("device_memory", Part.MONITORING, State.OPEN, link, N_("Memory was not measured."))
     total = (
