@@ -8,11 +8,12 @@ from app.accounts import pages as accounts_pages
 from app.base_models import api as base_models_api
 from app.base_models import pages as base_models_pages
 from app.conversations import api as conversations_api
-from app.conversations import list_api
+from app.conversations import comment_api, comment_pages, list_api
 from app.conversations import pages as conversations_pages
 from app.core.routing import Router
 from app.curation import api as curation_api
 from app.curation import pages as curation_pages
+from app.curation import people_pages as dataset_people_pages
 from app.curation import settings_pages, version_pages
 from app.erasure import api as erasure_api
 from app.erasure import pages as erasure_pages
@@ -20,6 +21,8 @@ from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
 from app.exports import api as exports_api
 from app.exports import pages as exports_pages
+from app.gates import api as gates_api
+from app.gates import pages as gates_pages
 from app.imports import api as imports_api
 from app.imports import mapping_api, mapping_pages, report_pages
 from app.imports import pages as imports_pages
@@ -46,12 +49,14 @@ API: Final[tuple[Router, ...]] = (
     versions_api.router,
     export_api.router,
     conversations_api.router,
+    comment_api.router,
     base_models_api.router,
     previews_api.router,
     mask_checks_api.router,
     runs_api.router,
     plan_api.router,
     evaluations_api.router,
+    gates_api.router,
     exports_api.router,
     playground_api.router,
     erasure_api.router,
@@ -64,17 +69,20 @@ PAGES: Final[tuple[Router, ...]] = (
     audit_pages.router,
     curation_pages.router,
     version_pages.router,
+    dataset_people_pages.router,
     imports_pages.router,
     report_pages.router,
     mapping_pages.router,
     export_pages.router,
     settings_pages.router,
     conversations_pages.router,
+    comment_pages.router,
     evaluations_pages.router,
     playground_pages.router,
     base_models_pages.router,
     new_run_pages.router,
     compare_pages.router,
+    gates_pages.router,
     runs_pages.router,
     exports_pages.router,
     mask_checks_pages.router,
