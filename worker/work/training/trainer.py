@@ -116,7 +116,12 @@ class SftTrainer(Trainer):
             else None
         )
         self.last_evaluation: tuple[int, float] | None = None
-        for callback in (self.progress, FirstGradients(emit), self.early_stopping, self.stop_on_request):
+        for callback in (
+            self.progress,
+            FirstGradients(emit, self.progress),
+            self.early_stopping,
+            self.stop_on_request,
+        ):
             if callback is not None:
                 self.add_callback(callback)
 
@@ -135,6 +140,11 @@ class SftTrainer(Trainer):
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         self.progress.saw_loss(loss)
         return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm)
+        self.progress.saw_gradient(norm)
+        return norm
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
