@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 
 from app.jobs.events import Emit, EventKind
 from app.sentences import N_, FailureCode
-from worker.work.protocol import Control, JobFailed, log
+from worker.work.protocol import Control, JobFailed, base_is_no_number, log
 from worker.work.training.adapter import counted, listed
 from worker.work.training.checkpoints import BEST_WEIGHTS, link_or_copy
 from worker.work.training.devices import machine_load, memory_bytes
@@ -91,6 +91,8 @@ class Progress(TrainerCallback):
         )
         self.tokens, self.seconds = 0, 0.0
         self.saw_loss(torch.as_tensor(logs["loss"], device=self.device))
+        if state.global_step <= 1 and not bool(self.finite & self.finite_gradients):
+            raise base_is_no_number()
         if not bool(self.finite):
             raise JobFailed(
                 FailureCode.NOT_A_NUMBER,
@@ -102,7 +104,7 @@ class Progress(TrainerCallback):
                 FailureCode.NOT_A_NUMBER,
                 N_(
                     "The gradient is no number at step %(step)d, so nothing could be learned from it. Lower the learning "
-                    "rate or raise the warm-up; if it happens in the first step, prepare the base model again."
+                    "rate or raise the warm-up."
                 ),
                 step=state.global_step,
             )

@@ -18,7 +18,7 @@ from app.masking import IGNORE_INDEX
 from app.recipes.config import TrainingConfig
 from app.sentences import N_, FailureCode
 from worker.work.disk_space import require_space
-from worker.work.protocol import Control, JobFailed
+from worker.work.protocol import Control, JobFailed, base_is_no_number
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
     Checkpoint,
@@ -168,11 +168,13 @@ class SftTrainer(Trainer):
                 count += trained_tokens(batch)
         metrics = {"eval_loss": total / max(count, 1)}
         if not math.isfinite(total):
+            if not self.state.global_step:
+                raise base_is_no_number()
             raise JobFailed(
                 FailureCode.NOT_A_NUMBER,
                 N_(
                     "The held-out loss is no number after step %(step)d: nothing is kept of this run. Lower the "
-                    "learning rate; if it happens before the first step, prepare the base model again."
+                    "learning rate."
                 ),
                 step=self.state.global_step,
             )

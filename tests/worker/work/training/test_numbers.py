@@ -53,8 +53,10 @@ def test_a_held_out_loss_that_is_no_number_ends_the_run(
     job = job_input(validation=2)
     token = int(read_arrays(Path(job["arrays"])).sample(7)[0][3])
     job["base_model_path"] = str(break_row(small_model, token))
-    with pytest.raises(JobFailed, match="held-out loss is no number after step 0"):
+    # Before the first step it is the base model's own: no other learning rate would help.
+    with pytest.raises(JobFailed, match="base model's own loss") as failed:
         train(job, tmp_path / "out", emit, control)
+    assert failed.value.code == FailureCode.MODEL_UNUSABLE
 
 
 def test_a_gradient_that_overflows_ends_the_run_though_each_loss_is_a_number(
@@ -67,12 +69,24 @@ def test_a_gradient_that_overflows_ends_the_run_though_each_loss_is_a_number(
     model.save_pretrained(tmp_path / "steep")
     job = job_input(max_steps=4, logging_steps=50, save_steps=1, validation=0)
     job["base_model_path"] = str(tmp_path / "steep")
-    with pytest.raises(JobFailed, match="gradient is no number at step 1") as failed:
+    with pytest.raises(JobFailed, match="base model's own loss on a conversation, or its gradient") as failed:
         train(job, tmp_path / "out", emit, control)
-    assert failed.value.code == FailureCode.NOT_A_NUMBER
+    assert failed.value.code == FailureCode.MODEL_UNUSABLE
     assert math.isfinite(emit.of("metric")[-1]["loss"])
     assert not emit.of("checkpoint")
     assert not (tmp_path / "out" / "adapter").exists()
+
+
+def test_a_later_gradient_that_is_no_number_is_told_with_its_step(emit: Recorder) -> None:
+    progress = Progress(emit, torch.device("cpu"))
+    progress.saw_gradient(torch.tensor(3.0))
+    progress.saw_gradient(math.inf)
+    state, control = TrainerState(global_step=7, epoch=0.5, max_steps=10), TrainerControl()
+    progress.on_step_end(None, state, control)
+    assert (control.should_log, control.should_save) == (True, False)
+    with pytest.raises(JobFailed, match="gradient is no number at step 7") as failed:
+        progress.on_log(None, state, control, logs={"loss": 2.0})
+    assert failed.value.code == FailureCode.NOT_A_NUMBER
 
 
 def test_an_adapter_that_holds_what_is_no_number_is_not_written() -> None:
