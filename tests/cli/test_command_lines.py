@@ -40,6 +40,7 @@ UNNAMED = (
     ("approve", "--dataset", "Sales calls"),
     ("diagnose", "--run", "7"),
     ("samples", "--run", "7"),
+    ("checklist", "--run", "7"),
     ("compare", "--run", "7", "--run", "8"),
     ("list", "runs"),
     ("status",),
