@@ -18,6 +18,7 @@ from app.accounts.permissions import Permission
 from app.accounts.sign_in import Attempts
 from app.accounts.upkeep import keep_up, store_activity
 from app.accounts.who import spoken_name
+from app.checklists.pages import ChecklistOfRun
 from app.core.api_document import api_document
 from app.core.database import build_engine
 from app.core.errors import Unavailable
@@ -135,7 +136,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.knows = knows
     app.state.judging = BuiltInJudging()
     app.state.check_use = RunsOfChecks()
-    app.state.elsewhere = ExportsOfRun()
+    app.state.elsewhere = (ChecklistOfRun(), ExportsOfRun())
     app.state.nav = NAVIGATION
     app.state.streams = Streams()
     app.add_middleware(EdgeMiddleware, settings=settings)

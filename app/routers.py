@@ -7,6 +7,8 @@ from app.accounts import api as accounts_api
 from app.accounts import pages as accounts_pages
 from app.base_models import api as base_models_api
 from app.base_models import pages as base_models_pages
+from app.checklists import api as checklists_api
+from app.checklists import pages as checklists_pages
 from app.conversations import api as conversations_api
 from app.conversations import comment_api, comment_pages, list_api
 from app.conversations import pages as conversations_pages
@@ -57,6 +59,7 @@ API: Final[tuple[Router, ...]] = (
     plan_api.router,
     evaluations_api.router,
     gates_api.router,
+    checklists_api.router,
     exports_api.router,
     playground_api.router,
     erasure_api.router,
@@ -83,6 +86,7 @@ PAGES: Final[tuple[Router, ...]] = (
     new_run_pages.router,
     compare_pages.router,
     gates_pages.router,
+    checklists_pages.router,
     runs_pages.router,
     exports_pages.router,
     mask_checks_pages.router,
