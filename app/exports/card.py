@@ -12,6 +12,7 @@ from typing import Final
 from app.core.markdown import on_one_line
 from app.exports.snippets import peft, transformers
 from app.exports.work import Scores, SuiteScore
+from app.mask_settings.fields import MaskSettingsIn, write_settings
 from app.recipes.config import TrainingConfig
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
@@ -84,6 +85,7 @@ def model_card(
             f"- Recipe: {provenance.recipe}; {result.steps} of {result.total_steps} steps, weights of step "
             f"{result.adapter_step}",
             _trained(config),
+            *([f"- Trained by: {result.trained_by}"] if result.trained_by else []),
             *_losses(result),
             f"- Every setting: `{PROVENANCE}`",
             "",
@@ -125,11 +127,15 @@ def _trained_on(provenance: Provenance, result: RunResult) -> list[str]:
     return [
         f"- Dataset: {on_one_line(provenance.dataset)}, version {provenance.version} (sha256 `{provenance.version_hash}`): "
         f"{provenance.conversations} conversations to train on, {provenance.held_out} held out",
-        f"- Loss mask: `{provenance.train_on}`, "
-        + (f"at most {provenance.max_length} tokens a sample, " if provenance.max_length else "")
-        + f"arrays sha256 `{provenance.arrays_hash}`",
+        f"- Loss mask: {', '.join(_mask(provenance.mask))}; arrays sha256 `{provenance.arrays_hash}`",
         f"- Samples whose labels reached the loss: {result.labels_seen} of {result.labels_total}",
     ]
+
+
+def _mask(settings: MaskSettingsIn) -> list[str]:
+    """Every setting by its name, but for limits that there are none of."""
+    named = write_settings(settings.to_settings())
+    return [f"`{name}={value}`" for name, value in named.items() if value]
 
 
 def _trained(config: TrainingConfig) -> str:
