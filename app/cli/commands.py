@@ -122,22 +122,18 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.exporting import export
 
             return export
-        case "again":
-            from app.cli.training import again
+        case "advise":
+            from app.cli.advising import advise
 
-            return again
-        case "advise" | "train":
-            from app.cli import advising, training
+            return advise
+        case "again" | "train":
+            from app.cli import training
 
-            return advising.advise if name == "advise" else training.train
-        case "evaluate":
-            from app.cli.evaluating import evaluate
+            return training.again if name == "again" else training.train
+        case "evaluate" | "gate":
+            from app.cli import evaluating, gating
 
-            return evaluate
-        case "gate":
-            from app.cli.gating import gate
-
-            return gate
+            return evaluating.evaluate if name == "evaluate" else gating.gate
     raise LookupError(name)
 
 
