@@ -109,14 +109,15 @@ def test_files_and_rest_refuse_it_alike(
     annotator: Person, dataset_id: int, make: Any, body: dict[str, Any], expected: Told
 ) -> None:
     number = make()
-    assert by_file(annotator, dataset_id, body) == expected
+    code, sentence = expected
+    assert by_file(annotator, dataset_id, body) == (code, f"Line 1: {sentence}")
     assert by_rest(annotator, dataset_id, body) == expected
     assert by_change(annotator, number, body) == expected
 
 
 def test_the_command_line_says_the_sentence_with_its_line(live: LiveServer, tmp_path: Path) -> None:
     for body, (_code, sentence) in FAULTS.values():
-        assert f"line 1: {sentence}" in by_command(live, tmp_path, body)
+        assert f"Line 1: {sentence}" in by_command(live, tmp_path, body)
 
 
 def test_the_page_refuses_a_long_label_and_one_message_too_many_alike(
