@@ -85,6 +85,7 @@ def model_card(
             f"- Recipe: {provenance.recipe}; {result.steps} of {result.total_steps} steps, weights of step "
             f"{result.adapter_step}",
             _trained(config),
+            *([f"- Trained by: {result.trained_by}"] if result.trained_by else []),
             *_losses(result),
             f"- Every setting: `{PROVENANCE}`",
             "",

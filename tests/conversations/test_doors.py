@@ -32,11 +32,13 @@ def told(answer: Any) -> Told:
 
 
 def by_file(person: Person, dataset_id: int, body: dict[str, Any]) -> Told:
+    """Without the place in the file, which comes before the sentence."""
     file = {"file": ("a.jsonl", json.dumps(body).encode())}
     answer = person.api.post(f"/api/v1/datasets/{dataset_id}/imports", files=file)
     assert answer.status_code == 422, answer.text
     (problem,) = answer.json()["problems"]
-    return problem["code"], problem["message"]
+    assert problem["message"].startswith("Line 1: ")
+    return problem["code"], problem["message"].removeprefix("Line 1: ")
 
 
 def by_rest(person: Person, dataset_id: int, body: dict[str, Any]) -> Told:
