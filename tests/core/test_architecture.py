@@ -174,7 +174,7 @@ def test_masking_is_used_through_its_door() -> None:
 
 def test_starting_the_web_application_loads_neither_torch_nor_transformers_nor_celery() -> None:
     code = (
-        "import sys, app.main; "
+        "import sys, app.domains, app.main; "
         "print(','.join(m for m in ('torch', 'transformers', 'peft', 'trl', 'celery') if m in sys.modules))"
     )
     loaded = subprocess.run(
