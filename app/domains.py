@@ -1,9 +1,7 @@
 """Every domain beyond accounts, joined to the application. Loading this takes longer than all that signing in needs."""
 
-from typing import Any
-
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 import app.tables  # noqa: F401 - metadata is complete before the first query of a domain
 from app import routers
@@ -37,7 +35,7 @@ def _patterns(request: Request) -> HTMLResponse:
 
 @router.get("/api/v1/openapi.json")
 @public
-def _openapi(request: Request) -> dict[str, Any]:
+def _openapi(request: Request) -> JSONResponse:
     """The API's own description holds no secrets, so clients may read it before they have a token."""
     application: FastAPI = request.app
-    return api_document(application)
+    return JSONResponse(api_document(application))

@@ -16,7 +16,7 @@ from app.accounts import pages as accounts_pages
 from app.accounts.access import INTRODUCTIONS, LOOKUPS, SENDERS, authenticate, introduce, knows, needs
 from app.accounts.activity import Activity
 from app.accounts.permissions import Permission
-from app.accounts.sign_in import PASSWORDS, Attempts
+from app.accounts.sign_in import Attempts
 from app.accounts.upkeep import keep_up, store_activity
 from app.accounts.who import spoken_name
 from app.core.database import build_engine
@@ -26,17 +26,16 @@ from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
 from app.core.routing import Router, WaitingRoute, hang
 from app.core.settings import Settings, get_settings
+from app.core.slow_work import MOST_AT_ONCE
 from app.core.storage import DISK_FULL, LEAST_FREE_BYTES, Storage
-from app.core.strict_bodies import require_strict_json
 from app.core.templating import STATIC_DIR, templates
 from app.core.unstorable import refuse_nul
-from app.core.web import SESSIONS, WEB_THREADS, public
+from app.core.web import SESSIONS, WEB_THREADS, Places, public
 from app.files import free_bytes
 from app.jobs.bell import hang_bell
 from app.jobs.events import status_words
 from app.jobs.stream import STREAM_THREADS, Streams
 from app.masking import turn_off_library_threads
-from app.previews.bounds import PREVIEWS
 from app.sentences import N_, FailureCode
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
@@ -73,9 +72,7 @@ class _ImmutableStatic(StaticFiles):
 
 # Everybody who may hold a connection has one set aside, so that threads of the pool never wait for each other's; beside
 # them the few routes that open one for a moment by themselves.
-_CONNECTIONS: Final = (
-    SESSIONS + LOOKUPS + INTRODUCTIONS + SENDERS + STREAM_THREADS + PASSWORDS.at_once + PREVIEWS.at_once + 4
-)
+_CONNECTIONS: Final = SESSIONS + LOOKUPS + INTRODUCTIONS + SENDERS + STREAM_THREADS + MOST_AT_ONCE + 4
 
 
 templates.filters["status_words"] = lambda status: gettext(status_words(status))
@@ -117,7 +114,7 @@ def create_app(settings: Settings | None = None, *, whole: bool = True) -> FastA
         title="SFT Studio",
         version="0.1.0",
         lifespan=_lifespan,
-        dependencies=[Depends(authenticate), Depends(require_strict_json)],
+        dependencies=[Depends(authenticate)],
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -135,6 +132,8 @@ def create_app(settings: Settings | None = None, *, whole: bool = True) -> FastA
     app.state.attempts = Attempts()
     app.state.activity = Activity()
     app.state.slow_work = {}
+    app.state.lookups = Places(LOOKUPS, settings.web_wait_seconds)
+    app.state.sessions = Places(SESSIONS, settings.web_wait_seconds)
     app.state.introduce = introduce
     app.state.knows = knows
     app.state.nav = NAVIGATION

@@ -17,6 +17,8 @@ from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
 from app.exports import api as exports_api
 from app.exports import pages as exports_pages
+from app.gates import api as gates_api
+from app.gates import pages as gates_pages
 from app.imports import api as imports_api
 from app.imports import mapping_api, mapping_pages, report_pages
 from app.imports import pages as imports_pages
@@ -49,6 +51,7 @@ API: Final[tuple[Router, ...]] = (
     runs_api.router,
     plan_api.router,
     evaluations_api.router,
+    gates_api.router,
     exports_api.router,
     playground_api.router,
     erasure_api.router,
@@ -67,6 +70,7 @@ PAGES: Final[tuple[Router, ...]] = (
     base_models_pages.router,
     new_run_pages.router,
     compare_pages.router,
+    gates_pages.router,
     runs_pages.router,
     exports_pages.router,
     mask_checks_pages.router,

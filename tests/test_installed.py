@@ -1,6 +1,7 @@
 """The program as people install it: a wheel made from the sdist, alone in an empty folder, without what only training needs."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from app.accounts.first_run import read_local_token
 from tests.cli.conftest import serving, sft_studio, wait_until
@@ -22,6 +24,7 @@ from tests.support.tokenizers import smollm2_folder
 __all__ = ["smollm2_folder"]
 pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[1]
+WORKFLOW = ROOT / "docs" / "ci" / "gitlab-ci.yml"
 # What the packages are made of, and where it lies in the wheel.
 SHIPPED = {
     "app": "app",
@@ -71,9 +74,15 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str,
     for found in Path(sysconfig.get_path("purelib")).iterdir():
         if not FOR_TRAINING.match(found.name) and not NOT_INSTALLED.match(found.name):
             (packages / found.name).symlink_to(found)
-    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
-    options = ["install", "--quiet", "--no-deps", "--no-index", "--no-compile", "--disable-pip-version-check"]
-    subprocess.run([*pip, *options, str(wheel)], check=True, timeout=120)
+    # The command of docs/ci, with pip told that all but the wheel is there.
+    install = next(
+        line for line in yaml.safe_load(WORKFLOW.read_text())["fine-tune"]["script"] if "pip" in line
+    )
+    alone = ("NO_DEPS", "NO_INDEX", "NO_COMPILE", "DISABLE_PIP_VERSION_CHECK", "QUIET")
+    told = {f"PIP_{name}": "1" for name in alone} | {"PIP_PYTHON": str(folder / "bin" / "python")}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    place = {**os.environ, **told, "PATH": path, "SFT_STUDIO_WHEEL": str(wheel)}
+    subprocess.run(["bash", "-ec", install], env=place, check=True, timeout=120)
     return (str(folder / "bin" / "sft-studio"),)
 
 

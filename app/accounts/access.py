@@ -13,6 +13,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from app.accounts.activity import Activity
@@ -25,7 +26,7 @@ from app.core.addresses import split_address
 from app.core.database import reading, utc_now
 from app.core.errors import PasswordDue, Refused, Unauthenticated
 from app.core.unstorable import UNSTORABLE_ERRORS
-from app.core.web import SAFE_METHODS, Endpoint, is_public
+from app.core.web import SAFE_METHODS, Endpoint, Places, is_public
 from app.sentences import N_
 
 SESSION_COOKIE: Final = "sft_session"
@@ -66,12 +67,13 @@ def find_actor(request: Request) -> None:
         raise Unauthenticated(_SIGN_IN)
 
 
-async def authenticate(
-    request: Request, _found: Annotated[None, Depends(find_actor, max_concurrency=LOOKUPS)]
-) -> None:
+async def authenticate(request: Request) -> None:
     """Runs before every route: who is asking is known, a browser's change has to come from our own page, and the
     route's permission is there.
     """
+    lookups: Places = request.app.state.lookups
+    async with lookups.place():
+        await run_in_threadpool(find_actor, request)
     actor: Actor | None = request.state.actor
     if actor is None:
         return

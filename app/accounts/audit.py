@@ -47,6 +47,7 @@ ACTIONS: Final = {
     "conversation.erase": N_("Erased a conversation everywhere"),
     "dataset.erase": N_("Erased all conversations of a dataset everywhere"),
     "version.freeze": N_("Froze a version"),
+    "version.describe": N_("Renamed or described a version"),
     "version.redact": N_("Took an erased conversation out of a version"),
     "version.export": N_("Downloaded a version"),
     "base_model.add": N_("Added a base model"),

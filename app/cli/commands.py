@@ -52,6 +52,7 @@ def _commands() -> dict[str, str]:
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
         "train": _("Freeze, check the masks and train."),
         "evaluate": _("Judge a run against its base model."),
+        "gate": _("Judge whether a run may go on, by limits on its numbers: exit code 0, 1, or 2."),
         "list": _("List datasets, models, recipes, runs or suites."),
         "status": _("Show the server or a run."),
         "diagnose": _("Say what is wrong with a run by its curves, and what to change."),
@@ -126,6 +127,10 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.evaluating import evaluate
 
             return evaluate
+        case "gate":
+            from app.cli.gating import gate
+
+            return gate
     raise LookupError(name)
 
 

@@ -24,7 +24,6 @@ from app.client.waiting import wait_for_job
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.dialogue.limits import MIB, spoken_size
-from app.dialogue.refusals import CODES as DIALOGUE_CODES
 from app.imports.mapping_document import MAX_BYTES
 from app.imports.models import WAITS
 from app.imports.schemas import ImportOut, ImportRemarkOut
@@ -194,10 +193,6 @@ def _show(report: ImportOut, *, as_json: bool) -> None:
 
 def _show_remarks(remarks: list[ImportRemarkOut], count: int) -> None:
     for remark in remarks[:_SHOWN_REMARKS]:
-        # Sentences about a file name their line themselves; those that every door says know of no lines.
-        text = remark.message
-        if remark.code in DIALOGUE_CODES:
-            text = _("line %(line)d: %(problem)s") % {"line": remark.line, "problem": text}
-        say(f"{remark.member}: {text}" if remark.member else text)
+        say(f"{remark.member}: {remark.message}" if remark.member else remark.message)
     if count > _SHOWN_REMARKS:
         say(_("… and %(count)d more") % {"count": count - _SHOWN_REMARKS})

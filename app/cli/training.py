@@ -46,7 +46,7 @@ def train(
     """Command `train`."""
     wanted = {**(_foreign(config) if config else {}), **parse_changes(changes or [])}
     with connect(url) as client:
-        run = _start(client, dataset, model, recipe, wanted)
+        run = _start(client, dataset, model, recipe, wanted, patient=wait)
         say(_("Run %(id)d: %(url)s") % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
         if wait:
             run = _wait(client, run, as_json=as_json)
@@ -68,8 +68,12 @@ def _foreign(path: Path) -> dict[str, Any]:
     return read.values
 
 
-def _start(client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any]) -> RunOut:
+def _start(
+    client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
+) -> RunOut:
     found = require_dataset(client, dataset)
+    if patient:
+        client.be_patient()
     check_recipe(client, recipe, wanted)
     check_base_model(client, model)
     version = client.freeze(found.id)

@@ -17,6 +17,7 @@ from app.erasure.schemas import DatasetHoldersOut, HoldersOut
 from app.evaluations.documents import CaseLimits, JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
 from app.exports.schemas import ExportKindOut, ExportOut
+from app.gates.schemas import GateOut
 from app.imports.schemas import ImportOut
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
@@ -79,7 +80,7 @@ class StudioClient(Connection):
 
     def freeze(self, dataset_id: int) -> FrozenOut:
         """Freeze what is approved; unchanged content gives the existing version."""
-        return self._one(FrozenOut, "POST", f"/api/v1/datasets/{dataset_id}/versions")
+        return self._one(FrozenOut, "POST", f"/api/v1/datasets/{dataset_id}/versions", repeatable=True)
 
     def versions(self, dataset_id: int) -> list[VersionOut]:
         """Frozen versions of a dataset, newest first."""
@@ -116,7 +117,7 @@ class StudioClient(Connection):
     def add_base_model(self, source: str, reference: str) -> BaseModelOut:
         """Register a model and begin to prepare it; registering it again is harmless."""
         body = {"source": source, "reference": reference}
-        return self._one(BaseModelOut, "POST", "/api/v1/base-models", json=body)
+        return self._one(BaseModelOut, "POST", "/api/v1/base-models", json=body, repeatable=True)
 
     def request_mask_check(
         self, dataset_version_id: int, base_model_id: int, settings: dict[str, Any]
@@ -127,7 +128,7 @@ class StudioClient(Connection):
             "base_model_id": base_model_id,
             "settings": settings,
         }
-        return self._one(MaskCheckOut, "POST", "/api/v1/mask-checks", json=body)
+        return self._one(MaskCheckOut, "POST", "/api/v1/mask-checks", json=body, repeatable=True)
 
     def mask_check(self, mask_check_id: int) -> MaskCheckOut:
         """One mask check."""
@@ -143,12 +144,12 @@ class StudioClient(Connection):
 
     def plan_run(self, body: dict[str, Any]) -> PlanOut:
         """What a run would be and take, and advice; starts nothing."""
-        return self._one(PlanOut, "POST", "/api/v1/runs/plan", json=body)
+        return self._one(PlanOut, "POST", "/api/v1/runs/plan", json=body, repeatable=True)
 
     def start_run(self, body: dict[str, Any], idempotency_key: str) -> RunOut:
         """Start a run; the same key again gives the first run."""
         headers = {"Idempotency-Key": idempotency_key}
-        return self._one(RunOut, "POST", "/api/v1/runs", json=body, headers=headers)
+        return self._one(RunOut, "POST", "/api/v1/runs", json=body, headers=headers, repeatable=True)
 
     def compare(self, run_ids: list[int]) -> ComparedOut:
         """Runs side by side."""
@@ -178,9 +179,8 @@ class StudioClient(Connection):
     def start_evaluation(self, run_id: int, suite: str, limits: CaseLimits) -> EvaluationOut:
         """Judge a run on a suite, or on a part of it."""
         path = f"/api/v1/runs/{run_id}/evaluations"
-        return self._one(
-            EvaluationOut, "POST", path, json={"suite": suite, **limits.model_dump(exclude_none=True)}
-        )
+        body = {"suite": suite, **limits.model_dump(exclude_none=True)}
+        return self._one(EvaluationOut, "POST", path, json=body)
 
     def evaluations(self, run_id: int | None = None) -> list[EvaluationOut]:
         """Evaluations, newest first; of one run, or all."""
@@ -195,6 +195,10 @@ class StudioClient(Connection):
     def evaluation(self, evaluation_id: int) -> EvaluationOut:
         """One evaluation."""
         return self._one(EvaluationOut, "GET", f"/api/v1/evaluations/{evaluation_id}")
+
+    def gate(self, run_id: int, params: dict[str, str | list[str]]) -> GateOut:
+        """Whether a run passes what is asked by `params`, which are those of the address."""
+        return self._one(GateOut, "GET", f"/api/v1/runs/{run_id}/gate", params=params)
 
     def export_kinds(self) -> list[ExportKindOut]:
         """What a run can be exported as."""

@@ -2,7 +2,8 @@
 
 import copy
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from types import TracebackType
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.accounts.first_run import read_local_token
 from app.core.addresses import is_loopback
-from app.core.console import CommandFailed
+from app.core.console import CommandFailed, say
 from app.core.i18n import get_locale
 from app.core.i18n import gettext as _
 from app.core.i18n import say as translated
@@ -24,10 +25,19 @@ Answer = TypeVar("Answer", bound=BaseModel)
 TOKEN_VARIABLE: Final = "SFT_STUDIO_TOKEN"  # noqa: S105 - the name, not the token
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 120.0
+# A server that is restarted, updated and migrated is back within this time.
+PATIENCE_SECONDS: Final = 300.0
+_AGAIN_SECONDS: Final = 0.7
+# What a proxy says while the server behind it restarts, and the server while its database does.
+_AWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 
 
 class ServerUnreachable(CommandFailed):
     """Nobody answers at the address now; trying again may help."""
+
+
+class ServerNotThere(ServerUnreachable):
+    """Nobody listens at the address: what was asked has reached nobody."""
 
 
 class ServerRefused(CommandFailed):
@@ -61,6 +71,7 @@ class Connection:
             # A proxy cannot reach this machine's own loopback address.
             trust_env=not is_loopback(parsed.host),
         )
+        self._is_patient = False
 
     @classmethod
     def from_settings(cls, settings: Settings, url: str = "") -> Self:
@@ -83,6 +94,10 @@ class Connection:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def be_patient(self) -> None:
+        """From now on wait through a restart of the server, which answered before: for commands that wait for work."""
+        self._is_patient = True
 
     def page(self, path: str) -> str:
         """Address of a page for a browser."""
@@ -115,10 +130,31 @@ class Connection:
             fault = translated(wrong_fields(error.errors())[0].sentence)
             raise CommandFailed(self._differing_text(fault)) from error
 
-    def _ask(self, method: str, path: str, **options: Any) -> Any:
-        with self._telling():
-            response = self._http.request(method, path, **options)
-        return self._read(response)
+    def _ask(self, method: str, path: str, *, repeatable: bool = False, **options: Any) -> Any:
+        """`repeatable`: asked twice it does no more than once, as every question that only reads."""
+
+        def ask() -> Any:
+            with self._telling():
+                response = self._http.request(method, path, **options)
+            return self._read(response)
+
+        return self._through_restarts(ask, repeatable=repeatable or method == "GET")
+
+    def _through_restarts(self, ask: Callable[[], Any], *, repeatable: bool) -> Any:
+        deadline = None
+        while True:
+            try:
+                return ask()
+            except (ServerUnreachable, ServerRefused) as error:
+                now = time.monotonic()
+                if not self._is_patient or not _may_be_back(error, repeatable=repeatable):
+                    raise
+                if deadline is None:
+                    deadline = now + PATIENCE_SECONDS
+                    say(_("The connection to the server is lost; trying again. The work goes on by itself."))
+                elif now > deadline:
+                    raise
+                time.sleep(_AGAIN_SECONDS)
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -131,7 +167,7 @@ class Connection:
                 % {"url": self.url}
             ) from error
         except httpx.ConnectError as error:
-            raise ServerUnreachable(
+            raise ServerNotThere(
                 _(
                     "No server answers at %(url)s. Start it with “sft-studio serve”, or name another with "
                     "--url or SFT_STUDIO_URL."
@@ -189,6 +225,13 @@ class Connection:
             "The server at %(url)s does not know this token. Set SFT_STUDIO_TOKEN to one from its account page, or "
             "for a server on this machine SFT_STUDIO_DATA to its data folder."
         ) % {"url": self.url}
+
+
+def _may_be_back(error: ServerUnreachable | ServerRefused, *, repeatable: bool) -> bool:
+    """Whether the same question may be asked again, and have an answer then."""
+    if isinstance(error, ServerRefused):
+        return repeatable and error.status in _AWAY
+    return repeatable or isinstance(error, ServerNotThere)
 
 
 def read_answer(shape: type[Answer], answer: Any) -> Answer:

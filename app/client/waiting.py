@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from app.client.rest import StudioClient
-from app.client.speaking import ServerUnreachable
 from app.core.console import CommandFailed, say
 from app.core.i18n import gettext as _
 from app.jobs.events import EventKind
@@ -13,8 +12,6 @@ from app.jobs.models import JobState
 from app.jobs.schemas import EventOut, JobOut
 
 POLL_SECONDS: Final = 0.7
-# A server that restarts is back well within this time.
-PATIENCE_SECONDS: Final = 60.0
 QUEUED_HINT_SECONDS: Final = 30.0
 Listener = Callable[[EventOut], None]
 
@@ -28,22 +25,13 @@ class JobEnded(CommandFailed):
 
 
 def events_until_end(client: StudioClient, job_id: int) -> Iterator[EventOut]:
-    """Every event of the job from the first on, then as they happen; ends with the job."""
-    seq, lost_at, started = 0, None, False
+    """Every event of the job from the first on, then as they happen; ends with the job. Restarts of the server are waited
+    through."""
+    client.be_patient()
+    seq, started = 0, False
     begun = time.monotonic()
     while True:
-        try:
-            events = client.events(job_id, seq)
-        except ServerUnreachable:
-            now = time.monotonic()
-            if lost_at is None:
-                lost_at = now
-                say(_("The connection to the server is lost; trying again. The work goes on by itself."))
-            elif now - lost_at > PATIENCE_SECONDS:
-                raise
-            time.sleep(POLL_SECONDS)
-            continue
-        lost_at = None
+        events = client.events(job_id, seq)
         for event in events:
             seq = event.seq
             yield event

@@ -145,7 +145,8 @@ class ReviewManyIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     state: ReviewState
-    conversation_ids: list[int] | None = None
+    # The first that is no number says enough.
+    conversation_ids: list[int] | None = Field(default=None, fail_fast=True)
     reason: str | None = Field(default=None, max_length=2000)
 
 

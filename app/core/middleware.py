@@ -41,7 +41,12 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "testserver"})
 # What a form adds around an uploaded file.
 _FORM_OVERHEAD_BYTES: Final = 1024 * 1024
 _UNKNOWN: Final = 1 << 62
+# More than any form for strangers needs: bodies are read before anybody is asked who they are.
+STRANGERS_BYTES: Final = 1024 * 1024
 _SIGN_IN: Final = N_("Sign in before you send a file.")
+_BODY_TOO_LARGE: Final = N_(
+    "The request is larger than %(limit)s, which is the most that one without a file may have."
+)
 HOST_REFUSED: Final = N_("This server does not answer to that host name. Add it to SFT_STUDIO_ALLOWED_HOSTS.")
 
 
@@ -93,18 +98,21 @@ class EdgeMiddleware:
         if not self.any_host and not self._host_allowed(headers.get("host", "")):
             await PlainTextResponse(gettext(HOST_REFUSED), status_code=421)(scope, receive, send)
             return
-        limit = self.max_body
-        length = _length(headers)
-        if length > self.max_body + _FORM_OVERHEAD_BYTES and _is_form(headers):
-            # What waits on the disk before anybody can look at it: that is for people who are known.
-            if not await run_in_threadpool(scope["app"].state.knows, Request(scope)):
+        length, is_form, limit = _length(headers), _is_form(headers), self.max_body
+        if length > STRANGERS_BYTES:
+            # What is read, or waits on the disk, before anybody can look at it: that is for people who are known.
+            if await run_in_threadpool(scope["app"].state.knows, Request(scope)):
+                limit = self.max_upload if is_form else self.max_body
+            elif is_form or length != _UNKNOWN:
                 await self._drain(receive)
                 await self._answer(HTTPStatus.UNAUTHORIZED, gettext(_SIGN_IN), None, scope, receive, send)
                 return
-            limit = self.max_upload
+            else:
+                limit = STRANGERS_BYTES
+        too_large = _too_large_text(limit, is_form)
         if length > limit + _FORM_OVERHEAD_BYTES and length != _UNKNOWN:
             await self._drain(receive)
-            await self._refuse_body(limit, scope, receive, send)
+            await self._refuse_body(too_large, scope, receive, send)
             return
         if scope["method"] == "HEAD":
             scope, receive, send = _head_as_get(scope, receive, send)
@@ -122,11 +130,11 @@ class EdgeMiddleware:
             await send(message)
 
         try:
-            await self.app(scope, _limited(receive, limit), send_with_headers)
+            await self.app(scope, _limited(receive, limit, too_large), send_with_headers)
         except BodyTooLarge:
             if started:
                 raise
-            await self._refuse_body(limit, scope, receive, send)
+            await self._refuse_body(too_large, scope, receive, send)
 
     def _host_allowed(self, host: str) -> bool:
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
@@ -141,8 +149,8 @@ class EdgeMiddleware:
             if message["type"] != "http.request" or not message.get("more_body"):
                 return
 
-    async def _refuse_body(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._answer(413, _too_large_text(limit), FILE_TOO_LARGE.code, scope, receive, send)
+    async def _refuse_body(self, too_large: str, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._answer(413, too_large, FILE_TOO_LARGE.code, scope, receive, send)
 
     async def _answer(
         self, status: int, text: str, code: str | None, scope: Scope, receive: Receive, send: Send
@@ -168,7 +176,7 @@ def _is_form(headers: Headers) -> bool:
     return headers.get("content-type", "").startswith("multipart/form-data")
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
+def _limited(receive: Receive, limit: int, too_large: str) -> Receive:
     read = 0
 
     async def limited() -> Message:
@@ -176,11 +184,12 @@ def _limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > limit + _FORM_OVERHEAD_BYTES:
-            raise BodyTooLarge(413, _too_large_text(limit))
+            raise BodyTooLarge(413, too_large)
         return message
 
     return limited
 
 
-def _too_large_text(limit: int) -> str:
-    return say(Sentence.of(FILE_TOO_LARGE.template, limit=spoken_size(limit)))
+def _too_large_text(limit: int, is_form: bool) -> str:
+    template = FILE_TOO_LARGE.template if is_form else _BODY_TOO_LARGE
+    return say(Sentence.of(template, limit=spoken_size(limit)))

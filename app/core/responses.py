@@ -21,7 +21,7 @@ from app.core.outages import BUSY, brief, outage_sentence
 from app.core.storage import DISK_FULL
 from app.core.templating import is_htmx, render
 from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
-from app.core.web import SAFE_METHODS
+from app.core.web import CROWDED, RETRY_SECONDS, SAFE_METHODS
 from app.files import tells_full_disk
 from app.invalid import wrong_fields
 from app.sentences import N_, FailureCode
@@ -30,8 +30,8 @@ logger = get_logger(__name__)
 
 # A rule of the database that the services check first: broken only by two requests at the same moment.
 _OVERTAKEN = N_("Somebody else changed or deleted this at the same moment. Reload and try again.")
-_CROWDED = N_("The server is busy with other requests. Nothing was changed; try again in a few seconds.")
-_RETRY_AFTER_SECONDS = 5
+# The first of them, in one answer: as many as somebody mends before trying again.
+_WRONG_FIELDS = 50
 _STATUS_MESSAGES = {
     HTTPStatus.BAD_REQUEST: N_(
         "The request cannot be read: its body breaks off or is not what its header says."
@@ -123,7 +123,8 @@ def _and_back(path: str, request: Request) -> str:
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     details: list[ErrorDetail] = [
-        {"field": wrong.field, "message": say(wrong.sentence)} for wrong in wrong_fields(error.errors())
+        {"field": wrong.field, "message": say(wrong.sentence)}
+        for wrong in wrong_fields(error.errors()[:_WRONG_FIELDS])
     ]
     text = " ".join(item["message"] for item in details)
     return failure(request, HTTPStatus.UNPROCESSABLE_ENTITY, text, details=details)
@@ -179,12 +180,12 @@ def _disk(request: Request, error: BaseException) -> Response:
 
 def _crowded(request: Request, _error: Exception) -> Response:
     logger.warning("no database connection was free for %s %s", request.method, request.url.path)
-    return _try_again(request, _CROWDED)
+    return _try_again(request, CROWDED)
 
 
 def _try_again(request: Request, message: str, *, code: str | None = None) -> Response:
     response = failure(request, HTTPStatus.SERVICE_UNAVAILABLE, gettext(message), code=code)
-    response.headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 
 

@@ -17,6 +17,8 @@ from starlette.convertors import Convertor
 from starlette.routing import BaseRoute, Match, compile_path
 from starlette.types import Receive, Scope, Send
 
+from app.core.strict_bodies import StrictRoute
+
 _MAKING: Final = threading.Lock()
 # What runs before every route.
 Guards = tuple[params.Depends, ...]
@@ -31,8 +33,9 @@ class DeclaredRoute(BaseRoute):
         endpoint: Callable[..., Any],
         methods: Iterable[str],
         make: Callable[[Guards], APIRoute],
+        status_code: int | None = None,
     ) -> None:
-        self.path, self.endpoint = path, endpoint
+        self.path, self.endpoint, self.status_code = path, endpoint, status_code
         self.methods = {method.upper() for method in methods}
         self._make = make
         # What every address of this route begins with. It is the whole address where nothing in it varies.
@@ -110,13 +113,15 @@ class Router(APIRouter):
                 tags=self.tags,
                 dependencies=guards,
                 include_in_schema=self.include_in_schema,
+                route_class=StrictRoute,
             )
             router.add_api_route(path, endpoint, methods=methods, **options)
             (made,) = router.routes
             assert isinstance(made, APIRoute)
             return made
 
-        self.routes.append(DeclaredRoute(self.prefix + path, endpoint, methods or ["GET"], make))
+        status = options.get("status_code")
+        self.routes.append(DeclaredRoute(self.prefix + path, endpoint, methods or ["GET"], make, status))
 
 
 def hang(app: FastAPI, routers: Iterable[Router]) -> None:

@@ -3,17 +3,36 @@
 `DATABASE_URL` and `REDIS_URL` move the same code from the embedded default to PostgreSQL and Redis.
 """
 
-from functools import lru_cache
+import json
+import os
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import AliasChoices, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.dialogue.limits import FILE_BYTES
 
 
 def _default_data_dir() -> Path:
     return Path("~/.local/share/sft-studio").expanduser()
+
+
+def _listed(separator: str, value: object) -> object:
+    """A variable with several values: between separators as people write them, or a JSON list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value  # no list: whoever reads the settings says so, and which one it is
+    return [part for one in value.split(separator) if (part := one.strip())]
+
+
+_Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(partial(_listed, ","))]
+_Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(partial(_listed, os.pathsep))]
 
 
 class Settings(BaseSettings):
@@ -33,12 +52,13 @@ class Settings(BaseSettings):
     )
     host: str = "127.0.0.1"
     port: int = 8000
-    # Host names the server answers to besides loopback names and `host`; guards against DNS rebinding.
-    allowed_hosts: tuple[str, ...] = ()
+    # Host names the server answers to besides loopback names and `host`, with commas between them; guards against DNS
+    # rebinding.
+    allowed_hosts: _Names = ()
     # Set when a proxy in front of the server speaks HTTPS: cookies are then marked Secure.
     https: bool = False
-    # Folders below which a local base model may lie. The data folder is always allowed.
-    model_roots: tuple[Path, ...] = ()
+    # Folders below which a local base model may lie, written as in PATH. The data folder is always allowed.
+    model_roots: _Folders = ()
     max_upload_bytes: int = Field(default=FILE_BYTES, ge=1)
     session_days: int = 14
     # How long a request waits for a database connection, and on SQLite for its turn to write.

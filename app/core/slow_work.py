@@ -4,19 +4,25 @@ Whoever waits for a place there waits on the event loop: no thread of the pages 
 """
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, move_on_after, to_thread
-from fastapi import Request
+from fastapi import Request, Response
+from pydantic import TypeAdapter
 
 from app.core.errors import TooMany, Unavailable
+from app.core.web import RETRY_SECONDS
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
-RETRY_SECONDS = 5
+# Of every kind of such work that an endpoint declares, and the most threads of all of them: a server sets a connection
+# aside for each before it loads the endpoints.
+_DECLARED: Final[set["Bounds"]] = set()
+MOST_AT_ONCE: Final = 12
 
 
 @dataclass(frozen=True)
@@ -73,23 +79,46 @@ class SlowWork:
 
 def apart(
     bounds: Bounds,
-) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Coroutine[Any, Any, Result]]]:
-    """Makes a plain endpoint run within these bounds. It takes `request`, and no session: it opens one where it needs
-    it, and closes it before it works.
+) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Coroutine[Any, Any, Result | Response]]]:
+    """Makes a plain endpoint run within these bounds, and its answer become JSON there. It takes `request`, and no
+    session: it opens one where it needs it, and closes it before it works.
     """
+    _DECLARED.add(bounds)
+    assert sum(each.at_once for each in _DECLARED) <= MOST_AT_ONCE
 
-    def decorate(endpoint: Callable[Arguments, Result]) -> Callable[Arguments, Coroutine[Any, Any, Result]]:
+    def decorate(
+        endpoint: Callable[Arguments, Result],
+    ) -> Callable[Arguments, Coroutine[Any, Any, Result | Response]]:
+        answer = _json_of(inspect.get_annotations(endpoint, eval_str=True).get("return"))
+
         @functools.wraps(endpoint)
-        async def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        async def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result | Response:
             request = kwargs["request"]
             assert isinstance(request, Request)
             works: dict[Bounds, SlowWork] = request.app.state.slow_work
             work = works.setdefault(bounds, SlowWork(bounds))
-            return await work.run(_who(request), functools.partial(endpoint, *args, **kwargs))
+            return await work.run(
+                _who(request),
+                lambda: answer(endpoint(*args, **kwargs), request.scope["route"].status_code),
+            )
 
         return run
 
     return decorate
+
+
+def _json_of(annotation: Any) -> Callable[[Any, int | None], Any]:
+    """What becomes of an endpoint's answer: the framework would write the JSON of a coroutine's on the event loop."""
+    if annotation is None or (isinstance(annotation, type) and issubclass(annotation, Response)):
+        return lambda answer, _status: answer
+    written: TypeAdapter[Any] = TypeAdapter(annotation)
+
+    def write(answer: Any, status: int | None) -> Any:
+        if isinstance(answer, Response):
+            return answer
+        return Response(written.dump_json(answer), status or 200, media_type="application/json")
+
+    return write
 
 
 def _who(request: Request) -> Hashable:

@@ -1,14 +1,18 @@
 """What a route needs: the request's transaction, and the mark that makes a route public."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final, TypeVar
 
+from anyio import CapacityLimiter, move_on_after
 from fastapi import Depends, Request
 from pydantic import AfterValidator
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from app.core.errors import Unavailable
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.sentences import N_
@@ -18,6 +22,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # their turn outside the threads.
 WEB_THREADS: Final = 40
 SESSIONS: Final = 20
+CROWDED: Final = N_(
+    "The server is busy with other requests. Nothing was changed; try again in a few seconds."
+)
+RETRY_SECONDS: Final = 5
 # Rows of a page of any list.
 PAGE_SIZE: Final = 50
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
@@ -72,7 +80,41 @@ def base_url(request: Request, settings: Settings) -> str:
     return f"{scheme}://{request.headers.get('host') or request.url.netloc}"
 
 
-def session_dependency(request: Request) -> Iterator[Session]:
+@dataclass
+class Places:
+    """So many requests at a time. Whoever waits for a place does so on the event loop, holding neither a thread nor a
+    connection, and no longer than `seconds`.
+    """
+
+    at_once: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        self._limiter = CapacityLimiter(self.at_once)
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Held within the block. Raises Unavailable when none gets free in time."""
+        holder = object()
+        with move_on_after(self.seconds) as waiting:
+            await self._limiter.acquire_on_behalf_of(holder)
+        if waiting.cancelled_caught:
+            raise Unavailable(CROWDED, retry_after=RETRY_SECONDS)
+        try:
+            yield
+        finally:
+            self._limiter.release_on_behalf_of(holder)
+
+
+async def _place_of_session(request: Request) -> AsyncIterator[None]:
+    sessions: Places = request.app.state.sessions
+    async with sessions.place():
+        yield
+
+
+def session_dependency(
+    request: Request, _place: Annotated[None, Depends(_place_of_session, scope="function")]
+) -> Iterator[Session]:
     """One request = one transaction. Commits before the response is sent, so a failing commit is seen.
 
     Reads run in a deferred transaction and so block nobody on SQLite.
@@ -89,7 +131,7 @@ def session_dependency(request: Request) -> Iterator[Session]:
         session.commit()
 
 
-Db = Annotated[Session, Depends(session_dependency, scope="function", max_concurrency=SESSIONS)]
+Db = Annotated[Session, Depends(session_dependency, scope="function")]
 AppSettings = Annotated[Settings, Depends(get_app_settings)]
 AppStorage = Annotated[Storage, Depends(get_storage)]
 AppEngine = Annotated[Engine, Depends(get_engine)]

@@ -11,9 +11,8 @@ from app.accounts.permissions import Permission
 from app.conversations.bulk_review import are_waiting, review_many, undo_approvals
 from app.conversations.counts import DatasetCounts, desk_of
 from app.conversations.drafts import create_conversation
-from app.conversations.facets import facets_of
 from app.conversations.filter_params import Filter
-from app.conversations.filters import FACETS, ConversationFilter
+from app.conversations.filters import ConversationFilter
 from app.conversations.labels import label_words
 from app.conversations.listing import Listing
 from app.conversations.models import Conversation, ReviewState
@@ -25,7 +24,7 @@ from app.core.pieces import piece
 from app.core.routing import Router
 from app.core.templating import go, is_htmx, render, see, toast
 from app.core.web import PAGE_SIZE, Db, Moment
-from app.curation.header import header
+from app.curation.header import facets_context, header
 from app.curation.lines import dataset_lines
 from app.datasets import service
 from app.dialogue.roles import Role
@@ -106,15 +105,6 @@ def _hit(where: ConversationFilter, row: Conversation) -> Hit | None:
     return find_hit(where.words, row.messages, row.product, row.tags, row.updated_by)
 
 
-def _facets(session: Session, dataset_id: int) -> dict[str, Any]:
-    found = facets_of(session, dataset_id)
-    tags: list[tuple[str | int, int | None]] = [(tag, None) for tag in found.tags]
-    return {
-        "facets": [(name, tags if name == "tag" else found.counts[name]) for name in FACETS],
-        "imports": {row.operation_id: row.filename for row in list_imports(session, dataset_id)},
-    }
-
-
 @router.get("/datasets/{dataset_id}")
 @needs(Permission.CONVERSATION_READ)
 def dataset_page(
@@ -137,7 +127,7 @@ def dataset_page(
         # The address says what narrows the list, and nothing of the fields that were left empty.
         response.headers["HX-Push-Url"] = f"/datasets/{dataset_id}{where.query_string()}"
         return response
-    narrowed = _facets(session, dataset_id) if where.has_facets else {"facets": None}
+    narrowed = facets_context(session, dataset_id) if where.has_facets else {"facets": None}
     return render(request, "datasets/dataset.html", {**context, **narrowed})
 
 
@@ -146,7 +136,11 @@ def dataset_page(
 def facets(request: Request, session: Db, dataset_id: int, params: Filter) -> HTMLResponse:
     """The fields by which the list can be narrowed to a label, a person or an import; asked for when they are opened."""
     service.require_dataset(session, dataset_id)
-    context = {"where": params.within(dataset_id), "words": label_words(), **_facets(session, dataset_id)}
+    context = {
+        "where": params.within(dataset_id),
+        "words": label_words(),
+        **facets_context(session, dataset_id),
+    }
     return render(request, "datasets/_facets.html", context)
 
 

@@ -23,8 +23,8 @@ DEPTH: Final = 64
 NUMBER_DIGITS: Final = 400
 # Of an uploaded file, unless SFT_STUDIO_MAX_UPLOAD_BYTES says otherwise.
 FILE_BYTES: Final = 1024 * MIB
-# Of the body of any other request.
-BODY_BYTES: Final = 64 * MIB
+# Of the body of any other request: a conversation, each character written as an escape.
+BODY_BYTES: Final = 3 * CONVERSATION_BYTES
 
 
 def spoken_size(size_bytes: int) -> str:

@@ -131,4 +131,5 @@ LANGUAGE_UNKNOWN: Final = Refusal(
     "language_unknown", N_("The language must be a code such as en, zh or fr, not “%(value)s”.")
 )
 
-CODES: Final = frozenset(item.code for item in list(globals().values()) if isinstance(item, Refusal))
+# They count turns, and know of no lines: codes do not tell them from sentences about files, which have some of the same.
+TEMPLATES: Final = frozenset(item.template for item in list(globals().values()) if isinstance(item, Refusal))

@@ -186,7 +186,7 @@ def summary_of(evaluation: Evaluation, answers: Sequence[EvaluationAnswer]) -> E
 
 
 # By suite, the id of the newest finished evaluation and its summary.
-_Newest = dict[str, tuple[int, EvaluationSummary]]
+Newest = dict[str, tuple[int, EvaluationSummary]]
 
 
 def verdicts(session: Session, run_ids: Sequence[int]) -> dict[int, JudgedRun]:
@@ -194,20 +194,21 @@ def verdicts(session: Session, run_ids: Sequence[int]) -> dict[int, JudgedRun]:
 
     One query, and two more where some of these are of an earlier program.
     """
-    return {run_id: _verdict(newest) for run_id, newest in _newest(session, run_ids).items()}
+    return {run_id: _verdict(newest) for run_id, newest in newest_summaries(session, run_ids).items()}
 
 
 def verdict_with(
     session: Session, evaluation: Evaluation, summary: EvaluationSummary | None
 ) -> JudgedRun | None:
     """The verdict on the evaluation's run, in which this summary stands for its suite, be it the newest or not."""
-    newest = _newest(session, [evaluation.run_id]).get(evaluation.run_id, {})
+    newest = newest_summaries(session, [evaluation.run_id]).get(evaluation.run_id, {})
     if summary is not None and summary.verdict is not None:
         newest[evaluation.suite_name] = (evaluation.id or 0, summary)
     return _verdict(newest) if newest else None
 
 
-def _newest(session: Session, run_ids: Sequence[int]) -> dict[int, _Newest]:
+def newest_summaries(session: Session, run_ids: Sequence[int]) -> dict[int, Newest]:
+    """By run, what its newest finished evaluation of each suite found, with a verdict; runs without one are left out."""
     # Not the suites: each of these rows holds one whole.
     statement = (
         select(Evaluation.run_id, Evaluation.suite_name, col(Evaluation.id), col(Evaluation.summary))
@@ -220,7 +221,7 @@ def _newest(session: Session, run_ids: Sequence[int]) -> dict[int, _Newest]:
         if evaluation_id is not None and summary is not None
     }
     anew = _judged_anew(session, [found for found, summary in last.values() if summary.verdict is None])
-    newest: dict[int, _Newest] = {}
+    newest: dict[int, Newest] = {}
     for (run_id, suite_name), (evaluation_id, stored) in last.items():
         summary = anew.get(evaluation_id, stored)
         if summary.verdict is not None:
@@ -241,7 +242,7 @@ def _judged_anew(session: Session, evaluation_ids: Sequence[int]) -> dict[int, E
     return {found: summary for found, summary in summaries.items() if summary is not None}
 
 
-def _verdict(newest: _Newest) -> JudgedRun:
+def _verdict(newest: Newest) -> JudgedRun:
     """Sales suites first. The held-out loss is the run's, whichever evaluation measured it."""
     suites = [
         SuiteOfRun(

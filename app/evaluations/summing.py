@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.core.i18n import get_locale
 from app.evaluations.documents import (
     EvaluationSummary,
     JudgedCheck,
@@ -77,6 +78,33 @@ def summarise(suite: Suite, answers: Sequence[EvaluationAnswer], measured: Measu
         tuned=tuned,
         retention=kept and RetentionSummary(value=kept.value, warns=kept.warns, sentence=kept.sentence),
     )
+
+
+@dataclass(frozen=True)
+class NamedCheck:
+    """The share of base and tuned answers that pass the checks of a name, 0 to 1; `title` in the reader's language."""
+
+    title: str
+    base: float | None
+    tuned: float
+
+
+def named_checks(suite: Suite, answers: Sequence[EvaluationAnswer]) -> dict[str, NamedCheck]:
+    """By name, in the suite's order, those that tuned answers were put to."""
+    passed: dict[tuple[Variant, str], list[bool]] = {}
+    for answer in map(JudgedAnswer.of, answers):
+        for check in answer.checks:
+            passed.setdefault((answer.row.variant, check.name), []).append(check.passed)
+    titles = {check.name: check.label(get_locale()) for prompt in suite.prompts for check in prompt.checks}
+    return {
+        name: NamedCheck(title, _mean(passed.get((Variant.BASE, name))), share)
+        for name, title in titles.items()
+        if (share := _mean(passed.get((Variant.TUNED, name)))) is not None
+    }
+
+
+def _mean(passed: Sequence[bool] | None) -> float | None:
+    return sum(passed) / len(passed) if passed else None
 
 
 def _verdict(suite: Suite, pairs: Sequence[Pair], kept: float | None) -> JudgedSuite | None:

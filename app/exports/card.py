@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from app.core.markdown import on_one_line
 from app.exports.snippets import peft, transformers
 from app.exports.work import Scores, SuiteScore
 from app.recipes.config import TrainingConfig
@@ -64,7 +65,7 @@ def model_card(
     return "\n".join(
         [
             *_head(provenance, style),
-            f"# {_line(provenance.run)}",
+            f"# {on_one_line(provenance.run)}",
             "",
             style.about,
             *([provenance.base_remark] if provenance.base_remark else []),
@@ -119,7 +120,7 @@ def _head(provenance: Provenance, style: CardStyle) -> list[str]:
 
 def _trained_on(provenance: Provenance, result: RunResult) -> list[str]:
     return [
-        f"- Dataset: {_line(provenance.dataset)}, version {provenance.version} (sha256 `{provenance.version_hash}`): "
+        f"- Dataset: {on_one_line(provenance.dataset)}, version {provenance.version} (sha256 `{provenance.version_hash}`): "
         f"{provenance.conversations} conversations to train on, {provenance.held_out} held out",
         f"- Loss mask: `{provenance.train_on}`, "
         + (f"at most {provenance.max_length} tokens a sample, " if provenance.max_length else "")
@@ -168,7 +169,7 @@ def _how_good(scores: Scores) -> list[str]:
 def _row(one: SuiteScore) -> str:
     left = "–" if one.retention is None else f"{one.retention:.0%}"
     return (
-        f"| {_line(one.title)} | {one.verdict} | {one.wins}–{one.losses}–{one.ties} "
+        f"| {on_one_line(one.title)} | {one.verdict} | {one.wins}–{one.losses}–{one.ties} "
         f"| {one.checks_before} → {one.checks_after} of {one.checks} | {left} |"
     )
 
@@ -180,9 +181,3 @@ def _licence(provenance: Provenance) -> list[str]:
         else "not named in its files: look before sharing"
     )
     return ["## Licence", "", f"Of the base model `{provenance.base_model}`: {named}.", ""]
-
-
-def _line(text: str) -> str:
-    """People's own words on one line, without the marks that Markdown would read."""
-    plain = " ".join(text.split())
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>#|" else letter for letter in plain)

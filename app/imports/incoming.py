@@ -68,7 +68,7 @@ class IncomingFile:
     """Reads a file for an import. Close it after use.
 
     What is read waits in a file of its own, or in `spool`, which then outlives this. `listen` is told after each record
-    how many conversations there are.
+    how many conversations there are, and how much of the file is read by then, from 0 to 1.
     """
 
     def __init__(
@@ -81,19 +81,22 @@ class IncomingFile:
         limits: ImportLimits | None = None,
         source: Source | None = None,
         spool: Path | None = None,
-        listen: Callable[[int], None] = lambda _count: None,
+        listen: Callable[[int, float], None] = lambda _count, _share: None,
     ) -> None:
         self._skip_bad = skip_bad
         self._found = ImportReport()
         self._codes: set[str] = set()
+        self._share, self._listen = 0.0, listen
         self._spool: Any = (
             spool.open("w+b") if spool else tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115
         )
         try:
-            items = read_conversations(stream, filename=filename, format=format, limits=limits, source=source)
+            items = read_conversations(
+                stream, filename=filename, format=format, limits=limits, source=source, reached=self._reach
+            )
             for item in items:
                 self._take(item)
-                listen(self._found.accepted)
+                listen(self._found.accepted, self._share)
             self._spool.flush()
         except BaseException:
             self._spool.close()
@@ -119,6 +122,10 @@ class IncomingFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._spool.close()
+
+    def _reach(self, share: float) -> None:
+        self._share = share
+        self._listen(self._found.accepted, share)
 
     def _take(self, item: Item) -> None:
         if isinstance(item, LineProblem):

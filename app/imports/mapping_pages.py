@@ -10,7 +10,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.core.errors import Invalid
-from app.core.i18n import say
+from app.core.i18n import gettext
 from app.core.pieces import piece
 from app.core.routing import Router
 from app.core.storage import Storage
@@ -25,7 +25,7 @@ from app.imports.reports import report_context, same_choices
 from app.imports.sending import Door, Sent
 from app.imports.work import SameQuestions
 from app.interchange import ImportLimits, Source
-from app.interchange.mapping.sample import LOOKED_AT, Sample
+from app.interchange.mapping.sample import Sample
 from app.interchange.mapping.trying import Trial, Upload
 
 router = Router(include_in_schema=False)
@@ -49,12 +49,12 @@ class _Step:
             "upload": self.upload,
             "sample": self.sample,
             "trial": self.trial,
-            "problems": [say(problem.sentence) for problem in self.trial.problems] if self.trial else [],
-            "remarks": [say(note.sentence) for note in self.trial.notes] if self.trial else [],
+            "problems": [problem.said(gettext) for problem in self.trial.problems] if self.trial else [],
+            "remarks": [note.said(gettext) for note in self.trial.notes] if self.trial else [],
             "error": self.error,
-            "looked_at": LOOKED_AT,
+            "looked_at": self.sample.read,
             "same_choices": same_choices(),
-            "is_whole": self.sample.read < LOOKED_AT,
+            "is_whole": self.sample.is_whole,
             **form_context(self.sample, self.document, self.names),
         }
 

@@ -5,8 +5,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from app.accounts.who import CreatedByOut
-from app.core.i18n import say
+from app.core.i18n import gettext
 from app.imports.models import DatasetImport
+from app.interchange.sentences.problems import said_of_line
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 from app.sentences import Sentence
@@ -27,7 +28,7 @@ class ImportRemarkOut(BaseModel):
         return cls(
             line=stored["line"],
             code=stored["code"],
-            message=say(Sentence.stored_in(stored)),
+            message=said_of_line(stored["line"], Sentence.stored_in(stored), gettext),
             member=stored.get("member", ""),
         )
 

@@ -5,20 +5,21 @@ Nothing is raised for bad content: whatever the bytes are, the answer is a sente
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import BinaryIO, Literal, get_args
+from typing import BinaryIO, Literal, TypeVar, get_args
 
 from app.dialogue.conversation import Conversation
 from app.dialogue.trained import SourceMask, apply_source_mask, with_shortest_flags
-from app.interchange.files.archives import ZIP_MARK, Unpacked, is_archive, unpack
+from app.interchange.files.archives import ZIP_MARK, ArchiveRefused, Unpacked, is_archive, unpack
 from app.interchange.files.csv_columns import get_header, require_header, require_mapped_header
 from app.interchange.files.csv_records import read_table
 from app.interchange.files.encodings import Encoding, seekable
 from app.interchange.files.json_records import Record
 from app.interchange.files.limits import ImportLimits
-from app.interchange.files.opening import Frame, Opening, Records, raw_records
+from app.interchange.files.opening import Beginning, Frame, Opening, Records, raw_records
 from app.interchange.files.sheets import is_workbook
 from app.interchange.files.tables import Table
 from app.interchange.mapping.dialogues import MappedRecord, map_records
@@ -34,6 +35,7 @@ from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefu
 
 Format = Literal["auto", "messages", "sharegpt", "alpaca", "csv", "parquet"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+_Found = TypeVar("_Found")
 _LAYOUTS: dict[str, Layout] = {"messages": "messages", "sharegpt": "sharegpt", "alpaca": "alpaca"}
 _FRAMES: dict[Format, Frame] = {"csv": "csv", "parquet": "parquet"}
 
@@ -75,19 +77,21 @@ def read_conversations(
     format: Format = "auto",
     limits: ImportLimits | None = None,
     source: Source | None = None,
+    reached: Callable[[float], None] | None = None,
 ) -> Iterator[Item]:
     """Every record of the file as exactly one conversation or problem, in the order of the file.
 
     Problems with line 0 concern the whole file and end it; notes that stand alone concern the file too: the encoding
     that was recognised, what of an archive was not read. `filename` only breaks ties where the content does not tell
-    the format. Raises ValueError for an unknown `format`, SourceRefused where `source` says something else than
-    `format`, and what `stream.read` raises.
+    the format. `reached` is told with each record how much of what was sent is read by then, from 0 to 1. Raises
+    ValueError for an unknown `format`, SourceRefused where `source` says something else than `format`, and what
+    `stream.read` raises.
     """
     if format not in FORMATS:
         raise ValueError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
     source = source or Source()
     require_one_format(source, format)
-    return _Reader(filename or "", format, limits or ImportLimits(), source).read(stream)
+    return _Reader(filename or "", format, limits or ImportLimits(), source, reached).read(stream)
 
 
 def require_one_format(source: Source, format: Format) -> None:
@@ -98,15 +102,17 @@ def require_one_format(source: Source, format: Format) -> None:
         raise SourceRefused(say_of_source.FORMAT_CONFLICT, expected=source.columns.layout, chosen=format)
 
 
-def files_in(stream: BinaryIO, filename: str, limits: ImportLimits) -> Iterator[Unpacked | LineNote]:
-    """The file itself, or those of an archive one after the other. Raises RecordRefused."""
-    whole = seekable(stream, limits)
-    head = whole.read(4)
-    whole.seek(0)
-    if is_archive(head) and not (head.startswith(ZIP_MARK) and is_workbook(whole, limits)):
-        yield from unpack(whole, filename, limits)
+def files_in(
+    stream: BinaryIO, filename: str, limits: ImportLimits, *, whole: bool = True
+) -> Iterator[Unpacked | LineNote]:
+    """The file itself, or those of an archive one after the other; see unpack(). Raises RecordRefused."""
+    readable = seekable(stream, limits)
+    head = readable.read(4)
+    readable.seek(0)
+    if is_archive(head) and not (head.startswith(ZIP_MARK) and is_workbook(readable, limits)):
+        yield from unpack(readable, filename, limits, whole=whole)
     else:
-        yield Unpacked(filename, whole)
+        yield Unpacked(filename, readable)
 
 
 @dataclass(frozen=True)
@@ -122,11 +128,19 @@ class _Opened:
 class _Reader:
     """Reads one file, or those of an archive one after the other."""
 
-    def __init__(self, filename: str, format: Format, limits: ImportLimits, source: Source) -> None:
+    def __init__(
+        self,
+        filename: str,
+        format: Format,
+        limits: ImportLimits,
+        source: Source,
+        reached: Callable[[float], None] | None,
+    ) -> None:
         self._filename = filename
         self._format = format
         self._limits = limits
         self._source = source
+        self._reached = reached
         self._count = 0
         self._refused = False  # a file of an archive as a whole
         self._saw_train_field = source.train_field is None
@@ -134,12 +148,12 @@ class _Reader:
     def read(self, stream: BinaryIO) -> Iterator[Item]:
         """The items of read_conversations()."""
         try:
-            for found in files_in(stream, self._filename, self._limits):
+            for found in files_in(stream, self._filename, self._limits, whole=not self._is_trial):
                 if isinstance(found, LineNote):
                     yield found
                     continue
                 yield from self._read_member(found)
-                if self._source.first is not None:
+                if self._is_trial:
                     return
             if self._count == 0 and not self._refused:
                 yield LineProblem.of(say.NO_RECORDS)
@@ -152,8 +166,10 @@ class _Reader:
     def _read_member(self, file: Unpacked) -> Iterator[Item]:
         member = shown(file.name, 120) if file.is_one_of_many else ""
         try:
-            for item in self._read_file(file.stream, file.name):
+            for item in self._read_file(file):
                 yield replace(item, member=member)
+        except ArchiveRefused:
+            raise
         except RecordRefused as refusal:
             self._refused = True
             yield replace(refusal.as_problem(), member=member)
@@ -184,13 +200,33 @@ class _Reader:
             reading.note(say_of_source.FLAGS_REPLACED)
         return masked
 
-    def _read_file(self, stream: BinaryIO, filename: str) -> Iterator[Item]:
+    @property
+    def _is_trial(self) -> bool:
+        return self._source.first is not None
+
+    def _open(self, opening: Opening, file: Unpacked) -> Records | Table:
+        """Its content, which tells how far its reading is by the place in what the file unpacked to."""
+        if (reached := self._reached) is None:
+            return opening.open(file.stream)
+        size = file.stream.seek(0, io.SEEK_END) or 1
+        file.stream.seek(0)
+
+        def tell() -> None:
+            reached(min(1.0, file.begins + (file.ends - file.begins) * file.stream.tell() / size))
+
+        content = opening.open(file.stream)
+        if isinstance(content, Records):
+            return replace(content, records=_telling(content.records, tell))
+        return replace(content, rows=_telling(content.rows, tell))
+
+    def _read_file(self, file: Unpacked) -> Iterator[Item]:
         columns, mapping = self._source.columns, self._source.mapping
         layout = columns.layout if columns else _LAYOUTS.get(self._format)
         wanted = tuple(columns.columns.values()) if columns else mapping.columns if mapping else ()
         frame = _FRAMES.get(self._format, "json" if layout and not columns else "auto")
-        opening = Opening(filename, self._limits, frame, self._source.encoding, wanted)
-        content = opening.open(stream)
+        beginning = Beginning() if self._is_trial else None
+        opening = Opening(file.name, self._limits, frame, self._source.encoding, wanted, beginning)
+        content = self._open(opening, file)
         yield from opening.notes
         opened = self._opened(content, layout)
         yield from opened.notes
@@ -256,6 +292,12 @@ class _Reader:
             # Saying it once is enough: it is a property of the file.
             return _Opened(iter(first[:1]), name)
         return _Opened(records, name)
+
+
+def _telling(found: Iterator[_Found], tell: Callable[[], None]) -> Iterator[_Found]:
+    for one in found:
+        tell()
+        yield one
 
 
 _Records = Iterator[Record | LineProblem]

@@ -18,8 +18,8 @@ from app.dialogue.conversation import Conversation as Dialogue
 from app.mask_settings.arguments import offered_arguments
 from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.previews import service
-from app.previews.bounds import PREVIEWS
 from app.previews.schemas import ArgumentOut, ComparedOut, CompareIn, PreviewIn, PreviewOut
+from app.previews.service import PREVIEWS
 from app.sentences import N_
 from app.versions.frozen import frozen_conversation
 from app.versions.service import require_version

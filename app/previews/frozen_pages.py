@@ -19,7 +19,7 @@ from app.core.storage import Storage
 from app.core.web import AppEngine, AppStorage
 from app.mask_settings.choices import PreviewFields, PreviewForm
 from app.previews import answer
-from app.previews.bounds import PREVIEWS
+from app.previews.service import PREVIEWS
 from app.previews.subjects import Subject
 from app.versions.service import require_version
 

@@ -21,7 +21,7 @@ from app.core.templating import is_htmx, toast
 from app.core.web import AppEngine
 from app.mask_settings.choices import Choices, PreviewFields, PreviewForm, read_choices
 from app.previews import answer
-from app.previews.bounds import PREVIEWS
+from app.previews.service import PREVIEWS
 from app.previews.subjects import Subject
 
 router = Router(include_in_schema=False)

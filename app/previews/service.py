@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlmodel import Session
 
 from app.core.i18n import gettext, say
+from app.core.slow_work import Bounds
 from app.dialogue.conversation import Conversation as Dialogue
 from app.dialogue.json_values import canonical_json
 from app.mask_settings.tokenizers import as_invalid, tokenizer_of
@@ -26,8 +27,17 @@ from app.masking import (
     run_checks,
 )
 from app.previews.compare import Difference, compare
-from app.sentences import Sentence
+from app.sentences import N_, Sentence
 
+# Four processes render templates; two of them for one person leave two for the others.
+PREVIEWS: Final = Bounds(
+    at_once=4,
+    each=2,
+    asked=8,
+    seconds=30,
+    too_many=N_("You have asked for many previews at once. Wait until some of them are there."),
+    too_long=N_("Previews take long at this moment. Try again in a few seconds."),
+)
 # What the headless contract promises for one sample; pages add to it, scripts get exactly this.
 CONTRACT_FIELDS: Final = ("text", "strategy", "tokens", "trained", "skipped", "truncated", "checks")
 _CHECK_FIELDS: Final = ("name", "passed", "detail")

@@ -22,7 +22,7 @@ from app.mask_checks.service import require_mask_check
 from app.mask_checks.suspects import Suspect, address_of, suspects_of, walk_at
 from app.mask_settings.choices import Choices, PreviewFields, PreviewForm
 from app.previews import answer
-from app.previews.bounds import PREVIEWS
+from app.previews.service import PREVIEWS
 from app.previews.subjects import Subject
 from app.versions.service import require_version
 

@@ -32,7 +32,7 @@ FEWEST_CASES: Final = 10
 RESAMPLES: Final = 2000
 CONFIDENCE: Final = 0.95
 # Means of effects are sums of shares such as 1/3; what rounds to nothing is nothing.
-_NOTHING: Final = 1e-9
+NOTHING: Final = 1e-9
 _WORDS: Final[Mapping[Outcome, str]] = {
     "better": N_("Better"),
     "worse": N_("Worse"),
@@ -109,7 +109,7 @@ class SuiteVerdict(BaseModel):
     def outcome(self) -> Outcome:
         """Which way the numbers point; mixed where they contradict each other."""
         gained = self.checks_after - self.checks_before
-        effect = 0 if abs(self.effect) < _NOTHING else self.effect
+        effect = 0 if abs(self.effect) < NOTHING else self.effect
         return agreed(_sign(number) for number in (self.wins - self.losses, gained, effect))
 
     @computed_field  # type: ignore[prop-decorator]
@@ -118,7 +118,7 @@ class SuiteVerdict(BaseModel):
         """More than chance: there are enough cases, and the interval lies on one side of nothing."""
         if self.low is None or self.high is None:
             return False
-        return self.low > _NOTHING or self.high < -_NOTHING
+        return self.low > NOTHING or self.high < -NOTHING
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -1,8 +1,9 @@
 """REST for frozen versions."""
 
 from dataclasses import asdict
+from typing import Annotated
 
-from fastapi import Response
+from fastapi import Query, Response
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
@@ -13,7 +14,16 @@ from app.datasets.service import require_dataset
 from app.versions import service
 from app.versions.changes import changes_of
 from app.versions.freezing import freeze
-from app.versions.schemas import ChangesOut, FrozenOut, VersionOut
+from app.versions.frozen import frozen_page
+from app.versions.schemas import (
+    ChangesOut,
+    FreezeIn,
+    FrozenConversationOut,
+    FrozenConversationsPage,
+    FrozenOut,
+    VersionEdit,
+    VersionOut,
+)
 
 router = Router(prefix="/api/v1", tags=["datasets"])
 
@@ -29,11 +39,17 @@ def list_versions(session: Db, dataset_id: int) -> list[VersionOut]:
 @router.post("/datasets/{dataset_id}/versions", status_code=201, responses={200: {"model": FrozenOut}})
 @needs(Permission.VERSION_FREEZE)
 def freeze_version(
-    session: Db, storage: AppStorage, actor: CurrentActor, dataset_id: int, response: Response
+    session: Db,
+    storage: AppStorage,
+    actor: CurrentActor,
+    dataset_id: int,
+    response: Response,
+    body: FreezeIn | None = None,
 ) -> FrozenOut:
-    """Freeze the approved conversations; unchanged content gives the existing version with 200 and `is_new` false."""
+    """Freeze the approved conversations, or those of them that `only` chooses; unchanged content gives the existing
+    version, with the name it has, with 200 and `is_new` false."""
     dataset = require_dataset(session, dataset_id)
-    frozen = freeze(session, storage, dataset, actor)
+    frozen = freeze(session, storage, dataset, actor, (body or FreezeIn()).options(dataset_id))
     if not frozen.is_new:
         response.status_code = 200
     return FrozenOut.of_frozen(frozen)
@@ -44,6 +60,32 @@ def freeze_version(
 def get_version(session: Db, version_id: int) -> VersionOut:
     """One frozen version."""
     return VersionOut.of(service.require_version(session, version_id))
+
+
+@router.patch("/versions/{version_id}")
+@needs(Permission.VERSION_FREEZE)
+def edit_version(session: Db, actor: CurrentActor, version_id: int, body: VersionEdit) -> VersionOut:
+    """Change a version's name, its note, or both."""
+    version = service.require_version(session, version_id)
+    service.describe_version(session, actor, version, name=body.name, note=body.note)
+    return VersionOut.of(version)
+
+
+@router.get("/versions/{version_id}/conversations")
+@needs(Permission.VERSION_READ)
+def list_frozen(
+    session: Db,
+    storage: AppStorage,
+    version_id: int,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> FrozenConversationsPage:
+    """The version's conversations as it froze them, whatever has become of them since."""
+    version = service.require_version(session, version_id)
+    let_go(session)
+    rows = frozen_page(storage, version, offset, limit)
+    found = [FrozenConversationOut.model_validate(row) for row in rows]
+    return FrozenConversationsPage(conversations=found, total=version.conversation_count, offset=offset)
 
 
 @router.get("/versions/{version_id}/changes")

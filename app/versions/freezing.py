@@ -8,16 +8,16 @@ stored; where somebody changed one meanwhile, it is done again.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
-from app.conversations.models import Conversation, ReviewState
+from app.conversations.filters import ConversationFilter
+from app.conversations.models import Conversation
 from app.conversations.revisions import snapshot_of
 from app.core.errors import Conflict, Invalid
 from app.core.pieces import piece
@@ -28,10 +28,8 @@ from app.datasets.service import require_writable
 from app.sentences import N_
 from app.versions.files import version_key, writing_sentences
 from app.versions.models import COVERAGE, DatasetVersion
+from app.versions.options import FreezeOptions
 
-VALIDATION_SHARE: Final = 0.05
-# Below this many conversations a held-out split would cost more than it tells.
-_MIN_FOR_VALIDATION: Final = 10
 _PAGE: Final = 200
 _ATTEMPTS: Final = 5
 
@@ -53,22 +51,28 @@ class _Written:
     coverage: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in COVERAGE})
 
 
-def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -> Frozen:
-    """Freeze what is approved now. The same content again gives the version that already has it. Commits in pieces.
+def freeze(
+    session: Session, storage: Storage, dataset: Dataset, actor: Actor, options: FreezeOptions | None = None
+) -> Frozen:
+    """Freeze what is approved now, all of it or what the options choose. The same content again gives the version that
+    already has it, with the name that it has. Commits in pieces.
 
-    Raises Invalid when nothing is approved; Conflict for an archived dataset, while many conversations are being
+    Raises Invalid when nothing is approved, or for a wrong option; Conflict for an archived dataset, while many conversations are being
     reviewed, and when people never stop changing what is approved; Unavailable when the file cannot be written.
     """
     assert dataset.id is not None
     dataset_id = dataset.id
+    options = (options or FreezeOptions()).checked()
+    where = options.approved(dataset_id)
     for _attempt in range(_ATTEMPTS):
         with piece(session, read_only=True):
             require_writable(session, dataset_id)
             refuse_under_way(session, dataset_id, OperationKind.REVIEW)
-            hashes = session.exec(select(Conversation.content_hash).where(*_approved(dataset_id))).all()
-        held_out = _validation_hashes(hashes)
+            hashes = session.exec(where.apply(select(Conversation.content_hash))).all()
+        _refuse_nothing(hashes, where)
+        held_out = options.held_out(hashes)
         with writing_sentences(), storage.stage("versions") as file:
-            written = _write(session, dataset_id, held_out, file)
+            written = _write(session, where, held_out, file)
             key = version_key(file.sha256)
             # A version is stored when its file is there, and a file that no version names is taken away again.
             file.keep(key)
@@ -76,8 +80,8 @@ def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -
             with piece(session):
                 require_writable(session, dataset_id)
                 refuse_under_way(session, dataset_id, OperationKind.REVIEW)
-                if _fingerprint(session, dataset_id) == written.fingerprint:
-                    return _keep(session, dataset_id, file.sha256, written, actor)
+                if _fingerprint(session, where) == written.fingerprint:
+                    return _keep(session, dataset_id, file.sha256, written, options, actor)
         except BaseException:
             _remove_unused(session, storage, key)
             raise
@@ -89,7 +93,14 @@ def freeze(session: Session, storage: Storage, dataset: Dataset, actor: Actor) -
     )
 
 
-def _keep(session: Session, dataset_id: int, digest: str, written: _Written, actor: Actor) -> Frozen:
+def _keep(
+    session: Session,
+    dataset_id: int,
+    digest: str,
+    written: _Written,
+    options: FreezeOptions,
+    actor: Actor,
+) -> Frozen:
     of_dataset = DatasetVersion.dataset_id == dataset_id
     existing = session.exec(
         select(DatasetVersion).where(of_dataset, DatasetVersion.content_hash == digest)
@@ -100,6 +111,11 @@ def _keep(session: Session, dataset_id: int, digest: str, written: _Written, act
     version = DatasetVersion(
         dataset_id=dataset_id,
         number=(last or 0) + 1,
+        name=options.name,
+        note=options.note,
+        validation_share=options.validation_share,
+        seed=options.seed,
+        selection=options.selection,
         content_hash=digest,
         storage_key=version_key(digest),
         train_count=written.train_count,
@@ -120,32 +136,22 @@ def _remove_unused(session: Session, storage: Storage, key: str) -> None:
         storage.remove(key)
 
 
-def _approved(dataset_id: int) -> tuple[ColumnElement[bool], ...]:
-    return (
-        col(Conversation.dataset_id) == dataset_id,
-        col(Conversation.review_state) == ReviewState.APPROVED,
-    )
-
-
-def _fingerprint(session: Session, dataset_id: int) -> str:
-    """Tells by an index alone whether what is approved is still the same: every change counts a version up."""
-    statement = (
-        select(Conversation.id, Conversation.version)
-        .where(*_approved(dataset_id))
-        .order_by(col(Conversation.id))
-    )
+def _fingerprint(session: Session, where: ConversationFilter) -> str:
+    """Tells whether what is frozen is still the same, by an index alone where all of it is: every change counts a
+    version up."""
+    statement = where.apply(select(Conversation.id, Conversation.version)).order_by(col(Conversation.id))
     digest = hashlib.sha256()
     for number, version in session.exec(statement):
         digest.update(f"{number}:{version}\n".encode())
     return digest.hexdigest()
 
 
-def _write(session: Session, dataset_id: int, held_out: set[str], file: StagedFile) -> _Written:
-    """Every approved conversation as a line, in order of arrival."""
+def _write(session: Session, where: ConversationFilter, held_out: set[str], file: StagedFile) -> _Written:
+    """Every conversation as a line, in order of arrival."""
     written, digest, last = _Written(), hashlib.sha256(), 0
     while True:
         with piece(session, read_only=True):
-            page = _page(session, dataset_id, after=last)
+            page = _page(session, where, after=last)
         if not page:
             written.fingerprint = digest.hexdigest()
             return written
@@ -160,10 +166,10 @@ def _write(session: Session, dataset_id: int, held_out: set[str], file: StagedFi
             last = row.id or 0
 
 
-def _page(session: Session, dataset_id: int, *, after: int) -> list[Conversation]:
+def _page(session: Session, where: ConversationFilter, *, after: int) -> list[Conversation]:
     statement = (
-        select(Conversation)
-        .where(*_approved(dataset_id), col(Conversation.id) > after)
+        where.apply(select(Conversation))
+        .where(col(Conversation.id) > after)
         .order_by(col(Conversation.id))
         .limit(_PAGE)
         .options(defer(col(Conversation.search_text)))  # type: ignore[arg-type]
@@ -172,19 +178,14 @@ def _page(session: Session, dataset_id: int, *, after: int) -> list[Conversation
     return list(session.exec(statement))
 
 
-def _validation_hashes(hashes: Iterable[str]) -> set[str]:
-    """The conversations with the smallest hashes: stable when others are added, random in content.
-
-    Raises Invalid when there are none.
-    """
-    ordered = sorted(set(hashes))
-    if not ordered:
+def _refuse_nothing(hashes: Sequence[str], where: ConversationFilter) -> None:
+    if hashes:
+        return
+    if where == ConversationFilter(where.dataset_id, review_state=where.review_state):
         raise Invalid(
             N_("Nothing is approved in this dataset. Approve at least one conversation, then freeze.")
         )
-    if len(ordered) < _MIN_FOR_VALIDATION:
-        return set()
-    return set(ordered[: max(1, round(len(ordered) * VALIDATION_SHARE))])
+    raise Invalid(N_("Of what is approved, nothing fits this choice. Choose more, or approve some that fit."))
 
 
 def _line(row: Conversation, split: str) -> str:

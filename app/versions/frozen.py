@@ -1,4 +1,4 @@
-"""One conversation as a version froze it: found by its id in the version's file, which is read whole only once."""
+"""Conversations as a version froze them: found by their ids in the version's file, which is read whole only once."""
 
 import hashlib
 import json
@@ -25,12 +25,8 @@ def frozen_conversation(
 
     Raises NotFound when it is not part of the version, Conflict when the file is not what was frozen.
     """
-    path = storage.path(version.storage_key)
-    try:
-        now = path.stat()
-    except OSError:
-        raise missing() from None
-    place = _places(path, version.content_hash, now.st_mtime_ns, now.st_size).get(conversation_id)
+    path, places = _places_of(storage, version)
+    place = places.get(conversation_id)
     if place is None:
         raise NotFound(
             N_("Version %(number)d does not contain the conversation %(id)d."),
@@ -41,6 +37,26 @@ def frozen_conversation(
         file.seek(place)
         found: FrozenConversation = json.loads(file.readline())
     return found
+
+
+def frozen_page(
+    storage: Storage, version: DatasetVersion, offset: int, limit: int
+) -> list[FrozenConversation]:
+    """Some of the version's conversations, in the order of its file. Raises Conflict when that is not what was frozen."""
+    path, places = _places_of(storage, version)
+    starts = list(places.values())[offset : offset + limit]
+    with path.open("rb") as file:
+        file.seek(starts[0] if starts else 0)
+        return [json.loads(file.readline()) for _start in starts]
+
+
+def _places_of(storage: Storage, version: DatasetVersion) -> tuple[Path, dict[int, int]]:
+    path = storage.path(version.storage_key)
+    try:
+        now = path.stat()
+    except OSError:
+        raise missing() from None
+    return path, _places(path, version.content_hash, now.st_mtime_ns, now.st_size)
 
 
 # The same file with the same time and size is read once.

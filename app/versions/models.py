@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import JSON, Column, UniqueConstraint
+from sqlalchemy import JSON, Column, Text, UniqueConstraint
 from sqlmodel import Field
 
 from app.accounts.who import CreatedBy
@@ -11,6 +11,7 @@ from app.core.database import moment_column, utc_now
 
 # The labels whose values are counted.
 COVERAGE: Final = ("outcome", "stage", "objection", "language")
+NAME_LIMIT: Final = 80
 
 
 class DatasetVersion(CreatedBy, table=True):
@@ -22,6 +23,16 @@ class DatasetVersion(CreatedBy, table=True):
     id: int | None = Field(default=None, primary_key=True)
     dataset_id: int = Field(foreign_key="dataset.id", index=True, ondelete="CASCADE")
     number: int
+    # For people; both can be changed, since they are not part of what is frozen.
+    name: str = Field(default="", max_length=NAME_LIMIT, sa_column_kwargs={"server_default": ""})
+    note: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    # What was asked for when it was frozen: the share held out (None: the usual one), which conversations that takes, and
+    # which of the approved ones are in it, {"outcome": "won", …}.
+    validation_share: float | None = None
+    seed: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    selection: dict[str, str | int] = Field(
+        default_factory=dict, sa_column=Column(JSON, nullable=False, server_default="{}")
+    )
     # sha256 of the frozen file; the same conversations give the same hash.
     content_hash: str = Field(max_length=64, index=True)
     storage_key: str = Field(max_length=255)

@@ -1,12 +1,17 @@
 """What REST shows of frozen versions."""
 
 from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.accounts.who import CreatedByOut
+from app.accounts.who import NAME_LENGTH, CreatedByOut
+from app.conversations.dialogue_schemas import messages_schema, tools_schema
+from app.conversations.filters import ConversationFilter
+from app.dialogue.labels import LABELS, Outcome
 from app.versions.freezing import Frozen
-from app.versions.models import DatasetVersion
+from app.versions.models import NAME_LIMIT, DatasetVersion
+from app.versions.options import MAX_NOTE, MAX_SEED, MAX_SHARE, FreezeOptions
 
 
 class VersionOut(CreatedByOut):
@@ -15,6 +20,12 @@ class VersionOut(CreatedByOut):
     id: int
     dataset_id: int
     number: int
+    name: str
+    note: str
+    # What was asked for: null as share is the usual one; an empty selection is all that was approved.
+    validation_share: float | None
+    seed: int
+    selection: dict[str, str | int]
     content_hash: str
     train_count: int
     validation_count: int
@@ -27,6 +38,80 @@ class VersionOut(CreatedByOut):
     def of(cls, version: DatasetVersion) -> "VersionOut":
         """From the stored row."""
         return cls.model_validate({name: getattr(version, name) for name in cls.model_fields})
+
+
+class SelectionIn(BaseModel):
+    """Conditions on the approved conversations; all of them hold at once. As in the list of conversations."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    outcome: Outcome | None = None
+    q: Annotated[str, Field(max_length=200)] = ""
+    stage: Annotated[str, Field(max_length=LABELS["stage"])] = ""
+    objection: Annotated[str, Field(max_length=LABELS["objection"])] = ""
+    language: Annotated[str, Field(max_length=LABELS["language"])] = ""
+    product: Annotated[str, Field(max_length=LABELS["product"])] = ""
+    tag: Annotated[str, Field(max_length=LABELS["tags"])] = ""
+    editor: Annotated[str, Field(max_length=NAME_LENGTH)] = ""
+    brought_by: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+
+    def where(self, dataset_id: int) -> ConversationFilter | None:
+        """As a filter; None where nothing is asked for."""
+        asked = self.model_dump()
+        asked["query"] = asked.pop("q")
+        where = ConversationFilter(dataset_id, **asked)
+        return where if where.is_narrow else None
+
+
+class FreezeIn(BaseModel):
+    """How a version is frozen; all of it may be left out. `validation_share` null holds out 5 %, of ten conversations or
+    more; another `seed` holds out others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=NAME_LIMIT)] = ""
+    note: Annotated[str, Field(max_length=MAX_NOTE)] = ""
+    validation_share: Annotated[float, Field(ge=0, le=MAX_SHARE)] | None = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    only: SelectionIn = SelectionIn()
+
+    def options(self, dataset_id: int) -> FreezeOptions:
+        """For freezing this dataset."""
+        where = self.only.where(dataset_id)
+        return FreezeOptions(self.name, self.note, where, self.validation_share, self.seed)
+
+
+class VersionEdit(BaseModel):
+    """What a version is called; what is absent stays. What is frozen never changes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=NAME_LIMIT)] | None = None
+    note: Annotated[str, Field(max_length=MAX_NOTE)] | None = None
+
+
+class FrozenConversationOut(BaseModel):
+    """A conversation as the version froze it."""
+
+    id: int
+    split: Literal["train", "validation"]
+    messages: Annotated[list[dict[str, Any]], messages_schema()]
+    tools: Annotated[list[dict[str, Any]], tools_schema()] = []
+    outcome: Outcome | None = None
+    stage: str | None = None
+    objection: str | None = None
+    product: str | None = None
+    language: str | None = None
+    source: str | None = None
+    tags: list[str] = []
+
+
+class FrozenConversationsPage(BaseModel):
+    """One page of a version's conversations."""
+
+    conversations: list[FrozenConversationOut]
+    total: int
+    offset: int
 
 
 class FrozenOut(VersionOut):

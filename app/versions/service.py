@@ -5,12 +5,15 @@ from collections.abc import Iterator
 
 from sqlmodel import Session, col, select
 
+from app.accounts.service import Actor, record
 from app.core.errors import NotFound
 from app.core.storage import Storage
 from app.datasets.models import Dataset
+from app.datasets.service import require_writable
 from app.dialogue.conversation import FrozenConversation
 from app.sentences import N_
 from app.versions.models import DatasetVersion
+from app.versions.options import checked_name, checked_note
 
 
 def require_version(session: Session, version_id: int) -> DatasetVersion:
@@ -53,6 +56,26 @@ def require_neighbours(session: Session, version_id: int) -> tuple[DatasetVersio
     if before is None:
         raise NotFound(N_("Version %(number)d is the first of its dataset."), number=version.number)
     return before, version
+
+
+def describe_version(
+    session: Session,
+    actor: Actor,
+    version: DatasetVersion,
+    *,
+    name: str | None = None,
+    note: str | None = None,
+) -> None:
+    """Name it anew, note something, or both; what is frozen stays as it is. Raises Invalid, and Conflict for an archived
+    dataset."""
+    require_writable(session, version.dataset_id)
+    if name is not None:
+        version.name = checked_name(name)
+    if note is not None:
+        version.note = checked_note(note)
+    session.add(version)
+    session.flush()
+    record(session, actor, "version.describe", f"version/{version.id}")
 
 
 def read_version(storage: Storage, version: DatasetVersion) -> Iterator[FrozenConversation]:

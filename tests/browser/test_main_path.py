@@ -138,7 +138,7 @@ def _approve_the_rest_and_freeze(page: Page) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Approve all").click()
     expect(page.get_by_role("link", name=re.compile(r"Approved\s*14"))).to_be_visible()
     page.reload()
-    page.get_by_role("button", name="Freeze version").click()
+    page.get_by_role("link", name="Freeze version").click()
     page.get_by_role("dialog").get_by_role("button", name="Freeze", exact=True).click()
     expect(page.get_by_role("heading", name=re.compile("Version 1"))).to_be_visible()
 

@@ -189,9 +189,11 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, program: tuple[str, ...] = FROM_HERE, **more: str) -> Iterator[Serving]:
-    """`sft-studio serve` with its workers ready; whatever a test leaves of it is killed."""
-    data_dir, port = folder / "data", free_port()
+def serving(
+    folder: Path, program: tuple[str, ...] = FROM_HERE, *, port: int | None = None, **more: str
+) -> Iterator[Serving]:
+    """`sft-studio serve` with its workers ready; whatever a test leaves of it is killed. `port`: of one that ran before."""
+    data_dir, port = folder / "data", port or free_port()
     output = folder / "serve.txt"
     with output.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(

@@ -29,6 +29,7 @@ ORDER = (
     "interop",
     "runs",
     "evaluations",
+    "gates",
     "exports",
     "playground",
     "erasure",

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 from app.accounts.models import Role
 from app.core import migrations
 from app.core.settings import Settings
+from app.core.web import SESSIONS, Db, public
 from app.main import create_app
 from tests.support.live import serving
 from tests.support.people import Person, make_person, visible_text
@@ -24,7 +26,17 @@ HANGING_SECONDS = 120
 @pytest.fixture
 def hasty(settings: Settings) -> Iterator[FastAPI]:
     """The application with a short patience."""
-    app = create_app(settings.model_copy(update={"web_wait_seconds": 0.3}))
+    yield from application(settings, 0.3)
+
+
+@pytest.fixture
+def patient(settings: Settings) -> Iterator[FastAPI]:
+    """The application with a patience that lasts on a busy machine too."""
+    yield from application(settings, 60)
+
+
+def application(settings: Settings, seconds: float) -> Iterator[FastAPI]:
+    app = create_app(settings.model_copy(update={"web_wait_seconds": seconds}))
     migrations.upgrade(app.state.engine)
     yield app
     app.state.engine.dispose()
@@ -40,17 +52,21 @@ def client(url: str, **options: object) -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize("path", ["/api/v1/datasets", "/api/v1/me"])
-def test_two_hundred_callers_at_once_are_all_answered(app: FastAPI, annotator: Person, path: str) -> None:
+def test_two_hundred_callers_at_once_are_all_answered(patient: FastAPI, path: str) -> None:
+    annotator = make_person(patient, Role.ANNOTATOR)
+
     async def call(url: str) -> list[int]:
         async with client(url, headers=headers_of(annotator)) as callers:
             answers = await asyncio.gather(*(callers.get(path) for _ in range(CALLERS)))
         return [answer.status_code for answer in answers]
 
-    with serving(app) as url:
+    with serving(patient) as url:
         assert asyncio.run(call(url)) == [200] * CALLERS
 
 
-def test_the_same_with_pages_and_with_changes(app: FastAPI, annotator: Person) -> None:
+def test_the_same_with_pages_and_with_changes(patient: FastAPI) -> None:
+    annotator = make_person(patient, Role.ANNOTATOR)
+
     async def call(url: str) -> list[int]:
         async with client(url, headers=headers_of(annotator)) as callers, client(url) as strangers:
             answers = await asyncio.gather(
@@ -60,7 +76,7 @@ def test_the_same_with_pages_and_with_changes(app: FastAPI, annotator: Person) -
             )
         return [answer.status_code for answer in answers]
 
-    with serving(app) as url:
+    with serving(patient) as url:
         assert all(status < 400 for status in asyncio.run(call(url)))
 
 
@@ -81,6 +97,33 @@ def test_the_event_loop_goes_on_while_callers_wait_for_a_connection(app: FastAPI
         for _ in range(app.state.engine.pool.size()):
             held.enter_context(app.state.engine.connect())
         assert asyncio.run(call(url, held)) == ([421, 200], [200] * 100)
+
+
+def test_who_waits_too_long_behind_others_is_told_so_while_they_are_still_at_it(hasty: FastAPI) -> None:
+    go, begun = threading.Event(), threading.Semaphore(0)
+
+    @public
+    def hold(session: Db) -> str:
+        begun.release()
+        assert go.wait(HANGING_SECONDS)
+        return "done"
+
+    hasty.add_api_route("/hold", hold)
+
+    async def call(url: str) -> tuple[httpx.Response, list[int]]:
+        async with client(url) as callers:
+            first = [asyncio.create_task(callers.get("/hold")) for _ in range(SESSIONS)]
+            await asyncio.to_thread(lambda: [begun.acquire() for _ in first])
+            late = await callers.get("/hold")
+            assert not any(task.done() for task in first)
+            go.set()
+            return late, [(await task).status_code for task in first]
+
+    with serving(hasty) as url:
+        late, first = asyncio.run(call(url))
+    assert (late.status_code, first) == (503, [200] * SESSIONS)
+    assert int(late.headers["retry-after"]) > 0
+    assert "try again in a few seconds" in visible_text(late.text)
 
 
 def test_who_finds_no_connection_free_is_told_to_try_again(hasty: FastAPI) -> None:

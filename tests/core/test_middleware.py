@@ -1,10 +1,12 @@
 """Around every request: host names, the size of bodies, the reader's language, headers."""
 
+from collections.abc import Iterator
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app.core.middleware import SECURITY_HEADERS
+from app.core.middleware import SECURITY_HEADERS, STRANGERS_BYTES
 from app.dialogue.limits import BODY_BYTES
 from tests.support.people import Person
 
@@ -36,6 +38,24 @@ def test_a_body_beyond_the_limit_is_refused_with_and_without_its_length(annotato
         told = annotator.api.post("/api/v1/datasets", content=content)  # type: ignore[arg-type]
         assert told.status_code == 413
         assert told.json()["code"]
+        assert "12 MB" in told.json()["detail"]
+
+
+def test_who_is_not_known_sends_little_whatever_it_is(app: FastAPI) -> None:
+    stranger = TestClient(app)
+    body = b'{"name": "' + b"x" * STRANGERS_BYTES + b'"}'
+    for kind in ("application/json", "application/x-www-form-urlencoded", "text/plain"):
+        for path in ("/api/v1/datasets", "/login"):
+            told = stranger.post(path, content=body, headers={"Content-Type": kind})
+            assert told.status_code == 401, (kind, path)
+
+    def pieces() -> Iterator[bytes]:
+        # Without its length: cut off when it is too much.
+        for _ in range(3):
+            yield body
+
+    told = stranger.post("/api/v1/datasets", content=pieces(), headers={"Content-Type": "application/json"})
+    assert (told.status_code, "1 MB" in told.json()["detail"]) == (413, True)
 
 
 def test_the_reader_is_answered_in_the_language_asked_for(annotator: Person) -> None:

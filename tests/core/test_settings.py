@@ -19,6 +19,26 @@ def test_without_an_address_the_database_lies_in_the_data_folder(tmp_path: Path)
     assert {settings.broker_dir.parent, settings.storage_dir.parent} == {tmp_path}
 
 
+@pytest.mark.parametrize(
+    ("hosts", "roots"),
+    [
+        ("studio, studio.example", "/models:/more models"),
+        ('["studio", "studio.example"]', '["/models", "/more models"]'),
+    ],
+)
+def test_several_values_are_written_as_people_write_them_or_as_json(
+    monkeypatch: pytest.MonkeyPatch, hosts: str, roots: str
+) -> None:
+    monkeypatch.setenv("SFT_STUDIO_ALLOWED_HOSTS", hosts)
+    monkeypatch.setenv("SFT_STUDIO_MODEL_ROOTS", roots)
+    settings = Settings()
+    assert settings.allowed_hosts == ("studio", "studio.example")
+    assert settings.model_roots == (Path("/models"), Path("/more models"))
+    monkeypatch.setenv("SFT_STUDIO_MODEL_ROOTS", "[/models]")
+    with pytest.raises(ValueError, match="model_roots"):
+        Settings()
+
+
 def test_the_environment_may_use_the_short_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SFT_STUDIO_DATA", str(tmp_path))
     monkeypatch.setenv("DATABASE_URL", "postgresql://here/studio")

@@ -4,9 +4,12 @@ import asyncio
 import threading
 
 import pytest
+from fastapi import FastAPI, Request
+from fastapi.testclient import TestClient
+from pydantic import BaseModel, field_serializer
 
 from app.core.errors import TooMany, Unavailable
-from app.core.slow_work import Bounds, SlowWork
+from app.core.slow_work import Bounds, SlowWork, apart
 
 
 def bounds(**changes: float) -> Bounds:
@@ -80,3 +83,29 @@ def test_a_failure_gives_its_place_back() -> None:
                 await work.run("ann", lambda: 1 // 0)
 
     asyncio.run(scene())
+
+
+class Told(BaseModel):
+    """Says in which thread it became JSON."""
+
+    made_in: int
+
+    @field_serializer("made_in")
+    def in_thread(self, made_in: int) -> list[int]:
+        """The thread of the work, and the one that writes."""
+        return [made_in, threading.get_ident()]
+
+
+def test_a_large_answer_becomes_json_where_the_work_was_done() -> None:
+    app = FastAPI()
+    app.state.slow_work = {}
+
+    @app.post("/told", status_code=201)
+    @apart(bounds())
+    def told(request: Request) -> list[Told]:
+        return [Told(made_in=threading.get_ident())]
+
+    answer = TestClient(app).post("/told")
+    assert answer.status_code == 201
+    [[made_in, written_in]] = [one["made_in"] for one in answer.json()]
+    assert made_in == written_in

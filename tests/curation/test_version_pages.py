@@ -59,3 +59,54 @@ def test_freezing_again_says_that_nothing_changed_and_a_new_version_what_did(
     assert "first of its dataset" in problem_of(
         engineer.api.get(f"/api/v1/versions/{made.json()['id']}/changes")
     )
+
+
+def test_a_version_has_a_name_says_what_was_chosen_and_shows_what_it_holds(
+    reviewer: Person, engineer: Person, make: MakeConversation, dataset_id: int
+) -> None:
+    path, api = f"/datasets/{dataset_id}/versions", f"/api/v1/datasets/{dataset_id}/versions"
+    won, lost = make(outcome="won", stage="proposal"), make(outcome="lost")
+    review = {"ids": [won, lost], "state": "approved"}
+    reviewer.browser.post(f"/datasets/{dataset_id}/review", data=review)
+    listed = engineer.browser.get(f"/datasets/{dataset_id}?outcome=won").text
+    assert f'href="{path}/new?outcome=won"' in listed
+    assert "Freeze only these" not in reviewer.browser.get(f"/datasets/{dataset_id}?outcome=won").text
+    form = engineer.browser.get(f"{path}/new?outcome=won").text
+    assert '<option value="won" selected>Only those that were won' in form
+    for wrong, said in (
+        ({"held_out": "many"}, "is not a number"),
+        ({"held_out": "60"}, "at most half"),
+        ({"q": "nowhere"}, "nothing fits"),
+    ):
+        refused = engineer.browser.post(path, data={"name": "Typed", **wrong}, headers=HTMX)
+        assert (refused.status_code, said in refused.text, 'value="Typed"' in refused.text) == (
+            422,
+            True,
+            True,
+        )
+    typed = {"name": "First wins", "note": "Two weeks", "outcome": "won", "seed": "3", "held_out": "50 %"}
+    engineer.browser.post(path, data=typed, headers=HTMX)
+    shown = visible_text(engineer.browser.get(path).text)
+    for said in ("Version 1 · First wins", "Two weeks", "Chosen: Outcome: Won.", "Held out: 50.0 %, seed 3."):
+        assert said in shown
+    engineer.browser.post(f"{path}/1", data={"name": "Renamed", "note": ""})
+    contents = visible_text(engineer.browser.get(f"{path}/1").text)
+    assert "Calls v1 · Renamed" in contents
+    assert contents.count("For training") == 1
+    frozen = f"{path}/1/conversations/{won}"
+    assert "still reads the same" in engineer.browser.get(frozen).text
+    reviewer.browser.post(f"/conversations/{won}/turns/1", data={"version": 2, "content": "Ten."})
+    page = visible_text(engineer.browser.get(frozen).text)
+    assert "has been changed since" in page
+    assert "Ten." not in page
+
+    body = {"name": "By script", "only": {"outcome": "lost"}, "validation_share": 0.5}
+    made = engineer.api.post(api, json=body).json()
+    assert (made["name"], made["selection"], made["train_count"]) == ("By script", {"outcome": "lost"}, 1)
+    held = engineer.api.get(f"/api/v1/versions/{made['id']}/conversations?limit=1").json()
+    assert ([row["id"] for row in held["conversations"]], held["total"]) == ([lost], 1)
+    edited = engineer.api.patch(f"/api/v1/versions/{made['id']}", json={"note": "n"}).json()
+    assert (edited["name"], edited["note"]) == ("By script", "n")
+    for person, status in ((reviewer, 403), (engineer, 422)):
+        wrong = person.api.post(api, json={"validation_share": 0.7})
+        assert wrong.status_code == status

@@ -7,7 +7,7 @@ from babel.messages.pofile import read_po
 
 from app.core.i18n import LOCALE_DIR
 from app.dialogue import refusals
-from app.dialogue.refusals import CODES, DialogueRefused, Refusal
+from app.dialogue.refusals import TEMPLATES, DialogueRefused, Refusal
 
 REFUSALS = {name: value for name, value in vars(refusals).items() if isinstance(value, Refusal)}
 PLACE = re.compile(r"%\((\w+)\)([sd])")
@@ -16,7 +16,7 @@ PLACE = re.compile(r"%\((\w+)\)([sd])")
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
 def test_it_has_a_code_and_its_chinese(refusal: Refusal) -> None:
     assert re.fullmatch("[a-z_]+", refusal.code)
-    assert refusal.code in CODES
+    assert refusal.template in TEMPLATES
     with (LOCALE_DIR / "zh_CN" / "dialogue.po").open("rb") as file:
         chinese = {str(one.id): str(one.string) for one in read_po(file, locale="zh_CN") if one.id}
     translated = chinese[refusal.template]

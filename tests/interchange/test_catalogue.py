@@ -14,7 +14,7 @@ from app.interchange.sentences import files as file_troubles
 from app.interchange.sentences import mapping as mapping_troubles
 from app.interchange.sentences import records as record_troubles
 from app.interchange.sentences import sources as source_troubles
-from app.interchange.sentences.problems import Trouble
+from app.interchange.sentences.problems import OF_LINE, Trouble
 
 ROOT = Path(__file__).parents[2]
 TROUBLES = [
@@ -22,7 +22,7 @@ TROUBLES = [
     for module in (file_troubles, mapping_troubles, record_troubles, source_troubles, export_troubles)
     for value in vars(module).values()
     if isinstance(value, Trouble)
-]
+] + [OF_LINE]
 PARAMETER = re.compile(r"%\((\w+)\)([sd])")
 
 

@@ -152,9 +152,11 @@ def test_every_door_reads_the_file_alike(
     if verified.stdout:
         found = json.loads(verified.stdout)
         assert found["conversations"] == len(texts) + len(problems)
-        assert [failure["detail"] for failure in found["failures"]] == [
-            one["message"] for one in report["problems"]
-        ]
+        details = [failure["detail"] for failure in found["failures"]]
+        assert len(details) == len(problems)
+        for said, detail in zip(report["problems"], details, strict=True):
+            assert said["message"] in (detail, f"Line {said['line']}: {detail}")
+            assert said["message"].lower().count(f"line {said['line']}") == 1
 
 
 def test_messages_sent_through_rest_are_those_of_a_file(annotator: Person, model_id: int) -> None:

@@ -16,7 +16,7 @@ from app.core.database import transaction
 from app.jobs import service as jobs
 from app.jobs.models import JobKind
 from app.masking.templates import isolated
-from app.previews.bounds import PREVIEWS
+from app.previews.service import PREVIEWS
 from tests.masking.templates.test_isolated import BOMBS
 from tests.previews.conftest import DIALOGUE, MakeConversation, MakeModel
 from tests.support.live import serving

@@ -9,15 +9,19 @@ from sqlmodel import col, select
 from app.conversations import review, turns
 from app.conversations import service as conversations
 from app.conversations.bulk_review import review_many
+from app.conversations.filters import ConversationFilter
 from app.conversations.models import Conversation, ReviewState
 from app.core.database import transaction
 from app.core.errors import Conflict, Invalid, Unavailable
 from app.core.storage import Storage
+from app.dialogue.labels import Outcome
 from app.versions.changes import Changes, changes_of
 from app.versions.exports import export_version
 from app.versions.files import writing_sentences
 from app.versions.freezing import freeze
-from app.versions.frozen import frozen_conversation
+from app.versions.frozen import frozen_conversation, frozen_page
+from app.versions.models import DatasetVersion
+from app.versions.options import FreezeOptions
 from app.versions.service import list_versions, read_version
 from tests.conversations.conftest import ANN, BOB
 from tests.imports.test_service import line, make_dataset, read
@@ -168,3 +172,55 @@ def test_the_held_out_conversations_stay_held_out_when_others_come(engine: Engin
     # Half of all are new, so some of the first may give way; none comes back into training by chance alone.
     assert held_out[0]
     assert len(held_out[0] & held_out[1]) >= len(held_out[0]) / 4
+
+
+def test_a_version_holds_what_was_chosen_and_holds_out_as_many_as_asked(
+    engine: Engine, tmp_path: Path
+) -> None:
+    storage = Storage(tmp_path)
+    with transaction(engine) as session:
+        dataset = make_dataset(session)
+        won = [line(f"won {n}", outcome="won", stage="demo" if n % 2 else "closing") for n in range(6)]
+        read(session, dataset, *won, *[line(f"lost {n}", outcome="lost") for n in range(14)])
+        assert dataset.id is not None
+        review_many(session, dataset.id, None, BOB, ReviewState.APPROVED)
+
+        def made(**options: object) -> tuple[DatasetVersion, set[int], set[int]]:
+            version = freeze(session, storage, dataset, BOB, FreezeOptions(**options)).version  # type: ignore[arg-type]
+            rows = list(read_version(storage, version))
+            return (
+                version,
+                {row["id"] for row in rows},
+                {row["id"] for row in rows if row["split"] != "train"},
+            )
+
+        where = ConversationFilter(dataset.id, outcome=Outcome.WON, stage="demo")
+        few, ids, held_out = made(name="  Won,  demo ", note="For Ann", where=where)
+        assert (few.name, few.note, few.selection) == (
+            "Won, demo",
+            "For Ann",
+            {"outcome": "won", "stage": "demo"},
+        )
+        assert (len(ids), held_out, few.coverage["outcome"]) == (3, set(), {"won": 3})
+        # One is left to train on, whatever the share.
+        assert len(made(where=where.but(query="won 1"), validation_share=0.5)[2]) == 0
+        half, everything, first = made(validation_share=0.5)
+        other, _ids, second = made(validation_share=0.5, seed=7)
+        assert (len(everything), len(first), len(second)) == (20, 10, 10)
+        assert first != second
+        assert (other.number, other.seed, half.selection) == (half.number + 1, 7, {})
+        assert made(validation_share=0.0)[0].validation_count == 0
+        # More of the same seed holds out those too.
+        assert made(validation_share=0.25)[2] < first
+        assert [row["id"] for row in frozen_page(storage, half, 18, 5)] == sorted(everything)[18:]
+        for wrong, field in (
+            ({"validation_share": 0.6}, "validation_share"),
+            ({"seed": -1}, "seed"),
+            ({"name": "x" * 81}, "name"),
+            ({"note": "x" * 2001}, "note"),
+        ):
+            with pytest.raises(Invalid) as refused:
+                made(**wrong)
+            assert refused.value.field == field
+        with pytest.raises(Invalid, match="nothing fits this choice"):
+            made(where=where.but(query="nowhere"))

@@ -10,7 +10,6 @@ from typing import BinaryIO, Final, cast
 from app.imports.incoming import IncomingFile
 from app.imports.work import CONVERSATIONS, ImportInput, ImportResult
 from app.interchange import ImportLimits
-from app.interchange.files.archives import is_archive
 from app.jobs.events import Emit, EventKind, Phase
 from worker.work.protocol import Control
 
@@ -20,16 +19,13 @@ _TELL_SECONDS: Final = 1.0
 class _Watched(io.RawIOBase):
     """The file, which tells how far its reading is and ends when the job is told to.
 
-    Before the first conversation is found it is passed over for its encoding, or unpacked: that is no progress yet, and of
-    what is unpacked none is known.
+    Before the first conversation is found it is passed over for its encoding, or unpacked: that is no progress yet.
     """
 
     def __init__(self, file: BinaryIO, emit: Emit, control: Control) -> None:
         self._file, self._emit, self._control = file, emit, control
         self._size = Path(file.name).stat().st_size
-        self._is_packed = is_archive(file.read(4))
-        file.seek(0)
-        self._records = 0
+        self._records, self._share = 0, 0.0
         self._told = 0.0
 
     def readable(self) -> bool:
@@ -51,17 +47,17 @@ class _Watched(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """As in the file. Raises Cancelled."""
         data = self._file.read(size)
-        self.note(self._records)
+        self.note(self._records, self._share)
         return data
 
-    def note(self, records: int) -> None:
-        """So many conversations were found. Raises Cancelled."""
-        self._records = records
+    def note(self, records: int, share: float) -> None:
+        """So many conversations were found, and this share of the file is read. Raises Cancelled."""
+        self._records, self._share = records, share
         self._control.raise_if_cancelled()
         now = time.monotonic()
         if now - self._told > _TELL_SECONDS:
             self._told = now
-            step = self._file.tell() if records and not self._is_packed else 0
+            step = round(share * self._size)
             self._emit(EventKind.PROGRESS, step=step, total_steps=self._size, records=records)
 
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
+from app.cli.exit_codes import NOT_JUDGED, RED
 from app.cli.masks.options import with_mask_options
 from app.cli.masks.reading import (
     named_by_line,
@@ -41,9 +42,6 @@ from app.masking import (
     preview_sample,
     verify_without_arrays,
 )
-
-RED: Final = 1
-NOT_JUDGED: Final = 2
 
 app = typer.Typer(no_args_is_help=True)
 

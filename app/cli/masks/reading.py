@@ -14,7 +14,6 @@ from app.core.errors import Invalid
 from app.core.i18n import gettext as _
 from app.core.i18n import say
 from app.dialogue.limits import FILE_BYTES, MIB
-from app.dialogue.refusals import CODES as DIALOGUE_CODES
 from app.interchange.files.limits import ImportLimits
 from app.interchange.mapping.model import DialogueMapping
 from app.interchange.reading import Item, Source
@@ -142,8 +141,6 @@ def _next(items: Iterator[Item], name: str) -> Item | None:
 
 
 def named_by_line(remark: LineProblem | LineNote) -> str:
-    """The sentence in the reader's language. Those about files name their line themselves."""
-    sentence = say(remark.sentence)
-    if remark.code in DIALOGUE_CODES:
-        return _("line %(line)d: %(reason)s") % {"line": remark.line, "reason": sentence}
-    return sentence
+    """The sentence in the reader's language, with its line and the file of an archive that holds several."""
+    sentence = remark.said(_)
+    return f"{remark.member}: {sentence}" if remark.member else sentence

@@ -1,4 +1,5 @@
-"""Files that were packed: what is inside a gzip or zip file, unpacked to the disk one after the other.
+"""Files that were packed: what is inside a gzip or zip file, unpacked to the disk one after the other, or no further
+than it is read where only the beginning matters.
 
 No name of an archive becomes a path: what is unpacked has no name on the disk. All members together may be as large as
 one file, counted while they are unpacked, so that what an archive says of itself does not matter.
@@ -12,7 +13,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -48,6 +49,9 @@ class Unpacked:
     name: str
     stream: BinaryIO
     is_one_of_many: bool = False
+    # Where it begins and ends in what was sent, whose length is 1.
+    begins: float = 0.0
+    ends: float = 1.0
 
 
 def is_archive(head: bytes) -> bool:
@@ -55,17 +59,24 @@ def is_archive(head: bytes) -> bool:
     return head.startswith((GZIP_MARK, ZIP_MARK))
 
 
-def unpack(stream: BinaryIO, filename: str, limits: ImportLimits) -> Iterator[Unpacked | LineNote]:
-    """The files inside, by name, and a note about those that are no dialogues. Raises RecordRefused."""
+class ArchiveRefused(RecordRefused):
+    """The archive as a whole cannot be read, whichever of its files it was found in."""
+
+
+def unpack(
+    stream: BinaryIO, filename: str, limits: ImportLimits, *, whole: bool = True
+) -> Iterator[Unpacked | LineNote]:
+    """The files inside, by name, and a note about those that are no dialogues. Each is unpacked before it is yielded, or,
+    unless `whole`, as far as it is read, which then raises ArchiveRefused as well."""
     budget = _Budget(limits.file_bytes)
     if stream.read(2) == GZIP_MARK:
         stream.seek(0)
         name = PurePosixPath(filename.replace("\\", "/")).name
-        with _opened(partial(_gunzip, stream), budget) as file:
+        with _opened(partial(_gunzip, stream), budget, whole=whole) as file:
             yield Unpacked(name.removesuffix(".gz"), file)
         return
     stream.seek(0)
-    yield from _members(stream, budget, limits)
+    yield from _members(stream, budget, limits, whole=whole)
 
 
 class _Bounded(io.RawIOBase):
@@ -90,9 +101,9 @@ class _Bounded(io.RawIOBase):
         return self._stream.tell()
 
     def read(self, size: int = -1) -> bytes:
-        """As in the file. Raises RecordRefused for more than a directory may have."""
+        """As in the file. Raises ArchiveRefused for more than a directory may have."""
         if size > self._limits.directory_bytes:
-            raise RecordRefused(say.TOO_MANY_MEMBERS, limit=self._limits.members)
+            raise ArchiveRefused(say.TOO_MANY_MEMBERS, limit=self._limits.members)
         return self._stream.read(size)
 
 
@@ -102,29 +113,35 @@ def open_zip(stream: BinaryIO, limits: ImportLimits) -> zipfile.ZipFile:
     return zipfile.ZipFile(cast(IO[bytes], _Bounded(stream, limits)))
 
 
-def _members(stream: BinaryIO, budget: _Budget, limits: ImportLimits) -> Iterator[Unpacked | LineNote]:
+def _members(
+    stream: BinaryIO, budget: _Budget, limits: ImportLimits, *, whole: bool
+) -> Iterator[Unpacked | LineNote]:
     try:
         archive = open_zip(stream, limits)
     except _BROKEN:
-        raise RecordRefused(say.ARCHIVE_BROKEN) from None
+        raise ArchiveRefused(say.ARCHIVE_BROKEN) from None
     with archive:
         entries = [
             entry for entry in archive.infolist() if not entry.is_dir() and not _is_hidden(entry.filename)
         ]
         if len(entries) > limits.members:
-            raise RecordRefused(say.TOO_MANY_MEMBERS, limit=limits.members)
+            raise ArchiveRefused(say.TOO_MANY_MEMBERS, limit=limits.members)
         read = sorted(
             (entry for entry in entries if _is_read(entry.filename)), key=lambda entry: entry.filename
         )
         if not read:
-            raise RecordRefused(say.NOTHING_IN_ARCHIVE)
+            raise ArchiveRefused(say.NOTHING_IN_ARCHIVE)
         if left := [entry.filename for entry in entries if not _is_read(entry.filename)]:
             yield LineNote.of(say.MEMBERS_NOT_READ, names=shown(", ".join(left), _SHOWN))
+        packed = sum(entry.compress_size for entry in read) or 1
+        before = 0
         for entry in read:
             if entry.flag_bits & _ENCRYPTED:
-                raise RecordRefused(say.ARCHIVE_ENCRYPTED)
-            with _opened(partial(archive.open, entry), budget) as file:
-                yield Unpacked(entry.filename, file, len(read) > 1)
+                raise ArchiveRefused(say.ARCHIVE_ENCRYPTED)
+            after = before + entry.compress_size
+            with _opened(partial(archive.open, entry), budget, whole=whole) as file:
+                yield Unpacked(entry.filename, file, len(read) > 1, before / packed, after / packed)
+            before = after
 
 
 def _gunzip(stream: BinaryIO) -> IO[bytes]:
@@ -149,18 +166,72 @@ class _Budget:
         """Raises RecordRefused once there are too many."""
         self._left -= count
         if self._left < 0:
-            raise RecordRefused(say.UNPACKED_TOO_LARGE, limit=spoken_size(self._limit))
+            raise ArchiveRefused(say.UNPACKED_TOO_LARGE, limit=spoken_size(self._limit))
+
+
+class _Unpacking(io.RawIOBase):
+    """The bytes of a packed file, unpacked onto the disk as far as anybody has read, so that they can be read again."""
+
+    def __init__(self, packed: IO[bytes], file: IO[bytes], budget: _Budget) -> None:
+        self._packed, self._file, self._budget = packed, file, budget
+        self._at = self._unpacked = 0
+        self._ended = False
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """In the unpacked file."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """In the unpacked file. From its end: all of it is unpacked. Raises ArchiveRefused."""
+        if whence == io.SEEK_END:
+            self._unpack_to(None)
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._unpacked}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        """At most `size` bytes; fewer only at the end. Raises ArchiveRefused."""
+        wanted = -1 if size is None else size
+        self._unpack_to(None if wanted < 0 else self._at + wanted)
+        self._file.seek(self._at)
+        data = self._file.read(wanted)
+        self._at += len(data)
+        return data
+
+    def _unpack_to(self, end: int | None) -> None:
+        if self._ended or (end is not None and self._unpacked >= end):
+            return
+        self._file.seek(self._unpacked)
+        while not self._ended and (end is None or self._unpacked < end):
+            try:
+                piece = self._packed.read(CHUNK_BYTES)
+            except _BROKEN:
+                raise ArchiveRefused(say.ARCHIVE_BROKEN) from None
+            self._ended = not piece
+            self._budget.take(len(piece))
+            self._file.write(piece)
+            self._unpacked += len(piece)
 
 
 @contextmanager
-def _opened(packed: Callable[[], IO[bytes]], budget: _Budget) -> Iterator[BinaryIO]:
-    with tempfile.TemporaryFile() as file:
+def _opened(packed: Callable[[], IO[bytes]], budget: _Budget, *, whole: bool) -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile() as file, ExitStack() as stack:
         try:
-            with packed() as source:
-                while piece := source.read(CHUNK_BYTES):
-                    budget.take(len(piece))
-                    file.write(piece)
+            source = stack.enter_context(packed())
         except _BROKEN:
-            raise RecordRefused(say.ARCHIVE_BROKEN) from None
+            raise ArchiveRefused(say.ARCHIVE_BROKEN) from None
+        unpacking = _Unpacking(source, file, budget)
+        if not whole:
+            yield cast(BinaryIO, unpacking)
+            return
+        unpacking.seek(0, io.SEEK_END)
         file.seek(0)
         yield cast(BinaryIO, file)

@@ -98,18 +98,22 @@ def seekable(stream: BinaryIO, limits: ImportLimits) -> BinaryIO:
     return copy
 
 
-def pieces(stream: BinaryIO, limits: ImportLimits) -> Iterator[bytes]:
-    """Everything that is left, in bounded pieces. Raises RecordRefused past the limit of the file."""
+def pieces(stream: BinaryIO, limits: ImportLimits, at_most: int | None = None) -> Iterator[bytes]:
+    """Everything that is left, or about so many bytes of it, in bounded pieces. Raises RecordRefused past the limit of
+    the file."""
     taken = 0
-    while piece := stream.read(CHUNK_BYTES):
+    while (at_most is None or taken < at_most) and (piece := stream.read(CHUNK_BYTES)):
         taken += len(piece)
         if taken > limits.file_bytes:
             raise RecordRefused(say.FILE_TOO_LARGE, limit=spoken_size(limits.file_bytes))
         yield piece
 
 
-def find_encoding(stream: BinaryIO, head: bytes, limits: ImportLimits, chosen: Encoding) -> FoundEncoding:
-    """The encoding of the stream from where it stands, where it is left again; `head` is how it begins."""
+def find_encoding(
+    stream: BinaryIO, head: bytes, limits: ImportLimits, chosen: Encoding, *, at_most: int | None = None
+) -> FoundEncoding:
+    """The encoding of the stream from where it stands, where it is left again; `head` is how it begins. It is judged by
+    the whole file, or by its first `at_most` bytes."""
     marked = next(((codec, name) for mark, codec, name in _MARKS if head.startswith(mark)), None)
     if chosen == "utf-16":
         return FoundEncoding("utf-16" if marked else _wide(head) or "utf-16-le", "UTF-16", chosen=True)
@@ -123,7 +127,7 @@ def find_encoding(stream: BinaryIO, head: bytes, limits: ImportLimits, chosen: E
         return FoundEncoding(wide, "UTF-16")
     start = stream.tell()
     try:
-        return _narrow(stream, limits)
+        return _narrow(stream, limits, at_most)
     finally:
         stream.seek(start)
 
@@ -178,25 +182,30 @@ class _Judge:
         return sum(map(known.__contains__, "".join(self._foreign))) / self.count if self.count else 0.0
 
 
-def _narrow(stream: BinaryIO, limits: ImportLimits) -> FoundEncoding:
+def _narrow(stream: BinaryIO, limits: ImportLimits, at_most: int | None) -> FoundEncoding:
     start = stream.tell()
     utf8 = _Judge("utf-8")
-    for piece in pieces(stream, limits):
+    for piece in pieces(stream, limits, at_most):
         utf8.feed(piece)
         if not utf8.valid:
             break
-    utf8.feed(b"", final=True)
+
+    def is_read_to_its_end() -> bool:
+        """What is not may stop within a character."""
+        return at_most is None or stream.tell() - start < at_most
+
+    utf8.feed(b"", final=is_read_to_its_end())
     if utf8.valid:
         return UTF_8
     stream.seek(start)
     chinese, latin = _Judge("gb18030"), _Judge("cp1252")
-    for piece in pieces(stream, limits):
+    for piece in pieces(stream, limits, at_most):
         if _CONTROL.search(piece) or _SURROGATE_BYTES.search(piece):
             return UTF_8
         chinese.feed(piece)
         latin.feed(piece)
-    chinese.feed(b"", final=True)
-    latin.feed(b"", final=True)
+    chinese.feed(b"", final=is_read_to_its_end())
+    latin.feed(b"", final=is_read_to_its_end())
     if _is_chinese(chinese):
         return FoundEncoding("gb18030", "GB18030")
     return FoundEncoding("cp1252", "Windows-1252") if not utf8.count and _is_latin(latin) else UTF_8

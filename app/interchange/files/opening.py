@@ -7,9 +7,10 @@ same reading.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
-from typing import BinaryIO, Literal, cast
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, Literal, TypeVar, cast
 
+from app.dialogue.limits import MIB
 from app.interchange.files.archives import ZIP_MARK
 from app.interchange.files.bytes_in import CHUNK_BYTES, UTF8_BOM, ByteSource, Line, decode_utf8, split_lines
 from app.interchange.files.column_json import is_by_columns, read_columns
@@ -27,6 +28,8 @@ from app.interchange.sentences import files as say
 from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefused
 
 Frame = Literal["auto", "csv", "parquet", "json"]
+_Found = TypeVar("_Found")
+_READ_FROM_THE_FRONT = ("json", "chat", "csv")
 _CSV_NAMES = (".csv", ".tsv")
 _JSON_NAMES = (".json", ".jsonl", ".ndjson")
 _CHAT_LINES = 60
@@ -40,20 +43,37 @@ class Records:
     records: Iterator[Record | LineProblem]
 
 
+@dataclass
+class Beginning:
+    """How far a file is read where its beginning is enough, and whether that left anything out."""
+
+    at_most: int = 16 * MIB  # unpacked
+    left_out: bool = False
+
+
 @dataclass(frozen=True)
 class Opening:
     """How a file is opened: its frame where a person or a layout says it, its encoding, the columns that are wanted
-    besides those with a known name."""
+    besides those with a known name, and whether only its beginning will be read."""
 
     filename: str
     limits: ImportLimits
     frame: Frame = "auto"
     encoding: Encoding = "auto"
     wanted: Collection[str] = ()
+    beginning: Beginning | None = None
     notes: list[LineNote] = field(default_factory=list)
 
     def open(self, stream: BinaryIO) -> Records | Table:
-        """What the file holds; `notes` tell of its encoding and its sheets. Raises RecordRefused."""
+        """What the file holds, or its beginning; `notes` tell of its encoding and its sheets. Raises RecordRefused."""
+        content = self._open(stream)
+        if self.beginning is None or content.kind not in _READ_FROM_THE_FRONT:
+            return content
+        if isinstance(content, Records):
+            return replace(content, records=_first(content.records, stream, self.beginning))
+        return replace(content, rows=_first(content.rows, stream, self.beginning))
+
+    def _open(self, stream: BinaryIO) -> Records | Table:
         source = ByteSource(stream, self.limits)
         head = source.head()
         if not head.removeprefix(UTF8_BOM).strip():
@@ -75,7 +95,8 @@ class Opening:
 
     def _decoded(self, stream: BinaryIO, head: bytes) -> tuple[ByteSource, bytes]:
         stream.seek(0)
-        found = find_encoding(stream, head, self.limits, self.encoding)
+        at_most = self.beginning.at_most if self.beginning else None
+        found = find_encoding(stream, head, self.limits, self.encoding, at_most=at_most)
         if not found.is_utf8 and not found.chosen:
             self.notes.append(LineNote.of(say.READ_AS, encoding=found.name))
         source = ByteSource(
@@ -135,6 +156,14 @@ class Opening:
     def _table(self, source: ByteSource, first_line: bytes) -> Table:
         delimiter, titles = split_titles(decode_utf8(first_line, 1), self.wanted)
         return Table("csv", titles, csv_rows(source, delimiter, len(titles), self.limits))
+
+
+def _first(found: Iterator[_Found], stream: BinaryIO, beginning: Beginning) -> Iterator[_Found]:
+    for one in found:
+        if stream.tell() > beginning.at_most:
+            beginning.left_out = True
+            return
+        yield one
 
 
 def _whole_lines(head: bytes) -> list[bytes]:

@@ -32,6 +32,7 @@ class Sample:
     read: int
     suggestion: Suggestion | None = None
     problems: tuple[LineProblem, ...] = ()
+    is_whole: bool = True  # nothing of the file was left out
 
 
 @dataclass
@@ -83,6 +84,7 @@ def look_at(records: Iterable[Record | LineProblem]) -> Sample:
     """The sample of these records."""
     look, problems, first = _Look(), list[LineProblem](), list[Any]()
     read = 0
+    records = iter(records)
     for record in islice(records, LOOKED_AT):
         if isinstance(record, LineProblem):
             problems.append(record)
@@ -97,5 +99,12 @@ def look_at(records: Iterable[Record | LineProblem]) -> Sample:
     }
     inner = {path: tuple(keys) for path, keys in look.inner.items()}
     return Sample(
-        tuple(look.columns), tuple(look.rows), values, inner, read, suggest(first), tuple(problems[:RECORDS])
+        tuple(look.columns),
+        tuple(look.rows),
+        values,
+        inner,
+        read,
+        suggest(first),
+        tuple(problems[:RECORDS]),
+        is_whole=next(records, None) is None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import BinaryIO, Final
 
@@ -12,7 +12,7 @@ from app.dialogue.conversation import Conversation
 from app.interchange.files.encodings import Encoding
 from app.interchange.files.json_records import Record
 from app.interchange.files.limits import ImportLimits
-from app.interchange.files.opening import Opening, raw_records
+from app.interchange.files.opening import Beginning, Opening, raw_records
 from app.interchange.mapping.chat_log import read_chat
 from app.interchange.mapping.model import DialogueMapping, as_text, value_at
 from app.interchange.mapping.sample import LOOKED_AT, Sample, look_at
@@ -49,13 +49,15 @@ class Upload:
 
     def sample(self) -> Sample:
         """What its first file holds, whatever its layout. Raises RecordRefused."""
-        with closing(self._records()) as records:
-            return look_at(records)
+        beginning = Beginning()
+        with closing(self._records(beginning)) as records:
+            sample = look_at(records)
+        return replace(sample, is_whole=sample.is_whole and not beginning.left_out)
 
     def names(self, column: str) -> tuple[str, ...]:
         """Who speaks in dialogues that are written in one text. Raises RecordRefused."""
         found: dict[str, None] = {}
-        with closing(self._records()) as records:
+        with closing(self._records(Beginning())) as records:
             for record in islice(records, LOOKED_AT):
                 if isinstance(record, Record) and len(found) < _NAMES:
                     text = as_text(value_at(record.value, column))
@@ -86,11 +88,11 @@ class Upload:
             tuple(dialogues), count, tuple(problems[:_REMARKS]), len(problems), tuple(notes[:_REMARKS])
         )
 
-    def _records(self) -> Generator[Record | LineProblem]:
+    def _records(self, beginning: Beginning) -> Generator[Record | LineProblem]:
         self.stream.seek(0)
-        for file in files_in(self.stream, self.filename, self.limits):
+        for file in files_in(self.stream, self.filename, self.limits, whole=False):
             if not isinstance(file, LineNote):
-                opening = Opening(file.name, self.limits, "auto", self.encoding, _ANY)
+                opening = Opening(file.name, self.limits, "auto", self.encoding, _ANY, beginning)
                 yield from raw_records(opening.open(file.stream))
                 return
         raise RecordRefused(say.NO_RECORDS)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from app.dialogue.refusals import DialogueRefused
-from app.sentences import Sentence, SentenceError
+from app.dialogue.refusals import TEMPLATES, DialogueRefused
+from app.sentences import N_, Sentence, SentenceError
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,9 @@ class Trouble:
 
     code: str
     template: str
+
+
+OF_LINE: Final = Trouble("of_line", N_("Line %(line)d: %(problem)s"))
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,16 @@ class _Remark:
         return cls(line, trouble.code, Sentence.of(trouble.template, **{"line": line, **values}))
 
     def said(self, translate: Callable[[str], str] = str) -> str:
-        """The sentence by the translation of its template; English without one."""
-        return self.sentence.said(translate)
+        """The sentence by the translation of its template; English without one. It names its line."""
+        return said_of_line(self.line, self.sentence, translate)
+
+
+def said_of_line(line: int, sentence: Sentence, translate: Callable[[str], str] = str) -> str:
+    """The sentence with its line, which it may say itself or know nothing of."""
+    said = sentence.said(translate)
+    if line and sentence.template in TEMPLATES:
+        return Sentence.of(OF_LINE.template, line=line, problem=said).said(translate)
+    return said
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,60 @@
+"""What REST writes for gates. Loads no database, for the command line reads it too."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel
+
+Rule = Literal["min", "max", "no_worse"]
+
+
+class MetricOut(BaseModel):
+    """A number of a run. `base` is the base model's, measured the same way; `better` is null where no direction is good."""
+
+    name: str
+    label: str
+    value: float
+    base: float | None
+    better: Literal["higher", "lower"] | None
+    suite: str | None
+
+
+class CriterionOut(BaseModel):
+    """One thing that was asked: `metric` by its whole name, `value` the run's, `limit` what it must reach or stay below.
+
+    Of `no_worse`, `reference` is the number it was held against. `detail` is a sentence in the reader's language.
+    """
+
+    metric: str
+    label: str
+    rule: Rule
+    better: Literal["higher", "lower"] | None
+    value: float
+    limit: float
+    reference: float | None = None
+    passed: bool
+    detail: str
+
+
+class LeftOutOut(BaseModel):
+    """A number that could not be compared, and why."""
+
+    metric: str
+    detail: str
+
+
+class GateOut(BaseModel):
+    """Whether a run passed; `against` is “base”, another run's id, or null."""
+
+    run_id: int
+    run: str
+    judged_at: datetime
+    passed: bool
+    against: str | None
+    criteria: list[CriterionOut]
+    left_out: list[LeftOutOut]
+
+
+def figure(value: float) -> str:
+    """A number as sentences and tables write it: whole ones whole, others to four digits."""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"

@@ -1,0 +1,112 @@
+"""The workflows of docs/ci, step by step as they stand, on a small model; the server is restarted while one of them waits."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+import yaml
+
+from app.accounts.first_run import read_local_token
+from tests.cli.conftest import ROOT, environment, serving, wait_until
+from tests.support.small_runs import base_folder
+
+pytestmark = pytest.mark.timeout(900)
+CI = ROOT / "docs" / "ci"
+
+
+def _github() -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """The variables and the steps that run something."""
+    document = yaml.safe_load((CI / "github-actions.yml").read_text(encoding="utf-8"))
+    (job,) = document["jobs"].values()
+    return document["env"], [step for step in job["steps"] if "run" in step]
+
+
+def _gitlab() -> dict[str, Any]:
+    document = yaml.safe_load((CI / "gitlab-ci.yml").read_text(encoding="utf-8"))
+    (job,) = document.values()
+    return dict(job)
+
+
+def test_both_systems_run_the_same_commands_and_keep_the_report() -> None:
+    variables, steps = _github()
+    gitlab = _gitlab()
+    commands = [step["run"] for step in steps if step["name"] != "Summary"]
+    assert gitlab["script"] == commands
+    ours = {name: value for name, value in variables.items() if not value.startswith("${{")}
+    assert gitlab["variables"] == ours
+    assert gitlab["artifacts"]["reports"]["junit"] in commands[-1]
+
+
+@contextmanager
+def _studio(folder: Path, port: int | None = None) -> Iterator[Any]:
+    with serving(folder, port=port, SFT_STUDIO_MODEL_ROOTS=json.dumps([str(base_folder().parent)])) as server:
+        yield server
+
+
+def test_from_import_to_gate_with_a_restart_of_the_server_while_the_training_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    variables, steps = _github()
+    desk = tmp_path / "desk"
+    (desk / "dialogues").mkdir(parents=True)
+    samples = (ROOT / "app" / "samples" / "sales.en.jsonl").read_text(encoding="utf-8").splitlines()[:24]
+    (desk / variables["DIALOGUES"]).write_text("\n".join(samples) + "\n", encoding="utf-8")
+    with _studio(tmp_path) as server:
+        token = read_local_token(server.data_dir)
+        told = {**variables, "BASE_MODEL": str(base_folder()), "RECIPE": "quick"}
+        told |= {"SFT_STUDIO_URL": server.url, "SFT_STUDIO_TOKEN": token, "SFT_STUDIO_WHEEL": ""}
+        # A job's own data folder is empty: the server is another machine.
+        place = environment(tmp_path / "elsewhere", **told, GITHUB_STEP_SUMMARY=str(desk / "summary.md"))
+        place["PATH"] = f"{Path(sys.executable).parent}:{place['PATH']}"
+        # The installation has a test of its own.
+        for step in steps[1:3]:
+            _finished(_step(step, desk, place))
+        training = _step(steps[3], desk, place)
+        api = httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+        wait_until(lambda: api.get("/api/v1/runs").json(), "the run is in the queue")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 0
+        assert training.poll() is None
+    with _studio(tmp_path, server.port):
+        said = _finished(training)
+        assert "trying again" in said
+        run = json.loads((desk / "run.json").read_text())
+        assert run["job"]["state"] == "succeeded"
+        for step in steps[4:]:
+            _finished(_step(step, desk, place))
+    root = ET.parse(desk / "gate.xml").getroot()
+    assert (root.attrib["failures"], root.attrib["errors"]) == ("0", "0")
+    names = [case.attrib["name"] for case in root.iter("testcase")]
+    assert names[0] == "mask_check.passed ≥ 1"
+    assert any(name.startswith("held_out_loss ≤ ") for name in names)
+    assert any(name.startswith("sales-en.checks ≥ ") for name in names)
+    assert (desk / "summary.md").read_text(encoding="utf-8").startswith("## ✅ Gate passed")
+
+
+def _step(step: dict[str, Any], desk: Path, place: dict[str, str]) -> subprocess.Popen[str]:
+    """As the runner starts it."""
+    shell = [shutil.which("bash") or "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    return subprocess.Popen(
+        shell,
+        cwd=desk,
+        env=place,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _finished(process: subprocess.Popen[str]) -> str:
+    said, _nothing = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    return said
