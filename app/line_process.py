@@ -38,15 +38,15 @@ class LineProcess:
         *,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
-        log: IO[bytes] | None = None,
+        log: IO[bytes] | int | None = None,
         keeps_words: bool = False,
     ) -> None:
-        """What it prints on standard error goes to `log`, else where this process's goes; with `keeps_words` its first
-        64 KB are kept for `last_words` and the rest is lost.
+        """What it prints on standard error goes to `log`, else where this process's goes, and among the lines for
+        `subprocess.STDOUT`; with `keeps_words` its first 64 KB are kept for `last_words` and the rest is lost.
         """
         with ExitStack() as stack:
             self._words: IO[bytes] | None = None
-            stderr = log
+            stderr: IO[bytes] | int | None = log
             if keeps_words:
                 self._words, stderr = _own_pipe(stack)
             self._process = subprocess.Popen(

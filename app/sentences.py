@@ -69,6 +69,7 @@ class FailureCode(StrEnum):
     NOT_A_NUMBER = "not_a_number"
     CHECKPOINT_UNUSABLE = "checkpoint_unusable"
     PROMPT_TOO_LONG = "prompt_too_long"
+    BACKEND_FAILED = "backend_failed"
 
 
 @dataclass(frozen=True)

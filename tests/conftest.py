@@ -1,9 +1,11 @@
 """Fixtures that every test may use: a fresh database, the app, people of each role."""
 
+import gc
 import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,9 +20,9 @@ from app.core.database import build_engine
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.dialogue.limits import MIB
-from app.main import create_app
 from app.masking import turn_off_library_threads
 from tests.support import held_connections
+from tests.support.apps import make_app
 from tests.support.live import serving
 from tests.support.people import Person, make_person
 from tests.support.servers import running_postgres, running_redis
@@ -32,8 +34,15 @@ hypothesis_settings.load_profile("patient")
 
 
 def pytest_configure() -> None:
+    gc.disable()
     turn_off_library_threads()
     _let_children_be_interrupted()
+
+
+def pytest_collection_finish() -> None:
+    """What modules and collected tests consist of stays to the end: looking through it again and again is in vain."""
+    gc.freeze()
+    gc.enable()
 
 
 def _let_children_be_interrupted() -> None:
@@ -81,21 +90,42 @@ def base_model_folder() -> Path:
 _databases = iter(range(1_000_000))
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """URL of an empty database of its own on the real PostgreSQL server."""
+def _on_driver(url: str) -> str:
+    return Settings(database_url=url).resolved_database_url
+
+
+@contextmanager
+def _postgres_database(server: str, template: str | None = None) -> Iterator[str]:
+    """URL of a new database on this server: empty, or as the template is."""
     name = f"studio_{next(_databases)}"
-    admin = create_engine(
-        postgres_server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
-    )
+    admin = create_engine(_on_driver(server), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    base, _, _query = postgres_server.partition("?")
-    query = f"?{_query}" if _query else ""
-    yield base.rsplit("/", 1)[0] + f"/{name}{query}"
+        connection.execute(text(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else "")))
+    base, _, query = server.partition("?")
+    yield base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> Iterator[str]:
+    """Name of a PostgreSQL database of the newest schema, to be copied, as `migrated_file` is."""
+    with _postgres_database(postgres_server) as url:
+        engine = build_engine(_on_driver(url))
+        migrations.upgrade(engine)
+        engine.dispose()
+        name = engine.url.database
+        assert name is not None
+        yield name
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest, postgres_server: str) -> Iterator[str]:
+    """URL of a database of its own on the real PostgreSQL server: empty, unless the test has it by `engine`."""
+    template = request.getfixturevalue("migrated_postgres") if "engine" in request.fixturenames else None
+    with _postgres_database(postgres_server, template) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
@@ -121,12 +151,9 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def engine(database_url: str, migrated_file: Path) -> Iterator[Engine]:
     """A migrated database, on SQLite and on PostgreSQL."""
-    on_sqlite = database_url.startswith("sqlite")
-    if on_sqlite:
+    if database_url.startswith("sqlite"):
         shutil.copy(migrated_file, database_url.removeprefix("sqlite:///"))
-    engine = build_engine(Settings(database_url=database_url).resolved_database_url)
-    if not on_sqlite:
-        migrations.upgrade(engine)
+    engine = build_engine(_on_driver(database_url))
     yield engine
     engine.dispose()
 
@@ -140,7 +167,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def app(settings: Settings, migrated_file: Path) -> Iterator[FastAPI]:
     """The web application on a fresh, migrated SQLite database."""
-    app = create_app(settings)
+    app = make_app(settings)
     shutil.copy(migrated_file, app.state.engine.url.database)
     yield app
     app.state.engine.dispose()

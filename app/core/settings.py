@@ -59,6 +59,12 @@ class Settings(BaseSettings):
     https: bool = False
     # Folders below which a local base model may lie, written as in PATH. The data folder is always allowed.
     model_roots: _Folders = ()
+    # Environments of other trainers: the Python of each, its bin folder, or the environment's own folder. TRL is looked for
+    # in this program's environment where nothing is named.
+    trl_env: Path | None = None
+    llamafactory_env: Path | None = None
+    axolotl_env: Path | None = None
+    unsloth_env: Path | None = None
     max_upload_bytes: int = Field(default=FILE_BYTES, ge=1)
     session_days: int = 14
     # How long a request waits for a database connection, and on SQLite for its turn to write.

@@ -36,6 +36,9 @@ Precision = Literal["float32", "bfloat16"]
 _CANNOT: Final = N_(
     "%(tool)s %(version)s has no option for %(name)s. Export for another tool, or leave it out."
 )
+_CANNOT_HERE: Final = N_(
+    "%(tool)s %(version)s has no option for %(name)s. Set it back, or set backend to another that has."
+)
 _LEFT_OUT: Final = N_("%(name)s is left out: %(tool)s %(version)s has no option for it.")
 
 
@@ -89,10 +92,14 @@ class HandedRun:
 
 @dataclass
 class Handing:
-    """What becomes of an export while it is written: text files by name, and what is otherwise."""
+    """What becomes of an export while it is written: text files by name, and what is otherwise.
+
+    `as_backend`: the studio starts the tool itself, beside the base model as it lies here.
+    """
 
     tool: Tool
     leave_out: bool = False
+    as_backend: bool = False
     files: dict[str, str] = field(default_factory=dict)
     notes: list[Sentence] = field(default_factory=list)
 
@@ -104,7 +111,8 @@ class Handing:
         """The tool has no option for a field that the run uses. Raises Invalid unless such are to be left out."""
         tool, version = TOOL_NAMES[self.tool], TOOL_VERSIONS[self.tool]
         if not self.leave_out:
-            raise Invalid(_CANNOT, field=config_field, tool=tool, version=version, name=config_field)
+            message = _CANNOT_HERE if self.as_backend else _CANNOT
+            raise Invalid(message, field=config_field, tool=tool, version=version, name=config_field)
         self.note(_LEFT_OUT, tool=tool, version=version, name=config_field)
 
 

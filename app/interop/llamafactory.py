@@ -20,7 +20,8 @@ def write_llamafactory(run: HandedRun, handing: Handing) -> None:
     """Files, command and notes into `handing`."""
     if run.trains_end_of_turn:
         handing.cannot("trainable_tokens")
-    handing.note(_PRECISION, precision=run.precision)
+    if not handing.as_backend:  # which hands it a model folder whose config says so
+        handing.note(_PRECISION, precision=run.precision)
     handing.files[CONFIG] = commented_yaml([one_line(run.title)], _config(run))
 
 

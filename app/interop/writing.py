@@ -26,13 +26,20 @@ WRITERS: Final[dict[Tool, Callable[[HandedRun, Handing], None]]] = {
 
 
 def hand_over(
-    tool: Tool, run: HandedRun, arrays: MaskArrays, folder: Path, *, leave_out: bool = False
+    tool: Tool,
+    run: HandedRun,
+    arrays: MaskArrays,
+    folder: Path,
+    *,
+    leave_out: bool = False,
+    as_backend: bool = False,
 ) -> HandedOver:
     """Write what `tool` trains the run from into `folder`, which must be empty.
 
-    `leave_out`: without what the tool has no option for; otherwise that raises Invalid, naming the field.
+    `leave_out`: without what the tool has no option for; otherwise that raises Invalid, naming the field. `as_backend`:
+    the studio is going to start it.
     """
-    handing = Handing(tool, leave_out)
+    handing = Handing(tool, leave_out, as_backend)
     if not run.config.use_peft:
         raise Invalid(
             N_("A full fine-tune is not handed to other tools yet: export runs that train an adapter."),

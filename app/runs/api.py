@@ -13,12 +13,14 @@ from app.core.database import let_go, transaction
 from app.core.errors import NotFound
 from app.core.routing import Router
 from app.core.web import AppEngine, AppStorage, Db
+from app.interop.handing import TOOLS
 from app.jobs import service as jobs
 from app.jobs.api import After
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
+from app.runs.backends import TheseBackends
 from app.runs.comparing import differences, reached, require_runs
 from app.runs.curves import read_curves, read_whole_curves
 from app.runs.diagnosis import diagnose_run
@@ -27,6 +29,7 @@ from app.runs.logs import log_tail
 from app.runs.samples import read_samples
 from app.runs.schemas import (
     ArtifactOut,
+    BackendOut,
     ComparedOut,
     CurvesOut,
     FindingOut,
@@ -51,6 +54,13 @@ def list_recipes() -> list[RecipeOut]:
     return [RecipeOut(name=recipe.name, config=build_config(recipe.name)) for recipe in RECIPES]
 
 
+@router.get("/backends")
+@needs(Permission.RUN_READ)
+def list_backends(backends: TheseBackends) -> list[BackendOut]:
+    """What can train here besides the studio itself, and what could where its environment is named."""
+    return [BackendOut.of(tool, backends.environments.get(tool)) for tool in TOOLS]
+
+
 @router.get("/runs")
 @needs(Permission.RUN_READ)
 def list_runs(
@@ -68,6 +78,7 @@ def start_run(
     session: Db,
     actor: CurrentActor,
     judging: AppJudging,
+    backends: TheseBackends,
     response: Response,
     body: RunIn,
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
@@ -78,7 +89,7 @@ def start_run(
         **fields, evaluate_with=tuple(body.evaluate_with), idempotency_key=idempotency_key
     )
     suites = [suite.name for suite in judging.suites()]
-    run, created = service.start_run(session, actor, request, suites=suites)
+    run, created = service.start_run(session, actor, request, suites=suites, backends=backends)
     job = service.run_job(session, run)
     if not created:
         response.status_code = 200

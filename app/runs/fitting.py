@@ -8,6 +8,7 @@ from app.core.errors import Invalid
 from app.recipes.config import TrainingConfig
 from app.recipes.layers import fit_layers
 from app.recipes.recipes import build_config
+from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
 from app.sentences import N_, Sentence
 from app.versions.models import DatasetVersion
 
@@ -22,11 +23,21 @@ class Fitted:
 
 
 def fit_config(
-    recipe: str, changes: Mapping[str, object], version: DatasetVersion | None, facts: ModelFacts | None
+    recipe: str,
+    changes: Mapping[str, object],
+    version: DatasetVersion | None,
+    facts: ModelFacts | None,
+    backends: Backends = NO_BACKENDS,
 ) -> Fitted:
-    """A recipe with changes, for this version on a model with these facts. Raises Invalid naming the field."""
+    """A recipe with changes, for this version on a model with these facts, trained by what is found here.
+
+    Raises Invalid naming the field.
+    """
     found = Fitted(fit_to_version(recipe, changes, version))
-    return found if facts is None else _fit_to_model(found.config, facts)
+    if facts is not None:
+        found = _fit_to_model(found.config, facts)
+    config, notes = fit_to_backend(found.config, changes, facts.end_of_turn_id if facts else None, backends)
+    return Fitted(config, [*found.notes, *notes], found.warnings)
 
 
 def fit_to_version(

@@ -9,17 +9,20 @@ from app.base_models.service import known_elsewhere, require_ready
 from app.core.errors import Conflict
 from app.core.storage import StoredFile
 from app.datasets.models import Dataset
+from app.interop.environments import find_environment, setting_of
+from app.interop.handing import TOOL_NAMES
 from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.models import JobState
 from app.jobs.service import Claim
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
+from app.recipes.backend import STUDIO
 from app.runs.leftovers import clear_leftovers
 from app.runs.models import Run
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.runs.service import publish_artifacts, require_run
-from app.runs.work import TrainInput, TrainPayload
+from app.runs.work import BackendPlace, TrainInput, TrainPayload
 from app.sentences import N_
 from app.versions.service import require_version
 
@@ -52,6 +55,7 @@ class Train(JobHandler[RunResult]):
             end_of_turn_id=model.info.end_of_turn_id,
             config=run.config,
             provenance=provenance_of(session, run, check, model),
+            backend=_backend_place(place, run),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
             resume_from=str(place.output_dir.parent) if claim.attempt > 1 else None,
         )
@@ -79,6 +83,24 @@ class Train(JobHandler[RunResult]):
         session.add(run)
         publish_artifacts(session, run, files)
         self.follow_up(session, run)
+
+
+def _backend_place(place: Workplace, run: Run) -> BackendPlace | None:
+    """Where the program is on this machine. Raises Conflict where it is not."""
+    tool = run.config.backend
+    if tool == STUDIO:
+        return None
+    found = find_environment(place.settings, tool)
+    if found is None:
+        raise Conflict(
+            N_(
+                "%(tool)s is not found where this worker runs: name its environment there in %(setting)s and start a new run, "
+                "or set backend to studio."
+            ),
+            tool=TOOL_NAMES[tool],
+            setting=setting_of(tool),
+        )
+    return BackendPlace(python=str(found.python), version=found.version)
 
 
 def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntry) -> Provenance:

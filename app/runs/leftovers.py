@@ -8,6 +8,7 @@ import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Engine
 from sqlmodel import col, select
@@ -21,6 +22,8 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 _PARTIAL = ".partial-*"
 # The best weights so far; each checkpoint has its own.
 _BEST = "best_adapter.safetensors"
+# Of another tool that trained: its data, its own checkpoints, its adapter before it became ours.
+WORKPLACE: Final = "backend"
 
 
 def clear_leftovers(job_folder: Path, state: JobState) -> None:
@@ -35,6 +38,8 @@ def clear_leftovers(job_folder: Path, state: JobState) -> None:
     newest_first = sorted(found, key=_step, reverse=True)
     for path in newest_first[1:] if state is JobState.FAILED else newest_first:
         shutil.rmtree(path, ignore_errors=True)
+    for workplace in job_folder.glob(f"*/{WORKPLACE}"):
+        shutil.rmtree(workplace, ignore_errors=True)
     for best in job_folder.glob(f"*/{_BEST}"):
         best.unlink(missing_ok=True)
     for folder in job_folder.glob("*/checkpoints"):
@@ -46,7 +51,9 @@ def clear_leftovers(job_folder: Path, state: JobState) -> None:
 def clear_all_leftovers(engine: Engine, storage: Storage) -> None:
     """The same for every training job that ended while nobody was there to clear up after it."""
     folders = {
-        int(path.parent.parent.name): path.parent.parent for path in storage.root.glob("jobs/*/*/checkpoints")
+        int(path.parent.parent.name): path.parent.parent
+        for name in ("checkpoints", WORKPLACE)
+        for path in storage.root.glob(f"jobs/*/*/{name}")
     }
     if not folders:
         return

@@ -26,6 +26,7 @@ from app.recipes.config import TrainingConfig
 from app.recipes.fields import FIELDS, display, displayed
 from app.recipes.method import Method
 from app.recipes.recipes import build_config
+from app.runs.backends import Backends
 from app.runs.device import Device
 from app.runs.models import Run
 from app.runs.planning import Choice, make_plan
@@ -202,10 +203,15 @@ def require_seen(check: MaskCheck, seen: int | None) -> None:
 
 
 def require_sound(
-    form: NewRunForm, version: DatasetVersion, check: MaskCheck, facts: ModelFacts, device: Device
+    form: NewRunForm,
+    version: DatasetVersion,
+    check: MaskCheck,
+    facts: ModelFacts,
+    device: Device,
+    backends: Backends,
 ) -> None:
     """Refuses a config with mistakes; `form.errors` then names them by field."""
-    form.errors |= make_plan(form.choice(), version, check, facts, device).errors
+    form.errors |= make_plan(form.choice(), version, check, facts, device, backends).errors
     if form.errors:
         raise Invalid(N_("Some fields need a look."), field="start")
 

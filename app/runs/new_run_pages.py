@@ -20,6 +20,7 @@ from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppEngine, AppStorage, Db
+from app.interop.handing import TOOL_NAMES, TOOLS
 from app.jobs.models import Job
 from app.jobs.service import require_job
 from app.mask_checks.check_texts import REPORT_LABELS
@@ -28,10 +29,12 @@ from app.mask_checks.service import CHECKS, examine, request_check, require_mask
 from app.mask_settings.arguments import PREFIX
 from app.mask_settings.fields import MASK_FIELDS
 from app.recipes.advice import Task
+from app.recipes.backend import STUDIO
 from app.recipes.fields import FIELD_GROUPS, FIELDS, displayed
 from app.recipes.method import Method
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
+from app.runs.backends import Backends, TheseBackends
 from app.runs.device import Device, ThisDevice
 from app.runs.judging import AppJudging, Judging
 from app.runs.new_run import (
@@ -66,6 +69,7 @@ def _context(
     session: Db,
     judging: Judging,
     device: Device,
+    backends: Backends,
     form: NewRunForm,
     check: MaskCheck | None = None,
     job: Job | None = None,
@@ -81,7 +85,7 @@ def _context(
         form.values["idempotency_key"] = secrets.token_urlsafe(16)
     version = by_id.get(form.number("version"))
     model = next((model for model in models if model.id == form.number("model")), None)
-    plan = make_plan(form.choice(), version, check, model.info if model else None, device)
+    plan = make_plan(form.choice(), version, check, model.info if model else None, device, backends)
     return {
         "form": form,
         "versions": versions,
@@ -91,6 +95,7 @@ def _context(
         "recipes": [(recipe, build_config(recipe.name)) for recipe in RECIPES],
         "recipe_values": _recipe_values(),
         "methods": list(Method),
+        "backends": _offered(backends, form.values["backend"]),
         "mask_fields": MASK_FIELDS,
         "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
@@ -108,6 +113,13 @@ def _context(
     }
 
 
+def _offered(backends: Backends, chosen: str) -> list[tuple[str, str]]:
+    """Names and words of the programs that are found here, and of the one that a link or a run before asks for."""
+    found = {tool: f"{TOOL_NAMES[tool]} {one.version}" for tool, one in backends.environments.items()}
+    asked = {tool: TOOL_NAMES[tool] for tool in TOOLS if tool == chosen}
+    return [(STUDIO, "SFT Studio"), *{**asked, **found}.items()]
+
+
 def _recipe_values() -> dict[str, dict[str, dict[str, str]]]:
     """Every field as typed, by recipe and method, for what an empty field stands for."""
     return {
@@ -119,7 +131,12 @@ def _recipe_values() -> dict[str, dict[str, dict[str, str]]]:
 @router.get("/new", response_model=None)
 @needs(Permission.RUN_START)
 def new_page(
-    request: Request, session: Db, judging: AppJudging, device: ThisDevice, like: int | None = None
+    request: Request,
+    session: Db,
+    judging: AppJudging,
+    device: ThisDevice,
+    backends: TheseBackends,
+    like: int | None = None,
 ) -> Response:
     """The form, empty, or filled in like another run, or from a link's values."""
     form = NewRunForm.linked(request.query_params)
@@ -130,7 +147,7 @@ def new_page(
         form = NewRunForm({**old.values, **given}, old.suites, {**old.arguments, **form.arguments})
     if form.values["version"]:
         require_version(session, form.number("version") or 0)
-    return render(request, "runs/new.html", _context(session, judging, device, form))
+    return render(request, "runs/new.html", _context(session, judging, device, backends, form))
 
 
 @router.post("/new/check", response_model=None)
@@ -143,6 +160,7 @@ def check_masks(
     actor: CurrentActor,
     judging: AppJudging,
     device: ThisDevice,
+    backends: TheseBackends,
     posted: Posted,
 ) -> Response:
     """Ask for the mask check of what the form chooses; the same question finds the same check."""
@@ -154,7 +172,7 @@ def check_masks(
         form.errors["mask_check_id"] = error.translated()
         form.errors[error.field or "mask_check_id"] = error.translated()
     with reading(engine) as session:
-        context = _context(session, judging, device, form, check, job)
+        context = _context(session, judging, device, backends, form, check, job)
     # Another model's template reads other arguments.
     context["swap_arguments"] = {one.name for one in context["arguments"]} != _sent_arguments(posted)
     return render(request, "runs/_checked.html" if is_htmx(request) else "runs/new.html", context)
@@ -177,27 +195,37 @@ def _ask(engine: Engine, storage: Storage, actor: Actor, form: NewRunForm) -> tu
 @router.get("/new/check/{mask_check_id}", response_model=None)
 @needs(Permission.RUN_START)
 def check_progress(
-    request: Request, session: Db, judging: AppJudging, device: ThisDevice, mask_check_id: int
+    request: Request,
+    session: Db,
+    judging: AppJudging,
+    device: ThisDevice,
+    backends: TheseBackends,
+    mask_check_id: int,
 ) -> Response:
     """How far the check is; asked again until it is done."""
     check = require_mask_check(session, mask_check_id)
     form = NewRunForm.linked({"version": str(check.dataset_version_id), "model": str(check.base_model_id)})
     form.values["mask_check_id"] = str(check.id)
     job = require_job(session, check.job_id)
-    return render(request, "runs/_check.html", _context(session, judging, device, form, check, job))
+    return render(request, "runs/_check.html", _context(session, judging, device, backends, form, check, job))
 
 
 @router.post("/new/plan", response_model=None)
 @needs(Permission.RUN_START)
 def plan(
-    request: Request, engine: AppEngine, judging: AppJudging, device: ThisDevice, posted: Posted
+    request: Request,
+    engine: AppEngine,
+    judging: AppJudging,
+    device: ThisDevice,
+    backends: TheseBackends,
+    posted: Posted,
 ) -> Response:
     """What the form would train, in numbers."""
     form = _form(posted)
     found = form.number("mask_check_id")
     with reading(engine) as session:
         check = session.get(MaskCheck, found) if found else None
-        context = _context(session, judging, device, form, check)
+        context = _context(session, judging, device, backends, form, check)
     return render(request, "runs/_plan.html", {**context, "is_plan": True})
 
 
@@ -211,6 +239,7 @@ def start(
     actor: CurrentActor,
     judging: AppJudging,
     device: ThisDevice,
+    backends: TheseBackends,
     posted: Posted,
 ) -> Response:
     """Start the run; whatever is wrong comes back beside its field with everything that was typed."""
@@ -226,11 +255,13 @@ def start(
                 require_version(session, check.dataset_version_id),
                 require_base_model(session, check.base_model_id),
             )
-            require_sound(form, version, check, model.info, device)
-            run, _created = service.start_run(session, actor, form.request(check), suites=suites)
+            require_sound(form, version, check, model.info, device, backends)
+            run, _created = service.start_run(
+                session, actor, form.request(check), suites=suites, backends=backends
+            )
     except (Invalid, Conflict) as error:
         form.errors.setdefault(error.field or "start", error.translated())
         with reading(engine) as session:
-            context = _context(session, judging, device, form, check, job)
+            context = _context(session, judging, device, backends, form, check, job)
         return render(request, "runs/new.html", context, status=error.status)
     return RedirectResponse(f"/runs/{run.id}", status_code=303)

@@ -6,6 +6,7 @@ from app.base_models.service import require_ready
 from app.core.routing import Router
 from app.core.web import Db
 from app.mask_checks.service import newest_report, require_mask_check
+from app.runs.backends import TheseBackends
 from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
 from app.runs.pace import expected_pace
@@ -18,7 +19,7 @@ router = Router(prefix="/api/v1", tags=["runs"])
 
 @router.post("/runs/plan")
 @needs(Permission.RUN_READ)
-def plan_run(session: Db, device: ThisDevice, body: PlanIn) -> PlanOut:
+def plan_run(session: Db, device: ThisDevice, backends: TheseBackends, body: PlanIn) -> PlanOut:
     """What a run would be and take, and advice computed from the version and the choice. Starts nothing."""
     version = require_version(session, body.dataset_version_id)
     model, _folder = require_ready(session, body.base_model_id)
@@ -28,7 +29,8 @@ def plan_run(session: Db, device: ThisDevice, body: PlanIn) -> PlanOut:
         else newest_report(session, body.dataset_version_id, body.base_model_id)
     )
     # What is wrong is refused as at the start of a run.
-    fit_config(body.recipe, body.changes, version, model.info)
-    plan = make_plan(Choice(body.recipe, body.changes, body.task), version, check, model.info, device)
+    fit_config(body.recipe, body.changes, version, model.info, backends)
+    choice = Choice(body.recipe, body.changes, body.task)
+    plan = make_plan(choice, version, check, model.info, device, backends)
     pace = expected_pace(session, version, check, body.base_model_id, plan.epochs)
     return PlanOut.of(plan, pace, check)

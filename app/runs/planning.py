@@ -11,9 +11,11 @@ from app.core.errors import Invalid
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.report import MaskReport
 from app.recipes.advice import Advice, Situation, Task, advise
+from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig
 from app.recipes.estimates import Estimate, Tokens, estimate_disk, estimate_steps
 from app.recipes.memory import Fits, Work, estimate_memory, fits
+from app.runs.backends import NO_BACKENDS, Backends
 from app.runs.device import Device
 from app.runs.fitting import fit_config
 from app.sentences import Sentence
@@ -76,10 +78,11 @@ def make_plan(
     check: MaskCheck | None,
     facts: ModelFacts | None,
     device: Device,
+    backends: Backends = NO_BACKENDS,
 ) -> Plan:
     """The plan for a version on a model with these facts; without a version only the config is looked at."""
     try:
-        fitted = fit_config(choice.recipe, choice.changes, version, facts)
+        fitted = fit_config(choice.recipe, choice.changes, version, facts, backends)
     except Invalid as error:
         one = {error.field or "recipe": error.translated()}
         return Plan(errors={item["field"]: item["message"] for item in error.details} or one)
@@ -120,7 +123,8 @@ def expected_memory(
     config: TrainingConfig, report: MaskReport | None, facts: ModelFacts | None, device: Device
 ) -> MemoryPlan | None:
     """What training the samples of a checked version takes at its peak; None where too little is known."""
-    if report is None or facts is None or not report.samples:
+    if report is None or facts is None or not report.samples or config.backend != STUDIO:
+        # What another program takes was never measured.
         return None
     half = device.has_bf16 if config.bf16 == "auto" else config.bf16
     work = Work(largest_batch(report, config.per_device_train_batch_size), report.longest, device.cores)

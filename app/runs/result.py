@@ -30,7 +30,8 @@ class RunResult(StoredModel):
     Losses are means over trained tokens in nats; `eval_loss` is that of the kept adapter on what was held out, null
     where nothing was. `labels_hash` is the sha256 of the arrays whose labels reached the loss, `labels_seen` of
     `labels_total` samples. `adapted` counts the layers that the adapter is on by the last part of their names,
-    `left_out` the linear ones without it. Unknown figures are null.
+    `left_out` the linear ones without it. `trained_by` is the tool and version that trained in the studio's place. Unknown
+    figures are null.
     """
 
     schema_version: Literal[1] = 1
@@ -49,3 +50,4 @@ class RunResult(StoredModel):
     plan: TrainingPlan | None = None
     adapted: dict[str, int] = Field(default_factory=dict)
     left_out: dict[str, int] = Field(default_factory=dict)
+    trained_by: str | None = None

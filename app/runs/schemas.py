@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from app.accounts.who import CreatedByOut
 from app.core.i18n import gettext, say
 from app.diagnosis import Finding, FindingCode
+from app.interop.environments import Environment, setting_of
+from app.interop.handing import TOOL_NAMES, Tool
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 from app.recipes.config import TrainingConfig
@@ -24,6 +26,24 @@ class RecipeOut(BaseModel):
 
     name: str
     config: TrainingConfig
+
+
+class BackendOut(BaseModel):
+    """A program that can train instead of the studio: as `backend` names it, and the version that is found here, if any.
+
+    `setting` is the environment variable that names where it is installed.
+    """
+
+    backend: Tool
+    title: str
+    version: str | None
+    setting: str
+
+    @classmethod
+    def of(cls, tool: Tool, found: Environment | None) -> "BackendOut":
+        """From what was found."""
+        version = found.version if found else None
+        return cls(backend=tool, title=TOOL_NAMES[tool], version=version, setting=setting_of(tool))
 
 
 class RunIn(BaseModel):

@@ -18,6 +18,7 @@ from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
+from app.runs.backends import NO_BACKENDS, Backends
 from app.runs.fitting import fit_config
 from app.runs.models import Run, RunArtifact
 from app.runs.work import TrainPayload
@@ -44,12 +45,17 @@ class RunRequest:
 
 
 def start_run(
-    session: Session, actor: Actor, request: RunRequest, *, suites: Collection[str] = ()
+    session: Session,
+    actor: Actor,
+    request: RunRequest,
+    *,
+    suites: Collection[str] = (),
+    backends: Backends = NO_BACKENDS,
 ) -> tuple[Run, bool]:
     """Promise the training. The same idempotency key again gives the first run and False.
 
-    `suites` are the names that `evaluate_with` may hold. Raises Invalid or Conflict for an unfinished or
-    red check, a missing confirmation, a bad config or an unknown suite.
+    `suites` are the names that `evaluate_with` may hold, `backends` what else can train here. Raises Invalid or Conflict
+    for an unfinished or red check, a missing confirmation, a bad config or an unknown suite.
     """
     key = request.idempotency_key.strip()[:80] or secrets.token_urlsafe(16)
     existing = _run_of_key(session, key)
@@ -57,7 +63,7 @@ def start_run(
         return existing, False
     try:
         with session.begin_nested():
-            return _promise(session, actor, request, key, suites), True
+            return _promise(session, actor, request, key, suites, backends), True
     except IntegrityError:
         # The other half of a double click was faster.
         existing = _run_of_key(session, key)
@@ -70,7 +76,14 @@ def _run_of_key(session: Session, key: str) -> Run | None:
     return session.exec(select(Run).where(Run.idempotency_key == key)).first()
 
 
-def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suites: Collection[str]) -> Run:
+def _promise(
+    session: Session,
+    actor: Actor,
+    request: RunRequest,
+    key: str,
+    suites: Collection[str],
+    backends: Backends,
+) -> Run:
     for name in request.evaluate_with:
         if name not in suites:
             raise Invalid(
@@ -84,7 +97,7 @@ def _promise(session: Session, actor: Actor, request: RunRequest, key: str, suit
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
     _require_readable(check, model)
-    config = fit_config(request.recipe, request.changes, version, model.info).config
+    config = fit_config(request.recipe, request.changes, version, model.info, backends).config
     job = enqueue(session, JobKind.TRAIN, created_by=actor.who)
     assert job.id is not None
     run = Run(

@@ -21,11 +21,18 @@ def _judged(values: object) -> object:
     return parse_config(values) if isinstance(values, Mapping) else values
 
 
+class BackendPlace(JobInput):
+    """Where the program is that trains instead of the studio: its interpreter, and the version found there."""
+
+    python: str
+    version: str
+
+
 class TrainInput(JobInput):
     """The arrays' file with the hash of the arrays, and of the file where the mask check kept it; the model's folder and the
     hash of what made the tokens; the config and where everything comes from.
 
-    `resume_from` holds the folders of earlier attempts, where there were any.
+    `backend` is given where the config names one. `resume_from` holds the folders of earlier attempts, where there were any.
     """
 
     arrays: str
@@ -36,4 +43,5 @@ class TrainInput(JobInput):
     end_of_turn_id: int | None = None
     config: Annotated[TrainingConfig, BeforeValidator(_judged)]
     provenance: Provenance
+    backend: BackendPlace | None = None
     resume_from: str | None = None

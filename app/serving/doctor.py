@@ -19,6 +19,8 @@ from app.core.i18n import gettext as _
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.files import file_sha256, free_bytes
+from app.interop.environments import find_environment, named_place, setting_of
+from app.interop.handing import TOOL_NAMES, TOOL_VERSIONS, TOOLS
 from app.jobs.models import Job, JobState
 from app.serving import preflight
 from app.serving.stored_rows import named_files, trouble_in
@@ -57,7 +59,7 @@ def examine(settings: Settings) -> list[Finding]:
             found += check(settings, engine)
     finally:
         engine.dispose()
-    return [*found, *_broker(settings)]
+    return [*found, *_broker(settings), *_backends(settings)]
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:
@@ -206,3 +208,33 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         yield Finding("broker", "failure", text % {"path": settings.broker_dir})
         return
     yield Finding("broker", "ok", _("Workers can be told of jobs."))
+
+
+def _backends(settings: Settings) -> Iterator[Finding]:
+    """Other trainers are nobody's duty; one that is named and not found is a mistake."""
+    unnamed = []
+    for tool in TOOLS:
+        found, place = find_environment(settings, tool), named_place(settings, tool)
+        values = {"tool": TOOL_NAMES[tool], "setting": setting_of(tool), "place": place}
+        if found and found.version == TOOL_VERSIONS[tool]:
+            text = _("%(tool)s %(version)s can train as a backend (%(python)s).")
+            values |= {"version": found.version, "python": found.python}
+            yield Finding("backends", "ok", text % values)
+        elif found:
+            text = _(
+                "%(tool)s %(version)s can train as a backend (%(python)s); what it is told was tried with %(tried)s."
+            )
+            values |= {"version": found.version, "python": found.python, "tried": TOOL_VERSIONS[tool]}
+            yield Finding("backends", "ok", text % values)
+        elif place:
+            text = _(
+                "%(tool)s is not installed in %(place)s, which %(setting)s names: correct it or remove it."
+            )
+            yield Finding("backends", "warning", text % values)
+        else:
+            unnamed.append(f"{TOOL_NAMES[tool]} ({setting_of(tool)})")
+    if unnamed:
+        text = _(
+            "Not named, so no backends: %(tools)s. Each variable takes an environment's folder or its Python."
+        )
+        yield Finding("backends", "ok", text % {"tools": ", ".join(unnamed)})

@@ -29,7 +29,7 @@ RUNS = {
 # Full fine-tunes are refused before a tool is asked.
 TOLD_OTHERWISE = {"max_train_minutes", "bf16", "lora_target_modules", "use_peft"}
 # Answers on the way change no number, and are the studio's alone.
-TOLD_OTHERWISE |= {"sample_count", "sample_prompts"}
+TOLD_OTHERWISE |= {"sample_count", "sample_prompts", "backend"}
 WITHOUT: dict[Tool, set[str]] = {
     "llamafactory": {"trainable_tokens"},
     "axolotl": set(),

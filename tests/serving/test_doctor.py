@@ -55,6 +55,7 @@ def test_a_sound_installation_is_well(sound: Settings) -> None:
         "models",
         "workers",
         "broker",
+        "backends",
     } == set(levels)
     shown = in_this_process("doctor", data_dir=sound.data_dir, LANG="zh_CN.UTF-8")
     assert shown.code == 0

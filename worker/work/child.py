@@ -27,7 +27,7 @@ from worker.work.protocol import Cancelled, Control, JobFailed, Work, is_out_of_
 # Imported when the job asks for it: torch takes seconds, and no job needs all of it.
 WORK_MODULES = {
     "import": "worker.work.importing",
-    "train": "worker.work.training.sft",
+    "train": "worker.work.train",
     "prepare_base_model": "worker.work.preparing",
     "check_masks": "worker.work.mask_check",
     "evaluate": "worker.work.evaluation.judge",

@@ -6,7 +6,7 @@ The trainer calls these; none of them touches the mathematics of a step.
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from transformers import TrainerCallback
@@ -18,6 +18,11 @@ from worker.work.training.adapter import counted, listed
 from worker.work.training.checkpoints import BEST_WEIGHTS, link_or_copy
 from worker.work.training.devices import machine_load, memory_bytes
 from worker.work.training.weights import TrainedWeights, load_state, save_state
+
+LOSS_IS_NO_NUMBER: Final = N_(
+    "The loss stopped being a number at step %(step)d. Lower the learning rate, raise the warm-up, or keep max_grad_norm "
+    "at 1.0."
+)
 
 
 class Progress(TrainerCallback):
@@ -82,10 +87,7 @@ class Progress(TrainerCallback):
         if not bool(self.finite):
             raise JobFailed(
                 FailureCode.NOT_A_NUMBER,
-                N_(
-                    "The loss stopped being a number at step %(step)d. Lower the learning rate, raise the "
-                    "warm-up, or keep max_grad_norm at 1.0."
-                ),
+                LOSS_IS_NO_NUMBER,
                 step=state.global_step,
             )
 

@@ -1,0 +1,48 @@
+"""What another trainer cannot do when the studio starts it: each refused by the field that asks for it."""
+
+from typing import Final
+
+from app.core.errors import Invalid
+from app.interop.handing import TOOL_NAMES, HandedRun, Handing, Tool
+from app.interop.writing import WRITERS
+from app.recipes.config import TrainingConfig
+from app.sentences import N_
+
+# Only these compute in bf16 on a processor as they are told to.
+_HALF_ON_CPU: Final[frozenset[Tool]] = frozenset({"trl", "llamafactory"})
+_NO_FULL: Final = N_(
+    "%(tool)s is handed adapters to train, no full fine-tune: set use_peft to true, or backend to studio."
+)
+_NO_BUDGET: Final = N_(
+    "%(tool)s does not plan its steps for a time budget: set max_train_minutes to 0, or backend to studio."
+)
+_NO_COUNT: Final = N_(
+    "%(tool)s answers no prompts while it trains: set sample_count to 0, or backend to studio."
+)
+_NO_PROMPTS: Final = N_(
+    "%(tool)s answers no prompts while it trains: leave sample_prompts empty, or set backend to studio."
+)
+_NO_FOUR_BITS: Final = N_(
+    "Without a GPU %(tool)s does not train on a model in 4 bits: set load_in_4bit to false, or backend to studio."
+)
+_NO_HALF: Final = N_(
+    "Without a GPU %(tool)s computes in float32: set bf16 to auto or false, or backend to studio."
+)
+
+
+def require_able(config: TrainingConfig, tool: Tool, *, on_cpu: bool, end_of_turn_id: int | None) -> None:
+    """Raises Invalid, naming the field, where the tool has no way to train what `config` says."""
+    wrong = {
+        "use_peft": (not config.use_peft, _NO_FULL),
+        "max_train_minutes": (config.max_train_minutes > 0, _NO_BUDGET),
+        "sample_count": (config.sample_count > 0, _NO_COUNT),
+        "sample_prompts": (bool(config.sample_prompts), _NO_PROMPTS),
+        "load_in_4bit": (on_cpu and config.load_in_4bit, _NO_FOUR_BITS),
+        "bf16": (on_cpu and config.bf16 is True and tool not in _HALF_ON_CPU, _NO_HALF),
+    }
+    for name, (is_wrong, message) in wrong.items():
+        if is_wrong:
+            raise Invalid(message, field=name, tool=TOOL_NAMES[tool])
+    # What the tool itself has no option for, its writer knows; the numbers of the run do not matter to that.
+    run = HandedRun("run", "run", config, "model", 1, 1, 1, end_of_turn_id=end_of_turn_id)
+    WRITERS[tool](run, Handing(tool, as_backend=True))

@@ -1,0 +1,45 @@
+"""What a tool cannot train as a backend is refused by the field that asks for it; what it can is not."""
+
+import pytest
+
+from app.core.errors import Invalid
+from app.interop.ability import require_able
+from app.interop.handing import TOOL_NAMES, TOOLS, Tool
+from app.recipes.config import TrainingConfig
+
+EVERY = {
+    "use_peft": False,
+    "max_train_minutes": 5.0,
+    "sample_count": 2,
+    "sample_prompts": "What does it cost?",
+}
+CASES = [
+    *((tool, name, value, False) for tool in TOOLS for name, value in EVERY.items()),
+    *((tool, "load_in_4bit", True, True) for tool in TOOLS),
+    ("axolotl", "bf16", True, True),
+    ("unsloth", "bf16", True, True),
+    ("unsloth", "use_dora", True, False),
+    ("unsloth", "trainable_tokens", "end_of_turn", False),
+    ("llamafactory", "trainable_tokens", "end_of_turn", False),
+]
+
+
+@pytest.mark.parametrize(("tool", "field", "value", "only_without_a_gpu"), CASES)
+def test_what_it_cannot_do_is_refused_by_name(
+    tool: Tool, field: str, value: object, only_without_a_gpu: bool
+) -> None:
+    config = TrainingConfig(**{"backend": tool, "sample_count": 0, field: value})
+    with pytest.raises(Invalid) as refused:
+        require_able(config, tool, on_cpu=True, end_of_turn_id=2)
+    assert refused.value.field == field
+    said = str(refused.value)
+    assert TOOL_NAMES[tool] in said
+    assert field in said
+    assert "backend" in said
+    if only_without_a_gpu:
+        require_able(config, tool, on_cpu=False, end_of_turn_id=2)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_recipe_as_it_stands_is_no_trouble(tool: Tool) -> None:
+    require_able(TrainingConfig(backend=tool, sample_count=0), tool, on_cpu=True, end_of_turn_id=2)

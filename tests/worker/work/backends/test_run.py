@@ -1,0 +1,199 @@
+"""A run that TRL trains as a process of its own: the studio's losses, and an adapter kept as any other."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.interop.handing import TOOL_VERSIONS
+from app.runs.leftovers import WORKPLACE
+from app.runs.work import TrainInput
+from app.sentences import FailureCode
+from tests.worker.conftest import Recorder
+from worker.work import train
+from worker.work.backends.comparison import Comparison
+from worker.work.backends.run import train_there
+from worker.work.backends.tool_process import OBSERVER, tool_environment
+from worker.work.evaluation.loading import require_adapter
+from worker.work.protocol import Cancelled, Control, JobFailed
+from worker.work.training.data import load_arrays
+
+HERE = {"python": sys.executable, "version": TOOL_VERSIONS["trl"]}
+LENGTHS = [24, 17, 31, 20, 26, 15, 22, 29, 18]
+# Trainers of transformers, as every tool has one, on the data in their folder; the second trains the prompts too.
+SCRIPT = """
+import json, sys, torch
+from pathlib import Path
+from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
+from safetensors.numpy import load_file
+
+data = load_file("arrays.safetensors")
+edges = data["offsets"].tolist()
+rows = [{name: data[name][start:end].tolist() for name in ("input_ids", "labels")}
+        for start, end, split in zip(edges, edges[1:], data["split"]) if split == 0]
+
+def collate(rows):
+    width = max(len(row["input_ids"]) for row in rows)
+    padded = {name: [row[name] + [fill] * (width - len(row[name])) for row in rows]
+              for name, fill in (("input_ids", 0), ("labels", -100))}
+    if Path("stopped").exists():
+        padded["labels"] = padded["input_ids"]
+    mask = [[1] * len(row["input_ids"]) + [0] * (width - len(row["input_ids"])) for row in rows]
+    return {name: torch.tensor(value) for name, value in {**padded, "attention_mask": mask}.items()}
+
+torch.manual_seed(0)
+config = LlamaConfig(vocab_size=5000, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
+args = TrainingArguments("output", max_steps=10**6, logging_steps=1, report_to="none", save_strategy="no",
+                         per_device_train_batch_size=2, use_cpu=True)
+for again in range(2):
+    trainer = Trainer(LlamaForCausalLM(config), args, train_dataset=rows, data_collator=collate)
+    trainer.train()
+    Path("stopped").write_text(str(trainer.state.global_step))
+"""
+
+
+def job(values: dict[str, Any], **config: Any) -> TrainInput:
+    whole = {**values, "config": {**values["config"], **config}}
+    return TrainInput.model_validate({**whole, "backend": HERE} if config else whole)
+
+
+def test_trl_trains_the_studios_losses_and_its_adapter_is_measured_and_kept(
+    job_input: Callable[..., dict[str, Any]], small_model: Path, tmp_path: Path
+) -> None:
+    values = job_input(LENGTHS, max_steps=6, warmup_steps=2, eval_steps=3, save_steps=3)
+    values["base_model_path"] = str(small_model)
+    ours, theirs = Recorder(), Recorder()
+    kept = train.run(job(values), tmp_path / "studio", ours, Control())
+    found = train.run(job(values, backend="trl"), tmp_path / "trl", theirs, Control())
+    for kind, name in (("metric", "loss"), ("metric", "learning_rate"), ("eval", "eval_loss")):
+        expected = {row["step"]: row[name] for row in ours.of(kind)}
+        assert {row["step"]: row[name] for row in theirs.of(kind)} == pytest.approx(expected, abs=0.005)
+    assert [row["step"] for row in theirs.of("progress")] == [1, 2, 3, 4, 5, 6]
+    assert all(row["memory_bytes"] and row["tokens_per_second"] for row in theirs.of("metric"))
+    same = (
+        "adapter_step",
+        "steps",
+        "total_steps",
+        "labels_hash",
+        "labels_seen",
+        "adapted",
+        "left_out",
+        "stop_reason",
+    )
+    assert {name: getattr(found, name) for name in same} == {name: getattr(kept, name) for name in same}
+    assert found.eval_loss == pytest.approx(kept.eval_loss, abs=0.005)
+    assert found.trained_by == f"TRL {TOOL_VERSIONS['trl']}"
+    require_adapter(tmp_path / "trl" / found.adapter)
+    files = [{path.name for path in (tmp_path / who / "adapter").iterdir()} for who in ("studio", "trl")]
+    assert files[0] == files[1]
+    written = json.loads((tmp_path / "trl" / "adapter" / "adapter_config.json").read_text())
+    assert written["base_model_name_or_path"] == "org/chat"
+    assert not (tmp_path / "trl" / WORKPLACE).exists()
+
+
+@pytest.fixture
+def trainer(job_input: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[..., Any]:
+    """Runs SCRIPT, or another, as the worker runs a tool's command."""
+    values = job_input(LENGTHS)
+    comparison = Comparison(load_arrays(Path(values["arrays"]), values["arrays_hash"]), "trl")
+    (tmp_path / "train.py").write_text(SCRIPT)
+
+    def run(emit: Recorder, control: Control, script: str = SCRIPT) -> Any:
+        (tmp_path / "train.py").write_text(script)
+        return train_there("trl", Path(sys.executable), tmp_path, comparison, emit, control)
+
+    return run
+
+
+def test_it_stops_after_a_step_when_told_to_and_other_labels_than_the_checked_ones_never_begin(
+    trainer: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A process that trains twice: first what was checked, until somebody stops it, then the prompts too."""
+    control = Control()
+
+    class Stopping(Recorder):
+        def __call__(self, event: str, /, **payload: Any) -> None:
+            super().__call__(event, **payload)
+            if event == "progress" and payload["step"] == 3:
+                control.request_stop("save")
+
+    emit = Stopping()
+    with pytest.raises(JobFailed, match=r"sample 1, of conversation 101, differs in \d+ tokens") as refused:
+        trainer(emit, control)
+    assert refused.value.code == FailureCode.ARRAYS_DIFFER
+    # It ended its first training by itself, after the step that was under way.
+    stopped = int((tmp_path / "stopped").read_text())
+    assert stopped >= 3
+    assert [row["step"] for row in emit.of("progress")] == list(range(1, stopped + 1))
+    assert not processes_in(tmp_path)
+
+
+LAUNCHER = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+
+
+def test_a_cancel_ends_it_and_whatever_it_started(trainer: Callable[..., Any], tmp_path: Path) -> None:
+    control = Control()
+    threading.Timer(1.0, control.request_stop, ["cancel"]).start()
+    with pytest.raises(Cancelled):
+        trainer(Recorder(), control, LAUNCHER)
+    assert not processes_in(tmp_path)
+
+
+def test_nothing_of_it_outlives_a_worker_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(LAUNCHER)
+    worker = f"""
+import sys, time
+from pathlib import Path
+from worker.work.backends.tool_process import ToolProcess
+ToolProcess(Path(sys.executable), ["python", "train.py"], Path({str(tmp_path)!r}))
+time.sleep(60)
+"""
+    process = subprocess.Popen([sys.executable, "-c", worker])
+    wait_for(lambda: len(processes_in(tmp_path)) == 2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: not processes_in(tmp_path))
+
+
+def test_a_tool_that_breaks_is_explained_and_one_that_trains_nothing_too(trainer: Callable[..., Any]) -> None:
+    with pytest.raises(JobFailed, match="TRL stopped before it was done: KeyError: 'model'"):
+        trainer(Recorder(), Control(), "{}['model']")
+    with pytest.raises(JobFailed, match="without having trained anything"):
+        trainer(Recorder(), Control(), "print('fine')")
+
+
+def test_the_studios_addresses_are_not_handed_on() -> None:
+    inherited = {"PATH": "/bin", "DATABASE_URL": "x", "SFT_STUDIO_DATA": "y", "CUDA_VISIBLE_DEVICES": "2,3"}
+    found = tool_environment(inherited, Path("/tools/axolotl/bin/python"), Path("/run/observer"))
+    assert not {"DATABASE_URL", "SFT_STUDIO_DATA"} & found.keys()
+    assert found["PATH"] == "/tools/axolotl/bin:/bin"
+    assert found["CUDA_VISIBLE_DEVICES"] == "2"
+    assert found["PYTHONPATH"] == str(OBSERVER)
+
+
+def processes_in(folder: Path) -> list[int]:
+    """Processes whose folder it is."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if (entry / "cwd").readlink() == folder and (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come true")

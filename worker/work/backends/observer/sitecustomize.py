@@ -1,0 +1,241 @@
+"""Looks into another trainer from inside its process, and asks it to stop: on the Python path of every process it starts.
+
+Python imports a module of this name by itself. This one needs nothing but the standard library, does nothing where
+SFT_STUDIO_OBSERVER names no socket, and touches one class: transformers' Trainer, on which all four tools build. JSON
+lines go out, each with an `event`:
+
+    sample    one sample of the training data as the tool has prepared and collated it: `place`, `input_ids`, `labels`
+    prepared  that was the last of `samples`; training waits for {"go": true}
+    batch     rows as they reach the model: `rows` of [input_ids, labels], without padding; `padded` labels that are trained
+    step      `step` of `total_steps` is done, `epoch`, and the `seconds` that it took
+    log       `step`, `epoch`, `loss`, `learning_rate`, `grad_norm`, memory in use
+    measuring, held_out   the held-out loss begins; `loss` per trained token after `step`
+    end       the last `step` of `total_steps`, `train_loss`, `best_step` where the tool kept the best, peak memory
+
+{"stop": true} comes in and ends training after the step that is under way, as the tool ends it by itself. When the
+socket ends, so does the process: who watched is gone.
+"""
+
+import functools
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+PATH = os.environ.get("SFT_STUDIO_OBSERVER")
+WATCHED = "transformers.trainer"
+IGNORED = -100
+ORPHANED = 3
+
+
+class Line:
+    """The connection to who watches: made where the process begins, so that none outlives the one who started it."""
+
+    def __init__(self, path: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.socket.connect(path)
+        except OSError:
+            os._exit(ORPHANED)
+        self.lock, self.go, self.stop = threading.Lock(), threading.Event(), threading.Event()
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self) -> None:
+        with self.socket.makefile("rb") as lines:
+            for line in lines:
+                said = json.loads(line)
+                if said.get("go"):
+                    self.go.set()
+                if said.get("stop"):
+                    self.stop.set()
+        os._exit(ORPHANED)
+
+    def tell(self, event: str, **fields: Any) -> None:
+        data = json.dumps({"event": event, **fields}).encode() + b"\n"
+        with self.lock:
+            try:
+                self.socket.sendall(data)
+            except OSError:
+                os._exit(ORPHANED)
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Lets the module be loaded as ever and looks at it afterwards."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != WATCHED:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if spec is None or spec.loader is None:
+            return None
+        run = spec.loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            run(module)
+            watch(module, self.line)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def watch(module: Any, line: Line) -> None:
+    """Let every Trainer tell of itself."""
+    trainer, kind = module.Trainer, type("Watching", (Reporter, module.TrainerCallback), {})
+    begin, prepare, predict = trainer.__init__, trainer._prepare_inputs, trainer.prediction_step
+
+    @functools.wraps(begin)
+    def begun(self: Any, *args: Any, **kwargs: Any) -> None:
+        begin(self, *args, **kwargs)
+        self.add_callback(kind(self, line))
+
+    @functools.wraps(prepare)
+    def prepared(self: Any, inputs: Any) -> Any:
+        found = prepare(self, inputs)
+        if self.model.training and "labels" in found:
+            rows, padded = without_padding(found)
+            line.tell("batch", rows=rows, padded=padded)
+        return found
+
+    @functools.wraps(predict)
+    def predicted(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        found = predict(self, model, inputs, *args, **kwargs)
+        # A mean over batches, as the tool makes it, would weigh a trained token of a short answer more.
+        if found[0] is not None and "labels" in inputs:
+            count = int((inputs["labels"][:, 1:] != IGNORED).sum())
+            total, tokens = getattr(self, "sft_studio_held_out", (0.0, 0))
+            self.sft_studio_held_out = total + float(found[0].mean()) * count, tokens + count
+        return found
+
+    trainer.__init__, trainer._prepare_inputs, trainer.prediction_step = begun, prepared, predicted
+
+
+def without_padding(batch: Any) -> tuple[list[Any], int]:
+    """Rows of [input_ids, labels] and how many labels of the padding are trained; lists of numbers."""
+    ids, labels = batch["input_ids"].tolist(), batch["labels"].tolist()
+    mask = batch["attention_mask"].tolist() if "attention_mask" in batch else [[1] * len(row) for row in ids]
+    rows, padded = [], 0
+    for row, wanted, kept in zip(ids, labels, mask, strict=True):
+        rows.append(
+            [[one for one, flag in zip(values, kept, strict=True) if flag] for values in (row, wanted)]
+        )
+        padded += sum(1 for one, flag in zip(wanted, kept, strict=True) if not flag and one != IGNORED)
+    return rows, padded
+
+
+class Reporter:
+    """transformers' callback that tells of one trainer; it becomes one where transformers is loaded."""
+
+    started = 0.0
+    measuring = False
+    train_loss: float | None = None
+
+    def __init__(self, trainer: Any, line: Line) -> None:
+        self.trainer, self.line = trainer, line
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        data = self.trainer.train_dataset
+        self.line.go.clear()
+        for place in range(len(data)):
+            rows, padded = without_padding(self.trainer.data_collator([data[place]]))
+            ids, labels = rows[0] if len(rows) == 1 else ([], [])
+            self.line.tell("sample", place=place, input_ids=ids, labels=labels, padded=padded)
+        self.line.tell("prepared", samples=len(data))
+        self.line.go.wait()
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.started = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        seconds = time.monotonic() - self.started
+        self.line.tell(
+            "step",
+            step=state.global_step,
+            total_steps=state.max_steps,
+            epoch=state.epoch,
+            seconds=seconds,
+        )
+        if self.line.stop.is_set():
+            control.should_training_stop = True
+            control.should_evaluate = control.should_save = False
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if logs and "loss" in logs:
+            names = ("loss", "learning_rate", "grad_norm")
+            figures = {name: number(logs.get(name)) for name in names}
+            self.line.tell("log", step=state.global_step, epoch=state.epoch, **figures, **memory())
+        elif logs and "train_loss" in logs:
+            self.train_loss = number(logs["train_loss"])
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if not self.measuring:
+            self.measuring = True
+            self.line.tell("measuring")
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
+        self.measuring = False
+        total, tokens = self.trainer.__dict__.pop("sft_studio_held_out", (0.0, 0))
+        loss = total / tokens if tokens else number((metrics or {}).get("eval_loss"))
+        self.line.tell("held_out", step=state.global_step, loss=loss)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.line.tell(
+            "end",
+            step=state.global_step,
+            total_steps=state.max_steps,
+            train_loss=self.train_loss,
+            best_step=best_step(state) if args.load_best_model_at_end else None,
+            **peak_memory(),
+        )
+
+
+def best_step(state: Any) -> int | None:
+    """The step whose weights the tool put back at the end."""
+    folder = state.best_model_checkpoint
+    return int(folder.rpartition("-")[2]) if folder else None
+
+
+def number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def gpu() -> Any:
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_available() else None
+
+
+def memory() -> dict[str, Any]:
+    """Bytes: the process's own, on the GPU where there is one, and what all processes use of that."""
+    device = gpu()
+    if device is None:
+        return {"memory_bytes": from_status("VmRSS")}
+    free, total = device.mem_get_info()
+    return {
+        "memory_bytes": device.memory_allocated(),
+        "device_memory_bytes": total - free,
+        "device_memory_total_bytes": total,
+    }
+
+
+def peak_memory() -> dict[str, Any]:
+    device = gpu()
+    return {"peak_memory_bytes": from_status("VmHWM") if device is None else device.max_memory_allocated()}
+
+
+def from_status(name: str) -> int | None:
+    # Not what getrusage says, which a process inherits from the one that started it.
+    with Path("/proc/self/status").open(encoding="ascii", errors="replace") as file:
+        return next((int(line.split()[1]) * 1024 for line in file if line.startswith(name)), None)
+
+
+if PATH:
+    sys.meta_path.insert(0, Finder(Line(PATH)))

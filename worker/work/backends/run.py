@@ -1,0 +1,162 @@
+"""A run that another tool trains, from checked arrays to an adapter that is kept as any other.
+
+The story reads from top to bottom in `run`. The tool sees tokens and labels, never text; it begins only once its own
+prepared data were found to be the checked ones.
+"""
+
+import shlex
+import shutil
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from app.core.errors import Invalid
+from app.interop.ability import require_able
+from app.interop.arguments import OUTPUT
+from app.interop.handing import COMMANDS, TOOL_NAMES, TOOL_VERSIONS, Tool
+from app.jobs.events import Emit, EventKind, Phase
+from app.masking import MaskArrays, Split
+from app.recipes.backend import STUDIO
+from app.recipes.config import TrainingConfig
+from app.runs.leftovers import WORKPLACE
+from app.runs.result import RunResult
+from app.runs.work import BackendPlace, TrainInput
+from app.sentences import N_, FailureCode
+from worker.work.backends.comparison import Comparison
+from worker.work.backends.events import Ended, Listener
+from worker.work.backends.explaining import explain
+from worker.work.backends.folder import empty_model, precision_of, write_folder
+from worker.work.backends.keeping import keep
+from worker.work.backends.tool_process import ToolProcess
+from worker.work.protocol import Control, JobFailed, log
+from worker.work.training import sft
+from worker.work.training.data import ArraySamples, load_arrays
+from worker.work.training.devices import training_device
+
+_POLL_SECONDS: Final = 0.2
+FILES: Final = "files"
+_NOWHERE: Final = N_("The job does not say where %(tool)s is: start the run again.")
+_STARTS_OVER: Final = N_(
+    "%(tool)s is started anew: what it had saved before the worker was lost was not proven to be whole."
+)
+_STARTED: Final = N_(
+    "%(tool)s %(version)s trains %(samples)d samples with %(tokens)d trained tokens, in %(precision)s."
+)
+_OTHER_VERSION: Final = N_(
+    "%(tool)s %(version)s is another version than %(tried)s, with which it was tried. Its tokens are compared all the same."
+)
+_CANNOT_START: Final = N_("%(tool)s cannot be started from %(python)s: %(detail)s")
+_SAID_NOTHING: Final = N_(
+    "%(tool)s ended well without having trained anything that could be watched. The log has all that it printed."
+)
+
+
+def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:
+    """Let the tool train that the config names. Raises JobFailed with a sentence, Cancelled when told to drop it."""
+    tool, place = job.config.backend, job.backend
+    assert tool != STUDIO
+    if place is None:
+        raise JobFailed(FailureCode.JOB_MALFORMED, _NOWHERE, tool=TOOL_NAMES[tool])
+    device = training_device()
+    config = sft.with_available_optimizer(job.config, device, emit)
+    try:
+        require_able(config, tool, on_cpu=device.type == "cpu", end_of_turn_id=job.end_of_turn_id)
+    except Invalid as error:
+        failed = JobFailed.of(error)
+        failed.code = FailureCode.CONFIG_INVALID
+        raise failed from error
+
+    emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
+    arrays = load_arrays(Path(job.arrays), job.arrays_hash, job.arrays_file_hash)
+    sft.require_same_tokenizer(Path(job.base_model_path), job.tokenizer_hash)
+    sft.check_samples(ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION), config)
+    if job.resume_from is not None:
+        log(emit, "warning", _STARTS_OVER, tool=TOOL_NAMES[tool])
+    workplace = output_dir / WORKPLACE
+    try:
+        return _train_and_keep(job, tool, place, config, arrays, workplace, device, emit, control)
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+def _train_and_keep(
+    job: TrainInput,
+    tool: Tool,
+    place: BackendPlace,
+    config: TrainingConfig,
+    arrays: MaskArrays,
+    workplace: Path,
+    device: torch.device,
+    emit: Emit,
+    control: Control,
+) -> RunResult:
+    dtype = precision_of(config, device)
+    model = empty_model(Path(job.base_model_path))
+    sft.check_vocabulary(arrays, model)
+    handed = write_folder(tool, job, config, arrays, model, dtype, workplace / FILES)
+    log(
+        emit,
+        "info",
+        _STARTED,
+        tool=TOOL_NAMES[tool],
+        version=place.version,
+        samples=handed.samples,
+        tokens=handed.trained_tokens,
+        precision=str(dtype).removeprefix("torch."),
+    )
+    if place.version != TOOL_VERSIONS[tool]:
+        values = {"tool": TOOL_NAMES[tool], "version": place.version, "tried": TOOL_VERSIONS[tool]}
+        log(emit, "warning", _OTHER_VERSION, **values)
+    for note in handed.notes:
+        log(emit, "info", note)
+    control.raise_if_cancelled()
+    emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
+    comparison = Comparison(arrays, tool)
+    ended = train_there(tool, Path(place.python), workplace / FILES, comparison, emit, control)
+    return keep(
+        job,
+        TOOL_NAMES[tool],
+        workplace / FILES / OUTPUT,
+        workplace.parent,
+        ended,
+        comparison,
+        requested=control.stop_requested == "save" and ended.step < ended.total_steps,
+        dtype=dtype,
+        device=device,
+        emit=emit,
+        control=control,
+    )
+
+
+def train_there(
+    tool: Tool, python: Path, folder: Path, comparison: Comparison, emit: Emit, control: Control
+) -> Ended:
+    """Start the tool's command in `folder` and follow it to its end. Whatever happens, nothing of it goes on running."""
+    name, listener = TOOL_NAMES[tool], Listener(comparison, emit)
+    try:
+        process = ToolProcess(python, shlex.split(COMMANDS[tool]), folder)
+    except OSError as error:
+        detail = error.strerror or type(error).__name__
+        raise JobFailed(
+            FailureCode.BACKEND_FAILED, _CANNOT_START, tool=name, python=str(python), detail=detail
+        ) from error
+    with process:
+        told_to_stop = False
+        while (code := process.exit_code) is None:
+            for told in process.messages(_POLL_SECONDS):
+                listener.hear(told)
+            control.raise_if_cancelled()
+            if listener.ready:
+                listener.ready = False
+                process.send({"go": True})
+            if control.stop_requested == "save" and not told_to_stop:
+                process.send({"stop": True})
+                told_to_stop = True
+        for told in process.last_messages():
+            listener.hear(told)
+        if code != 0:
+            raise explain(name, code, process.printed)
+    if listener.ended is None:
+        raise JobFailed(FailureCode.BACKEND_FAILED, _SAID_NOTHING, tool=name)
+    return listener.ended

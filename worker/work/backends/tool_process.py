@@ -1,0 +1,154 @@
+"""Another trainer as a process group of its own: what it prints, what its observer tells, and how it is ended.
+
+The observer speaks through a socket, not through what the tool prints. The socket is a lifeline too: each Python process
+of the tool ends when this one does, however that ends.
+"""
+
+import json
+import os
+import queue
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Self
+
+from app.line_process import LineProcess
+
+OBSERVER: Final = Path(__file__).parent / "observer"
+# Of what it printed, so many lines are kept to explain a failure.
+_KEPT_LINES: Final = 200
+_GRACE_SECONDS: Final = 5.0
+_QUIETLY: Final = {
+    # Nothing is fetched, nobody is told, and a log is no place for progress bars.
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "AXOLOTL_DO_NOT_TRACK": "1",
+    "UNSLOTH_DISABLE_STATISTICS": "1",
+    "TQDM_DISABLE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+# The studio's own addresses and settings are none of a tool's business.
+_NOT_HANDED_ON: Final = ("SFT_STUDIO_", "DATABASE_URL", "REDIS_URL")
+
+
+class ToolProcess:
+    """Started at once; raises OSError where the program cannot be. A context: nothing of it is left behind."""
+
+    def __init__(self, python: Path, command: Sequence[str], folder: Path) -> None:
+        """`command`'s first word is a program beside `python`; it runs in `folder`."""
+        self.printed: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._connections: list[socket.socket] = []
+        # Short: a socket's path has a hundred letters at most.
+        self._place = Path(tempfile.mkdtemp(prefix="sft-studio-"))
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(self._place / "observer"))
+        self._listener.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+        program = python.parent / command[0]
+        try:
+            self._process = LineProcess(
+                (str(program), *command[1:]),
+                environment=tool_environment(os.environ, python, self._place / "observer"),
+                folder=folder,
+                log=subprocess.STDOUT,
+            )
+        except OSError:
+            self._end_listening()
+            raise
+        threading.Thread(target=self._read_output, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._process.is_running:
+            self._process.terminate(_GRACE_SECONDS)
+        self._process.close()
+        self._end_listening()
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative is the signal that ended it."""
+        return self._process.exit_code
+
+    def messages(self, wait_seconds: float) -> list[dict[str, Any]]:
+        """What the observer told; waits at most so long for the first."""
+        found: list[dict[str, Any]] = []
+        with suppress(queue.Empty):
+            found.append(self._messages.get(timeout=wait_seconds))
+            while True:
+                found.append(self._messages.get_nowait())
+        return found
+
+    def last_messages(self, seconds: float = 2.0) -> list[dict[str, Any]]:
+        """The rest, once it has ended."""
+        deadline = time.monotonic() + seconds
+        while self._connections and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.messages(0.01)
+
+    def send(self, command: Mapping[str, Any]) -> None:
+        """A line to every process of the tool. One that is gone does not mind."""
+        line = json.dumps(command).encode() + b"\n"
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.sendall(line)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _address = self._listener.accept()
+            except OSError:
+                return
+            self._connections.append(connection)
+            threading.Thread(target=self._read_observer, args=(connection,), daemon=True).start()
+
+    def _read_observer(self, connection: socket.socket) -> None:
+        try:
+            with connection, connection.makefile("rb") as lines:
+                for line in lines:
+                    self._messages.put(json.loads(line))
+        except (OSError, ValueError):
+            # Killed in the middle of a line.
+            pass
+        finally:
+            self._connections.remove(connection)
+
+    def _read_output(self) -> None:
+        while line := self._process.read_line():
+            text = line.decode("utf-8", "replace")
+            self.printed.append(text.rstrip())
+            sys.stderr.write(text)
+
+    def _end_listening(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        shutil.rmtree(self._place, ignore_errors=True)
+
+
+def tool_environment(inherited: Mapping[str, str], python: Path, observer: Path) -> dict[str, str]:
+    """What the tool's process is given: its own programs first, the observer, one GPU, no word to anybody."""
+    kept = {name: value for name, value in inherited.items() if not name.startswith(_NOT_HANDED_ON)}
+    # This program's own, which would hide the tool's.
+    kept.pop("PYTHONHOME", None)
+    kept.pop("VIRTUAL_ENV", None)
+    return {
+        **kept,
+        **_QUIETLY,
+        "PATH": f"{python.parent}{os.pathsep}{inherited.get('PATH', '')}",
+        "PYTHONPATH": str(OBSERVER),
+        # One process, one device, as the studio trains.
+        "CUDA_VISIBLE_DEVICES": inherited.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0],
+        "SFT_STUDIO_OBSERVER": str(observer),
+    }

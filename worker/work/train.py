@@ -1,0 +1,18 @@
+"""A training job: by the studio's own trainer, or by the tool that its config names."""
+
+from pathlib import Path
+
+from app.jobs.events import Emit
+from app.recipes.backend import STUDIO
+from app.runs.result import RunResult
+from app.runs.work import TrainInput
+from worker.work.backends import run as backend
+from worker.work.protocol import Control
+from worker.work.training import sft
+
+
+def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:
+    """Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
+    if job.config.backend == STUDIO:
+        return sft.run(job, output_dir, emit, control)
+    return backend.run(job, output_dir, emit, control)
