@@ -7,6 +7,7 @@ import app.tables  # noqa: F401 - metadata is complete before the first query of
 from app import routers
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
+from app.checklists.pages import ChecklistOfRun
 from app.core.api_document import api_document
 from app.core.routing import Router, hang
 from app.core.templating import render
@@ -22,7 +23,7 @@ def join(app: FastAPI) -> None:
     """What domains hand to those below them, and all routes."""
     app.state.judging = BuiltInJudging()
     app.state.check_use = RunsOfChecks()
-    app.state.elsewhere = ExportsOfRun()
+    app.state.elsewhere = (ChecklistOfRun(), ExportsOfRun())
     hang(app, (*routers.ALL, router))
 
 

@@ -4,12 +4,15 @@ from typing import Final
 
 from app.base_models import api as base_models_api
 from app.base_models import pages as base_models_pages
+from app.checklists import api as checklists_api
+from app.checklists import pages as checklists_pages
 from app.conversations import api as conversations_api
-from app.conversations import list_api
+from app.conversations import comment_api, comment_pages, list_api
 from app.conversations import pages as conversations_pages
 from app.core.routing import Router
 from app.curation import api as curation_api
 from app.curation import pages as curation_pages
+from app.curation import people_pages as dataset_people_pages
 from app.curation import settings_pages, version_pages
 from app.erasure import api as erasure_api
 from app.erasure import pages as erasure_pages
@@ -45,6 +48,7 @@ API: Final[tuple[Router, ...]] = (
     versions_api.router,
     export_api.router,
     conversations_api.router,
+    comment_api.router,
     base_models_api.router,
     previews_api.router,
     mask_checks_api.router,
@@ -52,6 +56,7 @@ API: Final[tuple[Router, ...]] = (
     plan_api.router,
     evaluations_api.router,
     gates_api.router,
+    checklists_api.router,
     exports_api.router,
     playground_api.router,
     erasure_api.router,
@@ -59,18 +64,21 @@ API: Final[tuple[Router, ...]] = (
 PAGES: Final[tuple[Router, ...]] = (
     curation_pages.router,
     version_pages.router,
+    dataset_people_pages.router,
     imports_pages.router,
     report_pages.router,
     mapping_pages.router,
     export_pages.router,
     settings_pages.router,
     conversations_pages.router,
+    comment_pages.router,
     evaluations_pages.router,
     playground_pages.router,
     base_models_pages.router,
     new_run_pages.router,
     compare_pages.router,
     gates_pages.router,
+    checklists_pages.router,
     runs_pages.router,
     exports_pages.router,
     mask_checks_pages.router,

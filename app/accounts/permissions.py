@@ -28,6 +28,8 @@ class Permission(StrEnum):
     CONVERSATION_EDIT = "conversation.edit"
     CONVERSATION_HAND_IN = "conversation.hand_in"
     CONVERSATION_REVIEW = "conversation.review"
+    CONVERSATION_COMMENT = "conversation.comment"
+    CONVERSATION_ASSIGN = "conversation.assign"
     CONVERSATION_DELETE = "conversation.delete"
     VERSION_READ = "version.read"
     VERSION_FREEZE = "version.freeze"
@@ -86,7 +88,10 @@ RULES: Final[dict[Permission, Rule]] = {
         Scope.CURATE,
     ),
     Permission.CONVERSATION_HAND_IN: Rule(
-        Role.ANNOTATOR, N_("Hand in conversations, also what was sent back."), Scope.CURATE
+        Role.ANNOTATOR, N_("Hand in or discard conversations, also what was sent back."), Scope.CURATE
+    ),
+    Permission.CONVERSATION_COMMENT: Rule(
+        Role.ANNOTATOR, N_("Comment on conversations and their turns."), Scope.CURATE
     ),
     Permission.VERSION_READ: Rule(Role.ANNOTATOR, N_("See versions."), Scope.READ),
     Permission.BASE_MODEL_READ: Rule(Role.ANNOTATOR, N_("See base models."), Scope.READ),
@@ -101,6 +106,7 @@ RULES: Final[dict[Permission, Rule]] = {
     Permission.CONVERSATION_REVIEW: Rule(
         Role.REVIEWER, N_("Approve conversations, send them back, reopen them."), Scope.CURATE
     ),
+    Permission.CONVERSATION_ASSIGN: Rule(Role.REVIEWER, N_("Give conversations to people."), Scope.CURATE),
     Permission.CONVERSATION_DELETE: Rule(Role.REVIEWER, N_("Delete conversations.")),
     Permission.DATASET_ARCHIVE: Rule(Role.ENGINEER, N_("Archive and restore datasets.")),
     Permission.DATASET_DELETE: Rule(Role.ENGINEER, N_("Delete datasets.")),

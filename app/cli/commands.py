@@ -56,6 +56,7 @@ def _commands() -> dict[str, str]:
         "list": _("List datasets, models, recipes, runs or suites."),
         "status": _("Show the server or a run."),
         "diagnose": _("Say what is wrong with a run by its curves, and what to change."),
+        "checklist": _("Fill in the checklist of a run: data, config, monitoring, verification."),
         "samples": _("Show what a run answered while it trained."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
@@ -101,7 +102,7 @@ def _load(name: str) -> Callable[..., Any]:
                 "status": listing.status,
             }
             return by_name[name]
-        case "diagnose" | "samples" | "compare":
+        case "diagnose" | "checklist" | "samples" | "compare":
             return _load_look(name)
         case "erase":
             from app.cli.erasing import erase
@@ -140,6 +141,7 @@ def _load_look(name: str) -> Callable[..., Any]:
 
     looks: dict[str, Callable[..., Any]] = {
         "diagnose": diagnosing.diagnose,
+        "checklist": diagnosing.checklist,
         "samples": diagnosing.samples,
         "compare": diagnosing.compare,
     }

@@ -1,4 +1,5 @@
-"""`diagnose`: what is wrong with a run by its curves, and what to change; `samples`, `compare`: what it answered, runs side by side."""
+"""`diagnose`: what is wrong with a run by its curves, and what to change; `checklist` all of it item by item; `samples` and
+`compare`: what it answered, runs side by side."""
 
 from typing import Annotated
 
@@ -37,6 +38,19 @@ def diagnose(
         for name, value in finding.changes.items():
             say(f"  --set {name}={display(value)}")
         say(_("New run with this change: %(url)s") % {"url": page})
+
+
+def checklist(run: RunOption, url: UrlOption = "", as_json: JsonOption = False) -> None:
+    """Command `checklist`."""
+    with connect(url) as client:
+        lines = client.checklist(run)
+        page = client.page(f"/runs/{run}#checklist")
+    if as_json:
+        print_json([line.model_dump(mode="json") for line in lines])
+        return
+    rows: list[list[object]] = [[line.part_title, line.word, line.title, line.evidence] for line in lines]
+    print_table([_("Section"), _("State"), _("Item"), _("Evidence")], rows)
+    say(page)
 
 
 def samples(run: RunOption, url: UrlOption = "", as_json: JsonOption = False) -> None:

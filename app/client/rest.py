@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final
 import httpx
 
 from app.base_models.schemas import BaseModelOut
+from app.checklists.lines import ChecklistLine
 from app.client.speaking import CONNECT_SECONDS, Connection, ServerRefused
 from app.conversations.schemas import ReviewManyOut
 from app.curation.schemas import DatasetOut
@@ -195,6 +196,10 @@ class StudioClient(Connection):
     def evaluation(self, evaluation_id: int) -> EvaluationOut:
         """One evaluation."""
         return self._one(EvaluationOut, "GET", f"/api/v1/evaluations/{evaluation_id}")
+
+    def checklist(self, run_id: int) -> list[ChecklistLine]:
+        """The checklist of a run, filled in."""
+        return self._all(ChecklistLine, "GET", f"/api/v1/runs/{run_id}/checklist")
 
     def gate(self, run_id: int, params: dict[str, str | list[str]]) -> GateOut:
         """Whether a run passes what is asked by `params`, which are those of the address."""

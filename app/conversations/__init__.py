@@ -5,6 +5,7 @@
 - one dialogue: `content` between row and dialogue · `turns`, `messages` pure functions · `labels` their words ·
   `tool_editing` tools as typed ·
   `revisions` undo · `comparing` what a change changed · `merging`, `conflicts` two people at one conversation
+- `comments`, `comment_pages`, `comment_api` what people say about one · `assigning` whose work it is
 - many: `drafts` how they come in · `duplicates` what counts as the same, `correcting` what
   answers the same questions otherwise · `filters`, `filter_params`, `listing`, `facets`, `counts` lists · `snippets` where a search hit ·
   `review`, `bulk_review` approving one and many

@@ -19,7 +19,7 @@ from app.conversations.service import set_review, stamp, unset_review
 from app.core.errors import Conflict
 from app.core.pieces import in_batches, piece, polite_piece
 from app.datasets import operations
-from app.datasets.models import DatasetOperation, OperationKind
+from app.datasets.models import DatasetOperation, OperationDetails, OperationKind
 from app.datasets.operations import Mine
 from app.datasets.service import require_writable
 from app.sentences import N_
@@ -51,7 +51,7 @@ def review_many(
         operations.refuse_under_way(session, dataset_id)
         if len(ids) <= PIECE:
             return _review(session, ids, actor, state, reason)
-        details = {"state": state and state.value, "reason": reason, "ids": ids}
+        details = OperationDetails(state=state and state.value, reason=reason, ids=ids)
         operation = operations.begin(
             session, dataset_id, OperationKind.REVIEW, actor, total=len(ids), details=details
         )

@@ -1,7 +1,7 @@
 """How many conversations a dataset holds, by review state, and what of them waits for somebody."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, func, select
@@ -20,6 +20,7 @@ class DatasetCounts:
     handed_in: int = 0
     approved: int = 0
     rejected: int = 0
+    discarded: int = 0
 
     @classmethod
     def of(cls, counts: Mapping[ReviewState, int]) -> "DatasetCounts":
@@ -29,7 +30,7 @@ class DatasetCounts:
     @property
     def total(self) -> int:
         """All of them."""
-        return self.waiting + self.approved + self.rejected
+        return self.waiting + self.approved + self.rejected + self.discarded
 
     @property
     def waiting(self) -> int:
@@ -55,37 +56,37 @@ def counts_by_dataset(session: Session, dataset_id: int | None = None) -> dict[i
     return {owner: DatasetCounts(**by_state) for owner, by_state in found.items()}
 
 
-@dataclass(frozen=True)
+@dataclass
 class DeskLine:
     """What of a dataset waits for one person."""
 
     dataset_id: int
     name: str
     # Their own work, sent back; and what others handed in, for those who review.
-    sent_back: int
-    to_review: int
+    sent_back: int = 0
+    to_review: int = 0
+    # Drafts that are theirs to work on.
+    to_do: int = 0
 
 
 def desk_of(session: Session, actor: Actor) -> list[DeskLine]:
     """What waits for this person, by dataset at hand; nothing where nothing waits."""
-    reviews = actor.may(Permission.CONVERSATION_REVIEW)
-    own = sa.and_(
-        col(Conversation.review_state) == ReviewState.REJECTED,
-        col(Conversation.sent_back_to_user_id) == actor.user_id,
-    )
-    waits = col(Conversation.review_state) == ReviewState.HANDED_IN
-    statement = (
-        select(Dataset.id, Dataset.name, Conversation.review_state, func.count())
-        .join(Conversation, col(Conversation.dataset_id) == Dataset.id)
-        .where(col(Dataset.archived_at).is_(None), sa.or_(own, waits) if reviews else own)
-        .group_by(col(Dataset.id), col(Dataset.name), col(Conversation.review_state))
-        .order_by(col(Dataset.id).desc())
-    )
+    own = {
+        "sent_back": (ReviewState.REJECTED, col(Conversation.sent_back_to_user_id) == actor.user_id),
+        "to_do": (ReviewState.DRAFT, col(Conversation.assigned_to_user_id) == actor.user_id),
+    }
+    anybodys = {"to_review": (ReviewState.HANDED_IN, sa.true())}
     found: dict[int, DeskLine] = {}
-    for dataset_id, name, state, count in session.exec(statement):
-        line = found.get(dataset_id or 0, DeskLine(dataset_id or 0, name, 0, 0))
-        sent_back = state is ReviewState.REJECTED
-        found[line.dataset_id] = (
-            replace(line, sent_back=count) if sent_back else replace(line, to_review=count)
+    # One after the other: each has an index of its own, and together they would read every conversation.
+    for pile, (state, whose) in (
+        own | (anybodys if actor.may(Permission.CONVERSATION_REVIEW) else {})
+    ).items():
+        statement = (
+            select(Dataset.id, Dataset.name, func.count())
+            .join(Conversation, col(Conversation.dataset_id) == Dataset.id)
+            .where(col(Dataset.archived_at).is_(None), col(Conversation.review_state) == state, whose)
+            .group_by(col(Dataset.id), col(Dataset.name))
         )
-    return list(found.values())
+        for dataset_id, name, count in session.exec(statement):
+            setattr(found.setdefault(dataset_id or 0, DeskLine(dataset_id or 0, name)), pile, count)
+    return sorted(found.values(), key=lambda line: -line.dataset_id)

@@ -34,6 +34,10 @@ class FilterParams:
     editor: Annotated[str, Query(max_length=NAME_LENGTH, description="Who changed it last.")] = ""
     brought_by: Annotated[_Id, Query(description="`operation_id` of the import that brought it.")] = ""
     sent_back_to: Annotated[_Id, Query(description="Id of the person whose work was sent back.")] = ""
+    assigned_to: Annotated[
+        Annotated[int, Field(ge=1, le=2**31 - 1)] | Literal["", "nobody"],
+        Query(description="Id of the person whose work it is, or `nobody`."),
+    ] = ""
     sort: Annotated[
         str,
         Query(
@@ -57,6 +61,7 @@ class FilterParams:
             editor=self.editor.strip(),
             brought_by=self.brought_by or None,
             sent_back_to=self.sent_back_to or None,
+            assigned_to=self.assigned_to or None,
             sort=self.sort,
         )
 

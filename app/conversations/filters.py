@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
@@ -39,6 +39,8 @@ class ConversationFilter:
     brought_by: int | None = None
     # The person whose work was sent back.
     sent_back_to: int | None = None
+    # The person whose work it is; "nobody" for what is nobody's.
+    assigned_to: int | Literal["nobody"] | None = None
     # One of SORTS, or that with "-" before it; "" is the order of arrival.
     sort: str = ""
 
@@ -52,6 +54,10 @@ class ConversationFilter:
             # Tags are stored as JSON text; one is found with its quotes.
             spelt = sa.cast(col(Conversation.tags), sa.Text)
             statement = statement.where(spelt.contains(json.dumps(self.tag), autoescape=True))
+        if self.assigned_to == "nobody":
+            statement = statement.where(col(Conversation.assigned_to_user_id).is_(None))
+        elif self.assigned_to:
+            statement = statement.where(col(Conversation.assigned_to_user_id) == self.assigned_to)
         for word in self.words:
             statement = statement.where(
                 sa.or_(
@@ -88,7 +94,8 @@ class ConversationFilter:
     @property
     def is_plain(self) -> bool:
         """Whether an index tells the list in its order: by review state and outcome alone, as they arrived."""
-        return not self.has_query and not self.sort and not self.has_facets and self.sent_back_to is None
+        of_one = self.sent_back_to is not None or self.assigned_to is not None
+        return not self.has_query and not self.sort and not self.has_facets and not of_one
 
     @property
     def has_facets(self) -> bool:
@@ -99,7 +106,12 @@ class ConversationFilter:
     def is_narrow(self) -> bool:
         """Whether it leaves anything out."""
         return bool(
-            self.review_state or self.outcome or self.has_query or self.has_facets or self.sent_back_to
+            self.review_state
+            or self.outcome
+            or self.has_query
+            or self.has_facets
+            or self.sent_back_to
+            or self.assigned_to
         )
 
     def but(self, **changes: Any) -> "ConversationFilter":

@@ -6,11 +6,13 @@ from fastapi import Query
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.conversations import bulk_review, correcting
+from app.conversations import assigning, bulk_review, correcting
 from app.conversations.correcting import OneCorrection
 from app.conversations.filter_params import Filter
 from app.conversations.listing import Listing
 from app.conversations.schemas import (
+    AssignIn,
+    AssignOut,
     ConversationIn,
     ConversationMadeOut,
     ConversationOut,
@@ -18,6 +20,7 @@ from app.conversations.schemas import (
     ReviewManyIn,
     ReviewManyOut,
     ReviewRefusedOut,
+    WorkloadOut,
 )
 from app.core.i18n import gettext
 from app.core.routing import Router
@@ -74,3 +77,20 @@ def review_many(session: Db, actor: CurrentActor, dataset_id: int, body: ReviewM
     )
     reasons = [ReviewRefusedOut(conversation_id=found, reason=gettext(reason)) for found, reason in refused]
     return ReviewManyOut(changed=changed, refused=reasons)
+
+
+@router.post("/datasets/{dataset_id}/assign")
+@needs(Permission.CONVERSATION_ASSIGN)
+def assign(session: Db, actor: CurrentActor, dataset_id: int, body: AssignIn) -> AssignOut:
+    """Give conversations to people, or share out the drafts that are nobody's."""
+    require_dataset(session, dataset_id)
+    given = assigning.assign(session, dataset_id, body.conversation_ids, body.user_ids, actor)
+    return AssignOut(assigned=given)
+
+
+@router.get("/datasets/{dataset_id}/people")
+@needs(Permission.CONVERSATION_READ)
+def list_workloads(session: Db, dataset_id: int) -> list[WorkloadOut]:
+    """Who has how many conversations of the dataset, and how far they are."""
+    require_dataset(session, dataset_id)
+    return [WorkloadOut.of(line) for line in assigning.workloads(session, dataset_id)]

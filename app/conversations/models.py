@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import JSON, Column, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel, col
 
+from app.accounts.who import CreatedBy
 from app.core.database import enum_column, moment_column, utc_now
 from app.datasets.visibility import hidden_datasets, hide_unless, staged_imports
 from app.dialogue.documents import Message, ToolDefinition
@@ -23,6 +24,8 @@ class ReviewState(StrEnum):
     HANDED_IN = "handed_in"
     APPROVED = "approved"
     REJECTED = "rejected"
+    # Not worth the work. Kept, so that the same dialogue does not come in again.
+    DISCARDED = "discarded"
 
 
 # Suggestions in the labels form; any other text is kept as it is.
@@ -65,6 +68,14 @@ class Conversation(SQLModel, table=True):
             "ix_conversation_dataset_facets",
             *("dataset_id", "stage", "objection", "language", "product", "updated_by", "staged_by"),
         ),
+        # What is somebody's, everywhere and within a dataset.
+        Index(
+            "ix_conversation_assigned_to", "assigned_to_user_id", "review_state", "dataset_id", "staged_by"
+        ),
+        Index(
+            "ix_conversation_dataset_assigned",
+            *("dataset_id", "assigned_to_user_id", "review_state", "staged_by"),
+        ),
         # What was sent back to somebody.
         Index("ix_conversation_sent_back_to", "sent_back_to_user_id", "review_state", "staged_by"),
     )
@@ -95,7 +106,9 @@ class Conversation(SQLModel, table=True):
     handed_in_by_user_id: int | None = None
     handed_in_by_token_id: int | None = None
     handed_in_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
-    # Whose work was sent back: who handed it in, or changed it last.
+    # Whose work it is: given to them, or handed in by them when it was nobody's.
+    assigned_to_user_id: int | None = None
+    # Whose work was sent back: who handed it in, whose it is, or who changed it last.
     sent_back_to_user_id: int | None = None
     # Of app.dialogue.hashes: with the train flags, and of the words alone, by which duplicates are told.
     content_hash: str = Field(max_length=64)
@@ -117,7 +130,16 @@ class ConversationRevision(SQLModel, table=True):
     """A conversation as it was after one change; kept so that any change can be undone."""
 
     __tablename__ = "conversation_revision"
-    __table_args__ = (UniqueConstraint("conversation_id", "version"),)
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "version"),
+        # The reasons that somebody gave.
+        Index(
+            "ix_conversation_revision_reasons",
+            *("author_user_id", "id"),
+            sqlite_where=sa.text("reason IS NOT NULL"),
+            postgresql_where=sa.text("reason IS NOT NULL"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     conversation_id: int = Field(foreign_key="conversation.id", index=True, ondelete="CASCADE")
@@ -126,9 +148,29 @@ class ConversationRevision(SQLModel, table=True):
     author: str = Field(max_length=80)
     author_user_id: int | None = None
     author_token_id: int | None = None
+    # Why it was sent back or discarded.
+    reason: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     # messages, tools where there were any, and labels at that version
     snapshot: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+
+
+class ConversationComment(CreatedBy, table=True):
+    """Something said about a conversation, or about one of its turns; see `comments.py`."""
+
+    __tablename__ = "conversation_comment"
+
+    id: int | None = Field(default=None, primary_key=True)
+    conversation_id: int = Field(foreign_key="conversation.id", index=True, ondelete="CASCADE")
+    # Counted from 0, and the beginning of the words that stood there.
+    turn: int | None = None
+    quote: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+    settled_by: str | None = Field(default=None, max_length=80)
+    settled_by_user_id: int | None = None
+    settled_by_token_id: int | None = None
+    settled_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
 
 
 def is_visible() -> sa.ColumnElement[bool]:

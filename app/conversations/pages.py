@@ -5,7 +5,7 @@ Every change carries the version the person saw. A stale one is answered with bo
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Form, Request, Response
@@ -15,8 +15,10 @@ from sqlmodel import Session
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor
-from app.conversations import conflicts, merging, revisions, service, turns
+from app.conversations import assigning, conflicts, merging, revisions, service, turns
 from app.conversations import review as reviews
+from app.conversations.assigning import names_of, workers
+from app.conversations.comments import comments_of
 from app.conversations.comparing import compare
 from app.conversations.filter_params import Filter, FilterParams
 from app.conversations.labels import label_words, stored_label, typed_tags
@@ -58,6 +60,8 @@ class Desk:
         conversation = self.load()
         where = self.params.within(conversation.dataset_id)
         read_only = is_archived(self.session, conversation.dataset_id)
+        can_review = not read_only and self.actor.may(Permission.CONVERSATION_REVIEW)
+        whose = conversation.assigned_to_user_id
         return {
             "conversation": conversation,
             "base": f"/conversations/{conversation.id}",
@@ -66,8 +70,12 @@ class Desk:
             "words": label_words(),
             "lengths": LABELS,
             "history": revisions.history(self.session, self.conversation_id),
+            "comments": comments_of(self.session, conversation),
+            "workers": workers(self.session) if can_review else [],
+            "assigned_to": names_of(self.session, [whose]).get(whose, "") if whose else "",
+            "last_reasons": revisions.last_reasons(self.session, self.actor.user_id) if can_review else [],
             "read_only": read_only,
-            "can_review": not read_only and self.actor.may(Permission.CONVERSATION_REVIEW),
+            "can_review": can_review,
             "oob": False,
             "parts": (),
             "focus": None,
@@ -97,7 +105,7 @@ def _page(desk: Desk, *, status: int = 200, **more: Any) -> HTMLResponse:
     return render(desk.request, "conversations/page.html", context, status=status)
 
 
-def _done(
+def done(
     desk: Desk, *parts: str, focus: int | None = None, headers: dict[str, str] | None = None
 ) -> Response:
     """What changed, as fragments for htmx; without it, the page again."""
@@ -122,7 +130,7 @@ def _stale(desk: Desk, error: Conflict, **mine: Any) -> HTMLResponse:
     return response
 
 
-def _refused(desk: Desk, error: StudioError) -> Response:
+def refused(desk: Desk, error: StudioError) -> Response:
     """htmx shows the sentence; a plain form gets the page back with the sentence on top."""
     if is_htmx(desk.request):
         raise error
@@ -162,16 +170,16 @@ def save_text(
     except Conflict as error:
         theirs = conflicts.text_now(desk.session, desk.load(), version, turn)
         if theirs.text == content:  # an answer that was lost on its way: it is saved
-            return _done(desk, "turns", focus=theirs.turn)
+            return done(desk, "turns", focus=theirs.turn)
         return _stale(desk, error, kind="text", turn=turn, mine=content, theirs=theirs)
     except StudioError as error:
-        return _refused(desk, error)
+        return refused(desk, error)
     if settles_conflict:
-        return _done(desk, "turns", "labels", focus=edited.turn)
+        return done(desk, "turns", "labels", focus=edited.turn)
     if not edited.is_merged:
-        return _done(desk, focus=edited.turn)
+        return done(desk, focus=edited.turn)
     parts = ("other_turns" if edited.same_places else "turns", "labels", "typing")
-    return _done(desk, *parts, focus=edited.turn, headers=_told_of_others())
+    return done(desk, *parts, focus=edited.turn, headers=_told_of_others())
 
 
 @router.post("/conversations/{conversation_id}/turns/{turn}/change", response_model=None)
@@ -197,7 +205,7 @@ def change_turn(
     except Conflict as error:
         return _stale(desk, error, kind="action")
     except StudioError as error:
-        return _refused(desk, error)
+        return refused(desk, error)
     conversation = edited.conversation
     headers = _told_of_others() if edited.is_merged else None
     if verb == "delete":
@@ -205,7 +213,7 @@ def change_turn(
         headers = toast(gettext("Turn %(number)d deleted.") % {"number": edited.turn + 1}, undo_url=undo)
     last = len(conversation.messages) - 1
     more = ("labels",) if edited.is_merged else ()
-    return _done(desk, "turns", *more, focus=min(max(edited.turn + focus, 0), last), headers=headers)
+    return done(desk, "turns", *more, focus=min(max(edited.turn + focus, 0), last), headers=headers)
 
 
 def _told_of_others() -> dict[str, str]:
@@ -258,10 +266,10 @@ def save_labels(
         mine = {"outcome": outcome, **typed, "tags": tags}
         return _stale(desk, error, kind="labels", mine=mine)
     except StudioError as error:
-        return _refused(desk, error)
+        return refused(desk, error)
     if is_merged:
-        return _done(desk, "turns", "labels", headers=_told_of_others())
-    return _done(desk, *(("turns", "labels") if settles_conflict else ()))
+        return done(desk, "turns", "labels", headers=_told_of_others())
+    return done(desk, *(("turns", "labels") if settles_conflict else ()))
 
 
 @router.post("/conversations/{conversation_id}/tools", response_model=None)
@@ -276,8 +284,8 @@ def save_tools(
     except Conflict as error:
         return _stale(desk, error, kind="action")
     except StudioError as error:
-        return _refused(desk, error)
-    return _done(desk, "tools", headers=toast(gettext("Tools saved.")))
+        return refused(desk, error)
+    return done(desk, "tools", headers=toast(gettext("Tools saved.")))
 
 
 @router.post("/conversations/{conversation_id}/review", response_model=None)
@@ -289,24 +297,36 @@ def review(
     state: Annotated[ReviewState, Form()],
     reason: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
-    """Hand in, approve, send back with a reason, reopen. Without the permission to review one may hand in and take back."""
+    """Hand in, discard, approve, send back with a reason, reopen. Without the permission to review one may do the first two
+    and take them back."""
     waited = desk.load().review_state in reviews.WAITING
     try:
         changed = reviews.review(desk.session, desk.conversation_id, version, actor, state, reason)
     except Conflict as error:
         return _stale(desk, error, kind="action")
     except StudioError as error:
-        return _refused(desk, error)
+        return refused(desk, error)
     said = {
         ReviewState.HANDED_IN: gettext("Handed in for review."),
         ReviewState.APPROVED: gettext("Conversation approved."),
         ReviewState.REJECTED: gettext("Conversation sent back."),
+        ReviewState.DISCARDED: gettext("Conversation discarded."),
         ReviewState.DRAFT: gettext("It is a draft again."),
     }
     # What somebody had decided on before does not become that again by being undone.
     undoable = waited and state is not ReviewState.DRAFT
     undo = f"/conversations/{desk.conversation_id}/review/undo/{changed.version}" if undoable else None
-    return _done(desk, headers=toast(said[state], undo_url=undo))
+    return done(desk, headers=toast(said[state], undo_url=undo))
+
+
+@router.post("/conversations/{conversation_id}/assign", response_model=None)
+@needs(Permission.CONVERSATION_ASSIGN)
+def assign(desk: Place, actor: CurrentActor, user_id: Annotated[int | Literal[""], Form()] = "") -> Response:
+    """Give it to somebody, or to nobody."""
+    people = [] if user_id == "" else [user_id]
+    dataset_id = desk.load().dataset_id
+    assigning.assign(desk.session, dataset_id, [desk.conversation_id], people, actor)
+    return done(desk)
 
 
 @router.post("/conversations/{conversation_id}/review/undo/{version}", response_model=None)
@@ -319,7 +339,7 @@ def undo_review(desk: Place, actor: CurrentActor, version: int) -> Response:
     shown = urlsplit(desk.request.headers.get("HX-Current-URL", "")).path
     if is_htmx(desk.request) and shown != f"/conversations/{desk.conversation_id}":
         return Response(status_code=204, headers=told)
-    return _done(desk, headers=told)
+    return done(desk, headers=told)
 
 
 @router.get("/conversations/{conversation_id}/history/{wanted}")
@@ -349,8 +369,8 @@ def restore(desk: Place, actor: CurrentActor, wanted: int, version: Version) -> 
     except Conflict as error:
         return _stale(desk, error, kind="action")
     except StudioError as error:
-        return _refused(desk, error)
-    return _done(desk, "turns", "labels", headers=toast(gettext("Restored.")))
+        return refused(desk, error)
+    return done(desk, "turns", "labels", headers=toast(gettext("Restored.")))
 
 
 @router.post("/conversations/{conversation_id}/delete", response_model=None)

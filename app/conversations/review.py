@@ -1,4 +1,4 @@
-"""Review of one conversation: handing in, approving, rejecting with a reason, reopening, and undoing a decision."""
+"""Review of one conversation: handing in, discarding, approving, rejecting with a reason, reopening, and undoing a decision."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,6 +16,8 @@ from app.sentences import N_
 _BATCH: Final = 200
 # What no reviewer has decided on yet.
 WAITING: Final = (ReviewState.DRAFT, ReviewState.HANDED_IN)
+# What an annotator decides.
+OWN: Final = (*WAITING, ReviewState.DISCARDED)
 # What must be able to teach something.
 CHECKED: Final = (ReviewState.HANDED_IN, ReviewState.APPROVED)
 
@@ -28,8 +30,8 @@ def review(
     state: ReviewState,
     reason: str | None = None,
 ) -> Conversation:
-    """Hand in, approve, reject with a reason, or reopen. Handing in, also what was sent back, and taking back what waits
-    need no reviewer.
+    """Hand in, discard, approve, reject with a reason, or reopen. Handing in, also what was sent back, discarding what is
+    not approved, and taking either back need no reviewer.
 
     Raises Refused, and Invalid when it could not teach anything.
     """
@@ -55,7 +57,8 @@ def undo(session: Session, conversation_id: int, expected_version: int, actor: A
     """
     found = require_conversation(session, conversation_id)
     waits = found.review_state in WAITING
-    actor.require(Permission.CONVERSATION_HAND_IN if waits else Permission.CONVERSATION_REVIEW)
+    own = found.review_state in OWN
+    actor.require(Permission.CONVERSATION_HAND_IN if own else Permission.CONVERSATION_REVIEW)
 
     def apply(conversation: Conversation) -> None:
         if waits:
@@ -72,7 +75,7 @@ def _require_permission(session: Session, conversation_id: int, actor: Actor, st
     """Until somebody has decided it is the annotator's; whoever sent it back has said what to change, and the annotator
     who changed it may say so."""
     before = require_conversation(session, conversation_id).review_state
-    own = before is not ReviewState.APPROVED and state in WAITING
+    own = before is not ReviewState.APPROVED and state in OWN
     actor.require(Permission.CONVERSATION_HAND_IN if own else Permission.CONVERSATION_REVIEW)
 
 

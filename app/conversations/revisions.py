@@ -17,6 +17,10 @@ from app.sentences import N_
 
 # Typing saves every few words; what one person types in one turn within this time is one revision.
 _MERGE_WITHIN: Final = timedelta(minutes=10)
+# Decisions that people give reasons for.
+REASONED: Final = ("rejected", "discarded")
+# Of the newest reasons that somebody gave, how many are looked at for different ones.
+_REASONS_LOOKED_AT: Final = 200
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class RevisionLine:
     author: str
     author_user_id: int | None
     author_token_id: int | None
+    reason: str | None
     created_at: datetime
 
 
@@ -47,6 +52,21 @@ def history(session: Session, conversation_id: int, limit: int = 100) -> list[Re
         .limit(limit)
     )
     return [RevisionLine(*row) for row in session.execute(statement)]
+
+
+def last_reasons(session: Session, user_id: int, limit: int = 5) -> list[str]:
+    """What this person said last when sending conversations back, each once, newest first."""
+    statement = (
+        select(ConversationRevision.reason)
+        .where(
+            ConversationRevision.author_user_id == user_id,
+            col(ConversationRevision.reason).is_not(None),
+            ConversationRevision.action == "rejected",
+        )
+        .order_by(col(ConversationRevision.id).desc())
+        .limit(_REASONS_LOOKED_AT)
+    )
+    return list(dict.fromkeys(reason for reason in session.exec(statement) if reason))[:limit]
 
 
 def get_revision(session: Session, conversation_id: int, version: int) -> ConversationRevision | None:
@@ -104,6 +124,7 @@ def revision_of(conversation: Conversation, action: str, author: Who) -> Convers
         version=conversation.version,
         action=action[:40],
         **author.columns("author"),
+        reason=conversation.review_reason if action in REASONED else None,
         snapshot=snapshot_of(conversation),
     )
 

@@ -1,10 +1,12 @@
 """What REST reads and writes for conversations."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.conversations.assigning import Workload
 from app.conversations.dialogue_schemas import (
     MessagesIn,
     OutcomeIn,
@@ -56,7 +58,8 @@ class ConversationEdit(BaseModel):
 
 
 class ReviewIn(BaseModel):
-    """A decision on exactly `version`: `handed_in` by whoever has done with it, the others by a reviewer."""
+    """A decision on exactly `version`: `handed_in` by whoever has done with it, `discarded` by whoever finds it not worth the
+    work, the others by a reviewer."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -91,6 +94,7 @@ class ConversationOut(BaseModel):
     handed_in_by_user_id: int | None
     handed_in_by_token_id: int | None
     handed_in_at: datetime | None
+    assigned_to_user_id: int | None
     sent_back_to_user_id: int | None
     updated_by: str
     updated_by_user_id: int | None
@@ -127,6 +131,8 @@ class RevisionOut(BaseModel):
     author: str
     author_user_id: int | None
     author_token_id: int | None
+    # Why it was sent back or discarded.
+    reason: str | None
     created_at: datetime
 
 
@@ -162,3 +168,36 @@ class ReviewManyOut(BaseModel):
 
     changed: int
     refused: list[ReviewRefusedOut]
+
+
+class AssignIn(BaseModel):
+    """Give conversations to people, in turn; to nobody where none is named. `conversation_ids` null: the drafts that are
+    nobody's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_ids: Annotated[list[int], Field(max_length=1000)]
+    conversation_ids: Annotated[list[int], Field(max_length=100_000)] | None = None
+
+
+class AssignOut(BaseModel):
+    """How many conversations were given."""
+
+    assigned: int
+
+
+class WorkloadOut(BaseModel):
+    """The conversations of a dataset that are one person's, by review state; `user_id` null: nobody's."""
+
+    user_id: int | None
+    name: str
+    draft: int
+    handed_in: int
+    approved: int
+    rejected: int
+    discarded: int
+
+    @classmethod
+    def of(cls, line: Workload) -> "WorkloadOut":
+        """From counted rows."""
+        return cls(user_id=line.user_id, name=line.name, **asdict(line.counts))

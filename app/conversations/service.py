@@ -183,13 +183,17 @@ def set_review(
         assert actor is not None
         _put(conversation, actor.who.columns("handed_in_by"))
         conversation.handed_in_at = utc_now()
+        if conversation.assigned_to_user_id is None:
+            conversation.assigned_to_user_id = actor.user_id
     elif state is ReviewState.DRAFT:
         _put(conversation, _nobody("handed_in_by"))
         conversation.handed_in_at = None
     elif state is ReviewState.REJECTED and conversation.review_state is not ReviewState.REJECTED:
         handed_in = conversation.handed_in_at is not None
         conversation.sent_back_to_user_id = (
-            conversation.handed_in_by_user_id if handed_in else conversation.updated_by_user_id
+            conversation.handed_in_by_user_id
+            if handed_in
+            else conversation.assigned_to_user_id or conversation.updated_by_user_id
         )
     conversation.review_state = state
     conversation.review_reason = reason

@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
+from app.conversations.assigning import names_of, workers
 from app.conversations.bulk_review import are_waiting, review_many, undo_approvals
 from app.conversations.counts import DatasetCounts, desk_of
 from app.conversations.drafts import create_conversation
@@ -82,7 +83,7 @@ def create(
     return go(request, f"/datasets/{dataset.id}")
 
 
-def _conversations(session: Db, where: ConversationFilter, page: int) -> dict[str, Any]:
+def conversations_context(session: Db, where: ConversationFilter, page: int) -> dict[str, Any]:
     listing = Listing(session, where)
     # A review may have emptied the last page.
     page = min(page, max(1, -(-listing.total // PAGE_SIZE)))
@@ -97,6 +98,8 @@ def _conversations(session: Db, where: ConversationFilter, page: int) -> dict[st
         "first": offset + 1,
         "last": offset + len(found),
         "words": label_words(),
+        "workers": workers(session),
+        "names": names_of(session, [row.assigned_to_user_id for row in found if row.assigned_to_user_id]),
         "hits": {row.id: _hit(where, row) for row in found} if where.has_query else {},
     }
 
@@ -120,7 +123,7 @@ def dataset_page(
     where = params.within(dataset_id)
     context = {
         **header(session, actor, dataset, "conversations"),
-        **_conversations(session, where, page),
+        **conversations_context(session, where, page),
     }
     if request.headers.get("HX-Target") == "conversation-list":
         response = render(request, "datasets/_conversations.html", context)
@@ -208,7 +211,10 @@ def review(
     undo = f"/datasets/{dataset_id}/review/undo{where.query_string(since=since.isoformat(), until=utc_now().isoformat())}"
     if not is_htmx(request):
         return see(f"/datasets/{dataset_id}{where.query_string(page=page if page > 1 else '')}")
-    context = {**header(session, actor, dataset, "conversations"), **_conversations(session, where, page)}
+    context = {
+        **header(session, actor, dataset, "conversations"),
+        **conversations_context(session, where, page),
+    }
     response = render(request, "datasets/_conversations.html", context)
     told = _review_toast(session, state, changed, refused, undo if undoable and changed else None)
     response.headers.update(told)
@@ -232,7 +238,10 @@ def undo_review(
     where = params.within(dataset_id)
     if not is_htmx(request):
         return see(f"/datasets/{dataset_id}{where.query_string()}")
-    context = {**header(session, actor, dataset, "conversations"), **_conversations(session, where, 1)}
+    context = {
+        **header(session, actor, dataset, "conversations"),
+        **conversations_context(session, where, 1),
+    }
     response = render(request, "datasets/_conversations.html", context)
     said = ngettext("%(n)d is unreviewed again.", "%(n)d are unreviewed again.", changed) % {"n": changed}
     response.headers.update({**toast(said), "HX-Retarget": "#conversation-list", "HX-Reswap": "outerHTML"})
@@ -244,6 +253,8 @@ def _review_toast(
 ) -> dict[str, str]:
     if state is ReviewState.APPROVED:
         text = ngettext("%(n)d conversation approved.", "%(n)d conversations approved.", changed)
+    elif state is ReviewState.DISCARDED:
+        text = ngettext("%(n)d conversation discarded.", "%(n)d conversations discarded.", changed)
     else:
         text = ngettext("%(n)d conversation sent back.", "%(n)d conversations sent back.", changed)
     text %= {"n": changed}

@@ -19,6 +19,7 @@ class DatasetOut(CreatedByOut):
     handed_in: int
     approved: int
     rejected: int
+    discarded: int
 
     @classmethod
     def of(cls, dataset: Dataset, counts: DatasetCounts) -> "DatasetOut":
@@ -35,4 +36,5 @@ class DatasetOut(CreatedByOut):
             handed_in=counts.handed_in,
             approved=counts.approved,
             rejected=counts.rejected,
+            discarded=counts.discarded,
         )

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
@@ -42,6 +42,24 @@ class OperationState(StrEnum):
     DONE = "done"
 
 
+class OperationDetails(TypedDict, total=False):
+    """What somebody else needs to go on with an operation: of a review, what becomes of which conversations and why; of
+    an import that a job brings in, the job's id.
+    """
+
+    state: str | None
+    reason: str | None
+    ids: list[int]
+    job: int
+
+
+# Pydantic, which makes the tables' classes, reads typed dictionaries of the standard library from Python 3.12 on only.
+if TYPE_CHECKING:
+    _Details = OperationDetails
+else:
+    _Details = dict[str, Any]
+
+
 class DatasetOperation(SQLModel, table=True):
     """A change of many conversations, written in short pieces; see `operations.py`.
 
@@ -59,8 +77,7 @@ class DatasetOperation(SQLModel, table=True):
     owner: str = Field(max_length=32)
     done: int = 0
     total: int
-    # What somebody else needs to go on with it: {"state", "reason", "ids"} of a review.
-    details: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    details: _Details = Field(default_factory=OperationDetails, sa_column=Column(JSON, nullable=False))
     actor_id: int
     actor_token_id: int | None = None
     actor: str = Field(max_length=80)

@@ -16,7 +16,7 @@ from app.accounts.service import Actor
 from app.core.database import utc_now
 from app.core.errors import Conflict
 from app.core.i18n import translate
-from app.datasets.models import DatasetOperation, OperationKind, OperationState
+from app.datasets.models import DatasetOperation, OperationDetails, OperationKind, OperationState
 from app.jobs.models import Job
 from app.sentences import N_
 
@@ -80,7 +80,7 @@ def begin(
     actor: Actor,
     *,
     total: int,
-    details: dict[str, Any] | None = None,
+    details: OperationDetails | None = None,
 ) -> Mine:
     """An operation on a dataset that the caller holds. Raises Conflict while another one is under way."""
     refuse_under_way(session, dataset_id)
@@ -89,7 +89,7 @@ def begin(
         kind=kind,
         owner=secrets.token_hex(16),
         total=total,
-        details=details or {},
+        details=details or OperationDetails(),
         actor_id=actor.user_id,
         actor_token_id=actor.token_id,
         actor=actor.name[:80],

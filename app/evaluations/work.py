@@ -8,6 +8,7 @@ from app.dialogue.documents import Message
 from app.evaluations.documents import CaseLimits, Measurements
 from app.jobs.events import Side
 from app.jobs.work import JobInput, JobPayload
+from app.masking import Argument
 
 
 class EvaluatePayload(JobPayload):
@@ -48,7 +49,7 @@ class EvaluateInput(JobInput):
     adapter_path: str
     arrays: str | None = None
     suite: SuiteInput
-    template_arguments: dict[str, Any] = Field(default_factory=dict)
+    template_arguments: dict[str, Argument] = Field(default_factory=dict)
     generation: GenerationInput
     limits: CaseLimits = Field(default_factory=CaseLimits)
 

@@ -6,11 +6,13 @@ Loads no database, for the worker's children write it.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 from app.core.markdown import on_one_line
 from app.exports.snippets import peft, transformers
 from app.exports.work import Scores, SuiteScore
+from app.mask_settings.fields import MaskSettingsIn, write_settings
 from app.recipes.config import TrainingConfig
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
@@ -83,10 +85,12 @@ def model_card(
             f"- Recipe: {provenance.recipe}; {result.steps} of {result.total_steps} steps, weights of step "
             f"{result.adapter_step}",
             _trained(config),
+            *([f"- Trained by: {result.trained_by}"] if result.trained_by else []),
             *_losses(result),
             f"- Every setting: `{PROVENANCE}`",
             "",
             *(_how_good(scores) if scores else []),
+            *(_checklist(scores) if scores and scores.checklist else []),
             *_licence(provenance),
         ]
     )
@@ -98,7 +102,8 @@ def provenance_document(
     """What the card says, as JSON for programs."""
     about = {"provenance": provenance.to_json(), "config": config.to_json(), "result": result.to_json()}
     if scores:
-        about["scores"] = scores.model_dump(mode="json")
+        # Where it is seen is on the server that made it.
+        about["scores"] = scores.model_dump(mode="json", exclude={"checklist": {"__all__": {"link"}}})
     return json.dumps(about, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -122,11 +127,15 @@ def _trained_on(provenance: Provenance, result: RunResult) -> list[str]:
     return [
         f"- Dataset: {on_one_line(provenance.dataset)}, version {provenance.version} (sha256 `{provenance.version_hash}`): "
         f"{provenance.conversations} conversations to train on, {provenance.held_out} held out",
-        f"- Loss mask: `{provenance.train_on}`, "
-        + (f"at most {provenance.max_length} tokens a sample, " if provenance.max_length else "")
-        + f"arrays sha256 `{provenance.arrays_hash}`",
+        f"- Loss mask: {', '.join(_mask(provenance.mask))}; arrays sha256 `{provenance.arrays_hash}`",
         f"- Samples whose labels reached the loss: {result.labels_seen} of {result.labels_total}",
     ]
+
+
+def _mask(settings: MaskSettingsIn) -> list[str]:
+    """Every setting by its name, but for limits that there are none of."""
+    named = write_settings(settings.to_settings())
+    return [f"`{name}={value}`" for name, value in named.items() if value]
 
 
 def _trained(config: TrainingConfig) -> str:
@@ -163,6 +172,16 @@ def _how_good(scores: Scores) -> list[str]:
             f"Held-out loss, base → tuned: {losses.base:.4f} → {losses.tuned:.4f} nats a trained token",
             "",
         ]
+    return lines
+
+
+def _checklist(scores: Scores) -> list[str]:
+    """Item by item, with the evidence there was when the files were made."""
+    lines = ["## Checklist", ""]
+    for part, items in groupby(scores.checklist, key=lambda one: one.part_title):
+        lines += [f"**{part}**", ""]
+        lines += [f"- {one.word}: {one.title}. {on_one_line(one.evidence)}" for one in items]
+        lines += [""]
     return lines
 
 

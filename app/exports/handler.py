@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlmodel import Session
 
 from app.base_models.service import require_ready
+from app.checklists.service import lines_of
 from app.core.i18n import use_locale
 from app.core.storage import StoredFile
 from app.evaluations.service import verdicts
@@ -98,11 +99,12 @@ def _result_of(run: Run) -> RunResult:
 
 
 def scores_of(session: Session, run: Run) -> Scores:
-    """The newest evaluation of each suite, in English: a model card is read by anybody."""
+    """The newest evaluation of each suite and the checklist, in English: a model card is read by anybody."""
     with use_locale("en"):
         judged = verdicts(session, [run.id or 0]).get(run.id or 0)
+        checklist = lines_of(session, run)
         if judged is None:
-            return Scores()
+            return Scores(checklist=checklist)
         suites = [
             SuiteScore(
                 title=one.title.get("en", one.suite_name),
@@ -119,5 +121,7 @@ def scores_of(session: Session, run: Run) -> Scores:
         ]
     losses = judged.held_out_loss
     return Scores(
-        suites=suites, held_out_loss=HeldOut(base=losses.base, tuned=losses.tuned) if losses else None
+        suites=suites,
+        held_out_loss=HeldOut(base=losses.base, tuned=losses.tuned) if losses else None,
+        checklist=checklist,
     )

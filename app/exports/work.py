@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from app.checklists.lines import ChecklistLine
 from app.core.stored_models import Told
 from app.jobs.work import JobInput, JobPayload, JobResult
 from app.mask_settings.fields import MaskSettingsIn
@@ -46,6 +47,7 @@ class Scores(BaseModel):
 
     suites: list[SuiteScore] = Field(default_factory=list)
     held_out_loss: HeldOut | None = None
+    checklist: list[ChecklistLine] = Field(default_factory=list)
 
 
 class ExportInput(JobInput):

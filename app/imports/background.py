@@ -17,7 +17,7 @@ from app.accounts.service import Actor
 from app.core.errors import NotFound
 from app.core.pieces import piece
 from app.datasets import operations
-from app.datasets.models import DatasetOperation, OperationKind, OperationState
+from app.datasets.models import DatasetOperation, OperationDetails, OperationKind, OperationState
 from app.datasets.operations import Mine
 from app.datasets.service import create_dataset, find_dataset, find_holder, free_name, require_writable
 from app.imports import service
@@ -209,7 +209,7 @@ class Background:
         return mine
 
     def _try_to_begin(self, total: int) -> Mine | None:
-        details = {operations.JOB: self._job_id}
+        details = OperationDetails(job=self._job_id)
         with piece(self._session):
             dataset_id = self._free_dataset()
             if dataset_id is None:

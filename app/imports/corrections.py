@@ -16,6 +16,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.pieces import go_on, piece, polite_piece
 from app.imports.incoming import ReadFile
 from app.imports.models import WAITS, DatasetImport
+from app.imports.remarks import KeptRemark
 from app.imports.work import SameQuestions
 from app.sentences import N_, Sentence
 
@@ -118,7 +119,7 @@ def waiting_for_a_choice(
     Corrections(dataset_id, "ask").look_through(session, file, found, keep_on)
 
 
-def _note(choice: SameQuestions, line: int, old: int) -> dict[str, Any]:
+def _note(choice: SameQuestions, line: int, old: int) -> KeptRemark:
     sentence = Sentence.of(_SENTENCES[choice], line=line, id=old)
     return {
         "line": line,

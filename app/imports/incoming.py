@@ -13,13 +13,13 @@ from typing import Any, BinaryIO, Final, cast
 
 from app.conversations.content import TOLD, content_columns, told_columns
 from app.core.pieces import PIECE
+from app.imports.remarks import KeptRemark, remark_json
 from app.imports.work import FileReport
 from app.interchange import (
     Format,
     ImportLimits,
     ImportReport,
     Item,
-    LineNote,
     LineProblem,
     Source,
     read_conversations,
@@ -31,7 +31,7 @@ _IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
 # What a piece of an import holds at most, beside the number of its conversations: long ones make fewer.
 _PIECE_BYTES: Final = 4 * 1024 * 1024
 # The columns of a conversation, its notes and its line.
-Arrived = tuple[dict[str, Any], list[dict[str, Any]], int]
+Arrived = tuple[dict[str, Any], list[KeptRemark], int]
 
 
 class ReadFile:
@@ -137,16 +137,6 @@ class IncomingFile:
             for name in TOLD:
                 del columns[name]
             self._spool.write(_ENCODER.encode([columns, notes, item.line]).encode() + b"\n")
-
-
-def remark_json(remark: LineProblem | LineNote, member: str = "") -> dict[str, Any]:
-    """A problem or a note as it is stored: translated only when somebody reads it."""
-    return {
-        "line": remark.line,
-        "code": remark.code,
-        "sentence": remark.sentence.to_json(),
-        **({"member": named} if (named := remark.member or member) else {}),
-    }
 
 
 def _arrived(line: bytes) -> Arrived:

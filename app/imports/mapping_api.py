@@ -11,9 +11,9 @@ from app.accounts.who import CreatedByOut
 from app.core.routing import Router
 from app.core.web import AppSettings, Db
 from app.imports import mappings
-from app.imports.incoming import remark_json
 from app.imports.mapping_document import MappingDocument
 from app.imports.models import ImportMapping
+from app.imports.remarks import remark_json
 from app.imports.schemas import ImportRemarkOut
 from app.imports.sources import Told
 from app.interchange import ImportLimits

@@ -1,7 +1,7 @@
 """The table of imports."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import JSON, Column
 from sqlmodel import Field
@@ -10,6 +10,7 @@ from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.imports.mapping_document import NAME_CHARACTERS, MappingDocument
+from app.imports.remarks import Remark
 
 # The code of notes about corrected records for which nobody has chosen yet.
 WAITS: Final = "same_questions_waits"
@@ -39,11 +40,11 @@ class DatasetImport(CreatedBy, table=True):
     same_questions: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     replaced: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     problem_count: int = 0
-    # The first problems: [{"line", "code", "sentence"}]; older ones hold "message" and "params" instead.
-    problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    # The first problems.
+    problems: list[Remark] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     # What came in a little different from the file, or without a part of it; kept as problems are.
     note_count: int = 0
-    notes: list[dict[str, Any]] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    notes: list[Remark] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     # Of a file that a worker reads: until this has ended nothing of the above is known. None for what a request brought.
     job_id: int | None = Field(default=None, foreign_key="job.id", index=True)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

@@ -1,12 +1,11 @@
 """What REST shows of imports."""
 
-from typing import Any
-
 from pydantic import BaseModel
 
 from app.accounts.who import CreatedByOut
 from app.core.i18n import gettext
 from app.imports.models import DatasetImport
+from app.imports.remarks import KeptRemark
 from app.interchange.sentences.problems import said_of_line
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
@@ -23,7 +22,7 @@ class ImportRemarkOut(BaseModel):
     member: str = ""
 
     @classmethod
-    def of(cls, stored: dict[str, Any]) -> "ImportRemarkOut":
+    def of(cls, stored: KeptRemark) -> "ImportRemarkOut":
         """From the stored remark, in the reader's language."""
         return cls(
             line=stored["line"],

@@ -4,6 +4,7 @@ from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from app.imports.remarks import Remark
 from app.interchange import Format, Source
 from app.jobs.work import JobInput, JobPayload, JobResult
 
@@ -55,9 +56,9 @@ class FileReport(BaseModel):
     accepted: int
     duplicates: int
     problem_count: int
-    problems: list[dict[str, Any]]
+    problems: list[Remark]
     codes: frozenset[str]
-    notes: list[dict[str, Any]]
+    notes: list[Remark]
 
     @property
     def comes_in(self) -> bool:

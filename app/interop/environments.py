@@ -33,7 +33,8 @@ def setting_of(tool: Tool) -> str:
 def named_place(settings: Settings, tool: Tool) -> Path | None:
     """What the setting says."""
     place: Path | None = getattr(settings, f"{tool}_env")
-    return place
+    # An empty variable names nothing.
+    return None if place == Path() else place
 
 
 def find_environment(settings: Settings, tool: Tool) -> Environment | None:

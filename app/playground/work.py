@@ -1,12 +1,13 @@
 """The job that answers in the playground, as the web, the worker and its warm child speak of it. Loads no database."""
 
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field
 
 from app.dialogue.documents import Message
 from app.jobs.events import SIDES, Side
 from app.jobs.work import JobInput, JobPayload
+from app.masking import Argument
 
 
 class ChatPayload(JobPayload):
@@ -29,7 +30,7 @@ class ChatRequest(JobInput):
     base_model_path: str
     adapter_path: str | None = None
     messages: list[Message] = Field(default_factory=list)
-    template_arguments: dict[str, Any] = Field(default_factory=dict)
+    template_arguments: dict[str, Argument] = Field(default_factory=dict)
     max_new_tokens: int = 256
     temperature: float = 0.0
     seed: int = 0

@@ -59,7 +59,7 @@ def compare(request: Request, engine: AppEngine, storage: AppStorage, body: Comp
     return [ComparedOut.of(one) for one in service.compare_masks(here, there)]
 
 
-@router.get("/base-models/{base_model_id}/template-arguments")
+@router.get("/base-models/{base_model_id}/template-arguments", responses={409: {}})
 @needs(Permission.BASE_MODEL_READ)
 @apart(PREVIEWS)
 def list_template_arguments(request: Request, engine: AppEngine, base_model_id: int) -> list[ArgumentOut]:

@@ -187,8 +187,9 @@ def list_samples(session: Db, run_id: int) -> list[SampleOut]:
 @needs(Permission.RUN_READ_LOG)
 def get_log(session: Db, storage: AppStorage, run_id: int) -> PlainTextResponse:
     """The last lines of the latest attempt's log as plain text."""
-    run = service.require_run(session, run_id)
-    return PlainTextResponse("\n".join(log_tail(storage, service.run_job(session, run))))
+    job = service.run_job(session, service.require_run(session, run_id))
+    let_go(session)
+    return PlainTextResponse("\n".join(log_tail(storage, job)))
 
 
 @router.get("/runs/{run_id}/artifacts")

@@ -1,6 +1,6 @@
-"""What a run's page may know of exports, which lie above runs: the application hands this in (`app.state.elsewhere`)."""
+"""What a run's page shows of what lies above runs, exports and the checklist: the application hands these in (`app.state.elsewhere`)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
@@ -10,17 +10,22 @@ from app.runs.models import Run
 
 
 class Elsewhere(Protocol):
-    """Implemented by the exports domain."""
+    """Implemented by the domains of exports and checklists."""
 
     def of_run(self, session: Session, run: Run) -> Mapping[str, Any]:
-        """What `exports/_section.html` reads."""
+        """What the domain's own section of the page reads."""
         ...
 
 
-async def get_elsewhere(request: Request) -> Elsewhere:
-    """The implementation that this application was put together with."""
-    elsewhere: Elsewhere = request.app.state.elsewhere
+def shown_elsewhere(domains: Sequence[Elsewhere], session: Session, run: Run) -> Mapping[str, Any]:
+    """What the sections of all of them read."""
+    return {name: value for domain in domains for name, value in domain.of_run(session, run).items()}
+
+
+async def get_elsewhere(request: Request) -> Sequence[Elsewhere]:
+    """The implementations that this application was put together with."""
+    elsewhere: Sequence[Elsewhere] = request.app.state.elsewhere
     return elsewhere
 
 
-AppElsewhere = Annotated[Elsewhere, Depends(get_elsewhere)]
+AppElsewhere = Annotated[Sequence[Elsewhere], Depends(get_elsewhere)]

@@ -121,9 +121,7 @@ def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntr
         base_revision=revision,
         base_licence=model.info.licence,
         base_remark=remark,
-        train_on=check.settings.train_on,
-        max_length=check.settings.max_length,
-        template_arguments=check.settings.template_arguments,
+        mask=check.settings,
     )
 
 

@@ -28,7 +28,7 @@ from app.runs.changes import changes_of
 from app.runs.curves import read_curves
 from app.runs.device import ThisDevice
 from app.runs.diagnosis import changed_fields, diagnose_run, new_run_address
-from app.runs.elsewhere import AppElsewhere
+from app.runs.elsewhere import AppElsewhere, shown_elsewhere
 from app.runs.judging import AppJudging
 from app.runs.lineage import lineage_of
 from app.runs.logs import log_tail
@@ -162,7 +162,7 @@ def run_page(
         **_values_context(session, run),
         **_diagnosis_context(session, run),
         **_samples_context(session, run),
-        **elsewhere.of_run(session, run),
+        **shown_elsewhere(elsewhere, session, run),
         "settings": settings_in_words(lineage["check"].settings.to_settings()),
         "groups": FIELD_GROUPS,
         "config_values": displayed(run.config),

@@ -1,20 +1,22 @@
 """What an adapter is made of, as the worker's child is told it and as it travels with the files. Loads no database."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.core.stored_models import StoredModel
+from app.mask_settings.fields import MaskSettingsIn
+from app.masking import Argument
 
 
 class Provenance(StoredModel):
     """`base_model` is a hub id, or a name where the hub has no such model; `base_revision` the commit there.
 
     Hashes are sha256: `version_hash` of the frozen dialogues, `arrays_hash` of ids and labels that were trained.
-    `template_arguments` are those that the chat template was given, and wants again wherever the model is used.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     run: str
     run_id: int | None = None
     dataset: str
@@ -28,6 +30,22 @@ class Provenance(StoredModel):
     base_revision: str | None = None
     base_licence: str | None = None
     base_remark: str = ""
-    train_on: str = "assistant"
-    max_length: int | None = None
-    template_arguments: dict[str, Any] = Field(default_factory=dict)
+    mask: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_earlier(cls, document: Any) -> Any:
+        """The first form had three of the settings among its own keys. Here and not in `upgrade`: it lies in payloads."""
+        if not isinstance(document, dict) or document.get("schema_version") != 1:
+            return document
+        named = {
+            name: document[name]
+            for name in ("train_on", "max_length", "template_arguments")
+            if name in document
+        }
+        return {**document, "schema_version": 2, "mask": named}
+
+    @property
+    def template_arguments(self) -> Mapping[str, Argument]:
+        """What the chat template was given, and wants again wherever the model is used."""
+        return self.mask.template_arguments

@@ -1,7 +1,7 @@
 """The table of frozen versions."""
 
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
 
 from sqlalchemy import JSON, Column, Text, UniqueConstraint
 from sqlmodel import Field
@@ -12,6 +12,25 @@ from app.core.database import moment_column, utc_now
 # The labels whose values are counted.
 COVERAGE: Final = ("outcome", "stage", "objection", "language")
 NAME_LIMIT: Final = 80
+
+
+class Redaction(TypedDict):
+    """When conversations were taken out of a version, by whom, and the hash it had before. The ids are of a person and of a
+    token; rows from before they were kept have the name alone.
+    """
+
+    at: str
+    by: str
+    by_user_id: NotRequired[int | None]
+    by_token_id: NotRequired[int | None]
+    old_hash: str
+
+
+# Pydantic, which makes the tables' classes, reads typed dictionaries of the standard library from Python 3.12 on only.
+if TYPE_CHECKING:
+    _Redaction = Redaction
+else:
+    _Redaction = dict[str, Any]
 
 
 class DatasetVersion(CreatedBy, table=True):
@@ -40,8 +59,7 @@ class DatasetVersion(CreatedBy, table=True):
     validation_count: int
     # Counts by outcome, stage, objection, language: {"outcome": {"won": 3, ...}, ...}
     coverage: dict[str, dict[str, int]] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
-    # When conversations were taken out of it, by whom, and the hash it had before: [{"at", "by", "old_hash"}]
-    redactions: list[dict[str, str]] = Field(
+    redactions: list[_Redaction] = Field(
         default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]")
     )
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

@@ -19,7 +19,7 @@ MAX_NOTE: Final = 2000
 # Below this many conversations the usual share would cost more than it tells.
 _MIN_FOR_VALIDATION: Final = 10
 # What of a filter chooses conversations; the rest of it is about people, or about lists.
-_NOT_CHOSEN: Final = ("dataset_id", "review_state", "sent_back_to", "sort")
+_NOT_CHOSEN: Final = ("dataset_id", "review_state", "sent_back_to", "assigned_to", "sort")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,13 @@ class FreezeOptions:
     def approved(self, dataset_id: int) -> ConversationFilter:
         """What is frozen."""
         where = self.where or ConversationFilter(dataset_id)
-        return where.but(dataset_id=dataset_id, review_state=ReviewState.APPROVED, sent_back_to=None, sort="")
+        return where.but(
+            dataset_id=dataset_id,
+            review_state=ReviewState.APPROVED,
+            sent_back_to=None,
+            assigned_to=None,
+            sort="",
+        )
 
     @property
     def selection(self) -> dict[str, str | int]:

@@ -11,13 +11,14 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor, record
+from app.accounts.who import NAME_LENGTH
 from app.core.database import utc_now
 from app.core.errors import Conflict
 from app.core.storage import Storage
 from app.dialogue.conversation import Message
 from app.sentences import N_
 from app.versions.files import damaged, missing, version_key, writing_sentences
-from app.versions.models import COVERAGE, DatasetVersion
+from app.versions.models import COVERAGE, DatasetVersion, Redaction
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,13 @@ def redact(session: Session, version_id: int, rewritten: Rewritten, actor: Actor
     version.storage_key = version_key(rewritten.content_hash)
     version.train_count, version.validation_count = rewritten.train_count, rewritten.validation_count
     version.coverage = rewritten.coverage
-    told = {"at": utc_now().isoformat(), "by": actor.name[:80], "old_hash": rewritten.old_hash}
+    told = Redaction(
+        at=utc_now().isoformat(),
+        by=actor.who.name[:NAME_LENGTH],
+        by_user_id=actor.who.user_id,
+        by_token_id=actor.who.token_id,
+        old_hash=rewritten.old_hash,
+    )
     version.redactions = [*version.redactions, told]
     session.add(version)
     session.flush()

@@ -14,6 +14,18 @@ from app.versions.models import NAME_LIMIT, DatasetVersion
 from app.versions.options import MAX_NOTE, MAX_SEED, MAX_SHARE, FreezeOptions
 
 
+class RedactionOut(BaseModel):
+    """When conversations were erased from a version, by whom (ids are null in rows from before they were kept, and
+    `by_token_id` for what was done in a browser), and the version's hash before.
+    """
+
+    at: datetime
+    by: str
+    by_user_id: int | None = None
+    by_token_id: int | None = None
+    old_hash: str
+
+
 class VersionOut(CreatedByOut):
     """A frozen version."""
 
@@ -31,8 +43,7 @@ class VersionOut(CreatedByOut):
     validation_count: int
     coverage: dict[str, dict[str, int]]
     created_at: datetime
-    # When conversations were erased from it, by whom, and its hash before.
-    redactions: list[dict[str, str]]
+    redactions: list[RedactionOut]
 
     @classmethod
     def of(cls, version: DatasetVersion) -> "VersionOut":

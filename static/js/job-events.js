@@ -25,7 +25,11 @@ window.jobEvents = (streamUrl, listUrl, after, handlers) => {
       const response = await fetch(`${listUrl}?after=${seq}`);
       // The page leads to signing in, and back.
       if (response.status === 401) return location.reload();
-      if (response.status === 404) return close();
+      if (response.status === 404) {
+        close();
+        handlers.gone?.({});
+        return;
+      }
       if (response.ok) found = await response.json();
     } catch {
       // The server is away for a moment.

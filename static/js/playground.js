@@ -5,7 +5,9 @@
 
   const text = form.dataset;
   const sides = ["base", "tuned"];
+  const STORED = `chat-${text.owner}`;
   const histories = { base: [], tuned: [] };
+  const pending = {}; // side -> {job, words}: asked, and not answered yet
   const running = new Map(); // side -> {job, close}
   const sendButton = document.getElementById("chat-send");
   const stopButton = document.getElementById("chat-stop");
@@ -45,6 +47,12 @@
     });
   }
 
+  // This tab keeps the dialogue, and which answers it waits for, so that a page loaded again goes on with them.
+  function keep() {
+    const run = form.elements.namedItem("run_id").value;
+    sessionStorage.setItem(STORED, JSON.stringify({ run, histories, pending }));
+  }
+
   function setBusy() {
     const busy = running.size > 0;
     sendButton.disabled = busy;
@@ -55,12 +63,15 @@
     const open = running.get(side);
     open?.close?.();
     running.delete(side);
+    delete pending[side];
+    keep();
     status(side, words);
     setBusy();
   }
 
   // A question without an answer stays, with the reason and the offer to ask it again.
   function fail(side, words, history, shown, reason) {
+    const asked = pending[side];
     if (!shown.body.textContent) shown.item.remove();
     if (history !== histories[side]) return finish(side, "");
     const notice = add(side, "chat-failed", reason, "[data-reason]");
@@ -72,6 +83,8 @@
       setBusy();
     });
     finish(side, "");
+    if (asked) pending[side] = asked;
+    keep();
   }
 
   // `history` is the dialogue that the question belongs to; by the time of the answer another may have begun.
@@ -117,6 +130,11 @@
       shown.item.remove();
       return finish(side, note);
     });
+    // Chats end by themselves after a while; this one is no longer there.
+    on("gone", () => {
+      shown.item.remove();
+      finish(side, "");
+    });
     const events = `/api/v1/jobs/${job}/events`;
     running.set(side, { job, close: jobEvents(events, `${events}/list`, 0, handlers) });
   }
@@ -136,6 +154,8 @@
       sides: [side],
     }).then(
       (job) => {
+        if (history === histories[side]) pending[side] = { job: job.id, words };
+        keep();
         follow(side, job.id, words, shown, history);
         if (history !== histories[side]) stop(); // a new dialogue began before there was anything to stop
       },
@@ -154,10 +174,28 @@
     stop();
     for (const side of sides) {
       histories[side] = [];
+      delete pending[side];
       log(side).replaceChildren();
       status(side, "");
     }
+    keep();
     message.focus();
+  }
+
+  function restore() {
+    const kept = JSON.parse(sessionStorage.getItem(STORED) ?? "null");
+    if (!kept || kept.run !== form.elements.namedItem("run_id").value) return;
+    for (const side of sides) {
+      histories[side] = kept.histories[side];
+      for (const said of histories[side]) bubble(side, said.role, said.content);
+      const asked = kept.pending[side];
+      if (!asked) continue;
+      pending[side] = asked;
+      bubble(side, "user", asked.words);
+      status(side, text.textWaiting);
+      follow(side, asked.job, asked.words, bubble(side, "assistant", ""), histories[side]);
+    }
+    setBusy();
   }
 
   function stop() {
@@ -182,4 +220,5 @@
   form.elements.namedItem("run_id").addEventListener("change", reset);
   document.getElementById("chat-reset").addEventListener("click", reset);
   stopButton.addEventListener("click", stop);
+  restore();
 })();

@@ -1,5 +1,5 @@
 // The review panel: after a decision the next conversation comes by itself, if this browser's person wants that; after
-// handing in it always does.
+// handing in or discarding it always does. Reasons given before, and turns to comment on, are one click away.
 (() => {
   const STORED = "review-goes-on";
 
@@ -7,6 +7,25 @@
   function show(root) {
     for (const box of root.querySelectorAll("[data-review-goes-on]")) box.checked = wanted();
   }
+
+  document.addEventListener("click", (event) => {
+    const chip = event.target.closest?.("[data-fill]");
+    if (chip) {
+      const field = document.getElementById(chip.dataset.fill);
+      field.value = chip.textContent;
+      field.focus();
+    }
+    const commenter = event.target.closest?.("[data-comment-on]");
+    if (commenter) {
+      document.getElementById("comment-turn").value = commenter.dataset.commentOn;
+      document.getElementById("comment-text").focus();
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+    if (event.target.id === "comment-text") event.target.form.requestSubmit();
+  });
 
   document.addEventListener("change", (event) => {
     if (event.target.matches?.("[data-review-goes-on]")) {
@@ -17,7 +36,8 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     const { successful, xhr, requestConfig } = event.detail;
     const { state } = requestConfig.parameters;
-    const goesOn = state === "handed_in" || (["approved", "rejected"].includes(state) && wanted());
+    const isDone = ["handed_in", "discarded"].includes(state);
+    const goesOn = isDone || (["approved", "rejected"].includes(state) && wanted());
     const next = document.querySelector('a[rel="next"]');
     // The form itself, which the answer has taken off the page.
     const ours = requestConfig.elt.matches?.("[data-review]");

@@ -188,7 +188,7 @@ def test_a_draft_whose_turn_has_changed_is_shown_apart(
     page.reload()
     expect(page.locator("#turn-1 textarea")).to_have_value("Changed meanwhile.")
     assert page.locator("#lost-drafts textarea").input_value() == "Typed on the train."
-    page.get_by_role("button", name="Discard").click()
+    page.get_by_role("button", name="Discard", exact=True).click()
     page.reload()
     assert page.locator("#lost-drafts textarea").count() == 0
 

@@ -108,3 +108,48 @@ def test_undoing_a_decision_leads_back_to_what_it_was_decided_on(
     )
     found = reviewer.api.get(f"/api/v1/conversations/{handed_in}").json()
     assert (found["review_state"], found["handed_in_by"]) == ("draft", None)
+
+
+def test_what_is_not_worth_the_work_is_discarded_and_brought_back(
+    annotator: Person, reviewer: Person, make: MakeConversation, dataset_id: int
+) -> None:
+    number = make()
+    page = annotator.browser.get(f"/conversations/{number}").text
+    assert 'data-shortcut="d"' in page
+    undo = undo_of(decide(annotator, number, "discarded"))
+    assert state_of(annotator, number) == "discarded"
+    assert undo is not None
+    assert annotator.browser.post(undo, headers=HTMX).is_success
+    assert state_of(annotator, number) == "draft"
+    decide(annotator, number, "discarded", reason="Spam.")
+    assert "Bring back" in annotator.browser.get(f"/conversations/{number}").text
+    counts = annotator.api.get(f"/api/v1/datasets/{dataset_id}").json()
+    assert (counts["discarded"], counts["draft"]) == (1, 0)
+    assert "Discarded 1" in visible_text(annotator.browser.get(f"/datasets/{dataset_id}").text)
+    # Approving all that waits leaves it, and the same dialogue does not come in again.
+    reviewer.browser.post(f"/datasets/{dataset_id}/review", data={"scope": "drafts", "state": "approved"})
+    assert state_of(reviewer, number) == "discarded"
+    same = annotator.api.get(f"/api/v1/conversations/{number}").json()["messages"]
+    made = annotator.api.post(f"/api/v1/datasets/{dataset_id}/conversations", json={"messages": same})
+    assert made.status_code == 409
+    decide(annotator, number, "draft")
+    decide(reviewer, number, "approved")
+    assert decide(annotator, number, "discarded").status_code == 403
+    many = {"state": "discarded", "conversation_ids": [number]}
+    assert reviewer.api.post(f"/api/v1/datasets/{dataset_id}/review", json=many).json()["changed"] == 1
+
+
+def test_the_last_reasons_are_offered_and_stay_in_the_history(
+    annotator: Person, reviewer: Person, make: MakeConversation
+) -> None:
+    first, second = make(), make()
+    for number, reason in ((first, "Too short."), (second, "No price."), (first, "Too short.")):
+        assert decide(reviewer, number, "rejected", reason=reason).is_success
+        decide(annotator, number, "handed_in")
+    chips = reviewer.browser.get(f"/conversations/{second}").text
+    assert [chips.count(f'title="{reason}"') for reason in ("Too short.", "No price.")] == [1, 1]
+    assert chips.index('title="Too short."') < chips.index('title="No price."')
+    assert "Your last reasons" not in annotator.browser.get(f"/conversations/{second}").text
+    told = annotator.api.get(f"/api/v1/conversations/{second}/revisions").json()
+    assert [line["reason"] for line in told if line["action"] == "rejected"] == ["No price."]
+    assert "No price." in visible_text(annotator.browser.get(f"/conversations/{second}").text)

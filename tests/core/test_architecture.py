@@ -30,6 +30,7 @@ ORDER = (
     "runs",
     "evaluations",
     "gates",
+    "checklists",
     "exports",
     "playground",
     "erasure",

@@ -11,7 +11,7 @@ from app.accounts.models import Role
 from app.core import migrations
 from app.core.settings import Settings
 from app.datasets import service
-from tests.support.apps import make_app
+from app.main import create_app
 from tests.support.people import Person, make_person, problem_of, visible_text
 
 HUGE = 10**25
@@ -19,7 +19,7 @@ HUGE = 10**25
 
 @pytest.fixture
 def person(tmp_path: Path, database_url: str) -> Iterator[Person]:
-    app = make_app(Settings(data_dir=tmp_path / "data", database_url=database_url))
+    app = create_app(Settings(data_dir=tmp_path / "data", database_url=database_url))
     migrations.upgrade(app.state.engine)
     yield make_person(app, Role.ENGINEER)
     app.state.engine.dispose()

@@ -64,18 +64,8 @@ ALLOWED: Final = {
         "app.conversations.revisions.snapshot_of",
     },
     "stored as it was told, and read by one function of its own package": {
-        "app.datasets.models.DatasetOperation.details",
-        "app.datasets.operations.begin",
         "app.evaluations.models.Evaluation.suite",
-        "app.imports.models.DatasetImport.notes",
-        "app.imports.models.DatasetImport.problems",
-        "app.imports.schemas.ImportRemarkOut.of",
         "app.scoring.suites.Suite.content",
-    },
-    "names and values that a chat template makes up": {
-        "app.evaluations.work.EvaluateInput.template_arguments",
-        "app.playground.work.ChatRequest.template_arguments",
-        "app.runs.provenance.Provenance.template_arguments",
     },
     "documents of JSON Schema and OpenAPI, and the report that an export's header carries": {
         "app.client.rest.StudioClient.export_version",

@@ -12,8 +12,10 @@ from tests.support.template_inputs import inputs_of, pages, sources
 PAGES = pages()
 TEMPLATES = Path(__file__).parents[2] / "templates"
 HEAD = re.compile(r"\{#(.*?)#\}", re.S)
-# What only those give who include a part of the page, and the part does without; what the port of exports gives to runs.
+# What only those give who include a part of the page, and the part does without; what the ports of exports and of the
+# checklist give to runs.
 OF_ITS_PARTS = {"back", "suite_title", "swapped", "export_kinds", "exports", "exporting", "run_is_over"}
+OF_ITS_PARTS |= {"checklist", "checklist_counts"}
 NAMED = re.compile(r"[\w/]+\.html")
 
 

@@ -104,7 +104,8 @@ class Import(threading.Thread):
 
 def kill_web(studio: Studio, check: dict[str, Any], dice: random.Random) -> list[Told]:
     """The run goes on, the file is in whole or not at all, and whoever watched sees every event once."""
-    dataset = studio.ok(studio.api.post("/api/v1/datasets", json={"name": f"Coming in {dice.random()}"}))["id"]
+    name = f"Coming in {dice.random()}"
+    dataset = studio.ok(studio.api.post("/api/v1/datasets", json={"name": name}))["id"]
     with running_worker(studio.settings), web_process(studio) as (web, client):
         job = start(studio, check)
         wait_for_event(studio, job["id"], "metric")

@@ -1,8 +1,8 @@
-"""`make interop`: runs exported for other trainers and trained by them for real, beside the studio's own training.
+"""`make interop`: other trainers train for real, beside the studio's own training.
 
-Two things are looked at. On a tiny model, that the tokens and labels which reach each tool's model are the checked ones, for
-every kind of template, tools, reasoning and flags. On the bundled model, the losses of the first steps, speed and memory.
-What differs makes it fail.
+Exports: on a tiny model, the tokens and labels that reach each tool's model are the checked ones, for every kind of template,
+tools, reasoning and flags; on the bundled model, the losses of the first steps, speed and memory. Backends: a run is
+started through REST and the worker, trained by the tool, evaluated and exported. What differs makes it fail.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from app.interop.handing import COMMANDS, TOOL_NAMES, TOOL_VERSIONS, TOOLS, Tool
 from app.interop.writing import hand_over
 from tests.benchmarks.measuring import machine
 from tests.interop import tools
+from tests.interop.backends import train_with
 from tests.interop.material import (
     STEPS,
     Material,
@@ -31,7 +32,10 @@ from tests.interop.material import (
     tiny_model,
     train_in_the_studio,
 )
+from worker.work.backends.tool_process import QUIETLY
 
+# The environments hold the versions that train on a CPU, which are not all those that LLaMA-Factory asks for.
+os.environ["DISABLE_VERSION_CHECK"] = "1"
 # Of a loss: what another order of rounding may make of ten steps.
 NEAR = 0.005
 
@@ -40,6 +44,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make interop", description=__doc__)
     parser.add_argument("tools", nargs="*", metavar="TOOL", help=f"of: {', '.join(TOOLS)}; without any, all")
     parser.add_argument("--json", type=Path, help="keep the figures in this file")
+    parser.add_argument("--backends", dest="exports", action="store_false", help="only runs, no exports")
     asked = parser.parse_args()
     chosen = [tool for tool in TOOLS if tool in (asked.tools or TOOLS)]
     if strange := set(asked.tools) - set(TOOLS):
@@ -52,14 +57,21 @@ def main() -> int:
         folder = Path(name)
         for tool in chosen:
             wrong += options_differ(tool, folder)
-        wrong += compare_tokens(chosen, folder / "tokens")
-        figures = compare_losses(chosen, folder / "losses", wrong)
-    print(table(figures))
+        if asked.exports:
+            wrong += compare_tokens(chosen, folder / "tokens")
+        figures = compare_losses(chosen, folder / "losses", wrong) if asked.exports else {}
+        backends = train_with(chosen, folder / "backends", wrong, NEAR)
+    print(machine_line())
+    if asked.exports:
+        print(table(figures))
+    print(backends_table(backends))
     for line in wrong:
         say(f"differs: {line}")
     if asked.json:
         asked.json.write_text(
-            json.dumps({"machine": machine(), "tools": figures, "differs": wrong}, indent=1)
+            json.dumps(
+                {"machine": machine(), "tools": figures, "backends": backends, "differs": wrong}, indent=1
+            )
         )
     return bool(wrong)
 
@@ -75,7 +87,7 @@ def options_differ(tool: Tool, folder: Path) -> list[str]:
     subprocess.run(
         [tools.python_of(tool), script, tool, found],
         check=True,
-        env={**os.environ, **tools.QUIETLY},
+        env={**os.environ, **QUIETLY},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -145,8 +157,7 @@ def told(version: str, found: Trained, ours: Trained) -> dict[str, Any]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """Markdown, with the machine it was measured on."""
-    here = machine()
+    """Of exports, as Markdown."""
     head = (
         "",
         "version",
@@ -168,9 +179,49 @@ def table(figures: dict[str, Any]) -> str:
         )
         for name, one in figures.items()
     ]
+    return markdown(head, rows)
+
+
+def backends_table(figures: dict[str, Any]) -> str:
+    """Of runs that the tools trained for the studio, as Markdown."""
+    head = (
+        "backend",
+        "version",
+        "trained tokens",
+        "samples seen",
+        f"loss, step 1 to {STEPS}",
+        "apart",
+        "held-out loss",
+        "tokens/s",
+        "memory",
+    )
+    rows = [
+        (
+            "SFT Studio" if name == "studio" else TOOL_NAMES[name],
+            one["version"],
+            str(one["trained_tokens"]),
+            one["samples_seen"],
+            " ".join(f"{loss:.3f}" for loss in one["losses"].values()),
+            f"{one['apart']:.4f}",
+            f"{one['held_out']:.4f}",
+            f"{one['tokens_per_second']:.0f}",
+            f"{one['peak_memory_bytes'] / 1e9:.2f} GB",
+        )
+        for name, one in figures.items()
+    ]
+    return markdown(head, rows)
+
+
+def machine_line() -> str:
+    """What it was measured on."""
+    here = machine()
+    return f"{here['processor']}, {here['cores']} cores, {here['memory_gb']} GB, load {here['load'][0]}"
+
+
+def markdown(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table."""
     lines = [" | ".join(cells) for cells in (head, ("---",) * len(head), *rows)]
-    where = f"{here['processor']}, {here['cores']} cores, {here['memory_gb']} GB, load {here['load'][0]}"
-    return f"{where}\n\n" + "\n".join(f"| {line} |" for line in lines)
+    return "\n" + "\n".join(f"| {line} |" for line in lines)
 
 
 if __name__ == "__main__":

@@ -39,3 +39,4 @@ def test_only_what_is_installed_is_found_and_trl_in_this_programs_own_environmen
     assert own
     assert (own.python, own.version) == (Path(sys.executable), TOOL_VERSIONS["trl"])
     assert find_environment(Settings(trl_env=environment), "trl") is None
+    assert find_environment(Settings(trl_env=Path()), "trl") == own

@@ -1,32 +1,21 @@
 """The other trainers, each in an environment of its own: installed, started, watched."""
 
-import json
 import os
 import shlex
 import subprocess
 import sys
-from itertools import pairwise
+import time
 from pathlib import Path
+from typing import Any
 
 from app.interop.handing import Tool
 from tests.interop.material import Trained
-from worker.work.child import NICENESS
+from worker.work.backends.explaining import explain
+from worker.work.backends.tool_process import ToolProcess
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SECONDS_AT_MOST = 3600
-QUIETLY = {
-    # Nothing is fetched, and nobody is told.
-    "HF_HUB_OFFLINE": "1",
-    "AXOLOTL_DO_NOT_TRACK": "1",
-    "UNSLOTH_DISABLE_STATISTICS": "1",
-    # The environments hold the versions that train on a CPU, which are not all those that the tools ask for.
-    "DISABLE_VERSION_CHECK": "1",
-}
-
-
-class ToolFailed(RuntimeError):
-    """The tool ended otherwise than well; the message is the end of what it said."""
 
 
 def python_of(tool: Tool) -> Path:
@@ -46,53 +35,34 @@ def install(tool: Tool) -> None:
     subprocess.run([str(HERE / "install"), tool, str(environments() / tool)], check=True)
 
 
-def run(tool: Tool, command: str, folder: Path, observed: Path | None = None) -> None:
-    """A command of an export's README in its folder. Raises ToolFailed."""
-    programs = python_of(tool).parent
-    words = shlex.split(command)
-    words[0] = str(programs / words[0])
-    # As jobs of the studio run, so that speeds compare on a machine that does other things too.
-    words = ["nice", "-n", str(NICENESS), *words]
-    environment = {
-        **os.environ,
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-        **QUIETLY,
-    }
-    if observed is not None:
-        environment |= {"PYTHONPATH": str(HERE / "observer"), "SFT_STUDIO_OBSERVED": str(observed)}
-    log = folder.parent / f"{folder.name}.log"
-    with log.open("ab") as file:
-        ended = subprocess.run(
-            words, cwd=folder, env=environment, stdout=file, stderr=file, timeout=SECONDS_AT_MOST, check=False
-        )
-    if ended.returncode:
-        raise ToolFailed(f"{tool}: {command}: " + log.read_text("utf-8", "replace")[-3000:])
-
-
 def train(tool: Tool, command: str, folder: Path) -> Trained:
-    """Run an export's command and read what was observed meanwhile."""
-    observed = folder.parent / f"{folder.name}.jsonl"
-    run(tool, command, folder, observed)
-    found, ended = Trained(), []
-    for line in observed.read_text("utf-8").splitlines():
-        row = json.loads(line)
-        if row["event"] == "batch":
-            rows = zip(row["input_ids"], row["labels"], row["kept"], strict=True)
-            found.batches.append([_without_padding(*one) for one in rows])
-            ended = ended or [row["at"]]
-        elif row["event"] == "loss":
-            found.losses[row["step"]] = row["loss"]
-            ended.append(row["at"])
-        elif row["event"] == "held_out":
-            found.held_out[row["step"]] = row["loss"]
-        else:
-            found.peak_memory_bytes = max(found.peak_memory_bytes, row["peak_memory_bytes"])
-    found.seconds = [after - before for before, after in pairwise(ended)]
+    """Run a command of an export's README in its folder, watched as the worker watches a backend. Raises JobFailed."""
+    found = Trained()
+    deadline = time.monotonic() + SECONDS_AT_MOST
+    with ToolProcess(python_of(tool), shlex.split(command), folder) as process:
+        while (code := process.exit_code) is None:
+            for told in process.messages(0.2):
+                if told["event"] == "prepared":
+                    process.send({"go": True})
+                _take(found, told)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{tool}: {command}")
+        for told in process.last_messages():
+            _take(found, told)
+        if code:
+            raise explain(tool, code, process.printed)
     return found
 
 
-def _without_padding(ids: list[int], labels: list[int], kept: list[bool]) -> tuple[list[int], list[int]]:
-    return (
-        [one for one, flag in zip(ids, kept, strict=True) if flag],
-        [one for one, flag in zip(labels, kept, strict=True) if flag],
-    )
+def _take(found: Trained, told: dict[str, Any]) -> None:
+    match told["event"]:
+        case "batch":
+            found.batches.append([(ids, labels) for ids, labels in told["rows"]])
+        case "log":
+            found.losses[told["step"]] = told["loss"]
+        case "held_out":
+            found.held_out[told["step"]] = told["loss"]
+        case "step":
+            found.seconds.append(told["seconds"])
+        case "end":
+            found.peak_memory_bytes = told["peak_memory_bytes"]

@@ -67,6 +67,10 @@ def test_a_new_dialogue_does_not_begin_with_the_old_ones_answer_and_a_failed_one
     say(page, "Again")
     expect(page.locator("#chat-stop")).to_be_visible()
     page.wait_for_timeout(500)
+    # Loaded again, the page waits for the same answers.
+    page.reload()
+    expect(page.get_by_text("Again", exact=True)).to_have_count(2)
+    expect(page.locator("#chat-stop")).to_be_visible()
     for job in chats(app)[2:]:
         assert [message["content"] for message in job.payload["messages"]] == ["Again"]
     assert len(chats(app)) == 4
@@ -81,6 +85,8 @@ def test_a_new_dialogue_does_not_begin_with_the_old_ones_answer_and_a_failed_one
             jobs.finish(session, claim, state, failure=failure, events=said)
     expect(page.get_by_text("The chat process ended unexpectedly")).to_be_visible()
     expect(page.locator(".conversation > li > .bubble--assistant")).to_have_count(1)
+    page.reload()
+    expect(page.get_by_text("Hello to you")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     expect(page.locator("#chat-stop")).to_be_visible()

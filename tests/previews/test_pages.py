@@ -56,6 +56,9 @@ def test_an_emptied_length_means_no_limit_also_in_the_address(
     page = annotator.browser.get(f"{path}?max_length=2048").text
     assert any(token["cut"] for token in tokens_on(page))
     assert "Cut here" in page
+    # What is cut off altogether does not say that it is trained.
+    flags = re.findall(r'class="(turn__flag[^"]*)" aria-pressed="true"', page)
+    assert (flags[0], flags[-1]) == ("turn__flag", "turn__flag turn__flag--lost")
     answer = annotator.browser.post(path, data=form_of(page, max_length=""), headers=HTMX)
     assert not any(token["cut"] for token in tokens_on(answer.text))
     again = annotator.browser.get(answer.headers["HX-Replace-Url"]).text

@@ -22,6 +22,7 @@ def leave(job: Path) -> None:
         "1/checkpoints/.partial-checkpoint-12/half",
         "1/log.txt",
         "2/checkpoints/checkpoint-100/manifest.json",
+        "2/backend/files/output/checkpoint-8/adapter_model.safetensors",
         "2/adapter/adapter_config.json",
         "2/.partial-adapter/half",
     ):
@@ -65,4 +66,4 @@ def test_a_worker_clears_up_after_runs_that_ended_without_one(engine: Engine, tm
         leave(folder)
     clear_all_leftovers(engine, storage)
     assert len(left(folders[0])) == len(KEPT) + 1
-    assert len(left(folders[1])) == 7
+    assert len(left(folders[1])) == 8

@@ -1,5 +1,6 @@
 """What may start and what must not, exactly once, on SQLite and on PostgreSQL."""
 
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.settings import Settings
 from app.core.storage import Storage
+from app.interop.handing import TOOL_VERSIONS
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import Job, JobKind, JobState
@@ -207,6 +209,17 @@ def test_the_worker_gets_the_confirmed_arrays_and_refuses_others(
         run.config = run.config.model_copy(update={"early_stopping_patience": 0})
         session.add(run)
         assert handler.child_input(session, place, claim).config.early_stopping_patience == 0
+        run.config = run.config.model_copy(update={"backend": "trl"})
+        session.add(run)
+        backend = handler.child_input(session, place, claim).backend
+        assert backend
+        assert (backend.python, backend.version) == (sys.executable, TOOL_VERSIONS["trl"])
+        run.config = run.config.model_copy(update={"backend": "unsloth"})
+        session.add(run)
+        with pytest.raises(
+            Conflict, match=r"Unsloth is not found where this worker runs.*SFT_STUDIO_UNSLOTH_ENV"
+        ):
+            handler.child_input(session, place, claim)
         check = mask_checks.require_mask_check(session, run.mask_check_id)
         check.arrays_hash = "b" * 64
         session.add(check)

@@ -1,7 +1,8 @@
 """Every failure that the program can raise, found in its source: none can be forgotten by a list.
 
 A failure is a call of a subclass of SentenceError, or of `Failure.of`. Its template is a marked literal, a constant
-of its module, or comes from another failure that is found by itself (`JobFailed.of(error)`, `error.sentence`).
+of its module, or comes from another failure that is found by itself (`JobFailed.of(error)`, `error.sentence`). What
+is wrong with files and dialogues is listed in catalogues, each entry of which counts, and raised by an entry's name.
 """
 
 import ast
@@ -13,7 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BASE = "SentenceError"
 # Signatures in which a code, a source or a field comes before the template.
-_BEFORE_TEMPLATE = {"JobFailed": 1, "Failure.of": 1, "CheckRefused": 1, "SuiteRefused": 2}
+_BEFORE_TEMPLATE = {"JobFailed": 1, "Failure.of": 1, "CheckRefused": 1, "Trouble": 1, "Refusal": 1}
+# What an entry of a catalogue is; classes that are made of one raise nothing that is not an entry.
+ENTRIES = {"Trouble", "Refusal"}
 # A method that raises with the template it is given: its calls count, its own raise does not.
 HANDS_ON = "refusal"
 
@@ -36,7 +39,7 @@ def trees(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
 
 def failures(*folders: str) -> tuple[list[Found], list[str]]:
     """What can be raised below these folders; and the places whose template cannot be told."""
-    names = _kinds()
+    names = _kinds() | ENTRIES
     found: list[Found] = []
     unclear: list[str] = []
     for path, tree in trees(*folders):
@@ -64,16 +67,23 @@ def failures(*folders: str) -> tuple[list[Found], list[str]]:
 
 
 def _kinds() -> set[str]:
-    """The classes below the base, by name."""
+    """The classes below the base, by name, without those that are made of an entry of a catalogue."""
     bases: dict[str, set[str]] = {}
     for _, tree in trees("app", "worker"):
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
-                bases[node.name] = {base.id for base in node.bases if isinstance(base, ast.Name)}
+                above = {base.id for base in node.bases if isinstance(base, ast.Name)}
+                bases[node.name] = set() if _is_made_of_an_entry(node) else above
     names = {BASE}
     while more := {name for name, above in bases.items() if above & names} - names:
         names |= more
     return names
+
+
+def _is_made_of_an_entry(node: ast.ClassDef) -> bool:
+    made = [one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"]
+    hints = [argument.annotation for one in made for argument in one.args.args]
+    return any(isinstance(hint, ast.Name) and hint.id in ENTRIES for hint in hints)
 
 
 def _called(node: ast.Call) -> str:
@@ -92,6 +102,9 @@ def _constants(tree: ast.Module, follow: bool = True) -> dict[str, list[ast.expr
     for node in ast.walk(tree):
         if follow and isinstance(node, ast.ImportFrom):
             for alias in node.names:
+                if there := _module(f"{node.module}.{alias.name}"):
+                    inside = _constants(there, follow=False)
+                    found |= {f"{alias.asname or alias.name}.{name}": given for name, given in inside.items()}
                 if alias.name.isupper() and (there := _module(node.module)):
                     found[alias.asname or alias.name] = _constants(there, follow=False).get(alias.name, [])
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
@@ -116,8 +129,8 @@ def _templates(node: ast.expr, constants: dict[str, list[ast.expr]], depth: int 
     elif isinstance(node, ast.IfExp):
         yield from _templates(node.body, constants, depth)
         yield from _templates(node.orelse, constants, depth)
-    elif isinstance(node, ast.Name) and depth:
-        for value in constants.get(node.id, ()):
+    elif isinstance(node, ast.Name | ast.Attribute) and depth:
+        for value in constants.get(ast.unparse(node), ()):
             yield from _templates(value, constants, depth - 1)
 
 
@@ -125,8 +138,12 @@ def _of_another(node: ast.expr, constants: dict[str, list[ast.expr]]) -> bool:
     """Whether it is the sentence of a failure met before."""
     if isinstance(node, ast.Name):
         return any(_of_another(value, {}) for value in constants.get(node.id, ()))
-    if isinstance(node, ast.Call):
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr == "with_values":
+            return _of_another(node.func.value, constants)
         return _called(node) == "Sentence.from_json"
+    if isinstance(node, ast.Attribute) and node.attr == "template":
+        return _of_another(node.value, constants)
     return isinstance(node, ast.Attribute) and node.attr == "sentence"
 
 

@@ -1,12 +1,15 @@
-"""Finds what is slow while a database connection is held: hashing, rendering templates, loading tokenizers, reading and
-writing files, sleeping. Others wait for that connection, and on SQLite all writers for that transaction.
+"""Finds what is slow while a database connection is held: hashing, rendering templates, loading tokenizers, reading,
+writing, copying and removing files, starting processes, speaking to other machines, sleeping and waiting. Others wait for
+that connection, and on SQLite all writers for that transaction.
 
 A connection belongs to the request, or to the thread, that took it out of the pool. What is found is kept until a test's
 end and fails it: a service that swallows exceptions hides nothing.
 """
 
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -32,6 +35,20 @@ ALLOWED: Final[dict[str, str]] = {
 # Data of tests lie below the first; the checkout, which may lie there too, holds the program's own files.
 _TEMPORARY: Final = tempfile.gettempdir()
 _OWN: Final = f"{ROOT}/"
+# Of Python's audit events; PostgreSQL's driver speaks to its server past them.
+_SLOW: Final = frozenset(
+    {
+        "subprocess.Popen",
+        "socket.connect",
+        "socket.getaddrinfo",
+        "shutil.copyfile",
+        "shutil.copytree",
+        "shutil.move",
+        "shutil.rmtree",
+        "shutil.make_archive",
+        "shutil.unpack_archive",
+    }
+)
 _DATABASE_FILES: Final = (".db", ".db-wal", ".db-shm", ".db-journal")
 
 
@@ -94,6 +111,8 @@ def _watched(owner: Any, name: str, what: str) -> None:
 
 
 def _audit(name: str, args: tuple[Any, ...]) -> None:
+    if name in _SLOW and _holder.get() is not None:
+        _report(f"{name} {args[0]!r}", by_others=True)
     if name == "open" and isinstance(args[0], str) and _holder.get() is not None:
         path = args[0]
         if path.startswith(_TEMPORARY) and not path.endswith(_DATABASE_FILES) and not path.startswith(_OWN):
@@ -115,6 +134,9 @@ def install() -> None:
 
     ChatTokenizer.from_folder = classmethod(from_folder)  # type: ignore[method-assign, assignment]
     _watched(time, "sleep", "a thread sleeps")
+    _watched(threading.Event, "wait", "a thread waits")
+    _watched(threading.Thread, "join", "a thread is waited for")
+    _watched(subprocess.Popen, "wait", "a process is waited for")
     sys.addaudithook(_audit)
     handle = EdgeMiddleware.__call__
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ALL_QUEUES = "training,default,interactive"
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def _environment(settings: Settings, threads: str) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -24,13 +24,13 @@ def _environment(settings: Settings) -> dict[str, str]:
         "SFT_STUDIO_LEASE_SECONDS": str(settings.lease_seconds),
         "SFT_STUDIO_WORKER_WAIT_SECONDS": str(settings.worker_wait_seconds),
         "SFT_STUDIO_RECONCILE_SECONDS": str(settings.reconcile_seconds),
-        "OMP_NUM_THREADS": "1",
+        **({"OMP_NUM_THREADS": threads} if threads else {}),
     }
 
 
 @contextmanager
-def running_worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """`celery worker` on these settings; terminated, then killed, when the block ends."""
+def running_worker(settings: Settings, threads: str = "1") -> Iterator[subprocess.Popen[bytes]]:
+    """`celery worker` on these settings; terminated, then killed, when the block ends. `threads` of a job, empty: its own."""
     command = [
         sys.executable,
         "-m",
@@ -57,7 +57,7 @@ def running_worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=_environment(settings),
+            env=_environment(settings, threads),
             stdout=output,
             stderr=output,
             start_new_session=True,

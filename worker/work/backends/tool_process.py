@@ -26,7 +26,7 @@ OBSERVER: Final = Path(__file__).parent / "observer"
 # Of what it printed, so many lines are kept to explain a failure.
 _KEPT_LINES: Final = 200
 _GRACE_SECONDS: Final = 5.0
-_QUIETLY: Final = {
+QUIETLY: Final = {
     # Nothing is fetched, nobody is told, and a log is no place for progress bars.
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -145,7 +145,7 @@ def tool_environment(inherited: Mapping[str, str], python: Path, observer: Path)
     kept.pop("VIRTUAL_ENV", None)
     return {
         **kept,
-        **_QUIETLY,
+        **QUIETLY,
         "PATH": f"{python.parent}{os.pathsep}{inherited.get('PATH', '')}",
         "PYTHONPATH": str(OBSERVER),
         # One process, one device, as the studio trains.

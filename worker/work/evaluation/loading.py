@@ -15,7 +15,7 @@ from peft import PeftConfig, PeftModel
 from transformers import AutoModelForCausalLM
 
 from app.jobs.events import Side
-from app.masking import ChatTokenizer, MaskingError
+from app.masking import Argument, ChatTokenizer, MaskingError
 from app.sentences import N_, FailureCode
 from worker.work.describing import context_length
 from worker.work.evaluation.prompts import end_of_turn_ids
@@ -45,7 +45,7 @@ class LoadedModel:
     # Whether that one was chosen last, and not an adapter.
     whole_chosen: bool = False
 
-    def tokenizer_with(self, template_arguments: Mapping[str, Any] | None) -> ChatTokenizer:
+    def tokenizer_with(self, template_arguments: Mapping[str, Argument] | None) -> ChatTokenizer:
         """The tokenizer whose chat template gets the arguments that the run was trained with.
 
         Raises JobFailed for one that the template does not read.

@@ -16,6 +16,7 @@ from app.interop.handing import TOOL_VERSIONS
 from app.runs.leftovers import WORKPLACE
 from app.runs.work import TrainInput
 from app.sentences import FailureCode
+from tests.support.said import said
 from tests.worker.conftest import Recorder
 from worker.work import train
 from worker.work.backends.comparison import Comparison
@@ -71,7 +72,10 @@ def test_trl_trains_the_studios_losses_and_its_adapter_is_measured_and_kept(
     values["base_model_path"] = str(small_model)
     ours, theirs = Recorder(), Recorder()
     kept = train.run(job(values), tmp_path / "studio", ours, Control())
-    found = train.run(job(values, backend="trl"), tmp_path / "trl", theirs, Control())
+    # A second attempt, after a worker that was lost.
+    again = {**values, "resume_from": str(tmp_path / "trl")}
+    found = train.run(job(again, backend="trl"), tmp_path / "trl", theirs, Control())
+    assert "TRL is started anew" in " ".join(said(row) for row in theirs.of("log"))
     for kind, name in (("metric", "loss"), ("metric", "learning_rate"), ("eval", "eval_loss")):
         expected = {row["step"]: row[name] for row in ours.of(kind)}
         assert {row["step"]: row[name] for row in theirs.of(kind)} == pytest.approx(expected, abs=0.005)
@@ -93,6 +97,10 @@ def test_trl_trains_the_studios_losses_and_its_adapter_is_measured_and_kept(
     require_adapter(tmp_path / "trl" / found.adapter)
     files = [{path.name for path in (tmp_path / who / "adapter").iterdir()} for who in ("studio", "trl")]
     assert files[0] == files[1]
+    assert (
+        f"- Trained by: TRL {TOOL_VERSIONS['trl']}"
+        in (tmp_path / "trl" / "adapter" / "README.md").read_text()
+    )
     written = json.loads((tmp_path / "trl" / "adapter" / "adapter_config.json").read_text())
     assert written["base_model_name_or_path"] == "org/chat"
     assert not (tmp_path / "trl" / WORKPLACE).exists()

@@ -1,0 +1,98 @@
+"""Monitoring: both losses, answers read on the way, device memory."""
+
+from collections.abc import Iterator
+
+from app.checklists.facts import Facts
+from app.checklists.items import Item, Part, State, item
+from app.diagnosis import Finding, FindingCode
+from app.sentences import N_
+
+_OF_ANSWERS = (FindingCode.PARROTING, FindingCode.LOSS_OF_DIVERSITY)
+
+
+def monitoring_items(facts: Facts) -> Iterator[Item]:
+    """The third section."""
+    yield _train_loss(facts)
+    yield _eval_loss(facts)
+    yield _vibe_check(facts)
+    yield _memory(facts)
+
+
+def _found(facts: Facts, code: str, finding: Finding) -> Item:
+    return Item(code, Part.MONITORING, State.FAIL, finding.sentence, f"{facts.page}#finding-{finding.code}")
+
+
+def _train_loss(facts: Facts) -> Item:
+    link = f"{facts.page}#loss"
+    for finding in facts.findings:
+        if finding.curve == "loss" and finding.code not in _OF_ANSWERS:
+            return _found(facts, "train_loss", finding)
+    losses = [point["loss"] for point in facts.curves.metrics if point["loss"] is not None]
+    if len(losses) < 2:
+        return item(
+            "train_loss", Part.MONITORING, State.OPEN, link, N_("There are too few points to see anything.")
+        )
+    values = {"first": f"{losses[0]:.3f}", "last": f"{losses[-1]:.3f}", "points": len(losses)}
+    message = N_("From %(first)s to %(last)s over %(points)d points, without a finding.")
+    return item("train_loss", Part.MONITORING, State.PASS, link, message, **values)
+
+
+def _eval_loss(facts: Facts) -> Item:
+    link = f"{facts.page}#loss"
+    for finding in facts.findings:
+        if finding.curve == "eval_loss" and finding.code not in _OF_ANSWERS:
+            return _found(facts, "eval_loss", finding)
+    if not facts.version.validation_count:
+        message = N_("Nothing is held out, so nobody can see whether the model learns or memorises.")
+        return item("eval_loss", Part.MONITORING, State.FAIL, link, message)
+    losses = [
+        (point["eval_loss"], point["step"]) for point in facts.curves.evals if point["eval_loss"] is not None
+    ]
+    if len(losses) < 2:
+        message = N_("It was measured less than twice: measure it more often to see it turn.")
+        return item("eval_loss", Part.MONITORING, State.WARN if facts.is_over else State.OPEN, link, message)
+    best, step = min(losses)
+    values = {"first": f"{losses[0][0]:.3f}", "best": f"{best:.3f}", "step": step, "count": len(losses)}
+    if step == losses[0][1]:
+        message = N_(
+            "Of %(count)d measurements none is below the first, %(first)s: nothing was learnt that holds elsewhere."
+        )
+        return item("eval_loss", Part.MONITORING, State.WARN, link, message, **values)
+    message = N_("From %(first)s to %(best)s at step %(step)d, measured %(count)d times.")
+    return item("eval_loss", Part.MONITORING, State.PASS, link, message, **values)
+
+
+def _vibe_check(facts: Facts) -> Item:
+    link = f"{facts.page}#run-samples"
+    for finding in facts.findings:
+        if finding.code in _OF_ANSWERS:
+            return _found(facts, "vibe_check", finding)
+    rounds, prompts = len(facts.samples.rounds), len(facts.samples.prompts)
+    if not rounds:
+        message = N_("No answers were made on the way: choose some sample prompts.")
+        return item("vibe_check", Part.MONITORING, State.WARN if facts.is_over else State.OPEN, link, message)
+    message = N_(
+        "%(prompts)d prompts were answered at %(rounds)d steps: read whether the answers get better."
+    )
+    return item("vibe_check", Part.MONITORING, State.PASS, link, message, prompts=prompts, rounds=rounds)
+
+
+def _memory(facts: Facts) -> Item:
+    link = f"{facts.page}#memory"
+    points = facts.curves.metrics
+    device = [value for point in points if (value := point.get("device_memory_bytes"))]
+    own = [value for point in points if (value := point.get("memory_bytes"))]
+    peak = facts.run.result.peak_memory_bytes if facts.run.result else None
+    highest = max([*device, *own, *([peak] if peak else [])], default=None)
+    if highest is None:
+        return item("device_memory", Part.MONITORING, State.OPEN, link, N_("Memory was not measured."))
+    message = N_("%(size)s GB at the peak, measured at %(count)d steps.")
+    return item(
+        "device_memory",
+        Part.MONITORING,
+        State.PASS,
+        link,
+        message,
+        size=f"{highest / 1e9:.2f}",
+        count=len(device or own),
+    )

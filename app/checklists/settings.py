@@ -1,0 +1,86 @@
+"""Config: learning rate, LoRA, epochs, bf16, clipping, judged by the rules that advise on the form of a new run."""
+
+from collections.abc import Iterator
+
+from app.checklists.facts import Facts
+from app.checklists.items import Item, Part, State, item
+from app.recipes.fields import display
+from app.sentences import N_
+
+ANCHOR = "#saved-config"
+
+
+def config_items(facts: Facts) -> Iterator[Item]:
+    """The second section."""
+    yield _by_advice(facts, "learning_rate", ("learning_rate",), _learning_rate(facts))
+    yield _by_advice(facts, "lora", ("lora_r", "lora_alpha", "lora_dropout"), _lora(facts))
+    yield _by_advice(facts, "epochs", ("num_train_epochs", "early_stopping_patience"), _epochs(facts))
+    yield _bf16(facts)
+    yield _clipping(facts)
+
+
+def _by_advice(facts: Facts, code: str, fields: tuple[str, ...], good: Item) -> Item:
+    """The first piece of advice on these fields, else what is good."""
+    found = next((facts.advice[name] for name in fields if name in facts.advice), None)
+    if found is None:
+        return good
+    return Item(code, Part.CONFIG, State.WARN, found.sentence, f"{facts.page}{ANCHOR}")
+
+
+def _pass(facts: Facts, code: str, message: str, **values: object) -> Item:
+    return item(code, Part.CONFIG, State.PASS, f"{facts.page}{ANCHOR}", message, **values)
+
+
+def _learning_rate(facts: Facts) -> Item:
+    config = facts.run.config
+    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    message = N_("%(rate)s, within the rule for this method with a batch of %(batch)d.")
+    return _pass(facts, "learning_rate", message, rate=display(config.learning_rate), batch=batch)
+
+
+def _lora(facts: Facts) -> Item:
+    config = facts.run.config
+    if not config.use_peft:
+        return _pass(facts, "lora", N_("Every weight is trained, without an adapter."))
+    message = N_("Rank %(rank)d, alpha %(alpha)d, dropout %(dropout)s, on %(modules)s.")
+    return _pass(
+        facts,
+        "lora",
+        message,
+        rank=config.lora_r,
+        alpha=config.lora_alpha,
+        dropout=display(config.lora_dropout),
+        modules=display(config.lora_target_modules),
+    )
+
+
+def _epochs(facts: Facts) -> Item:
+    config, result = facts.run.config, facts.run.result
+    if result is None:
+        return _pass(facts, "epochs", N_("%(epochs)s epochs."), epochs=display(config.num_train_epochs))
+    message = N_("%(epochs)s epochs; %(steps)d of %(total)d steps were made, and step %(kept)d is kept.")
+    values = {"steps": result.steps, "total": result.total_steps, "kept": result.adapter_step}
+    return _pass(facts, "epochs", message, epochs=display(config.num_train_epochs), **values)
+
+
+def _bf16(facts: Facts) -> Item:
+    config, link = facts.run.config, f"{facts.page}{ANCHOR}"
+    plan = facts.run.result.plan if facts.run.result else None
+    if plan is None:
+        return item(
+            "bf16", Part.CONFIG, State.OPEN, link, N_("The precision is known once the run has ended.")
+        )
+    if "bfloat16" in plan.precision:
+        return _pass(facts, "bf16", N_("Computed in %(precision)s."), precision=plan.precision)
+    if config.bf16 in (True, "auto"):
+        message = N_(
+            "Computed in %(precision)s: the device has no units for bf16, or the method keeps weights in another form."
+        )
+        return _pass(facts, "bf16", message, precision=plan.precision)
+    message = N_("bf16 is switched off; computed in %(precision)s.")
+    return item("bf16", Part.CONFIG, State.WARN, link, message, precision=plan.precision)
+
+
+def _clipping(facts: Facts) -> Item:
+    norm = display(facts.run.config.max_grad_norm)
+    return _pass(facts, "clipping", N_("Gradients are clipped at a norm of %(norm)s."), norm=norm)
