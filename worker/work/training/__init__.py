@@ -6,5 +6,5 @@
 `weights` what is trained, an adapter or all. Before it: `modules` an adapter may go on,
 `adapter` to begin with, `trial` of the pass, `planning` of the steps; after it: `portable`, the adapter for
 elsewhere. What is computed by ours, each tested against the plain way: `forward`, `attention`, `lora`, `norm`,
-`loss`, `lanes`.
+`gated`, `loss`, `lanes`; `again`: what is computed twice rather than kept.
 """
