@@ -82,7 +82,7 @@ def test_wrong_addresses_and_files_are_named_too(annotator: Person, settings: Se
     path = f"/api/v1/datasets/{number}"
     assert "limit must be at most 200" in refused(api.get(f"{path}/conversations?limit=1000"))
     wrong = refused(api.get(f"{path}/conversations?review_state=foo"))
-    assert "review_state must be one of: draft, handed_in, approved, rejected." in wrong
+    assert "review_state must be one of: draft, handed_in, approved, rejected, discarded." in wrong
     page = annotator.browser.get(f"/datasets/{number}?review_state=foo")
     assert visible_text(page.text).count("review_state") == 1
     assert "file must be a file" in refused(api.post(f"{path}/imports", data={"file": "hello"}))
