@@ -22,13 +22,7 @@ serve: install ## Start the web server and the workers
 	@exec $(BIN)/sft-studio serve
 
 check: install ## Format, lint, types, templates, browser code, dependencies, structure, translations, migrations
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/djlint templates --lint --quiet
-	@.ci/browser-code
-	$(BIN)/deptry .
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/core
+	@.ci/check
 
 test: install ## Everything that CI runs
 	@.ci/chromium

@@ -1,46 +1,41 @@
-"""Wiring only: one FastAPI app from settings. Importing this loads neither torch nor transformers."""
+"""Wiring only: one FastAPI app from settings. What signing in needs is here; `domains` has the rest, which is loaded after it."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from anyio import to_thread
+from anyio import from_thread, to_thread
 from fastapi import Depends, FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-import app.tables  # noqa: F401 - metadata must be complete before the first query
-from app import routers
+from app.accounts import account_pages, audit_pages, people_pages
+from app.accounts import api as accounts_api
+from app.accounts import pages as accounts_pages
 from app.accounts.access import INTRODUCTIONS, LOOKUPS, SENDERS, authenticate, introduce, knows, needs
 from app.accounts.activity import Activity
 from app.accounts.permissions import Permission
 from app.accounts.sign_in import Attempts
 from app.accounts.upkeep import keep_up, store_activity
 from app.accounts.who import spoken_name
-from app.checklists.pages import ChecklistOfRun
-from app.core.api_document import api_document
 from app.core.database import build_engine
 from app.core.errors import Unavailable
 from app.core.i18n import LOCALES, gettext, translations
 from app.core.middleware import EdgeMiddleware
 from app.core.responses import install_error_handlers
-from app.core.routing import Router, hang
+from app.core.routing import Router, WaitingRoute, hang
 from app.core.settings import Settings, get_settings
-from app.core.slow_work import DECLARED
+from app.core.slow_work import MOST_AT_ONCE
 from app.core.storage import DISK_FULL, LEAST_FREE_BYTES, Storage
-from app.core.templating import STATIC_DIR, render, templates
+from app.core.templating import STATIC_DIR, templates
 from app.core.unstorable import refuse_nul
 from app.core.web import SESSIONS, WEB_THREADS, Places, public
-from app.curation.sweeping import keep_sweeping
-from app.evaluations.judging import BuiltInJudging
-from app.exports.listing import ExportsOfRun
 from app.files import free_bytes
 from app.jobs.bell import hang_bell
 from app.jobs.events import status_words
 from app.jobs.stream import STREAM_THREADS, Streams
 from app.masking import turn_off_library_threads
-from app.runs.check_use import RunsOfChecks
 from app.sentences import N_, FailureCode
 
 NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
@@ -58,6 +53,12 @@ NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
 
 
 router = Router(include_in_schema=False)
+_ACCOUNT_PAGES: Final = (
+    accounts_pages.router,
+    account_pages.router,
+    people_pages.router,
+    audit_pages.router,
+)
 
 
 class _ImmutableStatic(StaticFiles):
@@ -71,15 +72,7 @@ class _ImmutableStatic(StaticFiles):
 
 # Everybody who may hold a connection has one set aside, so that threads of the pool never wait for each other's; beside
 # them the few routes that open one for a moment by themselves.
-_CONNECTIONS: Final = (
-    SESSIONS
-    + LOOKUPS
-    + INTRODUCTIONS
-    + SENDERS
-    + STREAM_THREADS
-    + sum(bounds.at_once for bounds in DECLARED)
-    + 4
-)
+_CONNECTIONS: Final = SESSIONS + LOOKUPS + INTRODUCTIONS + SENDERS + STREAM_THREADS + MOST_AT_ONCE + 4
 
 
 templates.filters["status_words"] = lambda status: gettext(status_words(status))
@@ -91,11 +84,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # More than requests that work with the database can fill: static files and the others always find one.
     to_thread.current_default_thread_limiter().total_tokens = WEB_THREADS
     app.state.streams = Streams(asyncio.Event())
-    # Here, where nobody waits yet, and not at the first request that needs a catalogue.
-    for locale in LOCALES:
-        await to_thread.run_sync(translations, locale)
+    if app.state.whole.is_set():
+        await to_thread.run_sync(_read_catalogues)
     upkeep = asyncio.create_task(keep_up(app.state.engine, app.state.activity, app.state.settings.data_dir))
-    sweeping = asyncio.create_task(keep_sweeping(app.state.engine))
+    sweeping = asyncio.create_task(_sweep(app))
     yield
     app.state.streams.closing.set()
     upkeep.cancel()
@@ -104,8 +96,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await to_thread.run_sync(app.state.engine.dispose)
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The whole web application. `settings` defaults to the environment's."""
+async def _sweep(app: FastAPI) -> None:
+    await app.state.whole.wait()
+    from app.curation.sweeping import keep_sweeping
+
+    await keep_sweeping(app.state.engine)
+
+
+def create_app(settings: Settings | None = None, *, whole: bool = True) -> FastAPI:
+    """The web application. `settings` defaults to the environment's.
+
+    Without `whole` it signs people in and lets every other request wait until `complete` was called.
+    """
     turn_off_library_threads()
     settings = settings or get_settings()
     app = FastAPI(
@@ -134,37 +136,45 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.sessions = Places(SESSIONS, settings.web_wait_seconds)
     app.state.introduce = introduce
     app.state.knows = knows
-    app.state.judging = BuiltInJudging()
-    app.state.check_use = RunsOfChecks()
-    app.state.elsewhere = (ChecklistOfRun(), ExportsOfRun())
     app.state.nav = NAVIGATION
     app.state.streams = Streams()
     app.add_middleware(EdgeMiddleware, settings=settings)
     install_error_handlers(app)
     app.mount("/static", _ImmutableStatic(directory=STATIC_DIR), name="static")
-    hang(app, (*routers.ALL, router))
+    hang(app, (accounts_api.router, *_ACCOUNT_PAGES, router))
+    app.state.whole = asyncio.Event()
+    if whole:
+        _join(app)
+        app.state.whole.set()
+    else:
+        app.router.routes.append(WaitingRoute())
     return app
+
+
+def complete(app: FastAPI) -> None:
+    """Load what `create_app` left out and answer those who wait for it. Called in a thread of the running server."""
+    _read_catalogues()
+    _join(app)
+    from_thread.run_sync(app.state.whole.set)
+
+
+def _read_catalogues() -> None:
+    """Before the first request that needs one, which would read it on the event loop."""
+    for locale in LOCALES:
+        translations(locale)
+
+
+def _join(app: FastAPI) -> None:
+    # Here and not above: it takes longer than everything that signing in needs.
+    from app.domains import join
+
+    join(app)
 
 
 @router.get("/")
 @needs(Permission.ACCOUNT_USE)
 def _home() -> RedirectResponse:
     return RedirectResponse("/datasets", status_code=303)
-
-
-@router.get("/_patterns", response_class=HTMLResponse)
-@needs(Permission.ACCOUNT_USE)
-def _patterns(request: Request) -> HTMLResponse:
-    """Every component in use, for those who build pages."""
-    return render(request, "patterns/page.html")
-
-
-@router.get("/api/v1/openapi.json")
-@public
-def _openapi(request: Request) -> JSONResponse:
-    """The API's own description holds no secrets, so clients may read it before they have a token."""
-    application: FastAPI = request.app
-    return JSONResponse(api_document(application))
 
 
 @router.get("/healthz")

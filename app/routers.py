@@ -1,10 +1,7 @@
-"""The list of all routers, REST and pages. A new domain adds its two lines here."""
+"""The routers of all domains but accounts, REST and pages. A new domain adds its two lines here."""
 
 from typing import Final
 
-from app.accounts import account_pages, audit_pages, people_pages
-from app.accounts import api as accounts_api
-from app.accounts import pages as accounts_pages
 from app.base_models import api as base_models_api
 from app.base_models import pages as base_models_pages
 from app.checklists import api as checklists_api
@@ -63,13 +60,8 @@ API: Final[tuple[Router, ...]] = (
     exports_api.router,
     playground_api.router,
     erasure_api.router,
-    accounts_api.router,
 )
 PAGES: Final[tuple[Router, ...]] = (
-    accounts_pages.router,
-    account_pages.router,
-    people_pages.router,
-    audit_pages.router,
     curation_pages.router,
     version_pages.router,
     dataset_people_pages.router,

@@ -20,9 +20,9 @@ from app.core.database import build_engine
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.dialogue.limits import MIB
+from app.main import create_app
 from app.masking import turn_off_library_threads
 from tests.support import held_connections
-from tests.support.apps import make_app
 from tests.support.live import serving
 from tests.support.people import Person, make_person
 from tests.support.servers import running_postgres, running_redis
@@ -167,7 +167,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def app(settings: Settings, migrated_file: Path) -> Iterator[FastAPI]:
     """The web application on a fresh, migrated SQLite database."""
-    app = make_app(settings)
+    app = create_app(settings)
     shutil.copy(migrated_file, app.state.engine.url.database)
     yield app
     app.state.engine.dispose()

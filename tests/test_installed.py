@@ -10,6 +10,7 @@ import sysconfig
 import tarfile
 import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -96,6 +97,50 @@ def test_the_wheel_holds_whatever_the_program_reads(wheel: Path) -> None:
     }
     assert wanted - names == set()
     assert {name.partition("/")[0] for name in names} == {"app", "worker", "sft_studio-0.1.0.dist-info"}
+
+
+def test_the_image_is_built_from_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    """What the Dockerfile copies is there, is not kept away from the builder, and is enough."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, place in _copied():
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / place, ignore=_kept_away)
+        else:
+            assert _kept_away(str(ROOT), [name]) == set()
+            shutil.copy(ROOT / name, source / place)
+    built = _build("wheel", source, tmp_path / "wheel")
+    with zipfile.ZipFile(wheel) as ours, zipfile.ZipFile(built) as its:
+        assert set(its.namelist()) == set(ours.namelist())
+
+
+def _lines(name: str) -> list[str]:
+    return [
+        line for line in (ROOT / name).read_text("utf-8").splitlines() if line and not line.startswith("#")
+    ]
+
+
+def _copied() -> Iterator[tuple[str, str]]:
+    """Source and place of each COPY out of this folder."""
+    for line in _lines("Dockerfile"):
+        words = line.split()
+        if words[0] == "COPY" and not words[1].startswith("--from"):
+            *sources, place = words[1:]
+            yield from ((source, place) for source in sources)
+
+
+def _kept_away(folder: str, names: list[str]) -> set[str]:
+    """Those in the folder that .dockerignore names."""
+    patterns = [_of_ignore_file(line) for line in _lines(".dockerignore")]
+    inside = Path(folder).relative_to(ROOT)
+    return {
+        name for name in names if any(re.fullmatch(each, (inside / name).as_posix()) for each in patterns)
+    }
+
+
+def _of_ignore_file(line: str) -> str:
+    assert not line.startswith("!"), "an exception is not read here"
+    return re.escape(line.strip("/")).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
 
 
 def test_installed_without_the_extra_all_works_but_training_which_says_what_to_install(

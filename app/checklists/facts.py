@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from app.base_models.models import ModelEntry
-from app.diagnosis import Finding
+from app.diagnosis import Finding, Record, diagnose
 from app.evaluations.documents import EvaluationSummary
 from app.evaluations.service import newest_summaries
+from app.jobs.events import MetricPayload
+from app.jobs.newest import last_event
 from app.mask_checks.models import MaskCheck
 from app.recipes.advice import Advice, Situation, advise
 from app.recipes.estimates import estimate_steps
-from app.runs.curves import Curves, read_whole_curves
-from app.runs.diagnosis import diagnose_run
+from app.runs.diagnosis import record_of, settings_of
 from app.runs.lineage import lineage_of
 from app.runs.models import Run
 from app.runs.planning import training_samples
@@ -32,7 +33,8 @@ class Facts:
     version: DatasetVersion
     model: ModelEntry
     check: MaskCheck
-    curves: Curves
+    record: Record
+    newest_point: MetricPayload | None
     samples: Samples
     findings: Sequence[Finding]
     advice: Mapping[str, Advice]
@@ -53,6 +55,7 @@ def read_facts(session: Session, run: Run) -> Facts:
     lineage, job = lineage_of(session, run), run_job(session, run)
     version, check = lineage["version"], lineage["check"]
     estimate = estimate_steps(training_samples(version, check), run.config)
+    record = record_of(session, job)
     situation = Situation(version.train_count, version.validation_count, run.recipe)
     return Facts(
         run=run,
@@ -61,9 +64,10 @@ def read_facts(session: Session, run: Run) -> Facts:
         version=version,
         model=lineage["model"],
         check=check,
-        curves=read_whole_curves(session, job),
+        record=record,
+        newest_point=last_event(session, run.job_id, MetricPayload),
         samples=read_samples(session, job),
-        findings=diagnose_run(session, run),
+        findings=diagnose(record, settings_of(run.config)),
         advice={one.field: one for one in advise(estimate, run.config, situation)},
         newest=newest_summaries(session, [run.id or 0]).get(run.id or 0, {}),
     )

@@ -1,13 +1,16 @@
 """Monitoring: both losses, answers read on the way, device memory."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from app.checklists.facts import Facts
 from app.checklists.items import Item, Part, State, item
 from app.diagnosis import Finding, FindingCode
 from app.sentences import N_
 
-_OF_ANSWERS = (FindingCode.PARROTING, FindingCode.LOSS_OF_DIVERSITY)
+# Above this share of the memory a longer sample may be too much.
+_TIGHT: Final = 0.9
+_OF_ANSWERS: Final = (FindingCode.PARROTING, FindingCode.LOSS_OF_DIVERSITY)
 
 
 def monitoring_items(facts: Facts) -> Iterator[Item]:
@@ -27,7 +30,7 @@ def _train_loss(facts: Facts) -> Item:
     for finding in facts.findings:
         if finding.curve == "loss" and finding.code not in _OF_ANSWERS:
             return _found(facts, "train_loss", finding)
-    losses = [point["loss"] for point in facts.curves.metrics if point["loss"] is not None]
+    losses = [point.loss for point in facts.record.train if point.loss is not None]
     if len(losses) < 2:
         return item(
             "train_loss", Part.MONITORING, State.OPEN, link, N_("There are too few points to see anything.")
@@ -45,9 +48,7 @@ def _eval_loss(facts: Facts) -> Item:
     if not facts.version.validation_count:
         message = N_("Nothing is held out, so nobody can see whether the model learns or memorises.")
         return item("eval_loss", Part.MONITORING, State.FAIL, link, message)
-    losses = [
-        (point["eval_loss"], point["step"]) for point in facts.curves.evals if point["eval_loss"] is not None
-    ]
+    losses = [(point.loss, point.step) for point in facts.record.evals if point.loss is not None]
     if len(losses) < 2:
         message = N_("It was measured less than twice: measure it more often to see it turn.")
         return item("eval_loss", Part.MONITORING, State.WARN if facts.is_over else State.OPEN, link, message)
@@ -79,20 +80,24 @@ def _vibe_check(facts: Facts) -> Item:
 
 def _memory(facts: Facts) -> Item:
     link = f"{facts.page}#memory"
-    points = facts.curves.metrics
-    device = [value for point in points if (value := point.get("device_memory_bytes"))]
-    own = [value for point in points if (value := point.get("memory_bytes"))]
-    peak = facts.run.result.peak_memory_bytes if facts.run.result else None
-    highest = max([*device, *own, *([peak] if peak else [])], default=None)
-    if highest is None:
+    point, result = facts.newest_point, facts.run.result
+    peak = result.peak_memory_bytes if result else None
+    # Until the end is known, what was in use last.
+    used = peak or (point.get("memory_bytes") if point else None)
+    if used is None:
         return item("device_memory", Part.MONITORING, State.OPEN, link, N_("Memory was not measured."))
-    message = N_("%(size)s GB at the peak, measured at %(count)d steps.")
-    return item(
-        "device_memory",
-        Part.MONITORING,
-        State.PASS,
-        link,
-        message,
-        size=f"{highest / 1e9:.2f}",
-        count=len(device or own),
+    total = (
+        (point.get("device_memory_total_bytes") or point.get("host_memory_total_bytes")) if point else None
     )
+    if total is None:
+        message = N_("%(size)s GB at the peak.")
+        return item("device_memory", Part.MONITORING, State.PASS, link, message, size=_gigabytes(used))
+    message = N_("%(size)s GB at the peak, of %(total)s GB.")
+    state = State.WARN if used > _TIGHT * total else State.PASS
+    return item(
+        "device_memory", Part.MONITORING, state, link, message, size=_gigabytes(used), total=_gigabytes(total)
+    )
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.2f}"

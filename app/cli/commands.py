@@ -51,6 +51,7 @@ def _commands() -> dict[str, str]:
         "approve": _("Approve all of a dataset that is not reviewed."),
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
         "train": _("Freeze, check the masks and train."),
+        "again": _("Make a run once more: the same device gives the same losses."),
         "evaluate": _("Judge a run against its base model."),
         "gate": _("Judge whether a run may go on, by limits on its numbers: exit code 0, 1, or 2."),
         "list": _("List datasets, models, recipes, runs or suites."),
@@ -58,6 +59,7 @@ def _commands() -> dict[str, str]:
         "diagnose": _("Say what is wrong with a run by its curves, and what to change."),
         "checklist": _("Fill in the checklist of a run: data, config, monitoring, verification."),
         "samples": _("Show what a run answered while it trained."),
+        "manifest": _("Print all that a run's numbers follow from, as JSON."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
         MASKS: _("Show and check which tokens will be trained."),
@@ -102,7 +104,7 @@ def _load(name: str) -> Callable[..., Any]:
                 "status": listing.status,
             }
             return by_name[name]
-        case "diagnose" | "checklist" | "samples" | "compare":
+        case "diagnose" | "checklist" | "manifest" | "samples" | "compare":
             return _load_look(name)
         case "erase":
             from app.cli.erasing import erase
@@ -120,18 +122,18 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.exporting import export
 
             return export
-        case "advise" | "train":
-            from app.cli import advising, training
+        case "advise":
+            from app.cli.advising import advise
 
-            return advising.advise if name == "advise" else training.train
-        case "evaluate":
-            from app.cli.evaluating import evaluate
+            return advise
+        case "again" | "train":
+            from app.cli import training
 
-            return evaluate
-        case "gate":
-            from app.cli.gating import gate
+            return training.again if name == "again" else training.train
+        case "evaluate" | "gate":
+            from app.cli import evaluating, gating
 
-            return gate
+            return evaluating.evaluate if name == "evaluate" else gating.gate
     raise LookupError(name)
 
 
@@ -144,6 +146,7 @@ def _load_look(name: str) -> Callable[..., Any]:
         "checklist": diagnosing.checklist,
         "samples": diagnosing.samples,
         "compare": diagnosing.compare,
+        "manifest": diagnosing.manifest,
     }
     return looks[name]
 

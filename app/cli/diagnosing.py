@@ -64,6 +64,12 @@ def samples(run: RunOption, url: UrlOption = "", as_json: JsonOption = False) ->
     print_table([_("step"), _("prompt"), _("answer")], rows)
 
 
+def manifest(run: RunOption, url: UrlOption = "") -> None:
+    """Command `manifest`."""
+    with connect(url) as client:
+        print_json(client.manifest(run).model_dump(mode="json"))
+
+
 def compare(
     run: Annotated[list[int], typer.Option("--run", help=_("Id of a run; give two to four."))],
     url: UrlOption = "",
@@ -82,6 +88,12 @@ def compare(
         [_("best held-out loss"), *(_figure(one.best_eval_loss) for one in found.runs)],
     ]
     differing: list[list[object]] = [[row.name or row.label, *row.values] for row in found.differences]
+    for one in found.runs:
+        if one.data is not None:
+            told = _(
+                "Data of run %(id)s: %(added)s conversations more, %(changed)s changed, %(removed)s gone."
+            )
+            say(told % {"id": one.run_id, **one.data.model_dump()})
     print_table(["", *(str(one.run_id) for one in found.runs)], [*came, *differing])
     say(page)
 

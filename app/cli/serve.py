@@ -21,6 +21,8 @@ from app.jobs.bell import celery_app
 from app.serving.lifeline import when_parent_ends
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from app.serving.worker_pool import WorkerPool
 
 WORKER_GRACE_SECONDS: Final = 8.0
@@ -71,11 +73,12 @@ def run_server(settings: Settings, *, with_workers: bool) -> None:
         _prepare_database(settings, migrate=with_workers)
         preflight.check_broker(settings)
         pool = WorkerPool(settings) if with_workers else None
+        app = create_app(settings, whole=False)
         server = build_server(
-            create_app(settings),
+            app,
             # Without workers this is a service under some supervisor, which reads standard error.
             log_file=_log_file(settings) if with_workers else None,
-            on_ready=lambda: _when_it_answers(settings, pool),
+            on_ready=lambda: _when_it_answers(app, settings, pool),
             on_stop=pool.ask_to_stop if pool else lambda: None,
         )
         try:
@@ -88,11 +91,14 @@ def run_server(settings: Settings, *, with_workers: bool) -> None:
     say(_("Stopped."))
 
 
-def _when_it_answers(settings: Settings, pool: "WorkerPool | None") -> None:
-    """What can wait until the pages are there: workers, which take both cores to start, and the way to them."""
+def _when_it_answers(app: "FastAPI", settings: Settings, pool: "WorkerPool | None") -> None:
+    """What can wait until people can sign in: the other pages; workers, which take both cores to start; the way to them."""
+    from app.main import complete
+
+    _welcome(settings)
+    complete(app)
     gc.freeze()
     gc.enable()
-    _welcome(settings)
     if pool:
         pool.start()
     celery_app(settings)

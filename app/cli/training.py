@@ -1,4 +1,4 @@
-"""`train`: from a dataset's name to a finished run, with the mask check in between."""
+"""`train`: from a dataset's name to a finished run, with the mask check in between; `again`: a run once more."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,6 +52,22 @@ def train(
             run = _wait(client, run, as_json=as_json)
         if as_json:
             print_json(run.model_dump(mode="json"))
+
+
+def again(
+    run: Annotated[int, typer.Option("--run", help=_("Id of the run."))],
+    wait: WaitOption = True,
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `again`."""
+    with connect(url) as client:
+        made = client.run_again(run, new_idempotency_key())
+        say(_("Run %(id)d: %(url)s") % {"id": made.id, "url": client.page(f"/runs/{made.id}")})
+        if wait:
+            made = _wait(client, made, as_json=as_json)
+        if as_json:
+            print_json(made.model_dump(mode="json"))
 
 
 def _foreign(path: Path) -> dict[str, Any]:

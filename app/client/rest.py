@@ -22,6 +22,7 @@ from app.gates.schemas import GateOut
 from app.imports.schemas import ImportOut
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
+from app.runs.manifest import Manifest
 from app.runs.plan_schemas import PlanOut
 from app.runs.schemas import ComparedOut, FindingOut, RecipeOut, RunOut, SampleOut
 from app.versions.schemas import FrozenOut, VersionOut
@@ -151,6 +152,15 @@ class StudioClient(Connection):
         """Start a run; the same key again gives the first run."""
         headers = {"Idempotency-Key": idempotency_key}
         return self._one(RunOut, "POST", "/api/v1/runs", json=body, headers=headers, repeatable=True)
+
+    def run_again(self, run_id: int, idempotency_key: str) -> RunOut:
+        """Start a run once more; the same key again gives the first one."""
+        headers = {"Idempotency-Key": idempotency_key}
+        return self._one(RunOut, "POST", f"/api/v1/runs/{run_id}/again", headers=headers, repeatable=True)
+
+    def manifest(self, run_id: int) -> Manifest:
+        """What the run's numbers follow from."""
+        return self._one(Manifest, "GET", f"/api/v1/runs/{run_id}/manifest")
 
     def compare(self, run_ids: list[int]) -> ComparedOut:
         """Runs side by side."""

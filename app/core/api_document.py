@@ -110,7 +110,7 @@ def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[str]:
         found += ["404", "422"]
     if "422" in operation["responses"] or "requestBody" in operation:
         found.append("422")
-    if method not in {"get", "head"}:
+    if method not in {"get", "head"} or "409" in operation["responses"]:
         found.append("409")
     if "requestBody" in operation:
         found += ["400", "404", "413"]

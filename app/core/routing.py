@@ -83,6 +83,19 @@ class DeclaredRoute(BaseRoute):
             return self._made[guards]
 
 
+class WaitingRoute(BaseRoute):
+    """Whatever no route takes yet: it waits for `app.state.whole` and is compared with all routes then."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Every request."""
+        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As if the request came now."""
+        await scope["app"].state.whole.wait()
+        await scope["app"].router(scope, receive, send)
+
+
 class Router(APIRouter):
     """The routes of a module, by FastAPI's decorators."""
 
@@ -113,8 +126,9 @@ class Router(APIRouter):
 
 def hang(app: FastAPI, routers: Iterable[Router]) -> None:
     """Put the routes of `routers` into the application, in their order."""
-    for router in routers:
-        app.router.routes.extend(router.routes)
+    routes = [route for router in routers for route in router.routes]
+    # In one step: requests are compared with them meanwhile.
+    app.router.routes = [*(route for route in app.routes if not isinstance(route, WaitingRoute)), *routes]
 
 
 def _guards_of(app: FastAPI) -> Guards:

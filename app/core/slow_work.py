@@ -19,8 +19,10 @@ from app.core.web import RETRY_SECONDS
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
-# Of every kind of such work that an endpoint declares.
-DECLARED: Final[set["Bounds"]] = set()
+# Of every kind of such work that an endpoint declares, and the most threads of all of them: a server sets a connection
+# aside for each before it loads the endpoints.
+_DECLARED: Final[set["Bounds"]] = set()
+MOST_AT_ONCE: Final = 12
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def apart(
     """Makes a plain endpoint run within these bounds, and its answer become JSON there. It takes `request`, and no
     session: it opens one where it needs it, and closes it before it works.
     """
-    DECLARED.add(bounds)
+    _DECLARED.add(bounds)
+    assert sum(each.at_once for each in _DECLARED) <= MOST_AT_ONCE
 
     def decorate(
         endpoint: Callable[Arguments, Result],

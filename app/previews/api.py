@@ -19,6 +19,7 @@ from app.mask_settings.arguments import offered_arguments
 from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.previews import service
 from app.previews.schemas import ArgumentOut, ComparedOut, CompareIn, PreviewIn, PreviewOut
+from app.previews.service import PREVIEWS
 from app.sentences import N_
 from app.versions.frozen import frozen_conversation
 from app.versions.service import require_version
@@ -28,7 +29,7 @@ router = Router(prefix="/api/v1", tags=["mask previews"])
 
 @router.post("/mask-previews")
 @needs(Permission.MASK_PREVIEW)
-@apart(service.PREVIEWS)
+@apart(PREVIEWS)
 def preview(request: Request, engine: AppEngine, storage: AppStorage, body: PreviewIn) -> list[PreviewOut]:
     """The tokens and labels of a conversation, by the very function that makes the training arrays."""
     with reading(engine) as session:
@@ -41,7 +42,7 @@ def preview(request: Request, engine: AppEngine, storage: AppStorage, body: Prev
 
 @router.post("/mask-previews/compare")
 @needs(Permission.MASK_PREVIEW)
-@apart(service.PREVIEWS)
+@apart(PREVIEWS)
 def compare(request: Request, engine: AppEngine, storage: AppStorage, body: CompareIn) -> list[ComparedOut]:
     """Where the mask differs from one under other settings, another model or another template, by sample."""
     changes = {
@@ -58,9 +59,9 @@ def compare(request: Request, engine: AppEngine, storage: AppStorage, body: Comp
     return [ComparedOut.of(one) for one in service.compare_masks(here, there)]
 
 
-@router.get("/base-models/{base_model_id}/template-arguments")
+@router.get("/base-models/{base_model_id}/template-arguments", responses={409: {}})
 @needs(Permission.BASE_MODEL_READ)
-@apart(service.PREVIEWS)
+@apart(PREVIEWS)
 def list_template_arguments(request: Request, engine: AppEngine, base_model_id: int) -> list[ArgumentOut]:
     """The arguments that the model's chat template reads, for `template_arguments` in mask settings."""
     with reading(engine) as session:

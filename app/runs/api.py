@@ -20,12 +20,14 @@ from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
+from app.runs.again import run_again
 from app.runs.backends import TheseBackends
-from app.runs.comparing import differences, reached, require_runs
+from app.runs.comparing import data_changes, differences, reached, require_runs
 from app.runs.curves import read_curves, read_whole_curves
 from app.runs.diagnosis import diagnose_run
 from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
+from app.runs.manifest import Manifest, manifest_of
 from app.runs.samples import read_samples
 from app.runs.schemas import (
     ArtifactOut,
@@ -96,12 +98,41 @@ def start_run(
     return RunOut.of(run, job)
 
 
+@router.post("/runs/{run_id}/again", status_code=201)
+@needs(Permission.RUN_START)
+def start_again(
+    session: Db,
+    actor: CurrentActor,
+    response: Response,
+    backends: TheseBackends,
+    run_id: int,
+    idempotency_key: Annotated[str, Header(max_length=80)] = "",
+) -> RunOut:
+    """The run once more, on the same arrays with the same config: the same device gives the same losses."""
+    first = service.require_run(session, run_id)
+    run, created = run_again(session, actor, first, backends=backends, key=idempotency_key)
+    if not created:
+        response.status_code = 200
+    return RunOut.of(run, service.run_job(session, run))
+
+
+@router.get("/runs/{run_id}/manifest")
+@needs(Permission.RUN_READ)
+def get_manifest(session: Db, run_id: int) -> Manifest:
+    """All that the run's numbers follow from: hashes of data and masks, base model, config, seed, libraries, device."""
+    return manifest_of(session, service.require_run(session, run_id))
+
+
 @router.get("/runs/compare")
 @needs(Permission.RUN_READ)
-def compare_runs(session: Db, run: Annotated[list[int], Query(max_length=20)]) -> ComparedOut:
-    """Two to four runs side by side: what differs between them, and how far each came."""
+def compare_runs(
+    session: Db, storage: AppStorage, run: Annotated[list[int], Query(max_length=20)]
+) -> ComparedOut:
+    """Two to four runs side by side: what differs in data, masks, base model, config, seed, libraries and device, and in
+    what came of them."""
     runs = require_runs(session, run)
-    return ComparedOut.of(runs, differences(session, runs), [reached(session, one) for one in runs])
+    found, came = differences(session, runs), [reached(session, one) for one in runs]
+    return ComparedOut.of(runs, found, came, data_changes(session, storage, runs))
 
 
 @router.get("/runs/{run_id}")
@@ -187,8 +218,9 @@ def list_samples(session: Db, run_id: int) -> list[SampleOut]:
 @needs(Permission.RUN_READ_LOG)
 def get_log(session: Db, storage: AppStorage, run_id: int) -> PlainTextResponse:
     """The last lines of the latest attempt's log as plain text."""
-    run = service.require_run(session, run_id)
-    return PlainTextResponse("\n".join(log_tail(storage, service.run_job(session, run))))
+    job = service.run_job(session, service.require_run(session, run_id))
+    let_go(session)
+    return PlainTextResponse("\n".join(log_tail(storage, job)))
 
 
 @router.get("/runs/{run_id}/artifacts")

@@ -1,4 +1,5 @@
-"""Several runs side by side: what they were made of and trained with where they differ, and how far each came."""
+"""Several runs side by side: what they were made of and trained with where they differ, and how far each came. The others are
+held against the first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +7,10 @@ from typing import Final
 
 from sqlmodel import Session
 
+from app.core.database import let_go
 from app.core.errors import Invalid
 from app.core.i18n import gettext
+from app.core.storage import Storage
 from app.mask_settings.words import settings_in_words
 from app.recipes.fields import FIELDS, displayed
 from app.runs.curves import read_whole_curves
@@ -15,6 +18,8 @@ from app.runs.lineage import lineage_of
 from app.runs.models import Run
 from app.runs.service import require_run, run_job
 from app.sentences import N_
+from app.versions.changes import Changes, changes_of
+from app.versions.service import require_version
 
 MOST: Final = 4
 
@@ -37,6 +42,14 @@ class Reached:
     best_eval_loss: float | None
     best_step: int | None
 
+    def gap(self, first: "Reached") -> tuple[float | None, float | None]:
+        """Of training loss and best held-out loss, this run's minus the first one's."""
+        return (_minus(self.train_loss, first.train_loss), _minus(self.best_eval_loss, first.best_eval_loss))
+
+
+def _minus(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
+
 
 def require_runs(session: Session, run_ids: Sequence[int]) -> list[Run]:
     """The runs, each once, in the order asked for. Raises Invalid for too few or too many, NotFound for a missing one."""
@@ -58,14 +71,41 @@ def differences(session: Session, runs: Sequence[Run]) -> list[Difference]:
     return [row for row in rows if len(set(row.values)) > 1]
 
 
+def data_changes(session: Session, storage: Storage, runs: Sequence[Run]) -> list[Changes | None]:
+    """By run, what came, changed and went of the conversations since the first one's version; None for the same version.
+
+    Lets the connection go, for versions are read. Raises Conflict where a version's file is gone or damaged.
+    """
+    versions = [require_version(session, run.dataset_version_id) for run in runs]
+    let_go(session)
+    first = versions[0]
+    return [None if one.id == first.id else changes_of(storage, first, one) for one in versions]
+
+
 def _made_of(session: Session, run: Run) -> dict[str, str]:
     lineage = lineage_of(session, run)
-    version = f"{lineage['dataset'].name} v{lineage['version'].number}"
+    found, model = lineage["version"], lineage["model"]
+    version = f"{lineage['dataset'].name} v{found.number} · sha256 {found.content_hash[:12]}"
     return {
         gettext(N_("Dataset version")): version,
-        gettext(N_("Base model")): lineage["model"].name,
+        gettext(N_("Base model")): f"{model.name} @ {model.revision[:12]}" if model.revision else model.name,
+        gettext(N_("Trained arrays")): f"sha256 {run.arrays_hash[:12]}",
+        **_computed_with(run),
         gettext(N_("Recipe")): run.recipe,
         **{said.label: said.text for said in settings_in_words(lineage["check"].settings.to_settings())},
+    }
+
+
+def _computed_with(run: Run) -> dict[str, str]:
+    """Device and libraries, known of runs that have ended."""
+    known = run.result.environment if run.result else None
+    libraries = (
+        ", ".join(f"{name} {version}" for name, version in sorted(known.libraries.items())) if known else ""
+    )
+    return {
+        gettext(N_("Device")): known.device if known else "",
+        gettext(N_("Threads")): str(known.threads) if known else "",
+        gettext(N_("Libraries")): f"Python {known.python}, {libraries}" if known else "",
     }
 
 

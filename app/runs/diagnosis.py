@@ -19,7 +19,7 @@ from app.sentences import Failure, FailureCode
 
 def diagnose_run(session: Session, run: Run) -> list[Finding]:
     """What the rules find in a run that goes on or has ended, by all that it has told."""
-    return diagnose(_record(session, run_job(session, run)), settings_of(run.config))
+    return diagnose(record_of(session, run_job(session, run)), settings_of(run.config))
 
 
 def settings_of(config: TrainingConfig) -> Settings:
@@ -40,7 +40,8 @@ def changed_fields(run: Run, finding: Finding) -> list[tuple[str, str, str]]:
     ]
 
 
-def _record(session: Session, job: Job) -> Record:
+def record_of(session: Session, job: Job) -> Record:
+    """What a run has told so far, as the rules read it."""
     curves = read_whole_curves(session, job)
     progress = last_event(session, job.id or 0, ProgressPayload)
     return Record(

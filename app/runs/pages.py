@@ -24,6 +24,8 @@ from app.recipes.fields import FIELD_GROUPS, displayed
 from app.recipes.recipes import RECIPES
 from app.runs import service
 from app.runs.advice import remedy_for
+from app.runs.again import run_again
+from app.runs.backends import TheseBackends
 from app.runs.changes import changes_of
 from app.runs.curves import read_curves
 from app.runs.device import ThisDevice
@@ -288,6 +290,16 @@ def run_output(request: Request, session: Db, storage: AppStorage, run_id: int) 
     job = service.run_job(session, run)
     let_go(session)
     return render(request, "runs/_output.html", {"run": run, "job": job, "log": log_tail(storage, job)})
+
+
+@router.post("/{run_id}/again", response_model=None)
+@needs(Permission.RUN_START)
+def start_again(session: Db, actor: CurrentActor, backends: TheseBackends, run_id: int) -> Response:
+    """The run once more; pressing twice at once leads to the same new one."""
+    run = service.require_run(session, run_id)
+    made = len(service.runs_of_check(session, run.mask_check_id))
+    again, _created = run_again(session, actor, run, backends=backends, key=f"again-{run_id}-{made}")
+    return RedirectResponse(f"/runs/{again.id}", status_code=303)
 
 
 @router.post("/{run_id}/stop", response_model=None)

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from app.core.stored_models import StoredModel
+from app.runs.environment import Environment
 
 
 class TrainingPlan(StoredModel):
@@ -50,4 +51,5 @@ class RunResult(StoredModel):
     plan: TrainingPlan | None = None
     adapted: dict[str, int] = Field(default_factory=dict)
     left_out: dict[str, int] = Field(default_factory=dict)
+    environment: Environment | None = None
     trained_by: str | None = None

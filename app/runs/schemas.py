@@ -19,6 +19,7 @@ from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.diagnosis import new_run_address
 from app.runs.models import Run, RunArtifact
 from app.runs.result import RunResult
+from app.versions.changes import Changes
 
 
 class RecipeOut(BaseModel):
@@ -242,14 +243,25 @@ class DifferenceOut(BaseModel):
     values: list[str]
 
 
+class DataChangeOut(BaseModel):
+    """Conversations that came, changed and went since the version of the first run."""
+
+    added: int
+    changed: int
+    removed: int
+
+
 class ReachedOut(BaseModel):
-    """How far a run came; null: not measured."""
+    """How far a run came; null: not measured. Gaps are to the first run; `data` is null where the version is the same."""
 
     run_id: int
     steps: int
     train_loss: float | None
     best_eval_loss: float | None
     best_step: int | None
+    train_loss_gap: float | None = None
+    best_eval_loss_gap: float | None = None
+    data: DataChangeOut | None = None
 
 
 class ComparedOut(BaseModel):
@@ -259,7 +271,13 @@ class ComparedOut(BaseModel):
     differences: list[DifferenceOut]
 
     @classmethod
-    def of(cls, runs: list[Run], differences: list[Difference], reached: list[Reached]) -> "ComparedOut":
+    def of(
+        cls,
+        runs: list[Run],
+        differences: list[Difference],
+        reached: list[Reached],
+        data: list[Changes | None],
+    ) -> "ComparedOut":
         """From what was found."""
         return cls(
             runs=[
@@ -269,8 +287,11 @@ class ComparedOut(BaseModel):
                     train_loss=one.train_loss,
                     best_eval_loss=one.best_eval_loss,
                     best_step=one.best_step,
+                    train_loss_gap=one.gap(reached[0])[0],
+                    best_eval_loss_gap=one.gap(reached[0])[1],
+                    data=None if changes is None else DataChangeOut(**vars(changes)),
                 )
-                for run, one in zip(runs, reached, strict=True)
+                for run, one, changes in zip(runs, reached, data, strict=True)
             ],
             differences=[
                 DifferenceOut(name=one.name or None, label=one.label, values=one.values)

@@ -18,7 +18,8 @@ from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
-from app.runs.backends import NO_BACKENDS, Backends
+from app.recipes.config import TrainingConfig
+from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
 from app.runs.fitting import fit_config
 from app.runs.models import Run, RunArtifact
 from app.runs.work import TrainPayload
@@ -42,6 +43,8 @@ class RunRequest:
     override_reason: str = ""
     evaluate_with: tuple[str, ...] = ()
     idempotency_key: str = ""
+    # In place of recipe and changes: the config of a run that is made again.
+    exactly: TrainingConfig | None = None
 
 
 def start_run(
@@ -97,7 +100,7 @@ def _promise(
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
     _require_readable(check, model)
-    config = fit_config(request.recipe, request.changes, version, model.info, backends).config
+    config = _config(request, version, model, backends)
     job = enqueue(session, JobKind.TRAIN, created_by=actor.who)
     assert job.id is not None
     run = Run(
@@ -123,6 +126,16 @@ def _promise(
     record(session, actor, "run.override" if override else "run.start", f"run/{run.id}")
     session.flush()
     return run
+
+
+def _config(
+    request: RunRequest, version: DatasetVersion, model: ModelEntry, backends: Backends
+) -> TrainingConfig:
+    if request.exactly is None:
+        return fit_config(request.recipe, request.changes, version, model.info, backends).config
+    # Nothing of it changes; the program that it names has to be here still.
+    asked = request.exactly.to_json()
+    return fit_to_backend(request.exactly, asked, model.info.end_of_turn_id, backends)[0]
 
 
 def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> str | None:

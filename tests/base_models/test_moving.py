@@ -20,9 +20,9 @@ from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
+from app.main import create_app
 from app.runs.handler import Train
 from app.runs.service import require_run
-from tests.support.apps import make_app
 from tests.support.people import make_person
 from tests.support.tokenizers import smollm2_folder  # noqa: F401 - a fixture
 from tests.support.training import ENGINEER, make_run
@@ -54,7 +54,7 @@ def test_a_moved_folder_shows_masks_trains_and_finds_its_models(
     silent_bell: None,
 ) -> None:
     before = Settings(data_dir=tmp_path / "here" / "data")
-    app = make_app(before)
+    app = create_app(before)
     shutil.copy(migrated_file, app.state.engine.url.database)
     model_id = prepare(app.state.engine, before, smollm2_folder)
     with transaction(app.state.engine) as session:
@@ -69,7 +69,7 @@ def test_a_moved_folder_shows_masks_trains_and_finds_its_models(
     (tmp_path / "here").rename(tmp_path / "there")
 
     after = Settings(data_dir=tmp_path / "there" / "data")
-    moved = make_app(after)
+    moved = create_app(after)
     person = make_person(moved, Role.ENGINEER)
     shown = person.api.post("/api/v1/mask-previews", json={"base_model_id": model_id, "messages": DIALOGUE})
     assert shown.status_code == 200, shown.text

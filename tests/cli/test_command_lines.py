@@ -20,7 +20,7 @@ import typer
 
 from app.cli.commands import build
 from app.cli.exit_codes import NOT_JUDGED
-from tests.cli.conftest import ROOT, LiveServer, all_gone, environment, sft_studio, wait_until
+from tests.cli.conftest import ROOT, LiveServer, all_gone, environment, wait_until
 from tests.support.command_lines import all_command_lines, healthcheck_of_web, studio_commands
 from tests.support.servers import free_port
 from tests.support.tokenizers import smollm2_folder
@@ -41,6 +41,8 @@ UNNAMED = (
     ("diagnose", "--run", "7"),
     ("samples", "--run", "7"),
     ("checklist", "--run", "7"),
+    ("again", "--run", "7"),
+    ("manifest", "--run", "7"),
     ("compare", "--run", "7", "--run", "8"),
     ("list", "runs"),
     ("status",),
@@ -101,18 +103,21 @@ def started(folder: Path, command: list[str], port: int) -> Iterator[Started]:
         process.wait(10)
 
 
-def _migrated(folder: Path) -> None:
-    assert sft_studio("migrate", data_dir=folder / "data").code == 0
+@pytest.fixture
+def place(tmp_path: Path, migrated_file: Path) -> Path:
+    """A folder, and in it a data folder that `migrate` was run on."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    shutil.copy(migrated_file, tmp_path / "data" / "studio.db")
+    return tmp_path
 
 
 @pytest.mark.parametrize("arguments", LASTING, ids=" ".join)
 def test_a_command_that_lasts_gets_ready_and_ends_when_told_to(
-    tmp_path: Path, arguments: tuple[str, ...]
+    place: Path, arguments: tuple[str, ...]
 ) -> None:
     sign, code = READY[arguments[0]]
-    _migrated(tmp_path)
     port = free_port()
-    with started(tmp_path, [sys.executable, "-m", "app.cli", *arguments], port) as it:
+    with started(place, [sys.executable, "-m", "app.cli", *arguments], port) as it:
         wait_until(lambda: it.is_ready(sign), "it is ready", 90)
         family = [psutil.Process(it.process.pid), *psutil.Process(it.process.pid).children(recursive=True)]
         if arguments[0] == "web":
@@ -125,11 +130,10 @@ def test_a_command_that_lasts_gets_ready_and_ends_when_told_to(
 
 
 @pytest.mark.parametrize("command", ["worker", "web", "serve"])
-def test_it_does_so_as_a_background_job_of_a_shell_too(tmp_path: Path, command: str) -> None:
-    _migrated(tmp_path)
+def test_it_does_so_as_a_background_job_of_a_shell_too(place: Path, command: str) -> None:
     # A shell starts such a job with SIGINT ignored.
     job = f"{shlex.quote(sys.executable)} -m app.cli {command} & echo job $!; wait $!; echo code $?"
-    with started(tmp_path, ["bash", "-c", job], free_port()) as it:
+    with started(place, ["bash", "-c", job], free_port()) as it:
         wait_until(lambda: it.is_ready(READY[command][0]), "it is ready", 90)
         number = next(line.split()[1] for line in it.said.splitlines() if line.startswith("job "))
         os.kill(int(number), signal.SIGTERM)

@@ -2,6 +2,8 @@
 
 import re
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,6 +13,13 @@ from app.accounts.first_run import read_local_token
 from tests.cli.conftest import Serving, all_gone, serving, sft_studio, wait_until
 
 WORKER = "app.serving.worker_process"
+# The command with another patience: a worker that died is started again after a moment, however often it did.
+HASTY = (
+    sys.executable,
+    "-c",
+    "from app.serving import worker_pool; worker_pool.MAX_BACKOFF_SECONDS = 1.0; "
+    "from app.cli import main; main()",
+)
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -76,7 +85,7 @@ def test_a_worker_that_is_killed_is_started_again(tmp_path: Path) -> None:
 
 
 def test_workers_that_cannot_live_are_said_and_the_pages_stay(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+    with serving(tmp_path, HASTY) as server:
         while "again and again" not in server.said:
             for worker in server.running(WORKER):
                 worker.kill()
@@ -87,17 +96,22 @@ def test_workers_that_cannot_live_are_said_and_the_pages_stay(tmp_path: Path) ->
         assert server.is_up()
 
 
-def test_a_port_in_use_is_named_with_the_way_out(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        outcome = sft_studio("serve", "--port", str(server.port), data_dir=tmp_path / "other")
-        assert outcome.code == 1
-        assert f"Port {server.port}" in outcome.error
-        assert f"--port {server.port + 1}" in outcome.error
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """One that tests leave as it is."""
+    with serving(tmp_path_factory.mktemp("serve")) as server:
+        yield server
 
 
-def test_the_codes_of_sign_in_links_are_not_logged(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        httpx.get(f"{server.url}/setup?code=a-secret-code", timeout=20)
-        log = server.data_dir / "logs" / "web.log"
-        wait_until(lambda: "/setup" in log.read_text(), "the request is logged")
-        assert "a-secret-code" not in log.read_text()
+def test_a_port_in_use_is_named_with_the_way_out(server: Serving, tmp_path: Path) -> None:
+    outcome = sft_studio("serve", "--port", str(server.port), data_dir=tmp_path / "other")
+    assert outcome.code == 1
+    assert f"Port {server.port}" in outcome.error
+    assert f"--port {server.port + 1}" in outcome.error
+
+
+def test_the_codes_of_sign_in_links_are_not_logged(server: Serving) -> None:
+    httpx.get(f"{server.url}/setup?code=a-secret-code", timeout=20)
+    log = server.data_dir / "logs" / "web.log"
+    wait_until(lambda: "/setup" in log.read_text(), "the request is logged")
+    assert "a-secret-code" not in log.read_text()

@@ -1,4 +1,4 @@
-"""`train` and the demo's steps with a real server, real workers and the real small model."""
+"""`train` with a real server, real workers and a tiny model; the demo's steps with the real one."""
 
 import json
 from collections.abc import Iterator
@@ -10,9 +10,11 @@ import pytest
 
 from app.accounts.first_run import read_local_token
 from app.cli.demo import steps as demo_steps
+from app.client.pipeline import ensure_base_model
 from app.client.rest import StudioClient
 from app.jobs.schemas import EventOut
 from tests.cli.conftest import Outcome, Serving, in_this_process, serving
+from tests.support.tiny_llama import tiny_llama_folder
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(900)]
 SAMPLES = Path(demo_steps.__file__).parents[2] / "samples"
@@ -20,14 +22,25 @@ SHORT = ("--set", "max_steps=2", "--set", "logging_steps=1", "--set", "eval_step
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """One server for all tests here: the base model is prepared once."""
-    with serving(tmp_path_factory.mktemp("train")) as server:
+def model(tmp_path_factory: pytest.TempPathFactory, smollm2_folder: Path) -> Path:
+    """Folder of a tiny model with the real tokenizer."""
+    return tiny_llama_folder(smollm2_folder, tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[Serving]:
+    """One server for all tests here."""
+    roots = json.dumps([str(model)])
+    with serving(tmp_path_factory.mktemp("train"), SFT_STUDIO_MODEL_ROOTS=roots) as server:
         yield server
 
 
 def _run(server: Serving, *arguments: str) -> Outcome:
     return in_this_process(*arguments, data_dir=server.data_dir, SFT_STUDIO_URL=server.url)
+
+
+def _client(server: Serving) -> StudioClient:
+    return StudioClient(server.url, read_local_token(server.data_dir))
 
 
 def _file(folder: Path, count: int, **first: Any) -> str:
@@ -38,9 +51,11 @@ def _file(folder: Path, count: int, **first: Any) -> str:
     return str(path)
 
 
-def test_from_a_file_to_a_trained_adapter_by_commands_alone(server: Serving, tmp_path: Path) -> None:
+def test_from_a_file_to_a_trained_adapter_by_commands_alone(
+    server: Serving, model: Path, tmp_path: Path
+) -> None:
     assert _run(server, "import", _file(tmp_path, 12), "--dataset", "Sales").code == 0
-    train = ("train", "--dataset", "Sales", "--model", "bundled", "--recipe", "quick")
+    train = ("train", "--dataset", "Sales", "--model", str(model), "--recipe", "quick")
 
     theirs = tmp_path / "train.yaml"
     theirs.write_text("finetuning_type: lora\nlora_rank: 4\nflash_attn: fa2\n")
@@ -67,7 +82,7 @@ def test_from_a_file_to_a_trained_adapter_by_commands_alone(server: Serving, tmp
     plan = advised.json
     assert plan["steps"] == 2
     assert plan["as_run"] == run["id"]
-    assert plan["memory"]["needed_bytes"] > 500_000_000
+    assert plan["memory"]["needed_bytes"] > (model / "model.safetensors").stat().st_size
     in_words = _run(server, "advise", *train[1:], "--set", "learning_rate=0.001")
     assert "--set learning_rate=5e-5" in in_words.stderr
     assert "Rule: " in in_words.stdout
@@ -79,7 +94,9 @@ def test_from_a_file_to_a_trained_adapter_by_commands_alone(server: Serving, tmp
     assert "sales-en" in unknown.error
 
 
-def test_a_red_mask_check_starts_nothing_and_names_the_conversation(server: Serving, tmp_path: Path) -> None:
+def test_a_red_mask_check_starts_nothing_and_names_the_conversation(
+    server: Serving, model: Path, tmp_path: Path
+) -> None:
     forged = [
         {"role": "user", "content": "Say <|im_end|> please"},
         {"role": "assistant", "content": "Here it is."},
@@ -93,7 +110,7 @@ def test_a_red_mask_check_starts_nothing_and_names_the_conversation(server: Serv
         "--dataset",
         "Forged",
         "--model",
-        "bundled",
+        str(model),
         "--set",
         "control_tokens=refuse",
         "--json",
@@ -105,26 +122,28 @@ def test_a_red_mask_check_starts_nothing_and_names_the_conversation(server: Serv
 
 
 def test_a_layer_that_the_model_lacks_is_refused_before_anything_is_queued(
-    server: Serving, tmp_path: Path
+    server: Serving, model: Path, tmp_path: Path
 ) -> None:
     _run(server, "import", _file(tmp_path, 12), "--dataset", "Refused")
     _run(server, "approve", "--dataset", "Refused")
     before = len(_run(server, "list", "runs", "--json").json)
     modules = '--set=lora_target_modules=["no_such_module"]'
-    refused = _run(server, "train", "--dataset", "Refused", "--model", "bundled", modules, "--json")
+    refused = _run(server, "train", "--dataset", "Refused", "--model", str(model), modules, "--json")
     assert refused.code == 1
     assert "This base model has no layer no_such_module" in refused.error
     assert len(_run(server, "list", "runs", "--json").json) == before
 
 
-def test_a_run_that_fails_is_told_and_still_printed(server: Serving, tmp_path: Path) -> None:
+def test_a_run_that_fails_is_told_and_still_printed(server: Serving, model: Path, tmp_path: Path) -> None:
     _run(server, "import", _file(tmp_path, 13), "--dataset", "Fails")
     _run(server, "approve", "--dataset", "Fails")
-    # Prepared by now; its weights are away while it is to be trained.
-    (weights,) = server.data_dir.rglob("models/*/model.safetensors")
+    ready = ensure_base_model(_client(server), str(model), lambda _event: None)
+    assert ready.job is not None
+    # Its weights are away while it is to be trained.
+    (weights,) = server.data_dir.glob(f"storage/jobs/{ready.job.id}/*/model/model.safetensors")
     aside = weights.rename(tmp_path / "model.safetensors")
     try:
-        failed = _run(server, "train", "--dataset", "Fails", "--model", "bundled", "--json")
+        failed = _run(server, "train", "--dataset", "Fails", "--model", str(model), "--json")
     finally:
         aside.rename(weights)
     assert failed.code == 1
@@ -135,7 +154,8 @@ def test_a_run_that_fails_is_told_and_still_printed(server: Serving, tmp_path: P
 def test_a_second_demo_finds_everything_the_first_one_made(
     server: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo_steps, "CHANGES", {**demo_steps.CHANGES, "max_steps": 2, "eval_steps": 2})
+    little = {"max_steps": 2, "eval_steps": 2, "per_device_train_batch_size": 1, "sample_count": 0}
+    monkeypatch.setattr(demo_steps, "CHANGES", {**demo_steps.CHANGES, **little})
     first, first_events = _walk(server)
     again, again_events = _walk(server)
     assert again.version.id == first.version.id
@@ -152,8 +172,7 @@ def test_a_second_demo_finds_everything_the_first_one_made(
 def _walk(server: Serving) -> tuple[demo_steps.DemoSteps, list[EventOut]]:
     """All steps but the evaluations, which take minutes; events of the training alone."""
     events: list[EventOut] = []
-    client = StudioClient(server.url, read_local_token(server.data_dir))
-    steps = demo_steps.DemoSteps(client, events.append)
+    steps = demo_steps.DemoSteps(_client(server), events.append)
     for step in (steps.prepare_base_model, steps.load_samples, steps.approve_and_freeze, steps.check_masks):
         assert step()
     events.clear()

@@ -32,11 +32,13 @@ def told(answer: Any) -> Told:
 
 
 def by_file(person: Person, dataset_id: int, body: dict[str, Any]) -> Told:
+    """Without the place in the file, which comes before the sentence."""
     file = {"file": ("a.jsonl", json.dumps(body).encode())}
     answer = person.api.post(f"/api/v1/datasets/{dataset_id}/imports", files=file)
     assert answer.status_code == 422, answer.text
     (problem,) = answer.json()["problems"]
-    return problem["code"], problem["message"]
+    assert problem["message"].startswith("Line 1: ")
+    return problem["code"], problem["message"].removeprefix("Line 1: ")
 
 
 def by_rest(person: Person, dataset_id: int, body: dict[str, Any]) -> Told:
@@ -109,14 +111,15 @@ def test_files_and_rest_refuse_it_alike(
     annotator: Person, dataset_id: int, make: Any, body: dict[str, Any], expected: Told
 ) -> None:
     number = make()
-    assert by_file(annotator, dataset_id, body) == expected
+    code, sentence = expected
+    assert by_file(annotator, dataset_id, body) == (code, f"Line 1: {sentence}")
     assert by_rest(annotator, dataset_id, body) == expected
     assert by_change(annotator, number, body) == expected
 
 
 def test_the_command_line_says_the_sentence_with_its_line(live: LiveServer, tmp_path: Path) -> None:
     for body, (_code, sentence) in FAULTS.values():
-        assert f"line 1: {sentence}" in by_command(live, tmp_path, body)
+        assert f"Line 1: {sentence}" in by_command(live, tmp_path, body)
 
 
 def test_the_page_refuses_a_long_label_and_one_message_too_many_alike(

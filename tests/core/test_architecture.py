@@ -50,7 +50,7 @@ ALLOWED_IN_PURE: dict[str, set[str]] = {
 }
 TORCH_SIDE = {"torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "worker"}
 # Wiring: knows every domain by design. Commands know the processes, those know the client, never the other way.
-WIRING = {"main", "routers", "tables", "client", "serving", "cli"}
+WIRING = {"domains", "main", "routers", "tables", "client", "serving", "cli"}
 OUTSIDE = ("client", "serving", "cli")
 # The worker's two sides speak through JSON lines; neither imports the other.
 WORKER_SIDES = ("parent", "work")
@@ -174,9 +174,19 @@ def test_masking_is_used_through_its_door() -> None:
     assert wrong == []
 
 
+def test_the_list_of_tables_names_every_module_that_has_one() -> None:
+    named = {name for _, name in _imports(ROOT / "app/tables.py")}
+    having = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in _files("app")
+        if "table=True" in path.read_text("utf-8") and path.name == "models.py"
+    }
+    assert having <= named
+
+
 def test_starting_the_web_application_loads_neither_torch_nor_transformers_nor_celery() -> None:
     code = (
-        "import sys, app.main; "
+        "import sys, app.domains, app.main; "
         "print(','.join(m for m in ('torch', 'transformers', 'peft', 'trl', 'celery') if m in sys.modules))"
     )
     loaded = subprocess.run(

@@ -11,7 +11,7 @@ from app.accounts.models import Role
 from app.core import migrations
 from app.core.settings import Settings
 from app.datasets import service
-from tests.support.apps import make_app
+from app.main import create_app
 from tests.support.people import Person, make_person, problem_of, visible_text
 
 HUGE = 10**25
@@ -19,7 +19,7 @@ HUGE = 10**25
 
 @pytest.fixture
 def person(tmp_path: Path, database_url: str) -> Iterator[Person]:
-    app = make_app(Settings(data_dir=tmp_path / "data", database_url=database_url))
+    app = create_app(Settings(data_dir=tmp_path / "data", database_url=database_url))
     migrations.upgrade(app.state.engine)
     yield make_person(app, Role.ENGINEER)
     app.state.engine.dispose()
@@ -82,7 +82,7 @@ def test_wrong_addresses_and_files_are_named_too(annotator: Person, settings: Se
     path = f"/api/v1/datasets/{number}"
     assert "limit must be at most 200" in refused(api.get(f"{path}/conversations?limit=1000"))
     wrong = refused(api.get(f"{path}/conversations?review_state=foo"))
-    assert "review_state must be one of: draft, handed_in, approved, rejected." in wrong
+    assert "review_state must be one of: draft, handed_in, approved, rejected, discarded." in wrong
     page = annotator.browser.get(f"/datasets/{number}?review_state=foo")
     assert visible_text(page.text).count("review_state") == 1
     assert "file must be a file" in refused(api.post(f"{path}/imports", data={"file": "hello"}))

@@ -39,6 +39,11 @@ NOTE: Final = """() => {
     for (const one of document.querySelectorAll("dialog")) one.show();
     const fields = [...document.querySelectorAll("form input")].filter((one) => one.form && one.checkVisibility()
         && /^(text|search|number|email|password|url)$/.test(one.type) && !one.disabled);
+    // A choice that is offered and chosen is no fault of whoever presses Enter.
+    for (const one of document.querySelectorAll("form select[required]")) {
+        if (one.value === "" && one.selectedOptions.length)
+            window.pressed.push({ form: one.form.getAttribute("action"), submitter: one.name, fine: false });
+    }
     const first = new Map(fields.map((field) => [field.form, field]).reverse());
     let number = 0;
     for (const [form, field] of first) {

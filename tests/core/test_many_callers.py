@@ -14,7 +14,7 @@ from app.accounts.models import Role
 from app.core import migrations
 from app.core.settings import Settings
 from app.core.web import SESSIONS, Db, public
-from tests.support.apps import make_app
+from app.main import create_app
 from tests.support.live import serving
 from tests.support.people import Person, make_person, visible_text
 
@@ -36,7 +36,7 @@ def patient(settings: Settings) -> Iterator[FastAPI]:
 
 
 def application(settings: Settings, seconds: float) -> Iterator[FastAPI]:
-    app = make_app(settings.model_copy(update={"web_wait_seconds": seconds}))
+    app = create_app(settings.model_copy(update={"web_wait_seconds": seconds}))
     migrations.upgrade(app.state.engine)
     yield app
     app.state.engine.dispose()

@@ -16,8 +16,8 @@ from app.core import migrations
 from app.core.database import transaction
 from app.core.settings import Settings
 from app.datasets import service
+from app.main import create_app
 from tests.conversations.conftest import ANN, DIALOGUE, MakeConversation
-from tests.support.apps import make_app
 from tests.support.people import Person, make_person, problem_of, visible_text
 
 HTMX = {"HX-Request": "true"}
@@ -285,7 +285,7 @@ def test_an_import_without_a_file_is_asked_for_one(annotator: Person, dataset_id
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[FastAPI]:
     """An installation that takes 1 MB at most."""
-    app = make_app(Settings(data_dir=tmp_path / "small", max_upload_bytes=1024 * 1024))
+    app = create_app(Settings(data_dir=tmp_path / "small", max_upload_bytes=1024 * 1024))
     migrations.upgrade(app.state.engine)
     yield app
     app.state.engine.dispose()

@@ -31,6 +31,8 @@ def main() -> int:
     asked = parser.parse_args()
     logging.getLogger("sft_studio").setLevel(logging.CRITICAL)  # what must be said, the answers say
     chosen = asked.faults or list(SCENARIOS)
+    if unknown := set(chosen) - set(SCENARIOS):
+        parser.error(f"there is no fault {sorted(unknown)}; there are: {', '.join(SCENARIOS)}")
     dice = random.Random(asked.seed)
     if any(SCENARIOS[name].place is on_small_disk for name in chosen):
         enter_namespace(["-m", "tests.faults", *sys.argv[1:]])

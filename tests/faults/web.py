@@ -66,11 +66,16 @@ class Watcher(threading.Thread):
         last = {"Last-Event-ID": str(len(self.seen))}
         try:
             with self._client.stream("GET", f"/api/v1/jobs/{self._job_id}/events", headers=last) as lines:
-                kind = ""
+                event: dict[str, str] = {}
                 for line in lines.iter_lines():
-                    kind = line.removeprefix("event:").strip() if line.startswith("event:") else kind
-                    if line.startswith("id:") and kind != STREAM_END:
-                        self.seen.append(int(line.removeprefix("id:")))
+                    if line:
+                        name, _, value = line.partition(":")
+                        event[name] = value.strip()
+                    elif event:
+                        # The end of the stream repeats the number of its last event.
+                        if "id" in event and event.get("event") != STREAM_END:
+                            self.seen.append(int(event["id"]))
+                        event = {}
         except httpx.HTTPError:
             return
 
@@ -99,7 +104,8 @@ class Import(threading.Thread):
 
 def kill_web(studio: Studio, check: dict[str, Any], dice: random.Random) -> list[Told]:
     """The run goes on, the file is in whole or not at all, and whoever watched sees every event once."""
-    dataset = studio.ok(studio.api.post("/api/v1/datasets", json={"name": "Coming in"}))["id"]
+    name = f"Coming in {dice.random()}"
+    dataset = studio.ok(studio.api.post("/api/v1/datasets", json={"name": name}))["id"]
     with running_worker(studio.settings), web_process(studio) as (web, client):
         job = start(studio, check)
         wait_for_event(studio, job["id"], "metric")

@@ -22,7 +22,8 @@ from tests.previews.conftest import DIALOGUE, MakeConversation, MakeModel
 from tests.support.live import serving
 from tests.support.people import Person, make_person
 
-SLOW = 25
+# More than one person may ask for, and more than are rendered at a time. Each works for all of a rendering's time.
+SLOW = 12
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +70,7 @@ def test_slow_previews_hold_up_neither_files_nor_pages_nor_streams(
     with transaction(app.state.engine) as session:
         job_id = jobs.enqueue(session, JobKind.TRAIN, created_by=Who("Mei")).id
     assert job_id is not None
-    people = [make_person(app, Role.ANNOTATOR, f"person {number}") for number in range(5 if several else 1)]
+    people = [make_person(app, Role.ANNOTATOR, f"person {number}") for number in range(3 if several else 1)]
 
     async def scene(url: str) -> list[int]:
         callers = [caller(url, person) for person in people]

@@ -43,10 +43,11 @@ def test_two_runs_are_compared_by_what_differs_and_by_how_far_they_came(engineer
         "lora_alpha": ["32", "128"],
         "lora_target_modules": ["q_proj,v_proj", "all-linear"],
     }
-    nothing = {"train_loss": None, "best_eval_loss": None, "best_step": None}
+    no_gap = {"train_loss_gap": None, "best_eval_loss_gap": None, "data": None}
+    nothing = {"train_loss": None, "best_eval_loss": None, "best_step": None, **no_gap}
     assert told["runs"] == [
         {"run_id": 2, "steps": 0, **nothing},
-        {"run_id": 1, "steps": 3, "train_loss": 1.5, "best_eval_loss": 2.5, "best_step": 2},
+        {"run_id": 1, "steps": 3, "train_loss": 1.5, "best_eval_loss": 2.5, "best_step": 2, **no_gap},
     ]
     page = engineer.browser.get("/runs/compare?run=2&run=1").text
     assert "Learning rate learning_rate 0.001 5e-5" in visible_text(page)

@@ -204,7 +204,12 @@ def test_the_worker_gets_the_confirmed_arrays_and_refuses_others(
         assert given.config.early_stopping_patience == 3
         # What travels with the adapter names no folder of this machine.
         told = given.provenance
-        assert (told.dataset, told.version, told.base_model, told.max_length) == ("Calls", 1, "small", 2048)
+        assert (told.dataset, told.version, told.base_model, told.mask.max_length) == (
+            "Calls",
+            1,
+            "small",
+            2048,
+        )
         assert told.arrays_hash == ARRAYS_HASH
         run.config = run.config.model_copy(update={"early_stopping_patience": 0})
         session.add(run)

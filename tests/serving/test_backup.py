@@ -16,9 +16,9 @@ from app.accounts.models import Role
 from app.core.database import transaction
 from app.core.settings import Settings
 from app.datasets.service import create_dataset
+from app.main import create_app
 from app.serving.backup import Manifest
 from tests.cli.conftest import in_this_process
-from tests.support.apps import make_app
 from tests.support.people import make_person
 from tests.support.training import ENGINEER
 
@@ -59,7 +59,7 @@ def test_what_a_backup_holds_comes_back_elsewhere_while_people_go_on_writing(
     assert contents(other) == contents(installation.data_dir)
     assert not (other / "logs").exists()
     assert [path for path in other.rglob("*") if path.stat().st_mode & 0o077] == []
-    again = make_app(Settings(data_dir=other))
+    again = create_app(Settings(data_dir=other))
     person = make_person(again, Role.ENGINEER)
     names = [dataset["name"] for dataset in person.api.get("/api/v1/datasets").json()]
     assert "Calls" in names

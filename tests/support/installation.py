@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.accounts.models import Role
 from app.core import migrations
 from app.core.settings import Settings
-from tests.support.apps import make_app
+from app.main import create_app
 from tests.support.people import make_person
 from tests.support.workers import wait_until
 
@@ -94,7 +94,7 @@ class InThisProcess(Studio):
 @contextmanager
 def installed(settings: Settings) -> Iterator[InThisProcess]:
     """A fresh installation on these settings."""
-    app = make_app(settings)
+    app = create_app(settings)
     migrations.upgrade(app.state.engine)
     yield InThisProcess(settings, make_person(app, Role.ADMIN).api, app)
     app.state.engine.dispose()

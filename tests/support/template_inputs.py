@@ -13,8 +13,8 @@ from pathlib import Path
 
 from jinja2 import meta, nodes
 
+import app.main  # noqa: F401 - adds what pages of domains may use to the templates
 from app.core.templating import templates
-from app.main import create_app  # noqa: F401 - adds what pages of domains may use to the templates
 
 ROOT = Path(__file__).parents[2]
 # What `request_context` gives to every template.

@@ -28,12 +28,12 @@ def embedded(tmp_path: Path, small_model: Path) -> Iterator[Studio]:
 
 
 @pytest.fixture
-def served(tmp_path: Path, base_model_folder: Path, postgres_url: str, redis_url: str) -> Iterator[Studio]:
+def served(tmp_path: Path, small_model: Path, postgres_url: str, redis_url: str) -> Iterator[Studio]:
     settings = Settings(
         data_dir=tmp_path / "data",
         database_url=postgres_url,
         redis_url=redis_url,
-        model_roots=(base_model_folder,),
+        model_roots=(small_model,),
     )
     with installed(settings) as studio:
         yield studio
@@ -42,18 +42,17 @@ def served(tmp_path: Path, base_model_folder: Path, postgres_url: str, redis_url
 @pytest.mark.model
 @pytest.mark.servers
 @pytest.mark.timeout(600)
-def test_a_run_goes_from_import_to_adapter_on_postgresql_and_redis(
-    served: Studio, base_model_folder: Path
-) -> None:
+def test_a_run_goes_from_import_to_adapter_on_postgresql_and_redis(served: Studio, small_model: Path) -> None:
     with running_worker(served.settings):
-        model = prepare(served, base_model_folder)
+        model = prepare(served, small_model)
         run = served.start_run(served.version(12), model, max_steps=2, logging_steps=1)
         job = served.wait_for(run["job"], "succeeded", 240)
     events = served.events(job["id"])
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     losses = [event["loss"] for event in events if event["kind"] == "metric"]
     assert len(losses) == 2
-    assert all(0 < loss < 10 for loss in losses)
+    # A guess among all tokens costs log(49152) = 10.8.
+    assert all(0 < loss < 12 for loss in losses)
     finished = served.ok(served.api.get(f"/api/v1/runs/{run['id']}"))
     assert finished["result"]["steps"] == 2
     names = {item["name"] for item in served.ok(served.api.get(f"/api/v1/runs/{run['id']}/artifacts"))}

@@ -14,7 +14,7 @@ from app.core.stored_models import StoredModel
 from app.invalid import wrong_fields
 from app.jobs.events import Emit, EventKind
 from app.jobs.work import JobInput
-from app.sentences import FailureCode, Sentence, SentenceError, sentence_of
+from app.sentences import N_, FailureCode, Sentence, SentenceError, sentence_of
 
 StopRequest = Literal["cancel", "save"]
 InputT = TypeVar("InputT", bound=JobInput)
@@ -50,6 +50,17 @@ class JobFailed(SentenceError):
     def of(cls, error: SentenceError) -> Self:
         """The same failure, met below."""
         return cls(error.code, error.sentence)
+
+
+def base_is_no_number() -> JobFailed:
+    """What a model computes before anything was trained is its own: no setting of the run helps."""
+    return JobFailed(
+        FailureCode.MODEL_UNUSABLE,
+        N_(
+            "The base model's own loss on a conversation, or its gradient, is no number: its weights are damaged, or its "
+            "numbers are too large for this precision. Prepare it again, or set bf16 to the precision it was made in."
+        ),
+    )
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from app.accounts import first_run
+from app.cli.demo.budget import Budget
 from app.cli.demo.server import DemoServer, choose_port, running_client
 from app.cli.demo.steps import SUITES, DemoSteps
 from app.client.rest import StudioClient
@@ -27,7 +28,7 @@ def demo(
     """Command `demo`."""
     from app.serving import preflight
 
-    settings = load_settings()
+    settings, budget = load_settings(), Budget()
     preflight.check_data_folder(settings.data_dir)
     preflight.check_disk(settings.data_dir)
     signal.signal(signal.SIGTERM, _terminate)
@@ -35,7 +36,7 @@ def demo(
         client, server = _connect(settings, stack)
         stack.callback(client.close)
         _invite(settings, client)
-        _walk(client)
+        _walk(client, budget)
         if oneshot:
             return
         _serve_on(client, server)
@@ -69,11 +70,11 @@ def _invite(settings: Settings, client: StudioClient) -> None:
     )
 
 
-def _walk(client: StudioClient) -> None:
+def _walk(client: StudioClient, budget: Budget) -> None:
     from app.cli.demo.report import print_report
     from app.cli.demo.view import DemoView
 
-    steps = DemoSteps(client, listen=lambda event: view.event(event))
+    steps = DemoSteps(client, listen=lambda event: view.event(event), budget=budget)
     plan: list[tuple[str, Callable[[], str]]] = [
         (_("Base model"), steps.prepare_base_model),
         (_("Sample dialogues"), steps.load_samples),

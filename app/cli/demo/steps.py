@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from app.base_models.schemas import BaseModelOut
 from app.base_models.service import BUNDLED_NAME
+from app.cli.demo.budget import Budget
 from app.client.pipeline import (
     ensure_base_model,
     find_dataset,
@@ -36,8 +37,6 @@ CHANGES: Final[dict[str, Any]] = {
     "lora_target_modules": "all-linear",
     "learning_rate": 2e-4,
     "num_train_epochs": 4,
-    # On a slow processor fewer steps; the demo is to be over within ten minutes.
-    "max_train_minutes": 5.0,
     "per_device_train_batch_size": 4,
     "gradient_accumulation_steps": 1,
     "logging_steps": 1,
@@ -46,10 +45,6 @@ CHANGES: Final[dict[str, Any]] = {
     "save_total_limit": 2,
     "early_stopping_patience": 0,
 }
-
-
-# On a slow processor fewer cases, for the same reason.
-EVALUATION: Final = CaseLimits(max_minutes=1.25)
 
 
 @dataclass
@@ -64,6 +59,8 @@ class DemoSteps:
     check: MaskCheckOut = field(init=False)
     run: RunOut = field(init=False)
     evaluations: dict[str, EvaluationOut] = field(init=False, default_factory=dict)
+    # On a slow processor fewer steps and fewer cases.
+    budget: Budget = field(default_factory=Budget)
 
     def prepare_base_model(self) -> str:
         """The bundled model as an ordinary folder."""
@@ -123,7 +120,7 @@ class DemoSteps:
             body = {
                 "mask_check_id": self.check.id,
                 "recipe": RECIPE,
-                "changes": CHANGES,
+                "changes": {**CHANGES, "max_train_minutes": self.budget.training(len(SUITES))},
                 "confirmed": True,
             }
             self.run = self.client.start_run(body, new_idempotency_key())
@@ -165,7 +162,8 @@ class DemoSteps:
         )
         if evaluation is None:
             # One under way is found by the server.
-            evaluation = self.client.start_evaluation(self.run.id, suite, EVALUATION)
+            limits = CaseLimits(max_minutes=self.budget.evaluation(len(SUITES) - len(self.evaluations)))
+            evaluation = self.client.start_evaluation(self.run.id, suite, limits)
             wait_for_job(self.client, evaluation.job, self.listen, what=_("The evaluation"))
             evaluation = self.client.evaluation(evaluation.id)
         require_success(evaluation.job, what=_("The evaluation"))

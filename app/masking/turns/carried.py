@@ -6,8 +6,9 @@ all at once; where that disturbs the template, fewer at once, down to one.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 from app.dialogue.roles import Role
 from app.masking.turns.layout import HeldField, LeftOut, Region, Turn
@@ -60,12 +61,14 @@ class Carried:
                 shown = self._text[turn.content_start : turn.content_end]
                 if shown.strip() == content:
                     return True
-            return content in self._text[turn.start : turn.end]
+            beside = {name: value for name, value in self._messages[place].items() if name != "content"}
+            return _is_more_than(content, self._text[turn.start : turn.end], beside)
         regions = self._regions.get(place, ())
         if regions:
             return any(content in self._text[region.start : region.end] for region in regions)
         # an answer without provable borders, a text that is mixed with others: anywhere
-        return content in self._text
+        others = [message for at, message in enumerate(self._messages) if at != place]
+        return _is_more_than(content, self._text, [*others, self._tools])
 
     def _words_missing(self, place: int) -> list[Piece]:
         message = self._messages[place]
@@ -198,6 +201,28 @@ class Carried:
                 )
             )
         return told
+
+
+def _is_more_than(content: str, text: str, others: Any) -> bool:
+    """Whether the text holds this content oftener than the others do, which may have put it there as well. Where it does
+    not, only marks tell."""
+    found = text.count(content)
+    return found > 0 and found > sum(said.count(content) for said in _strings(others))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text of a JSON value, its keys and numbers too."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _strings(inner)
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, Iterable):
+        for inner in value:
+            yield from _strings(inner)
+    elif value is not None:
+        yield str(value)
 
 
 def _not_in_order(numbers: Sequence[Piece], text: str) -> list[Piece]:

@@ -8,7 +8,7 @@ from app.masking import ChatTokenizer, Check, MaskSettings, mask_conversation, r
 from app.masking.checking.missing import said_missing
 from app.masking.samples.sample import Missing
 from app.masking.turns.layout import HeldField, LeftOut
-from tests.masking.turns.pieces import ASKED, CALL, END, LOOP, PROMPT, RESULT, TURN
+from tests.masking.turns.pieces import ASKED, CALL, CALLS, END, LOOP, PROMPT, RESULT, TURN
 
 ANSWER = {"role": "assistant", "content": "Ten."}
 THOUGHT = {**ANSWER, "reasoning_content": "Is it ten?"}
@@ -114,6 +114,24 @@ def test_an_argument_of_the_template_that_drops_reasoning_is_a_choice(smollm2: C
         checked(tokenizer, [*ASKED, THOUGHT])[0].detail
         == "The template writes everything that the turns hold."
     )
+
+
+@pytest.mark.parametrize("words", ["10", "price"])
+def test_words_that_others_repeat_do_not_stand_for_those_that_are_dropped(
+    words: str, smollm2: ChatTokenizer
+) -> None:
+    no_words_beside_calls = (
+        LOOP + TURN.replace("m.content", "('' if m.tool_calls else m.content)") + CALLS + END
+    )
+    calling = {**CALL, "content": "price", "tool_calls": CALL["tool_calls"]}
+    tokenizer = smollm2.with_chat_template(no_words_beside_calls + PROMPT, "no words", trusted=True)
+    (red,) = checked(tokenizer, [*ASKED, calling, RESULT, {**ANSWER, "content": words}])
+    assert (red.passed, "2: content “price”" in red.detail) == (False, True)
+
+    no_results = "{% for m in messages if m.role != 'tool' %}" + TURN + CALLS + END + PROMPT
+    tokenizer = smollm2.with_chat_template(no_results, "no results", trusted=True)
+    (named,) = checked(tokenizer, [*ASKED, CALL, RESULT, {**ANSWER, "content": f"It is {words}, not 10."}])
+    assert (named.passed, "3: content “10”" in named.detail) == (True, True)
 
 
 def test_a_long_list_is_cut_short() -> None:

@@ -2,9 +2,9 @@
 
 `sft` is the story: begin here. `sampling` answers on the way ·
 `data` the arrays as batches · `model` base and adapter · `trainer`, `callbacks`,
-`checkpoints`, `identity` the loop and what survives it · `devices` ·
+`checkpoints`, `identity` the loop and what survives it · `devices`, `surroundings` ·
 `weights` what is trained, an adapter or all. Before it: `modules` an adapter may go on,
 `adapter` to begin with, `trial` of the pass, `planning` of the steps; after it: `portable`, the adapter for
 elsewhere. What is computed by ours, each tested against the plain way: `forward`, `attention`, `lora`, `norm`,
-`loss`, `lanes`.
+`gated`, `loss`, `lanes`; `again`: what is computed twice rather than kept.
 """

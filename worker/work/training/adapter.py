@@ -18,6 +18,7 @@ from app.recipes.layers import fit_layers
 from app.sentences import N_, FailureCode
 from worker.work.new_tokens import trained_rows
 from worker.work.protocol import JobFailed, log
+from worker.work.training.gated import fuse_gated_products
 from worker.work.training.lora import fuse_lora_layers
 from worker.work.training.modules import LayerKind, LinearModule, linear_modules
 from worker.work.training.norm import fuse_rms_norms
@@ -66,6 +67,7 @@ def add_adapter(
         )
     fuse_lora_layers(adapted)
     fuse_rms_norms(adapted)
+    fuse_gated_products(adapted)
     reached = what_was_reached(adapted, layers)
     tell(reached, emit)
     return adapted, reached
@@ -140,12 +142,20 @@ def targets(
         raise JobFailed(FailureCode.TARGET_MODULES_MISSING, error.sentence) from error
     for note in fitted.notes:
         log(emit, "info", note)
-    modules = [name for name in fitted.names if _matches(name, linear)]
-    return modules, [name for name in fitted.names if name not in modules]
+    closed = [layer.name for layer in layers if layer.left_out is not None]
+    modules: list[str] = []
+    parameters: list[str] = []
+    for name in fitted.names:
+        if not (found := _called(name, linear)):
+            parameters.append(name)
+        else:
+            # PEFT would take every layer of this name, those of other towers too.
+            modules += found if _called(name, closed) else [name]
+    return modules, parameters
 
 
-def _matches(name: str, names: Iterable[str]) -> bool:
-    return any(found == name or found.endswith(f".{name}") for found in names)
+def _called(name: str, names: Iterable[str]) -> list[str]:
+    return [found for found in names if found == name or found.endswith(f".{name}")]
 
 
 def what_was_reached(adapted: Any, layers: list[LinearModule]) -> Reached:

@@ -13,7 +13,7 @@ from transformers import TrainerCallback
 
 from app.jobs.events import Emit, EventKind
 from app.sentences import N_, FailureCode
-from worker.work.protocol import Control, JobFailed, log
+from worker.work.protocol import Control, JobFailed, base_is_no_number, log
 from worker.work.training.adapter import counted, listed
 from worker.work.training.checkpoints import BEST_WEIGHTS, link_or_copy
 from worker.work.training.devices import machine_load, memory_bytes
@@ -35,12 +35,19 @@ class Progress(TrainerCallback):
         # Since the last metric: tokens (the trainer counts them) and the seconds of the steps alone.
         self.tokens = 0
         self.seconds = 0.0
-        # Whether every loss so far was a number, kept on the device: nothing waits for it between two steps.
+        # Whether every loss, and every gradient, was a number so far; on the device: nothing waits for it between two steps.
         self.finite = torch.ones((), dtype=torch.bool, device=device)
+        self.finite_gradients = torch.ones((), dtype=torch.bool, device=device)
 
     def saw_loss(self, loss: torch.Tensor) -> None:
         """Take note of a batch's loss."""
         self.finite = self.finite & torch.isfinite(loss.detach())
+
+    def saw_gradient(self, norm: torch.Tensor | float) -> None:
+        """Take note of the norm of a step's gradient before it was clipped. Clipping by one that is no number leaves
+        nothing, or what is none either."""
+        whole = torch.isfinite(torch.as_tensor(norm, device=self.device))
+        self.finite_gradients = self.finite_gradients & whole
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.started, self.first_step = time.monotonic(), state.global_step
@@ -54,7 +61,7 @@ class Progress(TrainerCallback):
             torch.cuda.synchronize(self.device)
         self.seconds += time.monotonic() - self.step_started
         # The device was waited for: looking costs nothing more.
-        if not bool(self.finite):
+        if not bool(self.finite & self.finite_gradients):
             # Told and ended at this very step, whichever steps are logged.
             control.should_log, control.should_evaluate, control.should_save = True, False, False
         done = state.global_step - self.first_step
@@ -84,10 +91,21 @@ class Progress(TrainerCallback):
         )
         self.tokens, self.seconds = 0, 0.0
         self.saw_loss(torch.as_tensor(logs["loss"], device=self.device))
+        if state.global_step <= 1 and not bool(self.finite & self.finite_gradients):
+            raise base_is_no_number()
         if not bool(self.finite):
             raise JobFailed(
                 FailureCode.NOT_A_NUMBER,
                 LOSS_IS_NO_NUMBER,
+                step=state.global_step,
+            )
+        if not bool(self.finite_gradients):
+            raise JobFailed(
+                FailureCode.NOT_A_NUMBER,
+                N_(
+                    "The gradient is no number at step %(step)d, so nothing could be learned from it. Lower the learning "
+                    "rate or raise the warm-up."
+                ),
                 step=state.global_step,
             )
 
@@ -96,17 +114,20 @@ class FirstGradients(TrainerCallback):
     """Looks once whether the loss reaches what is trained: a layer that gets no gradient would never learn.
 
     Of an adapter only the second matrix of each pair can tell: it starts at zero, so the first one's gradient is zero
-    too. Of a whole model some weights may rightly have none in one step: experts that no token was sent to.
+    too. Of a whole model some weights may rightly have none in one step: experts that no token was sent to. A gradient
+    that is no number, which Progress tells of, says nothing here.
     """
 
-    def __init__(self, emit: Emit) -> None:
-        self.emit = emit
+    def __init__(self, emit: Emit, progress: Progress | None = None) -> None:
+        self.emit, self.progress = emit, progress
         self.looked = False
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.looked:
             return
         self.looked = True
+        if self.progress is not None and not bool(self.progress.finite_gradients):
+            return
         trained = [(name, p.grad) for name, p in kwargs["model"].named_parameters() if p.requires_grad]
         layers = [(name, gradient) for name, gradient in trained if "lora_B" in name]
         if not layers:

@@ -14,6 +14,8 @@ import torch
 from peft.tuners.lora.layer import Linear as PeftLoraLinear
 from torch.nn import functional
 
+from worker.work.training.again import made_again, to_keep
+
 
 class _LoraFunction(torch.autograd.Function):
     """y = x W^T + bias + scaling * drop(x) A^T B^T, with gradients for x, A and B only."""
@@ -37,7 +39,9 @@ class _LoraFunction(torch.autograd.Function):
         low_rank = _without(flat, dropped) @ a.t()
         output = functional.linear(flat, weight, bias)
         output.addmm_(low_rank, b.t())
-        ctx.save_for_backward(flat, weight, a, b, low_rank, dropped)
+        kept = to_keep(x)
+        ctx.save_for_backward(weight, a, b, low_rank, dropped, *kept.sources)
+        ctx.make_input = kept.make
         ctx.scaling, ctx.shape = scaling, x.shape
         ctx.dtypes = lora_a.dtype, lora_b.dtype
         # No view for autograd, as a product's own result is none: the model may go on in place on it.
@@ -46,8 +50,9 @@ class _LoraFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        flat, weight, a, b, low_rank, dropped = ctx.saved_tensors
+        weight, a, b, low_rank, dropped, *sources = ctx.saved_tensors
         grad = gradients[0].reshape(-1, gradients[0].shape[-1])
+        flat = made_again(ctx.make_input, sources).reshape(-1, weight.shape[1])
         grad_low_rank = grad @ b
         grad_b = (grad.t() @ low_rank).to(ctx.dtypes[1]).mul_(ctx.scaling)
         grad_a = (grad_low_rank.t() @ _without(flat, dropped)).to(ctx.dtypes[0])

@@ -8,18 +8,20 @@ from typing import Any
 
 import torch
 
+from worker.work.training.again import mark
+
 
 class _RmsNormFunction(torch.autograd.Function):
     """y = weight * (x / rms(x)), rounded where transformers rounds; the gradient reaches x only."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
-        wide = x.float()
-        scale = torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + epsilon)
-        # `wide` is x itself where x is fp32 already.
-        normal = (wide * scale if wide is x else wide.mul_(scale)).to(x.dtype)
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        scale = torch.rsqrt(x.float().pow(2).mean(-1, keepdim=True) + epsilon)
         ctx.save_for_backward(x, weight, scale)
-        return weight * normal
+        ctx.mark_non_differentiable(scale)
+        return scaled(x, weight, scale), scale
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -29,6 +31,14 @@ class _RmsNormFunction(torch.autograd.Function):
         normal = x.float() * scale
         along = (grad * normal).mean(-1, keepdim=True)
         return grad.sub_(normal.mul_(along)).mul_(scale).to(x.dtype), None, None
+
+
+def scaled(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """weight * (x * scale) with `scale` fp32[..., 1], rounded where transformers rounds."""
+    wide = x.float()
+    # `wide` is x itself where x is fp32 already.
+    normal = (wide * scale if wide is x else wide.mul_(scale)).to(x.dtype)
+    return normal.mul_(weight) if normal.dtype == weight.dtype else weight * normal
 
 
 def fuse_rms_norms(model: torch.nn.Module) -> int:
@@ -57,7 +67,7 @@ def _is_rms_norm(module: Any, epsilon: float) -> bool:
     x = torch.randn(1, 3, weight.shape[0], generator=generator).to(weight.device, weight.dtype)
     try:
         with torch.no_grad():
-            found = _RmsNormFunction.apply(x, weight, epsilon)  # type: ignore[no-untyped-call]
+            found, _ = _RmsNormFunction.apply(x, weight, epsilon)  # type: ignore[no-untyped-call]
             own = module(x)
     except Exception:  # noqa: BLE001 - one that wants a gate, or rows of another shape, is another function
         return False
@@ -74,7 +84,6 @@ class _FusedForward:
         if len(args) != 1 or kwargs:
             own: torch.Tensor = type(self.module).forward(self.module, *args, **kwargs)
             return own
-        fused: torch.Tensor = _RmsNormFunction.apply(  # type: ignore[no-untyped-call]
-            args[0], self.module.weight, self.epsilon
-        )
-        return fused
+        x, weight = args[0], self.module.weight
+        normal, scale = _RmsNormFunction.apply(x, weight, self.epsilon)  # type: ignore[no-untyped-call]
+        return mark(normal, scaled, x, weight, scale)

@@ -41,6 +41,7 @@ from worker.work.training.planning import (
 )
 from worker.work.training.portable import write_tuned
 from worker.work.training.sampling import reserved_seconds, sampling_for
+from worker.work.training.surroundings import surroundings
 from worker.work.training.trainer import (
     SftTrainer,
     require_checkpoint_space,
@@ -189,6 +190,7 @@ def what_came_of_it(
         peak_memory_bytes=peak_memory_bytes(trainer.args.device),
         adapted=reached.adapted,
         left_out=reached.left_out,
+        environment=surroundings(trainer.args.device),
     )
 
 

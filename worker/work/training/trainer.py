@@ -18,7 +18,7 @@ from app.masking import IGNORE_INDEX
 from app.recipes.config import TrainingConfig
 from app.sentences import N_, FailureCode
 from worker.work.disk_space import require_space
-from worker.work.protocol import Control, JobFailed
+from worker.work.protocol import Control, JobFailed, base_is_no_number
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
     Checkpoint,
@@ -116,7 +116,12 @@ class SftTrainer(Trainer):
             else None
         )
         self.last_evaluation: tuple[int, float] | None = None
-        for callback in (self.progress, FirstGradients(emit), self.early_stopping, self.stop_on_request):
+        for callback in (
+            self.progress,
+            FirstGradients(emit, self.progress),
+            self.early_stopping,
+            self.stop_on_request,
+        ):
             if callback is not None:
                 self.add_callback(callback)
 
@@ -135,6 +140,11 @@ class SftTrainer(Trainer):
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         self.progress.saw_loss(loss)
         return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
+        self.progress.saw_gradient(norm)
+        return norm
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -158,11 +168,13 @@ class SftTrainer(Trainer):
                 count += trained_tokens(batch)
         metrics = {"eval_loss": total / max(count, 1)}
         if not math.isfinite(total):
+            if not self.state.global_step:
+                raise base_is_no_number()
             raise JobFailed(
                 FailureCode.NOT_A_NUMBER,
                 N_(
                     "The held-out loss is no number after step %(step)d: nothing is kept of this run. Lower the "
-                    "learning rate; if it happens before the first step, prepare the base model again."
+                    "learning rate."
                 ),
                 step=self.state.global_step,
             )

@@ -15,7 +15,7 @@ import torch
 from app.jobs.events import Emit
 from app.masking import IGNORE_INDEX
 from app.sentences import N_, FailureCode
-from worker.work.protocol import JobFailed, log
+from worker.work.protocol import JobFailed, base_is_no_number, log
 from worker.work.training.attention import PACKED_ATTENTION
 from worker.work.training.data import ArraySamples, Batch, on_device, pack
 from worker.work.training.forward import LossPass, PackedPass, PlainPass
@@ -118,13 +118,7 @@ def plain_figures(plain: PlainPass, trial: Trial, dtype: torch.dtype) -> _Figure
             reason=_in_short(error),
         ) from error
     if not all(torch.isfinite(torch.tensor(figures.losses))):
-        raise JobFailed(
-            FailureCode.NOT_A_NUMBER,
-            N_(
-                "The base model's own loss on a conversation is no number: its weights are damaged, or its numbers "
-                "are too large for this precision. Prepare it again, or set bf16 to the precision it was made in."
-            ),
-        )
+        raise base_is_no_number()
     return figures
 
 

@@ -30,6 +30,9 @@ def reached(
         ("falcon", ["q_proj", "k_proj", "v_proj", "o_proj"], {"query_key_value": 2, "dense": 2}),
         ("gpt_oss", ["q_proj", "experts.down_proj"], {"q_proj": 2, "experts.down_proj": 2}),
         ("qwen2_moe", ["gate_proj", "up_proj"], {"gate_proj": 2, "up_proj": 2}),
+        # Layers of the same names are in its vision tower, which no text passes, and in its Mamba layers.
+        ("gemma3", ["q_proj", "v_proj"], {"q_proj": 2, "v_proj": 2}),
+        ("zamba2", ["q_proj", "o_proj"], {"q_proj": 1, "o_proj": 1}),
     ],
 )
 def test_names_are_found_by_what_the_model_calls_them(

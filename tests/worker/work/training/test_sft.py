@@ -1,7 +1,6 @@
 """Training the real small model for a few steps: what is learnt, told, stopped, saved and resumed."""
 
 import json
-import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,18 +11,16 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, TrainerControl, TrainerState
+from transformers import AutoModelForCausalLM
 
 from app.masking.samples.arrays import read_arrays
-from app.sentences import FailureCode
 from tests.support.said import said
 from tests.worker.conftest import IGNORE_INDEX, Recorder
 from tests.worker.work.doing import train
 from worker.work.evaluation.loading import load_base, require_tuned
 from worker.work.protocol import Cancelled, Control, JobFailed
 from worker.work.training import data
-from worker.work.training.callbacks import FirstGradients, Progress
-from worker.work.training.trainer import require_finite
+from worker.work.training.callbacks import FirstGradients
 
 JobInput = Callable[..., dict[str, Any]]
 pytestmark = pytest.mark.model
@@ -346,55 +343,3 @@ def test_an_adapter_that_the_loss_does_not_reach_is_told(emit: Recorder) -> None
     model["lora_B"].weight.grad.zero_()
     with pytest.raises(JobFailed, match="No gradient reaches the adapter"):
         FirstGradients(emit).on_pre_optimizer_step(None, None, None, model=model)
-
-
-def break_row(folder: Path, token: int) -> Path:
-    """What this token reads in the base model becomes no number; the layer that makes logits stays whole."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
-    model.config.tie_word_embeddings = False
-    model.get_input_embeddings().weight.data[token] = torch.nan
-    broken = folder / "broken"
-    model.save_pretrained(broken)
-    return broken
-
-
-def test_a_loss_that_is_no_number_ends_the_run_at_its_step_whichever_are_logged(
-    job_input: JobInput, small_model: Path, tmp_path: Path, emit: Recorder, control: Control
-) -> None:
-    job = job_input(max_steps=4, logging_steps=50, save_steps=1, validation=0)
-    # Neither of the shortest conversations nor the longest, on which the passes are tried.
-    token = int(read_arrays(Path(job["arrays"])).sample(0)[0][3])
-    job["base_model_path"] = str(break_row(small_model, token))
-    with pytest.raises(JobFailed, match=r"stopped being a number at step [1-4]") as failed:
-        train(job, tmp_path / "out", emit, control)
-    assert failed.value.code == FailureCode.NOT_A_NUMBER
-    last = emit.of("metric")[-1]["step"]
-    assert failed.value.sentence.values["step"] == last == emit.of("progress")[-1]["step"]
-    assert not (tmp_path / "out" / "adapter").exists()
-    assert last not in [event["step"] for event in emit.of("checkpoint")]
-
-
-def test_a_held_out_loss_that_is_no_number_ends_the_run(
-    job_input: JobInput, small_model: Path, tmp_path: Path, emit: Recorder, control: Control
-) -> None:
-    job = job_input(validation=2)
-    token = int(read_arrays(Path(job["arrays"])).sample(7)[0][3])
-    job["base_model_path"] = str(break_row(small_model, token))
-    with pytest.raises(JobFailed, match="held-out loss is no number after step 0"):
-        train(job, tmp_path / "out", emit, control)
-
-
-def test_an_adapter_that_holds_what_is_no_number_is_not_written() -> None:
-    model = torch.nn.Linear(3, 3)
-    require_finite(model, 5)
-    model.bias.data[1] = torch.inf
-    with pytest.raises(JobFailed, match=r"after step 5 \(bias\)"):
-        require_finite(model, 5)
-
-
-def test_a_loss_that_is_no_number_ends_the_run_after_telling_it(emit: Recorder) -> None:
-    state = TrainerState(global_step=7, epoch=0.5, max_steps=10)
-    with pytest.raises(JobFailed, match="step 7"):
-        Progress(emit, torch.device("cpu")).on_log(None, state, TrainerControl(), logs={"loss": math.nan})
-    assert emit.of("metric")[0]["step"] == 7

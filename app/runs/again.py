@@ -1,0 +1,54 @@
+"""A run made once more: the same arrays, base model and config, so that the same device gives the same losses."""
+
+from sqlmodel import Session
+
+from app.accounts.service import Actor
+from app.core.errors import Conflict
+from app.core.i18n import gettext
+from app.mask_checks.service import require_mask_check
+from app.recipes.config import TrainingConfig
+from app.runs.backends import Backends
+from app.runs.models import Run
+from app.runs.service import RunRequest, start_run
+from app.sentences import N_
+
+
+def run_again(
+    session: Session, actor: Actor, run: Run, *, backends: Backends, key: str = ""
+) -> tuple[Run, bool]:
+    """Promise it; the same idempotency key again gives the first one and False. A red check's reason goes along.
+
+    Raises Conflict where the arrays are others by now: conversations were erased, or another tokenizer made them.
+    """
+    check = require_mask_check(session, run.mask_check_id)
+    if check.arrays_hash != run.arrays_hash:
+        raise Conflict(
+            N_(
+                "Run %(id)d cannot be made again: what it was trained on is another by now, since the mask check was made anew."
+            ),
+            id=run.id,
+        )
+    request = RunRequest(
+        mask_check_id=run.mask_check_id,
+        recipe=run.recipe,
+        name=gettext(N_("%(name)s, again")) % {"name": run.name[:100]},
+        confirmed=True,
+        override_reason=run.override_reason or "",
+        evaluate_with=tuple(run.evaluate_with),
+        idempotency_key=key,
+        exactly=_decided(run),
+    )
+    return start_run(session, actor, request, suites=run.evaluate_with, backends=backends)
+
+
+def _decided(run: Run) -> TrainingConfig:
+    """The config with what the machine found out then: it would measure again and might find something else."""
+    plan = run.result.plan if run.result else None
+    if plan is None:
+        return run.config
+    found: dict[str, object] = {}
+    if run.config.bf16 == "auto":
+        found["bf16"] = "bfloat16" in plan.precision
+    if run.config.max_train_minutes:
+        found |= {"max_train_minutes": 0.0, "max_steps": plan.steps}
+    return run.config.model_copy(update=found)

@@ -1,0 +1,57 @@
+"""Everything that a run's numbers follow from, in one document: who repeats it elsewhere needs nothing else."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+from sqlmodel import Session
+
+from app.mask_settings.fields import MaskSettingsIn
+from app.recipes.config import TrainingConfig
+from app.runs.environment import Environment
+from app.runs.handler import provenance_of
+from app.runs.lineage import lineage_of
+from app.runs.models import Run
+from app.runs.provenance import Provenance
+
+
+class Manifest(BaseModel):
+    """Hashes are sha256: in `provenance` of the frozen dialogues and of the arrays with ids and labels, `tokenizer_hash` of
+    what made the tokens. `mask_settings` are what decided which are trained; `environment` is null until a run has ended, and of
+    runs of earlier programs. Losses in nats a trained token.
+    """
+
+    schema_version: Literal[1] = 1
+    provenance: Provenance
+    mask_settings: MaskSettingsIn
+    tokenizer_hash: str | None
+    base_model_source: str
+    base_model_reference: str
+    base_model_revision: str | None
+    config: TrainingConfig
+    seed: int
+    environment: Environment | None
+    steps: int | None
+    precision: str | None
+    train_loss: float | None
+    eval_loss: float | None
+
+
+def manifest_of(session: Session, run: Run) -> Manifest:
+    """As far as it is known."""
+    lineage, result = lineage_of(session, run), run.result
+    check, model = lineage["check"], lineage["model"]
+    return Manifest(
+        provenance=provenance_of(session, run, check, model),
+        mask_settings=check.settings,
+        tokenizer_hash=check.report.tokenizer_hash if check.report else None,
+        base_model_source=model.source.value,
+        base_model_reference=model.reference,
+        base_model_revision=model.revision,
+        config=run.config,
+        seed=run.config.seed,
+        environment=result.environment if result else None,
+        steps=result.steps if result else None,
+        precision=result.plan.precision if result and result.plan else None,
+        train_loss=result.train_loss if result else None,
+        eval_loss=result.eval_loss if result else None,
+    )
