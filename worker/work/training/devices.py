@@ -82,6 +82,19 @@ def keep_freed_memory() -> bool:
     return bool(kept and mallopt(M_TRIM_THRESHOLD, 2 * KEEP_UP_TO_BYTES - 1))
 
 
+def give_back_freed_memory() -> bool:
+    """Return to the kernel what was freed so far; False where there is no glibc.
+
+    Threads that are started later allocate from arenas of their own and could not use it.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        return bool(ctypes.CDLL("libc.so.6").malloc_trim(0))
+    except (OSError, AttributeError):
+        return False
+
+
 def round_denormals_to_zero() -> bool:
     """Let numbers below 1e-38 be zero: a CPU multiplies them a hundred times more slowly. False where it cannot.
 

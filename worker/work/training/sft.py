@@ -22,6 +22,7 @@ from worker.work.training.adapter import Reached, prepare
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
 from worker.work.training.data import ArraySamples, LabelProof, load_arrays
 from worker.work.training.devices import (
+    give_back_freed_memory,
     keep_freed_memory,
     peak_memory_bytes,
     round_denormals_to_zero,
@@ -84,6 +85,7 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     trial = Trial.of(train_samples, vocabulary, device)
     with computing_in(dtype, model, device):
         chosen = choose_pass(model, trial, dtype, emit)
+    give_back_freed_memory()
     proven = ProvenPass(FinePass(chosen, model, dtype, device), proof)
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
