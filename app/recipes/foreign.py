@@ -236,8 +236,10 @@ def _adapter(values: dict[str, Any], value: Any) -> bool:
         if value == "qlora":
             values["load_in_4bit"] = True
         return True
-    values["use_peft"] = False
-    return value in (None, "")
+    if value in (None, ""):
+        values["use_peft"] = False
+        return True
+    return False
 
 
 def _four_bits(values: dict[str, Any], value: Any) -> bool:
@@ -252,13 +254,14 @@ def _target(values: dict[str, Any], value: Any) -> bool:
 
 
 def _linear(values: dict[str, Any], value: Any) -> bool:
-    if value:
+    if value is True:
         values["lora_target_modules"] = "all-linear"
     return isinstance(value, bool | None)
 
 
 def _recomputing_off(values: dict[str, Any], value: Any) -> bool:
-    values["gradient_checkpointing"] = not value
+    if isinstance(value, bool):
+        values["gradient_checkpointing"] = not value
     return isinstance(value, bool)
 
 

@@ -75,6 +75,14 @@ def test_a_wrong_value_is_left_out_and_told_why() -> None:
         assert reason in told
 
 
+def test_a_value_that_is_said_to_be_left_out_sets_nothing() -> None:
+    odd = "base_model: x\nadapter: llama-adapter\nlora_target_linear: some\nload_in_4bit: 8\n"
+    other = "finetuning_type: oft\nquantization_bit: 8\ndisable_gradient_checkpointing: some\n"
+    for text, notes in ((odd, 4), (other, 3)):
+        read = read_sound(text)
+        assert (read.values, len(read.notes)) == ({}, notes)
+
+
 # Aliases that multiply, a number too long to be written, half a character.
 _ODD = [
     "a: &a [x]\nlora_r: *a",
