@@ -1,4 +1,4 @@
-"""REST for the plan of a run: estimates and advice, before anything is started."""
+"""REST before a run is started: configs of other tools, estimates and advice."""
 
 from typing import Final
 
@@ -6,15 +6,18 @@ from app.accounts.access import needs
 from app.accounts.permissions import Permission
 from app.base_models.service import require_ready
 from app.core.errors import Invalid
+from app.core.i18n import say
 from app.core.routing import Router
 from app.core.web import Db
 from app.mask_checks.service import newest_report, require_mask_check
+from app.recipes.foreign import read_sound
 from app.runs.backends import TheseBackends
 from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
 from app.runs.pace import expected_pace
 from app.runs.plan_schemas import PlanIn, PlanOut
 from app.runs.planning import Choice, make_plan
+from app.runs.schemas import ForeignConfigIn, ForeignConfigOut
 from app.sentences import N_
 from app.versions.service import require_version
 
@@ -23,6 +26,14 @@ FOREIGN_CHECK: Final = N_(
 )
 
 router = Router(prefix="/api/v1", tags=["runs"])
+
+
+@router.post("/recipes/read")
+@needs(Permission.RUN_READ)
+def read_config(body: ForeignConfigIn) -> ForeignConfigOut:
+    """What a training config of LLaMA-Factory or Axolotl asks for here. Starts and stores nothing."""
+    read = read_sound(body.config)
+    return ForeignConfigOut(tool=read.tool, changes=read.values, notes=[say(note) for note in read.notes])
 
 
 @router.post("/runs/plan")
