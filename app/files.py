@@ -10,6 +10,8 @@ from typing import Final
 
 # Errors of the system that say that nothing more can be written.
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+# Those that say that this process may not touch what lies there, whatever room there is.
+PROTECTED: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 # The package with what comes with it: catalogues, samples and so on.
 APP_FOLDER: Final = Path(__file__).resolve().parent
@@ -46,6 +48,16 @@ def tells_full_disk(error: BaseException) -> bool:
         if (getattr(seen, "sqlite_errorcode", None) or 0) & 0xFF == sqlite3.SQLITE_FULL:
             return True
         if os.strerror(errno.ENOSPC) in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def tells_protected_disk(error: BaseException) -> bool:
+    """Whether a disk mounted read-only, or a folder of somebody else's, is behind this error or what it was raised from."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in PROTECTED:
             return True
         seen = seen.__cause__ or seen.__context__
     return False

@@ -18,11 +18,11 @@ from app.core.errors import ErrorDetail, StudioError, Unauthenticated
 from app.core.i18n import gettext, say
 from app.core.logging import get_logger
 from app.core.outages import BUSY, brief, outage_sentence
-from app.core.storage import DISK_FULL
+from app.core.storage import DISK_FULL, DISK_PROTECTED
 from app.core.templating import is_htmx, render
 from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
 from app.core.web import CROWDED, RETRY_SECONDS, SAFE_METHODS
-from app.files import tells_full_disk
+from app.files import tells_full_disk, tells_protected_disk
 from app.invalid import wrong_fields
 from app.sentences import N_, FailureCode
 
@@ -132,9 +132,10 @@ def _validation_error(request: Request, error: Exception) -> Response:
 
 def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.__cause__ is not None and tells_full_disk(error.__cause__):
+    cause = error.__cause__
+    if cause is not None and (tells_full_disk(cause) or tells_protected_disk(cause)):
         # What could not be kept while a body came in is told as one that cannot be read.
-        return _disk(request, error.__cause__)
+        return _disk(request, cause)
     message = _STATUS_MESSAGES.get(HTTPStatus(error.status_code))
     text, code = gettext(message) if message else str(error.detail), getattr(error, "code", None)
     response = failure(request, error.status_code, text, code=code)
@@ -171,7 +172,10 @@ def _unavailable(request: Request, error: Exception) -> Response:
 
 
 def _disk(request: Request, error: BaseException) -> Response:
-    """A file, or a temporary database of a reader. Whatever is wrong with one that is no lack of room is unexpected."""
+    """A file, or a temporary database of a reader. Whatever is wrong with one that no operator can mend is unexpected."""
+    if tells_protected_disk(error):
+        logger.error("a disk cannot be written at %s %s: %s", request.method, request.url.path, error)
+        return _try_again(request, DISK_PROTECTED)
     if not tells_full_disk(error):
         return _unexpected(request, error)
     logger.error("a disk is full at %s %s: %s", request.method, request.url.path, error)

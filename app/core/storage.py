@@ -16,6 +16,10 @@ from app.files import file_sha256
 from app.sentences import N_
 
 DISK_FULL: Final = N_("The disk is full: nothing can be stored until some space is free.")
+DISK_PROTECTED: Final = N_(
+    "The studio may not write to its data folder: the disk is read-only, or the folder belongs to somebody else. Nothing was "
+    "changed; the server's operator has to make it writable."
+)
 # Below this hardly anything can be written any more, and an operator should hear of it.
 LEAST_FREE_BYTES: Final = 16 * 1024 * 1024
 

@@ -8,19 +8,26 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import yaml
+from pydantic import ValidationError
 
 from app.core.errors import Invalid
+from app.core.i18n import say
 from app.recipes.config import TrainingConfig
+from app.recipes.wrong_fields import wrong_values
 from app.sentences import N_, Sentence
 
 Tool = Literal["llamafactory", "axolotl"]
-LARGEST_BYTES: Final = 1_000_000
+LARGEST_BYTES: Final = 100_000
 
 _NO_MEANING: Final = N_("%(key)s has no meaning here and is left out.")
 _ELSEWHERE: Final = N_(
     "%(key)s is chosen here with the data, the model or the mask settings: look at it there."
 )
 _NOT_TAKEN: Final = N_("%(key)s: %(value)s is nothing that can be trained here and is left out.")
+_WRONG: Final = N_("%(key)s is left out: %(reason)s")
+_ALIAS: Final = N_(
+    "This file repeats values by an alias (*%(name)s). Write them out where they are meant, then read it again."
+)
 
 # Keys that both tools call as we do.
 _SAME: Final = [
@@ -109,11 +116,35 @@ _OPTIMIZERS: Final = {"adamw_bnb_8bit": "adamw_8bit", "adamw_hf": "adamw_torch",
 
 @dataclass
 class ForeignConfig:
-    """`values` are fields of ours, unjudged; `notes` say what was left out, in the order of the file."""
+    """`values` are fields of ours, unjudged; `notes` say what was left out, in the order of the file.
+
+    `keys` are those of the file that set each field.
+    """
 
     tool: Tool
     values: dict[str, Any] = field(default_factory=dict)
     notes: list[Sentence] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+class _Loader(yaml.SafeLoader):
+    """Without aliases: a few lines of them can stand for more than fits in memory."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise Invalid(_ALIAS, field="config", name=self.alias()[:80])
+        return super().compose_node(parent, index)
+
+    def alias(self) -> str:
+        """The name of the alias that comes next."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        return str(event.anchor)
+
+    def construct_scalar(self, node: Any) -> Any:
+        value = super().construct_scalar(node)
+        # An escape may spell half a character, which no answer can hold.
+        value.encode()
+        return value
 
 
 def read_foreign(text: str) -> ForeignConfig:
@@ -121,7 +152,7 @@ def read_foreign(text: str) -> ForeignConfig:
     if len(text.encode()) > LARGEST_BYTES:
         raise Invalid(N_("This file is too large for a training config."), field="config")
     try:
-        found = yaml.safe_load(text)
+        found = _Loader(text).get_single_data()
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise Invalid(
             N_("This file is not valid YAML: %(reason)s"), field="config", reason=_short(error)
@@ -139,8 +170,32 @@ def read_foreign(text: str) -> ForeignConfig:
         )
     read = ForeignConfig(tool)
     for key, value in found.items():
-        _take(read, key, value)
+        try:
+            _take(read, key, value)
+        except ValueError as error:  # a number of more digits than can be written
+            raise Invalid(
+                N_("This file is not valid YAML: %(reason)s"), field="config", reason=_short(error)
+            ) from error
+        for name in read.values:
+            read.keys.setdefault(name, key)
     return read
+
+
+def read_sound(text: str) -> ForeignConfig:
+    """As `read_foreign`, with values of our types that a config takes; a wrong one is left out, and a note says why."""
+    read = read_foreign(text)
+    while True:
+        try:
+            config = TrainingConfig.model_validate(read.values)
+        except ValidationError as error:
+            for wrong in wrong_values(error, TrainingConfig.model_fields):
+                # What is wrong with an entry of a list is told of the list.
+                name = wrong.field.partition(".")[0]
+                read.values.pop(name, None)
+                read.notes.append(Sentence.of(_WRONG, key=read.keys[name], reason=say(wrong.sentence)))
+        else:
+            read.values = config.model_dump(mode="json", include=set(read.values))
+            return read
 
 
 def _take(read: ForeignConfig, key: str, value: Any) -> None:
@@ -181,8 +236,10 @@ def _adapter(values: dict[str, Any], value: Any) -> bool:
         if value == "qlora":
             values["load_in_4bit"] = True
         return True
-    values["use_peft"] = False
-    return value in (None, "")
+    if value in (None, ""):
+        values["use_peft"] = False
+        return True
+    return False
 
 
 def _four_bits(values: dict[str, Any], value: Any) -> bool:
@@ -197,13 +254,14 @@ def _target(values: dict[str, Any], value: Any) -> bool:
 
 
 def _linear(values: dict[str, Any], value: Any) -> bool:
-    if value:
+    if value is True:
         values["lora_target_modules"] = "all-linear"
     return isinstance(value, bool | None)
 
 
 def _recomputing_off(values: dict[str, Any], value: Any) -> bool:
-    values["gradient_checkpointing"] = not value
+    if isinstance(value, bool):
+        values["gradient_checkpointing"] = not value
     return isinstance(value, bool)
 
 

@@ -3,7 +3,7 @@
 import secrets
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, File, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Engine
 from starlette.datastructures import FormData
@@ -14,7 +14,7 @@ from app.accounts.service import Actor
 from app.base_models.service import ready_base_models, require_base_model
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
-from app.core.i18n import get_locale
+from app.core.i18n import get_locale, say
 from app.core.routing import Router
 from app.core.slow_work import apart
 from app.core.storage import Storage
@@ -30,7 +30,8 @@ from app.mask_settings.arguments import PREFIX
 from app.mask_settings.fields import MASK_FIELDS
 from app.recipes.advice import Task
 from app.recipes.backend import STUDIO
-from app.recipes.fields import FIELD_GROUPS, FIELDS, displayed
+from app.recipes.fields import FIELD_GROUPS, FIELDS, display, displayed
+from app.recipes.foreign import LARGEST_BYTES, read_sound
 from app.recipes.method import Method
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
@@ -46,6 +47,7 @@ from app.runs.new_run import (
 )
 from app.runs.pace import expected_pace
 from app.runs.planning import make_plan
+from app.sentences import N_
 from app.versions.service import require_version
 
 router = Router(prefix="/runs", include_in_schema=False)
@@ -108,6 +110,8 @@ def _context(
         "check_job": job,
         "check_error": form.errors.get("mask_check_id"),
         "check_labels": REPORT_LABELS,
+        # What another tool's config said, where the form begins with one.
+        "foreign": None,
         # Whether only the plan is rendered, beside a form that has the rest.
         "is_plan": False,
     }
@@ -148,6 +152,53 @@ def new_page(
     if form.values["version"]:
         require_version(session, form.number("version") or 0)
     return render(request, "runs/new.html", _context(session, judging, device, backends, form))
+
+
+@router.get("/new/config", response_model=None)
+@needs(Permission.RUN_START)
+def config_page(request: Request) -> Response:
+    """Choose or paste a config of another tool."""
+    return render(request, "runs/config.html", {"config": "", "error": None})
+
+
+@router.post("/new/config", response_model=None)
+@needs(Permission.RUN_START)
+def begin_with_config(
+    request: Request,
+    session: Db,
+    judging: AppJudging,
+    device: ThisDevice,
+    backends: TheseBackends,
+    file: Annotated[UploadFile | None, File()] = None,
+    config: Annotated[str, Form()] = "",
+) -> Response:
+    """The form, filled in as another tool's config says, with a note for each key that has no meaning here."""
+    try:
+        read = read_sound(_config_text(file, config))
+    except Invalid as error:
+        context = {"config": config, "error": error.translated()}
+        return render(request, "runs/config.html", context, status=error.status)
+    form = NewRunForm.linked({name: display(value) for name, value in read.values.items()})
+    context = _context(session, judging, device, backends, form)
+    foreign = {
+        "tool": TOOL_NAMES[read.tool],
+        "taken": len(read.values),
+        "notes": [say(note) for note in read.notes],
+    }
+    return render(request, "runs/new.html", {**context, "foreign": foreign})
+
+
+def _config_text(file: UploadFile | None, pasted: str) -> str:
+    """What was chosen, else what was pasted. Raises Invalid where that is nothing, or no text."""
+    if file is not None and file.filename:
+        try:
+            # One byte more than is read of it tells a file that is too large.
+            return file.file.read(LARGEST_BYTES + 1).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise Invalid(N_("This file is no text in UTF-8."), field="config") from error
+    if not pasted.strip():
+        raise Invalid(N_("Choose a file first, or paste something."), field="config")
+    return pasted
 
 
 @router.post("/new/check", response_model=None)

@@ -1,20 +1,39 @@
-"""REST for the plan of a run: estimates and advice, before anything is started."""
+"""REST before a run is started: configs of other tools, estimates and advice."""
+
+from typing import Final
 
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
 from app.base_models.service import require_ready
+from app.core.errors import Invalid
+from app.core.i18n import say
 from app.core.routing import Router
 from app.core.web import Db
 from app.mask_checks.service import newest_report, require_mask_check
+from app.recipes.foreign import read_sound
 from app.runs.backends import TheseBackends
 from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
 from app.runs.pace import expected_pace
 from app.runs.plan_schemas import PlanIn, PlanOut
 from app.runs.planning import Choice, make_plan
+from app.runs.schemas import ForeignConfigIn, ForeignConfigOut
+from app.sentences import N_
 from app.versions.service import require_version
 
+FOREIGN_CHECK: Final = N_(
+    "Mask check %(id)d is of another version or base model. Name one of these two, or none for the newest."
+)
+
 router = Router(prefix="/api/v1", tags=["runs"])
+
+
+@router.post("/recipes/read")
+@needs(Permission.RUN_READ)
+def read_config(body: ForeignConfigIn) -> ForeignConfigOut:
+    """What a training config of LLaMA-Factory or Axolotl asks for here. Starts and stores nothing."""
+    read = read_sound(body.config)
+    return ForeignConfigOut(tool=read.tool, changes=read.values, notes=[say(note) for note in read.notes])
 
 
 @router.post("/runs/plan")
@@ -23,11 +42,12 @@ def plan_run(session: Db, device: ThisDevice, backends: TheseBackends, body: Pla
     """What a run would be and take, and advice computed from the version and the choice. Starts nothing."""
     version = require_version(session, body.dataset_version_id)
     model, _folder = require_ready(session, body.base_model_id)
-    check = (
-        require_mask_check(session, body.mask_check_id)
-        if body.mask_check_id is not None
-        else newest_report(session, body.dataset_version_id, body.base_model_id)
-    )
+    if body.mask_check_id is None:
+        check = newest_report(session, body.dataset_version_id, body.base_model_id)
+    else:
+        check = require_mask_check(session, body.mask_check_id)
+        if (check.dataset_version_id, check.base_model_id) != (body.dataset_version_id, body.base_model_id):
+            raise Invalid(FOREIGN_CHECK, field="mask_check_id", id=body.mask_check_id)
     # What is wrong is refused as at the start of a run.
     fit_config(body.recipe, body.changes, version, model.info, backends)
     choice = Choice(body.recipe, body.changes, body.task)

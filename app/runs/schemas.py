@@ -14,6 +14,8 @@ from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
+from app.recipes.foreign import LARGEST_BYTES
+from app.recipes.foreign import Tool as ForeignTool
 from app.runs.comparing import Difference, Reached
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.diagnosis import new_run_address
@@ -27,6 +29,22 @@ class RecipeOut(BaseModel):
 
     name: str
     config: TrainingConfig
+
+
+class ForeignConfigIn(BaseModel):
+    """A training config of LLaMA-Factory or Axolotl, as its YAML."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    config: str = Field(max_length=LARGEST_BYTES)
+
+
+class ForeignConfigOut(BaseModel):
+    """`changes` to a recipe that the config asks for, as a run's start takes them; `notes` say what was left out."""
+
+    tool: ForeignTool
+    changes: dict[str, Any] = Field(json_schema_extra=changes_schema())
+    notes: list[str]
 
 
 class BackendOut(BaseModel):

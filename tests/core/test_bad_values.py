@@ -12,7 +12,6 @@ from fastapi.testclient import TestClient
 
 from app.accounts.models import Role
 from app.core.api_document import api_document
-from app.core.database import transaction
 from tests.support.bad_values import (
     MOMENTS,
     TEXTS,
@@ -23,9 +22,10 @@ from tests.support.bad_values import (
     schema_example,
     with_one_wrong,
 )
+from tests.support.exported import do_export, keep_provenance, run_with_adapter
+from tests.support.judged import judged
 from tests.support.people import Person, make_person
 from tests.support.routes import all_routes
-from tests.support.training import make_run
 
 Request = tuple[str, str, dict[str, Any]]
 JSON_TYPE = {"Content-Type": "application/json"}
@@ -40,10 +40,25 @@ HEADERS = (
 
 @pytest.fixture
 def person(app: FastAPI, silent_bell: None) -> Person:
-    """An admin; there is a dataset, a version, a model, a check, a run and a job, each of id 1."""
-    with transaction(app.state.engine) as session:
-        make_run(session, app.state.storage)
+    """An admin of an empty installation."""
     return make_person(app, Role.ADMIN)
+
+
+@pytest.fixture
+def furnished(app: FastAPI, person: Person) -> Person:
+    """An admin; of everything that has an id there is one of id 1: dataset, version, check, run, export, evaluation, …"""
+    run_id = run_with_adapter(app)
+    keep_provenance(app, run_id)
+    judged(app, run_id=run_id)
+    export = person.api.post(f"/api/v1/runs/{run_id}/exports", json={"kind": "adapter", "choices": {}})
+    do_export(app, export.json()["id"])
+    line = b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}'
+    for made in (
+        person.api.post("/api/v1/datasets/1/imports", files={"file": ("a.jsonl", line)}),
+        person.api.post("/api/v1/conversations/1/comments", json={"text": "Too short."}),
+    ):
+        assert made.status_code == 201
+    return person
 
 
 def sent(text: str) -> str:
@@ -88,14 +103,14 @@ def last_what_removes(request: tuple[str, Any]) -> tuple[bool, str]:
     return method == "DELETE" or route.path.endswith(("/delete", "/close", "/stop")), route.path
 
 
-def test_no_value_in_any_place_of_any_route_is_the_servers_mistake(app: FastAPI, person: Person) -> None:
+def test_no_value_in_any_place_of_any_route_is_the_servers_mistake(app: FastAPI, furnished: Person) -> None:
     document = api_document(app)
     asked, mistakes = 0, []
     for number, (method, route) in enumerate(sorted(all_routes(app), key=last_what_removes)):
         # Signing out ends the person who asks; a stream of events goes on.
         if route.path == "/logout" or route.path.endswith("/events"):
             continue
-        client = person.api if route.path.startswith("/api/") else person.browser
+        client = furnished.api if route.path.startswith("/api/") else furnished.browser
         for verb, address, options in requests_of(method, route, document, number):
             answer = client.request(verb, address, follow_redirects=False, **options)
             asked += 1
@@ -103,6 +118,21 @@ def test_no_value_in_any_place_of_any_route_is_the_servers_mistake(app: FastAPI,
                 mistakes.append((verb, address[:80], str(options)[:200], answer.status_code))
     assert mistakes == []
     assert asked > 700
+
+
+def test_head_says_of_every_address_what_get_does(app: FastAPI, furnished: Person) -> None:
+    there = 0
+    for method, route in all_routes(app):
+        if method != "GET" or route.path.endswith("/events"):
+            continue
+        client = furnished.api if route.path.startswith("/api/") else furnished.browser
+        address = re.sub(r"\{[^}]+\}", "1", route.path)
+        got, asked = (client.request(verb, address, follow_redirects=False) for verb in ("GET", "HEAD"))
+        assert (asked.status_code, asked.content) == (got.status_code, b""), address
+        assert asked.headers.get("content-type") == got.headers.get("content-type"), address
+        assert got.status_code < 500, address
+        there += got.status_code == 200
+    assert there > 80
 
 
 def test_no_header_is_the_servers_mistake(app: FastAPI, person: Person) -> None:

@@ -1,7 +1,10 @@
 """A disk without room: whatever writes a file says so, nothing is half there, and reading goes on."""
 
+import errno
 import json
+import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from fastapi import FastAPI
@@ -46,6 +49,23 @@ def test_every_kind_of_write_is_refused_in_a_sentence_and_works_once_there_is_ro
     assert [file.name for file in app.state.storage.path("incoming").glob("*")] == []
     assert engineer.api.get(path).json()["approved"] == 3
     assert [name for name, ask in asked.items() if ask().status_code >= 500] == []
+
+
+@pytest.mark.parametrize("refusal", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_disk_that_may_not_be_written_is_said_to_be_so(
+    app: FastAPI, engineer: Person, monkeypatch: pytest.MonkeyPatch, refusal: int
+) -> None:
+    dataset = engineer.api.post("/api/v1/datasets", json={"name": "Calls"}).json()["id"]
+
+    def refuse(**_how: object) -> NoReturn:
+        raise OSError(refusal, os.strerror(refusal))
+
+    # Whoever runs the tests may be root, whom no mode of a folder keeps out.
+    monkeypatch.setattr("app.core.storage.tempfile.mkstemp", refuse)
+    answer = engineer.browser.post(f"/datasets/{dataset}/import", files={"file": ("c.json", UNKNOWN)})
+    assert answer.status_code == 503
+    assert "may not write to its data folder" in answer.text
+    assert answer.headers["Retry-After"]
 
 
 def test_a_file_that_finds_no_room_does_not_appear(tmp_path: Path) -> None:

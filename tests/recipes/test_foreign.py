@@ -3,10 +3,11 @@
 import pytest
 
 from app.core.errors import Invalid
+from app.core.i18n import say
 from app.interop.handing import HandedRun, Handing
 from app.interop.writing import WRITERS
 from app.recipes.config import TrainingConfig, parse_config
-from app.recipes.foreign import read_foreign
+from app.recipes.foreign import read_foreign, read_sound
 from tests.interop.test_options import handed
 
 CONFIGS = {"llamafactory": "train.yaml", "axolotl": "config.yml"}
@@ -58,7 +59,40 @@ def test_every_key_without_a_meaning_is_told_by_name() -> None:
     assert read_foreign("base_model: x\noptimizer: adamw_bnb_8bit\n").values == {"optim": "adamw_8bit"}
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "colour: blue", "1: 2", ""])
+def test_a_wrong_value_is_left_out_and_told_why() -> None:
+    read = read_sound(
+        "base_model: x\nlora_r: 0\nlora_target_modules: [q_proj, 3]\noptimizer: lion\nlearning_rate: 1e-4\n"
+        "adapter: \npeft_use_dora: true\n"
+    )
+    assert read.values == {"learning_rate": 1e-4, "use_peft": False}
+    told = " ".join(say(note) for note in read.notes)
+    for reason in (
+        "lora_r is left out: lora_r must be at least 1.",
+        "lora_target_modules is left out: lora_target_modules must",
+        "optimizer is left out: optim must be one of",
+        "peft_use_dora is left out: use_dora needs an adapter",
+    ):
+        assert reason in told
+
+
+def test_a_value_that_is_said_to_be_left_out_sets_nothing() -> None:
+    odd = "base_model: x\nadapter: llama-adapter\nlora_target_linear: some\nload_in_4bit: 8\n"
+    other = "finetuning_type: oft\nquantization_bit: 8\ndisable_gradient_checkpointing: some\n"
+    for text, notes in ((odd, 4), (other, 3)):
+        read = read_sound(text)
+        assert (read.values, len(read.notes)) == ({}, notes)
+
+
+# Aliases that multiply, a number too long to be written, half a character.
+_ODD = [
+    "a: &a [x]\nlora_r: *a",
+    "finetuning_type: 0x" + "f" * 9000,
+    'lora_rank: 8\n"\\ud800": 1',
+    "lora_r: 8\n#" + "x" * 100_000,
+]
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "colour: blue", "1: 2", "", *_ODD])
 def test_what_is_no_such_file_is_refused(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         read_foreign(text)

@@ -1,6 +1,7 @@
 """The page that starts a run: the mask check beside it, everything typed kept."""
 
 import re
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -224,3 +225,46 @@ def test_the_models_own_layers_are_offered_and_what_it_never_learned_is_said_bef
     assert (refused.status_code, refused.json()["field"]) == (422, "lora_target_modules")
     started = engineer.api.post("/api/v1/runs", json={**asked, "changes": {}})
     assert started.json()["config"]["trainable_tokens"] == "end_of_turn"
+
+
+YAML = "finetuning_type: lora\nlora_rank: 12\nlearning_rate: 1e-4\nuse_dora: true\noptim: lion\nflash_attn: fa2\n"
+
+
+def test_a_config_of_another_tool_fills_in_the_form_with_a_note_for_each_key_that_means_nothing(
+    app: FastAPI, engineer: Person, annotator: Person, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        make_version(session, storage)
+        make_model(session)
+    assert 'href="/runs/new/config"' in engineer.browser.get("/runs/new").text
+    assert 'name="config"' in engineer.browser.get("/runs/new/config").text
+    pasted = engineer.browser.post("/runs/new/config", data={"config": YAML}).text
+    chosen = engineer.browser.post("/runs/new/config", files={"file": ("train.yaml", YAML.encode())}).text
+    for page in (pasted, chosen):
+        assert re.search(r'name="lora_r" value="12"', page)
+        assert re.search(r'name="learning_rate" value="0.0001"', page)
+        assert re.search(r'id="method-lora"[^>]* checked', page)
+        text = visible_text(page)
+        assert "Filled in from a config of LLaMA-Factory 4 settings were taken from it." in text
+        assert (
+            "2 notes flash_attn has no meaning here and is left out. optim is left out: optim must be one of"
+            in text
+        )
+    chinese = {"Accept-Language": "zh-CN"}
+    told = engineer.api.post("/api/v1/recipes/read", json={"config": YAML}, headers=chinese).json()
+    assert told["changes"] == {"use_peft": True, "lora_r": 12, "learning_rate": 1e-4, "use_dora": True}
+    assert (told["tool"], len(told["notes"])) == ("llamafactory", 2)
+    assert all("略去" in note for note in told["notes"])
+    assert annotator.browser.post("/runs/new/config", data={"config": YAML}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "sent", [{}, {"data": {"config": "colour: blue"}}, {"files": {"file": ("x", b"\xff")}}]
+)
+def test_what_is_no_config_comes_back_beside_the_field(engineer: Person, sent: dict[str, Any]) -> None:
+    answer = engineer.browser.post("/runs/new/config", **sent)
+    assert answer.status_code == 422
+    assert "field__error" in answer.text
+    assert sent.get("data", {}).get("config", "") in answer.text
+    api = engineer.api.post("/api/v1/recipes/read", json={"config": "colour: blue"})
+    assert (api.status_code, api.json()["field"]) == (422, "config")

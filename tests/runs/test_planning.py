@@ -13,7 +13,7 @@ from app.runs.device import Device, this_device
 from app.runs.planning import Choice, largest_batch, make_plan
 from app.versions.service import require_version
 from tests.support.people import Person, problem_of
-from tests.support.training import make_check, model_facts, report
+from tests.support.training import make_check, make_version, model_facts, report
 
 pytestmark = pytest.mark.usefixtures("silent_bell")
 HTMX = {"HX-Request": "true"}
@@ -56,6 +56,17 @@ def test_a_plan_tells_steps_tokens_disk_memory_and_advice_and_starts_nothing(
         assert problem_of(refused)
     chinese = engineer.api.post("/api/v1/runs/plan", json=body, headers={"Accept-Language": "zh-CN"}).json()
     assert all(one["rule"].startswith("规则：") for one in chinese["advice"])
+
+
+def test_a_plan_is_refused_with_a_mask_check_of_something_else(
+    app: FastAPI, engineer: Person, check_id: int
+) -> None:
+    with transaction(app.state.engine) as session:
+        other = make_version(session, app.state.storage, conversations=2, name="Other").id
+    body = {"dataset_version_id": other, "base_model_id": 1}
+    assert engineer.api.post("/api/v1/runs/plan", json=body).json()["mask_check_id"] is None
+    refused = engineer.api.post("/api/v1/runs/plan", json={**body, "mask_check_id": check_id})
+    assert (refused.status_code, refused.json()["field"]) == (422, "mask_check_id")
 
 
 def test_the_form_shows_the_plan_with_a_button_for_each_piece_of_advice_and_for_all(
