@@ -23,12 +23,12 @@ _PROCESS: Final = 574 * MB
 # The libraries' own on a GPU.
 _ON_GPU: Final = 600 * MB
 # Bytes that are kept for the way back of each input and output of a layer: so many, and so many for each byte of a number.
-_KEPT: Final = {Method.LORA: (4.25, 0.25), Method.QLORA: (4.4, 1.7), Method.FULL: (2.75, 0.1)}
+_KEPT: Final = {Method.LORA: (0.0, 1.25), Method.QLORA: (4.4, 1.7), Method.FULL: (2.75, 0.1)}
 # DoRA forms the weights of each adapted layer in fp32, so many times, and keeps more of each output.
 _FORMED_BY_DORA: Final = 2.02
 _KEPT_BY_DORA: Final = 3.4
 # torch keeps the scores of its attention in fp32 on a CPU, so many times; of a head of this width.
-_SCORES: Final = {Method.LORA: 7.2, Method.QLORA: 7.2, Method.FULL: 1.0}
+_SCORES: Final = {Method.LORA: 0.0, Method.QLORA: 7.2, Method.FULL: 1.0}
 _HEAD: Final = 64
 # NF4 with double quantisation: half a byte a number, and its scales.
 _FOUR_BITS: Final = 0.53
