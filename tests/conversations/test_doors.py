@@ -111,8 +111,7 @@ def test_files_and_rest_refuse_it_alike(
     annotator: Person, dataset_id: int, make: Any, body: dict[str, Any], expected: Told
 ) -> None:
     number = make()
-    code, sentence = expected
-    assert by_file(annotator, dataset_id, body) == (code, f"Line 1: {sentence}")
+    assert by_file(annotator, dataset_id, body) == expected
     assert by_rest(annotator, dataset_id, body) == expected
     assert by_change(annotator, number, body) == expected
 
