@@ -32,17 +32,19 @@ _NO_HALF: Final = N_(
 
 def require_able(config: TrainingConfig, tool: Tool, *, on_cpu: bool, end_of_turn_id: int | None) -> None:
     """Raises Invalid, naming the field, where the tool has no way to train what `config` says."""
-    wrong = {
-        "use_peft": (not config.use_peft, _NO_FULL),
-        "max_train_minutes": (config.max_train_minutes > 0, _NO_BUDGET),
-        "sample_count": (config.sample_count > 0, _NO_COUNT),
-        "sample_prompts": (bool(config.sample_prompts), _NO_PROMPTS),
-        "load_in_4bit": (on_cpu and config.load_in_4bit, _NO_FOUR_BITS),
-        "bf16": (on_cpu and config.bf16 is True and tool not in _HALF_ON_CPU, _NO_HALF),
-    }
-    for name, (is_wrong, message) in wrong.items():
+    name = TOOL_NAMES[tool]
+    half = on_cpu and config.bf16 is True and tool not in _HALF_ON_CPU
+    wrong = [
+        (not config.use_peft, Invalid(_NO_FULL, field="use_peft", tool=name)),
+        (config.max_train_minutes > 0, Invalid(_NO_BUDGET, field="max_train_minutes", tool=name)),
+        (config.sample_count > 0, Invalid(_NO_COUNT, field="sample_count", tool=name)),
+        (bool(config.sample_prompts), Invalid(_NO_PROMPTS, field="sample_prompts", tool=name)),
+        (on_cpu and config.load_in_4bit, Invalid(_NO_FOUR_BITS, field="load_in_4bit", tool=name)),
+        (half, Invalid(_NO_HALF, field="bf16", tool=name)),
+    ]
+    for is_wrong, refused in wrong:
         if is_wrong:
-            raise Invalid(message, field=name, tool=TOOL_NAMES[tool])
+            raise refused
     # What the tool itself has no option for, its writer knows; the numbers of the run do not matter to that.
     run = HandedRun("run", "run", config, "model", 1, 1, 1, end_of_turn_id=end_of_turn_id)
     WRITERS[tool](run, Handing(tool, as_backend=True))

@@ -22,7 +22,9 @@ class Recipe:
 
 
 def mark(result: torch.Tensor, make: Callable[..., torch.Tensor], *sources: torch.Tensor) -> torch.Tensor:
-    """`result`, marked with the way to it."""
+    """`result`, marked with the way to it; where nothing is kept for a way back, as it is."""
+    if not result.requires_grad:
+        return result
     setattr(result, _MARK, Recipe(make, tuple(source.detach() for source in sources), result._version))
     return result
 
@@ -31,7 +33,7 @@ def to_keep(x: torch.Tensor) -> Recipe:
     """What to keep in place of `x`: its recipe, or itself where there is none or it was changed since."""
     found: Recipe | None = getattr(x, _MARK, None)
     if found is None or found.version != x._version:
-        return Recipe(_itself, (x,), x._version)
+        return Recipe(_itself, (x,), version=0)
     return found
 
 

@@ -143,7 +143,7 @@ def test_it_stops_after_a_step_when_told_to_and_other_labels_than_the_checked_on
     assert not processes_in(tmp_path)
 
 
-LAUNCHER = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+LAUNCHER = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
 
 
 def test_a_cancel_ends_it_and_whatever_it_started(trainer: Callable[..., Any], tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ import sys, time
 from pathlib import Path
 from worker.work.backends.tool_process import ToolProcess
 ToolProcess(Path(sys.executable), ["python", "train.py"], Path({str(tmp_path)!r}))
-time.sleep(60)
+time.sleep(600)
 """
     process = subprocess.Popen([sys.executable, "-c", worker])
     wait_for(lambda: len(processes_in(tmp_path)) == 2)
@@ -200,7 +200,7 @@ def processes_in(folder: Path) -> list[int]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
+    for _ in range(4800):
         if condition():
             return
         time.sleep(0.05)

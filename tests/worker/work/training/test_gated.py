@@ -125,3 +125,15 @@ class _AnotherActivation(LlamaMLP):
 def test_a_module_that_computes_something_else_keeps_its_own_forward() -> None:
     others = [kind(LlamaConfig(**SIZES)) for kind in (_AnotherProduct, _AnotherActivation)]
     assert fuse_gated_products(torch.nn.ModuleList(others)) == 0
+
+
+@pytest.mark.parametrize("without_gradients", [torch.no_grad, torch.inference_mode])
+def test_where_there_is_no_way_back_nothing_is_marked_and_the_output_is_the_same(
+    without_gradients: Any,
+) -> None:
+    model, x = _adapted(*KINDS[0]), _input(torch.float32)
+    expected = model(x)
+    fuse_rms_norms(model)
+    fuse_gated_products(model)
+    with without_gradients():
+        torch.testing.assert_close(model(x), expected, rtol=0, atol=0)
