@@ -82,9 +82,8 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     describe(model, train_samples, device, dtype, emit)
 
     proof = LabelProof(arrays)
-    trial = Trial.of(train_samples, vocabulary, device)
     with computing_in(dtype, model, device):
-        chosen = choose_pass(model, trial, dtype, emit)
+        chosen = choose_pass(model, Trial.of(train_samples, vocabulary, device), dtype, emit)
     give_back_freed_memory()
     proven = ProvenPass(FinePass(chosen, model, dtype, device), proof)
 
