@@ -24,6 +24,16 @@ _NAMED_WEIGHTS: Final = "transformers_weights"
 _LARGEST_JSON_BYTES: Final = 64 * 2**20
 
 
+def require_base_model(path: Path) -> None:
+    """Raises JobFailed where a base model that was prepared is no model folder any more."""
+    if not (path / "config.json").is_file():
+        raise JobFailed(
+            FailureCode.MODEL_MISSING,
+            N_("The base model folder %(path)s has no config.json. Prepare the base model again."),
+            path=str(path),
+        )
+
+
 def check_model_folder(folder: Path) -> None:
     """Raises JobFailed, naming the file, unless all that is loaded from the folder is plain and its own."""
     if not folder.is_dir():

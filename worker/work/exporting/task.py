@@ -14,6 +14,7 @@ from app.files import free_bytes
 from app.jobs.events import Emit, EventKind, Phase
 from app.runs.provenance import Provenance
 from app.sentences import N_, FailureCode, Sentence
+from worker.work.model_folders import require_base_model
 from worker.work.protocol import Control, JobFailed
 
 _LACKS: Final = N_(
@@ -39,8 +40,10 @@ class ExportTask:
 
     @property
     def base(self) -> Path:
-        """The base model's folder."""
-        return Path(self.input.base_model_path)
+        """The base model's folder. Raises JobFailed where it is gone."""
+        path = Path(self.input.base_model_path)
+        require_base_model(path)
+        return path
 
     @property
     def provenance(self) -> Provenance:

@@ -9,6 +9,7 @@ from transformers.utils import logging as transformers_logging
 
 from app.recipes.config import TrainingConfig
 from app.sentences import N_, FailureCode
+from worker.work.model_folders import require_base_model
 from worker.work.protocol import JobFailed
 
 
@@ -16,12 +17,7 @@ def load_base_model(path: Path, config: TrainingConfig, device: torch.device, dt
     """The base model on `device`: frozen weights in `dtype` or in 4 bits, those of a full fine-tune in fp32."""
     # A log file is no place for progress bars.
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if not (path / "config.json").is_file():
-        raise JobFailed(
-            FailureCode.MODEL_MISSING,
-            N_("The base model folder %(path)s has no config.json. Prepare the base model again."),
-            path=str(path),
-        )
+    require_base_model(path)
     options: dict[str, Any] = {
         "dtype": dtype if config.use_peft else torch.float32,
         "use_safetensors": True,

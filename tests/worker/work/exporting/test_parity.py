@@ -166,3 +166,12 @@ def test_a_kind_of_model_that_is_not_known_is_refused(taught: Taught, tmp_path: 
     job = taught.export("gguf", precision="f16").model_copy(update={"base_model_path": str(strange)})
     with pytest.raises(JobFailed, match="kind olmo2 are not written as GGUF"):
         work.run(job, tmp_path / "out", lambda *_e, **_p: None, Control())
+
+
+@pytest.mark.parametrize("choices", [{"kind": "merged"}, {"kind": "gguf", "precision": "f16"}])
+def test_a_base_model_that_is_gone_is_said_to_be(
+    taught: Taught, tmp_path: Path, choices: dict[str, str]
+) -> None:
+    asked = taught.export(**choices).model_copy(update={"base_model_path": str(tmp_path / "gone")})
+    with pytest.raises(JobFailed, match="gone has no config.json. Prepare the base model again."):
+        work.run(asked, tmp_path, lambda *_event, **_payload: None, Control())
