@@ -173,5 +173,5 @@ def test_a_base_model_that_is_gone_is_said_to_be(
     taught: Taught, tmp_path: Path, choices: dict[str, str]
 ) -> None:
     asked = taught.export(**choices).model_copy(update={"base_model_path": str(tmp_path / "gone")})
-    with pytest.raises(JobFailed, match="gone has no config.json. Prepare the base model again."):
+    with pytest.raises(JobFailed, match=r"gone has no config\.json\. Prepare the base model again"):
         work.run(asked, tmp_path, lambda *_event, **_payload: None, Control())
