@@ -17,7 +17,7 @@ from app.masking import IGNORE_INDEX
 from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed, base_is_no_number, log
 from worker.work.training.attention import PACKED_ATTENTION
-from worker.work.training.data import ArraySamples, Batch, Sample, on_device, pack
+from worker.work.training.data import ArraySamples, Batch, on_device, pack
 from worker.work.training.forward import LossPass, PackedPass, PlainPass
 from worker.work.training.weights import causal_model
 
@@ -33,8 +33,6 @@ CAUSAL = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 PLACES = {torch.float32: 1e-3, torch.bfloat16: 5e-2}
 # The fewer tokens share their attention, the more a single one shows.
 CAUSALITY_TOKENS = 8
-# So long is a short conversation of a trial at most, unless its first trained token comes later.
-SHORT_TOKENS = 64
 # Logits of a trial exist all at once; a longer conversation is not tried for its length.
 LONGEST_TRIAL_LOGITS = 2**29
 
@@ -51,8 +49,8 @@ class Trial:
         """Where one conversation leaks into another, it shows most in short ones; windows show in long ones."""
         order = sorted(range(len(samples)), key=lambda place: len(samples[place]["input_ids"]))
         trained = [place for place in order if bool((samples[place]["labels"][1:] != IGNORE_INDEX).any())]
-        shortest = _beginning(samples[trained[0]])
-        second = _beginning(samples[trained[min(1, len(trained) - 1)]])
+        shortest = samples[trained[0]]
+        second = samples[trained[min(1, len(trained) - 1)]]
         fitting = [
             place
             for place in trained
@@ -60,13 +58,6 @@ class Trial:
         ]
         longest = samples[(fitting or trained)[-1 if fitting else 0]]
         return cls(on_device(pack([shortest, second]), device), on_device(pack([longest, shortest]), device))
-
-
-def _beginning(sample: Sample) -> Sample:
-    """As much of a conversation as a trial needs, some trained tokens in it: what is shorter shows more and costs less."""
-    first = int((sample["labels"][1:] != IGNORE_INDEX).argmax()) + 1
-    end = max(SHORT_TOKENS, first + SHORT_TOKENS // 4)
-    return {**sample, "input_ids": sample["input_ids"][:end], "labels": sample["labels"][:end]}
 
 
 def choose_pass(model: Any, trial: Trial, dtype: torch.dtype, emit: Emit) -> LossPass:
