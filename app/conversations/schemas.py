@@ -186,16 +186,21 @@ class AssignOut(BaseModel):
     assigned: int
 
 
-class WorkloadOut(BaseModel):
-    """The conversations of a dataset that are one person's, by review state; `user_id` null: nobody's."""
+class CountsOut(BaseModel):
+    """Conversations by review state."""
 
-    user_id: int | None
-    name: str
     draft: int
     handed_in: int
     approved: int
     rejected: int
     discarded: int
+
+
+class WorkloadOut(CountsOut):
+    """The conversations of a dataset that are one person's, by review state; `user_id` null: nobody's."""
+
+    user_id: int | None
+    name: str
 
     @classmethod
     def of(cls, line: Workload) -> "WorkloadOut":

@@ -8,9 +8,10 @@ from pydantic import BaseModel
 from app.conversations.filter_params import FilterParams
 from app.conversations.filters import ConversationFilter
 from app.core.errors import Invalid
+from app.core.typed import typed_number, typed_whole
 from app.dialogue.labels import Outcome
 from app.sentences import N_
-from app.versions.options import FreezeOptions
+from app.versions.options import FreezeOptions, checked_seed
 
 
 class FreezeForm(BaseModel):
@@ -45,18 +46,20 @@ class FreezeForm(BaseModel):
     def options(self, dataset_id: int) -> FreezeOptions:
         """Raises Invalid for what is no number, naming the field."""
         where = self.where(dataset_id)
-        share = self._number("held_out")
+        share = self._share()
         return FreezeOptions(
             name=self.name,
             note=self.note.replace("\r\n", "\n"),
             where=where if where.is_narrow else None,
-            validation_share=None if share is None else share / 100,
-            seed=int(self._number("seed") or 0),
+            validation_share=share,
+            seed=checked_seed(typed_whole(self.seed, digits=10)) if self.seed.strip() else 0,
         )
 
-    def _number(self, field: str) -> float | None:
-        text = getattr(self, field).strip().removesuffix("%").strip()
-        try:
-            return float(text.replace(",", ".")) if text else None
-        except ValueError:
-            raise Invalid(N_("“%(text)s” is not a number."), field=field, text=text) from None
+    def _share(self) -> float | None:
+        text = self.held_out.strip().removesuffix("%").strip()
+        if not text:
+            return None
+        percent = typed_number(text)
+        if percent is None:
+            raise Invalid(N_("“%(text)s” is not a number."), field="held_out", text=text)
+        return percent / 100

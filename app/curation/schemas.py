@@ -4,10 +4,11 @@ from datetime import datetime
 
 from app.accounts.who import CreatedByOut
 from app.conversations.counts import DatasetCounts
+from app.conversations.schemas import CountsOut
 from app.datasets.models import Dataset
 
 
-class DatasetOut(CreatedByOut):
+class DatasetOut(CreatedByOut, CountsOut):
     """A dataset with its counts. An archived one is read-only."""
 
     id: int
@@ -15,11 +16,6 @@ class DatasetOut(CreatedByOut):
     description: str
     created_at: datetime
     archived_at: datetime | None
-    draft: int
-    handed_in: int
-    approved: int
-    rejected: int
-    discarded: int
 
     @classmethod
     def of(cls, dataset: Dataset, counts: DatasetCounts) -> "DatasetOut":

@@ -1,6 +1,5 @@
 """What is asked of a gate, as commands, addresses and the form spell it: `metric=value`. Loads no database."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
@@ -8,6 +7,7 @@ from typing import Annotated, Final, Literal
 from fastapi import Query
 
 from app.core.errors import Invalid
+from app.core.typed import typed_number, typed_whole
 from app.sentences import N_
 
 BASE: Final = "base"
@@ -75,7 +75,7 @@ def _pairs(name: str, texts: Iterable[str]) -> Iterator[tuple[str, float]]:
             continue
         metric, equals, number = text.partition("=")
         metric = metric.strip()
-        value = _number(number)
+        value = typed_number(number)
         if not equals or not metric or value is None:
             raise Invalid(
                 N_(
@@ -92,21 +92,14 @@ def _pairs(name: str, texts: Iterable[str]) -> Iterator[tuple[str, float]]:
         yield metric, value
 
 
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
 def _reference(text: str) -> str | int | None:
     if not text:
         return None
     if text == BASE:
         return BASE
-    if text.isascii() and text.isdecimal() and len(text) < 10:
-        return int(text)
+    found = typed_whole(text)
+    if found is not None:
+        return found
     raise Invalid(
         N_("%(field)s is “base” or the id of a run; “%(text)s” is neither."), field="against", text=text[:80]
     )

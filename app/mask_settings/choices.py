@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict
 
 from app.core.errors import Invalid
+from app.core.typed import typed_whole
 from app.dialogue.conversation import Message
 from app.mask_settings.arguments import write_arguments
 from app.mask_settings.fields import read_settings, write_settings
@@ -149,12 +150,10 @@ def read_choices(fields: PreviewFields, path: str) -> Choices:
 
 
 def _whole(text: str, name: str) -> int | None:
-    text = text.strip()
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
+    found = typed_whole(text)
+    if found is None and text.strip():
         raise Invalid(N_("%(field)s must be a whole number."), field=name)
-    return int(text)
+    return found
 
 
 def _flags(text: str) -> Flags:

@@ -8,6 +8,7 @@ from sqlmodel import Session, select
 
 from app.base_models.facts import ModelFacts
 from app.core.errors import Conflict, Invalid, StudioError
+from app.core.typed import typed_whole
 from app.datasets.models import Dataset
 from app.mask_checks import service as mask_checks
 from app.mask_checks.models import MaskCheck
@@ -168,8 +169,7 @@ class NewRunForm:
 
     def number(self, name: str) -> int | None:
         """An id that was chosen, if it is one."""
-        value = self.values[name].strip()
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 18 else None
+        return typed_whole(self.values[name], digits=17)
 
 
 def _repeated(run: Run) -> TrainingConfig:

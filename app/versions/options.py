@@ -38,10 +38,8 @@ class FreezeOptions:
         share = self.validation_share
         if share is not None and not 0 <= share <= MAX_SHARE:
             raise Invalid(N_("Hold out at most half of them."), field="validation_share")
-        if not 0 <= self.seed <= MAX_SEED:
-            raise Invalid(N_("The seed is a whole number from 0 to %(most)d."), field="seed", most=MAX_SEED)
         name, note = checked_name(self.name), checked_note(self.note)
-        return FreezeOptions(name, note, self.where, share, self.seed)
+        return FreezeOptions(name, note, self.where, share, checked_seed(self.seed))
 
     def approved(self, dataset_id: int) -> ConversationFilter:
         """What is frozen."""
@@ -74,6 +72,13 @@ class FreezeOptions:
 
     def _place(self, content_hash: str) -> str:
         return sha256(f"{self.seed}:{content_hash}".encode()).hexdigest() if self.seed else content_hash
+
+
+def checked_seed(seed: int | None) -> int:
+    """Raises Invalid for one that is out of range, and for None, which was no whole number."""
+    if seed is None or not 0 <= seed <= MAX_SEED:
+        raise Invalid(N_("The seed is a whole number from 0 to %(most)d."), field="seed", most=MAX_SEED)
+    return seed
 
 
 def checked_name(name: str) -> str:

@@ -1,5 +1,9 @@
 """Pages of versions: freezing, and what a new version holds that the one before did not."""
 
+from dataclasses import fields
+
+from app.conversations.filter_params import FilterParams
+from app.curation.freeze_form import FreezeForm
 from tests.conversations.conftest import MakeConversation
 from tests.support.people import Person, problem_of, visible_text
 
@@ -76,6 +80,10 @@ def test_a_version_has_a_name_says_what_was_chosen_and_shows_what_it_holds(
     for wrong, said in (
         ({"held_out": "many"}, "is not a number"),
         ({"held_out": "60"}, "at most half"),
+        ({"held_out": "nan"}, "is not a number"),
+        ({"seed": "nan"}, "a whole number from 0"),
+        ({"seed": "1.5"}, "a whole number from 0"),
+        ({"seed": "9" * 30}, "a whole number from 0"),
         ({"q": "nowhere"}, "nothing fits"),
     ):
         refused = engineer.browser.post(path, data={"name": "Typed", **wrong}, headers=HTMX)
@@ -110,3 +118,13 @@ def test_a_version_has_a_name_says_what_was_chosen_and_shows_what_it_holds(
     for person, status in ((reviewer, 403), (engineer, 422)):
         wrong = person.api.post(api, json={"validation_share": 0.7})
         assert wrong.status_code == status
+
+
+def test_the_form_can_hold_whatever_narrows_a_list_but_for_people_and_order() -> None:
+    of_lists = {"review_state", "sent_back_to", "assigned_to", "sort"}
+    assert {part.name for part in fields(FilterParams)} - of_lists == FreezeForm.model_fields.keys() - {
+        "name",
+        "note",
+        "held_out",
+        "seed",
+    }
