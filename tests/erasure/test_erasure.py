@@ -81,6 +81,8 @@ def test_erasing_names_every_holder_and_leaves_the_words_nowhere(
         old_hash = session.get_one(DatasetVersion, 1).content_hash
         run_hash = session.get_one(Run, run_id).arrays_hash
     path = f"/api/v1/conversations/{number}"
+    # A comment keeps the words that it is about.
+    assert reviewer.api.post(f"{path}/comments", json={"text": "Hers.", "turn": 0}).status_code == 201
     before = reviewer.api.get(f"{path}/holders").json()
     assert [version["number"] for version in before["versions"]] == [1]
     assert [run["id"] for run in before["runs"]] == [run_id]
