@@ -99,12 +99,15 @@ def _report(what: str, *, by_others: bool = False) -> None:
         found.append(f"{what} while a database connection is held: " + " < ".join(reversed(frames[-6:])))
 
 
-def _watched(owner: Any, name: str, what: str) -> None:
+def _watched(owner: Any, name: str, what: str, but_in: Callable[..., Any] | None = None) -> None:
+    """`but_in`: the function whose own calls do not count."""
     original: Callable[..., Any] = getattr(owner, name)
+    passed_over = but_in.__code__ if but_in else None
 
     @wraps(original)
     def watching(*args: Any, **kwargs: Any) -> Any:
-        _report(what)
+        if sys._getframe(1).f_code is not passed_over:
+            _report(what)
         return original(*args, **kwargs)
 
     setattr(owner, name, watching)
@@ -134,7 +137,8 @@ def install() -> None:
 
     ChatTokenizer.from_folder = classmethod(from_folder)  # type: ignore[method-assign, assignment]
     _watched(time, "sleep", "a thread sleeps")
-    _watched(threading.Event, "wait", "a thread waits")
+    # A thread that is started is waited for until it runs, which is soon; a server starts one when it needs more of them.
+    _watched(threading.Event, "wait", "a thread waits", but_in=threading.Thread.start)
     _watched(threading.Thread, "join", "a thread is waited for")
     _watched(subprocess.Popen, "wait", "a process is waited for")
     sys.addaudithook(_audit)
