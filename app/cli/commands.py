@@ -50,6 +50,7 @@ def _commands() -> dict[str, str]:
         "export": _("Write a frozen version in the format of another tool, or a run for another program."),
         "approve": _("Approve all of a dataset that is not reviewed."),
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
+        "preflight": _("Say what stands against the start of a run: exit code 0, 1, or 2."),
         "train": _("Freeze, check the masks and train."),
         "again": _("Make a run once more: the same device gives the same losses."),
         "evaluate": _("Judge a run against its base model."),
@@ -122,10 +123,10 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.exporting import export
 
             return export
-        case "advise":
-            from app.cli.advising import advise
+        case "advise" | "preflight":
+            from app.cli import advising, preflighting
 
-            return advise
+            return advising.advise if name == "advise" else preflighting.preflight
         case "again" | "train":
             from app.cli import training
 

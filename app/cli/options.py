@@ -24,6 +24,14 @@ ChangesOption = Annotated[
         help=_("Change a setting of the recipe; “sft-studio list recipes” names them. May be repeated."),
     ),
 ]
+AcceptOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="NAME",
+        help=_("A warning of the pre-flight that you have looked at and accept, by name. May be repeated."),
+    ),
+]
 EncodingOption = Annotated[
     Encoding,
     typer.Option("--encoding", help=_("Encoding of the file; it is recognised, and told, unless given.")),

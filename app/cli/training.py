@@ -6,7 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.options import ChangesOption, DatasetOption, JsonOption, ModelOption, RecipeOption, WaitOption
+from app.cli.options import (
+    AcceptOption,
+    ChangesOption,
+    DatasetOption,
+    JsonOption,
+    ModelOption,
+    RecipeOption,
+    WaitOption,
+)
+from app.cli.preflighting import show_preflight
 from app.cli.progress import JobProgress
 from app.client.pipeline import (
     check_base_model,
@@ -23,6 +32,7 @@ from app.client.waiting import JobEnded, wait_for_job
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.core.i18n import say as translated
+from app.mask_checks.schemas import MaskCheckOut
 from app.recipes.foreign import read_foreign
 from app.runs.schemas import RunOut
 
@@ -39,6 +49,16 @@ def train(
             help=_("A training config of LLaMA-Factory or Axolotl (YAML) to begin with; --set wins."),
         ),
     ] = None,
+    accept: AcceptOption = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help=_(
+                "Freeze and check the masks, then say what stands against the start, and start nothing: exit code 0 or 1."
+            ),
+        ),
+    ] = False,
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -46,7 +66,19 @@ def train(
     """Command `train`."""
     wanted = {**(_foreign(config) if config else {}), **parse_changes(changes or [])}
     with connect(url) as client:
-        run = _start(client, dataset, model, recipe, wanted, patient=wait)
+        check, config_changes = _prepare(client, dataset, model, recipe, wanted, patient=wait)
+        body = {"mask_check_id": check.id, "recipe": recipe, "changes": config_changes, "confirmed": True}
+        body["accepted_warnings"] = accept or []
+        if dry_run:
+            plan = client.plan_run(
+                {
+                    **body,
+                    "dataset_version_id": check.dataset_version_id,
+                    "base_model_id": check.base_model_id,
+                }
+            )
+            return show_preflight(plan, as_json=as_json)
+        run = client.start_run(body, new_idempotency_key())
         say(_("Run %(id)d: %(url)s") % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
         if wait:
             run = _wait(client, run, as_json=as_json)
@@ -56,13 +88,14 @@ def train(
 
 def again(
     run: Annotated[int, typer.Option("--run", help=_("Id of the run."))],
+    accept: AcceptOption = None,
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `again`."""
     with connect(url) as client:
-        made = client.run_again(run, new_idempotency_key())
+        made = client.run_again(run, accept or [], new_idempotency_key())
         say(_("Run %(id)d: %(url)s") % {"id": made.id, "url": client.page(f"/runs/{made.id}")})
         if wait:
             made = _wait(client, made, as_json=as_json)
@@ -84,9 +117,10 @@ def _foreign(path: Path) -> dict[str, Any]:
     return read.values
 
 
-def _start(
+def _prepare(
     client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
-) -> RunOut:
+) -> tuple[MaskCheckOut, dict[str, Any]]:
+    """The green check of what is approved now, and what of `wanted` is the config's."""
     found = require_dataset(client, dataset)
     if patient:
         client.be_patient()
@@ -112,8 +146,7 @@ def _start(
     mask_settings, config_changes = split_changes(wanted)
     with JobProgress(_("Mask check")) as progress:
         check = require_green_check(client, version.id, base_model.id, mask_settings, progress)
-    body = {"mask_check_id": check.id, "recipe": recipe, "changes": config_changes, "confirmed": True}
-    return client.start_run(body, new_idempotency_key())
+    return check, config_changes
 
 
 def _wait(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:

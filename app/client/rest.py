@@ -153,10 +153,11 @@ class StudioClient(Connection):
         headers = {"Idempotency-Key": idempotency_key}
         return self._one(RunOut, "POST", "/api/v1/runs", json=body, headers=headers, repeatable=True)
 
-    def run_again(self, run_id: int, idempotency_key: str) -> RunOut:
-        """Start a run once more; the same key again gives the first one."""
-        headers = {"Idempotency-Key": idempotency_key}
-        return self._one(RunOut, "POST", f"/api/v1/runs/{run_id}/again", headers=headers, repeatable=True)
+    def run_again(self, run_id: int, accepted: list[str], idempotency_key: str) -> RunOut:
+        """Start a run once more, with these warnings accepted besides its own; the same key again gives the first one."""
+        headers, body = {"Idempotency-Key": idempotency_key}, {"accepted_warnings": accepted}
+        path = f"/api/v1/runs/{run_id}/again"
+        return self._one(RunOut, "POST", path, json=body, headers=headers, repeatable=True)
 
     def manifest(self, run_id: int) -> Manifest:
         """What the run's numbers follow from."""

@@ -87,6 +87,10 @@ def model_card(
             _trained(config),
             *([f"- Trained by: {result.trained_by}"] if result.trained_by else []),
             *_losses(result),
+            *(
+                f"- Warning accepted before the start, `{one.name}`: {on_one_line(one.sentence.english())}"
+                for one in provenance.accepted_warnings
+            ),
             f"- Every setting: `{PROVENANCE}`",
             "",
             *(_how_good(scores) if scores else []),

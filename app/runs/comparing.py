@@ -92,6 +92,7 @@ def _made_of(session: Session, run: Run) -> dict[str, str]:
         gettext(N_("Trained arrays")): f"sha256 {run.arrays_hash[:12]}",
         **_computed_with(run),
         gettext(N_("Recipe")): run.recipe,
+        gettext(N_("Accepted warnings")): ", ".join(run.preflight.names) if run.preflight else "",
         **{said.label: said.text for said in settings_in_words(lineage["check"].settings.to_settings())},
     }
 

@@ -19,6 +19,7 @@ from app.mask_checks.service import require_mask_check
 from app.recipes.backend import STUDIO
 from app.runs.leftovers import clear_leftovers
 from app.runs.models import Run
+from app.runs.preflight.documents import AcceptedWarning
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.runs.service import publish_artifacts, require_run
@@ -122,6 +123,10 @@ def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntr
         base_licence=model.info.licence,
         base_remark=remark,
         mask=check.settings,
+        accepted_warnings=[
+            AcceptedWarning(name=one.name, sentence=one.sentence)
+            for one in (run.preflight.accepted if run.preflight else ())
+        ],
     )
 
 

@@ -11,13 +11,15 @@ from app.runs.environment import Environment
 from app.runs.handler import provenance_of
 from app.runs.lineage import lineage_of
 from app.runs.models import Run
+from app.runs.preflight.documents import PreflightRecord
 from app.runs.provenance import Provenance
 
 
 class Manifest(BaseModel):
     """Hashes are sha256: in `provenance` of the frozen dialogues and of the arrays with ids and labels, `tokenizer_hash` of
     what made the tokens. `mask_settings` are what decided which are trained; `environment` is null until a run has ended, and of
-    runs of earlier programs. Losses in nats a trained token.
+    runs of earlier programs; `preflight` is how the list stood at the start,
+    with who accepted which warning. Losses in nats a trained token.
     """
 
     schema_version: Literal[1] = 1
@@ -29,6 +31,7 @@ class Manifest(BaseModel):
     base_model_revision: str | None
     config: TrainingConfig
     seed: int
+    preflight: PreflightRecord | None
     environment: Environment | None
     steps: int | None
     precision: str | None
@@ -49,6 +52,7 @@ def manifest_of(session: Session, run: Run) -> Manifest:
         base_model_revision=model.revision,
         config=run.config,
         seed=run.config.seed,
+        preflight=run.preflight,
         environment=result.environment if result else None,
         steps=result.steps if result else None,
         precision=result.plan.precision if result and result.plan else None,

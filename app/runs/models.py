@@ -9,6 +9,7 @@ from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.recipes.config import TrainingConfig
+from app.runs.preflight.documents import PreflightRecord
 from app.runs.result import RunResult
 
 
@@ -30,6 +31,10 @@ class Run(CreatedBy, table=True):
     confirmed_by_user_id: int | None = None
     confirmed_by_token_id: int | None = None
     override_reason: str | None = None
+    # How the pre-flight stood, and who accepted which warning; None of runs from before there was one.
+    preflight: PreflightRecord | None = Field(
+        default=None, sa_column=Column(DocumentColumn(PreflightRecord), nullable=True)
+    )
     # A second submit with the same key finds the first run.
     idempotency_key: str = Field(max_length=80, unique=True)
     job_id: int = Field(foreign_key="job.id", unique=True)

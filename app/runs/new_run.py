@@ -69,19 +69,22 @@ def _typed(values: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass
 class NewRunForm:
-    """`values` as typed, all of `DEFAULTS`; `suites` to judge on afterwards; `errors` by field.
+    """`values` as typed, all of `DEFAULTS`; `suites` to judge on afterwards; `accepted` warnings; `errors` by field.
 
     `arguments` of the chat template by name, as typed; `unread` were left out, for the model's does not read them.
     """
 
     values: dict[str, str] = field(default_factory=lambda: dict(DEFAULTS))
     suites: list[str] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list, kw_only=True)
     arguments: dict[str, str] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def posted(cls, form: Mapping[str, Any], suites: Iterable[Any]) -> "NewRunForm":
+    def posted(
+        cls, form: Mapping[str, Any], suites: Iterable[Any], accepted: Iterable[Any] = ()
+    ) -> "NewRunForm":
         """From a submitted form. A box that is not sent is not ticked."""
         values = {
             name: str(form.get(name, "" if name == "confirmed" else default))[:1000]
@@ -91,6 +94,7 @@ class NewRunForm:
             {**dict.fromkeys(_METHOD, ""), **_of_method(form.get("method")), **_typed(values)},
             [str(suite) for suite in suites][:10],
             typed_arguments(form),
+            accepted=[str(name)[:80] for name in accepted][:50],
         )
 
     @classmethod
@@ -165,7 +169,13 @@ class NewRunForm:
             override_reason=self.values["override_reason"],
             evaluate_with=tuple(self.suites),
             idempotency_key=self.values["idempotency_key"],
+            accepted_warnings=tuple(self.accepted),
         )
+
+    def is_about(self, check: MaskCheck) -> bool:
+        """Whether the check is of the version and the model that are chosen."""
+        chosen = (self.number("version"), self.number("model"))
+        return chosen == (check.dataset_version_id, check.base_model_id)
 
     def number(self, name: str) -> int | None:
         """An id that was chosen, if it is one."""

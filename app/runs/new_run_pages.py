@@ -12,7 +12,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.base_models.service import ready_base_models, require_base_model
-from app.core.database import reading, transaction
+from app.core.database import let_go, reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.i18n import get_locale, say
 from app.core.routing import Router
@@ -36,7 +36,6 @@ from app.recipes.method import Method
 from app.recipes.recipes import RECIPES, build_config
 from app.runs import service
 from app.runs.backends import Backends, TheseBackends
-from app.runs.device import Device, ThisDevice
 from app.runs.judging import AppJudging, Judging
 from app.runs.new_run import (
     NewRunForm,
@@ -47,6 +46,8 @@ from app.runs.new_run import (
 )
 from app.runs.pace import expected_pace
 from app.runs.planning import make_plan
+from app.runs.preflight.ground import Surroundings, TheseSurroundings
+from app.runs.preflight.shown import shown_preflight
 from app.sentences import N_
 from app.versions.service import require_version
 
@@ -63,20 +64,22 @@ Posted = Annotated[FormData, Depends(posted_form)]
 
 def _form(posted: FormData) -> NewRunForm:
     return NewRunForm.posted(
-        {name: value for name, value in posted.items() if isinstance(value, str)}, posted.getlist("suites")
+        {name: value for name, value in posted.items() if isinstance(value, str)},
+        posted.getlist("suites"),
+        posted.getlist("accepted"),
     )
 
 
 def _context(
     session: Db,
     judging: Judging,
-    device: Device,
+    surroundings: Surroundings,
     backends: Backends,
     form: NewRunForm,
     check: MaskCheck | None = None,
     job: Job | None = None,
 ) -> dict[str, Any]:
-    """Everything the form and its fragments read."""
+    """Everything the form and its fragments read. The session only reads: it is let go on the way."""
     versions, models = versions_with_names(session), ready_base_models(session)
     by_id = {version.id: version for version, _name in versions}
     if not form.values["version"] and versions:
@@ -87,8 +90,15 @@ def _context(
         form.values["idempotency_key"] = secrets.token_urlsafe(16)
     version = by_id.get(form.number("version"))
     model = next((model for model in models if model.id == form.number("model")), None)
-    plan = make_plan(form.choice(), version, check, model.info if model else None, device, backends)
+    plan = make_plan(
+        form.choice(), version, check, model.info if model else None, surroundings.device, backends
+    )
+    let_go(session)
+    ground = surroundings.ground(version)
+    if check is not None and job is None:
+        job = require_job(session, check.job_id)
     return {
+        **shown_preflight(form, version, model, check, job, plan, ground),
         "form": form,
         "versions": versions,
         "models": models,
@@ -138,7 +148,7 @@ def new_page(
     request: Request,
     session: Db,
     judging: AppJudging,
-    device: ThisDevice,
+    surroundings: TheseSurroundings,
     backends: TheseBackends,
     like: int | None = None,
 ) -> Response:
@@ -151,7 +161,7 @@ def new_page(
         form = NewRunForm({**old.values, **given}, old.suites, {**old.arguments, **form.arguments})
     if form.values["version"]:
         require_version(session, form.number("version") or 0)
-    return render(request, "runs/new.html", _context(session, judging, device, backends, form))
+    return render(request, "runs/new.html", _context(session, judging, surroundings, backends, form))
 
 
 @router.get("/new/config", response_model=None)
@@ -165,9 +175,9 @@ def config_page(request: Request) -> Response:
 @needs(Permission.RUN_START)
 def begin_with_config(
     request: Request,
-    session: Db,
+    engine: AppEngine,
     judging: AppJudging,
-    device: ThisDevice,
+    surroundings: TheseSurroundings,
     backends: TheseBackends,
     file: Annotated[UploadFile | None, File()] = None,
     config: Annotated[str, Form()] = "",
@@ -179,7 +189,8 @@ def begin_with_config(
         context = {"config": config, "error": error.translated()}
         return render(request, "runs/config.html", context, status=error.status)
     form = NewRunForm.linked({name: display(value) for name, value in read.values.items()})
-    context = _context(session, judging, device, backends, form)
+    with reading(engine) as session:
+        context = _context(session, judging, surroundings, backends, form)
     foreign = {
         "tool": TOOL_NAMES[read.tool],
         "taken": len(read.values),
@@ -210,7 +221,7 @@ def check_masks(
     storage: AppStorage,
     actor: CurrentActor,
     judging: AppJudging,
-    device: ThisDevice,
+    surroundings: TheseSurroundings,
     backends: TheseBackends,
     posted: Posted,
 ) -> Response:
@@ -223,7 +234,7 @@ def check_masks(
         form.errors["mask_check_id"] = error.translated()
         form.errors[error.field or "mask_check_id"] = error.translated()
     with reading(engine) as session:
-        context = _context(session, judging, device, backends, form, check, job)
+        context = _context(session, judging, surroundings, backends, form, check, job)
     # Another model's template reads other arguments.
     context["swap_arguments"] = {one.name for one in context["arguments"]} != _sent_arguments(posted)
     return render(request, "runs/_checked.html" if is_htmx(request) else "runs/new.html", context)
@@ -249,7 +260,7 @@ def check_progress(
     request: Request,
     session: Db,
     judging: AppJudging,
-    device: ThisDevice,
+    surroundings: TheseSurroundings,
     backends: TheseBackends,
     mask_check_id: int,
 ) -> Response:
@@ -258,7 +269,9 @@ def check_progress(
     form = NewRunForm.linked({"version": str(check.dataset_version_id), "model": str(check.base_model_id)})
     form.values["mask_check_id"] = str(check.id)
     job = require_job(session, check.job_id)
-    return render(request, "runs/_check.html", _context(session, judging, device, backends, form, check, job))
+    return render(
+        request, "runs/_check.html", _context(session, judging, surroundings, backends, form, check, job)
+    )
 
 
 @router.post("/new/plan", response_model=None)
@@ -267,16 +280,18 @@ def plan(
     request: Request,
     engine: AppEngine,
     judging: AppJudging,
-    device: ThisDevice,
+    surroundings: TheseSurroundings,
     backends: TheseBackends,
     posted: Posted,
 ) -> Response:
-    """What the form would train, in numbers."""
+    """What the form would train, in numbers, and what stands against it."""
     form = _form(posted)
     found = form.number("mask_check_id")
     with reading(engine) as session:
         check = session.get(MaskCheck, found) if found else None
-        context = _context(session, judging, device, backends, form, check)
+        if check and not form.is_about(check):
+            check = None
+        context = _context(session, judging, surroundings, backends, form, check)
     return render(request, "runs/_plan.html", {**context, "is_plan": True})
 
 
@@ -289,7 +304,7 @@ def start(
     storage: AppStorage,
     actor: CurrentActor,
     judging: AppJudging,
-    device: ThisDevice,
+    surroundings: TheseSurroundings,
     backends: TheseBackends,
     posted: Posted,
 ) -> Response:
@@ -301,18 +316,19 @@ def start(
     try:
         check, job = _ask(engine, storage, actor, form)
         require_seen(check, seen)
+        ground = surroundings.ground_of(check.dataset_version_id)
         with transaction(engine) as session:
             version, model = (
                 require_version(session, check.dataset_version_id),
                 require_base_model(session, check.base_model_id),
             )
-            require_sound(form, version, check, model.info, device, backends)
+            require_sound(form, version, check, model.info, surroundings.device, backends)
             run, _created = service.start_run(
-                session, actor, form.request(check), suites=suites, backends=backends
+                session, actor, form.request(check), suites=suites, backends=backends, ground=ground
             )
     except (Invalid, Conflict) as error:
         form.errors.setdefault(error.field or "start", error.translated())
         with reading(engine) as session:
-            context = _context(session, judging, device, backends, form, check, job)
+            context = _context(session, judging, surroundings, backends, form, check, job)
         return render(request, "runs/new.html", context, status=error.status)
     return RedirectResponse(f"/runs/{run.id}", status_code=303)

@@ -9,6 +9,7 @@ from app.core.errors import Invalid
 from app.core.i18n import say
 from app.core.routing import Router
 from app.core.web import Db
+from app.jobs.service import require_job
 from app.mask_checks.service import newest_report, require_mask_check
 from app.recipes.foreign import read_sound
 from app.runs.backends import TheseBackends
@@ -17,6 +18,10 @@ from app.runs.fitting import fit_config
 from app.runs.pace import expected_pace
 from app.runs.plan_schemas import PlanIn, PlanOut
 from app.runs.planning import Choice, make_plan
+from app.runs.preflight.checklist import preflight
+from app.runs.preflight.facts import Facts
+from app.runs.preflight.ground import TheseSurroundings
+from app.runs.preflight.schemas import items_out
 from app.runs.schemas import ForeignConfigIn, ForeignConfigOut
 from app.sentences import N_
 from app.versions.service import require_version
@@ -38,8 +43,16 @@ def read_config(body: ForeignConfigIn) -> ForeignConfigOut:
 
 @router.post("/runs/plan")
 @needs(Permission.RUN_READ)
-def plan_run(session: Db, device: ThisDevice, backends: TheseBackends, body: PlanIn) -> PlanOut:
-    """What a run would be and take, and advice computed from the version and the choice. Starts nothing."""
+def plan_run(
+    session: Db,
+    device: ThisDevice,
+    backends: TheseBackends,
+    surroundings: TheseSurroundings,
+    body: PlanIn,
+) -> PlanOut:
+    """What a run would be and take, advice computed from the version and the choice, and the pre-flight: what stands against a
+    start. Starts nothing."""
+    ground = surroundings.ground_of(body.dataset_version_id)
     version = require_version(session, body.dataset_version_id)
     model, _folder = require_ready(session, body.base_model_id)
     if body.mask_check_id is None:
@@ -53,4 +66,16 @@ def plan_run(session: Db, device: ThisDevice, backends: TheseBackends, body: Pla
     choice = Choice(body.recipe, body.changes, body.task)
     plan = make_plan(choice, version, check, model.info, device, backends)
     pace = expected_pace(session, version, check, body.base_model_id, plan.epochs)
-    return PlanOut.of(plan, pace, check)
+    facts = Facts(
+        version,
+        model,
+        check,
+        require_job(session, check.job_id) if check else None,
+        plan,
+        ground,
+        suites=body.evaluate_with,
+        confirmed=body.confirmed,
+        override_reason=body.override_reason,
+    )
+    items = items_out(preflight(facts), body.accepted_warnings, body.override_reason)
+    return PlanOut.of(plan, pace, check, items)

@@ -12,6 +12,7 @@ from app.recipes.fields import changes_schema
 from app.recipes.memory import Fits
 from app.runs.pace import Pace
 from app.runs.planning import Plan
+from app.runs.preflight.schemas import ACCEPTED, AcceptedNames, PreflightItemOut
 
 
 class PlanIn(BaseModel):
@@ -30,6 +31,11 @@ class PlanIn(BaseModel):
     task: Task | None = Field(
         default=None, description="What the model is to learn: advice on the rank needs it."
     )
+    # As at the start, for the pre-flight alone; null: nobody is asked yet.
+    confirmed: bool | None = None
+    override_reason: str = Field(default="", max_length=1000)
+    evaluate_with: list[str] = Field(default_factory=list, max_length=10)
+    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
 
 
 class AdviceOut(BaseModel):
@@ -55,6 +61,7 @@ class PlanOut(BaseModel):
     """How long a run would be, what it would take, and what to set otherwise; null where nothing tells it.
 
     `tokens` pass the model over all epochs, `trained_tokens` of them are in the loss; `seconds` as fast as `as_run` was.
+    `may_start`: the pre-flight has no error, and no warning that is not accepted.
     """
 
     config: TrainingConfig
@@ -73,9 +80,13 @@ class PlanOut(BaseModel):
     advice: list[AdviceOut]
     notes: list[str]
     warnings: list[str]
+    preflight: list[PreflightItemOut]
+    may_start: bool
 
     @classmethod
-    def of(cls, plan: Plan, pace: Pace | None, check: MaskCheck | None) -> "PlanOut":
+    def of(
+        cls, plan: Plan, pace: Pace | None, check: MaskCheck | None, preflight: list[PreflightItemOut]
+    ) -> "PlanOut":
         """In the reader's language. The plan is of a version, without errors."""
         assert plan.config is not None
         assert plan.estimate is not None
@@ -107,6 +118,8 @@ class PlanOut(BaseModel):
             ],
             notes=[say(one) for one in plan.notes],
             warnings=[say(one) for one in plan.warnings],
+            preflight=preflight,
+            may_start=all(one.lets_start for one in preflight),
         )
 
 

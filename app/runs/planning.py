@@ -17,7 +17,7 @@ from app.recipes.estimates import Estimate, Tokens, estimate_disk, estimate_step
 from app.recipes.memory import Fits, Work, estimate_memory, fits
 from app.runs.backends import NO_BACKENDS, Backends
 from app.runs.device import Device
-from app.runs.fitting import fit_config
+from app.runs.fitting import Fitted, fit_config
 from app.sentences import Sentence
 from app.versions.models import DatasetVersion
 
@@ -86,6 +86,18 @@ def make_plan(
     except Invalid as error:
         one = {error.field or "recipe": error.translated()}
         return Plan(errors={item["field"]: item["message"] for item in error.details} or one)
+    return plan_of(fitted, choice, version, check, facts, device)
+
+
+def plan_of(
+    fitted: Fitted,
+    choice: Choice,
+    version: DatasetVersion | None,
+    check: MaskCheck | None,
+    facts: ModelFacts | None,
+    device: Device | None,
+) -> Plan:
+    """The plan of a config that is fitted already; what needs a device is left out without one."""
     config = fitted.config
     if version is None:
         return Plan(config, notes=fitted.notes, warnings=fitted.warnings)
@@ -97,7 +109,7 @@ def make_plan(
         estimate,
         _tokens(report, version, estimate),
         estimate_disk(estimate, config, facts) if facts else None,
-        expected_memory(config, report, facts, device),
+        expected_memory(config, report, facts, device) if device else None,
         advise(estimate, config, situation),
         notes=fitted.notes,
         warnings=fitted.warnings,

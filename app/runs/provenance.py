@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from app.core.stored_models import StoredModel
 from app.mask_settings.fields import MaskSettingsIn
 from app.masking import Argument
+from app.runs.preflight.documents import AcceptedWarning
 
 
 class Provenance(StoredModel):
@@ -31,6 +32,8 @@ class Provenance(StoredModel):
     base_licence: str | None = None
     base_remark: str = ""
     mask: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
+    # Of the pre-flight; nobody's name goes out with the files.
+    accepted_warnings: list[AcceptedWarning] = Field(default_factory=list)
 
     @model_validator(mode="before")
     @classmethod

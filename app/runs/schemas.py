@@ -20,6 +20,8 @@ from app.runs.comparing import Difference, Reached
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.diagnosis import new_run_address
 from app.runs.models import Run, RunArtifact
+from app.runs.preflight.documents import PreflightRecord
+from app.runs.preflight.schemas import ACCEPTED, AcceptedNames
 from app.runs.result import RunResult
 from app.versions.changes import Changes
 
@@ -81,6 +83,15 @@ class RunIn(BaseModel):
     confirmed: bool = False
     override_reason: str = Field(default="", max_length=1000)
     evaluate_with: list[str] = Field(default_factory=list, max_length=10)
+    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
+
+
+class AgainIn(BaseModel):
+    """What may be said beside “again”: warnings that have come up since."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
 
 
 class RunOut(CreatedByOut):
@@ -98,6 +109,7 @@ class RunOut(CreatedByOut):
     confirmed_by_user_id: int | None
     confirmed_by_token_id: int | None
     override_reason: str | None
+    preflight: PreflightRecord | None
     evaluate_with: list[str]
     result: RunResult | None
     created_at: datetime

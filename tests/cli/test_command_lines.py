@@ -37,6 +37,7 @@ READY = {
 # What no document names.
 UNNAMED = (
     ("advise", "--dataset", "Sales calls", "--model", "./my-model"),
+    ("preflight", "--dataset", "Sales calls", "--model", "./my-model"),
     ("approve", "--dataset", "Sales calls"),
     ("diagnose", "--run", "7"),
     ("samples", "--run", "7"),
