@@ -52,6 +52,9 @@ def _commands() -> dict[str, str]:
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
         "train": _("Freeze, check the masks and train."),
         "again": _("Make a run once more: the same device gives the same losses."),
+        "pause": _("Pause a run: a checkpoint stays, and its place is free for others."),
+        "resume": _("Let a paused run go on where it stood."),
+        "stop": _("Stop a run: keep what it has learned, or discard it."),
         "evaluate": _("Judge a run against its base model."),
         "gate": _("Judge whether a run may go on, by limits on its numbers: exit code 0, 1, or 2."),
         "list": _("List datasets, models, recipes, runs or suites."),
@@ -126,6 +129,15 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.advising import advise
 
             return advise
+        case "pause" | "resume" | "stop":
+            from app.cli import stopping
+
+            asking: dict[str, Callable[..., Any]] = {
+                "pause": stopping.pause,
+                "resume": stopping.resume,
+                "stop": stopping.stop,
+            }
+            return asking[name]
         case "again" | "train":
             from app.cli import training
 
