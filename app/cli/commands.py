@@ -129,24 +129,27 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.advising import advise
 
             return advise
-        case "pause" | "resume" | "stop":
-            from app.cli import stopping
-
-            asking: dict[str, Callable[..., Any]] = {
-                "pause": stopping.pause,
-                "resume": stopping.resume,
-                "stop": stopping.stop,
-            }
-            return asking[name]
-        case "again" | "train":
-            from app.cli import training
-
-            return training.again if name == "again" else training.train
+        case "again" | "train" | "pause" | "resume" | "stop":
+            return _load_run(name)
         case "evaluate" | "gate":
             from app.cli import evaluating, gating
 
             return evaluating.evaluate if name == "evaluate" else gating.gate
     raise LookupError(name)
+
+
+def _load_run(name: str) -> Callable[..., Any]:
+    """What starts runs, and what is asked of one under way."""
+    from app.cli import stopping, training
+
+    commands: dict[str, Callable[..., Any]] = {
+        "train": training.train,
+        "again": training.again,
+        "pause": stopping.pause,
+        "resume": stopping.resume,
+        "stop": stopping.stop,
+    }
+    return commands[name]
 
 
 def _load_look(name: str) -> Callable[..., Any]:

@@ -112,14 +112,27 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
         control=control,
         identity=identity(config, job),
     )
+    train_loss = go_through(trainer, job, resume, dtype, control)
+    return finish(trainer, reached, plan, train_loss, job, output_dir)
+
+
+def go_through(
+    trainer: SftTrainer, job: TrainInput, resume: Checkpoint | None, dtype: torch.dtype, control: Control
+) -> float:
+    """The steps that are left, which are none where only a checkpoint is to be kept; the mean training loss of the run.
+
+    Raises Cancelled and Paused.
+    """
+    train_loss: float
     if job.save_at_once and resume is not None:
         train_loss = trainer.take_over(resume)
     else:
         ask_while_training(trainer, Path(job.base_model_path), dtype)
-        train_loss = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None).training_loss
+        path = str(resume.path) if resume else None
+        train_loss = trainer.train(resume_from_checkpoint=path).training_loss
     control.raise_if_cancelled()
     raise_if_paused(trainer, control)
-    return finish(trainer, reached, plan, train_loss, job, output_dir)
+    return train_loss
 
 
 def raise_if_paused(trainer: SftTrainer, control: Control) -> None:
