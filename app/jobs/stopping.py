@@ -18,12 +18,8 @@ from app.sentences import N_
 _ENDED: Final = N_("This has already ended.")
 _NOT_PAUSED: Final = N_("It is not paused.")
 _STILL_PAUSING: Final = N_("It is being paused: let it go on once it is.")
-_WHY_NO_PAUSE: Final = {
-    JobState.PAUSED: N_("It is paused already."),
-    JobState.SUCCEEDED: _ENDED,
-    JobState.FAILED: _ENDED,
-    JobState.CANCELLED: _ENDED,
-}
+_PAUSED: Final = N_("It is paused already.")
+_ENDING: Final = N_("It was asked to end already: it cannot be paused now.")
 
 
 def request_stop(session: Session, job_id: int, how: StopRequest) -> Job:
@@ -57,9 +53,7 @@ def _request_pause(session: Session, job: Job) -> Job:
     )
     job = fresh(session, id_of(job))
     if not asked:
-        raise Conflict(
-            _WHY_NO_PAUSE.get(job.state, N_("It was asked to end already: it cannot be paused now."))
-        )
+        raise Conflict(_ENDED if job.is_final else _PAUSED if job.state is JobState.PAUSED else _ENDING)
     append_events(session, job, [(EventKind.STOP_REQUESTED, {"how": StopRequest.PAUSE.value})])
     return job
 
