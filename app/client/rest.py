@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import httpx
+from pydantic import RootModel
 
 from app.base_models.schemas import BaseModelOut
 from app.checklists.lines import ChecklistLine
@@ -20,11 +21,13 @@ from app.evaluations.schemas import EvaluationOut, SuiteOut
 from app.exports.schemas import ExportKindOut, ExportOut
 from app.gates.schemas import GateOut
 from app.imports.schemas import ImportOut
+from app.jobs.events import SamplePayload
+from app.jobs.models import StopRequest
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
 from app.runs.manifest import Manifest
 from app.runs.plan_schemas import PlanOut
-from app.runs.schemas import ComparedOut, FindingOut, RecipeOut, RunOut, SampleOut
+from app.runs.schemas import ComparedOut, FindingOut, RecipeOut, RunOut
 from app.versions.schemas import FrozenOut, VersionOut
 
 # A large file is read line by line before there is an answer.
@@ -159,6 +162,14 @@ class StudioClient(Connection):
         path = f"/api/v1/runs/{run_id}/again"
         return self._one(RunOut, "POST", path, json=body, headers=headers, repeatable=True)
 
+    def stop_run(self, run_id: int, how: StopRequest) -> RunOut:
+        """Ask a run to pause, or to end."""
+        return self._one(RunOut, "POST", f"/api/v1/runs/{run_id}/stop", params={"how": how.value})
+
+    def resume_run(self, run_id: int) -> RunOut:
+        """Let a paused run go on."""
+        return self._one(RunOut, "POST", f"/api/v1/runs/{run_id}/resume")
+
     def manifest(self, run_id: int) -> Manifest:
         """What the run's numbers follow from."""
         return self._one(Manifest, "GET", f"/api/v1/runs/{run_id}/manifest")
@@ -167,9 +178,10 @@ class StudioClient(Connection):
         """Runs side by side."""
         return self._one(ComparedOut, "GET", "/api/v1/runs/compare", params={"run": run_ids})
 
-    def samples(self, run_id: int) -> list[SampleOut]:
+    def samples(self, run_id: int) -> list[SamplePayload]:
         """The sample answers of a run so far."""
-        return self._all(SampleOut, "GET", f"/api/v1/runs/{run_id}/samples")
+        found = self._all(RootModel[SamplePayload], "GET", f"/api/v1/runs/{run_id}/samples")
+        return [answer.root for answer in found]
 
     def diagnosis(self, run_id: int) -> list[FindingOut]:
         """What is wrong with a run so far."""
