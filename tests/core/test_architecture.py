@@ -32,6 +32,7 @@ ORDER = (
     "gates",
     "checklists",
     "exports",
+    "queue",
     "playground",
     "erasure",
 )
