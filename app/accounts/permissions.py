@@ -122,7 +122,7 @@ RULES: Final[dict[Permission, Rule]] = {
         Role.ENGINEER, N_("Save recipes, change shared ones, delete one's own."), Scope.TRAIN
     ),
     Permission.RUN_START: Rule(Role.ENGINEER, N_("Start runs."), Scope.TRAIN),
-    Permission.RUN_STOP: Rule(Role.ENGINEER, N_("Stop runs."), Scope.TRAIN),
+    Permission.RUN_STOP: Rule(Role.ENGINEER, N_("Pause, resume and stop runs."), Scope.TRAIN),
     Permission.RUN_READ_LOG: Rule(Role.ENGINEER, N_("Read what a run's process printed."), Scope.READ),
     Permission.RUN_DOWNLOAD: Rule(
         Role.ENGINEER, N_("Download adapters and the other files of a run."), Scope.TRAIN
