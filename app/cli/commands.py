@@ -10,7 +10,8 @@ from app.core.i18n import gettext as _
 MASKS = "masks"
 PEOPLE = "people"
 QUEUE = "queue"
-_GROUPS = (MASKS, PEOPLE, QUEUE)
+RECIPES = "recipes"
+_GROUPS = (MASKS, PEOPLE, QUEUE, RECIPES)
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -67,6 +68,7 @@ def _commands() -> dict[str, str]:
         "manifest": _("Print all that a run's numbers follow from, as JSON."),
         QUEUE: _("Show the queue and order what waits."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
+        RECIPES: _("Recipes: list, show, save, share, import, export, delete."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
         MASKS: _("Show and check which tokens will be trained."),
     }
@@ -81,6 +83,10 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.queueing import app as queueing
 
         return queueing
+    if name == RECIPES:
+        from app.cli.recipes import app as recipes
+
+        return recipes
     from app.cli.people import app as people
 
     return people

@@ -182,6 +182,8 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
                 "conversation 1",
                 "nobody named",
                 "no job 12",
+                "Short calls",
+                "short-calls.yaml",
             )
         ), outcome.error
     else:
@@ -195,6 +197,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
             "doctor",
             "people",
             "queue",
+            "recipes",
         }
         assert "Traceback" not in outcome.stderr
 
