@@ -8,6 +8,11 @@ from app.masking import ChatTokenizer, locate
 from tests.masking.turns.pieces import CALLING, CALLS, END, EOS, LOOP, PLAIN, SHORT
 from tests.support.masks import chat
 
+# A call whose arguments spell what generation stops at.
+SPELLS: dict[str, Any] = {
+    **CALLING[1],
+    "tool_calls": [{"type": "function", "function": {"name": "price", "arguments": {"of": EOS}}}],
+}
 ASKED_AGAIN = "{% if add_generation_prompt and messages[-1].role != 'assistant' %}"
 
 # rule -> template, conversation, what the model must write in each answer
@@ -224,6 +229,90 @@ RULES: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
         CALLING[:2],
         ['<call>price{"of": "a"}</call> END'],
     ),
+    "generation may stop where the next header opens, behind what ends turns": (
+        "{% if messages[-1].role == 'assistant' and messages | length < 3 %}{{ raise_exception('x') }}{% endif %}"
+        + LOOP
+        + "{{ '<|im_end|>' + m.role + ']\n' + m.content + '<repo_name> ' }}"
+        + END,
+        SHORT,
+        ["<|im_end|>assistant]\nTen.<repo_name> <|im_end|>"],
+    ),
+    "a last call ends with the marker behind it, though it would end with another before a prompt": (
+        LOOP
+        + "{{ m.content }}"
+        + CALLS
+        + "{{ '<file_sep>\n' if loop.last and add_generation_prompt else '<e>\n\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '# assistant|]\n<think>\n' }}{% endif %}",
+        [CALLING[1]],
+        ['<call>price{"of": "a"}</call><e>'],
+    ),
+    "what opens the rendering is the next header's, though the first role's header has none": (
+        "<reponame>"
+        + LOOP
+        + "{{ '# ' + m.role + '\n' + m.content + ('</turn>' if loop.last else '') }}"
+        + "{{ '<reponame>\n\n' if m.role == 'assistant' else '' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '# assistant\n\n' }}{% endif %}",
+        SHORT,
+        ["Ten."],
+    ),
+    "the header of another role than the first is not looked for in what opens the rendering": (
+        "nice." + LOOP + "{{ '<role>' + m.role + ']\n' + m.content }}" + END,
+        [SHORT[1], *PLAIN[2:]],
+        ["<role>assistant]\nTen.", "<role>assistant]\nSix."],
+    ),
+    "a text is found where the last turn begins otherwise": (
+        LOOP + "{{ ('' if loop.last else ' ') + '# ' + m.role + '\n' + m.content }}" + END,
+        SHORT,
+        [" # assistant\nTen."],
+    ),
+    "a template that writes no question without a prompt tells no prompt": (
+        "{% if not add_generation_prompt and messages[-1].role != 'assistant' %}{{ raise_exception('x') }}{% endif %}"
+        + LOOP
+        + "{{ '# ' + m.role + '\n' + m.content + '<e>\n' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '# assistant\n' }}{% endif %}",
+        PLAIN[:2],
+        ["Ten.<e>"],
+    ),
+    "of what ends the last turn the part with a marker counts, not the words before it": (
+        LOOP + "{{ m.content + 'END\n\n' }}" + END + "{{ eos_token }}",
+        [SHORT[1]],
+        ["Ten.END\n\n<|im_end|>"],
+    ),
+    "white space before an end of turn may differ, and the rest behind it is compared from there": (
+        LOOP + "{{ m.content + ('\n\n' if loop.last else '') + '<gh_stars> \n' }}" + END,
+        SHORT,
+        ["Ten.<gh_stars>"],
+    ),
+    "white space before the markers at which they part is no word": (
+        LOOP
+        + "{{ m.content }}"
+        + CALLS
+        + "{{ ' ' if loop.last else '<repo_name> \n' }}"
+        + END
+        + "{{ eos_token }}",
+        [CALLING[1], CALLING[3]],
+        ['<call>price{"of": "a"}</call><repo_name>', "Ten. <|im_end|>"],
+    ),
+    "after another answer the prompt does not hold that answer's end": (
+        LOOP
+        + "{{ '<end>\n' if loop.previtem and loop.previtem.role == 'assistant' else '' }}{{ '# ' + m.role + '\n' + m.content }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '<end>\n' if messages[-1].role == 'assistant' else '' }}{{ '# assistant\n' }}{% endif %}",
+        [{"role": "system", "content": "s"}, *SHORT[:2], {"role": "assistant", "content": "Six."}, SHORT[2]],
+        ["Ten.<end>", "Six.<end>"],
+    ),
+    "the header of an unknown prompt is not the turn's, though the next header begins so": (
+        "{% if not add_generation_prompt and messages | length < 3 %}{{ raise_exception('x') }}{% endif %}Be nice."
+        + LOOP
+        + "{{ '<role>' + m.role + '\n' + m.content + '<end>' + (' ' if loop.last else '\n') }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '<role>assistant\n' }}{% endif %}",
+        SHORT,
+        ["Ten.<end>"],
+    ),
 }
 
 
@@ -265,9 +354,7 @@ def test_a_stop_token_in_the_arguments_of_a_call_is_never_taken_for_its_end(smol
         + END
     )
     tokenizer = smollm2.with_chat_template(source, "spells", trusted=True)
-    call = {"type": "function", "function": {"name": "price", "arguments": {"of": EOS}}}
-    messages = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
-    (refused,) = locate(tokenizer, messages).refused.values()
+    (refused,) = locate(tokenizer, [CALLING[0], SPELLS]).refused.values()
     assert "spells cannot render the conversation up to turn 2 alone" in str(refused)
 
 
@@ -280,6 +367,20 @@ def test_words_and_a_call_may_stand_in_either_order(
     calling, answer = written(tokenizer, messages)
     assert calling.endswith("<|call|>")
     assert answer == "<|channel|>final<|message|>Ten.<|return|>"
+
+
+def test_a_header_that_is_always_written_ends_the_last_turn_where_generation_stops_at_it(
+    smollm2: ChatTokenizer,
+) -> None:
+    source = (
+        LOOP
+        + "{{ '<gh_stars>' + m.role + ']\n' + m.content + ' ' }}"
+        + END
+        + "{{ '<gh_stars>assistant]\n' }}"
+    )
+    tokenizer = smollm2.with_chat_template(source, "stops", trusted=True)
+    tokenizer.stop_ids = frozenset(tokenizer.added_tokens[token] for token in ("<gh_stars>", EOS))
+    assert written(tokenizer, PLAIN[:2]) == ["Ten. <gh_stars>"]
 
 
 HIDES = (
