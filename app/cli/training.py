@@ -1,7 +1,7 @@
 """`train`: from a dataset's name to a finished run, with the mask check in between; `again`: a run once more."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,6 +11,7 @@ from app.cli.options import (
     ChangesOption,
     DatasetOption,
     JsonOption,
+    KeyOption,
     ModelOption,
     RecipeOption,
     WaitOption,
@@ -32,9 +33,12 @@ from app.client.waiting import JobEnded, wait_for_job
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.core.i18n import say as translated
-from app.mask_checks.schemas import MaskCheckOut
+from app.jobs.devices import ANY
 from app.recipes.foreign import read_foreign
-from app.runs.schemas import RunOut
+from app.runs.schemas import RunOut, RunStartedOut
+
+# What a mask check says at the start of a run, and a plan asks for by itself.
+_OF_THE_PLAN: Final = ("dataset_version_id", "base_model_id")
 
 
 def train(
@@ -46,7 +50,9 @@ def train(
         Path | None,
         typer.Option(
             "--config",
-            help=_("A training config of LLaMA-Factory or Axolotl (YAML) to begin with; --set wins."),
+            help=_(
+                "A training config of LLaMA-Factory or Axolotl, or an exported recipe (YAML), to begin with; --set wins."
+            ),
         ),
     ] = None,
     accept: AcceptOption = None,
@@ -59,6 +65,10 @@ def train(
             ),
         ),
     ] = False,
+    device: Annotated[
+        str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
+    ] = ANY,
+    key: KeyOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -66,20 +76,14 @@ def train(
     """Command `train`."""
     wanted = {**(_foreign(config) if config else {}), **parse_changes(changes or [])}
     with connect(url) as client:
-        check, config_changes = _prepare(client, dataset, model, recipe, wanted, patient=wait)
-        body = {"mask_check_id": check.id, "recipe": recipe, "changes": config_changes, "confirmed": True}
+        body = _checked(client, dataset, model, recipe, wanted, patient=wait)
         body["accepted_warnings"] = accept or []
         if dry_run:
-            plan = client.plan_run(
-                {
-                    **body,
-                    "dataset_version_id": check.dataset_version_id,
-                    "base_model_id": check.base_model_id,
-                }
-            )
-            return show_preflight(plan, as_json=as_json)
-        run = client.start_run(body, new_idempotency_key())
-        say(_("Run %(id)d: %(url)s") % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
+            return show_preflight(client.plan_run(body), as_json=as_json)
+        start = {name: value for name, value in body.items() if name not in _OF_THE_PLAN}
+        run: RunOut = _said(
+            client, client.start_run({**start, "device": device}, key or new_idempotency_key())
+        )
         if wait:
             run = _wait(client, run, as_json=as_json)
         if as_json:
@@ -89,14 +93,14 @@ def train(
 def again(
     run: Annotated[int, typer.Option("--run", help=_("Id of the run."))],
     accept: AcceptOption = None,
+    key: KeyOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `again`."""
     with connect(url) as client:
-        made = client.run_again(run, accept or [], new_idempotency_key())
-        say(_("Run %(id)d: %(url)s") % {"id": made.id, "url": client.page(f"/runs/{made.id}")})
+        made: RunOut = _said(client, client.run_again(run, accept or [], key or new_idempotency_key()))
         if wait:
             made = _wait(client, made, as_json=as_json)
         if as_json:
@@ -117,10 +121,20 @@ def _foreign(path: Path) -> dict[str, Any]:
     return read.values
 
 
-def _prepare(
+def _said(client: StudioClient, run: RunStartedOut) -> RunStartedOut:
+    told = (
+        _("Run %(id)d was started already with this key: %(url)s")
+        if run.already_started
+        else _("Run %(id)d: %(url)s")
+    )
+    say(told % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
+    return run
+
+
+def _checked(
     client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
-) -> tuple[MaskCheckOut, dict[str, Any]]:
-    """The green check of what is approved now, and what of `wanted` is the config's."""
+) -> dict[str, Any]:
+    """The request for a plan of a run whose mask check is green."""
     found = require_dataset(client, dataset)
     if patient:
         client.be_patient()
@@ -146,7 +160,14 @@ def _prepare(
     mask_settings, config_changes = split_changes(wanted)
     with JobProgress(_("Mask check")) as progress:
         check = require_green_check(client, version.id, base_model.id, mask_settings, progress)
-    return check, config_changes
+    return {
+        "dataset_version_id": check.dataset_version_id,
+        "base_model_id": check.base_model_id,
+        "mask_check_id": check.id,
+        "recipe": recipe,
+        "changes": config_changes,
+        "confirmed": True,
+    }
 
 
 def _wait(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:

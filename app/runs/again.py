@@ -12,7 +12,7 @@ from app.recipes.config import TrainingConfig
 from app.runs.backends import Backends
 from app.runs.models import Run
 from app.runs.preflight.facts import UNSEEN, Ground
-from app.runs.service import RunRequest, start_run
+from app.runs.service import RunRequest, run_job, start_run
 from app.sentences import N_
 
 
@@ -49,7 +49,9 @@ def run_again(
         evaluate_with=tuple(run.evaluate_with),
         idempotency_key=key,
         accepted_warnings=(*accepted, *(run.preflight.names if run.preflight else ())),
+        device=run_job(session, run).device_wanted,
         exactly=_decided(run),
+        again_of=run,
     )
     return start_run(session, actor, request, suites=run.evaluate_with, backends=backends, ground=ground)
 

@@ -14,12 +14,16 @@ from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.storage import Storage, StoredFile
 from app.datasets.models import Dataset
+from app.jobs.devices import ANY
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
+from app.jobs.workers import require_wish
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
+from app.recipes.own import read_book
 from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
+from app.runs.changes import Base, base_of
 from app.runs.fitting import Fitted, fit_config
 from app.runs.models import Run, RunArtifact
 from app.runs.planning import Choice, plan_of
@@ -51,8 +55,11 @@ class RunRequest:
     idempotency_key: str = ""
     # Names of the pre-flight's warnings that whoever asks has looked at.
     accepted_warnings: tuple[str, ...] = ()
-    # In place of recipe and changes: the config of a run that is made again.
+    # Where it may be trained: any, cpu, cuda or one GPU.
+    device: str = ANY
+    # In place of recipe and changes: the config of a run that is made again, and that run.
     exactly: TrainingConfig | None = None
+    again_of: Run | None = None
 
 
 def start_run(
@@ -67,8 +74,8 @@ def start_run(
     """Promise the training. The same idempotency key again gives the first run and False.
 
     `suites` are the names that `evaluate_with` may hold, `backends` what else can train here, `ground` what is so on this machine
-    now. Raises Invalid or Conflict for an unfinished or red check, a missing confirmation, a bad config, an unknown suite, and for
-    what else the pre-flight has against it: errors, and warnings that are not accepted by name.
+    now. Raises Invalid or Conflict for an unfinished or red check, a missing confirmation, a bad config, an unknown suite, a device
+    that no worker has, and for what else the pre-flight has against it: errors, and warnings that are not accepted by name.
     """
     key = request.idempotency_key.strip()[:80] or secrets.token_urlsafe(16)
     existing = _run_of_key(session, key)
@@ -118,27 +125,29 @@ def _promise(
     too_long = length_refusal(check.report, model)
     if too_long is not None:
         raise too_long
-    fitted = _fitted(request, version, model, backends)
+    base = _base(session, actor, request)
+    fitted = _fitted(request, base, version, model, backends)
+    device = require_wish(session, request.device)
     facts = Facts(
         version,
         model,
         check,
         check_job,
-        plan_of(fitted, Choice(request.recipe, request.changes), version, check, model.info, ground.device),
+        plan_of(fitted, Choice(base.name, request.changes), version, check, model.info, ground.device),
         ground,
         suites=request.evaluate_with,
         confirmed=True,
         override_reason=request.override_reason,
     )
     looked_at = settle(preflight(facts), request.accepted_warnings, actor.who, request.override_reason)
-    job = enqueue(session, JobKind.TRAIN, created_by=actor.who)
+    job = enqueue(session, JobKind.TRAIN, created_by=actor.who, device=device)
     assert job.id is not None
     run = Run(
-        name=request.name.strip()[:120] or _default_name(session, version, model, request.recipe),
+        name=request.name.strip()[:120] or _default_name(session, version, model, base.name),
         dataset_version_id=check.dataset_version_id,
         base_model_id=check.base_model_id,
         mask_check_id=request.mask_check_id,
-        recipe=request.recipe,
+        **base.columns(),
         config=fitted.config,
         arrays_hash=check.arrays_hash or "",
         **actor.who.columns("confirmed_by"),
@@ -159,9 +168,18 @@ def _promise(
     return run
 
 
-def _fitted(request: RunRequest, version: DatasetVersion, model: ModelEntry, backends: Backends) -> Fitted:
+def _base(session: Session, actor: Actor, request: RunRequest) -> Base:
+    """The recipe that the request names, as who asks may; of a run that is made again, that run's."""
+    if request.again_of is not None:
+        return base_of(request.again_of)
+    return Base.of(read_book(session, actor).require(request.recipe))
+
+
+def _fitted(
+    request: RunRequest, base: Base, version: DatasetVersion, model: ModelEntry, backends: Backends
+) -> Fitted:
     if request.exactly is None:
-        return fit_config(request.recipe, request.changes, version, model.info, backends)
+        return fit_config(base.recipe(), request.changes, version, model.info, backends)
     # Nothing of it changes; the program that it names has to be here still.
     asked = request.exactly.to_json()
     return Fitted(fit_to_backend(request.exactly, asked, model.info.end_of_turn_id, backends)[0])
