@@ -34,7 +34,7 @@ from app.previews import api as previews_api
 from app.previews import bring_pages, frozen_pages, help_pages, suspect_pages
 from app.previews import pages as previews_pages
 from app.runs import api as runs_api
-from app.runs import compare_pages, new_run_pages, plan_api
+from app.runs import checkpoint_api, checkpoint_pages, compare_pages, new_run_pages, plan_api
 from app.runs import pages as runs_pages
 from app.versions import api as versions_api
 from app.versions import export_api, export_pages
@@ -54,6 +54,7 @@ API: Final[tuple[Router, ...]] = (
     mask_checks_api.router,
     runs_api.router,
     plan_api.router,
+    checkpoint_api.router,
     evaluations_api.router,
     gates_api.router,
     checklists_api.router,
@@ -80,6 +81,7 @@ PAGES: Final[tuple[Router, ...]] = (
     base_models_pages.router,
     new_run_pages.router,
     compare_pages.router,
+    checkpoint_pages.router,
     gates_pages.router,
     checklists_pages.router,
     runs_pages.router,

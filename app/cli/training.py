@@ -49,7 +49,7 @@ def train(
         run = _start(client, dataset, model, recipe, wanted, patient=wait)
         say(_("Run %(id)d: %(url)s") % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
         if wait:
-            run = _wait(client, run, as_json=as_json)
+            run = wait_for_run(client, run, as_json=as_json)
         if as_json:
             print_json(run.model_dump(mode="json"))
 
@@ -65,7 +65,7 @@ def again(
         made = client.run_again(run, new_idempotency_key())
         say(_("Run %(id)d: %(url)s") % {"id": made.id, "url": client.page(f"/runs/{made.id}")})
         if wait:
-            made = _wait(client, made, as_json=as_json)
+            made = wait_for_run(client, made, as_json=as_json)
         if as_json:
             print_json(made.model_dump(mode="json"))
 
@@ -116,7 +116,8 @@ def _start(
     return client.start_run(body, new_idempotency_key())
 
 
-def _wait(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:
+def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:
+    """The run once it has ended well, with its progress shown until then."""
     try:
         with JobProgress(_("Training")) as progress:
             wait_for_job(client, run.job, progress, what=_("The run"))

@@ -7,6 +7,7 @@ from sqlmodel import Session
 
 from app.mask_settings.fields import MaskSettingsIn
 from app.recipes.config import TrainingConfig
+from app.runs.beginning import Beginning
 from app.runs.environment import Environment
 from app.runs.handler import provenance_of
 from app.runs.lineage import lineage_of
@@ -16,8 +17,9 @@ from app.runs.provenance import Provenance
 
 class Manifest(BaseModel):
     """Hashes are sha256: in `provenance` of the frozen dialogues and of the arrays with ids and labels, `tokenizer_hash` of
-    what made the tokens. `mask_settings` are what decided which are trained; `environment` is null until a run has ended, and of
-    runs of earlier programs. Losses in nats a trained token.
+    what made the tokens. `mask_settings` are what decided which are trained; `begins` is the checkpoint or adapter that it
+    began from in place of the base model; `environment` is null until a run has ended, and of runs of earlier programs.
+    Losses in nats a trained token.
     """
 
     schema_version: Literal[1] = 1
@@ -27,6 +29,7 @@ class Manifest(BaseModel):
     base_model_source: str
     base_model_reference: str
     base_model_revision: str | None
+    begins: Beginning | None
     config: TrainingConfig
     seed: int
     environment: Environment | None
@@ -47,6 +50,7 @@ def manifest_of(session: Session, run: Run) -> Manifest:
         base_model_source=model.source.value,
         base_model_reference=model.reference,
         base_model_revision=model.revision,
+        begins=run.begins,
         config=run.config,
         seed=run.config.seed,
         environment=result.environment if result else None,

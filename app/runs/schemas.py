@@ -16,6 +16,7 @@ from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.recipes.foreign import LARGEST_BYTES
 from app.recipes.foreign import Tool as ForeignTool
+from app.runs.beginning import Beginning
 from app.runs.comparing import Difference, Reached
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.diagnosis import new_run_address
@@ -99,6 +100,7 @@ class RunOut(CreatedByOut):
     confirmed_by_token_id: int | None
     override_reason: str | None
     evaluate_with: list[str]
+    begins: Beginning | None
     result: RunResult | None
     created_at: datetime
     job: JobOut

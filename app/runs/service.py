@@ -20,6 +20,7 @@ from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
+from app.runs.beginning import Beginning
 from app.runs.fitting import fit_config
 from app.runs.models import Run, RunArtifact
 from app.runs.work import TrainPayload
@@ -45,6 +46,8 @@ class RunRequest:
     idempotency_key: str = ""
     # In place of recipe and changes: the config of a run that is made again.
     exactly: TrainingConfig | None = None
+    # What the run begins from, where that is not its base model.
+    begins: Beginning | None = None
 
 
 def start_run(
@@ -116,6 +119,8 @@ def _promise(
         idempotency_key=key,
         job_id=job.id,
         evaluate_with=list(dict.fromkeys(request.evaluate_with)),
+        begins=request.begins,
+        parent_run_id=request.begins.run_id if request.begins else None,
         **actor.who.columns(),
     )
     session.add(run)
