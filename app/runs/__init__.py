@@ -11,6 +11,6 @@ once more, `pace` · one under way:
 `checkpoint_pages`), `onward` a run that goes on from one, `beginning` and
 `beginning_words` what a run begins from, `manifest` with `environment`, `provenance`, `lineage` ·
 ports to what lies above and below:
-`judging` (evaluations), `elsewhere` (exports), `check_use` (mask checks) ·
+`judging` (evaluations), `elsewhere` (exports), `waiting` (queue), `check_use` (mask checks) ·
 `api`, `schemas` REST.
 """

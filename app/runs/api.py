@@ -1,4 +1,4 @@
-"""REST for recipes and runs."""
+"""REST for runs."""
 
 from typing import Annotated, Final
 
@@ -18,7 +18,6 @@ from app.jobs.api import After
 from app.jobs.events import SamplePayload
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
-from app.recipes.recipes import RECIPES, build_config
 from app.runs import service, stopping
 from app.runs.again import run_again
 from app.runs.backends import TheseBackends
@@ -37,22 +36,15 @@ from app.runs.schemas import (
     FindingOut,
     PointOut,
     PointsOut,
-    RecipeOut,
     RunIn,
     RunOut,
+    RunStartedOut,
 )
 from app.sentences import N_
 
 router = Router(prefix="/api/v1", tags=["runs"])
 # More than any run has.
 MOST_STEPS: Final = 2**31 - 1
-
-
-@router.get("/recipes")
-@needs(Permission.RUN_READ)
-def list_recipes() -> list[RecipeOut]:
-    """The named recipes."""
-    return [RecipeOut(name=recipe.name, config=build_config(recipe.name)) for recipe in RECIPES]
 
 
 @router.get("/backends")
@@ -83,7 +75,7 @@ def start_run(
     response: Response,
     body: RunIn,
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
-) -> RunOut:
+) -> RunStartedOut:
     """Start a run. Send an `Idempotency-Key`: the same key again answers 200 with the first run."""
     fields = body.model_dump(exclude={"evaluate_with"})
     request = service.RunRequest(
@@ -94,7 +86,7 @@ def start_run(
     job = service.run_job(session, run)
     if not created:
         response.status_code = 200
-    return RunOut.of(run, job)
+    return RunStartedOut.answer(run, job, created=created)
 
 
 @router.post("/runs/{run_id}/again", status_code=201)
@@ -106,13 +98,13 @@ def start_again(
     backends: TheseBackends,
     run_id: int,
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
-) -> RunOut:
+) -> RunStartedOut:
     """The run once more, on the same arrays with the same config: the same device gives the same losses."""
     first = service.require_run(session, run_id)
     run, created = run_again(session, actor, first, backends=backends, key=idempotency_key)
     if not created:
         response.status_code = 200
-    return RunOut.of(run, service.run_job(session, run))
+    return RunStartedOut.answer(run, service.run_job(session, run), created=created)
 
 
 @router.get("/runs/{run_id}/manifest")

@@ -135,6 +135,7 @@ def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntr
         arrays_hash=run.arrays_hash,
         recipe=run.recipe,
         begins=run.begins,
+        recipe_version=run.recipe_version,
         base_model=base,
         base_revision=revision,
         base_licence=model.info.licence,

@@ -152,7 +152,9 @@ def _start(
         override_reason=run.override_reason or "",
         evaluate_with=tuple(run.evaluate_with),
         idempotency_key=key,
+        device=run_job(session, run).device_wanted,
         exactly=config,
+        again_of=run,
         begins=Beginning(how=how, run_id=run.id, run=run.name, step=told.step, eval_loss=told.eval_loss),
     )
     return start_run(session, actor, request, suites=run.evaluate_with, backends=backends)

@@ -29,6 +29,8 @@ class Provenance(StoredModel):
     arrays_hash: str
     recipe: str
     begins: Beginning | None = None
+    # Counts the changes of an own recipe; None for a built-in one.
+    recipe_version: int | None = None
     base_model: str
     base_revision: str | None = None
     base_licence: str | None = None
