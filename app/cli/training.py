@@ -54,6 +54,13 @@ def train(
         str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
     ] = ANY,
     key: KeyOption = "",
+    init_adapter: Annotated[
+        int | None,
+        typer.Option(
+            "--init-adapter",
+            help=_("A run whose adapter this one begins with; rank, layers and method are taken over."),
+        ),
+    ] = None,
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -63,7 +70,15 @@ def train(
     with connect(url) as client:
         body = _checked(client, dataset, model, recipe, wanted, patient=wait)
         run: RunOut = _said(
-            client, client.start_run({**body, "device": device}, key or new_idempotency_key())
+            client,
+            client.start_run(
+                {
+                    **body,
+                    "device": device,
+                    **({"init_adapter": init_adapter} if init_adapter is not None else {}),
+                },
+                key or new_idempotency_key(),
+            ),
         )
         if wait:
             run = wait_for_run(client, run, as_json=as_json)

@@ -23,7 +23,7 @@ from app.runs import service, stopping
 from app.runs.advice import remedy_for
 from app.runs.again import run_again
 from app.runs.backends import TheseBackends
-from app.runs.beginning_words import beginning_words
+from app.runs.beginning_words import against_earlier, beginning_words
 from app.runs.changes import RECIPE_TITLES, changes_of
 from app.runs.checkpoint_pages import checkpoints_context
 from app.runs.curves import read_curves
@@ -188,6 +188,7 @@ def run_page(
         "recipe_titles": RECIPE_TITLES,
         "changes": changes_of(run),
         "begins": beginning_words(run) if run.begins else None,
+        "against": against_earlier(session, run),
         "expected_memory": expected_memory(
             run.config, lineage["check"].report, lineage["model"].info, device
         ),

@@ -73,6 +73,10 @@ class RunIn(BaseModel):
         description="Changes to the recipe's config, spelled as TRL and PEFT spell them.",
     )
     name: str = Field(default="", max_length=120)
+    init_adapter: int | None = Field(
+        default=None,
+        description="A run whose adapter this one begins with, in place of a fresh one: its base model and shape hold here.",
+    )
     confirmed: bool = False
     override_reason: str = Field(default="", max_length=1000)
     evaluate_with: list[str] = Field(default_factory=list, max_length=10)
