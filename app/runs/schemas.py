@@ -10,6 +10,7 @@ from app.core.i18n import gettext, say
 from app.diagnosis import Finding, FindingCode
 from app.interop.environments import Environment, setting_of
 from app.interop.handing import TOOL_NAMES, Tool
+from app.jobs.devices import ANY
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 from app.recipes.config import TrainingConfig
@@ -24,15 +25,8 @@ from app.runs.result import RunResult
 from app.versions.changes import Changes
 
 
-class RecipeOut(BaseModel):
-    """A recipe and the full config it stands for."""
-
-    name: str
-    config: TrainingConfig
-
-
 class ForeignConfigIn(BaseModel):
-    """A training config of LLaMA-Factory or Axolotl, as its YAML."""
+    """A training config of LLaMA-Factory or Axolotl, or a recipe that was exported here, as its YAML."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -81,6 +75,11 @@ class RunIn(BaseModel):
     confirmed: bool = False
     override_reason: str = Field(default="", max_length=1000)
     evaluate_with: list[str] = Field(default_factory=list, max_length=10)
+    device: str = Field(
+        default=ANY,
+        max_length=20,
+        description="Where it may be trained: any, cpu, cuda, or one GPU such as cuda:1.",
+    )
 
 
 class RunOut(CreatedByOut):
@@ -92,6 +91,8 @@ class RunOut(CreatedByOut):
     base_model_id: int
     mask_check_id: int
     recipe: str
+    recipe_id: int | None
+    recipe_version: int | None
     config: TrainingConfig
     arrays_hash: str
     confirmed_by: str
@@ -108,6 +109,17 @@ class RunOut(CreatedByOut):
         """From the stored rows."""
         values = {name: getattr(run, name) for name in cls.model_fields if name != "job"}
         return cls.model_validate({**values, "job": JobOut.of(job)})
+
+
+class RunStartedOut(RunOut):
+    """A run that was asked to start. `already_started`: an earlier request with the same idempotency key had started it."""
+
+    already_started: bool
+
+    @classmethod
+    def answer(cls, run: Run, job: Job, *, created: bool) -> "RunStartedOut":
+        """From what came of the request."""
+        return cls(**RunOut.of(run, job).model_dump(), already_started=not created)
 
 
 class PublishedFile(Protocol):
