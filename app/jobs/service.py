@@ -1,24 +1,25 @@
-"""Rules of the queue: enqueue, claim, heartbeat, finish, stop, rescue.
+"""Rules of the queue: enqueue, claim, heartbeat, finish, pause, rescue; stopping.py has what people ask of a job under way.
 
 Every write a worker makes is fenced by (id, attempt, state): a worker that lost its lease changes nothing.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from sqlalchemy import CursorResult, update
 from sqlmodel import Session, col, select
 
 from app.accounts.permissions import Permission
-from app.accounts.service import Actor, record
+from app.accounts.service import Actor
 from app.accounts.who import Who
 from app.core.database import utc_now
-from app.core.errors import Conflict, NotFound, Refused
+from app.core.errors import NotFound
 from app.jobs.bell import ring_after_commit
+from app.jobs.devices import ANY, Slot
 from app.jobs.events import EventKind, Phase
-from app.jobs.models import Job, JobEvent, JobKind, JobState, PayloadT, StopRequest
+from app.jobs.models import Job, JobEvent, JobKind, JobState, PayloadT, Priority, StopRequest
 from app.jobs.work import JobPayload
 from app.sentences import N_, Failure, FailureCode, plain_json
 
@@ -38,17 +39,31 @@ class Claim:
     attempt: int
     kind: JobKind
     payload: Mapping[str, Any]
+    # Where it runs, where the kind needs a device.
+    device: str | None = None
 
     def asked(self, model: type[PayloadT]) -> PayloadT:
         """What is asked for; `model` is the payload of the job's kind."""
         return model.stored(self.payload)
 
 
-def enqueue(session: Session, kind: JobKind, payload: JobPayload | None = None, *, created_by: Who) -> Job:
-    """Promise the work. A worker hears of it after the commit, until when the payload may follow (`Job.asks`)."""
-    job = Job(kind=kind, payload=payload.to_json() if payload else {}, **created_by.columns())
+def enqueue(
+    session: Session,
+    kind: JobKind,
+    payload: JobPayload | None = None,
+    *,
+    created_by: Who,
+    device: str = ANY,
+    priority: Priority = Priority.NORMAL,
+) -> Job:
+    """Promise the work, the last of its priority. A worker hears of it after the commit, until when the payload may
+    follow (`Job.asks`). `device`: where it may run.
+    """
+    asked = payload.to_json() if payload else {}
+    job = Job(kind=kind, payload=asked, rank=priority.rank, device_wanted=device, **created_by.columns())
     session.add(job)
     session.flush()
+    job.place = id_of(job)
     append_events(session, job, [(EventKind.STATE, {"state": JobState.QUEUED.value})])
     ring_after_commit(session, job)
     return job
@@ -76,7 +91,7 @@ def append_events(session: Session, job: Job, events: Iterable[EventData]) -> No
     for kind, payload in events:
         job.event_count += 1
         event = JobEvent(
-            job_id=_id(job), seq=job.event_count, kind=EventKind(kind).value, payload=plain_json(payload)
+            job_id=id_of(job), seq=job.event_count, kind=EventKind(kind).value, payload=plain_json(payload)
         )
         session.add(event)
     session.add(job)
@@ -94,10 +109,20 @@ def events_after(session: Session, job_id: int, seq: int, limit: int = 500) -> l
     return list(session.exec(statement))
 
 
-def claim(session: Session, job_id: int, *, owner: str, lease_seconds: float) -> Claim | None:
-    """Take a queued job. None when somebody else has it or it ended: a doubled bell changes nothing."""
+def claim(
+    session: Session,
+    job_id: int,
+    *,
+    owner: str,
+    lease_seconds: float,
+    slot: Slot | None = None,
+    worker_id: int | None = None,
+) -> Claim | None:
+    """Take a queued job. None when somebody else has it or it ended: a doubled bell changes nothing. With a `slot` that
+    another job has taken meanwhile, the database refuses it (IntegrityError).
+    """
     now = utc_now()
-    taken = _changed_one(
+    taken = changed_one(
         session,
         update(Job)
         .where(col(Job.id) == job_id, col(Job.state) == JobState.QUEUED)
@@ -108,13 +133,16 @@ def claim(session: Session, job_id: int, *, owner: str, lease_seconds: float) ->
             phase=Phase.PREPARING.value,
             lease_expires_at=now + timedelta(seconds=lease_seconds),
             started_at=now,
+            device=slot.device if slot else None,
+            device_slot=slot.key if slot else None,
+            worker_id=worker_id,
         ),
     )
     if not taken:
         return None
-    job = _fresh(session, job_id)
+    job = fresh(session, job_id)
     append_events(session, job, [(EventKind.STATE, {"state": "running", "attempt": job.attempt})])
-    return Claim(job_id, job.attempt, job.kind, dict(job.payload))
+    return Claim(job_id, job.attempt, job.kind, dict(job.payload), job.device)
 
 
 def heartbeat(
@@ -122,7 +150,7 @@ def heartbeat(
 ) -> StopRequest | None:
     """Extend the lease, store a batch of events, learn of a stop request. Raises LeaseLost."""
     _fence(session, claim, lease_expires_at=utc_now() + timedelta(seconds=lease_seconds))
-    job = _fresh(session, claim.job_id)
+    job = fresh(session, claim.job_id)
     batch = list(events)
     for kind, payload in batch:
         if kind == EventKind.PHASE:
@@ -146,11 +174,13 @@ def finish(
         claim,
         state=state,
         lease_expires_at=None,
+        device_slot=None,
         finished_at=utc_now(),
         result=plain_json(result),
         failure=failure.to_json() if failure else None,
     )
-    job = _fresh(session, claim.job_id)
+    job = fresh(session, claim.job_id)
+    _count_work(job, until=utc_now())
     append_events(session, job, [*events, (EventKind.STATE, _ended(job))])
     return job
 
@@ -164,49 +194,51 @@ def release(session: Session, claim: Claim, *, events: Iterable[EventData] = ())
         phase="",
         owner=None,
         lease_expires_at=None,
+        device_slot=None,
         releases=Job.releases + 1,
     )
-    job = _fresh(session, claim.job_id)
-    append_events(
-        session, job, [*events, (EventKind.STATE, {"state": JobState.QUEUED.value, "released": True})]
-    )
-    ring_after_commit(session, job)
+    job = fresh(session, claim.job_id)
+    _count_work(job, until=utc_now())
+    _set_aside(session, job)
+    append_events(session, job, [*events, (EventKind.STATE, {"state": job.state.value, "released": True})])
 
 
-def request_stop(session: Session, job_id: int, how: StopRequest) -> Job:
-    """Ask a job to end. A queued job is cancelled at once; an ended one raises Conflict."""
-    require_job(session, job_id)
-    now = utc_now()
-    cancelled = _changed_one(
+def pause(session: Session, claim: Claim, *, events: Iterable[EventData] = ()) -> JobState:
+    """End the attempt for a while, as was asked; where somebody asked for another end meanwhile, that is met. Raises
+    LeaseLost."""
+    _fence(
         session,
-        update(Job)
-        .where(col(Job.id) == job_id, col(Job.state) == JobState.QUEUED)
-        .values(state=JobState.CANCELLED, finished_at=now, stop_requested=how),
+        claim,
+        state=JobState.PAUSED,
+        phase="",
+        owner=None,
+        lease_expires_at=None,
+        device_slot=None,
+        releases=Job.releases + 1,
     )
-    if cancelled:
-        job = _fresh(session, job_id)
-        append_events(session, job, [(EventKind.STATE, {"state": JobState.CANCELLED.value})])
-        return job
-    asked = _changed_one(
-        session,
-        update(Job)
-        .where(col(Job.id) == job_id, col(Job.state) == JobState.RUNNING)
-        .values(stop_requested=how),
-    )
-    if not asked:
-        raise Conflict(N_("This has already ended."))
-    job = _fresh(session, job_id)
-    append_events(session, job, [(EventKind.STOP_REQUESTED, {"how": how.value})])
-    return job
+    job = fresh(session, claim.job_id)
+    _count_work(job, until=utc_now())
+    if job.stop_requested is StopRequest.CANCEL:
+        job.state, job.finished_at = JobState.CANCELLED, utc_now()
+    else:
+        _set_aside(session, job)
+    append_events(session, job, [*events, (EventKind.STATE, {"state": job.state.value})])
+    return job.state
 
 
-def stop_as(session: Session, actor: Actor, job: Job, how: StopRequest) -> Job:
-    """As request_stop, in somebody's name. Raises Refused for a job of somebody else, which engineers may stop."""
-    if job.created_by_user_id != actor.user_id and not actor.may(Permission.JOB_STOP):
-        raise Refused(N_("This was started by somebody else. An engineer can stop it."))
-    stopped = request_stop(session, _id(job), how)
-    record(session, actor, f"job.{how.value}", f"job/{job.id}")
-    return stopped
+def _set_aside(session: Session, job: Job) -> None:
+    """What no worker is at any more waits for the next, or for a person where it was to be paused."""
+    if job.stop_requested is StopRequest.PAUSE:
+        job.state, job.stop_requested = JobState.PAUSED, None
+    else:
+        job.state = JobState.QUEUED
+        ring_after_commit(session, job)
+    job.phase = ""
+
+
+def _count_work(job: Job, *, until: datetime) -> None:
+    if job.started_at is not None:
+        job.worked_seconds += max(0.0, (until - job.started_at).total_seconds())
 
 
 def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
@@ -219,29 +251,23 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
     ).all()
     requeued: list[int] = []
     for job in expired:
-        job.owner, job.lease_expires_at = None, None
+        _count_work(job, until=job.lease_expires_at or now)
+        job.owner, job.lease_expires_at, job.device_slot = None, None, None
         if job.stop_requested is StopRequest.CANCEL:
             job.state, job.finished_at = JobState.CANCELLED, now
         elif job.attempt - job.releases >= max_attempts:
             job.state, job.finished_at = JobState.FAILED, now
             job.failure = Failure.of(FailureCode.VANISHED, VANISHED, count=job.attempt).to_json()
         else:
-            job.state, job.phase = JobState.QUEUED, ""
-            requeued.append(_id(job))
-            ring_after_commit(session, job)
+            _set_aside(session, job)
+            if job.state is JobState.QUEUED:
+                requeued.append(id_of(job))
         append_events(session, job, [(EventKind.STATE, {**_ended(job), "rescued": True})])
     return requeued
 
 
 def _ended(job: Job) -> dict[str, Any]:
     return {"state": job.state.value, "failure": job.failure}
-
-
-def queued_jobs(session: Session, *, older_than_seconds: float) -> list[Job]:
-    """Queued jobs whose bell may have been lost, the oldest first."""
-    before = utc_now() - timedelta(seconds=older_than_seconds)
-    statement = select(Job).where(col(Job.state) == JobState.QUEUED, col(Job.created_at) < before)
-    return list(session.exec(statement.order_by(col(Job.id))))
 
 
 def _fence(session: Session, claim: Claim, **values: Any) -> None:
@@ -252,23 +278,26 @@ def _fence(session: Session, claim: Claim, **values: Any) -> None:
         )
         .values(**values)
     )
-    if not _changed_one(session, statement):
+    if not changed_one(session, statement):
         raise LeaseLost(f"job {claim.job_id} attempt {claim.attempt}")
 
 
-def _changed_one(session: Session, statement: Any) -> bool:
+def changed_one(session: Session, statement: Any) -> bool:
+    """Whether a guarded UPDATE met its row: where it did not, somebody else was faster."""
     result = cast(
         CursorResult[Any], session.execute(statement, execution_options={"synchronize_session": False})
     )
     return result.rowcount == 1
 
 
-def _fresh(session: Session, job_id: int) -> Job:
+def fresh(session: Session, job_id: int) -> Job:
+    """The row as it is now, in place of what this session read before."""
     job = session.get_one(Job, job_id)
     session.refresh(job)
     return job
 
 
-def _id(job: Job) -> int:
+def id_of(job: Job) -> int:
+    """Of a stored job."""
     assert job.id is not None
     return job.id

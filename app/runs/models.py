@@ -9,6 +9,8 @@ from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.recipes.config import TrainingConfig
+from app.recipes.settings import RecipeSettings
+from app.runs.beginning import Beginning
 from app.runs.result import RunResult
 
 
@@ -22,7 +24,13 @@ class Run(CreatedBy, table=True):
     dataset_version_id: int = Field(foreign_key="dataset_version.id", index=True)
     base_model_id: int = Field(foreign_key="base_model.id", index=True)
     mask_check_id: int = Field(foreign_key="mask_check.id")
+    # Its name as it was. Of an own recipe also which, in which version, and what that set: it may be changed or deleted.
     recipe: str = Field(max_length=40)
+    recipe_id: int | None = Field(default=None, index=True)
+    recipe_version: int | None = None
+    recipe_settings: RecipeSettings | None = Field(
+        default=None, sa_column=Column(DocumentColumn(RecipeSettings), nullable=True)
+    )
     config: TrainingConfig = Field(sa_column=Column(DocumentColumn(TrainingConfig), nullable=False))
     arrays_hash: str = Field(max_length=64)
     # Who looked at the mask check; and why a red one was overridden.
@@ -35,6 +43,9 @@ class Run(CreatedBy, table=True):
     job_id: int = Field(foreign_key="job.id", unique=True)
     # Suites judged by themselves when training has succeeded.
     evaluate_with: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    # What it began from, where that was not its base model; the run of that once more, to find it by. Runs are never deleted.
+    begins: Beginning | None = Field(default=None, sa_column=Column(DocumentColumn(Beginning), nullable=True))
+    parent_run_id: int | None = Field(default=None, index=True)
     result: RunResult | None = Field(default=None, sa_column=Column(DocumentColumn(RunResult), nullable=True))
     adapter_key: str | None = Field(default=None, max_length=255)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

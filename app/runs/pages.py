@@ -8,25 +8,24 @@ from fastapi.responses import RedirectResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.accounts.service import record
 from app.core.database import let_go, utc_now
 from app.core.i18n import get_locale, gettext
 from app.core.routing import Router
 from app.core.templating import is_htmx, render, toast
 from app.core.web import PAGE_SIZE, AppStorage, Db
 from app.datasets.service import require_dataset
-from app.jobs import service as jobs
 from app.jobs.events import CheckpointPayload, EvalPayload, EventKind, MetricPayload, Phase, ProgressPayload
 from app.jobs.models import Job, JobState, StopRequest
 from app.jobs.newest import last_event, last_events
 from app.mask_settings.words import settings_in_words
 from app.recipes.fields import FIELD_GROUPS, displayed
-from app.recipes.recipes import RECIPES
-from app.runs import service
+from app.runs import service, stopping
 from app.runs.advice import remedy_for
 from app.runs.again import run_again
 from app.runs.backends import TheseBackends
-from app.runs.changes import changes_of
+from app.runs.beginning_words import against_earlier, beginning_words
+from app.runs.changes import RECIPE_TITLES, changes_of
+from app.runs.checkpoint_pages import checkpoints_context
 from app.runs.curves import read_curves
 from app.runs.device import ThisDevice
 from app.runs.diagnosis import changed_fields, diagnose_run, new_run_address
@@ -38,12 +37,18 @@ from app.runs.models import Run
 from app.runs.planning import expected_memory
 from app.runs.samples import read_samples
 from app.runs.story import read_story
+from app.runs.waiting import AppWaiting, Waiting, WaitsFor
 from app.sentences import N_
 from app.versions.service import require_version
 
 router = Router(prefix="/runs", include_in_schema=False)
 TABLE_ROWS: Final = 40
 SAMPLE_ROUNDS: Final = 12
+_ASKED: Final = {
+    StopRequest.SAVE: N_("Asked to stop and save. The step under way is finished first."),
+    StopRequest.CANCEL: N_("Asked to cancel."),
+    StopRequest.PAUSE: N_("Asked to pause. The step under way is finished first."),
+}
 
 # What a person follows; several phases of a job belong to one step.
 STEPS: Final = ("queued", "preparing", "training", "saving", "done")
@@ -56,8 +61,10 @@ _STEP_OF_PHASE: Final[dict[str, str]] = {
 
 def current_step(job: Job, progress: ProgressPayload | None) -> str:
     """Where in `STEPS` a job is. Saving before the last step is a checkpoint, so still training."""
-    if job.state is JobState.QUEUED:
+    if job.state is JobState.QUEUED or (job.state is JobState.PAUSED and not progress):
         return "queued"
+    if job.state is JobState.PAUSED:
+        return "training"
     if job.state is JobState.SUCCEEDED:
         return "done"
     step = _STEP_OF_PHASE.get(job.phase, "preparing")
@@ -77,10 +84,8 @@ def clock(seconds: float | None) -> str:
 
 
 def elapsed(job: Job, now: datetime) -> str:
-    """How long a job has been or was running."""
-    if job.started_at is None:
-        return "–"
-    return clock(((job.finished_at or now) - job.started_at).total_seconds())
+    """How long workers have been or were at it, without what it waited or was paused."""
+    return clock(job.seconds_worked(now))
 
 
 @router.get("", response_model=None)
@@ -89,6 +94,7 @@ def list_page(
     request: Request,
     session: Db,
     judging: AppJudging,
+    waiting: AppWaiting,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
 ) -> Response:
@@ -99,6 +105,8 @@ def list_page(
     kinds = (EventKind.METRIC, EventKind.PROGRESS, EventKind.EVAL)
     events = last_events(session, [run.job_id for run, _job in rows], kinds)
     now = utc_now()
+    queued = any(job.state is JobState.QUEUED for _run, job in rows)
+    places = waiting.of_jobs(session) if queued else {}
     context = {
         "rows": [
             {
@@ -110,10 +118,11 @@ def list_page(
                 "changes": changes_of(run),
                 "elapsed": elapsed(job, now),
                 "verdict": verdicts.get(run.id or 0),
+                "waits": places.get(run.job_id),
             }
             for run, job in rows
         ],
-        "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
+        "recipe_titles": RECIPE_TITLES,
         "version": chosen,
         "dataset": require_dataset(session, chosen.dataset_id) if chosen else None,
         "in_progress": any(not job.is_final for _run, job in rows),
@@ -124,7 +133,12 @@ def list_page(
     return render(request, "runs/_table.html" if is_htmx(request) else "runs/list.html", context)
 
 
-def _run_context(session: Db, run: Run) -> dict[str, Any]:
+def _place_of(session: Db, waiting: Waiting, job: Job) -> WaitsFor | None:
+    """How far from its beginning a waiting job is."""
+    return waiting.of_jobs(session).get(job.id or 0) if job.state is JobState.QUEUED else None
+
+
+def _run_context(session: Db, waiting: Waiting, run: Run) -> dict[str, Any]:
     """What every part of the run's page reads."""
     job = service.run_job(session, run)
     progress = last_event(session, run.job_id, ProgressPayload)
@@ -140,6 +154,7 @@ def _run_context(session: Db, run: Run) -> dict[str, Any]:
         "elapsed": elapsed(job, utc_now()),
         "clock": clock,
         "remedy": remedy_for(run, job),
+        "waits": _place_of(session, waiting, job),
     }
 
 
@@ -150,15 +165,17 @@ def run_page(
     session: Db,
     storage: AppStorage,
     judging: AppJudging,
+    waiting: AppWaiting,
     elsewhere: AppElsewhere,
     device: ThisDevice,
     run_id: int,
+    already: bool = False,
 ) -> Response:
     """One run: everything stored about it, and live from there."""
     run = service.require_run(session, run_id)
     lineage = lineage_of(session, run)
     context = {
-        **_run_context(session, run),
+        **_run_context(session, waiting, run),
         **lineage,
         **_result_context(session, judging, run),
         **_values_context(session, run),
@@ -168,33 +185,36 @@ def run_page(
         "settings": settings_in_words(lineage["check"].settings.to_settings()),
         "groups": FIELD_GROUPS,
         "config_values": displayed(run.config),
-        "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
+        "recipe_titles": RECIPE_TITLES,
         "changes": changes_of(run),
+        "begins": beginning_words(run) if run.begins else None,
+        "against": against_earlier(session, run),
         "expected_memory": expected_memory(
             run.config, lineage["check"].report, lineage["model"].info, device
         ),
+        "already": already,
         "story": read_story(session, service.run_job(session, run)),
     }
     job = service.run_job(session, run)
-    let_go(session)
+    context |= checkpoints_context(session, storage, run)
     context["log"] = log_tail(storage, job)
     return render(request, "runs/page.html", context)
 
 
 @router.get("/{run_id}/status", response_model=None)
 @needs(Permission.RUN_READ)
-def run_status(request: Request, session: Db, run_id: int) -> Response:
+def run_status(request: Request, session: Db, waiting: AppWaiting, run_id: int) -> Response:
     """Phases, figures and, at the end, what came of it."""
     run = service.require_run(session, run_id)
-    return render(request, "runs/_status.html", _run_context(session, run))
+    return render(request, "runs/_status.html", _run_context(session, waiting, run))
 
 
 @router.get("/{run_id}/actions", response_model=None)
 @needs(Permission.RUN_READ)
-def run_actions(request: Request, session: Db, run_id: int) -> Response:
+def run_actions(request: Request, session: Db, waiting: AppWaiting, run_id: int) -> Response:
     """What can be done with the run now."""
     run = service.require_run(session, run_id)
-    return render(request, "runs/_actions.html", _run_context(session, run))
+    return render(request, "runs/_actions.html", _run_context(session, waiting, run))
 
 
 def _result_context(session: Db, judging: AppJudging, run: Run) -> dict[str, Any]:
@@ -210,10 +230,12 @@ def _result_context(session: Db, judging: AppJudging, run: Run) -> dict[str, Any
 
 @router.get("/{run_id}/results", response_model=None)
 @needs(Permission.RUN_READ)
-def run_results(request: Request, session: Db, judging: AppJudging, run_id: int) -> Response:
+def run_results(
+    request: Request, session: Db, judging: AppJudging, waiting: AppWaiting, run_id: int
+) -> Response:
     """Files and evaluations of the run."""
     run = service.require_run(session, run_id)
-    context = {**_run_context(session, run), **_result_context(session, judging, run)}
+    context = {**_run_context(session, waiting, run), **_result_context(session, judging, run)}
     return render(request, "runs/_results.html", context)
 
 
@@ -305,16 +327,34 @@ def start_again(session: Db, actor: CurrentActor, backends: TheseBackends, run_i
 @router.post("/{run_id}/stop", response_model=None)
 @needs(Permission.RUN_STOP)
 def stop_run(
-    request: Request, session: Db, actor: CurrentActor, run_id: int, how: Annotated[StopRequest, Form()]
+    request: Request,
+    session: Db,
+    storage: AppStorage,
+    actor: CurrentActor,
+    waiting: AppWaiting,
+    run_id: int,
+    how: Annotated[StopRequest, Form()],
 ) -> Response:
-    """Ask the run to end: save what it has, or drop it."""
+    """Ask the run to pause, or to end: save what it has, or drop it."""
     run = service.require_run(session, run_id)
-    jobs.request_stop(session, run.job_id, how)
-    record(session, actor, f"run.{how.value}", f"run/{run_id}")
+    stopping.stop_run(session, storage, actor, run, how)
+    return _asked(request, session, waiting, run, _ASKED[how])
+
+
+@router.post("/{run_id}/resume", response_model=None)
+@needs(Permission.RUN_STOP)
+def resume_run(
+    request: Request, session: Db, actor: CurrentActor, waiting: AppWaiting, run_id: int
+) -> Response:
+    """Let a paused run go on."""
+    run = service.require_run(session, run_id)
+    stopping.resume_run(session, actor, run)
+    return _asked(request, session, waiting, run, N_("It goes on as soon as a worker is free."))
+
+
+def _asked(request: Request, session: Db, waiting: Waiting, run: Run, said: str) -> Response:
     if not is_htmx(request):
-        return RedirectResponse(f"/runs/{run_id}", status_code=303)
-    response = render(request, "runs/_actions.html", _run_context(session, run))
-    saved = N_("Asked to stop and save. The step under way is finished first.")
-    dropped = N_("Asked to cancel.")
-    response.headers.update(toast(gettext(saved if how is StopRequest.SAVE else dropped)))
+        return RedirectResponse(f"/runs/{run.id}", status_code=303)
+    response = render(request, "runs/_actions.html", _run_context(session, waiting, run))
+    response.headers.update(toast(gettext(said)))
     return response

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator
 
 from app.jobs.work import JobInput, JobPayload
 from app.recipes.config import TrainingConfig, parse_config
+from app.runs.beginning import BeginAt
 from app.runs.provenance import Provenance
 
 
@@ -32,7 +33,9 @@ class TrainInput(JobInput):
     """The arrays' file with the hash of the arrays, and of the file where the mask check kept it; the model's folder and the
     hash of what made the tokens; the config and where everything comes from.
 
-    `backend` is given where the config names one. `resume_from` holds the folders of earlier attempts, where there were any.
+    `backend` is given where the config names one. `resume_from` holds the folders of earlier attempts, where there were any;
+    with `save_at_once` their newest checkpoint becomes the result without another step. `begin` is what the run begins from
+    where that is not the base model.
     """
 
     arrays: str
@@ -45,3 +48,5 @@ class TrainInput(JobInput):
     provenance: Provenance
     backend: BackendPlace | None = None
     resume_from: str | None = None
+    save_at_once: bool = False
+    begin: BeginAt | None = None

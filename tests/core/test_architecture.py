@@ -28,10 +28,12 @@ ORDER = (
     "recipes",
     "interop",
     "runs",
+    "recipe_book",
     "evaluations",
     "gates",
     "checklists",
     "exports",
+    "queue",
     "playground",
     "erasure",
 )

@@ -8,7 +8,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from app.core.outages import BUSY, FAILING, FULL, READ_ONLY, is_outage, outage_s
 from app.core.settings import Settings
 from app.core.storage import DISK_FULL, Storage
 from app.files import tells_full_disk
+from app.jobs.devices import Devices
 from app.jobs.events import Ending, EventKind
 from app.jobs.handlers import HandedBack, JobHandler, Stopped, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
@@ -53,6 +54,7 @@ class _Outcome:
     result: dict[str, Any] | None = None
     failure: Failure | None = None
     cancelled: bool = False
+    paused: bool = False
 
 
 @dataclass
@@ -64,10 +66,16 @@ class Supervisor:
     storage: Storage
     handlers: Mapping[JobKind, JobHandler[Any]]
     shutdown: threading.Event = field(default_factory=threading.Event)
+    # What there is to train on, found once the worker is set up; None: jobs are not held against devices.
+    devices: Devices | None = None
 
-    def run(self, job_id: int) -> bool:
-        """Claim and do one job. False when it was not there to take. Raises the database's error before the claim."""
-        mine = Attempt.take(self.engine, job_id, self.settings.lease_seconds)
+    def run_next(self, kinds: Collection[JobKind], worker_id: int | None = None) -> bool:
+        """Claim and do the first waiting job of these kinds. False when there is none to begin. Raises the database's
+        error before the claim.
+        """
+        mine = Attempt.take(
+            self.engine, kinds, self.settings.lease_seconds, worker_id=worker_id, devices=self.devices
+        )
         if mine is None:
             return False
         try:
@@ -90,7 +98,8 @@ class Supervisor:
             mine.fail(error.failure)
             return
         job_file = self._write_job_file(claim, place, job_input)
-        child = ChildProcess(job_file, place.output_dir / "log.txt")
+        surroundings = self.devices.visible(claim.device) if self.devices and claim.device else {}
+        child = ChildProcess(job_file, place.output_dir / "log.txt", surroundings)
         child.start()
         try:
             outcome = self._watch(mine, child)
@@ -137,7 +146,7 @@ class Supervisor:
             if self.shutdown.is_set():
                 child.terminate(self.settings.stop_grace_seconds)
                 self._take(child.last_messages(), mine, outcome)
-                if outcome.result is None or child.exit_code() != 0:
+                if not (outcome.result or outcome.paused) or child.exit_code() != 0:
                     return None
                 break  # it had come to its end by itself
         _judge_exit(child.exit_code(), outcome, mine.claim.kind)
@@ -154,6 +163,8 @@ class Supervisor:
                 outcome.failure = Failure.from_json(_without(root, message))
             elif kind == Ending.CANCELLED:
                 outcome.cancelled = True
+            elif kind == Ending.PAUSED:
+                outcome.paused = True
             else:
                 mine.tell(EventKind(kind), _without(root, message))
 
@@ -167,11 +178,14 @@ class Supervisor:
             logger.warning("%s: its working files could not be removed", mine, exc_info=True)
 
     def _store_end(self, mine: Attempt, place: Workplace, outcome: _Outcome) -> JobState | None:
-        """What the job ended in; None when it was handed back."""
+        """What the job ended in; None when it goes on later."""
         result = outcome.result
         if outcome.cancelled:
             mine.finish(JobState.CANCELLED)
             return JobState.CANCELLED
+        if outcome.paused:
+            state = mine.pause()
+            return state if state.is_final else None
         if result is None:
             mine.fail(outcome.failure or Failure.of(FailureCode.DIED, DIED, code=0))
             return JobState.FAILED

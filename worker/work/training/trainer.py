@@ -7,26 +7,28 @@ would come between the checked labels and the loss. Schedule, accumulation, clip
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from app.jobs.events import Emit, EventKind, Phase
 from app.masking import IGNORE_INDEX
 from app.recipes.config import TrainingConfig
+from app.recipes.continuing import CHANGEABLE, FREE
 from app.sentences import N_, FailureCode
 from worker.work.disk_space import require_space
 from worker.work.protocol import Control, JobFailed, base_is_no_number
-from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
+from worker.work.training.callbacks import EarlyStopping, FirstGradients, GoesOn, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
     Checkpoint,
-    keep_newest,
     load_optimizer_and_scheduler,
     load_random_state,
     publish,
+    reschedule,
     save_training_state,
+    thin_out,
 )
 from worker.work.training.data import (
     ArraySamples,
@@ -83,6 +85,14 @@ def training_arguments(
     )
 
 
+class LossSoFar(TypedDict):
+    """Of the steps `since` the `last_logged` one, and of all `before` it: sums of a step's loss."""
+
+    last_logged: int
+    since: float
+    before: float
+
+
 class SftTrainer(Trainer):
     """One process, one device. Raises JobFailed and Cancelled straight through the loop."""
 
@@ -98,6 +108,8 @@ class SftTrainer(Trainer):
         emit: Emit,
         control: Control,
         identity: Identity,
+        earlier: Path | None = None,
+        goes_on: bool = False,
     ) -> None:
         super().__init__(model=model, args=args, train_dataset=train_samples, eval_dataset=eval_samples)
         self.pop_callback(PrinterCallback)
@@ -108,6 +120,8 @@ class SftTrainer(Trainer):
         self.checkpoints = Path(args.output_dir or ".") / "checkpoints"
         # What a checkpoint must agree on before a run may go on from it.
         self.identity = identity
+        # The folder of the job's attempts; and whether the checkpoint to begin with is another run's.
+        self.earlier, self.goes_on = earlier, goes_on
         self.progress = Progress(emit, args.device)
         self.stop_on_request = StopOnRequest(control)
         self.early_stopping = (
@@ -116,7 +130,10 @@ class SftTrainer(Trainer):
             else None
         )
         self.last_evaluation: tuple[int, float] | None = None
+        # Sums of the loss at the checkpoint that this goes on from.
+        self.loss_so_far: LossSoFar | None = None
         for callback in (
+            GoesOn(self._put_loss_back),
             self.progress,
             FirstGradients(emit, self.progress),
             self.early_stopping,
@@ -192,7 +209,7 @@ class SftTrainer(Trainer):
         require_finite(self.adapted, self.state.global_step)
         require_checkpoint_space(self.checkpoints, self.adapted)
         path = publish(self.checkpoints, f"checkpoint-{self.state.global_step}", self._write_checkpoint)
-        keep_newest(self.checkpoints, self.config.save_total_limit)
+        thin_out(path, self.earlier, self.config.save_total_limit)
         self.emit(EventKind.CHECKPOINT, step=self.state.global_step, path=str(path))
         self.emit(EventKind.PHASE, phase=Phase.TRAINING)
 
@@ -200,6 +217,11 @@ class SftTrainer(Trainer):
         self.weights.write(folder)
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
         fields: dict[str, Any] = {
+            "loss_so_far": LossSoFar(
+                last_logged=self._globalstep_last_logged,
+                since=float(self._tr_loss),
+                before=self._total_loss_scalar,
+            ),
             "identity": self.identity,
             "seen_samples": self.proof.seen_indices(),
             "last_evaluation": self.last_evaluation,
@@ -212,7 +234,8 @@ class SftTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         checkpoint = self._checkpoint(resume_from_checkpoint)
         fields = checkpoint.fields()
-        if not is_same(fields["identity"], self.identity):
+        may_differ = CHANGEABLE if self.goes_on else FREE
+        if not is_same(fields["identity"], self.identity, may_differ):
             raise JobFailed(
                 FailureCode.CHECKPOINT_UNUSABLE,
                 N_(
@@ -222,23 +245,46 @@ class SftTrainer(Trainer):
                 step=checkpoint.step,
             )
         self.weights.load(load_state(checkpoint.path / self.weights.file))
+        self.loss_so_far = fields.get("loss_so_far")
         self.proof.mark_seen(fields["seen_samples"])
         if fields["last_evaluation"] is not None:
             step, loss = fields["last_evaluation"]
             self.last_evaluation = (step, loss)
-        if self.early_stopping is not None:
+        # A run that goes on from another one may have patience where that had none.
+        if self.early_stopping is not None and "early_stopping" in fields:
             self.early_stopping.restore(fields["early_stopping"], checkpoint.path)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
             load_optimizer_and_scheduler(self._checkpoint(checkpoint), self.optimizer, self.lr_scheduler)
+            if self.goes_on:
+                reschedule(self.optimizer, self.lr_scheduler, self.config.learning_rate)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
             load_random_state(self._checkpoint(checkpoint), self.args.device)
 
+    def _put_loss_back(self) -> None:
+        """A mean over steps on both sides of the checkpoint is the one that an uninterrupted run logs, the run's too."""
+        if self.loss_so_far is None:
+            return
+        self._tr_loss.fill_(self.loss_so_far["since"])
+        self._total_loss_scalar = self.loss_so_far["before"]
+        self._globalstep_last_logged = self.loss_so_far["last_logged"]
+        self._initial_global_step = 0
+
+    def take_over(self, checkpoint: Checkpoint) -> float:
+        """Be where the checkpoint stands without another step; the mean training loss until there."""
+        self._load_from_checkpoint(str(checkpoint.path))
+        self.state = TrainerState.load_from_json(str(checkpoint.path / TRAINER_STATE_NAME))
+        self.stop_on_request.saving = True
+        sums = self.loss_so_far
+        return math.nan if sums is None else (sums["before"] + sums["since"]) / max(1, checkpoint.step)
+
     def _load_callback_state(self) -> None:
-        """Nothing: the callbacks' state comes back with the rest of the checkpoint's fields."""
+        """Not the callbacks' state, which comes back with the rest of the checkpoint's fields; but how often something is told,
+        measured and saved is this run's own, not that of the run whose checkpoint it is."""
+        self.state.compute_steps(self.args, self.state.max_steps)  # type: ignore[no-untyped-call]
 
     @staticmethod
     def _checkpoint(path: str) -> Checkpoint:
