@@ -69,6 +69,13 @@ def train(
         str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
     ] = ANY,
     key: KeyOption = "",
+    init_adapter: Annotated[
+        int | None,
+        typer.Option(
+            "--init-adapter",
+            help=_("A run whose adapter this one begins with; rank, layers and method are taken over."),
+        ),
+    ] = None,
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -82,10 +89,18 @@ def train(
             return show_preflight(client.plan_run(body), as_json=as_json)
         start = {name: value for name, value in body.items() if name not in _OF_THE_PLAN}
         run: RunOut = _said(
-            client, client.start_run({**start, "device": device}, key or new_idempotency_key())
+            client,
+            client.start_run(
+                {
+                    **start,
+                    "device": device,
+                    **({"init_adapter": init_adapter} if init_adapter is not None else {}),
+                },
+                key or new_idempotency_key(),
+            ),
         )
         if wait:
-            run = _wait(client, run, as_json=as_json)
+            run = wait_for_run(client, run, as_json=as_json)
         if as_json:
             print_json(run.model_dump(mode="json"))
 
@@ -102,7 +117,7 @@ def again(
     with connect(url) as client:
         made: RunOut = _said(client, client.run_again(run, accept or [], key or new_idempotency_key()))
         if wait:
-            made = _wait(client, made, as_json=as_json)
+            made = wait_for_run(client, made, as_json=as_json)
         if as_json:
             print_json(made.model_dump(mode="json"))
 
@@ -170,7 +185,8 @@ def _checked(
     }
 
 
-def _wait(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:
+def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:
+    """The run once it has ended well, with its progress shown until then."""
     try:
         with JobProgress(_("Training")) as progress:
             wait_for_job(client, run.job, progress, what=_("The run"))

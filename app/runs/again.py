@@ -51,6 +51,7 @@ def run_again(
         accepted_warnings=(*accepted, *(run.preflight.names if run.preflight else ())),
         device=run_job(session, run).device_wanted,
         exactly=_decided(run),
+        begins=run.begins,
         again_of=run,
     )
     return start_run(session, actor, request, suites=run.evaluate_with, backends=backends, ground=ground)
