@@ -88,17 +88,8 @@ def train(
         if dry_run:
             return show_preflight(client.plan_run(body), as_json=as_json)
         start = {name: value for name, value in body.items() if name not in _OF_THE_PLAN}
-        run: RunOut = _said(
-            client,
-            client.start_run(
-                {
-                    **start,
-                    "device": device,
-                    **({"init_adapter": init_adapter} if init_adapter is not None else {}),
-                },
-                key or new_idempotency_key(),
-            ),
-        )
+        start |= {"device": device, **({} if init_adapter is None else {"init_adapter": init_adapter})}
+        run: RunOut = _said(client, client.start_run(start, key or new_idempotency_key()))
         if wait:
             run = wait_for_run(client, run, as_json=as_json)
         if as_json:

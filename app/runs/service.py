@@ -31,6 +31,7 @@ from app.runs.models import Run, RunArtifact
 from app.runs.planning import Choice, plan_of
 from app.runs.preflight.checklist import preflight
 from app.runs.preflight.data import check_refusal, red_without_reason, unconfirmed
+from app.runs.preflight.documents import PreflightRecord
 from app.runs.preflight.facts import UNSEEN, Facts, Ground
 from app.runs.preflight.gate import settle
 from app.runs.preflight.model import length_refusal
@@ -137,18 +138,9 @@ def _promise(
     if request.begins:
         require_studio(fitted.config)
     device = require_wish(session, request.device)
-    facts = Facts(
-        version,
-        model,
-        check,
-        check_job,
-        plan_of(fitted, Choice(base.name, request.changes), version, check, model.info, ground.device),
-        ground,
-        suites=request.evaluate_with,
-        confirmed=True,
-        override_reason=request.override_reason,
-    )
-    looked_at = settle(preflight(facts), request.accepted_warnings, actor.who, request.override_reason)
+    plan = plan_of(fitted, Choice(base.name, request.changes), version, check, model.info, ground.device)
+    facts = Facts(version, model, check, check_job, plan, ground)
+    looked_at = _settled(facts, request, actor)
     job = enqueue(session, JobKind.TRAIN, created_by=actor.who, device=device)
     assert job.id is not None
     run = Run(
@@ -177,6 +169,14 @@ def _promise(
     record(session, actor, "run.override" if override else "run.start", f"run/{run.id}")
     session.flush()
     return run
+
+
+def _settled(facts: Facts, request: RunRequest, actor: Actor) -> PreflightRecord:
+    """The pre-flight as it stands, with what was accepted of it. Raises Conflict for what refuses the start."""
+    facts = replace(
+        facts, suites=request.evaluate_with, confirmed=True, override_reason=request.override_reason
+    )
+    return settle(preflight(facts), request.accepted_warnings, actor.who, request.override_reason)
 
 
 def _base(session: Session, actor: Actor, request: RunRequest) -> Base:
