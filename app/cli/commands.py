@@ -10,6 +10,7 @@ from app.core.i18n import gettext as _
 MASKS = "masks"
 PEOPLE = "people"
 RECIPES = "recipes"
+SWEEPS = "sweeps"
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -28,7 +29,7 @@ def build(arguments: list[str]) -> typer.Typer:
     # Keeps the commands sub-commands.
     app.callback()(lambda: None)
     for name, help_text in _commands().items():
-        if name == called and name in (MASKS, PEOPLE, RECIPES):
+        if name == called and name in (MASKS, PEOPLE, RECIPES, SWEEPS):
             app.add_typer(_load_group(name), name=name, help=help_text)
         else:
             app.command(name, help=help_text)(_load(name) if name == called else _only_listed)
@@ -52,6 +53,8 @@ def _commands() -> dict[str, str]:
         "approve": _("Approve all of a dataset that is not reviewed."),
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
         "train": _("Freeze, check the masks and train."),
+        "sweep": _("Try a few values of some settings as a group of runs."),
+        SWEEPS: _("Sweeps: list, show, rename, stop."),
         "again": _("Make a run once more: the same device gives the same losses."),
         "pause": _("Pause a run: a checkpoint stays, and its place is free for others."),
         "resume": _("Let a paused run go on where it stood."),
@@ -80,6 +83,10 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.recipes import app as recipes
 
         return recipes
+    if name == SWEEPS:
+        from app.cli.sweeping import app as sweeps
+
+        return sweeps
     from app.cli.people import app as people
 
     return people
@@ -135,7 +142,7 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.advising import advise
 
             return advise
-        case "again" | "train" | "pause" | "resume" | "stop":
+        case "again" | "train" | "sweep" | "pause" | "resume" | "stop":
             return _load_run(name)
         case "evaluate" | "gate":
             from app.cli import evaluating, gating
@@ -146,11 +153,12 @@ def _load(name: str) -> Callable[..., Any]:
 
 def _load_run(name: str) -> Callable[..., Any]:
     """What starts runs, and what is asked of one under way."""
-    from app.cli import stopping, training
+    from app.cli import stopping, sweeping, training
 
     commands: dict[str, Callable[..., Any]] = {
         "train": training.train,
         "again": training.again,
+        "sweep": sweeping.sweep,
         "pause": stopping.pause,
         "resume": stopping.resume,
         "stop": stopping.stop,

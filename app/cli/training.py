@@ -89,6 +89,16 @@ def _foreign(path: Path) -> dict[str, Any]:
 def _start(
     client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
 ) -> RunOut:
+    check_id = prepare(client, dataset, model, recipe, wanted, patient=patient)
+    config_changes = split_changes(wanted)[1]
+    body = {"mask_check_id": check_id, "recipe": recipe, "changes": config_changes, "confirmed": True}
+    return client.start_run(body, new_idempotency_key())
+
+
+def prepare(
+    client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
+) -> int:
+    """Freeze what is approved, prepare the model, and have the masks checked: the id of the green mask check."""
     found = require_dataset(client, dataset)
     if patient:
         client.be_patient()
@@ -111,11 +121,9 @@ def _start(
     )
     with JobProgress(_("Base model")) as progress:
         base_model = ensure_base_model(client, model, progress)
-    mask_settings, config_changes = split_changes(wanted)
     with JobProgress(_("Mask check")) as progress:
-        check = require_green_check(client, version.id, base_model.id, mask_settings, progress)
-    body = {"mask_check_id": check.id, "recipe": recipe, "changes": config_changes, "confirmed": True}
-    return client.start_run(body, new_idempotency_key())
+        settings = split_changes(wanted)[0]
+        return require_green_check(client, version.id, base_model.id, settings, progress).id
 
 
 def _wait(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:

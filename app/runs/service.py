@@ -48,6 +48,8 @@ class RunRequest:
     # In place of recipe and changes: the config of a run that is made again, and that run.
     exactly: TrainingConfig | None = None
     again_of: Run | None = None
+    # The group that it is one of.
+    sweep_id: int | None = None
 
 
 def start_run(
@@ -113,6 +115,7 @@ def _promise(
         base_model_id=check.base_model_id,
         mask_check_id=request.mask_check_id,
         **base.columns(),
+        sweep_id=request.sweep_id,
         config=config,
         arrays_hash=check.arrays_hash or "",
         **actor.who.columns("confirmed_by"),
