@@ -106,7 +106,7 @@ def axes_of(changes: Mapping[str, str]) -> tuple[dict[str, str], list[Axis]]:
     return single, axes
 
 
-def combinations(axes: list[Axis]) -> list[dict[str, object]]:
+def combinations(axes: list[Axis]) -> list[Mapping[str, object]]:
     """The changes of each run, the last axis changing fastest. Raises Invalid for more runs than a sweep may have, or for a
     field in two axes.
     """

@@ -157,14 +157,6 @@ class NewRunForm:
             )
         return single, axes
 
-    @property
-    def is_sweep(self) -> bool:
-        """Whether it asks for several runs."""
-        try:
-            return bool(self.axes()[1])
-        except Invalid:
-            return True
-
     def choice(self) -> Choice:
         """What the form asks a plan of, without what is varied."""
         task = self.values["task"]

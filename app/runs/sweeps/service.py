@@ -81,7 +81,7 @@ def _promise(
     actor: Actor,
     request: SweepRequest,
     key: str,
-    found: list[dict[str, object]],
+    found: list[Mapping[str, object]],
     suites: Collection[str],
     backends: Backends,
 ) -> Sweep:
@@ -95,7 +95,7 @@ def _promise(
     )
     session.add(sweep)
     session.flush()
-    configs: dict[str, dict[str, object]] = {}
+    configs: dict[str, Mapping[str, object]] = {}
     for changes in found:
         run = _start(session, actor, request, sweep, changes, suites, backends)
         if configs.setdefault(run.config.model_dump_json(), changes) is not changes:

@@ -110,7 +110,9 @@ def read_table(session: Session, judging: Judging, sweep: Sweep) -> SweepTable:
                 seconds=job.seconds_worked(now),
             )
         )
-    measured = [row for row in rows if row.best_eval_loss is not None]
+    # What failed or was discarded makes no model.
+    without_model = (JobState.FAILED, JobState.CANCELLED)
+    measured = [row for row in rows if row.best_eval_loss is not None and row.job.state not in without_model]
     return SweepTable(
         rows, min(measured, key=lambda row: row.best_eval_loss or 0.0, default=None), _failures(rows)
     )

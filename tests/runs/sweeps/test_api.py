@@ -88,7 +88,7 @@ def test_the_best_is_told_and_what_failed_stops_no_other_and_is_said_once(
     first, second, third, fourth = (run["run_id"] for run in sweep["runs"])
     tell(app, first, 3.5, 2.5, 2.75)
     tell(app, second, 3.5, 2.25)
-    tell(app, third, failed=True)
+    tell(app, third, 3.5, 1.5, failed=True)
     tell(app, fourth, failed=True)
     told = engineer.api.get(f"/api/v1/sweeps/{sweep['id']}").json()
     assert (told["is_over"], told["best_run_id"]) == (True, second)
