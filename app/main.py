@@ -52,6 +52,7 @@ NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
         "icon": "chart-line",
         "also": ("/mask-checks", "/recipes", "/sweeps"),
     },
+    {"href": "/queue", "label": N_("Queue"), "icon": "list"},
     {"href": "/evaluations", "label": N_("Evaluations"), "icon": "scale"},
     {"href": "/playground", "label": N_("Try it"), "icon": "message-square-text"},
 )

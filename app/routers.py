@@ -33,6 +33,8 @@ from app.playground import pages as playground_pages
 from app.previews import api as previews_api
 from app.previews import bring_pages, frozen_pages, help_pages, suspect_pages
 from app.previews import pages as previews_pages
+from app.queue import api as queue_api
+from app.queue import pages as queue_pages
 from app.recipe_book import api as recipe_api
 from app.recipe_book import pages as recipe_pages
 from app.runs import api as runs_api
@@ -59,6 +61,7 @@ API: Final[tuple[Router, ...]] = (
     runs_api.router,
     plan_api.router,
     sweeps_api.router,
+    queue_api.router,
     recipe_api.router,
     evaluations_api.router,
     gates_api.router,
@@ -91,6 +94,7 @@ PAGES: Final[tuple[Router, ...]] = (
     checklists_pages.router,
     runs_pages.router,
     sweeps_pages.router,
+    queue_pages.router,
     exports_pages.router,
     mask_checks_pages.router,
     suspect_pages.router,

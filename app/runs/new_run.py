@@ -10,6 +10,7 @@ from app.base_models.facts import ModelFacts
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.typed import typed_whole
 from app.datasets.models import Dataset
+from app.jobs.devices import ANY
 from app.mask_checks import service as mask_checks
 from app.mask_checks.models import MaskCheck
 from app.mask_settings.arguments import (
@@ -51,6 +52,7 @@ DEFAULTS: Final = {
     "idempotency_key": "",
     # What is varied besides fields with several values, a line each.
     "together": "",
+    "device": ANY,
     **dict.fromkeys(FIELDS, ""),
 }
 
@@ -195,6 +197,7 @@ class NewRunForm:
             override_reason=self.values["override_reason"],
             evaluate_with=tuple(self.suites),
             idempotency_key=self.values["idempotency_key"],
+            device=self.values["device"],
         )
 
     def number(self, name: str) -> int | None:
