@@ -14,6 +14,7 @@ from app.client.rest import StudioClient
 from app.core.console import CommandFailed, print_json, print_table, say
 from app.core.formatting import duration, file_size, number
 from app.core.i18n import gettext as _
+from app.jobs.devices import ANY
 from app.jobs.models import JobState
 from app.recipes.axes import Axis, combinations, make_axis, read_axis, split_values
 from app.recipes.fields import display
@@ -46,6 +47,9 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--plan", help=_("Say what would be started, and start nothing."))
     ] = False,
+    device: Annotated[
+        str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
+    ] = ANY,
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -77,7 +81,9 @@ def sweep(
         if dry_run:
             _print_plan(plan, as_json=as_json)
             return
-        found = client.start_sweep({**body, "name": name, "confirmed": True}, new_idempotency_key())
+        found = client.start_sweep(
+            {**body, "name": name, "confirmed": True, "device": device}, new_idempotency_key()
+        )
         say(_("Sweep %(id)d: %(url)s") % {"id": found.id, "url": client.page(f"/sweeps/{found.id}")})
         if wait:
             found = wait_for_sweep(client, found)

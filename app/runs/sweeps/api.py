@@ -61,6 +61,7 @@ def start_sweep(
         override_reason=body.override_reason,
         evaluate_with=tuple(body.evaluate_with),
         idempotency_key=idempotency_key,
+        device=body.device,
     )
     request = service.SweepRequest(common, tuple(one.axis() for one in body.axes), body.name)
     suites = [suite.name for suite in judging.suites()]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from app.accounts.who import CreatedByOut
+from app.jobs.devices import ANY
 from app.jobs.models import JobState
 from app.recipes.axes import MOST_RUNS, Axis, make_axis
 from app.recipes.config import TrainingConfig
@@ -55,6 +56,11 @@ class SweepIn(_Asked):
     confirmed: bool = False
     override_reason: str = Field(default="", max_length=1000)
     evaluate_with: list[str] = Field(default_factory=list, max_length=10)
+    device: str = Field(
+        default=ANY,
+        max_length=20,
+        description="Where its runs may be trained: any, cpu, cuda, or one GPU such as cuda:1.",
+    )
 
 
 class SweepPlanIn(_Asked):
