@@ -34,6 +34,7 @@ from app.mask_settings.arguments import PREFIX
 from app.mask_settings.fields import MASK_FIELDS
 from app.recipes.advice import Task
 from app.recipes.backend import STUDIO
+from app.recipes.continuing import ADAPTER_SHAPE
 from app.recipes.fields import FIELD_GROUPS, FIELDS, display
 from app.recipes.foreign import LARGEST_BYTES, TITLES, read_sound
 from app.recipes.method import Method
@@ -95,6 +96,7 @@ def _context(
         form.values["model"] = str(models[0].id)
     if not form.values["idempotency_key"]:
         form.values["idempotency_key"] = secrets.token_urlsafe(16)
+    earlier = form.take_adapter(session)
     version = by_id.get(form.number("version"))
     model = next((model for model in models if model.id == form.number("model")), None)
     model_id = form.number("model") or 0
@@ -115,6 +117,8 @@ def _context(
         "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
         "fields": FIELDS,
+        "earlier": earlier,
+        "locked": ADAPTER_SHAPE if earlier else (),
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
         "plan": plan,
         "tasks": list(Task),
@@ -361,6 +365,7 @@ def start(
                 require_version(session, check.dataset_version_id),
                 require_base_model(session, check.base_model_id),
             )
+            form.take_adapter(session)
             require_sound(form, version, check, model.info, device, backends)
             address = _promise(session, actor, form, check, suites, backends)
     except (Invalid, Conflict) as error:
