@@ -34,6 +34,7 @@ from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.core.i18n import say as translated
 from app.jobs.devices import ANY
+from app.mask_checks.schemas import MaskCheckOut
 from app.recipes.foreign import read_foreign
 from app.runs.schemas import RunOut, RunStartedOut
 
@@ -141,6 +142,21 @@ def _checked(
     client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
 ) -> dict[str, Any]:
     """The request for a plan of a run whose mask check is green."""
+    check = prepare(client, dataset, model, recipe, wanted, patient=patient)
+    return {
+        "dataset_version_id": check.dataset_version_id,
+        "base_model_id": check.base_model_id,
+        "mask_check_id": check.id,
+        "recipe": recipe,
+        "changes": split_changes(wanted)[1],
+        "confirmed": True,
+    }
+
+
+def prepare(
+    client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
+) -> MaskCheckOut:
+    """Freeze what is approved, prepare the model, and have the masks checked: the green mask check."""
     found = require_dataset(client, dataset)
     if patient:
         client.be_patient()
@@ -163,17 +179,9 @@ def _checked(
     )
     with JobProgress(_("Base model")) as progress:
         base_model = ensure_base_model(client, model, progress)
-    mask_settings, config_changes = split_changes(wanted)
     with JobProgress(_("Mask check")) as progress:
-        check = require_green_check(client, version.id, base_model.id, mask_settings, progress)
-    return {
-        "dataset_version_id": check.dataset_version_id,
-        "base_model_id": check.base_model_id,
-        "mask_check_id": check.id,
-        "recipe": recipe,
-        "changes": config_changes,
-        "confirmed": True,
-    }
+        settings = split_changes(wanted)[0]
+        return require_green_check(client, version.id, base_model.id, settings, progress)
 
 
 def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:

@@ -1,5 +1,7 @@
 """The pre-flight as the last step of the form shows it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypedDict
 
 from app.base_models.models import ModelEntry
@@ -15,6 +17,8 @@ from app.versions.models import DatasetVersion
 
 # The form says these by its own box and field, which wake the start at once.
 _SAID_BESIDE = (Name.MASK_CHECK, Name.CONFIRMED)
+
+_GRAVE = list(Level)
 
 
 class ShownPreflight(TypedDict):
@@ -33,10 +37,11 @@ def shown_preflight(
     model: ModelEntry | None,
     check: MaskCheck | None,
     job: Job | None,
-    plan: Plan,
+    plans: Sequence[Plan],
     ground: Ground,
 ) -> ShownPreflight:
-    """Items by level, the gravest first; none where there is nothing to train yet."""
+    """Items by level, the gravest first; none where there is nothing to train yet. Of several runs each item once, as it stands
+    worst."""
     if version is None or model is None:
         return {"preflight": {}, "waits": [], "blocks": False}
     reason = form.values["override_reason"]
@@ -45,15 +50,26 @@ def shown_preflight(
         model,
         check,
         job,
-        plan,
+        plans[0],
         ground,
         suites=form.suites,
         confirmed=bool(form.values["confirmed"]),
         override_reason=reason,
     )
-    items = preflight(facts)
+    items = _worst([preflight(replace(facts, plan=plan)) for plan in plans])
     return {
         "preflight": {level.value: [one for one in items if one.level is level] for level in Level},
         "waits": [one.name.value for one in waiting(items, form.accepted, reason)],
         "blocks": any(one.level is Level.ERROR and one.name not in _SAID_BESIDE for one in items),
     }
+
+
+def _worst(lists: Sequence[list[Item]]) -> list[Item]:
+    found: dict[tuple[Name, str | None], Item] = {}
+    for item in (item for items in lists for item in items):
+        # Mistakes are a field's each.
+        key = (item.name, item.field if item.name is Name.CONFIG else None)
+        known = found.get(key)
+        if known is None or _GRAVE.index(item.level) < _GRAVE.index(known.level):
+            found[key] = item
+    return list(found.values())
