@@ -16,24 +16,20 @@ from app.accounts.service import Actor
 from app.base_models.service import ready_base_models, require_base_model
 from app.core.database import let_go, reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
-from app.core.i18n import get_locale, gettext, say
+from app.core.i18n import get_locale, say
 from app.core.routing import Router
 from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppEngine, AppStorage, Db
-from app.interop.handing import TOOL_NAMES, TOOLS
-from app.jobs.devices import ANY, CPU, CUDA
 from app.jobs.models import Job
 from app.jobs.service import require_job
-from app.jobs.workers import devices_of_workers
 from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import CHECKS, examine, request_check, require_mask_check
 from app.mask_settings.arguments import PREFIX
 from app.mask_settings.fields import MASK_FIELDS
 from app.recipes.advice import Task
-from app.recipes.backend import STUDIO
 from app.recipes.continuing import ADAPTER_SHAPE
 from app.recipes.fields import FIELD_GROUPS, FIELDS, display
 from app.recipes.foreign import LARGEST_BYTES, TITLES, read_sound
@@ -52,6 +48,7 @@ from app.runs.new_run import (
     require_sound,
     versions_with_names,
 )
+from app.runs.offers import offered_backends, offered_devices
 from app.runs.pace import expected_pace
 from app.runs.preflight.facts import Ground
 from app.runs.preflight.ground import Surroundings, TheseSurroundings
@@ -92,12 +89,9 @@ def _context(
     """Everything the form's fragments read. The session only reads: it is let go on the way."""
     versions, models = versions_with_names(session), ready_base_models(session)
     by_id = {version.id: version for version, _name in versions}
-    if not form.values["version"] and versions:
-        form.values["version"] = str(versions[0][0].id)
-    if not form.values["model"] and models:
-        form.values["model"] = str(models[0].id)
-    if not form.values["idempotency_key"]:
-        form.values["idempotency_key"] = secrets.token_urlsafe(16)
+    form.values["version"] = form.values["version"] or (str(versions[0][0].id) if versions else "")
+    form.values["model"] = form.values["model"] or (str(models[0].id) if models else "")
+    form.values["idempotency_key"] = form.values["idempotency_key"] or secrets.token_urlsafe(16)
     earlier = form.take_adapter(session)
     version = by_id.get(form.number("version"))
     model = next((model for model in models if model.id == form.number("model")), None)
@@ -111,18 +105,17 @@ def _context(
         several, pace = with_pace(session, several, version, check, model_id)
     if check is not None and job is None:
         job = require_job(session, check.job_id)
-    let_go(session)
-    ground = surroundings.ground(version)
     plans = [plan, *(member.plan for member in several.members)] if several else [plan]
+    let_go(session)
     return {
-        **shown_preflight(form, version, model, check, job, plans, ground),
+        **shown_preflight(form, version, model, check, job, plans, surroundings.ground(version)),
         "form": form,
         "versions": versions,
         "models": models,
         "version": version,
         "model": model,
         "methods": list(Method),
-        "backends": _offered(backends, form.values["backend"]),
+        "backends": offered_backends(backends, form.values["backend"]),
         "mask_fields": MASK_FIELDS,
         "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
@@ -132,7 +125,7 @@ def _context(
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
         "plan": plan,
         "tasks": list(Task),
-        "devices": _offered_devices(session, form.values["device"]),
+        "devices": offered_devices(session, form.values["device"]),
         "several": several,
         "pace": pace,
         "check": check,
@@ -144,26 +137,6 @@ def _context(
         # Whether only the plan is rendered, beside a form that has the rest.
         "is_plan": False,
     }
-
-
-def _offered_devices(session: Db, chosen: str) -> list[tuple[str, str]]:
-    """Where the run can be asked to be trained, with words; nothing to choose where workers have one device."""
-    there = devices_of_workers(session)
-    if len(there) < 2 and chosen == ANY:
-        return []
-    names = [(one.name, f"{one.name} ({one.title})") for one in there]
-    if sum(one.name != CPU for one in there) > 1:
-        names.insert(0, (CUDA, gettext(N_("Any GPU"))))
-    if chosen not in (ANY, *(name for name, _words in names)):
-        names.append((chosen, chosen))
-    return [(ANY, gettext(N_("Any device"))), *names]
-
-
-def _offered(backends: Backends, chosen: str) -> list[tuple[str, str]]:
-    """Names and words of the programs that are found here, and of the one that a link or a run before asks for."""
-    found = {tool: f"{TOOL_NAMES[tool]} {one.version}" for tool, one in backends.environments.items()}
-    asked = {tool: TOOL_NAMES[tool] for tool in TOOLS if tool == chosen}
-    return [(STUDIO, "SFT Studio"), *{**asked, **found}.items()]
 
 
 def _whole(context: dict[str, Any]) -> dict[str, Any]:
