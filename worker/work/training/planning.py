@@ -22,6 +22,7 @@ from worker.work.protocol import log
 from worker.work.training.data import ArraySamples, Batch, EpochLoader, on_device
 from worker.work.training.devices import weights_dtype
 from worker.work.training.forward import LossPass
+from worker.work.training.process_group import ProcessGroup
 
 PLAN: Final = "plan.json"
 # So many of the run's first batches are measured, in turns: what else the machine does for a while slows some turns, not all.
@@ -50,12 +51,24 @@ def keep_plan(plan: TrainingPlan, output_dir: Path) -> None:
     fresh.replace(output_dir / PLAN)
 
 
-def frozen_precision(config: TrainingConfig, device: torch.device, kept: TrainingPlan | None) -> torch.dtype:
-    """The precision of the base model's weights: that of an earlier attempt, as asked for, or what the device is good at."""
-    if kept is not None:
-        found: torch.dtype = getattr(torch, kept.precision)
-        return found
-    return weights_dtype(device, None if config.bf16 == "auto" else config.bf16)
+def frozen_precision(
+    config: TrainingConfig, device: torch.device, kept: TrainingPlan | None, group: ProcessGroup
+) -> torch.dtype:
+    """The precision of the base model's weights: that of an earlier attempt, as asked for, or what the device is good at.
+
+    The same in every process, whatever each of them measured.
+    """
+    name = (
+        kept.precision
+        if kept
+        else _name(weights_dtype(device, None if config.bf16 == "auto" else config.bf16))
+    )
+    found: torch.dtype = getattr(torch, group.led(name))
+    return found
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def tell(plan: TrainingPlan, emit: Emit) -> None:
@@ -87,7 +100,7 @@ def make_plan(
     """The steps that fit beside what takes `reserved` seconds. `measure` finds tokens a second in at most so many seconds;
     it is asked with a budget only.
     """
-    precision = str(dtype).removeprefix("torch.")
+    precision = _name(dtype)
     wanted = estimate_steps(len(train_samples), config).steps
     if not config.max_train_minutes:
         return TrainingPlan(steps=wanted, wanted_steps=wanted, precision=precision)
@@ -95,7 +108,7 @@ def make_plan(
     began = time.monotonic()
     speed = measure(min(budget * _SHARE_TO_MEASURE, _MOST_SECONDS_TO_MEASURE))
     left = (budget - reserved - (time.monotonic() - began)) * _SHARE_TO_PLAN
-    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    batch = config.samples_per_step
     step = train_samples.tokens() / max(1, len(train_samples)) * min(batch, len(train_samples)) / speed
     measured = eval_samples.tokens() * _COST_OF_MEASURING_LOSS / speed
     # Held-out loss before the first step, every so many of them, and at the end.

@@ -41,6 +41,7 @@ from worker.work.training.planning import (
     within,
 )
 from worker.work.training.portable import write_tuned
+from worker.work.training.process_group import ProcessGroup
 from worker.work.training.sampling import reserved_seconds, sampling_for
 from worker.work.training.surroundings import surroundings
 from worker.work.training.trainer import (
@@ -58,11 +59,26 @@ ADAPTER, MODEL = "adapter", "model"
 
 def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:
     """Train as the job asks. Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
+    group = ProcessGroup.started(job, training_device(), output_dir)
+    try:
+        result = train(job, output_dir, emit, control, group)
+    except RuntimeError as error:
+        raise group.why(error) from error
+    finally:
+        group.end()
+    assert result is not None
+    return result
+
+
+def train(
+    job: TrainInput, output_dir: Path, emit: Emit, control: Control, group: ProcessGroup
+) -> RunResult | None:
+    """What every process of the group does; the first one tells what came of it."""
     keep_freed_memory()
     round_denormals_to_zero()
     device = training_device()
     kept = kept_plan(job.resume_from)
-    dtype = frozen_precision(job.config, device, kept)
+    dtype = frozen_precision(job.config, device, kept, group)
     config = with_available_optimizer(job.config, device, emit)
 
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
@@ -91,7 +107,16 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     loss_pass = in_lanes(proven, model, config, device)
     measure = partial(tokens_per_second, loss_pass, model, train_samples, config)
     reserved = reserved_seconds(config)
-    plan = kept or make_plan(config, train_samples, eval_samples, dtype, measure, emit, reserved=reserved)
+    plan = kept or make_plan(
+        config,
+        train_samples,
+        eval_samples,
+        dtype,
+        lambda at_most: group.total_of(measure(at_most)),
+        emit,
+        reserved=reserved,
+    )
+    plan = TrainingPlan.stored(group.led(plan.to_json()))
     keep_plan(plan, output_dir)
     proof.forget()
     trainer = SftTrainer(
@@ -111,10 +136,16 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
         emit=emit,
         control=control,
         identity=identity(config, job),
+        group=group,
     )
-    ask_while_training(trainer, Path(job.base_model_path), dtype)
+    if group.leads:
+        ask_while_training(trainer, Path(job.base_model_path), dtype)
     outcome = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None)
     control.raise_if_cancelled()
+    finish_evaluation(trainer)
+    proof.merge(group)
+    if not group.leads:
+        return None
     return finish(trainer, reached, plan, outcome.training_loss, job, output_dir)
 
 
@@ -143,8 +174,7 @@ def finish(
     job: TrainInput,
     output_dir: Path,
 ) -> RunResult:
-    """Measure what is kept, and save it."""
-    finish_evaluation(trainer)
+    """Save what is kept."""
     trainer.emit(EventKind.PHASE, phase=Phase.SAVING)
     adapter_step = keep_best(trainer)
     require_finite(trainer.adapted, adapter_step)
