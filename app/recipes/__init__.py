@@ -1,7 +1,7 @@
 """Hyperparameters: named recipes, what each field means, and limits that catch mistakes.
 
 What a run is trained with: `config` (the one class), `method` (LoRA, QLoRA, all weights), `backend` (which program
-trains), `watching` (its fields on telling, measuring, saving), `setting` (how a field is declared), `wrong_fields` (what
+trains), `processes` (among how many), `watching` (its fields on telling, measuring, saving), `setting` (how a field is declared), `wrong_fields` (what
 is said of mistakes).
 As people meet it: `recipes` (the named ones), `fields` (forms and tables), `layers` (names of a model's layers). While it trains:
 `sampling` (fields on answers meanwhile), `order` of the samples. `foreign`: configs of other tools.

@@ -43,12 +43,14 @@ def kept_plan(job_folder: str | None) -> TrainingPlan | None:
     return None
 
 
-def keep_plan(plan: TrainingPlan, output_dir: Path) -> None:
-    """Write it whole or not at all."""
+def keep_plan(plan: TrainingPlan, output_dir: Path, group: ProcessGroup) -> TrainingPlan:
+    """Write the first process's plan whole or not at all; returns it to every process."""
+    plan = TrainingPlan.stored(group.led(plan.to_json()))
     output_dir.mkdir(parents=True, exist_ok=True)
     fresh = output_dir / f".{PLAN}"
     fresh.write_text(json.dumps(plan.to_json(), indent=1), "utf-8")
     fresh.replace(output_dir / PLAN)
+    return plan
 
 
 def frozen_precision(
@@ -134,9 +136,14 @@ def within(config: TrainingConfig, plan: TrainingPlan) -> TrainingConfig:
 
 
 def tokens_per_second(
-    loss_pass: LossPass, model: Any, samples: ArraySamples, config: TrainingConfig, at_most: float
+    loss_pass: LossPass,
+    model: Any,
+    samples: ArraySamples,
+    config: TrainingConfig,
+    group: ProcessGroup,
+    at_most: float,
 ) -> float:
-    """Speed of forward and back on the run's first batches, in about `at_most` seconds.
+    """Speed of forward and back on the run's first batches, in about `at_most` seconds; of all processes together.
 
     It leaves no gradient behind, and random numbers as they were.
     """
@@ -155,7 +162,7 @@ def tokens_per_second(
     torch.set_rng_state(random)
     if random_there is not None:
         torch.cuda.set_rng_state(random_there, device)
-    return undisturbed_speed(passes, len(batches))
+    return group.total_of(undisturbed_speed(passes, len(batches)))
 
 
 class Measured(NamedTuple):

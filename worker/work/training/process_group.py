@@ -106,7 +106,7 @@ class ProcessGroup:
         for bucket in _buckets(gradients):
             together = torch.cat([gradient.reshape(-1) for gradient in bucket])
             distributed.all_reduce(together)
-            parts = together.split([gradient.numel() for gradient in bucket])
+            parts = torch.split(together, [gradient.numel() for gradient in bucket])
             for gradient, part in zip(bucket, parts, strict=True):
                 gradient.copy_(part.view_as(gradient))
         return told[0]
@@ -144,7 +144,7 @@ class ProcessGroup:
         try:
             distributed.init_process_group(
                 "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
-                store=distributed.FileStore(str(self.folder / _RENDEZVOUS), self.size),
+                store=distributed.FileStore(str(self.folder / _RENDEZVOUS), self.size),  # type: ignore[attr-defined]
                 rank=self.rank,
                 world_size=self.size,
                 timeout=_PATIENCE,

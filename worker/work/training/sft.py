@@ -98,35 +98,19 @@ def train(
     describe(model, train_samples, device, dtype, emit)
 
     proof = LabelProof(arrays)
-    with computing_in(dtype, model, device):
-        chosen = choose_pass(model, Trial.of(train_samples, vocabulary, device), dtype, emit)
-    give_back_freed_memory()
-    proven = ProvenPass(FinePass(chosen, model, dtype, device), proof)
+    trial = Trial.of(train_samples, vocabulary, device)
+    loss_pass = in_lanes(tried_pass(model, trial, dtype, device, proof, emit), model, config, device)
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
-    loss_pass = in_lanes(proven, model, config, device)
-    measure = partial(tokens_per_second, loss_pass, model, train_samples, config)
+    measure = partial(tokens_per_second, loss_pass, model, train_samples, config, group)
     reserved = reserved_seconds(config)
-    plan = kept or make_plan(
-        config,
-        train_samples,
-        eval_samples,
-        dtype,
-        lambda at_most: group.total_of(measure(at_most)),
-        emit,
-        reserved=reserved,
-    )
-    plan = TrainingPlan.stored(group.led(plan.to_json()))
-    keep_plan(plan, output_dir)
+    plan = kept or make_plan(config, train_samples, eval_samples, dtype, measure, emit, reserved=reserved)
+    plan = keep_plan(plan, output_dir, group)
     proof.forget()
     trainer = SftTrainer(
         model=model,
         args=training_arguments(
-            within(config, plan),
-            output_dir,
-            device,
-            evaluate=len(eval_samples) > 0,
-            resumed=resume is not None,
+            within(config, plan), output_dir, device, evaluate=bool(len(eval_samples)), resumed=bool(resume)
         ),
         config=config,
         loss_pass=loss_pass,
@@ -144,9 +128,17 @@ def train(
     control.raise_if_cancelled()
     finish_evaluation(trainer)
     proof.merge(group)
-    if not group.leads:
-        return None
-    return finish(trainer, reached, plan, outcome.training_loss, job, output_dir)
+    return finish(trainer, reached, plan, outcome.training_loss, job, output_dir) if group.leads else None
+
+
+def tried_pass(
+    model: Any, trial: Trial, dtype: torch.dtype, device: torch.device, proof: LabelProof, emit: Emit
+) -> ProvenPass:
+    """The pass that suits the model; every batch that goes through it is held against the checked arrays."""
+    with computing_in(dtype, model, device):
+        chosen = choose_pass(model, trial, dtype, emit)
+    give_back_freed_memory()
+    return ProvenPass(FinePass(chosen, model, dtype, device), proof)
 
 
 def ask_while_training(trainer: SftTrainer, base_model: Path, dtype: torch.dtype) -> None:
