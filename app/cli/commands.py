@@ -9,6 +9,7 @@ from app.core.i18n import gettext as _
 
 MASKS = "masks"
 PEOPLE = "people"
+RECIPES = "recipes"
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -27,7 +28,7 @@ def build(arguments: list[str]) -> typer.Typer:
     # Keeps the commands sub-commands.
     app.callback()(lambda: None)
     for name, help_text in _commands().items():
-        if name == called and name in (MASKS, PEOPLE):
+        if name == called and name in (MASKS, PEOPLE, RECIPES):
             app.add_typer(_load_group(name), name=name, help=help_text)
         else:
             app.command(name, help=help_text)(_load(name) if name == called else _only_listed)
@@ -52,6 +53,9 @@ def _commands() -> dict[str, str]:
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
         "train": _("Freeze, check the masks and train."),
         "again": _("Make a run once more: the same device gives the same losses."),
+        "pause": _("Pause a run: a checkpoint stays, and its place is free for others."),
+        "resume": _("Let a paused run go on where it stood."),
+        "stop": _("Stop a run: keep what it has learned, or discard it."),
         "evaluate": _("Judge a run against its base model."),
         "gate": _("Judge whether a run may go on, by limits on its numbers: exit code 0, 1, or 2."),
         "list": _("List datasets, models, recipes, runs or suites."),
@@ -61,6 +65,7 @@ def _commands() -> dict[str, str]:
         "samples": _("Show what a run answered while it trained."),
         "manifest": _("Print all that a run's numbers follow from, as JSON."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
+        RECIPES: _("Recipes: list, show, save, share, import, export, delete."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
         MASKS: _("Show and check which tokens will be trained."),
     }
@@ -71,6 +76,10 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.masks.command import app as masks
 
         return masks
+    if name == RECIPES:
+        from app.cli.recipes import app as recipes
+
+        return recipes
     from app.cli.people import app as people
 
     return people
@@ -126,15 +135,27 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.advising import advise
 
             return advise
-        case "again" | "train":
-            from app.cli import training
-
-            return training.again if name == "again" else training.train
+        case "again" | "train" | "pause" | "resume" | "stop":
+            return _load_run(name)
         case "evaluate" | "gate":
             from app.cli import evaluating, gating
 
             return evaluating.evaluate if name == "evaluate" else gating.gate
     raise LookupError(name)
+
+
+def _load_run(name: str) -> Callable[..., Any]:
+    """What starts runs, and what is asked of one under way."""
+    from app.cli import stopping, training
+
+    commands: dict[str, Callable[..., Any]] = {
+        "train": training.train,
+        "again": training.again,
+        "pause": stopping.pause,
+        "resume": stopping.resume,
+        "stop": stopping.stop,
+    }
+    return commands[name]
 
 
 def _load_look(name: str) -> Callable[..., Any]:

@@ -42,6 +42,9 @@ UNNAMED = (
     ("samples", "--run", "7"),
     ("checklist", "--run", "7"),
     ("again", "--run", "7"),
+    ("pause", "--run", "7"),
+    ("resume", "--run", "7"),
+    ("stop", "--run", "7", "--discard"),
     ("manifest", "--run", "7"),
     ("compare", "--run", "7", "--run", "8"),
     ("list", "runs"),
@@ -178,10 +181,22 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
                 "something broken",
                 "conversation 1",
                 "nobody named",
+                "Short calls",
+                "short-calls.yaml",
             )
         ), outcome.error
     else:
-        assert arguments[0] in {"migrate", "import", "list", "status", "masks", "backup", "doctor", "people"}
+        assert arguments[0] in {
+            "migrate",
+            "import",
+            "list",
+            "status",
+            "masks",
+            "backup",
+            "doctor",
+            "people",
+            "recipes",
+        }
         assert "Traceback" not in outcome.stderr
 
 

@@ -5,6 +5,7 @@ The trainer calls these; none of them touches the mathematics of a step.
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -159,11 +160,15 @@ class FirstGradients(TrainerCallback):
 
 
 class StopOnRequest(TrainerCallback):
-    """Cancels between two batches; a wish to stop and save is met at the end of the step."""
+    """Cancels between two batches; a wish to stop and save, or to pause, is met at the end of the step.
+
+    A pause leaves a checkpoint of that very step, measured first where it was to be measured anyhow. After the last step
+    there is nothing left to pause.
+    """
 
     def __init__(self, control: Control, group: ProcessGroup | None = None) -> None:
         self.job, self.group = control, group or ProcessGroup()
-        self.saving = False
+        self.saving = self.pausing = False
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.job.raise_if_cancelled()
@@ -174,11 +179,26 @@ class StopOnRequest(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.job.raise_if_cancelled()
         # Of several processes one alone is told, and all must end at the same step.
-        if self.group.led(self.job.stop_requested) == "save":
+        stop = self.group.led(self.job.stop_requested)
+        if stop == "save":
             self.saving = True
             control.should_training_stop = True
             control.should_evaluate = False
             control.should_save = False
+        elif stop == "pause" and state.global_step < state.max_steps:
+            self.pausing = True
+            control.should_training_stop = True
+            control.should_save = True
+
+
+class GoesOn(TrainerCallback):
+    """Puts back, once transformers has set its sums of the loss to nothing, what they were at the checkpoint."""
+
+    def __init__(self, put_back: Callable[[], None]) -> None:
+        self.put_back = put_back
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.put_back()
 
 
 class EarlyStopping(TrainerCallback):
