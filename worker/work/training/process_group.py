@@ -33,6 +33,12 @@ _RENDEZVOUS: Final = "rendezvous"
 _PATIENCE: Final = timedelta(hours=2)
 # How long after the end of a connection the process behind it may still be writing why.
 _LAST_WORDS_SECONDS: Final = 20.0
+_TOO_FEW_GPUS: Final = N_(
+    "num_processes is %(size)d and this machine has %(there)d GPUs: each process needs one."
+)
+_TOO_FEW_CORES: Final = N_(
+    "num_processes is %(size)d and this machine has %(there)d processor cores: each process needs one."
+)
 # Numbers that are added up in one go.
 _BUCKET: Final = 2**24
 
@@ -202,20 +208,12 @@ MOST_SEEDS: Final = 1024
 
 def require_room(size: int, device: torch.device) -> None:
     """Raises JobFailed where there is no device for each process."""
-    if device.type == "cuda":
-        there, message = (
-            torch.cuda.device_count(),
-            N_("num_processes is %(size)d and this machine has %(there)d GPUs: each process needs one."),
-        )
-    else:
-        there, message = (
-            len(os.sched_getaffinity(0)),
-            N_(
-                "num_processes is %(size)d and this machine has %(there)d processor cores: each process needs one."
-            ),
-        )
+    on_gpu = device.type == "cuda"
+    there = torch.cuda.device_count() if on_gpu else len(os.sched_getaffinity(0))
     if size > there:
-        raise JobFailed(FailureCode.CONFIG_INVALID, message, size=size, there=there)
+        raise JobFailed(
+            FailureCode.CONFIG_INVALID, _TOO_FEW_GPUS if on_gpu else _TOO_FEW_CORES, size=size, there=there
+        )
 
 
 def failure_file(folder: Path | None, rank: int) -> Path | None:
