@@ -147,7 +147,7 @@ def _early_stop(config: TrainingConfig, situation: Situation) -> Iterator[Advice
 def _learning_rate(config: TrainingConfig, situation: Situation) -> Iterator[Advice]:
     if situation.recipe == _SLOW_RECIPE:
         return
-    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    batch = config.samples_per_step
     scale = math.sqrt(batch / _BASE_BATCH)
     low, high, first = (value * scale for value in _LEARNING_RATES[config.method])
     # A little beyond is no fault: values are rounded.
