@@ -33,10 +33,12 @@ from app.playground import pages as playground_pages
 from app.previews import api as previews_api
 from app.previews import bring_pages, frozen_pages, help_pages, suspect_pages
 from app.previews import pages as previews_pages
+from app.queue import api as queue_api
+from app.queue import pages as queue_pages
 from app.recipe_book import api as recipe_api
 from app.recipe_book import pages as recipe_pages
 from app.runs import api as runs_api
-from app.runs import compare_pages, new_run_pages, plan_api
+from app.runs import checkpoint_api, checkpoint_pages, compare_pages, new_run_pages, plan_api
 from app.runs import pages as runs_pages
 from app.versions import api as versions_api
 from app.versions import export_api, export_pages
@@ -56,6 +58,8 @@ API: Final[tuple[Router, ...]] = (
     mask_checks_api.router,
     runs_api.router,
     plan_api.router,
+    checkpoint_api.router,
+    queue_api.router,
     recipe_api.router,
     evaluations_api.router,
     gates_api.router,
@@ -84,9 +88,11 @@ PAGES: Final[tuple[Router, ...]] = (
     new_run_pages.router,
     recipe_pages.router,
     compare_pages.router,
+    checkpoint_pages.router,
     gates_pages.router,
     checklists_pages.router,
     runs_pages.router,
+    queue_pages.router,
     exports_pages.router,
     mask_checks_pages.router,
     suspect_pages.router,

@@ -60,6 +60,7 @@ ACTIONS: Final = {
     "run.cancel": N_("Cancelled a run"),
     "run.save": N_("Stopped and saved a run"),
     "run.pause": N_("Paused a run"),
+    "run.remove_checkpoints": N_("Removed the checkpoints of a run"),
     "run.resume": N_("Let a paused run go on"),
     "run.download": N_("Downloaded a file of a run"),
     "run.export": N_("Exported a run"),
@@ -69,6 +70,14 @@ ACTIONS: Final = {
     "evaluation.start": N_("Started an evaluation"),
     "job.cancel": N_("Cancelled a job"),
     "job.save": N_("Stopped and saved a job"),
+    "job.move_up": N_("Moved a job up in the queue"),
+    "job.move_down": N_("Moved a job down in the queue"),
+    "job.move_top": N_("Moved a job to the top of the queue"),
+    "job.priority_high": N_("Gave a job high priority"),
+    "job.priority_normal": N_("Gave a job normal priority"),
+    "job.priority_low": N_("Gave a job low priority"),
+    "queue.pause": N_("Paused the queue"),
+    "queue.resume": N_("Let the queue go on"),
 }
 
 

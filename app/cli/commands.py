@@ -9,7 +9,9 @@ from app.core.i18n import gettext as _
 
 MASKS = "masks"
 PEOPLE = "people"
+QUEUE = "queue"
 RECIPES = "recipes"
+_GROUPS = (MASKS, PEOPLE, QUEUE, RECIPES)
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -28,7 +30,7 @@ def build(arguments: list[str]) -> typer.Typer:
     # Keeps the commands sub-commands.
     app.callback()(lambda: None)
     for name, help_text in _commands().items():
-        if name == called and name in (MASKS, PEOPLE, RECIPES):
+        if name == called and name in _GROUPS:
             app.add_typer(_load_group(name), name=name, help=help_text)
         else:
             app.command(name, help=help_text)(_load(name) if name == called else _only_listed)
@@ -56,6 +58,9 @@ def _commands() -> dict[str, str]:
         "pause": _("Pause a run: a checkpoint stays, and its place is free for others."),
         "resume": _("Let a paused run go on where it stood."),
         "stop": _("Stop a run: keep what it has learned, or discard it."),
+        "checkpoints": _("List the checkpoints of a run, or remove them."),
+        "continue": _("Begin a run that goes on from a checkpoint of another."),
+        "keep": _("Make a model of a checkpoint, as it is."),
         "evaluate": _("Judge a run against its base model."),
         "gate": _("Judge whether a run may go on, by limits on its numbers: exit code 0, 1, or 2."),
         "list": _("List datasets, models, recipes, runs or suites."),
@@ -64,6 +69,7 @@ def _commands() -> dict[str, str]:
         "checklist": _("Fill in the checklist of a run: data, config, monitoring, verification."),
         "samples": _("Show what a run answered while it trained."),
         "manifest": _("Print all that a run's numbers follow from, as JSON."),
+        QUEUE: _("Show the queue and order what waits."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
         RECIPES: _("Recipes: list, show, save, share, import, export, delete."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
@@ -76,6 +82,10 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.masks.command import app as masks
 
         return masks
+    if name == QUEUE:
+        from app.cli.queueing import app as queueing
+
+        return queueing
     if name == RECIPES:
         from app.cli.recipes import app as recipes
 
@@ -135,7 +145,7 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.advising import advise
 
             return advise
-        case "again" | "train" | "pause" | "resume" | "stop":
+        case "again" | "train" | "pause" | "resume" | "stop" | "checkpoints" | "continue" | "keep":
             return _load_run(name)
         case "evaluate" | "gate":
             from app.cli import evaluating, gating
@@ -146,7 +156,7 @@ def _load(name: str) -> Callable[..., Any]:
 
 def _load_run(name: str) -> Callable[..., Any]:
     """What starts runs, and what is asked of one under way."""
-    from app.cli import stopping, training
+    from app.cli import going_on, stopping, training
 
     commands: dict[str, Callable[..., Any]] = {
         "train": training.train,
@@ -154,6 +164,9 @@ def _load_run(name: str) -> Callable[..., Any]:
         "pause": stopping.pause,
         "resume": stopping.resume,
         "stop": stopping.stop,
+        "checkpoints": going_on.checkpoints,
+        "continue": going_on.continue_run,
+        "keep": going_on.keep,
     }
     return commands[name]
 

@@ -6,7 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.options import ChangesOption, DatasetOption, JsonOption, ModelOption, RecipeOption, WaitOption
+from app.cli.options import (
+    ChangesOption,
+    DatasetOption,
+    JsonOption,
+    KeyOption,
+    ModelOption,
+    RecipeOption,
+    WaitOption,
+)
 from app.cli.progress import JobProgress
 from app.client.pipeline import (
     check_base_model,
@@ -23,8 +31,9 @@ from app.client.waiting import JobEnded, wait_for_job
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.core.i18n import say as translated
+from app.jobs.devices import ANY
 from app.recipes.foreign import read_foreign
-from app.runs.schemas import RunOut
+from app.runs.schemas import RunOut, RunStartedOut
 
 
 def train(
@@ -41,6 +50,17 @@ def train(
             ),
         ),
     ] = None,
+    device: Annotated[
+        str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
+    ] = ANY,
+    key: KeyOption = "",
+    init_adapter: Annotated[
+        int | None,
+        typer.Option(
+            "--init-adapter",
+            help=_("A run whose adapter this one begins with; rank, layers and method are taken over."),
+        ),
+    ] = None,
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -48,26 +68,36 @@ def train(
     """Command `train`."""
     wanted = {**(_foreign(config) if config else {}), **parse_changes(changes or [])}
     with connect(url) as client:
-        run = _start(client, dataset, model, recipe, wanted, patient=wait)
-        say(_("Run %(id)d: %(url)s") % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
+        body = _checked(client, dataset, model, recipe, wanted, patient=wait)
+        run: RunOut = _said(
+            client,
+            client.start_run(
+                {
+                    **body,
+                    "device": device,
+                    **({"init_adapter": init_adapter} if init_adapter is not None else {}),
+                },
+                key or new_idempotency_key(),
+            ),
+        )
         if wait:
-            run = _wait(client, run, as_json=as_json)
+            run = wait_for_run(client, run, as_json=as_json)
         if as_json:
             print_json(run.model_dump(mode="json"))
 
 
 def again(
     run: Annotated[int, typer.Option("--run", help=_("Id of the run."))],
+    key: KeyOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `again`."""
     with connect(url) as client:
-        made = client.run_again(run, new_idempotency_key())
-        say(_("Run %(id)d: %(url)s") % {"id": made.id, "url": client.page(f"/runs/{made.id}")})
+        made: RunOut = _said(client, client.run_again(run, key or new_idempotency_key()))
         if wait:
-            made = _wait(client, made, as_json=as_json)
+            made = wait_for_run(client, made, as_json=as_json)
         if as_json:
             print_json(made.model_dump(mode="json"))
 
@@ -86,9 +116,20 @@ def _foreign(path: Path) -> dict[str, Any]:
     return read.values
 
 
-def _start(
+def _said(client: StudioClient, run: RunStartedOut) -> RunStartedOut:
+    told = (
+        _("Run %(id)d was started already with this key: %(url)s")
+        if run.already_started
+        else _("Run %(id)d: %(url)s")
+    )
+    say(told % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
+    return run
+
+
+def _checked(
     client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
-) -> RunOut:
+) -> dict[str, Any]:
+    """The request for a run whose mask check is green."""
     found = require_dataset(client, dataset)
     if patient:
         client.be_patient()
@@ -114,11 +155,11 @@ def _start(
     mask_settings, config_changes = split_changes(wanted)
     with JobProgress(_("Mask check")) as progress:
         check = require_green_check(client, version.id, base_model.id, mask_settings, progress)
-    body = {"mask_check_id": check.id, "recipe": recipe, "changes": config_changes, "confirmed": True}
-    return client.start_run(body, new_idempotency_key())
+    return {"mask_check_id": check.id, "recipe": recipe, "changes": config_changes, "confirmed": True}
 
 
-def _wait(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:
+def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:
+    """The run once it has ended well, with its progress shown until then."""
     try:
         with JobProgress(_("Training")) as progress:
             wait_for_job(client, run.job, progress, what=_("The run"))

@@ -1,7 +1,7 @@
 """The page that starts a run: one form, the mask check beside it, one button."""
 
 import secrets
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, File, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
@@ -14,15 +14,17 @@ from app.accounts.service import Actor
 from app.base_models.service import ready_base_models, require_base_model
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
-from app.core.i18n import get_locale, say
+from app.core.i18n import get_locale, gettext, say
 from app.core.routing import Router
 from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppEngine, AppStorage, Db
 from app.interop.handing import TOOL_NAMES, TOOLS
+from app.jobs.devices import ANY, CPU, CUDA
 from app.jobs.models import Job
 from app.jobs.service import require_job
+from app.jobs.workers import devices_of_workers
 from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import CHECKS, examine, request_check, require_mask_check
@@ -30,6 +32,7 @@ from app.mask_settings.arguments import PREFIX
 from app.mask_settings.fields import MASK_FIELDS
 from app.recipes.advice import Task
 from app.recipes.backend import STUDIO
+from app.recipes.continuing import ADAPTER_SHAPE
 from app.recipes.fields import FIELD_GROUPS, FIELDS, display
 from app.recipes.foreign import LARGEST_BYTES, TITLES, read_sound
 from app.recipes.method import Method
@@ -60,6 +63,8 @@ async def posted_form(request: Request) -> FormData:
     return await request.form()
 
 
+# In the address of a run that an earlier click had started.
+ALREADY_STARTED: Final = "already"
 Posted = Annotated[FormData, Depends(posted_form)]
 
 
@@ -87,6 +92,7 @@ def _context(
         form.values["model"] = str(models[0].id)
     if not form.values["idempotency_key"]:
         form.values["idempotency_key"] = secrets.token_urlsafe(16)
+    earlier = form.take_adapter(session)
     version = by_id.get(form.number("version"))
     model = next((model for model in models if model.id == form.number("model")), None)
     plan = make_plan(form.choice(), version, check, model.info if model else None, device, backends)
@@ -102,9 +108,12 @@ def _context(
         "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
         "fields": FIELDS,
+        "earlier": earlier,
+        "locked": ADAPTER_SHAPE if earlier else (),
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
         "plan": plan,
         "tasks": list(Task),
+        "devices": _offered_devices(session, form.values["device"]),
         "pace": expected_pace(session, version, check, form.number("model") or 0, plan.epochs),
         "check": check,
         "check_job": job,
@@ -115,6 +124,19 @@ def _context(
         # Whether only the plan is rendered, beside a form that has the rest.
         "is_plan": False,
     }
+
+
+def _offered_devices(session: Db, chosen: str) -> list[tuple[str, str]]:
+    """Where the run can be asked to be trained, with words; nothing to choose where workers have one device."""
+    there = devices_of_workers(session)
+    if len(there) < 2 and chosen == ANY:
+        return []
+    names = [(one.name, f"{one.name} ({one.title})") for one in there]
+    if sum(one.name != CPU for one in there) > 1:
+        names.insert(0, (CUDA, gettext(N_("Any GPU"))))
+    if chosen not in (ANY, *(name for name, _words in names)):
+        names.append((chosen, chosen))
+    return [(ANY, gettext(N_("Any device"))), *names]
 
 
 def _offered(backends: Backends, chosen: str) -> list[tuple[str, str]]:
@@ -333,8 +355,9 @@ def start(
                 require_version(session, check.dataset_version_id),
                 require_base_model(session, check.base_model_id),
             )
+            form.take_adapter(session)
             require_sound(form, version, check, model.info, device, backends)
-            run, _created = service.start_run(
+            run, created = service.start_run(
                 session, actor, form.request(check), suites=suites, backends=backends
             )
     except (Invalid, Conflict) as error:
@@ -342,4 +365,5 @@ def start(
         with reading(engine) as session:
             context = _context(session, judging, device, backends, form, check, job)
         return render(request, "runs/new.html", _whole(context), status=error.status)
-    return RedirectResponse(f"/runs/{run.id}", status_code=303)
+    already = "" if created else f"?{ALREADY_STARTED}=true"
+    return RedirectResponse(f"/runs/{run.id}{already}", status_code=303)

@@ -10,12 +10,14 @@ from app.core.i18n import gettext, say
 from app.diagnosis import Finding, FindingCode
 from app.interop.environments import Environment, setting_of
 from app.interop.handing import TOOL_NAMES, Tool
+from app.jobs.devices import ANY
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.recipes.foreign import LARGEST_BYTES
 from app.recipes.foreign import Tool as ForeignTool
+from app.runs.beginning import Beginning
 from app.runs.comparing import Difference, Reached
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.diagnosis import new_run_address
@@ -71,9 +73,18 @@ class RunIn(BaseModel):
         description="Changes to the recipe's config, spelled as TRL and PEFT spell them.",
     )
     name: str = Field(default="", max_length=120)
+    init_adapter: int | None = Field(
+        default=None,
+        description="A run whose adapter this one begins with, in place of a fresh one: its base model and shape hold here.",
+    )
     confirmed: bool = False
     override_reason: str = Field(default="", max_length=1000)
     evaluate_with: list[str] = Field(default_factory=list, max_length=10)
+    device: str = Field(
+        default=ANY,
+        max_length=20,
+        description="Where it may be trained: any, cpu, cuda, or one GPU such as cuda:1.",
+    )
 
 
 class RunOut(CreatedByOut):
@@ -94,6 +105,7 @@ class RunOut(CreatedByOut):
     confirmed_by_token_id: int | None
     override_reason: str | None
     evaluate_with: list[str]
+    begins: Beginning | None
     result: RunResult | None
     created_at: datetime
     job: JobOut
@@ -103,6 +115,17 @@ class RunOut(CreatedByOut):
         """From the stored rows."""
         values = {name: getattr(run, name) for name in cls.model_fields if name != "job"}
         return cls.model_validate({**values, "job": JobOut.of(job)})
+
+
+class RunStartedOut(RunOut):
+    """A run that was asked to start. `already_started`: an earlier request with the same idempotency key had started it."""
+
+    already_started: bool
+
+    @classmethod
+    def answer(cls, run: Run, job: Job, *, created: bool) -> "RunStartedOut":
+        """From what came of the request."""
+        return cls(**RunOut.of(run, job).model_dump(), already_started=not created)
 
 
 class PublishedFile(Protocol):

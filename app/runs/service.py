@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError
@@ -14,15 +14,19 @@ from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.storage import Storage, StoredFile
 from app.datasets.models import Dataset
+from app.jobs.devices import ANY
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
+from app.jobs.workers import require_wish
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.recipes.own import read_book
 from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
+from app.runs.beginning import Beginning
 from app.runs.changes import Base, base_of
 from app.runs.fitting import fit_config
+from app.runs.further import begin_with, require_adapter, require_studio, with_shape
 from app.runs.models import Run, RunArtifact
 from app.runs.work import TrainPayload
 from app.sentences import N_
@@ -45,8 +49,14 @@ class RunRequest:
     override_reason: str = ""
     evaluate_with: tuple[str, ...] = ()
     idempotency_key: str = ""
+    # Where it may be trained: any, cpu, cuda or one GPU.
+    device: str = ANY
     # In place of recipe and changes: the config of a run that is made again, and that run.
     exactly: TrainingConfig | None = None
+    # The run whose adapter this one begins with.
+    init_adapter: int | None = None
+    # What the run begins from otherwise, where that is not its base model.
+    begins: Beginning | None = None
     again_of: Run | None = None
 
 
@@ -61,7 +71,7 @@ def start_run(
     """Promise the training. The same idempotency key again gives the first run and False.
 
     `suites` are the names that `evaluate_with` may hold, `backends` what else can train here. Raises Invalid or Conflict
-    for an unfinished or red check, a missing confirmation, a bad config or an unknown suite.
+    for an unfinished or red check, a missing confirmation, a bad config, an unknown suite or a device that no worker has.
     """
     key = request.idempotency_key.strip()[:80] or secrets.token_urlsafe(16)
     existing = _run_of_key(session, key)
@@ -104,8 +114,12 @@ def _promise(
     model, _folder = require_ready(session, check.base_model_id)
     _require_readable(check, model)
     base = _base(session, actor, request)
+    request = _with_adapter(session, request, base, model)
     config = _config(request, base, version, model, backends)
-    job = enqueue(session, JobKind.TRAIN, created_by=actor.who)
+    if request.begins:
+        require_studio(config)
+    device = require_wish(session, request.device)
+    job = enqueue(session, JobKind.TRAIN, created_by=actor.who, device=device)
     assert job.id is not None
     run = Run(
         name=request.name.strip()[:120] or _default_name(session, version, model, base.name),
@@ -120,6 +134,8 @@ def _promise(
         idempotency_key=key,
         job_id=job.id,
         evaluate_with=list(dict.fromkeys(request.evaluate_with)),
+        begins=request.begins,
+        parent_run_id=request.begins.run_id if request.begins else None,
         **actor.who.columns(),
     )
     session.add(run)
@@ -137,6 +153,15 @@ def _base(session: Session, actor: Actor, request: RunRequest) -> Base:
     if request.again_of is not None:
         return base_of(request.again_of)
     return Base.of(read_book(session, actor).require(request.recipe))
+
+
+def _with_adapter(session: Session, request: RunRequest, base: Base, model: ModelEntry) -> RunRequest:
+    """The request with what it takes over from the adapter that it begins with. Raises Invalid where that does not fit."""
+    if request.init_adapter is None:
+        return request
+    parent = require_adapter(session, request.init_adapter, model.id or 0)
+    changes = with_shape(base.recipe(), request.changes, parent)
+    return replace(request, begins=begin_with(parent), changes=changes)
 
 
 def _config(

@@ -45,6 +45,8 @@ UNNAMED = (
     ("pause", "--run", "7"),
     ("resume", "--run", "7"),
     ("stop", "--run", "7", "--discard"),
+    ("checkpoints", "--run", "7"),
+    ("keep", "--run", "7", "--step", "40", "--no-wait"),
     ("manifest", "--run", "7"),
     ("compare", "--run", "7", "--run", "8"),
     ("list", "runs"),
@@ -181,6 +183,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
                 "something broken",
                 "conversation 1",
                 "nobody named",
+                "no job 12",
                 "Short calls",
                 "short-calls.yaml",
             )
@@ -195,6 +198,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
             "backup",
             "doctor",
             "people",
+            "queue",
             "recipes",
         }
         assert "Traceback" not in outcome.stderr
