@@ -13,6 +13,7 @@ import app.jobs.models
 import app.mask_checks.models
 import app.recipes.models
 import app.runs.models
+import app.runs.sweeps.models
 import app.versions.models  # noqa: F401
 
 metadata = SQLModel.metadata
