@@ -10,7 +10,8 @@ from app.core.i18n import gettext as _
 MASKS = "masks"
 PEOPLE = "people"
 QUEUE = "queue"
-_GROUPS = (MASKS, PEOPLE, QUEUE)
+WEBHOOKS = "webhooks"
+_GROUPS = (MASKS, PEOPLE, QUEUE, WEBHOOKS)
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -62,6 +63,7 @@ def _commands() -> dict[str, str]:
         "checklist": _("Fill in the checklist of a run: data, config, monitoring, verification."),
         "samples": _("Show what a run answered while it trained."),
         "manifest": _("Print all that a run's numbers follow from, as JSON."),
+        WEBHOOKS: _("Have other programs told when runs and evaluations end."),
         QUEUE: _("Show the queue and order what waits."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
@@ -78,6 +80,10 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.queueing import app as queueing
 
         return queueing
+    if name == WEBHOOKS:
+        from app.cli.webhooks import app as webhooks
+
+        return webhooks
     from app.cli.people import app as people
 
     return people

@@ -33,6 +33,7 @@ ORDER = (
     "checklists",
     "exports",
     "queue",
+    "notices",
     "playground",
     "erasure",
 )
