@@ -38,6 +38,8 @@ from app.previews import bring_pages, frozen_pages, help_pages, suspect_pages
 from app.previews import pages as previews_pages
 from app.queue import api as queue_api
 from app.queue import pages as queue_pages
+from app.recipe_book import api as recipe_api
+from app.recipe_book import pages as recipe_pages
 from app.runs import api as runs_api
 from app.runs import compare_pages, new_run_pages, plan_api
 from app.runs import pages as runs_pages
@@ -61,6 +63,7 @@ API: Final[tuple[Router, ...]] = (
     plan_api.router,
     queue_api.router,
     notices_api.router,
+    recipe_api.router,
     evaluations_api.router,
     gates_api.router,
     checklists_api.router,
@@ -86,6 +89,7 @@ PAGES: Final[tuple[Router, ...]] = (
     playground_pages.router,
     base_models_pages.router,
     new_run_pages.router,
+    recipe_pages.router,
     compare_pages.router,
     gates_pages.router,
     checklists_pages.router,

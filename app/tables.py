@@ -12,6 +12,7 @@ import app.imports.models
 import app.jobs.models
 import app.mask_checks.models
 import app.notices.models
+import app.recipes.models
 import app.runs.models
 import app.versions.models  # noqa: F401
 

@@ -12,7 +12,8 @@ from pydantic import RootModel
 
 from app.base_models.schemas import BaseModelOut
 from app.checklists.lines import ChecklistLine
-from app.client.speaking import CONNECT_SECONDS, Connection, ServerRefused
+from app.client.recipes import RecipeClient
+from app.client.speaking import CONNECT_SECONDS, ServerRefused
 from app.conversations.schemas import ReviewManyOut
 from app.curation.schemas import DatasetOut
 from app.erasure.schemas import DatasetHolders, Holders
@@ -22,7 +23,7 @@ from app.exports.schemas import ExportKindOut, ExportOut
 from app.gates.schemas import GateOut
 from app.imports.schemas import ImportOut
 from app.jobs.events import SamplePayload
-from app.jobs.models import Priority
+from app.jobs.models import Priority, StopRequest
 from app.jobs.order import Move
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
@@ -30,14 +31,14 @@ from app.notices.schemas import DeliveryOut, WebhookMadeOut, WebhookOut
 from app.queue.schemas import QueueOut
 from app.runs.manifest import Manifest
 from app.runs.plan_schemas import PlanOut
-from app.runs.schemas import ComparedOut, FindingOut, RecipeOut, RunOut, RunStartedOut
+from app.runs.schemas import ComparedOut, FindingOut, RunOut, RunStartedOut
 from app.versions.schemas import FrozenOut, VersionOut
 
 # A large file is read line by line before there is an answer.
 IMPORT_SECONDS: Final = 900.0
 
 
-class StudioClient(Connection):
+class StudioClient(RecipeClient):
     """What the server can be asked for."""
 
     def datasets(self, name: str | None = None) -> list[DatasetOut]:
@@ -110,10 +111,6 @@ class StudioClient(Connection):
                 file.write(chunk)
         return name.group(1), json.loads(report)
 
-    def recipes(self) -> list[RecipeOut]:
-        """The recipes that the server knows."""
-        return self._all(RecipeOut, "GET", "/api/v1/recipes")
-
     def base_models(self) -> list[BaseModelOut]:
         """All base models."""
         return self._all(BaseModelOut, "GET", "/api/v1/base-models")
@@ -165,6 +162,14 @@ class StudioClient(Connection):
         return self._one(
             RunStartedOut, "POST", f"/api/v1/runs/{run_id}/again", headers=headers, repeatable=True
         )
+
+    def stop_run(self, run_id: int, how: StopRequest) -> RunOut:
+        """Ask a run to pause, or to end."""
+        return self._one(RunOut, "POST", f"/api/v1/runs/{run_id}/stop", params={"how": how.value})
+
+    def resume_run(self, run_id: int) -> RunOut:
+        """Let a paused run go on."""
+        return self._one(RunOut, "POST", f"/api/v1/runs/{run_id}/resume")
 
     def manifest(self, run_id: int) -> Manifest:
         """What the run's numbers follow from."""

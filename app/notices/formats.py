@@ -19,5 +19,5 @@ def body_of(message: Message, wanted: Format) -> bytes:
     """What is sent, in UTF-8."""
     if wanted is Format.JSON:
         return json.dumps(message.to_json(), ensure_ascii=False).encode()
-    line = " ".join(part for part in (message.text, message.data.url) if part)
+    line = " ".join(part for part in (message.text, message.data.error, message.data.url) if part)
     return json.dumps(_ENVELOPES[wanted](line), ensure_ascii=False).encode()

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from app.core.i18n import say
+from app.core.i18n import gettext, say
 from app.core.stored_models import StoredModel
 from app.gates.schemas import GateOut
 from app.sentences import N_, Sentence
@@ -37,16 +37,16 @@ EVENT_WORDS: Final[dict[Event, str]] = {
 }
 _SAID: Final[dict[Event, str]] = {
     Event.RUN_SUCCEEDED: N_("The run “%(run)s” has succeeded."),
-    Event.RUN_FAILED: N_("The run “%(run)s” has failed: %(error)s"),
+    Event.RUN_FAILED: N_("The run “%(run)s” has failed."),
     Event.RUN_CANCELLED: N_("The run “%(run)s” was cancelled."),
     Event.EVALUATION_SUCCEEDED: N_("The evaluation of “%(run)s” on %(suite)s is done: %(verdict)s"),
-    Event.EVALUATION_FAILED: N_("The evaluation of “%(run)s” on %(suite)s has failed: %(error)s"),
+    Event.EVALUATION_FAILED: N_("The evaluation of “%(run)s” on %(suite)s has failed."),
     Event.TEST: N_("A test from SFT Studio."),
 }
 _GATE: Final = {
     True: N_("The run “%(run)s” passes the gate."),
     False: N_("The run “%(run)s” does not pass the gate."),
-    None: N_("The run “%(run)s” could not be judged: %(error)s"),
+    None: N_("The run “%(run)s” could not be judged."),
 }
 
 
@@ -86,12 +86,11 @@ class Message(StoredModel):
 
     @property
     def sentence(self) -> Sentence:
-        """For people, in one line."""
+        """For people, in one line; why something failed is told where it leads."""
         told: dict[str, Any] = {
             "run": self.data.run or "",
             "suite": self.data.suite or "",
-            "error": self.data.error or "",
-            "verdict": self.data.verdict.detail if self.data.verdict else "–",
+            "verdict": gettext(self.data.verdict.word) if self.data.verdict else "–",
         }
         if self.type is Event.GATE_JUDGED:
             return Sentence.of(_GATE[self.data.gate.passed if self.data.gate else None], **told)

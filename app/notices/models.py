@@ -19,7 +19,7 @@ class Notice(SQLModel, table=True):
     __table_args__ = (Index("ix_notice_user_read", "user_id", "read_at", "id"),)
 
     id: int | None = Field(default=None, primary_key=True)
-    user_id: int = Field(foreign_key="user.id", ondelete="CASCADE")
+    user_id: int = Field(foreign_key="user_account.id", ondelete="CASCADE")
     message: Message = Field(sa_column=Column(DocumentColumn(Message), nullable=False))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
     read_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))

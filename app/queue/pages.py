@@ -13,7 +13,8 @@ from app.core.web import Db
 from app.jobs import order
 from app.jobs.models import Priority, StopRequest
 from app.jobs.order import REASON_LENGTH, Move
-from app.jobs.service import require_job, stop_as
+from app.jobs.service import require_job
+from app.jobs.stopping import stop_as
 from app.queue.board import read_board
 from app.queue.subjects import KIND_WORDS
 from app.sentences import N_

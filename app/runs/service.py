@@ -21,7 +21,9 @@ from app.jobs.workers import require_wish
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
+from app.recipes.own import read_book
 from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
+from app.runs.changes import Base, base_of
 from app.runs.fitting import fit_config
 from app.runs.models import Run, RunArtifact
 from app.runs.work import TrainPayload
@@ -47,8 +49,9 @@ class RunRequest:
     idempotency_key: str = ""
     # Where it may be trained: any, cpu, cuda or one GPU.
     device: str = ANY
-    # In place of recipe and changes: the config of a run that is made again.
+    # In place of recipe and changes: the config of a run that is made again, and that run.
     exactly: TrainingConfig | None = None
+    again_of: Run | None = None
 
 
 def start_run(
@@ -104,16 +107,17 @@ def _promise(
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
     _require_readable(check, model)
-    config = _config(request, version, model, backends)
+    base = _base(session, actor, request)
+    config = _config(request, base, version, model, backends)
     device = require_wish(session, request.device)
     job = enqueue(session, JobKind.TRAIN, created_by=actor.who, device=device)
     assert job.id is not None
     run = Run(
-        name=request.name.strip()[:120] or _default_name(session, version, model, request.recipe),
+        name=request.name.strip()[:120] or _default_name(session, version, model, base.name),
         dataset_version_id=check.dataset_version_id,
         base_model_id=check.base_model_id,
         mask_check_id=request.mask_check_id,
-        recipe=request.recipe,
+        **base.columns(),
         config=config,
         arrays_hash=check.arrays_hash or "",
         **actor.who.columns("confirmed_by"),
@@ -133,11 +137,18 @@ def _promise(
     return run
 
 
+def _base(session: Session, actor: Actor, request: RunRequest) -> Base:
+    """The recipe that the request names, as who asks may; of a run that is made again, that run's."""
+    if request.again_of is not None:
+        return base_of(request.again_of)
+    return Base.of(read_book(session, actor).require(request.recipe))
+
+
 def _config(
-    request: RunRequest, version: DatasetVersion, model: ModelEntry, backends: Backends
+    request: RunRequest, base: Base, version: DatasetVersion, model: ModelEntry, backends: Backends
 ) -> TrainingConfig:
     if request.exactly is None:
-        return fit_config(request.recipe, request.changes, version, model.info, backends).config
+        return fit_config(base.recipe(), request.changes, version, model.info, backends).config
     # Nothing of it changes; the program that it names has to be here still.
     asked = request.exactly.to_json()
     return fit_to_backend(request.exactly, asked, model.info.end_of_turn_id, backends)[0]

@@ -42,6 +42,9 @@ UNNAMED = (
     ("samples", "--run", "7"),
     ("checklist", "--run", "7"),
     ("again", "--run", "7"),
+    ("pause", "--run", "7"),
+    ("resume", "--run", "7"),
+    ("stop", "--run", "7", "--discard"),
     ("manifest", "--run", "7"),
     ("compare", "--run", "7", "--run", "8"),
     ("list", "runs"),
@@ -179,6 +182,10 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
                 "conversation 1",
                 "nobody named",
                 "no job 12",
+                "no webhook 3",
+                "is not allowed",
+                "Short calls",
+                "short-calls.yaml",
             )
         ), outcome.error
     else:
@@ -192,6 +199,8 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
             "doctor",
             "people",
             "queue",
+            "webhooks",
+            "recipes",
         }
         assert "Traceback" not in outcome.stderr
 
