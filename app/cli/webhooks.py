@@ -9,7 +9,7 @@ from app.cli.options import JsonOption
 from app.core.console import print_json, print_table, say
 from app.core.i18n import gettext as _
 from app.notices.models import Format
-from app.notices.schemas import DeliveryOut
+from app.notices.schemas import DeliveryOut, WebhookAsked
 
 app = typer.Typer(help=_("Have other programs told when runs and evaluations end."), no_args_is_help=True)
 WebhookArgument = Annotated[int, typer.Argument(help=_("Id of the webhook."))]
@@ -50,12 +50,15 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Command `webhooks add`."""
-    body: dict[str, object] = {"url": to, "events": events, "secret": secret, "format": format.value}
-    body |= {
-        "gate_min": "\n".join(minimum or []),
-        "gate_max": "\n".join(maximum or []),
-        "gate_against": against,
-    }
+    body = WebhookAsked(
+        url=to,
+        events=events,
+        secret=secret,
+        format=format.value,
+        gate_min="\n".join(minimum or []),
+        gate_max="\n".join(maximum or []),
+        gate_against=against,
+    )
     with connect(url) as client:
         made = client.add_webhook(body)
     if as_json:

@@ -27,7 +27,7 @@ from app.jobs.models import Priority, StopRequest
 from app.jobs.order import Move
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
-from app.notices.schemas import DeliveryOut, WebhookMadeOut, WebhookOut
+from app.notices.schemas import DeliveryOut, WebhookAsked, WebhookMadeOut, WebhookOut
 from app.queue.schemas import QueueOut
 from app.runs.manifest import Manifest
 from app.runs.plan_schemas import PlanOut
@@ -222,7 +222,7 @@ class StudioClient(RecipeClient):
         """Addresses that are told of ends."""
         return self._all(WebhookOut, "GET", "/api/v1/webhooks")
 
-    def add_webhook(self, body: dict[str, object]) -> WebhookMadeOut:
+    def add_webhook(self, body: WebhookAsked) -> WebhookMadeOut:
         """Have an address told."""
         return self._one(WebhookMadeOut, "POST", "/api/v1/webhooks", json=body)
 

@@ -76,6 +76,12 @@ class MessageData(BaseModel):
     url: str | None = None
 
 
+class Trouble(StoredModel):
+    """Why a message did not reach its receiver."""
+
+    sentence: Sentence
+
+
 class Message(StoredModel):
     """The body of a webhook in the format `json`."""
 

@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 from app.accounts.who import CreatedBy
 from app.core.database import enum_column, moment_column, utc_now
 from app.core.documents import DocumentColumn
-from app.notices.messages import Event, Message
+from app.notices.messages import Event, Message, Trouble
 
 
 class Notice(SQLModel, table=True):
@@ -75,10 +75,8 @@ class Delivery(SQLModel, table=True):
     state: DeliveryState = Field(default=DeliveryState.WAITING, sa_column=enum_column(DeliveryState))
     attempts: int = 0
     next_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
-    # Of the last attempt: the answer's status, or why there was none (a stored Sentence).
+    # Of the last attempt: the answer's status, and what was wrong with it, or why there was none.
     status_code: int | None = None
-    error: dict[str, object] | None = Field(
-        default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
-    )
+    error: Trouble | None = Field(default=None, sa_column=Column(DocumentColumn(Trouble), nullable=True))
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
     ended_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))

@@ -1,7 +1,7 @@
 """What REST reads and writes of notices and webhooks."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,7 +9,6 @@ from app.accounts.who import CreatedByOut
 from app.core.i18n import say
 from app.notices.messages import Event, Message
 from app.notices.models import Delivery, DeliveryState, Format, Notice, Webhook
-from app.sentences import Sentence
 
 # Those that can be subscribed to.
 OfferedEvent = Literal[
@@ -71,6 +70,18 @@ class WebhookIn(BaseModel):
     gate_against: str = Field(default="", max_length=20)
 
 
+class WebhookAsked(TypedDict):
+    """A WebhookIn as it was typed, which the server judges."""
+
+    url: str
+    events: list[str]
+    secret: str
+    format: str
+    gate_min: str
+    gate_max: str
+    gate_against: str
+
+
 class WebhookOut(CreatedByOut):
     """A webhook; its secret is shown to nobody again."""
 
@@ -123,6 +134,6 @@ class DeliveryOut(BaseModel):
         return cls(
             **{name: getattr(delivery, name) for name in names},
             next_at=delivery.next_at if delivery.state is DeliveryState.WAITING else None,
-            error=say(Sentence.from_json(delivery.error)) if delivery.error else None,
+            error=say(delivery.error.sentence) if delivery.error else None,
             message=WebhookMessage.model_validate(delivery.message.model_dump()),
         )

@@ -19,6 +19,7 @@ from app.core.errors import StudioError
 from app.core.settings import Settings
 from app.notices.destinations import address_of, read_destination
 from app.notices.formats import body_of
+from app.notices.messages import Trouble
 from app.notices.models import Delivery, DeliveryState, Webhook
 from app.notices.signing import headers
 from app.sentences import N_, Sentence
@@ -84,7 +85,7 @@ def _take(session: Session, delivery_id: int) -> bool:
 def _keep(session: Session, delivery: Delivery, outcome: _Outcome) -> None:
     now = utc_now()
     delivery.status_code = outcome.status
-    delivery.error = outcome.error.to_json() if outcome.error else None
+    delivery.error = Trouble(sentence=outcome.error) if outcome.error else None
     if outcome.error is None:
         delivery.state, delivery.ended_at = DeliveryState.DELIVERED, now
     elif delivery.attempts > len(PAUSES_SECONDS):
