@@ -13,10 +13,7 @@ from app.notices.schemas import DeliveryOut, WebhookAsked
 
 app = typer.Typer(help=_("Have other programs told when runs and evaluations end."), no_args_is_help=True)
 WebhookArgument = Annotated[int, typer.Argument(help=_("Id of the webhook."))]
-_Limits = Annotated[
-    list[str] | None,
-    typer.Option(metavar="METRIC=VALUE", help=_("Of the event gate.judged. May be repeated.")),
-]
+_OF_GATES = _("Of the event gate.judged. May be repeated.")
 
 
 @app.command("list", help=_("List the webhooks."))
@@ -43,8 +40,12 @@ def add(
         str, typer.Option("--secret", envvar="SFT_STUDIO_WEBHOOK_SECRET", help=_("Without one, one is made."))
     ] = "",
     format: Annotated[Format, typer.Option("--format", help=_("How messages are written."))] = Format.JSON,
-    minimum: Annotated[_Limits, typer.Option("--min")] = None,
-    maximum: Annotated[_Limits, typer.Option("--max")] = None,
+    minimum: Annotated[
+        list[str] | None, typer.Option("--min", metavar="METRIC=VALUE", help=_OF_GATES)
+    ] = None,
+    maximum: Annotated[
+        list[str] | None, typer.Option("--max", metavar="METRIC=VALUE", help=_OF_GATES)
+    ] = None,
     against: Annotated[str, typer.Option("--against", help=_("“base”, or the id of a run."))] = "",
     url: UrlOption = "",
     as_json: JsonOption = False,
