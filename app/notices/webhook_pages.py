@@ -18,7 +18,7 @@ from app.core.typed import typed_whole
 from app.core.web import AppEngine, AppSettings, Db
 from app.notices import webhooks
 from app.notices.destinations import HOSTS_SETTING
-from app.notices.messages import EVENT_WORDS, OFFERED
+from app.notices.messages import EVENT_WORDS, OFFERED, Event
 from app.notices.models import Format
 from app.notices.schemas import DeliveryOut
 from app.runs.new_run_pages import posted_form
@@ -52,7 +52,9 @@ def _page(
         "made": shown_once.shown(request),
         "errors": {error.field or "url": error.translated()} if error else {},
         "values": values or _EMPTY,
-        "events": [event.value for event in OFFERED] if events is None else events,
+        "events": [event.value for event in OFFERED if event is not Event.GATE_JUDGED]
+        if events is None
+        else events,
         "event_words": {event: EVENT_WORDS[event] for event in OFFERED},
         "all_words": EVENT_WORDS,
         "formats": [one.value for one in Format],
