@@ -17,11 +17,13 @@ from app.jobs.service import Claim, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.backend import STUDIO
+from app.runs.beginning import BeginAt
+from app.runs.checkpoints import checkpoint_folder
 from app.runs.leftovers import clear_leftovers
 from app.runs.models import Run
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
-from app.runs.service import publish_artifacts, require_run
+from app.runs.service import adapter_path, publish_artifacts, require_run
 from app.runs.work import BackendPlace, TrainInput, TrainPayload
 from app.sentences import N_
 from app.versions.service import require_version
@@ -58,6 +60,7 @@ class Train(JobHandler[RunResult]):
             backend=_backend_place(place, run),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
             resume_from=str(place.output_dir.parent) if claim.attempt > 1 else None,
+            begin=_begin_at(session, place, run),
             save_at_once=require_job(session, claim.job_id).stop_requested is StopRequest.SAVE,
         )
 
@@ -66,8 +69,8 @@ class Train(JobHandler[RunResult]):
         return place.storage.files(_adapter_key(place, result))
 
     def clear_up(self, place: Workplace, state: JobState) -> None:
-        """Checkpoints served the run alone."""
-        clear_leftovers(place.output_dir.parent, state)
+        """Of the checkpoints stay those that the config keeps."""
+        clear_leftovers(place.output_dir.parent)
 
     def publish(
         self,
@@ -84,6 +87,19 @@ class Train(JobHandler[RunResult]):
         session.add(run)
         publish_artifacts(session, run, files)
         self.follow_up(session, run)
+
+
+def _begin_at(session: Session, place: Workplace, run: Run) -> BeginAt | None:
+    """What it begins from. Raises Conflict, or NotFound, where that is gone."""
+    begins = run.begins
+    if begins is None:
+        return None
+    parent = require_run(session, begins.run_id)
+    if begins.how == "adapter":
+        folder = adapter_path(place.storage, parent)
+    else:
+        folder = checkpoint_folder(place.storage, parent.job_id, begins.step)
+    return BeginAt(how=begins.how, run_id=begins.run_id, step=begins.step, folder=str(folder))
 
 
 def _backend_place(place: Workplace, run: Run) -> BackendPlace | None:
@@ -118,6 +134,7 @@ def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntr
         held_out=version.validation_count,
         arrays_hash=run.arrays_hash,
         recipe=run.recipe,
+        begins=run.begins,
         recipe_version=run.recipe_version,
         base_model=base,
         base_revision=revision,

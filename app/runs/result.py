@@ -25,6 +25,10 @@ class TrainingPlan(StoredModel):
     precision: str
 
 
+# By itself; as somebody asked; for want of a new best held-out loss; a checkpoint was made a model as it was.
+StopReason = Literal["finished", "requested", "no_improvement", "checkpoint"]
+
+
 class RunResult(StoredModel):
     """`adapter` is the folder of the kept weights, which are those of `adapter_step`; the run ended after `steps`.
 
@@ -43,7 +47,7 @@ class RunResult(StoredModel):
     train_loss: float | None
     eval_loss: float | None
     stopped_early: bool
-    stop_reason: Literal["finished", "requested", "no_improvement"]
+    stop_reason: StopReason
     labels_hash: str
     labels_seen: int
     labels_total: int

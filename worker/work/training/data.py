@@ -5,6 +5,7 @@ proof at the end of the file holds every batch that reaches the loss against the
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,23 @@ def next_token_targets(labels: torch.Tensor, borders: list[int]) -> torch.Tensor
     targets[:-1] = labels[0, 1:]
     targets[[border - 1 for border in borders[1:]]] = IGNORE_INDEX
     return targets
+
+
+def needed_places(targets: torch.Tensor, borders: list[int]) -> tuple[torch.Tensor, list[int]]:
+    """The places that a loss over `targets` depends on, and the borders of what is left of each conversation.
+
+    Nobody looks ahead, so what comes after a conversation's last trained place reaches no loss, and a conversation without
+    one reaches none at all. targets: int64[tokens] as `next_token_targets` gives them; returns int64[needed].
+    """
+    trained = (targets != IGNORE_INDEX).tolist()
+    ranges, left = [], [0]
+    for start, end in pairwise(borders):
+        while end > start and not trained[end - 1]:
+            end -= 1
+        if end > start:
+            ranges.append(torch.arange(start, end, device=targets.device))
+            left.append(left[-1] + end - start)
+    return torch.cat(ranges) if ranges else targets.new_empty(0), left
 
 
 def epoch_order(size: int, seed: int, epoch: int) -> list[int]:
