@@ -43,6 +43,8 @@ from app.recipe_book import pages as recipe_pages
 from app.runs import api as runs_api
 from app.runs import checkpoint_api, checkpoint_pages, compare_pages, new_run_pages, plan_api
 from app.runs import pages as runs_pages
+from app.runs.sweeps import api as sweeps_api
+from app.runs.sweeps import pages as sweeps_pages
 from app.versions import api as versions_api
 from app.versions import export_api, export_pages
 
@@ -61,6 +63,7 @@ API: Final[tuple[Router, ...]] = (
     mask_checks_api.router,
     runs_api.router,
     plan_api.router,
+    sweeps_api.router,
     checkpoint_api.router,
     queue_api.router,
     notices_api.router,
@@ -96,6 +99,7 @@ PAGES: Final[tuple[Router, ...]] = (
     gates_pages.router,
     checklists_pages.router,
     runs_pages.router,
+    sweeps_pages.router,
     queue_pages.router,
     notices_pages.router,
     webhook_pages.router,

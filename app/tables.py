@@ -14,6 +14,7 @@ import app.mask_checks.models
 import app.notices.models
 import app.recipes.models
 import app.runs.models
+import app.runs.sweeps.models
 import app.versions.models  # noqa: F401
 
 metadata = SQLModel.metadata

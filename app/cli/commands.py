@@ -12,7 +12,8 @@ PEOPLE = "people"
 QUEUE = "queue"
 WEBHOOKS = "webhooks"
 RECIPES = "recipes"
-_GROUPS = (MASKS, PEOPLE, QUEUE, RECIPES, WEBHOOKS)
+SWEEPS = "sweeps"
+_GROUPS = (MASKS, PEOPLE, QUEUE, RECIPES, SWEEPS, WEBHOOKS)
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -55,6 +56,8 @@ def _commands() -> dict[str, str]:
         "approve": _("Approve all of a dataset that is not reviewed."),
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
         "train": _("Freeze, check the masks and train."),
+        "sweep": _("Try a few values of some settings as a group of runs."),
+        SWEEPS: _("Sweeps: list, show, rename, stop."),
         "again": _("Make a run once more: the same device gives the same losses."),
         "pause": _("Pause a run: a checkpoint stays, and its place is free for others."),
         "resume": _("Let a paused run go on where it stood."),
@@ -96,6 +99,10 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.recipes import app as recipes
 
         return recipes
+    if name == SWEEPS:
+        from app.cli.sweeping import app as sweeps
+
+        return sweeps
     from app.cli.people import app as people
 
     return people
@@ -151,7 +158,7 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.advising import advise
 
             return advise
-        case "again" | "train" | "pause" | "resume" | "stop" | "checkpoints" | "continue" | "keep":
+        case "again" | "train" | "sweep" | "pause" | "resume" | "stop" | "checkpoints" | "continue" | "keep":
             return _load_run(name)
         case "evaluate" | "gate":
             from app.cli import evaluating, gating
@@ -162,11 +169,12 @@ def _load(name: str) -> Callable[..., Any]:
 
 def _load_run(name: str) -> Callable[..., Any]:
     """What starts runs, and what is asked of one under way."""
-    from app.cli import going_on, stopping, training
+    from app.cli import going_on, stopping, sweeping, training
 
     commands: dict[str, Callable[..., Any]] = {
         "train": training.train,
         "again": training.again,
+        "sweep": sweeping.sweep,
         "pause": stopping.pause,
         "resume": stopping.resume,
         "stop": stopping.stop,

@@ -130,6 +130,15 @@ def _checked(
     client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
 ) -> dict[str, Any]:
     """The request for a run whose mask check is green."""
+    check_id = prepare(client, dataset, model, recipe, wanted, patient=patient)
+    config_changes = split_changes(wanted)[1]
+    return {"mask_check_id": check_id, "recipe": recipe, "changes": config_changes, "confirmed": True}
+
+
+def prepare(
+    client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
+) -> int:
+    """Freeze what is approved, prepare the model, and have the masks checked: the id of the green mask check."""
     found = require_dataset(client, dataset)
     if patient:
         client.be_patient()
@@ -152,10 +161,9 @@ def _checked(
     )
     with JobProgress(_("Base model")) as progress:
         base_model = ensure_base_model(client, model, progress)
-    mask_settings, config_changes = split_changes(wanted)
     with JobProgress(_("Mask check")) as progress:
-        check = require_green_check(client, version.id, base_model.id, mask_settings, progress)
-    return {"mask_check_id": check.id, "recipe": recipe, "changes": config_changes, "confirmed": True}
+        settings = split_changes(wanted)[0]
+        return require_green_check(client, version.id, base_model.id, settings, progress).id
 
 
 def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:

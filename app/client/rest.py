@@ -14,6 +14,7 @@ from app.base_models.schemas import BaseModelOut
 from app.checklists.lines import ChecklistLine
 from app.client.recipes import RecipeClient
 from app.client.speaking import CONNECT_SECONDS, ServerRefused
+from app.client.sweeps import SweepClient
 from app.conversations.schemas import ReviewManyOut
 from app.curation.schemas import DatasetOut
 from app.erasure.schemas import DatasetHolders, Holders
@@ -39,7 +40,7 @@ from app.versions.schemas import FrozenOut, VersionOut
 IMPORT_SECONDS: Final = 900.0
 
 
-class StudioClient(RecipeClient):
+class StudioClient(RecipeClient, SweepClient):
     """What the server can be asked for."""
 
     def datasets(self, name: str | None = None) -> list[DatasetOut]:

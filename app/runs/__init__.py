@@ -6,7 +6,7 @@
 machine has, `backends` other trainers on it, `fitting` to data and base model, `changes` from its recipe, `again` one made
 once more, `pace` · one under way:
 `pages`, `stopping` (pausing and going on too),
-`curves`, `diagnosis`, `samples`, `story`, `logs` · several: `comparing`, `compare_pages` · one that failed:
+`curves`, `diagnosis`, `samples`, `story`, `logs` · several: `comparing`, `compare_pages`, `sweeps` · one that failed:
 `advice` by failure code · what stays: `leftovers`, `checkpoints` (`checkpoint_files` on the disk, `checkpoint_api`, `checkpoint_schemas`,
 `checkpoint_pages`), `onward` a run that goes on from one,
 `further` one with an adapter, `beginning` and

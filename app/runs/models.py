@@ -31,6 +31,8 @@ class Run(CreatedBy, table=True):
     recipe_settings: RecipeSettings | None = Field(
         default=None, sa_column=Column(DocumentColumn(RecipeSettings), nullable=True)
     )
+    # The group that it was started in.
+    sweep_id: int | None = Field(default=None, foreign_key="sweep.id", index=True)
     config: TrainingConfig = Field(sa_column=Column(DocumentColumn(TrainingConfig), nullable=False))
     arrays_hash: str = Field(max_length=64)
     # Who looked at the mask check; and why a red one was overridden.

@@ -1,7 +1,7 @@
 """The form of a new run: what was typed, kept as typed, and what it asks for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlmodel import Session, select
@@ -24,6 +24,7 @@ from app.mask_settings.fields import read_settings, write_settings
 from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.masking import MaskSettings
 from app.recipes.advice import Task
+from app.recipes.axes import Axis, axes_of, read_lines
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import FIELDS, display, displayed
 from app.recipes.method import METHOD_FIELDS, Method
@@ -32,8 +33,9 @@ from app.runs.backends import Backends
 from app.runs.device import Device
 from app.runs.further import require_adapter, shape_of
 from app.runs.models import Run
-from app.runs.planning import Choice, make_plan
+from app.runs.planning import Choice, Plan, make_plan
 from app.runs.service import RunRequest
+from app.runs.sweeps.planning import SweepPlan, plan_sweep
 from app.sentences import N_
 from app.versions.models import DatasetVersion
 from app.versions.service import list_versions
@@ -51,6 +53,8 @@ DEFAULTS: Final = {
     "confirmed": "",
     "override_reason": "",
     "idempotency_key": "",
+    # What is varied besides fields with several values, a line each.
+    "together": "",
     "device": ANY,
     **dict.fromkeys(FIELDS, ""),
 }
@@ -149,11 +153,26 @@ class NewRunForm:
         """The fields that were typed in, for the recipe's config."""
         return {name: self.values[name].strip() for name in FIELDS if self.values[name].strip()}
 
+    def axes(self) -> tuple[dict[str, str], list[Axis]]:
+        """The fields that have one value, and what is varied. Raises Invalid naming the field."""
+        single, axes = axes_of(self.changes())
+        axes += read_lines(self.values["together"])
+        for name in (name for axis in axes for name in axis.fields if name in single):
+            raise Invalid(
+                N_("%(field)s is varied, so it has no value of its own as well: empty one of them."),
+                field=name,
+            )
+        return single, axes
+
     def choice(self) -> Choice:
-        """What the form asks a plan of."""
+        """What the form asks a plan of, without what is varied."""
         task = self.values["task"]
         chosen = Task(task) if task in set(Task) else None
-        return Choice(self.values["recipe"], self.changes(), chosen, self.book)
+        try:
+            changes, _axes = self.axes()
+        except Invalid:
+            changes = self.changes()
+        return Choice(self.values["recipe"], changes, chosen, self.book)
 
     def take_adapter(self, session: Session) -> Run | None:
         """The run whose adapter it begins with, of which the form takes base model and shape; None from the base model."""
@@ -190,7 +209,7 @@ class NewRunForm:
         return RunRequest(
             mask_check_id=check.id,
             recipe=self.values["recipe"],
-            changes=self.changes(),
+            changes=self.choice().changes,
             name=self.values["name"],
             init_adapter=self.number("init_adapter"),
             confirmed=bool(self.values["confirmed"]),
@@ -244,9 +263,29 @@ def require_sound(
     backends: Backends,
 ) -> None:
     """Refuses a config with mistakes; `form.errors` then names them by field."""
-    form.errors |= make_plan(form.choice(), version, check, facts, device, backends).errors
+    form.errors |= plan_form(form, version, check, facts, device, backends)[0].errors
     if form.errors:
         raise Invalid(N_("Some fields need a look."), field="start")
+
+
+def plan_form(
+    form: NewRunForm,
+    version: DatasetVersion | None,
+    check: MaskCheck | None,
+    facts: ModelFacts | None,
+    device: Device,
+    backends: Backends,
+) -> tuple[Plan, SweepPlan | None]:
+    """The plan of the run that the form asks for; of several runs the first one's, with the errors of all, and all of them."""
+    try:
+        _single, axes = form.axes()
+    except Invalid as error:
+        return Plan(errors={error.field or "together": error.translated()}), None
+    if not axes:
+        return make_plan(form.choice(), version, check, facts, device, backends), None
+    several = plan_sweep(form.choice(), axes, version, check, facts, device, backends)
+    first = several.members[0].plan if several.members else Plan()
+    return replace(first, errors=several.errors, advice=[]), several
 
 
 def versions_with_names(session: Session) -> list[tuple[DatasetVersion, str]]:

@@ -1,11 +1,13 @@
 """The page that starts a run: one form, the mask check beside it, one button."""
 
 import secrets
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, File, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Engine
+from sqlmodel import Session
 from starlette.datastructures import FormData
 
 from app.accounts.access import CurrentActor, needs
@@ -45,13 +47,15 @@ from app.runs.judging import AppJudging, Judging
 from app.runs.new_run import (
     DEFAULTS,
     NewRunForm,
+    plan_form,
     read_question,
     require_seen,
     require_sound,
     versions_with_names,
 )
 from app.runs.pace import expected_pace
-from app.runs.planning import make_plan
+from app.runs.sweeps.planning import with_pace
+from app.runs.sweeps.service import SweepRequest, start_sweep
 from app.sentences import N_
 from app.versions.service import require_version
 
@@ -95,7 +99,12 @@ def _context(
     earlier = form.take_adapter(session)
     version = by_id.get(form.number("version"))
     model = next((model for model in models if model.id == form.number("model")), None)
-    plan = make_plan(form.choice(), version, check, model.info if model else None, device, backends)
+    model_id = form.number("model") or 0
+    plan, several = plan_form(form, version, check, model.info if model else None, device, backends)
+    if several is None:
+        pace = expected_pace(session, version, check, model_id, plan.epochs)
+    else:
+        several, pace = with_pace(session, several, version, check, model_id)
     return {
         "form": form,
         "versions": versions,
@@ -114,7 +123,8 @@ def _context(
         "plan": plan,
         "tasks": list(Task),
         "devices": _offered_devices(session, form.values["device"]),
-        "pace": expected_pace(session, version, check, form.number("model") or 0, plan.epochs),
+        "several": several,
+        "pace": pace,
         "check": check,
         "check_job": job,
         "check_error": form.errors.get("mask_check_id"),
@@ -357,13 +367,29 @@ def start(
             )
             form.take_adapter(session)
             require_sound(form, version, check, model.info, device, backends)
-            run, created = service.start_run(
-                session, actor, form.request(check), suites=suites, backends=backends
-            )
+            address = _promise(session, actor, form, check, suites, backends)
     except (Invalid, Conflict) as error:
         form.errors.setdefault(error.field or "start", error.translated())
         with reading(engine) as session:
             context = _context(session, judging, device, backends, form, check, job)
         return render(request, "runs/new.html", _whole(context), status=error.status)
-    already = "" if created else f"?{ALREADY_STARTED}=true"
-    return RedirectResponse(f"/runs/{run.id}{already}", status_code=303)
+    return RedirectResponse(address, status_code=303)
+
+
+def _promise(
+    session: Session,
+    actor: Actor,
+    form: NewRunForm,
+    check: MaskCheck,
+    suites: list[str],
+    backends: Backends,
+) -> str:
+    """Start the run, or the group of runs; gives the address of its page."""
+    request, axes = form.request(check), form.axes()[1]
+    if not axes:
+        run, created = service.start_run(session, actor, request, suites=suites, backends=backends)
+        already = "" if created else f"?{ALREADY_STARTED}=true"
+        return f"/runs/{run.id}{already}"
+    group = SweepRequest(replace(request, name=""), tuple(axes), request.name)
+    sweep, _created = start_sweep(session, actor, group, suites=suites, backends=backends)
+    return f"/sweeps/{sweep.id}"

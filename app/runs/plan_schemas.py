@@ -11,7 +11,7 @@ from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.recipes.memory import Fits
 from app.runs.pace import Pace
-from app.runs.planning import Plan
+from app.runs.planning import MemoryPlan, Plan
 
 
 class PlanIn(BaseModel):
@@ -49,6 +49,17 @@ class MemoryOut(BaseModel):
     total_bytes: int
     device: str
     fits: Fits
+
+    @classmethod
+    def of(cls, memory: MemoryPlan) -> "MemoryOut":
+        """From what was estimated."""
+        return cls(
+            needed_bytes=memory.needed,
+            free_bytes=memory.device.free,
+            total_bytes=memory.device.memory,
+            device=memory.device.name,
+            fits=memory.fits,
+        )
 
 
 class PlanOut(BaseModel):
@@ -93,14 +104,7 @@ class PlanOut(BaseModel):
             seconds=_seconds(plan, pace),
             as_run=pace.run_id if pace else None,
             disk_bytes=plan.disk,
-            memory=memory
-            and MemoryOut(
-                needed_bytes=memory.needed,
-                free_bytes=memory.device.free,
-                total_bytes=memory.device.memory,
-                device=memory.device.name,
-                fits=memory.fits,
-            ),
+            memory=MemoryOut.of(memory) if memory else None,
             advice=[
                 AdviceOut(field=one.field, value=one.value, why=say(one.sentence), rule=say(one.rule))
                 for one in plan.advice

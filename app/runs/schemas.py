@@ -98,6 +98,7 @@ class RunOut(CreatedByOut):
     recipe: str
     recipe_id: int | None
     recipe_version: int | None
+    sweep_id: int | None
     config: TrainingConfig
     arrays_hash: str
     confirmed_by: str

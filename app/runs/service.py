@@ -58,6 +58,8 @@ class RunRequest:
     # What the run begins from otherwise, where that is not its base model.
     begins: Beginning | None = None
     again_of: Run | None = None
+    # The group that it is one of.
+    sweep_id: int | None = None
 
 
 def start_run(
@@ -127,6 +129,7 @@ def _promise(
         base_model_id=check.base_model_id,
         mask_check_id=request.mask_check_id,
         **base.columns(),
+        sweep_id=request.sweep_id,
         config=config,
         arrays_hash=check.arrays_hash or "",
         **actor.who.columns("confirmed_by"),

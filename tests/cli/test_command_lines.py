@@ -189,6 +189,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
                 "is not allowed",
                 "Short calls",
                 "short-calls.yaml",
+                "no sweep 3",
             )
         ), outcome.error
     else:

@@ -126,7 +126,7 @@ def test_a_confirmed_green_check_starts_the_run_and_a_second_click_finds_it(
     first = engineer.browser.post("/runs", data=form)
     second = engineer.browser.post("/runs", data=form)
     assert (first.status_code, first.headers["location"]) == (303, "/runs/1")
-    assert second.headers["location"] == "/runs/1"
+    assert second.headers["location"] == "/runs/1?already=true"
     (run,) = runs(app)
     assert (run.config.lora_r, run.config.load_in_4bit, run.config.learning_rate) == (8, True, 1e-4)
     assert (run.evaluate_with, run.idempotency_key, run.confirmed_by) == (
