@@ -82,6 +82,10 @@ ACTIONS: Final = {
     "job.priority_high": N_("Gave a job high priority"),
     "job.priority_normal": N_("Gave a job normal priority"),
     "job.priority_low": N_("Gave a job low priority"),
+    "webhook.add": N_("Added a webhook"),
+    "webhook.remove": N_("Removed a webhook"),
+    "webhook.test": N_("Sent a test to a webhook"),
+    "webhook.again": N_("Sent a message to a webhook again"),
     "queue.pause": N_("Paused the queue"),
     "queue.resume": N_("Let the queue go on"),
 }
