@@ -28,6 +28,9 @@ from app.imports import pages as imports_pages
 from app.jobs import api as jobs_api
 from app.mask_checks import api as mask_checks_api
 from app.mask_checks import pages as mask_checks_pages
+from app.notices import api as notices_api
+from app.notices import pages as notices_pages
+from app.notices import webhook_pages
 from app.playground import api as playground_api
 from app.playground import pages as playground_pages
 from app.previews import api as previews_api
@@ -63,6 +66,7 @@ API: Final[tuple[Router, ...]] = (
     sweeps_api.router,
     checkpoint_api.router,
     queue_api.router,
+    notices_api.router,
     recipe_api.router,
     evaluations_api.router,
     gates_api.router,
@@ -97,6 +101,8 @@ PAGES: Final[tuple[Router, ...]] = (
     runs_pages.router,
     sweeps_pages.router,
     queue_pages.router,
+    notices_pages.router,
+    webhook_pages.router,
     exports_pages.router,
     mask_checks_pages.router,
     suspect_pages.router,

@@ -46,7 +46,7 @@ def _pass(facts: Facts, code: str, message: str, **values: object) -> Item:
 
 def _learning_rate(facts: Facts) -> Item:
     config = facts.run.config
-    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    batch = config.samples_per_step
     message = N_("%(rate)s, within the rule for this method with a batch of %(batch)d.")
     return _pass(facts, "learning_rate", message, rate=display(config.learning_rate), batch=batch)
 

@@ -10,9 +10,10 @@ from app.core.i18n import gettext as _
 MASKS = "masks"
 PEOPLE = "people"
 QUEUE = "queue"
+WEBHOOKS = "webhooks"
 RECIPES = "recipes"
 SWEEPS = "sweeps"
-_GROUPS = (MASKS, PEOPLE, QUEUE, RECIPES, SWEEPS)
+_GROUPS = (MASKS, PEOPLE, QUEUE, RECIPES, SWEEPS, WEBHOOKS)
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -73,6 +74,7 @@ def _commands() -> dict[str, str]:
         "checklist": _("Fill in the checklist of a run: data, config, monitoring, verification."),
         "samples": _("Show what a run answered while it trained."),
         "manifest": _("Print all that a run's numbers follow from, as JSON."),
+        WEBHOOKS: _("Have other programs told when runs and evaluations end."),
         QUEUE: _("Show the queue and order what waits."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
         RECIPES: _("Recipes: list, show, save, share, import, export, delete."),
@@ -90,6 +92,10 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.queueing import app as queueing
 
         return queueing
+    if name == WEBHOOKS:
+        from app.cli.webhooks import app as webhooks
+
+        return webhooks
     if name == RECIPES:
         from app.cli.recipes import app as recipes
 

@@ -28,6 +28,7 @@ from app.jobs.models import Priority, StopRequest
 from app.jobs.order import Move
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
+from app.notices.schemas import DeliveryOut, WebhookAsked, WebhookMadeOut, WebhookOut
 from app.queue.schemas import QueueOut
 from app.runs.checkpoint_schemas import CheckpointOut
 from app.runs.manifest import Manifest
@@ -235,6 +236,31 @@ class StudioClient(RecipeClient, SweepClient):
     def resume_queue(self) -> QueueOut:
         """Let it go on."""
         return self._one(QueueOut, "POST", "/api/v1/queue/resume")
+
+    def webhooks(self) -> list[WebhookOut]:
+        """Addresses that are told of ends."""
+        return self._all(WebhookOut, "GET", "/api/v1/webhooks")
+
+    def add_webhook(self, body: WebhookAsked) -> WebhookMadeOut:
+        """Have an address told."""
+        return self._one(WebhookMadeOut, "POST", "/api/v1/webhooks", json=body)
+
+    def remove_webhook(self, webhook_id: int) -> None:
+        """Tell it no more."""
+        self._ask("DELETE", f"/api/v1/webhooks/{webhook_id}")
+
+    def test_webhook(self, webhook_id: int) -> DeliveryOut:
+        """Have a test sent."""
+        return self._one(DeliveryOut, "POST", f"/api/v1/webhooks/{webhook_id}/test")
+
+    def deliveries(self, webhook_id: int) -> list[DeliveryOut]:
+        """What was sent, the newest first."""
+        return self._all(DeliveryOut, "GET", f"/api/v1/webhooks/{webhook_id}/deliveries")
+
+    def deliver_again(self, webhook_id: int, delivery_id: int) -> DeliveryOut:
+        """Have a message sent once more."""
+        path = f"/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/again"
+        return self._one(DeliveryOut, "POST", path)
 
     def suites(self) -> list[SuiteOut]:
         """The evaluation suites that the server knows."""

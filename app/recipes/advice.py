@@ -107,7 +107,7 @@ class LearningRates:
 
 def learning_rates_for(config: TrainingConfig) -> LearningRates:
     """The learning rates that suit the config's method and batch."""
-    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    batch = config.samples_per_step
     scale = math.sqrt(batch / _BASE_BATCH)
     low, high, first = _LEARNING_RATES[config.method]
     return LearningRates(

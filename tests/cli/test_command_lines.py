@@ -185,6 +185,9 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
                 "conversation 1",
                 "nobody named",
                 "no job 12",
+                "no webhook 3",
+                "no delivery 41",
+                "is not allowed",
                 "Short calls",
                 "short-calls.yaml",
                 "no sweep 3",
@@ -201,6 +204,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
             "doctor",
             "people",
             "queue",
+            "webhooks",
             "recipes",
         }
         assert "Traceback" not in outcome.stderr

@@ -49,6 +49,7 @@ from worker.work.training.planning import (
     within,
 )
 from worker.work.training.portable import write_tuned
+from worker.work.training.process_group import ProcessGroup
 from worker.work.training.sampling import reserved_seconds, sampling_for
 from worker.work.training.surroundings import surroundings
 from worker.work.training.trainer import (
@@ -66,12 +67,27 @@ ADAPTER, MODEL = "adapter", "model"
 
 def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:
     """Train as the job asks. Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
+    group = ProcessGroup.started(job, training_device(), output_dir)
+    try:
+        result = train(job, output_dir, emit, control, group)
+    except RuntimeError as error:
+        raise group.why(error) from error
+    finally:
+        group.end()
+    assert result is not None
+    return result
+
+
+def train(
+    job: TrainInput, output_dir: Path, emit: Emit, control: Control, group: ProcessGroup
+) -> RunResult | None:
+    """What every process of the group does; the first one tells what came of it."""
     keep_freed_memory()
     round_denormals_to_zero()
     device = training_device()
     kept = kept_plan(job.resume_from)
     before = plan_before(job)
-    dtype = frozen_precision(job.config, device, kept or before)
+    dtype = frozen_precision(job.config, device, kept or before, group)
     config = with_available_optimizer(job.config, device, emit)
 
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
@@ -92,18 +108,15 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     describe(model, train_samples, device, dtype, emit)
 
     proof = LabelProof(arrays)
-    with computing_in(dtype, model, device):
-        chosen = choose_pass(model, Trial.of(train_samples, vocabulary, device), dtype, emit)
-    give_back_freed_memory()
-    proven = ProvenPass(FinePass(chosen, model, dtype, device), proof)
+    trial = Trial.of(train_samples, vocabulary, device)
+    loss_pass = in_lanes(tried_pass(model, trial, dtype, device, proof, emit), model, config, device)
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
-    loss_pass = in_lanes(proven, model, config, device)
-    measure = partial(tokens_per_second, loss_pass, model, train_samples, config)
+    measure = partial(tokens_per_second, loss_pass, model, train_samples, config, group)
     reserved = reserved_seconds(config)
     plan = kept or plan_onward(before, resume, config, len(train_samples))
     plan = plan or make_plan(config, train_samples, eval_samples, dtype, measure, emit, reserved=reserved)
-    keep_plan(plan, output_dir)
+    plan = keep_plan(plan, output_dir, group)
     proof.forget()
     measured = len(eval_samples) > 0
     trainer = SftTrainer(
@@ -119,17 +132,19 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
         emit=emit,
         control=control,
         identity=identity(config, job),
+        group=group,
         earlier=Path(job.resume_from) if job.resume_from else None,
         goes_on=is_of_another_run(resume, job),
     )
     train_loss = go_through(trainer, job, resume, dtype, control)
-    return finish(trainer, reached, plan, train_loss, job, output_dir)
+    return finish(trainer, reached, plan, train_loss, job, output_dir) if group.leads else None
 
 
 def go_through(
     trainer: SftTrainer, job: TrainInput, resume: Checkpoint | None, dtype: torch.dtype, control: Control
 ) -> float:
-    """The steps that are left, which are none where only a checkpoint is to be kept; the mean training loss of the run.
+    """The steps that are left, which are none where only a checkpoint is to be kept, and what is measured after the
+    last; the mean training loss of the run.
 
     Raises Cancelled and Paused.
     """
@@ -137,11 +152,14 @@ def go_through(
     if resume is not None and (job.save_at_once or is_kept(job)):
         train_loss = trainer.take_over(resume)
     else:
-        ask_while_training(trainer, Path(job.base_model_path), dtype)
+        if trainer.group.leads:
+            ask_while_training(trainer, Path(job.base_model_path), dtype)
         path = str(resume.path) if resume else None
         train_loss = trainer.train(resume_from_checkpoint=path).training_loss
     control.raise_if_cancelled()
     raise_if_paused(trainer, control)
+    finish_evaluation(trainer)
+    trainer.proof.merge(trainer.group)
     return train_loss
 
 
@@ -150,6 +168,16 @@ def raise_if_paused(trainer: SftTrainer, control: Control) -> None:
     if trainer.stop_on_request.pausing and not (trainer.early_stopping and trainer.early_stopping.stopped):
         control.raise_if_stopped()
         trainer.stop_on_request.saving = True
+
+
+def tried_pass(
+    model: Any, trial: Trial, dtype: torch.dtype, device: torch.device, proof: LabelProof, emit: Emit
+) -> ProvenPass:
+    """The pass that suits the model; every batch that goes through it is held against the checked arrays."""
+    with computing_in(dtype, model, device):
+        chosen = choose_pass(model, trial, dtype, emit)
+    give_back_freed_memory()
+    return ProvenPass(FinePass(chosen, model, dtype, device), proof)
 
 
 def ask_while_training(trainer: SftTrainer, base_model: Path, dtype: torch.dtype) -> None:
@@ -177,8 +205,7 @@ def finish(
     job: TrainInput,
     output_dir: Path,
 ) -> RunResult:
-    """Measure what is kept, and save it."""
-    finish_evaluation(trainer)
+    """Save what is kept."""
     trainer.emit(EventKind.PHASE, phase=Phase.SAVING)
     # A checkpoint that somebody chose is kept as it is, whichever was the best.
     adapter_step = trainer.state.global_step if is_kept(job) else keep_best(trainer)

@@ -39,6 +39,7 @@ from worker.work.training.data import (
 )
 from worker.work.training.forward import LossPass
 from worker.work.training.identity import Identity, is_same
+from worker.work.training.process_group import ProcessGroup
 from worker.work.training.weights import load_state, weights_of
 
 
@@ -94,7 +95,7 @@ class LossSoFar(TypedDict):
 
 
 class SftTrainer(Trainer):
-    """One process, one device. Raises JobFailed and Cancelled straight through the loop."""
+    """One device in each process of `group`. Raises JobFailed and Cancelled straight through the loop."""
 
     def __init__(
         self,
@@ -108,13 +109,16 @@ class SftTrainer(Trainer):
         emit: Emit,
         control: Control,
         identity: Identity,
+        group: ProcessGroup,
         earlier: Path | None = None,
         goes_on: bool = False,
     ) -> None:
+        # Where there are more GPUs, transformers would share each batch among them by itself.
+        args._n_gpu = min(1, args.n_gpu)
         super().__init__(model=model, args=args, train_dataset=train_samples, eval_dataset=eval_samples)
         self.pop_callback(PrinterCallback)
         self.config, self.loss_pass, self.proof = config, loss_pass, proof
-        self.emit, self.job = emit, control
+        self.emit, self.job, self.group = emit, control, group
         self.adapted, self.train_samples, self.eval_samples = model, train_samples, eval_samples
         self.weights = weights_of(model)
         self.checkpoints = Path(args.output_dir or ".") / "checkpoints"
@@ -123,7 +127,8 @@ class SftTrainer(Trainer):
         # The folder of the job's attempts; and whether the checkpoint to begin with is another run's.
         self.earlier, self.goes_on = earlier, goes_on
         self.progress = Progress(emit, args.device)
-        self.stop_on_request = StopOnRequest(control)
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.stop_on_request = StopOnRequest(control, group)
         self.early_stopping = (
             EarlyStopping(config.early_stopping_patience, emit, self.weights, self.checkpoints.parent)
             if config.early_stopping_patience
@@ -145,18 +150,31 @@ class SftTrainer(Trainer):
     # Data and loss
 
     def get_train_dataloader(self) -> EpochLoader:
-        return EpochLoader(self.train_samples, self.config.per_device_train_batch_size, self.config.seed)
+        return self._loader(self.train_samples, self.config.per_device_train_batch_size, self.config.seed)
+
+    def _loader(self, samples: ArraySamples, batch_size: int, seed: int | None) -> EpochLoader:
+        return EpochLoader(samples, batch_size, seed, self.group.rank, self.group.size)
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> torch.Tensor:
         """Trained tokens of all batches of a step: the loss is their mean, however they are batched."""
-        return torch.tensor(sum(trained_tokens(batch) for batch in batch_samples), device=device)
+        self.group.begin_step(self.config.seed, self.state.global_step)
+        self._loss_of_step = torch.zeros((), device=device)
+        trained, tokens = self.group.total(
+            sum(trained_tokens(batch) for batch in batch_samples),
+            sum(batch["input_ids"].numel() for batch in batch_samples),
+        )
+        self.progress.tokens += tokens
+        return torch.tensor(trained, device=device)
 
     def training_step(self, model: Any, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
         self.job.raise_if_cancelled()
-        self.progress.tokens += inputs["input_ids"].numel()
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         self.progress.saw_loss(loss)
-        return loss
+        own, self._loss_of_step = self._loss_of_step, self._loss_of_step + loss
+        if not self.accelerator.sync_gradients:
+            return loss
+        # What was returned for this step's earlier batches is told already.
+        return self.group.add_gradients(self.trained, self._loss_of_step) - own
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
@@ -168,8 +186,14 @@ class SftTrainer(Trainer):
     ) -> torch.Tensor:
         # Already a mean over the whole step: the Trainer must not divide by the accumulation steps again.
         self.loss_is_scaled_for_ga = True
-        mean: torch.Tensor = self.loss_pass(inputs) / num_items_in_batch.clamp(min=1)
+        mean: torch.Tensor = self._sum_of(inputs) / num_items_in_batch.clamp(min=1)
         return mean
+
+    def _sum_of(self, batch: Batch) -> torch.Tensor:
+        """The loss of all its trained tokens. Another process may have got the last batch of an epoch, and this one none."""
+        if batch["sample_indices"]:
+            return self.loss_pass(batch)
+        return torch.zeros((), device=self.args.device, requires_grad=torch.is_grad_enabled())
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
@@ -179,10 +203,11 @@ class SftTrainer(Trainer):
         self.adapted.eval()
         total, count = 0.0, 0
         with torch.no_grad():
-            for batch in EpochLoader(self.eval_samples, self.config.per_device_eval_batch_size, None):
+            for batch in self._loader(self.eval_samples, self.config.per_device_eval_batch_size, None):
                 self.job.raise_if_cancelled()
-                total += float(self.loss_pass(self._prepare_inputs(batch)))
+                total += float(self._sum_of(self._prepare_inputs(batch)))
                 count += trained_tokens(batch)
+        total, [count] = self.group.total_of(total), self.group.total(count)
         metrics = {"eval_loss": total / max(count, 1)}
         if not math.isfinite(total):
             if not self.state.global_step:
@@ -205,6 +230,11 @@ class SftTrainer(Trainer):
     # Checkpoints
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        seen = self.proof.seen.astype("uint8")
+        self.group.largest(seen)
+        if not self.group.leads:
+            return
+        self._seen = [int(index) for index in seen.nonzero()[0]]
         self.emit(EventKind.PHASE, phase=Phase.SAVING)
         require_finite(self.adapted, self.state.global_step)
         require_checkpoint_space(self.checkpoints, self.adapted)
@@ -223,7 +253,7 @@ class SftTrainer(Trainer):
                 before=self._total_loss_scalar,
             ),
             "identity": self.identity,
-            "seen_samples": self.proof.seen_indices(),
+            "seen_samples": self._seen,
             "last_evaluation": self.last_evaluation,
         }
         if self.early_stopping is not None:
@@ -261,7 +291,8 @@ class SftTrainer(Trainer):
                 reschedule(self.optimizer, self.lr_scheduler, self.config.learning_rate)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
+        # It is the first process's; the others draw each step's anew.
+        if checkpoint is not None and self.group.leads:
             load_random_state(self._checkpoint(checkpoint), self.args.device)
 
     def _put_loss_back(self) -> None:
