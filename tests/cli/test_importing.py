@@ -15,7 +15,7 @@ from sqlmodel import col, select
 
 from app.core.database import reading
 from app.imports import sending
-from app.jobs.models import Job, JobState
+from app.jobs.models import Job, JobKind, JobState
 from tests.cli.conftest import LiveServer
 from worker.parent.handlers import HANDLERS
 from worker.parent.supervisor import Supervisor
@@ -63,9 +63,13 @@ def test_the_command_waits_for_the_job_and_shows_its_report(
     app: FastAPI, live: LiveServer, tmp_path: Path
 ) -> None:
     worker = Supervisor(app.state.settings, app.state.engine, app.state.storage, HANDLERS)
+
+    def work(_job: int) -> None:
+        worker.run_next([JobKind.IMPORT])
+
     told = ("--dataset", "Sales", "--json")
     file = write(tmp_path / "calls.jsonl", "Fifty.", "Sixty.", more='{"messages": [{"role": "user"}]}\n')
-    with meanwhile(app, worker.run):
+    with meanwhile(app, work):
         refused = live.run("import", str(file), *told)
     assert refused.code == 1
     assert "Line 3" in refused.stderr
@@ -74,7 +78,7 @@ def test_the_command_waits_for_the_job_and_shows_its_report(
     assert refused.json["accepted"] == 0
     assert live.run("list", "datasets", "--json").json == []
 
-    with meanwhile(app, worker.run):
+    with meanwhile(app, work):
         taken = live.run("import", str(file), *told, "--skip-bad")
     assert taken.code == 0, taken.stderr
     assert (taken.json["accepted"], taken.json["problem_count"]) == (2, 1)
@@ -86,7 +90,7 @@ def test_the_command_waits_for_the_job_and_shows_its_report(
     ]
 
     corrected = write(tmp_path / "corrected.jsonl", "Seventy.")
-    with meanwhile(app, worker.run):
+    with meanwhile(app, work):
         asked = live.run("import", str(corrected), *told, "--same-questions", "ask")
     assert asked.code == 1
     assert "--same-questions keep, replace or skip" in " ".join(asked.error.split())
@@ -106,10 +110,12 @@ def test_a_job_that_is_cancelled_or_fails_ends_the_command_with_its_sentence(
     assert (cancelled.code, cancelled.stdout) == (1, "")
     assert cancelled.error == "sft-studio: The import was cancelled."
 
-    def lose(job: int) -> None:
+    def lose(_job: int) -> None:
         for staged in app.state.storage.folder("incoming").glob("*.data"):
             staged.unlink()
-        Supervisor(app.state.settings, app.state.engine, app.state.storage, HANDLERS).run(job)
+        Supervisor(app.state.settings, app.state.engine, app.state.storage, HANDLERS).run_next(
+            [JobKind.IMPORT]
+        )
 
     with meanwhile(app, lose):
         failed = live.run("import", str(file), "--dataset", "Sales")

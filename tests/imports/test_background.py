@@ -74,9 +74,13 @@ def newest_job(app: FastAPI) -> Job:
 
 
 def work(app: FastAPI) -> JobState:
-    """What a worker does with the newest job."""
-    job = newest_job(app)
-    assert Supervisor(app.state.settings, app.state.engine, app.state.storage, HANDLERS).run(job.id or 0)
+    """What a worker does with the newest job; earlier ones were done by hand and wait no more."""
+    newest = newest_job(app)
+    with transaction(app.state.engine) as session:
+        for job in session.exec(select(Job).where(Job.id != newest.id)):
+            job.state = JobState.CANCELLED
+    supervisor = Supervisor(app.state.settings, app.state.engine, app.state.storage, HANDLERS)
+    assert supervisor.run_next([JobKind.IMPORT])
     return newest_job(app).state
 
 
