@@ -21,7 +21,8 @@ from app.recipes.recipes import build_config
 JOB: dict[str, Any] = {
     "id": 3, "kind": "train", "state": "running", "status": "training", "phase": "training", "attempt": 1,
     "error": None, "error_code": None, "created_at": "2026-01-01T00:00:00Z", "started_at": None, "finished_at": None,
-    "created_by": "mei", "created_by_user_id": 2, "created_by_token_id": None,
+    "created_by": "mei", "created_by_user_id": 2, "created_by_token_id": None, "priority": "normal", "device_wanted": "any",
+    "device": None,
 }  # fmt: skip
 
 

@@ -97,7 +97,13 @@ def run_input(session: Session, storage: Storage, check_id: int) -> TrainInput:
     run, _created = start_run(
         session,
         ENGINEER,
-        RunRequest(check_id, recipe="quick", confirmed=True, changes={"num_train_epochs": 1}),
+        RunRequest(
+            check_id,
+            recipe="quick",
+            confirmed=True,
+            changes={"num_train_epochs": 1},
+            accepted_warnings=("held_out",),
+        ),
     )
     claim = jobs.claim(session, run.job_id, owner="test", lease_seconds=30)
     assert claim is not None
