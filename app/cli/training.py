@@ -6,16 +6,27 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.options import ChangesOption, DatasetOption, JsonOption, ModelOption, RecipeOption, WaitOption
+from app.cli.options import (
+    ChangesOption,
+    DatasetOption,
+    JsonOption,
+    MixOption,
+    MixShareOption,
+    ModelOption,
+    OrderOption,
+    RecipeOption,
+    WaitOption,
+)
 from app.cli.progress import JobProgress
 from app.client.pipeline import (
     check_base_model,
     check_recipe,
     ensure_base_model,
+    mixing_changes,
     new_idempotency_key,
-    parse_changes,
     require_dataset,
     require_green_check,
+    require_mix,
     split_changes,
 )
 from app.client.rest import StudioClient
@@ -39,14 +50,17 @@ def train(
             help=_("A training config of LLaMA-Factory or Axolotl (YAML) to begin with; --set wins."),
         ),
     ] = None,
+    mix: MixOption = "",
+    mix_share: MixShareOption = None,
+    order: OrderOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `train`."""
-    wanted = {**(_foreign(config) if config else {}), **parse_changes(changes or [])}
+    wanted = {**(_foreign(config) if config else {}), **mixing_changes(changes or [], mix_share, order)}
     with connect(url) as client:
-        run = _start(client, dataset, model, recipe, wanted, patient=wait)
+        run = _start(client, dataset, model, recipe, wanted, mix, patient=wait)
         say(_("Run %(id)d: %(url)s") % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
         if wait:
             run = _wait(client, run, as_json=as_json)
@@ -85,9 +99,17 @@ def _foreign(path: Path) -> dict[str, Any]:
 
 
 def _start(
-    client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
+    client: StudioClient,
+    dataset: str,
+    model: str,
+    recipe: str,
+    wanted: dict[str, Any],
+    mix: str,
+    *,
+    patient: bool,
 ) -> RunOut:
     found = require_dataset(client, dataset)
+    beside = require_mix(client, mix) if mix else None
     if patient:
         client.be_patient()
     check_recipe(client, recipe, wanted)
@@ -113,6 +135,10 @@ def _start(
     with JobProgress(_("Mask check")) as progress:
         check = require_green_check(client, version.id, base_model.id, mask_settings, progress)
     body = {"mask_check_id": check.id, "recipe": recipe, "changes": config_changes, "confirmed": True}
+    if beside is not None:
+        with JobProgress(_("Mask check of what is mixed in")) as progress:
+            other = require_green_check(client, beside.id, base_model.id, mask_settings, progress)
+        body["mix_check_id"] = other.id
     return client.start_run(body, new_idempotency_key())
 
 

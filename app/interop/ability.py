@@ -6,6 +6,7 @@ from app.core.errors import Invalid
 from app.interop.handing import TOOL_NAMES, HandedRun, Handing, Tool
 from app.interop.writing import WRITERS
 from app.recipes.config import TrainingConfig
+from app.recipes.mixing import CURRICULUM
 from app.sentences import N_
 
 # Only these compute in bf16 on a processor as they are told to.
@@ -22,6 +23,7 @@ _NO_COUNT: Final = N_(
 _NO_PROMPTS: Final = N_(
     "%(tool)s answers no prompts while it trains: leave sample_prompts empty, or set backend to studio."
 )
+_NO_ORDER: Final = N_("%(tool)s shuffles all samples together: set mix_order to mixed, or backend to studio.")
 _NO_FOUR_BITS: Final = N_(
     "Without a GPU %(tool)s does not train on a model in 4 bits: set load_in_4bit to false, or backend to studio."
 )
@@ -39,6 +41,7 @@ def require_able(config: TrainingConfig, tool: Tool, *, on_cpu: bool, end_of_tur
         (config.max_train_minutes > 0, Invalid(_NO_BUDGET, field="max_train_minutes", tool=name)),
         (config.sample_count > 0, Invalid(_NO_COUNT, field="sample_count", tool=name)),
         (bool(config.sample_prompts), Invalid(_NO_PROMPTS, field="sample_prompts", tool=name)),
+        (config.mix_order == CURRICULUM, Invalid(_NO_ORDER, field="mix_order", tool=name)),
         (on_cpu and config.load_in_4bit, Invalid(_NO_FOUR_BITS, field="load_in_4bit", tool=name)),
         (half, Invalid(_NO_HALF, field="bf16", tool=name)),
     ]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         read_arrays,
         write_arrays,
     )
+    from app.masking.samples.mixing import Amount, Mixture, drawn_count, mix, unmixed
     from app.masking.samples.sample import Cut, MaskedConversation, MaskedSample, Missing, Part
     from app.masking.samples.stream import mask_conversation, mask_conversations
     from app.masking.settings import IGNORE_INDEX, ControlTokenPolicy, Handling, MaskSettings, TrainOn
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHECK_NAMES",
     "IGNORE_INDEX",
+    "Amount",
     "Argument",
     "ArraysBuilder",
     "ArraysDiffer",
@@ -63,6 +65,7 @@ __all__ = [
     "MaskedSample",
     "MaskingError",
     "Missing",
+    "Mixture",
     "Part",
     "Split",
     "SuspectKind",
@@ -73,15 +76,18 @@ __all__ = [
     "TrainOn",
     "VersionReport",
     "arrays_hash",
+    "drawn_count",
     "locate",
     "mask_conversation",
     "mask_conversations",
+    "mix",
     "preview",
     "preview_sample",
     "read_arrays",
     "read_model_folder",
     "run_checks",
     "turn_off_library_threads",
+    "unmixed",
     "verify",
     "verify_without_arrays",
     "write_arrays",
@@ -98,6 +104,7 @@ _DEFINED_IN = {
     "errors": "ArraysDiffer MaskingError MaskRefused TemplateFailed TemplateUnsafe TokenizerUnusable",
     "previewing": "preview preview_sample",
     "samples.arrays": "ArraysBuilder MaskArrays arrays_hash Split read_arrays write_arrays",
+    "samples.mixing": "Amount Mixture drawn_count mix unmixed",
     "samples.sample": "Cut MaskedConversation MaskedSample Missing Part",
     "samples.stream": "mask_conversation mask_conversations",
     "settings": "IGNORE_INDEX ControlTokenPolicy Handling MaskSettings TrainOn",

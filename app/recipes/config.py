@@ -15,6 +15,7 @@ from app.core.errors import Conflict, ErrorDetail, Invalid
 from app.core.i18n import say
 from app.recipes.backend import BackendFields
 from app.recipes.method import Method
+from app.recipes.mixing import MixingFields
 from app.recipes.sampling import SamplingFields
 from app.recipes.setting import Section, setting
 from app.recipes.watching import WatchingFields
@@ -24,7 +25,7 @@ from app.sentences import N_
 _PROJECTIONS: Final = {"q,v": ["q_proj", "v_proj"], "q,k,v,o": ["q_proj", "k_proj", "v_proj", "o_proj"]}
 
 
-class TrainingConfig(WatchingFields, SamplingFields, BackendFields):
+class TrainingConfig(WatchingFields, SamplingFields, MixingFields, BackendFields):
     """Everything a run is trained with. Defaults are the source material's standard training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

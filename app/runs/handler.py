@@ -1,6 +1,7 @@
 """The job that trains: exactly the arrays of the confirmed check, into an adapter."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from sqlmodel import Session
 
@@ -18,13 +19,16 @@ from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.backend import STUDIO
 from app.runs.leftovers import clear_leftovers
+from app.runs.mixing import provenance_of_mix
 from app.runs.models import Run
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.runs.service import publish_artifacts, require_run
-from app.runs.work import BackendPlace, TrainInput, TrainPayload
+from app.runs.work import BackendPlace, MixedIn, TrainInput, TrainPayload
 from app.sentences import N_
 from app.versions.service import require_version
+
+_CHANGED: Final = N_("The mask check changed after this run was confirmed. Start a new run.")
 
 
 class Train(JobHandler[RunResult]):
@@ -44,12 +48,13 @@ class Train(JobHandler[RunResult]):
         check = require_mask_check(session, run.mask_check_id)
         model, folder = require_ready(session, run.base_model_id)
         if check.arrays_hash != run.arrays_hash or check.arrays_key is None:
-            raise Conflict(N_("The mask check changed after this run was confirmed. Start a new run."))
+            raise Conflict(_CHANGED)
         return TrainInput(
             arrays=str(place.storage.path(check.arrays_key)),
             arrays_hash=run.arrays_hash,
             # Checks made before these were kept have none.
             arrays_file_hash=check.report.file_hash if check.report else None,
+            mixed_in=_mixed_in(session, place, run),
             tokenizer_hash=check.report.tokenizer_hash if check.report else None,
             base_model_path=str(folder),
             end_of_turn_id=model.info.end_of_turn_id,
@@ -83,6 +88,19 @@ class Train(JobHandler[RunResult]):
         session.add(run)
         publish_artifacts(session, run, files)
         self.follow_up(session, run)
+
+
+def _mixed_in(session: Session, place: Workplace, run: Run) -> MixedIn | None:
+    if run.mix_check_id is None:
+        return None
+    check = require_mask_check(session, run.mix_check_id)
+    if check.arrays_hash != run.mix_arrays_hash or check.arrays_key is None:
+        raise Conflict(_CHANGED)
+    return MixedIn(
+        arrays=str(place.storage.path(check.arrays_key)),
+        arrays_hash=check.arrays_hash or "",
+        arrays_file_hash=check.report.file_hash if check.report else None,
+    )
 
 
 def _backend_place(place: Workplace, run: Run) -> BackendPlace | None:
@@ -121,6 +139,7 @@ def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntr
         base_revision=revision,
         base_licence=model.info.licence,
         base_remark=remark,
+        mix=provenance_of_mix(session, run),
         mask=check.settings,
     )
 

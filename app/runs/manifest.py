@@ -12,12 +12,13 @@ from app.runs.handler import provenance_of
 from app.runs.lineage import lineage_of
 from app.runs.models import Run
 from app.runs.provenance import Provenance
+from app.runs.result import MixedResult
 
 
 class Manifest(BaseModel):
     """Hashes are sha256: in `provenance` of the frozen dialogues and of the arrays with ids and labels, `tokenizer_hash` of
     what made the tokens. `mask_settings` are what decided which are trained; `environment` is null until a run has ended, and of
-    runs of earlier programs. Losses in nats a trained token.
+    runs of earlier programs; `mix` until a run with a second dataset has ended. Losses in nats a trained token.
     """
 
     schema_version: Literal[1] = 1
@@ -30,6 +31,7 @@ class Manifest(BaseModel):
     config: TrainingConfig
     seed: int
     environment: Environment | None
+    mix: MixedResult | None
     steps: int | None
     precision: str | None
     train_loss: float | None
@@ -50,6 +52,7 @@ def manifest_of(session: Session, run: Run) -> Manifest:
         config=run.config,
         seed=run.config.seed,
         environment=result.environment if result else None,
+        mix=result.mix if result else None,
         steps=result.steps if result else None,
         precision=result.plan.precision if result and result.plan else None,
         train_loss=result.train_loss if result else None,

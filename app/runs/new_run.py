@@ -10,6 +10,7 @@ from app.base_models.facts import ModelFacts
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.typed import typed_whole
 from app.datasets.models import Dataset
+from app.jobs.models import Job
 from app.mask_checks import service as mask_checks
 from app.mask_checks.models import MaskCheck
 from app.mask_settings.arguments import (
@@ -29,6 +30,7 @@ from app.recipes.method import Method
 from app.recipes.recipes import build_config
 from app.runs.backends import Backends
 from app.runs.device import Device
+from app.runs.mixing import SAME_VERSION
 from app.runs.models import Run
 from app.runs.planning import Choice, make_plan
 from app.runs.service import RunRequest
@@ -39,11 +41,13 @@ from app.versions.service import list_versions
 DEFAULTS: Final = {
     "version": "",
     "model": "",
+    "mix_version": "",
     "recipe": "standard",
     "task": "",
     **write_settings(MaskSettings()),
     "name": "",
     "mask_check_id": "",
+    "mix_check_id": "",
     "confirmed": "",
     "override_reason": "",
     "idempotency_key": "",
@@ -97,7 +101,7 @@ class NewRunForm:
     def linked(cls, query: Mapping[str, str]) -> "NewRunForm":
         """From a link: known names only."""
         known = {name: value[:1000] for name, value in query.items() if name in DEFAULTS}
-        for private in ("mask_check_id", "confirmed", "override_reason", "idempotency_key"):
+        for private in ("mask_check_id", "mix_check_id", "confirmed", "override_reason", "idempotency_key"):
             known.pop(private, None)
         return cls({**DEFAULTS, **_of_method(query.get("method")), **known}, arguments=typed_arguments(query))
 
@@ -112,6 +116,7 @@ class NewRunForm:
         values |= {
             "version": str(run.dataset_version_id),
             "model": str(run.base_model_id),
+            "mix_version": str(run.mix_version_id or ""),
             "recipe": run.recipe,
             **_of_method(run.config.method.value),
         }
@@ -153,11 +158,12 @@ class NewRunForm:
         self.arguments = {name: text for name, text in self.arguments.items() if name not in self.unread}
         return offered_arguments(tokenizer, self.arguments)
 
-    def request(self, check: MaskCheck) -> RunRequest:
+    def request(self, check: MaskCheck, beside: MaskCheck | None) -> RunRequest:
         """What the form asks to start."""
         assert check.id is not None
         return RunRequest(
             mask_check_id=check.id,
+            mix_check_id=beside.id if beside else None,
             recipe=self.values["recipe"],
             changes=self.changes(),
             name=self.values["name"],
@@ -180,22 +186,28 @@ def _repeated(run: Run) -> TrainingConfig:
     return run.config.model_copy(update={"max_steps": plan.steps, "max_train_minutes": 0.0})
 
 
-def read_question(session: Session, form: NewRunForm) -> mask_checks.Question:
-    """What the form's data, model and mask settings ask of a mask check. `session` reads: it is let go on the way."""
-    version, model = form.number("version"), form.number("model")
+def read_questions(session: Session, form: NewRunForm) -> list[mask_checks.Question]:
+    """What the form's data, model and mask settings ask of a mask check, and the same of what is mixed in. `session` reads:
+    it is let go on the way.
+    """
+    version, model, beside = form.number("version"), form.number("model"), form.number("mix_version")
     if version is None:
         raise Invalid(N_("Choose a dataset version."), field="version")
     if model is None:
         raise Invalid(N_("Choose a base model."), field="model")
+    if beside == version:
+        raise Invalid(SAME_VERSION, field="mix_version")
     form.offer_arguments(session)
-    return mask_checks.read_question(
-        session, dataset_version_id=version, base_model_id=model, settings=form.mask_settings()
-    )
+    settings, versions = form.mask_settings(), [version] if beside is None else [version, beside]
+    return [
+        mask_checks.read_question(session, dataset_version_id=one, base_model_id=model, settings=settings)
+        for one in versions
+    ]
 
 
-def require_seen(check: MaskCheck, seen: int | None) -> None:
-    """Refuses a start when the check that the person saw answers another question than the form asks now."""
-    if seen != check.id:
+def require_seen(checks: "Checks", seen: tuple[int | None, int | None]) -> None:
+    """Refuses a start when the checks that the person saw answer another question than the form asks now."""
+    if seen != checks.ids:
         raise Conflict(
             N_("Data, model or mask settings changed after the check. Look at the new check, then start."),
             field="mask_check_id",
@@ -203,17 +215,27 @@ def require_seen(check: MaskCheck, seen: int | None) -> None:
 
 
 def require_sound(
-    form: NewRunForm,
-    version: DatasetVersion,
-    check: MaskCheck,
-    facts: ModelFacts,
-    device: Device,
-    backends: Backends,
+    form: NewRunForm, version: DatasetVersion, facts: ModelFacts, device: Device, backends: Backends
 ) -> None:
     """Refuses a config with mistakes; `form.errors` then names them by field."""
-    form.errors |= make_plan(form.choice(), version, check, facts, device, backends).errors
+    form.errors |= make_plan(form.choice(), version, None, facts, device, backends).errors
     if form.errors:
         raise Invalid(N_("Some fields need a look."), field="start")
+
+
+@dataclass(frozen=True)
+class Checks:
+    """The mask checks of what the form chooses, with their jobs: of its dataset, and of the one mixed in."""
+
+    check: MaskCheck | None = None
+    job: Job | None = None
+    beside: MaskCheck | None = None
+    beside_job: Job | None = None
+
+    @property
+    def ids(self) -> tuple[int | None, int | None]:
+        """As the form carries them."""
+        return (self.check.id if self.check else None, self.beside.id if self.beside else None)
 
 
 def versions_with_names(session: Session) -> list[tuple[DatasetVersion, str]]:

@@ -1,7 +1,8 @@
 """The page that starts a run: one form, the mask check beside it, one button."""
 
 import secrets
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, File, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
@@ -21,7 +22,6 @@ from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppEngine, AppStorage, Db
 from app.interop.handing import TOOL_NAMES, TOOLS
-from app.jobs.models import Job
 from app.jobs.service import require_job
 from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
@@ -38,9 +38,11 @@ from app.runs import service
 from app.runs.backends import Backends, TheseBackends
 from app.runs.device import Device, ThisDevice
 from app.runs.judging import AppJudging, Judging
+from app.runs.mixing import Beside
 from app.runs.new_run import (
+    Checks,
     NewRunForm,
-    read_question,
+    read_questions,
     require_seen,
     require_sound,
     versions_with_names,
@@ -51,6 +53,7 @@ from app.sentences import N_
 from app.versions.service import require_version
 
 router = Router(prefix="/runs", include_in_schema=False)
+NO_CHECKS: Final = Checks()
 
 
 async def posted_form(request: Request) -> FormData:
@@ -73,8 +76,7 @@ def _context(
     device: Device,
     backends: Backends,
     form: NewRunForm,
-    check: MaskCheck | None = None,
-    job: Job | None = None,
+    checks: Checks = NO_CHECKS,
 ) -> dict[str, Any]:
     """Everything the form and its fragments read."""
     versions, models = versions_with_names(session), ready_base_models(session)
@@ -85,9 +87,11 @@ def _context(
         form.values["model"] = str(models[0].id)
     if not form.values["idempotency_key"]:
         form.values["idempotency_key"] = secrets.token_urlsafe(16)
-    version = by_id.get(form.number("version"))
+    version, mixed = by_id.get(form.number("version")), by_id.get(form.number("mix_version"))
+    beside = Beside(mixed, checks.beside) if mixed and mixed is not version else None
     model = next((model for model in models if model.id == form.number("model")), None)
-    plan = make_plan(form.choice(), version, check, model.info if model else None, device, backends)
+    facts = model.info if model else None
+    plan = make_plan(form.choice(), version, checks.check, facts, device, backends, beside)
     return {
         "form": form,
         "versions": versions,
@@ -105,9 +109,11 @@ def _context(
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
         "plan": plan,
         "tasks": list(Task),
-        "pace": expected_pace(session, version, check, form.number("model") or 0, plan.epochs),
-        "check": check,
-        "check_job": job,
+        "pace": expected_pace(session, form.number("model") or 0, plan.tokens.all if plan.tokens else None),
+        "check": checks.check,
+        "check_job": checks.job,
+        "mix_check": checks.beside,
+        "mix_check_job": checks.beside_job,
         "check_error": form.errors.get("mask_check_id"),
         "check_labels": REPORT_LABELS,
         # What another tool's config said, where the form begins with one.
@@ -216,14 +222,14 @@ def check_masks(
 ) -> Response:
     """Ask for the mask check of what the form chooses; the same question finds the same check."""
     form = _form(posted)
-    check, job = None, None
+    checks = NO_CHECKS
     try:
-        check, job = _ask(engine, storage, actor, form)
+        checks = _ask(engine, storage, actor, form)
     except StudioError as error:
         form.errors["mask_check_id"] = error.translated()
         form.errors[error.field or "mask_check_id"] = error.translated()
     with reading(engine) as session:
-        context = _context(session, judging, device, backends, form, check, job)
+        context = _context(session, judging, device, backends, form, checks)
     # Another model's template reads other arguments.
     context["swap_arguments"] = {one.name for one in context["arguments"]} != _sent_arguments(posted)
     return render(request, "runs/_checked.html" if is_htmx(request) else "runs/new.html", context)
@@ -233,14 +239,16 @@ def _sent_arguments(posted: FormData) -> set[str]:
     return {name.removeprefix(PREFIX) for name in posted if name.startswith(PREFIX)}
 
 
-def _ask(engine: Engine, storage: Storage, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:
+def _ask(engine: Engine, storage: Storage, actor: Actor, form: NewRunForm) -> Checks:
     with reading(engine) as session:
-        question = read_question(session, form)
-    examined = examine(question, storage)
+        questions = read_questions(session, form)
+    examined = [examine(question, storage) for question in questions]
     with transaction(engine) as session:
-        check, job = request_check(session, actor, examined)
-    form.values["mask_check_id"] = str(check.id)
-    return check, job
+        found = [request_check(session, actor, one) for one in examined]
+    (check, job), (beside, beside_job) = (*found, (None, None))[:2]
+    checks = Checks(check, job, beside, beside_job)
+    form.values["mask_check_id"], form.values["mix_check_id"] = (str(one or "") for one in checks.ids)
+    return checks
 
 
 @router.get("/new/check/{mask_check_id}", response_model=None)
@@ -252,13 +260,18 @@ def check_progress(
     device: ThisDevice,
     backends: TheseBackends,
     mask_check_id: int,
+    mix: int | None = None,
 ) -> Response:
-    """How far the check is; asked again until it is done."""
+    """How far the check is, and that of what is mixed in; asked again until both are done."""
     check = require_mask_check(session, mask_check_id)
     form = NewRunForm.linked({"version": str(check.dataset_version_id), "model": str(check.base_model_id)})
-    form.values["mask_check_id"] = str(check.id)
-    job = require_job(session, check.job_id)
-    return render(request, "runs/_check.html", _context(session, judging, device, backends, form, check, job))
+    checks = Checks(check, require_job(session, check.job_id))
+    if mix is not None:
+        beside = require_mask_check(session, mix)
+        form.values["mix_version"] = str(beside.dataset_version_id)
+        checks = replace(checks, beside=beside, beside_job=require_job(session, beside.job_id))
+    form.values["mask_check_id"], form.values["mix_check_id"] = (str(one or "") for one in checks.ids)
+    return render(request, "runs/_check.html", _context(session, judging, device, backends, form, checks))
 
 
 @router.post("/new/plan", response_model=None)
@@ -273,10 +286,10 @@ def plan(
 ) -> Response:
     """What the form would train, in numbers."""
     form = _form(posted)
-    found = form.number("mask_check_id")
     with reading(engine) as session:
-        check = session.get(MaskCheck, found) if found else None
-        context = _context(session, judging, device, backends, form, check)
+        found = [form.number(name) for name in ("mask_check_id", "mix_check_id")]
+        check, beside = (session.get(MaskCheck, one) if one else None for one in found)
+        context = _context(session, judging, device, backends, form, Checks(check, None, beside))
     return render(request, "runs/_plan.html", {**context, "is_plan": True})
 
 
@@ -295,24 +308,26 @@ def start(
 ) -> Response:
     """Start the run; whatever is wrong comes back beside its field with everything that was typed."""
     form = _form(posted)
-    seen = form.number("mask_check_id")
+    seen = (form.number("mask_check_id"), form.number("mix_check_id"))
     suites = [suite.name for suite in judging.suites()]
-    check, job = None, None
+    checks = NO_CHECKS
     try:
-        check, job = _ask(engine, storage, actor, form)
-        require_seen(check, seen)
+        checks = _ask(engine, storage, actor, form)
+        require_seen(checks, seen)
+        check = checks.check
+        assert check is not None
         with transaction(engine) as session:
             version, model = (
                 require_version(session, check.dataset_version_id),
                 require_base_model(session, check.base_model_id),
             )
-            require_sound(form, version, check, model.info, device, backends)
+            require_sound(form, version, model.info, device, backends)
             run, _created = service.start_run(
-                session, actor, form.request(check), suites=suites, backends=backends
+                session, actor, form.request(check, checks.beside), suites=suites, backends=backends
             )
     except (Invalid, Conflict) as error:
         form.errors.setdefault(error.field or "start", error.translated())
         with reading(engine) as session:
-            context = _context(session, judging, device, backends, form, check, job)
+            context = _context(session, judging, device, backends, form, checks)
         return render(request, "runs/new.html", context, status=error.status)
     return RedirectResponse(f"/runs/{run.id}", status_code=303)

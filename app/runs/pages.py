@@ -171,7 +171,11 @@ def run_page(
         "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
         "changes": changes_of(run),
         "expected_memory": expected_memory(
-            run.config, lineage["check"].report, lineage["model"].info, device
+            run.config,
+            lineage["check"],
+            lineage["mixed_in"].check if lineage["mixed_in"] else None,
+            lineage["model"].info,
+            device,
         ),
         "story": read_story(session, service.run_job(session, run)),
     }

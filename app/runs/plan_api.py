@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from sqlmodel import Session
+
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
 from app.base_models.service import require_ready
@@ -14,6 +16,7 @@ from app.recipes.foreign import read_sound
 from app.runs.backends import TheseBackends
 from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
+from app.runs.mixing import SAME_VERSION, Beside, require_some
 from app.runs.pace import expected_pace
 from app.runs.plan_schemas import PlanIn, PlanOut
 from app.runs.planning import Choice, make_plan
@@ -51,6 +54,16 @@ def plan_run(session: Db, device: ThisDevice, backends: TheseBackends, body: Pla
     # What is wrong is refused as at the start of a run.
     fit_config(body.recipe, body.changes, version, model.info, backends)
     choice = Choice(body.recipe, body.changes, body.task)
-    plan = make_plan(choice, version, check, model.info, device, backends)
-    pace = expected_pace(session, version, check, body.base_model_id, plan.epochs)
+    plan = make_plan(choice, version, check, model.info, device, backends, _beside(session, body))
+    pace = expected_pace(session, body.base_model_id, plan.tokens.all if plan.tokens else None)
     return PlanOut.of(plan, pace, check)
+
+
+def _beside(session: Session, body: PlanIn) -> Beside | None:
+    if body.mix_version_id is None:
+        return None
+    if body.mix_version_id == body.dataset_version_id:
+        raise Invalid(SAME_VERSION, field="mix_version_id")
+    version = require_version(session, body.mix_version_id)
+    require_some(version, field="mix_version_id")
+    return Beside(version, newest_report(session, body.mix_version_id, body.base_model_id))

@@ -22,6 +22,9 @@ class PlanIn(BaseModel):
     dataset_version_id: int
     base_model_id: int
     mask_check_id: int | None = None
+    mix_version_id: int | None = Field(
+        default=None, description="A second dataset version that is mixed in, by its newest finished check."
+    )
     recipe: str = "standard"
     changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
         default_factory=dict,
@@ -51,6 +54,17 @@ class MemoryOut(BaseModel):
     fits: Fits
 
 
+class MixOut(BaseModel):
+    """What an epoch has of the second dataset: `conversations` drawn from `available` (more than there are: some are
+    trained again); their share of all, and of the trained tokens, 0 to 1, null before both checks are done.
+    """
+
+    conversations: int
+    available: int
+    share: float
+    trained_share: float | None
+
+
 class PlanOut(BaseModel):
     """How long a run would be, what it would take, and what to set otherwise; null where nothing tells it.
 
@@ -70,6 +84,7 @@ class PlanOut(BaseModel):
     as_run: int | None
     disk_bytes: int | None
     memory: MemoryOut | None
+    mix: MixOut | None
     advice: list[AdviceOut]
     notes: list[str]
     warnings: list[str]
@@ -101,6 +116,7 @@ class PlanOut(BaseModel):
                 device=memory.device.name,
                 fits=memory.fits,
             ),
+            mix=plan.mix and MixOut(**vars(plan.mix)),
             advice=[
                 AdviceOut(field=one.field, value=one.value, why=say(one.sentence), rule=say(one.rule))
                 for one in plan.advice

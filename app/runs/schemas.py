@@ -71,6 +71,11 @@ class RunIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     mask_check_id: int
+    mix_check_id: int | None = Field(
+        default=None,
+        description="The mask check of a second dataset version, for the same base model with the same settings: "
+        "`mix_share` of the conversations that are trained are drawn from it.",
+    )
     recipe: str = "standard"
     # Told in the document; judged where the command line's and the form's are, in the same words.
     changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
@@ -94,6 +99,9 @@ class RunOut(CreatedByOut):
     recipe: str
     config: TrainingConfig
     arrays_hash: str
+    mix_version_id: int | None
+    mix_check_id: int | None
+    mix_arrays_hash: str | None
     confirmed_by: str
     confirmed_by_user_id: int | None
     confirmed_by_token_id: int | None
@@ -129,6 +137,7 @@ class CurvesOut(BaseModel):
 
     `whole` points were measured; where `step` has fewer, each stretch's lowest and highest are there. Memory in bytes,
     utilisation in percent; the device's are null without a GPU. `checkpoints` are the steps after which one was written.
+    `mixed_loss`, on what a second dataset held out, has the steps of `eval_loss`.
     """
 
     last_seq: int
@@ -147,6 +156,7 @@ class CurvesOut(BaseModel):
     checkpoints: list[int]
     eval_step: list[int]
     eval_loss: list[float | None]
+    mixed_loss: list[float | None]
 
     @classmethod
     def of(cls, curves: Curves) -> "CurvesOut":
@@ -156,7 +166,8 @@ class CurvesOut(BaseModel):
             for name in ("step", *METRIC_FIELDS)
         }
         columns["eval_step"] = [point["step"] for point in curves.evals]
-        columns["eval_loss"] = [_in_short(point["eval_loss"]) for point in curves.evals]
+        for name in ("eval_loss", "mixed_loss"):
+            columns[name] = [_in_short(point[name]) for point in curves.evals]
         return cls(last_seq=curves.last_seq, whole=curves.whole, checkpoints=curves.checkpoints, **columns)
 
 

@@ -1,10 +1,11 @@
 """Rules of runs: what may start, exactly once, and what is published when training ends."""
 
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import ColumnElement, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
@@ -21,6 +22,7 @@ from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
 from app.runs.fitting import fit_config
+from app.runs.mixing import require_fitting, require_some
 from app.runs.models import Run, RunArtifact
 from app.runs.work import TrainPayload
 from app.sentences import N_
@@ -30,14 +32,16 @@ from app.versions.service import require_version
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a person or a script asks for. `mask_check_id` names version, model and mask settings at once."""
+    """What a person or a script asks for. `mask_check_id` names version, model and mask settings at once, `mix_check_id` the
+    version that is mixed in.
+    """
 
     mask_check_id: int
     recipe: str = "standard"
     # Of the recipe's config, as typed or sent.
     changes: Mapping[str, object] = field(default_factory=dict)
     name: str = ""
-    # "I have looked at the mask check."
+    # "I have looked at the mask check", or at both.
     confirmed: bool = False
     # Why a red check is trained on all the same; stays on the run for ever.
     override_reason: str = ""
@@ -45,6 +49,7 @@ class RunRequest:
     idempotency_key: str = ""
     # In place of recipe and changes: the config of a run that is made again.
     exactly: TrainingConfig | None = None
+    mix_check_id: int | None = None
 
 
 def start_run(
@@ -100,6 +105,10 @@ def _promise(
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
     _require_readable(check, model)
+    beside = _mixed_in(session, check, request)
+    if beside is not None:
+        override = _check_allows(session, beside, request) or override
+        _require_readable(beside, model)
     config = _config(request, version, model, backends)
     job = enqueue(session, JobKind.TRAIN, created_by=actor.who)
     assert job.id is not None
@@ -111,6 +120,9 @@ def _promise(
         recipe=request.recipe,
         config=config,
         arrays_hash=check.arrays_hash or "",
+        mix_version_id=beside.dataset_version_id if beside else None,
+        mix_check_id=beside.id if beside else None,
+        mix_arrays_hash=beside.arrays_hash if beside else None,
         **actor.who.columns("confirmed_by"),
         override_reason=override,
         idempotency_key=key,
@@ -126,6 +138,15 @@ def _promise(
     record(session, actor, "run.override" if override else "run.start", f"run/{run.id}")
     session.flush()
     return run
+
+
+def _mixed_in(session: Session, check: MaskCheck, request: RunRequest) -> MaskCheck | None:
+    if request.mix_check_id is None:
+        return None
+    beside = require_mask_check(session, request.mix_check_id)
+    require_fitting(check, beside)
+    require_some(require_version(session, beside.dataset_version_id))
+    return beside
 
 
 def _config(
@@ -210,21 +231,27 @@ def list_runs(
         .limit(limit)
     )
     if version_id is not None:
-        statement = statement.where(Run.dataset_version_id == version_id)
+        statement = statement.where(trains_on([version_id]))
     return [(run, job) for run, job in session.exec(statement)]
 
 
 def runs_of_check(session: Session, mask_check_id: int) -> list[Run]:
     """Who started on this check, newest first."""
-    statement = select(Run).where(Run.mask_check_id == mask_check_id)
+    of_check = or_(col(Run.mask_check_id) == mask_check_id, col(Run.mix_check_id) == mask_check_id)
+    statement = select(Run).where(of_check)
     return list(session.exec(statement.order_by(col(Run.id).desc())))
+
+
+def trains_on(version_ids: Sequence[int]) -> ColumnElement[bool]:
+    """Runs on one of these versions, or with one of them mixed in."""
+    return or_(col(Run.dataset_version_id).in_(version_ids), col(Run.mix_version_id).in_(version_ids))
 
 
 def count_runs(session: Session, *, version_id: int | None = None) -> int:
     """All runs, or those on a dataset version."""
     statement = select(func.count()).select_from(Run)
     if version_id is not None:
-        statement = statement.where(col(Run.dataset_version_id) == version_id)
+        statement = statement.where(trains_on([version_id]))
     return session.exec(statement).one()
 
 

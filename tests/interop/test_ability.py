@@ -12,6 +12,7 @@ EVERY = {
     "max_train_minutes": 5.0,
     "sample_count": 2,
     "sample_prompts": "What does it cost?",
+    "mix_order": "curriculum",
 }
 CASES = [
     *((tool, name, value, False) for tool in TOOLS for name, value in EVERY.items()),

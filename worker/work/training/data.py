@@ -4,7 +4,7 @@ Ids and labels pass through untouched: nothing here tokenizes, pads, shifts or c
 proof at the end of the file holds every batch that reaches the loss against the arrays.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,10 @@ def next_token_targets(labels: torch.Tensor, borders: list[int]) -> torch.Tensor
     return targets
 
 
+# Places of samples in an epoch, which counts from 0.
+Order = Callable[[int], list[int]]
+
+
 def epoch_order(size: int, seed: int, epoch: int) -> list[int]:
     """Places of samples, each once: `epoch` counts from 0.
 
@@ -109,10 +113,11 @@ def epoch_order(size: int, seed: int, epoch: int) -> list[int]:
 
 
 class EpochBatches(Sampler[list[int]]):
-    """Batches in an order that depends on seed and epoch alone, so that a resumed run repeats it."""
+    """Batches in an order that depends on the epoch alone, so that a resumed run repeats it."""
 
-    def __init__(self, size: int, batch_size: int, seed: int | None) -> None:
-        self.size, self.batch_size, self.seed = size, batch_size, seed
+    def __init__(self, size: int, batch_size: int, seed: int | None, order: Order | None = None) -> None:
+        """Shuffled by `seed`, or as `order` says; without either as they lie."""
+        self.size, self.batch_size, self.seed, self.order = size, batch_size, seed, order
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -122,16 +127,23 @@ class EpochBatches(Sampler[list[int]]):
         return -(-self.size // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = list(range(self.size)) if self.seed is None else epoch_order(self.size, self.seed, self.epoch)
+        order = self._order_of(self.epoch)
         for start in range(0, self.size, self.batch_size):
             yield order[start : start + self.batch_size]
+
+    def _order_of(self, epoch: int) -> list[int]:
+        if self.order is not None:
+            return self.order(epoch)
+        return list(range(self.size)) if self.seed is None else epoch_order(self.size, self.seed, epoch)
 
 
 class EpochLoader(DataLoader[Sample]):
     """A loader of packed batches that hands the epoch on to its order. Collating is quick: no workers."""
 
-    def __init__(self, samples: ArraySamples, batch_size: int, seed: int | None) -> None:
-        self.order = EpochBatches(len(samples), batch_size, seed)
+    def __init__(
+        self, samples: ArraySamples, batch_size: int, seed: int | None, order: Order | None = None
+    ) -> None:
+        self.order = EpochBatches(len(samples), batch_size, seed, order)
         # A generator of its own: creating an iterator draws a number, which must not come out of dropout's.
         generator = torch.Generator().manual_seed(0)
         super().__init__(samples, batch_sampler=self.order, collate_fn=pack, generator=generator)

@@ -4,6 +4,7 @@ The story reads from top to bottom in `run`. It never sees text: which tokens ar
 and checked before, and arrives as arrays.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -12,15 +13,15 @@ import torch
 from transformers import set_seed
 
 from app.jobs.events import Emit, EventKind, Phase
-from app.masking import MaskArrays, MaskingError, Split, read_model_folder
+from app.masking import MaskArrays, MaskingError, Mixture, Split, read_model_folder
 from app.recipes.config import TrainingConfig
-from app.runs.result import RunResult, TrainingPlan
+from app.runs.result import MixedResult, RunResult, TrainingPlan
 from app.runs.work import TrainInput
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.adapter import Reached, prepare
 from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
-from worker.work.training.data import ArraySamples, LabelProof, load_arrays
+from worker.work.training.data import ArraySamples, LabelProof
 from worker.work.training.devices import (
     give_back_freed_memory,
     keep_freed_memory,
@@ -28,9 +29,10 @@ from worker.work.training.devices import (
     round_denormals_to_zero,
     training_device,
 )
-from worker.work.training.forward import FinePass, ProvenPass
+from worker.work.training.forward import FinePass, LossPass, ProvenPass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
+from worker.work.training.mixing import load_mixture, order_of, what_is_mixed, write_drawn
 from worker.work.training.model import load_base_model
 from worker.work.training.planning import (
     frozen_precision,
@@ -66,7 +68,8 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     config = with_available_optimizer(job.config, device, emit)
 
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
-    arrays = load_arrays(Path(job.arrays), job.arrays_hash, job.arrays_file_hash)
+    mixture = load_mixture(job, emit)
+    arrays = mixture.arrays
     require_same_tokenizer(Path(job.base_model_path), job.tokenizer_hash)
     train_samples, eval_samples = ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION)
     check_samples(train_samples, eval_samples, config)
@@ -89,9 +92,7 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
     loss_pass = in_lanes(proven, model, config, device)
-    measure = partial(tokens_per_second, loss_pass, model, train_samples, config)
-    reserved = reserved_seconds(config)
-    plan = kept or make_plan(config, train_samples, eval_samples, dtype, measure, emit, reserved=reserved)
+    plan = kept or plan_for(arrays, config, loss_pass, model, dtype, emit)
     keep_plan(plan, output_dir)
     proof.forget()
     trainer = SftTrainer(
@@ -110,12 +111,36 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
         eval_samples=eval_samples,
         emit=emit,
         control=control,
-        identity=identity(config, job),
+        identity=identity(config, job, arrays.hash),
+        mixture=mixture,
+        order=order_of(mixture, within(config, plan)),
     )
     ask_while_training(trainer, Path(job.base_model_path), dtype)
     outcome = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None)
     control.raise_if_cancelled()
-    return finish(trainer, reached, plan, outcome.training_loss, job, output_dir)
+    return finish(trainer, reached, plan, outcome.training_loss, job, mixture, output_dir)
+
+
+def plan_for(
+    arrays: MaskArrays,
+    config: TrainingConfig,
+    loss_pass: LossPass,
+    model: Any,
+    dtype: torch.dtype,
+    emit: Emit,
+) -> TrainingPlan:
+    """How many steps the run takes, measured where it has a time budget."""
+    samples = ArraySamples(arrays, Split.TRAIN)
+    return make_plan(
+        config,
+        samples,
+        ArraySamples(arrays, Split.VALIDATION),
+        dtype,
+        partial(tokens_per_second, loss_pass, model, samples, config),
+        emit,
+        reserved=reserved_seconds(config),
+        also_measured=ArraySamples(arrays, Split.MIXED_VALIDATION).tokens(),
+    )
 
 
 def ask_while_training(trainer: SftTrainer, base_model: Path, dtype: torch.dtype) -> None:
@@ -141,6 +166,7 @@ def finish(
     plan: TrainingPlan,
     train_loss: float,
     job: TrainInput,
+    mixture: Mixture,
     output_dir: Path,
 ) -> RunResult:
     """Measure what is kept, and save it."""
@@ -149,26 +175,45 @@ def finish(
     adapter_step = keep_best(trainer)
     require_finite(trainer.adapted, adapter_step)
     require_checkpoint_space(output_dir, trainer.adapted)
-    result = what_came_of_it(trainer, reached, train_loss, adapter_step, job.arrays_hash)
-    result = result.model_copy(update={"plan": plan})
-    save(trainer.adapted, output_dir, job, trainer.config, result)
+    result = what_came_of_it(trainer, reached, train_loss, adapter_step, mixture.arrays.hash)
+    mixed = with_losses(mixture, trainer.config, trainer.mixed_losses, adapter_step)
+    result = result.model_copy(update={"plan": plan, "mix": mixed})
+    save(trainer.adapted, output_dir, job, trainer.config, result, mixture)
     return result
 
 
-def save(model: Any, output_dir: Path, job: TrainInput, config: TrainingConfig, result: RunResult) -> None:
+def with_losses(
+    mixture: Mixture, config: TrainingConfig, losses: Mapping[int, float], kept_step: int
+) -> MixedResult | None:
+    """The mixture in numbers, with the losses that were measured on what the second dataset held out, by step."""
+    if not mixture.is_mixed:
+        return None
+    found = {"loss_before": losses.get(0), "loss_after": losses.get(kept_step)}
+    return what_is_mixed(mixture, config).model_copy(update=found)
+
+
+def save(
+    model: Any,
+    output_dir: Path,
+    job: TrainInput,
+    config: TrainingConfig,
+    result: RunResult,
+    mixture: Mixture,
+) -> None:
     """What was trained and all that belongs to it, whole or not at all."""
-    publish(
-        output_dir,
-        result.adapter,
-        lambda folder: write_tuned(
+
+    def write(folder: Path) -> None:
+        write_tuned(
             model,
             folder,
             base_folder=Path(job.base_model_path),
             provenance=job.provenance,
             config=config,
             result=result,
-        ),
-    )
+        )
+        write_drawn(folder, mixture)
+
+    publish(output_dir, result.adapter, write)
 
 
 def what_came_of_it(

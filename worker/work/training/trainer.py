@@ -14,7 +14,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from app.jobs.events import Emit, EventKind, Phase
-from app.masking import IGNORE_INDEX
+from app.masking import IGNORE_INDEX, Mixture, Split
 from app.recipes.config import TrainingConfig
 from app.sentences import N_, FailureCode
 from worker.work.disk_space import require_space
@@ -33,10 +33,12 @@ from worker.work.training.data import (
     Batch,
     EpochLoader,
     LabelProof,
+    Order,
     next_token_targets,
 )
 from worker.work.training.forward import LossPass
 from worker.work.training.identity import Identity, is_same
+from worker.work.training.mixing import begins_to_count
 from worker.work.training.weights import load_state, weights_of
 
 
@@ -98,12 +100,18 @@ class SftTrainer(Trainer):
         emit: Emit,
         control: Control,
         identity: Identity,
+        mixture: Mixture,
+        order: Order | None = None,
     ) -> None:
         super().__init__(model=model, args=args, train_dataset=train_samples, eval_dataset=eval_samples)
         self.pop_callback(PrinterCallback)
         self.config, self.loss_pass, self.proof = config, loss_pass, proof
         self.emit, self.job = emit, control
         self.adapted, self.train_samples, self.eval_samples = model, train_samples, eval_samples
+        # What was held out of the second dataset is measured beside, and decides nothing.
+        self.mixed_samples = ArraySamples(mixture.arrays, Split.MIXED_VALIDATION)
+        self.order = order
+        self.mixed_losses: dict[int, float] = {}
         self.weights = weights_of(model)
         self.checkpoints = Path(args.output_dir or ".") / "checkpoints"
         # What a checkpoint must agree on before a run may go on from it.
@@ -111,7 +119,13 @@ class SftTrainer(Trainer):
         self.progress = Progress(emit, args.device)
         self.stop_on_request = StopOnRequest(control)
         self.early_stopping = (
-            EarlyStopping(config.early_stopping_patience, emit, self.weights, self.checkpoints.parent)
+            EarlyStopping(
+                config.early_stopping_patience,
+                emit,
+                self.weights,
+                self.checkpoints.parent,
+                counts_from=begins_to_count(mixture, config),
+            )
             if config.early_stopping_patience
             else None
         )
@@ -128,7 +142,8 @@ class SftTrainer(Trainer):
     # Data and loss
 
     def get_train_dataloader(self) -> EpochLoader:
-        return EpochLoader(self.train_samples, self.config.per_device_train_batch_size, self.config.seed)
+        batch_size, seed = self.config.per_device_train_batch_size, self.config.seed
+        return EpochLoader(self.train_samples, batch_size, seed, self.order)
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> torch.Tensor:
         """Trained tokens of all batches of a step: the loss is their mean, however they are batched."""
@@ -160,14 +175,8 @@ class SftTrainer(Trainer):
         """Mean cross-entropy over all trained tokens of the validation split."""
         self.emit(EventKind.PHASE, phase=Phase.EVALUATING)
         self.adapted.eval()
-        total, count = 0.0, 0
-        with torch.no_grad():
-            for batch in EpochLoader(self.eval_samples, self.config.per_device_eval_batch_size, None):
-                self.job.raise_if_cancelled()
-                total += float(self.loss_pass(self._prepare_inputs(batch)))
-                count += trained_tokens(batch)
-        metrics = {"eval_loss": total / max(count, 1)}
-        if not math.isfinite(total):
+        metrics = {"eval_loss": self._mean_loss(self.eval_samples)}
+        if not math.isfinite(metrics["eval_loss"]):
             if not self.state.global_step:
                 raise base_is_no_number()
             raise JobFailed(
@@ -179,11 +188,30 @@ class SftTrainer(Trainer):
                 step=self.state.global_step,
             )
         self.last_evaluation = (self.state.global_step, metrics["eval_loss"])
-        self.emit(EventKind.EVAL, step=self.state.global_step, eval_loss=metrics["eval_loss"])
+        self._tell_losses(metrics["eval_loss"])
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         self.emit(EventKind.PHASE, phase=Phase.TRAINING)
         return metrics
+
+    def _mean_loss(self, samples: ArraySamples) -> float:
+        total, count = 0.0, 0
+        with torch.no_grad():
+            for batch in EpochLoader(samples, self.config.per_device_eval_batch_size, None):
+                self.job.raise_if_cancelled()
+                total += float(self.loss_pass(self._prepare_inputs(batch)))
+                count += trained_tokens(batch)
+        return total / max(count, 1)
+
+    def _tell_losses(self, eval_loss: float) -> None:
+        step = self.state.global_step
+        if not len(self.mixed_samples):
+            self.emit(EventKind.EVAL, step=step, eval_loss=eval_loss)
+            return
+        mixed = self._mean_loss(self.mixed_samples)
+        if math.isfinite(mixed):
+            self.mixed_losses[step] = mixed
+        self.emit(EventKind.EVAL, step=step, eval_loss=eval_loss, mixed_loss=self.mixed_losses.get(step))
 
     # Checkpoints
 
@@ -203,6 +231,7 @@ class SftTrainer(Trainer):
             "identity": self.identity,
             "seen_samples": self.proof.seen_indices(),
             "last_evaluation": self.last_evaluation,
+            "mixed_losses": list(self.mixed_losses.items()),
         }
         if self.early_stopping is not None:
             fields["early_stopping"] = self.early_stopping.fields()
@@ -226,6 +255,7 @@ class SftTrainer(Trainer):
         if fields["last_evaluation"] is not None:
             step, loss = fields["last_evaluation"]
             self.last_evaluation = (step, loss)
+        self.mixed_losses = dict(fields.get("mixed_losses", ()))
         if self.early_stopping is not None:
             self.early_stopping.restore(fields["early_stopping"], checkpoint.path)
 
