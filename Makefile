@@ -36,7 +36,7 @@ memory: install ## The memory that runs are expected to take beside what they ta
 	ALL_MEMORY=1 $(BIN)/python -m pytest -q --timeout 600 tests/worker/work/training/test_memory.py
 
 bench: install ## Benchmarks side by side with peers; BENCH="masks import" picks, JSON=FILE keeps the figures
-	@exec $(BIN)/python -m tests.benchmarks $(BENCH) $(if $(JSON),--json $(JSON))
+	@exec $(BIN)/python -m tests.benchmarks $(BENCH) $(if $(JSON),--json $(JSON)) $(if $(TOOLS),--tools $(TOOLS)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(AVX2),--avx2)
 
 faults: install ## Faults on purpose, many times, with figures; ROUNDS=20 for more, FAULTS="'worker killed'" picks
 	@exec $(BIN)/python -m tests.faults $(FAULTS) $(if $(ROUNDS),--rounds $(ROUNDS))

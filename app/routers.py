@@ -7,7 +7,7 @@ from app.base_models import pages as base_models_pages
 from app.checklists import api as checklists_api
 from app.checklists import pages as checklists_pages
 from app.conversations import api as conversations_api
-from app.conversations import comment_api, comment_pages, list_api
+from app.conversations import comment_api, comment_pages, list_api, review_pages, revision_pages, turn_pages
 from app.conversations import pages as conversations_pages
 from app.core.routing import Router
 from app.curation import api as curation_api
@@ -71,6 +71,9 @@ PAGES: Final[tuple[Router, ...]] = (
     export_pages.router,
     settings_pages.router,
     conversations_pages.router,
+    turn_pages.router,
+    review_pages.router,
+    revision_pages.router,
     comment_pages.router,
     evaluations_pages.router,
     playground_pages.router,

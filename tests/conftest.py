@@ -22,7 +22,7 @@ from app.core.storage import Storage
 from app.dialogue.limits import MIB
 from app.main import create_app
 from app.masking import turn_off_library_threads
-from tests.support import held_connections
+from tests.support import held_connections, page_contexts
 from tests.support.live import serving
 from tests.support.people import Person, make_person
 from tests.support.servers import running_postgres, running_redis
@@ -54,6 +54,7 @@ def _let_children_be_interrupted() -> None:
 
 
 held_connections.install()
+page_contexts.install()
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +66,14 @@ def nothing_is_slow_while_a_connection_is_held() -> Iterator[None]:
         # A training in this process lets the smallest numbers be zero, which is no matter of the tests after it.
         torch.set_flush_denormal(False)
     assert held_connections.found == []
+
+
+@pytest.fixture(autouse=True)
+def pages_are_given_what_they_read() -> Iterator[None]:
+    """Fails a test in which a page was rendered without a name that one of its branches reads."""
+    page_contexts.found.clear()
+    yield
+    assert page_contexts.found == []
 
 
 @pytest.fixture(scope="session")

@@ -19,11 +19,54 @@ from app.core.settings import Settings
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
-OURS = ("web", "worker", "migrate")
+OURS = ("web", "worker", "worker-gpu", "migrate")
 
 
 def test_the_services_are_there() -> None:
-    assert set(SERVICES) == {"secrets", "web", "worker", "migrate", "postgres", "redis"}
+    assert set(SERVICES) == {"secrets", "web", "worker", "worker-gpu", "migrate", "postgres", "redis"}
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == {"worker-gpu"}
+
+
+def test_the_profile_with_a_gpu_reserves_it_and_leaves_the_rest_to_the_other_worker() -> None:
+    service = SERVICES["worker-gpu"]
+    assert service["profiles"] == ["gpu"]
+    [device] = service["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+    queues = {name: SERVICES[name]["command"][3] for name in ("worker", "worker-gpu")}
+    chosen = re.fullmatch(r"\$\{(SFT_STUDIO_WORKER_QUEUES):-([a-z,]+)\}", queues["worker"])
+    assert chosen is not None
+    assert set(chosen[2].split(",")) == {"training", "default", "interactive"}
+    told = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
+    line = re.search(rf"{chosen[1]}=(\S+) docker compose --profile gpu up", told)
+    assert line is not None
+    assert sorted([*line[1].split(","), *queues["worker-gpu"].split(",")]) == [
+        "default",
+        "interactive",
+        "training",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [("", []), ("https://torch.example/cpu", ["--extra-index-url", "https://torch.example/cpu"])],
+)
+def test_another_build_of_torch_is_taken_where_an_index_is_named(
+    tmp_path: Path, index: str, said: list[str]
+) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    [line] = [line.removeprefix("RUN ") for line in dockerfile.splitlines() if line.startswith("RUN wheel=")]
+    wheel = tmp_path / "sft_studio-1-py3-none-any.whl"
+    wheel.touch()
+    pip = tmp_path / "bin" / "pip"
+    pip.parent.mkdir()
+    pip.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >> {tmp_path}/said\n")
+    pip.chmod(0o755)
+    environment = {"PATH": f"{pip.parent}:{os.environ['PATH']}", "EXTRAS": "train", "TORCH_INDEX": index}
+    line = line.replace("/wheels/", f"{tmp_path}/")
+    subprocess.run(["sh", "-eu", "-c", line], check=True, env=environment)
+    words = (tmp_path / "said").read_text().splitlines()
+    assert words[: words.index(f"{wheel}[train]")] == ["install", "-c", f"{tmp_path}/constraints.txt", *said]
+    assert "TORCH_INDEX" in COMPOSE["x-studio"]["build"]["args"]
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -1,6 +1,7 @@
 """`diagnose`: what is wrong with a run by its curves, and what to change; `checklist` all of it item by item; `samples` and
 `compare`: what it answered, runs side by side."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -58,9 +59,9 @@ def samples(run: RunOption, url: UrlOption = "", as_json: JsonOption = False) ->
     with connect(url) as client:
         answers = client.samples(run)
     if as_json:
-        print_json([answer.model_dump(mode="json") for answer in answers])
+        print_json(answers)
         return
-    rows: list[list[object]] = [[answer.step, answer.asked, answer.text] for answer in answers]
+    rows: list[list[object]] = [[answer["step"], answer["asked"], answer["text"]] for answer in answers]
     print_table([_("step"), _("prompt"), _("answer")], rows)
 
 
@@ -93,7 +94,7 @@ def compare(
             told = _(
                 "Data of run %(id)s: %(added)s conversations more, %(changed)s changed, %(removed)s gone."
             )
-            say(told % {"id": one.run_id, **one.data.model_dump()})
+            say(told % {"id": one.run_id, **asdict(one.data)})
     print_table(["", *(str(one.run_id) for one in found.runs)], [*came, *differing])
     say(page)
 

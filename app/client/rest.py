@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import httpx
+from pydantic import RootModel
 
 from app.base_models.schemas import BaseModelOut
 from app.checklists.lines import ChecklistLine
@@ -20,11 +21,12 @@ from app.evaluations.schemas import EvaluationOut, SuiteOut
 from app.exports.schemas import ExportKindOut, ExportOut
 from app.gates.schemas import GateOut
 from app.imports.schemas import ImportOut
+from app.jobs.events import SamplePayload
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
 from app.runs.manifest import Manifest
 from app.runs.plan_schemas import PlanOut
-from app.runs.schemas import ComparedOut, FindingOut, RecipeOut, RunOut, SampleOut
+from app.runs.schemas import ComparedOut, FindingOut, RecipeOut, RunOut
 from app.versions.schemas import FrozenOut, VersionOut
 
 # A large file is read line by line before there is an answer.
@@ -166,9 +168,10 @@ class StudioClient(Connection):
         """Runs side by side."""
         return self._one(ComparedOut, "GET", "/api/v1/runs/compare", params={"run": run_ids})
 
-    def samples(self, run_id: int) -> list[SampleOut]:
+    def samples(self, run_id: int) -> list[SamplePayload]:
         """The sample answers of a run so far."""
-        return self._all(SampleOut, "GET", f"/api/v1/runs/{run_id}/samples")
+        found = self._all(RootModel[SamplePayload], "GET", f"/api/v1/runs/{run_id}/samples")
+        return [answer.root for answer in found]
 
     def diagnosis(self, run_id: int) -> list[FindingOut]:
         """What is wrong with a run so far."""

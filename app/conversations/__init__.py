@@ -1,7 +1,8 @@
 """The stored dialogue: messages, turn flags, labels, revisions, review. The package to copy the style of.
 
 - `models` the tables · `service` the rules of a change (the version somebody saw, a revision for each) · `api`, `list_api`,
-  `pages` the doors · `schemas`, `dialogue_schemas` what REST reads and writes
+  `pages` the doors, with `turn_pages`, `review_pages`, `revision_pages` and what they share, `view` · `schemas`,
+  `dialogue_schemas` what REST reads and writes
 - one dialogue: `content` between row and dialogue · `turns`, `messages` pure functions · `labels` their words ·
   `tool_editing` tools as typed ·
   `revisions` undo · `comparing` what a change changed · `merging`, `conflicts` two people at one conversation

@@ -121,7 +121,7 @@ def workloads(session: Session, dataset_id: int) -> list[Workload]:
         found.setdefault(user_id, {})[ReviewState(state)] = count
     names = names_of(session, [user_id for user_id in found if user_id is not None])
     lines = [
-        Workload(user_id, names.get(user_id or 0, ""), DatasetCounts.of(counts))
+        Workload(user_id, names.get(user_id or 0, ""), DatasetCounts.by_state(counts))
         for user_id, counts in found.items()
     ]
     return sorted(lines, key=lambda line: (line.user_id is None, line.name.casefold()))

@@ -7,7 +7,7 @@ from fastapi import Form, Response
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.conversations import comments
-from app.conversations.pages import Place, done, refused
+from app.conversations.view import View
 from app.core.errors import StudioError
 from app.core.routing import Router
 
@@ -18,7 +18,7 @@ _PATH = "/conversations/{conversation_id}/comments"
 @router.post(_PATH, response_model=None)
 @needs(Permission.CONVERSATION_COMMENT)
 def add(
-    desk: Place,
+    view: View,
     actor: CurrentActor,
     text: Annotated[str, Form()] = "",
     turn: Annotated[int | Literal[""], Form()] = "",
@@ -26,25 +26,23 @@ def add(
     """Say something about a turn, or about the whole conversation."""
     text = text.replace("\r\n", "\n")
     try:
-        comments.add_comment(desk.session, desk.conversation_id, actor, text, None if turn == "" else turn)
+        comments.add_comment(view.session, view.conversation_id, actor, text, None if turn == "" else turn)
     except StudioError as error:
-        return refused(desk, error)
-    return done(desk, "comments")
+        return view.refused(error)
+    return view.changed("comments")
 
 
 @router.post(_PATH + "/{comment_id}/settle", response_model=None)
 @needs(Permission.CONVERSATION_COMMENT)
-def settle(
-    desk: Place, actor: CurrentActor, comment_id: int, is_settled: Annotated[bool, Form()]
-) -> Response:
+def settle(view: View, actor: CurrentActor, comment_id: int, is_settled: Annotated[bool, Form()]) -> Response:
     """Say that it is done, or that it is not."""
-    comments.settle(desk.session, desk.conversation_id, comment_id, actor, is_settled=is_settled)
-    return done(desk, "comments")
+    comments.settle(view.session, view.conversation_id, comment_id, actor, is_settled=is_settled)
+    return view.changed("comments")
 
 
 @router.post(_PATH + "/{comment_id}/delete", response_model=None)
 @needs(Permission.CONVERSATION_COMMENT)
-def delete(desk: Place, actor: CurrentActor, comment_id: int) -> Response:
+def delete(view: View, actor: CurrentActor, comment_id: int) -> Response:
     """Take a comment away."""
-    comments.delete_comment(desk.session, desk.conversation_id, comment_id, actor)
-    return done(desk, "comments")
+    comments.delete_comment(view.session, view.conversation_id, comment_id, actor)
+    return view.changed("comments")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict
 from sqlmodel import Session, col, func, select
 
 from app.accounts.permissions import Permission
@@ -12,20 +13,21 @@ from app.conversations.models import Conversation, ReviewState
 from app.datasets.models import Dataset
 
 
-@dataclass(frozen=True)
-class DatasetCounts:
-    """Conversations of a dataset by review state."""
+class DatasetCounts(BaseModel):
+    """Conversations of a dataset by review state, as pages and REST show them."""
 
-    draft: int = 0
-    handed_in: int = 0
-    approved: int = 0
-    rejected: int = 0
-    discarded: int = 0
+    model_config = ConfigDict(frozen=True)
+
+    draft: int
+    handed_in: int
+    approved: int
+    rejected: int
+    discarded: int
 
     @classmethod
-    def of(cls, counts: Mapping[ReviewState, int]) -> "DatasetCounts":
-        """From counts by state."""
-        return cls(**{state.value: count for state, count in counts.items()})
+    def by_state(cls, counts: Mapping[ReviewState, int]) -> "DatasetCounts":
+        """From counts by state; none of what is not named."""
+        return DatasetCounts(**{state.value: counts.get(state, 0) for state in ReviewState})
 
     @property
     def total(self) -> int:
@@ -40,7 +42,7 @@ class DatasetCounts:
 
 def dataset_counts(session: Session, dataset_id: int) -> DatasetCounts:
     """Counts of one dataset."""
-    return counts_by_dataset(session, dataset_id).get(dataset_id, DatasetCounts())
+    return counts_by_dataset(session, dataset_id).get(dataset_id) or DatasetCounts.by_state({})
 
 
 def counts_by_dataset(session: Session, dataset_id: int | None = None) -> dict[int, DatasetCounts]:
@@ -50,14 +52,14 @@ def counts_by_dataset(session: Session, dataset_id: int | None = None) -> dict[i
     )
     if dataset_id is not None:
         statement = statement.where(Conversation.dataset_id == dataset_id)
-    found: dict[int, dict[str, int]] = {}
+    found: dict[int, dict[ReviewState, int]] = {}
     for owner, state, count in session.exec(statement):
-        found.setdefault(owner, {})[ReviewState(state).value] = count
-    return {owner: DatasetCounts(**by_state) for owner, by_state in found.items()}
+        found.setdefault(owner, {})[ReviewState(state)] = count
+    return {owner: DatasetCounts.by_state(by_state) for owner, by_state in found.items()}
 
 
 @dataclass
-class DeskLine:
+class PendingWork:
     """What of a dataset waits for one person."""
 
     dataset_id: int
@@ -69,14 +71,14 @@ class DeskLine:
     to_do: int = 0
 
 
-def desk_of(session: Session, actor: Actor) -> list[DeskLine]:
+def pending_work(session: Session, actor: Actor) -> list[PendingWork]:
     """What waits for this person, by dataset at hand; nothing where nothing waits."""
     own = {
         "sent_back": (ReviewState.REJECTED, col(Conversation.sent_back_to_user_id) == actor.user_id),
         "to_do": (ReviewState.DRAFT, col(Conversation.assigned_to_user_id) == actor.user_id),
     }
     anybodys = {"to_review": (ReviewState.HANDED_IN, sa.true())}
-    found: dict[int, DeskLine] = {}
+    found: dict[int, PendingWork] = {}
     # One after the other: each has an index of its own, and together they would read every conversation.
     for pile, (state, whose) in (
         own | (anybodys if actor.may(Permission.CONVERSATION_REVIEW) else {})
@@ -88,5 +90,5 @@ def desk_of(session: Session, actor: Actor) -> list[DeskLine]:
             .group_by(col(Dataset.id), col(Dataset.name))
         )
         for dataset_id, name, count in session.exec(statement):
-            setattr(found.setdefault(dataset_id or 0, DeskLine(dataset_id or 0, name)), pile, count)
+            setattr(found.setdefault(dataset_id or 0, PendingWork(dataset_id or 0, name)), pile, count)
     return sorted(found.values(), key=lambda line: -line.dataset_id)

@@ -1,12 +1,12 @@
 """What REST reads and writes for conversations."""
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.conversations.assigning import Workload
+from app.conversations.counts import DatasetCounts
 from app.conversations.dialogue_schemas import (
     MessagesIn,
     OutcomeIn,
@@ -186,17 +186,7 @@ class AssignOut(BaseModel):
     assigned: int
 
 
-class CountsOut(BaseModel):
-    """Conversations by review state."""
-
-    draft: int
-    handed_in: int
-    approved: int
-    rejected: int
-    discarded: int
-
-
-class WorkloadOut(CountsOut):
+class WorkloadOut(DatasetCounts):
     """The conversations of a dataset that are one person's, by review state; `user_id` null: nobody's."""
 
     user_id: int | None
@@ -205,4 +195,4 @@ class WorkloadOut(CountsOut):
     @classmethod
     def of(cls, line: Workload) -> "WorkloadOut":
         """From counted rows."""
-        return cls(user_id=line.user_id, name=line.name, **asdict(line.counts))
+        return cls(user_id=line.user_id, name=line.name, **line.counts.model_dump())

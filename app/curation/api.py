@@ -26,7 +26,7 @@ def list_datasets(session: Db, name: str | None = None, archived: bool = False) 
 def create_dataset(session: Db, actor: CurrentActor, body: DatasetIn) -> DatasetOut:
     """A new, empty dataset."""
     dataset = service.create_dataset(session, actor, name=body.name, description=body.description)
-    return DatasetOut.of(dataset, DatasetCounts())
+    return DatasetOut.of(dataset, DatasetCounts.by_state({}))
 
 
 @router.get("/datasets/{dataset_id}")

@@ -1,5 +1,7 @@
 """What every tab of a dataset shows around its own content."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlmodel import Session
@@ -9,6 +11,7 @@ from app.accounts.service import Actor
 from app.conversations.counts import dataset_counts
 from app.conversations.facets import facets_of
 from app.conversations.filters import FACETS
+from app.conversations.labels import label_words
 from app.curation.freeze_form import FreezeForm
 from app.datasets import operations
 from app.datasets.models import Dataset
@@ -38,11 +41,23 @@ def header(session: Session, actor: Actor, dataset: Dataset, tab: str) -> dict[s
     }
 
 
-def facets_context(session: Session, dataset_id: int) -> dict[str, Any]:
-    """What the fields need that narrow a list, or a version, to a label, a person or an import."""
+@dataclass(frozen=True)
+class FacetFields:
+    """The fields that narrow a list, or a version, to a label, a person or an import: for each its values with counts, None
+    where a count is not known; and what values are called: those of labels, the file of an import.
+    """
+
+    values: list[tuple[str, Sequence[tuple[str | int, int | None]]]]
+    words: dict[str, dict[str, str]]
+    files: dict[int | None, str]
+
+
+def facet_fields(session: Session, dataset_id: int) -> FacetFields:
+    """Of this dataset."""
     found = facets_of(session, dataset_id)
     tags: list[tuple[str | int, int | None]] = [(tag, None) for tag in found.tags]
-    return {
-        "facets": [(name, tags if name == "tag" else found.counts[name]) for name in FACETS],
-        "imports": {row.operation_id: row.filename for row in list_imports(session, dataset_id)},
-    }
+    return FacetFields(
+        values=[(name, tags if name == "tag" else found.counts[name]) for name in FACETS],
+        words=label_words(),
+        files={row.operation_id: row.filename for row in list_imports(session, dataset_id)},
+    )

@@ -18,7 +18,10 @@ def list_datasets(session: Session, *, archived: bool | None = False) -> list[tu
         put_away = col(Dataset.archived_at).is_not(None)
         statement = statement.where(put_away if archived else ~put_away)
     counts = counts_by_dataset(session)
-    return [(dataset, counts.get(dataset.id or 0, DatasetCounts())) for dataset in session.exec(statement)]
+    return [
+        (dataset, counts.get(dataset.id or 0) or DatasetCounts.by_state({}))
+        for dataset in session.exec(statement)
+    ]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.conversations.assigning import names_of, workers
 from app.conversations.bulk_review import are_waiting, review_many, undo_approvals
-from app.conversations.counts import DatasetCounts, desk_of
+from app.conversations.counts import DatasetCounts, pending_work
 from app.conversations.drafts import create_conversation
 from app.conversations.filter_params import Filter
 from app.conversations.filters import ConversationFilter
@@ -25,7 +25,7 @@ from app.core.pieces import piece
 from app.core.routing import Router
 from app.core.templating import go, is_htmx, render, see, toast
 from app.core.web import PAGE_SIZE, Db, Moment
-from app.curation.header import facets_context, header
+from app.curation.header import facet_fields, header
 from app.curation.lines import dataset_lines
 from app.datasets import service
 from app.dialogue.roles import Role
@@ -43,7 +43,7 @@ def list_page(request: Request, session: Db, actor: CurrentActor, archived: bool
     context = {
         "lines": dataset_lines(session, archived=archived),
         "archived": archived,
-        "desk": [] if archived else desk_of(session, actor),
+        "pending": [] if archived else pending_work(session, actor),
         "me": actor.user_id,
         "archived_count": service.count_archived(session),
     }
@@ -91,7 +91,7 @@ def conversations_context(session: Db, where: ConversationFilter, page: int) -> 
     found = listing.page(offset, PAGE_SIZE)
     return {
         "where": where,
-        "within": DatasetCounts.of(listing.counts),
+        "within": DatasetCounts.by_state(listing.counts),
         "conversations": found,
         "total": listing.total,
         "page": page,
@@ -130,8 +130,8 @@ def dataset_page(
         # The address says what narrows the list, and nothing of the fields that were left empty.
         response.headers["HX-Push-Url"] = f"/datasets/{dataset_id}{where.query_string()}"
         return response
-    narrowed = facets_context(session, dataset_id) if where.has_facets else {"facets": None}
-    return render(request, "datasets/dataset.html", {**context, **narrowed})
+    facets = facet_fields(session, dataset_id) if where.has_facets else None
+    return render(request, "datasets/dataset.html", {**context, "facets": facets})
 
 
 @router.get("/datasets/{dataset_id}/facets")
@@ -139,11 +139,7 @@ def dataset_page(
 def facets(request: Request, session: Db, dataset_id: int, params: Filter) -> HTMLResponse:
     """The fields by which the list can be narrowed to a label, a person or an import; asked for when they are opened."""
     service.require_dataset(session, dataset_id)
-    context = {
-        "where": params.within(dataset_id),
-        "words": label_words(),
-        **facets_context(session, dataset_id),
-    }
+    context = {"where": params.within(dataset_id), "facets": facet_fields(session, dataset_id)}
     return render(request, "datasets/_facets.html", context)
 
 

@@ -4,11 +4,10 @@ from datetime import datetime
 
 from app.accounts.who import CreatedByOut
 from app.conversations.counts import DatasetCounts
-from app.conversations.schemas import CountsOut
 from app.datasets.models import Dataset
 
 
-class DatasetOut(CreatedByOut, CountsOut):
+class DatasetOut(CreatedByOut, DatasetCounts):
     """A dataset with its counts. An archived one is read-only."""
 
     id: int
@@ -28,9 +27,5 @@ class DatasetOut(CreatedByOut, CountsOut):
             **dataset.creator.columns(),
             created_at=dataset.created_at,
             archived_at=dataset.archived_at,
-            draft=counts.draft,
-            handed_in=counts.handed_in,
-            approved=counts.approved,
-            rejected=counts.rejected,
-            discarded=counts.discarded,
+            **counts.model_dump(),
         )

@@ -20,7 +20,7 @@ from app.core.routing import Router
 from app.core.templating import go, is_htmx, render, see
 from app.core.web import PAGE_SIZE, AppStorage, Db
 from app.curation.freeze_form import FreezeForm
-from app.curation.header import facets_context, header
+from app.curation.header import facet_fields, header
 from app.curation.selections import conditions_of
 from app.datasets.service import require_dataset
 from app.imports.service import list_imports
@@ -73,9 +73,8 @@ def freeze_page(
 def _freeze_page(
     session: Session, actor: Actor, dataset_id: int, typed: FreezeForm, **more: Any
 ) -> dict[str, Any]:
-    found = facets_context(session, dataset_id)
-    shown = {"freeze": typed, "freeze_facets": found["facets"], "imports": found["imports"]}
-    return _page(session, actor, dataset_id, **shown, **more)
+    fields = facet_fields(session, dataset_id)
+    return _page(session, actor, dataset_id, freeze=typed, freeze_facets=fields, **more)
 
 
 @router.post("/datasets/{dataset_id}/versions", response_model=None)

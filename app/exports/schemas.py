@@ -11,6 +11,7 @@ from app.exports.kinds import Choice, ExportKind
 from app.exports.models import RunExport, RunExportFile
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
+from app.runs.schemas import ArtifactOut
 
 
 class ChoiceValueOut(BaseModel):
@@ -65,18 +66,8 @@ class ExportIn(BaseModel):
     choices: dict[str, str] = Field(default_factory=dict, max_length=20)
 
 
-class ExportFileOut(BaseModel):
+class ExportFileOut(ArtifactOut):
     """A file of an export."""
-
-    id: int
-    name: str
-    size_bytes: int
-    sha256: str
-
-    @classmethod
-    def of(cls, file: RunExportFile) -> "ExportFileOut":
-        """From the stored row."""
-        return cls.model_validate({name: getattr(file, name) for name in cls.model_fields})
 
 
 class ExportOut(CreatedByOut):

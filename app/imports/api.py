@@ -12,23 +12,15 @@ from app.core.routing import Router
 from app.core.web import AppSettings, AppStorage, Db
 from app.datasets.service import require_dataset
 from app.imports import background, service
+from app.imports.options import Keeping
 from app.imports.schemas import ImportOut
 from app.imports.sending import Came, Door, Sent
 from app.imports.sources import Told
 from app.imports.waiting import WhenItHasEnded, status_of
-from app.imports.work import SameQuestions
-from app.interchange import Format
 from app.jobs.schemas import JobOut
 
 router = Router(prefix="/api/v1", tags=["datasets"])
 
-Same = Annotated[
-    SameQuestions,
-    Form(
-        description="What becomes of records that ask the same as a conversation of the dataset and answer otherwise: both are "
-        "kept, the old one is replaced as a new revision, the new one is skipped; ask: nothing comes in while there are any."
-    ),
-]
 Wait = Annotated[
     bool,
     Form(
@@ -43,13 +35,11 @@ def _sent_file(
     session: Db,
     file: Annotated[UploadFile, File()],
     told: Told,
-    format: Annotated[Format, Form()] = "auto",
-    skip_bad: Annotated[bool, Form()] = False,
-    same_questions: Same = "keep",
+    options: Keeping,
 ) -> Sent:
     """The file of a request with what was said about it."""
     filename = file.filename or "upload"
-    return Sent(file.file, filename, format, skip_bad, same_questions, told.read(session, filename, format))
+    return Sent(file.file, filename, options, told.read(session, filename, options.format))
 
 
 def _door(session: Db, storage: AppStorage, settings: AppSettings, actor: CurrentActor) -> Door:
@@ -86,7 +76,7 @@ def _answer(request: Request, door: Door, came: Came, sent: Sent, *, wait: bool)
     job = came.job
     if job is None:
         assert came.report is not None
-        status = status_of(came.report, skip_bad=sent.skip_bad)
+        status = status_of(came.report, skip_bad=sent.options.skip_bad)
         return JSONResponse(ImportOut.of(came.report).model_dump(mode="json"), status)
     assert job.id is not None
     if wait:

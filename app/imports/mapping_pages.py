@@ -21,9 +21,9 @@ from app.datasets.service import require_dataset
 from app.imports import mappings, staging
 from app.imports.mapping_document import read_mapping
 from app.imports.mapping_form import ChosenMapping, form_context
+from app.imports.options import Asking
 from app.imports.reports import report_context, same_choices
 from app.imports.sending import Door, Sent
-from app.imports.work import SameQuestions
 from app.interchange import ImportLimits, Source
 from app.interchange.mapping.sample import Sample
 from app.interchange.mapping.trying import Trial, Upload
@@ -136,16 +136,15 @@ def import_by_mapping(
     dataset_id: int,
     token: str,
     chosen: ChosenMapping,
+    options: Asking,
     name: Annotated[str, Form(max_length=80)] = "",
-    skip_bad: Annotated[bool, Form()] = False,
-    same_questions: Annotated[SameQuestions, Form()] = "ask",
 ) -> Response:
     """Import the staged file by this mapping, which is kept when it has a name."""
     mapping = chosen.mapping()
     kept_name = mappings.require_name(name) if name.strip() else ""
     with staging.open_staged(storage, actor, dataset_id, token) as (upload, file):
         source = Source(encoding=upload.encoding, mapping=mapping.mapping)
-        sent = Sent(file, upload.filename, "auto", skip_bad, same_questions, source, upload=token)
+        sent = Sent(file, upload.filename, options, source, upload=token)
         came = Door(session, storage, settings, actor).into(dataset_id, sent)
     if kept_name:
         mappings.keep_mapping(session, actor, kept_name, mapping)

@@ -19,11 +19,12 @@ from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
 from app.dialogue.limits import spoken_size
 from app.imports import staging
+from app.imports.options import Asking
 from app.imports.reports import FORMAT_LABELS, MAPPING_HELPS, report_context, same_choices
 from app.imports.sending import Door, Sent
 from app.imports.sources import Told, ToldSource
-from app.imports.work import SameQuestions
-from app.interchange import FORMATS, Format
+from app.imports.work import ImportOptions
+from app.interchange import FORMATS
 from app.interchange.sentences.files import FILE_TOO_LARGE
 from app.sentences import Sentence
 
@@ -32,15 +33,11 @@ PASTED: Final = "pasted.txt"
 
 
 @dataclass(frozen=True)
-class _Sent:
-    """What was chosen or pasted, and how it should be read."""
+class _Given:
+    """What was chosen or pasted."""
 
     stream: BinaryIO | None
     filename: str
-    format: Format
-    skip_bad: bool
-    map: bool
-    same_questions: SameQuestions
 
     @property
     def is_pasted(self) -> bool:
@@ -48,18 +45,10 @@ class _Sent:
         return self.filename == PASTED
 
 
-def _sent(
-    file: Annotated[UploadFile | None, File()] = None,
-    pasted: Annotated[str, Form()] = "",
-    format: Annotated[Format, Form()] = "auto",
-    skip_bad: Annotated[bool, Form()] = False,
-    map: Annotated[bool, Form()] = False,
-    same_questions: Annotated[SameQuestions, Form()] = "ask",
-) -> _Sent:
+def _given(file: Annotated[UploadFile | None, File()] = None, pasted: Annotated[str, Form()] = "") -> _Given:
     if file is not None and file.filename:
-        return _Sent(file.file, file.filename, format, skip_bad, map, same_questions)
-    stream = io.BytesIO(pasted.encode()) if pasted.strip() else None
-    return _Sent(stream, PASTED, format, skip_bad, map, same_questions)
+        return _Given(file.file, file.filename)
+    return _Given(io.BytesIO(pasted.encode()) if pasted.strip() else None, PASTED)
 
 
 def import_form(settings: AppSettings, dataset: Dataset, format: str = "auto", **more: Any) -> dict[str, Any]:
@@ -96,33 +85,33 @@ def import_file(
     storage: AppStorage,
     actor: CurrentActor,
     dataset_id: int,
-    sent: Annotated[_Sent, Depends(_sent)],
+    given: Annotated[_Given, Depends(_given)],
+    options: Asking,
     told: Told,
+    map: Annotated[bool, Form()] = False,
 ) -> Response:
     """Import a file; the report says what came in. htmx stays on the form when nothing did, and from there a person can go
     on to say what the columns mean, as after asking for that."""
-    stream = sent.stream
+    stream = given.stream
     if stream is None:
         text = gettext("Choose a file first, or paste something.")
-        return _form_again(request, session, settings, dataset_id, sent, told, error=text)
+        return _form_again(request, session, settings, dataset_id, options, told, error=text)
     try:
-        source = told.read(session, sent.filename, sent.format)
+        source = told.read(session, given.filename, options.format)
     except Invalid as error:
         if is_htmx(request):
             raise  # a toast: the form with its chosen files stays
-        return _form_again(request, session, settings, dataset_id, sent, told, wrong=error)
+        return _form_again(request, session, settings, dataset_id, options, told, wrong=error)
     door = Door(session, storage, settings, actor)
     wanted = Sent(
         stream,
-        sent.filename,
-        sent.format,
-        sent.skip_bad,
-        sent.same_questions,
+        given.filename,
+        options,
         source,
         # What is pasted is not worth a report.
-        left_for_mapping=MAPPING_HELPS if sent.is_pasted else frozenset(),
+        left_for_mapping=MAPPING_HELPS if given.is_pasted else frozenset(),
     )
-    if sent.map:
+    if map:
         return go(request, staging.mapping_href(dataset_id, door.stage(wanted, dataset_id)))
     came = door.into(dataset_id, wanted)
     href = ""
@@ -144,7 +133,7 @@ def _form_again(
     session: Db,
     settings: AppSettings,
     dataset_id: int,
-    sent: _Sent,
+    options: ImportOptions,
     told: ToldSource,
     *,
     error: str | None = None,
@@ -154,9 +143,9 @@ def _form_again(
     form = import_form(
         settings,
         dataset,
-        sent.format,
-        skip_bad=sent.skip_bad,
-        same_questions=sent.same_questions,
+        options.format,
+        skip_bad=options.skip_bad,
+        same_questions=options.same_questions,
         error=error,
         report=None,
         **told.form(wrong),

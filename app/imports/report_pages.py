@@ -20,7 +20,7 @@ from app.imports.models import DatasetImport
 from app.imports.pages import import_form
 from app.imports.reports import MAPPING_HELPS, report_context
 from app.imports.sending import Door, Sent
-from app.imports.work import ImportPayload, SameQuestions
+from app.imports.work import ImportOptions, ImportPayload, SameQuestions
 from app.jobs.events import Phase, ProgressPayload
 from app.jobs.models import Job, JobState
 from app.jobs.newest import last_event
@@ -115,9 +115,11 @@ def import_again(
         sent = Sent(
             file,
             upload.filename,
-            order.format,
-            skip_bad or order.skip_bad,
-            same_questions or order.same_questions,
+            ImportOptions(
+                format=order.format,
+                skip_bad=skip_bad or order.skip_bad,
+                same_questions=same_questions or order.same_questions,
+            ),
             order.source,
             upload=upload.token,
         )

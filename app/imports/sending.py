@@ -15,8 +15,8 @@ from app.dialogue.limits import MIB
 from app.imports import background, service, staging
 from app.imports.incoming import IncomingFile, ReadFile
 from app.imports.models import DatasetImport
-from app.imports.work import FileReport, ImportPayload, SameQuestions
-from app.interchange import Format, ImportLimits, Source
+from app.imports.work import FileReport, ImportOptions, ImportPayload
+from app.interchange import ImportLimits, Source
 from app.interchange.sentences.problems import shown
 from app.jobs.models import Job
 
@@ -37,9 +37,7 @@ class Sent:
 
     stream: BinaryIO
     filename: str
-    format: Format
-    skip_bad: bool
-    same_questions: SameQuestions
+    options: ImportOptions
     source: Source
     upload: str = ""
     left_for_mapping: frozenset[str] = frozenset()
@@ -69,7 +67,9 @@ class Door:
         return self._come(
             sent,
             dataset_id,
-            lambda file: service.import_file(self.session, dataset_id, self.actor, file, sent.same_questions),
+            lambda file: service.import_file(
+                self.session, dataset_id, self.actor, file, sent.options.same_questions
+            ),
             lambda order: background.queue(self.session, self.actor, dataset_id, order),
         )
 
@@ -79,7 +79,9 @@ class Door:
         return self._come(
             sent,
             0,
-            lambda file: service.import_by_name(self.session, dataset, self.actor, file, sent.same_questions),
+            lambda file: service.import_by_name(
+                self.session, dataset, self.actor, file, sent.options.same_questions
+            ),
             lambda order: background.queue_by_name(
                 self.session, self.actor, order.model_copy(update={"dataset": dataset})
             ),
@@ -121,11 +123,9 @@ class Door:
         order = ImportPayload(
             upload=self.stage(sent, dataset_id),
             filename=shown(sent.filename, 255),
-            format=sent.format,
-            skip_bad=sent.skip_bad,
-            same_questions=sent.same_questions,
             source=sent.source,
             role=self.actor.role.value,
+            **sent.options.model_dump(),
         )
         try:
             with piece(self.session):
@@ -145,8 +145,8 @@ class Door:
         return IncomingFile(
             sent.stream,
             filename=sent.filename,
-            format=sent.format,
-            skip_bad=sent.skip_bad,
+            format=sent.options.format,
+            skip_bad=sent.options.skip_bad,
             limits=ImportLimits(
                 file_bytes=min(_QUICK_UNPACKED, self.settings.max_upload_bytes),
                 workbook_bytes=_QUICK_UNPACKED,

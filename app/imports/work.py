@@ -4,6 +4,7 @@ from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from app.core.stored_models import StoredModel
 from app.imports.remarks import Remark
 from app.interchange import Format, Source
 from app.jobs.work import JobInput, JobPayload, JobResult
@@ -14,7 +15,15 @@ SAME_QUESTIONS: Final[tuple[SameQuestions, ...]] = get_args(SameQuestions)
 CONVERSATIONS: Final = "conversations.jsonl"
 
 
-class ImportPayload(JobPayload):
+class ImportOptions(StoredModel):
+    """How a file comes in: what every door asks and every order carries."""
+
+    format: Format
+    skip_bad: bool
+    same_questions: SameQuestions
+
+
+class ImportPayload(JobPayload, ImportOptions):
     """What is asked: a staged file, by its token, and where it goes. `dataset` is the name of one that may have to be made;
     `role` is what whoever asked may do."""
 
@@ -24,9 +33,6 @@ class ImportPayload(JobPayload):
     import_id: int | None = None
     upload: str
     filename: str
-    format: Format
-    skip_bad: bool
-    same_questions: SameQuestions
     source: Source
     role: str
 

@@ -5,7 +5,11 @@ payload and a line in `PAYLOADS`; a new phase is a member of `Phase` with its wo
 """
 
 from enum import StrEnum
-from typing import Any, Final, Literal, NotRequired, Protocol, TypedDict, Unpack, get_args, overload
+from typing import Any, Final, Literal, NotRequired, Protocol, Unpack, get_args, overload
+
+from typing_extensions import (
+    TypedDict,  # pydantic shows the payloads in REST: before Python 3.12 it reads these alone
+)
 
 from app.sentences import N_
 

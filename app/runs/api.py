@@ -16,6 +16,7 @@ from app.core.web import AppEngine, AppStorage, Db
 from app.interop.handing import TOOLS
 from app.jobs import service as jobs
 from app.jobs.api import After
+from app.jobs.events import SamplePayload
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.recipes.recipes import RECIPES, build_config
@@ -40,7 +41,6 @@ from app.runs.schemas import (
     RecipeOut,
     RunIn,
     RunOut,
-    SampleOut,
 )
 from app.sentences import N_
 
@@ -208,10 +208,10 @@ def get_diagnosis(session: Db, run_id: int) -> list[FindingOut]:
 
 @router.get("/runs/{run_id}/samples")
 @needs(Permission.RUN_READ)
-def list_samples(session: Db, run_id: int) -> list[SampleOut]:
+def list_samples(session: Db, run_id: int) -> list[SamplePayload]:
     """The sample answers so far, by step, then prompt."""
     run = service.require_run(session, run_id)
-    return [SampleOut(**answer) for answer in read_samples(session, service.run_job(session, run)).of_all()]
+    return read_samples(session, service.run_job(session, run)).of_all()
 
 
 @router.get("/runs/{run_id}/log", response_class=PlainTextResponse)

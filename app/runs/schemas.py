@@ -1,7 +1,7 @@
 """What REST reads and writes for runs."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -19,7 +19,7 @@ from app.recipes.foreign import Tool as ForeignTool
 from app.runs.comparing import Difference, Reached
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.diagnosis import new_run_address
-from app.runs.models import Run, RunArtifact
+from app.runs.models import Run
 from app.runs.result import RunResult
 from app.versions.changes import Changes
 
@@ -118,6 +118,15 @@ class RunOut(CreatedByOut):
         return cls.model_validate({**values, "job": JobOut.of(job)})
 
 
+class PublishedFile(Protocol):
+    """A row of a file that a job has published."""
+
+    id: int | None
+    name: str
+    size_bytes: int
+    sha256: str
+
+
 class ArtifactOut(BaseModel):
     """A published file."""
 
@@ -127,9 +136,9 @@ class ArtifactOut(BaseModel):
     sha256: str
 
     @classmethod
-    def of(cls, artifact: RunArtifact) -> "ArtifactOut":
+    def of(cls, file: PublishedFile) -> Self:
         """From the stored row."""
-        return cls.model_validate({name: getattr(artifact, name) for name in cls.model_fields})
+        return cls.model_validate({name: getattr(file, name) for name in cls.model_fields})
 
 
 class CurvesOut(BaseModel):
@@ -245,39 +254,12 @@ class FindingOut(BaseModel):
         )
 
 
-class SampleOut(BaseModel):
-    """The greedy answer to sample prompt `prompt` after a step.
-
-    `expected` is the held-out answer of conversation `conversation_id`; `copied` the share (0 to 1) of the answer that
-    stands word for word in one training answer or two, most of it in conversation `copied_from`.
-    """
-
-    step: int
-    prompt: int
-    asked: str
-    expected: str | None
-    conversation_id: int | None
-    text: str
-    tokens: int
-    finish_reason: str
-    copied: float | None
-    copied_from: int | None
-
-
 class DifferenceOut(BaseModel):
     """What differs: a config field's name, or null for data, model and masks; its label; a value for each run."""
 
     name: str | None
     label: str
     values: list[str]
-
-
-class DataChangeOut(BaseModel):
-    """Conversations that came, changed and went since the version of the first run."""
-
-    added: int
-    changed: int
-    removed: int
 
 
 class ReachedOut(BaseModel):
@@ -290,7 +272,7 @@ class ReachedOut(BaseModel):
     best_step: int | None
     train_loss_gap: float | None = None
     best_eval_loss_gap: float | None = None
-    data: DataChangeOut | None = None
+    data: Changes | None = None
 
 
 class ComparedOut(BaseModel):
@@ -318,7 +300,7 @@ class ComparedOut(BaseModel):
                     best_step=one.best_step,
                     train_loss_gap=one.gap(reached[0])[0],
                     best_eval_loss_gap=one.gap(reached[0])[1],
-                    data=None if changes is None else DataChangeOut(**vars(changes)),
+                    data=changes,
                 )
                 for run, one, changes in zip(runs, reached, data, strict=True)
             ],

@@ -46,7 +46,10 @@ class RunVerdict:
         """The verdict in a word or a few, untranslated."""
         trained_for, general = self._of("sales"), self._of("general")
         if general.outcome == "worse" and trained_for.outcome == "better":
-            return N_("Better, but weaker in general")
+            sure = any(suite.sure for suite in trained_for.suites)
+            return (
+                N_("Better, but weaker in general") if sure else N_("Perhaps better, but weaker in general")
+            )
         if general.outcome == "worse" and trained_for.outcome == "same":
             return N_("Weaker in general")
         decisive = trained_for if trained_for.suites and general.outcome != "mixed" else self

@@ -7,7 +7,8 @@ A case is one prompt that both sides answered. Its *effect* lies between −1 an
 - otherwise 0. Between two answers that fail equally many checks no score makes one of them the better.
 
 Better, worse and same are its sign, so exchanging the sides exchanges them too. A suite's direction is agreed by three
-counts: cases won against lost, checks passed, and the mean effect; where two of them contradict each other it is mixed.
+counts: cases won against lost, checks passed, and the mean effect; two of them must point that way, as a mean alone leans
+to one side by chance of wording, and where two contradict each other it is mixed.
 How sure that is says a paired bootstrap over the cases, with a seed of its own: the same cases give the same interval.
 """
 
@@ -110,7 +111,8 @@ class SuiteVerdict(BaseModel):
         """Which way the numbers point; mixed where they contradict each other."""
         gained = self.checks_after - self.checks_before
         effect = 0 if abs(self.effect) < NOTHING else self.effect
-        return agreed(_sign(number) for number in (self.wins - self.losses, gained, effect))
+        signs = [_sign(number) for number in (self.wins - self.losses, gained, effect)]
+        return "same" if signs.count(0) == len(signs) - 1 else agreed(signs)
 
     @computed_field  # type: ignore[prop-decorator]
     @property

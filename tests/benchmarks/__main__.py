@@ -17,6 +17,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from app.interop.handing import TOOLS
 from app.masking import turn_off_library_threads
 from tests.benchmarks.measuring import Result, machine, versions
 
@@ -38,11 +39,30 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     parser.add_argument("--model", type=Path, help="folder of the base model; default: the bundled one")
+    parser.add_argument(
+        "--tools",
+        nargs="+",
+        metavar="TOOL",
+        choices=TOOLS,
+        default=TOOLS,
+        help="beside which training is measured",
+    )
+    parser.add_argument("--rounds", type=int, default=2, help="of training")
+    parser.add_argument(
+        "--avx2", action="store_true", help="compute as a processor does that has AVX2 and nothing wider"
+    )
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(BENCHMARKS))
     if unknown:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
     os.environ["HF_HUB_OFFLINE"] = "1"
+    if arguments.avx2:
+        # Read by torch, oneDNN and MKL when a process begins, here and in every trainer's.
+        os.environ |= {
+            "ATEN_CPU_CAPABILITY": "avx2",
+            "ONEDNN_MAX_CPU_ISA": "AVX2",
+            "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        }
     turn_off_library_threads()
     # As Ctrl-C: processes that a benchmark started are ended with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -57,8 +77,9 @@ def main() -> None:
     for name in arguments.names or BENCHMARKS:
         began = time.monotonic()
         module = importlib.import_module(f"tests.benchmarks.{BENCHMARKS[name]}")
+        options = {"tools": arguments.tools, "rounds": arguments.rounds} if name == "training" else {}
         with console.status(name) as status:
-            result: Result = module.measure(model, lambda text: status.update(text))
+            result: Result = module.measure(model, lambda text: status.update(text), **options)
         _print(console, result, time.monotonic() - began)
         results[name] = result.to_json()
         if arguments.json:

@@ -1,290 +1,277 @@
-"""Training: a run as the studio does it against TRL's SFTTrainer with its defaults, each in a process of its own.
+"""Training: the studio beside TRL, LLaMA-Factory, Axolotl and Unsloth, each at the settings that are quickest on this machine.
 
-Both train the same conversations in the same batches with the same LoRA and schedule. Their losses are
-printed side by side: a faster trainer that learns something else would be no faster trainer.
+All train the same arrays in the same batches with the same LoRA and schedule, one after another in every round. The losses
+of the first steps are printed side by side: a faster trainer that learns something else would be no faster trainer.
 """
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import psutil
-
-from app.masking import ArraysBuilder, ChatTokenizer, MaskSettings, mask_conversations, write_arrays
-from app.recipes.recipes import build_config
-from tests.benchmarks.dialogues import plain, sample_dialogues
-from tests.benchmarks.masks import MARKED_TEMPLATE
+from app.interop.handing import TOOL_NAMES, TOOLS, Tool
+from app.masking import ArraysBuilder, ChatTokenizer, MaskSettings, mask_conversations
+from tests.benchmarks.dialogues import sample_dialogues
 from tests.benchmarks.measuring import Goal, Result, Row, median
-from tests.support.said import said
-from tests.worker.conftest import PROVENANCE
-from worker.parent.child_process import ChildProcess
-
-STEPS, WARM_UP = 4, 1
-ROUNDS = 2
-# As in the standard recipe.
-BATCH, BATCHES_PER_STEP = 4, 4
-CHANGES = {
-    "max_steps": STEPS,
-    "per_device_train_batch_size": BATCH,
-    "gradient_accumulation_steps": BATCHES_PER_STEP,
-    "logging_steps": 1,
-    "early_stopping_patience": 0,
-}
-PEER_FIELDS = (
-    "max_steps",
-    "per_device_train_batch_size",
-    "gradient_accumulation_steps",
-    "learning_rate",
-    "lr_scheduler_type",
-    "weight_decay",
-    "max_grad_norm",
-    "seed",
+from tests.benchmarks.memory_of import MEASURE
+from tests.benchmarks.products import Limit, Step, limit_of
+from tests.benchmarks.trainers import (
+    BF16_WEIGHTS,
+    FLOAT32,
+    STUDIO,
+    Round,
+    Setting,
+    settings_of,
+    train,
+    trl_defaults,
+    version_of,
 )
-# Of the loss: what rounding and other draws of dropout may make of one step in bf16.
-NOISE = 0.01
+from tests.interop import tools as environments
+from tests.interop.material import WARM_UP, Material, Trained, config_of, material_of
+
+# Losses are compared in the first round, which also measures speed; the others only measure.
+FIRST_STEPS: Final = 10
+STEPS: Final = 5
+# Enough to see which of a tool's settings is the quickest.
+TRIED_STEPS: Final = 3
+ROUNDS: Final = 2
+BATCH: Final = 4
+DEFAULTS: Final = "TRL, its defaults"
+# Of a loss: what another order of rounding may make of ten steps, in fp32 and in bf16.
+NEAR: Final = {"float32": 0.005, "bfloat16": 0.05}
 
 
 @dataclass
-class Timed:
-    """What one training process told, with the moment of each step's end and the processor time it had taken."""
+class Contestant:
+    """`tool` is None for the studio. `wrong` is what it answered where it could not be measured."""
 
-    ended: list[float] = field(default_factory=list)
-    processor: list[float] = field(default_factory=list)
-    losses: dict[int, float] = field(default_factory=dict)
-    result: dict[str, Any] = field(default_factory=dict)
+    name: str
+    tool: Tool | None
+    setting: Setting
+    rounds: list[Round] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
 
-    def hear(self, message: dict[str, Any], process_id: int) -> None:
-        if message["event"] == "progress":
-            self.ended.append(time.perf_counter())
-            used = psutil.Process(process_id).cpu_times()
-            self.processor.append(used.user + used.system)
-        elif message["event"] == "metric":
-            self.losses[message["step"]] = message["loss"]
-        elif message["event"] == "result":
-            self.result = message
-        elif message["event"] == "failed":
-            raise RuntimeError(said(message))
+    @property
+    def speed(self) -> float:
+        """Tokens a second: the median step of all rounds."""
+        return median([speed for one in self.rounds for speed in one.trained.speeds()[WARM_UP:]])
 
-    def speeds(self, tokens: list[int]) -> list[float]:
-        """Tokens a second of each step after the warm-up."""
-        return [
-            tokens[step] / (self.ended[step] - self.ended[step - 1])
-            for step in range(WARM_UP, len(self.ended))
-        ]
+    @property
+    def step_seconds(self) -> float:
+        return median([seconds for one in self.rounds for seconds in one.trained.seconds[WARM_UP:]])
 
-    def tokens_per_processor_second(self, tokens: list[int]) -> float:
-        used = self.processor[-1] - self.processor[WARM_UP - 1]
-        return sum(tokens[WARM_UP : len(self.ended)]) / used
+    def memory(self, gpu: bool) -> int:
+        """Bytes: the GPU's, else that of all its processes together."""
+        return max(one.trained.peak_memory_bytes if gpu else one.memory for one in self.rounds)
 
 
-@dataclass(frozen=True)
-class Material:
-    """The conversations in the order they are trained, as arrays for us and as text for the peer."""
+def measure(
+    model: Path, say: Callable[[str], None], tools: Sequence[Tool] = TOOLS, rounds: int = ROUNDS
+) -> Result:
+    """Every contestant once a round, and the limit beside them."""
+    import torch
 
-    arrays: Path
-    arrays_hash: str
-    messages: list[list[dict[str, str]]]
-    tokens: list[int]
-    trained_in_first_batch: int
+    from worker.work.training.devices import is_good_at_bf16, training_device
 
-
-def prepare(model: Path, folder: Path, seed: int) -> Material:
-    """Masks of the sample dialogues, and the order in which a run with this seed goes through them."""
-    from worker.work.training.data import EpochBatches
-
-    tokenizer = ChatTokenizer.from_folder(model, trusted=True)
-    dialogues = sample_dialogues()
-    settings = MaskSettings()
-    builder = ArraysBuilder(settings, "benchmark")
-    for masked in mask_conversations(tokenizer, enumerate(dialogues), settings):
-        for sample in masked.samples:
-            builder.add(masked.conversation_id, sample.input_ids, sample.labels)
-    arrays = builder.finish()
-    batches = list(EpochBatches(len(arrays), BATCH, seed))[: STEPS * BATCHES_PER_STEP]
-    first = [int((arrays.sample(index)[1][1:] != -100).sum()) for index in batches[0]]
-    path = folder / "arrays.safetensors"
-    return Material(
-        arrays=path,
-        arrays_hash=write_arrays(path, arrays),
-        messages=[
-            plain(dialogues[int(arrays.conversation_ids[index])]["messages"])
-            for batch in batches
-            for index in batch
-        ],
-        tokens=[
-            sum(len(arrays.sample(i)[0]) for batch in batches[at : at + BATCHES_PER_STEP] for i in batch)
-            for at in range(0, len(batches), BATCHES_PER_STEP)
-        ],
-        trained_in_first_batch=sum(first),
-    )
-
-
-def train_here(model: Path, folder: Path, material: Material, config: dict[str, Any]) -> Timed:
-    """A run exactly as the worker starts one: its child process, its environment, its protocol."""
-    folder.mkdir()
-    job = folder / "job.json"
-    job_input = {
-        "arrays": str(material.arrays),
-        "arrays_hash": material.arrays_hash,
-        "base_model_path": str(model),
-        "config": config,
-        "provenance": PROVENANCE,
-        "resume_from": None,
-    }
-    job.write_text(
-        json.dumps(
-            {
-                "kind": "train",
-                "job_id": 1,
-                "attempt": 1,
-                "input": job_input,
-                "output_dir": str(folder / "out"),
-            }
-        )
-    )
-    timed = Timed()
-    child = ChildProcess(job, folder / "log.txt")
-    child.start()
-    try:
-        while not child.ended:
-            # Any longer, and steps would seem to end together.
-            for message in child.messages(wait_seconds=0.01):
-                timed.hear(message, child.process_id)
-    finally:
-        child.close()
-    return _complete(timed, folder / "log.txt")
-
-
-def train_with_trl(model: Path, folder: Path, material: Material, config: dict[str, Any]) -> Timed:
-    """SFTTrainer in a process of its own, on the same conversations in the same order."""
-    folder.mkdir()
-    job = folder / "job.json"
-    lora = {
-        "r": config["lora_r"],
-        "lora_alpha": config["lora_alpha"],
-        "lora_dropout": config["lora_dropout"],
-        "target_modules": config["lora_target_modules"],
-    }
-    job.write_text(
-        json.dumps(
-            {
-                "base_model_path": str(model),
-                "output_dir": str(folder / "out"),
-                "chat_template": MARKED_TEMPLATE,
-                "messages": material.messages,
-                "lora": lora,
-                # transformers 5 reads a warm-up below 1 as a share of all steps, as our own trainer does.
-                "config": {name: config[name] for name in PEER_FIELDS}
-                | {"warmup_steps": config["warmup_ratio"]},
-            }
-        )
-    )
-    timed = Timed()
-    with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.training_peer", str(job)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env={**os.environ, "TOKENIZERS_PARALLELISM": "true", "HF_HUB_OFFLINE": "1"},
-        )
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                timed.hear(json.loads(line), process.pid)
-        finally:
-            process.kill()
-            process.wait()
-    return _complete(timed, folder / "log.txt")
-
-
-def _complete(timed: Timed, log: Path) -> Timed:
-    if not timed.result or len(timed.ended) != STEPS:
-        raise RuntimeError("a training process ended early: " + log.read_text("utf-8", "replace")[-2000:])
-    return timed
-
-
-def measure(model: Path, say: Callable[[str], None]) -> Result:
-    """Two rounds of both, in alternation."""
-    config = build_config("standard", CHANGES).model_dump()
-    rounds: dict[str, list[Timed]] = {"ours": [], "trl": []}
+    device = training_device()
+    bf16, gpu = is_good_at_bf16(device), device.type == "cuda"
+    for tool in tools:
+        if tool != "trl":
+            say(f"training: installing {TOOL_NAMES[tool]}")
+            environments.install(tool)
+    limits = []
     with tempfile.TemporaryDirectory(prefix="sft-studio-bench-") as name:
         folder = Path(name)
-        material = prepare(model, folder, config["seed"])
-        for number in range(ROUNDS):
-            for way, train in (("ours", train_here), ("trl", train_with_trl)):
-                say(f"training: round {number + 1} of {ROUNDS}, {way}")
-                rounds[way].append(train(model, folder / f"{way}-{number}", material, config))
-    return _result(rounds, material, config)
+        material = prepare(model, folder)
+        contestants = [Contestant(STUDIO, None, BF16_WEIGHTS if bf16 else FLOAT32)]
+        contestants += [_quickest(tool, material, folder, say, bf16=bf16, gpu=gpu) for tool in tools]
+        if bf16 and "trl" in tools:
+            contestants.append(Contestant(DEFAULTS, "trl", trl_defaults(gpu=gpu)))
+        step = _step(material, contestants[0].setting, 1 if gpu else min(BATCH, torch.get_num_threads()))
+        for number in range(rounds):
+            limits.append(limit_of(step))
+            for one in contestants:
+                say(f"training: round {number + 1} of {rounds}, {one.name}, {one.setting.name}")
+                steps = STEPS if number else FIRST_STEPS
+                try:
+                    one.rounds.append(train(one.tool, one.setting, material, folder / "run", steps))
+                except Exception as error:
+                    if one.tool is None:
+                        raise
+                    one.wrong.append(f"{one.name}, {one.setting.name}: {_in_short(error)}")
+    return _result(contestants, material, limits, gpu=gpu, bf16=bf16)
 
 
-def _result(rounds: dict[str, list[Timed]], material: Material, config: dict[str, Any]) -> Result:
-    tokens = material.tokens
-    speed = {way: median([s for run in runs for s in run.speeds(tokens)]) for way, runs in rounds.items()}
-    work = {
-        way: median([run.tokens_per_processor_second(tokens) for run in runs]) for way, runs in rounds.items()
-    }
-    peak = {way: max(run.result["peak_memory_bytes"] for run in runs) for way, runs in rounds.items()}
-    curves = {
-        way: [median([run.losses[step] for run in runs]) for step in range(1, STEPS + 1)]
-        for way, runs in rounds.items()
-    }
-    apart = max(abs(ours - theirs) for ours, theirs in zip(curves["ours"], curves["trl"], strict=True))
-    faster = speed["ours"] / speed["trl"]
-    said = rounds["trl"][0].result
-    names = {"ours": "SFT Studio", "trl": "TRL SFTTrainer, its defaults"}
-    notes = [
-        f"loss, step 1 to {STEPS} · {names[way]}: " + " ".join(f"{loss:.3f}" for loss in curve)
-        for way, curve in curves.items()
+def prepare(model: Path, folder: Path) -> Material:
+    """Masks of the sample dialogues, none held out."""
+    builder = ArraysBuilder(MaskSettings(), "benchmark")
+    tokenizer = ChatTokenizer.from_folder(model, trusted=True)
+    for masked in mask_conversations(tokenizer, enumerate(sample_dialogues()), MaskSettings()):
+        for sample in masked.samples:
+            builder.add(masked.conversation_id, sample.input_ids, sample.labels)
+    config = config_of(per_device_train_batch_size=BATCH, eval_steps=1000, max_steps=FIRST_STEPS)
+    return material_of(model, folder, config, builder.finish())
+
+
+def _quickest(
+    tool: Tool, material: Material, folder: Path, say: Callable[[str], None], *, bf16: bool, gpu: bool
+) -> Contestant:
+    """The tool at the setting that took the least time for a few steps, of those that work."""
+    settings = settings_of(tool, bf16=bf16, gpu=gpu)
+    if len(settings) == 1:
+        return Contestant(TOOL_NAMES[tool], tool, settings[0])
+    one = Contestant(TOOL_NAMES[tool], tool, settings[0])
+    seconds: dict[Setting, float] = {}
+    for setting in settings:
+        say(f"training: trying {TOOL_NAMES[tool]}, {setting.name}")
+        try:
+            tried = train(tool, setting, material, folder / "tried", TRIED_STEPS)
+        except Exception as error:  # noqa: BLE001 - whatever a tool says to a setting, there may be another
+            one.wrong.append(f"{one.name}, {setting.name}: {_in_short(error)}")
+        else:
+            seconds[setting] = min(tried.trained.seconds[1:])
+    one.setting = min(seconds, key=lambda setting: seconds[setting]) if seconds else FLOAT32
+    return one
+
+
+def _in_short(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:300]
+
+
+def _step(material: Material, setting: Setting, lanes: int) -> Step:
+    """What a step of the studio multiplies: the mean batch."""
+    tokens = len(material.arrays.input_ids) * BATCH / len(material.arrays)
+    return Step(
+        model=material.run.model,
+        tokens=round(tokens),
+        trained=round(tokens * trained_share(material)),
+        rank=material.run.config.lora_r,
+        lanes=lanes,
+        precision=setting.precision,
+    )
+
+
+def _result(
+    contestants: list[Contestant], material: Material, limits: list[Limit], *, gpu: bool, bf16: bool
+) -> Result:
+    ours, others = contestants[0], [one for one in contestants[1:] if one.rounds]
+    limit = median([one.seconds for one in limits])
+    share, gflops = limit / ours.step_seconds, median([one.gflops for one in limits])
+    said = [complaint for one in contestants for complaint in one.wrong]
+    measured = [ours, *others]
+    first = {one.name: one.rounds[0].trained for one in measured}
+    apart = {name: _apart(found, first[STUDIO]) for name, found in first.items()}
+    said += [
+        f"{name} trained other tokens"
+        for name, found in first.items()
+        if found.batches[:FIRST_STEPS] != first[STUDIO].batches[:FIRST_STEPS]
     ]
-    notes.append(f"largest difference of the two curves: {apart:.4f}")
-    if said["trained_in_first_batch"] != material.trained_in_first_batch:
-        notes.append("the two did not train the same tokens: the figures do not compare")
+    notes = [
+        f"loss, step 1 to {FIRST_STEPS} · {name}: "
+        + " ".join(f"{loss:.3f}" for loss in found.losses.values())
+        for name, found in first.items()
+    ]
     notes.append(
-        "LLaMA-Factory: " + ("installed, not run" if find_spec("llamafactory") else "skipped, not installed")
+        f"limit: {gflops:.0f} GFLOP/s of plain products of these shapes in {ours.setting.precision}, {limit:.2f} s a step "
+        f"where the studio takes {ours.step_seconds:.2f} s: {share:.0%}"
     )
     return Result(
         name="training",
-        columns=("", "tokens/s", "× TRL", "tokens per CPU second", "peak memory"),
-        rows=[
-            Row(
-                names[way],
-                (
-                    f"{speed[way]:.0f}",
-                    f"{speed[way] / speed['trl']:.2f}",
-                    f"{work[way]:.0f}",
-                    f"{peak[way] / 1e9:.2f} GB",
-                ),
-            )
-            for way in rounds
-        ],
-        compared=(
-            f"the recipe “standard” (LoRA r {config['lora_r']}, all linear layers, dropout {config['lora_dropout']}) on "
-            f"{len(material.messages)} English sample dialogues, {sum(tokens)} tokens, {STEPS} steps of {BATCHES_PER_STEP} "
-            f"batches of {BATCH}, of which {WARM_UP} warms up, {ROUNDS} rounds in alternation. TRL: bf16={said['bf16']}, "
-            f"gradient_checkpointing={said['gradient_checkpointing']}, weights {said['weights'].removeprefix('torch.')}, "
-            "assistant_only_loss. Tokens are the conversations' own, without padding."
+        columns=(
+            "",
+            "version",
+            "computes in",
+            "tokens/s",
+            "trained/s",
+            "step",
+            "peak memory",
+            "loss apart",
+            "studio",
         ),
-        goals=[
-            Goal("training, times TRL's speed", faster, 5.0, unit="×"),
-            Goal("peak memory of training", peak["ours"] / 1e9, 3.0, at_most=True, unit=" GB"),
-            Goal("largest difference of the loss curves", apart / max(curves["trl"]), NOISE, at_most=True),
-        ],
+        rows=[_row(one, ours, material, apart[one.name], gpu) for one in measured],
+        compared=_compared(material, ours, gpu),
+        goals=_goals(ours, others, share, apart, gpu=gpu, bf16=bf16),
         raw={
-            "tokens_per_second": speed,
-            "tokens_per_cpu_second": work,
-            "peak_memory_bytes": peak,
-            "loss": curves,
-            "times_trl": faster,
+            "limit": {"gflops": gflops, "seconds": limit, "share": share},
+            "trainers": {one.name: _figures(one, apart[one.name], gpu) for one in measured},
         },
-        notes=notes,
+        notes=[*notes, *said],
         packages=("torch", "transformers", "peft", "trl"),
     )
+
+
+def _row(one: Contestant, ours: Contestant, material: Material, apart: float, gpu: bool) -> Row:
+    figures = (
+        version_of(one.tool),
+        one.setting.name,
+        f"{one.speed:.0f}",
+        f"{one.speed * trained_share(material):.0f}",
+        f"{one.step_seconds:.2f} s",
+        f"{one.memory(gpu) / 1e9:.2f} GB",
+        f"{apart:.4f}",
+        f"{ours.speed / one.speed:.2f}×",
+    )
+    return Row(one.name, figures)
+
+
+def _goals(
+    ours: Contestant,
+    others: list[Contestant],
+    share: float,
+    apart: dict[str, float],
+    *,
+    gpu: bool,
+    bf16: bool,
+) -> list[Goal]:
+    goals = [Goal("training, of the limit of its products", share, 0.9)]
+    peers = [one for one in others if one.name != DEFAULTS]
+    memory = ours.memory(gpu) / 1e9
+    if peers:
+        fastest = max(one.speed for one in peers)
+        lowest = min(one.memory(gpu) for one in peers) / 1e9
+        goals.append(Goal("training, times the fastest of the others", ours.speed / fastest, 1.3, unit="×"))
+        goals.append(
+            Goal("peak memory, the lowest of the others' beside", memory, round(lowest, 2), True, " GB")
+        )
+    if defaults := [one for one in others if one.name == DEFAULTS]:
+        goals.append(Goal("training, times TRL's defaults", ours.speed / defaults[0].speed, 5.0, unit="×"))
+    if bf16:
+        goals.append(Goal("peak memory of training", memory, 3.0, True, " GB"))
+    return [*goals, Goal("losses apart", max(apart.values()), NEAR[ours.setting.precision], True)]
+
+
+def _figures(one: Contestant, apart: float, gpu: bool) -> dict[str, Any]:
+    return {
+        "version": version_of(one.tool),
+        "setting": one.setting.name,
+        "tokens_per_second": one.speed,
+        "step_seconds": [one.trained.seconds for one in one.rounds],
+        "peak_memory_bytes": one.memory(gpu),
+        "peak_of_the_trainer_alone_bytes": max(found.trained.peak_memory_bytes for found in one.rounds),
+        "losses": list(one.rounds[0].trained.losses.values()),
+        "apart": apart,
+    }
+
+
+def _compared(material: Material, ours: Contestant, gpu: bool) -> str:
+    config, tokens = material.run.config, len(material.arrays.input_ids)
+    measured = "the GPU's" if gpu else f"{MEASURE} of the process and its children together, twice a second"
+    return (
+        f"{len(material.arrays)} English sample dialogues of {tokens / len(material.arrays):.0f} tokens, "
+        f"{trained_share(material):.0%} of them trained, as checked arrays; LoRA r {config.lora_r} on all linear layers, no "
+        f"dropout, nothing computed twice, {BATCH} dialogues a step. {len(ours.rounds)} rounds in turn, {FIRST_STEPS} steps in "
+        f"the first, else {STEPS}, the first {WARM_UP} not counted; tokens without padding; memory is {measured}. Each tool in "
+        f"the quickest of its precisions, tried for {TRIED_STEPS} steps."
+    )
+
+
+def trained_share(material: Material) -> float:
+    """Of all tokens, those that the loss is made of."""
+    arrays = material.arrays
+    trained = sum(int((arrays.sample(place)[1][1:] != -100).sum()) for place in range(len(arrays)))
+    return trained / len(arrays.input_ids)
+
+
+def _apart(found: Trained, ours: Trained) -> float:
+    return max(abs(loss - ours.losses[step]) for step, loss in found.losses.items())

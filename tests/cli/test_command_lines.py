@@ -229,8 +229,13 @@ def test_the_command_lines_of_every_kind_of_file_are_found() -> None:
         "docker-compose.yml",
         "Dockerfile",
         "Makefile",
+        "studio.yaml",
+        "gpu-worker.yaml",
     } <= files
-    assert ("worker", "--queues", "training,default,interactive") in COMMANDS
+    assert {
+        ("worker", "--queues", "training,default,interactive"),
+        ("worker", "--queues", "training,interactive", "--name", "gpu"),
+    } <= set(COMMANDS)
     assert {line.words for line in all_command_lines() if line.file == "Makefile"} >= {
         ("sft-studio", "demo"),
         ("sft-studio", "demo", "--oneshot"),

@@ -57,10 +57,13 @@ class Trained:
     def tokens_in(self, batch: int) -> int:
         return sum(len(ids) for ids, _labels in self.batches[batch])
 
+    def speeds(self) -> list[float]:
+        """Tokens a second of each step; padding does not count."""
+        return [self.tokens_in(step) / seconds for step, seconds in enumerate(self.seconds)]
+
     def tokens_per_second(self) -> float:
-        """The median step's, after the warm-up; padding does not count."""
-        speeds = [self.tokens_in(step) / seconds for step, seconds in enumerate(self.seconds)]
-        return median(speeds[WARM_UP:])
+        """The median step's, after the warm-up."""
+        return median(self.speeds()[WARM_UP:])
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,11 @@ def prepare(model: Path, folder: Path, config: TrainingConfig) -> Material:
     for masked in mask_conversations(tokenizer, enumerate(dialogues), settings):
         for sample in masked.samples:
             builder.add(masked.conversation_id, sample.input_ids, sample.labels)
-    return _material(model, folder, config, builder.finish())
+    return material_of(model, folder, config, builder.finish())
 
 
-def _material(model: Path, folder: Path, config: TrainingConfig, arrays: MaskArrays) -> Material:
+def material_of(model: Path, folder: Path, config: TrainingConfig, arrays: MaskArrays) -> Material:
+    """The arrays as a file, and a run on them."""
     path = folder / "arrays.safetensors"
     write_arrays(path, arrays)
     run = HandedRun(
@@ -159,7 +163,7 @@ def every_kind(model: Path, folder: Path) -> Material:
     tokenizer = ChatTokenizer.from_folder(model, trusted=True)
     arrays = arrays_of_every_kind(tokenizer)
     config = config_of(max_steps=-1, num_train_epochs=1, warmup_steps=0, warmup_ratio=0, eval_steps=1000)
-    return _material(model, folder, config, arrays)
+    return material_of(model, folder, config, arrays)
 
 
 def expected_batches(material: Material) -> list[list[tuple[list[int], list[int]]]]:

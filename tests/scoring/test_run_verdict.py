@@ -38,6 +38,13 @@ def suite(kind: Literal["sales", "general"], gained: int, **changes: Any) -> Sui
             "bad",
             ["forgetting"],
         ),
+        (
+            [suite("sales", 2), suite("general", -3, retention=0.81)],
+            False,
+            "Perhaps better, but weaker in general",
+            "warning",
+            ["weaker_in_general", "unsure"],
+        ),
         ([suite("sales", 0), suite("general", -3)], False, "Weaker in general", "warning", None),
         ([suite("sales", -9), suite("general", 2)], True, "Worse", "bad", ["worse", "overfitted"]),
         ([suite("sales", 2)], False, "Perhaps better", "unclear", ["unsure", "no_general"]),

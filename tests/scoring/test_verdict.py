@@ -114,6 +114,25 @@ def test_a_wrong_answer_is_neither_better_than_another_nor_well_scored() -> None
     assert week.score == 0
 
 
+def test_a_mean_that_leans_alone_is_no_difference() -> None:
+    even = judged(
+        *[case(1, 2)] * 3,
+        *[case(3, 2)] * 2,
+        case(1, 0),
+        *[case(4, 4)] * 4,
+    )
+    assert (even.wins, even.losses, even.checks_after - even.checks_before) == (3, 3, 0)
+    leaning = judged(
+        *[case(1, 2, 2)] * 3,
+        *[case(3, 2, 4)] * 3,
+        *[case(4, 4)] * 4,
+    )
+    assert (leaning.wins, leaning.losses, leaning.checks_after - leaning.checks_before) == (3, 3, 0)
+    assert leaning.effect > 0
+    assert (even.outcome, leaning.outcome) == ("same", "same")
+    assert leaning.headline("Sales").english() == "No difference on Sales (3–3, ±0 checks)"
+
+
 def test_an_interval_is_the_same_every_time_and_few_cases_have_none() -> None:
     effects = [0.5, 0.25, -0.25, 0.0] * 4
     assert interval(effects) == interval(effects)

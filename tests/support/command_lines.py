@@ -27,10 +27,13 @@ _OTHERS: Final = (
     "pg_isready",
     "pg_dump",
     "pg_restore",
+    "kubectl",
 )
 _FENCED: Final = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _SPAN: Final = re.compile(r"`([^`\n]+)`")
 _ASSIGNMENT: Final = re.compile(r"[A-Z_]+=")
+# How compose reads a variable that may be missing.
+_VARIABLE: Final = re.compile(r"\$\{\w+:-([^}]*)\}")
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,13 @@ def documents() -> list[Path]:
 
 @cache
 def all_command_lines() -> tuple[CommandLine, ...]:
-    """Those of the documents, of docker-compose.yml and of the Dockerfile, and what `make` makes of its targets, once
-    a file.
+    """Those of the documents, of what starts containers (docker-compose.yml, the Dockerfile, docs/kubernetes), and what
+    `make` makes of its targets, once a file.
 
     Raises ValueError for a line of a fenced block that nobody understands.
     """
     found = [line for path in documents() for line in _of_document(path)]
-    found += [*_of_compose(), *_of_dockerfile()]
+    found += [*_of_compose(), *_of_dockerfile(), *_of_kubernetes()]
     makes = dict.fromkeys(line.words for line in found if line.program == "make")
     found += [step for words in makes for step in _of_make(words)]
     return tuple(dict.fromkeys(found))
@@ -105,7 +108,8 @@ def _of_compose() -> Iterator[CommandLine]:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
     for service in services.values():
         if "command" in service and "entrypoint" not in service:
-            yield CommandLine("docker-compose.yml", tuple(service["command"]))
+            words = (_VARIABLE.sub(lambda found: found[1], word) for word in service["command"])
+            yield CommandLine("docker-compose.yml", tuple(words))
 
 
 def healthcheck_of_web() -> tuple[str, ...]:
@@ -120,6 +124,14 @@ def _of_dockerfile() -> Iterator[CommandLine]:
     for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines():
         if line.startswith(("CMD ", "ENTRYPOINT ")):
             yield CommandLine("Dockerfile", tuple(json.loads(line.partition(" ")[2])))
+
+
+def _of_kubernetes() -> Iterator[CommandLine]:
+    for path in sorted(ROOT.glob("docs/kubernetes/*.yaml")):
+        for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            pod = document.get("spec", {}).get("template", {}).get("spec", {})
+            for container in pod.get("containers", []):
+                yield CommandLine(path.name, tuple(container["command"]))
 
 
 def _of_make(make: tuple[str, ...]) -> Iterator[CommandLine]:

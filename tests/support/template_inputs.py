@@ -28,16 +28,43 @@ def inputs_of(name: str) -> set[str]:
 
 
 @cache
+def needed_by(name: str) -> frozenset[str]:
+    """Of these, the ones that no part of it asks for with `is defined`."""
+    return frozenset(inputs_of(name)) - _asked_for(name)
+
+
+@cache
+def _asked_for(name: str) -> frozenset[str]:
+    asked = {
+        test.node.name
+        for test in _tree_of(name).find_all(nodes.Test)
+        if test.name == "defined" and isinstance(test.node, nodes.Name)
+    }
+    return frozenset(asked).union(*(_asked_for(part) for part in _parts(name)))
+
+
+@cache
 def _names(name: str) -> tuple[set[str], set[str]]:
     """Used and made, by the template and all that it extends and includes."""
-    assert templates.loader is not None
-    tree = templates.parse(templates.loader.get_source(templates, name)[0])
+    tree = _tree_of(name)
     used, made = meta.find_undeclared_variables(tree), set(_made(tree))
-    for part in tree.find_all((nodes.Include, nodes.Extends)):
-        if isinstance(part.template, nodes.Const):
-            more_used, more_made = _names(part.template.value)
-            used, made = used | more_used, made | more_made
+    for part in _parts(name):
+        more_used, more_made = _names(part)
+        used, made = used | more_used, made | more_made
     return used, made
+
+
+@cache
+def _tree_of(name: str) -> nodes.Template:
+    assert templates.loader is not None
+    return templates.parse(templates.loader.get_source(templates, name)[0])
+
+
+@cache
+def _parts(name: str) -> tuple[str, ...]:
+    """What it extends and includes."""
+    parts = _tree_of(name).find_all((nodes.Include, nodes.Extends))
+    return tuple(part.template.value for part in parts if isinstance(part.template, nodes.Const))
 
 
 def _made(tree: nodes.Template) -> Iterator[str]:
