@@ -59,6 +59,8 @@ ACTIONS: Final = {
     "run.override": N_("Started a run in spite of a red mask check"),
     "run.cancel": N_("Cancelled a run"),
     "run.save": N_("Stopped and saved a run"),
+    "run.pause": N_("Paused a run"),
+    "run.resume": N_("Let a paused run go on"),
     "run.download": N_("Downloaded a file of a run"),
     "run.export": N_("Exported a run"),
     "run.export_cancel": N_("Cancelled an export of a run"),

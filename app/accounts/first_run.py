@@ -19,6 +19,7 @@ from app.accounts.passwords import unknown_hash
 from app.accounts.service import Actor
 from app.accounts.tokens import create_token, is_valid, token_of
 from app.core.database import reading, transaction, utc_now
+from app.files import remove_forgotten
 
 _SETUP_FILE: Final = "setup-code"
 _LINK_FILE: Final = "sign-in-code"
@@ -26,12 +27,16 @@ _TOKEN_FILE: Final = "local-token"
 # Made anew when half of it is over, at the start of a server and once a day while it runs: a copy that was left in some
 # backup is worth nothing soon, and nobody ever has to renew it by hand.
 LOCAL_TOKEN_DAYS: Final = 30
+# What a process was writing that was killed.
+_FORGOTTEN_SECONDS: Final = 60.0
 
 
 def _write_secret(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Made beside and renamed: whoever reads meanwhile finds the old secret or the new one, never half of one.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    prefix = f".{path.name}-"
+    remove_forgotten(path.parent.glob(f"{prefix}*"), _FORGOTTEN_SECONDS)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

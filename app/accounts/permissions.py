@@ -115,7 +115,7 @@ RULES: Final[dict[Permission, Rule]] = {
     Permission.BASE_MODEL_ADD: Rule(Role.ENGINEER, N_("Add and prepare base models."), Scope.TRAIN),
     Permission.MASK_CHECK_START: Rule(Role.ENGINEER, N_("Start mask checks."), Scope.TRAIN),
     Permission.RUN_START: Rule(Role.ENGINEER, N_("Start runs."), Scope.TRAIN),
-    Permission.RUN_STOP: Rule(Role.ENGINEER, N_("Stop runs."), Scope.TRAIN),
+    Permission.RUN_STOP: Rule(Role.ENGINEER, N_("Pause, resume and stop runs."), Scope.TRAIN),
     Permission.RUN_READ_LOG: Rule(Role.ENGINEER, N_("Read what a run's process printed."), Scope.READ),
     Permission.RUN_DOWNLOAD: Rule(
         Role.ENGINEER, N_("Download adapters and the other files of a run."), Scope.TRAIN

@@ -52,6 +52,9 @@ def _commands() -> dict[str, str]:
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
         "train": _("Freeze, check the masks and train."),
         "again": _("Make a run once more: the same device gives the same losses."),
+        "pause": _("Pause a run: a checkpoint stays, and its place is free for others."),
+        "resume": _("Let a paused run go on where it stood."),
+        "stop": _("Stop a run: keep what it has learned, or discard it."),
         "evaluate": _("Judge a run against its base model."),
         "gate": _("Judge whether a run may go on, by limits on its numbers: exit code 0, 1, or 2."),
         "list": _("List datasets, models, recipes, runs or suites."),
@@ -126,15 +129,27 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.advising import advise
 
             return advise
-        case "again" | "train":
-            from app.cli import training
-
-            return training.again if name == "again" else training.train
+        case "again" | "train" | "pause" | "resume" | "stop":
+            return _load_run(name)
         case "evaluate" | "gate":
             from app.cli import evaluating, gating
 
             return evaluating.evaluate if name == "evaluate" else gating.gate
     raise LookupError(name)
+
+
+def _load_run(name: str) -> Callable[..., Any]:
+    """What starts runs, and what is asked of one under way."""
+    from app.cli import stopping, training
+
+    commands: dict[str, Callable[..., Any]] = {
+        "train": training.train,
+        "again": training.again,
+        "pause": stopping.pause,
+        "resume": stopping.resume,
+        "stop": stopping.stop,
+    }
+    return commands[name]
 
 
 def _load_look(name: str) -> Callable[..., Any]:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.exporting_runs import export_run
+from app.cli.exporting_runs import PARTIAL, export_run
 from app.cli.options import JsonOption
 from app.cli.pushing import Hub
 from app.client.pipeline import require_dataset
@@ -18,6 +17,7 @@ from app.client.rest import StudioClient
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.exports.kinds import BY_NAME
+from app.files import scratch_folder
 from app.interchange.exports.exporting import EXPORT_FORMATS, FlagChoice, Part
 from app.versions.schemas import VersionOut
 
@@ -194,8 +194,7 @@ def _download(
     client: StudioClient, version_id: int, params: dict[str, str], out: Path
 ) -> tuple[dict[str, Any], list[str]]:
     """The server's report and the names of the files, which are all there or none."""
-    with tempfile.TemporaryDirectory(dir=out, prefix=".partial-") as name:
-        folder = Path(name)
+    with scratch_folder(out, PARTIAL) as folder:
         whole = folder / ".download"
         with whole.open("wb") as file:
             filename, report = client.export_version(version_id, params, file)

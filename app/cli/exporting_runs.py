@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -13,7 +12,10 @@ from app.client.waiting import JobEnded, wait_for_job
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.exports.schemas import ExportFileOut, ExportOut
+from app.files import scratch_folder
 
+# What is being fetched lies in a folder of such a name until it is whole.
+PARTIAL: Final = ".sft-studio-partial-"
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -76,8 +78,7 @@ def _fetch_all(client: StudioClient, export: ExportOut, out: Path) -> None:
             raise CommandFailed(
                 _("%(path)s is already there. Name another folder with --out.") % {"path": out / file.name}
             )
-    with tempfile.TemporaryDirectory(dir=out, prefix=".partial-") as name:
-        folder = Path(name)
+    with scratch_folder(out, PARTIAL) as folder:
         for number, file in enumerate(export.files, 1):
             say(
                 _("Fetching %(name)s (%(number)d of %(count)d)")

@@ -55,8 +55,6 @@ def restore(
         _("%(count)d files are in %(path)s again, each as it was. “sft-studio serve” starts it.")
         % {"count": len(made.files), "path": settings.data_dir}
     )
-    if made.database != "sqlite":
-        say(_("Bring the database back with “pg_restore” before you start."))
     if as_json:
         print_json({"data": str(settings.data_dir), "files": len(made.files), "made_at": made.made_at})
 

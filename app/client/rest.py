@@ -22,6 +22,7 @@ from app.exports.schemas import ExportKindOut, ExportOut
 from app.gates.schemas import GateOut
 from app.imports.schemas import ImportOut
 from app.jobs.events import SamplePayload
+from app.jobs.models import StopRequest
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
 from app.runs.manifest import Manifest
@@ -159,6 +160,14 @@ class StudioClient(Connection):
         """Start a run once more; the same key again gives the first one."""
         headers = {"Idempotency-Key": idempotency_key}
         return self._one(RunOut, "POST", f"/api/v1/runs/{run_id}/again", headers=headers, repeatable=True)
+
+    def stop_run(self, run_id: int, how: StopRequest) -> RunOut:
+        """Ask a run to pause, or to end."""
+        return self._one(RunOut, "POST", f"/api/v1/runs/{run_id}/stop", params={"how": how.value})
+
+    def resume_run(self, run_id: int) -> RunOut:
+        """Let a paused run go on."""
+        return self._one(RunOut, "POST", f"/api/v1/runs/{run_id}/resume")
 
     def manifest(self, run_id: int) -> Manifest:
         """What the run's numbers follow from."""

@@ -26,7 +26,7 @@ class JobEnded(CommandFailed):
 
 def events_until_end(client: StudioClient, job_id: int) -> Iterator[EventOut]:
     """Every event of the job from the first on, then as they happen; ends with the job. Restarts of the server are waited
-    through."""
+    through, and so are pauses."""
     client.be_patient()
     seq, started = 0, False
     begun = time.monotonic()
@@ -39,6 +39,8 @@ def events_until_end(client: StudioClient, job_id: int) -> Iterator[EventOut]:
                 started = started or event.payload["state"] != JobState.QUEUED
                 if JobState(event.payload["state"]).is_final:
                     return
+                if event.payload["state"] == JobState.PAUSED:
+                    say(_("It was paused, and this waits until it goes on."))
         if not started and time.monotonic() - begun > QUEUED_HINT_SECONDS:
             started = True
             say(
@@ -48,6 +50,20 @@ def events_until_end(client: StudioClient, job_id: int) -> Iterator[EventOut]:
             )
         if not events:
             time.sleep(POLL_SECONDS)
+
+
+def wait_for_pause_or_end(client: StudioClient, job_id: int, listen: Listener) -> None:
+    """Until no worker is at the job any more, because it was paused or has ended."""
+    client.be_patient()
+    seq = 0
+    while True:
+        job = client.job(job_id)
+        for event in client.events(job_id, seq):
+            seq = event.seq
+            listen(event)
+        if job.state is JobState.PAUSED or job.state.is_final:
+            return
+        time.sleep(POLL_SECONDS)
 
 
 def wait_for_job(client: StudioClient, job: JobOut, listen: Listener, *, what: str) -> JobOut:

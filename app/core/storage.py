@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from app.files import file_sha256
+from app.files import file_sha256, remove_forgotten
 from app.sentences import N_
 
 DISK_FULL: Final = N_("The disk is full: nothing can be stored until some space is free.")
@@ -22,6 +22,11 @@ DISK_PROTECTED: Final = N_(
 )
 # Below this hardly anything can be written any more, and an operator should hear of it.
 LEAST_FREE_BYTES: Final = 16 * 1024 * 1024
+_PARTIAL: Final = ".partial-"
+# Files of a domain's own folder, and of a job's attempt.
+_BEING_WRITTEN: Final = (f"*/{_PARTIAL}*", f"jobs/*/*/{_PARTIAL}*")
+# Nothing takes so long between two writes.
+_FORGOTTEN_SECONDS: Final = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Storage:
     @contextmanager
     def stage(self, folder: str) -> Iterator["StagedFile"]:
         """A file that gets its name when its content is known; gone after the block unless it was kept."""
-        handle, name = tempfile.mkstemp(dir=self.folder(folder), prefix=".partial-")
+        handle, name = tempfile.mkstemp(dir=self.folder(folder), prefix=_PARTIAL)
         partial = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -83,7 +88,7 @@ class Storage:
         """A file that exists under `key` only once the block has ended well."""
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PARTIAL)
         partial = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -94,6 +99,12 @@ class Storage:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
+
+
+def sweep_partials(storage: Storage) -> None:
+    """Remove what was being written when its process was killed: it may hold what people have erased since."""
+    found = (path for pattern in _BEING_WRITTEN for path in storage.root.glob(pattern))
+    remove_forgotten(found, _FORGOTTEN_SECONDS)
 
 
 class StagedFile:

@@ -9,12 +9,10 @@ from app.checklists.service import lines_of
 from app.core.i18n import use_locale
 from app.core.storage import StoredFile
 from app.evaluations.service import verdicts
-from app.exports.leftovers import clear_leftovers
 from app.exports.models import RunExport, RunExportFile
 from app.exports.service import require_export
 from app.exports.work import ExportInput, ExportPayload, ExportResult, HeldOut, Scores, SuiteScore
 from app.jobs.handlers import JobHandler, Workplace
-from app.jobs.models import JobState
 from app.jobs.service import Claim
 from app.mask_checks.service import require_mask_check
 from app.runs.handler import provenance_of
@@ -39,10 +37,6 @@ class ExportRun(JobHandler[ExportResult]):
     def look_at_files(self, place: Workplace, result: ExportResult) -> list[StoredFile]:
         """Every file of the export."""
         return place.storage.files(f"{place.output_key}/{result.folder}")
-
-    def clear_up(self, place: Workplace, state: JobState) -> None:
-        """What did not become the export's is nobody's."""
-        clear_leftovers(place.output_dir.parent, state, int(place.output_dir.name))
 
     def publish(
         self,

@@ -1,7 +1,6 @@
-"""Which files of an export's job stay: those of an export that succeeded, and nothing else but logs."""
+"""Exports whose jobs ended while no worker was there to clear up after them."""
 
 import shutil
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Engine
@@ -9,6 +8,7 @@ from sqlmodel import col, select
 
 from app.core.database import reading
 from app.core.storage import Storage
+from app.jobs.leftovers import clear_leftovers
 from app.jobs.models import Job, JobKind, JobState
 
 FOLDER: Final = "export"
@@ -16,16 +16,8 @@ FOLDER: Final = "export"
 PARTIAL: Final = ".partial-export"
 
 
-def clear_leftovers(job_folder: Path, state: JobState, attempt: int) -> None:
-    """Apply the rule to the folder of an export's job, all attempts in it; `attempt` is the last one."""
-    for folder in [*job_folder.glob(f"*/{PARTIAL}"), *job_folder.glob(f"*/{FOLDER}")]:
-        kept = folder.name == FOLDER and folder.parent.name == str(attempt) and state is JobState.SUCCEEDED
-        if not kept:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def clear_all_leftovers(engine: Engine, storage: Storage) -> None:
-    """The same for every export that ended while nobody was there to clear up after it, or that is gone since."""
+    """What stays of a job's files stays of each of theirs, and nothing of an export that is gone since."""
     found = [*storage.root.glob(f"jobs/*/*/{PARTIAL}"), *storage.root.glob(f"jobs/*/*/{FOLDER}")]
     folders = {int(path.parent.parent.name): path.parent.parent for path in found}
     if not folders:

@@ -18,7 +18,8 @@ from app.exports.kinds import KINDS, kinds_of, read_choices, require_kind
 from app.exports.models import RunExport, RunExportFile
 from app.exports.work import ExportPayload
 from app.jobs.models import Job, JobKind, JobState, StopRequest
-from app.jobs.service import enqueue, request_stop, require_job
+from app.jobs.service import enqueue, require_job
+from app.jobs.stopping import request_stop
 from app.runs.models import Run
 from app.runs.service import adapter_path, trains_on
 from app.sentences import N_

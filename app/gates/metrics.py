@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from sqlmodel import Session
 
+from app.core.database import utc_now
 from app.evaluations.documents import EvaluationSummary, SideSummary
 from app.evaluations.models import Evaluation
 from app.evaluations.service import answers, newest_summaries
@@ -119,8 +120,8 @@ def _of_run(
         yield Metric("labels_seen", N_("Samples whose labels reached the loss"), result.labels_seen)
         if result.peak_memory_bytes is not None:
             yield Metric("peak_memory_bytes", N_("Memory at the peak"), result.peak_memory_bytes, "lower")
-    if job.started_at and job.finished_at:
-        seconds = (job.finished_at - job.started_at).total_seconds()
+    seconds = job.seconds_worked(utc_now())
+    if job.finished_at and seconds is not None:
         yield Metric("seconds", N_("Duration in seconds"), seconds, "lower")
     yield Metric("findings", N_("Findings of the diagnosis"), len(diagnose_run(session, run)), "lower")
     version = require_version(session, run.dataset_version_id)

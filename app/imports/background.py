@@ -28,7 +28,8 @@ from app.imports.work import ImportPayload, ImportResult
 from app.jobs.events import Phase
 from app.jobs.handlers import Going, HandedBack
 from app.jobs.models import Job, JobKind, StopRequest
-from app.jobs.service import LeaseLost, enqueue, require_job, stop_as
+from app.jobs.service import LeaseLost, enqueue, require_job
+from app.jobs.stopping import stop_as
 from app.sentences import N_
 
 _WAIT_SECONDS: Final = 1.0

@@ -12,6 +12,7 @@ from app.core.web import AppEngine, Db
 from app.jobs import service
 from app.jobs.models import StopRequest
 from app.jobs.schemas import EventOut, EventsOut, JobOut
+from app.jobs.stopping import stop_as
 from app.jobs.stream import as_dict, stream_events
 
 router = Router(prefix="/api/v1/jobs", tags=["jobs"])
@@ -61,4 +62,4 @@ def stop_job(session: Db, actor: CurrentActor, job_id: int, how: StopRequest = S
 
     What one started oneself, or one's token did, may always be stopped; others' jobs by engineers.
     """
-    return JobOut.of(service.stop_as(session, actor, service.require_job(session, job_id), how))
+    return JobOut.of(stop_as(session, actor, service.require_job(session, job_id), how))

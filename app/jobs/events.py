@@ -37,6 +37,7 @@ class Ending(StrEnum):
     RESULT = "result"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    PAUSED = "paused"
 
 
 # What is compared: the base model alone, and with a run's adapter.
@@ -96,10 +97,14 @@ PHASE_WORDS: Final[dict[Phase, str]] = {
 # States of a job that stand where a phase would: before it runs, and while it ends.
 QUEUED_WORDS: Final = N_("Queued")
 CANCELLING_WORDS: Final = N_("Cancelling")
+PAUSING_WORDS: Final = N_("Pausing")
+PAUSED_WORDS: Final = N_("Paused")
 RUNNING_WORDS: Final = N_("Running")
 _STATUS_WORDS: Final[dict[str, str]] = {
     "queued": QUEUED_WORDS,
     "cancelling": CANCELLING_WORDS,
+    "pausing": PAUSING_WORDS,
+    "paused": PAUSED_WORDS,
     **{phase.value: words for phase, words in PHASE_WORDS.items()},
 }
 # Stored by earlier versions under another word.
@@ -112,17 +117,19 @@ def status_words(status: str) -> str:
 
 
 class StatePayload(TypedDict):
-    """The job's new state. `failure` is a stored Failure; `rescued`: its lease ran out; `released`: handed back."""
+    """The job's new state. `failure` is a stored Failure; `rescued`: its lease ran out; `released`: handed back; `resumed`:
+    it was paused and may go on."""
 
     state: str
     attempt: NotRequired[int]
     failure: NotRequired[dict[str, Any] | None]
     rescued: NotRequired[bool]
     released: NotRequired[bool]
+    resumed: NotRequired[bool]
 
 
 class StopRequestedPayload(TypedDict):
-    """Somebody asked the job to end: `cancel` or `save`."""
+    """Somebody asked the job to end: `cancel` or `save`; or to `pause`."""
 
     how: str
 

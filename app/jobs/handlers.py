@@ -13,6 +13,7 @@ from app.core.settings import Settings
 from app.core.storage import Storage, StoredFile
 from app.core.stored_models import StoredModel
 from app.jobs.events import Phase
+from app.jobs.leftovers import clear_leftovers
 from app.jobs.models import JobState
 from app.jobs.service import Claim
 from app.jobs.work import JobInput
@@ -84,8 +85,10 @@ class JobHandler(ABC, Generic[ResultT]):
         return []
 
     def clear_up(self, place: Workplace, state: JobState) -> None:
-        """Remove working files that nobody needs once the job has ended in `state`, which is stored by now."""
-        return
+        """Remove working files that nobody needs once the job has ended in `state`, which is stored by now: all but its
+        logs, and the last attempt's after success.
+        """
+        clear_leftovers(place.output_dir.parent, state, int(place.output_dir.name))
 
     @abstractmethod
     def publish(

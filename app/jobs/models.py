@@ -34,6 +34,7 @@ class JobState(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -44,12 +45,21 @@ class JobState(StrEnum):
         return not TRANSITIONS[self]
 
 
-# The one table of allowed changes. RUNNING -> QUEUED is a rescue: the lease ran out.
+# The one table of allowed changes. RUNNING -> QUEUED is a rescue: the lease ran out. Who is paused holds no place of a
+# worker, and waits until a person lets it go on.
 TRANSITIONS: Final[dict[JobState, frozenset[JobState]]] = {
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.PAUSED, JobState.CANCELLED, JobState.FAILED}),
     JobState.RUNNING: frozenset(
-        {JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.RUNNING}
+        {
+            JobState.QUEUED,
+            JobState.PAUSED,
+            JobState.SUCCEEDED,
+            JobState.FAILED,
+            JobState.CANCELLED,
+            JobState.RUNNING,
+        }
     ),
+    JobState.PAUSED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
     JobState.SUCCEEDED: frozenset(),
     JobState.FAILED: frozenset(),
     JobState.CANCELLED: frozenset(),
@@ -57,10 +67,18 @@ TRANSITIONS: Final[dict[JobState, frozenset[JobState]]] = {
 
 
 class StopRequest(StrEnum):
-    """How a running job should end early."""
+    """How a running job should end early, or for a while."""
 
     CANCEL = "cancel"
     SAVE = "save"
+    PAUSE = "pause"
+
+
+# What a running job shows instead of its phase. One that saves goes on with its step until that is done.
+_ENDING: Final[dict[StopRequest | None, str]] = {
+    StopRequest.CANCEL: "cancelling",
+    StopRequest.PAUSE: "pausing",
+}
 
 
 class Job(CreatedBy, table=True):
@@ -80,8 +98,10 @@ class Job(CreatedBy, table=True):
         default=None, sa_column=Column(JSON(none_as_null=True), nullable=True)
     )
     attempt: int = 0
-    # Attempts handed back by a worker that was told to stop; they do not count as failures.
+    # Attempts handed back by a worker that was told to stop, or paused; they do not count as failures.
     releases: int = 0
+    # Of the attempts that are over: what was waited and paused between them is in none.
+    worked_seconds: float = 0.0
     owner: str | None = Field(default=None, max_length=120)
     lease_expires_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     stop_requested: StopRequest | None = Field(
@@ -105,6 +125,17 @@ class Job(CreatedBy, table=True):
         """Whether the job has ended."""
         return self.state.is_final
 
+    def seconds_worked(self, now: datetime) -> float | None:
+        """How long workers have been at it until now, without what was waited or paused; None before the first began."""
+        if self.started_at is None:
+            return None
+        if self.state is JobState.RUNNING:
+            return self.worked_seconds + (now - self.started_at).total_seconds()
+        if self.finished_at is not None and not self.worked_seconds:
+            # It ended before this was counted: its last attempt.
+            return (self.finished_at - self.started_at).total_seconds()
+        return self.worked_seconds
+
     @property
     def error_code(self) -> str | None:
         """Why it failed, for programs (`FailureCode`); None when it did not."""
@@ -117,13 +148,9 @@ class Job(CreatedBy, table=True):
 
     @property
     def status(self) -> str:
-        """State as shown: the phase while running, `cancelling` once a stop was asked for."""
+        """State as shown: the phase while running, `cancelling` or `pausing` once that was asked for."""
         if self.state is JobState.RUNNING:
-            return (
-                "cancelling"
-                if self.stop_requested is StopRequest.CANCEL
-                else (self.phase or Phase.PREPARING.value)
-            )
+            return _ENDING.get(self.stop_requested) or self.phase or Phase.PREPARING.value
         return self.state.value
 
 

@@ -1,21 +1,21 @@
-"""Rules of the queue: enqueue, claim, heartbeat, finish, stop, rescue.
+"""Rules of the queue: enqueue, claim, heartbeat, finish, pause, rescue; stopping.py has what people ask of a job under way.
 
 Every write a worker makes is fenced by (id, attempt, state): a worker that lost its lease changes nothing.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from sqlalchemy import CursorResult, update
 from sqlmodel import Session, col, select
 
 from app.accounts.permissions import Permission
-from app.accounts.service import Actor, record
+from app.accounts.service import Actor
 from app.accounts.who import Who
 from app.core.database import utc_now
-from app.core.errors import Conflict, NotFound, Refused
+from app.core.errors import NotFound
 from app.jobs.bell import ring_after_commit
 from app.jobs.events import EventKind, Phase
 from app.jobs.models import Job, JobEvent, JobKind, JobState, PayloadT, StopRequest
@@ -76,7 +76,7 @@ def append_events(session: Session, job: Job, events: Iterable[EventData]) -> No
     for kind, payload in events:
         job.event_count += 1
         event = JobEvent(
-            job_id=_id(job), seq=job.event_count, kind=EventKind(kind).value, payload=plain_json(payload)
+            job_id=id_of(job), seq=job.event_count, kind=EventKind(kind).value, payload=plain_json(payload)
         )
         session.add(event)
     session.add(job)
@@ -97,7 +97,7 @@ def events_after(session: Session, job_id: int, seq: int, limit: int = 500) -> l
 def claim(session: Session, job_id: int, *, owner: str, lease_seconds: float) -> Claim | None:
     """Take a queued job. None when somebody else has it or it ended: a doubled bell changes nothing."""
     now = utc_now()
-    taken = _changed_one(
+    taken = changed_one(
         session,
         update(Job)
         .where(col(Job.id) == job_id, col(Job.state) == JobState.QUEUED)
@@ -112,7 +112,7 @@ def claim(session: Session, job_id: int, *, owner: str, lease_seconds: float) ->
     )
     if not taken:
         return None
-    job = _fresh(session, job_id)
+    job = fresh(session, job_id)
     append_events(session, job, [(EventKind.STATE, {"state": "running", "attempt": job.attempt})])
     return Claim(job_id, job.attempt, job.kind, dict(job.payload))
 
@@ -122,7 +122,7 @@ def heartbeat(
 ) -> StopRequest | None:
     """Extend the lease, store a batch of events, learn of a stop request. Raises LeaseLost."""
     _fence(session, claim, lease_expires_at=utc_now() + timedelta(seconds=lease_seconds))
-    job = _fresh(session, claim.job_id)
+    job = fresh(session, claim.job_id)
     batch = list(events)
     for kind, payload in batch:
         if kind == EventKind.PHASE:
@@ -150,7 +150,8 @@ def finish(
         result=plain_json(result),
         failure=failure.to_json() if failure else None,
     )
-    job = _fresh(session, claim.job_id)
+    job = fresh(session, claim.job_id)
+    _count_work(job, until=utc_now())
     append_events(session, job, [*events, (EventKind.STATE, _ended(job))])
     return job
 
@@ -166,47 +167,47 @@ def release(session: Session, claim: Claim, *, events: Iterable[EventData] = ())
         lease_expires_at=None,
         releases=Job.releases + 1,
     )
-    job = _fresh(session, claim.job_id)
-    append_events(
-        session, job, [*events, (EventKind.STATE, {"state": JobState.QUEUED.value, "released": True})]
-    )
-    ring_after_commit(session, job)
+    job = fresh(session, claim.job_id)
+    _count_work(job, until=utc_now())
+    _set_aside(session, job)
+    append_events(session, job, [*events, (EventKind.STATE, {"state": job.state.value, "released": True})])
 
 
-def request_stop(session: Session, job_id: int, how: StopRequest) -> Job:
-    """Ask a job to end. A queued job is cancelled at once; an ended one raises Conflict."""
-    require_job(session, job_id)
-    now = utc_now()
-    cancelled = _changed_one(
+def pause(session: Session, claim: Claim, *, events: Iterable[EventData] = ()) -> JobState:
+    """End the attempt for a while, as was asked; where somebody asked for another end meanwhile, that is met. Raises
+    LeaseLost."""
+    _fence(
         session,
-        update(Job)
-        .where(col(Job.id) == job_id, col(Job.state) == JobState.QUEUED)
-        .values(state=JobState.CANCELLED, finished_at=now, stop_requested=how),
+        claim,
+        state=JobState.PAUSED,
+        phase="",
+        owner=None,
+        lease_expires_at=None,
+        releases=Job.releases + 1,
     )
-    if cancelled:
-        job = _fresh(session, job_id)
-        append_events(session, job, [(EventKind.STATE, {"state": JobState.CANCELLED.value})])
-        return job
-    asked = _changed_one(
-        session,
-        update(Job)
-        .where(col(Job.id) == job_id, col(Job.state) == JobState.RUNNING)
-        .values(stop_requested=how),
-    )
-    if not asked:
-        raise Conflict(N_("This has already ended."))
-    job = _fresh(session, job_id)
-    append_events(session, job, [(EventKind.STOP_REQUESTED, {"how": how.value})])
-    return job
+    job = fresh(session, claim.job_id)
+    _count_work(job, until=utc_now())
+    if job.stop_requested is StopRequest.CANCEL:
+        job.state, job.finished_at = JobState.CANCELLED, utc_now()
+    else:
+        _set_aside(session, job)
+    append_events(session, job, [*events, (EventKind.STATE, {"state": job.state.value})])
+    return job.state
 
 
-def stop_as(session: Session, actor: Actor, job: Job, how: StopRequest) -> Job:
-    """As request_stop, in somebody's name. Raises Refused for a job of somebody else, which engineers may stop."""
-    if job.created_by_user_id != actor.user_id and not actor.may(Permission.JOB_STOP):
-        raise Refused(N_("This was started by somebody else. An engineer can stop it."))
-    stopped = request_stop(session, _id(job), how)
-    record(session, actor, f"job.{how.value}", f"job/{job.id}")
-    return stopped
+def _set_aside(session: Session, job: Job) -> None:
+    """What no worker is at any more waits for the next, or for a person where it was to be paused."""
+    if job.stop_requested is StopRequest.PAUSE:
+        job.state, job.stop_requested = JobState.PAUSED, None
+    else:
+        job.state = JobState.QUEUED
+        ring_after_commit(session, job)
+    job.phase = ""
+
+
+def _count_work(job: Job, *, until: datetime) -> None:
+    if job.started_at is not None:
+        job.worked_seconds += max(0.0, (until - job.started_at).total_seconds())
 
 
 def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
@@ -219,6 +220,7 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
     ).all()
     requeued: list[int] = []
     for job in expired:
+        _count_work(job, until=job.lease_expires_at or now)
         job.owner, job.lease_expires_at = None, None
         if job.stop_requested is StopRequest.CANCEL:
             job.state, job.finished_at = JobState.CANCELLED, now
@@ -226,9 +228,9 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
             job.state, job.finished_at = JobState.FAILED, now
             job.failure = Failure.of(FailureCode.VANISHED, VANISHED, count=job.attempt).to_json()
         else:
-            job.state, job.phase = JobState.QUEUED, ""
-            requeued.append(_id(job))
-            ring_after_commit(session, job)
+            _set_aside(session, job)
+            if job.state is JobState.QUEUED:
+                requeued.append(id_of(job))
         append_events(session, job, [(EventKind.STATE, {**_ended(job), "rescued": True})])
     return requeued
 
@@ -252,23 +254,26 @@ def _fence(session: Session, claim: Claim, **values: Any) -> None:
         )
         .values(**values)
     )
-    if not _changed_one(session, statement):
+    if not changed_one(session, statement):
         raise LeaseLost(f"job {claim.job_id} attempt {claim.attempt}")
 
 
-def _changed_one(session: Session, statement: Any) -> bool:
+def changed_one(session: Session, statement: Any) -> bool:
+    """Whether a guarded UPDATE met its row: where it did not, somebody else was faster."""
     result = cast(
         CursorResult[Any], session.execute(statement, execution_options={"synchronize_session": False})
     )
     return result.rowcount == 1
 
 
-def _fresh(session: Session, job_id: int) -> Job:
+def fresh(session: Session, job_id: int) -> Job:
+    """The row as it is now, in place of what this session read before."""
     job = session.get_one(Job, job_id)
     session.refresh(job)
     return job
 
 
-def _id(job: Job) -> int:
+def id_of(job: Job) -> int:
+    """Of a stored job."""
     assert job.id is not None
     return job.id

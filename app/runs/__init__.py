@@ -5,7 +5,8 @@
 `new_run`, `new_run_pages`, `planning` what it would be and take (`plan_api`, `plan_schemas` REST), `device` what this
 machine has, `backends` other trainers on it, `fitting` to data and base model, `mixing` with a second dataset, `changes`
 from its recipe, `again` one made once more, `pace` · one under way:
-`pages`, `curves`, `diagnosis`, `samples`, `story`, `logs` · several: `comparing`, `compare_pages` · one that failed:
+`pages`, `stopping` (pausing and going on too),
+`curves`, `diagnosis`, `samples`, `story`, `logs` · several: `comparing`, `compare_pages` · one that failed:
 `advice` by failure code · what stays: `leftovers`, `manifest` with `environment`, `provenance`, `lineage` ·
 ports to what lies above and below:
 `judging` (evaluations), `elsewhere` (exports), `check_use` (mask checks) ·

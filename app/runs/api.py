@@ -14,13 +14,12 @@ from app.core.errors import NotFound
 from app.core.routing import Router
 from app.core.web import AppEngine, AppStorage, Db
 from app.interop.handing import TOOLS
-from app.jobs import service as jobs
 from app.jobs.api import After
 from app.jobs.events import SamplePayload
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.recipes.recipes import RECIPES, build_config
-from app.runs import service
+from app.runs import service, stopping
 from app.runs.again import run_again
 from app.runs.backends import TheseBackends
 from app.runs.comparing import data_changes, differences, reached, require_runs
@@ -145,12 +144,32 @@ def get_run(session: Db, run_id: int) -> RunOut:
 
 @router.post("/runs/{run_id}/stop")
 @needs(Permission.RUN_STOP)
-def stop_run(session: Db, actor: CurrentActor, run_id: int, how: StopRequest = StopRequest.CANCEL) -> RunOut:
-    """Stop a run: `cancel` drops it, `save` keeps the adapter as it is."""
+def stop_run(
+    session: Db,
+    storage: AppStorage,
+    actor: CurrentActor,
+    run_id: int,
+    how: StopRequest = StopRequest.CANCEL,
+) -> RunOut:
+    """Stop a run: `cancel` makes no model of it, `save` makes one of what it has learned, `pause` is as `/pause`."""
     run = service.require_run(session, run_id)
-    job = jobs.request_stop(session, run.job_id, how)
-    record(session, actor, f"run.{how.value}", f"run/{run_id}")
-    return RunOut.of(run, job)
+    return RunOut.of(run, stopping.stop_run(session, storage, actor, run, how))
+
+
+@router.post("/runs/{run_id}/pause")
+@needs(Permission.RUN_STOP)
+def pause_run(session: Db, storage: AppStorage, actor: CurrentActor, run_id: int) -> RunOut:
+    """Pause a run: after the step under way it leaves a checkpoint and frees its place for others."""
+    run = service.require_run(session, run_id)
+    return RunOut.of(run, stopping.stop_run(session, storage, actor, run, StopRequest.PAUSE))
+
+
+@router.post("/runs/{run_id}/resume")
+@needs(Permission.RUN_STOP)
+def resume_run(session: Db, actor: CurrentActor, run_id: int) -> RunOut:
+    """Let a paused run go on where it stood, once a worker is free; its losses are those of one that never paused."""
+    run = service.require_run(session, run_id)
+    return RunOut.of(run, stopping.resume_run(session, actor, run))
 
 
 @router.get("/runs/{run_id}/events", response_class=EventSourceResponse)

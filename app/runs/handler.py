@@ -13,8 +13,8 @@ from app.datasets.models import Dataset
 from app.interop.environments import find_environment, setting_of
 from app.interop.handing import TOOL_NAMES
 from app.jobs.handlers import JobHandler, Workplace
-from app.jobs.models import JobState
-from app.jobs.service import Claim
+from app.jobs.models import JobState, StopRequest
+from app.jobs.service import Claim, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.backend import STUDIO
@@ -63,6 +63,7 @@ class Train(JobHandler[RunResult]):
             backend=_backend_place(place, run),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
             resume_from=str(place.output_dir.parent) if claim.attempt > 1 else None,
+            save_at_once=require_job(session, claim.job_id).stop_requested is StopRequest.SAVE,
         )
 
     def look_at_files(self, place: Workplace, result: RunResult) -> list[StoredFile]:

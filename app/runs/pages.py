@@ -8,21 +8,19 @@ from fastapi.responses import RedirectResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.accounts.service import record
 from app.core.database import let_go, utc_now
 from app.core.i18n import get_locale, gettext
 from app.core.routing import Router
 from app.core.templating import is_htmx, render, toast
 from app.core.web import PAGE_SIZE, AppStorage, Db
 from app.datasets.service import require_dataset
-from app.jobs import service as jobs
 from app.jobs.events import CheckpointPayload, EvalPayload, EventKind, MetricPayload, Phase, ProgressPayload
 from app.jobs.models import Job, JobState, StopRequest
 from app.jobs.newest import last_event, last_events
 from app.mask_settings.words import settings_in_words
 from app.recipes.fields import FIELD_GROUPS, displayed
 from app.recipes.recipes import RECIPES
-from app.runs import service
+from app.runs import service, stopping
 from app.runs.advice import remedy_for
 from app.runs.again import run_again
 from app.runs.backends import TheseBackends
@@ -44,6 +42,11 @@ from app.versions.service import require_version
 router = Router(prefix="/runs", include_in_schema=False)
 TABLE_ROWS: Final = 40
 SAMPLE_ROUNDS: Final = 12
+_ASKED: Final = {
+    StopRequest.SAVE: N_("Asked to stop and save. The step under way is finished first."),
+    StopRequest.CANCEL: N_("Asked to cancel."),
+    StopRequest.PAUSE: N_("Asked to pause. The step under way is finished first."),
+}
 
 # What a person follows; several phases of a job belong to one step.
 STEPS: Final = ("queued", "preparing", "training", "saving", "done")
@@ -56,8 +59,10 @@ _STEP_OF_PHASE: Final[dict[str, str]] = {
 
 def current_step(job: Job, progress: ProgressPayload | None) -> str:
     """Where in `STEPS` a job is. Saving before the last step is a checkpoint, so still training."""
-    if job.state is JobState.QUEUED:
+    if job.state is JobState.QUEUED or (job.state is JobState.PAUSED and not progress):
         return "queued"
+    if job.state is JobState.PAUSED:
+        return "training"
     if job.state is JobState.SUCCEEDED:
         return "done"
     step = _STEP_OF_PHASE.get(job.phase, "preparing")
@@ -77,10 +82,8 @@ def clock(seconds: float | None) -> str:
 
 
 def elapsed(job: Job, now: datetime) -> str:
-    """How long a job has been or was running."""
-    if job.started_at is None:
-        return "–"
-    return clock(((job.finished_at or now) - job.started_at).total_seconds())
+    """How long workers have been or were at it, without what it waited or was paused."""
+    return clock(job.seconds_worked(now))
 
 
 @router.get("", response_model=None)
@@ -309,16 +312,31 @@ def start_again(session: Db, actor: CurrentActor, backends: TheseBackends, run_i
 @router.post("/{run_id}/stop", response_model=None)
 @needs(Permission.RUN_STOP)
 def stop_run(
-    request: Request, session: Db, actor: CurrentActor, run_id: int, how: Annotated[StopRequest, Form()]
+    request: Request,
+    session: Db,
+    storage: AppStorage,
+    actor: CurrentActor,
+    run_id: int,
+    how: Annotated[StopRequest, Form()],
 ) -> Response:
-    """Ask the run to end: save what it has, or drop it."""
+    """Ask the run to pause, or to end: save what it has, or drop it."""
     run = service.require_run(session, run_id)
-    jobs.request_stop(session, run.job_id, how)
-    record(session, actor, f"run.{how.value}", f"run/{run_id}")
+    stopping.stop_run(session, storage, actor, run, how)
+    return _asked(request, session, run, _ASKED[how])
+
+
+@router.post("/{run_id}/resume", response_model=None)
+@needs(Permission.RUN_STOP)
+def resume_run(request: Request, session: Db, actor: CurrentActor, run_id: int) -> Response:
+    """Let a paused run go on."""
+    run = service.require_run(session, run_id)
+    stopping.resume_run(session, actor, run)
+    return _asked(request, session, run, N_("It goes on as soon as a worker is free."))
+
+
+def _asked(request: Request, session: Db, run: Run, said: str) -> Response:
     if not is_htmx(request):
-        return RedirectResponse(f"/runs/{run_id}", status_code=303)
+        return RedirectResponse(f"/runs/{run.id}", status_code=303)
     response = render(request, "runs/_actions.html", _run_context(session, run))
-    saved = N_("Asked to stop and save. The step under way is finished first.")
-    dropped = N_("Asked to cancel.")
-    response.headers.update(toast(gettext(saved if how is StopRequest.SAVE else dropped)))
+    response.headers.update(toast(gettext(said)))
     return response

@@ -21,7 +21,9 @@ _STATES: Final = {
     "succeeded": N_("Done."),
     "failed": N_("Failed."),
     "cancelled": N_("Cancelled."),
+    "paused": N_("Paused: the place is free for others."),
 }
+_RESUMED: Final = N_("Goes on as soon as a worker is free.")
 _HANDED_BACK: Final = N_("The worker is gone or was told to stop: back in the queue.")
 _PHASES: Final[dict[str, str]] = {
     Phase.PREPARING_DATA: N_("Reads the data."),
@@ -81,6 +83,8 @@ def _state_line(event: JobEvent, *, was_running: bool) -> StoryLine:
     if payload.get("failure"):
         text = say(Failure.from_json(payload["failure"]).sentence)
         return StoryLine(event.created_at, "error" if state == "failed" else "warning", text)
+    if payload.get("resumed"):
+        return StoryLine(event.created_at, "info", translate(_RESUMED, {}))
     if state == "queued" and was_running:
         return StoryLine(event.created_at, "warning", translate(_HANDED_BACK, {}))
     return StoryLine(

@@ -40,7 +40,8 @@ class TrainInput(JobInput):
     """The arrays' file with the hash of the arrays, and of the file where the mask check kept it; the model's folder and the
     hash of what made the tokens; the config and where everything comes from. `mixed_in` as `config` says how much of it.
 
-    `backend` is given where the config names one. `resume_from` holds the folders of earlier attempts, where there were any.
+    `backend` is given where the config names one. `resume_from` holds the folders of earlier attempts, where there were any;
+    with `save_at_once` their newest checkpoint becomes the result without another step.
     """
 
     arrays: str
@@ -54,3 +55,4 @@ class TrainInput(JobInput):
     provenance: Provenance
     backend: BackendPlace | None = None
     resume_from: str | None = None
+    save_at_once: bool = False

@@ -5,11 +5,11 @@ comes first: whatever it names is there by then, and what is made later is not m
 """
 
 import hashlib
+import io
 import json
 import os
 import posixpath
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -24,6 +24,7 @@ from app.core.database import build_engine
 from app.core.i18n import gettext as _
 from app.core.migrations import current_revision
 from app.core.settings import Settings
+from app.files import scratch_folder
 from app.serving import preflight
 from app.serving.stored_rows import named_files, snapshot, trouble_in
 
@@ -35,6 +36,8 @@ _LEFT_OUT: Final = frozenset(
     {"broker", "logs", "sign-in-code", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"}
 )
 _UNFINISHED: Final = ".partial-"
+_SCRATCH: Final = ".sft-studio-backup-"
+_COPY: Final = "copy of studio.db"
 _PIECE: Final = 1024 * 1024
 
 
@@ -62,25 +65,21 @@ def back_up(settings: Settings, engine: Engine, target: Path) -> Manifest:
             % {"path": target}
         )
     try:
-        handle, name = tempfile.mkstemp(dir=target.absolute().parent, prefix=f".{target.name}-")
-    except OSError as error:
-        raise _cannot_write(target, error) from error
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            manifest = _write(settings, engine, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _verify(partial)
-        # Taken by whoever makes the name first; a hard link would do too, but not on every disk that backups are written to.
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        partial.replace(target)
+        with scratch_folder(target.absolute().parent, _SCRATCH) as scratch:
+            partial = scratch / target.name
+            with partial.open("wb") as stream:
+                partial.chmod(0o600)
+                manifest = _write(settings, engine, stream, scratch)
+                stream.flush()
+                os.fsync(stream.fileno())
+            _verify(partial)
+            # Taken by whoever makes the name first; a hard link would do too, but not on every disk of backups.
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            partial.replace(target)
     except FileExistsError as error:
         raise _is_there(target) from error
     except OSError as error:
         raise _cannot_write(target, error) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return manifest
 
 
@@ -90,24 +89,69 @@ def restore(settings: Settings, source: Path) -> Manifest:
     """
     folder = settings.data_dir
     try:
-        if folder.exists() and any(folder.iterdir()):
+        preflight.require_whole(folder)
+        # A file system makes that one by itself.
+        if folder.exists() and {path.name for path in folder.iterdir()} - {"lost+found"}:
             raise CommandFailed(
                 _("The data folder %(path)s is not empty. Set SFT_STUDIO_DATA to an empty one.")
                 % {"path": folder}
             )
         manifest = _verify(source)
+        _require_database(settings, manifest)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)
+        mark = folder / preflight.RESTORING
+        mark.touch(0o600)
         made: list[Path] = []
         try:
             _extract(source, folder, made)
             _require_sound(folder, manifest)
         except BaseException:
             _take_away(folder, made)
+            mark.unlink()
             raise
+        mark.unlink()
     except OSError as error:
         raise preflight.cannot_write(folder, error) from error
     return manifest
+
+
+def _require_database(settings: Settings, manifest: Manifest) -> None:
+    """What the archive's files belong to is where this installation looks for it."""
+    if manifest.database == "sqlite":
+        if settings.database_url:
+            raise CommandFailed(
+                _(
+                    "The archive holds a database of its own, and DATABASE_URL names another. Restore it without DATABASE_URL."
+                )
+            )
+        return
+    if not settings.resolved_database_url.startswith("postgresql"):
+        raise CommandFailed(
+            _(
+                "The archive belongs to a PostgreSQL database, which is not in it. Bring that back with “pg_restore”, set "
+                "DATABASE_URL to it and restore again."
+            )
+        )
+    engine = preflight.open_database(settings)
+    try:
+        found = current_revision(engine)
+    finally:
+        engine.dispose()
+    if found is None:
+        raise CommandFailed(
+            _(
+                "The database at DATABASE_URL is empty. Bring it back with “pg_restore” first, then restore again."
+            )
+        )
+    if found != manifest.revision:
+        raise CommandFailed(
+            _(
+                "The database at DATABASE_URL is not the one that the archive belongs to: its schema is %(found)s, and was "
+                "%(wanted)s. Bring the database back with “pg_restore” first, then restore again."
+            )
+            % {"found": found, "wanted": manifest.revision}
+        )
 
 
 def _extract(source: Path, folder: Path, made: list[Path]) -> None:
@@ -139,16 +183,17 @@ def _take_away(folder: Path, made: list[Path]) -> None:
                 parent.rmdir()
 
 
-def _write(settings: Settings, engine: Engine, stream: BinaryIO) -> Manifest:
+def _write(settings: Settings, engine: Engine, stream: BinaryIO, scratch: Path) -> Manifest:
     manifest = Manifest(made_at=datetime.now(UTC).isoformat(), revision=current_revision(engine))
     manifest.database = engine.dialect.name
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
         if engine.dialect.name == "sqlite":
-            with tempfile.TemporaryDirectory(prefix="sft-studio-") as scratch:
-                copy = Path(scratch) / DATABASE
-                snapshot(engine, copy)
-                named = _named_in(copy)
-                _add(archive, manifest, copy, DATABASE)
+            # Beside the archive: the system's own folder for such files may be small, or memory.
+            copy = scratch / _COPY
+            snapshot(engine, copy)
+            named = _named_in(copy)
+            _add(archive, manifest, copy, DATABASE)
+            copy.unlink()
         else:
             named = {key: (owner, sha) for key, owner, sha in _rows(engine)}
         for path, name in _files(settings.data_dir.resolve()):
@@ -161,10 +206,7 @@ def _write(settings: Settings, engine: Engine, stream: BinaryIO) -> Manifest:
         content = json.dumps(asdict(manifest), ensure_ascii=False).encode()
         header = tarfile.TarInfo(CONTENTS)
         header.size, header.mode = len(content), 0o600
-        with tempfile.TemporaryFile() as file:
-            file.write(content)
-            file.seek(0)
-            archive.addfile(header, file)
+        archive.addfile(header, io.BytesIO(content))
     return manifest
 
 

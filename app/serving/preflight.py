@@ -26,14 +26,17 @@ COMFORTABLE_FREE_BYTES: Final = 3 * 1000 * 1000 * 1000
 _OWN_NAMES: Final = frozenset(
     {"studio.db", "studio.db-wal", "studio.db-shm", "storage", "broker", "logs", "local-token", "setup-code"}
 )
+# Lies in a data folder while an archive is brought back into it, and afterwards where that was broken off.
+RESTORING: Final = ".restoring"
 _GIGA: Final = 1000 * 1000 * 1000
 
 
 def check_data_folder(data_dir: Path) -> None:
-    """The folder exists or can be made, takes a file, and is nobody else's to read; what this process makes later is
-    neither.
+    """The folder is whole, exists or can be made, takes a file, and is nobody else's to read; what this process makes later
+    is not either.
     """
     os.umask(0o077)
+    require_whole(data_dir)
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=data_dir) as file:
@@ -41,6 +44,18 @@ def check_data_folder(data_dir: Path) -> None:
     except OSError as error:
         raise cannot_write(data_dir, error) from error
     keep_private(data_dir)
+
+
+def require_whole(data_dir: Path) -> None:
+    """Raises CommandFailed for a folder in which a restore was broken off: what is there is not all."""
+    if (data_dir / RESTORING).exists():
+        raise CommandFailed(
+            _(
+                "A restore into %(path)s was broken off, and not everything is there. Empty the folder, hidden files too, and "
+                "run “sft-studio restore” again."
+            )
+            % {"path": data_dir}
+        )
 
 
 def cannot_write(data_dir: Path, error: OSError) -> CommandFailed:
@@ -143,7 +158,8 @@ def claim_port(host: str, port: int) -> socket.socket:
 
 
 def open_database(settings: Settings) -> Engine:
-    """An engine whose database answers."""
+    """An engine whose database answers. Raises CommandFailed, also where the files beside it are not all there."""
+    require_whole(settings.data_dir)
     url = settings.resolved_database_url
     try:
         # A password may stand in the query too.

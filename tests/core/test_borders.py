@@ -53,6 +53,7 @@ ALLOWED: Final = {
         "app.jobs.service.EventData",
         "app.jobs.service.finish",
         "app.jobs.service.heartbeat",
+        "app.jobs.service.pause",
         "app.jobs.service.release",
         "app.line_process.LineProcess.messages",
         "app.line_process.LineProcess.send",

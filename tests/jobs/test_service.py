@@ -11,7 +11,7 @@ from app.accounts.who import Who
 from app.core.database import reading, transaction, utc_now
 from app.core.errors import Conflict, NotFound
 from app.core.i18n import use_locale
-from app.jobs import service
+from app.jobs import service, stopping
 from app.jobs.models import TRANSITIONS, Job, JobEvent, JobKind, JobState, StopRequest
 from app.runs.work import TrainPayload
 from app.sentences import Failure
@@ -149,7 +149,7 @@ def test_a_rescued_job_that_was_to_be_cancelled_ends_cancelled(engine: Engine) -
     job_id = enqueue(engine)
     claim(engine, job_id, lease=-1)
     with transaction(engine) as session:
-        service.request_stop(session, job_id, StopRequest.CANCEL)
+        stopping.request_stop(session, job_id, StopRequest.CANCEL)
         assert service.rescue_expired(session, max_attempts=3) == []
     assert load(engine, job_id).state is JobState.CANCELLED
 
@@ -158,7 +158,7 @@ def test_a_stop_reaches_the_worker_with_its_next_heartbeat(engine: Engine) -> No
     job_id = enqueue(engine)
     mine = claim(engine, job_id)
     with transaction(engine) as session:
-        service.request_stop(session, job_id, StopRequest.SAVE)
+        stopping.request_stop(session, job_id, StopRequest.SAVE)
     with transaction(engine) as session:
         assert service.heartbeat(session, mine, lease_seconds=30) is StopRequest.SAVE
 
@@ -166,11 +166,11 @@ def test_a_stop_reaches_the_worker_with_its_next_heartbeat(engine: Engine) -> No
 def test_a_queued_job_is_cancelled_at_once_and_an_ended_one_refuses(engine: Engine) -> None:
     job_id = enqueue(engine)
     with transaction(engine) as session:
-        assert service.request_stop(session, job_id, StopRequest.CANCEL).state is JobState.CANCELLED
+        assert stopping.request_stop(session, job_id, StopRequest.CANCEL).state is JobState.CANCELLED
     with pytest.raises(Conflict), transaction(engine) as session:
-        service.request_stop(session, job_id, StopRequest.CANCEL)
+        stopping.request_stop(session, job_id, StopRequest.CANCEL)
     with pytest.raises(NotFound), transaction(engine) as session:
-        service.request_stop(session, 999, StopRequest.CANCEL)
+        stopping.request_stop(session, 999, StopRequest.CANCEL)
 
 
 def test_numbers_that_json_does_not_know_are_stored_as_null(engine: Engine) -> None:

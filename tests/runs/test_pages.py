@@ -9,7 +9,8 @@ from sqlmodel import select
 from app.accounts.models import AuditEvent
 from app.core.database import reading, transaction
 from app.core.storage import Storage
-from app.jobs.models import JobState
+from app.jobs import service as jobs
+from app.jobs.models import Job, JobKind, JobState
 from app.runs.models import Run
 from app.runs.result import RunResult
 from app.runs.service import publish_artifacts, require_run
@@ -65,7 +66,7 @@ def test_the_run_page_shows_phase_figures_config_and_escaped_log(
     assert 'data-ended="false"' in response.text
     watched = annotator.browser.get(f"/runs/{run_id}").text
     assert "Step 40 of 120" in visible_text(watched)
-    assert "Stop and save" not in watched  # annotators watch
+    assert "Stop and keep" not in watched  # annotators watch
     assert "alert(1)" not in watched  # what a process prints is for engineers
 
 
@@ -102,6 +103,48 @@ def test_stopping_asks_the_worker_and_shows_that_it_was_asked(
         end(session, run_id, JobState.CANCELLED)
     late = engineer.browser.post(f"/runs/{run_id}/stop", data={"how": "cancel"}, headers=HTMX)
     assert (late.status_code, late.json()["detail"]) == (409, "This has already ended.")
+
+
+def test_a_paused_run_says_where_it_stands_and_goes_on_from_its_page_and_by_commands(
+    app: FastAPI, engineer: Person, annotator: Person, storage: Storage
+) -> None:
+    run_id = running(app, storage, progress(40, 120))
+    assert annotator.browser.post(f"/runs/{run_id}/resume").status_code == 403
+    assert engineer.browser.post(f"/runs/{run_id}/resume", headers=HTMX).status_code == 409
+    asked = engineer.browser.post(f"/runs/{run_id}/stop", data={"how": "pause"}, headers=HTMX)
+    assert "Pausing…" in visible_text(asked.text)
+    with transaction(app.state.engine) as session:
+        job = session.get_one(Job, runs(app)[0].job_id)
+        jobs.pause(session, jobs.Claim(job.id or 0, 1, JobKind.TRAIN, {}))
+    text = visible_text(engineer.browser.get(f"/runs/{run_id}").text)
+    for shown in (
+        "Paused",
+        "It stands at step 40",
+        "Go on",
+        "Leave it paused",
+        "the place is free for others",
+    ):
+        assert shown in text
+    assert "Pause " not in visible_text(engineer.browser.get(f"/runs/{run_id}/actions").text)
+    told = engineer.api.get(f"/api/v1/runs/{run_id}").json()["job"]
+    assert (told["state"], told["status"]) == ("paused", "paused")
+    assert engineer.browser.post(f"/runs/{run_id}/resume").status_code == 303
+    # Queued, it pauses at once; by REST as by the page.
+    assert engineer.api.post(f"/api/v1/runs/{run_id}/pause").json()["job"]["state"] == "paused"
+    assert engineer.api.post(f"/api/v1/runs/{run_id}/resume").json()["job"]["state"] == "queued"
+    story = visible_text(engineer.browser.get(f"/runs/{run_id}/log").text)
+    assert "Goes on as soon as a worker is free." in story
+
+
+def test_what_another_program_trains_cannot_pause(app: FastAPI, engineer: Person, storage: Storage) -> None:
+    run_id = running(app, storage)
+    with transaction(app.state.engine) as session:
+        run = session.get_one(Run, run_id)
+        run.config = run.config.model_copy(update={"backend": "trl"})
+        session.add(run)
+    refused = engineer.api.post(f"/api/v1/runs/{run_id}/pause")
+    assert (refused.status_code, "TRL" in refused.json()["detail"]) == (409, True)
+    assert "Pause" not in visible_text(engineer.browser.get(f"/runs/{run_id}/actions").text)
 
 
 def test_a_published_file_is_listed_and_downloaded_and_a_lost_one_is_a_clear_404(

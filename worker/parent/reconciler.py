@@ -12,12 +12,15 @@ from app.core.database import transaction
 from app.core.logging import get_logger
 from app.core.outages import brief, is_outage
 from app.core.settings import Settings
-from app.core.storage import Storage
+from app.core.storage import Storage, sweep_partials
 from app.curation.sweeping import sweep
 from app.erasure.chats import expire_chats
 from app.exports import leftovers as export_leftovers
 from app.exports.service import expire_exports
+from app.imports import staging
+from app.imports.background import unfinished_uploads
 from app.imports.handler import remove_all_read_files
+from app.jobs import leftovers as job_leftovers
 from app.jobs.bell import ring_after_commit
 from app.jobs.models import JobKind
 from app.jobs.service import queued_jobs, rescue_expired
@@ -25,6 +28,8 @@ from app.runs.leftovers import clear_all_leftovers
 
 logger = get_logger(__name__)
 _EXPIRE_EVERY_SECONDS: Final = 600.0
+# Each of the others clears up in its own way.
+_BY_THE_COMMON_RULE: Final = (JobKind.PREPARE_BASE_MODEL, JobKind.CHECK_MASKS, JobKind.EVALUATE)
 
 
 def reconcile_once(
@@ -62,13 +67,18 @@ class Reconciler(threading.Thread):
         self._expire_at = 0.0
 
     def _expire(self) -> None:
-        """Chats end by themselves, exports where a setting says so; looked at now and then, for it reads the whole table of jobs."""
+        """Chats end by themselves, exports where a setting says so, and what killed processes were writing; looked at now and
+        then, for it reads the whole table of jobs.
+        """
         if time.monotonic() < self._expire_at:
             return
         self._expire_at = time.monotonic() + _EXPIRE_EVERY_SECONDS
         with transaction(self.engine) as session:
             expire_chats(session, days=self.settings.chat_days)
             expire_exports(session, self.storage, days=self.settings.export_days)
+            waiting = unfinished_uploads(session)
+        staging.sweep(self.storage, waiting)
+        sweep_partials(self.storage)
 
     def run(self) -> None:
         """Until told to stop. A database out of reach is tried again next round."""
@@ -81,6 +91,7 @@ class Reconciler(threading.Thread):
                 self._expire()
                 if not cleared:  # once is enough: whoever ends a job clears up after it
                     clear_all_leftovers(self.engine, self.storage)
+                    job_leftovers.clear_all_leftovers(self.engine, self.storage, _BY_THE_COMMON_RULE)
                     remove_all_read_files(self.engine, self.storage)
                     export_leftovers.clear_all_leftovers(self.engine, self.storage)
                     cleared = True

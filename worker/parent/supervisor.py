@@ -53,6 +53,7 @@ class _Outcome:
     result: dict[str, Any] | None = None
     failure: Failure | None = None
     cancelled: bool = False
+    paused: bool = False
 
 
 @dataclass
@@ -137,7 +138,7 @@ class Supervisor:
             if self.shutdown.is_set():
                 child.terminate(self.settings.stop_grace_seconds)
                 self._take(child.last_messages(), mine, outcome)
-                if outcome.result is None or child.exit_code() != 0:
+                if not (outcome.result or outcome.paused) or child.exit_code() != 0:
                     return None
                 break  # it had come to its end by itself
         _judge_exit(child.exit_code(), outcome, mine.claim.kind)
@@ -154,6 +155,8 @@ class Supervisor:
                 outcome.failure = Failure.from_json(_without(root, message))
             elif kind == Ending.CANCELLED:
                 outcome.cancelled = True
+            elif kind == Ending.PAUSED:
+                outcome.paused = True
             else:
                 mine.tell(EventKind(kind), _without(root, message))
 
@@ -167,11 +170,14 @@ class Supervisor:
             logger.warning("%s: its working files could not be removed", mine, exc_info=True)
 
     def _store_end(self, mine: Attempt, place: Workplace, outcome: _Outcome) -> JobState | None:
-        """What the job ended in; None when it was handed back."""
+        """What the job ended in; None when it goes on later."""
         result = outcome.result
         if outcome.cancelled:
             mine.finish(JobState.CANCELLED)
             return JobState.CANCELLED
+        if outcome.paused:
+            state = mine.pause()
+            return state if state.is_final else None
         if result is None:
             mine.fail(outcome.failure or Failure.of(FailureCode.DIED, DIED, code=0))
             return JobState.FAILED

@@ -22,7 +22,15 @@ from app.files import tells_full_disk
 from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
 from app.sentences import N_, FailureCode, SentenceError, plain_json
-from worker.work.protocol import Cancelled, Control, JobFailed, Work, is_out_of_memory, read_document
+from worker.work.protocol import (
+    Cancelled,
+    Control,
+    JobFailed,
+    Paused,
+    Work,
+    is_out_of_memory,
+    read_document,
+)
 
 # Imported when the job asks for it: torch takes seconds, and no job needs all of it.
 WORK_MODULES = {
@@ -104,7 +112,7 @@ def watch_control(stream: IO[bytes], control: Control) -> None:
             stop = json.loads(line).get("stop")
         except (ValueError, AttributeError):
             stop = None
-        if stop in ("cancel", "save"):
+        if stop in ("cancel", "save", "pause"):
             control.request_stop(stop)
         elif line.strip():
             print(f"control line not understood: {line[:200]!r}", file=sys.stderr)  # noqa: T201
@@ -135,6 +143,9 @@ def run_job(job: dict[str, Any], emit: Tell, control: Control) -> int:
         result = work(read_document(get_type_hints(work)["job"], job["input"]), output_dir, emit, control)
     except Cancelled:
         emit(Ending.CANCELLED)
+        return 0
+    except Paused:
+        emit(Ending.PAUSED)
         return 0
     except SentenceError as failure:
         _emit_failed(emit, failure)

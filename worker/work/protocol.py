@@ -5,7 +5,7 @@ Work functions see only these types. Nothing here imports torch or the database.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,7 +16,9 @@ from app.jobs.events import Emit, EventKind
 from app.jobs.work import JobInput
 from app.sentences import N_, FailureCode, Sentence, SentenceError, sentence_of
 
-StopRequest = Literal["cancel", "save"]
+StopRequest = Literal["cancel", "save", "pause"]
+# The stronger one holds, whichever came first.
+_STRENGTH: Final[dict[StopRequest | None, int]] = {None: 0, "pause": 1, "save": 2, "cancel": 3}
 InputT = TypeVar("InputT", bound=JobInput)
 
 
@@ -31,13 +33,19 @@ class Control:
         return self._stop_requested
 
     def request_stop(self, stop: StopRequest) -> None:
-        """Take note of a wish to stop. A cancel outranks a save, whichever came first."""
-        if self._stop_requested != "cancel":
+        """Take note of a wish to stop. A cancel outranks a save, and that a pause, whichever came first."""
+        if _STRENGTH[stop] > _STRENGTH[self._stop_requested]:
             self._stop_requested = stop
 
     def raise_if_cancelled(self) -> None:
         if self._stop_requested == "cancel":
             raise Cancelled
+
+    def raise_if_stopped(self) -> None:
+        """Where nothing was done yet that a checkpoint would have to keep. Raises Cancelled or Paused."""
+        self.raise_if_cancelled()
+        if self._stop_requested == "pause":
+            raise Paused
 
 
 class JobFailed(SentenceError):
@@ -74,6 +82,10 @@ def is_out_of_memory(error: Exception) -> bool:
 
 class Cancelled(Exception):
     """The job stopped because it was told to; nothing of it is kept."""
+
+
+class Paused(Exception):
+    """The job stopped for a while; whatever it has done lies in a checkpoint."""
 
 
 # run(job, output_dir, emit, control) -> what came of it. `job` is read as the class that the function names for it.

@@ -12,7 +12,7 @@ from sqlmodel import Session, select
 
 from app.accounts.who import Who
 from app.core.database import build_engine, reading, transaction
-from app.jobs import service
+from app.jobs import service, stopping
 from app.jobs.models import Job, JobEvent, JobKind, JobState, StopRequest
 from app.jobs.service import LeaseLost
 from app.sentences import Failure, FailureCode
@@ -154,7 +154,7 @@ def test_a_commit_that_broke_off_after_it_was_done_tells_nothing_twice(engine: E
     with broken_commit(engine, done=True):
         assert mine.beat() is None
     with transaction(engine) as session:
-        service.request_stop(session, job_id, StopRequest.SAVE)  # an event of somebody else in between
+        stopping.request_stop(session, job_id, StopRequest.SAVE)  # an event of somebody else in between
     mine.tell("metric", {"step": 3})
     with broken_commit(engine, done=False):
         assert mine.beat() is None

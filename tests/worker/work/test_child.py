@@ -13,7 +13,7 @@ import pytest
 from app.sentences import FailureCode
 from tests.support.said import said
 from worker.work.child import NICENESS
-from worker.work.protocol import Cancelled, Control, JobFailed
+from worker.work.protocol import Cancelled, Control, JobFailed, Paused
 
 PROJECT = Path(__file__).resolve().parents[3]
 # The real child with one of its kinds answered by the test's own work.
@@ -196,6 +196,17 @@ def test_a_job_file_that_is_missing_or_incomplete_is_refused(tmp_path: Path) -> 
 def test_starting_the_child_does_not_import_torch() -> None:
     code = "import sys, worker.work.child; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
+
+
+def test_a_pause_says_so_unless_something_stronger_was_asked_for() -> None:
+    control = Control()
+    control.request_stop("pause")
+    with pytest.raises(Paused):
+        control.raise_if_stopped()
+    control.request_stop("save")
+    control.request_stop("pause")
+    control.raise_if_stopped()
+    assert control.stop_requested == "save"
 
 
 def test_a_cancel_outranks_a_save() -> None:

@@ -7,11 +7,11 @@ of the tool ends when this one does, however that ends.
 import json
 import os
 import queue
-import shutil
+import secrets
 import socket
+import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
@@ -48,17 +48,17 @@ class ToolProcess:
         self.printed: deque[str] = deque(maxlen=_KEPT_LINES)
         self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self._connections: list[socket.socket] = []
-        # Short: a socket's path has a hundred letters at most.
-        self._place = Path(tempfile.mkdtemp(prefix="sft-studio-"))
+        # A name that is no file: a worker that is killed leaves none, and a data folder on any kind of disk will do.
+        name = f"sft-studio-{secrets.token_hex(16)}"
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(self._place / "observer"))
+        self._listener.bind(f"\0{name}")
         self._listener.listen()
         threading.Thread(target=self._accept, daemon=True).start()
         program = python.parent / command[0]
         try:
             self._process = LineProcess(
                 (str(program), *command[1:]),
-                environment=tool_environment(os.environ, python, self._place / "observer"),
+                environment=tool_environment(os.environ, python, name),
                 folder=folder,
                 log=subprocess.STDOUT,
             )
@@ -110,6 +110,9 @@ class ToolProcess:
                 connection, _address = self._listener.accept()
             except OSError:
                 return
+            if not _is_ours(connection):
+                connection.close()
+                continue
             self._connections.append(connection)
             threading.Thread(target=self._read_observer, args=(connection,), daemon=True).start()
 
@@ -134,10 +137,16 @@ class ToolProcess:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        shutil.rmtree(self._place, ignore_errors=True)
 
 
-def tool_environment(inherited: Mapping[str, str], python: Path, observer: Path) -> dict[str, str]:
+def _is_ours(connection: socket.socket) -> bool:
+    """Whether it comes from this user: everybody on the machine can see the socket's name, and no folder keeps them away."""
+    size = struct.calcsize("3i")
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    return bool(struct.unpack("3i", credentials)[1] == os.geteuid())
+
+
+def tool_environment(inherited: Mapping[str, str], python: Path, observer: str) -> dict[str, str]:
     """What the tool's process is given: its own programs first, the observer, one GPU, no word to anybody."""
     kept = {name: value for name, value in inherited.items() if not name.startswith(_NOT_HANDED_ON)}
     # This program's own, which would hide the tool's.
@@ -150,5 +159,5 @@ def tool_environment(inherited: Mapping[str, str], python: Path, observer: Path)
         "PYTHONPATH": str(OBSERVER),
         # One process, one device, as the studio trains.
         "CUDA_VISIBLE_DEVICES": inherited.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0],
-        "SFT_STUDIO_OBSERVER": str(observer),
+        "SFT_STUDIO_OBSERVER": observer,
     }

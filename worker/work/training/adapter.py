@@ -122,7 +122,9 @@ def adapts_parameters(model: Any, lora: LoraConfig) -> bool:
     """Whether PEFT will adapt parameters that are no layer's, as it does for experts of some models by itself."""
     trial = copy.deepcopy(lora)
     convert_peft_config_for_transformers(trial, model, None)
-    return bool(trial.target_parameters)
+    # It names them by the kind of model, of which one without experts has none.
+    wanted = tuple(f".{name}" for name in trial.target_parameters or ())
+    return any(f".{name}".endswith(wanted) for name, _ in model.named_parameters())
 
 
 def targets(

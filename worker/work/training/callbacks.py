@@ -5,6 +5,7 @@ The trainer calls these; none of them touches the mathematics of a step.
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -158,11 +159,15 @@ class FirstGradients(TrainerCallback):
 
 
 class StopOnRequest(TrainerCallback):
-    """Cancels between two batches; a wish to stop and save is met at the end of the step."""
+    """Cancels between two batches; a wish to stop and save, or to pause, is met at the end of the step.
+
+    A pause leaves a checkpoint of that very step, measured first where it was to be measured anyhow. After the last step
+    there is nothing left to pause.
+    """
 
     def __init__(self, control: Control) -> None:
         self.job = control
-        self.saving = False
+        self.saving = self.pausing = False
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.job.raise_if_cancelled()
@@ -177,6 +182,20 @@ class StopOnRequest(TrainerCallback):
             control.should_training_stop = True
             control.should_evaluate = False
             control.should_save = False
+        elif self.job.stop_requested == "pause" and state.global_step < state.max_steps:
+            self.pausing = True
+            control.should_training_stop = True
+            control.should_save = True
+
+
+class GoesOn(TrainerCallback):
+    """Puts back, once transformers has set its sums of the loss to nothing, what they were at the checkpoint."""
+
+    def __init__(self, put_back: Callable[[], None]) -> None:
+        self.put_back = put_back
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.put_back()
 
 
 class EarlyStopping(TrainerCallback):

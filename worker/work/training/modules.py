@@ -116,6 +116,8 @@ def other_towers(model: Any) -> set[str]:
             beside = [name for name, _ in parent.named_children() if name != path[depth]]
             found |= {".".join([*path[:depth], name]) for name in beside}
     language_model = model.get_submodule(inner)
+    # It turns into words what the language model made, wherever it hangs.
+    found.discard(names.get(id(model.get_output_embeddings()), ""))
     for name, child in language_model.named_children():
         if _is_of_another_kind(child, language_model.config if inner else model.config):
             found.add(f"{inner}.{name}" if inner else name)

@@ -74,14 +74,14 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     train_samples, eval_samples = ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION)
     check_samples(train_samples, eval_samples, config)
     resume = find_checkpoint(job.resume_from, emit)
-    control.raise_if_cancelled()
+    control.raise_if_stopped()
 
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     set_seed(config.seed)
     base_model = load_base_model(Path(job.base_model_path), config, device, dtype)
     vocabulary = check_vocabulary(arrays, base_model)
     model, reached = prepare(base_model, config, emit, end_of_turn_id=job.end_of_turn_id)
-    control.raise_if_cancelled()
+    control.raise_if_stopped()
     describe(model, train_samples, device, dtype, emit)
 
     proof = LabelProof(arrays)
@@ -115,10 +115,34 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
         mixture=mixture,
         order=order_of(mixture, within(config, plan)),
     )
-    ask_while_training(trainer, Path(job.base_model_path), dtype)
-    outcome = trainer.train(resume_from_checkpoint=str(resume.path) if resume else None)
+    train_loss = go_through(trainer, job, resume, dtype, control)
+    return finish(trainer, reached, plan, train_loss, job, mixture, output_dir)
+
+
+def go_through(
+    trainer: SftTrainer, job: TrainInput, resume: Checkpoint | None, dtype: torch.dtype, control: Control
+) -> float:
+    """The steps that are left, which are none where only a checkpoint is to be kept; the mean training loss of the run.
+
+    Raises Cancelled and Paused.
+    """
+    train_loss: float
+    if job.save_at_once and resume is not None:
+        train_loss = trainer.take_over(resume)
+    else:
+        ask_while_training(trainer, Path(job.base_model_path), dtype)
+        path = str(resume.path) if resume else None
+        train_loss = trainer.train(resume_from_checkpoint=path).training_loss
     control.raise_if_cancelled()
-    return finish(trainer, reached, plan, outcome.training_loss, job, mixture, output_dir)
+    raise_if_paused(trainer, control)
+    return train_loss
+
+
+def raise_if_paused(trainer: SftTrainer, control: Control) -> None:
+    """Raises Paused, unless early stopping has ended the run at that step, or somebody would rather keep what there is."""
+    if trainer.stop_on_request.pausing and not (trainer.early_stopping and trainer.early_stopping.stopped):
+        control.raise_if_stopped()
+        trainer.stop_on_request.saving = True
 
 
 def plan_for(

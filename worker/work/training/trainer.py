@@ -7,10 +7,10 @@ would come between the checked labels and the loss. Schedule, accumulation, clip
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from app.jobs.events import Emit, EventKind, Phase
@@ -19,7 +19,7 @@ from app.recipes.config import TrainingConfig
 from app.sentences import N_, FailureCode
 from worker.work.disk_space import require_space
 from worker.work.protocol import Control, JobFailed, base_is_no_number
-from worker.work.training.callbacks import EarlyStopping, FirstGradients, Progress, StopOnRequest
+from worker.work.training.callbacks import EarlyStopping, FirstGradients, GoesOn, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
     Checkpoint,
     keep_newest,
@@ -85,6 +85,14 @@ def training_arguments(
     )
 
 
+class LossSoFar(TypedDict):
+    """Of the steps `since` the `last_logged` one, and of all `before` it: sums of a step's loss."""
+
+    last_logged: int
+    since: float
+    before: float
+
+
 class SftTrainer(Trainer):
     """One process, one device. Raises JobFailed and Cancelled straight through the loop."""
 
@@ -130,7 +138,10 @@ class SftTrainer(Trainer):
             else None
         )
         self.last_evaluation: tuple[int, float] | None = None
+        # Sums of the loss at the checkpoint that this goes on from.
+        self.loss_so_far: LossSoFar | None = None
         for callback in (
+            GoesOn(self._put_loss_back),
             self.progress,
             FirstGradients(emit, self.progress),
             self.early_stopping,
@@ -228,6 +239,11 @@ class SftTrainer(Trainer):
         self.weights.write(folder)
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
         fields: dict[str, Any] = {
+            "loss_so_far": LossSoFar(
+                last_logged=self._globalstep_last_logged,
+                since=float(self._tr_loss),
+                before=self._total_loss_scalar,
+            ),
             "identity": self.identity,
             "seen_samples": self.proof.seen_indices(),
             "last_evaluation": self.last_evaluation,
@@ -251,6 +267,7 @@ class SftTrainer(Trainer):
                 step=checkpoint.step,
             )
         self.weights.load(load_state(checkpoint.path / self.weights.file))
+        self.loss_so_far = fields.get("loss_so_far")
         self.proof.mark_seen(fields["seen_samples"])
         if fields["last_evaluation"] is not None:
             step, loss = fields["last_evaluation"]
@@ -266,6 +283,23 @@ class SftTrainer(Trainer):
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
             load_random_state(self._checkpoint(checkpoint), self.args.device)
+
+    def _put_loss_back(self) -> None:
+        """A mean over steps on both sides of the checkpoint is the one that an uninterrupted run logs, the run's too."""
+        if self.loss_so_far is None:
+            return
+        self._tr_loss.fill_(self.loss_so_far["since"])
+        self._total_loss_scalar = self.loss_so_far["before"]
+        self._globalstep_last_logged = self.loss_so_far["last_logged"]
+        self._initial_global_step = 0
+
+    def take_over(self, checkpoint: Checkpoint) -> float:
+        """Be where the checkpoint stands without another step; the mean training loss until there."""
+        self._load_from_checkpoint(str(checkpoint.path))
+        self.state = TrainerState.load_from_json(str(checkpoint.path / TRAINER_STATE_NAME))
+        self.stop_on_request.saving = True
+        sums = self.loss_so_far
+        return math.nan if sums is None else (sums["before"] + sums["since"]) / max(1, checkpoint.step)
 
     def _load_callback_state(self) -> None:
         """Nothing: the callbacks' state comes back with the rest of the checkpoint's fields."""

@@ -1,6 +1,7 @@
 """A run that TRL trains as a process of its own: the studio's losses, and an adapter kept as any other."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -156,6 +157,7 @@ def test_a_cancel_ends_it_and_whatever_it_started(trainer: Callable[..., Any], t
 
 def test_nothing_of_it_outlives_a_worker_that_is_killed(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(LAUNCHER)
+    (temporary := tmp_path / "temporary").mkdir()
     worker = f"""
 import sys, time
 from pathlib import Path
@@ -163,11 +165,22 @@ from worker.work.backends.tool_process import ToolProcess
 ToolProcess(Path(sys.executable), ["python", "train.py"], Path({str(tmp_path)!r}))
 time.sleep(600)
 """
-    process = subprocess.Popen([sys.executable, "-c", worker])
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    process = subprocess.Popen([sys.executable, "-c", worker], env=environment)
     wait_for(lambda: len(processes_in(tmp_path)) == 2)
     process.send_signal(signal.SIGKILL)
     process.wait()
     wait_for(lambda: not processes_in(tmp_path))
+    assert {path.name for path in tmp_path.rglob("*")} == {"train.py", "temporary"}
+
+
+def test_another_user_of_the_machine_is_not_listened_to(
+    trainer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    somebody_else = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: somebody_else)
+    with pytest.raises(JobFailed, match="TRL stopped before it was done"):
+        trainer(Recorder(), Control(), "print('fine')")
 
 
 def test_a_tool_that_breaks_is_explained_and_one_that_trains_nothing_too(trainer: Callable[..., Any]) -> None:
@@ -179,7 +192,7 @@ def test_a_tool_that_breaks_is_explained_and_one_that_trains_nothing_too(trainer
 
 def test_the_studios_addresses_are_not_handed_on() -> None:
     inherited = {"PATH": "/bin", "DATABASE_URL": "x", "SFT_STUDIO_DATA": "y", "CUDA_VISIBLE_DEVICES": "2,3"}
-    found = tool_environment(inherited, Path("/tools/axolotl/bin/python"), Path("/run/observer"))
+    found = tool_environment(inherited, Path("/tools/axolotl/bin/python"), "observer")
     assert not {"DATABASE_URL", "SFT_STUDIO_DATA"} & found.keys()
     assert found["PATH"] == "/tools/axolotl/bin:/bin"
     assert found["CUDA_VISIBLE_DEVICES"] == "2"

@@ -1,8 +1,8 @@
 """Looks into another trainer from inside its process, and asks it to stop: on the Python path of every process it starts.
 
 Python imports a module of this name by itself. This one needs nothing but the standard library, does nothing where
-SFT_STUDIO_OBSERVER names no socket, and touches one class: transformers' Trainer, on which all four tools build. JSON
-lines go out, each with an `event`:
+SFT_STUDIO_OBSERVER names no socket, which is one of Linux's that are no file, and touches one class: transformers' Trainer,
+on which all four tools build. JSON lines go out, each with an `event`:
 
     sample    one sample of the training data as the tool has prepared and collated it: `place`, `input_ids`, `labels`
     prepared  that was the last of `samples`; training waits for {"go": true}
@@ -28,7 +28,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PATH = os.environ.get("SFT_STUDIO_OBSERVER")
+NAME = os.environ.get("SFT_STUDIO_OBSERVER")
 WATCHED = "transformers.trainer"
 IGNORED = -100
 ORPHANED = 3
@@ -37,10 +37,10 @@ ORPHANED = 3
 class Line:
     """The connection to who watches: made where the process begins, so that none outlives the one who started it."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, name: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self.socket.connect(path)
+            self.socket.connect(f"\0{name}")
         except OSError:
             os._exit(ORPHANED)
         self.lock, self.go, self.stop = threading.Lock(), threading.Event(), threading.Event()
@@ -237,5 +237,5 @@ def from_status(name: str) -> int | None:
         return next((int(line.split()[1]) * 1024 for line in file if line.startswith(name)), None)
 
 
-if PATH:
-    sys.meta_path.insert(0, Finder(Line(PATH)))
+if NAME:
+    sys.meta_path.insert(0, Finder(Line(NAME)))

@@ -1,0 +1,65 @@
+"""`pause`, `resume` and `stop`: what a person asks of a run under way."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.connection import UrlOption, connect
+from app.cli.options import JsonOption, WaitOption
+from app.cli.progress import JobProgress
+from app.client.waiting import wait_for_pause_or_end
+from app.core.console import print_json, say
+from app.core.i18n import gettext as _
+from app.jobs.models import JobState, StopRequest
+from app.runs.schemas import RunOut
+
+RunOption = Annotated[int, typer.Option("--run", help=_("Id of the run."))]
+
+
+def pause(run: RunOption, wait: WaitOption = True, url: UrlOption = "", as_json: JsonOption = False) -> None:
+    """Command `pause`."""
+    _stop(run, StopRequest.PAUSE, wait=wait, url=url, as_json=as_json)
+
+
+def resume(run: RunOption, url: UrlOption = "", as_json: JsonOption = False) -> None:
+    """Command `resume`."""
+    with connect(url) as client:
+        _told(client.resume_run(run), _("Run %(id)d goes on as soon as a worker is free."), as_json=as_json)
+
+
+def stop(
+    run: RunOption,
+    discard: Annotated[
+        bool, typer.Option("--discard", help=_("Make no model of it; without this it is kept."))
+    ] = False,
+    wait: WaitOption = True,
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `stop`."""
+    how = StopRequest.CANCEL if discard else StopRequest.SAVE
+    _stop(run, how, wait=wait, url=url, as_json=as_json)
+
+
+def _stop(run: int, how: StopRequest, *, wait: bool, url: str, as_json: bool) -> None:
+    with connect(url) as client:
+        found = client.stop_run(run, how)
+        if wait:
+            with JobProgress(_("Training")) as progress:
+                wait_for_pause_or_end(client, found.job.id, progress)
+            found = client.run(run)
+        _told(found, _ENDED.get(found.job.state, _("Run %(id)d was asked to.")), as_json=as_json)
+
+
+_ENDED = {
+    JobState.PAUSED: _("Run %(id)d is paused. “sft-studio resume --run %(id)d” lets it go on."),
+    JobState.SUCCEEDED: _("Run %(id)d has ended, and its model is kept."),
+    JobState.CANCELLED: _("Run %(id)d was cancelled."),
+    JobState.FAILED: _("Run %(id)d failed."),
+}
+
+
+def _told(run: RunOut, words: str, *, as_json: bool) -> None:
+    say(words % {"id": run.id})
+    if as_json:
+        print_json(run.model_dump(mode="json"))
