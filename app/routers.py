@@ -33,6 +33,8 @@ from app.playground import pages as playground_pages
 from app.previews import api as previews_api
 from app.previews import bring_pages, frozen_pages, help_pages, suspect_pages
 from app.previews import pages as previews_pages
+from app.recipe_book import api as recipe_api
+from app.recipe_book import pages as recipe_pages
 from app.runs import api as runs_api
 from app.runs import compare_pages, new_run_pages, plan_api
 from app.runs import pages as runs_pages
@@ -54,6 +56,7 @@ API: Final[tuple[Router, ...]] = (
     mask_checks_api.router,
     runs_api.router,
     plan_api.router,
+    recipe_api.router,
     evaluations_api.router,
     gates_api.router,
     checklists_api.router,
@@ -79,6 +82,7 @@ PAGES: Final[tuple[Router, ...]] = (
     playground_pages.router,
     base_models_pages.router,
     new_run_pages.router,
+    recipe_pages.router,
     compare_pages.router,
     gates_pages.router,
     checklists_pages.router,

@@ -39,6 +39,9 @@ class Permission(StrEnum):
     MASK_PREVIEW = "mask.preview"
     MASK_CHECK_READ = "mask_check.read"
     MASK_CHECK_START = "mask_check.start"
+    RECIPE_READ = "recipe.read"
+    RECIPE_SAVE = "recipe.save"
+    RECIPE_MANAGE = "recipe.manage"
     RUN_READ = "run.read"
     RUN_READ_LOG = "run.read_log"
     RUN_START = "run.start"
@@ -97,6 +100,7 @@ RULES: Final[dict[Permission, Rule]] = {
     Permission.BASE_MODEL_READ: Rule(Role.ANNOTATOR, N_("See base models."), Scope.READ),
     Permission.MASK_PREVIEW: Rule(Role.ANNOTATOR, N_("Preview the mask of a conversation."), Scope.READ),
     Permission.MASK_CHECK_READ: Rule(Role.ANNOTATOR, N_("Read mask checks."), Scope.READ),
+    Permission.RECIPE_READ: Rule(Role.ANNOTATOR, N_("See built-in and shared recipes."), Scope.READ),
     Permission.RUN_READ: Rule(Role.ANNOTATOR, N_("Follow runs: state, curves, what happened."), Scope.READ),
     Permission.EVALUATION_READ: Rule(Role.ANNOTATOR, N_("Read evaluations."), Scope.READ),
     Permission.PLAYGROUND_USE: Rule(Role.ANNOTATOR, N_("Chat with a finished run."), Scope.TRAIN),
@@ -114,6 +118,9 @@ RULES: Final[dict[Permission, Rule]] = {
     Permission.VERSION_EXPORT: Rule(Role.ENGINEER, N_("Download versions as files."), Scope.TRAIN),
     Permission.BASE_MODEL_ADD: Rule(Role.ENGINEER, N_("Add and prepare base models."), Scope.TRAIN),
     Permission.MASK_CHECK_START: Rule(Role.ENGINEER, N_("Start mask checks."), Scope.TRAIN),
+    Permission.RECIPE_SAVE: Rule(
+        Role.ENGINEER, N_("Save recipes, change shared ones, delete one's own."), Scope.TRAIN
+    ),
     Permission.RUN_START: Rule(Role.ENGINEER, N_("Start runs."), Scope.TRAIN),
     Permission.RUN_STOP: Rule(Role.ENGINEER, N_("Pause, resume and stop runs."), Scope.TRAIN),
     Permission.RUN_READ_LOG: Rule(Role.ENGINEER, N_("Read what a run's process printed."), Scope.READ),
@@ -122,6 +129,9 @@ RULES: Final[dict[Permission, Rule]] = {
     ),
     Permission.EVALUATION_START: Rule(Role.ENGINEER, N_("Start evaluations."), Scope.TRAIN),
     Permission.JOB_STOP: Rule(Role.ENGINEER, N_("Stop anybody's jobs."), Scope.TRAIN),
+    Permission.RECIPE_MANAGE: Rule(
+        Role.ADMIN, N_("See and change anybody's own recipes, and delete shared ones."), Scope.TRAIN
+    ),
     Permission.PLAYGROUND_READ_OTHERS: Rule(Role.ADMIN, N_("Read chats of others.")),
     Permission.PEOPLE_READ: Rule(Role.ADMIN, N_("See the people.")),
     Permission.PEOPLE_MANAGE: Rule(

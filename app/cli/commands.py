@@ -9,6 +9,7 @@ from app.core.i18n import gettext as _
 
 MASKS = "masks"
 PEOPLE = "people"
+RECIPES = "recipes"
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -27,7 +28,7 @@ def build(arguments: list[str]) -> typer.Typer:
     # Keeps the commands sub-commands.
     app.callback()(lambda: None)
     for name, help_text in _commands().items():
-        if name == called and name in (MASKS, PEOPLE):
+        if name == called and name in (MASKS, PEOPLE, RECIPES):
             app.add_typer(_load_group(name), name=name, help=help_text)
         else:
             app.command(name, help=help_text)(_load(name) if name == called else _only_listed)
@@ -64,6 +65,7 @@ def _commands() -> dict[str, str]:
         "samples": _("Show what a run answered while it trained."),
         "manifest": _("Print all that a run's numbers follow from, as JSON."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
+        RECIPES: _("Recipes: list, show, save, share, import, export, delete."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
         MASKS: _("Show and check which tokens will be trained."),
     }
@@ -74,6 +76,10 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.masks.command import app as masks
 
         return masks
+    if name == RECIPES:
+        from app.cli.recipes import app as recipes
+
+        return recipes
     from app.cli.people import app as people
 
     return people

@@ -14,8 +14,8 @@ from app.client.rest import StudioClient
 from app.core.console import print_json, print_table, say
 from app.core.i18n import gettext as _
 from app.jobs.models import JobState
+from app.recipe_book.schemas import RecipeOut
 from app.recipes.fields import FIELDS, display
-from app.runs.schemas import RecipeOut
 
 
 class Listed(StrEnum):
@@ -91,6 +91,7 @@ def _found(client: StudioClient, what: Listed) -> Sequence[BaseModel]:
 
 def _print_recipes(recipes: Sequence[RecipeOut]) -> None:
     """A row for each field that `train --set` takes: what the recipes say, and what it may be."""
+    recipes = [recipe for recipe in recipes if recipe.config is not None]
     rows: list[list[object]] = [[name, _said(recipes, name), field.allowed] for name, field in FIELDS.items()]
     print_table([_("setting"), ", ".join(recipe.name for recipe in recipes), _("allowed")], rows)
 

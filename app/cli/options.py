@@ -15,7 +15,9 @@ DatasetOption = Annotated[str, typer.Option("--dataset", help=_("Name of the dat
 ModelOption = Annotated[
     str, typer.Option("--model", help=_("Base model: “bundled”, a name, a hub id or a folder."))
 ]
-RecipeOption = Annotated[str, typer.Option("--recipe", help=_("Recipe: quick, standard, quality or stable."))]
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", help=_("Name of a recipe: “sft-studio recipes list” has them."))
+]
 ChangesOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -47,7 +47,9 @@ def train(
         Path | None,
         typer.Option(
             "--config",
-            help=_("A training config of LLaMA-Factory or Axolotl (YAML) to begin with; --set wins."),
+            help=_(
+                "A training config of LLaMA-Factory or Axolotl, or an exported recipe (YAML), to begin with; --set wins."
+            ),
         ),
     ] = None,
     mix: MixOption = "",

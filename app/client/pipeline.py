@@ -5,6 +5,7 @@ import secrets
 from pathlib import Path
 from typing import Any, Final
 
+from app.accounts.service import name_key
 from app.base_models.schemas import BaseModelOut
 from app.base_models.service import BUNDLED_NAME
 from app.client.rest import StudioClient
@@ -109,7 +110,8 @@ def split_changes(changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, An
 def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> None:
     """Refuse an unknown recipe, field or value before any work is done."""
     recipes = [item.name for item in client.recipes()]
-    if recipe not in recipes:
+    # The server knows whether an own one can be used, and which names are the same.
+    if name_key(recipe) not in map(name_key, recipes):
         raise CommandFailed(
             _("There is no recipe “%(name)s”. Use one of: %(names)s.")
             % {"name": recipe, "names": ", ".join(recipes)}

@@ -12,7 +12,8 @@ from pydantic import RootModel
 
 from app.base_models.schemas import BaseModelOut
 from app.checklists.lines import ChecklistLine
-from app.client.speaking import CONNECT_SECONDS, Connection, ServerRefused
+from app.client.recipes import RecipeClient
+from app.client.speaking import CONNECT_SECONDS, ServerRefused
 from app.conversations.schemas import ReviewManyOut
 from app.curation.schemas import DatasetOut
 from app.erasure.schemas import DatasetHolders, Holders
@@ -27,14 +28,14 @@ from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
 from app.runs.manifest import Manifest
 from app.runs.plan_schemas import PlanOut
-from app.runs.schemas import ComparedOut, FindingOut, RecipeOut, RunOut
+from app.runs.schemas import ComparedOut, FindingOut, RunOut
 from app.versions.schemas import FrozenOut, VersionOut
 
 # A large file is read line by line before there is an answer.
 IMPORT_SECONDS: Final = 900.0
 
 
-class StudioClient(Connection):
+class StudioClient(RecipeClient):
     """What the server can be asked for."""
 
     def datasets(self, name: str | None = None) -> list[DatasetOut]:
@@ -106,10 +107,6 @@ class StudioClient(Connection):
             for chunk in response.iter_bytes():
                 file.write(chunk)
         return name.group(1), json.loads(report)
-
-    def recipes(self) -> list[RecipeOut]:
-        """The recipes that the server knows."""
-        return self._all(RecipeOut, "GET", "/api/v1/recipes")
 
     def base_models(self) -> list[BaseModelOut]:
         """All base models."""

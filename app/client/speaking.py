@@ -188,9 +188,9 @@ class Connection:
                 body = response.json()
             except ValueError:
                 is_json = False
-        if response.is_success and is_json:
-            return body
         status = response.status_code
+        if status == HTTPStatus.NO_CONTENT or (response.is_success and is_json):
+            return body
         if status == HTTPStatus.UNAUTHORIZED:
             raise ServerRefused(self._token_text(), status=status, body=body)
         detail = body.get("detail") if isinstance(body, dict) else None

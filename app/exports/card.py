@@ -65,6 +65,7 @@ def model_card(
     scores: Scores | None = None,
 ) -> str:
     """The whole card."""
+    version = "" if provenance.recipe_version is None else f", version {provenance.recipe_version}"
     return "\n".join(
         [
             *_head(provenance, style),
@@ -83,7 +84,7 @@ def model_card(
             "",
             "## How",
             "",
-            f"- Recipe: {provenance.recipe}; {result.steps} of {result.total_steps} steps, weights of step "
+            f"- Recipe: {provenance.recipe}{version}; {result.steps} of {result.total_steps} steps, weights of step "
             f"{result.adapter_step}",
             _trained(config),
             *([f"- Trained by: {result.trained_by}"] if result.trained_by else []),

@@ -13,6 +13,7 @@ from pydantic_core import PydanticKnownError
 
 from app.core.errors import Conflict, ErrorDetail, Invalid
 from app.core.i18n import say
+from app.invalid import WrongField
 from app.recipes.backend import BackendFields
 from app.recipes.method import Method
 from app.recipes.mixing import MixingFields
@@ -325,9 +326,11 @@ class TrainingConfig(WatchingFields, SamplingFields, MixingFields, BackendFields
         try:
             return cls.model_validate(values)
         except ValidationError as error:
+            wrong = wrong_values(error, cls.model_fields)
             raise Conflict(
                 N_("A stored training config cannot be read: %(reason)s Start a new run with its values."),
-                reason=say(wrong_values(error, cls.model_fields)[0].sentence),
+                details=_details(wrong),
+                reason=say(wrong[0].sentence),
             ) from error
 
     @property
@@ -346,5 +349,8 @@ def parse_config(values: Mapping[str, object]) -> TrainingConfig:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
         wrong = wrong_values(error, TrainingConfig.model_fields)
-        details: list[ErrorDetail] = [{"field": item.field, "message": say(item.sentence)} for item in wrong]
-        raise Invalid(wrong[0].sentence, field=wrong[0].field, details=details) from error
+        raise Invalid(wrong[0].sentence, field=wrong[0].field, details=_details(wrong)) from error
+
+
+def _details(wrong: list[WrongField]) -> list[ErrorDetail]:
+    return [{"field": item.field, "message": say(item.sentence)} for item in wrong]

@@ -1,4 +1,5 @@
 """A training config of LLaMA-Factory or Axolotl read as ours: what has a meaning here, and a note for each key that has none.
+Recipes that were exported here are read as well.
 
 Pure: text in, values and sentences out.
 """
@@ -16,7 +17,15 @@ from app.recipes.config import TrainingConfig
 from app.recipes.wrong_fields import wrong_values
 from app.sentences import N_, Sentence
 
-Tool = Literal["llamafactory", "axolotl"]
+Tool = Literal["llamafactory", "axolotl", "studio"]
+TITLES: Final[Mapping[Tool, str]] = {
+    "llamafactory": "LLaMA-Factory",
+    "axolotl": "Axolotl",
+    "studio": "SFT Studio",
+}
+# The key that tells a recipe of ours, with the number of its form as value.
+OWN_KEY: Final = "sft_studio_recipe"
+OWN_FORM: Final = 1
 LARGEST_BYTES: Final = 100_000
 
 _NO_MEANING: Final = N_("%(key)s has no meaning here and is left out.")
@@ -77,7 +86,11 @@ _AXOLOTL: Final = {
     "lora_target_modules": "lora_target_modules",
     "early_stopping_patience": "early_stopping_patience",
 }
-_NAMES: Final[Mapping[Tool, Mapping[str, str]]] = {"llamafactory": _LLAMAFACTORY, "axolotl": _AXOLOTL}
+_NAMES: Final[Mapping[Tool, Mapping[str, str]]] = {
+    "llamafactory": _LLAMAFACTORY,
+    "axolotl": _AXOLOTL,
+    "studio": {name: name for name in TrainingConfig.model_fields},
+}
 # What tells the tools apart.
 _TELLING: Final[Mapping[Tool, frozenset[str]]] = {
     "llamafactory": frozenset({"finetuning_type", "model_name_or_path", "stage", "lora_rank", "cutoff_len"}),
@@ -118,13 +131,15 @@ _OPTIMIZERS: Final = {"adamw_bnb_8bit": "adamw_8bit", "adamw_hf": "adamw_torch",
 class ForeignConfig:
     """`values` are fields of ours, unjudged; `notes` say what was left out, in the order of the file.
 
-    `keys` are those of the file that set each field.
+    `keys` are those of the file that set each field. `name` and `purpose` are a recipe's of ours.
     """
 
     tool: Tool
     values: dict[str, Any] = field(default_factory=dict)
     notes: list[Sentence] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
+    name: str = ""
+    purpose: str = ""
 
 
 class _Loader(yaml.SafeLoader):
@@ -161,15 +176,8 @@ def read_foreign(text: str) -> ForeignConfig:
         raise Invalid(
             N_("A training config is a mapping of names to values; this file is none."), field="config"
         )
-    matches = {tool: len(keys & found.keys()) for tool, keys in _TELLING.items()}
-    tool = max(matches, key=lambda one: matches[one])
-    if not matches[tool]:
-        raise Invalid(
-            N_("This is neither a config of LLaMA-Factory nor one of Axolotl: none of their keys is in it."),
-            field="config",
-        )
-    read = ForeignConfig(tool)
-    for key, value in found.items():
+    read, settings = _own(found) if OWN_KEY in found else _strange(found)
+    for key, value in settings.items():
         try:
             _take(read, key, value)
         except ValueError as error:  # a number of more digits than can be written
@@ -179,6 +187,36 @@ def read_foreign(text: str) -> ForeignConfig:
         for name in read.values:
             read.keys.setdefault(name, key)
     return read
+
+
+def _strange(found: dict[str, Any]) -> tuple[ForeignConfig, dict[str, Any]]:
+    """Another tool's file, and the keys in it."""
+    matches = {tool: len(keys & found.keys()) for tool, keys in _TELLING.items()}
+    tool = max(matches, key=lambda one: matches[one])
+    if not matches[tool]:
+        raise Invalid(
+            N_("This is neither a config of LLaMA-Factory nor one of Axolotl: none of their keys is in it."),
+            field="config",
+        )
+    return ForeignConfig(tool), found
+
+
+def _own(found: dict[str, Any]) -> tuple[ForeignConfig, dict[str, Any]]:
+    """A recipe that was exported here, by this or an earlier program, and what it sets."""
+    settings = found.get("settings") or {}
+    if found[OWN_KEY] != OWN_FORM or not isinstance(settings, dict):
+        raise Invalid(
+            N_(
+                "This recipe was written by another version of SFT Studio, or was changed: %(key)s should be %(form)d."
+            ),
+            field="config",
+            key=OWN_KEY,
+            form=OWN_FORM,
+        )
+    read = ForeignConfig("studio", name=str(found.get("name") or ""), purpose=str(found.get("purpose") or ""))
+    for key in sorted(found.keys() - {OWN_KEY, "name", "purpose", "settings"}):
+        read.notes.append(Sentence.of(_NO_MEANING, key=key))
+    return read, {str(key): value for key, value in settings.items()}
 
 
 def read_sound(text: str) -> ForeignConfig:
@@ -200,12 +238,12 @@ def read_sound(text: str) -> ForeignConfig:
 
 def _take(read: ForeignConfig, key: str, value: Any) -> None:
     name = _NAMES[read.tool].get(key)
-    if key in _SPECIAL:
+    if key in _SPECIAL and read.tool != "studio":
         if not _SPECIAL[key](read.values, value):
             read.notes.append(Sentence.of(_NOT_TAKEN, key=key, value=str(value)[:80]))
     elif name is not None:
         _set(read, name, key, value)
-    elif key in _CHOSEN_ELSEWHERE:
+    elif key in _CHOSEN_ELSEWHERE and read.tool != "studio":
         read.notes.append(Sentence.of(_ELSEWHERE, key=key))
     else:
         read.notes.append(Sentence.of(_NO_MEANING, key=key))

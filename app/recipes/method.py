@@ -5,6 +5,9 @@ from typing import Final
 
 from app.sentences import N_
 
+# The fields of the config that say which one it is.
+METHOD_FIELDS: Final = ("use_peft", "load_in_4bit")
+
 
 class Method(StrEnum):
     """An adapter, an adapter on weights in 4 bits, or all weights."""

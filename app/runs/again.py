@@ -39,6 +39,7 @@ def run_again(
         evaluate_with=tuple(run.evaluate_with),
         idempotency_key=key,
         exactly=_decided(run),
+        again_of=run,
     )
     return start_run(session, actor, request, suites=run.evaluate_with, backends=backends)
 

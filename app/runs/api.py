@@ -1,4 +1,4 @@
-"""REST for recipes and runs."""
+"""REST for runs."""
 
 from typing import Annotated, Final
 
@@ -18,7 +18,6 @@ from app.jobs.api import After
 from app.jobs.events import SamplePayload
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
-from app.recipes.recipes import RECIPES, build_config
 from app.runs import service, stopping
 from app.runs.again import run_again
 from app.runs.backends import TheseBackends
@@ -37,7 +36,6 @@ from app.runs.schemas import (
     FindingOut,
     PointOut,
     PointsOut,
-    RecipeOut,
     RunIn,
     RunOut,
 )
@@ -46,13 +44,6 @@ from app.sentences import N_
 router = Router(prefix="/api/v1", tags=["runs"])
 # More than any run has.
 MOST_STEPS: Final = 2**31 - 1
-
-
-@router.get("/recipes")
-@needs(Permission.RUN_READ)
-def list_recipes() -> list[RecipeOut]:
-    """The named recipes."""
-    return [RecipeOut(name=recipe.name, config=build_config(recipe.name)) for recipe in RECIPES]
 
 
 @router.get("/backends")

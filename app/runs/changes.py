@@ -1,16 +1,70 @@
-"""What a run's config has otherwise than the recipe that it names."""
+"""The recipe that a run was based on, as it was then, and what the run has otherwise."""
 
-from app.core.errors import Invalid
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app.core.errors import StudioError
+from app.core.i18n import gettext
 from app.recipes.fields import displayed
-from app.recipes.recipes import build_config
+from app.recipes.recipes import BUILT_IN, RECIPES, Recipe, values_of
+from app.recipes.settings import RecipeSettings
 from app.runs.models import Run
+from app.sentences import N_
+
+# Of built-in recipes, to translate; own ones have their name.
+RECIPE_TITLES: Final = {recipe.name: recipe.title for recipe in RECIPES}
+
+
+@dataclass(frozen=True)
+class Base:
+    """A recipe as a run keeps it. The last three are None for a built-in one, which a program has by its name."""
+
+    name: str
+    id: int | None = None
+    version: int | None = None
+    settings: RecipeSettings | None = None
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> "Base":
+        """The recipe as it is now."""
+        settings = RecipeSettings.of(recipe.config) if recipe.is_own else None
+        return cls(recipe.name, recipe.id, recipe.version, settings)
+
+    @property
+    def said(self) -> str:
+        """The name, with the version of an own one, in the reader's language."""
+        if self.version is None:
+            return self.name
+        return gettext(N_("%(name)s, version %(number)d")) % {"name": self.name, "number": self.version}
+
+    def recipe(self) -> Recipe:
+        """As it was. Raises Invalid for a built-in one of another program, Conflict for settings that this one refuses."""
+        if self.settings is None:
+            return BUILT_IN.require(self.name)
+        return Recipe(self.name, self.name, "", self.settings.config(), self.id, self.version)
+
+    def columns(self) -> dict[str, Any]:
+        """The values of the run's columns."""
+        return {
+            "recipe": self.name,
+            "recipe_id": self.id,
+            "recipe_version": self.version,
+            "recipe_settings": self.settings,
+        }
+
+
+def base_of(run: Run) -> Base:
+    """What the run keeps of its recipe."""
+    return Base(run.recipe, run.recipe_id, run.recipe_version, run.recipe_settings)
 
 
 def changes_of(run: Run) -> dict[str, tuple[str, str]]:
-    """By field, the recipe's value and the run's, as a person would type them; empty where the recipe is gone."""
+    """By field, the value of the recipe as it was and the run's, as a person would type them; empty where that recipe is
+    gone.
+    """
     try:
-        recipe = displayed(build_config(run.recipe, run.config.method.fields))
-    except Invalid:
+        recipe = values_of(base_of(run).recipe(), run.config.method)
+    except StudioError:
         return {}
     own = displayed(run.config)
     return {name: (recipe[name], own[name]) for name in own if own[name] != recipe[name]}

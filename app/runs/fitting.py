@@ -7,7 +7,7 @@ from app.base_models.facts import ModelFacts
 from app.core.errors import Invalid
 from app.recipes.config import TrainingConfig
 from app.recipes.layers import fit_layers
-from app.recipes.recipes import build_config
+from app.recipes.recipes import Recipe, build_config
 from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
 from app.sentences import N_, Sentence
 from app.versions.models import DatasetVersion
@@ -23,13 +23,14 @@ class Fitted:
 
 
 def fit_config(
-    recipe: str,
+    recipe: Recipe | str,
     changes: Mapping[str, object],
     version: DatasetVersion | None,
     facts: ModelFacts | None,
     backends: Backends = NO_BACKENDS,
 ) -> Fitted:
-    """A recipe with changes, for this version on a model with these facts, trained by what is found here.
+    """A recipe (or a built-in one by name) with changes, for this version on a model with these facts, trained by what is
+    found here.
 
     Raises Invalid naming the field.
     """
@@ -41,7 +42,7 @@ def fit_config(
 
 
 def fit_to_version(
-    recipe: str, changes: Mapping[str, object], version: DatasetVersion | None
+    recipe: Recipe | str, changes: Mapping[str, object], version: DatasetVersion | None
 ) -> TrainingConfig:
     """The config of a run on this version. Without held-out conversations nothing can stop it early."""
     if version is None or version.validation_count:

@@ -136,6 +136,7 @@ def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntr
         held_out=version.validation_count,
         arrays_hash=run.arrays_hash,
         recipe=run.recipe,
+        recipe_version=run.recipe_version,
         base_model=base,
         base_revision=revision,
         base_licence=model.info.licence,

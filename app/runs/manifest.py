@@ -1,5 +1,6 @@
 """Everything that a run's numbers follow from, in one document: who repeats it elsewhere needs nothing else."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel
@@ -18,7 +19,8 @@ from app.runs.result import MixedResult
 class Manifest(BaseModel):
     """Hashes are sha256: in `provenance` of the frozen dialogues and of the arrays with ids and labels, `tokenizer_hash` of
     what made the tokens. `mask_settings` are what decided which are trained; `environment` is null until a run has ended, and of
-    runs of earlier programs; `mix` until a run with a second dataset has ended. Losses in nats a trained token.
+    runs of earlier programs; `mix` until a run with a second dataset has ended. `recipe_settings` are what the own recipe set
+    when the run was started, null for a built-in one. Losses in nats a trained token.
     """
 
     schema_version: Literal[1] = 1
@@ -28,6 +30,7 @@ class Manifest(BaseModel):
     base_model_source: str
     base_model_reference: str
     base_model_revision: str | None
+    recipe_settings: Mapping[str, object] | None
     config: TrainingConfig
     seed: int
     environment: Environment | None
@@ -49,6 +52,7 @@ def manifest_of(session: Session, run: Run) -> Manifest:
         base_model_source=model.source.value,
         base_model_reference=model.reference,
         base_model_revision=model.revision,
+        recipe_settings=run.recipe_settings.values if run.recipe_settings else None,
         config=run.config,
         seed=run.config.seed,
         environment=result.environment if result else None,

@@ -9,6 +9,7 @@ from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.recipes.config import TrainingConfig
+from app.recipes.settings import RecipeSettings
 from app.runs.result import RunResult
 
 
@@ -22,7 +23,13 @@ class Run(CreatedBy, table=True):
     dataset_version_id: int = Field(foreign_key="dataset_version.id", index=True)
     base_model_id: int = Field(foreign_key="base_model.id", index=True)
     mask_check_id: int = Field(foreign_key="mask_check.id")
+    # Its name as it was. Of an own recipe also which, in which version, and what that set: it may be changed or deleted.
     recipe: str = Field(max_length=40)
+    recipe_id: int | None = Field(default=None, index=True)
+    recipe_version: int | None = None
+    recipe_settings: RecipeSettings | None = Field(
+        default=None, sa_column=Column(DocumentColumn(RecipeSettings), nullable=True)
+    )
     config: TrainingConfig = Field(sa_column=Column(DocumentColumn(TrainingConfig), nullable=False))
     arrays_hash: str = Field(max_length=64)
     # A second dataset that is mixed in, checked in the same way; all three or none.

@@ -26,8 +26,8 @@ from app.masking import MaskSettings
 from app.recipes.advice import Task
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import FIELDS, display, displayed
-from app.recipes.method import Method
-from app.recipes.recipes import build_config
+from app.recipes.method import METHOD_FIELDS, Method
+from app.recipes.recipes import BUILT_IN, RecipeBook, build_config, values_of
 from app.runs.backends import Backends
 from app.runs.device import Device
 from app.runs.mixing import SAME_VERSION
@@ -55,10 +55,6 @@ DEFAULTS: Final = {
 }
 
 
-# The fields that the choice of a method sets.
-_METHOD: Final = ("use_peft", "load_in_4bit")
-
-
 def _of_method(name: object) -> dict[str, str]:
     """A method's fields as one would type them; nothing for what is no method."""
     if name not in set(Method):
@@ -68,7 +64,7 @@ def _of_method(name: object) -> dict[str, str]:
 
 def _typed(values: Mapping[str, str]) -> dict[str, str]:
     """What was sent, without empty fields of the method, which the choice of a method fills."""
-    return {name: value for name, value in values.items() if value or name not in _METHOD}
+    return {name: value for name, value in values.items() if value or name not in METHOD_FIELDS}
 
 
 @dataclass
@@ -83,32 +79,44 @@ class NewRunForm:
     arguments: dict[str, str] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
+    # The recipes that whoever fills it in may name.
+    book: RecipeBook = BUILT_IN
 
     @classmethod
-    def posted(cls, form: Mapping[str, Any], suites: Iterable[Any]) -> "NewRunForm":
+    def posted(
+        cls, form: Mapping[str, str], suites: Iterable[Any], book: RecipeBook = BUILT_IN
+    ) -> "NewRunForm":
         """From a submitted form. A box that is not sent is not ticked."""
         values = {
             name: str(form.get(name, "" if name == "confirmed" else default))[:1000]
             for name, default in DEFAULTS.items()
         }
         return cls(
-            {**dict.fromkeys(_METHOD, ""), **_of_method(form.get("method")), **_typed(values)},
+            {**dict.fromkeys(METHOD_FIELDS, ""), **_of_method(form.get("method")), **_typed(values)},
             [str(suite) for suite in suites][:10],
             typed_arguments(form),
+            book=book,
         )
 
     @classmethod
-    def linked(cls, query: Mapping[str, str]) -> "NewRunForm":
+    def linked(cls, query: Mapping[str, str], book: RecipeBook = BUILT_IN) -> "NewRunForm":
         """From a link: known names only."""
         known = {name: value[:1000] for name, value in query.items() if name in DEFAULTS}
         for private in ("mask_check_id", "mix_check_id", "confirmed", "override_reason", "idempotency_key"):
             known.pop(private, None)
-        return cls({**DEFAULTS, **_of_method(query.get("method")), **known}, arguments=typed_arguments(query))
+        return cls(
+            {**DEFAULTS, **_of_method(query.get("method")), **known},
+            arguments=typed_arguments(query),
+            book=book,
+        )
 
     @classmethod
-    def like(cls, run: Run, check: MaskCheck) -> "NewRunForm":
-        """The same again: what differs from the recipe becomes a typed-in value."""
-        recipe = displayed(build_config(run.recipe, run.config.method.fields))
+    def like(cls, run: Run, check: MaskCheck, book: RecipeBook = BUILT_IN) -> "NewRunForm":
+        """The same again: what differs from the recipe as it is now becomes a typed-in value. Where it is gone, from the
+        standard.
+        """
+        base = book.find(run.recipe) or book.require(DEFAULTS["recipe"])
+        recipe = values_of(base, run.config.method)
         config = displayed(_repeated(run))
         values = DEFAULTS | {name: text for name, text in config.items() if text != recipe[name]}
         settings = check.settings.to_settings()
@@ -117,21 +125,23 @@ class NewRunForm:
             "version": str(run.dataset_version_id),
             "model": str(run.base_model_id),
             "mix_version": str(run.mix_version_id or ""),
-            "recipe": run.recipe,
+            "recipe": base.name,
             **_of_method(run.config.method.value),
         }
         arguments = write_arguments(settings.template_arguments)
-        return cls(values, list(run.evaluate_with), arguments)
+        return cls(values, list(run.evaluate_with), arguments, book=book)
 
     @property
     def method(self) -> Method:
         """What the form trains: as chosen, else as the recipe says."""
-        said = {name: self.values[name].strip() == "true" for name in _METHOD if self.values[name].strip()}
+        said = {
+            name: self.values[name].strip() == "true" for name in METHOD_FIELDS if self.values[name].strip()
+        }
         try:
-            config = build_config(self.values["recipe"])
+            config = build_config(self.book.require(self.values["recipe"]))
         except Invalid:
             return Method.of(**{"use_peft": True, "load_in_4bit": False, **said})
-        return Method.of(**{name: said.get(name, getattr(config, name)) for name in _METHOD})
+        return Method.of(**{name: said.get(name, getattr(config, name)) for name in METHOD_FIELDS})
 
     def changes(self) -> dict[str, str]:
         """The fields that were typed in, for the recipe's config."""
@@ -140,7 +150,8 @@ class NewRunForm:
     def choice(self) -> Choice:
         """What the form asks a plan of."""
         task = self.values["task"]
-        return Choice(self.values["recipe"], self.changes(), Task(task) if task in set(Task) else None)
+        chosen = Task(task) if task in set(Task) else None
+        return Choice(self.values["recipe"], self.changes(), chosen, self.book)
 
     def mask_settings(self) -> MaskSettings:
         """The mask settings. Raises Invalid naming the field."""

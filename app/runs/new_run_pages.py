@@ -30,16 +30,18 @@ from app.mask_settings.arguments import PREFIX
 from app.mask_settings.fields import MASK_FIELDS
 from app.recipes.advice import Task
 from app.recipes.backend import STUDIO
-from app.recipes.fields import FIELD_GROUPS, FIELDS, display, displayed
-from app.recipes.foreign import LARGEST_BYTES, read_sound
+from app.recipes.fields import FIELD_GROUPS, FIELDS, display
+from app.recipes.foreign import LARGEST_BYTES, TITLES, read_sound
 from app.recipes.method import Method
-from app.recipes.recipes import RECIPES, build_config
+from app.recipes.own import AppRecipes
+from app.recipes.recipes import RECIPES, RecipeBook, build_config, values_of
 from app.runs import service
 from app.runs.backends import Backends, TheseBackends
 from app.runs.device import Device, ThisDevice
 from app.runs.judging import AppJudging, Judging
 from app.runs.mixing import Beside
 from app.runs.new_run import (
+    DEFAULTS,
     Checks,
     NewRunForm,
     read_questions,
@@ -64,10 +66,10 @@ async def posted_form(request: Request) -> FormData:
 Posted = Annotated[FormData, Depends(posted_form)]
 
 
-def _form(posted: FormData) -> NewRunForm:
-    return NewRunForm.posted(
-        {name: value for name, value in posted.items() if isinstance(value, str)}, posted.getlist("suites")
-    )
+def form_of(posted: FormData, book: RecipeBook) -> NewRunForm:
+    """What was submitted, by somebody who may name these recipes."""
+    typed = {name: value for name, value in posted.items() if isinstance(value, str)}
+    return NewRunForm.posted(typed, posted.getlist("suites"), book)
 
 
 def _context(
@@ -78,7 +80,7 @@ def _context(
     form: NewRunForm,
     checks: Checks = NO_CHECKS,
 ) -> dict[str, Any]:
-    """Everything the form and its fragments read."""
+    """Everything the form's fragments read."""
     versions, models = versions_with_names(session), ready_base_models(session)
     by_id = {version.id: version for version, _name in versions}
     if not form.values["version"] and versions:
@@ -98,8 +100,6 @@ def _context(
         "models": models,
         "version": version,
         "model": model,
-        "recipes": [(recipe, build_config(recipe.name)) for recipe in RECIPES],
-        "recipe_values": _recipe_values(),
         "methods": list(Method),
         "backends": _offered(backends, form.values["backend"]),
         "mask_fields": MASK_FIELDS,
@@ -130,11 +130,29 @@ def _offered(backends: Backends, chosen: str) -> list[tuple[str, str]]:
     return [(STUDIO, "SFT Studio"), *{**asked, **found}.items()]
 
 
-def _recipe_values() -> dict[str, dict[str, dict[str, str]]]:
-    """Every field as typed, by recipe and method, for what an empty field stands for."""
+def _whole(context: dict[str, Any]) -> dict[str, Any]:
+    """What the whole form reads: the recipes, and every field as typed by recipe and method, for what an empty one stands for.
+
+    Of own recipes only what they have otherwise than the standard.
+    """
+    form: NewRunForm = context["form"]
+    values = {
+        recipe.name: {method.value: values_of(recipe, method) for method in Method} for recipe in RECIPES
+    }
+    standard = values[DEFAULTS["recipe"]]
+    for recipe in form.book.own:
+        of_method = {method.value: values_of(recipe, method) for method in Method}
+        values[recipe.name] = {
+            method: {name: text for name, text in own.items() if text != standard[method][name]}
+            for method, own in of_method.items()
+        }
+    chosen = values.get(form.values["recipe"])
     return {
-        recipe.name: {method.value: displayed(build_config(recipe.name, method.fields)) for method in Method}
-        for recipe in RECIPES
+        **context,
+        "recipes": [(recipe, build_config(recipe)) for recipe in form.book.recipes],
+        "recipe_values": values,
+        "standard": DEFAULTS["recipe"],
+        "shown_values": {**standard[form.method.value], **chosen[form.method.value]} if chosen else {},
     }
 
 
@@ -146,18 +164,19 @@ def new_page(
     judging: AppJudging,
     device: ThisDevice,
     backends: TheseBackends,
+    book: AppRecipes,
     like: int | None = None,
 ) -> Response:
     """The form, empty, or filled in like another run, or from a link's values."""
-    form = NewRunForm.linked(request.query_params)
+    form = NewRunForm.linked(request.query_params, book)
     if like is not None:
         run = service.require_run(session, like)
-        old = NewRunForm.like(run, require_mask_check(session, run.mask_check_id))
+        old = NewRunForm.like(run, require_mask_check(session, run.mask_check_id), book)
         given = {name: value for name, value in form.values.items() if name in request.query_params}
-        form = NewRunForm({**old.values, **given}, old.suites, {**old.arguments, **form.arguments})
+        form = NewRunForm({**old.values, **given}, old.suites, {**old.arguments, **form.arguments}, book=book)
     if form.values["version"]:
         require_version(session, form.number("version") or 0)
-    return render(request, "runs/new.html", _context(session, judging, device, backends, form))
+    return render(request, "runs/new.html", _whole(_context(session, judging, device, backends, form)))
 
 
 @router.get("/new/config", response_model=None)
@@ -175,26 +194,27 @@ def begin_with_config(
     judging: AppJudging,
     device: ThisDevice,
     backends: TheseBackends,
+    book: AppRecipes,
     file: Annotated[UploadFile | None, File()] = None,
     config: Annotated[str, Form()] = "",
 ) -> Response:
     """The form, filled in as another tool's config says, with a note for each key that has no meaning here."""
     try:
-        read = read_sound(_config_text(file, config))
+        read = read_sound(config_text(file, config))
     except Invalid as error:
         context = {"config": config, "error": error.translated()}
         return render(request, "runs/config.html", context, status=error.status)
-    form = NewRunForm.linked({name: display(value) for name, value in read.values.items()})
+    form = NewRunForm.linked({name: display(value) for name, value in read.values.items()}, book)
     context = _context(session, judging, device, backends, form)
     foreign = {
-        "tool": TOOL_NAMES[read.tool],
+        "tool": TITLES[read.tool],
         "taken": len(read.values),
         "notes": [say(note) for note in read.notes],
     }
-    return render(request, "runs/new.html", {**context, "foreign": foreign})
+    return render(request, "runs/new.html", {**_whole(context), "foreign": foreign})
 
 
-def _config_text(file: UploadFile | None, pasted: str) -> str:
+def config_text(file: UploadFile | None, pasted: str) -> str:
     """What was chosen, else what was pasted. Raises Invalid where that is nothing, or no text."""
     if file is not None and file.filename:
         try:
@@ -218,10 +238,11 @@ def check_masks(
     judging: AppJudging,
     device: ThisDevice,
     backends: TheseBackends,
+    book: AppRecipes,
     posted: Posted,
 ) -> Response:
     """Ask for the mask check of what the form chooses; the same question finds the same check."""
-    form = _form(posted)
+    form = form_of(posted, book)
     checks = NO_CHECKS
     try:
         checks = _ask(engine, storage, actor, form)
@@ -232,7 +253,9 @@ def check_masks(
         context = _context(session, judging, device, backends, form, checks)
     # Another model's template reads other arguments.
     context["swap_arguments"] = {one.name for one in context["arguments"]} != _sent_arguments(posted)
-    return render(request, "runs/_checked.html" if is_htmx(request) else "runs/new.html", context)
+    if is_htmx(request):
+        return render(request, "runs/_checked.html", context)
+    return render(request, "runs/new.html", _whole(context))
 
 
 def _sent_arguments(posted: FormData) -> set[str]:
@@ -259,12 +282,14 @@ def check_progress(
     judging: AppJudging,
     device: ThisDevice,
     backends: TheseBackends,
+    book: AppRecipes,
     mask_check_id: int,
     mix: int | None = None,
 ) -> Response:
     """How far the check is, and that of what is mixed in; asked again until both are done."""
     check = require_mask_check(session, mask_check_id)
-    form = NewRunForm.linked({"version": str(check.dataset_version_id), "model": str(check.base_model_id)})
+    chosen = {"version": str(check.dataset_version_id), "model": str(check.base_model_id)}
+    form = NewRunForm.linked(chosen, book)
     checks = Checks(check, require_job(session, check.job_id))
     if mix is not None:
         beside = require_mask_check(session, mix)
@@ -282,10 +307,11 @@ def plan(
     judging: AppJudging,
     device: ThisDevice,
     backends: TheseBackends,
+    book: AppRecipes,
     posted: Posted,
 ) -> Response:
     """What the form would train, in numbers."""
-    form = _form(posted)
+    form = form_of(posted, book)
     with reading(engine) as session:
         found = [form.number(name) for name in ("mask_check_id", "mix_check_id")]
         check, beside = (session.get(MaskCheck, one) if one else None for one in found)
@@ -304,10 +330,11 @@ def start(
     judging: AppJudging,
     device: ThisDevice,
     backends: TheseBackends,
+    book: AppRecipes,
     posted: Posted,
 ) -> Response:
     """Start the run; whatever is wrong comes back beside its field with everything that was typed."""
-    form = _form(posted)
+    form = form_of(posted, book)
     seen = (form.number("mask_check_id"), form.number("mix_check_id"))
     suites = [suite.name for suite in judging.suites()]
     checks = NO_CHECKS
@@ -329,5 +356,5 @@ def start(
         form.errors.setdefault(error.field or "start", error.translated())
         with reading(engine) as session:
             context = _context(session, judging, device, backends, form, checks)
-        return render(request, "runs/new.html", context, status=error.status)
+        return render(request, "runs/new.html", _whole(context), status=error.status)
     return RedirectResponse(f"/runs/{run.id}", status_code=303)

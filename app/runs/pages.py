@@ -19,12 +19,11 @@ from app.jobs.models import Job, JobState, StopRequest
 from app.jobs.newest import last_event, last_events
 from app.mask_settings.words import settings_in_words
 from app.recipes.fields import FIELD_GROUPS, displayed
-from app.recipes.recipes import RECIPES
 from app.runs import service, stopping
 from app.runs.advice import remedy_for
 from app.runs.again import run_again
 from app.runs.backends import TheseBackends
-from app.runs.changes import changes_of
+from app.runs.changes import RECIPE_TITLES, changes_of
 from app.runs.curves import read_curves
 from app.runs.device import ThisDevice
 from app.runs.diagnosis import changed_fields, diagnose_run, new_run_address
@@ -116,7 +115,7 @@ def list_page(
             }
             for run, job in rows
         ],
-        "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
+        "recipe_titles": RECIPE_TITLES,
         "version": chosen,
         "dataset": require_dataset(session, chosen.dataset_id) if chosen else None,
         "in_progress": any(not job.is_final for _run, job in rows),
@@ -171,7 +170,7 @@ def run_page(
         "settings": settings_in_words(lineage["check"].settings.to_settings()),
         "groups": FIELD_GROUPS,
         "config_values": displayed(run.config),
-        "recipe_titles": {recipe.name: recipe.title for recipe in RECIPES},
+        "recipe_titles": RECIPE_TITLES,
         "changes": changes_of(run),
         "expected_memory": expected_memory(
             run.config,

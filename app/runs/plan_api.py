@@ -13,6 +13,7 @@ from app.core.routing import Router
 from app.core.web import Db
 from app.mask_checks.service import newest_report, require_mask_check
 from app.recipes.foreign import read_sound
+from app.recipes.own import AppRecipes
 from app.runs.backends import TheseBackends
 from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
@@ -34,14 +35,16 @@ router = Router(prefix="/api/v1", tags=["runs"])
 @router.post("/recipes/read")
 @needs(Permission.RUN_READ)
 def read_config(body: ForeignConfigIn) -> ForeignConfigOut:
-    """What a training config of LLaMA-Factory or Axolotl asks for here. Starts and stores nothing."""
+    """What a training config of LLaMA-Factory or Axolotl, or an exported recipe, asks for here. Starts and stores nothing."""
     read = read_sound(body.config)
     return ForeignConfigOut(tool=read.tool, changes=read.values, notes=[say(note) for note in read.notes])
 
 
 @router.post("/runs/plan")
 @needs(Permission.RUN_READ)
-def plan_run(session: Db, device: ThisDevice, backends: TheseBackends, body: PlanIn) -> PlanOut:
+def plan_run(
+    session: Db, book: AppRecipes, device: ThisDevice, backends: TheseBackends, body: PlanIn
+) -> PlanOut:
     """What a run would be and take, and advice computed from the version and the choice. Starts nothing."""
     version = require_version(session, body.dataset_version_id)
     model, _folder = require_ready(session, body.base_model_id)
@@ -52,8 +55,8 @@ def plan_run(session: Db, device: ThisDevice, backends: TheseBackends, body: Pla
         if (check.dataset_version_id, check.base_model_id) != (body.dataset_version_id, body.base_model_id):
             raise Invalid(FOREIGN_CHECK, field="mask_check_id", id=body.mask_check_id)
     # What is wrong is refused as at the start of a run.
-    fit_config(body.recipe, body.changes, version, model.info, backends)
-    choice = Choice(body.recipe, body.changes, body.task)
+    fit_config(book.require(body.recipe), body.changes, version, model.info, backends)
+    choice = Choice(body.recipe, body.changes, body.task, book)
     plan = make_plan(choice, version, check, model.info, device, backends, _beside(session, body))
     pace = expected_pace(session, body.base_model_id, plan.tokens.all if plan.tokens else None)
     return PlanOut.of(plan, pace, check)

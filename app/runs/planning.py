@@ -15,6 +15,7 @@ from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig
 from app.recipes.estimates import Estimate, Tokens, estimate_disk, estimate_steps
 from app.recipes.memory import Fits, Work, estimate_memory, fits
+from app.recipes.recipes import BUILT_IN, RecipeBook
 from app.runs.backends import NO_BACKENDS, Backends
 from app.runs.device import Device
 from app.runs.fitting import fit_config
@@ -67,11 +68,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Choice:
-    """What is asked to be trained: a recipe, what is changed of it, and what for."""
+    """What is asked to be trained: a recipe by name, what is changed of it, and what for. `book` has who asks may name."""
 
     recipe: str
     changes: Mapping[str, object]
     task: Task | None = None
+    book: RecipeBook = BUILT_IN
 
 
 def make_plan(
@@ -87,7 +89,8 @@ def make_plan(
     at.
     """
     try:
-        fitted = fit_config(choice.recipe, choice.changes, version, facts, backends)
+        recipe = choice.book.require(choice.recipe)
+        fitted = fit_config(recipe, choice.changes, version, facts, backends)
     except Invalid as error:
         one = {error.field or "recipe": error.translated()}
         return Plan(errors={item["field"]: item["message"] for item in error.details} or one)
@@ -96,7 +99,7 @@ def make_plan(
         return Plan(config, notes=fitted.notes, warnings=fitted.warnings)
     epoch = plan_epoch(config, version, check, beside)
     estimate = estimate_steps(epoch.samples, config)
-    situation = Situation(version.train_count, version.validation_count, choice.recipe, choice.task)
+    situation = Situation(version.train_count, version.validation_count, recipe.name, choice.task)
     return Plan(
         config,
         estimate,

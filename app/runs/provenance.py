@@ -39,6 +39,8 @@ class Provenance(StoredModel):
     held_out: int
     arrays_hash: str
     recipe: str
+    # Counts the changes of an own recipe; None for a built-in one.
+    recipe_version: int | None = None
     base_model: str
     base_revision: str | None = None
     base_licence: str | None = None

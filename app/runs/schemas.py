@@ -24,15 +24,8 @@ from app.runs.result import RunResult
 from app.versions.changes import Changes
 
 
-class RecipeOut(BaseModel):
-    """A recipe and the full config it stands for."""
-
-    name: str
-    config: TrainingConfig
-
-
 class ForeignConfigIn(BaseModel):
-    """A training config of LLaMA-Factory or Axolotl, as its YAML."""
+    """A training config of LLaMA-Factory or Axolotl, or a recipe that was exported here, as its YAML."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -97,6 +90,8 @@ class RunOut(CreatedByOut):
     base_model_id: int
     mask_check_id: int
     recipe: str
+    recipe_id: int | None
+    recipe_version: int | None
     config: TrainingConfig
     arrays_hash: str
     mix_version_id: int | None

@@ -20,7 +20,9 @@ from app.jobs.service import enqueue, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
+from app.recipes.own import read_book
 from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
+from app.runs.changes import Base, base_of
 from app.runs.fitting import fit_config
 from app.runs.mixing import require_fitting, require_some
 from app.runs.models import Run, RunArtifact
@@ -47,8 +49,9 @@ class RunRequest:
     override_reason: str = ""
     evaluate_with: tuple[str, ...] = ()
     idempotency_key: str = ""
-    # In place of recipe and changes: the config of a run that is made again.
+    # In place of recipe and changes: the config of a run that is made again, and that run.
     exactly: TrainingConfig | None = None
+    again_of: Run | None = None
     mix_check_id: int | None = None
 
 
@@ -109,15 +112,16 @@ def _promise(
     if beside is not None:
         override = _check_allows(session, beside, request) or override
         _require_readable(beside, model)
-    config = _config(request, version, model, backends)
+    base = _base(session, actor, request)
+    config = _config(request, base, version, model, backends)
     job = enqueue(session, JobKind.TRAIN, created_by=actor.who)
     assert job.id is not None
     run = Run(
-        name=request.name.strip()[:120] or _default_name(session, version, model, request.recipe),
+        name=request.name.strip()[:120] or _default_name(session, version, model, base.name),
         dataset_version_id=check.dataset_version_id,
         base_model_id=check.base_model_id,
         mask_check_id=request.mask_check_id,
-        recipe=request.recipe,
+        **base.columns(),
         config=config,
         arrays_hash=check.arrays_hash or "",
         mix_version_id=beside.dataset_version_id if beside else None,
@@ -149,11 +153,18 @@ def _mixed_in(session: Session, check: MaskCheck, request: RunRequest) -> MaskCh
     return beside
 
 
+def _base(session: Session, actor: Actor, request: RunRequest) -> Base:
+    """The recipe that the request names, as who asks may; of a run that is made again, that run's."""
+    if request.again_of is not None:
+        return base_of(request.again_of)
+    return Base.of(read_book(session, actor).require(request.recipe))
+
+
 def _config(
-    request: RunRequest, version: DatasetVersion, model: ModelEntry, backends: Backends
+    request: RunRequest, base: Base, version: DatasetVersion, model: ModelEntry, backends: Backends
 ) -> TrainingConfig:
     if request.exactly is None:
-        return fit_config(request.recipe, request.changes, version, model.info, backends).config
+        return fit_config(base.recipe(), request.changes, version, model.info, backends).config
     # Nothing of it changes; the program that it names has to be here still.
     asked = request.exactly.to_json()
     return fit_to_backend(request.exactly, asked, model.info.end_of_turn_id, backends)[0]

@@ -6,7 +6,10 @@
   const recipes = JSON.parse(document.getElementById("recipe-values").textContent);
 
   function showRecipe() {
-    const values = recipes[form.elements.recipe.value]?.[form.elements.method.value] ?? {};
+    const method = form.elements.method.value;
+    // Own recipes tell only what they have otherwise than the standard.
+    const standard = recipes[form.dataset.standardRecipe]?.[method] ?? {};
+    const values = { ...standard, ...recipes[form.elements.recipe.value]?.[method] };
     for (const field of form.querySelectorAll("[data-recipe-field]")) {
       const value = values[field.dataset.recipeField] ?? "";
       const option = field.querySelector("[data-recipe-option]");

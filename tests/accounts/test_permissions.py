@@ -46,6 +46,7 @@ def test_every_permission_has_a_rule_and_a_route_or_a_service_that_asks_for_it(a
         Permission.CONVERSATION_REVIEW,
         Permission.JOB_STOP,
         Permission.PLAYGROUND_READ_OTHERS,
+        Permission.RECIPE_MANAGE,
     }
     assert {permission for _, _, permission in _closed(app)} | asked_by_services == set(Permission)
 

@@ -181,10 +181,22 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
                 "something broken",
                 "conversation 1",
                 "nobody named",
+                "Short calls",
+                "short-calls.yaml",
             )
         ), outcome.error
     else:
-        assert arguments[0] in {"migrate", "import", "list", "status", "masks", "backup", "doctor", "people"}
+        assert arguments[0] in {
+            "migrate",
+            "import",
+            "list",
+            "status",
+            "masks",
+            "backup",
+            "doctor",
+            "people",
+            "recipes",
+        }
         assert "Traceback" not in outcome.stderr
 
 

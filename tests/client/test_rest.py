@@ -15,8 +15,8 @@ from app.client.speaking import read_answer
 from app.core.console import CommandFailed
 from app.core.i18n import use_locale
 from app.jobs.models import JobState
+from app.recipe_book.schemas import RecipeOut
 from app.recipes.recipes import build_config
-from app.runs.schemas import RecipeOut
 
 JOB: dict[str, Any] = {
     "id": 3, "kind": "train", "state": "running", "status": "training", "phase": "training", "attempt": 1,

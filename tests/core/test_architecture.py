@@ -28,6 +28,7 @@ ORDER = (
     "recipes",
     "interop",
     "runs",
+    "recipe_book",
     "evaluations",
     "gates",
     "checklists",
