@@ -1,4 +1,4 @@
-"""The command line `sft-studio`: every failure is one clear line on standard error and a non-zero exit code.
+"""The command line sft-studio: every failure is one clear line on standard error and a non-zero exit code.
 
 `commands` names them all. With a server: `importing` · `exporting` (`exporting_runs`, `pushing`) · `recipes` · `training` ·
 `stopping` (pause, resume, stop) · `advising` · `evaluating` · `gating` · `diagnosing` · `erasing` · `listing` (list, status, approve) ·

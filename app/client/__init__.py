@@ -1,1 +1,4 @@
-"""A client of the REST API: requests, waiting for jobs, the steps from a dataset to a finished run."""
+"""A client of the REST API: requests, waiting for jobs, the steps from a dataset to a finished run.
+
+`rest` the requests, those of `recipes` apart · `speaking` the connection they go over · `waiting` for a job's end · `pipeline` the steps.
+"""

@@ -1,4 +1,4 @@
-"""Pages of datasets: the list, one dataset's conversations, its imports."""
+"""Pages of datasets: the list, one dataset's conversations, a list of its imports."""
 
 from typing import Annotated, Any
 

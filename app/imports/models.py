@@ -1,4 +1,4 @@
-"""The table of imports."""
+"""The tables of imports, and of mappings that are kept."""
 
 from datetime import datetime
 from typing import Final

@@ -55,7 +55,8 @@ def import_report_page(
     file while that waits for a mapping."""
     dataset = require_dataset(session, dataset_id)
     found, job = _require(session, dataset_id, import_id)
-    under_way = {"dataset": dataset, "report": found, "job": job, **_progress(session, job)}
+    progress = _progress(session, job)
+    under_way = {"dataset": dataset, "report": found, "job": job, "retry_form": "", **progress}
     if is_htmx(request):
         if job is None or job.is_final:
             return go(request, f"/datasets/{dataset_id}/imports/{import_id}")

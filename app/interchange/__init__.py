@@ -1,7 +1,10 @@
 """Conversations in and out of files. PURE: knows neither database nor web nor tokenizers.
 
-Reading yields conversations and problems side by side, problems as English templates with parameters;
-whoever shows them translates them. Nothing here decides what becomes of a file with problems.
+`reading` is the way in: `files/` -> `records/`, or `mapping/` where the layout is unknown, with duplicates `seen` and all of it added
+up in a `report`. `exports/` is the way out, `sentences/` what is said on either.
+
+Reading yields conversations and problems side by side, problems as sentences that whoever shows them translates. Nothing here decides
+what becomes of a file with problems.
 """
 
 from app.dialogue.trained import SOURCE_MASKS, SourceMask

@@ -4,6 +4,9 @@ conversations + template + tokenizer -> ids, labels, token roles, checks.
 Pure: imports neither torch nor transformers, neither the database nor the web. Other packages import from here and
 not from the modules below; README.md beside this file shows the way of a mask through them.
 
+`settings` which tokens are trained · `arguments` what a template is given besides · `errors` · `threads` whose threads encode ·
+`previewing` a sample for pages and scripts; the rest in packages, from `templates` to `checking`.
+
 A name is imported when it is first used: the child process that renders templates is inside this package and needs
 next to nothing of it.
 """

@@ -1,4 +1,4 @@
-"""Is the tuned model better? From the cases of both sides to a verdict on a suite, and from suites to one on a run.
+"""Is the tuned model better? From the cases of both sides to a verdict on a suite.
 
 A case is one prompt that both sides answered. Its *effect* lies between −1 and 1:
 

@@ -50,7 +50,7 @@ class Tails:
         unsure = self._is_unsure(behind, going_on)
         if behind.is_last and not unsure:
             tails += self._of_the_last(behind)
-        elif unsure or not tails:
+        elif not tails:
             tails += self._without_evidence(behind)
         if not tails:
             raise self._renderings.refusal(_DIFFERS if known else _NOT_ALONE, behind.place)
@@ -67,7 +67,7 @@ class Tails:
         """What the conversation that stops with this turn, and the one that waits for the next answer, have in
         common with this one; None for one that goes on otherwise in the middle of the turn, and so says nothing.
         """
-        if going_on is not None and (prompt := self._prompt_after(behind.place, going_on, stopped)):
+        if going_on is not None and (prompt := self._prompt_after(behind.place, going_on)):
             going_on = going_on[: len(going_on) - len(prompt)]
         found = []
         if stopped is not None and not behind.is_last:
@@ -189,8 +189,8 @@ class Tails:
             return None
         return rendering.text[there + skipped :]
 
-    def _prompt_after(self, place: int, going_on: str, stopped: str | None) -> str:
-        """The generation prompt at the end of a rendering that goes on after this turn.
+    def _prompt_after(self, place: int, going_on: str) -> str:
+        """The generation prompt at the end of a rendering that goes on after this turn, if it is one that is known.
 
         As in: Qwen3, whose prompt opens the thinking, and templates whose prompt closes the answer before it as well.
         """
@@ -199,11 +199,7 @@ class Tails:
         if own and going_on.endswith(own):
             # after another answer the prompt may seem to hold that answer's end as well
             return lone if lone and own.endswith(lone) else own
-        if lone and going_on.endswith(lone):
-            return lone
-        if stopped is None or not stopped.strip():
-            return ""
-        return going_on[self._comparison.shared(stopped, going_on) :]
+        return lone if lone and going_on.endswith(lone) else ""
 
     def _own_prompt(self, place: int, before: Marked) -> str | None:
         _, there = self._borders.anchor(place, before)

@@ -91,15 +91,45 @@ RULES: dict[str, tuple[str, list[str], list[dict[str, Any]], list[str | None]]] 
     ),
     "two tokens that generation stops at do not tell which": (
         LOOP
-        + "{{ ' # ' + m.role + '<file_sep>' + m.content }}"
+        + "{% if not (loop.last and m.tool_calls and add_generation_prompt) %}{{ '# ' + m.role + '<file_sep>' + m.content }}"
         + CALLS
-        + "{{ '<filename> ' if not loop.last or add_generation_prompt else '[|end|]' }}{{ '<|im_end|>' }}"
+        + "{{ '[|end|]<|im_end|> <|im_end|>' if m.tool_calls else '<gh_stars>' }}{% endif %}"
         + END
-        + "{% if add_generation_prompt and messages[-1].role == 'user' %}{{ '# assistant<file_sep>' }}{% endif %}"
-        + "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}",
+        + "{% if add_generation_prompt %}{{ '# assistant<file_sep>' }}{% endif %}",
         [],
         CALLING[:2],
-        [None],
+        [],
+    ),
+    "behind a last call the only token that generation stops at, where nothing else tells": (
+        "{% if messages[-1].role == 'assistant' and add_generation_prompt %}{{ raise_exception('x') }}{% endif %}"
+        + LOOP
+        + "{{ '<role>' + m.role + ': ' + m.content }}"
+        + CALLS
+        + "{{ '<|im_end|>' }}"
+        + END
+        + "{{ '<role>assistant: ' }}",
+        [],
+        SPELLING[:2],
+        ["<|im_end|>"],
+    ),
+    "of several the last one ends, where none opens the rendering": (
+        "<repo_name>"
+        + LOOP
+        + "{{ '[|' + m.role + ': ' + m.content + '<end><e> ' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '[|assistant: ' }}{% endif %}",
+        [],
+        PLAIN,
+        ["<e>", "<e>"],
+    ),
+    "so too where it is the last thing that is written": (
+        LOOP
+        + "{{ '[' + m.role + '<end>' + m.content + '<filename> \n<repo_name>' }}"
+        + END
+        + "{% if add_generation_prompt %}{{ '[assistant<end>' }}{% endif %}",
+        [],
+        SHORT,
+        ["<repo_name>"],
     ),
     "behind a call the header of its result ends nothing, for it ends no plain answer": (
         LOOP + "{{ ' <file_sep>' + m.role + ':\n' + m.content }}" + CALLS + "{{ 'END' }}" + END,

@@ -5,226 +5,8 @@ from typing import Any
 import pytest
 
 from app.masking import ChatTokenizer, locate
-from tests.masking.turns.pieces import CALLING, CALLS, END, EOS, LOOP, PLAIN, SHORT
-from tests.support.masks import chat
-
-ASKED_AGAIN = "{% if add_generation_prompt and messages[-1].role != 'assistant' %}"
-
-# rule -> template, conversation, what the model must write in each answer
-RULES: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
-    "what the conversation that stops here says too is the turn's, though it be words": (
-        LOOP + "{{ ' <file_sep>' + m.role + ':\n' + m.content + 'END' }}" + END,
-        SHORT,
-        [" <file_sep>assistant:\nTen.END"],
-    ),
-    "what the conversation that goes on says too is the turn's, where the other cannot be rendered": (
-        "{% if not add_generation_prompt and messages | length in (2, 3) %}{{ raise_exception('ask') }}{% endif %}"
-        + LOOP
-        + "{{ '<repo_name>' + m.role + '\n' + m.content + '<gh_stars>\n' }}"
-        + END
-        + "{% if add_generation_prompt %}{{ '<repo_name>assistant\n' }}{% endif %}",
-        PLAIN,
-        ["Ten.<gh_stars>", "Six.<gh_stars>"],
-    ),
-    "where both go on with a marker each ends in its own way": (
-        LOOP
-        + "{{ '<|im_start|>' + m.role + '<file_sep>' + m.content + '<filename>\n' }}"
-        + "{{ '<gh_stars>' if loop.last else '<|im_end|>' }}"
-        + END
-        + "{% if add_generation_prompt %}<|im_start|>assistant<file_sep>{% endif %}",
-        SHORT,
-        ["Ten.<filename>\n<|im_end|>"],
-    ),
-    "where they part in the middle of a turn that is over at its text the text is all": (
-        LOOP
-        + "{{ '# ' + m.role + ':\n' + m.content + ('<gh_stars>' if loop.last else 'END ') + '\n' }}"
-        + END
-        + "{% if add_generation_prompt %}{{ '\n# assistant:\n\n' }}{% endif %}",
-        PLAIN,
-        ["Ten.", "Six.<gh_stars>"],
-    ),
-    "of several the shortest with a marker counts": (
-        LOOP
-        + "{{ '<role>' + m.role + ':\n' + m.content + ('<end>' if loop.last else '<|im_end|>') }}"
-        + END
-        + "{% if add_generation_prompt %}{{ '<role>assistant:\n<think>\n' }}{% endif %}{{ eos_token }}",
-        PLAIN,
-        ["Ten.<|im_end|>", "Six.<end>"],
-    ),
-    "the last turn ends as plain answers do, though it be with words": (
-        LOOP + "{{ ' <file_sep>' + m.role + ':\n' + m.content + 'END' }}" + END,
-        PLAIN[:2],
-        [" <file_sep>assistant:\nTen.END"],
-    ),
-    "a header that is always written is not the last turn's": (
-        LOOP
-        + "{{ '<file_sep>' + m.role + '<file_sep>' + m.content + '[|end|]\n' }}"
-        + END
-        + "{{ '\n<file_sep>assistant<file_sep>\n' }}",
-        PLAIN[:2],
-        ["Ten.[|end|]"],
-    ),
-    "an end that is written when the next turn begins stands before a header that opens the rendering": (
-        "<|endoftext|>"
-        + LOOP
-        + "{% if not loop.first %}{{ '<gh_stars>\n' }}{% endif %}{{ '<role>' + m.role + ': ' + m.content + ' ' }}"
-        + END
-        + ASKED_AGAIN
-        + "{{ '<role>assistant: <think>\n' }}{% endif %}{{ eos_token }}",
-        chat("q", "Ten.")["messages"][1:] + PLAIN,
-        ["Ten. <gh_stars>", "Ten. <gh_stars>", "Six. " + EOS],
-    ),
-    "an end that is written when the next turn begins stands before the header of the first role": (
-        "<repo_name>"
-        + LOOP
-        + "{% if not loop.first %}{{ '<filename> ' }}{% endif %}{{ '# ' + m.role + '</role>' + m.content + '\n' }}"
-        + END
-        + "{% if add_generation_prompt %}{{ '# assistant</role>\n' }}{% endif %}",
-        PLAIN,
-        ["Ten.\n<filename>", "Six."],
-    ),
-    "words before the next header end nothing": (
-        "<repo_name>"
-        + LOOP
-        + "{% if not loop.first %}{{ '[|end|]\n' }}{% endif %}{{ '<|endoftext|>' + m.role + ': ' + m.content + '\n\n' }}"
-        + END
-        + "{% if add_generation_prompt %}{{ '\n<|endoftext|>assistant: ' }}{% endif %}",
-        SHORT,
-        ["Ten."],
-    ),
-    "what ends a plain answer ends this one, where other renderings go on otherwise": (
-        LOOP
-        + "{{ ' # ' + m.role + '<file_sep>' + m.content + '<filename>[|end|] ' }}"
-        + END
-        + "{% if add_generation_prompt %}{{ '<|im_end|> # assistant<file_sep>\n' }}{% endif %}{{ eos_token }}",
-        [*SHORT[:2], {"role": "assistant", "content": "Six."}],
-        ["Ten.<filename>", "Six.<filename>"],
-    ),
-    "where nothing else tells generation stops at the only token it can": (
-        LOOP
-        + "{{ '# ' + m.role + ':\n' + m.content }}"
-        + CALLS
-        + "{{ '<|im_end|>' if loop.nextitem and loop.nextitem.role == 'tool' else '[|end|]' }}{{ '\n' }}"
-        + END
-        + "{% if add_generation_prompt and messages[-1].role == 'user' %}{{ '\n# assistant:\n' }}{% endif %}{{ eos_token }}",
-        CALLING,
-        ['<call>price{"of": "a"}</call>' + EOS, "Ten.[|end|]\n" + EOS],
-    ),
-    "white space behind a call that nothing ends is not the turn's": (
-        LOOP
-        + "{{ '<role>' + m.role + '\n' + m.content }}"
-        + CALLS
-        + "{{ '\n' }}"
-        + END
-        + "{% if add_generation_prompt %}{{ '<role>assistant\n' }}{% endif %}",
-        CALLING[:2],
-        ['<call>price{"of": "a"}</call>'],
-    ),
-    "a last blank line is no prompt": (
-        "Be nice.\n"
-        + LOOP
-        + "{{ '<role>' + m.role + '</role>' + m.content }}"
-        + "{{ '\n' if loop.last and not add_generation_prompt else 'END ' }}"
-        + END
-        + "{% if add_generation_prompt and messages[-1].role == 'user' %}{{ '<role>assistant</role>I think: ' }}{% endif %}",
-        SHORT,
-        ["Ten.END"],
-    ),
-    "a marker that both renderings write next is the same one, whatever white space stands before it": (
-        "<repo_name><reponame>Be nice.<gh_stars>"
-        + LOOP
-        + "{% if not loop.first %}{{ ' ' }}{% endif %}{{ '<repo_name>' + m.role + '\n' + m.content + '\n\n\n ' }}"
-        + END
-        + "{{ '<repo_name>assistant\n<think>\n' }}",
-        [CALLING[0], SHORT[1], {"role": "assistant", "content": "Six."}, SHORT[2]],
-        ["Ten.", "Six.\n\n\n  <repo_name>"],
-    ),
-    "white space is no end that a header of the first role could follow": (
-        "Be nice.\n" + LOOP + "{{ '<repo_name>' + m.role + '\n' + m.content + ' \n' }}" + END,
-        PLAIN,
-        ["<repo_name>assistant\nTen.", "<repo_name>assistant\nSix."],
-    ),
-    "nor one that a header of another role could": (
-        LOOP
-        + "{{ '# ' + m.role + '\n' + m.content }}{% if not loop.last or add_generation_prompt %}{{ '<gh_stars>\n' }}{% endif %}"
-        + END
-        + "{% if add_generation_prompt %}{{ '# assistant\n' }}{% endif %}",
-        [*chat("Hi", "Hm.", system="s")["messages"], *SHORT[1:]],
-        ["Hm.", "Ten."],
-    ),
-    "a call ends as it does while it is the last message, though an answer that comes last be shown otherwise": (
-        LOOP
-        + "{{ '# ' + m.role + '\n' + ('<think>' if loop.last and m.role == 'assistant' else '') + m.content }}"
-        + CALLS
-        + "{{ ('[|call|]' if m.tool_calls else '<end>') + '\n' }}"
-        + END
-        + "{% if add_generation_prompt %}{{ '# assistant\n' }}{% endif %}",
-        CALLING,
-        ['<call>price{"of": "a"}</call>[|call|]', "<think>Ten.<end>"],
-    ),
-    "what ends a plain answer ends none that goes on otherwise": (
-        LOOP
-        + "{{ '# ' + m.role + '\n' + m.content }}"
-        + CALLS
-        + "{{ ('[|call|]' if m.tool_calls else '<e>') + '\n' }}"
-        + END
-        + "{% if add_generation_prompt %}{{ '# assistant\n' }}{% endif %}",
-        CALLING[:2],
-        ['<call>price{"of": "a"}</call>[|call|]'],
-    ),
-    "a prompt is told by the one before the turn, where it is no other than a lone question's": (
-        "{% if not add_generation_prompt and messages | length == 3 %}{{ raise_exception('ask') }}{% endif %}"
-        + LOOP
-        + "{{ '# ' + m.role + '\n' + m.content + ('[|END|]' if messages[0].role == 'system' else '[|end|]') + '\n' }}"
-        + END
-        + "{% if add_generation_prompt %}{{ '# assistant, brief\n' if messages[0].role == 'system' else '# assistant\n' }}{% endif %}",
-        chat("Hi", "Ten.", "r", system="s")["messages"],
-        ["\nTen.[|END|]"],
-    ),
-    "a lone question's prompt is told where the template refuses the other": (
-        "{% if not add_generation_prompt and messages | length in (2, 3) %}{{ raise_exception('ask') }}{% endif %}"
-        + "<repo_name><reponame>Be nice.<gh_stars>"
-        + LOOP
-        + "{{ '[' + m.role + '\n' + m.content }}"
-        + END
-        + "{% if add_generation_prompt %}{{ '[assistant\nI think: ' }}{% endif %}",
-        chat("q", "Ten.")["messages"][1:] + PLAIN,
-        ["Ten.", "Ten.", "Six."],
-    ),
-    "a last prompt that is always written is not the turn's, line break before it included": (
-        "<repo_name><reponame>Be nice.<gh_stars>"
-        + LOOP
-        + "{{ '<gh_stars>' + m.role + ':\n' + m.content + '\n\n' }}"
-        + END
-        + "{{ '\n<gh_stars>assistant:\n' }}",
-        PLAIN[:2],
-        ["Ten."],
-    ),
-    "a marker in front of words does not say that a turn is over": (
-        LOOP
-        + "{{ m.role + '<file_sep>' + m.content }}"
-        + CALLS
-        + "{{ ' [END]\n\n\n<|endoftext|> ' }}"
-        + END
-        + "{% if add_generation_prompt and messages[-1].role == 'user' %}{{ 'assistant<file_sep>I think: ' }}{% endif %}{{ eos_token }}",
-        [*CALLING[:2], *SHORT],
-        [
-            '<call>price{"of": "a"}</call> [END]\n\n\n<|endoftext|>',
-            "Ten. [END]\n\n\n<|endoftext|>",
-        ],
-    ),
-    "words behind a last call that nothing tells are not the turn's": (
-        "<|endoftext|>"
-        + LOOP
-        + "{% if not (loop.last and m.tool_calls and add_generation_prompt) %}{{ 'END' + m.role + '<end>' + m.content }}"
-        + CALLS
-        + "{{ ' END\n\n' }}{% endif %}"
-        + END
-        + "{% if add_generation_prompt %}ENDassistant<end>{% endif %}",
-        CALLING[:2],
-        ['<call>price{"of": "a"}</call> END'],
-    ),
-}
+from tests.masking.turns.pieces import CALLING, CALLS, END, EOS, LOOP, PLAIN
+from tests.masking.turns.tail_rules import RULES, SPELLS
 
 
 def written(tokenizer: ChatTokenizer, messages: list[dict[str, Any]]) -> list[str]:
@@ -265,9 +47,7 @@ def test_a_stop_token_in_the_arguments_of_a_call_is_never_taken_for_its_end(smol
         + END
     )
     tokenizer = smollm2.with_chat_template(source, "spells", trusted=True)
-    call = {"type": "function", "function": {"name": "price", "arguments": {"of": EOS}}}
-    messages = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
-    (refused,) = locate(tokenizer, messages).refused.values()
+    (refused,) = locate(tokenizer, [CALLING[0], SPELLS]).refused.values()
     assert "spells cannot render the conversation up to turn 2 alone" in str(refused)
 
 
@@ -280,6 +60,20 @@ def test_words_and_a_call_may_stand_in_either_order(
     calling, answer = written(tokenizer, messages)
     assert calling.endswith("<|call|>")
     assert answer == "<|channel|>final<|message|>Ten.<|return|>"
+
+
+def test_a_header_that_is_always_written_ends_the_last_turn_where_generation_stops_at_it(
+    smollm2: ChatTokenizer,
+) -> None:
+    source = (
+        LOOP
+        + "{{ '<gh_stars>' + m.role + ']\n' + m.content + ' ' }}"
+        + END
+        + "{{ '<gh_stars>assistant]\n' }}"
+    )
+    tokenizer = smollm2.with_chat_template(source, "stops", trusted=True)
+    tokenizer.stop_ids = frozenset(tokenizer.added_tokens[token] for token in ("<gh_stars>", EOS))
+    assert written(tokenizer, PLAIN[:2]) == ["Ten. <gh_stars>"]
 
 
 HIDES = (

@@ -1,4 +1,4 @@
-"""Child side of an export: a module for each kind (app/exports/kinds.py), whose `write` fills the export's folder.
+"""Child side of an export: a module for each kind (app/exports/kinds.py), which fills the export's folder.
 
 `work` the job · `task` what a writer gets · `about` the card · `merging` adapter into base ·
 `gguf_layout`, `gguf_vocabulary` what llama.cpp knows of a model · `trainers` runs for other
