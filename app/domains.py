@@ -14,6 +14,7 @@ from app.core.templating import render
 from app.core.web import public
 from app.evaluations.judging import BuiltInJudging
 from app.exports.listing import ExportsOfRun
+from app.queue.waiting import WaitingInTheQueue
 from app.runs.check_use import RunsOfChecks
 
 router = Router(include_in_schema=False)
@@ -23,6 +24,7 @@ def join(app: FastAPI) -> None:
     """What domains hand to those below them, and all routes."""
     app.state.judging = BuiltInJudging()
     app.state.check_use = RunsOfChecks()
+    app.state.waiting = WaitingInTheQueue()
     app.state.elsewhere = (ChecklistOfRun(), ExportsOfRun())
     hang(app, (*routers.ALL, router))
 

@@ -47,6 +47,7 @@ NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
     },
     {"href": "/base-models", "label": N_("Base models"), "icon": "cpu"},
     {"href": "/runs", "label": N_("Runs"), "icon": "chart-line", "also": ("/mask-checks", "/recipes")},
+    {"href": "/queue", "label": N_("Queue"), "icon": "list"},
     {"href": "/evaluations", "label": N_("Evaluations"), "icon": "scale"},
     {"href": "/playground", "label": N_("Try it"), "icon": "message-square-text"},
 )

@@ -33,6 +33,8 @@ from app.playground import pages as playground_pages
 from app.previews import api as previews_api
 from app.previews import bring_pages, frozen_pages, help_pages, suspect_pages
 from app.previews import pages as previews_pages
+from app.queue import api as queue_api
+from app.queue import pages as queue_pages
 from app.recipe_book import api as recipe_api
 from app.recipe_book import pages as recipe_pages
 from app.runs import api as runs_api
@@ -56,6 +58,7 @@ API: Final[tuple[Router, ...]] = (
     mask_checks_api.router,
     runs_api.router,
     plan_api.router,
+    queue_api.router,
     recipe_api.router,
     evaluations_api.router,
     gates_api.router,
@@ -87,6 +90,7 @@ PAGES: Final[tuple[Router, ...]] = (
     gates_pages.router,
     checklists_pages.router,
     runs_pages.router,
+    queue_pages.router,
     exports_pages.router,
     mask_checks_pages.router,
     suspect_pages.router,

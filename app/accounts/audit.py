@@ -69,6 +69,14 @@ ACTIONS: Final = {
     "evaluation.start": N_("Started an evaluation"),
     "job.cancel": N_("Cancelled a job"),
     "job.save": N_("Stopped and saved a job"),
+    "job.move_up": N_("Moved a job up in the queue"),
+    "job.move_down": N_("Moved a job down in the queue"),
+    "job.move_top": N_("Moved a job to the top of the queue"),
+    "job.priority_high": N_("Gave a job high priority"),
+    "job.priority_normal": N_("Gave a job normal priority"),
+    "job.priority_low": N_("Gave a job low priority"),
+    "queue.pause": N_("Paused the queue"),
+    "queue.resume": N_("Let the queue go on"),
 }
 
 

@@ -54,6 +54,9 @@ class Permission(StrEnum):
     JOB_READ = "job.read"
     JOB_STOP_OWN = "job.stop_own"
     JOB_STOP = "job.stop"
+    QUEUE_READ = "queue.read"
+    QUEUE_ORDER = "queue.order"
+    QUEUE_PAUSE = "queue.pause"
     PEOPLE_READ = "people.read"
     PEOPLE_MANAGE = "people.manage"
     AUDIT_READ = "audit.read"
@@ -129,6 +132,11 @@ RULES: Final[dict[Permission, Rule]] = {
     ),
     Permission.EVALUATION_START: Rule(Role.ENGINEER, N_("Start evaluations."), Scope.TRAIN),
     Permission.JOB_STOP: Rule(Role.ENGINEER, N_("Stop anybody's jobs."), Scope.TRAIN),
+    Permission.QUEUE_READ: Rule(Role.ANNOTATOR, N_("See the queue and the workers."), Scope.READ),
+    Permission.QUEUE_ORDER: Rule(
+        Role.ENGINEER, N_("Move waiting jobs, their own and others', and set their priority."), Scope.TRAIN
+    ),
+    Permission.QUEUE_PAUSE: Rule(Role.ADMIN, N_("Pause the queue and let it go on.")),
     Permission.RECIPE_MANAGE: Rule(
         Role.ADMIN, N_("See and change anybody's own recipes, and delete shared ones."), Scope.TRAIN
     ),

@@ -16,7 +16,7 @@ from app.recipes.advice import Advice, Situation, advise
 from app.recipes.estimates import estimate_steps
 from app.runs.diagnosis import record_of, settings_of
 from app.runs.lineage import lineage_of
-from app.runs.mixing import Beside, MixedIn, plan_epoch
+from app.runs.mixing import MixedIn, epoch_of
 from app.runs.models import Run
 from app.runs.samples import Samples, read_samples
 from app.runs.service import run_job
@@ -55,9 +55,7 @@ def read_facts(session: Session, run: Run) -> Facts:
     """Everything that is known of the run now."""
     lineage, job = lineage_of(session, run), run_job(session, run)
     version, check = lineage["version"], lineage["check"]
-    mixed = lineage["mixed_in"]
-    beside = Beside(mixed.version, mixed.check) if mixed else None
-    estimate = estimate_steps(plan_epoch(run.config, version, check, beside).samples, run.config)
+    estimate = estimate_steps(epoch_of(session, run).samples, run.config)
     record = record_of(session, job)
     situation = Situation(version.train_count, version.validation_count, run.recipe)
     return Facts(
@@ -67,7 +65,7 @@ def read_facts(session: Session, run: Run) -> Facts:
         version=version,
         model=lineage["model"],
         check=check,
-        mixed_in=mixed,
+        mixed_in=lineage["mixed_in"],
         record=record,
         newest_point=last_event(session, run.job_id, MetricPayload),
         samples=read_samples(session, job),

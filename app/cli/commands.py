@@ -9,7 +9,9 @@ from app.core.i18n import gettext as _
 
 MASKS = "masks"
 PEOPLE = "people"
+QUEUE = "queue"
 RECIPES = "recipes"
+_GROUPS = (MASKS, PEOPLE, QUEUE, RECIPES)
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -28,7 +30,7 @@ def build(arguments: list[str]) -> typer.Typer:
     # Keeps the commands sub-commands.
     app.callback()(lambda: None)
     for name, help_text in _commands().items():
-        if name == called and name in (MASKS, PEOPLE, RECIPES):
+        if name == called and name in _GROUPS:
             app.add_typer(_load_group(name), name=name, help=help_text)
         else:
             app.command(name, help=help_text)(_load(name) if name == called else _only_listed)
@@ -64,6 +66,7 @@ def _commands() -> dict[str, str]:
         "checklist": _("Fill in the checklist of a run: data, config, monitoring, verification."),
         "samples": _("Show what a run answered while it trained."),
         "manifest": _("Print all that a run's numbers follow from, as JSON."),
+        QUEUE: _("Show the queue and order what waits."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
         RECIPES: _("Recipes: list, show, save, share, import, export, delete."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
@@ -76,6 +79,10 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.masks.command import app as masks
 
         return masks
+    if name == QUEUE:
+        from app.cli.queueing import app as queueing
+
+        return queueing
     if name == RECIPES:
         from app.cli.recipes import app as recipes
 

@@ -12,6 +12,14 @@ from app.interchange.files.encodings import Encoding
 JsonOption = Annotated[bool, typer.Option("--json", help=_("Print the result as JSON on standard output."))]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help=_("Wait for the end and show progress."))]
 DatasetOption = Annotated[str, typer.Option("--dataset", help=_("Name of the dataset."))]
+KeyOption = Annotated[
+    str,
+    typer.Option(
+        "--idempotency-key",
+        metavar="KEY",
+        help=_("Made up by you: the same key again finds the run that it started, and starts no second one."),
+    ),
+]
 ModelOption = Annotated[
     str, typer.Option("--model", help=_("Base model: “bundled”, a name, a hub id or a folder."))
 ]

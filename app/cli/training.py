@@ -10,6 +10,7 @@ from app.cli.options import (
     ChangesOption,
     DatasetOption,
     JsonOption,
+    KeyOption,
     MixOption,
     MixShareOption,
     ModelOption,
@@ -34,8 +35,9 @@ from app.client.waiting import JobEnded, wait_for_job
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.core.i18n import say as translated
+from app.jobs.devices import ANY
 from app.recipes.foreign import read_foreign
-from app.runs.schemas import RunOut
+from app.runs.schemas import RunOut, RunStartedOut
 
 
 def train(
@@ -55,6 +57,10 @@ def train(
     mix: MixOption = "",
     mix_share: MixShareOption = None,
     order: OrderOption = "",
+    device: Annotated[
+        str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
+    ] = ANY,
+    key: KeyOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -62,8 +68,10 @@ def train(
     """Command `train`."""
     wanted = {**(_foreign(config) if config else {}), **mixing_changes(changes or [], mix_share, order)}
     with connect(url) as client:
-        run = _start(client, dataset, model, recipe, wanted, mix, patient=wait)
-        say(_("Run %(id)d: %(url)s") % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
+        body = _checked(client, dataset, model, recipe, wanted, mix, patient=wait)
+        run: RunOut = _said(
+            client, client.start_run({**body, "device": device}, key or new_idempotency_key())
+        )
         if wait:
             run = _wait(client, run, as_json=as_json)
         if as_json:
@@ -72,14 +80,14 @@ def train(
 
 def again(
     run: Annotated[int, typer.Option("--run", help=_("Id of the run."))],
+    key: KeyOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `again`."""
     with connect(url) as client:
-        made = client.run_again(run, new_idempotency_key())
-        say(_("Run %(id)d: %(url)s") % {"id": made.id, "url": client.page(f"/runs/{made.id}")})
+        made: RunOut = _said(client, client.run_again(run, key or new_idempotency_key()))
         if wait:
             made = _wait(client, made, as_json=as_json)
         if as_json:
@@ -100,7 +108,17 @@ def _foreign(path: Path) -> dict[str, Any]:
     return read.values
 
 
-def _start(
+def _said(client: StudioClient, run: RunStartedOut) -> RunStartedOut:
+    told = (
+        _("Run %(id)d was started already with this key: %(url)s")
+        if run.already_started
+        else _("Run %(id)d: %(url)s")
+    )
+    say(told % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
+    return run
+
+
+def _checked(
     client: StudioClient,
     dataset: str,
     model: str,
@@ -109,7 +127,8 @@ def _start(
     mix: str,
     *,
     patient: bool,
-) -> RunOut:
+) -> dict[str, Any]:
+    """The request for a run whose mask check is green."""
     found = require_dataset(client, dataset)
     beside = require_mix(client, mix) if mix else None
     if patient:
@@ -136,12 +155,17 @@ def _start(
     mask_settings, config_changes = split_changes(wanted)
     with JobProgress(_("Mask check")) as progress:
         check = require_green_check(client, version.id, base_model.id, mask_settings, progress)
-    body = {"mask_check_id": check.id, "recipe": recipe, "changes": config_changes, "confirmed": True}
+    body: dict[str, Any] = {
+        "mask_check_id": check.id,
+        "recipe": recipe,
+        "changes": config_changes,
+        "confirmed": True,
+    }
     if beside is not None:
         with JobProgress(_("Mask check of what is mixed in")) as progress:
             other = require_green_check(client, beside.id, base_model.id, mask_settings, progress)
         body["mix_check_id"] = other.id
-    return client.start_run(body, new_idempotency_key())
+    return body
 
 
 def _wait(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:

@@ -23,12 +23,14 @@ from app.exports.schemas import ExportKindOut, ExportOut
 from app.gates.schemas import GateOut
 from app.imports.schemas import ImportOut
 from app.jobs.events import SamplePayload
-from app.jobs.models import StopRequest
+from app.jobs.models import Priority, StopRequest
+from app.jobs.order import Move
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
+from app.queue.schemas import QueueOut
 from app.runs.manifest import Manifest
 from app.runs.plan_schemas import PlanOut
-from app.runs.schemas import ComparedOut, FindingOut, RunOut
+from app.runs.schemas import ComparedOut, FindingOut, RunOut, RunStartedOut
 from app.versions.schemas import FrozenOut, VersionOut
 
 # A large file is read line by line before there is an answer.
@@ -148,15 +150,17 @@ class StudioClient(RecipeClient):
         """What a run would be and take, and advice; starts nothing."""
         return self._one(PlanOut, "POST", "/api/v1/runs/plan", json=body, repeatable=True)
 
-    def start_run(self, body: dict[str, Any], idempotency_key: str) -> RunOut:
+    def start_run(self, body: dict[str, Any], idempotency_key: str) -> RunStartedOut:
         """Start a run; the same key again gives the first run."""
         headers = {"Idempotency-Key": idempotency_key}
-        return self._one(RunOut, "POST", "/api/v1/runs", json=body, headers=headers, repeatable=True)
+        return self._one(RunStartedOut, "POST", "/api/v1/runs", json=body, headers=headers, repeatable=True)
 
-    def run_again(self, run_id: int, idempotency_key: str) -> RunOut:
+    def run_again(self, run_id: int, idempotency_key: str) -> RunStartedOut:
         """Start a run once more; the same key again gives the first one."""
         headers = {"Idempotency-Key": idempotency_key}
-        return self._one(RunOut, "POST", f"/api/v1/runs/{run_id}/again", headers=headers, repeatable=True)
+        return self._one(
+            RunStartedOut, "POST", f"/api/v1/runs/{run_id}/again", headers=headers, repeatable=True
+        )
 
     def stop_run(self, run_id: int, how: StopRequest) -> RunOut:
         """Ask a run to pause, or to end."""
@@ -191,6 +195,27 @@ class StudioClient(RecipeClient):
         """The next events of a job."""
         path = f"/api/v1/jobs/{job_id}/events/list"
         return self._one(EventsOut, "GET", path, params={"after": after}).events
+
+    def queue(self) -> QueueOut:
+        """What runs and what waits."""
+        return self._one(QueueOut, "GET", "/api/v1/queue")
+
+    def move_job(self, job_id: int, where: Move) -> QueueOut:
+        """Move a waiting job."""
+        return self._one(QueueOut, "POST", f"/api/v1/queue/jobs/{job_id}/move", json={"where": where.value})
+
+    def set_priority(self, job_id: int, priority: Priority) -> QueueOut:
+        """Give a waiting job another priority."""
+        body = {"priority": priority.value}
+        return self._one(QueueOut, "POST", f"/api/v1/queue/jobs/{job_id}/priority", json=body)
+
+    def pause_queue(self, reason: str) -> QueueOut:
+        """Let no new work start."""
+        return self._one(QueueOut, "POST", "/api/v1/queue/pause", json={"reason": reason})
+
+    def resume_queue(self) -> QueueOut:
+        """Let it go on."""
+        return self._one(QueueOut, "POST", "/api/v1/queue/resume")
 
     def suites(self) -> list[SuiteOut]:
         """The evaluation suites that the server knows."""

@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     chat_days: int = Field(default=30, ge=1)
     # How long the files of an export are kept after they were made; 0: until somebody deletes them.
     export_days: int = Field(default=0, ge=0)
+    # How many jobs train or judge on one device of a worker at the same time; they share its memory.
+    training_per_device: int = Field(default=1, ge=1, le=16)
     lease_seconds: float = 30.0
     reconcile_seconds: float = 3.0
     stop_grace_seconds: float = 20.0

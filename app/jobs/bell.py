@@ -33,6 +33,11 @@ def queue_of(kind: JobKind) -> str:
     return QUEUES.get(kind, DEFAULT_QUEUE)
 
 
+def kinds_beside(kind: JobKind) -> tuple[JobKind, ...]:
+    """The kinds that share its queue, itself among them."""
+    return tuple(other for other in JobKind if queue_of(other) == queue_of(kind))
+
+
 @cache
 def celery_app(settings: Settings) -> "Celery":
     """Celery configured for Redis, or for folders inside the data folder."""

@@ -9,7 +9,9 @@ from sqlmodel import Field, SQLModel
 
 from app.accounts.who import CreatedBy
 from app.core.database import enum_column, moment_column, utc_now
+from app.core.documents import DocumentColumn
 from app.core.i18n import say
+from app.jobs.devices import Devices
 from app.jobs.events import Phase
 from app.jobs.work import JobPayload
 from app.sentences import Failure
@@ -81,11 +83,30 @@ _ENDING: Final[dict[StopRequest | None, str]] = {
 }
 
 
+class Priority(StrEnum):
+    """Which of two waiting jobs is begun first, whatever their places."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """As stored: the lower, the sooner."""
+        return list(Priority).index(self) - 1
+
+
 class Job(CreatedBy, table=True):
-    """One promise of work. `payload` is the JobPayload of its kind as JSON: `asks` writes it, `asked` reads it."""
+    """One promise of work. `payload` is the JobPayload of its kind as JSON: `asks` writes it, `asked` reads it.
+
+    Waiting jobs are begun in the order of (`rank`, `place`, `id`); a job that comes back from a lost worker keeps all three.
+    """
 
     __tablename__ = "job"
-    __table_args__ = (Index("ix_job_state_kind", "state", "kind"),)
+    __table_args__ = (
+        Index("ix_job_state_kind", "state", "kind"),
+        Index("uq_job_device_slot", "device_slot", unique=True),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     kind: JobKind = Field(sa_column=enum_column(JobKind))
@@ -108,6 +129,17 @@ class Job(CreatedBy, table=True):
         default=None, sa_column=enum_column(StopRequest, nullable=True)
     )
     event_count: int = 0
+    # Of its priority.
+    rank: int = 0
+    # Its own id, unless somebody moved it.
+    place: int = 0
+    # Where it may run: any, cpu, cuda or cuda:1. And where it runs or ran: cpu or cuda:1.
+    device_wanted: str = Field(default="any", max_length=20)
+    device: str | None = Field(default=None, max_length=20)
+    # While it runs on a device: unique, so that no two jobs are ever on one.
+    device_slot: str | None = Field(default=None, max_length=120)
+    # Who runs it or ran it: a `worker` row, which goes when the worker has long been gone.
+    worker_id: int | None = None
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
     started_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     finished_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
@@ -119,6 +151,11 @@ class Job(CreatedBy, table=True):
     def asked(self, model: type[PayloadT]) -> PayloadT:
         """What is asked for; `model` is the payload of the job's kind."""
         return model.stored(self.payload)
+
+    @property
+    def priority(self) -> Priority:
+        """Its rank, as people name it."""
+        return next(priority for priority in Priority if priority.rank == self.rank)
 
     @property
     def is_final(self) -> bool:
@@ -163,4 +200,32 @@ class JobEvent(SQLModel, table=True):
     seq: int = Field(primary_key=True)
     kind: str = Field(max_length=30)
     payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+
+
+class Worker(SQLModel, table=True):
+    """A worker process, by its own account: what it serves and what it has. Alive while it is seen every few seconds."""
+
+    __tablename__ = "worker"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(max_length=80)
+    host: str = Field(max_length=120)
+    pid: int
+    # Names of queues, with commas between them.
+    queues: str = Field(max_length=80)
+    # How many jobs at the same time, chats aside.
+    places: int
+    devices: Devices = Field(sa_column=Column(DocumentColumn(Devices), nullable=False))
+    started_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+    seen_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
+
+
+class QueuePause(CreatedBy, table=True):
+    """While there is such a row no work begins but chats."""
+
+    __tablename__ = "queue_pause"
+
+    id: int | None = Field(default=None, primary_key=True)
+    reason: str = Field(default="", max_length=200)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

@@ -6,11 +6,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from app.accounts.who import CreatedByOut
-from app.jobs.models import Job, JobKind, JobState
+from app.jobs.models import Job, JobKind, JobState, Priority
 
 
 class JobOut(CreatedByOut):
-    """A job as the API shows it."""
+    """A job as the API shows it. `device_wanted` is where it may run, `device` where it runs or ran, of kinds that need one."""
 
     id: int
     kind: JobKind
@@ -23,6 +23,9 @@ class JobOut(CreatedByOut):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    priority: Priority
+    device_wanted: str
+    device: str | None
 
     @classmethod
     def of(cls, job: Job) -> "JobOut":

@@ -17,8 +17,9 @@ from app.accounts.who import Who
 from app.core.database import utc_now
 from app.core.errors import NotFound
 from app.jobs.bell import ring_after_commit
+from app.jobs.devices import ANY, Slot
 from app.jobs.events import EventKind, Phase
-from app.jobs.models import Job, JobEvent, JobKind, JobState, PayloadT, StopRequest
+from app.jobs.models import Job, JobEvent, JobKind, JobState, PayloadT, Priority, StopRequest
 from app.jobs.work import JobPayload
 from app.sentences import N_, Failure, FailureCode, plain_json
 
@@ -38,17 +39,31 @@ class Claim:
     attempt: int
     kind: JobKind
     payload: Mapping[str, Any]
+    # Where it runs, where the kind needs a device.
+    device: str | None = None
 
     def asked(self, model: type[PayloadT]) -> PayloadT:
         """What is asked for; `model` is the payload of the job's kind."""
         return model.stored(self.payload)
 
 
-def enqueue(session: Session, kind: JobKind, payload: JobPayload | None = None, *, created_by: Who) -> Job:
-    """Promise the work. A worker hears of it after the commit, until when the payload may follow (`Job.asks`)."""
-    job = Job(kind=kind, payload=payload.to_json() if payload else {}, **created_by.columns())
+def enqueue(
+    session: Session,
+    kind: JobKind,
+    payload: JobPayload | None = None,
+    *,
+    created_by: Who,
+    device: str = ANY,
+    priority: Priority = Priority.NORMAL,
+) -> Job:
+    """Promise the work, the last of its priority. A worker hears of it after the commit, until when the payload may
+    follow (`Job.asks`). `device`: where it may run.
+    """
+    asked = payload.to_json() if payload else {}
+    job = Job(kind=kind, payload=asked, rank=priority.rank, device_wanted=device, **created_by.columns())
     session.add(job)
     session.flush()
+    job.place = id_of(job)
     append_events(session, job, [(EventKind.STATE, {"state": JobState.QUEUED.value})])
     ring_after_commit(session, job)
     return job
@@ -94,8 +109,18 @@ def events_after(session: Session, job_id: int, seq: int, limit: int = 500) -> l
     return list(session.exec(statement))
 
 
-def claim(session: Session, job_id: int, *, owner: str, lease_seconds: float) -> Claim | None:
-    """Take a queued job. None when somebody else has it or it ended: a doubled bell changes nothing."""
+def claim(
+    session: Session,
+    job_id: int,
+    *,
+    owner: str,
+    lease_seconds: float,
+    slot: Slot | None = None,
+    worker_id: int | None = None,
+) -> Claim | None:
+    """Take a queued job. None when somebody else has it or it ended: a doubled bell changes nothing. With a `slot` that
+    another job has taken meanwhile, the database refuses it (IntegrityError).
+    """
     now = utc_now()
     taken = changed_one(
         session,
@@ -108,13 +133,16 @@ def claim(session: Session, job_id: int, *, owner: str, lease_seconds: float) ->
             phase=Phase.PREPARING.value,
             lease_expires_at=now + timedelta(seconds=lease_seconds),
             started_at=now,
+            device=slot.device if slot else None,
+            device_slot=slot.key if slot else None,
+            worker_id=worker_id,
         ),
     )
     if not taken:
         return None
     job = fresh(session, job_id)
     append_events(session, job, [(EventKind.STATE, {"state": "running", "attempt": job.attempt})])
-    return Claim(job_id, job.attempt, job.kind, dict(job.payload))
+    return Claim(job_id, job.attempt, job.kind, dict(job.payload), job.device)
 
 
 def heartbeat(
@@ -146,6 +174,7 @@ def finish(
         claim,
         state=state,
         lease_expires_at=None,
+        device_slot=None,
         finished_at=utc_now(),
         result=plain_json(result),
         failure=failure.to_json() if failure else None,
@@ -165,6 +194,7 @@ def release(session: Session, claim: Claim, *, events: Iterable[EventData] = ())
         phase="",
         owner=None,
         lease_expires_at=None,
+        device_slot=None,
         releases=Job.releases + 1,
     )
     job = fresh(session, claim.job_id)
@@ -183,6 +213,7 @@ def pause(session: Session, claim: Claim, *, events: Iterable[EventData] = ()) -
         phase="",
         owner=None,
         lease_expires_at=None,
+        device_slot=None,
         releases=Job.releases + 1,
     )
     job = fresh(session, claim.job_id)
@@ -221,7 +252,7 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
     requeued: list[int] = []
     for job in expired:
         _count_work(job, until=job.lease_expires_at or now)
-        job.owner, job.lease_expires_at = None, None
+        job.owner, job.lease_expires_at, job.device_slot = None, None, None
         if job.stop_requested is StopRequest.CANCEL:
             job.state, job.finished_at = JobState.CANCELLED, now
         elif job.attempt - job.releases >= max_attempts:
@@ -237,13 +268,6 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
 
 def _ended(job: Job) -> dict[str, Any]:
     return {"state": job.state.value, "failure": job.failure}
-
-
-def queued_jobs(session: Session, *, older_than_seconds: float) -> list[Job]:
-    """Queued jobs whose bell may have been lost, the oldest first."""
-    before = utc_now() - timedelta(seconds=older_than_seconds)
-    statement = select(Job).where(col(Job.state) == JobState.QUEUED, col(Job.created_at) < before)
-    return list(session.exec(statement.order_by(col(Job.id))))
 
 
 def _fence(session: Session, claim: Claim, **values: Any) -> None:

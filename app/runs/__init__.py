@@ -9,6 +9,6 @@ from its recipe, `again` one made once more, `pace` · one under way:
 `curves`, `diagnosis`, `samples`, `story`, `logs` · several: `comparing`, `compare_pages` · one that failed:
 `advice` by failure code · what stays: `leftovers`, `manifest` with `environment`, `provenance`, `lineage` ·
 ports to what lies above and below:
-`judging` (evaluations), `elsewhere` (exports), `check_use` (mask checks) ·
+`judging` (evaluations), `elsewhere` (exports), `waiting` (queue), `check_use` (mask checks) ·
 `api`, `schemas` REST.
 """

@@ -9,7 +9,7 @@ from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.runs.backends import Backends
 from app.runs.models import Run
-from app.runs.service import RunRequest, start_run
+from app.runs.service import RunRequest, run_job, start_run
 from app.sentences import N_
 
 
@@ -38,6 +38,7 @@ def run_again(
         override_reason=run.override_reason or "",
         evaluate_with=tuple(run.evaluate_with),
         idempotency_key=key,
+        device=run_job(session, run).device_wanted,
         exactly=_decided(run),
         again_of=run,
     )

@@ -38,6 +38,7 @@ from app.runs.schemas import (
     PointsOut,
     RunIn,
     RunOut,
+    RunStartedOut,
 )
 from app.sentences import N_
 
@@ -74,7 +75,7 @@ def start_run(
     response: Response,
     body: RunIn,
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
-) -> RunOut:
+) -> RunStartedOut:
     """Start a run. Send an `Idempotency-Key`: the same key again answers 200 with the first run."""
     fields = body.model_dump(exclude={"evaluate_with"})
     request = service.RunRequest(
@@ -85,7 +86,7 @@ def start_run(
     job = service.run_job(session, run)
     if not created:
         response.status_code = 200
-    return RunOut.of(run, job)
+    return RunStartedOut.answer(run, job, created=created)
 
 
 @router.post("/runs/{run_id}/again", status_code=201)
@@ -97,13 +98,13 @@ def start_again(
     backends: TheseBackends,
     run_id: int,
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
-) -> RunOut:
+) -> RunStartedOut:
     """The run once more, on the same arrays with the same config: the same device gives the same losses."""
     first = service.require_run(session, run_id)
     run, created = run_again(session, actor, first, backends=backends, key=idempotency_key)
     if not created:
         response.status_code = 200
-    return RunOut.of(run, service.run_job(session, run))
+    return RunStartedOut.answer(run, service.run_job(session, run), created=created)
 
 
 @router.get("/runs/{run_id}/manifest")

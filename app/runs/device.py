@@ -5,22 +5,19 @@ this machine's.
 """
 
 import os
-import shutil
-import subprocess
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Final
 
 import psutil
 from fastapi import Depends
 
+from app.jobs.devices import gpus
+
 _CGROUP_LIMITS: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 # Units for products in bf16: with them a CPU is quicker in bf16 than in fp32.
 _BF16_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
-_MIB: Final = 2**20
-_ASK_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -69,25 +66,10 @@ def _cpu_has_bf16() -> bool:
     return bool(_BF16_FLAGS & set(next(lines, "").split()))
 
 
-@cache
-def _torch_is_for_cpus() -> bool:
-    try:
-        return metadata.version("torch").endswith("+cpu")
-    except metadata.PackageNotFoundError:
-        return True
-
-
 def _gpu() -> Device | None:
-    tool = shutil.which("nvidia-smi")
-    if tool is None or _torch_is_for_cpus():
-        return None
-    asked = [tool, "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
-    try:
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=_ASK_SECONDS, check=True).stdout
-        name, total, free = (part.strip() for part in told.splitlines()[0].rsplit(",", 2))
-        return Device(name, int(total) * _MIB, int(free) * _MIB, 0, True)
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return None
+    """The first one, on which a run is begun where it may run anywhere."""
+    first = next(iter(gpus()), None)
+    return Device(first.title, first.memory, first.free, 0, True) if first else None
 
 
 # Asked before a handler takes a connection.

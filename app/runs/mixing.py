@@ -148,3 +148,13 @@ def provenance_of_mix(session: Session, run: Run) -> MixedInProvenance | None:
         share=run.config.mix_share,
         order=run.config.mix_order,
     )
+
+
+def epoch_of(session: Session, run: Run) -> EpochPlan:
+    """One pass over what a run trains, by the reports of its checks."""
+    mixed = mixed_into(session, run)
+    version, check = (
+        require_version(session, run.dataset_version_id),
+        require_mask_check(session, run.mask_check_id),
+    )
+    return plan_epoch(run.config, version, check, Beside(mixed.version, mixed.check) if mixed else None)

@@ -10,6 +10,7 @@ from app.base_models.facts import ModelFacts
 from app.core.errors import Conflict, Invalid, StudioError
 from app.core.typed import typed_whole
 from app.datasets.models import Dataset
+from app.jobs.devices import ANY
 from app.jobs.models import Job
 from app.mask_checks import service as mask_checks
 from app.mask_checks.models import MaskCheck
@@ -51,6 +52,7 @@ DEFAULTS: Final = {
     "confirmed": "",
     "override_reason": "",
     "idempotency_key": "",
+    "device": ANY,
     **dict.fromkeys(FIELDS, ""),
 }
 
@@ -182,6 +184,7 @@ class NewRunForm:
             override_reason=self.values["override_reason"],
             evaluate_with=tuple(self.suites),
             idempotency_key=self.values["idempotency_key"],
+            device=self.values["device"],
         )
 
     def number(self, name: str) -> int | None:

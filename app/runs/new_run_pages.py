@@ -15,14 +15,16 @@ from app.accounts.service import Actor
 from app.base_models.service import ready_base_models, require_base_model
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
-from app.core.i18n import get_locale, say
+from app.core.i18n import get_locale, gettext, say
 from app.core.routing import Router
 from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppEngine, AppStorage, Db
 from app.interop.handing import TOOL_NAMES, TOOLS
+from app.jobs.devices import ANY, CPU, CUDA
 from app.jobs.service import require_job
+from app.jobs.workers import devices_of_workers
 from app.mask_checks.check_texts import REPORT_LABELS
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import CHECKS, examine, request_check, require_mask_check
@@ -63,6 +65,8 @@ async def posted_form(request: Request) -> FormData:
     return await request.form()
 
 
+# In the address of a run that an earlier click had started.
+ALREADY_STARTED: Final = "already"
 Posted = Annotated[FormData, Depends(posted_form)]
 
 
@@ -109,6 +113,7 @@ def _context(
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
         "plan": plan,
         "tasks": list(Task),
+        "devices": _offered_devices(session, form.values["device"]),
         "pace": expected_pace(session, form.number("model") or 0, plan.tokens.all if plan.tokens else None),
         "check": checks.check,
         "check_job": checks.job,
@@ -121,6 +126,19 @@ def _context(
         # Whether only the plan is rendered, beside a form that has the rest.
         "is_plan": False,
     }
+
+
+def _offered_devices(session: Db, chosen: str) -> list[tuple[str, str]]:
+    """Where the run can be asked to be trained, with words; nothing to choose where workers have one device."""
+    there = devices_of_workers(session)
+    if len(there) < 2 and chosen == ANY:
+        return []
+    names = [(one.name, f"{one.name} ({one.title})") for one in there]
+    if sum(one.name != CPU for one in there) > 1:
+        names.insert(0, (CUDA, gettext(N_("Any GPU"))))
+    if chosen not in (ANY, *(name for name, _words in names)):
+        names.append((chosen, chosen))
+    return [(ANY, gettext(N_("Any device"))), *names]
 
 
 def _offered(backends: Backends, chosen: str) -> list[tuple[str, str]]:
@@ -349,7 +367,7 @@ def start(
                 require_base_model(session, check.base_model_id),
             )
             require_sound(form, version, model.info, device, backends)
-            run, _created = service.start_run(
+            run, created = service.start_run(
                 session, actor, form.request(check, checks.beside), suites=suites, backends=backends
             )
     except (Invalid, Conflict) as error:
@@ -357,4 +375,5 @@ def start(
         with reading(engine) as session:
             context = _context(session, judging, device, backends, form, checks)
         return render(request, "runs/new.html", _whole(context), status=error.status)
-    return RedirectResponse(f"/runs/{run.id}", status_code=303)
+    already = "" if created else f"?{ALREADY_STARTED}=true"
+    return RedirectResponse(f"/runs/{run.id}{already}", status_code=303)

@@ -8,10 +8,8 @@ from sqlmodel import Session, col, select
 from app.jobs.events import ProgressPayload
 from app.jobs.models import Job, JobState
 from app.jobs.newest import last_event
-from app.mask_checks.service import require_mask_check
-from app.runs.mixing import Beside, mixed_into, plan_epoch
+from app.runs.mixing import epoch_of
 from app.runs.models import Run
-from app.versions.service import require_version
 
 # What is known of the past is not known to the second.
 _ROUND_TO_SECONDS: Final = 10
@@ -35,7 +33,7 @@ def expected_pace(session: Session, base_model_id: int, tokens: int | None) -> P
     run, job = found
     progress = last_event(session, run.job_id, ProgressPayload)
     epoch = progress.get("epoch") if progress else None
-    work = _tokens(session, run) * float(epoch or 0)
+    work = float(epoch_of(session, run).tokens or 0) * float(epoch or 0)
     if not work or job.started_at is None or job.finished_at is None:
         return None
     taken = (job.finished_at - job.started_at).total_seconds()
@@ -55,14 +53,3 @@ def _newest_run(session: Session, base_model_id: int) -> tuple[Run, Job] | None:
         .limit(1)
     )
     return session.exec(statement).first()
-
-
-def _tokens(session: Session, run: Run) -> float:
-    """Tokens of an epoch, by the reports of its checks."""
-    mixed = mixed_into(session, run)
-    version, check = (
-        require_version(session, run.dataset_version_id),
-        require_mask_check(session, run.mask_check_id),
-    )
-    beside = Beside(mixed.version, mixed.check) if mixed else None
-    return float(plan_epoch(run.config, version, check, beside).tokens or 0)

@@ -35,6 +35,7 @@ from app.runs.models import Run
 from app.runs.planning import expected_memory
 from app.runs.samples import read_samples
 from app.runs.story import read_story
+from app.runs.waiting import AppWaiting, Waiting, WaitsFor
 from app.sentences import N_
 from app.versions.service import require_version
 
@@ -91,6 +92,7 @@ def list_page(
     request: Request,
     session: Db,
     judging: AppJudging,
+    waiting: AppWaiting,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
     version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
 ) -> Response:
@@ -101,6 +103,8 @@ def list_page(
     kinds = (EventKind.METRIC, EventKind.PROGRESS, EventKind.EVAL)
     events = last_events(session, [run.job_id for run, _job in rows], kinds)
     now = utc_now()
+    queued = any(job.state is JobState.QUEUED for _run, job in rows)
+    places = waiting.of_jobs(session) if queued else {}
     context = {
         "rows": [
             {
@@ -112,6 +116,7 @@ def list_page(
                 "changes": changes_of(run),
                 "elapsed": elapsed(job, now),
                 "verdict": verdicts.get(run.id or 0),
+                "waits": places.get(run.job_id),
             }
             for run, job in rows
         ],
@@ -126,7 +131,12 @@ def list_page(
     return render(request, "runs/_table.html" if is_htmx(request) else "runs/list.html", context)
 
 
-def _run_context(session: Db, run: Run) -> dict[str, Any]:
+def _place_of(session: Db, waiting: Waiting, job: Job) -> WaitsFor | None:
+    """How far from its beginning a waiting job is."""
+    return waiting.of_jobs(session).get(job.id or 0) if job.state is JobState.QUEUED else None
+
+
+def _run_context(session: Db, waiting: Waiting, run: Run) -> dict[str, Any]:
     """What every part of the run's page reads."""
     job = service.run_job(session, run)
     progress = last_event(session, run.job_id, ProgressPayload)
@@ -142,6 +152,7 @@ def _run_context(session: Db, run: Run) -> dict[str, Any]:
         "elapsed": elapsed(job, utc_now()),
         "clock": clock,
         "remedy": remedy_for(run, job),
+        "waits": _place_of(session, waiting, job),
     }
 
 
@@ -152,15 +163,17 @@ def run_page(
     session: Db,
     storage: AppStorage,
     judging: AppJudging,
+    waiting: AppWaiting,
     elsewhere: AppElsewhere,
     device: ThisDevice,
     run_id: int,
+    already: bool = False,
 ) -> Response:
     """One run: everything stored about it, and live from there."""
     run = service.require_run(session, run_id)
     lineage = lineage_of(session, run)
     context = {
-        **_run_context(session, run),
+        **_run_context(session, waiting, run),
         **lineage,
         **_result_context(session, judging, run),
         **_values_context(session, run),
@@ -179,6 +192,7 @@ def run_page(
             lineage["model"].info,
             device,
         ),
+        "already": already,
         "story": read_story(session, service.run_job(session, run)),
     }
     job = service.run_job(session, run)
@@ -189,18 +203,18 @@ def run_page(
 
 @router.get("/{run_id}/status", response_model=None)
 @needs(Permission.RUN_READ)
-def run_status(request: Request, session: Db, run_id: int) -> Response:
+def run_status(request: Request, session: Db, waiting: AppWaiting, run_id: int) -> Response:
     """Phases, figures and, at the end, what came of it."""
     run = service.require_run(session, run_id)
-    return render(request, "runs/_status.html", _run_context(session, run))
+    return render(request, "runs/_status.html", _run_context(session, waiting, run))
 
 
 @router.get("/{run_id}/actions", response_model=None)
 @needs(Permission.RUN_READ)
-def run_actions(request: Request, session: Db, run_id: int) -> Response:
+def run_actions(request: Request, session: Db, waiting: AppWaiting, run_id: int) -> Response:
     """What can be done with the run now."""
     run = service.require_run(session, run_id)
-    return render(request, "runs/_actions.html", _run_context(session, run))
+    return render(request, "runs/_actions.html", _run_context(session, waiting, run))
 
 
 def _result_context(session: Db, judging: AppJudging, run: Run) -> dict[str, Any]:
@@ -216,10 +230,12 @@ def _result_context(session: Db, judging: AppJudging, run: Run) -> dict[str, Any
 
 @router.get("/{run_id}/results", response_model=None)
 @needs(Permission.RUN_READ)
-def run_results(request: Request, session: Db, judging: AppJudging, run_id: int) -> Response:
+def run_results(
+    request: Request, session: Db, judging: AppJudging, waiting: AppWaiting, run_id: int
+) -> Response:
     """Files and evaluations of the run."""
     run = service.require_run(session, run_id)
-    context = {**_run_context(session, run), **_result_context(session, judging, run)}
+    context = {**_run_context(session, waiting, run), **_result_context(session, judging, run)}
     return render(request, "runs/_results.html", context)
 
 
@@ -315,27 +331,30 @@ def stop_run(
     session: Db,
     storage: AppStorage,
     actor: CurrentActor,
+    waiting: AppWaiting,
     run_id: int,
     how: Annotated[StopRequest, Form()],
 ) -> Response:
     """Ask the run to pause, or to end: save what it has, or drop it."""
     run = service.require_run(session, run_id)
     stopping.stop_run(session, storage, actor, run, how)
-    return _asked(request, session, run, _ASKED[how])
+    return _asked(request, session, waiting, run, _ASKED[how])
 
 
 @router.post("/{run_id}/resume", response_model=None)
 @needs(Permission.RUN_STOP)
-def resume_run(request: Request, session: Db, actor: CurrentActor, run_id: int) -> Response:
+def resume_run(
+    request: Request, session: Db, actor: CurrentActor, waiting: AppWaiting, run_id: int
+) -> Response:
     """Let a paused run go on."""
     run = service.require_run(session, run_id)
     stopping.resume_run(session, actor, run)
-    return _asked(request, session, run, N_("It goes on as soon as a worker is free."))
+    return _asked(request, session, waiting, run, N_("It goes on as soon as a worker is free."))
 
 
-def _asked(request: Request, session: Db, run: Run, said: str) -> Response:
+def _asked(request: Request, session: Db, waiting: Waiting, run: Run, said: str) -> Response:
     if not is_htmx(request):
         return RedirectResponse(f"/runs/{run.id}", status_code=303)
-    response = render(request, "runs/_actions.html", _run_context(session, run))
+    response = render(request, "runs/_actions.html", _run_context(session, waiting, run))
     response.headers.update(toast(gettext(said)))
     return response

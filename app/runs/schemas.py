@@ -10,6 +10,7 @@ from app.core.i18n import gettext, say
 from app.diagnosis import Finding, FindingCode
 from app.interop.environments import Environment, setting_of
 from app.interop.handing import TOOL_NAMES, Tool
+from app.jobs.devices import ANY
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 from app.recipes.config import TrainingConfig
@@ -79,6 +80,11 @@ class RunIn(BaseModel):
     confirmed: bool = False
     override_reason: str = Field(default="", max_length=1000)
     evaluate_with: list[str] = Field(default_factory=list, max_length=10)
+    device: str = Field(
+        default=ANY,
+        max_length=20,
+        description="Where it may be trained: any, cpu, cuda, or one GPU such as cuda:1.",
+    )
 
 
 class RunOut(CreatedByOut):
@@ -111,6 +117,17 @@ class RunOut(CreatedByOut):
         """From the stored rows."""
         values = {name: getattr(run, name) for name in cls.model_fields if name != "job"}
         return cls.model_validate({**values, "job": JobOut.of(job)})
+
+
+class RunStartedOut(RunOut):
+    """A run that was asked to start. `already_started`: an earlier request with the same idempotency key had started it."""
+
+    already_started: bool
+
+    @classmethod
+    def answer(cls, run: Run, job: Job, *, created: bool) -> "RunStartedOut":
+        """From what came of the request."""
+        return cls(**RunOut.of(run, job).model_dump(), already_started=not created)
 
 
 class PublishedFile(Protocol):

@@ -15,8 +15,10 @@ from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.storage import Storage, StoredFile
 from app.datasets.models import Dataset
+from app.jobs.devices import ANY
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
+from app.jobs.workers import require_wish
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
@@ -49,6 +51,8 @@ class RunRequest:
     override_reason: str = ""
     evaluate_with: tuple[str, ...] = ()
     idempotency_key: str = ""
+    # Where it may be trained: any, cpu, cuda or one GPU.
+    device: str = ANY
     # In place of recipe and changes: the config of a run that is made again, and that run.
     exactly: TrainingConfig | None = None
     again_of: Run | None = None
@@ -66,7 +70,7 @@ def start_run(
     """Promise the training. The same idempotency key again gives the first run and False.
 
     `suites` are the names that `evaluate_with` may hold, `backends` what else can train here. Raises Invalid or Conflict
-    for an unfinished or red check, a missing confirmation, a bad config or an unknown suite.
+    for an unfinished or red check, a missing confirmation, a bad config, an unknown suite or a device that no worker has.
     """
     key = request.idempotency_key.strip()[:80] or secrets.token_urlsafe(16)
     existing = _run_of_key(session, key)
@@ -114,7 +118,8 @@ def _promise(
         _require_readable(beside, model)
     base = _base(session, actor, request)
     config = _config(request, base, version, model, backends)
-    job = enqueue(session, JobKind.TRAIN, created_by=actor.who)
+    device = require_wish(session, request.device)
+    job = enqueue(session, JobKind.TRAIN, created_by=actor.who, device=device)
     assert job.id is not None
     run = Run(
         name=request.name.strip()[:120] or _default_name(session, version, model, base.name),

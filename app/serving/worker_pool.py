@@ -11,6 +11,7 @@ from typing import Final
 from app.core.console import say
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
+from app.jobs.devices import gpus
 from app.serving.lifeline import LIFELINE
 from app.serving.processes import LOG_BYTES, child_environment
 
@@ -35,10 +36,10 @@ class WorkerProcess:
     start_again_at: float = 0.0
 
 
-def default_workers() -> list[WorkerProcess]:
-    """Training one at a time, and everything short beside it, so that nobody waits for an hour of training."""
+def default_workers(settings: Settings) -> list[WorkerProcess]:
+    """Training on each GPU, or the processor, and everything short beside it, so that nobody waits for an hour of training."""
     return [
-        WorkerProcess("training", "training", 1),
+        WorkerProcess("training", "training", max(1, len(gpus())) * settings.training_per_device),
         WorkerProcess("default", "default,interactive", 4),
     ]
 
@@ -48,10 +49,13 @@ class WorkerPool:
     """Starts the workers, watches them in a thread, ends them. One that cannot live is tried again and again."""
 
     settings: Settings
-    workers: list[WorkerProcess] = field(default_factory=default_workers)
+    workers: list[WorkerProcess] = field(default_factory=list)
     # A plain flag: a signal handler sets it, and must not wait for the lock of a threading.Event.
     _stopping: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.workers = self.workers or default_workers(self.settings)
 
     @property
     def log_dir(self) -> Path:

@@ -4,20 +4,28 @@ Celery finds the worker by its name, so that this package never imports it.
 """
 
 import sys
+from typing import Final
 
 from celery.bin.celery import main as celery_main
 
 from app.serving.lifeline import LIFELINE, end_this_process, when_parent_ends
 
+# As in app.jobs.bell, which loads the database's tables.
+INTERACTIVE: Final = "interactive"
+
 
 def celery_arguments(queues: str, concurrency: int, name: str) -> list[str]:
-    """Celery's own command line. Workers do not talk to each other: the database knows who does what."""
+    """Celery's own command line. Workers do not talk to each other: the database knows who does what.
+
+    Where chats are answered beside other work, a thread more is theirs, so that none waits behind an hour of training.
+    """
+    beside_chats = INTERACTIVE in queues.split(",") and queues != INTERACTIVE
     return [
         "--app=worker.parent.celery_app",
         "worker",
         f"--queues={queues}",
         "--pool=threads",
-        f"--concurrency={concurrency}",
+        f"--concurrency={concurrency + beside_chats}",
         f"--hostname={name}@%h",
         "--without-gossip",
         "--without-mingle",

@@ -10,7 +10,8 @@ from app.accounts.models import AuditEvent, Role
 from app.conversations.models import ReviewState
 from app.core.database import transaction
 from app.files import CODE_FOLDER
-from app.jobs.models import StopRequest
+from app.jobs.models import Priority, StopRequest
+from app.jobs.order import Move
 from tests.support.people import PASSWORD, Person, visible_text
 
 
@@ -97,6 +98,8 @@ def test_every_action_that_is_recorded_has_words() -> None:
         "conversation.": list(ReviewState),
         "run.": list(StopRequest),
         "job.": [how for how in StopRequest if how is not StopRequest.PAUSE],
+        "job.move_": list(Move),
+        "job.priority_": list(Priority),
         "user.role_": list(Role),
     }
     wanted = set()

@@ -181,6 +181,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
                 "something broken",
                 "conversation 1",
                 "nobody named",
+                "no job 12",
                 "Short calls",
                 "short-calls.yaml",
             )
@@ -195,6 +196,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
             "backup",
             "doctor",
             "people",
+            "queue",
             "recipes",
         }
         assert "Traceback" not in outcome.stderr

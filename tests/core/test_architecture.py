@@ -33,6 +33,7 @@ ORDER = (
     "gates",
     "checklists",
     "exports",
+    "queue",
     "playground",
     "erasure",
 )

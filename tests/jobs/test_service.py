@@ -1,14 +1,13 @@
 """The queue's promises, on SQLite and on PostgreSQL."""
 
 import threading
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine
 from sqlmodel import select
 
 from app.accounts.who import Who
-from app.core.database import reading, transaction, utc_now
+from app.core.database import reading, transaction
 from app.core.errors import Conflict, NotFound
 from app.core.i18n import use_locale
 from app.jobs import service, stopping
@@ -207,18 +206,6 @@ def test_events_come_in_pages_without_gaps(engine: Engine) -> None:
         while page := service.events_after(session, job_id, seen[-1] if seen else 0, limit=7):
             seen += [event.seq for event in page]
     assert seen == list(range(1, 23))
-
-
-def test_jobs_whose_bell_was_lost_are_found_again(engine: Engine) -> None:
-    job_id = enqueue(engine)
-    with reading(engine) as session:
-        assert service.queued_jobs(session, older_than_seconds=60) == []
-    with transaction(engine) as session:
-        job = service.require_job(session, job_id)
-        job.created_at = utc_now() - timedelta(minutes=2)
-        session.add(job)
-    with reading(engine) as session:
-        assert [job.id for job in service.queued_jobs(session, older_than_seconds=60)] == [job_id]
 
 
 def test_final_states_lead_nowhere() -> None:

@@ -9,6 +9,7 @@ from app.accounts.who import Who
 from app.core.database import transaction, utc_now
 from app.core.errors import Conflict, Invalid
 from app.jobs import service, stopping
+from app.jobs.claiming import waiting_jobs
 from app.jobs.models import Job, JobKind, JobState, StopRequest
 from tests.jobs.test_service import claim, enqueue, load
 
@@ -41,7 +42,7 @@ def test_a_paused_job_leaves_its_place_and_waits_until_somebody_lets_it_go_on(en
     assert paused.worked_seconds == paused.seconds_worked(utc_now() + timedelta(days=9)) > 0
     with transaction(engine) as session:
         assert service.rescue_expired(session, max_attempts=1) == []
-        assert service.queued_jobs(session, older_than_seconds=-1) == []
+        assert waiting_jobs(session, [JobKind.TRAIN]) == []
         assert service.claim(session, job_id, owner="w", lease_seconds=30) is None
     with pytest.raises(Conflict, match="paused already"):
         asked(engine, job_id, StopRequest.PAUSE)

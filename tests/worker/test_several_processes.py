@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -121,6 +122,22 @@ def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it
         first.version(12), model, max_steps=STEPS, logging_steps=1, save_steps=20, save_total_limit=2
     )
     job_id = run["job"]["id"]
+    # They wait: the two workers are on one machine, whose processor trains one run at a time.
+    later = [
+        first.ok(
+            first.api.post(
+                "/api/v1/runs",
+                json={
+                    "mask_check_id": run["mask_check_id"],
+                    "recipe": "quick",
+                    "confirmed": True,
+                    "changes": {"max_steps": 1},
+                },
+            )
+        )["job"]
+        for _ in range(3)
+    ]
+    first.ok(second.api.post(f"/api/v1/queue/jobs/{later[2]['id']}/move", json={"where": "top"}))
     wait_until(
         lambda: any(event["kind"] == "checkpoint" for event in second.events(job_id)),
         timeout_seconds=240,
@@ -129,6 +146,11 @@ def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it
     seen = second.events(job_id)
     worker = worker_of_the_run(machines)
     assert worker is not None
+    board = second.ok(second.api.get("/api/v1/queue"))
+    assert [one["job"]["id"] for one in board["running"]] == [job_id]
+    assert sum(one["is_alive"] for one in board["workers"]) == 2
+    order = [later[2], later[0], later[1]]
+    assert [one["job"]["id"] for one in board["waiting"]] == [job["id"] for job in order]
     lost = [machines.webs[0], worker, *worker.children(recursive=True)]
     worker.kill()
     machines.webs[0].kill()
@@ -143,7 +165,12 @@ def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it
     finished = second.ok(second.api.get(f"/api/v1/runs/{run['id']}"))
     assert finished["result"]["steps"] == STEPS
     assert [other for other in machines.workers if not all_gone([other])] != []
-    # What is left goes on working.
+    # What is left goes on working, in the order that was asked for, one run after the other: the one that lost its worker
+    # kept its place.
+    ended = [job, *(second.wait_for(one, "succeeded", 120) for one in order)]
+    for before, after in pairwise(ended):
+        assert before["finished_at"] <= after["started_at"]
+    assert {one["device"] for one in ended} == {"cpu"}
     again = second.ok(
         second.api.post(
             "/api/v1/base-models",

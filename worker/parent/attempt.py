@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, Self, TypeVar
 
 from sqlalchemy import Engine
@@ -19,8 +19,10 @@ from app.core.database import transaction
 from app.core.logging import get_logger
 from app.core.outages import brief, is_outage
 from app.jobs import service
+from app.jobs.claiming import Seat, claim_next
+from app.jobs.devices import Devices
 from app.jobs.events import EventKind
-from app.jobs.models import JobEvent, JobState, StopRequest
+from app.jobs.models import JobEvent, JobKind, JobState, StopRequest
 from app.jobs.service import Claim, EventData, LeaseLost
 from app.sentences import Failure
 
@@ -66,18 +68,24 @@ class Attempt:
     def take(
         cls,
         engine: Engine,
-        job_id: int,
+        kinds: Collection[JobKind],
         lease_seconds: float,
+        *,
+        worker_id: int | None = None,
+        devices: Devices | None = None,
         merge: Callable[[list[EventData]], list[EventData]] = _as_they_are,
     ) -> Self | None:
-        """Claim a queued job; None when it was not there to take. Raises the database's error."""
+        """Claim the first waiting job of these kinds that there is room for; None when there is none. Raises the
+        database's error.
+        """
+        seat = Seat(owner_name(), worker_id, devices)
         with transaction(engine) as session:
             session.connection()  # on SQLite the wait for one's turn, before the lease begins
             begun = time.monotonic()
-            claim = service.claim(session, job_id, owner=owner_name(), lease_seconds=lease_seconds)
+            claim = claim_next(session, kinds, seat, lease_seconds=lease_seconds)
             if claim is None:
                 return None
-            count = service.require_job(session, job_id).event_count
+            count = service.require_job(session, claim.job_id).event_count
         return cls(engine, claim, lease_seconds, event_count=count, begun=begun, merge=merge)
 
     def tell(self, kind: EventKind, payload: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from app.core.logging import get_logger
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.jobs.events import Ending, EventKind
-from app.jobs.models import JobState
+from app.jobs.models import JobKind, JobState
 from app.jobs.service import EventData, LeaseLost
 from app.playground.service import chat_request
 from app.playground.work import ChatPayload, ChatRequest
@@ -40,15 +40,21 @@ class ChatDesk:
         """End the warm child."""
         self._warm.close()
 
-    def run(self, job_id: int) -> None:
-        """Claim and answer one chat job. Raises the database's error before the claim."""
-        mine = Attempt.take(self.engine, job_id, self.settings.lease_seconds, merge=merge_deltas)
+    def run_next(self, worker_id: int | None = None) -> bool:
+        """Claim and answer the first chat that waits. False when none does. Raises the database's error before the claim."""
+        mine = Attempt.take(
+            self.engine,
+            (JobKind.CHAT,),
+            self.settings.lease_seconds,
+            worker_id=worker_id,
+            merge=merge_deltas,
+        )
         if mine is None:
-            return
+            return False
         try:
             asked = mine.claim.asked(ChatPayload)
             request = mine.read(lambda session: chat_request(session, self.storage, asked))
-            self._answer(mine, request.of(str(job_id)))
+            self._answer(mine, request.of(str(mine.claim.job_id)))
         except LeaseLost as lost:
             logger.warning("%s: stopped, %s", mine, lost)
         except SentenceError as error:
@@ -56,6 +62,7 @@ class ChatDesk:
         except Exception as error:
             logger.exception("%s failed at the chat desk", mine)
             mine.fail(unexpected(error, UNANSWERED))
+        return True
 
     def _answer(self, mine: Attempt, request: ChatRequest) -> None:
         last_beat, told = time.monotonic(), False

@@ -20,10 +20,13 @@ _END_SECONDS: Final = 30.0
 
 @dataclass
 class ChildProcess:
-    """`python -m worker.work.child JOB.json`. Its stdin is its lifeline: closed means exit."""
+    """`python -m worker.work.child JOB.json`. Its stdin is its lifeline: closed means exit. `surroundings` are variables of
+    its environment that are not the worker's.
+    """
 
     job_file: Path
     log_file: Path
+    surroundings: dict[str, str] = field(default_factory=dict)
     _process: LineProcess = field(init=False)
     _messages: "queue.Queue[dict[str, Any]]" = field(init=False, default_factory=queue.Queue)
     ended: bool = field(init=False, default=False)
@@ -35,6 +38,7 @@ class ChildProcess:
             "PYTHONPATH": str(CODE_FOLDER),
             "PYTHONUNBUFFERED": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
+            **self.surroundings,
         }
         command = (sys.executable, "-m", "worker.work.child", str(self.job_file))
         with self.log_file.open("ab") as log:

@@ -3,12 +3,13 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterable
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import Engine
 
-from app.core.database import transaction
+from app.core.database import transaction, utc_now
 from app.core.logging import get_logger
 from app.core.outages import brief, is_outage
 from app.core.settings import Settings
@@ -21,10 +22,14 @@ from app.imports import staging
 from app.imports.background import unfinished_uploads
 from app.imports.handler import remove_all_read_files
 from app.jobs import leftovers as job_leftovers
-from app.jobs.bell import ring_after_commit
+from app.jobs.bell import kinds_beside, ring_after_commit
+from app.jobs.claiming import Seat, is_served, takeable
 from app.jobs.models import JobKind
-from app.jobs.service import queued_jobs, rescue_expired
+from app.jobs.service import rescue_expired
+from app.jobs.workers import BEAT_SECONDS, Presence, tell_presence
 from app.runs.leftovers import clear_all_leftovers
+from worker.parent.attempt import owner_name
+from worker.parent.runner import JobRunner
 
 logger = get_logger(__name__)
 _EXPIRE_EVERY_SECONDS: Final = 600.0
@@ -33,22 +38,28 @@ _BY_THE_COMMON_RULE: Final = (JobKind.PREPARE_BASE_MODEL, JobKind.CHECK_MASKS, J
 
 
 def reconcile_once(
-    engine: Engine, settings: Settings, kinds_served: Collection[JobKind] = tuple(JobKind)
+    engine: Engine, settings: Settings, served: Iterable[Collection[JobKind]], runner: JobRunner
 ) -> list[int]:
-    """One round. Ids of the jobs rung for again; only of kinds that this worker serves itself."""
+    """One round. Ids of the jobs rung for again: of each queue that this worker serves, as many as it could begin now."""
+    supervisor = runner.supervisor
+    seat = Seat(owner_name(), runner.worker_id, supervisor.devices)
+    rung: list[int] = []
     with transaction(engine) as session:
         rescued = rescue_expired(session, max_attempts=settings.max_attempts)
-        waiting = queued_jobs(session, older_than_seconds=settings.reconcile_seconds)
-        mine = [job for job in waiting if job.id not in rescued and job.kind in kinds_served]
-        for job in mine:
-            ring_after_commit(session, job)
-    return [job.id for job in mine if job.id is not None]
+        before = utc_now() - timedelta(seconds=settings.reconcile_seconds)
+        for kinds in served:
+            for job in takeable(session, kinds, seat, max(0, runner.room(next(iter(kinds))))):
+                # For what was just promised, or rescued, somebody has rung.
+                if job.id not in rescued and job.created_at < before:
+                    ring_after_commit(session, job)
+                    rung.append(job.id or 0)
+    return rung
 
 
 class Reconciler(threading.Thread):
     """A daemon thread in every worker; a round every few seconds, with jitter so that workers spread out.
 
-    A worker with no free place rings for nothing: its bells would only pile up in the broker.
+    A worker with no free place, or none on a device, rings for nothing: its bells would only pile up in the broker.
     """
 
     def __init__(
@@ -58,13 +69,23 @@ class Reconciler(threading.Thread):
         storage: Storage,
         stop: threading.Event,
         *,
-        kinds_served: Collection[JobKind],
-        has_room: Callable[[], bool],
+        runner: JobRunner,
+        presence: Presence,
     ) -> None:
         super().__init__(daemon=True, name="reconciler")
         self.engine, self.settings, self.storage, self.stop_event = engine, settings, storage, stop
-        self.kinds_served, self.has_room = kinds_served, has_room
-        self._expire_at = 0.0
+        self.runner, self.presence = runner, presence
+        # The kinds of each queue that this worker serves.
+        self.served = sorted({kinds_beside(kind) for kind in JobKind if is_served(kind, presence.queues)})
+        self._expire_at = self._tell_at = 0.0
+
+    def tell_presence(self) -> None:
+        """Tell now and then that this worker lives. Raises the database's error."""
+        if time.monotonic() < self._tell_at:
+            return
+        with transaction(self.engine) as session:
+            self.runner.worker_id = tell_presence(session, self.presence, self.runner.worker_id)
+        self._tell_at = time.monotonic() + BEAT_SECONDS
 
     def _expire(self) -> None:
         """Chats end by themselves, exports where a setting says so, and what killed processes were writing; looked at now and
@@ -85,8 +106,8 @@ class Reconciler(threading.Thread):
         cleared = False
         while not self.stop_event.wait(self.settings.reconcile_seconds * random.uniform(0.7, 1.3)):  # noqa: S311
             try:
-                kinds = self.kinds_served if self.has_room() else ()
-                reconcile_once(self.engine, self.settings, kinds)
+                self.tell_presence()
+                reconcile_once(self.engine, self.settings, self.served, self.runner)
                 sweep(self.engine)
                 self._expire()
                 if not cleared:  # once is enough: whoever ends a job clears up after it

@@ -8,7 +8,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from app.core.outages import BUSY, FAILING, FULL, READ_ONLY, is_outage, outage_s
 from app.core.settings import Settings
 from app.core.storage import DISK_FULL, Storage
 from app.files import tells_full_disk
+from app.jobs.devices import Devices
 from app.jobs.events import Ending, EventKind
 from app.jobs.handlers import HandedBack, JobHandler, Stopped, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
@@ -65,10 +66,16 @@ class Supervisor:
     storage: Storage
     handlers: Mapping[JobKind, JobHandler[Any]]
     shutdown: threading.Event = field(default_factory=threading.Event)
+    # What there is to train on, found once the worker is set up; None: jobs are not held against devices.
+    devices: Devices | None = None
 
-    def run(self, job_id: int) -> bool:
-        """Claim and do one job. False when it was not there to take. Raises the database's error before the claim."""
-        mine = Attempt.take(self.engine, job_id, self.settings.lease_seconds)
+    def run_next(self, kinds: Collection[JobKind], worker_id: int | None = None) -> bool:
+        """Claim and do the first waiting job of these kinds. False when there is none to begin. Raises the database's
+        error before the claim.
+        """
+        mine = Attempt.take(
+            self.engine, kinds, self.settings.lease_seconds, worker_id=worker_id, devices=self.devices
+        )
         if mine is None:
             return False
         try:
@@ -91,7 +98,8 @@ class Supervisor:
             mine.fail(error.failure)
             return
         job_file = self._write_job_file(claim, place, job_input)
-        child = ChildProcess(job_file, place.output_dir / "log.txt")
+        surroundings = self.devices.visible(claim.device) if self.devices and claim.device else {}
+        child = ChildProcess(job_file, place.output_dir / "log.txt", surroundings)
         child.start()
         try:
             outcome = self._watch(mine, child)

@@ -37,8 +37,9 @@ def job_id(engine: Engine) -> int:
 
 
 def take(engine: Engine, job_id: int, lease_seconds: float = 30.0) -> Attempt:
-    mine = Attempt.take(engine, job_id, lease_seconds)
+    mine = Attempt.take(engine, [JobKind.TRAIN], lease_seconds)
     assert mine is not None
+    assert mine.claim.job_id == job_id
     return mine
 
 
@@ -185,7 +186,7 @@ def test_a_claim_on_a_busy_database_leaves_the_job_in_the_queue(
     engine: Engine, impatient: Engine, job_id: int
 ) -> None:
     with busy(engine, job_id), pytest.raises(SQLAlchemyError):
-        Attempt.take(impatient, job_id, 30)
+        Attempt.take(impatient, [JobKind.TRAIN], 30)
     assert state(engine, job_id).state is JobState.QUEUED
     assert take(impatient, job_id).claim.attempt == 1
 
@@ -193,7 +194,7 @@ def test_a_claim_on_a_busy_database_leaves_the_job_in_the_queue(
 def test_events_are_merged_but_never_into_those_that_may_be_stored_already(
     engine: Engine, job_id: int
 ) -> None:
-    mine = Attempt.take(engine, job_id, 30, merge=lambda events: events[:1])
+    mine = Attempt.take(engine, [JobKind.TRAIN], 30, merge=lambda events: events[:1])
     assert mine is not None
     for step in (1, 2):
         mine.tell("metric", {"step": step})

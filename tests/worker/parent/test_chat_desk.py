@@ -33,7 +33,7 @@ for line in sys.stdin:
 def test_the_lease_is_renewed_while_a_model_loads_in_silence(app: FastAPI, tmp_path: Path) -> None:
     with transaction(app.state.engine) as session:
         job_id = jobs.enqueue(session, JobKind.CHAT, created_by=Who("Mei")).id or 0
-    mine = Attempt.take(app.state.engine, job_id, 30)
+    mine = Attempt.take(app.state.engine, [JobKind.CHAT], 30)
     assert mine is not None
     desk = ChatDesk(app.state.settings, app.state.engine, Storage(app.state.settings.storage_dir))
     desk._warm = WarmChat((sys.executable, "-c", SLOW, str(tmp_path / "go")))
@@ -59,7 +59,7 @@ def test_what_nobody_foresaw_is_told_without_the_exceptions_text(app: FastAPI, e
     with transaction(app.state.engine) as session:
         job_id = jobs.enqueue(session, JobKind.CHAT, created_by=engineer.actor.who).id or 0
     # Its payload names no run.
-    ChatDesk(app.state.settings, app.state.engine, Storage(app.state.settings.storage_dir)).run(job_id)
+    ChatDesk(app.state.settings, app.state.engine, Storage(app.state.settings.storage_dir)).run_next()
     job = engineer.api.get(f"/api/v1/jobs/{job_id}").json()
     assert job["state"] == "failed"
     assert "Try again" in job["error"]

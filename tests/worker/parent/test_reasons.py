@@ -54,7 +54,7 @@ def test_a_mask_check_without_a_readable_tokenizer_says_so_in_both_languages(
             settings=MaskSettings(),
         )
         job_id = check.job_id
-    assert Supervisor(app.state.settings, app.state.engine, storage, HANDLERS).run(job_id)
+    assert Supervisor(app.state.settings, app.state.engine, storage, HANDLERS).run_next([JobKind.CHECK_MASKS])
     english = engineer.api.get(f"/api/v1/jobs/{job_id}").json()
     chinese = engineer.api.get(f"/api/v1/jobs/{job_id}", headers={"Accept-Language": "zh-CN"}).json()
     assert (english["state"], english["error_code"]) == ("failed", FailureCode.TOKENIZER_UNREADABLE)
@@ -68,7 +68,7 @@ def test_a_failed_answer_tells_its_reason_in_both_languages(app: FastAPI, engine
     storage = Storage(app.state.settings.storage_dir)
     with transaction(app.state.engine) as session:
         job_id = jobs.enqueue(session, JobKind.CHAT, created_by=engineer.actor.who).id or 0
-    mine = Attempt.take(app.state.engine, job_id, 30)
+    mine = Attempt.take(app.state.engine, [JobKind.CHAT], 30)
     assert mine is not None
     desk = ChatDesk(app.state.settings, app.state.engine, storage)
     desk._warm = WarmChat((sys.executable, "-c", UNABLE))

@@ -11,10 +11,15 @@ from app.core.database import transaction
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.jobs import service as jobs
+from app.jobs.devices import Devices
 from app.jobs.models import JobKind, JobState
+from app.jobs.workers import Presence
 from tests.support.training import ENGINEER
 from tests.support.workers import wait_until
+from worker.parent.chat_desk import ChatDesk
 from worker.parent.reconciler import Reconciler
+from worker.parent.runner import JobRunner
+from worker.parent.supervisor import Supervisor
 
 
 def left_behind(path: Path, *, days: float) -> Path:
@@ -48,7 +53,9 @@ def test_what_killed_processes_were_writing_goes_and_what_is_being_written_stays
     ]
     stop = threading.Event()
     hasty = settings.model_copy(update={"reconcile_seconds": 0.01})
-    thread = Reconciler(engine, hasty, storage, stop, kinds_served=list(JobKind), has_room=lambda: False)
+    runner = JobRunner(engine, Supervisor(hasty, engine, storage, {}), ChatDesk(hasty, engine, storage))
+    presence = Presence("night", "", 1, Devices())
+    thread = Reconciler(engine, hasty, storage, stop, runner=runner, presence=presence)
     thread.start()
     try:
         wait_until(lambda: not any(path.exists() for path in going), timeout_seconds=30, what="they are gone")

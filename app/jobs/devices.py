@@ -1,0 +1,166 @@
+"""What a worker trains on, told without loading torch, and which of it a job may ask for."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import Final
+
+import psutil
+from pydantic import BaseModel, Field
+
+from app.core.errors import Invalid
+from app.core.stored_models import StoredModel
+from app.sentences import N_
+
+ANY: Final = "any"
+CPU: Final = "cpu"
+CUDA: Final = "cuda"
+VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
+_WISH: Final = re.compile(r"any|cpu|cuda(:\d{1,3})?")
+_FIELDS: Final = "index,uuid,name,memory.total,memory.free"
+_MIB: Final = 2**20
+_ASK_SECONDS: Final = 10
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as the driver tells of it; `memory` and what is `free` of it in bytes."""
+
+    index: int
+    uuid: str
+    title: str
+    memory: int
+    free: int
+
+
+class WorkerDevice(BaseModel):
+    """Something to train on: `name` is cpu or cuda:0, as jobs ask for it; `memory` in bytes, `cores` 0 on a GPU.
+
+    `key` is the same for every worker that means this device: a GPU's own identity, or the machine's name.
+    """
+
+    name: str
+    title: str
+    memory: int
+    cores: int = 0
+    key: str
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Room for one job on a device."""
+
+    device: str
+    key: str
+
+
+class Devices(StoredModel):
+    """All that a worker has, and how many jobs it runs on each at a time."""
+
+    schema_version: int = 1
+    devices: list[WorkerDevice] = Field(default_factory=list)
+    jobs_each: int = 1
+
+    def fitting(self, wish: str) -> list[WorkerDevice]:
+        """Those that a job may run on. One that may run anywhere runs on a GPU where there is one."""
+        gpus = [one for one in self.devices if one.name != CPU]
+        if wish == ANY:
+            return gpus or self.devices
+        if wish == CUDA:
+            return gpus
+        return [one for one in self.devices if one.name == wish]
+
+    def slots(self, wish: str) -> list[Slot]:
+        """The room for such a job, taken or not: first one job on each device."""
+        fitting = self.fitting(wish)
+        return [Slot(one.name, f"{one.key}#{number}") for number in range(self.jobs_each) for one in fitting]
+
+    def visible(self, device: str) -> dict[str, str]:
+        """What the environment of a job on this device says, so that it sees no other GPU."""
+        if not any(one.name != CPU for one in self.devices):
+            return {}
+        return {VISIBLE: "".join(one.key for one in self.devices if one.name == device != CPU)}
+
+
+def parse_wish(text: str) -> str:
+    """Where a job may run: any, cpu, cuda or cuda:1. Raises Invalid for anything else."""
+    wish = text.strip().lower() or ANY
+    if not _WISH.fullmatch(wish):
+        raise Invalid(
+            N_("device: “%(value)s” is none. Use any, cpu, cuda, or one GPU such as cuda:1."),
+            field="device",
+            value=text[:40],
+        )
+    return wish
+
+
+def gpus() -> list[Gpu]:
+    """The GPUs that the installed torch can use, in the order in which a process here counts them; free memory as of now."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None or _torch_is_for_cpus():
+        return []
+    asked = [tool, f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=_ASK_SECONDS, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return visible_gpus(read_gpus(told), os.environ.get(VISIBLE))
+
+
+def read_gpus(told: str) -> list[Gpu]:
+    """GPUs from lines of `nvidia-smi`; a line that is none, such as one of a driver's failure, is passed over."""
+    found = []
+    for line in told.splitlines():
+        parts = [part.strip() for part in line.split(",")]
+        if len(parts) < 5:
+            continue
+        index, uuid, *name, total, free = parts
+        if index.isdigit() and total.isdigit() and free.isdigit():
+            found.append(Gpu(int(index), uuid, ", ".join(name), int(total) * _MIB, int(free) * _MIB))
+    return found
+
+
+def visible_gpus(found: list[Gpu], visible: str | None) -> list[Gpu]:
+    """Those that CUDA_VISIBLE_DEVICES leaves, in its order; as CUDA does, none after an entry that is no GPU."""
+    if visible is None:
+        return found
+    left: list[Gpu] = []
+    for entry in visible.split(","):
+        name = entry.strip()
+        one = next(
+            (gpu for gpu in found if name and (name == str(gpu.index) or gpu.uuid.startswith(name))), None
+        )
+        if one is None:
+            break
+        left.append(one)
+    return left
+
+
+def these_devices(jobs_each: int) -> Devices:
+    """What this machine has."""
+    host = socket.gethostname()
+    cpu = WorkerDevice(
+        name=CPU,
+        title="CPU",
+        memory=psutil.virtual_memory().total,
+        cores=len(os.sched_getaffinity(0)),
+        key=f"{host}/{CPU}"[:100],
+    )
+    cards = [
+        WorkerDevice(name=f"{CUDA}:{number}", title=gpu.title, memory=gpu.memory, key=gpu.uuid)
+        for number, gpu in enumerate(gpus())
+    ]
+    return Devices(devices=[*cards, cpu], jobs_each=jobs_each)
+
+
+@cache
+def _torch_is_for_cpus() -> bool:
+    try:
+        return metadata.version("torch").endswith("+cpu")
+    except metadata.PackageNotFoundError:
+        return True
