@@ -1,6 +1,7 @@
 """The job that trains: exactly the arrays of the confirmed check, into an adapter."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from sqlmodel import Session
@@ -18,7 +19,7 @@ from app.jobs.service import Claim, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.backend import STUDIO
-from app.runs.leftovers import clear_leftovers
+from app.runs.leftovers import TENSORBOARD, clear_leftovers
 from app.runs.mixing import provenance_of_mix
 from app.runs.models import Run
 from app.runs.provenance import Provenance
@@ -67,8 +68,10 @@ class Train(JobHandler[RunResult]):
         )
 
     def look_at_files(self, place: Workplace, result: RunResult) -> list[StoredFile]:
-        """Every file of the adapter."""
-        return place.storage.files(_adapter_key(place, result))
+        """Every file of the adapter, and TensorBoard's event files."""
+        curves = place.storage.files(f"{place.output_key}/{TENSORBOARD}")
+        named = [replace(file, name=f"{TENSORBOARD}/{file.name}") for file in curves]
+        return [*place.storage.files(_adapter_key(place, result)), *named]
 
     def clear_up(self, place: Workplace, state: JobState) -> None:
         """Checkpoints served the run alone."""

@@ -30,7 +30,7 @@ from app.runs.diagnosis import changed_fields, diagnose_run, new_run_address
 from app.runs.elsewhere import AppElsewhere, shown_elsewhere
 from app.runs.judging import AppJudging
 from app.runs.lineage import lineage_of
-from app.runs.logs import log_tail
+from app.runs.logs import log_tail, tensorboard_command
 from app.runs.models import Run
 from app.runs.planning import expected_memory
 from app.runs.samples import read_samples
@@ -198,6 +198,7 @@ def run_page(
     job = service.run_job(session, run)
     let_go(session)
     context["log"] = log_tail(storage, job)
+    context["tensorboard"] = tensorboard_command(storage, job)
     return render(request, "runs/page.html", context)
 
 
