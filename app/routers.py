@@ -38,7 +38,7 @@ from app.queue import pages as queue_pages
 from app.recipe_book import api as recipe_api
 from app.recipe_book import pages as recipe_pages
 from app.runs import api as runs_api
-from app.runs import compare_pages, new_run_pages, plan_api
+from app.runs import checkpoint_api, checkpoint_pages, compare_pages, new_run_pages, plan_api
 from app.runs import pages as runs_pages
 from app.versions import api as versions_api
 from app.versions import export_api, export_pages
@@ -58,6 +58,7 @@ API: Final[tuple[Router, ...]] = (
     mask_checks_api.router,
     runs_api.router,
     plan_api.router,
+    checkpoint_api.router,
     queue_api.router,
     recipe_api.router,
     evaluations_api.router,
@@ -87,6 +88,7 @@ PAGES: Final[tuple[Router, ...]] = (
     new_run_pages.router,
     recipe_pages.router,
     compare_pages.router,
+    checkpoint_pages.router,
     gates_pages.router,
     checklists_pages.router,
     runs_pages.router,

@@ -60,6 +60,7 @@ ACTIONS: Final = {
     "run.cancel": N_("Cancelled a run"),
     "run.save": N_("Stopped and saved a run"),
     "run.pause": N_("Paused a run"),
+    "run.remove_checkpoints": N_("Removed the checkpoints of a run"),
     "run.resume": N_("Let a paused run go on"),
     "run.download": N_("Downloaded a file of a run"),
     "run.export": N_("Exported a run"),

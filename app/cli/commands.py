@@ -58,6 +58,9 @@ def _commands() -> dict[str, str]:
         "pause": _("Pause a run: a checkpoint stays, and its place is free for others."),
         "resume": _("Let a paused run go on where it stood."),
         "stop": _("Stop a run: keep what it has learned, or discard it."),
+        "checkpoints": _("List the checkpoints of a run, or remove them."),
+        "continue": _("Begin a run that goes on from a checkpoint of another."),
+        "keep": _("Make a model of a checkpoint, as it is."),
         "evaluate": _("Judge a run against its base model."),
         "gate": _("Judge whether a run may go on, by limits on its numbers: exit code 0, 1, or 2."),
         "list": _("List datasets, models, recipes, runs or suites."),
@@ -142,7 +145,7 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.advising import advise
 
             return advise
-        case "again" | "train" | "pause" | "resume" | "stop":
+        case "again" | "train" | "pause" | "resume" | "stop" | "checkpoints" | "continue" | "keep":
             return _load_run(name)
         case "evaluate" | "gate":
             from app.cli import evaluating, gating
@@ -153,7 +156,7 @@ def _load(name: str) -> Callable[..., Any]:
 
 def _load_run(name: str) -> Callable[..., Any]:
     """What starts runs, and what is asked of one under way."""
-    from app.cli import stopping, training
+    from app.cli import going_on, stopping, training
 
     commands: dict[str, Callable[..., Any]] = {
         "train": training.train,
@@ -161,6 +164,9 @@ def _load_run(name: str) -> Callable[..., Any]:
         "pause": stopping.pause,
         "resume": stopping.resume,
         "stop": stopping.stop,
+        "checkpoints": going_on.checkpoints,
+        "continue": going_on.continue_run,
+        "keep": going_on.keep,
     }
     return commands[name]
 

@@ -61,6 +61,13 @@ def train(
         str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
     ] = ANY,
     key: KeyOption = "",
+    init_adapter: Annotated[
+        int | None,
+        typer.Option(
+            "--init-adapter",
+            help=_("A run whose adapter this one begins with; rank, layers and method are taken over."),
+        ),
+    ] = None,
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -70,10 +77,18 @@ def train(
     with connect(url) as client:
         body = _checked(client, dataset, model, recipe, wanted, mix, patient=wait)
         run: RunOut = _said(
-            client, client.start_run({**body, "device": device}, key or new_idempotency_key())
+            client,
+            client.start_run(
+                {
+                    **body,
+                    "device": device,
+                    **({"init_adapter": init_adapter} if init_adapter is not None else {}),
+                },
+                key or new_idempotency_key(),
+            ),
         )
         if wait:
-            run = _wait(client, run, as_json=as_json)
+            run = wait_for_run(client, run, as_json=as_json)
         if as_json:
             print_json(run.model_dump(mode="json"))
 
@@ -89,7 +104,7 @@ def again(
     with connect(url) as client:
         made: RunOut = _said(client, client.run_again(run, key or new_idempotency_key()))
         if wait:
-            made = _wait(client, made, as_json=as_json)
+            made = wait_for_run(client, made, as_json=as_json)
         if as_json:
             print_json(made.model_dump(mode="json"))
 
@@ -168,7 +183,8 @@ def _checked(
     return body
 
 
-def _wait(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:
+def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:
+    """The run once it has ended well, with its progress shown until then."""
     try:
         with JobProgress(_("Training")) as progress:
             wait_for_job(client, run.job, progress, what=_("The run"))

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -28,6 +28,7 @@ from app.jobs.order import Move
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
 from app.queue.schemas import QueueOut
+from app.runs.checkpoint_schemas import CheckpointOut
 from app.runs.manifest import Manifest
 from app.runs.plan_schemas import PlanOut
 from app.runs.schemas import ComparedOut, FindingOut, RunOut, RunStartedOut
@@ -169,6 +170,24 @@ class StudioClient(RecipeClient):
     def resume_run(self, run_id: int) -> RunOut:
         """Let a paused run go on."""
         return self._one(RunOut, "POST", f"/api/v1/runs/{run_id}/resume")
+
+    def checkpoints(self, run_id: int) -> list[CheckpointOut]:
+        """What a run left on its way."""
+        return self._all(CheckpointOut, "GET", f"/api/v1/runs/{run_id}/checkpoints")
+
+    def delete_checkpoints(self, run_id: int) -> None:
+        """Remove them."""
+        self._ask("DELETE", f"/api/v1/runs/{run_id}/checkpoints")
+
+    def continue_run(self, run_id: int, step: int, changes: Mapping[str, object], key: str) -> RunOut:
+        """Go on from a checkpoint; the same key again gives the first one."""
+        path, headers = f"/api/v1/runs/{run_id}/checkpoints/{step}/continue", {"Idempotency-Key": key}
+        return self._one(RunOut, "POST", path, json={"changes": changes}, headers=headers, repeatable=True)
+
+    def keep_checkpoint(self, run_id: int, step: int, key: str) -> RunOut:
+        """Make a model of a checkpoint; the same key again gives the first one."""
+        path, headers = f"/api/v1/runs/{run_id}/checkpoints/{step}/keep", {"Idempotency-Key": key}
+        return self._one(RunOut, "POST", path, headers=headers, repeatable=True)
 
     def manifest(self, run_id: int) -> Manifest:
         """What the run's numbers follow from."""

@@ -15,6 +15,7 @@ from app.exports.work import Scores, SuiteScore
 from app.mask_settings.fields import MaskSettingsIn, write_settings
 from app.recipes.config import TrainingConfig
 from app.recipes.mixing import CURRICULUM
+from app.runs.beginning import How
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 
@@ -87,6 +88,7 @@ def model_card(
             f"- Recipe: {provenance.recipe}{version}; {result.steps} of {result.total_steps} steps, weights of step "
             f"{result.adapter_step}",
             _trained(config),
+            *_begins(provenance),
             *([f"- Trained by: {result.trained_by}"] if result.trained_by else []),
             *_losses(result),
             f"- Every setting: `{PROVENANCE}`",
@@ -164,6 +166,21 @@ def _trained(config: TrainingConfig) -> str:
     bits = ", on weights in 4 bits" if config.load_in_4bit else ""
     figures = f"rank {config.lora_r}, alpha {config.lora_alpha}, dropout {config.lora_dropout}"
     return f"- {kind}: {figures}{scale}{bits}"
+
+
+_BEGINS: Final[dict[How, str]] = {
+    "checkpoint": "went on from the checkpoint of step {step} of",
+    "kept": "is the checkpoint of step {step} of",
+    "adapter": "began with the adapter, as of step {step}, of",
+}
+
+
+def _begins(provenance: Provenance) -> list[str]:
+    begins = provenance.begins
+    if begins is None:
+        return []
+    how = _BEGINS[begins.how].format(step=begins.step)
+    return [f"- It {how} run {begins.run_id}, “{on_one_line(begins.run)}”"]
 
 
 def _losses(result: RunResult) -> list[str]:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.core.errors import Invalid
+from app.interop.handing import TOOLS
 from app.recipes.config import TrainingConfig
+from app.runs.beginning import Beginning
 from app.sentences import N_
 
 
@@ -117,9 +119,14 @@ KINDS: Final[tuple[ExportKind, ...]] = (
 BY_NAME: Final = {kind.name: kind for kind in KINDS}
 
 
-def kinds_of(config: TrainingConfig) -> tuple[ExportKind, ...]:
-    """Those that a run with this config can have: a full fine-tune has no adapter."""
-    return tuple(kind for kind in KINDS if config.use_peft or kind.name != "adapter")
+def kinds_of(config: TrainingConfig, begins: Beginning | None) -> tuple[ExportKind, ...]:
+    """Those that a run can have with this config and beginning: a full fine-tune has no adapter, and what trains elsewhere
+    begins at the base model, as a run that began from another one did not."""
+    return tuple(
+        kind
+        for kind in KINDS
+        if (config.use_peft or kind.name != "adapter") and not (begins and kind.name in TOOLS)
+    )
 
 
 def require_kind(name: str) -> ExportKind:

@@ -77,7 +77,7 @@ class ExportsOfRun:
             for export, job in found
         ]
         return {
-            "export_kinds": kinds_of(run.config) if run.adapter_key else (),
+            "export_kinds": kinds_of(run.config, run.begins) if run.adapter_key else (),
             "exports": lines,
             "run_is_over": run_job(session, run).is_final,
         }

@@ -17,6 +17,7 @@ from app.core.transactions import after_commit
 from app.exports.kinds import KINDS, kinds_of, read_choices, require_kind
 from app.exports.models import RunExport, RunExportFile
 from app.exports.work import ExportPayload
+from app.interop.handing import TOOLS
 from app.jobs.models import Job, JobKind, JobState, StopRequest
 from app.jobs.service import enqueue, require_job
 from app.jobs.stopping import request_stop
@@ -37,7 +38,17 @@ def start_export(
     Raises Invalid for an unknown kind or choice, Conflict while the run has no adapter.
     """
     kind = require_kind(kind_name)
-    if kind not in kinds_of(run.config):
+    if run.begins and kind.name in TOOLS:
+        raise Invalid(
+            N_(
+                "Run %(id)d began from run %(earlier)d, and a training elsewhere would begin at the base model: its losses would "
+                "be others. Export the adapter, or the run that it began from."
+            ),
+            field="kind",
+            id=run.id,
+            earlier=run.begins.run_id,
+        )
+    if kind not in kinds_of(run.config, run.begins):
         raise Invalid(
             N_("A full fine-tune has no adapter: export the run as “merged”, which is its whole model."),
             field="kind",

@@ -155,13 +155,23 @@ def import_by_mapping(
         return go(request, page)
     if not is_htmx(request):
         return go(request, f"{page}?mapping={token}")
-    context = report_context(
-        require_dataset(session, dataset_id),
-        found,
-        retry_form="mapping-form",
-        mapping_href=staging.mapping_href(dataset_id, token),
-    )
+    context = report_context(require_dataset(session, dataset_id), found, retry_form="mapping-form")
     return render(request, "datasets/_import_report.html", context, status=422)
+
+
+@router.post(f"{_PATH}/forget")
+@needs(Permission.DATASET_IMPORT)
+def forget_mapping(
+    session: Db,
+    request: Request,
+    actor: CurrentActor,
+    dataset_id: int,
+    token: str,
+    mapping: Annotated[str, Form(max_length=80)],
+) -> Response:
+    """Forget a kept mapping; the file goes on waiting."""
+    mappings.remove_mapping(session, actor, mapping)
+    return go(request, staging.mapping_href(dataset_id, token) or f"/datasets/{dataset_id}/import")
 
 
 def _shown(session: Db, dataset_id: int, step: _Step, name: str) -> dict[str, Any]:

@@ -24,6 +24,10 @@ _NO_PROMPTS: Final = N_(
     "%(tool)s answers no prompts while it trains: leave sample_prompts empty, or set backend to studio."
 )
 _NO_ORDER: Final = N_("%(tool)s shuffles all samples together: set mix_order to mixed, or backend to studio.")
+_NO_CHECKPOINTS: Final = N_(
+    "The checkpoints of %(tool)s are its own and are removed when it ends: set keep_checkpoints to best_and_last or none, or "
+    "backend to studio."
+)
 _NO_FOUR_BITS: Final = N_(
     "Without a GPU %(tool)s does not train on a model in 4 bits: set load_in_4bit to false, or backend to studio."
 )
@@ -40,6 +44,7 @@ def require_able(config: TrainingConfig, tool: Tool, *, on_cpu: bool, end_of_tur
         (not config.use_peft, Invalid(_NO_FULL, field="use_peft", tool=name)),
         (config.max_train_minutes > 0, Invalid(_NO_BUDGET, field="max_train_minutes", tool=name)),
         (config.sample_count > 0, Invalid(_NO_COUNT, field="sample_count", tool=name)),
+        (config.keep_checkpoints == "all", Invalid(_NO_CHECKPOINTS, field="keep_checkpoints", tool=name)),
         (bool(config.sample_prompts), Invalid(_NO_PROMPTS, field="sample_prompts", tool=name)),
         (config.mix_order == CURRICULUM, Invalid(_NO_ORDER, field="mix_order", tool=name)),
         (on_cpu and config.load_in_4bit, Invalid(_NO_FOUR_BITS, field="load_in_4bit", tool=name)),

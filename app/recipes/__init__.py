@@ -5,8 +5,8 @@ trains), `watching` (its fields on telling, measuring, saving), `setting` (how a
 is said of mistakes).
 As people meet it: `recipes` (the built-in ones, and the book of all that somebody may name), `own` (saved ones: `models`, with
 `settings` as a row keeps them, and as a file `own_file`), `fields` (forms and tables), `layers` (names of a model's layers).
-While it trains: `sampling` (fields on answers meanwhile), `mixing` (those on a second dataset). `foreign`: configs of other
-tools, and exported recipes.
+While it trains: `sampling` (fields on answers meanwhile), `mixing` (those on a second dataset), `continuing` (what may change on
+the way). `foreign`: configs of other tools, and exported recipes.
 Before a start: `estimates` (how long a run will be, what it writes), `memory` (what it takes at its peak), `advice` (what
 to set for these data).
 """

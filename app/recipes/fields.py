@@ -1,5 +1,6 @@
 """The fields of the training config as forms, tables and the API's document show them, read from the model itself."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,11 +74,12 @@ def displayed(config: TrainingConfig) -> dict[str, str]:
     return {name: display(getattr(config, name)) for name in TrainingConfig.model_fields}
 
 
-def changes_schema() -> dict[str, Any]:
+def changes_schema(names: Collection[str] = TrainingConfig.model_fields) -> dict[str, Any]:
     """JSON Schema of changes to a recipe: the fields with their limits, none required and none with a default."""
     properties = {
         name: {key: value for key, value in schema.items() if key != "default"}
         for name, schema in _PROPERTIES.items()
+        if name in names
     }
     return {"type": "object", "properties": properties, "additionalProperties": False}
 

@@ -1,9 +1,13 @@
 """The part of a training config that says how often something is told, measured and saved."""
 
+from typing import Literal
+
 from pydantic import BaseModel
 
 from app.recipes.setting import Section, setting
 from app.sentences import N_
+
+KeepCheckpoints = Literal["best_and_last", "all", "none"]
 
 
 class WatchingFields(BaseModel):
@@ -58,8 +62,19 @@ class WatchingFields(BaseModel):
     save_total_limit: int = setting(
         5,
         N_("Checkpoints kept"),
-        N_("Checkpoints to keep, at least 2."),
+        N_(
+            "Checkpoints to keep while it runs, at least 2: the newest, and the one with the lowest held-out loss."
+        ),
         Section.WATCHING,
         ge=2,
         le=100,
+    )
+    keep_checkpoints: KeepCheckpoints = setting(
+        "best_and_last",
+        N_("Checkpoints kept after the end"),
+        N_(
+            "What stays once the run has ended, however it ended, so that another can go on from there: the best and the last, "
+            "all that save_total_limit left, or none. The run's page shows what they take and removes them."
+        ),
+        Section.WATCHING,
     )

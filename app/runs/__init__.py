@@ -7,7 +7,10 @@ machine has, `backends` other trainers on it, `fitting` to data and base model, 
 from its recipe, `again` one made once more, `pace` · one under way:
 `pages`, `stopping` (pausing and going on too),
 `curves`, `diagnosis`, `samples`, `story`, `logs` · several: `comparing`, `compare_pages` · one that failed:
-`advice` by failure code · what stays: `leftovers`, `manifest` with `environment`, `provenance`, `lineage` ·
+`advice` by failure code · what stays: `leftovers`, `checkpoints` (`checkpoint_files` on the disk, `checkpoint_api`, `checkpoint_schemas`,
+`checkpoint_pages`), `onward` a run that goes on from one,
+`further` one with an adapter, `beginning` and
+`beginning_words` what a run begins from, `manifest` with `environment`, `provenance`, `lineage` ·
 ports to what lies above and below:
 `judging` (evaluations), `elsewhere` (exports), `waiting` (queue), `check_use` (mask checks) ·
 `api`, `schemas` REST.

@@ -40,6 +40,7 @@ def run_again(
         idempotency_key=key,
         device=run_job(session, run).device_wanted,
         exactly=_decided(run),
+        begins=run.begins,
         again_of=run,
     )
     return start_run(session, actor, request, suites=run.evaluate_with, backends=backends)

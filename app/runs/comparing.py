@@ -13,6 +13,7 @@ from app.core.i18n import gettext
 from app.core.storage import Storage
 from app.mask_settings.words import settings_in_words
 from app.recipes.fields import FIELDS, displayed
+from app.runs.beginning_words import beginning_words
 from app.runs.changes import base_of
 from app.runs.curves import read_whole_curves
 from app.runs.lineage import lineage_of
@@ -94,6 +95,7 @@ def _made_of(session: Session, run: Run) -> dict[str, str]:
         gettext(N_("Base model")): f"{model.name} @ {model.revision[:12]}" if model.revision else model.name,
         gettext(N_("Trained arrays")): _arrays(run),
         **_computed_with(run),
+        gettext(N_("Begins from")): beginning_words(run),
         gettext(N_("Recipe")): base_of(run).said,
         **{said.label: said.text for said in settings_in_words(lineage["check"].settings.to_settings())},
     }

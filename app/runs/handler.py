@@ -19,12 +19,14 @@ from app.jobs.service import Claim, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.backend import STUDIO
+from app.runs.beginning import BeginAt
+from app.runs.checkpoints import checkpoint_folder
 from app.runs.leftovers import TENSORBOARD, clear_leftovers
 from app.runs.mixing import provenance_of_mix
 from app.runs.models import Run
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
-from app.runs.service import publish_artifacts, require_run
+from app.runs.service import adapter_path, publish_artifacts, require_run
 from app.runs.work import BackendPlace, MixedIn, TrainInput, TrainPayload
 from app.sentences import N_
 from app.versions.service import require_version
@@ -64,6 +66,7 @@ class Train(JobHandler[RunResult]):
             backend=_backend_place(place, run),
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
             resume_from=str(place.output_dir.parent) if claim.attempt > 1 else None,
+            begin=_begin_at(session, place, run),
             save_at_once=require_job(session, claim.job_id).stop_requested is StopRequest.SAVE,
         )
 
@@ -74,8 +77,8 @@ class Train(JobHandler[RunResult]):
         return [*place.storage.files(_adapter_key(place, result)), *named]
 
     def clear_up(self, place: Workplace, state: JobState) -> None:
-        """Checkpoints served the run alone."""
-        clear_leftovers(place.output_dir.parent, state)
+        """Of the checkpoints stay those that the config keeps."""
+        clear_leftovers(place.output_dir.parent)
 
     def publish(
         self,
@@ -105,6 +108,19 @@ def _mixed_in(session: Session, place: Workplace, run: Run) -> MixedIn | None:
         arrays_hash=check.arrays_hash or "",
         arrays_file_hash=check.report.file_hash if check.report else None,
     )
+
+
+def _begin_at(session: Session, place: Workplace, run: Run) -> BeginAt | None:
+    """What it begins from. Raises Conflict, or NotFound, where that is gone."""
+    begins = run.begins
+    if begins is None:
+        return None
+    parent = require_run(session, begins.run_id)
+    if begins.how == "adapter":
+        folder = adapter_path(place.storage, parent)
+    else:
+        folder = checkpoint_folder(place.storage, parent.job_id, begins.step)
+    return BeginAt(how=begins.how, run_id=begins.run_id, step=begins.step, folder=str(folder))
 
 
 def _backend_place(place: Workplace, run: Run) -> BackendPlace | None:
@@ -139,6 +155,7 @@ def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntr
         held_out=version.validation_count,
         arrays_hash=run.arrays_hash,
         recipe=run.recipe,
+        begins=run.begins,
         recipe_version=run.recipe_version,
         base_model=base,
         base_revision=revision,

@@ -1,10 +1,9 @@
-"""Which of a run's working files stay, by one rule: its checkpoints serve the run alone.
+"""Which of a run's working files stay once it has ended, however it ended: the checkpoints that its config keeps.
 
-A run that succeeded or was cancelled needs none of them: its adapter lies beside them, or nothing of it is wanted. Of
-one that failed the newest stays, for whoever looks into it. Halves of files that a killed process left stay nowhere.
+Halves of files that a killed process left stay nowhere.
 """
 
-import re
+import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +13,13 @@ from sqlalchemy import Engine
 from sqlmodel import col, select
 
 from app.core.database import reading
+from app.core.errors import Conflict
 from app.core.storage import Storage
-from app.jobs.models import Job, JobKind, JobState
+from app.jobs.models import Job, JobKind
+from app.recipes.config import TrainingConfig
+from app.recipes.watching import KeepCheckpoints
+from app.runs.checkpoint_files import checkpoint_folders, kept_steps
 
-_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 # What is being written bears this until it is whole (worker/work/training/checkpoints.py).
 _PARTIAL = ".partial-*"
 # The best weights so far; each checkpoint has its own.
@@ -28,18 +30,19 @@ WORKPLACE: Final = "backend"
 TENSORBOARD: Final = "tensorboard"
 
 
-def clear_leftovers(job_folder: Path, state: JobState) -> None:
-    """Apply the rule to the folder of a training job, all attempts in it. `state` is what the job ended in."""
+def clear_leftovers(job_folder: Path) -> None:
+    """Apply the rule to the folder of a training job that has ended, all attempts in it."""
     for pattern in (f"*/{_PARTIAL}", f"*/checkpoints/{_PARTIAL}"):
         for half in job_folder.glob(pattern):
             if half.is_dir():
                 shutil.rmtree(half, ignore_errors=True)
             else:
                 half.unlink(missing_ok=True)
-    found = [path for path in job_folder.glob("*/checkpoints/*") if _CHECKPOINT.fullmatch(path.name)]
-    newest_first = sorted(found, key=_step, reverse=True)
-    for path in newest_first[1:] if state is JobState.FAILED else newest_first:
-        shutil.rmtree(path, ignore_errors=True)
+    found = checkpoint_folders(job_folder)
+    staying = {one.folder for one in found if one.step in kept_steps(found, _choice(job_folder))}
+    for path in job_folder.glob("*/checkpoints/*"):
+        if path not in staying:
+            shutil.rmtree(path, ignore_errors=True)
     for workplace in job_folder.glob(f"*/{WORKPLACE}"):
         shutil.rmtree(workplace, ignore_errors=True)
     for best in job_folder.glob(f"*/{_BEST}"):
@@ -59,14 +62,24 @@ def clear_all_leftovers(engine: Engine, storage: Storage) -> None:
     }
     if not folders:
         return
-    statement = select(Job.id, Job.state).where(
+    statement = select(Job.id).where(
         col(Job.id).in_(folders), Job.kind == JobKind.TRAIN, col(Job.finished_at).is_not(None)
     )
     with reading(engine) as session:
         ended = list(session.exec(statement))
-    for job_id, state in ended:
-        clear_leftovers(folders[job_id or 0], JobState(state))
+    for job_id in ended:
+        clear_leftovers(folders[job_id or 0])
 
 
-def _step(path: Path) -> int:
-    return int(path.name.rpartition("-")[2])
+def _choice(job_folder: Path) -> KeepCheckpoints:
+    """As the newest attempt was told it; what cannot be read anew is kept as if nothing had been said."""
+    newest = max((path for path in job_folder.glob("*/job.json")), key=_attempt, default=None)
+    try:
+        told = json.loads(newest.read_text("utf-8"))["input"]["config"] if newest else {}
+        return TrainingConfig.stored(told).keep_checkpoints
+    except (OSError, ValueError, LookupError, TypeError, Conflict):
+        return TrainingConfig().keep_checkpoints
+
+
+def _attempt(path: Path) -> int:
+    return int(path.parent.name) if path.parent.name.isdigit() else -1

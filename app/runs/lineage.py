@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from app.base_models.models import ModelEntry
 from app.base_models.service import require_base_model
@@ -25,6 +25,9 @@ class Lineage(TypedDict):
     model: ModelEntry
     check: MaskCheck
     mixed_in: MixedIn | None
+    # The run that it begins from, and those that begin from it.
+    parent: Run | None
+    children: list[Run]
 
 
 def lineage_of(session: Session, run: Run) -> Lineage:
@@ -37,4 +40,11 @@ def lineage_of(session: Session, run: Run) -> Lineage:
         "model": require_base_model(session, run.base_model_id),
         "check": require_mask_check(session, run.mask_check_id),
         "mixed_in": mixed_into(session, run),
+        "parent": session.get(Run, run.parent_run_id) if run.parent_run_id else None,
+        "children": children_of(session, run),
     }
+
+
+def children_of(session: Session, run: Run) -> list[Run]:
+    """Runs that begin from this one, oldest first."""
+    return list(session.exec(select(Run).where(Run.parent_run_id == run.id).order_by(col(Run.id))))

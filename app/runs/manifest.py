@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from app.mask_settings.fields import MaskSettingsIn
 from app.recipes.config import TrainingConfig
+from app.runs.beginning import Beginning
 from app.runs.environment import Environment
 from app.runs.handler import provenance_of
 from app.runs.lineage import lineage_of
@@ -18,9 +19,10 @@ from app.runs.result import MixedResult
 
 class Manifest(BaseModel):
     """Hashes are sha256: in `provenance` of the frozen dialogues and of the arrays with ids and labels, `tokenizer_hash` of
-    what made the tokens. `mask_settings` are what decided which are trained; `environment` is null until a run has ended, and of
-    runs of earlier programs; `mix` until a run with a second dataset has ended. `recipe_settings` are what the own recipe set
-    when the run was started, null for a built-in one. Losses in nats a trained token.
+    what made the tokens. `mask_settings` are what decided which are trained; `begins` is the checkpoint or adapter that it
+    began from in place of the base model; `environment` is null until a run has ended, and of runs of earlier programs; `mix`
+    until a run with a second dataset has ended. `recipe_settings` are what the own recipe set when the run was started, null for
+    a built-in one. Losses in nats a trained token.
     """
 
     schema_version: Literal[1] = 1
@@ -30,6 +32,7 @@ class Manifest(BaseModel):
     base_model_source: str
     base_model_reference: str
     base_model_revision: str | None
+    begins: Beginning | None
     recipe_settings: Mapping[str, object] | None
     config: TrainingConfig
     seed: int
@@ -52,6 +55,7 @@ def manifest_of(session: Session, run: Run) -> Manifest:
         base_model_source=model.source.value,
         base_model_reference=model.reference,
         base_model_revision=model.revision,
+        begins=run.begins,
         recipe_settings=run.recipe_settings.values if run.recipe_settings else None,
         config=run.config,
         seed=run.config.seed,

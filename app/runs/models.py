@@ -10,6 +10,7 @@ from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.recipes.config import TrainingConfig
 from app.recipes.settings import RecipeSettings
+from app.runs.beginning import Beginning
 from app.runs.result import RunResult
 
 
@@ -46,6 +47,9 @@ class Run(CreatedBy, table=True):
     job_id: int = Field(foreign_key="job.id", unique=True)
     # Suites judged by themselves when training has succeeded.
     evaluate_with: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    # What it began from, where that was not its base model; the run of that once more, to find it by. Runs are never deleted.
+    begins: Beginning | None = Field(default=None, sa_column=Column(DocumentColumn(Beginning), nullable=True))
+    parent_run_id: int | None = Field(default=None, index=True)
     result: RunResult | None = Field(default=None, sa_column=Column(DocumentColumn(RunResult), nullable=True))
     adapter_key: str | None = Field(default=None, max_length=255)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

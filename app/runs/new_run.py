@@ -31,6 +31,7 @@ from app.recipes.method import METHOD_FIELDS, Method
 from app.recipes.recipes import BUILT_IN, RecipeBook, build_config, values_of
 from app.runs.backends import Backends
 from app.runs.device import Device
+from app.runs.further import require_adapter, shape_of
 from app.runs.mixing import SAME_VERSION
 from app.runs.models import Run
 from app.runs.planning import Choice, make_plan
@@ -47,6 +48,8 @@ DEFAULTS: Final = {
     "task": "",
     **write_settings(MaskSettings()),
     "name": "",
+    # The run whose adapter this one begins with.
+    "init_adapter": "",
     "mask_check_id": "",
     "mix_check_id": "",
     "confirmed": "",
@@ -130,6 +133,8 @@ class NewRunForm:
             "recipe": base.name,
             **_of_method(run.config.method.value),
         }
+        if run.begins and run.begins.how == "adapter":
+            values["init_adapter"] = str(run.begins.run_id)
         arguments = write_arguments(settings.template_arguments)
         return cls(values, list(run.evaluate_with), arguments, book=book)
 
@@ -154,6 +159,19 @@ class NewRunForm:
         task = self.values["task"]
         chosen = Task(task) if task in set(Task) else None
         return Choice(self.values["recipe"], self.changes(), chosen, self.book)
+
+    def take_adapter(self, session: Session) -> Run | None:
+        """The run whose adapter it begins with, of which the form takes base model and shape; None from the base model."""
+        typed = self.values["init_adapter"].strip()
+        if not typed:
+            return None
+        try:
+            run = require_adapter(session, self.number("init_adapter") or 0, self.number("model") or 0)
+        except Invalid as error:
+            self.errors["init_adapter"] = error.translated()
+            return None
+        self.values |= {name: display(value) for name, value in shape_of(run).items()}
+        return run
 
     def mask_settings(self) -> MaskSettings:
         """The mask settings. Raises Invalid naming the field."""
@@ -180,6 +198,7 @@ class NewRunForm:
             recipe=self.values["recipe"],
             changes=self.changes(),
             name=self.values["name"],
+            init_adapter=self.number("init_adapter"),
             confirmed=bool(self.values["confirmed"]),
             override_reason=self.values["override_reason"],
             evaluate_with=tuple(self.suites),

@@ -32,6 +32,7 @@ from app.mask_settings.arguments import PREFIX
 from app.mask_settings.fields import MASK_FIELDS
 from app.recipes.advice import Task
 from app.recipes.backend import STUDIO
+from app.recipes.continuing import ADAPTER_SHAPE
 from app.recipes.fields import FIELD_GROUPS, FIELDS, display
 from app.recipes.foreign import LARGEST_BYTES, TITLES, read_sound
 from app.recipes.method import Method
@@ -93,6 +94,7 @@ def _context(
         form.values["model"] = str(models[0].id)
     if not form.values["idempotency_key"]:
         form.values["idempotency_key"] = secrets.token_urlsafe(16)
+    earlier = form.take_adapter(session)
     version, mixed = by_id.get(form.number("version")), by_id.get(form.number("mix_version"))
     beside = Beside(mixed, checks.beside) if mixed and mixed is not version else None
     model = next((model for model in models if model.id == form.number("model")), None)
@@ -110,6 +112,8 @@ def _context(
         "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
         "fields": FIELDS,
+        "earlier": earlier,
+        "locked": ADAPTER_SHAPE if earlier else (),
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
         "plan": plan,
         "tasks": list(Task),
@@ -366,6 +370,7 @@ def start(
                 require_version(session, check.dataset_version_id),
                 require_base_model(session, check.base_model_id),
             )
+            form.take_adapter(session)
             require_sound(form, version, model.info, device, backends)
             run, created = service.start_run(
                 session, actor, form.request(check, checks.beside), suites=suites, backends=backends

@@ -23,7 +23,9 @@ from app.runs import service, stopping
 from app.runs.advice import remedy_for
 from app.runs.again import run_again
 from app.runs.backends import TheseBackends
+from app.runs.beginning_words import against_earlier, beginning_words
 from app.runs.changes import RECIPE_TITLES, changes_of
+from app.runs.checkpoint_pages import checkpoints_context
 from app.runs.curves import read_curves
 from app.runs.device import ThisDevice
 from app.runs.diagnosis import changed_fields, diagnose_run, new_run_address
@@ -185,6 +187,8 @@ def run_page(
         "config_values": displayed(run.config),
         "recipe_titles": RECIPE_TITLES,
         "changes": changes_of(run),
+        "begins": beginning_words(run) if run.begins else None,
+        "against": against_earlier(session, run),
         "expected_memory": expected_memory(
             run.config,
             lineage["check"],
@@ -196,7 +200,7 @@ def run_page(
         "story": read_story(session, service.run_job(session, run)),
     }
     job = service.run_job(session, run)
-    let_go(session)
+    context |= checkpoints_context(session, storage, run)
     context["log"] = log_tail(storage, job)
     context["tensorboard"] = tensorboard_command(storage, job)
     return render(request, "runs/page.html", context)

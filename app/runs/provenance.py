@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 from app.core.stored_models import StoredModel
 from app.mask_settings.fields import MaskSettingsIn
 from app.masking import Argument
+from app.runs.beginning import Beginning
 
 
 class MixedInProvenance(BaseModel):
@@ -26,7 +27,8 @@ class MixedInProvenance(BaseModel):
 class Provenance(StoredModel):
     """`base_model` is a hub id, or a name where the hub has no such model; `base_revision` the commit there.
 
-    Hashes are sha256: `version_hash` of the frozen dialogues, `arrays_hash` of ids and labels that were trained.
+    `begins` says what the run began from where that was not the base model. Hashes are sha256: `version_hash` of the frozen
+    dialogues, `arrays_hash` of ids and labels that were trained.
     """
 
     schema_version: Literal[2] = 2
@@ -39,6 +41,7 @@ class Provenance(StoredModel):
     held_out: int
     arrays_hash: str
     recipe: str
+    begins: Beginning | None = None
     # Counts the changes of an own recipe; None for a built-in one.
     recipe_version: int | None = None
     base_model: str

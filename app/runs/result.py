@@ -25,6 +25,10 @@ class TrainingPlan(StoredModel):
     precision: str
 
 
+# By itself; as somebody asked; for want of a new best held-out loss; a checkpoint was made a model as it was.
+StopReason = Literal["finished", "requested", "no_improvement", "checkpoint"]
+
+
 class TrainedAmount(BaseModel):
     """Conversations, samples and their tokens, all and in the loss, in one pass over the data; what was drawn twice counts
     twice.
@@ -85,7 +89,7 @@ class RunResult(StoredModel):
     train_loss: float | None
     eval_loss: float | None
     stopped_early: bool
-    stop_reason: Literal["finished", "requested", "no_improvement"]
+    stop_reason: StopReason
     labels_hash: str
     labels_seen: int
     labels_total: int

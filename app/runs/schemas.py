@@ -17,6 +17,7 @@ from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.recipes.foreign import LARGEST_BYTES
 from app.recipes.foreign import Tool as ForeignTool
+from app.runs.beginning import Beginning
 from app.runs.comparing import Difference, Reached
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.diagnosis import new_run_address
@@ -77,6 +78,10 @@ class RunIn(BaseModel):
         description="Changes to the recipe's config, spelled as TRL and PEFT spell them.",
     )
     name: str = Field(default="", max_length=120)
+    init_adapter: int | None = Field(
+        default=None,
+        description="A run whose adapter this one begins with, in place of a fresh one: its base model and shape hold here.",
+    )
     confirmed: bool = False
     override_reason: str = Field(default="", max_length=1000)
     evaluate_with: list[str] = Field(default_factory=list, max_length=10)
@@ -108,6 +113,7 @@ class RunOut(CreatedByOut):
     confirmed_by_token_id: int | None
     override_reason: str | None
     evaluate_with: list[str]
+    begins: Beginning | None
     result: RunResult | None
     created_at: datetime
     job: JobOut

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, or_
@@ -24,8 +24,10 @@ from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.recipes.own import read_book
 from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
+from app.runs.beginning import Beginning
 from app.runs.changes import Base, base_of
 from app.runs.fitting import fit_config
+from app.runs.further import begin_with, require_adapter, require_studio, with_shape
 from app.runs.mixing import require_fitting, require_some
 from app.runs.models import Run, RunArtifact
 from app.runs.work import TrainPayload
@@ -55,6 +57,10 @@ class RunRequest:
     device: str = ANY
     # In place of recipe and changes: the config of a run that is made again, and that run.
     exactly: TrainingConfig | None = None
+    # The run whose adapter this one begins with.
+    init_adapter: int | None = None
+    # What the run begins from otherwise, where that is not its base model.
+    begins: Beginning | None = None
     again_of: Run | None = None
     mix_check_id: int | None = None
 
@@ -117,7 +123,10 @@ def _promise(
         override = _check_allows(session, beside, request) or override
         _require_readable(beside, model)
     base = _base(session, actor, request)
+    request = _with_adapter(session, request, base, model)
     config = _config(request, base, version, model, backends)
+    if request.begins:
+        require_studio(config)
     device = require_wish(session, request.device)
     job = enqueue(session, JobKind.TRAIN, created_by=actor.who, device=device)
     assert job.id is not None
@@ -137,6 +146,8 @@ def _promise(
         idempotency_key=key,
         job_id=job.id,
         evaluate_with=list(dict.fromkeys(request.evaluate_with)),
+        begins=request.begins,
+        parent_run_id=request.begins.run_id if request.begins else None,
         **actor.who.columns(),
     )
     session.add(run)
@@ -163,6 +174,15 @@ def _base(session: Session, actor: Actor, request: RunRequest) -> Base:
     if request.again_of is not None:
         return base_of(request.again_of)
     return Base.of(read_book(session, actor).require(request.recipe))
+
+
+def _with_adapter(session: Session, request: RunRequest, base: Base, model: ModelEntry) -> RunRequest:
+    """The request with what it takes over from the adapter that it begins with. Raises Invalid where that does not fit."""
+    if request.init_adapter is None:
+        return request
+    parent = require_adapter(session, request.init_adapter, model.id or 0)
+    changes = with_shape(base.recipe(), request.changes, parent)
+    return replace(request, begins=begin_with(parent), changes=changes)
 
 
 def _config(

@@ -33,8 +33,8 @@ def stop_run(session: Session, storage: Storage, actor: Actor, run: Run, how: St
     record(session, actor, f"run.{how.value}", f"run/{run.id}")
     if job.is_final:
         # No worker is at it that would clear up.
-        folder, state = storage.path(f"jobs/{job.id}"), job.state
-        after_commit(session, lambda: clear_leftovers(folder, state))
+        folder = storage.path(f"jobs/{job.id}")
+        after_commit(session, lambda: clear_leftovers(folder))
     return job
 
 

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator
 
 from app.jobs.work import JobInput, JobPayload
 from app.recipes.config import TrainingConfig, parse_config
+from app.runs.beginning import BeginAt
 from app.runs.provenance import Provenance
 
 
@@ -41,7 +42,8 @@ class TrainInput(JobInput):
     hash of what made the tokens; the config and where everything comes from. `mixed_in` as `config` says how much of it.
 
     `backend` is given where the config names one. `resume_from` holds the folders of earlier attempts, where there were any;
-    with `save_at_once` their newest checkpoint becomes the result without another step.
+    with `save_at_once` their newest checkpoint becomes the result without another step. `begin` is what the run begins from
+    where that is not the base model.
     """
 
     arrays: str
@@ -56,3 +58,4 @@ class TrainInput(JobInput):
     backend: BackendPlace | None = None
     resume_from: str | None = None
     save_at_once: bool = False
+    begin: BeginAt | None = None

@@ -45,6 +45,8 @@ UNNAMED = (
     ("pause", "--run", "7"),
     ("resume", "--run", "7"),
     ("stop", "--run", "7", "--discard"),
+    ("checkpoints", "--run", "7"),
+    ("keep", "--run", "7", "--step", "40", "--no-wait"),
     ("manifest", "--run", "7"),
     ("compare", "--run", "7", "--run", "8"),
     ("list", "runs"),

@@ -48,6 +48,9 @@ def test_a_refused_file_waits_for_the_person_to_say_what_its_columns_mean(
     files = {"file": ("export.csv", io.BytesIO(EXPORT.encode()))}
     refused = sent(annotator, f"/datasets/{dataset_id}/import", {}, files=files)
     assert refused.status_code == 422
+    # Skipping the header would leave nothing of the file.
+    assert "was recognised as a conversation" in visible_text(refused.text)
+    assert "skipping bad lines" not in visible_text(refused.text)
     found = re.search(rf"/datasets/{dataset_id}/import/mapping/[\w-]+", refused.text)
     assert found
     page = found.group()
@@ -70,6 +73,19 @@ def test_a_refused_file_waits_for_the_person_to_say_what_its_columns_mean(
     assert annotator.browser.get(page).status_code == 404
     kept = annotator.api.get("/api/v1/import-mappings/Exports").json()
     assert kept["mapping"] == {"version": 1, **MAPPING}
+
+    again = sent(
+        annotator,
+        f"/datasets/{dataset_id}/import",
+        {},
+        files={"file": ("next.csv", io.BytesIO(EXPORT.encode()))},
+    )
+    waiting = re.findall(rf"/datasets/{dataset_id}/import/mapping/[\w-]+", again.text)[0]
+    applied = annotator.browser.get(waiting, params={"mapping": "Exports"})
+    assert "2 dialogues come of the file." in visible_text(applied.text)
+    assert sent(annotator, f"{waiting}/forget", {"mapping": "Exports"}).headers["HX-Redirect"] == waiting
+    assert annotator.api.get("/api/v1/import-mappings/Exports").status_code == 404
+    assert "Exports" not in annotator.browser.get(waiting).text
 
 
 def test_pasted_text_goes_the_same_way_and_known_layouts_come_in_at_once(

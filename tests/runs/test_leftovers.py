@@ -1,5 +1,6 @@
-"""What stays of a run's working files: nothing after success and cancelling, the newest checkpoint after a failure."""
+"""What stays of a run's working files: the checkpoints that its config keeps, and nothing half written."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from app.core.database import transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import JobKind, JobState
+from app.recipes.config import TrainingConfig
 from app.runs.leftovers import clear_all_leftovers, clear_leftovers
 from app.sentences import Failure, FailureCode
 from tests.support.training import ENGINEER
@@ -38,19 +40,30 @@ def left(job: Path) -> list[str]:
 KEPT = ["1/log.txt", "2/adapter/adapter_config.json"]
 
 
+def told(job: Path, choice: str, best: int) -> None:
+    """What the job was told to keep, and that one of its checkpoints was measured."""
+    config = TrainingConfig(keep_checkpoints=choice).to_json()  # type: ignore[arg-type]
+    for attempt in ("1", "2"):
+        (job / attempt / "job.json").write_text(json.dumps({"input": {"config": config}}))
+    state = {"last_evaluation": [best, 0.5]}
+    (job / f"1/checkpoints/checkpoint-{best}/training_state.json").write_text(json.dumps(state))
+
+
 @pytest.mark.parametrize(
-    ("state", "checkpoints"),
-    [
-        (JobState.SUCCEEDED, []),
-        (JobState.CANCELLED, []),
-        (JobState.FAILED, ["2/checkpoints/checkpoint-100/manifest.json"]),
-    ],
+    ("choice", "steps"),
+    [("none", []), ("best_and_last", ["1/9", "2/100"]), ("all", ["1/10", "1/9", "2/100"])],
 )
-def test_checkpoints_serve_the_run_alone(tmp_path: Path, state: JobState, checkpoints: list[str]) -> None:
+def test_the_checkpoints_that_the_config_keeps_stay_however_the_run_ended(
+    tmp_path: Path, choice: str, steps: list[str]
+) -> None:
     leave(tmp_path)
-    clear_leftovers(tmp_path, state)
-    assert left(tmp_path) == sorted([*KEPT, *checkpoints])
-    assert (tmp_path / "1" / "checkpoints").is_dir() is False
+    told(tmp_path, choice, best=9)
+    clear_leftovers(tmp_path)
+    found = sorted(path.parent for path in tmp_path.glob("*/checkpoints/*/manifest.json"))
+    assert [f"{path.parts[-3]}/{path.name.removeprefix('checkpoint-')}" for path in found] == steps
+    rest = {name for name in left(tmp_path) if "checkpoints" not in name and "job.json" not in name}
+    assert rest == set(KEPT)
+    assert (tmp_path / "1" / "checkpoints").is_dir() == any(step.startswith("1/") for step in steps)
 
 
 def test_a_worker_clears_up_after_runs_that_ended_without_one(engine: Engine, tmp_path: Path) -> None:

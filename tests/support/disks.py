@@ -40,16 +40,19 @@ def can_mount() -> bool:
     return mounted
 
 
-def enter_namespace(arguments: Sequence[str]) -> None:
-    """Begin this program anew as root of a namespace of its own, where that is needed to mount and is allowed.
+def in_namespace(arguments: Sequence[str]) -> int | None:
+    """Run Python with these arguments as root of a namespace of its own, where that is needed to mount and is allowed.
 
-    Returns where nothing is to be done or nothing can be.
+    Its exit code; None where nothing is to be done or nothing can be. Not for what asks who it is: a PostgreSQL server
+    will not be root's, and root of a namespace has nobody else to be.
     """
     if can_mount() or os.environ.get(_NAMESPACE) or not shutil.which("unshare"):
-        return
+        return None
     alone = ["unshare", "--user", "--map-root-user", "--mount"]
-    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode == 0:
-        os.execvpe("unshare", [*alone, sys.executable, *arguments], {**os.environ, _NAMESPACE: "1"})
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode != 0:
+        return None
+    command = [*alone, sys.executable, *arguments]
+    return subprocess.run(command, env={**os.environ, _NAMESPACE: "1"}, check=False).returncode
 
 
 class SmallDisk:

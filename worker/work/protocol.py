@@ -61,12 +61,13 @@ class JobFailed(SentenceError):
 
 
 def base_is_no_number() -> JobFailed:
-    """What a model computes before anything was trained is its own: no setting of the run helps."""
+    """What a run begins with computes it before anything was trained here: no setting of the run helps."""
     return JobFailed(
         FailureCode.MODEL_UNUSABLE,
         N_(
-            "The base model's own loss on a conversation, or its gradient, is no number: its weights are damaged, or its "
-            "numbers are too large for this precision. Prepare it again, or set bf16 to the precision it was made in."
+            "The base model's own loss on a conversation, or its gradient, is no number, with the adapter on it that the run "
+            "begins from where there is one: weights are damaged, or numbers are too large for this precision. Prepare the "
+            "model again, set bf16 to the precision it was made in, or begin without that adapter."
         ),
     )
 

@@ -1,6 +1,6 @@
 """Training: from checked arrays to a saved adapter.
 
-`sft` is the story: begin here. `sampling` answers on the way ·
+`sft` is the story: begin here; `beginning` where a run begins. `sampling` answers on the way ·
 `data` the arrays as batches, `mixing` with those of a second dataset · `model` base and adapter · `trainer`, `callbacks`,
 `checkpoints`, `identity` the loop and what survives it · `devices`, `surroundings` ·
 `weights` what is trained, an adapter or all. Before it: `modules` an adapter may go on,

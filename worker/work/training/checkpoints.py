@@ -20,10 +20,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from app.files import file_sha256
+from app.runs.checkpoint_files import STATE_FIELDS, best_step
 
 MANIFEST = "manifest.json"
 STATE_TENSORS = "training_state.safetensors"
-STATE_FIELDS = "training_state.json"
 # Named when only adapters were trained, and kept so that runs of before go on.
 BEST_WEIGHTS = "best_adapter.safetensors"
 _NAME = re.compile(r"checkpoint-(\d+)")
@@ -123,8 +123,19 @@ def newest_whole(folder: Path) -> Checkpoint | None:
     return next((checkpoint for checkpoint in checkpoints_in(folder) if is_whole(checkpoint.path)), None)
 
 
-def keep_newest(folder: Path, limit: int) -> None:
-    for checkpoint in checkpoints_in(folder)[limit:]:
+def thin_out(newest: Path, earlier: Path | None, limit: int) -> None:
+    """Keep so many checkpoints, of this attempt and of `earlier` ones: the newest, and the one with the lowest held-out loss.
+
+    `newest` was written this moment. What an earlier attempt left at a later step was passed over, and goes first.
+    """
+    written = Checkpoint(newest, int(newest.name.rpartition("-")[2]))
+    others = {one.path: one for place in (newest.parent, earlier) if place for one in checkpoints_in(place)}
+    passed_over = [one for one in others.values() if one.step >= written.step and one.path != newest]
+    going_on = sorted((one for one in others.values() if one.step < written.step), key=lambda one: -one.step)
+    best = best_step((one.step, one.path) for one in (written, *going_on))
+    rest = [one for one in going_on if one.step != best]
+    room = limit - 1 - (1 if best not in (None, written.step) else 0)
+    for checkpoint in (*passed_over, *rest[room:]):
         shutil.rmtree(checkpoint.path, ignore_errors=True)
 
 
@@ -173,6 +184,18 @@ def load_optimizer_and_scheduler(checkpoint: Checkpoint, optimizer: Any, schedul
         state.setdefault(int(number), {}).update(entries)
     optimizer.load_state_dict({"state": state, "param_groups": fields["optimizer"]["param_groups"]})
     scheduler.load_state_dict(fields["scheduler"])
+
+
+def reschedule(optimizer: Any, scheduler: Any, learning_rate: float) -> None:
+    """Let the rate of the next step be the one that the run's own schedule and learning rate have there."""
+    scheduler.base_lrs = [learning_rate] * len(scheduler.base_lrs)
+    rates = [
+        base * share(scheduler.last_epoch)
+        for base, share in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+    ]
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["initial_lr"], group["lr"] = learning_rate, rate
+    scheduler._last_lr = rates
 
 
 def load_random_state(checkpoint: Checkpoint, device: torch.device) -> None:

@@ -1,24 +1,13 @@
 """What decides the numbers of a run: two attempts that agree on it may share checkpoints."""
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Final, TypedDict
+from typing import Any, TypedDict
 
 from app.core.errors import Conflict
 from app.recipes.config import TrainingConfig
+from app.recipes.continuing import FREE
 from app.runs.work import TrainInput
-
-# How often something is logged, measured, asked or saved changes no number; everything else does.
-FREE: Final = frozenset(
-    {
-        "logging_steps",
-        "eval_steps",
-        "save_steps",
-        "save_total_limit",
-        "per_device_eval_batch_size",
-        "sample_count",
-        "sample_prompts",
-    }
-)
 
 
 class Identity(TypedDict):
@@ -38,13 +27,17 @@ def identity(config: TrainingConfig, job: TrainInput, arrays_hash: str) -> Ident
     }
 
 
-def is_same(kept: Identity, own: Identity) -> bool:
-    """Whether a checkpoint's identity, which an earlier version may have written, is this run's."""
+def is_same(kept: Identity, own: Identity, may_differ: Collection[str] = FREE) -> bool:
+    """Whether a checkpoint's identity, which an earlier version may have written, is this run's, but for what may differ."""
     try:
         config = TrainingConfig.stored(kept["config"])
     except Conflict:
         return False
-    return {**kept, "config": _decisive(config)} == own
+    return _without(may_differ, {**kept, "config": config.to_json()}) == _without(may_differ, own)
+
+
+def _without(names: Collection[str], one: Identity) -> Identity:
+    return {**one, "config": {name: value for name, value in one["config"].items() if name not in names}}
 
 
 def _decisive(config: TrainingConfig) -> dict[str, Any]:

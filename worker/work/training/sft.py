@@ -7,7 +7,7 @@ and checked before, and arrives as arrays.
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers import set_seed
@@ -15,12 +15,20 @@ from transformers import set_seed
 from app.jobs.events import Emit, EventKind, Phase
 from app.masking import MaskArrays, MaskingError, Mixture, Split, read_model_folder
 from app.recipes.config import TrainingConfig
-from app.runs.result import MixedResult, RunResult, TrainingPlan
+from app.runs.result import MixedResult, RunResult, StopReason, TrainingPlan
 from app.runs.work import TrainInput
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training.adapter import Reached, prepare
-from worker.work.training.checkpoints import Checkpoint, checkpoints_in, newest_whole, publish
+from worker.work.training.beginning import (
+    find_start,
+    is_kept,
+    is_of_another_run,
+    plan_before,
+    plan_onward,
+    take_adapter,
+)
+from worker.work.training.checkpoints import Checkpoint, publish
 from worker.work.training.data import ArraySamples, LabelProof
 from worker.work.training.devices import (
     give_back_freed_memory,
@@ -64,7 +72,8 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     round_denormals_to_zero()
     device = training_device()
     kept = kept_plan(job.resume_from)
-    dtype = frozen_precision(job.config, device, kept)
+    before = plan_before(job)
+    dtype = frozen_precision(job.config, device, kept or before)
     config = with_available_optimizer(job.config, device, emit)
 
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
@@ -73,7 +82,7 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     require_same_tokenizer(Path(job.base_model_path), job.tokenizer_hash)
     train_samples, eval_samples = ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION)
     check_samples(train_samples, eval_samples, config)
-    resume = find_checkpoint(job.resume_from, emit)
+    resume = find_start(job, emit)
     control.raise_if_stopped()
 
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
@@ -81,6 +90,7 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     base_model = load_base_model(Path(job.base_model_path), config, device, dtype)
     vocabulary = check_vocabulary(arrays, base_model)
     model, reached = prepare(base_model, config, emit, end_of_turn_id=job.end_of_turn_id)
+    take_adapter(model, job, emit)
     control.raise_if_stopped()
     describe(model, train_samples, device, dtype, emit)
 
@@ -92,17 +102,15 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
     loss_pass = in_lanes(proven, model, config, device)
-    plan = kept or plan_for(arrays, config, loss_pass, model, dtype, emit)
+    plan = kept or plan_onward(before, resume, config, len(train_samples))
+    plan = plan or plan_for(arrays, config, loss_pass, model, dtype, emit)
     keep_plan(plan, output_dir)
     proof.forget()
+    measured = len(eval_samples) > 0
     trainer = SftTrainer(
         model=model,
         args=training_arguments(
-            within(config, plan),
-            output_dir,
-            device,
-            evaluate=len(eval_samples) > 0,
-            resumed=resume is not None,
+            within(config, plan), output_dir, device, evaluate=measured, resumed=resume is not None
         ),
         config=config,
         loss_pass=loss_pass,
@@ -114,6 +122,8 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
         identity=identity(config, job, arrays.hash),
         mixture=mixture,
         order=order_of(mixture, within(config, plan)),
+        earlier=Path(job.resume_from) if job.resume_from else None,
+        goes_on=is_of_another_run(resume, job),
     )
     train_loss = go_through(trainer, job, resume, dtype, control)
     return finish(trainer, reached, plan, train_loss, job, mixture, output_dir)
@@ -127,7 +137,7 @@ def go_through(
     Raises Cancelled and Paused.
     """
     train_loss: float
-    if job.save_at_once and resume is not None:
+    if resume is not None and (job.save_at_once or is_kept(job)):
         train_loss = trainer.take_over(resume)
     else:
         ask_while_training(trainer, Path(job.base_model_path), dtype)
@@ -196,10 +206,11 @@ def finish(
     """Measure what is kept, and save it."""
     finish_evaluation(trainer)
     trainer.emit(EventKind.PHASE, phase=Phase.SAVING)
-    adapter_step = keep_best(trainer)
+    # A checkpoint that somebody chose is kept as it is, whichever was the best.
+    adapter_step = trainer.state.global_step if is_kept(job) else keep_best(trainer)
     require_finite(trainer.adapted, adapter_step)
     require_checkpoint_space(output_dir, trainer.adapted)
-    result = what_came_of_it(trainer, reached, train_loss, adapter_step, mixture.arrays.hash)
+    result = what_came_of_it(trainer, reached, train_loss, adapter_step, job, mixture.arrays.hash)
     mixed = with_losses(mixture, trainer.config, trainer.mixed_losses, adapter_step)
     result = result.model_copy(update={"plan": plan, "mix": mixed})
     save(trainer.adapted, output_dir, job, trainer.config, result, mixture)
@@ -241,10 +252,15 @@ def save(
 
 
 def what_came_of_it(
-    trainer: SftTrainer, reached: Reached, train_loss: float, adapter_step: int, arrays_hash: str
+    trainer: SftTrainer,
+    reached: Reached,
+    train_loss: float,
+    adapter_step: int,
+    job: TrainInput,
+    arrays_hash: str,
 ) -> RunResult:
     """Where the run ended and why, its losses, and the proof of what reached the loss."""
-    reason = stop_reason(trainer)
+    reason = "checkpoint" if is_kept(job) else stop_reason(trainer)
     return RunResult(
         adapter=ADAPTER if trainer.config.use_peft else MODEL,
         adapter_step=adapter_step,
@@ -326,23 +342,6 @@ def check_vocabulary(arrays: MaskArrays, base_model: Any) -> int:
     return size
 
 
-def find_checkpoint(resume_from: str | None, emit: Emit) -> Checkpoint | None:
-    """The newest checkpoint whose manifest verifies; torn ones are passed over and named in the log."""
-    if resume_from is None:
-        return None
-    folder = Path(resume_from)
-    found = newest_whole(folder)
-    for torn in checkpoints_in(folder):
-        if found is None or torn.step > found.step:
-            passed_over = N_("The checkpoint at step %(step)d is not whole and is passed over.")
-            log(emit, "warning", passed_over, step=torn.step)
-    if found is None:
-        log(emit, "warning", N_("There is no whole checkpoint to resume from: the run starts over."))
-    else:
-        log(emit, "info", N_("Resuming from the checkpoint at step %(step)d."), step=found.step)
-    return found
-
-
 def describe(model: Any, samples: ArraySamples, device: torch.device, dtype: torch.dtype, emit: Emit) -> None:
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     log(
@@ -378,7 +377,7 @@ def keep_best(trainer: SftTrainer) -> int:
     return early.best_step
 
 
-def stop_reason(trainer: SftTrainer) -> Literal["finished", "requested", "no_improvement"]:
+def stop_reason(trainer: SftTrainer) -> StopReason:
     if trainer.stop_on_request.saving:
         return "requested"
     if trainer.early_stopping is not None and trainer.early_stopping.stopped:

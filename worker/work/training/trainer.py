@@ -16,17 +16,19 @@ from transformers.trainer import TRAINER_STATE_NAME
 from app.jobs.events import Emit, EventKind, Phase
 from app.masking import IGNORE_INDEX, Mixture, Split
 from app.recipes.config import TrainingConfig
+from app.recipes.continuing import CHANGEABLE, FREE
 from app.sentences import N_, FailureCode
 from worker.work.disk_space import require_space
 from worker.work.protocol import Control, JobFailed, base_is_no_number
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, GoesOn, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
     Checkpoint,
-    keep_newest,
     load_optimizer_and_scheduler,
     load_random_state,
     publish,
+    reschedule,
     save_training_state,
+    thin_out,
 )
 from worker.work.training.data import (
     ArraySamples,
@@ -110,6 +112,8 @@ class SftTrainer(Trainer):
         identity: Identity,
         mixture: Mixture,
         order: Order | None = None,
+        earlier: Path | None = None,
+        goes_on: bool = False,
     ) -> None:
         super().__init__(model=model, args=args, train_dataset=train_samples, eval_dataset=eval_samples)
         self.pop_callback(PrinterCallback)
@@ -124,6 +128,8 @@ class SftTrainer(Trainer):
         self.checkpoints = Path(args.output_dir or ".") / "checkpoints"
         # What a checkpoint must agree on before a run may go on from it.
         self.identity = identity
+        # The folder of the job's attempts; and whether the checkpoint to begin with is another run's.
+        self.earlier, self.goes_on = earlier, goes_on
         self.progress = Progress(emit, args.device)
         self.stop_on_request = StopOnRequest(control)
         self.early_stopping = (
@@ -231,7 +237,7 @@ class SftTrainer(Trainer):
         require_finite(self.adapted, self.state.global_step)
         require_checkpoint_space(self.checkpoints, self.adapted)
         path = publish(self.checkpoints, f"checkpoint-{self.state.global_step}", self._write_checkpoint)
-        keep_newest(self.checkpoints, self.config.save_total_limit)
+        thin_out(path, self.earlier, self.config.save_total_limit)
         self.emit(EventKind.CHECKPOINT, step=self.state.global_step, path=str(path))
         self.emit(EventKind.PHASE, phase=Phase.TRAINING)
 
@@ -257,7 +263,8 @@ class SftTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         checkpoint = self._checkpoint(resume_from_checkpoint)
         fields = checkpoint.fields()
-        if not is_same(fields["identity"], self.identity):
+        may_differ = CHANGEABLE if self.goes_on else FREE
+        if not is_same(fields["identity"], self.identity, may_differ):
             raise JobFailed(
                 FailureCode.CHECKPOINT_UNUSABLE,
                 N_(
@@ -273,12 +280,15 @@ class SftTrainer(Trainer):
             step, loss = fields["last_evaluation"]
             self.last_evaluation = (step, loss)
         self.mixed_losses = dict(fields.get("mixed_losses", ()))
-        if self.early_stopping is not None:
+        # A run that goes on from another one may have patience where that had none.
+        if self.early_stopping is not None and "early_stopping" in fields:
             self.early_stopping.restore(fields["early_stopping"], checkpoint.path)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
             load_optimizer_and_scheduler(self._checkpoint(checkpoint), self.optimizer, self.lr_scheduler)
+            if self.goes_on:
+                reschedule(self.optimizer, self.lr_scheduler, self.config.learning_rate)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
@@ -302,7 +312,9 @@ class SftTrainer(Trainer):
         return math.nan if sums is None else (sums["before"] + sums["since"]) / max(1, checkpoint.step)
 
     def _load_callback_state(self) -> None:
-        """Nothing: the callbacks' state comes back with the rest of the checkpoint's fields."""
+        """Not the callbacks' state, which comes back with the rest of the checkpoint's fields; but how often something is told,
+        measured and saved is this run's own, not that of the run whose checkpoint it is."""
+        self.state.compute_steps(self.args, self.state.max_steps)  # type: ignore[no-untyped-call]
 
     @staticmethod
     def _checkpoint(path: str) -> Checkpoint:

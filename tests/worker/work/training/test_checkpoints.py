@@ -14,12 +14,12 @@ from worker.work.training.checkpoints import (
     STATE_TENSORS,
     Checkpoint,
     is_whole,
-    keep_newest,
     load_optimizer_and_scheduler,
     load_random_state,
     newest_whole,
     publish,
     save_training_state,
+    thin_out,
 )
 
 
@@ -86,11 +86,25 @@ def test_what_a_killed_writer_left_behind_is_no_checkpoint(tmp_path: Path) -> No
     assert not partial.exists()
 
 
-def test_only_the_newest_are_kept(tmp_path: Path) -> None:
-    for step in (1, 2, 10):
-        _checkpoint(tmp_path, step)
-    keep_newest(tmp_path, 2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10", "checkpoint-2"]
+def test_the_newest_and_the_best_are_kept_of_all_attempts(tmp_path: Path) -> None:
+    def steps() -> list[str]:
+        return sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/checkpoints/*"))
+
+    first, second = tmp_path / "1" / "checkpoints", tmp_path / "2" / "checkpoints"
+    for step, loss in ((1, 3.0), (2, 0.5), (3, 2.0), (9, 0.1)):
+        (_checkpoint(first, step) / STATE_FIELDS).write_text(json.dumps({"last_evaluation": [step, loss]}))
+    # Torn, the one of step 9 was passed over: what is better about it is no use.
+    thin_out(_checkpoint(second, 4), tmp_path, 3)
+    assert steps() == [
+        "1/checkpoints/checkpoint-2",
+        "1/checkpoints/checkpoint-3",
+        "2/checkpoints/checkpoint-4",
+    ]
+    for step in (5, 6):
+        thin_out(_checkpoint(second, step), tmp_path, 2)
+    assert steps() == ["1/checkpoints/checkpoint-2", "2/checkpoints/checkpoint-6"]
+    thin_out(_checkpoint(second, 7), None, 2)
+    assert steps()[1:] == ["2/checkpoints/checkpoint-6", "2/checkpoints/checkpoint-7"]
 
 
 def test_optimizer_schedule_and_random_numbers_go_on_where_they_stopped(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.support.said import said
 from tests.worker.conftest import Recorder
 from tests.worker.work.doing import train
-from worker.work.protocol import Control, Paused, StopRequest
+from worker.work.protocol import Control, JobFailed, Paused, StopRequest
 
 JobInput = Callable[..., dict[str, Any]]
 # Three steps an epoch; what is logged, measured and saved falls on other steps than where a test stops.
@@ -109,3 +110,82 @@ def test_what_is_kept_of_a_paused_run_is_what_it_had_learned_by_then(
     assert found["stop_reason"] == "requested"
     assert emit.of("metric") == emit.of("progress") == []
     assert same(weights(tmp_path / "run" / "2"), weights(tmp_path / "stopped"))
+
+
+def begin(job: dict[str, Any], how: str, folder: Path, step: int, **config: Any) -> dict[str, Any]:
+    at = {"how": how, "run_id": 4, "step": step, "folder": str(folder)}
+    return {**job, "config": {**job["config"], **config}, "begin": at}
+
+
+def checkpoint(run: Path, step: int) -> Path:
+    return run / "checkpoints" / f"checkpoint-{step}"
+
+
+def test_a_run_that_goes_on_from_a_checkpoint_of_another_has_the_losses_that_one_would_have_had(
+    job: dict[str, Any], tmp_path: Path
+) -> None:
+    whole = Recorder()
+    job["config"]["save_steps"] = 2
+    expected = train(job, tmp_path / "first" / "1", whole, Control())
+    at = checkpoint(tmp_path / "first" / "1", 4)
+    first = pause(begin(job, "checkpoint", at, 4), tmp_path / "second" / "1", 6)
+    onward, rest = begin(job, "checkpoint", at, 4, logging_steps=1), Recorder()
+    onward["resume_from"] = str(tmp_path / "second")
+    found = train(onward, tmp_path / "second" / "2", rest, Control())
+    later = [one for one in measured(whole) if one[1] > 4]
+    assert measured(first)[0][1] == 6
+    assert [one for one in measured(first, rest) if one in later] == later
+    assert {**found, "peak_memory_bytes": 0} == {**expected, "peak_memory_bytes": 0}
+    assert same(weights(tmp_path / "second" / "2"), weights(tmp_path / "first" / "1"))
+
+
+def test_a_finished_run_goes_on_with_more_steps_at_the_rate_of_the_longer_schedule(
+    job: dict[str, Any], tmp_path: Path
+) -> None:
+    train(job, tmp_path / "first" / "1", Recorder(), Control())
+    longer, whole = Recorder(), Recorder()
+    at = checkpoint(tmp_path / "first" / "1", 7)
+    more = begin(job, "checkpoint", at, 7, max_steps=10, learning_rate=5e-4, logging_steps=1)
+    result = train(more, tmp_path / "second" / "1", longer, Control())
+    train({**more, "begin": None}, tmp_path / "whole" / "1", whole, Control())
+    assert (result["steps"], result["plan"]["steps"]) == (10, 10)
+    rates = {event["step"]: event["learning_rate"] for event in whole.of("metric")}
+    assert {event["step"]: event["learning_rate"] for event in longer.of("metric")} == {
+        step: rates[step] for step in (8, 9, 10)
+    }
+    with pytest.raises(JobFailed, match="another configuration"):
+        train(
+            begin(job, "checkpoint", at, 7, max_steps=10, seed=7), tmp_path / "third", Recorder(), Control()
+        )
+
+
+def test_a_checkpoint_is_made_a_model_as_it_is_though_another_was_better(
+    job: dict[str, Any], tmp_path: Path
+) -> None:
+    job["config"] |= {"save_steps": 2, "learning_rate": 0.01}
+    train(job, tmp_path / "first" / "1", whole := Recorder(), Control())
+    at, emit = checkpoint(tmp_path / "first" / "1", 4), Recorder()
+    found = train(begin(job, "kept", at, 4), tmp_path / "second" / "1", emit, Control())
+    assert (found["steps"], found["adapter_step"], found["stop_reason"]) == (4, 4, "checkpoint")
+    assert ("eval", 4, found["eval_loss"]) in measured(whole)
+    assert emit.of("progress") == []
+    kept = load_file(at / "adapter_model.safetensors")
+    assert same(kept, weights(tmp_path / "second" / "1"))
+    (at / "adapter_model.safetensors").write_bytes(b"half")
+    with pytest.raises(JobFailed, match="not whole any more"):
+        train(begin(job, "kept", at, 4), tmp_path / "third" / "1", emit, Control())
+
+
+def test_a_run_that_begins_from_an_adapter_measures_first_what_the_earlier_one_measured_last(
+    job: dict[str, Any], tmp_path: Path
+) -> None:
+    job["config"] |= {"early_stopping_patience": 0, "use_dora": True}
+    earlier = train(job, tmp_path / "first" / "1", Recorder(), Control())
+    emit, folder = Recorder(), tmp_path / "first" / "1" / "adapter"
+    more = begin(job, "adapter", folder, 7, max_steps=2, logging_steps=1, lr_scheduler_type="linear")
+    train(more, tmp_path / "second" / "1", emit, Control())
+    assert emit.of("eval")[0] == {"event": "eval", "step": 0, "eval_loss": earlier["eval_loss"]}
+    assert [event["learning_rate"] for event in emit.of("metric")] == [1e-3, 5e-4]
+    assert any("warms up again" in said(event) for event in emit.of("log"))
+    with pytest.raises(JobFailed, match="another rank"):
+        train({**more, "config": {**more["config"], "lora_r": 8}}, tmp_path / "third", emit, Control())

@@ -1,0 +1,87 @@
+"""`checkpoints`, `continue` and `keep`: what a run left on its way, and a run that goes on from there."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.connection import UrlOption, connect
+from app.cli.options import JsonOption, WaitOption
+from app.cli.training import wait_for_run
+from app.client.pipeline import new_idempotency_key, parse_changes
+from app.client.rest import StudioClient
+from app.core.console import print_json, print_table, say
+from app.core.i18n import gettext as _
+from app.runs.schemas import RunOut
+
+RunOption = Annotated[int, typer.Option("--run", help=_("Id of the run."))]
+StepOption = Annotated[int, typer.Option("--step", help=_("Step of the checkpoint."))]
+
+
+def checkpoints(
+    run: RunOption,
+    remove: Annotated[bool, typer.Option("--remove", help=_("Free the disk of them."))] = False,
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `checkpoints`."""
+    with connect(url) as client:
+        if remove:
+            client.delete_checkpoints(run)
+            say(_("The checkpoints of run %(id)d are removed.") % {"id": run})
+        found = client.checkpoints(run)
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in found])
+        return
+    rows: list[list[object]] = [
+        [
+            one.step,
+            "–" if one.epoch is None else one.epoch,
+            "–" if one.eval_loss is None else f"{one.eval_loss:.4f}" + (" *" if one.is_best else ""),
+            "–" if one.size_bytes is None else one.size_bytes,
+            one.gone or _("Kept"),
+        ]
+        for one in found
+    ]
+    print_table([_("step"), _("epoch"), _("held-out loss"), _("bytes"), _("state")], rows)
+
+
+def continue_run(
+    run: RunOption,
+    step: StepOption,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help=_("What is otherwise from there on: epochs, steps, learning rate. May be repeated."),
+        ),
+    ] = None,
+    wait: WaitOption = True,
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `continue`."""
+    wanted = parse_changes(changes or [])
+    with connect(url) as client:
+        made = client.continue_run(run, step, wanted, new_idempotency_key())
+        _follow(client, made, wait=wait, as_json=as_json)
+
+
+def keep(
+    run: RunOption,
+    step: StepOption,
+    wait: WaitOption = True,
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `keep`."""
+    with connect(url) as client:
+        _follow(client, client.keep_checkpoint(run, step, new_idempotency_key()), wait=wait, as_json=as_json)
+
+
+def _follow(client: StudioClient, made: RunOut, *, wait: bool, as_json: bool) -> None:
+    say(_("Run %(id)d: %(url)s") % {"id": made.id, "url": client.page(f"/runs/{made.id}")})
+    if wait:
+        made = wait_for_run(client, made, as_json=as_json)
+    if as_json:
+        print_json(made.model_dump(mode="json"))

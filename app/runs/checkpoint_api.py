@@ -1,0 +1,79 @@
+"""REST for the checkpoints of a run: what there is, and a run that goes on from one or keeps it."""
+
+from typing import Annotated
+
+from fastapi import Header, Response
+
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
+from app.core.database import let_go
+from app.core.routing import Router
+from app.core.web import AppStorage, Db
+from app.runs import onward, service
+from app.runs.backends import TheseBackends
+from app.runs.checkpoint_schemas import CheckpointOut, ContinueIn
+from app.runs.checkpoints import lines_of, remove_checkpoints, told_checkpoints
+from app.runs.schemas import RunOut
+
+router = Router(prefix="/api/v1/runs/{run_id}/checkpoints", tags=["runs"])
+Key = Annotated[str, Header(max_length=80, alias="Idempotency-Key")]
+
+
+@router.get("")
+@needs(Permission.RUN_READ)
+def list_checkpoints(session: Db, storage: AppStorage, run_id: int) -> list[CheckpointOut]:
+    """Every checkpoint that was written, by step, and whether it is still there."""
+    run = service.require_run(session, run_id)
+    job, told = service.run_job(session, run), told_checkpoints(session, run)
+    let_go(session)
+    return [CheckpointOut.of(line) for line in lines_of(storage, run, job, told)]
+
+
+@router.post("/{step}/continue", status_code=201)
+@needs(Permission.RUN_START)
+def continue_run(
+    session: Db,
+    storage: AppStorage,
+    actor: CurrentActor,
+    backends: TheseBackends,
+    response: Response,
+    run_id: int,
+    step: int,
+    body: ContinueIn,
+    idempotency_key: Key = "",
+) -> RunOut:
+    """A new run that goes on where this checkpoint stands. Nothing changed, its losses are those of a run that never stopped."""
+    first = service.require_run(session, run_id)
+    run, created = onward.go_on(
+        session, storage, actor, first, step, body.changes, backends=backends, key=idempotency_key
+    )
+    if not created:
+        response.status_code = 200
+    return RunOut.of(run, service.run_job(session, run))
+
+
+@router.post("/{step}/keep", status_code=201)
+@needs(Permission.RUN_START)
+def keep_checkpoint(
+    session: Db,
+    storage: AppStorage,
+    actor: CurrentActor,
+    backends: TheseBackends,
+    response: Response,
+    run_id: int,
+    step: int,
+    idempotency_key: Key = "",
+) -> RunOut:
+    """A new run whose model is this checkpoint as it is, measured on what was held out."""
+    first = service.require_run(session, run_id)
+    run, created = onward.keep(session, storage, actor, first, step, backends=backends, key=idempotency_key)
+    if not created:
+        response.status_code = 200
+    return RunOut.of(run, service.run_job(session, run))
+
+
+@router.delete("", status_code=204)
+@needs(Permission.RUN_START)
+def delete_checkpoints(session: Db, storage: AppStorage, actor: CurrentActor, run_id: int) -> None:
+    """Free the disk of what the run left; its model, curves and log stay."""
+    remove_checkpoints(session, storage, actor, service.require_run(session, run_id))

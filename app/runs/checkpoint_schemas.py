@@ -1,0 +1,37 @@
+"""What REST reads and writes for the checkpoints of a run."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from app.core.i18n import say
+from app.recipes.continuing import CHANGEABLE
+from app.recipes.fields import changes_schema
+from app.runs.checkpoints import CheckpointLine
+
+
+class CheckpointOut(BaseModel):
+    """`eval_loss` (nats a trained token) is the held-out loss at this step, null where it was not measured. `size_bytes` is
+    null for one that is gone; `gone` says why, in the reader's language."""
+
+    step: int
+    epoch: float | None
+    eval_loss: float | None
+    is_best: bool
+    size_bytes: int | None
+    gone: str | None
+
+    @classmethod
+    def of(cls, line: CheckpointLine) -> "CheckpointOut":
+        """From what was found."""
+        return cls(**{**vars(line), "gone": say(line.gone) if line.gone else None})
+
+
+class ContinueIn(BaseModel):
+    """What may be otherwise from there on; everything else is refused by its field."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema(CHANGEABLE))] = Field(
+        default_factory=dict
+    )

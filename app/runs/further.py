@@ -1,0 +1,72 @@
+"""A run that begins with the adapter of another one: which may, and the shape that it takes over."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlmodel import Session
+
+from app.core.errors import Invalid
+from app.recipes.backend import STUDIO
+from app.recipes.config import TrainingConfig
+from app.recipes.continuing import ADAPTER_SHAPE
+from app.recipes.fields import display
+from app.recipes.recipes import Recipe, build_config
+from app.runs.beginning import Beginning
+from app.runs.models import Run
+from app.sentences import N_
+
+_NO_RUN: Final = N_("There is no run %(id)d to begin from.")
+_NO_ADAPTER: Final = N_("Run %(id)d has no adapter to begin from: it has not ended with one.")
+_OTHER_BASE: Final = N_(
+    "The adapter of run %(id)d is for another base model: choose that one, or begin from the base model."
+)
+_SHAPE: Final = N_(
+    "%(field)s is %(value)s in the adapter that the run begins from, and cannot be another. Leave it, or begin from the base "
+    "model."
+)
+_STUDIO_ONLY: Final = N_("Only the studio itself begins from an earlier adapter: set backend to studio.")
+
+
+def require_adapter(session: Session, run_id: int, base_model_id: int) -> Run:
+    """The run, whose adapter fits the base model. Raises Invalid naming `init_adapter`."""
+    run = session.get(Run, run_id)
+    if run is None:
+        raise Invalid(_NO_RUN, field="init_adapter", id=run_id)
+    if run.adapter_key is None or run.result is None or not run.config.use_peft:
+        raise Invalid(_NO_ADAPTER, field="init_adapter", id=run_id)
+    if run.base_model_id != base_model_id:
+        raise Invalid(_OTHER_BASE, field="init_adapter", id=run_id)
+    return run
+
+
+def begin_with(run: Run) -> Beginning:
+    """At the weights that the run kept."""
+    assert run.id is not None
+    assert run.result is not None
+    return Beginning(
+        how="adapter",
+        run_id=run.id,
+        run=run.name,
+        step=run.result.adapter_step,
+        eval_loss=run.result.eval_loss,
+    )
+
+
+def shape_of(run: Run) -> dict[str, object]:
+    """The fields that an adapter's weights decide, as its run has them."""
+    return {name: getattr(run.config, name) for name in ADAPTER_SHAPE}
+
+
+def with_shape(recipe: Recipe, changes: Mapping[str, object], run: Run) -> dict[str, object]:
+    """The changes with the adapter's shape. Raises Invalid about the first field that asks for another one."""
+    asked = build_config(recipe, changes)
+    for name, value in shape_of(run).items():
+        if name in changes and getattr(asked, name) != value:
+            raise Invalid(_SHAPE, field=name, value=display(value))
+    return {**changes, **shape_of(run)}
+
+
+def require_studio(config: TrainingConfig) -> None:
+    """Raises Invalid where another program is to train."""
+    if config.backend != STUDIO:
+        raise Invalid(_STUDIO_ONLY, field="backend")

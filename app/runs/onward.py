@@ -1,0 +1,172 @@
+"""A run that goes on from a checkpoint of another one, or makes a model of it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlmodel import Session
+
+from app.accounts.service import Actor
+from app.core.errors import Conflict, Invalid
+from app.core.i18n import gettext
+from app.core.storage import Storage
+from app.jobs.events import ProgressPayload
+from app.jobs.newest import last_event
+from app.mask_checks.service import require_mask_check
+from app.recipes.backend import STUDIO
+from app.recipes.config import TrainingConfig, parse_config
+from app.recipes.continuing import CHANGEABLE, STEPS
+from app.recipes.estimates import estimate_steps
+from app.recipes.fields import display
+from app.recipes.mixing import CURRICULUM
+from app.runs.backends import Backends
+from app.runs.beginning import Beginning, How
+from app.runs.checkpoints import Told, checkpoint_folder, require_over, told_checkpoints
+from app.runs.mixing import epoch_of
+from app.runs.models import Run
+from app.runs.service import RunRequest, run_job, start_run
+from app.sentences import N_
+
+_SHAPE: Final = N_(
+    "%(field)s cannot be changed on the way: weights, optimizer and order of the data at the checkpoint belong to %(value)s. "
+    "Begin a new run for that."
+)
+_NOTHING_LEFT: Final = N_(
+    "The checkpoint stands at step %(step)d and the run would have %(total)d: nothing is left to train. Raise num_train_epochs "
+    "or max_steps."
+)
+_CURRICULUM: Final = N_(
+    "%(name)s cannot be changed on the way of a curriculum: it decides where the second dataset ends and the domain begins. Begin "
+    "a new run with the adapter of this one."
+)
+_OTHER_DATA: Final = N_(
+    "Run %(id)d cannot go on: what it was trained on is another by now, since the mask check was made anew."
+)
+_NOT_OURS: Final = N_(
+    "%(tool)s trained run %(id)d, and its checkpoints are its own: begin from its adapter instead."
+)
+_NO_SUCH: Final = N_("Run %(id)d has no checkpoint of step %(step)d. It wrote: %(steps)s.")
+
+
+def go_on(
+    session: Session,
+    storage: Storage,
+    actor: Actor,
+    run: Run,
+    step: int,
+    changes: Mapping[str, object],
+    *,
+    backends: Backends,
+    key: str = "",
+) -> tuple[Run, bool]:
+    """Promise a run that goes on where the checkpoint stands: nothing changed, its losses are those that the first one would
+    have had. The same idempotency key again gives the first one and False.
+
+    Raises Invalid naming the field that cannot change on the way or leaves nothing to train, Conflict while the run is
+    under way or where its arrays are others by now.
+    """
+    told = _require_told(session, storage, run, step)
+    _require_same_arrays(session, run)
+    config = changed_config(run.config, changes)
+    _require_same_curriculum(run, config)
+    total = _total_steps(session, run, config)
+    if total is not None and step >= total:
+        raise Invalid(_NOTHING_LEFT, field="num_train_epochs", step=step, total=total)
+    name = gettext(N_("%(name)s, on from step %(step)d")) % {"name": run.name[:90], "step": step}
+    return _start(session, actor, run, told, "checkpoint", config, name, backends, key)
+
+
+def keep(
+    session: Session,
+    storage: Storage,
+    actor: Actor,
+    run: Run,
+    step: int,
+    *,
+    backends: Backends,
+    key: str = "",
+) -> tuple[Run, bool]:
+    """Promise a run whose model is the checkpoint as it is, measured on what was held out. Raises as `go_on`."""
+    told = _require_told(session, storage, run, step)
+    _require_same_arrays(session, run)
+    name = gettext(N_("%(name)s, as of step %(step)d")) % {"name": run.name[:90], "step": step}
+    return _start(session, actor, run, told, "kept", run.config, name, backends, key)
+
+
+def changed_config(config: TrainingConfig, changes: Mapping[str, object]) -> TrainingConfig:
+    """The config with what may change on the way. Raises Invalid about the first field that may not, or is wrong."""
+    changed = parse_config({**config.to_json(), **changes})
+    before, after = config.to_json(), changed.to_json()
+    for name in TrainingConfig.model_fields:
+        if before[name] != after[name] and name not in CHANGEABLE:
+            raise Invalid(_SHAPE, field=name, value=display(before[name]))
+    if any(before[name] != after[name] for name in STEPS) and changed.max_train_minutes:
+        # It was shared out over other steps.
+        return changed.model_copy(update={"max_train_minutes": 0.0})
+    return changed
+
+
+def _require_told(session: Session, storage: Storage, run: Run, step: int) -> Told:
+    if run.config.backend != STUDIO:
+        raise Conflict(_NOT_OURS, tool=run.config.backend, id=run.id)
+    require_over(run_job(session, run))
+    told = told_checkpoints(session, run)
+    for one in told:
+        if one.step == step:
+            checkpoint_folder(storage, run.job_id, step)
+            return one
+    raise Invalid(
+        _NO_SUCH, field="step", id=run.id, step=step, steps=", ".join(str(one.step) for one in told) or "–"
+    )
+
+
+def _require_same_arrays(session: Session, run: Run) -> None:
+    check = require_mask_check(session, run.mask_check_id)
+    beside = require_mask_check(session, run.mix_check_id) if run.mix_check_id else None
+    if check.arrays_hash != run.arrays_hash or (beside and beside.arrays_hash != run.mix_arrays_hash):
+        raise Conflict(_OTHER_DATA, id=run.id)
+
+
+def _require_same_curriculum(run: Run, config: TrainingConfig) -> None:
+    """Where one dataset ends and the other begins follows from the number of steps."""
+    if run.mix_check_id is None or config.mix_order != CURRICULUM:
+        return
+    for name in STEPS:
+        if getattr(config, name) != getattr(run.config, name):
+            raise Invalid(_CURRICULUM, field=name, name=name)
+
+
+def _total_steps(session: Session, run: Run, config: TrainingConfig) -> int | None:
+    """Of the run that goes on, as far as it is known before its samples are read."""
+    if all(getattr(config, name) == getattr(run.config, name) for name in STEPS):
+        progress = last_event(session, run.job_id, ProgressPayload)
+        return progress["total_steps"] if progress else None
+    return estimate_steps(epoch_of(session, run).samples, config).steps
+
+
+def _start(
+    session: Session,
+    actor: Actor,
+    run: Run,
+    told: Told,
+    how: How,
+    config: TrainingConfig,
+    name: str,
+    backends: Backends,
+    key: str,
+) -> tuple[Run, bool]:
+    assert run.id is not None
+    request = RunRequest(
+        mask_check_id=run.mask_check_id,
+        recipe=run.recipe,
+        name=name,
+        confirmed=True,
+        override_reason=run.override_reason or "",
+        evaluate_with=tuple(run.evaluate_with),
+        idempotency_key=key,
+        device=run_job(session, run).device_wanted,
+        exactly=config,
+        again_of=run,
+        mix_check_id=run.mix_check_id,
+        begins=Beginning(how=how, run_id=run.id, run=run.name, step=told.step, eval_loss=told.eval_loss),
+    )
+    return start_run(session, actor, request, suites=run.evaluate_with, backends=backends)
