@@ -1,7 +1,7 @@
 """A second dataset beside a run's own: which mask check stands for it, and what may be mixed."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 from sqlmodel import Session
 
@@ -18,6 +18,14 @@ from app.versions.models import DatasetVersion
 from app.versions.service import require_version
 
 SAME_VERSION: Final = N_("A version cannot be mixed in with itself: choose one of another dataset.")
+
+
+class MixColumns(TypedDict):
+    """What a run's row has of a second dataset; all three or none."""
+
+    mix_version_id: int | None
+    mix_check_id: int | None
+    mix_arrays_hash: str | None
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,17 @@ def require_fitting(check: MaskCheck, beside: MaskCheck) -> None:
             field="mix_check_id",
             id=beside.id,
         )
+
+
+def columns_of_mix(beside: MaskCheck | None) -> MixColumns:
+    """Of a run's row."""
+    if beside is None:
+        return {"mix_version_id": None, "mix_check_id": None, "mix_arrays_hash": None}
+    return {
+        "mix_version_id": beside.dataset_version_id,
+        "mix_check_id": beside.id,
+        "mix_arrays_hash": beside.arrays_hash,
+    }
 
 
 def require_some(beside: DatasetVersion, *, field: str = "mix_check_id") -> None:

@@ -28,7 +28,7 @@ from app.runs.beginning import Beginning
 from app.runs.changes import Base, base_of
 from app.runs.fitting import fit_config
 from app.runs.further import begin_with, require_adapter, require_studio, with_shape
-from app.runs.mixing import require_fitting, require_some
+from app.runs.mixing import columns_of_mix, require_fitting, require_some
 from app.runs.models import Run, RunArtifact
 from app.runs.work import TrainPayload
 from app.sentences import N_
@@ -118,10 +118,8 @@ def _promise(
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
     _require_readable(check, model)
-    beside = _mixed_in(session, check, request)
-    if beside is not None:
-        override = _check_allows(session, beside, request) or override
-        _require_readable(beside, model)
+    beside, also = _mixed_in(session, check, request, model)
+    override = also or override
     base = _base(session, actor, request)
     request = _with_adapter(session, request, base, model)
     config = _config(request, base, version, model, backends)
@@ -138,9 +136,7 @@ def _promise(
         **base.columns(),
         config=config,
         arrays_hash=check.arrays_hash or "",
-        mix_version_id=beside.dataset_version_id if beside else None,
-        mix_check_id=beside.id if beside else None,
-        mix_arrays_hash=beside.arrays_hash if beside else None,
+        **columns_of_mix(beside),
         **actor.who.columns("confirmed_by"),
         override_reason=override,
         idempotency_key=key,
@@ -160,13 +156,18 @@ def _promise(
     return run
 
 
-def _mixed_in(session: Session, check: MaskCheck, request: RunRequest) -> MaskCheck | None:
+def _mixed_in(
+    session: Session, check: MaskCheck, request: RunRequest, model: ModelEntry
+) -> tuple[MaskCheck | None, str | None]:
+    """The check of what is mixed in, and the override's reason if it needs one. Raises as the first check does."""
     if request.mix_check_id is None:
-        return None
+        return None, None
     beside = require_mask_check(session, request.mix_check_id)
     require_fitting(check, beside)
     require_some(require_version(session, beside.dataset_version_id))
-    return beside
+    override = _check_allows(session, beside, request)
+    _require_readable(beside, model)
+    return beside, override
 
 
 def _base(session: Session, actor: Actor, request: RunRequest) -> Base:

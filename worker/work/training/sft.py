@@ -77,8 +77,7 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     config = with_available_optimizer(job.config, device, emit)
 
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
-    mixture = load_mixture(job, emit)
-    arrays = mixture.arrays
+    arrays = (mixture := load_mixture(job, emit)).arrays
     require_same_tokenizer(Path(job.base_model_path), job.tokenizer_hash)
     train_samples, eval_samples = ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION)
     check_samples(train_samples, eval_samples, config)
