@@ -73,6 +73,7 @@ interface LineChartConfig {
   y?: string;
   height?: number;
   format?: (value: number) => string;
+  tell?: (value: number) => string;
   series: Line[];
   data: Columns;
   sync?: string;

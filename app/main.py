@@ -46,7 +46,12 @@ NAVIGATION: Final[tuple[dict[str, Any], ...]] = (
         "also": ("/conversations", "/dataset-versions"),
     },
     {"href": "/base-models", "label": N_("Base models"), "icon": "cpu"},
-    {"href": "/runs", "label": N_("Runs"), "icon": "chart-line", "also": ("/mask-checks", "/recipes")},
+    {
+        "href": "/runs",
+        "label": N_("Runs"),
+        "icon": "chart-line",
+        "also": ("/mask-checks", "/recipes", "/sweeps"),
+    },
     {"href": "/queue", "label": N_("Queue"), "icon": "list"},
     {"href": "/evaluations", "label": N_("Evaluations"), "icon": "scale"},
     {"href": "/playground", "label": N_("Try it"), "icon": "message-square-text"},

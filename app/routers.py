@@ -28,6 +28,9 @@ from app.imports import pages as imports_pages
 from app.jobs import api as jobs_api
 from app.mask_checks import api as mask_checks_api
 from app.mask_checks import pages as mask_checks_pages
+from app.notices import api as notices_api
+from app.notices import pages as notices_pages
+from app.notices import webhook_pages
 from app.playground import api as playground_api
 from app.playground import pages as playground_pages
 from app.previews import api as previews_api
@@ -40,6 +43,8 @@ from app.recipe_book import pages as recipe_pages
 from app.runs import api as runs_api
 from app.runs import checkpoint_api, checkpoint_pages, compare_pages, new_run_pages, plan_api
 from app.runs import pages as runs_pages
+from app.runs.sweeps import api as sweeps_api
+from app.runs.sweeps import pages as sweeps_pages
 from app.versions import api as versions_api
 from app.versions import export_api, export_pages
 
@@ -58,8 +63,10 @@ API: Final[tuple[Router, ...]] = (
     mask_checks_api.router,
     runs_api.router,
     plan_api.router,
+    sweeps_api.router,
     checkpoint_api.router,
     queue_api.router,
+    notices_api.router,
     recipe_api.router,
     evaluations_api.router,
     gates_api.router,
@@ -92,7 +99,10 @@ PAGES: Final[tuple[Router, ...]] = (
     gates_pages.router,
     checklists_pages.router,
     runs_pages.router,
+    sweeps_pages.router,
     queue_pages.router,
+    notices_pages.router,
+    webhook_pages.router,
     exports_pages.router,
     mask_checks_pages.router,
     suspect_pages.router,

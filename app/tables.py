@@ -11,8 +11,10 @@ import app.exports.models
 import app.imports.models
 import app.jobs.models
 import app.mask_checks.models
+import app.notices.models
 import app.recipes.models
 import app.runs.models
+import app.runs.sweeps.models
 import app.versions.models  # noqa: F401
 
 metadata = SQLModel.metadata

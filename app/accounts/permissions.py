@@ -57,6 +57,7 @@ class Permission(StrEnum):
     QUEUE_READ = "queue.read"
     QUEUE_ORDER = "queue.order"
     QUEUE_PAUSE = "queue.pause"
+    WEBHOOK_MANAGE = "webhook.manage"
     PEOPLE_READ = "people.read"
     PEOPLE_MANAGE = "people.manage"
     AUDIT_READ = "audit.read"
@@ -137,6 +138,7 @@ RULES: Final[dict[Permission, Rule]] = {
         Role.ENGINEER, N_("Move waiting jobs, their own and others', and set their priority."), Scope.TRAIN
     ),
     Permission.QUEUE_PAUSE: Rule(Role.ADMIN, N_("Pause the queue and let it go on.")),
+    Permission.WEBHOOK_MANAGE: Rule(Role.ADMIN, N_("Have other programs told by webhooks.")),
     Permission.RECIPE_MANAGE: Rule(
         Role.ADMIN, N_("See and change anybody's own recipes, and delete shared ones."), Scope.TRAIN
     ),

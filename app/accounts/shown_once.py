@@ -3,7 +3,7 @@ reloading the page neither makes a second one nor shows it again.
 """
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
@@ -28,13 +28,13 @@ def see_once(path: str, secret: dict[str, str], *, https: bool) -> Response:
     return response
 
 
-def shown(request: Request) -> dict[str, Any]:
+def shown(request: Request) -> dict[str, str]:
     """What was to be shown on this page, empty when there is nothing."""
     try:
         found = json.loads(request.cookies.get(_COOKIE, "{}"))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def forget(request: Request, response: Response, path: str) -> None:

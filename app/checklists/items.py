@@ -42,6 +42,7 @@ TITLES: Final = {
     "quality": N_("The quality was checked"),
     "mix": N_("The mix is sensible"),
     "amount": N_("The amount is sensible"),
+    "preflight": N_("Before the start"),
     "learning_rate": N_("Learning rate"),
     "lora": N_("LoRA"),
     "epochs": N_("Epochs"),

@@ -12,11 +12,24 @@ ANCHOR = "#saved-config"
 
 def config_items(facts: Facts) -> Iterator[Item]:
     """The second section."""
+    yield _preflight(facts)
     yield _by_advice(facts, "learning_rate", ("learning_rate",), _learning_rate(facts))
     yield _by_advice(facts, "lora", ("lora_r", "lora_alpha", "lora_dropout"), _lora(facts))
     yield _by_advice(facts, "epochs", ("num_train_epochs", "early_stopping_patience"), _epochs(facts))
     yield _bf16(facts)
     yield _clipping(facts)
+
+
+def _preflight(facts: Facts) -> Item:
+    link, record = f"{facts.page}#preflight", facts.run.preflight
+    if record is None:
+        message = N_("This run was started before there was a pre-flight.")
+        return item("preflight", Part.CONFIG, State.OPEN, link, message)
+    if record.accepted:
+        message = N_("Started with warnings that were accepted by name: %(names)s.")
+        return item("preflight", Part.CONFIG, State.WARN, link, message, names=", ".join(record.names))
+    message = N_("Nothing stood against the start, so nothing had to be accepted.")
+    return item("preflight", Part.CONFIG, State.PASS, link, message)
 
 
 def _by_advice(facts: Facts, code: str, fields: tuple[str, ...], good: Item) -> Item:
@@ -33,7 +46,7 @@ def _pass(facts: Facts, code: str, message: str, **values: object) -> Item:
 
 def _learning_rate(facts: Facts) -> Item:
     config = facts.run.config
-    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    batch = config.samples_per_step
     message = N_("%(rate)s, within the rule for this method with a batch of %(batch)d.")
     return _pass(facts, "learning_rate", message, rate=display(config.learning_rate), batch=batch)
 

@@ -1,6 +1,6 @@
 """`advise`: what a run would be and take, and what to set for these data, before anything is started."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ from app.client.pipeline import (
     require_mix,
     split_changes,
 )
+from app.client.rest import StudioClient
 from app.core.console import CommandFailed, print_json, print_table, say
 from app.core.formatting import duration, file_size
 from app.core.i18n import gettext as _
@@ -45,27 +46,8 @@ def advise(
     """Command `advise`."""
     wanted = mixing_changes(changes or [], mix_share, order)
     with connect(url) as client:
-        found = require_dataset(client, dataset)
-        check_recipe(client, recipe, wanted)
-        base_model = require_base_model(client, model)
-        versions = client.versions(found.id)
-        if not versions:
-            raise CommandFailed(
-                _(
-                    "“%(name)s” has no frozen version yet. Approve conversations, then “sft-studio train” freezes one."
-                )
-                % {"name": found.name}
-            )
-        newest = max(versions, key=lambda version: version.number)
-        body = {
-            "dataset_version_id": newest.id,
-            "base_model_id": base_model.id,
-            "mix_version_id": require_mix(client, mix).id if mix else None,
-            "recipe": recipe,
-            "changes": split_changes(wanted)[1],
-            "task": task.value if task else None,
-        }
-        plan = client.plan_run(body)
+        asked = {"task": task.value if task else None}
+        plan = plan_of_newest(client, dataset, model, recipe, wanted, mix, asked)
     if as_json:
         print_json(plan.model_dump(mode="json"))
         return
@@ -76,6 +58,39 @@ def advise(
         say(_("To take all of it: %(options)s") % {"options": _options(plan)})
         rows: list[list[object]] = [[f"{one.field}={one.value}", one.why, one.rule] for one in plan.advice]
         print_table([_("setting"), _("why"), _("rule")], rows)
+
+
+def plan_of_newest(
+    client: StudioClient,
+    dataset: str,
+    model: str,
+    recipe: str,
+    wanted: dict[str, Any],
+    mix: str,
+    asked: dict[str, Any],
+) -> PlanOut:
+    """The plan of a run on the dataset's newest version, by the newest mask check; nothing is made or started."""
+    found = require_dataset(client, dataset)
+    check_recipe(client, recipe, wanted)
+    base_model = require_base_model(client, model)
+    versions = client.versions(found.id)
+    if not versions:
+        raise CommandFailed(
+            _(
+                "“%(name)s” has no frozen version yet. Approve conversations, then “sft-studio train” freezes one."
+            )
+            % {"name": found.name}
+        )
+    newest = max(versions, key=lambda version: version.number)
+    body = {
+        "dataset_version_id": newest.id,
+        "base_model_id": base_model.id,
+        "mix_version_id": require_mix(client, mix).id if mix else None,
+        "recipe": recipe,
+        "changes": split_changes(wanted)[1],
+        **asked,
+    }
+    return client.plan_run(body)
 
 
 def _options(plan: PlanOut) -> str:

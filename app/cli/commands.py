@@ -10,8 +10,10 @@ from app.core.i18n import gettext as _
 MASKS = "masks"
 PEOPLE = "people"
 QUEUE = "queue"
+WEBHOOKS = "webhooks"
 RECIPES = "recipes"
-_GROUPS = (MASKS, PEOPLE, QUEUE, RECIPES)
+SWEEPS = "sweeps"
+_GROUPS = (MASKS, PEOPLE, QUEUE, RECIPES, SWEEPS, WEBHOOKS)
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -53,7 +55,10 @@ def _commands() -> dict[str, str]:
         "export": _("Write a frozen version in the format of another tool, or a run for another program."),
         "approve": _("Approve all of a dataset that is not reviewed."),
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
+        "preflight": _("Say what stands against the start of a run: exit code 0, 1, or 2."),
         "train": _("Freeze, check the masks and train."),
+        "sweep": _("Try a few values of some settings as a group of runs."),
+        SWEEPS: _("Sweeps: list, show, rename, stop."),
         "again": _("Make a run once more: the same device gives the same losses."),
         "pause": _("Pause a run: a checkpoint stays, and its place is free for others."),
         "resume": _("Let a paused run go on where it stood."),
@@ -69,6 +74,7 @@ def _commands() -> dict[str, str]:
         "checklist": _("Fill in the checklist of a run: data, config, monitoring, verification."),
         "samples": _("Show what a run answered while it trained."),
         "manifest": _("Print all that a run's numbers follow from, as JSON."),
+        WEBHOOKS: _("Have other programs told when runs and evaluations end."),
         QUEUE: _("Show the queue and order what waits."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
         RECIPES: _("Recipes: list, show, save, share, import, export, delete."),
@@ -86,10 +92,18 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.queueing import app as queueing
 
         return queueing
+    if name == WEBHOOKS:
+        from app.cli.webhooks import app as webhooks
+
+        return webhooks
     if name == RECIPES:
         from app.cli.recipes import app as recipes
 
         return recipes
+    if name == SWEEPS:
+        from app.cli.sweeping import app as sweeps
+
+        return sweeps
     from app.cli.people import app as people
 
     return people
@@ -141,11 +155,11 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.exporting import export
 
             return export
-        case "advise":
-            from app.cli.advising import advise
+        case "advise" | "preflight":
+            from app.cli import advising, preflighting
 
-            return advise
-        case "again" | "train" | "pause" | "resume" | "stop" | "checkpoints" | "continue" | "keep":
+            return advising.advise if name == "advise" else preflighting.preflight
+        case "again" | "train" | "sweep" | "pause" | "resume" | "stop" | "checkpoints" | "continue" | "keep":
             return _load_run(name)
         case "evaluate" | "gate":
             from app.cli import evaluating, gating
@@ -156,11 +170,12 @@ def _load(name: str) -> Callable[..., Any]:
 
 def _load_run(name: str) -> Callable[..., Any]:
     """What starts runs, and what is asked of one under way."""
-    from app.cli import going_on, stopping, training
+    from app.cli import going_on, stopping, sweeping, training
 
     commands: dict[str, Callable[..., Any]] = {
         "train": training.train,
         "again": training.again,
+        "sweep": sweeping.sweep,
         "pause": stopping.pause,
         "resume": stopping.resume,
         "stop": stopping.stop,

@@ -57,6 +57,14 @@ OrderOption = Annotated[
         help=_("“mixed”, or “curriculum”, which trains the second dataset first: mix_order."),
     ),
 ]
+AcceptOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="NAME",
+        help=_("A warning of the pre-flight that you have looked at and accept, by name. May be repeated."),
+    ),
+]
 EncodingOption = Annotated[
     Encoding,
     typer.Option("--encoding", help=_("Encoding of the file; it is recognised, and told, unless given.")),

@@ -1,12 +1,13 @@
 """`train`: from a dataset's name to a finished run, with the mask check in between; `again`: a run once more."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from app.cli.connection import UrlOption, connect
 from app.cli.options import (
+    AcceptOption,
     ChangesOption,
     DatasetOption,
     JsonOption,
@@ -18,6 +19,7 @@ from app.cli.options import (
     RecipeOption,
     WaitOption,
 )
+from app.cli.preflighting import show_preflight
 from app.cli.progress import JobProgress
 from app.client.pipeline import (
     check_base_model,
@@ -36,8 +38,12 @@ from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.core.i18n import say as translated
 from app.jobs.devices import ANY
+from app.mask_checks.schemas import MaskCheckOut
 from app.recipes.foreign import read_foreign
 from app.runs.schemas import RunOut, RunStartedOut
+
+# What a mask check says at the start of a run, and a plan asks for by itself.
+_OF_THE_PLAN: Final = ("dataset_version_id", "base_model_id")
 
 
 def train(
@@ -57,6 +63,16 @@ def train(
     mix: MixOption = "",
     mix_share: MixShareOption = None,
     order: OrderOption = "",
+    accept: AcceptOption = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help=_(
+                "Freeze and check the masks, then say what stands against the start, and start nothing: exit code 0 or 1."
+            ),
+        ),
+    ] = False,
     device: Annotated[
         str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
     ] = ANY,
@@ -76,17 +92,12 @@ def train(
     wanted = {**(_foreign(config) if config else {}), **mixing_changes(changes or [], mix_share, order)}
     with connect(url) as client:
         body = _checked(client, dataset, model, recipe, wanted, mix, patient=wait)
-        run: RunOut = _said(
-            client,
-            client.start_run(
-                {
-                    **body,
-                    "device": device,
-                    **({"init_adapter": init_adapter} if init_adapter is not None else {}),
-                },
-                key or new_idempotency_key(),
-            ),
-        )
+        body["accepted_warnings"] = accept or []
+        if dry_run:
+            return show_preflight(client.plan_run(body), as_json=as_json)
+        start = {name: value for name, value in body.items() if name not in _OF_THE_PLAN}
+        start |= {"device": device, **({} if init_adapter is None else {"init_adapter": init_adapter})}
+        run: RunOut = _said(client, client.start_run(start, key or new_idempotency_key()))
         if wait:
             run = wait_for_run(client, run, as_json=as_json)
         if as_json:
@@ -95,6 +106,7 @@ def train(
 
 def again(
     run: Annotated[int, typer.Option("--run", help=_("Id of the run."))],
+    accept: AcceptOption = None,
     key: KeyOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
@@ -102,7 +114,7 @@ def again(
 ) -> None:
     """Command `again`."""
     with connect(url) as client:
-        made: RunOut = _said(client, client.run_again(run, key or new_idempotency_key()))
+        made: RunOut = _said(client, client.run_again(run, accept or [], key or new_idempotency_key()))
         if wait:
             made = wait_for_run(client, made, as_json=as_json)
         if as_json:
@@ -143,7 +155,30 @@ def _checked(
     *,
     patient: bool,
 ) -> dict[str, Any]:
-    """The request for a run whose mask check is green."""
+    """The request for a plan of a run whose mask checks are green."""
+    check, beside = prepare(client, dataset, model, recipe, wanted, mix, patient=patient)
+    return {
+        "dataset_version_id": check.dataset_version_id,
+        "base_model_id": check.base_model_id,
+        "mask_check_id": check.id,
+        **({} if beside is None else {"mix_check_id": beside.id}),
+        "recipe": recipe,
+        "changes": split_changes(wanted)[1],
+        "confirmed": True,
+    }
+
+
+def prepare(
+    client: StudioClient,
+    dataset: str,
+    model: str,
+    recipe: str,
+    wanted: dict[str, Any],
+    mix: str,
+    *,
+    patient: bool,
+) -> tuple[MaskCheckOut, MaskCheckOut | None]:
+    """Freeze what is approved, prepare the model, and have the masks checked: the green mask check, and that of `mix`."""
     found = require_dataset(client, dataset)
     beside = require_mix(client, mix) if mix else None
     if patient:
@@ -167,20 +202,13 @@ def _checked(
     )
     with JobProgress(_("Base model")) as progress:
         base_model = ensure_base_model(client, model, progress)
-    mask_settings, config_changes = split_changes(wanted)
     with JobProgress(_("Mask check")) as progress:
-        check = require_green_check(client, version.id, base_model.id, mask_settings, progress)
-    body: dict[str, Any] = {
-        "mask_check_id": check.id,
-        "recipe": recipe,
-        "changes": config_changes,
-        "confirmed": True,
-    }
-    if beside is not None:
-        with JobProgress(_("Mask check of what is mixed in")) as progress:
-            other = require_green_check(client, beside.id, base_model.id, mask_settings, progress)
-        body["mix_check_id"] = other.id
-    return body
+        settings = split_changes(wanted)[0]
+        check = require_green_check(client, version.id, base_model.id, settings, progress)
+    if beside is None:
+        return check, None
+    with JobProgress(_("Mask check of what is mixed in")) as progress:
+        return check, require_green_check(client, beside.id, base_model.id, settings, progress)
 
 
 def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:

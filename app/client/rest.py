@@ -14,6 +14,7 @@ from app.base_models.schemas import BaseModelOut
 from app.checklists.lines import ChecklistLine
 from app.client.recipes import RecipeClient
 from app.client.speaking import CONNECT_SECONDS, ServerRefused
+from app.client.sweeps import SweepClient
 from app.conversations.schemas import ReviewManyOut
 from app.curation.schemas import DatasetOut
 from app.erasure.schemas import DatasetHolders, Holders
@@ -27,6 +28,7 @@ from app.jobs.models import Priority, StopRequest
 from app.jobs.order import Move
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
+from app.notices.schemas import DeliveryOut, WebhookAsked, WebhookMadeOut, WebhookOut
 from app.queue.schemas import QueueOut
 from app.runs.checkpoint_schemas import CheckpointOut
 from app.runs.manifest import Manifest
@@ -38,7 +40,7 @@ from app.versions.schemas import FrozenOut, VersionOut
 IMPORT_SECONDS: Final = 900.0
 
 
-class StudioClient(RecipeClient):
+class StudioClient(RecipeClient, SweepClient):
     """What the server can be asked for."""
 
     def datasets(self, name: str | None = None) -> list[DatasetOut]:
@@ -156,12 +158,11 @@ class StudioClient(RecipeClient):
         headers = {"Idempotency-Key": idempotency_key}
         return self._one(RunStartedOut, "POST", "/api/v1/runs", json=body, headers=headers, repeatable=True)
 
-    def run_again(self, run_id: int, idempotency_key: str) -> RunStartedOut:
-        """Start a run once more; the same key again gives the first one."""
-        headers = {"Idempotency-Key": idempotency_key}
-        return self._one(
-            RunStartedOut, "POST", f"/api/v1/runs/{run_id}/again", headers=headers, repeatable=True
-        )
+    def run_again(self, run_id: int, accepted: list[str], idempotency_key: str) -> RunStartedOut:
+        """Start a run once more, with these warnings accepted besides its own; the same key again gives the first one."""
+        headers, body = {"Idempotency-Key": idempotency_key}, {"accepted_warnings": accepted}
+        path = f"/api/v1/runs/{run_id}/again"
+        return self._one(RunStartedOut, "POST", path, json=body, headers=headers, repeatable=True)
 
     def stop_run(self, run_id: int, how: StopRequest) -> RunOut:
         """Ask a run to pause, or to end."""
@@ -235,6 +236,31 @@ class StudioClient(RecipeClient):
     def resume_queue(self) -> QueueOut:
         """Let it go on."""
         return self._one(QueueOut, "POST", "/api/v1/queue/resume")
+
+    def webhooks(self) -> list[WebhookOut]:
+        """Addresses that are told of ends."""
+        return self._all(WebhookOut, "GET", "/api/v1/webhooks")
+
+    def add_webhook(self, body: WebhookAsked) -> WebhookMadeOut:
+        """Have an address told."""
+        return self._one(WebhookMadeOut, "POST", "/api/v1/webhooks", json=body)
+
+    def remove_webhook(self, webhook_id: int) -> None:
+        """Tell it no more."""
+        self._ask("DELETE", f"/api/v1/webhooks/{webhook_id}")
+
+    def test_webhook(self, webhook_id: int) -> DeliveryOut:
+        """Have a test sent."""
+        return self._one(DeliveryOut, "POST", f"/api/v1/webhooks/{webhook_id}/test")
+
+    def deliveries(self, webhook_id: int) -> list[DeliveryOut]:
+        """What was sent, the newest first."""
+        return self._all(DeliveryOut, "GET", f"/api/v1/webhooks/{webhook_id}/deliveries")
+
+    def deliver_again(self, webhook_id: int, delivery_id: int) -> DeliveryOut:
+        """Have a message sent once more."""
+        path = f"/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/again"
+        return self._one(DeliveryOut, "POST", path)
 
     def suites(self) -> list[SuiteOut]:
         """The evaluation suites that the server knows."""

@@ -6,6 +6,7 @@
 import json
 import os
 from functools import lru_cache, partial
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ def _listed(separator: str, value: object) -> object:
 
 
 _Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(partial(_listed, ","))]
+_Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(partial(_listed, ","))]
 _Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(partial(_listed, os.pathsep))]
 
 
@@ -77,6 +79,12 @@ class Settings(BaseSettings):
     export_days: int = Field(default=0, ge=0)
     # How many jobs train or judge on one device of a worker at the same time; they share its memory.
     training_per_device: int = Field(default=1, ge=1, le=16)
+    # Hosts that webhooks may call, with commas between them: names, *.example.com for all below one, either with a port.
+    webhook_hosts: _Names = ()
+    # Networks of such hosts that are not public, such as 10.1.0.0/16; without it, public addresses only.
+    webhook_networks: _Networks = ()
+    # How people reach the server, such as https://studio.example.com: messages to other programs then hold links.
+    public_url: str = ""
     lease_seconds: float = 30.0
     reconcile_seconds: float = 3.0
     stop_grace_seconds: float = 20.0

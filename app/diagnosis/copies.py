@@ -8,13 +8,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-# Tokens in a row that are no coincidence: about six words.
-RUN: Final = 8
+from app.masking import RUN_CHUNK, TOKEN_RUN, run_hashes
+
 # A phrase that stands in more conversations than this is the data's way of speaking, not one answer's.
 _CONVERSATIONS: Final = 2
-_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
-# Hashed at a time, so that memory stays small however much was trained on.
-_CHUNK: Final = 1 << 20
 
 Ids = npt.NDArray[np.int64]
 
@@ -41,16 +38,16 @@ class TrainingAnswers:
 
     def copied_in(self, written: Sequence[int]) -> Copy | None:
         """What of these tokens is copied; None where they are too few to tell."""
-        if len(written) < 2 * RUN:
+        if len(written) < 2 * TOKEN_RUN:
             return None
-        hashes = _hashes(np.asarray(written, np.int64))
+        hashes = run_hashes(np.asarray(written, np.int64))
         found = self._conversations_of(set(hashes.tolist()))
         covered = np.zeros(len(written), bool)
         sources: Counter[int] = Counter()
         for place, value in enumerate(hashes.tolist()):
             conversations = found.get(value, ())
             if 0 < len(conversations) <= _CONVERSATIONS:
-                covered[place : place + RUN] = True
+                covered[place : place + TOKEN_RUN] = True
                 sources.update(conversations)
         source = sources.most_common(1)[0][0] if sources else None
         return Copy(round(float(covered.mean()), 3), source)
@@ -59,24 +56,13 @@ class TrainingAnswers:
         """By hash of a run of tokens, the conversations in which it stands inside one answer."""
         found: dict[int, set[int]] = defaultdict(set)
         sought = np.fromiter(wanted, np.uint64, len(wanted))
-        for start in range(0, len(self.tokens), _CHUNK):
-            piece = slice(start, start + _CHUNK + RUN - 1)
+        for start in range(0, len(self.tokens), RUN_CHUNK):
+            piece = slice(start, start + RUN_CHUNK + TOKEN_RUN - 1)
             tokens, answer = self.tokens[piece], self.answer[piece]
-            if len(tokens) < RUN:
+            if len(tokens) < TOKEN_RUN:
                 continue
-            hashes = _hashes(tokens)
-            whole = answer[: len(hashes)] == answer[RUN - 1 :]
+            hashes = run_hashes(tokens)
+            whole = answer[: len(hashes)] == answer[TOKEN_RUN - 1 :]
             for place in np.flatnonzero(whole & np.isin(hashes, sought)):
                 found[int(hashes[place])].add(int(self.conversation[answer[place]]))
         return found
-
-
-def _hashes(tokens: Ids) -> npt.NDArray[np.uint64]:
-    """One for each run of tokens; runs that are equal have equal ones."""
-    count = len(tokens) - RUN + 1
-    hashes = np.zeros(count, np.uint64)
-    values = tokens.astype(np.uint64) + np.uint64(1)
-    for place in range(RUN):
-        hashes = hashes * _FACTOR + values[place : place + count]
-        hashes ^= hashes >> np.uint64(29)
-    return hashes

@@ -91,6 +91,10 @@ def model_card(
             *_begins(provenance),
             *([f"- Trained by: {result.trained_by}"] if result.trained_by else []),
             *_losses(result),
+            *(
+                f"- Warning accepted before the start, `{one.name}`: {on_one_line(one.sentence.english())}"
+                for one in provenance.accepted_warnings
+            ),
             f"- Every setting: `{PROVENANCE}`",
             "",
             *(_how_good(scores) if scores else []),

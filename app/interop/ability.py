@@ -31,6 +31,7 @@ _NO_CHECKPOINTS: Final = N_(
 _NO_FOUR_BITS: Final = N_(
     "Without a GPU %(tool)s does not train on a model in 4 bits: set load_in_4bit to false, or backend to studio."
 )
+_NO_PROCESSES: Final = N_("%(tool)s is started as one process: set num_processes to 1, or backend to studio.")
 _NO_HALF: Final = N_(
     "Without a GPU %(tool)s computes in float32: set bf16 to auto or false, or backend to studio."
 )
@@ -48,6 +49,7 @@ def require_able(config: TrainingConfig, tool: Tool, *, on_cpu: bool, end_of_tur
         (bool(config.sample_prompts), Invalid(_NO_PROMPTS, field="sample_prompts", tool=name)),
         (config.mix_order == CURRICULUM, Invalid(_NO_ORDER, field="mix_order", tool=name)),
         (on_cpu and config.load_in_4bit, Invalid(_NO_FOUR_BITS, field="load_in_4bit", tool=name)),
+        (config.num_processes > 1, Invalid(_NO_PROCESSES, field="num_processes", tool=name)),
         (half, Invalid(_NO_HALF, field="bf16", tool=name)),
     ]
     for is_wrong, refused in wrong:

@@ -105,6 +105,7 @@ class Job(CreatedBy, table=True):
     __tablename__ = "job"
     __table_args__ = (
         Index("ix_job_state_kind", "state", "kind"),
+        Index("ix_job_announced", "announced", "state"),
         Index("uq_job_device_slot", "device_slot", unique=True),
     )
 
@@ -140,6 +141,8 @@ class Job(CreatedBy, table=True):
     device_slot: str | None = Field(default=None, max_length=120)
     # Who runs it or ran it: a `worker` row, which goes when the worker has long been gone.
     worker_id: int | None = None
+    # Whether people and programs were told that it has ended.
+    announced: bool = False
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())
     started_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     finished_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))

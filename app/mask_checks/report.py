@@ -3,6 +3,7 @@
 Loads no database, for the `masks` commands print it too.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
@@ -10,9 +11,10 @@ from pydantic import BaseModel, Field
 
 from app.core.stored_models import StoredModel, Told
 from app.mask_settings.fields import MaskSettingsIn
-from app.masking import CHECK_NAMES, SuspectKind, VersionReport
+from app.masking import CHECK_NAMES, Leak, SuspectKind, VersionReport
 from app.sentences import Sentence
 
+_FIRST_LEAKS: Final = 50
 # What the first form of the report called the settings, which it held among its own keys.
 _FIRST_NAMES: Final = {
     "train_on": "strategy",
@@ -60,6 +62,14 @@ class ReportSuspect(BaseModel):
     reasons: list[ReportReason]
 
 
+class ReportLeak(BaseModel):
+    """A held-out conversation of which `share` (0 to 1) stands in training conversation `trained_id` as well."""
+
+    conversation_id: int
+    trained_id: int
+    share: float
+
+
 class Distribution(BaseModel):
     """`counts[i]` values lie in [edges[i], edges[i+1]); the last bin includes what lies above."""
 
@@ -71,7 +81,8 @@ class MaskReport(StoredModel):
     """What a mask check found. `green`: every check of every conversation passed and something is trained.
 
     Hashes are sha256: `hash` of ids and labels, `tokenizer_hash` of what made them, `file_hash` of the file with the
-    arrays. `moment` is what a template that writes the date was told.
+    arrays. `moment` is what a template that writes the date was told. `leaked` held-out conversations stand nearly word for word
+    among the trained ones, the first of them in `leaks`; null where nobody looked.
     """
 
     schema_version: Literal[2] = 2
@@ -99,6 +110,8 @@ class MaskReport(StoredModel):
     suspicious: list[int]
     suspects: list[ReportSuspect]
     suspect_counts: dict[SuspectKind, int] = Field(default_factory=dict)
+    leaked: int | None = None
+    leaks: list[ReportLeak] = Field(default_factory=list)
     trained_ratio: Distribution
     lengths: Distribution
     hash: str
@@ -106,8 +119,10 @@ class MaskReport(StoredModel):
     file_hash: str | None = None
 
     @classmethod
-    def of(cls, found: VersionReport, *, file_hash: str | None = None) -> Self:
-        """From what masking found."""
+    def of(
+        cls, found: VersionReport, *, file_hash: str | None = None, leaks: Sequence[Leak] | None = None
+    ) -> Self:
+        """From what masking found; `leaks` where it was looked for them."""
         counted = {
             name: getattr(found, name)
             for name in cls.model_fields.keys() & vars(found).keys()
@@ -132,6 +147,8 @@ class MaskReport(StoredModel):
                 for identity, reasons in found.suspects.listed()
             ],
             suspect_counts=dict(found.suspects.counts),
+            leaked=None if leaks is None else len(leaks),
+            leaks=[ReportLeak(**vars(leak)) for leak in (leaks or [])[:_FIRST_LEAKS]],
             trained_ratio=Distribution(**vars(found.trained_ratio)),
             lengths=Distribution(**vars(found.lengths)),
             file_hash=file_hash,

@@ -43,12 +43,16 @@ def settings_key(settings: MaskSettings) -> str:
 
 @dataclass(frozen=True)
 class Finished:
-    """A check's result: the job that found it, and what it was found from (None: early checks kept none)."""
+    """A check's result: the job that found it, and what it was found from (None: early checks kept none).
+
+    `is_whole` is False where something was not looked for yet that is looked for now.
+    """
 
     job_id: int
     tokenizer_hash: str | None
     arrays_key: str | None
     file_hash: str | None
+    is_whole: bool
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ def _finished(session: Session, check: MaskCheck | None) -> Finished | None:
     if check is None or check.report is None or not require_job(session, check.job_id).is_final:
         return None
     report = check.report
-    return Finished(check.job_id, report.tokenizer_hash, check.arrays_key, report.file_hash)
+    is_whole = report.leaked is not None or not check.arrays_key
+    return Finished(check.job_id, report.tokenizer_hash, check.arrays_key, report.file_hash, is_whole)
 
 
 def examine(question: Question, storage: Storage) -> Examined:
@@ -111,6 +116,8 @@ def examine(question: Question, storage: Storage) -> Examined:
 
 
 def _is_outdated(finished: Finished, folder: Path, storage: Storage) -> bool:
+    if not finished.is_whole:
+        return True
     made_with = finished.tokenizer_hash
     if made_with is not None and made_with != load_tokenizer(folder).fingerprint:
         return True
@@ -122,7 +129,7 @@ def _is_outdated(finished: Finished, folder: Path, storage: Storage) -> bool:
 
 def request_check(session: Session, actor: Actor, examined: Examined) -> tuple[MaskCheck, Job]:
     """The check that answers this question; asked for if there is none, again if it could not be done or is outdated:
-    another tokenizer or chat template since, or other arrays.
+    another tokenizer or chat template since, other arrays, or an earlier program that looked for less.
     """
     question = examined.question
     asking = _asking(question.dataset_version_id, question.base_model_id, question.settings).with_for_update()

@@ -5,7 +5,8 @@ Pure: imports neither torch nor transformers, neither the database nor the web. 
 not from the modules below; README.md beside this file shows the way of a mask through them.
 
 `settings` which tokens are trained · `arguments` what a template is given besides · `errors` · `threads` whose threads encode ·
-`previewing` a sample for pages and scripts; the rest in packages, from `templates` to `checking`.
+`previewing` a sample for pages and scripts · `token_runs` by which repeated words are told;
+the rest in packages, from `templates` to `checking`.
 
 A name is imported when it is first used: the child process that renders templates is inside this package and needs
 next to nothing of it.
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from app.masking.arguments import Argument, TemplateArguments
     from app.masking.checking.check import CHECK_NAMES, Check
     from app.masking.checking.checks import run_checks
+    from app.masking.checking.leaks import Leak, find_leaks
     from app.masking.checking.report import Failure, Histogram, VersionReport
     from app.masking.checking.suspects import SuspectKind
     from app.masking.checking.verify import verify, verify_without_arrays
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from app.masking.samples.stream import mask_conversation, mask_conversations
     from app.masking.settings import IGNORE_INDEX, ControlTokenPolicy, Handling, MaskSettings, TrainOn
     from app.masking.threads import turn_off_library_threads
+    from app.masking.token_runs import RUN_CHUNK, TOKEN_RUN, run_hashes
     from app.masking.tokenization.model_folder import read_model_folder
     from app.masking.tokenization.tokenizer import ChatTokenizer
     from app.masking.turns.locate import locate
@@ -50,6 +53,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CHECK_NAMES",
     "IGNORE_INDEX",
+    "RUN_CHUNK",
+    "TOKEN_RUN",
     "Amount",
     "Argument",
     "ArraysBuilder",
@@ -61,6 +66,7 @@ __all__ = [
     "Failure",
     "Handling",
     "Histogram",
+    "Leak",
     "MaskArrays",
     "MaskRefused",
     "MaskSettings",
@@ -80,6 +86,7 @@ __all__ = [
     "VersionReport",
     "arrays_hash",
     "drawn_count",
+    "find_leaks",
     "locate",
     "mask_conversation",
     "mask_conversations",
@@ -89,6 +96,7 @@ __all__ = [
     "read_arrays",
     "read_model_folder",
     "run_checks",
+    "run_hashes",
     "turn_off_library_threads",
     "unmixed",
     "verify",
@@ -101,6 +109,7 @@ _DEFINED_IN = {
     "arguments": "Argument TemplateArguments",
     "checking.check": "CHECK_NAMES Check",
     "checking.checks": "run_checks",
+    "checking.leaks": "Leak find_leaks",
     "checking.report": "Failure Histogram VersionReport",
     "checking.suspects": "SuspectKind",
     "checking.verify": "verify verify_without_arrays",
@@ -111,6 +120,7 @@ _DEFINED_IN = {
     "samples.sample": "Cut MaskedConversation MaskedSample Missing Part",
     "samples.stream": "mask_conversation mask_conversations",
     "settings": "IGNORE_INDEX ControlTokenPolicy Handling MaskSettings TrainOn",
+    "token_runs": "RUN_CHUNK TOKEN_RUN run_hashes",
     "threads": "turn_off_library_threads",
     "tokenization.model_folder": "read_model_folder",
     "tokenization.tokenizer": "ChatTokenizer",

@@ -90,6 +90,36 @@ class Situation:
     task: Task | None = None
 
 
+@dataclass(frozen=True)
+class LearningRates:
+    """The rule for a method, by the root of `batch`: from `low` to `high`, `first` to begin with; `usual_low` and `usual_high` are
+    for a batch of 16.
+    """
+
+    method: str
+    batch: int
+    low: float
+    high: float
+    first: float
+    usual_low: float
+    usual_high: float
+
+
+def learning_rates_for(config: TrainingConfig) -> LearningRates:
+    """The learning rates that suit the config's method and batch."""
+    batch = config.samples_per_step
+    scale = math.sqrt(batch / _BASE_BATCH)
+    low, high, first = _LEARNING_RATES[config.method]
+    return LearningRates(
+        _NAMES[config.method], batch, low * scale, high * scale, first * scale, usual_low=low, usual_high=high
+    )
+
+
+def epochs_for(conversations: int) -> tuple[int, int]:
+    """From how many to how many passes suit so many conversations."""
+    return next((low, high) for below, low, high in _EPOCHS if conversations < below)
+
+
 def advise(estimate: Estimate, config: TrainingConfig, situation: Situation) -> list[Advice]:
     """What in the config does not fit, in the order of the form; at most one piece a field."""
     return [
@@ -104,7 +134,7 @@ def advise(estimate: Estimate, config: TrainingConfig, situation: Situation) -> 
 
 
 def _epochs(config: TrainingConfig, situation: Situation) -> Iterator[Advice]:
-    low, high = next((low, high) for below, low, high in _EPOCHS if situation.conversations < below)
+    low, high = epochs_for(situation.conversations)
     if config.max_steps > 0 or low <= config.num_train_epochs <= high:
         return
     value = low if config.num_train_epochs < low else high
@@ -147,22 +177,20 @@ def _early_stop(config: TrainingConfig, situation: Situation) -> Iterator[Advice
 def _learning_rate(config: TrainingConfig, situation: Situation) -> Iterator[Advice]:
     if situation.recipe == _SLOW_RECIPE:
         return
-    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
-    scale = math.sqrt(batch / _BASE_BATCH)
-    low, high, first = (value * scale for value in _LEARNING_RATES[config.method])
+    rates = learning_rates_for(config)
     # A little beyond is no fault: values are rounded.
-    if low * 0.99 <= config.learning_rate <= high * 1.01:
+    if rates.low * 0.99 <= config.learning_rate <= rates.high * 1.01:
         return
     message = (
         N_(
             "%(rate)s is low for %(method)s with a batch of %(batch)d: much of the run would be spent on little."
         )
-        if config.learning_rate < low
+        if config.learning_rate < rates.low
         else N_("%(rate)s is high for %(method)s with a batch of %(batch)d: the loss may jump.")
     )
-    rate, method = display(config.learning_rate), _NAMES[config.method]
-    why = Sentence.of(message, rate=rate, method=method, batch=batch)
-    yield Advice("learning_rate", display(float(f"{first:.1e}")), why, Sentence(_BY_METHOD))
+    rate = display(config.learning_rate)
+    why = Sentence.of(message, rate=rate, method=rates.method, batch=rates.batch)
+    yield Advice("learning_rate", display(float(f"{rates.first:.1e}")), why, Sentence(_BY_METHOD))
 
 
 # Names that are the same in every language but the last.

@@ -17,6 +17,7 @@ from app.invalid import WrongField
 from app.recipes.backend import BackendFields
 from app.recipes.method import Method
 from app.recipes.mixing import MixingFields
+from app.recipes.processes import ProcessFields
 from app.recipes.sampling import SamplingFields
 from app.recipes.setting import Section, setting
 from app.recipes.watching import WatchingFields
@@ -26,7 +27,7 @@ from app.sentences import N_
 _PROJECTIONS: Final = {"q,v": ["q_proj", "v_proj"], "q,k,v,o": ["q_proj", "k_proj", "v_proj", "o_proj"]}
 
 
-class TrainingConfig(WatchingFields, SamplingFields, MixingFields, BackendFields):
+class TrainingConfig(WatchingFields, SamplingFields, MixingFields, BackendFields, ProcessFields):
     """Everything a run is trained with. Defaults are the source material's standard training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -337,6 +338,16 @@ class TrainingConfig(WatchingFields, SamplingFields, MixingFields, BackendFields
     def method(self) -> Method:
         """How the weights are trained."""
         return Method.of(use_peft=self.use_peft, load_in_4bit=self.load_in_4bit)
+
+    @property
+    def batches_per_step(self) -> int:
+        """How many batches add up to one step, over all processes."""
+        return self.gradient_accumulation_steps * self.num_processes
+
+    @property
+    def samples_per_step(self) -> int:
+        """How many samples a step takes, over all processes."""
+        return self.per_device_train_batch_size * self.batches_per_step
 
     def to_json(self) -> dict[str, Any]:
         """What is stored and sent: every field, plain JSON."""

@@ -39,11 +39,11 @@ class Tokens:
 
 
 def estimate_steps(samples: int, config: TrainingConfig) -> Estimate:
-    """Steps for so many training samples on one device."""
+    """Steps for so many training samples."""
     batches = math.ceil(samples / config.per_device_train_batch_size)
-    per_epoch = max(1, math.ceil(batches / config.gradient_accumulation_steps))
+    per_epoch = max(1, math.ceil(batches / config.batches_per_step))
     steps = config.max_steps if config.max_steps > 0 else math.ceil(per_epoch * config.num_train_epochs)
-    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    batch = config.samples_per_step
     return Estimate(samples, batch, per_epoch, steps)
 
 

@@ -5,7 +5,7 @@ batch leaves for the way back, and the logits of a moment. Its few measured figu
 CPU; on a GPU the libraries' own part lies in the process and not on the device.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -115,10 +115,16 @@ def trained_parameters(facts: ModelFacts, config: TrainingConfig) -> int | None:
 
 
 def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, half: bool) -> int | None:
-    """Bytes at the peak; `half`: whether bf16 is computed in. None where nothing is known of the model's layers."""
+    """Bytes at the peak, of one GPU or of the whole machine; `half`: whether bf16 is computed in.
+
+    None where nothing is known of the model's layers.
+    """
     across, trained = width(facts), trained_parameters(facts, config)
     if across is None or trained is None or not facts.parameters or not facts.vocabulary:
         return None
+    if work.cores:
+        # The processes share the cores, and each has all the rest for itself.
+        work = replace(work, cores=max(1, work.cores // config.num_processes))
     number = 2 if half else 4
     head = across * facts.vocabulary
     needed = _weights(facts, config, number, on_cpu=work.cores > 0) + trained * (
@@ -136,7 +142,7 @@ def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, ha
     elif _in_lanes(config, work):
         # Each core adds up gradients of its own.
         needed += (min(config.per_device_train_batch_size, work.cores) - 1) * 4 * trained
-    return needed + (_PROCESS if work.cores else _ON_GPU)
+    return (needed + _PROCESS) * config.num_processes if work.cores else needed + _ON_GPU
 
 
 def _weights(facts: ModelFacts, config: TrainingConfig, number: int, *, on_cpu: bool) -> int:

@@ -1,5 +1,7 @@
 """A run made once more: the same arrays, base model and config, so that the same device gives the same losses."""
 
+from collections.abc import Collection
+
 from sqlmodel import Session
 
 from app.accounts.service import Actor
@@ -9,16 +11,26 @@ from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.runs.backends import Backends
 from app.runs.models import Run
+from app.runs.preflight.facts import UNSEEN, Ground
 from app.runs.service import RunRequest, run_job, start_run
 from app.sentences import N_
 
 
 def run_again(
-    session: Session, actor: Actor, run: Run, *, backends: Backends, key: str = ""
+    session: Session,
+    actor: Actor,
+    run: Run,
+    *,
+    backends: Backends,
+    ground: Ground = UNSEEN,
+    accepted: Collection[str] = (),
+    key: str = "",
 ) -> tuple[Run, bool]:
-    """Promise it; the same idempotency key again gives the first one and False. A red check's reason goes along.
+    """Promise it; the same idempotency key again gives the first one and False. A red check's reason goes along, and so does
+    what was accepted of the pre-flight; `accepted` names what has come up since.
 
-    Raises Conflict where the arrays are others by now: conversations were erased, or another tokenizer made them.
+    Raises Conflict where something has that is not accepted, and where the arrays are others by now: conversations were
+    erased, or another tokenizer made them.
     """
     check = require_mask_check(session, run.mask_check_id)
     beside = require_mask_check(session, run.mix_check_id) if run.mix_check_id else None
@@ -38,12 +50,13 @@ def run_again(
         override_reason=run.override_reason or "",
         evaluate_with=tuple(run.evaluate_with),
         idempotency_key=key,
+        accepted_warnings=(*accepted, *(run.preflight.names if run.preflight else ())),
         device=run_job(session, run).device_wanted,
         exactly=_decided(run),
         begins=run.begins,
         again_of=run,
     )
-    return start_run(session, actor, request, suites=run.evaluate_with, backends=backends)
+    return start_run(session, actor, request, suites=run.evaluate_with, backends=backends, ground=ground)
 
 
 def _decided(run: Run) -> TrainingConfig:

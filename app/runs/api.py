@@ -9,7 +9,7 @@ from sse_starlette.sse import EventSourceResponse
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import record
-from app.core.database import let_go, transaction
+from app.core.database import let_go, reading, transaction
 from app.core.errors import NotFound
 from app.core.routing import Router
 from app.core.web import AppEngine, AppStorage, Db
@@ -27,8 +27,10 @@ from app.runs.diagnosis import diagnose_run
 from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
 from app.runs.manifest import Manifest, manifest_of
+from app.runs.preflight.ground import TheseSurroundings
 from app.runs.samples import read_samples
 from app.runs.schemas import (
+    AgainIn,
     ArtifactOut,
     BackendOut,
     ComparedOut,
@@ -72,17 +74,22 @@ def start_run(
     actor: CurrentActor,
     judging: AppJudging,
     backends: TheseBackends,
+    surroundings: TheseSurroundings,
     response: Response,
     body: RunIn,
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
 ) -> RunStartedOut:
     """Start a run. Send an `Idempotency-Key`: the same key again answers 200 with the first run."""
-    fields = body.model_dump(exclude={"evaluate_with"})
+    fields = body.model_dump(exclude={"evaluate_with", "accepted_warnings"})
     request = service.RunRequest(
-        **fields, evaluate_with=tuple(body.evaluate_with), idempotency_key=idempotency_key
+        **fields,
+        evaluate_with=tuple(body.evaluate_with),
+        idempotency_key=idempotency_key,
+        accepted_warnings=tuple(body.accepted_warnings),
     )
     suites = [suite.name for suite in judging.suites()]
-    run, created = service.start_run(session, actor, request, suites=suites, backends=backends)
+    ground = surroundings.ground_of_check(body.mask_check_id)
+    run, created = service.start_run(session, actor, request, suites=suites, backends=backends, ground=ground)
     job = service.run_job(session, run)
     if not created:
         response.status_code = 200
@@ -94,14 +101,24 @@ def start_run(
 def start_again(
     session: Db,
     actor: CurrentActor,
+    engine: AppEngine,
     response: Response,
     backends: TheseBackends,
+    surroundings: TheseSurroundings,
     run_id: int,
+    body: AgainIn | None = None,
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
 ) -> RunStartedOut:
-    """The run once more, on the same arrays with the same config: the same device gives the same losses."""
+    """The run once more, on the same arrays with the same config: the same device gives the same losses. What was accepted of its
+    pre-flight stays so."""
+    with reading(engine) as looking:
+        version_id = service.require_run(looking, run_id).dataset_version_id
+    ground = surroundings.ground_of(version_id)
     first = service.require_run(session, run_id)
-    run, created = run_again(session, actor, first, backends=backends, key=idempotency_key)
+    accepted = body.accepted_warnings if body else ()
+    run, created = run_again(
+        session, actor, first, backends=backends, ground=ground, accepted=accepted, key=idempotency_key
+    )
     if not created:
         response.status_code = 200
     return RunStartedOut.answer(run, service.run_job(session, run), created=created)

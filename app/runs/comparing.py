@@ -97,6 +97,7 @@ def _made_of(session: Session, run: Run) -> dict[str, str]:
         **_computed_with(run),
         gettext(N_("Begins from")): beginning_words(run),
         gettext(N_("Recipe")): base_of(run).said,
+        gettext(N_("Accepted warnings")): ", ".join(run.preflight.names) if run.preflight else "",
         **{said.label: said.text for said in settings_in_words(lineage["check"].settings.to_settings())},
     }
 

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlmodel import Session, col, select
@@ -23,6 +23,7 @@ METRIC_FIELDS: Final = (
     "device_memory_bytes",
     "device_utilization",
 )
+_KNOWN: Final = "curves of jobs"
 _KINDS: Final = (EventKind.METRIC, EventKind.EVAL, EventKind.CHECKPOINT)
 Point = dict[str, Any]
 
@@ -96,6 +97,21 @@ def read_curves(
 
 def read_whole_curves(session: Session, job: Job) -> Curves:
     """The same with every point."""
+    # A page asks for them for its table, its diagnosis and its checklist: they are read once a session.
+    known: dict[tuple[int | None, int], Curves] = session.info.setdefault(_KNOWN, {})
+    told = (job.id, job.event_count)
+    if told not in known:
+        known[told] = _read(session, job)
+    found = known[told]
+    return replace(
+        found,
+        metrics=list(found.metrics),
+        evals=list(found.evals),
+        checkpoints=list(found.checkpoints),
+    )
+
+
+def _read(session: Session, job: Job) -> Curves:
     curves = Curves(last_seq=job.event_count)
     statement = (
         select(JobEvent.kind, JobEvent.payload)

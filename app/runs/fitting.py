@@ -57,7 +57,7 @@ def fit_to_version(
 
 
 def _fit_to_model(config: TrainingConfig, facts: ModelFacts) -> Fitted:
-    notes, warnings = [], []
+    notes = []
     wanted = config.lora_target_modules
     # Models that were prepared before their layers were noted have none; the trainer judges those.
     if facts.layers and isinstance(wanted, list):
@@ -84,10 +84,16 @@ def _fit_to_model(config: TrainingConfig, facts: ModelFacts) -> Fitted:
                 "%(token)s, which ends an answer, was never trained in this base model: its row is trained too."
             )
             notes.append(Sentence.of(message, token=token))
-        else:
-            message = N_(
-                "%(token)s, which ends an answer, was never trained in this base model and will not be: the tuned model "
-                "is not going to stop."
-            )
-            warnings.append(Sentence.of(message, token=token))
-    return Fitted(config, notes, warnings)
+    unlearnt = untrained_end(config, facts)
+    return Fitted(config, notes, [unlearnt] if unlearnt else [])
+
+
+def untrained_end(config: TrainingConfig, facts: ModelFacts) -> Sentence | None:
+    """What is said where neither the base model nor this config trains the token that ends an answer."""
+    if facts.end_of_turn_trained is not False or config.trainable_tokens != "none":
+        return None
+    message = N_(
+        "%(token)s, which ends an answer, was never trained in this base model and will not be: the tuned model "
+        "is not going to stop."
+    )
+    return Sentence.of(message, token=facts.end_of_turn or "")

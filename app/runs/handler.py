@@ -24,6 +24,7 @@ from app.runs.checkpoints import checkpoint_folder
 from app.runs.leftovers import TENSORBOARD, clear_leftovers
 from app.runs.mixing import provenance_of_mix
 from app.runs.models import Run
+from app.runs.preflight.documents import AcceptedWarning
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.runs.service import adapter_path, publish_artifacts, require_run
@@ -163,6 +164,10 @@ def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntr
         base_remark=remark,
         mix=provenance_of_mix(session, run),
         mask=check.settings,
+        accepted_warnings=[
+            AcceptedWarning(name=one.name, sentence=one.sentence)
+            for one in (run.preflight.accepted if run.preflight else ())
+        ],
     )
 
 

@@ -13,6 +13,7 @@ from app.runs.environment import Environment
 from app.runs.handler import provenance_of
 from app.runs.lineage import lineage_of
 from app.runs.models import Run
+from app.runs.preflight.documents import PreflightRecord
 from app.runs.provenance import Provenance
 from app.runs.result import MixedResult
 
@@ -22,7 +23,8 @@ class Manifest(BaseModel):
     what made the tokens. `mask_settings` are what decided which are trained; `begins` is the checkpoint or adapter that it
     began from in place of the base model; `environment` is null until a run has ended, and of runs of earlier programs; `mix`
     until a run with a second dataset has ended. `recipe_settings` are what the own recipe set when the run was started, null for
-    a built-in one. Losses in nats a trained token.
+    a built-in one. `preflight` is how the list stood at the start, with who accepted which warning. Losses in nats a trained
+    token.
     """
 
     schema_version: Literal[1] = 1
@@ -36,6 +38,7 @@ class Manifest(BaseModel):
     recipe_settings: Mapping[str, object] | None
     config: TrainingConfig
     seed: int
+    preflight: PreflightRecord | None
     environment: Environment | None
     mix: MixedResult | None
     steps: int | None
@@ -59,6 +62,7 @@ def manifest_of(session: Session, run: Run) -> Manifest:
         recipe_settings=run.recipe_settings.values if run.recipe_settings else None,
         config=run.config,
         seed=run.config.seed,
+        preflight=run.preflight,
         environment=result.environment if result else None,
         mix=result.mix if result else None,
         steps=result.steps if result else None,

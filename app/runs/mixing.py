@@ -7,6 +7,8 @@ from sqlmodel import Session
 
 from app.core.errors import Conflict, Invalid
 from app.datasets.models import Dataset
+from app.jobs.models import Job
+from app.jobs.service import require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.masking import drawn_count
@@ -30,10 +32,11 @@ class MixColumns(TypedDict):
 
 @dataclass(frozen=True)
 class Beside:
-    """A dataset version that is mixed in, and its mask check, where one is known."""
+    """A dataset version that is mixed in, and its mask check with that one's job, where they are known."""
 
     version: DatasetVersion
     check: MaskCheck | None
+    job: Job | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,17 @@ def require_some(beside: DatasetVersion, *, field: str = "mix_check_id") -> None
             N_("The version to mix in has no conversation to train on: all are held out."),
             field=field,
         )
+
+
+def read_beside(session: Session, check: MaskCheck, mix_check_id: int | None) -> Beside | None:
+    """What a request mixes in, by its mask check. Raises Invalid or Conflict where it does not fit to the first check."""
+    if mix_check_id is None:
+        return None
+    beside = require_mask_check(session, mix_check_id)
+    require_fitting(check, beside)
+    version = require_version(session, beside.dataset_version_id)
+    require_some(version)
+    return Beside(version, beside, require_job(session, beside.job_id))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from app.core.documents import DocumentColumn
 from app.recipes.config import TrainingConfig
 from app.recipes.settings import RecipeSettings
 from app.runs.beginning import Beginning
+from app.runs.preflight.documents import PreflightRecord
 from app.runs.result import RunResult
 
 
@@ -31,6 +32,8 @@ class Run(CreatedBy, table=True):
     recipe_settings: RecipeSettings | None = Field(
         default=None, sa_column=Column(DocumentColumn(RecipeSettings), nullable=True)
     )
+    # The group that it was started in.
+    sweep_id: int | None = Field(default=None, foreign_key="sweep.id", index=True)
     config: TrainingConfig = Field(sa_column=Column(DocumentColumn(TrainingConfig), nullable=False))
     arrays_hash: str = Field(max_length=64)
     # A second dataset that is mixed in, checked in the same way; all three or none.
@@ -42,6 +45,10 @@ class Run(CreatedBy, table=True):
     confirmed_by_user_id: int | None = None
     confirmed_by_token_id: int | None = None
     override_reason: str | None = None
+    # How the pre-flight stood, and who accepted which warning; None of runs from before there was one.
+    preflight: PreflightRecord | None = Field(
+        default=None, sa_column=Column(DocumentColumn(PreflightRecord), nullable=True)
+    )
     # A second submit with the same key finds the first run.
     idempotency_key: str = Field(max_length=80, unique=True)
     job_id: int = Field(foreign_key="job.id", unique=True)

@@ -1,18 +1,16 @@
 """The form of a new run: what was typed, kept as typed, and what it asks for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlmodel import Session, select
 
 from app.base_models.facts import ModelFacts
-from app.core.errors import Conflict, Invalid, StudioError
+from app.core.errors import Invalid, StudioError
 from app.core.typed import typed_whole
 from app.datasets.models import Dataset
 from app.jobs.devices import ANY
-from app.jobs.models import Job
-from app.mask_checks import service as mask_checks
 from app.mask_checks.models import MaskCheck
 from app.mask_settings.arguments import (
     PREFIX,
@@ -25,6 +23,7 @@ from app.mask_settings.fields import read_settings, write_settings
 from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.masking import MaskSettings
 from app.recipes.advice import Task
+from app.recipes.axes import Axis, axes_of, read_lines
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import FIELDS, display, displayed
 from app.recipes.method import METHOD_FIELDS, Method
@@ -32,10 +31,11 @@ from app.recipes.recipes import BUILT_IN, RecipeBook, build_config, values_of
 from app.runs.backends import Backends
 from app.runs.device import Device
 from app.runs.further import require_adapter, shape_of
-from app.runs.mixing import SAME_VERSION
+from app.runs.mixing import Beside
 from app.runs.models import Run
-from app.runs.planning import Choice, make_plan
+from app.runs.planning import Choice, Plan, make_plan
 from app.runs.service import RunRequest
+from app.runs.sweeps.planning import SweepPlan, plan_sweep
 from app.sentences import N_
 from app.versions.models import DatasetVersion
 from app.versions.service import list_versions
@@ -55,6 +55,8 @@ DEFAULTS: Final = {
     "confirmed": "",
     "override_reason": "",
     "idempotency_key": "",
+    # What is varied besides fields with several values, a line each.
+    "together": "",
     "device": ANY,
     **dict.fromkeys(FIELDS, ""),
 }
@@ -74,13 +76,14 @@ def _typed(values: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass
 class NewRunForm:
-    """`values` as typed, all of `DEFAULTS`; `suites` to judge on afterwards; `errors` by field.
+    """`values` as typed, all of `DEFAULTS`; `suites` to judge on afterwards; `accepted` warnings; `errors` by field.
 
     `arguments` of the chat template by name, as typed; `unread` were left out, for the model's does not read them.
     """
 
     values: dict[str, str] = field(default_factory=lambda: dict(DEFAULTS))
     suites: list[str] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list, kw_only=True)
     arguments: dict[str, str] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
@@ -89,7 +92,11 @@ class NewRunForm:
 
     @classmethod
     def posted(
-        cls, form: Mapping[str, str], suites: Iterable[Any], book: RecipeBook = BUILT_IN
+        cls,
+        form: Mapping[str, str],
+        suites: Iterable[Any],
+        book: RecipeBook = BUILT_IN,
+        accepted: Iterable[Any] = (),
     ) -> "NewRunForm":
         """From a submitted form. A box that is not sent is not ticked."""
         values = {
@@ -100,6 +107,7 @@ class NewRunForm:
             {**dict.fromkeys(METHOD_FIELDS, ""), **_of_method(form.get("method")), **_typed(values)},
             [str(suite) for suite in suites][:10],
             typed_arguments(form),
+            accepted=[str(name)[:80] for name in accepted][:50],
             book=book,
         )
 
@@ -154,11 +162,26 @@ class NewRunForm:
         """The fields that were typed in, for the recipe's config."""
         return {name: self.values[name].strip() for name in FIELDS if self.values[name].strip()}
 
+    def axes(self) -> tuple[dict[str, str], list[Axis]]:
+        """The fields that have one value, and what is varied. Raises Invalid naming the field."""
+        single, axes = axes_of(self.changes())
+        axes += read_lines(self.values["together"])
+        for name in (name for axis in axes for name in axis.fields if name in single):
+            raise Invalid(
+                N_("%(field)s is varied, so it has no value of its own as well: empty one of them."),
+                field=name,
+            )
+        return single, axes
+
     def choice(self) -> Choice:
-        """What the form asks a plan of."""
+        """What the form asks a plan of, without what is varied."""
         task = self.values["task"]
         chosen = Task(task) if task in set(Task) else None
-        return Choice(self.values["recipe"], self.changes(), chosen, self.book)
+        try:
+            changes, _axes = self.axes()
+        except Invalid:
+            changes = self.changes()
+        return Choice(self.values["recipe"], changes, chosen, self.book)
 
     def take_adapter(self, session: Session) -> Run | None:
         """The run whose adapter it begins with, of which the form takes base model and shape; None from the base model."""
@@ -196,15 +219,21 @@ class NewRunForm:
             mask_check_id=check.id,
             mix_check_id=beside.id if beside else None,
             recipe=self.values["recipe"],
-            changes=self.changes(),
+            changes=self.choice().changes,
             name=self.values["name"],
             init_adapter=self.number("init_adapter"),
             confirmed=bool(self.values["confirmed"]),
             override_reason=self.values["override_reason"],
             evaluate_with=tuple(self.suites),
             idempotency_key=self.values["idempotency_key"],
+            accepted_warnings=tuple(self.accepted),
             device=self.values["device"],
         )
+
+    def is_about(self, check: MaskCheck, version: str = "version") -> bool:
+        """Whether the check is of the model and the version that are chosen, the one in the field of that name."""
+        chosen = (self.number(version), self.number("model"))
+        return chosen == (check.dataset_version_id, check.base_model_id)
 
     def number(self, name: str) -> int | None:
         """An id that was chosen, if it is one."""
@@ -219,56 +248,34 @@ def _repeated(run: Run) -> TrainingConfig:
     return run.config.model_copy(update={"max_steps": plan.steps, "max_train_minutes": 0.0})
 
 
-def read_questions(session: Session, form: NewRunForm) -> list[mask_checks.Question]:
-    """What the form's data, model and mask settings ask of a mask check, and the same of what is mixed in. `session` reads:
-    it is let go on the way.
-    """
-    version, model, beside = form.number("version"), form.number("model"), form.number("mix_version")
-    if version is None:
-        raise Invalid(N_("Choose a dataset version."), field="version")
-    if model is None:
-        raise Invalid(N_("Choose a base model."), field="model")
-    if beside == version:
-        raise Invalid(SAME_VERSION, field="mix_version")
-    form.offer_arguments(session)
-    settings, versions = form.mask_settings(), [version] if beside is None else [version, beside]
-    return [
-        mask_checks.read_question(session, dataset_version_id=one, base_model_id=model, settings=settings)
-        for one in versions
-    ]
-
-
-def require_seen(checks: "Checks", seen: tuple[int | None, int | None]) -> None:
-    """Refuses a start when the checks that the person saw answer another question than the form asks now."""
-    if seen != checks.ids:
-        raise Conflict(
-            N_("Data, model or mask settings changed after the check. Look at the new check, then start."),
-            field="mask_check_id",
-        )
-
-
 def require_sound(
     form: NewRunForm, version: DatasetVersion, facts: ModelFacts, device: Device, backends: Backends
 ) -> None:
     """Refuses a config with mistakes; `form.errors` then names them by field."""
-    form.errors |= make_plan(form.choice(), version, None, facts, device, backends).errors
+    form.errors |= plan_form(form, version, None, facts, device, backends)[0].errors
     if form.errors:
         raise Invalid(N_("Some fields need a look."), field="start")
 
 
-@dataclass(frozen=True)
-class Checks:
-    """The mask checks of what the form chooses, with their jobs: of its dataset, and of the one mixed in."""
-
-    check: MaskCheck | None = None
-    job: Job | None = None
-    beside: MaskCheck | None = None
-    beside_job: Job | None = None
-
-    @property
-    def ids(self) -> tuple[int | None, int | None]:
-        """As the form carries them."""
-        return (self.check.id if self.check else None, self.beside.id if self.beside else None)
+def plan_form(
+    form: NewRunForm,
+    version: DatasetVersion | None,
+    check: MaskCheck | None,
+    facts: ModelFacts | None,
+    device: Device,
+    backends: Backends,
+    beside: Beside | None = None,
+) -> tuple[Plan, SweepPlan | None]:
+    """The plan of the run that the form asks for; of several runs the first one's, with the errors of all, and all of them."""
+    try:
+        _single, axes = form.axes()
+    except Invalid as error:
+        return Plan(errors={error.field or "together": error.translated()}), None
+    if not axes:
+        return make_plan(form.choice(), version, check, facts, device, backends, beside), None
+    several = plan_sweep(form.choice(), axes, version, check, facts, device, backends, beside)
+    first = several.members[0].plan if several.members else Plan()
+    return replace(first, errors=several.errors, advice=[]), several
 
 
 def versions_with_names(session: Session) -> list[tuple[DatasetVersion, str]]:

@@ -7,31 +7,26 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, File, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Engine
+from sqlmodel import Session
 from starlette.datastructures import FormData
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.base_models.service import ready_base_models, require_base_model
-from app.core.database import reading, transaction
+from app.core.database import let_go, reading, transaction
 from app.core.errors import Conflict, Invalid, StudioError
-from app.core.i18n import get_locale, gettext, say
+from app.core.i18n import get_locale, say
 from app.core.routing import Router
 from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppEngine, AppStorage, Db
-from app.interop.handing import TOOL_NAMES, TOOLS
-from app.jobs.devices import ANY, CPU, CUDA
-from app.jobs.service import require_job
-from app.jobs.workers import devices_of_workers
 from app.mask_checks.check_texts import REPORT_LABELS
-from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import CHECKS, examine, request_check, require_mask_check
 from app.mask_settings.arguments import PREFIX
 from app.mask_settings.fields import MASK_FIELDS
 from app.recipes.advice import Task
-from app.recipes.backend import STUDIO
 from app.recipes.continuing import ADAPTER_SHAPE
 from app.recipes.fields import FIELD_GROUPS, FIELDS, display
 from app.recipes.foreign import LARGEST_BYTES, TITLES, read_sound
@@ -40,20 +35,17 @@ from app.recipes.own import AppRecipes
 from app.recipes.recipes import RECIPES, RecipeBook, build_config, values_of
 from app.runs import service
 from app.runs.backends import Backends, TheseBackends
-from app.runs.device import Device, ThisDevice
+from app.runs.form_checks import Checks, checks_in, read_questions, require_seen
 from app.runs.judging import AppJudging, Judging
-from app.runs.mixing import Beside
-from app.runs.new_run import (
-    DEFAULTS,
-    Checks,
-    NewRunForm,
-    read_questions,
-    require_seen,
-    require_sound,
-    versions_with_names,
-)
+from app.runs.new_run import DEFAULTS, NewRunForm, plan_form, require_sound, versions_with_names
+from app.runs.offers import offered_backends, offered_devices
 from app.runs.pace import expected_pace
-from app.runs.planning import make_plan
+from app.runs.preflight.facts import Ground
+from app.runs.preflight.ground import Surroundings, TheseSurroundings
+from app.runs.preflight.shown import shown_preflight
+from app.runs.service import RunRequest
+from app.runs.sweeps.planning import with_pace
+from app.runs.sweeps.service import SweepRequest, start_sweep
 from app.sentences import N_
 from app.versions.service import require_version
 
@@ -74,40 +66,47 @@ Posted = Annotated[FormData, Depends(posted_form)]
 def form_of(posted: FormData, book: RecipeBook) -> NewRunForm:
     """What was submitted, by somebody who may name these recipes."""
     typed = {name: value for name, value in posted.items() if isinstance(value, str)}
-    return NewRunForm.posted(typed, posted.getlist("suites"), book)
+    return NewRunForm.posted(typed, posted.getlist("suites"), book, posted.getlist("accepted"))
 
 
 def _context(
     session: Db,
     judging: Judging,
-    device: Device,
+    surroundings: Surroundings,
     backends: Backends,
     form: NewRunForm,
     checks: Checks = NO_CHECKS,
 ) -> dict[str, Any]:
-    """Everything the form's fragments read."""
+    """Everything the form's fragments read. The session only reads: it is let go on the way."""
     versions, models = versions_with_names(session), ready_base_models(session)
     by_id = {version.id: version for version, _name in versions}
-    if not form.values["version"] and versions:
-        form.values["version"] = str(versions[0][0].id)
-    if not form.values["model"] and models:
-        form.values["model"] = str(models[0].id)
-    if not form.values["idempotency_key"]:
-        form.values["idempotency_key"] = secrets.token_urlsafe(16)
+    form.values["version"] = form.values["version"] or (str(versions[0][0].id) if versions else "")
+    form.values["model"] = form.values["model"] or (str(models[0].id) if models else "")
+    form.values["idempotency_key"] = form.values["idempotency_key"] or secrets.token_urlsafe(16)
     earlier = form.take_adapter(session)
     version, mixed = by_id.get(form.number("version")), by_id.get(form.number("mix_version"))
-    beside = Beside(mixed, checks.beside) if mixed and mixed is not version else None
     model = next((model for model in models if model.id == form.number("model")), None)
-    facts = model.info if model else None
-    plan = make_plan(form.choice(), version, checks.check, facts, device, backends, beside)
+    info = model.info if model else None
+    model_id = form.number("model") or 0
+    checks = checks.with_jobs(session)
+    beside = checks.of_mixed(mixed if mixed is not version else None)
+    plan, several = plan_form(form, version, checks.check, info, surroundings.device, backends, beside)
+    if several is None:
+        pace = expected_pace(session, model_id, plan.tokens.all if plan.tokens else None)
+    else:
+        several, pace = with_pace(session, several, model_id)
+    plans = [plan, *(member.plan for member in several.members)] if several else [plan]
+    let_go(session)
+    ground = surroundings.ground(version)
     return {
+        **shown_preflight(form, version, model, checks.check, checks.job, plans, ground, beside),
         "form": form,
         "versions": versions,
         "models": models,
         "version": version,
         "model": model,
         "methods": list(Method),
-        "backends": _offered(backends, form.values["backend"]),
+        "backends": offered_backends(backends, form.values["backend"]),
         "mask_fields": MASK_FIELDS,
         "arguments": form.offer_arguments(session),
         "groups": FIELD_GROUPS,
@@ -117,12 +116,10 @@ def _context(
         "suites": [(suite.name, suite.title_in(get_locale()), suite.prompts) for suite in judging.suites()],
         "plan": plan,
         "tasks": list(Task),
-        "devices": _offered_devices(session, form.values["device"]),
-        "pace": expected_pace(session, form.number("model") or 0, plan.tokens.all if plan.tokens else None),
-        "check": checks.check,
-        "check_job": checks.job,
-        "mix_check": checks.beside,
-        "mix_check_job": checks.beside_job,
+        "devices": offered_devices(session, form.values["device"]),
+        "several": several,
+        "pace": pace,
+        **checks.shown(),
         "check_error": form.errors.get("mask_check_id"),
         "check_labels": REPORT_LABELS,
         # What another tool's config said, where the form begins with one.
@@ -130,26 +127,6 @@ def _context(
         # Whether only the plan is rendered, beside a form that has the rest.
         "is_plan": False,
     }
-
-
-def _offered_devices(session: Db, chosen: str) -> list[tuple[str, str]]:
-    """Where the run can be asked to be trained, with words; nothing to choose where workers have one device."""
-    there = devices_of_workers(session)
-    if len(there) < 2 and chosen == ANY:
-        return []
-    names = [(one.name, f"{one.name} ({one.title})") for one in there]
-    if sum(one.name != CPU for one in there) > 1:
-        names.insert(0, (CUDA, gettext(N_("Any GPU"))))
-    if chosen not in (ANY, *(name for name, _words in names)):
-        names.append((chosen, chosen))
-    return [(ANY, gettext(N_("Any device"))), *names]
-
-
-def _offered(backends: Backends, chosen: str) -> list[tuple[str, str]]:
-    """Names and words of the programs that are found here, and of the one that a link or a run before asks for."""
-    found = {tool: f"{TOOL_NAMES[tool]} {one.version}" for tool, one in backends.environments.items()}
-    asked = {tool: TOOL_NAMES[tool] for tool in TOOLS if tool == chosen}
-    return [(STUDIO, "SFT Studio"), *{**asked, **found}.items()]
 
 
 def _whole(context: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +161,7 @@ def new_page(
     request: Request,
     session: Db,
     judging: AppJudging,
-    device: ThisDevice,
+    surroundings: TheseSurroundings,
     backends: TheseBackends,
     book: AppRecipes,
     like: int | None = None,
@@ -198,7 +175,7 @@ def new_page(
         form = NewRunForm({**old.values, **given}, old.suites, {**old.arguments, **form.arguments}, book=book)
     if form.values["version"]:
         require_version(session, form.number("version") or 0)
-    return render(request, "runs/new.html", _whole(_context(session, judging, device, backends, form)))
+    return render(request, "runs/new.html", _whole(_context(session, judging, surroundings, backends, form)))
 
 
 @router.get("/new/config", response_model=None)
@@ -212,9 +189,9 @@ def config_page(request: Request) -> Response:
 @needs(Permission.RUN_START)
 def begin_with_config(
     request: Request,
-    session: Db,
+    engine: AppEngine,
     judging: AppJudging,
-    device: ThisDevice,
+    surroundings: TheseSurroundings,
     backends: TheseBackends,
     book: AppRecipes,
     file: Annotated[UploadFile | None, File()] = None,
@@ -227,7 +204,8 @@ def begin_with_config(
         context = {"config": config, "error": error.translated()}
         return render(request, "runs/config.html", context, status=error.status)
     form = NewRunForm.linked({name: display(value) for name, value in read.values.items()}, book)
-    context = _context(session, judging, device, backends, form)
+    with reading(engine) as session:
+        context = _context(session, judging, surroundings, backends, form)
     foreign = {
         "tool": TITLES[read.tool],
         "taken": len(read.values),
@@ -258,7 +236,7 @@ def check_masks(
     storage: AppStorage,
     actor: CurrentActor,
     judging: AppJudging,
-    device: ThisDevice,
+    surroundings: TheseSurroundings,
     backends: TheseBackends,
     book: AppRecipes,
     posted: Posted,
@@ -272,7 +250,7 @@ def check_masks(
         form.errors["mask_check_id"] = error.translated()
         form.errors[error.field or "mask_check_id"] = error.translated()
     with reading(engine) as session:
-        context = _context(session, judging, device, backends, form, checks)
+        context = _context(session, judging, surroundings, backends, form, checks)
     # Another model's template reads other arguments.
     context["swap_arguments"] = {one.name for one in context["arguments"]} != _sent_arguments(posted)
     if is_htmx(request):
@@ -302,7 +280,7 @@ def check_progress(
     request: Request,
     session: Db,
     judging: AppJudging,
-    device: ThisDevice,
+    surroundings: TheseSurroundings,
     backends: TheseBackends,
     book: AppRecipes,
     mask_check_id: int,
@@ -312,13 +290,14 @@ def check_progress(
     check = require_mask_check(session, mask_check_id)
     chosen = {"version": str(check.dataset_version_id), "model": str(check.base_model_id)}
     form = NewRunForm.linked(chosen, book)
-    checks = Checks(check, require_job(session, check.job_id))
+    checks = Checks(check)
     if mix is not None:
         beside = require_mask_check(session, mix)
         form.values["mix_version"] = str(beside.dataset_version_id)
-        checks = replace(checks, beside=beside, beside_job=require_job(session, beside.job_id))
+        checks = Checks(check, beside=beside)
     form.values["mask_check_id"], form.values["mix_check_id"] = (str(one or "") for one in checks.ids)
-    return render(request, "runs/_check.html", _context(session, judging, device, backends, form, checks))
+    context = _context(session, judging, surroundings, backends, form, checks)
+    return render(request, "runs/_check.html", context)
 
 
 @router.post("/new/plan", response_model=None)
@@ -327,17 +306,15 @@ def plan(
     request: Request,
     engine: AppEngine,
     judging: AppJudging,
-    device: ThisDevice,
+    surroundings: TheseSurroundings,
     backends: TheseBackends,
     book: AppRecipes,
     posted: Posted,
 ) -> Response:
-    """What the form would train, in numbers."""
+    """What the form would train, in numbers, and what stands against it."""
     form = form_of(posted, book)
     with reading(engine) as session:
-        found = [form.number(name) for name in ("mask_check_id", "mix_check_id")]
-        check, beside = (session.get(MaskCheck, one) if one else None for one in found)
-        context = _context(session, judging, device, backends, form, Checks(check, None, beside))
+        context = _context(session, judging, surroundings, backends, form, checks_in(session, form))
     return render(request, "runs/_plan.html", {**context, "is_plan": True})
 
 
@@ -350,7 +327,7 @@ def start(
     storage: AppStorage,
     actor: CurrentActor,
     judging: AppJudging,
-    device: ThisDevice,
+    surroundings: TheseSurroundings,
     backends: TheseBackends,
     book: AppRecipes,
     posted: Posted,
@@ -365,20 +342,41 @@ def start(
         require_seen(checks, seen)
         check = checks.check
         assert check is not None
+        ground = surroundings.ground_of(check.dataset_version_id)
         with transaction(engine) as session:
             version, model = (
                 require_version(session, check.dataset_version_id),
                 require_base_model(session, check.base_model_id),
             )
             form.take_adapter(session)
-            require_sound(form, version, model.info, device, backends)
-            run, created = service.start_run(
-                session, actor, form.request(check, checks.beside), suites=suites, backends=backends
-            )
+            require_sound(form, version, model.info, surroundings.device, backends)
+            run_request = form.request(check, checks.beside)
+            address = _promise(session, actor, form, run_request, suites, backends, ground)
     except (Invalid, Conflict) as error:
         form.errors.setdefault(error.field or "start", error.translated())
         with reading(engine) as session:
-            context = _context(session, judging, device, backends, form, checks)
+            context = _context(session, judging, surroundings, backends, form, checks)
         return render(request, "runs/new.html", _whole(context), status=error.status)
-    already = "" if created else f"?{ALREADY_STARTED}=true"
-    return RedirectResponse(f"/runs/{run.id}{already}", status_code=303)
+    return RedirectResponse(address, status_code=303)
+
+
+def _promise(
+    session: Session,
+    actor: Actor,
+    form: NewRunForm,
+    request: RunRequest,
+    suites: list[str],
+    backends: Backends,
+    ground: Ground,
+) -> str:
+    """Start the run, or the group of runs; gives the address of its page."""
+    axes = form.axes()[1]
+    if not axes:
+        run, created = service.start_run(
+            session, actor, request, suites=suites, backends=backends, ground=ground
+        )
+        already = "" if created else f"?{ALREADY_STARTED}=true"
+        return f"/runs/{run.id}{already}"
+    group = SweepRequest(replace(request, name=""), tuple(axes), request.name)
+    sweep, _created = start_sweep(session, actor, group, suites=suites, backends=backends, ground=ground)
+    return f"/sweeps/{sweep.id}"

@@ -23,6 +23,7 @@ from app.runs.beginning import Beginning, How
 from app.runs.checkpoints import Told, checkpoint_folder, require_over, told_checkpoints
 from app.runs.mixing import epoch_of
 from app.runs.models import Run
+from app.runs.preflight.items import Name
 from app.runs.service import RunRequest, run_job, start_run
 from app.sentences import N_
 
@@ -164,6 +165,8 @@ def _start(
         evaluate_with=tuple(run.evaluate_with),
         idempotency_key=key,
         device=run_job(session, run).device_wanted,
+        # It is the same run that goes on; one of an earlier program was never asked.
+        accepted_warnings=tuple(run.preflight.names if run.preflight else Name),
         exactly=config,
         again_of=run,
         mix_check_id=run.mix_check_id,

@@ -11,16 +11,22 @@ from app.core.errors import Invalid
 from app.core.i18n import say
 from app.core.routing import Router
 from app.core.web import Db
+from app.jobs.service import require_job
+from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import newest_report, require_mask_check
 from app.recipes.foreign import read_sound
 from app.recipes.own import AppRecipes
 from app.runs.backends import TheseBackends
 from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
-from app.runs.mixing import SAME_VERSION, Beside, require_some
+from app.runs.mixing import SAME_VERSION, Beside, read_beside, require_some
 from app.runs.pace import expected_pace
 from app.runs.plan_schemas import PlanIn, PlanOut
 from app.runs.planning import Choice, make_plan
+from app.runs.preflight.checklist import preflight
+from app.runs.preflight.facts import Facts
+from app.runs.preflight.ground import TheseSurroundings
+from app.runs.preflight.schemas import items_out
 from app.runs.schemas import ForeignConfigIn, ForeignConfigOut
 from app.sentences import N_
 from app.versions.service import require_version
@@ -43,9 +49,16 @@ def read_config(body: ForeignConfigIn) -> ForeignConfigOut:
 @router.post("/runs/plan")
 @needs(Permission.RUN_READ)
 def plan_run(
-    session: Db, book: AppRecipes, device: ThisDevice, backends: TheseBackends, body: PlanIn
+    session: Db,
+    book: AppRecipes,
+    device: ThisDevice,
+    backends: TheseBackends,
+    surroundings: TheseSurroundings,
+    body: PlanIn,
 ) -> PlanOut:
-    """What a run would be and take, and advice computed from the version and the choice. Starts nothing."""
+    """What a run would be and take, advice computed from the version and the choice, and the pre-flight: what stands against a
+    start. Starts nothing."""
+    ground = surroundings.ground_of(body.dataset_version_id)
     version = require_version(session, body.dataset_version_id)
     model, _folder = require_ready(session, body.base_model_id)
     if body.mask_check_id is None:
@@ -57,16 +70,39 @@ def plan_run(
     # What is wrong is refused as at the start of a run.
     fit_config(book.require(body.recipe), body.changes, version, model.info, backends)
     choice = Choice(body.recipe, body.changes, body.task, book)
-    plan = make_plan(choice, version, check, model.info, device, backends, _beside(session, body))
+    beside = _beside(session, body, check)
+    plan = make_plan(choice, version, check, model.info, device, backends, beside)
     pace = expected_pace(session, body.base_model_id, plan.tokens.all if plan.tokens else None)
-    return PlanOut.of(plan, pace, check)
+    facts = Facts(
+        version,
+        model,
+        check,
+        require_job(session, check.job_id) if check else None,
+        plan,
+        ground,
+        suites=body.evaluate_with,
+        confirmed=body.confirmed,
+        override_reason=body.override_reason,
+        beside=beside,
+    )
+    items = items_out(preflight(facts), body.accepted_warnings, body.override_reason)
+    return PlanOut.of(plan, pace, check, items)
 
 
-def _beside(session: Session, body: PlanIn) -> Beside | None:
+def _beside(session: Session, body: PlanIn, check: MaskCheck | None) -> Beside | None:
+    """What is mixed in, by the check that is named, or by the newest that goes with the first one."""
+    if body.mix_check_id is not None and check is not None:
+        named = read_beside(session, check, body.mix_check_id)
+        if named and body.mix_version_id not in (None, named.version.id):
+            raise Invalid(FOREIGN_CHECK, field="mix_check_id", id=body.mix_check_id)
+        return named
     if body.mix_version_id is None:
         return None
     if body.mix_version_id == body.dataset_version_id:
         raise Invalid(SAME_VERSION, field="mix_version_id")
     version = require_version(session, body.mix_version_id)
     require_some(version, field="mix_version_id")
-    return Beside(version, newest_report(session, body.mix_version_id, body.base_model_id))
+    found = newest_report(session, body.mix_version_id, body.base_model_id)
+    if found is None or (check is not None and found.settings_key != check.settings_key):
+        return Beside(version, None)
+    return Beside(version, found, require_job(session, found.job_id))

@@ -11,7 +11,16 @@ from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.recipes.memory import Fits
 from app.runs.pace import Pace
-from app.runs.planning import Plan
+from app.runs.planning import MemoryPlan, Plan
+from app.runs.preflight.schemas import ACCEPTED, AcceptedNames, PreflightItemOut
+
+MixCheckId = Annotated[
+    int | None,
+    Field(
+        description="The mask check of a second dataset version, for the same base model with the same settings: "
+        "`mix_share` of the conversations that are trained are drawn from it."
+    ),
+]
 
 
 class PlanIn(BaseModel):
@@ -23,8 +32,10 @@ class PlanIn(BaseModel):
     base_model_id: int
     mask_check_id: int | None = None
     mix_version_id: int | None = Field(
-        default=None, description="A second dataset version that is mixed in, by its newest finished check."
+        default=None,
+        description="A second dataset version that is mixed in; without `mix_check_id` by its newest finished check.",
     )
+    mix_check_id: MixCheckId = None
     recipe: str = "standard"
     changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
         default_factory=dict,
@@ -33,6 +44,11 @@ class PlanIn(BaseModel):
     task: Task | None = Field(
         default=None, description="What the model is to learn: advice on the rank needs it."
     )
+    # As at the start, for the pre-flight alone; null: nobody is asked yet.
+    confirmed: bool | None = None
+    override_reason: str = Field(default="", max_length=1000)
+    evaluate_with: list[str] = Field(default_factory=list, max_length=10)
+    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
 
 
 class AdviceOut(BaseModel):
@@ -53,6 +69,17 @@ class MemoryOut(BaseModel):
     device: str
     fits: Fits
 
+    @classmethod
+    def of(cls, memory: MemoryPlan) -> "MemoryOut":
+        """From what was estimated."""
+        return cls(
+            needed_bytes=memory.needed,
+            free_bytes=memory.device.free,
+            total_bytes=memory.device.memory,
+            device=memory.device.name,
+            fits=memory.fits,
+        )
+
 
 class MixOut(BaseModel):
     """What an epoch has of the second dataset: `conversations` drawn from `available` (more than there are: some are
@@ -69,6 +96,7 @@ class PlanOut(BaseModel):
     """How long a run would be, what it would take, and what to set otherwise; null where nothing tells it.
 
     `tokens` pass the model over all epochs, `trained_tokens` of them are in the loss; `seconds` as fast as `as_run` was.
+    `may_start`: the pre-flight has no error, and no warning that is not accepted.
     """
 
     config: TrainingConfig
@@ -88,9 +116,13 @@ class PlanOut(BaseModel):
     advice: list[AdviceOut]
     notes: list[str]
     warnings: list[str]
+    preflight: list[PreflightItemOut]
+    may_start: bool
 
     @classmethod
-    def of(cls, plan: Plan, pace: Pace | None, check: MaskCheck | None) -> "PlanOut":
+    def of(
+        cls, plan: Plan, pace: Pace | None, check: MaskCheck | None, preflight: list[PreflightItemOut]
+    ) -> "PlanOut":
         """In the reader's language. The plan is of a version, without errors."""
         assert plan.config is not None
         assert plan.estimate is not None
@@ -108,14 +140,7 @@ class PlanOut(BaseModel):
             seconds=_seconds(plan, pace),
             as_run=pace.run_id if pace else None,
             disk_bytes=plan.disk,
-            memory=memory
-            and MemoryOut(
-                needed_bytes=memory.needed,
-                free_bytes=memory.device.free,
-                total_bytes=memory.device.memory,
-                device=memory.device.name,
-                fits=memory.fits,
-            ),
+            memory=MemoryOut.of(memory) if memory else None,
             mix=plan.mix and MixOut(**vars(plan.mix)),
             advice=[
                 AdviceOut(field=one.field, value=one.value, why=say(one.sentence), rule=say(one.rule))
@@ -123,6 +148,8 @@ class PlanOut(BaseModel):
             ],
             notes=[say(one) for one in plan.notes],
             warnings=[say(one) for one in plan.warnings],
+            preflight=preflight,
+            may_start=all(one.lets_start for one in preflight),
         )
 
 

@@ -18,7 +18,7 @@ from app.recipes.memory import Fits, Work, estimate_memory, fits
 from app.recipes.recipes import BUILT_IN, RecipeBook
 from app.runs.backends import NO_BACKENDS, Backends
 from app.runs.device import Device
-from app.runs.fitting import fit_config
+from app.runs.fitting import Fitted, fit_config
 from app.runs.mixing import Beside, EpochPlan, MixPlan, plan_epoch
 from app.sentences import Sentence
 from app.versions.models import DatasetVersion
@@ -94,18 +94,34 @@ def make_plan(
     except Invalid as error:
         one = {error.field or "recipe": error.translated()}
         return Plan(errors={item["field"]: item["message"] for item in error.details} or one)
+    return plan_of(fitted, choice, version, check, facts, device, beside)
+
+
+def plan_of(
+    fitted: Fitted,
+    choice: Choice,
+    version: DatasetVersion | None,
+    check: MaskCheck | None,
+    facts: ModelFacts | None,
+    device: Device | None,
+    beside: Beside | None = None,
+) -> Plan:
+    """The plan of a config that is fitted already; what needs a device is left out without one."""
     config = fitted.config
     if version is None:
         return Plan(config, notes=fitted.notes, warnings=fitted.warnings)
     epoch = plan_epoch(config, version, check, beside)
     estimate = estimate_steps(epoch.samples, config)
-    situation = Situation(version.train_count, version.validation_count, recipe.name, choice.task)
+    situation = Situation(version.train_count, version.validation_count, choice.recipe, choice.task)
+    mix_check, memory = (beside.check if beside else None), None
+    if device is not None and (beside is None or mix_check is not None):
+        memory = expected_memory(config, check, mix_check, facts, device)
     return Plan(
         config,
         estimate,
         _tokens(epoch, estimate),
         estimate_disk(estimate, config, facts) if facts else None,
-        expected_memory(config, check, beside.check if beside else None, facts, device),
+        memory,
         advise(estimate, config, situation),
         notes=fitted.notes,
         warnings=fitted.warnings,

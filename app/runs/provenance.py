@@ -9,6 +9,7 @@ from app.core.stored_models import StoredModel
 from app.mask_settings.fields import MaskSettingsIn
 from app.masking import Argument
 from app.runs.beginning import Beginning
+from app.runs.preflight.documents import AcceptedWarning
 
 
 class MixedInProvenance(BaseModel):
@@ -50,6 +51,8 @@ class Provenance(StoredModel):
     base_remark: str = ""
     mix: MixedInProvenance | None = None
     mask: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
+    # Of the pre-flight; nobody's name goes out with the files.
+    accepted_warnings: list[AcceptedWarning] = Field(default_factory=list)
 
     @model_validator(mode="before")
     @classmethod

@@ -22,6 +22,9 @@ from app.runs.comparing import Difference, Reached
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.diagnosis import new_run_address
 from app.runs.models import Run
+from app.runs.plan_schemas import MixCheckId
+from app.runs.preflight.documents import PreflightRecord
+from app.runs.preflight.schemas import ACCEPTED, AcceptedNames
 from app.runs.result import RunResult
 from app.versions.changes import Changes
 
@@ -66,11 +69,7 @@ class RunIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     mask_check_id: int
-    mix_check_id: int | None = Field(
-        default=None,
-        description="The mask check of a second dataset version, for the same base model with the same settings: "
-        "`mix_share` of the conversations that are trained are drawn from it.",
-    )
+    mix_check_id: MixCheckId = None
     recipe: str = "standard"
     # Told in the document; judged where the command line's and the form's are, in the same words.
     changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
@@ -90,6 +89,15 @@ class RunIn(BaseModel):
         max_length=20,
         description="Where it may be trained: any, cpu, cuda, or one GPU such as cuda:1.",
     )
+    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
+
+
+class AgainIn(BaseModel):
+    """What may be said beside “again”: warnings that have come up since."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
 
 
 class RunOut(CreatedByOut):
@@ -103,6 +111,7 @@ class RunOut(CreatedByOut):
     recipe: str
     recipe_id: int | None
     recipe_version: int | None
+    sweep_id: int | None
     config: TrainingConfig
     arrays_hash: str
     mix_version_id: int | None
@@ -112,6 +121,7 @@ class RunOut(CreatedByOut):
     confirmed_by_user_id: int | None
     confirmed_by_token_id: int | None
     override_reason: str | None
+    preflight: PreflightRecord | None
     evaluate_with: list[str]
     begins: Beginning | None
     result: RunResult | None

@@ -26,10 +26,17 @@ from app.recipes.own import read_book
 from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
 from app.runs.beginning import Beginning
 from app.runs.changes import Base, base_of
-from app.runs.fitting import fit_config
+from app.runs.fitting import Fitted, fit_config
 from app.runs.further import begin_with, require_adapter, require_studio, with_shape
-from app.runs.mixing import columns_of_mix, require_fitting, require_some
+from app.runs.mixing import Beside, columns_of_mix, read_beside
 from app.runs.models import Run, RunArtifact
+from app.runs.planning import Choice, plan_of
+from app.runs.preflight.checklist import preflight
+from app.runs.preflight.data import check_refusal, red_without_reason, unconfirmed
+from app.runs.preflight.documents import PreflightRecord
+from app.runs.preflight.facts import UNSEEN, Facts, Ground
+from app.runs.preflight.gate import settle
+from app.runs.preflight.model import length_refusal
 from app.runs.work import TrainPayload
 from app.sentences import N_
 from app.versions.models import DatasetVersion
@@ -53,6 +60,8 @@ class RunRequest:
     override_reason: str = ""
     evaluate_with: tuple[str, ...] = ()
     idempotency_key: str = ""
+    # Names of the pre-flight's warnings that whoever asks has looked at.
+    accepted_warnings: tuple[str, ...] = ()
     # Where it may be trained: any, cpu, cuda or one GPU.
     device: str = ANY
     # In place of recipe and changes: the config of a run that is made again, and that run.
@@ -63,6 +72,8 @@ class RunRequest:
     begins: Beginning | None = None
     again_of: Run | None = None
     mix_check_id: int | None = None
+    # The group that it is one of.
+    sweep_id: int | None = None
 
 
 def start_run(
@@ -72,11 +83,13 @@ def start_run(
     *,
     suites: Collection[str] = (),
     backends: Backends = NO_BACKENDS,
+    ground: Ground = UNSEEN,
 ) -> tuple[Run, bool]:
     """Promise the training. The same idempotency key again gives the first run and False.
 
-    `suites` are the names that `evaluate_with` may hold, `backends` what else can train here. Raises Invalid or Conflict
-    for an unfinished or red check, a missing confirmation, a bad config, an unknown suite or a device that no worker has.
+    `suites` are the names that `evaluate_with` may hold, `backends` what else can train here, `ground` what is so on this machine
+    now. Raises Invalid or Conflict for an unfinished or red check, a missing confirmation, a bad config, an unknown suite, a device
+    that no worker has, and for what else the pre-flight has against it: errors, and warnings that are not accepted by name.
     """
     key = request.idempotency_key.strip()[:80] or secrets.token_urlsafe(16)
     existing = _run_of_key(session, key)
@@ -84,7 +97,7 @@ def start_run(
         return existing, False
     try:
         with session.begin_nested():
-            return _promise(session, actor, request, key, suites, backends), True
+            return _promise(session, actor, request, key, suites, backends, ground), True
     except IntegrityError:
         # The other half of a double click was faster.
         existing = _run_of_key(session, key)
@@ -97,14 +110,7 @@ def _run_of_key(session: Session, key: str) -> Run | None:
     return session.exec(select(Run).where(Run.idempotency_key == key)).first()
 
 
-def _promise(
-    session: Session,
-    actor: Actor,
-    request: RunRequest,
-    key: str,
-    suites: Collection[str],
-    backends: Backends,
-) -> Run:
+def _require_suites(request: RunRequest, suites: Collection[str]) -> None:
     for name in request.evaluate_with:
         if name not in suites:
             raise Invalid(
@@ -113,19 +119,38 @@ def _promise(
                 name=name,
                 names=", ".join(sorted(suites)),
             )
+
+
+def _promise(
+    session: Session,
+    actor: Actor,
+    request: RunRequest,
+    key: str,
+    suites: Collection[str],
+    backends: Backends,
+    ground: Ground,
+) -> Run:
+    _require_suites(request, suites)
     check = require_mask_check(session, request.mask_check_id)
-    override = _check_allows(session, check, request)
+    check_job = require_job(session, check.job_id)
+    override = _require_allowed(check, check_job, request)
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
-    _require_readable(check, model)
+    too_long = length_refusal(check.report, model)
+    if too_long is not None:
+        raise too_long
     beside, also = _mixed_in(session, check, request, model)
     override = also or override
     base = _base(session, actor, request)
     request = _with_adapter(session, request, base, model)
-    config = _config(request, base, version, model, backends)
+    fitted = _fitted(request, base, version, model, backends)
     if request.begins:
-        require_studio(config)
+        require_studio(fitted.config)
     device = require_wish(session, request.device)
+    choice = Choice(base.name, request.changes)
+    plan = plan_of(fitted, choice, version, check, model.info, ground.device, beside)
+    facts = Facts(version, model, check, check_job, plan, ground, beside=beside)
+    looked_at = _settled(facts, request, actor)
     job = enqueue(session, JobKind.TRAIN, created_by=actor.who, device=device)
     assert job.id is not None
     run = Run(
@@ -134,11 +159,13 @@ def _promise(
         base_model_id=check.base_model_id,
         mask_check_id=request.mask_check_id,
         **base.columns(),
-        config=config,
+        sweep_id=request.sweep_id,
+        config=fitted.config,
         arrays_hash=check.arrays_hash or "",
-        **columns_of_mix(beside),
+        **columns_of_mix(beside.check if beside else None),
         **actor.who.columns("confirmed_by"),
         override_reason=override,
+        preflight=looked_at,
         idempotency_key=key,
         job_id=job.id,
         evaluate_with=list(dict.fromkeys(request.evaluate_with)),
@@ -158,16 +185,24 @@ def _promise(
 
 def _mixed_in(
     session: Session, check: MaskCheck, request: RunRequest, model: ModelEntry
-) -> tuple[MaskCheck | None, str | None]:
-    """The check of what is mixed in, and the override's reason if it needs one. Raises as the first check does."""
-    if request.mix_check_id is None:
+) -> tuple[Beside | None, str | None]:
+    """What is mixed in, and the override's reason if its check needs one. Raises as the first check does."""
+    beside = read_beside(session, check, request.mix_check_id)
+    if beside is None or beside.check is None or beside.job is None:
         return None, None
-    beside = require_mask_check(session, request.mix_check_id)
-    require_fitting(check, beside)
-    require_some(require_version(session, beside.dataset_version_id))
-    override = _check_allows(session, beside, request)
-    _require_readable(beside, model)
+    override = _require_allowed(beside.check, beside.job, request)
+    too_long = length_refusal(beside.check.report, model)
+    if too_long is not None:
+        raise too_long
     return beside, override
+
+
+def _settled(facts: Facts, request: RunRequest, actor: Actor) -> PreflightRecord:
+    """The pre-flight as it stands, with what was accepted of it. Raises Conflict for what refuses the start."""
+    facts = replace(
+        facts, suites=request.evaluate_with, confirmed=True, override_reason=request.override_reason
+    )
+    return settle(preflight(facts), request.accepted_warnings, actor.who, request.override_reason)
 
 
 def _base(session: Session, actor: Actor, request: RunRequest) -> Base:
@@ -186,56 +221,29 @@ def _with_adapter(session: Session, request: RunRequest, base: Base, model: Mode
     return replace(request, begins=begin_with(parent), changes=changes)
 
 
-def _config(
+def _fitted(
     request: RunRequest, base: Base, version: DatasetVersion, model: ModelEntry, backends: Backends
-) -> TrainingConfig:
+) -> Fitted:
     if request.exactly is None:
-        return fit_config(base.recipe(), request.changes, version, model.info, backends).config
+        return fit_config(base.recipe(), request.changes, version, model.info, backends)
     # Nothing of it changes; the program that it names has to be here still.
     asked = request.exactly.to_json()
-    return fit_to_backend(request.exactly, asked, model.info.end_of_turn_id, backends)[0]
+    return Fitted(fit_to_backend(request.exactly, asked, model.info.end_of_turn_id, backends)[0])
 
 
-def _check_allows(session: Session, check: MaskCheck, request: RunRequest) -> str | None:
+def _require_allowed(check: MaskCheck, job: Job, request: RunRequest) -> str | None:
     """The override's reason if one is needed. Raises when the check does not allow a start."""
-    if check.passed is None:
-        job = require_job(session, check.job_id)
-        if job.failure:
-            raise Conflict(N_("The mask check could not be done: %(reason)s"), reason=job.error_text)
-        if job.is_final:
-            raise Conflict(N_("The mask check was stopped before it was done. Ask for it again."))
-        raise Conflict(N_("The mask check is still running. Start when it is green."))
-    if not check.arrays_key or not check.arrays_hash:
-        raise Conflict(N_("The mask check found nothing that can be trained. Look at its report."))
+    refusal = check_refusal(check, job)
+    if refusal is not None:
+        raise refusal
     if not request.confirmed:
-        raise Invalid(N_("Look at the mask check and confirm it before starting."), field="confirmed")
+        raise unconfirmed()
     if check.passed:
         return None
-    reason = request.override_reason.strip()
+    reason = request.override_reason.strip()[:1000]
     if not reason:
-        raise Conflict(
-            N_(
-                "The mask check is red, so the run does not start. Fix the conversations, or override with a reason."
-            ),
-            field="override_reason",
-        )
-    return reason[:1000]
-
-
-def _require_readable(check: MaskCheck, model: ModelEntry) -> None:
-    """Without a length limit a sample may be longer than the model was made for; it would learn noise from it."""
-    longest, limit = check.report.longest if check.report else 0, model.info.context_length
-    if limit and longest > limit:
-        raise Conflict(
-            N_(
-                "The longest sample has %(longest)d tokens and “%(model)s” reads at most %(limit)d. Set a length limit and "
-                "check the masks again."
-            ),
-            field="max_length",
-            longest=longest,
-            limit=limit,
-            model=model.name,
-        )
+        raise red_without_reason()
+    return reason
 
 
 def _default_name(session: Session, version: DatasetVersion, model: ModelEntry, recipe: str) -> str:

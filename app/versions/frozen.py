@@ -50,6 +50,11 @@ def frozen_page(
         return [json.loads(file.readline()) for _start in starts]
 
 
+def frozen_ids(storage: Storage, version: DatasetVersion) -> frozenset[int]:
+    """The ids of the version's conversations. Raises Conflict when its file is not what was frozen."""
+    return frozenset(_places_of(storage, version)[1])
+
+
 def _places_of(storage: Storage, version: DatasetVersion) -> tuple[Path, dict[int, int]]:
     path = storage.path(version.storage_key)
     try:

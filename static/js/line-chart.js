@@ -3,7 +3,8 @@
 //   chart.setData(data)  — cheap, for live values; chart.destroy()
 //   chart.setSeries(series, data)  — other lines; chart.setLog(true)  — a logarithmic axis, without what it cannot show
 //   chart.setMarks({marks: [{step, title}], ticks: [step], best: {step, value, title}})  — drawn by chart-marks.js
-// Further options: y (label), height in pixels, format (number -> text, for the values at the side), sync (charts with the
+// Further options: y (label), height in pixels, format (number -> text, for the values at the side), tell (the same for the value
+// under the pointer, where that is told more closely), sync (charts with the
 // same word share the place of their pointer), zoomed ((from, to) -> , told when a part of the axis is looked at; two nulls: all).
 // A series may have colour (1 to 4), faint, and its own dash (0 to 3); else they differ in both, in the order of .chart__key--1 … --4.
 // <div data-line-chart="id-of-json"> is drawn on load, the JSON being these options in a <script type="application/json">.
@@ -89,8 +90,12 @@
     };
   }
 
+  function plainly(value) {
+    return Number.isInteger(value) ? String(value) : value.toPrecision(4);
+  }
+
   // The value under the pointer, for people who use one; the page's own table or log serves everyone else.
-  function readout(plot, output, series) {
+  function readout(plot, output, series, tell) {
     if (!output) return;
     const index = plot.cursor.idx;
     output.textContent =
@@ -99,7 +104,7 @@
         : [{ label: plot.series[0].label }, ...series]
             .map(({ label, faint }, column) => ({ label, faint, value: plot.data[column][index] }))
             .filter(({ value, faint }) => value != null && !faint)
-            .map(({ label, value }) => `${label} ${Number.isInteger(value) ? value : value.toPrecision(4)}`)
+            .map(({ label, value }, place) => `${label} ${place ? tell(value) : value}`)
             .join(" · ");
   }
 
@@ -136,7 +141,7 @@
         {
           ...options(element, { ...config, series }, log),
           hooks: {
-            setCursor: [(self) => readout(self, output, series)],
+            setCursor: [(self) => readout(self, output, series, config.tell ?? config.format ?? plainly)],
             draw: [(self) => window.drawMarks?.(self, signs, colour)],
             setScale: [look],
           },

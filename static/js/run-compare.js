@@ -16,12 +16,13 @@
       const x = found[place][name === "loss" ? "step" : "eval_step"];
       const y = found[place][name];
       const isSmooth = view.smooth > 0 && name === "loss";
-      const colour = place + 1;
+      const colour = run.colour ?? place + 1;
+      const { dash } = run;
       if (isSmooth) {
         series.push({ label: run.name, colour, faint: true, dash: 0 });
         data.push([x, y]);
       }
-      series.push({ label: String(run.id), colour, points: name === "eval_loss" });
+      series.push({ label: String(run.id), colour, dash, points: name === "eval_loss" });
       data.push([x, isSmooth ? smoothed(y, view.smooth) : y]);
     }
     return { series, data: onOneAxis(data) };

@@ -27,7 +27,8 @@
   function guardStart() {
     const start = form.querySelector("[data-start]");
     if (!start) return;
-    start.disabled = !form.querySelector("[data-check-done]") || !mayStart();
+    const ready = form.querySelector("[data-check-done]") && !form.querySelector("[data-start-blocked]");
+    start.disabled = !ready || !mayStart();
     start.removeAttribute("aria-busy");
   }
 
@@ -57,7 +58,9 @@
   form.addEventListener("click", (event) => {
     const button = event.target.closest("[data-set-field], [data-take-all]");
     if (button) {
-      const taken = button.matches("[data-take-all]") ? form.querySelectorAll("[data-set-field]") : [button];
+      const taken = button.matches("[data-take-all]")
+        ? form.querySelectorAll(".advice [data-set-field]")
+        : [button];
       for (const { dataset } of taken) form.elements[dataset.setField].value = dataset.setValue;
       // One change is enough: the plan is asked for once, with all that was taken.
       form.elements[taken[0].dataset.setField].dispatchEvent(new Event("change", { bubbles: true }));
@@ -78,10 +81,14 @@
   });
 
   document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.target.id === "plan") showErrors();
+    if (event.target.id === "plan") {
+      showErrors();
+      guardStart();
+    }
     if (event.target.id === "mask-check") {
       guardStart();
-      if (event.target.matches("[data-check-done]")) document.body.dispatchEvent(new Event("check:done"));
+      // Done, or over without a result: plan and pre-flight are asked for anew.
+      if (!event.target.matches("[hx-get]")) document.body.dispatchEvent(new Event("check:done"));
     }
   });
   addEventListener("pageshow", guardStart);

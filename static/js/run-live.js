@@ -31,6 +31,11 @@
     memory: (number) => size(number),
     load: (number) => `${number} %`,
   };
+  // Under the pointer there is room for more digits.
+  const TOLD = {
+    rate: (number) => (number ? number.toExponential(2) : "0"),
+    load: (number) => `${Number(number.toPrecision(3))} %`,
+  };
 
   // Lines of each chart, of the columns that have any value: label, column, and whether it has steps of its own.
   const LINES = {
@@ -60,6 +65,7 @@
       x: labels.step,
       height: name === "loss" ? 280 : 150,
       format: FORMATS[name],
+      tell: TOLD[name],
       series: LINES[name].map(([label]) => ({ label })),
       data: [[], ...LINES[name].map(() => [])],
       sync: "run",

@@ -76,8 +76,9 @@ _KERNELS: Final = dict.fromkeys(("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_k
 
 
 def settings_of(tool: Tool, *, bf16: bool, gpu: bool) -> list[Setting]:
-    """What is to be tried, the quickest is taken. float32 wherever the machine has no units for bf16."""
-    if not bf16:
+    """What is to be tried, the quickest is taken. float32 where the machine has no units for bf16."""
+    # Axolotl has no way to tell transformers that there is no GPU, which refuses bf16 then.
+    if not bf16 or (tool == "axolotl" and not gpu):
         return [FLOAT32]
     # transformers computes in bf16 without a GPU only where it is told that there is none.
     on, kernels = {"bf16": True, **({} if gpu else {"use_cpu": True})}, _KERNELS if gpu else {}

@@ -246,7 +246,7 @@ def _figures(one: Contestant, apart: float, gpu: bool) -> dict[str, Any]:
         "version": version_of(one.tool),
         "setting": one.setting.name,
         "tokens_per_second": one.speed,
-        "step_seconds": [one.trained.seconds for one in one.rounds],
+        "step_seconds": [found.trained.seconds[1:] for found in one.rounds],
         "peak_memory_bytes": one.memory(gpu),
         "peak_of_the_trainer_alone_bytes": max(found.trained.peak_memory_bytes for found in one.rounds),
         "losses": list(one.rounds[0].trained.losses.values()),

@@ -58,7 +58,9 @@ def test_from_import_to_gate_with_a_restart_of_the_server_while_the_training_is_
     variables, steps = _github()
     desk = tmp_path / "desk"
     (desk / "dialogues").mkdir(parents=True)
-    samples = (ROOT / "app" / "samples" / "sales.en.jsonl").read_text(encoding="utf-8").splitlines()[:24]
+    samples = (ROOT / "app" / "samples" / "sales.en.jsonl").read_text(encoding="utf-8").splitlines()
+    # The small model reads few tokens, and a sample that is cut would have to be accepted.
+    samples = sorted(samples, key=len)[:24]
     (desk / variables["DIALOGUES"]).write_text("\n".join(samples) + "\n", encoding="utf-8")
     with _studio(tmp_path) as server:
         token = read_local_token(server.data_dir)

@@ -37,6 +37,7 @@ READY = {
 # What no document names.
 UNNAMED = (
     ("advise", "--dataset", "Sales calls", "--model", "./my-model"),
+    ("preflight", "--dataset", "Sales calls", "--model", "./my-model"),
     ("approve", "--dataset", "Sales calls"),
     ("diagnose", "--run", "7"),
     ("samples", "--run", "7"),
@@ -172,7 +173,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
     outcome = live.run(*arguments)
     if outcome.code:
         # The server has no dataset that is frozen, no run, no worker, and a data folder: that is what the line is about.
-        assert outcome.code == (NOT_JUDGED if arguments[0] == "gate" else 1)
+        assert outcome.code == (NOT_JUDGED if arguments[0] in ("gate", "preflight") else 1)
         assert any(
             thing in outcome.error
             for thing in (
@@ -184,8 +185,12 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
                 "conversation 1",
                 "nobody named",
                 "no job 12",
+                "no webhook 3",
+                "no delivery 41",
+                "is not allowed",
                 "Short calls",
                 "short-calls.yaml",
+                "no sweep 3",
             )
         ), outcome.error
     else:
@@ -199,6 +204,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
             "doctor",
             "people",
             "queue",
+            "webhooks",
             "recipes",
         }
         assert "Traceback" not in outcome.stderr

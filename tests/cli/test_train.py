@@ -88,6 +88,21 @@ def test_from_a_file_to_a_trained_adapter_by_commands_alone(
     assert "--set learning_rate=5e-5" in in_words.stderr
     assert "Rule: " in in_words.stdout
 
+    steep = (*train[1:], *SHORT, "--set", "learning_rate=0.01")
+    assert _run(server, "preflight", *train[1:], *SHORT).code == 0
+    warned = _run(server, "preflight", *steep, "--json")
+    assert (warned.code, [one["name"] for one in warned.json if one["level"] == "warning"]) == (
+        1,
+        ["learning_rate"],
+    )
+    dry = _run(server, "train", *steep, "--dry-run")
+    assert (dry.code, "--accept learning_rate" in dry.error) == (1, True)
+    assert _run(server, "train", *steep, "--dry-run", "--accept", "learning_rate").code == 0
+    refused = _run(server, "train", *steep)
+    assert (refused.code, "--accept NAME" in refused.error) == (1, True)
+    assert _run(server, "preflight", "--dataset", "No such", "--model", str(model)).code == 2
+    assert len(_run(server, "list", "runs", "--json").json) == 1
+
     # A second dataset beside it, by its newest version.
     lines = (SAMPLES / "sales.zh.jsonl").read_text(encoding="utf-8").splitlines()[:6]
     (tmp_path / "general.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -34,6 +34,7 @@ ORDER = (
     "checklists",
     "exports",
     "queue",
+    "notices",
     "playground",
     "erasure",
 )

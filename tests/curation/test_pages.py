@@ -267,8 +267,8 @@ def test_every_kind_of_bad_file_gets_a_sentence(
     )
     assert answer.status_code == 422
     assert "没有导入任何对话" in visible_text(answer.text)
-    # Skipping lines cannot help where the file as a whole is of the wrong kind.
-    assert ("跳过问题行" in answer.text) == (name in ("half.jsonl", "empty-dialogue.jsonl"))
+    # Skipping lines cannot help where the file as a whole is of the wrong kind, or nothing in it was recognised.
+    assert "跳过问题行" not in answer.text
     rest = annotator.api.post(f"/api/v1/datasets/{dataset_id}/imports", files={"file": (name, body)})
     assert rest.status_code == 422
     assert rest.json()["problems"][0]["message"]

@@ -44,7 +44,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make interop", description=__doc__)
     parser.add_argument("tools", nargs="*", metavar="TOOL", help=f"of: {', '.join(TOOLS)}; without any, all")
     parser.add_argument("--json", type=Path, help="keep the figures in this file")
-    parser.add_argument("--backends", dest="exports", action="store_false", help="only runs, no exports")
+    halves = parser.add_mutually_exclusive_group()
+    halves.add_argument("--backends", dest="exports", action="store_false", help="only runs, no exports")
+    halves.add_argument("--exports", dest="backends", action="store_false", help="only exports, no runs")
     asked = parser.parse_args()
     chosen = [tool for tool in TOOLS if tool in (asked.tools or TOOLS)]
     if strange := set(asked.tools) - set(TOOLS):
@@ -60,11 +62,12 @@ def main() -> int:
         if asked.exports:
             wrong += compare_tokens(chosen, folder / "tokens")
         figures = compare_losses(chosen, folder / "losses", wrong) if asked.exports else {}
-        backends = train_with(chosen, folder / "backends", wrong, NEAR)
+        backends = train_with(chosen, folder / "backends", wrong, NEAR) if asked.backends else {}
     print(machine_line())
     if asked.exports:
         print(table(figures))
-    print(backends_table(backends))
+    if asked.backends:
+        print(backends_table(backends))
     for line in wrong:
         say(f"differs: {line}")
     if asked.json:
@@ -126,7 +129,9 @@ def compare_losses(chosen: list[Tool], folder: Path, wrong: list[str]) -> dict[s
     for tool in chosen:
         say(f"{TOOL_NAMES[tool]}: {STEPS} steps of the bundled model")
         found = run(tool, material, folder)
-        figures[TOOL_NAMES[tool]] = told(TOOL_VERSIONS[tool], found, ours)
+        one = figures[TOOL_NAMES[tool]] = told(TOOL_VERSIONS[tool], found, ours)
+        # Now, as the table comes when all are done.
+        say(f"  losses are {one['apart']:.4f} apart, {one['peak_memory_bytes'] / 1e9:.2f} GB")
         if found.batches[:STEPS] != ours.batches[:STEPS]:
             wrong.append(f"{TOOL_NAMES[tool]} trains other tokens, or in another order")
         if len(found.losses) != STEPS or figures[TOOL_NAMES[tool]]["apart"] > NEAR:

@@ -13,6 +13,7 @@ EVERY = {
     "sample_count": 2,
     "sample_prompts": "What does it cost?",
     "mix_order": "curriculum",
+    "num_processes": 2,
 }
 CASES = [
     *((tool, name, value, False) for tool in TOOLS for name, value in EVERY.items()),

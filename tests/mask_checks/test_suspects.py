@@ -13,6 +13,7 @@ from app.conversations.service import delete_conversation
 from app.core.database import transaction
 from app.mask_checks.suspects import KIND_LABELS
 from app.masking import SuspectKind
+from app.runs.preflight.items import Name
 from app.runs.service import RunRequest, start_run
 from tests.mask_checks.conftest import Checked
 from tests.previews.conftest import form_of
@@ -112,7 +113,13 @@ def test_a_deleted_conversation_is_walked_as_it_was_frozen(
 
 def test_the_check_names_the_runs_that_overrode_it(app: FastAPI, annotator: Person, red: Checked) -> None:
     with transaction(app.state.engine) as session:
-        request = RunRequest(red.check_id, confirmed=True, override_reason="Known & accepted", name="Spring")
+        request = RunRequest(
+            red.check_id,
+            confirmed=True,
+            override_reason="Known & accepted",
+            name="Spring",
+            accepted_warnings=tuple(Name),
+        )
         start_run(session, ENGINEER, request)
     text = visible_text(annotator.browser.get(f"/mask-checks/{red.check_id}").text)
     assert "Runs on this check" in text

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from app.conversations.models import Conversation
 from app.conversations.service import edit_messages
 from app.core.database import transaction
+from app.runs.preflight.items import Name
 from app.runs.service import RunRequest, start_run
 from tests.mask_checks.conftest import Checked
 from tests.support.live import chromium, faults_of, signed_in
@@ -118,7 +119,11 @@ def test_axe_finds_nothing(
     width: int,
 ) -> None:
     with transaction(app.state.engine) as session:
-        start_run(session, ENGINEER, RunRequest(red.check_id, confirmed=True, override_reason="Known"))
+        start_run(
+            session,
+            ENGINEER,
+            RunRequest(red.check_id, confirmed=True, override_reason="Known", accepted_warnings=tuple(Name)),
+        )
     page = signed_in(browser, url, engineer, locale).new_page()
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 900})

@@ -129,6 +129,7 @@ def test_an_unknown_recipe_names_those_there_are() -> None:
         (1, {}, 3),
         (160, {"num_train_epochs": 0.5}, 5),
         (160, {"max_steps": 7}, 7),
+        (157, {"gradient_accumulation_steps": 2, "num_processes": 2}, 30),
         (
             1000,
             {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 1, "num_train_epochs": 1},

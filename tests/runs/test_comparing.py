@@ -28,7 +28,14 @@ def two_runs(app: FastAPI, storage: Storage) -> None:
         events = [evals[0], metric(1, 3.0), metric(2, 2.0), evals[1], metric(3, 1.5), evals[2]]
         jobs.heartbeat(session, claim, lease_seconds=300, events=events)
         changes = {"learning_rate": "0.001"}
-        request = RunRequest(first.mask_check_id, "quick", changes, "Second", confirmed=True)
+        request = RunRequest(
+            first.mask_check_id,
+            "quick",
+            changes,
+            "Second",
+            confirmed=True,
+            accepted_warnings=("learning_rate",),
+        )
         start_run(session, ENGINEER, request, suites=SUITES)
 
 
@@ -37,6 +44,7 @@ def test_two_runs_are_compared_by_what_differs_and_by_how_far_they_came(engineer
     told = engineer.browser.get("/api/v1/runs/compare", params={"run": [2, 1]}).json()
     rows = {row["name"] or row["label"]: row["values"] for row in told["differences"]}
     assert rows == {
+        "Accepted warnings": ["learning_rate", ""],
         "Recipe": ["quick", "standard"],
         "learning_rate": ["0.001", "5e-5"],
         "lora_r": ["16", "64"],

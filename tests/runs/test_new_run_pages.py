@@ -91,7 +91,7 @@ def test_asking_for_the_check_polls_until_it_is_green_and_only_then_offers_the_s
     waiting = engineer.browser.post("/runs/new/check", data=form, headers=HTMX).text
     assert "<html" not in waiting
     assert 'hx-get="/runs/new/check/1"' in waiting
-    assert 'disabled="True"' in waiting
+    assert 'disabled="True"' in engineer.browser.post("/runs/new/check", data=form).text
     engineer.browser.post("/runs/new/check", data=form, headers=HTMX)
     finish(app)
     done = engineer.browser.get("/runs/new/check/1", headers=HTMX).text
@@ -99,7 +99,7 @@ def test_asking_for_the_check_polls_until_it_is_green_and_only_then_offers_the_s
     assert "Green" in text
     assert "Trained tokens 400 40 %" in text
     assert "every 1s" not in done
-    assert "disabled" not in done
+    assert "disabled=" not in engineer.browser.post("/runs/new/check", data=form).text
     assert 'name="confirmed"' in done
     with reading(app.state.engine) as session:
         assert len(session.exec(select(MaskCheck)).all()) == 1
@@ -126,7 +126,7 @@ def test_a_confirmed_green_check_starts_the_run_and_a_second_click_finds_it(
     first = engineer.browser.post("/runs", data=form)
     second = engineer.browser.post("/runs", data=form)
     assert (first.status_code, first.headers["location"]) == (303, "/runs/1")
-    assert second.headers["location"] == "/runs/1"
+    assert second.headers["location"] == "/runs/1?already=true"
     (run,) = runs(app)
     assert (run.config.lora_r, run.config.load_in_4bit, run.config.learning_rate) == (8, True, 1e-4)
     assert (run.evaluate_with, run.idempotency_key, run.confirmed_by) == (
@@ -172,7 +172,8 @@ def test_a_red_check_starts_only_with_a_reason(
     finish(app, green=False)
     form["mask_check_id"] = "2"
     panel = engineer.browser.get("/runs/new/check/2", headers=HTMX).text
-    assert "Needs your reason" in visible_text(panel)
+    assert "Why train all the same" in visible_text(panel)
+    assert "Needs your reason" in visible_text(engineer.browser.post("/runs/new/plan", data=form).text)
     assert panel.count('href="/help/masking#check-') == panel.count('<ul class="red-checks">') == 1
     refused = engineer.browser.post("/runs", data=form)
     assert refused.status_code == 409

@@ -159,7 +159,7 @@ def test_an_unfinished_or_failed_check_starts_nothing(engine: Engine, storage: S
 def test_without_held_out_conversations_nothing_stops_a_run_early(engine: Engine, storage: Storage) -> None:
     with transaction(engine) as session:
         check = make_check(session, storage, conversations=3)
-        run, _created = start(session, check)
+        run, _created = start(session, check, accepted_warnings=("held_out",))
         assert run.config.early_stopping_patience == 0
         with pytest.raises(Invalid) as raised:
             start(session, check, changes={"early_stopping_patience": 3})

@@ -13,6 +13,7 @@ from app.accounts.models import Role
 from app.core import migrations
 from app.core.settings import Settings
 from app.main import create_app
+from app.runs.preflight.items import Name
 from tests.support.people import make_person
 from tests.support.workers import wait_until
 
@@ -78,6 +79,7 @@ class Studio:
             "mask_check_id": check["id"],
             "recipe": "quick",
             "confirmed": True,
+            "accepted_warnings": list(Name),
             "changes": {"gradient_accumulation_steps": 1, "per_device_train_batch_size": 1, **changes},
         }
         found: dict[str, Any] = self.ok(self.api.post("/api/v1/runs", json=body))

@@ -169,13 +169,30 @@ def train(
     **config: Any,
 ) -> Recorder:
     """The events of a run in `folder`; one that failed ends with a `failed` event, as a worker's child would tell."""
+    told = Recorder()
+    asked = job(folder, training=training, held_out=held_out, base=base, **config)
+    try:
+        told.events.append({"event": "result", **doing.train(asked, folder / "output", told, Control())})
+    except JobFailed as failure:
+        told.events.append({"event": "failed", **failure.failure.to_json()})
+    return told
+
+
+def job(
+    folder: Path,
+    *,
+    training: Sequence[Exchange],
+    held_out: Sequence[Exchange],
+    base: Path | None = None,
+    **config: Any,
+) -> dict[str, Any]:
+    """What a worker's child would be told to do, with the arrays in `folder`."""
     base = base or base_folder()
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
     samples = [sample(tokenizer, exchange) for exchange in (*training, *held_out)]
     folder.mkdir(parents=True, exist_ok=True)
     arrays = folder / "arrays.safetensors"
-    told = Recorder()
-    job = {
+    return {
         "arrays": str(arrays),
         "arrays_hash": write_arrays_file(arrays, samples, [0] * len(training) + [1] * len(held_out)),
         "base_model_path": str(base),
@@ -183,8 +200,3 @@ def train(
         "config": {**BASE, **config},
         "resume_from": None,
     }
-    try:
-        told.events.append({"event": "result", **doing.train(job, folder / "output", told, Control())})
-    except JobFailed as failure:
-        told.events.append({"event": "failed", **failure.failure.to_json()})
-    return told

@@ -22,6 +22,7 @@ from app.jobs.models import JobKind
 from app.jobs.workers import Presence, sign_off
 from worker.parent.chat_desk import ChatDesk
 from worker.parent.handlers import HANDLERS
+from worker.parent.messenger import Messenger
 from worker.parent.reconciler import Reconciler
 from worker.parent.runner import JobRunner
 from worker.parent.supervisor import Supervisor
@@ -71,6 +72,7 @@ def _find_places(sender: str, instance: Any, **_kwargs: Any) -> None:
 def _start_reconciler(**_kwargs: Any) -> None:
     assert reconciler is not None
     reconciler.start()
+    Messenger(engine, settings, shutdown).start()
 
 
 @worker_shutting_down.connect

@@ -47,8 +47,7 @@ class Tails:
         going_on = self._rest(behind, generation=True)
         known = self._told_by(behind, stopped, going_on)
         tails = [tail for tail in known if tail is not None]
-        unsure = self._is_unsure(behind, going_on)
-        if behind.is_last and not unsure:
+        if behind.is_last and not self._is_unsure(behind, going_on):
             tails += self._of_the_last(behind)
         elif not tails:
             tails += self._without_evidence(behind)
@@ -118,9 +117,7 @@ class Tails:
 
         As in: templates that hide a call which is the last message when they are asked for a prompt.
         """
-        if not behind.is_last or going_on is not None:
-            return False
-        return len(self._comparison.markers.findall(behind.text)) > 1
+        return going_on is None and len(self._comparison.markers.findall(behind.text)) > 1
 
     def _of_the_last(self, behind: Behind) -> list[str]:
         """Behind the last turn everything is the turn's, but for a header that is always written; and what ends a

@@ -283,6 +283,11 @@ RULES: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
         SHORT,
         ["Ten.<gh_stars>"],
     ),
+    "white space behind words that end a turn may differ": (
+        LOOP + "{{ '# ' + m.role + ':\n' + m.content + 'END' + ('\n' if loop.last else ' ') }}" + END,
+        SHORT,
+        [" # assistant:\nTen.END"],
+    ),
     "white space before the markers at which they part is no word": (
         LOOP
         + "{{ m.content }}"

@@ -34,6 +34,7 @@ from worker.work.training import sft
 from worker.work.training.data import ArraySamples
 from worker.work.training.devices import training_device
 from worker.work.training.mixing import load_mixture
+from worker.work.training.refusals import check_samples, check_vocabulary, require_same_tokenizer
 
 _POLL_SECONDS: Final = 0.2
 FILES: Final = "files"
@@ -71,8 +72,8 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
     mixture = load_mixture(job, emit)
     arrays = mixture.arrays
-    sft.require_same_tokenizer(Path(job.base_model_path), job.tokenizer_hash)
-    sft.check_samples(ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION), config)
+    require_same_tokenizer(Path(job.base_model_path), job.tokenizer_hash)
+    check_samples(ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION), config)
     if job.resume_from is not None:
         log(emit, "warning", _STARTS_OVER, tool=TOOL_NAMES[tool])
     workplace = output_dir / WORKPLACE
@@ -95,7 +96,7 @@ def _train_and_keep(
 ) -> RunResult:
     arrays, dtype = mixture.arrays, precision_of(config, device)
     model = empty_model(Path(job.base_model_path))
-    sft.check_vocabulary(arrays, model)
+    check_vocabulary(arrays, model)
     handed = write_folder(tool, job, config, arrays, model, dtype, workplace / FILES)
     log(
         emit,

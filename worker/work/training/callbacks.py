@@ -18,6 +18,7 @@ from worker.work.protocol import Control, JobFailed, base_is_no_number, log
 from worker.work.training.adapter import counted, listed
 from worker.work.training.checkpoints import BEST_WEIGHTS, link_or_copy
 from worker.work.training.devices import machine_load, memory_bytes
+from worker.work.training.process_group import ProcessGroup
 from worker.work.training.weights import TrainedWeights, load_state, save_state
 
 LOSS_IS_NO_NUMBER: Final = N_(
@@ -165,8 +166,8 @@ class StopOnRequest(TrainerCallback):
     there is nothing left to pause.
     """
 
-    def __init__(self, control: Control) -> None:
-        self.job = control
+    def __init__(self, control: Control, group: ProcessGroup | None = None) -> None:
+        self.job, self.group = control, group or ProcessGroup()
         self.saving = self.pausing = False
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -177,12 +178,14 @@ class StopOnRequest(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.job.raise_if_cancelled()
-        if self.job.stop_requested == "save":
+        # Of several processes one alone is told, and all must end at the same step.
+        stop = self.group.led(self.job.stop_requested)
+        if stop == "save":
             self.saving = True
             control.should_training_stop = True
             control.should_evaluate = False
             control.should_save = False
-        elif self.job.stop_requested == "pause" and state.global_step < state.max_steps:
+        elif stop == "pause" and state.global_step < state.max_steps:
             self.pausing = True
             control.should_training_stop = True
             control.should_save = True

@@ -5,6 +5,7 @@ proof at the end of the file holds every batch that reaches the loss against the
 """
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from app.masking import IGNORE_INDEX, MaskArrays, MaskingError, Split, arrays_hash, read_arrays
 from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed
+from worker.work.training.process_group import ProcessGroup
 
 # No token id and no label: marks what never reached the loss.
 UNSEEN = np.iinfo(np.int32).min
@@ -64,8 +66,13 @@ def pack(samples: list[Sample]) -> Batch:
     """One row of whole conversations.
 
     input_ids, labels, position_ids: int64[1, tokens], positions starting at 0 in each conversation; borders:
-    where each begins, and the end of the last; sample_indices: their places in the arrays.
+    where each begins, and the end of the last; sample_indices: their places in the arrays. Of no conversations it is a
+    row without tokens.
     """
+    if not samples:
+        nothing = torch.zeros((1, 0), dtype=torch.int64)
+        rows = dict.fromkeys(("input_ids", "labels", "position_ids"), nothing)
+        return {**rows, "borders": [0], "sample_indices": []}
     lengths = [len(sample["input_ids"]) for sample in samples]
     return {
         "input_ids": _row(np.concatenate([sample["input_ids"] for sample in samples])),
@@ -98,6 +105,23 @@ def next_token_targets(labels: torch.Tensor, borders: list[int]) -> torch.Tensor
     return targets
 
 
+def needed_places(targets: torch.Tensor, borders: list[int]) -> tuple[torch.Tensor, list[int]]:
+    """The places that a loss over `targets` depends on, and the borders of what is left of each conversation.
+
+    Nobody looks ahead, so what comes after a conversation's last trained place reaches no loss, and a conversation without
+    one reaches none at all. targets: int64[tokens] as `next_token_targets` gives them; returns int64[needed].
+    """
+    trained = (targets != IGNORE_INDEX).tolist()
+    ranges, left = [], [0]
+    for start, end in pairwise(borders):
+        while end > start and not trained[end - 1]:
+            end -= 1
+        if end > start:
+            ranges.append(torch.arange(start, end, device=targets.device))
+            left.append(left[-1] + end - start)
+    return torch.cat(ranges) if ranges else targets.new_empty(0), left
+
+
 # Places of samples in an epoch, which counts from 0.
 Order = Callable[[int], list[int]]
 
@@ -113,22 +137,36 @@ def epoch_order(size: int, seed: int, epoch: int) -> list[int]:
 
 
 class EpochBatches(Sampler[list[int]]):
-    """Batches in an order that depends on the epoch alone, so that a resumed run repeats it."""
+    """Batches in an order that depends on the epoch alone, so that a resumed run repeats it.
 
-    def __init__(self, size: int, batch_size: int, seed: int | None, order: Order | None = None) -> None:
+    Of several processes each takes every n-th, all of them as many: the last may be empty.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        seed: int | None,
+        order: Order | None = None,
+        *,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
         """Shuffled by `seed`, or as `order` says; without either as they lie."""
         self.size, self.batch_size, self.seed, self.order = size, batch_size, seed, order
+        self.rank, self.processes = rank, processes
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self.size // self.batch_size)
+        return -(-self.size // (self.batch_size * self.processes))
 
     def __iter__(self) -> Iterator[list[int]]:
         order = self._order_of(self.epoch)
-        for start in range(0, self.size, self.batch_size):
+        for place in range(len(self)):
+            start = (place * self.processes + self.rank) * self.batch_size
             yield order[start : start + self.batch_size]
 
     def _order_of(self, epoch: int) -> list[int]:
@@ -141,9 +179,16 @@ class EpochLoader(DataLoader[Sample]):
     """A loader of packed batches that hands the epoch on to its order. Collating is quick: no workers."""
 
     def __init__(
-        self, samples: ArraySamples, batch_size: int, seed: int | None, order: Order | None = None
+        self,
+        samples: ArraySamples,
+        batch_size: int,
+        seed: int | None,
+        order: Order | None = None,
+        *,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
-        self.order = EpochBatches(len(samples), batch_size, seed, order)
+        self.order = EpochBatches(len(samples), batch_size, seed, order, rank=rank, processes=processes)
         # A generator of its own: creating an iterator draws a number, which must not come out of dropout's.
         generator = torch.Generator().manual_seed(0)
         super().__init__(samples, batch_sampler=self.order, collate_fn=pack, generator=generator)
@@ -202,8 +247,12 @@ class LabelProof:
         self.labels.fill(UNSEEN)
         self.seen.fill(False)
 
-    def seen_indices(self) -> list[int]:
-        return [int(index) for index in np.flatnonzero(self.seen)]
+    def merge(self, group: ProcessGroup) -> None:
+        """Let what other processes saw count: what was not seen is less than any id and any label."""
+        seen = self.seen.astype(np.uint8)
+        for values in (self.input_ids, self.labels, seen):
+            group.largest(values)
+        self.seen = seen.astype(bool)
 
     def labels_hash(self, expected_hash: str) -> str:
         """The hash of what was seen; equal to the arrays' own as soon as every sample was."""

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from app.masking import IGNORE_INDEX
-from worker.work.training.data import Batch, LabelProof, next_token_targets
+from worker.work.training.data import Batch, LabelProof, needed_places, next_token_targets
 from worker.work.training.loss import cross_entropy_sum
 from worker.work.training.weights import causal_model, computing_in
 
@@ -24,7 +24,7 @@ LossPass = Callable[[Batch], torch.Tensor]
 
 
 class PackedPass:
-    """All conversations of the row at once."""
+    """All conversations of the row at once, each as far as its last trained token."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -43,10 +43,13 @@ class PackedPass:
         return found
 
     def __call__(self, batch: Batch) -> torch.Tensor:
-        hidden = self.hidden(batch)
         targets = next_token_targets(batch["labels"], batch["borders"])
+        needed, borders = needed_places(targets, batch["borders"])
+        if len(needed):  # a model is given one token at least
+            rows = {name: batch[name][:, needed] for name in ("input_ids", "position_ids")}
+            batch, targets = {**rows, "borders": borders}, targets[needed]
         trained = targets != IGNORE_INDEX
-        return cross_entropy_sum(hidden[0, trained], self.head, targets[trained])
+        return cross_entropy_sum(self.hidden(batch)[0, trained], self.head, targets[trained])
 
 
 class PlainPass:

@@ -22,6 +22,7 @@ from worker.work.protocol import log
 from worker.work.training.data import ArraySamples, Batch, EpochLoader, on_device
 from worker.work.training.devices import weights_dtype
 from worker.work.training.forward import LossPass
+from worker.work.training.process_group import ProcessGroup
 
 PLAN: Final = "plan.json"
 # So many of the run's first batches are measured, in turns: what else the machine does for a while slows some turns, not all.
@@ -42,20 +43,34 @@ def kept_plan(job_folder: str | None) -> TrainingPlan | None:
     return None
 
 
-def keep_plan(plan: TrainingPlan, output_dir: Path) -> None:
-    """Write it whole or not at all."""
+def keep_plan(plan: TrainingPlan, output_dir: Path, group: ProcessGroup) -> TrainingPlan:
+    """Write the first process's plan whole or not at all; returns it to every process."""
+    plan = TrainingPlan.stored(group.led(plan.to_json()))
     output_dir.mkdir(parents=True, exist_ok=True)
     fresh = output_dir / f".{PLAN}"
     fresh.write_text(json.dumps(plan.to_json(), indent=1), "utf-8")
     fresh.replace(output_dir / PLAN)
+    return plan
 
 
-def frozen_precision(config: TrainingConfig, device: torch.device, kept: TrainingPlan | None) -> torch.dtype:
-    """The precision of the base model's weights: that of an earlier attempt, as asked for, or what the device is good at."""
-    if kept is not None:
-        found: torch.dtype = getattr(torch, kept.precision)
-        return found
-    return weights_dtype(device, None if config.bf16 == "auto" else config.bf16)
+def frozen_precision(
+    config: TrainingConfig, device: torch.device, kept: TrainingPlan | None, group: ProcessGroup
+) -> torch.dtype:
+    """The precision of the base model's weights: that of an earlier attempt, as asked for, or what the device is good at.
+
+    The same in every process, whatever each of them measured.
+    """
+    name = (
+        kept.precision
+        if kept
+        else _name(weights_dtype(device, None if config.bf16 == "auto" else config.bf16))
+    )
+    found: torch.dtype = getattr(torch, group.led(name))
+    return found
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def tell(plan: TrainingPlan, emit: Emit) -> None:
@@ -88,7 +103,7 @@ def make_plan(
     """The steps that fit beside what takes `reserved` seconds. `measure` finds tokens a second in at most so many seconds;
     it is asked with a budget only. So many tokens are `also_measured` whenever the validation split is.
     """
-    precision = str(dtype).removeprefix("torch.")
+    precision = _name(dtype)
     wanted = estimate_steps(len(train_samples), config).steps
     if not config.max_train_minutes:
         return TrainingPlan(steps=wanted, wanted_steps=wanted, precision=precision)
@@ -96,7 +111,7 @@ def make_plan(
     began = time.monotonic()
     speed = measure(min(budget * _SHARE_TO_MEASURE, _MOST_SECONDS_TO_MEASURE))
     left = (budget - reserved - (time.monotonic() - began)) * _SHARE_TO_PLAN
-    batch = config.per_device_train_batch_size * config.gradient_accumulation_steps
+    batch = config.samples_per_step
     step = train_samples.tokens() / max(1, len(train_samples)) * min(batch, len(train_samples)) / speed
     measured = (eval_samples.tokens() + also_measured) * _COST_OF_MEASURING_LOSS / speed
     # Held-out loss before the first step, every so many of them, and at the end.
@@ -122,9 +137,14 @@ def within(config: TrainingConfig, plan: TrainingPlan) -> TrainingConfig:
 
 
 def tokens_per_second(
-    loss_pass: LossPass, model: Any, samples: ArraySamples, config: TrainingConfig, at_most: float
+    loss_pass: LossPass,
+    model: Any,
+    samples: ArraySamples,
+    config: TrainingConfig,
+    group: ProcessGroup,
+    at_most: float,
 ) -> float:
-    """Speed of forward and back on the run's first batches, in about `at_most` seconds.
+    """Speed of forward and back on the run's first batches, in about `at_most` seconds; of all processes together.
 
     It leaves no gradient behind, and random numbers as they were.
     """
@@ -143,7 +163,7 @@ def tokens_per_second(
     torch.set_rng_state(random)
     if random_there is not None:
         torch.cuda.set_rng_state(random_there, device)
-    return undisturbed_speed(passes, len(batches))
+    return group.total_of(undisturbed_speed(passes, len(batches)))
 
 
 class Measured(NamedTuple):

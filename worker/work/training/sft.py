@@ -4,7 +4,7 @@ The story reads from top to bottom in `run`. It never sees text: which tokens ar
 and checked before, and arrives as arrays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ import torch
 from transformers import set_seed
 
 from app.jobs.events import Emit, EventKind, Phase
-from app.masking import MaskArrays, MaskingError, Mixture, Split, read_model_folder
+from app.masking import MaskArrays, Mixture, Split
 from app.recipes.config import TrainingConfig
 from app.runs.result import MixedResult, RunResult, StopReason, TrainingPlan
 from app.runs.work import TrainInput
-from app.sentences import N_, FailureCode
-from worker.work.protocol import Control, JobFailed, log
+from app.sentences import N_
+from worker.work.protocol import Control, log
 from worker.work.training.adapter import Reached, prepare
 from worker.work.training.beginning import (
     find_start,
@@ -37,7 +37,7 @@ from worker.work.training.devices import (
     round_denormals_to_zero,
     training_device,
 )
-from worker.work.training.forward import FinePass, LossPass, ProvenPass
+from worker.work.training.forward import FinePass, ProvenPass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
 from worker.work.training.mixing import load_mixture, order_of, what_is_mixed, write_drawn
@@ -51,6 +51,8 @@ from worker.work.training.planning import (
     within,
 )
 from worker.work.training.portable import write_tuned
+from worker.work.training.process_group import ProcessGroup
+from worker.work.training.refusals import check_samples, check_vocabulary, require_same_tokenizer
 from worker.work.training.sampling import reserved_seconds, sampling_for
 from worker.work.training.surroundings import surroundings
 from worker.work.training.trainer import (
@@ -68,12 +70,27 @@ ADAPTER, MODEL = "adapter", "model"
 
 def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:
     """Train as the job asks. Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
+    group = ProcessGroup.started(job, training_device(), output_dir)
+    try:
+        result = train(job, output_dir, emit, control, group)
+    except RuntimeError as error:
+        raise group.why(error) from error
+    finally:
+        group.end()
+    assert result is not None
+    return result
+
+
+def train(
+    job: TrainInput, output_dir: Path, emit: Emit, control: Control, group: ProcessGroup
+) -> RunResult | None:
+    """What every process of the group does; the first one tells what came of it."""
     keep_freed_memory()
     round_denormals_to_zero()
     device = training_device()
     kept = kept_plan(job.resume_from)
     before = plan_before(job)
-    dtype = frozen_precision(job.config, device, kept or before)
+    dtype = frozen_precision(job.config, device, kept or before, group)
     config = with_available_optimizer(job.config, device, emit)
 
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
@@ -94,16 +111,13 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     describe(model, train_samples, device, dtype, emit)
 
     proof = LabelProof(arrays)
-    with computing_in(dtype, model, device):
-        chosen = choose_pass(model, Trial.of(train_samples, vocabulary, device), dtype, emit)
-    give_back_freed_memory()
-    proven = ProvenPass(FinePass(chosen, model, dtype, device), proof)
+    trial = Trial.of(train_samples, vocabulary, device)
+    loss_pass = in_lanes(tried_pass(model, trial, dtype, device, proof, emit), model, config, device)
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
-    loss_pass = in_lanes(proven, model, config, device)
+    measure = partial(tokens_per_second, loss_pass, model, train_samples, config, group)
     plan = kept or plan_onward(before, resume, config, len(train_samples))
-    plan = plan or plan_for(arrays, config, loss_pass, model, dtype, emit)
-    keep_plan(plan, output_dir)
+    plan = keep_plan(plan or plan_for(arrays, config, dtype, measure, emit), output_dir, group)
     proof.forget()
     measured = len(eval_samples) > 0
     trainer = SftTrainer(
@@ -119,19 +133,21 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
         emit=emit,
         control=control,
         identity=identity(config, job, arrays.hash),
+        group=group,
         mixture=mixture,
         order=order_of(mixture, within(config, plan)),
         earlier=Path(job.resume_from) if job.resume_from else None,
         goes_on=is_of_another_run(resume, job),
     )
     train_loss = go_through(trainer, job, resume, dtype, control)
-    return finish(trainer, reached, plan, train_loss, job, mixture, output_dir)
+    return finish(trainer, reached, plan, train_loss, job, mixture, output_dir) if group.leads else None
 
 
 def go_through(
     trainer: SftTrainer, job: TrainInput, resume: Checkpoint | None, dtype: torch.dtype, control: Control
 ) -> float:
-    """The steps that are left, which are none where only a checkpoint is to be kept; the mean training loss of the run.
+    """The steps that are left, which are none where only a checkpoint is to be kept, and what is measured after the
+    last; the mean training loss of the run.
 
     Raises Cancelled and Paused.
     """
@@ -139,11 +155,14 @@ def go_through(
     if resume is not None and (job.save_at_once or is_kept(job)):
         train_loss = trainer.take_over(resume)
     else:
-        ask_while_training(trainer, Path(job.base_model_path), dtype)
+        if trainer.group.leads:
+            ask_while_training(trainer, Path(job.base_model_path), dtype)
         path = str(resume.path) if resume else None
         train_loss = trainer.train(resume_from_checkpoint=path).training_loss
     control.raise_if_cancelled()
     raise_if_paused(trainer, control)
+    finish_evaluation(trainer)
+    trainer.proof.merge(trainer.group)
     return train_loss
 
 
@@ -157,23 +176,31 @@ def raise_if_paused(trainer: SftTrainer, control: Control) -> None:
 def plan_for(
     arrays: MaskArrays,
     config: TrainingConfig,
-    loss_pass: LossPass,
-    model: Any,
     dtype: torch.dtype,
+    measure: Callable[[float], float],
     emit: Emit,
 ) -> TrainingPlan:
     """How many steps the run takes, measured where it has a time budget."""
-    samples = ArraySamples(arrays, Split.TRAIN)
     return make_plan(
         config,
-        samples,
+        ArraySamples(arrays, Split.TRAIN),
         ArraySamples(arrays, Split.VALIDATION),
         dtype,
-        partial(tokens_per_second, loss_pass, model, samples, config),
+        measure,
         emit,
         reserved=reserved_seconds(config),
         also_measured=ArraySamples(arrays, Split.MIXED_VALIDATION).tokens(),
     )
+
+
+def tried_pass(
+    model: Any, trial: Trial, dtype: torch.dtype, device: torch.device, proof: LabelProof, emit: Emit
+) -> ProvenPass:
+    """The pass that suits the model; every batch that goes through it is held against the checked arrays."""
+    with computing_in(dtype, model, device):
+        chosen = choose_pass(model, trial, dtype, emit)
+    give_back_freed_memory()
+    return ProvenPass(FinePass(chosen, model, dtype, device), proof)
 
 
 def ask_while_training(trainer: SftTrainer, base_model: Path, dtype: torch.dtype) -> None:
@@ -202,8 +229,7 @@ def finish(
     mixture: Mixture,
     output_dir: Path,
 ) -> RunResult:
-    """Measure what is kept, and save it."""
-    finish_evaluation(trainer)
+    """Save what is kept."""
     trainer.emit(EventKind.PHASE, phase=Phase.SAVING)
     # A checkpoint that somebody chose is kept as it is, whichever was the best.
     adapter_step = trainer.state.global_step if is_kept(job) else keep_best(trainer)
@@ -290,55 +316,6 @@ def with_available_optimizer(config: TrainingConfig, device: torch.device, emit:
         optim=config.optim,
     )
     return config.model_copy(update={"optim": "adamw_torch_fused"})
-
-
-def check_samples(train_samples: ArraySamples, eval_samples: ArraySamples, config: TrainingConfig) -> None:
-    if train_samples.trained_tokens() == 0:
-        raise JobFailed(
-            FailureCode.NOTHING_TRAINED,
-            N_("The training split has no trained token: approve conversations with trained turns first."),
-        )
-    if config.early_stopping_patience and eval_samples.trained_tokens() == 0:
-        raise JobFailed(
-            FailureCode.CONFIG_INVALID,
-            N_("early_stopping_patience needs a validation split: add one to the version, or use 0."),
-        )
-
-
-def require_same_tokenizer(folder: Path, expected_hash: str | None) -> None:
-    """What the arrays were made with is what answers will be rendered and cut with."""
-    if not expected_hash:
-        return
-    try:
-        found = read_model_folder(folder).fingerprint
-    except MaskingError as error:
-        raise JobFailed.of(error) from error
-    if found != expected_hash:
-        raise JobFailed(
-            FailureCode.TOKENIZER_CHANGED,
-            N_(
-                "The tokenizer or the chat template in %(folder)s changed after the mask check. Run the mask check "
-                "again, then start a new run."
-            ),
-            folder=str(folder),
-        )
-
-
-def check_vocabulary(arrays: MaskArrays, base_model: Any) -> int:
-    """How many tokens the base model knows. Raises JobFailed where the arrays hold others."""
-    size = int(base_model.get_input_embeddings().num_embeddings)
-    largest = int(arrays.input_ids.max())
-    if largest >= size or int(arrays.input_ids.min()) < 0:
-        raise JobFailed(
-            FailureCode.TOKENIZER_CHANGED,
-            N_(
-                "The arrays hold token %(token)d and the base model knows %(size)d tokens: they were made "
-                "with another tokenizer. Run the mask check with this base model."
-            ),
-            token=largest,
-            size=size,
-        )
-    return size
 
 
 def describe(model: Any, samples: ArraySamples, device: torch.device, dtype: torch.dtype, emit: Emit) -> None:

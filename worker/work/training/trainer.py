@@ -41,6 +41,7 @@ from worker.work.training.data import (
 from worker.work.training.forward import LossPass
 from worker.work.training.identity import Identity, is_same
 from worker.work.training.mixing import begins_to_count
+from worker.work.training.process_group import ProcessGroup
 from worker.work.training.weights import load_state, weights_of
 
 
@@ -96,7 +97,7 @@ class LossSoFar(TypedDict):
 
 
 class SftTrainer(Trainer):
-    """One process, one device. Raises JobFailed and Cancelled straight through the loop."""
+    """One device in each process of `group`. Raises JobFailed and Cancelled straight through the loop."""
 
     def __init__(
         self,
@@ -110,15 +111,18 @@ class SftTrainer(Trainer):
         emit: Emit,
         control: Control,
         identity: Identity,
+        group: ProcessGroup,
         mixture: Mixture,
         order: Order | None = None,
         earlier: Path | None = None,
         goes_on: bool = False,
     ) -> None:
+        # Where there are more GPUs, transformers would share each batch among them by itself.
+        args._n_gpu = min(1, args.n_gpu)
         super().__init__(model=model, args=args, train_dataset=train_samples, eval_dataset=eval_samples)
         self.pop_callback(PrinterCallback)
         self.config, self.loss_pass, self.proof = config, loss_pass, proof
-        self.emit, self.job = emit, control
+        self.emit, self.job, self.group = emit, control, group
         self.adapted, self.train_samples, self.eval_samples = model, train_samples, eval_samples
         # What was held out of the second dataset is measured beside, and decides nothing.
         self.mixed_samples = ArraySamples(mixture.arrays, Split.MIXED_VALIDATION)
@@ -131,18 +135,9 @@ class SftTrainer(Trainer):
         # The folder of the job's attempts; and whether the checkpoint to begin with is another run's.
         self.earlier, self.goes_on = earlier, goes_on
         self.progress = Progress(emit, args.device)
-        self.stop_on_request = StopOnRequest(control)
-        self.early_stopping = (
-            EarlyStopping(
-                config.early_stopping_patience,
-                emit,
-                self.weights,
-                self.checkpoints.parent,
-                counts_from=begins_to_count(mixture, config),
-            )
-            if config.early_stopping_patience
-            else None
-        )
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.stop_on_request = StopOnRequest(control, group)
+        self.early_stopping = self._early_stopping(mixture)
         self.last_evaluation: tuple[int, float] | None = None
         # Sums of the loss at the checkpoint that this goes on from.
         self.loss_so_far: LossSoFar | None = None
@@ -156,22 +151,45 @@ class SftTrainer(Trainer):
             if callback is not None:
                 self.add_callback(callback)
 
+    def _early_stopping(self, mixture: Mixture) -> EarlyStopping | None:
+        patience, folder = self.config.early_stopping_patience, self.checkpoints.parent
+        counts_from = begins_to_count(mixture, self.config)
+        if not patience:
+            return None
+        return EarlyStopping(patience, self.emit, self.weights, folder, counts_from=counts_from)
+
     # Data and loss
 
     def get_train_dataloader(self) -> EpochLoader:
         batch_size, seed = self.config.per_device_train_batch_size, self.config.seed
-        return EpochLoader(self.train_samples, batch_size, seed, self.order)
+        return self._loader(self.train_samples, batch_size, seed, self.order)
+
+    def _loader(
+        self, samples: ArraySamples, batch_size: int, seed: int | None, order: Order | None = None
+    ) -> EpochLoader:
+        rank, processes = self.group.rank, self.group.size
+        return EpochLoader(samples, batch_size, seed, order, rank=rank, processes=processes)
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> torch.Tensor:
         """Trained tokens of all batches of a step: the loss is their mean, however they are batched."""
-        return torch.tensor(sum(trained_tokens(batch) for batch in batch_samples), device=device)
+        self.group.begin_step(self.config.seed, self.state.global_step)
+        self._loss_of_step = torch.zeros((), device=device)
+        trained, tokens = self.group.total(
+            sum(trained_tokens(batch) for batch in batch_samples),
+            sum(batch["input_ids"].numel() for batch in batch_samples),
+        )
+        self.progress.tokens += tokens
+        return torch.tensor(trained, device=device)
 
     def training_step(self, model: Any, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
         self.job.raise_if_cancelled()
-        self.progress.tokens += inputs["input_ids"].numel()
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         self.progress.saw_loss(loss)
-        return loss
+        own, self._loss_of_step = self._loss_of_step, self._loss_of_step + loss
+        if not self.accelerator.sync_gradients:
+            return loss
+        # What was returned for this step's earlier batches is told already.
+        return self.group.add_gradients(self.trained, self._loss_of_step) - own
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
@@ -183,8 +201,14 @@ class SftTrainer(Trainer):
     ) -> torch.Tensor:
         # Already a mean over the whole step: the Trainer must not divide by the accumulation steps again.
         self.loss_is_scaled_for_ga = True
-        mean: torch.Tensor = self.loss_pass(inputs) / num_items_in_batch.clamp(min=1)
+        mean: torch.Tensor = self._sum_of(inputs) / num_items_in_batch.clamp(min=1)
         return mean
+
+    def _sum_of(self, batch: Batch) -> torch.Tensor:
+        """The loss of all its trained tokens. Another process may have got the last batch of an epoch, and this one none."""
+        if batch["sample_indices"]:
+            return self.loss_pass(batch)
+        return torch.zeros((), device=self.args.device, requires_grad=torch.is_grad_enabled())
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
@@ -212,12 +236,14 @@ class SftTrainer(Trainer):
         return metrics
 
     def _mean_loss(self, samples: ArraySamples) -> float:
+        """A trained token, over all processes."""
         total, count = 0.0, 0
         with torch.no_grad():
-            for batch in EpochLoader(samples, self.config.per_device_eval_batch_size, None):
+            for batch in self._loader(samples, self.config.per_device_eval_batch_size, None):
                 self.job.raise_if_cancelled()
-                total += float(self.loss_pass(self._prepare_inputs(batch)))
+                total += float(self._sum_of(self._prepare_inputs(batch)))
                 count += trained_tokens(batch)
+        total, [count] = self.group.total_of(total), self.group.total(count)
         return total / max(count, 1)
 
     def _tell_losses(self, eval_loss: float) -> None:
@@ -233,6 +259,11 @@ class SftTrainer(Trainer):
     # Checkpoints
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        seen = self.proof.seen.astype("uint8")
+        self.group.largest(seen)
+        if not self.group.leads:
+            return
+        self._seen = [int(index) for index in seen.nonzero()[0]]
         self.emit(EventKind.PHASE, phase=Phase.SAVING)
         require_finite(self.adapted, self.state.global_step)
         require_checkpoint_space(self.checkpoints, self.adapted)
@@ -251,7 +282,7 @@ class SftTrainer(Trainer):
                 before=self._total_loss_scalar,
             ),
             "identity": self.identity,
-            "seen_samples": self.proof.seen_indices(),
+            "seen_samples": self._seen,
             "last_evaluation": self.last_evaluation,
             "mixed_losses": list(self.mixed_losses.items()),
         }
@@ -291,7 +322,8 @@ class SftTrainer(Trainer):
                 reschedule(self.optimizer, self.lr_scheduler, self.config.learning_rate)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
+        # It is the first process's; the others draw each step's anew.
+        if checkpoint is not None and self.group.leads:
             load_random_state(self._checkpoint(checkpoint), self.args.device)
 
     def _put_loss_back(self) -> None:

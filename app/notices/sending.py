@@ -1,0 +1,138 @@
+"""Deliveries on their way: each is a row, so that a restart forgets none. Tried again after ever longer pauses, then given up.
+
+A delivery is taken by a guarded update that also says when the next attempt would be, so two workers never send it at the
+same time, and one that dies while it sends leaves it to the next. A receiver may get a message twice, under one id.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, cast
+
+import httpx
+from sqlalchemy import CursorResult, Engine, update
+from sqlmodel import Session, col, select
+
+from app.core.database import reading, transaction, utc_now
+from app.core.errors import StudioError
+from app.core.settings import Settings
+from app.notices.destinations import address_of, read_destination
+from app.notices.formats import body_of
+from app.notices.messages import Trouble
+from app.notices.models import Delivery, DeliveryState, Webhook
+from app.notices.signing import headers
+from app.sentences import N_, Sentence
+
+# After the first attempt, the second, and so on.
+PAUSES_SECONDS: Final = (5, 30, 120, 600, 3600, 6 * 3600)
+_TIME_LIMIT_SECONDS: Final = 10.0
+# By then a sender has either told what came of it or died.
+_TAKEN_SECONDS: Final = 60
+_AT_ONCE: Final = 20
+_NO_ANSWER: Final = N_("No answer: %(reason)s")
+_ANSWERED: Final = N_("The receiver answered %(status)d.")
+_REDIRECTED: Final = N_("The receiver answered %(status)d and names another address, which is not followed.")
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    status: int | None
+    error: Sentence | None
+
+
+def send_due(engine: Engine, settings: Settings) -> int:
+    """Send what is due now. How many attempts that were."""
+    with reading(engine) as session:
+        statement = (
+            select(Delivery.id)
+            .where(Delivery.state == DeliveryState.WAITING, col(Delivery.next_at) <= utc_now())
+            .order_by(col(Delivery.next_at), col(Delivery.id))
+            .limit(_AT_ONCE)
+        )
+        due = [found for found in session.exec(statement) if found is not None]
+    return sum(_send_one(engine, settings, delivery_id) for delivery_id in due)
+
+
+def _send_one(engine: Engine, settings: Settings, delivery_id: int) -> bool:
+    with transaction(engine) as session:
+        if not _take(session, delivery_id):
+            return False
+        delivery = session.get_one(Delivery, delivery_id)
+        webhook = session.get_one(Webhook, delivery.webhook_id)
+    outcome = _call(settings, webhook, delivery)
+    with transaction(engine) as session:
+        stored = session.get(Delivery, delivery_id)
+        if stored is not None and stored.attempts == delivery.attempts:
+            _keep(session, stored, outcome)
+    return True
+
+
+def _take(session: Session, delivery_id: int) -> bool:
+    now = utc_now()
+    statement = (
+        update(Delivery)
+        .where(
+            col(Delivery.id) == delivery_id,
+            col(Delivery.state) == DeliveryState.WAITING,
+            col(Delivery.next_at) <= now,
+        )
+        .values(attempts=Delivery.attempts + 1, next_at=now + timedelta(seconds=_TAKEN_SECONDS))
+    )
+    return cast(CursorResult[Any], session.execute(statement)).rowcount == 1
+
+
+def _keep(session: Session, delivery: Delivery, outcome: _Outcome) -> None:
+    now = utc_now()
+    delivery.status_code = outcome.status
+    delivery.error = Trouble(sentence=outcome.error) if outcome.error else None
+    if outcome.error is None:
+        delivery.state, delivery.ended_at = DeliveryState.DELIVERED, now
+    elif delivery.attempts > len(PAUSES_SECONDS):
+        delivery.state, delivery.ended_at = DeliveryState.FAILED, now
+    else:
+        delivery.next_at = now + timedelta(seconds=PAUSES_SECONDS[delivery.attempts - 1])
+    session.add(delivery)
+
+
+def _call(settings: Settings, webhook: Webhook, delivery: Delivery) -> _Outcome:
+    """One attempt: nothing of the answer is read but its status."""
+    try:
+        destination = read_destination(webhook.url, settings)
+        address = address_of(destination, settings)
+    except StudioError as refused:
+        return _Outcome(None, refused.sentence)
+    body = body_of(delivery.message, webhook.format)
+    signed = headers(webhook.secret, delivery.message_id, int(time.time()), body)
+    host = f"[{address}]" if ":" in address else address
+    client = httpx.Client(timeout=_TIME_LIMIT_SECONDS, follow_redirects=False, trust_env=False)
+    # A receiver that answers byte by byte keeps each timeout and would still never end.
+    limit = threading.Timer(2 * _TIME_LIMIT_SECONDS, client.close)
+    limit.start()
+    try:
+        with client.stream(
+            "POST",
+            f"{destination.scheme}://{host}:{destination.port}{destination.target}",
+            content=body,
+            headers={
+                "Host": destination.authority,
+                "Content-Type": "application/json",
+                "User-Agent": "SFT-Studio",
+                **signed,
+            },
+            # The certificate is the name's, not the address's.
+            extensions={"sni_hostname": destination.host},
+        ) as response:
+            return _judged(response.status_code)
+    except (httpx.HTTPError, httpx.InvalidURL, RuntimeError, OSError) as error:
+        return _Outcome(None, Sentence.of(_NO_ANSWER, reason=str(error)[:200] or type(error).__name__))
+    finally:
+        limit.cancel()
+        client.close()
+
+
+def _judged(status: int) -> _Outcome:
+    if 200 <= status < 300:
+        return _Outcome(status, None)
+    template = _REDIRECTED if 300 <= status < 400 else _ANSWERED
+    return _Outcome(status, Sentence.of(template, status=status))

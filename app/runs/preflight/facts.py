@@ -1,0 +1,75 @@
+"""What the pre-flight is read from, gathered before; the list itself asks nobody."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from app.base_models.models import ModelEntry
+from app.jobs.models import Job
+from app.mask_checks.models import MaskCheck
+from app.mask_checks.report import MaskReport
+from app.runs.device import Device
+from app.runs.mixing import Beside
+from app.runs.planning import Plan
+from app.sentences import Sentence
+from app.versions.models import DatasetVersion
+from app.versions.since import Since
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is true here and now. None where nobody looked; `workers_here`: this machine's device is the one that trains.
+
+    `free_disk` in bytes of the data folder's disk, which all workers write to; `unread` says why
+    what became of the version is not known.
+    """
+
+    device: Device | None = None
+    workers_here: bool = False
+    free_disk: int | None = None
+    since: Since | None = None
+    unread: Sentence | None = None
+
+
+# Of a start that nobody looked around for.
+UNSEEN = Ground()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """`job` is the check's. `confirmed` is None where nobody is asked yet; `plan` holds the config, or what is wrong with it.
+    `beside` is what is mixed in.
+    """
+
+    version: DatasetVersion
+    model: ModelEntry
+    check: MaskCheck | None
+    job: Job | None
+    plan: Plan
+    ground: Ground
+    suites: Sequence[str] = ()
+    confirmed: bool | None = None
+    override_reason: str = ""
+    beside: Beside | None = None
+
+    @property
+    def mixed_in(self) -> "Facts | None":
+        """The same of what is mixed in, for what is looked at in either dataset."""
+        if self.beside is None:
+            return None
+        other = self.beside
+        return replace(self, version=other.version, check=other.check, job=other.job, beside=None)
+
+    @property
+    def report(self) -> MaskReport | None:
+        """The check's, once there is one."""
+        return self.check.report if self.check else None
+
+    @property
+    def check_page(self) -> str | None:
+        """Where the masks are seen."""
+        return f"/mask-checks/{self.check.id}" if self.check else None
+
+    @property
+    def version_page(self) -> str:
+        """Where the version is seen."""
+        return f"/datasets/{self.version.dataset_id}/versions#version-{self.version.number}"

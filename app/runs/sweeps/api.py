@@ -1,0 +1,134 @@
+"""REST for sweeps."""
+
+from typing import Annotated
+
+from fastapi import Header, Query, Response
+
+from app.accounts.access import CurrentActor, needs
+from app.accounts.permissions import Permission
+from app.base_models.service import require_ready
+from app.core.routing import Router
+from app.core.web import AppStorage, Db
+from app.mask_checks.service import require_mask_check
+from app.recipes.axes import combinations
+from app.recipes.own import AppRecipes
+from app.runs.backends import TheseBackends
+from app.runs.device import ThisDevice
+from app.runs.fitting import fit_config
+from app.runs.judging import AppJudging
+from app.runs.mixing import read_beside
+from app.runs.planning import Choice
+from app.runs.preflight.ground import TheseSurroundings
+from app.runs.service import RunRequest
+from app.runs.sweeps import service
+from app.runs.sweeps.planning import plan_sweep, with_pace
+from app.runs.sweeps.schemas import SweepIn, SweepNameIn, SweepOut, SweepPlanIn, SweepPlanOut
+from app.runs.sweeps.table import read_table
+from app.versions.service import require_version
+
+router = Router(prefix="/api/v1/sweeps", tags=["runs"])
+
+
+@router.get("")
+@needs(Permission.RUN_READ)
+def list_sweeps(
+    session: Db,
+    judging: AppJudging,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=50)] = 20,
+) -> list[SweepOut]:
+    """Sweeps, newest first, each with its runs."""
+    found = service.list_sweeps(session, offset=offset, limit=limit)
+    return [SweepOut.of(sweep, read_table(session, judging, sweep)) for sweep in found]
+
+
+@router.post("", status_code=201)
+@needs(Permission.RUN_START)
+def start_sweep(
+    session: Db,
+    actor: CurrentActor,
+    judging: AppJudging,
+    backends: TheseBackends,
+    surroundings: TheseSurroundings,
+    response: Response,
+    body: SweepIn,
+    idempotency_key: Annotated[str, Header(max_length=80)] = "",
+) -> SweepOut:
+    """Start a run for every combination: all of them, or none. Send an `Idempotency-Key`: the same key again answers 200 with the
+    first sweep."""
+    common = RunRequest(
+        body.mask_check_id,
+        body.recipe,
+        body.changes,
+        confirmed=body.confirmed,
+        override_reason=body.override_reason,
+        evaluate_with=tuple(body.evaluate_with),
+        idempotency_key=idempotency_key,
+        device=body.device,
+        accepted_warnings=tuple(body.accepted_warnings),
+        mix_check_id=body.mix_check_id,
+    )
+    ground = surroundings.ground_of_check(body.mask_check_id)
+    request = service.SweepRequest(common, tuple(one.axis() for one in body.axes), body.name)
+    suites = [suite.name for suite in judging.suites()]
+    sweep, created = service.start_sweep(
+        session, actor, request, suites=suites, backends=backends, ground=ground
+    )
+    if not created:
+        response.status_code = 200
+    return SweepOut.of(sweep, read_table(session, judging, sweep))
+
+
+@router.post("/plan")
+@needs(Permission.RUN_READ)
+def plan(
+    session: Db, book: AppRecipes, device: ThisDevice, backends: TheseBackends, body: SweepPlanIn
+) -> SweepPlanOut:
+    """What the runs would be and take together. Starts nothing."""
+    check = require_mask_check(session, body.mask_check_id)
+    version = require_version(session, check.dataset_version_id)
+    model, _folder = require_ready(session, check.base_model_id)
+    recipe, axes = book.require(body.recipe), [one.axis() for one in body.axes]
+    # What is wrong is refused as at the start.
+    for changes in combinations(axes):
+        fit_config(recipe, {**body.changes, **changes}, version, model.info, backends)
+    choice = Choice(recipe.name, body.changes, book=book)
+    beside = read_beside(session, check, body.mix_check_id)
+    found = plan_sweep(choice, axes, version, check, model.info, device, backends, beside)
+    return SweepPlanOut.of(*with_pace(session, found, check.base_model_id))
+
+
+@router.get("/{sweep_id}")
+@needs(Permission.RUN_READ)
+def get_sweep(session: Db, judging: AppJudging, sweep_id: int) -> SweepOut:
+    """One sweep, with its runs in the order of their values."""
+    sweep = service.require_sweep(session, sweep_id)
+    return SweepOut.of(sweep, read_table(session, judging, sweep))
+
+
+@router.patch("/{sweep_id}")
+@needs(Permission.RUN_START)
+def rename_sweep(
+    session: Db, actor: CurrentActor, judging: AppJudging, sweep_id: int, body: SweepNameIn
+) -> SweepOut:
+    """Give it another name."""
+    sweep = service.require_sweep(session, sweep_id)
+    service.rename_sweep(session, actor, sweep, body.name)
+    return SweepOut.of(sweep, read_table(session, judging, sweep))
+
+
+@router.post("/{sweep_id}/stop")
+@needs(Permission.RUN_STOP)
+def stop_sweep(
+    session: Db,
+    storage: AppStorage,
+    actor: CurrentActor,
+    judging: AppJudging,
+    sweep_id: int,
+    how: service.HowToStop | None = None,
+) -> SweepOut:
+    """Cancel the runs that wait; with `how`, end those under way as well: `cancel` drops what they have learned, `save`
+    keeps it."""
+    sweep = service.require_sweep(session, sweep_id)
+    service.stop_sweep(session, storage, actor, sweep, how)
+    return SweepOut.of(sweep, read_table(session, judging, sweep))

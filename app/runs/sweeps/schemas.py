@@ -1,0 +1,190 @@
+"""What REST reads and writes of sweeps."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from app.accounts.who import CreatedByOut
+from app.jobs.devices import ANY
+from app.jobs.models import JobState
+from app.recipes.axes import MOST_RUNS, Axis, make_axis
+from app.recipes.config import TrainingConfig
+from app.recipes.fields import changes_schema
+from app.runs.pace import Pace
+from app.runs.plan_schemas import MemoryOut, MixCheckId
+from app.runs.preflight.schemas import ACCEPTED, AcceptedNames
+from app.runs.sweeps.models import Sweep
+from app.runs.sweeps.planning import SweepPlan
+from app.runs.sweeps.service import NAME_CHARACTERS
+from app.runs.sweeps.table import Row, SweepTable
+
+_Changes = Annotated[dict[str, Any], WithJsonSchema(changes_schema())]
+_Value = bool | int | float | str
+
+
+class AxisIn(BaseModel):
+    """Fields of the config that change together, and their values: one each, or a list with one for each field."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    fields: list[str] = Field(min_length=1, max_length=20)
+    values: list[_Value | list[_Value]] = Field(min_length=1, max_length=MOST_RUNS)
+
+    def axis(self) -> Axis:
+        """As it is judged. Raises Invalid naming the field."""
+        steps = [tuple(value) if isinstance(value, list) else (value,) for value in self.values]
+        return make_axis(tuple(self.fields), steps)
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    recipe: str = "standard"
+    changes: _Changes = Field(
+        default_factory=dict, description="Changes to the recipe's config that all runs have in common."
+    )
+    axes: list[AxisIn] = Field(
+        min_length=1, max_length=20, description="What differs: every combination is a run, at most 24."
+    )
+
+
+class SweepIn(_Asked):
+    """Start a sweep. `mask_check_id` names version, model and mask settings of all its runs."""
+
+    mask_check_id: int
+    mix_check_id: MixCheckId = None
+    name: str = Field(default="", max_length=NAME_CHARACTERS)
+    confirmed: bool = False
+    override_reason: str = Field(default="", max_length=1000)
+    evaluate_with: list[str] = Field(default_factory=list, max_length=10)
+    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
+    device: str = Field(
+        default=ANY,
+        max_length=20,
+        description="Where its runs may be trained: any, cpu, cuda, or one GPU such as cuda:1.",
+    )
+
+
+class SweepPlanIn(_Asked):
+    """What would be started."""
+
+    mask_check_id: int
+    mix_check_id: MixCheckId = None
+
+
+class SweepNameIn(BaseModel):
+    """The new name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(max_length=NAME_CHARACTERS)
+
+
+class SweepMemberPlanOut(BaseModel):
+    """A run as it would be: `values` by field that differs, as one would type them."""
+
+    values: str
+    config: TrainingConfig
+    steps: int | None
+    disk_bytes: int | None
+
+
+class SweepPlanOut(BaseModel):
+    """All runs together, one after the other; null where nothing tells it. `disk_bytes` are checkpoints and adapters, were all
+    there at once; `memory` is that of the run that needs most. `seconds` as fast as `as_run` was.
+    """
+
+    runs: list[SweepMemberPlanOut]
+    steps: int
+    seconds: float | None
+    as_run: int | None
+    disk_bytes: int | None
+    memory: MemoryOut | None
+
+    @classmethod
+    def of(cls, plan: SweepPlan, pace: Pace | None) -> "SweepPlanOut":
+        """From a plan without errors."""
+        memory = plan.memory
+        return cls(
+            runs=[
+                SweepMemberPlanOut(
+                    values=member.said,
+                    config=member.plan.config,
+                    steps=member.plan.estimate.steps if member.plan.estimate else None,
+                    disk_bytes=member.plan.disk,
+                )
+                for member in plan.members
+                if member.plan.config is not None
+            ],
+            steps=plan.steps,
+            seconds=plan.seconds,
+            as_run=pace.run_id if pace else None,
+            disk_bytes=plan.disk,
+            memory=MemoryOut.of(memory) if memory else None,
+        )
+
+
+class SweepRunOut(BaseModel):
+    """A run of the sweep: its values by field, as one would type them, and what came of it. Losses in nats a trained token."""
+
+    run_id: int
+    values: dict[str, str]
+    state: JobState
+    status: str
+    error: str | None
+    step: int
+    total_steps: int
+    train_loss: float | None
+    last_eval_loss: float | None
+    best_eval_loss: float | None
+    best_step: int | None
+    verdict: str | None
+    seconds: float | None
+
+    @classmethod
+    def of(cls, row: Row) -> "SweepRunOut":
+        """In the reader's language."""
+        same = {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
+        verdict = row.verdict.word if row.verdict else None
+        told = {
+            "state": row.job.state,
+            "status": row.job.status,
+            "error": row.job.error_text,
+            "verdict": verdict,
+        }
+        return cls(**{**same, **told})
+
+
+class SweepFailureOut(BaseModel):
+    """Why runs failed, and how many of them."""
+
+    reason: str
+    runs: int
+
+
+class SweepOut(CreatedByOut):
+    """A group of runs. `best_run_id` has the lowest held-out loss; null before one was measured."""
+
+    id: int
+    name: str
+    mask_check_id: int
+    axes: list[Axis]
+    created_at: datetime
+    is_over: bool
+    best_run_id: int | None
+    failures: list[SweepFailureOut]
+    runs: list[SweepRunOut]
+
+    @classmethod
+    def of(cls, sweep: Sweep, table: SweepTable) -> "SweepOut":
+        """As it is now."""
+        kept = ("id", "name", "mask_check_id", "created_at", *CreatedByOut.model_fields)
+        return cls(
+            **{name: getattr(sweep, name) for name in kept},
+            axes=list(sweep.varied.axes),
+            is_over=table.is_over,
+            best_run_id=table.best.run_id if table.best else None,
+            failures=[SweepFailureOut(reason=reason, runs=count) for reason, count in table.failures],
+            runs=[SweepRunOut.of(row) for row in table.rows],
+        )

@@ -1,0 +1,257 @@
+"""Ends are told once, to whoever asked and to the webhooks that want to know: signed, allowed hosts only, tried again."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlmodel import select
+
+from app.core.database import reading, transaction, utc_now
+from app.core.errors import Invalid
+from app.core.settings import Settings
+from app.core.storage import Storage
+from app.jobs import service as jobs
+from app.jobs.models import JobState
+from app.notices.announcing import announce_ends
+from app.notices.destinations import Unreachable, address_of, read_destination
+from app.notices.models import Delivery, DeliveryState, Notice
+from app.notices.sending import PAUSES_SECONDS, send_due
+from app.sentences import Failure
+from tests.support.people import Person, visible_text
+from tests.support.training import make_run
+
+pytestmark = pytest.mark.usefixtures("silent_bell")
+
+
+class Receiver(ThreadingHTTPServer):
+    """A program that is told, as one would write it: it believes no message that it cannot check."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answer, self.got, self.secret = 200, list[dict[str, Any]](), ""
+
+    def believes(self, headers: Any, body: bytes) -> bool:
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        key = base64.b64decode(self.secret.removeprefix("whsec_"))
+        wanted = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        is_fresh = abs(time.time() - int(headers["webhook-timestamp"])) < 300
+        return is_fresh and hmac.compare_digest(wanted, headers["webhook-signature"])
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        assert self.server.believes(self.headers, body)
+        self.server.got.append({"id": self.headers["webhook-id"], "path": self.path, **json.loads(body)})
+        self.send_response(self.server.answer)
+        self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """This machine may be called, by its name alone."""
+    return settings.model_copy(
+        update={
+            "webhook_hosts": ("localhost", "10.1.2.3", "*.example.com:8443", "[2001:db8::1]"),
+            "webhook_networks": (ip_network("127.0.0.0/8"), ip_network("::1/128")),
+            "public_url": "https://studio.example.com/",
+        }
+    )
+
+
+def add(admin: Person, receiver: Receiver, *events: str, **more: Any) -> int:
+    url = f"http://localhost:{receiver.server_port}/hook?a=1"
+    made = admin.api.post("/api/v1/webhooks", json={"url": url, "events": list(events), **more})
+    assert made.status_code == 201, made.text
+    receiver.secret = made.json()["secret"]
+    return int(made.json()["id"])
+
+
+def end(app: FastAPI, storage: Storage, person: Person, state: JobState = JobState.SUCCEEDED) -> int:
+    """A run of this person that has ended, and was announced."""
+    engine = app.state.engine
+    with transaction(engine) as session:
+        run, job = make_run(session, storage)
+        job.created_by_user_id = person.actor.user_id
+        session.add(job)
+        mine = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+        assert mine is not None
+        failure = Failure.of("killed", "Killed <b>") if state is JobState.FAILED else None
+        jobs.finish(session, mine, state, result={}, failure=failure)
+    with transaction(engine) as session:
+        assert announce_ends(session, app.state.settings) == 1
+    with transaction(engine) as session:
+        assert announce_ends(session, app.state.settings) == 0, "nothing is told twice"
+    return run.id or 0
+
+
+def due_now(app: FastAPI) -> None:
+    with transaction(app.state.engine) as session:
+        for delivery in session.exec(select(Delivery)):
+            delivery.next_at = utc_now() - timedelta(seconds=1)
+            session.add(delivery)
+
+
+def test_a_failed_run_is_told_in_a_message_that_its_receiver_can_check(
+    app: FastAPI, admin: Person, engineer: Person, storage: Storage, receiver: Receiver
+) -> None:
+    webhook_id = add(admin, receiver, "run.failed")
+    run_id = end(app, storage, engineer, JobState.FAILED)
+    assert send_due(app.state.engine, app.state.settings) == 1
+    assert send_due(app.state.engine, app.state.settings) == 0
+    (told,) = receiver.got
+    assert (told["type"], told["path"], told["data"]["run_id"]) == ("run.failed", "/hook?a=1", run_id)
+    assert (told["data"]["error"], told["data"]["error_code"]) == ("Killed <b>", "killed")
+    assert told["data"]["url"] == f"https://studio.example.com/runs/{run_id}"
+    (sent,) = admin.api.get(f"/api/v1/webhooks/{webhook_id}/deliveries").json()
+    assert (sent["state"], sent["status_code"], sent["attempts"], sent["message_id"]) == (
+        "delivered",
+        200,
+        1,
+        told["id"],
+    )
+    again = admin.api.post(f"/api/v1/webhooks/{webhook_id}/deliveries/{sent['id']}/again")
+    assert again.status_code == 202
+    send_due(app.state.engine, app.state.settings)
+    assert [one["id"] for one in receiver.got] == [told["id"]] * 2
+    page = visible_text(admin.browser.get("/webhooks").text)
+    assert "Delivered" in page
+    assert receiver.secret not in admin.browser.get("/webhooks").text
+    assert engineer.browser.get("/webhooks").status_code == 403
+
+
+def test_a_receiver_that_refuses_is_tried_again_after_growing_pauses_and_given_up(
+    app: FastAPI, admin: Person, receiver: Receiver
+) -> None:
+    webhook_id = add(admin, receiver, "run.failed")
+    receiver.answer = 302
+    assert admin.api.post(f"/api/v1/webhooks/{webhook_id}/test").status_code == 202
+    pauses = []
+    for _ in range(len(PAUSES_SECONDS) + 2):
+        due_now(app)
+        send_due(app.state.engine, app.state.settings)
+        with reading(app.state.engine) as session:
+            sent = session.exec(select(Delivery)).one()
+            pauses.append(round((sent.next_at - utc_now()).total_seconds(), -1))
+    assert pauses[: len(PAUSES_SECONDS)] == [round(seconds, -1) for seconds in PAUSES_SECONDS]
+    assert len(receiver.got) == len(PAUSES_SECONDS) + 1
+    assert sent.state is DeliveryState.FAILED
+    (shown,) = admin.api.get(f"/api/v1/webhooks/{webhook_id}/deliveries").json()
+    assert "302 and names another address, which is not followed" in shown["error"]
+    assert admin.api.delete(f"/api/v1/webhooks/{webhook_id}").status_code == 204
+    assert admin.api.get(f"/api/v1/webhooks/{webhook_id}/deliveries").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "https://evil.example.org/",
+        "https://example.com:8443/",
+        "https://a.example.com/",
+        "https://localhost@evil.example.org/",
+        "ftp://localhost/",
+        "http://[",
+        "//localhost",
+    ],
+)
+def test_a_host_that_no_setting_names_is_refused_by_field(admin: Person, url: str) -> None:
+    answer = admin.api.post("/api/v1/webhooks", json={"url": url, "events": ["run.failed"]})
+    assert (answer.status_code, answer.json()["field"]) == (422, "url")
+
+
+def test_allowed_hosts_are_called_at_public_addresses_only(settings: Settings) -> None:
+    def address(url: str, **update: Any) -> str:
+        changed = settings.model_copy(update=update)
+        return address_of(read_destination(url, changed), changed)
+
+    assert address("https://localhost/").startswith(("127.", "::1"))
+    for url in ("http://10.1.2.3/", "https://[2001:db8::1]/"):
+        with pytest.raises(Unreachable, match="which is not public"):
+            address(url)
+    assert address("http://10.1.2.3:9/", webhook_networks=(ip_network("10.1.0.0/16"),)) == "10.1.2.3"
+    with pytest.raises(Unreachable, match="not public"):
+        address("https://localhost/", webhook_networks=())
+    assert read_destination("https://a.example.com:8443/x", settings).authority == "a.example.com:8443"
+    with pytest.raises(Invalid, match="SFT_STUDIO_WEBHOOK_HOSTS"):
+        read_destination("https://localhost/", settings.model_copy(update={"webhook_hosts": ()}))
+    read = Settings(webhook_hosts="a.example.com, b.example.com", webhook_networks="10.0.0.0/8,::1/128")  # type: ignore[arg-type]
+    assert (len(read.webhook_hosts), len(read.webhook_networks)) == (2, 2)
+
+
+def test_a_gate_is_judged_when_the_last_end_comes_and_a_chat_program_gets_a_line(
+    app: FastAPI, admin: Person, engineer: Person, storage: Storage, receiver: Receiver
+) -> None:
+    refused = admin.api.post("/api/v1/webhooks", json={"url": "http://localhost/", "events": ["gate.judged"]})
+    assert (refused.status_code, refused.json()["field"]) == (422, "min")
+    add(admin, receiver, "gate.judged", gate_max="held_out_loss=2.5", format="feishu")
+    end(app, storage, engineer)
+    assert send_due(app.state.engine, app.state.settings) == 1
+    (told,) = receiver.got
+    assert told["msg_type"] == "text"
+    assert "could not be judged" in told["content"]["text"], "this run has no weights"
+    assert "/runs/1/gate" in told["content"]["text"]
+
+
+def test_the_form_keeps_what_was_typed_and_shows_the_secret_once(admin: Person, receiver: Receiver) -> None:
+    typed = {"url": "https://evil.example.org/", "events": ["run.failed", "run.succeeded"], "format": "slack"}
+    refused = admin.browser.post("/webhooks", data=typed)
+    assert refused.status_code == 422
+    assert "evil.example.org is not allowed" in visible_text(refused.text)
+    assert 'value="https://evil.example.org/"' in refused.text
+    for wrong in ({"events": []}, {"secret": "short"}, {"events": ["gate.judged"]}):
+        assert (
+            admin.browser.post("/webhooks", data={**typed, "url": "http://localhost/", **wrong}).status_code
+            == 422
+        )
+    assert admin.browser.post("/webhooks", data={**typed, "url": "http://localhost/"}).status_code == 303
+    assert "whsec_" in admin.browser.get("/webhooks").text
+    assert "whsec_" not in admin.browser.get("/webhooks").text
+
+
+def test_whoever_started_it_hears_of_the_end_on_every_page(
+    app: FastAPI, engineer: Person, reviewer: Person, storage: Storage
+) -> None:
+    assert "data-toast" not in engineer.browser.get("/notices/bell?after=0").text
+    run_id = end(app, storage, engineer, JobState.FAILED)
+    bell = engineer.browser.get("/notices/bell?after=0").text
+    assert 'data-unread="1"' in bell
+    assert f'data-toast="error" data-link-url="/runs/{run_id}"' in bell
+    assert "data-toast" not in engineer.browser.get("/notices/bell").text, (
+        "a page that has just come says nothing"
+    )
+    assert 'data-unread="0"' in reviewer.browser.get("/notices/bell").text
+    shown = engineer.api.get("/api/v1/notices?unread=true").json()
+    assert (shown["unread"], shown["notices"][0]["event"]) == (1, "run.failed")
+    page = engineer.browser.get("/notices", headers={"Accept-Language": "zh-CN"}).text
+    assert "失败" in visible_text(page)
+    assert engineer.browser.post("/notices/read", headers={"HX-Request": "true"}).headers["HX-Trigger"]
+    assert engineer.api.get("/api/v1/notices?unread=true").json() == {"unread": 0, "notices": []}
+    with reading(app.state.engine) as session:
+        assert len(session.exec(select(Notice)).all()) == 1

@@ -1,0 +1,241 @@
+"""Several processes that train one run: what they tell each other, and how they start and end together.
+
+Each process has the whole model and every n-th batch; a step's gradients are added up before they are clipped, so that
+all of them take the very same step, which is the one that a single process would take with n times the accumulation.
+Process 0 is the job's own child: it alone speaks to the worker, measures, saves and decides. torch's `c10d` carries
+it, over gloo on CPUs and NCCL on GPUs; documents go as JSON, since what torch offers for objects is pickle.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import distributed
+
+from app.runs.work import TrainInput
+from app.sentences import N_, Failure, FailureCode
+from worker.work.protocol import JobFailed
+
+# Below the attempt's own folder.
+FOLDER: Final = ".processes"
+JOB: Final = "job.json"
+_RENDEZVOUS: Final = "rendezvous"
+# The others wait while process 0 saves, or lets the model answer.
+_PATIENCE: Final = timedelta(hours=2)
+# How long after the end of a connection the process behind it may still be writing why.
+_LAST_WORDS_SECONDS: Final = 20.0
+_TOO_FEW_GPUS: Final = N_(
+    "num_processes is %(size)d and this machine has %(there)d GPUs: each process needs one."
+)
+_TOO_FEW_CORES: Final = N_(
+    "num_processes is %(size)d and this machine has %(there)d processor cores: each process needs one."
+)
+# Numbers that are added up in one go.
+_BUCKET: Final = 2**24
+
+
+@dataclass
+class ProcessGroup:
+    """One process of `size`; with a size of 1 nothing is sent anywhere and every answer is one's own.
+
+    `folder` is private to the group: the job, where they meet, and why one of them failed.
+    """
+
+    rank: int = 0
+    size: int = 1
+    folder: Path | None = None
+    others: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that measures, saves and decides."""
+        return self.rank == 0
+
+    # What they tell each other
+
+    def total(self, *numbers: int) -> list[int]:
+        """Each number, added up over all processes."""
+        if self.size == 1:
+            return list(numbers)
+        found = torch.tensor(numbers, dtype=torch.int64)
+        distributed.all_reduce(found)
+        return [int(number) for number in found]
+
+    def total_of(self, number: float) -> float:
+        """A number that is no whole one, added up over all processes."""
+        if self.size == 1:
+            return number
+        found = torch.tensor(number, dtype=torch.float64)
+        distributed.all_reduce(found)
+        return float(found)
+
+    def led(self, document: Any) -> Any:
+        """Process 0's document, in every process."""
+        if self.size == 1:
+            return document
+        written = json.dumps(document).encode() if self.leads else b""
+        [length] = self.total(len(written))
+        carried = torch.zeros(length, dtype=torch.uint8)
+        if self.leads:
+            carried += torch.frombuffer(bytearray(written), dtype=torch.uint8)
+        distributed.broadcast(carried, src=0)
+        return json.loads(bytes(carried.tolist()))
+
+    def largest(self, values: np.ndarray[Any, Any]) -> None:
+        """In place: the largest value that any process has at each position."""
+        if self.size > 1:
+            distributed.all_reduce(torch.from_numpy(values), op=distributed.ReduceOp.MAX)
+
+    def add_gradients(self, parameters: Sequence[torch.nn.Parameter], loss: torch.Tensor) -> torch.Tensor:
+        """Let every parameter's gradient be the sum over all processes; returns the sum of their losses.
+
+        A parameter that has a gradient nowhere keeps none: an optimizer passes over it, which is not the same as zero.
+        """
+        if self.size == 1:
+            return loss
+        there = torch.tensor([float(p.grad is not None) for p in parameters], device=loss.device)
+        told = torch.cat([loss.detach().float().reshape(1), there])
+        distributed.all_reduce(told)
+        for parameter, count in zip(parameters, told[1:].tolist(), strict=True):
+            if count and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        for bucket in _buckets(gradients):
+            together = torch.cat([gradient.reshape(-1) for gradient in bucket])
+            distributed.all_reduce(together)
+            parts = torch.split(together, [gradient.numel() for gradient in bucket])
+            for gradient, part in zip(bucket, parts, strict=True):
+                gradient.copy_(part.view_as(gradient))
+        return told[0]
+
+    # How they start and end
+
+    @classmethod
+    def started(cls, job: TrainInput, device: torch.device, output_dir: Path) -> "ProcessGroup":
+        """The group of a run, with this process as its first. Raises JobFailed where the machine has too little for it."""
+        size = job.config.num_processes
+        if size == 1:
+            return cls()
+        require_room(size, device)
+        folder = output_dir / FOLDER
+        folder.mkdir(mode=0o700, parents=True)
+        group = cls(0, size, folder)
+        try:
+            (folder / JOB).write_text(json.dumps(job.to_json()), "utf-8")
+            group.others = [_start(group, rank) for rank in range(1, size)]
+            group.join(device)
+        except BaseException:
+            group.end()
+            raise
+        return group
+
+    def join(self, device: torch.device) -> None:
+        """Meet the other processes. On a CPU each takes its share of the cores."""
+        # They are on one machine: nothing of theirs is open to the network.
+        os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = "lo"
+        if device.type == "cuda":
+            torch.cuda.set_device(self.rank)
+        else:
+            torch.set_num_threads(max(1, torch.get_num_threads() // self.size))
+        assert self.folder is not None
+        try:
+            distributed.init_process_group(
+                "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
+                store=distributed.FileStore(str(self.folder / _RENDEZVOUS), self.size),  # type: ignore[attr-defined]
+                rank=self.rank,
+                world_size=self.size,
+                timeout=_PATIENCE,
+            )
+            distributed.barrier()
+        except RuntimeError as error:
+            raise self.why(error) from error
+
+    def begin_step(self, seed: int, step: int) -> None:
+        """Draw this step's dropout from a seed of its own. Process 0 goes on with the run's generators, which checkpoints keep."""
+        if not self.leads:
+            torch.manual_seed((seed * 1_000_003 + step) * MOST_SEEDS + self.rank)
+
+    def why(self, error: Exception) -> Exception:
+        """The failure of the process that ended first, where `error` only says that a connection did; else `error`."""
+        if not (isinstance(error, distributed.DistError) or "gloo" in str(error)):
+            return error
+        for rank, process in enumerate(self.others, start=1):
+            try:
+                code = process.wait(_LAST_WORDS_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+            told = failure_file(self.folder, rank)
+            if told is not None and told.is_file():
+                failure = Failure.from_json(json.loads(told.read_text("utf-8")))
+                return JobFailed(failure.code, failure.sentence)
+            return JobFailed(
+                FailureCode.KILLED,
+                N_(
+                    "Process %(rank)d of %(size)d ended unexpectedly (exit code %(code)d), most often for want of memory. "
+                    "Use a smaller batch or fewer processes."
+                ),
+                rank=rank,
+                size=self.size,
+                code=code,
+            )
+        return error
+
+    def end(self) -> None:
+        """The other processes are gone, and so is the folder."""
+        for process in self.others:
+            process.kill()
+        for process in self.others:
+            process.wait()
+        if self.size > 1 and distributed.is_initialized():
+            distributed.destroy_process_group()
+        if self.leads and self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.others, self.folder = [], None
+
+
+# Seeds of different steps and processes do not meet.
+MOST_SEEDS: Final = 1024
+
+
+def require_room(size: int, device: torch.device) -> None:
+    """Raises JobFailed where there is no device for each process."""
+    on_gpu = device.type == "cuda"
+    there = torch.cuda.device_count() if on_gpu else len(os.sched_getaffinity(0))
+    if size > there:
+        raise JobFailed(
+            FailureCode.CONFIG_INVALID, _TOO_FEW_GPUS if on_gpu else _TOO_FEW_CORES, size=size, there=there
+        )
+
+
+def failure_file(folder: Path | None, rank: int) -> Path | None:
+    """Where a process says why it failed."""
+    return folder / f"failure-{rank}.json" if folder else None
+
+
+def _start(group: ProcessGroup, rank: int) -> "subprocess.Popen[bytes]":
+    """Another process. Its standard input is its lifeline; it stays in this one's session, which the worker ends whole."""
+    command = [sys.executable, "-m", "worker.work.training.other_process"]
+    command += [str(group.folder), str(rank), str(group.size)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+
+
+def _buckets(gradients: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+    """Consecutive gradients of one kind of number that are worth sending together."""
+    bucket: list[torch.Tensor] = []
+    for gradient in gradients:
+        full = sum(one.numel() for one in bucket) >= _BUCKET
+        if bucket and (full or bucket[0].dtype != gradient.dtype):
+            yield bucket
+            bucket = []
+        bucket.append(gradient)
+    if bucket:
+        yield bucket
