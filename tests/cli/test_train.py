@@ -110,7 +110,11 @@ def test_from_a_file_to_a_trained_adapter_by_commands_alone(
     assert _run(server, "approve", "--dataset", "General").code == 0
     client = _client(server)
     client.freeze(client.datasets("General")[0].id)
-    mixed = _run(server, *train, *SHORT, "--mix", "General@1", "--mix-share", "0.25", "--wait", "--json")
+    both = (*train, *SHORT, "--mix", "General@1", "--mix-share", "0.25")
+    cut = _run(server, *both, "--dry-run")
+    assert (cut.code, "--accept truncated" in cut.error) == (1, True)
+    assert "of the dataset that is mixed in" in cut.stdout
+    mixed = _run(server, *both, "--accept", "truncated", "--wait", "--json")
     assert mixed.code == 0, mixed.stderr
     mix = mixed.json["result"]["mix"]
     assert mix["mixed_in"]["conversations"] == round(mix["domain"]["conversations"] / 3)

@@ -274,3 +274,72 @@ def test_a_version_that_is_mixed_in_names_its_runs_and_cannot_be_removed(
         assert plan_removal(session, 2).users["run"] == 1
     page = engineer.browser.get(f"/mask-checks/{checks[1]}").text
     assert f'href="/runs/{run_id}"' in page
+
+
+def test_the_pre_flight_looks_at_both_checks_and_names_what_is_so_of_the_second(
+    app: FastAPI, engineer: Person, storage: Storage, checks: tuple[int, int]
+) -> None:
+    with transaction(app.state.engine) as session:
+        own, beside = (session.get_one(MaskCheck, one) for one in checks)
+        assert own.report is not None
+        assert beside.report is not None
+        conversations = own.report.conversations + beside.report.conversations
+        asked = {"dataset_version_id": own.dataset_version_id, "base_model_id": own.base_model_id}
+        mixed = {"mask_check_id": checks[0], "mix_check_id": checks[1]}
+    plan = engineer.api.post("/api/v1/runs/plan", json={**asked, **mixed}).json()
+    (green,) = [one for one in plan["preflight"] if one["name"] == "mask_check"]
+    assert f"Green: {conversations} conversations" in green["message"]
+    newest = engineer.api.post(
+        "/api/v1/runs/plan", json={**asked, "mix_version_id": beside.dataset_version_id}
+    ).json()
+    assert (newest["mix"], newest["steps"]) == (plan["mix"], plan["steps"])
+    assert newest["preflight"] == plan["preflight"]
+    swapped = {**asked, "mask_check_id": checks[0], "mix_check_id": checks[0]}
+    assert engineer.api.post("/api/v1/runs/plan", json=swapped).status_code == 422
+
+    with transaction(app.state.engine) as session:
+        beside = session.get_one(MaskCheck, checks[1])
+        assert beside.report is not None
+        lost = {"truncated_samples": 2, "truncated_trained_tokens": 90, "longest": 4000}
+        beside.report = beside.report.model_copy(update=lost)
+        session.add(beside)
+    (cut,) = [
+        one
+        for one in engineer.api.post("/api/v1/runs/plan", json={**asked, **mixed}).json()["preflight"]
+        if one["name"] == "truncated"
+    ]
+    assert cut["level"] == "warning"
+    assert cut["helps"].startswith("That is so of the dataset that is mixed in.")
+    body = {**mixed, "confirmed": True}
+    assert engineer.api.post("/api/v1/runs", json=body).json()["errors"][0]["field"] == "truncated"
+    accepted = engineer.api.post("/api/v1/runs", json={**body, "accepted_warnings": ["truncated"]})
+    assert accepted.status_code == 201
+
+    with transaction(app.state.engine) as session:
+        unfinished = session.get_one(MaskCheck, checks[1])
+        unfinished.passed = None
+        session.add(unfinished)
+    items = engineer.api.post("/api/v1/runs/plan", json={**asked, **mixed}).json()["preflight"]
+    (error,) = [one for one in items if one["level"] == "error"]
+    assert error["name"] == "mask_check"
+
+
+def test_all_runs_of_a_sweep_have_it_mixed_in_and_its_plan_counts_it(
+    app: FastAPI, engineer: Person, checks: tuple[int, int]
+) -> None:
+    body = {
+        "mask_check_id": checks[0],
+        "mix_check_id": checks[1],
+        "axes": [{"fields": ["mix_share"], "values": [0.2, 0.5]}],
+    }
+    plan = engineer.api.post("/api/v1/sweeps/plan", json=body).json()
+    fewer, more = (run["steps"] for run in plan["runs"])
+    assert fewer < more
+    answer = engineer.api.post("/api/v1/sweeps", json={**body, "confirmed": True})
+    assert answer.status_code == 201, answer.text
+    assert [(run.mix_check_id, run.config.mix_share) for run in runs(app)] == [
+        (checks[1], 0.2),
+        (checks[1], 0.5),
+    ]
+    wrong = {**body, "mix_check_id": checks[0]}
+    assert engineer.api.post("/api/v1/sweeps/plan", json=wrong).status_code == 422

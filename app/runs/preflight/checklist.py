@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from app.core.i18n import say
 from app.runs.preflight.data import checked_items, data_items
 from app.runs.preflight.facts import Facts
 from app.runs.preflight.items import GRAVEST_FIRST, Item, Level, Name
@@ -12,9 +13,8 @@ from app.runs.preflight.settings import evaluation_item, setting_items
 from app.sentences import N_, Sentence
 
 _ORDER: Final = {name: place for place, name in enumerate(Name)}
-_OF_MIXED: Final = N_(
-    "This is so of the dataset that is mixed in: mend it there and freeze it anew, or choose another."
-)
+_OF_MIXED: Final = N_("That is so of the dataset that is mixed in.")
+_HELPS_MIXED: Final = N_("That is so of the dataset that is mixed in. %(helps)s")
 
 
 def preflight(facts: Facts) -> list[Item]:
@@ -47,4 +47,5 @@ def _is_graver(one: Item, other: Item) -> bool:
 
 def _said_of_mixed(item: Item) -> Item:
     field = "mix_check_id" if item.field == "mask_check_id" else item.field
-    return replace(item, helps=Sentence(_OF_MIXED), field=field)
+    helps = Sentence.of(_HELPS_MIXED, helps=say(item.helps)) if item.helps else Sentence(_OF_MIXED)
+    return replace(item, helps=helps, field=field)

@@ -101,6 +101,25 @@ def test_a_curriculum_trains_all_of_the_second_dataset_first(
     assert result.mix.order == "curriculum"
 
 
+def test_two_processes_go_through_a_curriculum_as_one_and_measure_both_together(tmp_path: Path) -> None:
+    told = []
+    for name, config in (
+        ("alone", {"gradient_accumulation_steps": 2}),
+        ("both", {"gradient_accumulation_steps": 1, "num_processes": 2}),
+    ):
+        emit = Recorder()
+        asked = job(tmp_path / name, mix_order="curriculum", lora_dropout=0.0, **config)
+        found = doing.train(asked, tmp_path / name / "out", emit, Control())
+        assert found["labels_seen"] == found["labels_total"]
+        told.append((emit, found))
+    (alone, expected), (both, result) = told
+    assert result["labels_hash"] == expected["labels_hash"]
+    for kind, field in (("metric", "loss"), ("eval", "eval_loss"), ("eval", "mixed_loss")):
+        assert [event[field] for event in both.of(kind)] == pytest.approx(
+            [event[field] for event in alone.of(kind)], rel=1e-4
+        )
+
+
 def test_the_border_of_a_curriculum_lies_where_the_shares_say_whatever_the_epochs() -> None:
     mixed, domain = list(range(100, 103)), list(range(7))
     order = curriculum(mixed, domain, 1, in_all=25)
