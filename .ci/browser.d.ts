@@ -73,6 +73,7 @@ interface LineChartConfig {
   y?: string;
   height?: number;
   format?: (value: number) => string;
+  /** How a value under the pointer is said; `format` where nothing is given. */
   tell?: (value: number) => string;
   series: Line[];
   data: Columns;

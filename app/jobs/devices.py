@@ -10,7 +10,6 @@ from functools import cache
 from importlib import metadata
 from typing import Final
 
-import psutil
 from pydantic import BaseModel, Field
 
 from app.core.errors import Invalid
@@ -143,6 +142,9 @@ def visible_gpus(found: list[Gpu], visible: str | None) -> list[Gpu]:
 
 def these_devices(jobs_each: int) -> Devices:
     """What this machine has."""
+    # Here and not above: the tables of jobs are loaded before the server answers, and it is asked by workers.
+    import psutil
+
     host = socket.gethostname()
     cpu = WorkerDevice(
         name=CPU,

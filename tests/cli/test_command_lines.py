@@ -206,6 +206,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
             "queue",
             "webhooks",
             "recipes",
+            "sweeps",
         }
         assert "Traceback" not in outcome.stderr
 
