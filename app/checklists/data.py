@@ -5,11 +5,14 @@ from typing import Final
 
 from app.checklists.facts import Facts
 from app.checklists.items import Item, Part, State, item
+from app.runs.mixing import MixedIn
 from app.scoring.scores import RETENTION_WARNING
 from app.sentences import N_
 
 _FEW: Final = 1_000
 _MANY: Final = 50_000
+# A loss on general conversations that is so many times what it was is more than noise.
+_FORGETS: Final = 1.02
 
 
 def data_items(facts: Facts) -> Iterator[Item]:
@@ -80,6 +83,8 @@ def _mix(facts: Facts) -> Item:
     told = {name: facts.version.coverage.get("outcome", {}).get(name, 0) for name in ("won", "lost", "open")}
     kept = [one.retention.value for _id, one in facts.of_kind("general") if one.retention]
     known = [value for value in kept if value is not None]
+    if facts.mixed_in is not None:
+        return _mixed_in(facts, facts.mixed_in, min(known, default=None))
     if not known:
         message = N_(
             "%(won)d won, %(lost)d lost, %(open)d open. Nothing says what this mix does to general ability: evaluate with a "
@@ -93,6 +98,35 @@ def _mix(facts: Facts) -> Item:
         return item("mix", Part.DATA, State.WARN, link, message, **told, kept=round(100 * min(known)))
     message = N_("%(won)d won, %(lost)d lost, %(open)d open. General ability was kept with it: %(kept)d %%.")
     return item("mix", Part.DATA, State.PASS, link, message, **told, kept=round(100 * min(known)))
+
+
+def _mixed_in(facts: Facts, found: MixedIn, kept: float | None) -> Item:
+    """What share is general, and whether that was enough."""
+    link = f"/datasets/{found.dataset.id}/versions#version-{found.version.number}"
+    mixed, config = facts.run.result.mix if facts.run.result else None, facts.run.config
+    share = mixed.share if mixed else config.mix_share
+    values = {"share": round(100 * share), "name": found.dataset.name, "number": found.version.number}
+    if kept is not None and kept < RETENTION_WARNING:
+        message = N_(
+            "%(share)d %% of the conversations are mixed in (%(name)s v%(number)d), and only %(kept)d %% of general ability are "
+            "left: raise mix_share."
+        )
+        return item("mix", Part.DATA, State.WARN, link, message, **values, kept=round(100 * kept))
+    before, after = (mixed.loss_before, mixed.loss_after) if mixed else (None, None)
+    if before is not None and after is not None and after > before * _FORGETS:
+        message = N_(
+            "%(share)d %% of the conversations are mixed in (%(name)s v%(number)d), and yet the loss on what it holds out rose "
+            "from %(before)s to %(after)s: raise mix_share."
+        )
+        losses = {"before": f"{before:.3f}", "after": f"{after:.3f}"}
+        return item("mix", Part.DATA, State.WARN, link, message, **values, **losses)
+    if kept is not None:
+        message = N_(
+            "%(share)d %% of the conversations are mixed in (%(name)s v%(number)d). General ability was kept with it: %(kept)d %%."
+        )
+        return item("mix", Part.DATA, State.PASS, link, message, **values, kept=round(100 * kept))
+    message = N_("%(share)d %% of the conversations are mixed in (%(name)s v%(number)d) against forgetting.")
+    return item("mix", Part.DATA, State.PASS, link, message, **values)
 
 
 def _amount(facts: Facts) -> Item:

@@ -16,8 +16,8 @@ from app.recipes.advice import Advice, Situation, advise
 from app.recipes.estimates import estimate_steps
 from app.runs.diagnosis import record_of, settings_of
 from app.runs.lineage import lineage_of
+from app.runs.mixing import MixedIn, epoch_of
 from app.runs.models import Run
-from app.runs.planning import training_samples
 from app.runs.samples import Samples, read_samples
 from app.runs.service import run_job
 from app.versions.models import DatasetVersion
@@ -33,6 +33,7 @@ class Facts:
     version: DatasetVersion
     model: ModelEntry
     check: MaskCheck
+    mixed_in: MixedIn | None
     record: Record
     newest_point: MetricPayload | None
     samples: Samples
@@ -54,7 +55,7 @@ def read_facts(session: Session, run: Run) -> Facts:
     """Everything that is known of the run now."""
     lineage, job = lineage_of(session, run), run_job(session, run)
     version, check = lineage["version"], lineage["check"]
-    estimate = estimate_steps(training_samples(version, check), run.config)
+    estimate = estimate_steps(epoch_of(session, run).samples, run.config)
     record = record_of(session, job)
     situation = Situation(version.train_count, version.validation_count, run.recipe)
     return Facts(
@@ -64,6 +65,7 @@ def read_facts(session: Session, run: Run) -> Facts:
         version=version,
         model=lineage["model"],
         check=check,
+        mixed_in=lineage["mixed_in"],
         record=record,
         newest_point=last_event(session, run.job_id, MetricPayload),
         samples=read_samples(session, job),

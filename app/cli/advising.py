@@ -5,12 +5,22 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.options import ChangesOption, DatasetOption, JsonOption, ModelOption, RecipeOption
+from app.cli.options import (
+    ChangesOption,
+    DatasetOption,
+    JsonOption,
+    MixOption,
+    MixShareOption,
+    ModelOption,
+    OrderOption,
+    RecipeOption,
+)
 from app.client.pipeline import (
     check_recipe,
-    parse_changes,
+    mixing_changes,
     require_base_model,
     require_dataset,
+    require_mix,
     split_changes,
 )
 from app.client.rest import StudioClient
@@ -26,14 +36,18 @@ def advise(
     model: ModelOption,
     recipe: RecipeOption = "standard",
     changes: ChangesOption = None,
+    mix: MixOption = "",
+    mix_share: MixShareOption = None,
+    order: OrderOption = "",
     task: Annotated[Task | None, typer.Option("--task", help=_("What the model is to learn."))] = None,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `advise`."""
-    wanted = parse_changes(changes or [])
+    wanted = mixing_changes(changes or [], mix_share, order)
     with connect(url) as client:
-        plan = plan_of_newest(client, dataset, model, recipe, wanted, {"task": task.value if task else None})
+        asked = {"task": task.value if task else None}
+        plan = plan_of_newest(client, dataset, model, recipe, wanted, mix, asked)
     if as_json:
         print_json(plan.model_dump(mode="json"))
         return
@@ -52,6 +66,7 @@ def plan_of_newest(
     model: str,
     recipe: str,
     wanted: dict[str, Any],
+    mix: str,
     asked: dict[str, Any],
 ) -> PlanOut:
     """The plan of a run on the dataset's newest version, by the newest mask check; nothing is made or started."""
@@ -70,6 +85,7 @@ def plan_of_newest(
     body = {
         "dataset_version_id": newest.id,
         "base_model_id": base_model.id,
+        "mix_version_id": require_mix(client, mix).id if mix else None,
         "recipe": recipe,
         "changes": split_changes(wanted)[1],
         **asked,
@@ -91,6 +107,11 @@ def _figures(plan: PlanOut) -> list[list[object]]:
         [_("Time"), duration(plan.seconds)],
         [_("Disk"), file_size(plan.disk_bytes)],
     ]
+    if plan.mix:
+        trained = "–" if plan.mix.trained_share is None else f"{plan.mix.trained_share:.0%}"
+        values = {"count": plan.mix.conversations, "share": f"{plan.mix.share:.0%}", "trained": trained}
+        said = _("%(count)d conversations an epoch: %(share)s of all, %(trained)s of the trained tokens")
+        rows.append([_("Mixed in"), said % values])
     if plan.memory:
         said = _("%(needed)s of %(free)s free (%(device)s): %(fits)s") % {
             "needed": file_size(plan.memory.needed_bytes),

@@ -34,6 +34,29 @@ ChangesOption = Annotated[
         help=_("Change a setting of the recipe; “sft-studio list recipes” names them. May be repeated."),
     ),
 ]
+MixOption = Annotated[
+    str,
+    typer.Option(
+        "--mix",
+        metavar="DATASET[@VERSION]",
+        help=_(
+            "A second dataset that is mixed in, against forgetting: its newest frozen version, or that of the number."
+        ),
+    ),
+]
+MixShareOption = Annotated[
+    float | None,
+    typer.Option(
+        "--mix-share", help=_("Which share of all conversations that are trained it is: mix_share.")
+    ),
+]
+OrderOption = Annotated[
+    str,
+    typer.Option(
+        "--order",
+        help=_("“mixed”, or “curriculum”, which trains the second dataset first: mix_order."),
+    ),
+]
 AcceptOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -12,10 +12,13 @@ from app.cli.options import (
     ChangesOption,
     DatasetOption,
     JsonOption,
+    MixOption,
+    MixShareOption,
     ModelOption,
+    OrderOption,
     RecipeOption,
 )
-from app.client.pipeline import parse_changes
+from app.client.pipeline import mixing_changes
 from app.core.console import CommandFailed, print_json, print_table, say
 from app.core.i18n import gettext as _
 from app.runs.plan_schemas import PlanOut
@@ -32,6 +35,9 @@ def preflight(
     model: ModelOption,
     recipe: RecipeOption = "standard",
     changes: ChangesOption = None,
+    mix: MixOption = "",
+    mix_share: MixShareOption = None,
+    order: OrderOption = "",
     accept: AcceptOption = None,
     suite: SuiteOption = None,
     url: UrlOption = "",
@@ -41,7 +47,8 @@ def preflight(
     try:
         with connect(url) as client:
             asked = {"accepted_warnings": accept or [], "evaluate_with": suite or []}
-            plan = plan_of_newest(client, dataset, model, recipe, parse_changes(changes or []), asked)
+            wanted = mixing_changes(changes or [], mix_share, order)
+            plan = plan_of_newest(client, dataset, model, recipe, wanted, mix, asked)
     except CommandFailed as failure:
         raise CommandFailed(str(failure), exit_code=NOT_JUDGED) from failure
     show_preflight(plan, as_json=as_json)

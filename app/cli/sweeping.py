@@ -7,9 +7,19 @@ from typing import Annotated, Any, Final
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.options import AcceptOption, DatasetOption, JsonOption, ModelOption, RecipeOption, WaitOption
+from app.cli.options import (
+    AcceptOption,
+    DatasetOption,
+    JsonOption,
+    MixOption,
+    MixShareOption,
+    ModelOption,
+    OrderOption,
+    RecipeOption,
+    WaitOption,
+)
 from app.cli.training import prepare
-from app.client.pipeline import check_recipe, new_idempotency_key, parse_changes, split_changes
+from app.client.pipeline import check_recipe, mixing_changes, new_idempotency_key, split_changes
 from app.client.rest import StudioClient
 from app.core.console import CommandFailed, print_json, print_table, say
 from app.core.formatting import duration, file_size, number
@@ -43,6 +53,9 @@ def sweep(
     model: ModelOption,
     values: ValuesOption,
     recipe: RecipeOption = "standard",
+    mix: MixOption = "",
+    mix_share: MixShareOption = None,
+    order: OrderOption = "",
     name: Annotated[str, typer.Option("--name", help=_("Name of the sweep."))] = "",
     accept: AcceptOption = None,
     dry_run: Annotated[
@@ -56,7 +69,7 @@ def sweep(
     as_json: JsonOption = False,
 ) -> None:
     """Command `sweep`."""
-    wanted, axes = _axes(parse_changes(values))
+    wanted, axes = _axes(mixing_changes(values, mix_share, order))
     if axes:
         combinations(axes)
     first = {field: value for axis in axes for field, value in zip(axis.fields, axis.values[0], strict=True)}
@@ -68,9 +81,10 @@ def sweep(
                     "Nothing differs: give a setting several values, as in --set learning_rate=2e-5,5e-5, or use “sft-studio train”."
                 )
             )
-        check_id = prepare(client, dataset, model, recipe, wanted, patient=wait).id
+        check, beside = prepare(client, dataset, model, recipe, wanted, mix, patient=wait)
         body: dict[str, Any] = {
-            "mask_check_id": check_id,
+            "mask_check_id": check.id,
+            **({} if beside is None else {"mix_check_id": beside.id}),
             "recipe": recipe,
             "changes": split_changes(wanted)[1],
             "axes": [

@@ -12,7 +12,10 @@ from app.cli.options import (
     DatasetOption,
     JsonOption,
     KeyOption,
+    MixOption,
+    MixShareOption,
     ModelOption,
+    OrderOption,
     RecipeOption,
     WaitOption,
 )
@@ -22,10 +25,11 @@ from app.client.pipeline import (
     check_base_model,
     check_recipe,
     ensure_base_model,
+    mixing_changes,
     new_idempotency_key,
-    parse_changes,
     require_dataset,
     require_green_check,
+    require_mix,
     split_changes,
 )
 from app.client.rest import StudioClient
@@ -56,6 +60,9 @@ def train(
             ),
         ),
     ] = None,
+    mix: MixOption = "",
+    mix_share: MixShareOption = None,
+    order: OrderOption = "",
     accept: AcceptOption = None,
     dry_run: Annotated[
         bool,
@@ -82,9 +89,9 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Command `train`."""
-    wanted = {**(_foreign(config) if config else {}), **parse_changes(changes or [])}
+    wanted = {**(_foreign(config) if config else {}), **mixing_changes(changes or [], mix_share, order)}
     with connect(url) as client:
-        body = _checked(client, dataset, model, recipe, wanted, patient=wait)
+        body = _checked(client, dataset, model, recipe, wanted, mix, patient=wait)
         body["accepted_warnings"] = accept or []
         if dry_run:
             return show_preflight(client.plan_run(body), as_json=as_json)
@@ -139,14 +146,22 @@ def _said(client: StudioClient, run: RunStartedOut) -> RunStartedOut:
 
 
 def _checked(
-    client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
+    client: StudioClient,
+    dataset: str,
+    model: str,
+    recipe: str,
+    wanted: dict[str, Any],
+    mix: str,
+    *,
+    patient: bool,
 ) -> dict[str, Any]:
-    """The request for a plan of a run whose mask check is green."""
-    check = prepare(client, dataset, model, recipe, wanted, patient=patient)
+    """The request for a plan of a run whose mask checks are green."""
+    check, beside = prepare(client, dataset, model, recipe, wanted, mix, patient=patient)
     return {
         "dataset_version_id": check.dataset_version_id,
         "base_model_id": check.base_model_id,
         "mask_check_id": check.id,
+        **({} if beside is None else {"mix_check_id": beside.id}),
         "recipe": recipe,
         "changes": split_changes(wanted)[1],
         "confirmed": True,
@@ -154,10 +169,18 @@ def _checked(
 
 
 def prepare(
-    client: StudioClient, dataset: str, model: str, recipe: str, wanted: dict[str, Any], *, patient: bool
-) -> MaskCheckOut:
-    """Freeze what is approved, prepare the model, and have the masks checked: the green mask check."""
+    client: StudioClient,
+    dataset: str,
+    model: str,
+    recipe: str,
+    wanted: dict[str, Any],
+    mix: str,
+    *,
+    patient: bool,
+) -> tuple[MaskCheckOut, MaskCheckOut | None]:
+    """Freeze what is approved, prepare the model, and have the masks checked: the green mask check, and that of `mix`."""
     found = require_dataset(client, dataset)
+    beside = require_mix(client, mix) if mix else None
     if patient:
         client.be_patient()
     check_recipe(client, recipe, wanted)
@@ -181,7 +204,11 @@ def prepare(
         base_model = ensure_base_model(client, model, progress)
     with JobProgress(_("Mask check")) as progress:
         settings = split_changes(wanted)[0]
-        return require_green_check(client, version.id, base_model.id, settings, progress)
+        check = require_green_check(client, version.id, base_model.id, settings, progress)
+    if beside is None:
+        return check, None
+    with JobProgress(_("Mask check of what is mixed in")) as progress:
+        return check, require_green_check(client, beside.id, base_model.id, settings, progress)
 
 
 def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:

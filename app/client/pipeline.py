@@ -16,6 +16,7 @@ from app.curation.schemas import DatasetOut
 from app.mask_checks.schemas import MaskCheckOut
 from app.mask_settings.fields import MASK_FIELD_NAMES, parse_settings
 from app.recipes.config import TrainingConfig, parse_config
+from app.versions.schemas import VersionOut
 
 _SHOWN_FAILURES: Final = 3
 
@@ -62,6 +63,42 @@ def parse_changes(pairs: list[str]) -> dict[str, Any]:
         except ValueError:
             changes[key] = text.strip()
     return changes
+
+
+def mixing_changes(pairs: list[str], share: float | None, order: str) -> dict[str, Any]:
+    """`key=value` pairs and the two options that are short for such; each field is named once."""
+    short = {"mix_share": share, "mix_order": order or None}
+    given = {name: value for name, value in short.items() if value is not None}
+    changes = parse_changes(pairs)
+    for name in given:
+        if name in changes:
+            raise CommandFailed(
+                _("%(key)s is given by --set and by an option of its own. Keep one of them.") % {"key": name}
+            )
+    return {**changes, **given}
+
+
+def require_mix(client: StudioClient, text: str) -> VersionOut:
+    """The version that `DATASET` or `DATASET@NUMBER` names; without a number the newest."""
+    found, number = find_dataset(client, text), ""
+    if found is None and "@" in text:
+        name, _at, number = text.rpartition("@")
+        found = find_dataset(client, name)
+    if found is None:
+        raise CommandFailed(
+            _(
+                "--mix: there is no dataset “%(name)s”. Name one that has a frozen version, as in General or General@2."
+            )
+            % {"name": text}
+        )
+    versions = client.versions(found.id)
+    wanted = [one for one in versions if not number or str(one.number) == number.removeprefix("v")]
+    if not wanted:
+        raise CommandFailed(
+            _("--mix: “%(name)s” has no such frozen version. There are: %(numbers)s.")
+            % {"name": found.name, "numbers": ", ".join(str(one.number) for one in versions) or "–"}
+        )
+    return max(wanted, key=lambda one: one.number)
 
 
 def split_changes(changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -14,6 +14,7 @@ from app.exports.kinds import KINDS
 from app.exports.service import with_data_of
 from app.mask_checks.models import MaskCheck
 from app.runs.models import Run
+from app.runs.service import trains_on
 from app.sentences import N_
 from app.versions.models import DatasetVersion
 from app.versions.redaction import holds
@@ -55,7 +56,7 @@ def find_holders(session: Session, storage: Storage, conversation_id: int) -> Ho
 def users_of(session: Session, ids: list[int]) -> Users:
     """Of the versions of these ids."""
     checks = session.exec(select(MaskCheck.id).where(col(MaskCheck.dataset_version_id).in_(ids))).all()
-    runs = session.exec(select(Run.id, Run.name).where(col(Run.dataset_version_id).in_(ids))).all()
+    runs = session.exec(select(Run.id, Run.name).where(trains_on(ids))).all()
     exports = with_data_of(session, ids)
     return Users(
         mask_check_ids=[check for check in checks if check is not None],

@@ -31,6 +31,7 @@ from app.mask_checks.service import redo
 from app.mask_checks.work import CheckPayload
 from app.runs.models import Run
 from app.runs.samples import forget_samples
+from app.runs.service import trains_on
 from app.sentences import N_
 from app.versions.redaction import Rewritten, redact, rewrite
 from app.versions.service import require_version
@@ -90,9 +91,9 @@ def _remove_row(session: Session, actor: Actor, conversation_id: int) -> None:
 def refuse_work_under_way(session: Session, version_ids: list[int]) -> None:
     """What reads a version's file or arrays must be over before they change."""
     checks = select(MaskCheck.job_id).where(col(MaskCheck.dataset_version_id).in_(version_ids))
-    runs = select(Run.job_id).where(col(Run.dataset_version_id).in_(version_ids))
-    judged = select(Evaluation.job_id).join(Run).where(col(Run.dataset_version_id).in_(version_ids))
-    exported = select(RunExport.job_id).join(Run).where(col(Run.dataset_version_id).in_(version_ids))
+    runs = select(Run.job_id).where(trains_on(version_ids))
+    judged = select(Evaluation.job_id).join(Run).where(trains_on(version_ids))
+    exported = select(RunExport.job_id).join(Run).where(trains_on(version_ids))
     for statement in (checks, runs, judged, exported):
         jobs = session.exec(select(Job).where(col(Job.id).in_(statement)))
         if any(not job.is_final for job in jobs):

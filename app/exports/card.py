@@ -14,6 +14,7 @@ from app.exports.snippets import peft, transformers
 from app.exports.work import Scores, SuiteScore
 from app.mask_settings.fields import MaskSettingsIn, write_settings
 from app.recipes.config import TrainingConfig
+from app.recipes.mixing import CURRICULUM
 from app.runs.beginning import How
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
@@ -135,7 +136,23 @@ def _trained_on(provenance: Provenance, result: RunResult) -> list[str]:
         f"- Dataset: {on_one_line(provenance.dataset)}, version {provenance.version} (sha256 `{provenance.version_hash}`): "
         f"{provenance.conversations} conversations to train on, {provenance.held_out} held out",
         f"- Loss mask: {', '.join(_mask(provenance.mask))}; arrays sha256 `{provenance.arrays_hash}`",
+        *_mixed_in(provenance, result),
         f"- Samples whose labels reached the loss: {result.labels_seen} of {result.labels_total}",
+    ]
+
+
+def _mixed_in(provenance: Provenance, result: RunResult) -> list[str]:
+    source, mixed = provenance.mix, result.mix
+    if source is None or mixed is None:
+        return []
+    order = ", trained before the domain's" if source.order == CURRICULUM else ""
+    losses = [loss for loss in (mixed.loss_before, mixed.loss_after) if loss is not None]
+    measured = f"; its held-out loss {' → '.join(f'{loss:.4f}' for loss in losses)}" if losses else ""
+    return [
+        f"- Mixed in{order}: {on_one_line(source.dataset)}, version {source.version} (sha256 `{source.version_hash}`): "
+        f"{mixed.mixed_in.conversations} conversations beside {mixed.domain.conversations} of the domain "
+        f"({mixed.share:.0%}; {mixed.trained_share:.0%} of the trained tokens), drawn with seed {mixed.seed} from "
+        f"{mixed.available}{measured}; arrays sha256 `{source.arrays_hash}`, both together `{mixed.arrays_hash}`",
     ]
 
 

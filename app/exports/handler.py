@@ -16,6 +16,7 @@ from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.service import Claim
 from app.mask_checks.service import require_mask_check
 from app.runs.handler import provenance_of
+from app.runs.mixing import mixed_into
 from app.runs.models import Run
 from app.runs.result import RunResult
 from app.runs.service import adapter_path, require_run
@@ -64,7 +65,7 @@ class ExportRun(JobHandler[ExportResult]):
 def _told(session: Session, place: Workplace, export: RunExport, run: Run) -> ExportInput:
     check = require_mask_check(session, run.mask_check_id)
     model, folder = require_ready(session, run.base_model_id)
-    version = require_version(session, run.dataset_version_id)
+    version, mixed = require_version(session, run.dataset_version_id), mixed_into(session, run)
     # Of a version that was redacted since, the export has what is left.
     export.version_hash = version.content_hash
     session.add(export)
@@ -77,6 +78,9 @@ def _told(session: Session, place: Workplace, export: RunExport, run: Run) -> Ex
         version_file=str(place.storage.path(version.storage_key)),
         version_hash=version.content_hash,
         arrays_path=str(place.storage.path(check.arrays_key)) if check.arrays_key else None,
+        mixed_in_path=str(place.storage.path(mixed.check.arrays_key))
+        if mixed and mixed.check.arrays_key
+        else None,
         mask_settings=check.settings,
         end_of_turn=model.info.end_of_turn,
         end_of_turn_id=model.info.end_of_turn_id,

@@ -22,7 +22,7 @@ from app.jobs.models import Job, JobKind, JobState, StopRequest
 from app.jobs.service import enqueue, require_job
 from app.jobs.stopping import request_stop
 from app.runs.models import Run
-from app.runs.service import adapter_path
+from app.runs.service import adapter_path, trains_on
 from app.sentences import N_
 from app.versions.service import require_version
 
@@ -167,7 +167,7 @@ def with_data_of(session: Session, version_ids: Sequence[int]) -> list[tuple[Run
         select(RunExport, Job)
         .join(Job, col(RunExport.job_id) == col(Job.id))
         .join(Run, col(RunExport.run_id) == col(Run.id))
-        .where(col(Run.dataset_version_id).in_(version_ids), col(RunExport.kind).in_(_CARRY_DATA))
+        .where(trains_on(version_ids), col(RunExport.kind).in_(_CARRY_DATA))
         .order_by(col(RunExport.id))
     )
     return [(export, job) for export, job in session.exec(statement)]

@@ -53,7 +53,7 @@ class Scores(BaseModel):
 class ExportInput(JobInput):
     """All that a kind may write of a run. Paths are absolute: the adapter's folder, the base model's folder (weights in
     safetensors, tokenizer, template), the frozen version as JSON Lines (sha256 `version_hash`), the arrays that were
-    trained. `choices` are those of the kind; `base_dtype` is how the base model's weights are stored.
+    trained, those of a dataset that is mixed in. `choices` are those of the kind; `base_dtype` is how the base model's weights are stored.
     """
 
     kind: str
@@ -64,6 +64,7 @@ class ExportInput(JobInput):
     version_file: str
     version_hash: str
     arrays_path: str | None = None
+    mixed_in_path: str | None = None
     mask_settings: MaskSettingsIn
     end_of_turn: str | None = None
     end_of_turn_id: int | None = None

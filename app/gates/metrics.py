@@ -103,7 +103,16 @@ def _of_run(
     yield from _held_out(run, [summary for _id, summary in sorted(newest.values(), key=_id, reverse=True)])
     if result and result.train_loss is not None:
         yield Metric(
-            "train_loss", N_("Training loss"), result.train_loss, "lower", measured_on=run.arrays_hash
+            "train_loss", N_("Training loss"), result.train_loss, "lower", measured_on=_trained_on(run)
+        )
+    if result and result.mix and result.mix.loss_after is not None:
+        yield Metric(
+            "mixed_held_out_loss",
+            N_("Held-out loss of what is mixed in"),
+            result.mix.loss_after,
+            "lower",
+            result.mix.loss_before,
+            measured_on=run.mix_arrays_hash or "",
         )
     if result:
         yield Metric("steps", N_("Steps"), result.steps)
@@ -118,6 +127,10 @@ def _of_run(
     version = require_version(session, run.dataset_version_id)
     yield Metric("train_conversations", N_("Conversations to train on"), version.train_count)
     yield Metric("held_out_conversations", N_("Conversations held out"), version.validation_count)
+
+
+def _trained_on(run: Run) -> str:
+    return f"{run.arrays_hash}+{run.mix_arrays_hash}" if run.mix_arrays_hash else run.arrays_hash
 
 
 def _id(one: tuple[int, EvaluationSummary]) -> int:

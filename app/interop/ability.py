@@ -6,6 +6,7 @@ from app.core.errors import Invalid
 from app.interop.handing import TOOL_NAMES, HandedRun, Handing, Tool
 from app.interop.writing import WRITERS
 from app.recipes.config import TrainingConfig
+from app.recipes.mixing import CURRICULUM
 from app.sentences import N_
 
 # Only these compute in bf16 on a processor as they are told to.
@@ -22,6 +23,7 @@ _NO_COUNT: Final = N_(
 _NO_PROMPTS: Final = N_(
     "%(tool)s answers no prompts while it trains: leave sample_prompts empty, or set backend to studio."
 )
+_NO_ORDER: Final = N_("%(tool)s shuffles all samples together: set mix_order to mixed, or backend to studio.")
 _NO_CHECKPOINTS: Final = N_(
     "The checkpoints of %(tool)s are its own and are removed when it ends: set keep_checkpoints to best_and_last or none, or "
     "backend to studio."
@@ -45,6 +47,7 @@ def require_able(config: TrainingConfig, tool: Tool, *, on_cpu: bool, end_of_tur
         (config.sample_count > 0, Invalid(_NO_COUNT, field="sample_count", tool=name)),
         (config.keep_checkpoints == "all", Invalid(_NO_CHECKPOINTS, field="keep_checkpoints", tool=name)),
         (bool(config.sample_prompts), Invalid(_NO_PROMPTS, field="sample_prompts", tool=name)),
+        (config.mix_order == CURRICULUM, Invalid(_NO_ORDER, field="mix_order", tool=name)),
         (on_cpu and config.load_in_4bit, Invalid(_NO_FOUR_BITS, field="load_in_4bit", tool=name)),
         (config.num_processes > 1, Invalid(_NO_PROCESSES, field="num_processes", tool=name)),
         (half, Invalid(_NO_HALF, field="bf16", tool=name)),

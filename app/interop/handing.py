@@ -48,7 +48,8 @@ class HandedRun:
 
     `layers`: last parts of the names of all layers that the adapter is on; None for every linear layer. `end_of_turn_id`
     is the token whose row is trained too. `samples` counts the training split, `held_out` the other, `longest` tokens of
-    a sample. `limit` is the number of steps where a time budget allowed only so many.
+    a sample. `limit` is the number of steps where a time budget allowed only so many. `is_curriculum`: a second dataset
+    is trained before the first one.
     """
 
     name: str
@@ -63,6 +64,7 @@ class HandedRun:
     precision: Precision = "float32"
     end_of_turn_id: int | None = None
     limit: int | None = None
+    is_curriculum: bool = False
 
     @property
     def steps(self) -> int:

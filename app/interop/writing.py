@@ -45,6 +45,8 @@ def hand_over(
             N_("A full fine-tune is not handed to other tools yet: export runs that train an adapter."),
             field="use_peft",
         )
+    if run.is_curriculum:
+        handing.cannot("mix_order")
     WRITERS[tool](run, handing)
     note_what_is_otherwise(run, handing)
     train, held_out = arrays.places(Split.TRAIN), arrays.places(Split.VALIDATION)

@@ -176,10 +176,11 @@ class MetricPayload(TypedDict):
 
 
 class EvalPayload(TypedDict):
-    """Held-out loss (nats a trained token) after a step."""
+    """Held-out loss (nats a trained token) after a step; `mixed_loss` is that of a second dataset, mixed in."""
 
     step: int
     eval_loss: float | None
+    mixed_loss: NotRequired[float | None]
 
 
 class CheckpointPayload(TypedDict):

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         read_arrays,
         write_arrays,
     )
+    from app.masking.samples.mixing import Amount, Mixture, drawn_count, mix, unmixed
     from app.masking.samples.sample import Cut, MaskedConversation, MaskedSample, Missing, Part
     from app.masking.samples.stream import mask_conversation, mask_conversations
     from app.masking.settings import IGNORE_INDEX, ControlTokenPolicy, Handling, MaskSettings, TrainOn
@@ -54,6 +55,7 @@ __all__ = [
     "IGNORE_INDEX",
     "RUN_CHUNK",
     "TOKEN_RUN",
+    "Amount",
     "Argument",
     "ArraysBuilder",
     "ArraysDiffer",
@@ -72,6 +74,7 @@ __all__ = [
     "MaskedSample",
     "MaskingError",
     "Missing",
+    "Mixture",
     "Part",
     "Split",
     "SuspectKind",
@@ -82,10 +85,12 @@ __all__ = [
     "TrainOn",
     "VersionReport",
     "arrays_hash",
+    "drawn_count",
     "find_leaks",
     "locate",
     "mask_conversation",
     "mask_conversations",
+    "mix",
     "preview",
     "preview_sample",
     "read_arrays",
@@ -93,6 +98,7 @@ __all__ = [
     "run_checks",
     "run_hashes",
     "turn_off_library_threads",
+    "unmixed",
     "verify",
     "verify_without_arrays",
     "write_arrays",
@@ -110,6 +116,7 @@ _DEFINED_IN = {
     "errors": "ArraysDiffer MaskingError MaskRefused TemplateFailed TemplateUnsafe TokenizerUnusable",
     "previewing": "preview preview_sample",
     "samples.arrays": "ArraysBuilder MaskArrays arrays_hash Split read_arrays write_arrays",
+    "samples.mixing": "Amount Mixture drawn_count mix unmixed",
     "samples.sample": "Cut MaskedConversation MaskedSample Missing Part",
     "samples.stream": "mask_conversation mask_conversations",
     "settings": "IGNORE_INDEX ControlTokenPolicy Handling MaskSettings TrainOn",

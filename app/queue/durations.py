@@ -10,12 +10,10 @@ from sqlmodel import Session, col, select
 from app.evaluations.models import Evaluation
 from app.jobs.events import EventKind, EventPayload
 from app.jobs.models import Job, JobKind, JobState
-from app.mask_checks.models import MaskCheck
 from app.recipes.estimates import estimate_steps
+from app.runs.mixing import epoch_of
 from app.runs.models import Run
 from app.runs.pace import expected_pace
-from app.runs.planning import training_samples
-from app.versions.models import DatasetVersion
 
 # Of jobs other than runs: the middle of so many of the same kind.
 _NEWEST: Final = 5
@@ -53,17 +51,13 @@ class Durations:
         return left if left > 0 else None
 
     def _of_run(self, job: Job) -> float | None:
-        found = self._session.exec(
-            select(Run, DatasetVersion, MaskCheck)
-            .join(DatasetVersion, col(Run.dataset_version_id) == DatasetVersion.id)
-            .join(MaskCheck, col(Run.mask_check_id) == MaskCheck.id)
-            .where(Run.job_id == job.id)
-        ).first()
-        if found is None:
+        run = self._session.exec(select(Run).where(Run.job_id == job.id)).first()
+        if run is None:
             return None
-        run, version, check = found
-        epochs = estimate_steps(training_samples(version, check), run.config).epochs
-        pace = expected_pace(self._session, version, check, run.base_model_id, epochs)
+        epoch = epoch_of(self._session, run)
+        epochs = estimate_steps(epoch.samples, run.config).epochs
+        tokens = None if epoch.tokens is None else round(epoch.tokens * epochs)
+        pace = expected_pace(self._session, run.base_model_id, tokens)
         budget = run.config.max_train_minutes * 60
         if pace is None:
             return budget or None

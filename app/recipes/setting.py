@@ -12,6 +12,7 @@ class Section(StrEnum):
     """What is looked at together, in the order of the form."""
 
     LEARNING = N_("Learning")
+    MIXING = N_("Second dataset")
     ADAPTER = N_("Adapter")
     WATCHING = N_("Watching and saving")
     DEVICE = N_("Device")

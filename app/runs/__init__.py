@@ -2,9 +2,10 @@
 
 `models` · `service` what may start, exactly once · `handler` its job and
 `work` what it is told · `result` the stored outcome · a new one:
-`new_run`, `new_run_pages`, `planning` what it would be and take (`plan_api`, `plan_schemas` REST), `device` what this
-machine has, `backends` other trainers on it, `fitting` to data and base model, `changes` from its recipe, `again` one made
-once more, `pace`, `offers` to choose from, `preflight/` what stands against a start · one under way:
+`new_run`, `form_checks`, `new_run_pages`, `planning` what it would be and take (`plan_api`, `plan_schemas` REST), `device` what this
+machine has, `backends` other trainers on it, `fitting` to data and base model, `mixing` with a second dataset, `changes`
+from its recipe, `again` one made once more, `pace`, `offers` to choose from, `preflight/` what stands against a start · one
+under way:
 `pages`, `stopping` (pausing and going on too),
 `curves`, `diagnosis`, `samples`, `story`, `logs` · several: `comparing`, `compare_pages`, `sweeps` · one that failed:
 `advice` by failure code · what stays: `leftovers`, `checkpoints` (`checkpoint_files` on the disk, `checkpoint_api`, `checkpoint_schemas`,

@@ -33,7 +33,8 @@ def run_again(
     erased, or another tokenizer made them.
     """
     check = require_mask_check(session, run.mask_check_id)
-    if check.arrays_hash != run.arrays_hash:
+    beside = require_mask_check(session, run.mix_check_id) if run.mix_check_id else None
+    if check.arrays_hash != run.arrays_hash or (beside and beside.arrays_hash != run.mix_arrays_hash):
         raise Conflict(
             N_(
                 "Run %(id)d cannot be made again: what it was trained on is another by now, since the mask check was made anew."
@@ -42,6 +43,7 @@ def run_again(
         )
     request = RunRequest(
         mask_check_id=run.mask_check_id,
+        mix_check_id=run.mix_check_id,
         recipe=run.recipe,
         name=gettext(N_("%(name)s, again")) % {"name": run.name[:100]},
         confirmed=True,

@@ -17,6 +17,7 @@ from app.runs.beginning_words import beginning_words
 from app.runs.changes import base_of
 from app.runs.curves import read_whole_curves
 from app.runs.lineage import lineage_of
+from app.runs.mixing import MixedIn
 from app.runs.models import Run
 from app.runs.service import require_run, run_job
 from app.sentences import N_
@@ -90,14 +91,26 @@ def _made_of(session: Session, run: Run) -> dict[str, str]:
     version = f"{lineage['dataset'].name} v{found.number} · sha256 {found.content_hash[:12]}"
     return {
         gettext(N_("Dataset version")): version,
+        gettext(N_("Mixed in")): _mixed_in(lineage["mixed_in"]),
         gettext(N_("Base model")): f"{model.name} @ {model.revision[:12]}" if model.revision else model.name,
-        gettext(N_("Trained arrays")): f"sha256 {run.arrays_hash[:12]}",
+        gettext(N_("Trained arrays")): _arrays(run),
         **_computed_with(run),
         gettext(N_("Begins from")): beginning_words(run),
         gettext(N_("Recipe")): base_of(run).said,
         gettext(N_("Accepted warnings")): ", ".join(run.preflight.names) if run.preflight else "",
         **{said.label: said.text for said in settings_in_words(lineage["check"].settings.to_settings())},
     }
+
+
+def _mixed_in(found: MixedIn | None) -> str:
+    if found is None:
+        return ""
+    return f"{found.dataset.name} v{found.version.number} · sha256 {found.version.content_hash[:12]}"
+
+
+def _arrays(run: Run) -> str:
+    found = [run.arrays_hash, *([run.mix_arrays_hash] if run.mix_arrays_hash else [])]
+    return f"sha256 {' + '.join(digest[:12] for digest in found)}"
 
 
 def _computed_with(run: Run) -> dict[str, str]:

@@ -91,7 +91,7 @@ def read_curves(
     if steps is not None:
         curves.between(*steps)
     curves.metrics = thin(curves.metrics, max_points, ("loss", "grad_norm"))
-    curves.evals = thin(curves.evals, max_points, ("eval_loss",))
+    curves.evals = thin(curves.evals, max_points, ("eval_loss", "mixed_loss"))
     return curves
 
 
@@ -129,7 +129,13 @@ def _read(session: Session, job: Job) -> Curves:
         if kind == EventKind.METRIC:
             curves.add_metric({"step": step, **{name: payload.get(name) for name in METRIC_FIELDS}})
         elif kind == EventKind.EVAL:
-            curves.add_eval({"step": step, "eval_loss": payload.get("eval_loss")})
+            curves.add_eval(
+                {
+                    "step": step,
+                    "eval_loss": payload.get("eval_loss"),
+                    "mixed_loss": payload.get("mixed_loss"),
+                }
+            )
         else:
             curves.add_checkpoint(step)
     curves.whole = len(curves.metrics)

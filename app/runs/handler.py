@@ -1,6 +1,8 @@
 """The job that trains: exactly the arrays of the confirmed check, into an adapter."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
 
 from sqlmodel import Session
 
@@ -19,15 +21,18 @@ from app.mask_checks.service import require_mask_check
 from app.recipes.backend import STUDIO
 from app.runs.beginning import BeginAt
 from app.runs.checkpoints import checkpoint_folder
-from app.runs.leftovers import clear_leftovers
+from app.runs.leftovers import TENSORBOARD, clear_leftovers
+from app.runs.mixing import provenance_of_mix
 from app.runs.models import Run
 from app.runs.preflight.documents import AcceptedWarning
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.runs.service import adapter_path, publish_artifacts, require_run
-from app.runs.work import BackendPlace, TrainInput, TrainPayload
+from app.runs.work import BackendPlace, MixedIn, TrainInput, TrainPayload
 from app.sentences import N_
 from app.versions.service import require_version
+
+_CHANGED: Final = N_("The mask check changed after this run was confirmed. Start a new run.")
 
 
 class Train(JobHandler[RunResult]):
@@ -47,12 +52,13 @@ class Train(JobHandler[RunResult]):
         check = require_mask_check(session, run.mask_check_id)
         model, folder = require_ready(session, run.base_model_id)
         if check.arrays_hash != run.arrays_hash or check.arrays_key is None:
-            raise Conflict(N_("The mask check changed after this run was confirmed. Start a new run."))
+            raise Conflict(_CHANGED)
         return TrainInput(
             arrays=str(place.storage.path(check.arrays_key)),
             arrays_hash=run.arrays_hash,
             # Checks made before these were kept have none.
             arrays_file_hash=check.report.file_hash if check.report else None,
+            mixed_in=_mixed_in(session, place, run),
             tokenizer_hash=check.report.tokenizer_hash if check.report else None,
             base_model_path=str(folder),
             end_of_turn_id=model.info.end_of_turn_id,
@@ -66,8 +72,10 @@ class Train(JobHandler[RunResult]):
         )
 
     def look_at_files(self, place: Workplace, result: RunResult) -> list[StoredFile]:
-        """Every file of the adapter."""
-        return place.storage.files(_adapter_key(place, result))
+        """Every file of the adapter, and TensorBoard's event files."""
+        curves = place.storage.files(f"{place.output_key}/{TENSORBOARD}")
+        named = [replace(file, name=f"{TENSORBOARD}/{file.name}") for file in curves]
+        return [*place.storage.files(_adapter_key(place, result)), *named]
 
     def clear_up(self, place: Workplace, state: JobState) -> None:
         """Of the checkpoints stay those that the config keeps."""
@@ -88,6 +96,19 @@ class Train(JobHandler[RunResult]):
         session.add(run)
         publish_artifacts(session, run, files)
         self.follow_up(session, run)
+
+
+def _mixed_in(session: Session, place: Workplace, run: Run) -> MixedIn | None:
+    if run.mix_check_id is None:
+        return None
+    check = require_mask_check(session, run.mix_check_id)
+    if check.arrays_hash != run.mix_arrays_hash or check.arrays_key is None:
+        raise Conflict(_CHANGED)
+    return MixedIn(
+        arrays=str(place.storage.path(check.arrays_key)),
+        arrays_hash=check.arrays_hash or "",
+        arrays_file_hash=check.report.file_hash if check.report else None,
+    )
 
 
 def _begin_at(session: Session, place: Workplace, run: Run) -> BeginAt | None:
@@ -141,6 +162,7 @@ def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntr
         base_revision=revision,
         base_licence=model.info.licence,
         base_remark=remark,
+        mix=provenance_of_mix(session, run),
         mask=check.settings,
         accepted_warnings=[
             AcceptedWarning(name=one.name, sentence=one.sentence)

@@ -26,6 +26,8 @@ _PARTIAL = ".partial-*"
 _BEST = "best_adapter.safetensors"
 # Of another tool that trained: its data, its own checkpoints, its adapter before it became ours.
 WORKPLACE: Final = "backend"
+# Beside the adapter, and kept with it: TensorBoard's event files.
+TENSORBOARD: Final = "tensorboard"
 
 
 def clear_leftovers(job_folder: Path) -> None:

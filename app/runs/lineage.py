@@ -10,6 +10,7 @@ from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
+from app.runs.mixing import MixedIn, mixed_into
 from app.runs.models import Run
 from app.versions.models import DatasetVersion
 from app.versions.service import require_version
@@ -23,13 +24,14 @@ class Lineage(TypedDict):
     version: DatasetVersion
     model: ModelEntry
     check: MaskCheck
+    mixed_in: MixedIn | None
     # The run that it begins from, and those that begin from it.
     parent: Run | None
     children: list[Run]
 
 
 def lineage_of(session: Session, run: Run) -> Lineage:
-    """The run with its dataset, version, base model and mask check."""
+    """The run with its dataset, version, base model and mask check, and what is mixed in."""
     version = require_version(session, run.dataset_version_id)
     return {
         "run": run,
@@ -37,6 +39,7 @@ def lineage_of(session: Session, run: Run) -> Lineage:
         "version": version,
         "model": require_base_model(session, run.base_model_id),
         "check": require_mask_check(session, run.mask_check_id),
+        "mixed_in": mixed_into(session, run),
         "parent": session.get(Run, run.parent_run_id) if run.parent_run_id else None,
         "children": children_of(session, run),
     }

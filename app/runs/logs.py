@@ -1,16 +1,24 @@
-"""The end of a job's log file, as lines of plain text."""
+"""What a run's process leaves beside its results: the end of its log as plain text, and where TensorBoard finds its curves."""
 
 import os
 import re
+import shlex
 from typing import Final
 
 from app.core.storage import Storage
 from app.jobs.models import Job
+from app.runs.leftovers import TENSORBOARD
 
 TAIL_BYTES: Final = 64 * 1024
 TAIL_LINES: Final = 200
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def tensorboard_command(storage: Storage, job: Job) -> str | None:
+    """What shows the newest attempt's curves on this machine; None before anything was measured."""
+    folder = storage.path(f"jobs/{job.id}/{job.attempt}/{TENSORBOARD}")
+    return f"tensorboard --logdir {shlex.quote(str(folder))}" if folder.is_dir() else None
 
 
 def log_tail(storage: Storage, job: Job) -> list[str]:

@@ -15,14 +15,16 @@ from app.runs.lineage import lineage_of
 from app.runs.models import Run
 from app.runs.preflight.documents import PreflightRecord
 from app.runs.provenance import Provenance
+from app.runs.result import MixedResult
 
 
 class Manifest(BaseModel):
     """Hashes are sha256: in `provenance` of the frozen dialogues and of the arrays with ids and labels, `tokenizer_hash` of
     what made the tokens. `mask_settings` are what decided which are trained; `begins` is the checkpoint or adapter that it
-    began from in place of the base model; `environment` is null until a run has ended, and of runs of earlier programs.
-    `recipe_settings` are what the own recipe set when the run was started, null for a built-in one.
-    `preflight` is how the list stood at the start, with who accepted which warning. Losses in nats a trained token.
+    began from in place of the base model; `environment` is null until a run has ended, and of runs of earlier programs; `mix`
+    until a run with a second dataset has ended. `recipe_settings` are what the own recipe set when the run was started, null for
+    a built-in one. `preflight` is how the list stood at the start, with who accepted which warning. Losses in nats a trained
+    token.
     """
 
     schema_version: Literal[1] = 1
@@ -38,6 +40,7 @@ class Manifest(BaseModel):
     seed: int
     preflight: PreflightRecord | None
     environment: Environment | None
+    mix: MixedResult | None
     steps: int | None
     precision: str | None
     train_loss: float | None
@@ -61,6 +64,7 @@ def manifest_of(session: Session, run: Run) -> Manifest:
         seed=run.config.seed,
         preflight=run.preflight,
         environment=result.environment if result else None,
+        mix=result.mix if result else None,
         steps=result.steps if result else None,
         precision=result.plan.precision if result and result.plan else None,
         train_loss=result.train_loss if result else None,

@@ -36,6 +36,10 @@ class Run(CreatedBy, table=True):
     sweep_id: int | None = Field(default=None, foreign_key="sweep.id", index=True)
     config: TrainingConfig = Field(sa_column=Column(DocumentColumn(TrainingConfig), nullable=False))
     arrays_hash: str = Field(max_length=64)
+    # A second dataset that is mixed in, checked in the same way; all three or none.
+    mix_version_id: int | None = Field(default=None, foreign_key="dataset_version.id", index=True)
+    mix_check_id: int | None = Field(default=None, foreign_key="mask_check.id")
+    mix_arrays_hash: str | None = Field(default=None, max_length=64)
     # Who looked at the mask check; and why a red one was overridden.
     confirmed_by: str = Field(max_length=80)
     confirmed_by_user_id: int | None = None

@@ -7,11 +7,10 @@ from typing import Any, Final
 from sqlmodel import Session, select
 
 from app.base_models.facts import ModelFacts
-from app.core.errors import Conflict, Invalid, StudioError
+from app.core.errors import Invalid, StudioError
 from app.core.typed import typed_whole
 from app.datasets.models import Dataset
 from app.jobs.devices import ANY
-from app.mask_checks import service as mask_checks
 from app.mask_checks.models import MaskCheck
 from app.mask_settings.arguments import (
     PREFIX,
@@ -32,6 +31,7 @@ from app.recipes.recipes import BUILT_IN, RecipeBook, build_config, values_of
 from app.runs.backends import Backends
 from app.runs.device import Device
 from app.runs.further import require_adapter, shape_of
+from app.runs.mixing import Beside
 from app.runs.models import Run
 from app.runs.planning import Choice, Plan, make_plan
 from app.runs.service import RunRequest
@@ -43,6 +43,7 @@ from app.versions.service import list_versions
 DEFAULTS: Final = {
     "version": "",
     "model": "",
+    "mix_version": "",
     "recipe": "standard",
     "task": "",
     **write_settings(MaskSettings()),
@@ -50,6 +51,7 @@ DEFAULTS: Final = {
     # The run whose adapter this one begins with.
     "init_adapter": "",
     "mask_check_id": "",
+    "mix_check_id": "",
     "confirmed": "",
     "override_reason": "",
     "idempotency_key": "",
@@ -113,7 +115,7 @@ class NewRunForm:
     def linked(cls, query: Mapping[str, str], book: RecipeBook = BUILT_IN) -> "NewRunForm":
         """From a link: known names only."""
         known = {name: value[:1000] for name, value in query.items() if name in DEFAULTS}
-        for private in ("mask_check_id", "confirmed", "override_reason", "idempotency_key"):
+        for private in ("mask_check_id", "mix_check_id", "confirmed", "override_reason", "idempotency_key"):
             known.pop(private, None)
         return cls(
             {**DEFAULTS, **_of_method(query.get("method")), **known},
@@ -135,6 +137,7 @@ class NewRunForm:
         values |= {
             "version": str(run.dataset_version_id),
             "model": str(run.base_model_id),
+            "mix_version": str(run.mix_version_id or ""),
             "recipe": base.name,
             **_of_method(run.config.method.value),
         }
@@ -209,11 +212,12 @@ class NewRunForm:
         self.arguments = {name: text for name, text in self.arguments.items() if name not in self.unread}
         return offered_arguments(tokenizer, self.arguments)
 
-    def request(self, check: MaskCheck) -> RunRequest:
+    def request(self, check: MaskCheck, beside: MaskCheck | None) -> RunRequest:
         """What the form asks to start."""
         assert check.id is not None
         return RunRequest(
             mask_check_id=check.id,
+            mix_check_id=beside.id if beside else None,
             recipe=self.values["recipe"],
             changes=self.choice().changes,
             name=self.values["name"],
@@ -226,9 +230,9 @@ class NewRunForm:
             device=self.values["device"],
         )
 
-    def is_about(self, check: MaskCheck) -> bool:
-        """Whether the check is of the version and the model that are chosen."""
-        chosen = (self.number("version"), self.number("model"))
+    def is_about(self, check: MaskCheck, version: str = "version") -> bool:
+        """Whether the check is of the model and the version that are chosen, the one in the field of that name."""
+        chosen = (self.number(version), self.number("model"))
         return chosen == (check.dataset_version_id, check.base_model_id)
 
     def number(self, name: str) -> int | None:
@@ -244,38 +248,11 @@ def _repeated(run: Run) -> TrainingConfig:
     return run.config.model_copy(update={"max_steps": plan.steps, "max_train_minutes": 0.0})
 
 
-def read_question(session: Session, form: NewRunForm) -> mask_checks.Question:
-    """What the form's data, model and mask settings ask of a mask check. `session` reads: it is let go on the way."""
-    version, model = form.number("version"), form.number("model")
-    if version is None:
-        raise Invalid(N_("Choose a dataset version."), field="version")
-    if model is None:
-        raise Invalid(N_("Choose a base model."), field="model")
-    form.offer_arguments(session)
-    return mask_checks.read_question(
-        session, dataset_version_id=version, base_model_id=model, settings=form.mask_settings()
-    )
-
-
-def require_seen(check: MaskCheck, seen: int | None) -> None:
-    """Refuses a start when the check that the person saw answers another question than the form asks now."""
-    if seen != check.id:
-        raise Conflict(
-            N_("Data, model or mask settings changed after the check. Look at the new check, then start."),
-            field="mask_check_id",
-        )
-
-
 def require_sound(
-    form: NewRunForm,
-    version: DatasetVersion,
-    check: MaskCheck,
-    facts: ModelFacts,
-    device: Device,
-    backends: Backends,
+    form: NewRunForm, version: DatasetVersion, facts: ModelFacts, device: Device, backends: Backends
 ) -> None:
     """Refuses a config with mistakes; `form.errors` then names them by field."""
-    form.errors |= plan_form(form, version, check, facts, device, backends)[0].errors
+    form.errors |= plan_form(form, version, None, facts, device, backends)[0].errors
     if form.errors:
         raise Invalid(N_("Some fields need a look."), field="start")
 
@@ -287,6 +264,7 @@ def plan_form(
     facts: ModelFacts | None,
     device: Device,
     backends: Backends,
+    beside: Beside | None = None,
 ) -> tuple[Plan, SweepPlan | None]:
     """The plan of the run that the form asks for; of several runs the first one's, with the errors of all, and all of them."""
     try:
@@ -294,8 +272,8 @@ def plan_form(
     except Invalid as error:
         return Plan(errors={error.field or "together": error.translated()}), None
     if not axes:
-        return make_plan(form.choice(), version, check, facts, device, backends), None
-    several = plan_sweep(form.choice(), axes, version, check, facts, device, backends)
+        return make_plan(form.choice(), version, check, facts, device, backends, beside), None
+    several = plan_sweep(form.choice(), axes, version, check, facts, device, backends, beside)
     first = several.members[0].plan if several.members else Plan()
     return replace(first, errors=several.errors, advice=[]), several
 

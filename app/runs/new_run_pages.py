@@ -22,10 +22,7 @@ from app.core.slow_work import apart
 from app.core.storage import Storage
 from app.core.templating import is_htmx, render
 from app.core.web import AppEngine, AppStorage, Db
-from app.jobs.models import Job
-from app.jobs.service import require_job
 from app.mask_checks.check_texts import REPORT_LABELS
-from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import CHECKS, examine, request_check, require_mask_check
 from app.mask_settings.arguments import PREFIX
 from app.mask_settings.fields import MASK_FIELDS
@@ -38,27 +35,22 @@ from app.recipes.own import AppRecipes
 from app.recipes.recipes import RECIPES, RecipeBook, build_config, values_of
 from app.runs import service
 from app.runs.backends import Backends, TheseBackends
+from app.runs.form_checks import Checks, checks_in, read_questions, require_seen
 from app.runs.judging import AppJudging, Judging
-from app.runs.new_run import (
-    DEFAULTS,
-    NewRunForm,
-    plan_form,
-    read_question,
-    require_seen,
-    require_sound,
-    versions_with_names,
-)
+from app.runs.new_run import DEFAULTS, NewRunForm, plan_form, require_sound, versions_with_names
 from app.runs.offers import offered_backends, offered_devices
 from app.runs.pace import expected_pace
 from app.runs.preflight.facts import Ground
 from app.runs.preflight.ground import Surroundings, TheseSurroundings
 from app.runs.preflight.shown import shown_preflight
+from app.runs.service import RunRequest
 from app.runs.sweeps.planning import with_pace
 from app.runs.sweeps.service import SweepRequest, start_sweep
 from app.sentences import N_
 from app.versions.service import require_version
 
 router = Router(prefix="/runs", include_in_schema=False)
+NO_CHECKS: Final = Checks()
 
 
 async def posted_form(request: Request) -> FormData:
@@ -83,8 +75,7 @@ def _context(
     surroundings: Surroundings,
     backends: Backends,
     form: NewRunForm,
-    check: MaskCheck | None = None,
-    job: Job | None = None,
+    checks: Checks = NO_CHECKS,
 ) -> dict[str, Any]:
     """Everything the form's fragments read. The session only reads: it is let go on the way."""
     versions, models = versions_with_names(session), ready_base_models(session)
@@ -93,22 +84,22 @@ def _context(
     form.values["model"] = form.values["model"] or (str(models[0].id) if models else "")
     form.values["idempotency_key"] = form.values["idempotency_key"] or secrets.token_urlsafe(16)
     earlier = form.take_adapter(session)
-    version = by_id.get(form.number("version"))
+    version, mixed = by_id.get(form.number("version")), by_id.get(form.number("mix_version"))
     model = next((model for model in models if model.id == form.number("model")), None)
+    info = model.info if model else None
     model_id = form.number("model") or 0
-    plan, several = plan_form(
-        form, version, check, model.info if model else None, surroundings.device, backends
-    )
+    checks = checks.with_jobs(session)
+    beside = checks.of_mixed(mixed if mixed is not version else None)
+    plan, several = plan_form(form, version, checks.check, info, surroundings.device, backends, beside)
     if several is None:
-        pace = expected_pace(session, version, check, model_id, plan.epochs)
+        pace = expected_pace(session, model_id, plan.tokens.all if plan.tokens else None)
     else:
-        several, pace = with_pace(session, several, version, check, model_id)
-    if check is not None and job is None:
-        job = require_job(session, check.job_id)
+        several, pace = with_pace(session, several, model_id)
     plans = [plan, *(member.plan for member in several.members)] if several else [plan]
     let_go(session)
+    ground = surroundings.ground(version)
     return {
-        **shown_preflight(form, version, model, check, job, plans, surroundings.ground(version)),
+        **shown_preflight(form, version, model, checks.check, checks.job, plans, ground, beside),
         "form": form,
         "versions": versions,
         "models": models,
@@ -128,8 +119,7 @@ def _context(
         "devices": offered_devices(session, form.values["device"]),
         "several": several,
         "pace": pace,
-        "check": check,
-        "check_job": job,
+        **checks.shown(),
         "check_error": form.errors.get("mask_check_id"),
         "check_labels": REPORT_LABELS,
         # What another tool's config said, where the form begins with one.
@@ -253,14 +243,14 @@ def check_masks(
 ) -> Response:
     """Ask for the mask check of what the form chooses; the same question finds the same check."""
     form = form_of(posted, book)
-    check, job = None, None
+    checks = NO_CHECKS
     try:
-        check, job = _ask(engine, storage, actor, form)
+        checks = _ask(engine, storage, actor, form)
     except StudioError as error:
         form.errors["mask_check_id"] = error.translated()
         form.errors[error.field or "mask_check_id"] = error.translated()
     with reading(engine) as session:
-        context = _context(session, judging, surroundings, backends, form, check, job)
+        context = _context(session, judging, surroundings, backends, form, checks)
     # Another model's template reads other arguments.
     context["swap_arguments"] = {one.name for one in context["arguments"]} != _sent_arguments(posted)
     if is_htmx(request):
@@ -272,14 +262,16 @@ def _sent_arguments(posted: FormData) -> set[str]:
     return {name.removeprefix(PREFIX) for name in posted if name.startswith(PREFIX)}
 
 
-def _ask(engine: Engine, storage: Storage, actor: Actor, form: NewRunForm) -> tuple[MaskCheck, Job]:
+def _ask(engine: Engine, storage: Storage, actor: Actor, form: NewRunForm) -> Checks:
     with reading(engine) as session:
-        question = read_question(session, form)
-    examined = examine(question, storage)
+        questions = read_questions(session, form)
+    examined = [examine(question, storage) for question in questions]
     with transaction(engine) as session:
-        check, job = request_check(session, actor, examined)
-    form.values["mask_check_id"] = str(check.id)
-    return check, job
+        found = [request_check(session, actor, one) for one in examined]
+    (check, job), (beside, beside_job) = (*found, (None, None))[:2]
+    checks = Checks(check, job, beside, beside_job)
+    form.values["mask_check_id"], form.values["mix_check_id"] = (str(one or "") for one in checks.ids)
+    return checks
 
 
 @router.get("/new/check/{mask_check_id}", response_model=None)
@@ -292,16 +284,20 @@ def check_progress(
     backends: TheseBackends,
     book: AppRecipes,
     mask_check_id: int,
+    mix: int | None = None,
 ) -> Response:
-    """How far the check is; asked again until it is done."""
+    """How far the check is, and that of what is mixed in; asked again until both are done."""
     check = require_mask_check(session, mask_check_id)
     chosen = {"version": str(check.dataset_version_id), "model": str(check.base_model_id)}
     form = NewRunForm.linked(chosen, book)
-    form.values["mask_check_id"] = str(check.id)
-    job = require_job(session, check.job_id)
-    return render(
-        request, "runs/_check.html", _context(session, judging, surroundings, backends, form, check, job)
-    )
+    checks = Checks(check)
+    if mix is not None:
+        beside = require_mask_check(session, mix)
+        form.values["mix_version"] = str(beside.dataset_version_id)
+        checks = Checks(check, beside=beside)
+    form.values["mask_check_id"], form.values["mix_check_id"] = (str(one or "") for one in checks.ids)
+    context = _context(session, judging, surroundings, backends, form, checks)
+    return render(request, "runs/_check.html", context)
 
 
 @router.post("/new/plan", response_model=None)
@@ -317,12 +313,8 @@ def plan(
 ) -> Response:
     """What the form would train, in numbers, and what stands against it."""
     form = form_of(posted, book)
-    found = form.number("mask_check_id")
     with reading(engine) as session:
-        check = session.get(MaskCheck, found) if found else None
-        if check and not form.is_about(check):
-            check = None
-        context = _context(session, judging, surroundings, backends, form, check)
+        context = _context(session, judging, surroundings, backends, form, checks_in(session, form))
     return render(request, "runs/_plan.html", {**context, "is_plan": True})
 
 
@@ -342,12 +334,14 @@ def start(
 ) -> Response:
     """Start the run; whatever is wrong comes back beside its field with everything that was typed."""
     form = form_of(posted, book)
-    seen = form.number("mask_check_id")
+    seen = (form.number("mask_check_id"), form.number("mix_check_id"))
     suites = [suite.name for suite in judging.suites()]
-    check, job = None, None
+    checks = NO_CHECKS
     try:
-        check, job = _ask(engine, storage, actor, form)
-        require_seen(check, seen)
+        checks = _ask(engine, storage, actor, form)
+        require_seen(checks, seen)
+        check = checks.check
+        assert check is not None
         ground = surroundings.ground_of(check.dataset_version_id)
         with transaction(engine) as session:
             version, model = (
@@ -355,12 +349,13 @@ def start(
                 require_base_model(session, check.base_model_id),
             )
             form.take_adapter(session)
-            require_sound(form, version, check, model.info, surroundings.device, backends)
-            address = _promise(session, actor, form, check, suites, backends, ground)
+            require_sound(form, version, model.info, surroundings.device, backends)
+            run_request = form.request(check, checks.beside)
+            address = _promise(session, actor, form, run_request, suites, backends, ground)
     except (Invalid, Conflict) as error:
         form.errors.setdefault(error.field or "start", error.translated())
         with reading(engine) as session:
-            context = _context(session, judging, surroundings, backends, form, check, job)
+            context = _context(session, judging, surroundings, backends, form, checks)
         return render(request, "runs/new.html", _whole(context), status=error.status)
     return RedirectResponse(address, status_code=303)
 
@@ -369,13 +364,13 @@ def _promise(
     session: Session,
     actor: Actor,
     form: NewRunForm,
-    check: MaskCheck,
+    request: RunRequest,
     suites: list[str],
     backends: Backends,
     ground: Ground,
 ) -> str:
     """Start the run, or the group of runs; gives the address of its page."""
-    request, axes = form.request(check), form.axes()[1]
+    axes = form.axes()[1]
     if not axes:
         run, created = service.start_run(
             session, actor, request, suites=suites, backends=backends, ground=ground

@@ -11,22 +11,21 @@ from app.core.i18n import gettext
 from app.core.storage import Storage
 from app.jobs.events import ProgressPayload
 from app.jobs.newest import last_event
-from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig, parse_config
 from app.recipes.continuing import CHANGEABLE, STEPS
 from app.recipes.estimates import estimate_steps
 from app.recipes.fields import display
+from app.recipes.mixing import CURRICULUM
 from app.runs.backends import Backends
 from app.runs.beginning import Beginning, How
 from app.runs.checkpoints import Told, checkpoint_folder, require_over, told_checkpoints
+from app.runs.mixing import epoch_of
 from app.runs.models import Run
-from app.runs.planning import training_samples
 from app.runs.preflight.items import Name
 from app.runs.service import RunRequest, run_job, start_run
 from app.sentences import N_
-from app.versions.service import require_version
 
 _SHAPE: Final = N_(
     "%(field)s cannot be changed on the way: weights, optimizer and order of the data at the checkpoint belong to %(value)s. "
@@ -35,6 +34,10 @@ _SHAPE: Final = N_(
 _NOTHING_LEFT: Final = N_(
     "The checkpoint stands at step %(step)d and the run would have %(total)d: nothing is left to train. Raise num_train_epochs "
     "or max_steps."
+)
+_CURRICULUM: Final = N_(
+    "%(name)s cannot be changed on the way of a curriculum: it decides where the second dataset ends and the domain begins. Begin "
+    "a new run with the adapter of this one."
 )
 _OTHER_DATA: Final = N_(
     "Run %(id)d cannot go on: what it was trained on is another by now, since the mask check was made anew."
@@ -63,9 +66,10 @@ def go_on(
     under way or where its arrays are others by now.
     """
     told = _require_told(session, storage, run, step)
-    check = _require_same_arrays(session, run)
+    _require_same_arrays(session, run)
     config = changed_config(run.config, changes)
-    total = _total_steps(session, run, check, config)
+    _require_same_curriculum(run, config)
+    total = _total_steps(session, run, config)
     if total is not None and step >= total:
         raise Invalid(_NOTHING_LEFT, field="num_train_epochs", step=step, total=total)
     name = gettext(N_("%(name)s, on from step %(step)d")) % {"name": run.name[:90], "step": step}
@@ -116,21 +120,28 @@ def _require_told(session: Session, storage: Storage, run: Run, step: int) -> To
     )
 
 
-def _require_same_arrays(session: Session, run: Run) -> MaskCheck:
+def _require_same_arrays(session: Session, run: Run) -> None:
     check = require_mask_check(session, run.mask_check_id)
-    if check.arrays_hash != run.arrays_hash:
+    beside = require_mask_check(session, run.mix_check_id) if run.mix_check_id else None
+    if check.arrays_hash != run.arrays_hash or (beside and beside.arrays_hash != run.mix_arrays_hash):
         raise Conflict(_OTHER_DATA, id=run.id)
-    return check
 
 
-def _total_steps(session: Session, run: Run, check: MaskCheck, config: TrainingConfig) -> int | None:
+def _require_same_curriculum(run: Run, config: TrainingConfig) -> None:
+    """Where one dataset ends and the other begins follows from the number of steps."""
+    if run.mix_check_id is None or config.mix_order != CURRICULUM:
+        return
+    for name in STEPS:
+        if getattr(config, name) != getattr(run.config, name):
+            raise Invalid(_CURRICULUM, field=name, name=name)
+
+
+def _total_steps(session: Session, run: Run, config: TrainingConfig) -> int | None:
     """Of the run that goes on, as far as it is known before its samples are read."""
     if all(getattr(config, name) == getattr(run.config, name) for name in STEPS):
         progress = last_event(session, run.job_id, ProgressPayload)
         return progress["total_steps"] if progress else None
-    return estimate_steps(
-        training_samples(require_version(session, run.dataset_version_id), check), config
-    ).steps
+    return estimate_steps(epoch_of(session, run).samples, config).steps
 
 
 def _start(
@@ -158,6 +169,7 @@ def _start(
         accepted_warnings=tuple(run.preflight.names if run.preflight else Name),
         exactly=config,
         again_of=run,
+        mix_check_id=run.mix_check_id,
         begins=Beginning(how=how, run_id=run.id, run=run.name, step=told.step, eval_loss=told.eval_loss),
     )
     return start_run(session, actor, request, suites=run.evaluate_with, backends=backends)

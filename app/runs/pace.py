@@ -8,9 +8,8 @@ from sqlmodel import Session, col, select
 from app.jobs.events import ProgressPayload
 from app.jobs.models import Job, JobState
 from app.jobs.newest import last_event
-from app.mask_checks.models import MaskCheck
+from app.runs.mixing import epoch_of
 from app.runs.models import Run
-from app.versions.models import DatasetVersion
 
 # What is known of the past is not known to the second.
 _ROUND_TO_SECONDS: Final = 10
@@ -24,37 +23,29 @@ class Pace:
     run_id: int
 
 
-def expected_pace(
-    session: Session,
-    version: DatasetVersion | None,
-    check: MaskCheck | None,
-    base_model_id: int,
-    epochs: float,
-) -> Pace | None:
-    """What the newest uninterrupted run on this model says of training this version for so many epochs."""
-    if version is None or check is None or not check.report:
+def expected_pace(session: Session, base_model_id: int, tokens: int | None) -> Pace | None:
+    """What the newest uninterrupted run on this model says of training so many tokens over all epochs."""
+    if tokens is None:
         return None
     found = _newest_run(session, base_model_id)
     if found is None:
         return None
-    run, job, old_version, old_check = found
+    run, job = found
     progress = last_event(session, run.job_id, ProgressPayload)
     epoch = progress.get("epoch") if progress else None
-    work = _tokens(old_version, old_check) * float(epoch or 0)
+    work = float(epoch_of(session, run).tokens or 0) * float(epoch or 0)
     if not work or job.started_at is None or job.finished_at is None:
         return None
     taken = (job.finished_at - job.started_at).total_seconds()
-    seconds = taken * _tokens(version, check) * epochs / work
+    seconds = taken * tokens / work
     assert run.id is not None
     return Pace(max(1, round(seconds / _ROUND_TO_SECONDS)) * _ROUND_TO_SECONDS, run.id)
 
 
-def _newest_run(session: Session, base_model_id: int) -> tuple[Run, Job, DatasetVersion, MaskCheck] | None:
+def _newest_run(session: Session, base_model_id: int) -> tuple[Run, Job] | None:
     statement = (
-        select(Run, Job, DatasetVersion, MaskCheck)
+        select(Run, Job)
         .join(Job, col(Run.job_id) == Job.id)
-        .join(DatasetVersion, col(Run.dataset_version_id) == DatasetVersion.id)
-        .join(MaskCheck, col(Run.mask_check_id) == MaskCheck.id)
         .where(
             Run.base_model_id == base_model_id, col(Job.state) == JobState.SUCCEEDED, col(Job.attempt) == 1
         )
@@ -62,9 +53,3 @@ def _newest_run(session: Session, base_model_id: int) -> tuple[Run, Job, Dataset
         .limit(1)
     )
     return session.exec(statement).first()
-
-
-def _tokens(version: DatasetVersion, check: MaskCheck) -> float:
-    """Tokens of the training split: the check counts all of the version's."""
-    tokens = float(check.report.tokens if check.report else 0)
-    return tokens * version.train_count / max(1, version.conversation_count)

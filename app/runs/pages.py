@@ -32,7 +32,7 @@ from app.runs.diagnosis import changed_fields, diagnose_run, new_run_address
 from app.runs.elsewhere import AppElsewhere, shown_elsewhere
 from app.runs.judging import AppJudging
 from app.runs.lineage import lineage_of
-from app.runs.logs import log_tail
+from app.runs.logs import log_tail, tensorboard_command
 from app.runs.models import Run
 from app.runs.planning import expected_memory
 from app.runs.preflight.ground import TheseSurroundings
@@ -193,7 +193,11 @@ def run_page(
         "begins": beginning_words(run) if run.begins else None,
         "against": against_earlier(session, run),
         "expected_memory": expected_memory(
-            run.config, lineage["check"].report, lineage["model"].info, device
+            run.config,
+            lineage["check"],
+            lineage["mixed_in"].check if lineage["mixed_in"] else None,
+            lineage["model"].info,
+            device,
         ),
         "already": already,
         "story": read_story(session, service.run_job(session, run)),
@@ -201,6 +205,7 @@ def run_page(
     job = service.run_job(session, run)
     context |= checkpoints_context(session, storage, run)
     context["log"] = log_tail(storage, job)
+    context["tensorboard"] = tensorboard_command(storage, job)
     return render(request, "runs/page.html", context)
 
 

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from sqlmodel import Session
+
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
 from app.base_models.service import require_ready
@@ -10,12 +12,14 @@ from app.core.i18n import say
 from app.core.routing import Router
 from app.core.web import Db
 from app.jobs.service import require_job
+from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import newest_report, require_mask_check
 from app.recipes.foreign import read_sound
 from app.recipes.own import AppRecipes
 from app.runs.backends import TheseBackends
 from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
+from app.runs.mixing import SAME_VERSION, Beside, read_beside, require_some
 from app.runs.pace import expected_pace
 from app.runs.plan_schemas import PlanIn, PlanOut
 from app.runs.planning import Choice, make_plan
@@ -66,8 +70,9 @@ def plan_run(
     # What is wrong is refused as at the start of a run.
     fit_config(book.require(body.recipe), body.changes, version, model.info, backends)
     choice = Choice(body.recipe, body.changes, body.task, book)
-    plan = make_plan(choice, version, check, model.info, device, backends)
-    pace = expected_pace(session, version, check, body.base_model_id, plan.epochs)
+    beside = _beside(session, body, check)
+    plan = make_plan(choice, version, check, model.info, device, backends, beside)
+    pace = expected_pace(session, body.base_model_id, plan.tokens.all if plan.tokens else None)
     facts = Facts(
         version,
         model,
@@ -78,6 +83,26 @@ def plan_run(
         suites=body.evaluate_with,
         confirmed=body.confirmed,
         override_reason=body.override_reason,
+        beside=beside,
     )
     items = items_out(preflight(facts), body.accepted_warnings, body.override_reason)
     return PlanOut.of(plan, pace, check, items)
+
+
+def _beside(session: Session, body: PlanIn, check: MaskCheck | None) -> Beside | None:
+    """What is mixed in, by the check that is named, or by the newest that goes with the first one."""
+    if body.mix_check_id is not None and check is not None:
+        named = read_beside(session, check, body.mix_check_id)
+        if named and body.mix_version_id not in (None, named.version.id):
+            raise Invalid(FOREIGN_CHECK, field="mix_check_id", id=body.mix_check_id)
+        return named
+    if body.mix_version_id is None:
+        return None
+    if body.mix_version_id == body.dataset_version_id:
+        raise Invalid(SAME_VERSION, field="mix_version_id")
+    version = require_version(session, body.mix_version_id)
+    require_some(version, field="mix_version_id")
+    found = newest_report(session, body.mix_version_id, body.base_model_id)
+    if found is None or (check is not None and found.settings_key != check.settings_key):
+        return Beside(version, None)
+    return Beside(version, found, require_job(session, found.job_id))

@@ -14,6 +14,14 @@ from app.runs.pace import Pace
 from app.runs.planning import MemoryPlan, Plan
 from app.runs.preflight.schemas import ACCEPTED, AcceptedNames, PreflightItemOut
 
+MixCheckId = Annotated[
+    int | None,
+    Field(
+        description="The mask check of a second dataset version, for the same base model with the same settings: "
+        "`mix_share` of the conversations that are trained are drawn from it."
+    ),
+]
+
 
 class PlanIn(BaseModel):
     """What would be started. Without a mask check the newest finished one of version and model is gone by."""
@@ -23,6 +31,11 @@ class PlanIn(BaseModel):
     dataset_version_id: int
     base_model_id: int
     mask_check_id: int | None = None
+    mix_version_id: int | None = Field(
+        default=None,
+        description="A second dataset version that is mixed in; without `mix_check_id` by its newest finished check.",
+    )
+    mix_check_id: MixCheckId = None
     recipe: str = "standard"
     changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
         default_factory=dict,
@@ -68,6 +81,17 @@ class MemoryOut(BaseModel):
         )
 
 
+class MixOut(BaseModel):
+    """What an epoch has of the second dataset: `conversations` drawn from `available` (more than there are: some are
+    trained again); their share of all, and of the trained tokens, 0 to 1, null before both checks are done.
+    """
+
+    conversations: int
+    available: int
+    share: float
+    trained_share: float | None
+
+
 class PlanOut(BaseModel):
     """How long a run would be, what it would take, and what to set otherwise; null where nothing tells it.
 
@@ -88,6 +112,7 @@ class PlanOut(BaseModel):
     as_run: int | None
     disk_bytes: int | None
     memory: MemoryOut | None
+    mix: MixOut | None
     advice: list[AdviceOut]
     notes: list[str]
     warnings: list[str]
@@ -116,6 +141,7 @@ class PlanOut(BaseModel):
             as_run=pace.run_id if pace else None,
             disk_bytes=plan.disk,
             memory=MemoryOut.of(memory) if memory else None,
+            mix=plan.mix and MixOut(**vars(plan.mix)),
             advice=[
                 AdviceOut(field=one.field, value=one.value, why=say(one.sentence), rule=say(one.rule))
                 for one in plan.advice

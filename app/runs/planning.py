@@ -19,6 +19,7 @@ from app.recipes.recipes import BUILT_IN, RecipeBook
 from app.runs.backends import NO_BACKENDS, Backends
 from app.runs.device import Device
 from app.runs.fitting import Fitted, fit_config
+from app.runs.mixing import Beside, EpochPlan, MixPlan, plan_epoch
 from app.sentences import Sentence
 from app.versions.models import DatasetVersion
 
@@ -52,6 +53,7 @@ class Plan:
     errors: dict[str, str] = field(default_factory=dict)
     notes: list[Sentence] = field(default_factory=list)
     warnings: list[Sentence] = field(default_factory=list)
+    mix: MixPlan | None = None
 
     @property
     def epochs(self) -> float:
@@ -81,15 +83,18 @@ def make_plan(
     facts: ModelFacts | None,
     device: Device,
     backends: Backends = NO_BACKENDS,
+    beside: Beside | None = None,
 ) -> Plan:
-    """The plan for a version on a model with these facts; without a version only the config is looked at."""
+    """The plan for a version on a model with these facts, and what is mixed in; without a version only the config is looked
+    at.
+    """
     try:
         recipe = choice.book.require(choice.recipe)
         fitted = fit_config(recipe, choice.changes, version, facts, backends)
     except Invalid as error:
         one = {error.field or "recipe": error.translated()}
         return Plan(errors={item["field"]: item["message"] for item in error.details} or one)
-    return plan_of(fitted, choice, version, check, facts, device)
+    return plan_of(fitted, choice, version, check, facts, device, beside)
 
 
 def plan_of(
@@ -99,45 +104,55 @@ def plan_of(
     check: MaskCheck | None,
     facts: ModelFacts | None,
     device: Device | None,
+    beside: Beside | None = None,
 ) -> Plan:
     """The plan of a config that is fitted already; what needs a device is left out without one."""
     config = fitted.config
     if version is None:
         return Plan(config, notes=fitted.notes, warnings=fitted.warnings)
-    estimate = estimate_steps(training_samples(version, check), config)
+    epoch = plan_epoch(config, version, check, beside)
+    estimate = estimate_steps(epoch.samples, config)
     situation = Situation(version.train_count, version.validation_count, choice.recipe, choice.task)
-    report = check.report if check else None
+    mix_check, memory = (beside.check if beside else None), None
+    if device is not None and (beside is None or mix_check is not None):
+        memory = expected_memory(config, check, mix_check, facts, device)
     return Plan(
         config,
         estimate,
-        _tokens(report, version, estimate),
+        _tokens(epoch, estimate),
         estimate_disk(estimate, config, facts) if facts else None,
-        expected_memory(config, report, facts, device) if device else None,
+        memory,
         advise(estimate, config, situation),
         notes=fitted.notes,
         warnings=fitted.warnings,
+        mix=epoch.mix,
     )
 
 
-def training_samples(version: DatasetVersion, check: MaskCheck | None) -> int:
-    """Samples of the training split: counted by the check, else one a conversation."""
-    samples = check.report.samples if check and check.report else 0
-    if not samples or not version.conversation_count:
-        return version.train_count
-    return max(1, round(samples * version.train_count / version.conversation_count))
-
-
-def _tokens(report: MaskReport | None, version: DatasetVersion, estimate: Estimate) -> Tokens | None:
-    if report is None:
+def _tokens(epoch: EpochPlan, estimate: Estimate) -> Tokens | None:
+    if epoch.tokens is None or epoch.trained_tokens is None:
         return None
-    share = version.train_count / max(1, version.conversation_count) * estimate.epochs
-    return Tokens(round(report.tokens * share), round(report.trained * share))
+    return Tokens(round(epoch.tokens * estimate.epochs), round(epoch.trained_tokens * estimate.epochs))
 
 
 def expected_memory(
+    config: TrainingConfig,
+    check: MaskCheck | None,
+    mix_check: MaskCheck | None,
+    facts: ModelFacts | None,
+    device: Device,
+) -> MemoryPlan | None:
+    """What training the samples of a checked version takes at its peak, or of the one mixed in, where those are larger; None
+    where too little is known.
+    """
+    plans = [_memory(config, one.report, facts, device) for one in (check, mix_check) if one is not None]
+    known = [plan for plan in plans if plan is not None]
+    return max(known, key=lambda plan: plan.needed) if known and len(known) == len(plans) else None
+
+
+def _memory(
     config: TrainingConfig, report: MaskReport | None, facts: ModelFacts | None, device: Device
 ) -> MemoryPlan | None:
-    """What training the samples of a checked version takes at its peak; None where too little is known."""
     if report is None or facts is None or not report.samples or config.backend != STUDIO:
         # What another program takes was never measured.
         return None

@@ -3,13 +3,26 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from app.core.stored_models import StoredModel
 from app.mask_settings.fields import MaskSettingsIn
 from app.masking import Argument
 from app.runs.beginning import Beginning
 from app.runs.preflight.documents import AcceptedWarning
+
+
+class MixedInProvenance(BaseModel):
+    """A second dataset that is mixed in, as a share (0 to 1) of all conversations that are trained; hashes as below."""
+
+    dataset: str
+    version: int
+    version_hash: str
+    arrays_hash: str
+    conversations: int
+    held_out: int
+    share: float
+    order: str
 
 
 class Provenance(StoredModel):
@@ -36,6 +49,7 @@ class Provenance(StoredModel):
     base_revision: str | None = None
     base_licence: str | None = None
     base_remark: str = ""
+    mix: MixedInProvenance | None = None
     mask: MaskSettingsIn = Field(default_factory=MaskSettingsIn)
     # Of the pre-flight; nobody's name goes out with the files.
     accepted_warnings: list[AcceptedWarning] = Field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from app.core.stored_models import StoredModel
 from app.runs.environment import Environment
@@ -29,14 +29,56 @@ class TrainingPlan(StoredModel):
 StopReason = Literal["finished", "requested", "no_improvement", "checkpoint"]
 
 
+class TrainedAmount(BaseModel):
+    """Conversations, samples and their tokens, all and in the loss, in one pass over the data; what was drawn twice counts
+    twice.
+    """
+
+    conversations: int
+    samples: int
+    tokens: int
+    trained_tokens: int
+
+
+class MixedResult(BaseModel):
+    """What was trained of the domain and of a second dataset. `arrays_hash`: sha256 of the ids and labels of both together.
+
+    Drawn with `seed` from `available` conversations; `left_out` of the second dataset are in the domain's too. The file
+    `drawn`, among the run's, names those that were. `loss_before` and `loss_after` (of the kept weights) are the losses on
+    what the second dataset held out, in nats a trained token; null where nothing was.
+    """
+
+    domain: TrainedAmount
+    mixed_in: TrainedAmount
+    order: str
+    seed: int
+    available: int
+    left_out: int
+    arrays_hash: str
+    drawn: str
+    loss_before: float | None = None
+    loss_after: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Of all conversations, those mixed in."""
+        return self.mixed_in.conversations / max(1, self.mixed_in.conversations + self.domain.conversations)
+
+    @property
+    def trained_share(self) -> float:
+        """Of all tokens in the loss, those mixed in."""
+        mixed_in = self.mixed_in.trained_tokens
+        return mixed_in / max(1, mixed_in + self.domain.trained_tokens)
+
+
 class RunResult(StoredModel):
     """`adapter` is the folder of the kept weights, which are those of `adapter_step`; the run ended after `steps`.
 
     Losses are means over trained tokens in nats; `eval_loss` is that of the kept adapter on what was held out, null
     where nothing was. `labels_hash` is the sha256 of the arrays whose labels reached the loss, `labels_seen` of
     `labels_total` samples. `adapted` counts the layers that the adapter is on by the last part of their names,
-    `left_out` the linear ones without it. `trained_by` is the tool and version that trained in the studio's place. Unknown
-    figures are null.
+    `left_out` the linear ones without it. `trained_by` is the tool and version that trained in the studio's place; `mix` is
+    there where a second dataset was mixed in. Unknown figures are null.
     """
 
     schema_version: Literal[1] = 1
@@ -57,3 +99,4 @@ class RunResult(StoredModel):
     left_out: dict[str, int] = Field(default_factory=dict)
     environment: Environment | None = None
     trained_by: str | None = None
+    mix: MixedResult | None = None

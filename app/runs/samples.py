@@ -9,6 +9,7 @@ from app.jobs.events import EventKind, SamplePayload
 from app.jobs.models import Job, JobEvent
 from app.jobs.newest import all_events
 from app.runs.models import Run
+from app.runs.service import trains_on
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def read_samples(session: Session, job: Job) -> Samples:
 
 def forget_samples(session: Session, version_ids: list[int], conversation_id: int | None) -> None:
     """Remove what sample answers hold of a conversation, or for None of any: its prompt and answer, and answers copied from it."""
-    jobs = session.exec(select(Run.job_id).where(col(Run.dataset_version_id).in_(version_ids))).all()
+    jobs = session.exec(select(Run.job_id).where(trains_on(version_ids))).all()
     events = session.exec(
         select(JobEvent).where(col(JobEvent.job_id).in_(jobs), JobEvent.kind == EventKind.SAMPLE)
     ).all()

@@ -22,6 +22,7 @@ from app.runs.comparing import Difference, Reached
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.diagnosis import new_run_address
 from app.runs.models import Run
+from app.runs.plan_schemas import MixCheckId
 from app.runs.preflight.documents import PreflightRecord
 from app.runs.preflight.schemas import ACCEPTED, AcceptedNames
 from app.runs.result import RunResult
@@ -68,6 +69,7 @@ class RunIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     mask_check_id: int
+    mix_check_id: MixCheckId = None
     recipe: str = "standard"
     # Told in the document; judged where the command line's and the form's are, in the same words.
     changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
@@ -112,6 +114,9 @@ class RunOut(CreatedByOut):
     sweep_id: int | None
     config: TrainingConfig
     arrays_hash: str
+    mix_version_id: int | None
+    mix_check_id: int | None
+    mix_arrays_hash: str | None
     confirmed_by: str
     confirmed_by_user_id: int | None
     confirmed_by_token_id: int | None
@@ -169,6 +174,7 @@ class CurvesOut(BaseModel):
 
     `whole` points were measured; where `step` has fewer, each stretch's lowest and highest are there. Memory in bytes,
     utilisation in percent; the device's are null without a GPU. `checkpoints` are the steps after which one was written.
+    `mixed_loss`, on what a second dataset held out, has the steps of `eval_loss`.
     """
 
     last_seq: int
@@ -187,6 +193,7 @@ class CurvesOut(BaseModel):
     checkpoints: list[int]
     eval_step: list[int]
     eval_loss: list[float | None]
+    mixed_loss: list[float | None]
 
     @classmethod
     def of(cls, curves: Curves) -> "CurvesOut":
@@ -196,7 +203,8 @@ class CurvesOut(BaseModel):
             for name in ("step", *METRIC_FIELDS)
         }
         columns["eval_step"] = [point["step"] for point in curves.evals]
-        columns["eval_loss"] = [_in_short(point["eval_loss"]) for point in curves.evals]
+        for name in ("eval_loss", "mixed_loss"):
+            columns[name] = [_in_short(point[name]) for point in curves.evals]
         return cls(last_seq=curves.last_seq, whole=curves.whole, checkpoints=curves.checkpoints, **columns)
 
 

@@ -1,10 +1,11 @@
 """Rules of runs: what may start, exactly once, and what is published when training ends."""
 
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sqlalchemy import ColumnElement, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
@@ -27,6 +28,7 @@ from app.runs.beginning import Beginning
 from app.runs.changes import Base, base_of
 from app.runs.fitting import Fitted, fit_config
 from app.runs.further import begin_with, require_adapter, require_studio, with_shape
+from app.runs.mixing import Beside, columns_of_mix, read_beside
 from app.runs.models import Run, RunArtifact
 from app.runs.planning import Choice, plan_of
 from app.runs.preflight.checklist import preflight
@@ -43,14 +45,16 @@ from app.versions.service import require_version
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a person or a script asks for. `mask_check_id` names version, model and mask settings at once."""
+    """What a person or a script asks for. `mask_check_id` names version, model and mask settings at once, `mix_check_id` the
+    version that is mixed in.
+    """
 
     mask_check_id: int
     recipe: str = "standard"
     # Of the recipe's config, as typed or sent.
     changes: Mapping[str, object] = field(default_factory=dict)
     name: str = ""
-    # "I have looked at the mask check."
+    # "I have looked at the mask check", or at both.
     confirmed: bool = False
     # Why a red check is trained on all the same; stays on the run for ever.
     override_reason: str = ""
@@ -67,6 +71,7 @@ class RunRequest:
     # What the run begins from otherwise, where that is not its base model.
     begins: Beginning | None = None
     again_of: Run | None = None
+    mix_check_id: int | None = None
     # The group that it is one of.
     sweep_id: int | None = None
 
@@ -134,14 +139,17 @@ def _promise(
     too_long = length_refusal(check.report, model)
     if too_long is not None:
         raise too_long
+    beside, also = _mixed_in(session, check, request, model)
+    override = also or override
     base = _base(session, actor, request)
     request = _with_adapter(session, request, base, model)
     fitted = _fitted(request, base, version, model, backends)
     if request.begins:
         require_studio(fitted.config)
     device = require_wish(session, request.device)
-    plan = plan_of(fitted, Choice(base.name, request.changes), version, check, model.info, ground.device)
-    facts = Facts(version, model, check, check_job, plan, ground)
+    choice = Choice(base.name, request.changes)
+    plan = plan_of(fitted, choice, version, check, model.info, ground.device, beside)
+    facts = Facts(version, model, check, check_job, plan, ground, beside=beside)
     looked_at = _settled(facts, request, actor)
     job = enqueue(session, JobKind.TRAIN, created_by=actor.who, device=device)
     assert job.id is not None
@@ -154,6 +162,7 @@ def _promise(
         sweep_id=request.sweep_id,
         config=fitted.config,
         arrays_hash=check.arrays_hash or "",
+        **columns_of_mix(beside.check if beside else None),
         **actor.who.columns("confirmed_by"),
         override_reason=override,
         preflight=looked_at,
@@ -172,6 +181,20 @@ def _promise(
     record(session, actor, "run.override" if override else "run.start", f"run/{run.id}")
     session.flush()
     return run
+
+
+def _mixed_in(
+    session: Session, check: MaskCheck, request: RunRequest, model: ModelEntry
+) -> tuple[Beside | None, str | None]:
+    """What is mixed in, and the override's reason if its check needs one. Raises as the first check does."""
+    beside = read_beside(session, check, request.mix_check_id)
+    if beside is None or beside.check is None or beside.job is None:
+        return None, None
+    override = _require_allowed(beside.check, beside.job, request)
+    too_long = length_refusal(beside.check.report, model)
+    if too_long is not None:
+        raise too_long
+    return beside, override
 
 
 def _settled(facts: Facts, request: RunRequest, actor: Actor) -> PreflightRecord:
@@ -253,21 +276,27 @@ def list_runs(
         .limit(limit)
     )
     if version_id is not None:
-        statement = statement.where(Run.dataset_version_id == version_id)
+        statement = statement.where(trains_on([version_id]))
     return [(run, job) for run, job in session.exec(statement)]
 
 
 def runs_of_check(session: Session, mask_check_id: int) -> list[Run]:
     """Who started on this check, newest first."""
-    statement = select(Run).where(Run.mask_check_id == mask_check_id)
+    of_check = or_(col(Run.mask_check_id) == mask_check_id, col(Run.mix_check_id) == mask_check_id)
+    statement = select(Run).where(of_check)
     return list(session.exec(statement.order_by(col(Run.id).desc())))
+
+
+def trains_on(version_ids: Sequence[int]) -> ColumnElement[bool]:
+    """Runs on one of these versions, or with one of them mixed in."""
+    return or_(col(Run.dataset_version_id).in_(version_ids), col(Run.mix_version_id).in_(version_ids))
 
 
 def count_runs(session: Session, *, version_id: int | None = None) -> int:
     """All runs, or those on a dataset version."""
     statement = select(func.count()).select_from(Run)
     if version_id is not None:
-        statement = statement.where(col(Run.dataset_version_id) == version_id)
+        statement = statement.where(trains_on([version_id]))
     return session.exec(statement).one()
 
 

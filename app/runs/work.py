@@ -29,9 +29,17 @@ class BackendPlace(JobInput):
     version: str
 
 
+class MixedIn(JobInput):
+    """The arrays' file of a second dataset, with the hash of the arrays, and of the file where the mask check kept it."""
+
+    arrays: str
+    arrays_hash: str
+    arrays_file_hash: str | None = None
+
+
 class TrainInput(JobInput):
     """The arrays' file with the hash of the arrays, and of the file where the mask check kept it; the model's folder and the
-    hash of what made the tokens; the config and where everything comes from.
+    hash of what made the tokens; the config and where everything comes from. `mixed_in` as `config` says how much of it.
 
     `backend` is given where the config names one. `resume_from` holds the folders of earlier attempts, where there were any;
     with `save_at_once` their newest checkpoint becomes the result without another step. `begin` is what the run begins from
@@ -41,6 +49,7 @@ class TrainInput(JobInput):
     arrays: str
     arrays_hash: str
     arrays_file_hash: str | None = None
+    mixed_in: MixedIn | None = None
     tokenizer_hash: str | None = None
     base_model_path: str
     end_of_turn_id: int | None = None

@@ -15,7 +15,7 @@ window.runCurves = (columns) => {
     "device_utilization",
   ];
   /** @type {any} */
-  const curves = { checkpoints: [], eval_step: [], eval_loss: [], whole: 0 };
+  const curves = { checkpoints: [], eval_step: [], eval_loss: [], mixed_loss: [], whole: 0 };
   for (const name of METRICS) curves[name] = [];
   Object.assign(curves, columns);
 
@@ -26,16 +26,17 @@ window.runCurves = (columns) => {
 
   curves.addMetric = (event) => {
     dropFrom(event.step, "step", METRICS.slice(1));
-    dropFrom(event.step + 1, "eval_step", ["eval_loss"]);
+    dropFrom(event.step + 1, "eval_step", ["eval_loss", "mixed_loss"]);
     dropFrom(event.step + 1, "checkpoints", []);
     for (const column of METRICS) curves[column].push(event[column] ?? null);
     curves.whole += 1;
   };
 
   curves.addEval = (event) => {
-    dropFrom(event.step, "eval_step", ["eval_loss"]);
+    dropFrom(event.step, "eval_step", ["eval_loss", "mixed_loss"]);
     curves.eval_step.push(event.step);
     curves.eval_loss.push(event.eval_loss ?? null);
+    curves.mixed_loss.push(event.mixed_loss ?? null);
   };
 
   curves.addCheckpoint = (event) => {

@@ -42,6 +42,7 @@
     loss: [
       [labels.loss, "loss"],
       [labels.eval, "eval_loss"],
+      [labels.mixed, "mixed_loss"],
     ],
     rate: [[labels.rate, "learning_rate"]],
     norm: [[labels.norm, "grad_norm"]],
@@ -74,8 +75,9 @@
 
   // A column with its steps; where a part is looked at closely, with every point there.
   function column(name) {
-    const steps = name === "eval_loss" ? "eval_step" : "step";
-    if (!closeup || name === "eval_loss") return [curves[steps], curves[name]];
+    const isHeldOut = name === "eval_loss" || name === "mixed_loss";
+    const steps = isHeldOut ? "eval_step" : "step";
+    if (!closeup || isHeldOut) return [curves[steps], curves[name]];
     const { from, to, curves: near } = closeup;
     const before = curves.step.findLastIndex((step) => step < from) + 1;
     const found = curves.step.findIndex((step) => step > to);
@@ -108,7 +110,7 @@
         series.push({ label, colour, faint: true, dash: 0 });
         data.push([x, y]);
       }
-      series.push({ label, colour, points: key === "eval_loss" });
+      series.push({ label, colour, points: key.endsWith("_loss") });
       data.push([x, isSmooth ? smoothed(y, view.smooth) : y]);
     }
     return [series, onOneAxis(data)];

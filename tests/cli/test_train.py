@@ -1,6 +1,7 @@
 """`train` with a real server, real workers and a tiny model; the demo's steps with the real one."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,30 @@ def test_from_a_file_to_a_trained_adapter_by_commands_alone(
     assert (refused.code, "--accept NAME" in refused.error) == (1, True)
     assert _run(server, "preflight", "--dataset", "No such", "--model", str(model)).code == 2
     assert len(_run(server, "list", "runs", "--json").json) == 1
+
+    # A second dataset beside it, by its newest version.
+    lines = (SAMPLES / "sales.zh.jsonl").read_text(encoding="utf-8").splitlines()[:6]
+    (tmp_path / "general.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert _run(server, "import", str(tmp_path / "general.jsonl"), "--dataset", "General").code == 0
+    assert _run(server, "approve", "--dataset", "General").code == 0
+    client = _client(server)
+    client.freeze(client.datasets("General")[0].id)
+    both = (*train, *SHORT, "--mix", "General@1", "--mix-share", "0.25")
+    cut = _run(server, *both, "--dry-run")
+    assert (cut.code, "--accept truncated" in cut.error) == (1, True)
+    assert "of the dataset that is mixed in" in cut.stdout
+    mixed = _run(server, *both, "--accept", "truncated", "--wait", "--json")
+    assert mixed.code == 0, mixed.stderr
+    mix = mixed.json["result"]["mix"]
+    assert mix["mixed_in"]["conversations"] == round(mix["domain"]["conversations"] / 3)
+    assert mixed.json["result"]["labels_hash"] != mixed.json["arrays_hash"]
+    with sqlite3.connect(server.data_dir / "studio.db") as database:
+        rows = database.execute(
+            "SELECT name FROM run_artifact WHERE run_id = ?", (mixed.json["id"],)
+        ).fetchall()
+    names = {str(name) for (name,) in rows}
+    assert "mixture.json" in names
+    assert any(name.startswith("tensorboard/events.out.tfevents.") for name in names)
 
     status = _run(server, "status", "--run", str(run["id"]), "--json")
     assert status.json["job"]["state"] == "succeeded"

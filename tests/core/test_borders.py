@@ -35,6 +35,7 @@ ALLOWED: Final = {
     },
     "settings as somebody typed them, which the server judges": {
         "app.client.pipeline.check_recipe",
+        "app.client.pipeline.mixing_changes",
         "app.client.pipeline.parse_changes",
         "app.client.pipeline.require_green_check",
         "app.client.pipeline.split_changes",

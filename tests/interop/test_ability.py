@@ -12,6 +12,7 @@ EVERY = {
     "max_train_minutes": 5.0,
     "sample_count": 2,
     "sample_prompts": "What does it cost?",
+    "mix_order": "curriculum",
     "num_processes": 2,
 }
 CASES = [

@@ -30,6 +30,8 @@ RUNS = {
 TOLD_OTHERWISE = {"max_train_minutes", "bf16", "lora_target_modules", "use_peft"}
 # Answers on the way, and what is kept after the end, change no number, and are the studio's alone.
 TOLD_OTHERWISE |= {"sample_count", "sample_prompts", "keep_checkpoints", "backend"}
+# What is mixed in is among the samples already; an order of its own is refused where there is any.
+TOLD_OTHERWISE |= {"mix_share", "mix_order"}
 WITHOUT: dict[Tool, set[str]] = {
     "llamafactory": {"trainable_tokens"},
     "axolotl": set(),

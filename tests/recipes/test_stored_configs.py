@@ -50,12 +50,12 @@ def test_a_run_goes_on_from_a_checkpoint_of_the_version_before(name: str) -> Non
     job = TrainInput.model_construct(arrays_hash="a" * 64, base_model_path="/models/small")
     kept = {"arrays_hash": "a" * 64, "base_model": "small", "config": CHECKPOINTS[name]}
     config = TrainingConfig.stored(RUNS[name])
-    assert is_same(kept, identity(config, job))
+    assert is_same(kept, identity(config, job, job.arrays_hash))
     for change in ({"seed": 7}, {"lora_r": 5}, {"warmup_steps": 3}):
-        assert not is_same(kept, identity(config.model_copy(update=change), job))
-    assert not is_same({**kept, "config": {"lora_x": 1}}, identity(config, job))
+        assert not is_same(kept, identity(config.model_copy(update=change), job, job.arrays_hash))
+    assert not is_same({**kept, "config": {"lora_x": 1}}, identity(config, job, job.arrays_hash))
     # How often something is logged changes no number.
-    assert is_same(kept, identity(config.model_copy(update={"logging_steps": 3}), job))
+    assert is_same(kept, identity(config.model_copy(update={"logging_steps": 3}), job, job.arrays_hash))
 
 
 def test_what_no_version_wrote_is_a_sentence() -> None:

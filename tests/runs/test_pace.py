@@ -10,6 +10,7 @@ from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
 from app.mask_checks.service import require_mask_check
+from app.runs.mixing import plan_epoch
 from app.runs.models import Run
 from app.runs.pace import Pace, expected_pace
 from app.versions.service import require_version
@@ -35,8 +36,9 @@ def finished(session: Session, storage: Storage, *, seconds: float, epoch: float
 
 def expected(session: Session, run: Run, epochs: float, base_model_id: int | None = None) -> Pace | None:
     version = require_version(session, run.dataset_version_id)
-    check = require_mask_check(session, run.mask_check_id)
-    return expected_pace(session, version, check, base_model_id or run.base_model_id, epochs)
+    epoch = plan_epoch(run.config, version, require_mask_check(session, run.mask_check_id), None)
+    tokens = round((epoch.tokens or 0) * epochs)
+    return expected_pace(session, base_model_id or run.base_model_id, tokens)
 
 
 def test_twice_the_epochs_take_twice_the_time(app: FastAPI) -> None:

@@ -19,7 +19,7 @@ from tests.support.checked import freeze_these, really_check
 from tests.support.training import ask_for_check
 from worker.work.protocol import JobFailed
 from worker.work.training.data import load_arrays
-from worker.work.training.sft import require_same_tokenizer
+from worker.work.training.refusals import require_same_tokenizer
 
 Change = Callable[[MaskArrays], None]
 

@@ -196,6 +196,25 @@ def make_check(
     return check
 
 
+def make_mix_check(
+    session: Session, storage: Storage, check: MaskCheck, *, name: str = "General", green: bool = True
+) -> MaskCheck:
+    """A finished check of another dataset for the same base model with the same settings."""
+    version = make_version(session, storage, name=name)
+    beside, _job = ask_for_check(
+        session,
+        storage,
+        dataset_version_id=version.id or 0,
+        base_model_id=check.base_model_id,
+        settings=check.settings.to_settings(),
+    )
+    finish_check(session, beside, green=green)
+    beside.arrays_hash = "d" * 64
+    session.add(beside)
+    session.flush()
+    return beside
+
+
 def make_run(session: Session, storage: Storage, **request: Any) -> tuple[Run, Job]:
     """A queued run on a green check, with whatever its pre-flight warns of accepted."""
     check = make_check(session, storage)

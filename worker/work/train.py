@@ -8,11 +8,13 @@ from app.runs.result import RunResult
 from app.runs.work import TrainInput
 from worker.work.backends import run as backend
 from worker.work.protocol import Control
+from worker.work.tensorboard import EventFiles
 from worker.work.training import sft
 
 
 def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:
     """Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
-    if job.config.backend == STUDIO:
-        return sft.run(job, output_dir, emit, control)
-    return backend.run(job, output_dir, emit, control)
+    with EventFiles(emit, output_dir, job) as told:
+        if job.config.backend == STUDIO:
+            return sft.run(job, output_dir, told, control)
+        return backend.run(job, output_dir, told, control)

@@ -32,10 +32,11 @@ _TYPES = {
 
 
 class Split(IntEnum):
-    """What a sample is for, as the arrays spell it."""
+    """What a sample is for, as the arrays spell it. `MIXED_VALIDATION`: held out of a second set that is mixed in."""
 
     TRAIN = 0
     VALIDATION = 1
+    MIXED_VALIDATION = 2
 
 
 @dataclass(frozen=True)

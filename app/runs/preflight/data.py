@@ -21,7 +21,6 @@ _NAMED: Final = 3
 
 def data_items(facts: Facts) -> Iterator[Item]:
     """In the order of the list."""
-    yield _mask_check(facts)
     if facts.confirmed is not None:
         yield _confirmed(facts)
     if facts.ground.since is not None:
@@ -30,6 +29,11 @@ def data_items(facts: Facts) -> Iterator[Item]:
         helps = N_("Have the file put back from a backup, or freeze again.")
         yield warning(Name.APPROVALS, facts.ground.unread, helps=helps, link=facts.version_page)
     yield _held_out(facts)
+
+
+def checked_items(facts: Facts) -> Iterator[Item]:
+    """What a mask check tells, of each dataset."""
+    yield _mask_check(facts)
     if facts.report is not None:
         yield _leak(facts)
         yield _truncated(facts)
@@ -71,9 +75,12 @@ def _mask_check(facts: Facts) -> Item:
     refusal = check_refusal(check, facts.job)
     if refusal is not None:
         return error_item(Name.MASK_CHECK, refusal, facts.check_page)
-    report = facts.report
-    values = {"count": report.conversations if report else 0, "trained": report.trained if report else 0}
     if check.passed:
+        reports = [one.report for one in (facts, facts.mixed_in) if one and one.report]
+        values = {
+            "count": sum(report.conversations for report in reports),
+            "trained": sum(report.trained for report in reports),
+        }
         message = N_("Green: %(count)d conversations token by token, %(trained)d trained tokens.")
         return ok(Name.MASK_CHECK, message, facts.check_page, **values)
     if not facts.override_reason.strip():

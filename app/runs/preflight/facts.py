@@ -1,13 +1,14 @@
 """What the pre-flight is read from, gathered before; the list itself asks nobody."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.base_models.models import ModelEntry
 from app.jobs.models import Job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.report import MaskReport
 from app.runs.device import Device
+from app.runs.mixing import Beside
 from app.runs.planning import Plan
 from app.sentences import Sentence
 from app.versions.models import DatasetVersion
@@ -35,7 +36,9 @@ UNSEEN = Ground()
 
 @dataclass(frozen=True)
 class Facts:
-    """`job` is the check's. `confirmed` is None where nobody is asked yet; `plan` holds the config, or what is wrong with it."""
+    """`job` is the check's. `confirmed` is None where nobody is asked yet; `plan` holds the config, or what is wrong with it.
+    `beside` is what is mixed in.
+    """
 
     version: DatasetVersion
     model: ModelEntry
@@ -46,6 +49,15 @@ class Facts:
     suites: Sequence[str] = ()
     confirmed: bool | None = None
     override_reason: str = ""
+    beside: Beside | None = None
+
+    @property
+    def mixed_in(self) -> "Facts | None":
+        """The same of what is mixed in, for what is looked at in either dataset."""
+        if self.beside is None:
+            return None
+        other = self.beside
+        return replace(self, version=other.version, check=other.check, job=other.job, beside=None)
 
     @property
     def report(self) -> MaskReport | None:

@@ -44,7 +44,7 @@ def settle(
             code=WARNINGS,
             details=details,
             names=", ".join(one.name for one in left),
-            first=say(left[0].sentence),
+            first=" ".join(say(one) for one in (left[0].sentence, left[0].helps) if one),
         )
     return PreflightRecord(
         items=[LookedAt(name=one.name.value, level=one.level.value, sentence=one.sentence) for one in items],

@@ -20,6 +20,8 @@ class Level(StrEnum):
         return _LEVELS[self]
 
 
+GRAVEST_FIRST: Final = tuple(Level)
+
 _LEVELS: Final = {
     Level.ERROR: N_("Refuses the start"),
     Level.WARNING: N_("Warning"),

@@ -13,10 +13,14 @@ from app.sentences import N_, Sentence
 
 
 def model_items(facts: Facts) -> Iterator[Item]:
-    """In the order of the list."""
-    yield _template(facts)
+    """Of the model alone."""
     if facts.plan.config is not None:
         yield _end_of_turn(facts)
+
+
+def rendered_items(facts: Facts) -> Iterator[Item]:
+    """Of the model and a dataset that it is to read."""
+    yield _template(facts)
 
 
 def length_refusal(report: MaskReport | None, model: ModelEntry) -> StudioError | None:

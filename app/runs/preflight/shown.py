@@ -7,18 +7,17 @@ from typing import TypedDict
 from app.base_models.models import ModelEntry
 from app.jobs.models import Job
 from app.mask_checks.models import MaskCheck
+from app.runs.mixing import Beside
 from app.runs.new_run import NewRunForm
 from app.runs.planning import Plan
 from app.runs.preflight.checklist import preflight
 from app.runs.preflight.facts import Facts, Ground
 from app.runs.preflight.gate import waiting
-from app.runs.preflight.items import Item, Level, Name
+from app.runs.preflight.items import GRAVEST_FIRST, Item, Level, Name
 from app.versions.models import DatasetVersion
 
 # The form says these by its own box and field, which wake the start at once.
 _SAID_BESIDE = (Name.MASK_CHECK, Name.CONFIRMED)
-
-_GRAVE = list(Level)
 
 
 class ShownPreflight(TypedDict):
@@ -39,6 +38,7 @@ def shown_preflight(
     job: Job | None,
     plans: Sequence[Plan],
     ground: Ground,
+    beside: Beside | None = None,
 ) -> ShownPreflight:
     """Items by level, the gravest first; none where there is nothing to train yet. Of several runs each item once, as it stands
     worst."""
@@ -55,6 +55,7 @@ def shown_preflight(
         suites=form.suites,
         confirmed=bool(form.values["confirmed"]),
         override_reason=reason,
+        beside=beside,
     )
     items = _worst([preflight(replace(facts, plan=plan)) for plan in plans])
     return {
@@ -70,6 +71,6 @@ def _worst(lists: Sequence[list[Item]]) -> list[Item]:
         # Mistakes are a field's each.
         key = (item.name, item.field if item.name is Name.CONFIG else None)
         known = found.get(key)
-        if known is None or _GRAVE.index(item.level) < _GRAVE.index(known.level):
+        if known is None or GRAVEST_FIRST.index(item.level) < GRAVEST_FIRST.index(known.level):
             found[key] = item
     return list(found.values())

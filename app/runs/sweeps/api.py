@@ -16,6 +16,7 @@ from app.runs.backends import TheseBackends
 from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
 from app.runs.judging import AppJudging
+from app.runs.mixing import read_beside
 from app.runs.planning import Choice
 from app.runs.preflight.ground import TheseSurroundings
 from app.runs.service import RunRequest
@@ -65,6 +66,7 @@ def start_sweep(
         idempotency_key=idempotency_key,
         device=body.device,
         accepted_warnings=tuple(body.accepted_warnings),
+        mix_check_id=body.mix_check_id,
     )
     ground = surroundings.ground_of_check(body.mask_check_id)
     request = service.SweepRequest(common, tuple(one.axis() for one in body.axes), body.name)
@@ -91,8 +93,9 @@ def plan(
     for changes in combinations(axes):
         fit_config(recipe, {**body.changes, **changes}, version, model.info, backends)
     choice = Choice(recipe.name, body.changes, book=book)
-    found = plan_sweep(choice, axes, version, check, model.info, device, backends)
-    return SweepPlanOut.of(*with_pace(session, found, version, check, check.base_model_id))
+    beside = read_beside(session, check, body.mix_check_id)
+    found = plan_sweep(choice, axes, version, check, model.info, device, backends, beside)
+    return SweepPlanOut.of(*with_pace(session, found, check.base_model_id))
 
 
 @router.get("/{sweep_id}")

@@ -12,6 +12,7 @@ from app.recipes.axes import Axis, combinations
 from app.recipes.fields import display
 from app.runs.backends import Backends
 from app.runs.device import Device
+from app.runs.mixing import Beside
 from app.runs.pace import Pace, expected_pace
 from app.runs.planning import Choice, MemoryPlan, Plan, make_plan
 from app.versions.models import DatasetVersion
@@ -69,6 +70,7 @@ def plan_sweep(
     facts: ModelFacts | None,
     device: Device,
     backends: Backends,
+    beside: Beside | None = None,
 ) -> SweepPlan:
     """A plan for each combination. What is wrong with all of them, or some, is said once, by field."""
     try:
@@ -79,29 +81,27 @@ def plan_sweep(
     errors: dict[str, str] = {}
     for changes in found:
         one = replace(choice, changes={**choice.changes, **changes})
-        member = Member(changes, make_plan(one, version, check, facts, device, backends))
+        member = Member(changes, make_plan(one, version, check, facts, device, backends, beside))
         members.append(member)
         for name, said in member.plan.errors.items():
             errors.setdefault(name, said)
     return SweepPlan(members, errors=errors)
 
 
-def with_pace(
-    session: Session, plan: SweepPlan, version: DatasetVersion | None, check: MaskCheck | None, model_id: int
-) -> tuple[SweepPlan, Pace | None]:
+def with_pace(session: Session, plan: SweepPlan, model_id: int) -> tuple[SweepPlan, Pace | None]:
     """The plan with the time that all runs take one after the other, by the newest run on the model; and that run's pace."""
-    by_epochs: dict[float, Pace | None] = {}
+    by_tokens: dict[int | None, Pace | None] = {}
     total = 0.0
     for member in plan.members:
-        epochs = member.plan.epochs
-        if epochs not in by_epochs:
-            by_epochs[epochs] = expected_pace(session, version, check, model_id, epochs)
-        pace = by_epochs[epochs]
+        tokens = member.plan.tokens.all if member.plan.tokens else None
+        if tokens not in by_tokens:
+            by_tokens[tokens] = expected_pace(session, model_id, tokens)
+        pace = by_tokens[tokens]
         known = [
             value for value in (pace.seconds if pace else None, member.plan.minutes * 60 or None) if value
         ]
         if not known:
             return plan, None
         total += min(known)
-    first = next(iter(by_epochs.values()), None)
+    first = next(iter(by_tokens.values()), None)
     return replace(plan, seconds=total or None), first

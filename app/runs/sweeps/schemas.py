@@ -12,7 +12,7 @@ from app.recipes.axes import MOST_RUNS, Axis, make_axis
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.runs.pace import Pace
-from app.runs.plan_schemas import MemoryOut
+from app.runs.plan_schemas import MemoryOut, MixCheckId
 from app.runs.preflight.schemas import ACCEPTED, AcceptedNames
 from app.runs.sweeps.models import Sweep
 from app.runs.sweeps.planning import SweepPlan
@@ -53,6 +53,7 @@ class SweepIn(_Asked):
     """Start a sweep. `mask_check_id` names version, model and mask settings of all its runs."""
 
     mask_check_id: int
+    mix_check_id: MixCheckId = None
     name: str = Field(default="", max_length=NAME_CHARACTERS)
     confirmed: bool = False
     override_reason: str = Field(default="", max_length=1000)
@@ -69,6 +70,7 @@ class SweepPlanIn(_Asked):
     """What would be started."""
 
     mask_check_id: int
+    mix_check_id: MixCheckId = None
 
 
 class SweepNameIn(BaseModel):

@@ -7,7 +7,7 @@ import torch
 from peft import PeftModel
 
 from app.jobs.events import Emit, EventKind, Phase
-from app.masking import Split
+from app.masking import Mixture, Split
 from app.runs.result import RunResult, TrainingPlan
 from app.runs.work import TrainInput
 from app.sentences import N_, FailureCode
@@ -37,6 +37,7 @@ def keep(
     output_dir: Path,
     ended: Ended,
     comparison: Comparison,
+    mixture: Mixture,
     *,
     requested: bool,
     dtype: torch.dtype,
@@ -50,8 +51,9 @@ def keep(
     step = ended.best_step or ended.step
     require_finite(model, step)
     loss = held_out_loss(model, comparison, job, device, control)
-    if loss is not None and step == ended.step != ended.measured_at:
-        emit(EventKind.EVAL, step=step, eval_loss=loss)
+    beside = held_out_loss(model, comparison, job, device, control, Split.MIXED_VALIDATION)
+    if loss is not None and (beside is not None or step == ended.step != ended.measured_at):
+        emit(EventKind.EVAL, step=step, eval_loss=loss, **({} if beside is None else {"mixed_loss": beside}))
     emit(EventKind.PHASE, phase=Phase.SAVING)
     early = not requested and ended.step < ended.total_steps
     result = RunResult(
@@ -63,7 +65,7 @@ def keep(
         eval_loss=loss,
         stopped_early=requested or early,
         stop_reason="requested" if requested else "no_improvement" if early else "finished",
-        labels_hash=comparison.proof.labels_hash(job.arrays_hash),
+        labels_hash=comparison.proof.labels_hash(mixture.arrays.hash),
         labels_seen=int(comparison.proof.seen.sum()),
         labels_total=len(comparison.proof.seen),
         peak_memory_bytes=ended.peak_memory_bytes or peak_memory_bytes(device),
@@ -75,8 +77,9 @@ def keep(
         adapted=reached.adapted,
         left_out=reached.left_out,
         trained_by=f"{tool} {job.backend.version}" if job.backend else tool,
+        mix=sft.with_losses(mixture, job.config, {} if beside is None else {step: beside}, step),
     )
-    sft.save(model, output_dir, job, job.config, result)
+    sft.save(model, output_dir, job, job.config, result, mixture)
     return result
 
 
@@ -105,10 +108,15 @@ def load_adapter(
 
 
 def held_out_loss(
-    model: Any, comparison: Comparison, job: TrainInput, device: torch.device, control: Control
+    model: Any,
+    comparison: Comparison,
+    job: TrainInput,
+    device: torch.device,
+    control: Control,
+    split: Split = Split.VALIDATION,
 ) -> float | None:
-    """Mean cross-entropy over all trained tokens of the validation split, as a run of the studio measures it."""
-    samples = ArraySamples(comparison.arrays, Split.VALIDATION)
+    """Mean cross-entropy over all trained tokens that are held out, as a run of the studio measures it."""
+    samples = ArraySamples(comparison.arrays, split)
     loss_pass, total, count = ProvenPass(PlainPass(model), comparison.proof), 0.0, 0
     with torch.no_grad():
         for batch in EpochLoader(samples, job.config.per_device_eval_batch_size, None):

@@ -16,7 +16,7 @@ from app.interop.ability import require_able
 from app.interop.arguments import OUTPUT
 from app.interop.handing import COMMANDS, TOOL_NAMES, TOOL_VERSIONS, Tool
 from app.jobs.events import Emit, EventKind, Phase
-from app.masking import MaskArrays, Split
+from app.masking import Mixture, Split
 from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig
 from app.runs.leftovers import WORKPLACE
@@ -31,8 +31,10 @@ from worker.work.backends.keeping import keep
 from worker.work.backends.tool_process import ToolProcess
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training import sft
-from worker.work.training.data import ArraySamples, load_arrays
+from worker.work.training.data import ArraySamples
 from worker.work.training.devices import training_device
+from worker.work.training.mixing import load_mixture
+from worker.work.training.refusals import check_samples, check_vocabulary, require_same_tokenizer
 
 _POLL_SECONDS: Final = 0.2
 FILES: Final = "files"
@@ -68,14 +70,15 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
         raise failed from error
 
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
-    arrays = load_arrays(Path(job.arrays), job.arrays_hash, job.arrays_file_hash)
-    sft.require_same_tokenizer(Path(job.base_model_path), job.tokenizer_hash)
-    sft.check_samples(ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION), config)
+    mixture = load_mixture(job, emit)
+    arrays = mixture.arrays
+    require_same_tokenizer(Path(job.base_model_path), job.tokenizer_hash)
+    check_samples(ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION), config)
     if job.resume_from is not None:
         log(emit, "warning", _STARTS_OVER, tool=TOOL_NAMES[tool])
     workplace = output_dir / WORKPLACE
     try:
-        return _train_and_keep(job, tool, place, config, arrays, workplace, device, emit, control)
+        return _train_and_keep(job, tool, place, config, mixture, workplace, device, emit, control)
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
 
@@ -85,15 +88,15 @@ def _train_and_keep(
     tool: Tool,
     place: BackendPlace,
     config: TrainingConfig,
-    arrays: MaskArrays,
+    mixture: Mixture,
     workplace: Path,
     device: torch.device,
     emit: Emit,
     control: Control,
 ) -> RunResult:
-    dtype = precision_of(config, device)
+    arrays, dtype = mixture.arrays, precision_of(config, device)
     model = empty_model(Path(job.base_model_path))
-    sft.check_vocabulary(arrays, model)
+    check_vocabulary(arrays, model)
     handed = write_folder(tool, job, config, arrays, model, dtype, workplace / FILES)
     log(
         emit,
@@ -121,6 +124,7 @@ def _train_and_keep(
         workplace.parent,
         ended,
         comparison,
+        mixture,
         requested=control.stop_requested == "save" and ended.step < ended.total_steps,
         dtype=dtype,
         device=device,

@@ -10,7 +10,8 @@ from app.exports.snippets import served_name
 from app.interop.handing import HandedRun, Precision, Tool
 from app.interop.writing import hand_over
 from app.jobs.events import Phase
-from app.masking import MaskArrays, MaskingError, Split, read_arrays
+from app.masking import MaskArrays, MaskingError, Mixture, Split, mix, read_arrays, unmixed
+from app.recipes.mixing import CURRICULUM
 from app.sentences import N_, FailureCode
 from worker.work.exporting.task import ExportTask
 from worker.work.protocol import JobFailed
@@ -21,7 +22,7 @@ _BYTES_A_TOKEN: Final = 18
 
 def hand_to(tool: Tool, task: ExportTask) -> None:
     """Fill the task's folder with what `tool` trains the run from."""
-    arrays = _arrays(task)
+    arrays = _mixture(task).arrays
     task.require_space(_BYTES_A_TOKEN * len(arrays.input_ids))
     run = handed_run(task, arrays)
     task.phase(Phase.WRITING)
@@ -38,9 +39,20 @@ def hand_to(tool: Tool, task: ExportTask) -> None:
     )
 
 
-def _arrays(task: ExportTask) -> MaskArrays:
-    """The very arrays that the run was trained on. Raises JobFailed where they are gone or are others."""
-    path = task.input.arrays_path
+def _mixture(task: ExportTask) -> Mixture:
+    """The very arrays that the run was trained on, mixed as they were. Raises JobFailed where they are gone or are others."""
+    mixed, provenance = task.input.result.mix, task.provenance
+    arrays = _arrays(task.input.arrays_path, provenance.arrays_hash)
+    if mixed is None or provenance.mix is None:
+        return unmixed(arrays)
+    other = _arrays(task.input.mixed_in_path, provenance.mix.arrays_hash)
+    try:
+        return mix(arrays, other, share=provenance.mix.share, seed=mixed.seed)
+    except MaskingError as error:
+        raise JobFailed.of(error) from error
+
+
+def _arrays(path: str | None, expected_hash: str) -> MaskArrays:
     if path is None or not Path(path).is_file():
         raise JobFailed(
             FailureCode.DATA_CHANGED,
@@ -50,7 +62,7 @@ def _arrays(task: ExportTask) -> MaskArrays:
             ),
         )
     try:
-        return read_arrays(path, task.provenance.arrays_hash)
+        return read_arrays(path, expected_hash)
     except MaskingError as error:
         raise JobFailed.of(error) from error
 
@@ -85,6 +97,7 @@ def handed_run(task: ExportTask, arrays: MaskArrays) -> HandedRun:
         precision=_precision(task),
         end_of_turn_id=told.end_of_turn_id,
         limit=plan.steps if plan and plan.steps != plan.wanted_steps else None,
+        is_curriculum=bool(told.result.mix and told.result.mix.order == CURRICULUM),
     )
 
 

@@ -204,11 +204,14 @@ class GoesOn(TrainerCallback):
 class EarlyStopping(TrainerCallback):
     """Stops after `patience` evaluations in a row without a new best loss, and keeps the best adapter.
 
-    The evaluation before the first step is a bar to pass, but no adapter to keep: nothing was trained yet.
+    The evaluation before the first step is a bar to pass, but no adapter to keep: nothing was trained yet. Evaluations in
+    the first `counts_from` (0 to 1) of the steps, where other data are trained, cost no patience.
     """
 
-    def __init__(self, patience: int, emit: Emit, weights: TrainedWeights, folder: Path) -> None:
-        self.patience, self.emit, self.weights = patience, emit, weights
+    def __init__(
+        self, patience: int, emit: Emit, weights: TrainedWeights, folder: Path, *, counts_from: float = 0.0
+    ) -> None:
+        self.patience, self.emit, self.weights, self.counts_from = patience, emit, weights, counts_from
         # On the disk: in memory the best of a large adapter, or of a whole model, would lie beside the newest.
         self.best_file = folder / BEST_WEIGHTS
         self.best_loss = math.inf
@@ -227,6 +230,8 @@ class EarlyStopping(TrainerCallback):
             self.has_best = True
         if loss < self.best_loss:
             self.best_loss, self.without_best = loss, 0
+            return
+        if state.global_step <= self.counts_from * state.max_steps and self.counts_from:
             return
         self.without_best += 1
         if self.without_best >= self.patience and not self.stopped:

@@ -4,7 +4,7 @@ Ids and labels pass through untouched: nothing here tokenizes, pads, shifts or c
 proof at the end of the file holds every batch that reaches the loss against the arrays.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,10 @@ def needed_places(targets: torch.Tensor, borders: list[int]) -> tuple[torch.Tens
     return torch.cat(ranges) if ranges else targets.new_empty(0), left
 
 
+# Places of samples in an epoch, which counts from 0.
+Order = Callable[[int], list[int]]
+
+
 def epoch_order(size: int, seed: int, epoch: int) -> list[int]:
     """Places of samples, each once: `epoch` counts from 0.
 
@@ -133,15 +137,23 @@ def epoch_order(size: int, seed: int, epoch: int) -> list[int]:
 
 
 class EpochBatches(Sampler[list[int]]):
-    """Batches in an order that depends on seed and epoch alone, so that a resumed run repeats it.
+    """Batches in an order that depends on the epoch alone, so that a resumed run repeats it.
 
     Of several processes each takes every n-th, all of them as many: the last may be empty.
     """
 
     def __init__(
-        self, size: int, batch_size: int, seed: int | None, rank: int = 0, processes: int = 1
+        self,
+        size: int,
+        batch_size: int,
+        seed: int | None,
+        order: Order | None = None,
+        *,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
-        self.size, self.batch_size, self.seed = size, batch_size, seed
+        """Shuffled by `seed`, or as `order` says; without either as they lie."""
+        self.size, self.batch_size, self.seed, self.order = size, batch_size, seed, order
         self.rank, self.processes = rank, processes
         self.epoch = 0
 
@@ -152,19 +164,31 @@ class EpochBatches(Sampler[list[int]]):
         return -(-self.size // (self.batch_size * self.processes))
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = list(range(self.size)) if self.seed is None else epoch_order(self.size, self.seed, self.epoch)
+        order = self._order_of(self.epoch)
         for place in range(len(self)):
             start = (place * self.processes + self.rank) * self.batch_size
             yield order[start : start + self.batch_size]
+
+    def _order_of(self, epoch: int) -> list[int]:
+        if self.order is not None:
+            return self.order(epoch)
+        return list(range(self.size)) if self.seed is None else epoch_order(self.size, self.seed, epoch)
 
 
 class EpochLoader(DataLoader[Sample]):
     """A loader of packed batches that hands the epoch on to its order. Collating is quick: no workers."""
 
     def __init__(
-        self, samples: ArraySamples, batch_size: int, seed: int | None, rank: int = 0, processes: int = 1
+        self,
+        samples: ArraySamples,
+        batch_size: int,
+        seed: int | None,
+        order: Order | None = None,
+        *,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
-        self.order = EpochBatches(len(samples), batch_size, seed, rank, processes)
+        self.order = EpochBatches(len(samples), batch_size, seed, order, rank=rank, processes=processes)
         # A generator of its own: creating an iterator draws a number, which must not come out of dropout's.
         generator = torch.Generator().manual_seed(0)
         super().__init__(samples, batch_sampler=self.order, collate_fn=pack, generator=generator)

@@ -18,10 +18,10 @@ class Identity(TypedDict):
     config: dict[str, Any]
 
 
-def identity(config: TrainingConfig, job: TrainInput) -> Identity:
-    """Arrays, base model and the decisive part of the config, as a checkpoint keeps them."""
+def identity(config: TrainingConfig, job: TrainInput, arrays_hash: str) -> Identity:
+    """Arrays, with what is mixed in, base model and the decisive part of the config, as a checkpoint keeps them."""
     return {
-        "arrays_hash": job.arrays_hash,
+        "arrays_hash": arrays_hash,
         "base_model": Path(job.base_model_path).name,
         "config": _decisive(config),
     }

@@ -98,9 +98,10 @@ def make_plan(
     emit: Emit,
     *,
     reserved: float = 0.0,
+    also_measured: int = 0,
 ) -> TrainingPlan:
     """The steps that fit beside what takes `reserved` seconds. `measure` finds tokens a second in at most so many seconds;
-    it is asked with a budget only.
+    it is asked with a budget only. So many tokens are `also_measured` whenever the validation split is.
     """
     precision = _name(dtype)
     wanted = estimate_steps(len(train_samples), config).steps
@@ -112,7 +113,7 @@ def make_plan(
     left = (budget - reserved - (time.monotonic() - began)) * _SHARE_TO_PLAN
     batch = config.samples_per_step
     step = train_samples.tokens() / max(1, len(train_samples)) * min(batch, len(train_samples)) / speed
-    measured = eval_samples.tokens() * _COST_OF_MEASURING_LOSS / speed
+    measured = (eval_samples.tokens() + also_measured) * _COST_OF_MEASURING_LOSS / speed
     # Held-out loss before the first step, every so many of them, and at the end.
     each = step + measured / config.eval_steps
     steps = min(wanted, max(1, int((left - 2 * measured) / each)))

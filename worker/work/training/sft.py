@@ -4,6 +4,7 @@ The story reads from top to bottom in `run`. It never sees text: which tokens ar
 and checked before, and arrives as arrays.
 """
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ import torch
 from transformers import set_seed
 
 from app.jobs.events import Emit, EventKind, Phase
-from app.masking import MaskArrays, MaskingError, Split, read_model_folder
+from app.masking import MaskArrays, Mixture, Split
 from app.recipes.config import TrainingConfig
-from app.runs.result import RunResult, StopReason, TrainingPlan
+from app.runs.result import MixedResult, RunResult, StopReason, TrainingPlan
 from app.runs.work import TrainInput
-from app.sentences import N_, FailureCode
-from worker.work.protocol import Control, JobFailed, log
+from app.sentences import N_
+from worker.work.protocol import Control, log
 from worker.work.training.adapter import Reached, prepare
 from worker.work.training.beginning import (
     find_start,
@@ -28,7 +29,7 @@ from worker.work.training.beginning import (
     take_adapter,
 )
 from worker.work.training.checkpoints import Checkpoint, publish
-from worker.work.training.data import ArraySamples, LabelProof, load_arrays
+from worker.work.training.data import ArraySamples, LabelProof
 from worker.work.training.devices import (
     give_back_freed_memory,
     keep_freed_memory,
@@ -39,6 +40,7 @@ from worker.work.training.devices import (
 from worker.work.training.forward import FinePass, ProvenPass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
+from worker.work.training.mixing import load_mixture, order_of, what_is_mixed, write_drawn
 from worker.work.training.model import load_base_model
 from worker.work.training.planning import (
     frozen_precision,
@@ -50,6 +52,7 @@ from worker.work.training.planning import (
 )
 from worker.work.training.portable import write_tuned
 from worker.work.training.process_group import ProcessGroup
+from worker.work.training.refusals import check_samples, check_vocabulary, require_same_tokenizer
 from worker.work.training.sampling import reserved_seconds, sampling_for
 from worker.work.training.surroundings import surroundings
 from worker.work.training.trainer import (
@@ -91,7 +94,7 @@ def train(
     config = with_available_optimizer(job.config, device, emit)
 
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
-    arrays = load_arrays(Path(job.arrays), job.arrays_hash, job.arrays_file_hash)
+    arrays = (mixture := load_mixture(job, emit)).arrays
     require_same_tokenizer(Path(job.base_model_path), job.tokenizer_hash)
     train_samples, eval_samples = ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION)
     check_samples(train_samples, eval_samples, config)
@@ -113,10 +116,8 @@ def train(
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
     measure = partial(tokens_per_second, loss_pass, model, train_samples, config, group)
-    reserved = reserved_seconds(config)
     plan = kept or plan_onward(before, resume, config, len(train_samples))
-    plan = plan or make_plan(config, train_samples, eval_samples, dtype, measure, emit, reserved=reserved)
-    plan = keep_plan(plan, output_dir, group)
+    plan = keep_plan(plan or plan_for(arrays, config, dtype, measure, emit), output_dir, group)
     proof.forget()
     measured = len(eval_samples) > 0
     trainer = SftTrainer(
@@ -131,13 +132,15 @@ def train(
         eval_samples=eval_samples,
         emit=emit,
         control=control,
-        identity=identity(config, job),
+        identity=identity(config, job, arrays.hash),
         group=group,
+        mixture=mixture,
+        order=order_of(mixture, within(config, plan)),
         earlier=Path(job.resume_from) if job.resume_from else None,
         goes_on=is_of_another_run(resume, job),
     )
     train_loss = go_through(trainer, job, resume, dtype, control)
-    return finish(trainer, reached, plan, train_loss, job, output_dir) if group.leads else None
+    return finish(trainer, reached, plan, train_loss, job, mixture, output_dir) if group.leads else None
 
 
 def go_through(
@@ -168,6 +171,26 @@ def raise_if_paused(trainer: SftTrainer, control: Control) -> None:
     if trainer.stop_on_request.pausing and not (trainer.early_stopping and trainer.early_stopping.stopped):
         control.raise_if_stopped()
         trainer.stop_on_request.saving = True
+
+
+def plan_for(
+    arrays: MaskArrays,
+    config: TrainingConfig,
+    dtype: torch.dtype,
+    measure: Callable[[float], float],
+    emit: Emit,
+) -> TrainingPlan:
+    """How many steps the run takes, measured where it has a time budget."""
+    return make_plan(
+        config,
+        ArraySamples(arrays, Split.TRAIN),
+        ArraySamples(arrays, Split.VALIDATION),
+        dtype,
+        measure,
+        emit,
+        reserved=reserved_seconds(config),
+        also_measured=ArraySamples(arrays, Split.MIXED_VALIDATION).tokens(),
+    )
 
 
 def tried_pass(
@@ -203,6 +226,7 @@ def finish(
     plan: TrainingPlan,
     train_loss: float,
     job: TrainInput,
+    mixture: Mixture,
     output_dir: Path,
 ) -> RunResult:
     """Save what is kept."""
@@ -211,30 +235,54 @@ def finish(
     adapter_step = trainer.state.global_step if is_kept(job) else keep_best(trainer)
     require_finite(trainer.adapted, adapter_step)
     require_checkpoint_space(output_dir, trainer.adapted)
-    result = what_came_of_it(trainer, reached, train_loss, adapter_step, job)
-    result = result.model_copy(update={"plan": plan})
-    save(trainer.adapted, output_dir, job, trainer.config, result)
+    result = what_came_of_it(trainer, reached, train_loss, adapter_step, job, mixture.arrays.hash)
+    mixed = with_losses(mixture, trainer.config, trainer.mixed_losses, adapter_step)
+    result = result.model_copy(update={"plan": plan, "mix": mixed})
+    save(trainer.adapted, output_dir, job, trainer.config, result, mixture)
     return result
 
 
-def save(model: Any, output_dir: Path, job: TrainInput, config: TrainingConfig, result: RunResult) -> None:
+def with_losses(
+    mixture: Mixture, config: TrainingConfig, losses: Mapping[int, float], kept_step: int
+) -> MixedResult | None:
+    """The mixture in numbers, with the losses that were measured on what the second dataset held out, by step."""
+    if not mixture.is_mixed:
+        return None
+    found = {"loss_before": losses.get(0), "loss_after": losses.get(kept_step)}
+    return what_is_mixed(mixture, config).model_copy(update=found)
+
+
+def save(
+    model: Any,
+    output_dir: Path,
+    job: TrainInput,
+    config: TrainingConfig,
+    result: RunResult,
+    mixture: Mixture,
+) -> None:
     """What was trained and all that belongs to it, whole or not at all."""
-    publish(
-        output_dir,
-        result.adapter,
-        lambda folder: write_tuned(
+
+    def write(folder: Path) -> None:
+        write_tuned(
             model,
             folder,
             base_folder=Path(job.base_model_path),
             provenance=job.provenance,
             config=config,
             result=result,
-        ),
-    )
+        )
+        write_drawn(folder, mixture)
+
+    publish(output_dir, result.adapter, write)
 
 
 def what_came_of_it(
-    trainer: SftTrainer, reached: Reached, train_loss: float, adapter_step: int, job: TrainInput
+    trainer: SftTrainer,
+    reached: Reached,
+    train_loss: float,
+    adapter_step: int,
+    job: TrainInput,
+    arrays_hash: str,
 ) -> RunResult:
     """Where the run ended and why, its losses, and the proof of what reached the loss."""
     reason = "checkpoint" if is_kept(job) else stop_reason(trainer)
@@ -247,7 +295,7 @@ def what_came_of_it(
         eval_loss=final_eval_loss(trainer, adapter_step),
         stopped_early=reason != "finished",
         stop_reason=reason,
-        labels_hash=trainer.proof.labels_hash(job.arrays_hash),
+        labels_hash=trainer.proof.labels_hash(arrays_hash),
         labels_seen=int(trainer.proof.seen.sum()),
         labels_total=len(trainer.proof.seen),
         peak_memory_bytes=peak_memory_bytes(trainer.args.device),
@@ -268,55 +316,6 @@ def with_available_optimizer(config: TrainingConfig, device: torch.device, emit:
         optim=config.optim,
     )
     return config.model_copy(update={"optim": "adamw_torch_fused"})
-
-
-def check_samples(train_samples: ArraySamples, eval_samples: ArraySamples, config: TrainingConfig) -> None:
-    if train_samples.trained_tokens() == 0:
-        raise JobFailed(
-            FailureCode.NOTHING_TRAINED,
-            N_("The training split has no trained token: approve conversations with trained turns first."),
-        )
-    if config.early_stopping_patience and eval_samples.trained_tokens() == 0:
-        raise JobFailed(
-            FailureCode.CONFIG_INVALID,
-            N_("early_stopping_patience needs a validation split: add one to the version, or use 0."),
-        )
-
-
-def require_same_tokenizer(folder: Path, expected_hash: str | None) -> None:
-    """What the arrays were made with is what answers will be rendered and cut with."""
-    if not expected_hash:
-        return
-    try:
-        found = read_model_folder(folder).fingerprint
-    except MaskingError as error:
-        raise JobFailed.of(error) from error
-    if found != expected_hash:
-        raise JobFailed(
-            FailureCode.TOKENIZER_CHANGED,
-            N_(
-                "The tokenizer or the chat template in %(folder)s changed after the mask check. Run the mask check "
-                "again, then start a new run."
-            ),
-            folder=str(folder),
-        )
-
-
-def check_vocabulary(arrays: MaskArrays, base_model: Any) -> int:
-    """How many tokens the base model knows. Raises JobFailed where the arrays hold others."""
-    size = int(base_model.get_input_embeddings().num_embeddings)
-    largest = int(arrays.input_ids.max())
-    if largest >= size or int(arrays.input_ids.min()) < 0:
-        raise JobFailed(
-            FailureCode.TOKENIZER_CHANGED,
-            N_(
-                "The arrays hold token %(token)d and the base model knows %(size)d tokens: they were made "
-                "with another tokenizer. Run the mask check with this base model."
-            ),
-            token=largest,
-            size=size,
-        )
-    return size
 
 
 def describe(model: Any, samples: ArraySamples, device: torch.device, dtype: torch.dtype, emit: Emit) -> None:

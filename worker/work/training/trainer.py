@@ -14,7 +14,7 @@ from transformers import PrinterCallback, Trainer, TrainerState, TrainingArgumen
 from transformers.trainer import TRAINER_STATE_NAME
 
 from app.jobs.events import Emit, EventKind, Phase
-from app.masking import IGNORE_INDEX
+from app.masking import IGNORE_INDEX, Mixture, Split
 from app.recipes.config import TrainingConfig
 from app.recipes.continuing import CHANGEABLE, FREE
 from app.sentences import N_, FailureCode
@@ -35,10 +35,12 @@ from worker.work.training.data import (
     Batch,
     EpochLoader,
     LabelProof,
+    Order,
     next_token_targets,
 )
 from worker.work.training.forward import LossPass
 from worker.work.training.identity import Identity, is_same
+from worker.work.training.mixing import begins_to_count
 from worker.work.training.process_group import ProcessGroup
 from worker.work.training.weights import load_state, weights_of
 
@@ -110,6 +112,8 @@ class SftTrainer(Trainer):
         control: Control,
         identity: Identity,
         group: ProcessGroup,
+        mixture: Mixture,
+        order: Order | None = None,
         earlier: Path | None = None,
         goes_on: bool = False,
     ) -> None:
@@ -120,6 +124,10 @@ class SftTrainer(Trainer):
         self.config, self.loss_pass, self.proof = config, loss_pass, proof
         self.emit, self.job, self.group = emit, control, group
         self.adapted, self.train_samples, self.eval_samples = model, train_samples, eval_samples
+        # What was held out of the second dataset is measured beside, and decides nothing.
+        self.mixed_samples = ArraySamples(mixture.arrays, Split.MIXED_VALIDATION)
+        self.order = order
+        self.mixed_losses: dict[int, float] = {}
         self.weights = weights_of(model)
         self.checkpoints = Path(args.output_dir or ".") / "checkpoints"
         # What a checkpoint must agree on before a run may go on from it.
@@ -129,11 +137,7 @@ class SftTrainer(Trainer):
         self.progress = Progress(emit, args.device)
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.stop_on_request = StopOnRequest(control, group)
-        self.early_stopping = (
-            EarlyStopping(config.early_stopping_patience, emit, self.weights, self.checkpoints.parent)
-            if config.early_stopping_patience
-            else None
-        )
+        self.early_stopping = self._early_stopping(mixture)
         self.last_evaluation: tuple[int, float] | None = None
         # Sums of the loss at the checkpoint that this goes on from.
         self.loss_so_far: LossSoFar | None = None
@@ -147,13 +151,24 @@ class SftTrainer(Trainer):
             if callback is not None:
                 self.add_callback(callback)
 
+    def _early_stopping(self, mixture: Mixture) -> EarlyStopping | None:
+        patience, folder = self.config.early_stopping_patience, self.checkpoints.parent
+        counts_from = begins_to_count(mixture, self.config)
+        if not patience:
+            return None
+        return EarlyStopping(patience, self.emit, self.weights, folder, counts_from=counts_from)
+
     # Data and loss
 
     def get_train_dataloader(self) -> EpochLoader:
-        return self._loader(self.train_samples, self.config.per_device_train_batch_size, self.config.seed)
+        batch_size, seed = self.config.per_device_train_batch_size, self.config.seed
+        return self._loader(self.train_samples, batch_size, seed, self.order)
 
-    def _loader(self, samples: ArraySamples, batch_size: int, seed: int | None) -> EpochLoader:
-        return EpochLoader(samples, batch_size, seed, self.group.rank, self.group.size)
+    def _loader(
+        self, samples: ArraySamples, batch_size: int, seed: int | None, order: Order | None = None
+    ) -> EpochLoader:
+        rank, processes = self.group.rank, self.group.size
+        return EpochLoader(samples, batch_size, seed, order, rank=rank, processes=processes)
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> torch.Tensor:
         """Trained tokens of all batches of a step: the loss is their mean, however they are batched."""
@@ -201,15 +216,8 @@ class SftTrainer(Trainer):
         """Mean cross-entropy over all trained tokens of the validation split."""
         self.emit(EventKind.PHASE, phase=Phase.EVALUATING)
         self.adapted.eval()
-        total, count = 0.0, 0
-        with torch.no_grad():
-            for batch in self._loader(self.eval_samples, self.config.per_device_eval_batch_size, None):
-                self.job.raise_if_cancelled()
-                total += float(self._sum_of(self._prepare_inputs(batch)))
-                count += trained_tokens(batch)
-        total, [count] = self.group.total_of(total), self.group.total(count)
-        metrics = {"eval_loss": total / max(count, 1)}
-        if not math.isfinite(total):
+        metrics = {"eval_loss": self._mean_loss(self.eval_samples)}
+        if not math.isfinite(metrics["eval_loss"]):
             if not self.state.global_step:
                 raise base_is_no_number()
             raise JobFailed(
@@ -221,11 +229,32 @@ class SftTrainer(Trainer):
                 step=self.state.global_step,
             )
         self.last_evaluation = (self.state.global_step, metrics["eval_loss"])
-        self.emit(EventKind.EVAL, step=self.state.global_step, eval_loss=metrics["eval_loss"])
+        self._tell_losses(metrics["eval_loss"])
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         self.emit(EventKind.PHASE, phase=Phase.TRAINING)
         return metrics
+
+    def _mean_loss(self, samples: ArraySamples) -> float:
+        """A trained token, over all processes."""
+        total, count = 0.0, 0
+        with torch.no_grad():
+            for batch in self._loader(samples, self.config.per_device_eval_batch_size, None):
+                self.job.raise_if_cancelled()
+                total += float(self._sum_of(self._prepare_inputs(batch)))
+                count += trained_tokens(batch)
+        total, [count] = self.group.total_of(total), self.group.total(count)
+        return total / max(count, 1)
+
+    def _tell_losses(self, eval_loss: float) -> None:
+        step = self.state.global_step
+        if not len(self.mixed_samples):
+            self.emit(EventKind.EVAL, step=step, eval_loss=eval_loss)
+            return
+        mixed = self._mean_loss(self.mixed_samples)
+        if math.isfinite(mixed):
+            self.mixed_losses[step] = mixed
+        self.emit(EventKind.EVAL, step=step, eval_loss=eval_loss, mixed_loss=self.mixed_losses.get(step))
 
     # Checkpoints
 
@@ -255,6 +284,7 @@ class SftTrainer(Trainer):
             "identity": self.identity,
             "seen_samples": self._seen,
             "last_evaluation": self.last_evaluation,
+            "mixed_losses": list(self.mixed_losses.items()),
         }
         if self.early_stopping is not None:
             fields["early_stopping"] = self.early_stopping.fields()
@@ -280,6 +310,7 @@ class SftTrainer(Trainer):
         if fields["last_evaluation"] is not None:
             step, loss = fields["last_evaluation"]
             self.last_evaluation = (step, loss)
+        self.mixed_losses = dict(fields.get("mixed_losses", ()))
         # A run that goes on from another one may have patience where that had none.
         if self.early_stopping is not None and "early_stopping" in fields:
             self.early_stopping.restore(fields["early_stopping"], checkpoint.path)

@@ -8,20 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 import yaml
+from safetensors.numpy import load_file, save_file
 
 from app.exports.work import ExportInput, ExportResult
 from app.mask_settings.fields import MaskSettingsIn
+from app.masking import Split
 from app.recipes.config import TrainingConfig
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult, TrainingPlan
 from app.runs.work import TrainInput
 from tests.support.training import run_result
-from tests.worker.conftest import PROVENANCE, Recorder
+from tests.worker.conftest import PROVENANCE, SETTINGS, Recorder, random_samples, write_arrays_file
 from worker.work.exporting import work
 from worker.work.protocol import Control, JobFailed
 from worker.work.training import sft
+from worker.work.training.mixing import load_mixture, what_is_mixed
 
 STEPS = 10
 
@@ -138,3 +142,35 @@ def test_other_arrays_than_those_that_were_trained_are_refused(
     with pytest.raises(JobFailed, match="not here any more" if gone else "not the checked ones"):
         export(told, "trl", tmp_path / "job")
     shutil.rmtree(tmp_path / "job")
+
+
+def test_a_mixed_run_takes_the_samples_of_both_datasets_along_in_the_order_that_it_had(
+    told: dict[str, Any], tmp_path: Path
+) -> None:
+    # Other conversations, masked alike.
+    other, domain = tmp_path / "general.safetensors", told["training"]
+    digest = write_arrays_file(other, random_samples([21, 12, 33, 18, 27], seed=5), [0, 0, 0, 0, 1])
+    numbers = load_file(other)
+    numbers["conversation_ids"] = numbers["conversation_ids"] + 1000
+    save_file(numbers, other, {"hash": digest, "settings": SETTINGS, "base_model": "smollm2"})
+    domain["mixed_in"] = {"arrays": str(other), "arrays_hash": digest}
+    job = TrainInput.model_validate(domain)
+    mixture = load_mixture(job, Recorder())
+    mix = {"dataset": "General", "version": 1, "version_hash": "e" * 64, "conversations": 4, "held_out": 1}
+    mix |= {"arrays_hash": digest, "share": job.config.mix_share, "order": "mixed"}
+    kept = {"provenance": {**PROVENANCE, "arrays_hash": domain["arrays_hash"], "mix": mix}}
+    (Path(told["adapter_path"]) / "sft_studio.json").write_text(json.dumps(kept))
+    told["mixed_in_path"] = str(other)
+    told["result"] = told["result"].model_copy(update={"mix": what_is_mixed(mixture, job.config)})
+    folder, _result = export(told, "trl", tmp_path / "job", base_model="folder")
+    written = pyarrow.parquet.read_table(folder / "train.parquet").to_pydict()
+    train = mixture.arrays.places(Split.TRAIN)
+    assert written["input_ids"] == [mixture.arrays.sample(int(place))[0].tolist() for place in train]
+    assert len(train) == 7 + 3
+    # In an order of its own no tool trains them.
+    told["result"].mix.order = "curriculum"
+    with pytest.raises(JobFailed, match="mix_order"):
+        export(told, "axolotl", tmp_path / "other", base_model="folder")
+    without, noted = export(told, "axolotl", tmp_path / "third", base_model="folder", otherwise="leave_out")
+    assert "mix_order is left out" in english(noted)
+    assert (without / "config.yml").is_file()

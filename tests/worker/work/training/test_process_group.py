@@ -141,7 +141,7 @@ def test_more_processes_than_the_machine_has_room_for_are_refused() -> None:
 
 def test_every_batch_of_an_epoch_goes_to_one_process_and_each_has_as_many() -> None:
     whole = list(EpochBatches(18, 2, 7))
-    parts = [list(EpochBatches(18, 2, 7, rank, 4)) for rank in range(4)]
+    parts = [list(EpochBatches(18, 2, 7, rank=rank, processes=4)) for rank in range(4)]
     assert [len(part) for part in parts] == [3] * 4
     dealt = [batch for turn in zip(*parts, strict=True) for batch in turn]
     assert dealt[: len(whole)] == whole

@@ -1,0 +1,131 @@
+"""A run's curves as TensorBoard's event files, whatever trains it: an Emit that writes down what goes through it.
+
+It decides nothing: a disk that takes no more of it is told once, and the run goes on. An attempt that goes on from a
+checkpoint takes the files of those before along and marks from which step on they do not count any more.
+"""
+
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+from app.jobs.events import Emit, EventKind
+from app.recipes.config import TrainingConfig
+from app.recipes.fields import display
+from app.runs.leftovers import TENSORBOARD
+from app.runs.work import TrainInput
+from app.sentences import N_
+from worker.work.protocol import log
+
+_FILES: Final = "events.out.tfevents.*"
+_FLUSH_SECONDS: Final = 2.0
+# Where TensorBoard shows each figure of a metric, of a held-out measurement.
+_METRIC: Final = {
+    "loss": "train/loss",
+    "learning_rate": "train/learning_rate",
+    "grad_norm": "train/grad_norm",
+    "epoch": "train/epoch",
+    "tokens_per_second": "train/tokens_per_second",
+    "memory_bytes": "system/memory_bytes",
+    "host_memory_bytes": "system/host_memory_bytes",
+    "cpu_utilization": "system/cpu_utilization",
+    "device_memory_bytes": "system/device_memory_bytes",
+    "device_utilization": "system/device_utilization",
+}
+_EVAL: Final = {"eval_loss": "eval/loss", "mixed_loss": "eval/mixed_loss"}
+_TAGS: Final[Mapping[str, Mapping[str, str]]] = {EventKind.METRIC: _METRIC, EventKind.EVAL: _EVAL}
+_NO_MORE: Final = N_(
+    "TensorBoard's event file cannot be written any more (%(reason)s); the run goes on without it."
+)
+
+
+class EventFiles:
+    """Passes every event on to `emit`; those that have figures are written below `output_dir` too. Use it in a `with` block."""
+
+    def __init__(self, emit: Emit, output_dir: Path, job: TrainInput) -> None:
+        self._emit, self._folder, self._job = emit, output_dir / TENSORBOARD, job
+        self._writer: EventsWriter | None = None
+        self._flushed = 0.0
+        self._gave_up = False
+
+    def __call__(self, kind: EventKind, /, **payload: Any) -> None:
+        self._emit(kind, **payload)  # type: ignore[call-overload]  # the payload is the kind's own
+        tags = _TAGS.get(kind)
+        if tags is not None:
+            step = int(payload["step"])
+            figures = {tag: payload[name] for name, tag in tags.items() if payload.get(name) is not None}
+            self._keep(step, figures, at_once=kind == EventKind.EVAL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None:
+            try:
+                self._writer.close()
+            except OSError as failed:
+                self._give_up(failed)
+
+    def _keep(self, step: int, figures: Mapping[str, float], *, at_once: bool) -> None:
+        if self._gave_up:
+            return
+        try:
+            writer = self._writer or self._begin(step)
+            now = time.monotonic()
+            for tag, value in figures.items():
+                told = summary.scalar(tag, value)
+                writer.write_event(Event(wall_time=time.time(), step=step, summary=told))
+            if at_once or now - self._flushed > _FLUSH_SECONDS:
+                writer.flush()
+                self._flushed = now
+        except OSError as error:
+            self._give_up(error)
+
+    def _begin(self, step: int) -> EventsWriter:
+        """The file, once there is something to write; what earlier attempts wrote from `step` on is taken back."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        earlier = self._take_along()
+        writer = EventsWriter(str(self._folder / "events"), f".{earlier}")
+        self._writer = writer
+        if earlier:
+            started = SessionLog(status=SessionLog.START)
+            writer.write_event(Event(wall_time=time.time(), step=step, session_log=started))
+        else:
+            for part in summary.hparams(_hyperparameters(self._job.config), {"eval/loss": 0.0}):
+                writer.write_event(Event(wall_time=time.time(), step=0, summary=part))
+        return writer
+
+    def _take_along(self) -> int:
+        """Copies the files of the newest attempt that has any, which has those before it; how many these are."""
+        if self._job.resume_from is None:
+            return 0
+        attempts = [
+            folder
+            for folder in Path(self._job.resume_from).glob(f"*/{TENSORBOARD}")
+            if folder != self._folder and any(folder.glob(_FILES))
+        ]
+        if not attempts:
+            return 0
+        newest = max(attempts, key=lambda folder: int(folder.parent.name))
+        files = sorted(newest.glob(_FILES))
+        for file in files:
+            shutil.copyfile(file, self._folder / file.name)
+        return len(files)
+
+    def _give_up(self, error: OSError) -> None:
+        self._gave_up = True
+        log(self._emit, "warning", _NO_MORE, reason=error.strerror or type(error).__name__)
+
+
+def _hyperparameters(config: TrainingConfig) -> dict[str, bool | float | str]:
+    """Every field of the config; lists as a person would type them."""
+    values = config.to_json()
+    return {name: display(value) if isinstance(value, list) else value for name, value in values.items()}
