@@ -179,8 +179,9 @@ def test_another_user_of_the_machine_is_not_listened_to(
 ) -> None:
     somebody_else = os.geteuid() + 1
     monkeypatch.setattr(os, "geteuid", lambda: somebody_else)
+    # It hears that nobody listens while it is still at work.
     with pytest.raises(JobFailed, match="TRL stopped before it was done"):
-        trainer(Recorder(), Control(), "print('fine')")
+        trainer(Recorder(), Control(), "import time; time.sleep(60)")
 
 
 def test_a_tool_that_breaks_is_explained_and_one_that_trains_nothing_too(trainer: Callable[..., Any]) -> None:
