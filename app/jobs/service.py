@@ -185,12 +185,12 @@ def finish(
     return job
 
 
-def release(session: Session, claim: Claim, *, events: Iterable[EventData] = ()) -> None:
-    """Hand a job back because this worker is going down; another goes on from its last checkpoint."""
+def _let_go(session: Session, claim: Claim, state: JobState) -> Job:
+    """The job without its worker, whose attempt is no failure; lease and device are free. Raises LeaseLost."""
     _fence(
         session,
         claim,
-        state=JobState.QUEUED,
+        state=state,
         phase="",
         owner=None,
         lease_expires_at=None,
@@ -199,6 +199,12 @@ def release(session: Session, claim: Claim, *, events: Iterable[EventData] = ())
     )
     job = fresh(session, claim.job_id)
     _count_work(job, until=utc_now())
+    return job
+
+
+def release(session: Session, claim: Claim, *, events: Iterable[EventData] = ()) -> None:
+    """Hand a job back because this worker is going down; another goes on from its last checkpoint."""
+    job = _let_go(session, claim, JobState.QUEUED)
     _set_aside(session, job)
     append_events(session, job, [*events, (EventKind.STATE, {"state": job.state.value, "released": True})])
 
@@ -206,18 +212,7 @@ def release(session: Session, claim: Claim, *, events: Iterable[EventData] = ())
 def pause(session: Session, claim: Claim, *, events: Iterable[EventData] = ()) -> JobState:
     """End the attempt for a while, as was asked; where somebody asked for another end meanwhile, that is met. Raises
     LeaseLost."""
-    _fence(
-        session,
-        claim,
-        state=JobState.PAUSED,
-        phase="",
-        owner=None,
-        lease_expires_at=None,
-        device_slot=None,
-        releases=Job.releases + 1,
-    )
-    job = fresh(session, claim.job_id)
-    _count_work(job, until=utc_now())
+    job = _let_go(session, claim, JobState.PAUSED)
     if job.stop_requested is StopRequest.CANCEL:
         job.state, job.finished_at = JobState.CANCELLED, utc_now()
     else:
