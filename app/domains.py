@@ -14,6 +14,7 @@ from app.core.templating import render
 from app.core.web import public
 from app.evaluations.judging import BuiltInJudging
 from app.exports.listing import ExportsOfRun
+from app.notices import document as webhooks
 from app.queue.waiting import WaitingInTheQueue
 from app.runs.check_use import RunsOfChecks
 
@@ -25,7 +26,7 @@ def join(app: FastAPI) -> None:
     app.state.judging = BuiltInJudging()
     app.state.check_use = RunsOfChecks()
     app.state.waiting = WaitingInTheQueue()
-    app.state.elsewhere = (ChecklistOfRun(), ExportsOfRun())
+    app.state.elsewhere = (ChecklistOfRun(), ExportsOfRun(app.state.settings))
     hang(app, (*routers.ALL, router))
 
 
@@ -41,4 +42,4 @@ def _patterns(request: Request) -> HTMLResponse:
 def _openapi(request: Request) -> JSONResponse:
     """The API's own description holds no secrets, so clients may read it before they have a token."""
     application: FastAPI = request.app
-    return JSONResponse(api_document(application))
+    return JSONResponse(api_document(application, webhooks.describe()))

@@ -1,9 +1,10 @@
 """The OpenAPI document of the REST API: what FastAPI knows, and what only the edge knows.
 
 FastAPI sees neither the bearer token (checked before every route) nor the problem documents that every failure
-leaves as; both are added here. Pages are left out.
+leaves as, nor what the server sends by itself; all are added here. Pages are left out.
 """
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from app.core.routing import DeclaredRoute
 
 PREFIX: Final = "/api/"
+REFERENCES: Final = "#/components/schemas/"
 _PROBLEM: Final[dict[str, Any]] = {
     "type": "object",
     "title": "Problem",
@@ -47,15 +49,33 @@ _DESCRIPTION: Final = (
 )
 
 
-def api_document(app: FastAPI) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Webhooks:
+    """What the server itself sends: path items by the name of what has happened, and the schemas that they name."""
+
+    items: dict[str, Any]
+    schemas: dict[str, Any]
+
+
+def api_document(app: FastAPI, webhooks: Webhooks) -> dict[str, Any]:
     """The document, built once for an application."""
     if app.openapi_schema is None:
         declared = [route for route in app.routes if isinstance(route, DeclaredRoute)]
         routes = [route.made_for(app) for route in declared if route.path.startswith(PREFIX)]
         document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=routes)
+        _add_webhooks(document, webhooks)
         _complete(document)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _add_webhooks(document: dict[str, Any], webhooks: Webhooks) -> None:
+    document["webhooks"] = webhooks.items
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name, schema in webhooks.schemas.items():
+        # Of a class that answers have too FastAPI's own is kept, which says the same and no defaults.
+        if schemas.setdefault(name, schema).get("properties", {}).keys() != schema.get("properties", {}).keys():
+            raise ValueError(f"an answer and a webhook both have a schema {name}, and they differ")
 
 
 def _complete(document: dict[str, Any]) -> None:
@@ -76,7 +96,7 @@ def _complete(document: dict[str, Any]) -> None:
                     "content": {
                         # Such as the report of an import that brought nothing.
                         **{kind: told for kind, told in own.items() if not _is_validation_error(told)},
-                        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+                        "application/problem+json": {"schema": {"$ref": f"{REFERENCES}Problem"}},
                     },
                 }
 

@@ -20,4 +20,9 @@ def body_of(message: Message, wanted: Format) -> bytes:
     if wanted is Format.JSON:
         return json.dumps(message.to_json(), ensure_ascii=False).encode()
     line = " ".join(part for part in (message.text, message.data.error, message.data.url) if part)
-    return json.dumps(_ENVELOPES[wanted](line), ensure_ascii=False).encode()
+    return json.dumps(envelope(wanted, line), ensure_ascii=False).encode()
+
+
+def envelope(wanted: Format, line: str) -> object:
+    """A line of text as a chat program takes it. Raises KeyError for the format `json`, which has none."""
+    return _ENVELOPES[wanted](line)

@@ -26,7 +26,8 @@ from app.sentences import N_, Sentence
 
 # After the first attempt, the second, and so on.
 PAUSES_SECONDS: Final = (5, 30, 120, 600, 3600, 6 * 3600)
-_TIME_LIMIT_SECONDS: Final = 10.0
+TIME_LIMIT_SECONDS: Final = 10.0
+AGENT: Final = "SFT-Studio"
 # By then a sender has either told what came of it or died.
 _TAKEN_SECONDS: Final = 60
 _AT_ONCE: Final = 20
@@ -105,9 +106,9 @@ def _call(settings: Settings, webhook: Webhook, delivery: Delivery) -> _Outcome:
     body = body_of(delivery.message, webhook.format)
     signed = headers(webhook.secret, delivery.message_id, int(time.time()), body)
     host = f"[{address}]" if ":" in address else address
-    client = httpx.Client(timeout=_TIME_LIMIT_SECONDS, follow_redirects=False, trust_env=False)
+    client = httpx.Client(timeout=TIME_LIMIT_SECONDS, follow_redirects=False, trust_env=False)
     # A receiver that answers byte by byte keeps each timeout and would still never end.
-    limit = threading.Timer(2 * _TIME_LIMIT_SECONDS, client.close)
+    limit = threading.Timer(2 * TIME_LIMIT_SECONDS, client.close)
     limit.start()
     try:
         with client.stream(
@@ -117,7 +118,7 @@ def _call(settings: Settings, webhook: Webhook, delivery: Delivery) -> _Outcome:
             headers={
                 "Host": destination.authority,
                 "Content-Type": "application/json",
-                "User-Agent": "SFT-Studio",
+                "User-Agent": AGENT,
                 **signed,
             },
             # The certificate is the name's, not the address's.

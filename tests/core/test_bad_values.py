@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from app.accounts.models import Role
 from app.core.api_document import api_document
+from app.notices.document import describe
 from tests.support.bad_values import (
     MOMENTS,
     TEXTS,
@@ -104,7 +105,7 @@ def last_what_removes(request: tuple[str, Any]) -> tuple[bool, str]:
 
 
 def test_no_value_in_any_place_of_any_route_is_the_servers_mistake(app: FastAPI, furnished: Person) -> None:
-    document = api_document(app)
+    document = api_document(app, describe())
     asked, mistakes = 0, []
     for number, (method, route) in enumerate(sorted(all_routes(app), key=last_what_removes)):
         # Signing out ends the person who asks; a stream of events goes on.

@@ -1,14 +1,6 @@
 """Ends are told once, to whoever asked and to the webhooks that want to know: signed, allowed hosts only, tried again."""
 
-import base64
-import hashlib
-import hmac
-import json
-import threading
-import time
-from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
 from typing import Any
 
@@ -20,95 +12,14 @@ from app.core.database import reading, transaction, utc_now
 from app.core.errors import Invalid
 from app.core.settings import Settings
 from app.core.storage import Storage
-from app.jobs import service as jobs
 from app.jobs.models import JobState
-from app.notices.announcing import announce_ends
 from app.notices.destinations import Unreachable, address_of, read_destination
 from app.notices.models import Delivery, DeliveryState, Notice
 from app.notices.sending import PAUSES_SECONDS, send_due
-from app.sentences import Failure
+from tests.notices.conftest import Receiver, add, end
 from tests.support.people import Person, visible_text
-from tests.support.training import make_run
 
 pytestmark = pytest.mark.usefixtures("silent_bell")
-
-
-class Receiver(ThreadingHTTPServer):
-    """A program that is told, as one would write it: it believes no message that it cannot check."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answer, self.got, self.secret = 200, list[dict[str, Any]](), ""
-
-    def believes(self, headers: Any, body: bytes) -> bool:
-        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-        key = base64.b64decode(self.secret.removeprefix("whsec_"))
-        wanted = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-        is_fresh = abs(time.time() - int(headers["webhook-timestamp"])) < 300
-        return is_fresh and hmac.compare_digest(wanted, headers["webhook-signature"])
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        assert self.server.believes(self.headers, body)
-        self.server.got.append({"id": self.headers["webhook-id"], "path": self.path, **json.loads(body)})
-        self.send_response(self.server.answer)
-        self.send_header("Location", "http://127.0.0.1:1/elsewhere")
-        self.end_headers()
-
-    def log_message(self, *_args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """This machine may be called, by its name alone."""
-    return settings.model_copy(
-        update={
-            "webhook_hosts": ("localhost", "10.1.2.3", "*.example.com:8443", "[2001:db8::1]"),
-            "webhook_networks": (ip_network("127.0.0.0/8"), ip_network("::1/128")),
-            "public_url": "https://studio.example.com/",
-        }
-    )
-
-
-def add(admin: Person, receiver: Receiver, *events: str, **more: Any) -> int:
-    url = f"http://localhost:{receiver.server_port}/hook?a=1"
-    made = admin.api.post("/api/v1/webhooks", json={"url": url, "events": list(events), **more})
-    assert made.status_code == 201, made.text
-    receiver.secret = made.json()["secret"]
-    return int(made.json()["id"])
-
-
-def end(app: FastAPI, storage: Storage, person: Person, state: JobState = JobState.SUCCEEDED) -> int:
-    """A run of this person that has ended, and was announced."""
-    engine = app.state.engine
-    with transaction(engine) as session:
-        run, job = make_run(session, storage)
-        job.created_by_user_id = person.actor.user_id
-        session.add(job)
-        mine = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
-        assert mine is not None
-        failure = Failure.of("killed", "Killed <b>") if state is JobState.FAILED else None
-        jobs.finish(session, mine, state, result={}, failure=failure)
-    with transaction(engine) as session:
-        assert announce_ends(session, app.state.settings) == 1
-    with transaction(engine) as session:
-        assert announce_ends(session, app.state.settings) == 0, "nothing is told twice"
-    return run.id or 0
 
 
 def due_now(app: FastAPI) -> None:

@@ -17,9 +17,9 @@ from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
 from app.runs.models import Run
-from app.runs.service import RunRequest, require_run, start_run
+from app.runs.service import require_run
 from app.scoring.suites import built_in_suites
-from tests.support.training import ENGINEER, SUITES, make_run
+from tests.support.training import ENGINEER, make_run, make_run_like
 
 GOOD: Final = "Thanks for asking. To suggest the right plan, how many people will use it?"
 BAD: Final = "It is absolutely the best, 100% guaranteed <b>profit</b>. The rival is rubbish."
@@ -27,12 +27,7 @@ BAD: Final = "It is absolutely the best, 100% guaranteed <b>profit</b>. The riva
 
 def finished_run(session: Session, storage: Storage, *, like: int | None = None) -> Run:
     """A run that ended with an adapter; `like` another, on the same mask check."""
-    if like is None:
-        run, job = make_run(session, storage)
-    else:
-        request = RunRequest(require_run(session, like).mask_check_id, confirmed=True)
-        run, _created = start_run(session, ENGINEER, request, suites=SUITES)
-        job = jobs.require_job(session, run.job_id)
+    run, job = make_run(session, storage) if like is None else make_run_like(session, like)
     claim = jobs.claim(session, job.id or 0, owner="test", lease_seconds=30)
     assert claim is not None
     jobs.finish(session, claim, JobState.SUCCEEDED, result={})

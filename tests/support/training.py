@@ -32,7 +32,7 @@ from app.masking import MaskSettings, SuspectKind
 from app.runs.models import Run
 from app.runs.preflight.items import Name
 from app.runs.result import RunResult
-from app.runs.service import RunRequest, start_run
+from app.runs.service import RunRequest, require_run, start_run
 from app.sentences import Sentence
 from app.versions.freezing import freeze
 from app.versions.models import DatasetVersion
@@ -222,6 +222,15 @@ def make_run(session: Session, storage: Storage, **request: Any) -> tuple[Run, J
     run, _created = start_run(
         session, ENGINEER, RunRequest(check.id or 0, confirmed=True, **request), suites=SUITES
     )
+    return run, jobs.require_job(session, run.job_id)
+
+
+def make_run_like(session: Session, run_id: int) -> tuple[Run, Job]:
+    """A queued run on the mask check of another."""
+    request = RunRequest(
+        require_run(session, run_id).mask_check_id, confirmed=True, accepted_warnings=tuple(Name)
+    )
+    run, _created = start_run(session, ENGINEER, request, suites=SUITES)
     return run, jobs.require_job(session, run.job_id)
 
 

@@ -1,0 +1,112 @@
+"""A program that is told, the settings that let it be, and ends to tell of."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from app.core.database import transaction
+from app.core.settings import Settings
+from app.core.storage import Storage
+from app.jobs import service as jobs
+from app.jobs.models import JobState
+from app.notices.announcing import announce_ends
+from app.sentences import Failure
+from tests.support.people import Person
+from tests.support.training import make_run, make_run_like
+
+
+class Receiver(ThreadingHTTPServer):
+    """A program that is told, as one would write it: it believes no message that it cannot check."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answer, self.got, self.secret = 200, list[dict[str, Any]](), ""
+        self.headers = list[dict[str, str]]()
+
+    def believes(self, headers: Any, body: bytes) -> bool:
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        key = base64.b64decode(self.secret.removeprefix("whsec_"))
+        wanted = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        is_fresh = abs(time.time() - int(headers["webhook-timestamp"])) < 300
+        return is_fresh and hmac.compare_digest(wanted, headers["webhook-signature"])
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        assert self.server.believes(self.headers, body)
+        self.server.headers.append(dict(self.headers.items()))
+        self.server.got.append({"id": self.headers["webhook-id"], "path": self.path, **json.loads(body)})
+        self.send_response(self.server.answer)
+        self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """This machine may be called, by its name alone."""
+    return settings.model_copy(
+        update={
+            "webhook_hosts": ("localhost", "10.1.2.3", "*.example.com:8443", "[2001:db8::1]"),
+            "webhook_networks": (ip_network("127.0.0.0/8"), ip_network("::1/128")),
+            "public_url": "https://studio.example.com/",
+        }
+    )
+
+
+def add(admin: Person, receiver: Receiver, *events: str, **more: Any) -> int:
+    url = f"http://localhost:{receiver.server_port}/hook?a=1"
+    made = admin.api.post("/api/v1/webhooks", json={"url": url, "events": list(events), **more})
+    assert made.status_code == 201, made.text
+    receiver.secret = made.json()["secret"]
+    return int(made.json()["id"])
+
+
+def end(
+    app: FastAPI,
+    storage: Storage,
+    person: Person,
+    state: JobState = JobState.SUCCEEDED,
+    *,
+    like: int | None = None,
+) -> int:
+    """A run of this person that has ended, and was announced; `like` another on the same mask check."""
+    engine = app.state.engine
+    with transaction(engine) as session:
+        run, job = make_run(session, storage) if like is None else make_run_like(session, like)
+        job.created_by_user_id = person.actor.user_id
+        session.add(job)
+        mine = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+        assert mine is not None
+        failure = Failure.of("killed", "Killed <b>") if state is JobState.FAILED else None
+        jobs.finish(session, mine, state, result={}, failure=failure)
+    with transaction(engine) as session:
+        assert announce_ends(session, app.state.settings) == 1
+    with transaction(engine) as session:
+        assert announce_ends(session, app.state.settings) == 0, "nothing is told twice"
+    return run.id or 0
