@@ -8,12 +8,13 @@ import typer
 from app.core.i18n import gettext as _
 
 MASKS = "masks"
+NOTICES = "notices"
 PEOPLE = "people"
 QUEUE = "queue"
 WEBHOOKS = "webhooks"
 RECIPES = "recipes"
 SWEEPS = "sweeps"
-_GROUPS = (MASKS, PEOPLE, QUEUE, RECIPES, SWEEPS, WEBHOOKS)
+_GROUPS = (MASKS, NOTICES, PEOPLE, QUEUE, RECIPES, SWEEPS, WEBHOOKS)
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -53,6 +54,7 @@ def _commands() -> dict[str, str]:
         "erase": _("Take a conversation out of everything that holds it."),
         "import": _("Import a file into a dataset."),
         "export": _("Write a frozen version in the format of another tool, or a run for another program."),
+        "push": _("Push an export of a run to a model hub, with the server's token."),
         "approve": _("Approve all of a dataset that is not reviewed."),
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
         "preflight": _("Say what stands against the start of a run: exit code 0, 1, or 2."),
@@ -74,6 +76,7 @@ def _commands() -> dict[str, str]:
         "checklist": _("Fill in the checklist of a run: data, config, monitoring, verification."),
         "samples": _("Show what a run answered while it trained."),
         "manifest": _("Print all that a run's numbers follow from, as JSON."),
+        NOTICES: _("Hear what has ended of what you started."),
         WEBHOOKS: _("Have other programs told when runs and evaluations end."),
         QUEUE: _("Show the queue and order what waits."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
@@ -92,6 +95,10 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.queueing import app as queueing
 
         return queueing
+    if name == NOTICES:
+        from app.cli.notices import app as notices
+
+        return notices
     if name == WEBHOOKS:
         from app.cli.webhooks import app as webhooks
 
@@ -155,6 +162,10 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.exporting import export
 
             return export
+        case "push":
+            from app.cli.pushes import push
+
+            return push
         case "advise" | "preflight":
             from app.cli import advising, preflighting
 

@@ -12,6 +12,7 @@ from pydantic import RootModel
 
 from app.base_models.schemas import BaseModelOut
 from app.checklists.lines import ChecklistLine
+from app.client.notices import NoticeClient
 from app.client.recipes import RecipeClient
 from app.client.speaking import CONNECT_SECONDS, ServerRefused
 from app.client.sweeps import SweepClient
@@ -20,7 +21,7 @@ from app.curation.schemas import DatasetOut
 from app.erasure.schemas import DatasetHolders, Holders
 from app.evaluations.documents import CaseLimits, JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
-from app.exports.schemas import ExportKindOut, ExportOut
+from app.exports.schemas import ExportKindOut, ExportOut, PushOut
 from app.gates.schemas import GateOut
 from app.imports.schemas import ImportOut
 from app.jobs.events import SamplePayload
@@ -28,7 +29,6 @@ from app.jobs.models import Priority, StopRequest
 from app.jobs.order import Move
 from app.jobs.schemas import EventOut, EventsOut, JobOut
 from app.mask_checks.schemas import MaskCheckOut
-from app.notices.schemas import DeliveryOut, WebhookAsked, WebhookMadeOut, WebhookOut
 from app.queue.schemas import QueueOut
 from app.runs.checkpoint_schemas import CheckpointOut
 from app.runs.manifest import Manifest
@@ -40,7 +40,7 @@ from app.versions.schemas import FrozenOut, VersionOut
 IMPORT_SECONDS: Final = 900.0
 
 
-class StudioClient(RecipeClient, SweepClient):
+class StudioClient(NoticeClient, RecipeClient, SweepClient):
     """What the server can be asked for."""
 
     def datasets(self, name: str | None = None) -> list[DatasetOut]:
@@ -100,18 +100,26 @@ class StudioClient(RecipeClient, SweepClient):
     def export_version(
         self, version_id: int, params: dict[str, str], file: BinaryIO
     ) -> tuple[str, dict[str, Any]]:
-        """Write a version in another tool's format to `file`; gives the file's name and the server's report."""
+        """Write a version in another tool's format to `file`, from its beginning; gives the file's name and the server's report."""
         path = f"/api/v1/versions/{version_id}/export"
-        with self._telling(), self._http.stream("GET", path, params=params) as response:
-            report = response.headers.get("x-export-report")
-            name = re.search(r'filename="([^"]+)"', response.headers.get("content-disposition", ""))
-            if not response.is_success or report is None or name is None:
-                response.read()
-                self._read(response)
-                raise ServerRefused(self._stranger_text(response.status_code), status=response.status_code)
-            for chunk in response.iter_bytes():
-                file.write(chunk)
-        return name.group(1), json.loads(report)
+
+        def ask() -> tuple[str, dict[str, Any]]:
+            file.seek(0)
+            file.truncate()
+            with self._telling(), self._http.stream("GET", path, params=params) as response:
+                report = response.headers.get("x-export-report")
+                name = re.search(r'filename="([^"]+)"', response.headers.get("content-disposition", ""))
+                if not response.is_success or report is None or name is None:
+                    response.read()
+                    self._read(response)
+                    text = self._stranger_text(response.status_code)
+                    raise ServerRefused(text, status=response.status_code)
+                for chunk in response.iter_bytes():
+                    file.write(chunk)
+            return name.group(1), json.loads(report)
+
+        found: tuple[str, dict[str, Any]] = self._through_restarts(ask, repeatable=True)
+        return found
 
     def base_models(self) -> list[BaseModelOut]:
         """All base models."""
@@ -237,31 +245,6 @@ class StudioClient(RecipeClient, SweepClient):
         """Let it go on."""
         return self._one(QueueOut, "POST", "/api/v1/queue/resume")
 
-    def webhooks(self) -> list[WebhookOut]:
-        """Addresses that are told of ends."""
-        return self._all(WebhookOut, "GET", "/api/v1/webhooks")
-
-    def add_webhook(self, body: WebhookAsked) -> WebhookMadeOut:
-        """Have an address told."""
-        return self._one(WebhookMadeOut, "POST", "/api/v1/webhooks", json=body)
-
-    def remove_webhook(self, webhook_id: int) -> None:
-        """Tell it no more."""
-        self._ask("DELETE", f"/api/v1/webhooks/{webhook_id}")
-
-    def test_webhook(self, webhook_id: int) -> DeliveryOut:
-        """Have a test sent."""
-        return self._one(DeliveryOut, "POST", f"/api/v1/webhooks/{webhook_id}/test")
-
-    def deliveries(self, webhook_id: int) -> list[DeliveryOut]:
-        """What was sent, the newest first."""
-        return self._all(DeliveryOut, "GET", f"/api/v1/webhooks/{webhook_id}/deliveries")
-
-    def deliver_again(self, webhook_id: int, delivery_id: int) -> DeliveryOut:
-        """Have a message sent once more."""
-        path = f"/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/again"
-        return self._one(DeliveryOut, "POST", path)
-
     def suites(self) -> list[SuiteOut]:
         """The evaluation suites that the server knows."""
         return self._all(SuiteOut, "GET", "/api/v1/suites")
@@ -301,7 +284,8 @@ class StudioClient(RecipeClient, SweepClient):
     def start_export(self, run_id: int, kind: str, choices: dict[str, str]) -> ExportOut:
         """Have a run's files of a kind made."""
         body = {"kind": kind, "choices": choices}
-        return self._one(ExportOut, "POST", f"/api/v1/runs/{run_id}/exports", json=body)
+        path = f"/api/v1/runs/{run_id}/exports"
+        return self._one(ExportOut, "POST", path, json=body, repeatable=True)
 
     def export(self, export_id: int) -> ExportOut:
         """One export."""
@@ -309,13 +293,17 @@ class StudioClient(RecipeClient, SweepClient):
 
     def export_file(self, export_id: int, file_id: int, write: Callable[[bytes], object]) -> None:
         """The bytes of a file of an export, as they come."""
-        path = f"/api/v1/exports/{export_id}/files/{file_id}/content"
-        with self._telling(), self._http.stream("GET", path) as response:
-            if not response.is_success:
-                response.read()
-                self._read(response)
-            for chunk in response.iter_raw():
-                write(chunk)
+        self._download(f"/api/v1/exports/{export_id}/files/{file_id}/content", write)
+
+    def start_push(self, export_id: int, repository: str, *, private: bool) -> PushOut:
+        """Have the server push an export to a hub."""
+        body = {"repository": repository, "private": private}
+        path = f"/api/v1/exports/{export_id}/pushes"
+        return self._one(PushOut, "POST", path, json=body, repeatable=True)
+
+    def push(self, push_id: int) -> PushOut:
+        """One push."""
+        return self._one(PushOut, "GET", f"/api/v1/pushes/{push_id}")
 
     def holders(self, conversation_id: int) -> Holders:
         """What holds the conversation."""

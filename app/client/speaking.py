@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -28,6 +29,8 @@ ANSWER_SECONDS: Final = 120.0
 # A server that is restarted, updated and migrated is back within this time.
 PATIENCE_SECONDS: Final = 300.0
 _AGAIN_SECONDS: Final = 0.7
+# Answers that break off one after the other without a byte more: it is not a restart that ends them.
+_BARREN: Final = 5
 # What a proxy says while the server behind it restarts, and the server while its database does.
 _AWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 
@@ -47,6 +50,14 @@ class ServerRefused(CommandFailed):
         super().__init__(message)
         self.status = status
         self.body = body
+
+
+@dataclass
+class _SoFar:
+    """What came of a download: bytes, in so many answers."""
+
+    bytes: int = 0
+    answers: int = 0
 
 
 class Connection:
@@ -140,14 +151,46 @@ class Connection:
 
         return self._through_restarts(ask, repeatable=repeatable or method == "GET")
 
-    def _through_restarts(self, ask: Callable[[], Any], *, repeatable: bool) -> Any:
-        deadline = None
+    def _download(
+        self, path: str, write: Callable[[bytes], object], *, params: dict[str, str] | None = None
+    ) -> None:
+        """The bytes of an answer as they come. One that breaks off is gone on with where it was."""
+        so_far = _SoFar()
+
+        def ask() -> None:
+            headers = {"Range": f"bytes={so_far.bytes}-"} if so_far.bytes else {}
+            with self._telling(), self._http.stream("GET", path, params=params, headers=headers) as response:
+                if not response.is_success:
+                    response.read()
+                    self._read(response)
+                so_far.answers += 1
+                # What stands between may know no parts, and send all of it again.
+                known = 0 if response.status_code == HTTPStatus.PARTIAL_CONTENT else so_far.bytes
+                for chunk in response.iter_raw():
+                    new = chunk[known:]
+                    known -= min(known, len(chunk))
+                    write(new)
+                    so_far.bytes += len(new)
+
+        self._through_restarts(ask, repeatable=True, so_far=so_far)
+
+    def _through_restarts(
+        self, ask: Callable[[], Any], *, repeatable: bool, so_far: "_SoFar | None" = None
+    ) -> Any:
+        """Each step forward that `so_far` knows of is a new beginning of the patience."""
+        deadline, before, barren = None, _SoFar(), 0
+        so_far = so_far or _SoFar()
         while True:
             try:
                 return ask()
             except (ServerUnreachable, ServerRefused) as error:
                 now = time.monotonic()
-                if not self._is_patient or not _may_be_back(error, repeatable=repeatable):
+                if so_far.bytes > before.bytes:
+                    deadline, barren = None, 0
+                elif so_far.answers > before.answers:
+                    barren += 1
+                before = replace(so_far)
+                if not self._is_patient or not _may_be_back(error, repeatable=repeatable) or barren > _BARREN:
                     raise
                 if deadline is None:
                     deadline = now + PATIENCE_SECONDS

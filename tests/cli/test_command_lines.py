@@ -191,6 +191,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
                 "Short calls",
                 "short-calls.yaml",
                 "no sweep 3",
+                "no export 12",
             )
         ), outcome.error
     else:
@@ -204,6 +205,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
             "doctor",
             "people",
             "queue",
+            "notices",
             "webhooks",
             "recipes",
             "sweeps",
