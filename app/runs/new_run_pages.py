@@ -39,7 +39,7 @@ from app.runs.form_checks import Checks, checks_in, read_questions, require_seen
 from app.runs.judging import AppJudging, Judging
 from app.runs.new_run import DEFAULTS, NewRunForm, plan_form, require_sound, versions_with_names
 from app.runs.offers import offered_backends, offered_devices
-from app.runs.pace import expected_pace
+from app.runs.pace import pace_of
 from app.runs.preflight.facts import Ground
 from app.runs.preflight.ground import Surroundings, TheseSurroundings
 from app.runs.preflight.shown import shown_preflight
@@ -92,7 +92,7 @@ def _context(
     beside = checks.of_mixed(mixed if mixed is not version else None)
     plan, several = plan_form(form, version, checks.check, info, surroundings.device, backends, beside)
     if several is None:
-        pace = expected_pace(session, model_id, plan.tokens.all if plan.tokens else None)
+        pace = pace_of(session, model_id, plan)
     else:
         several, pace = with_pace(session, several, model_id)
     plans = [plan, *(member.plan for member in several.members)] if several else [plan]

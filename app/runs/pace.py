@@ -1,4 +1,4 @@
-"""How long a run will take, going by the newest one on the same base model. No such run, no figure."""
+"""How long a run will take, going by the newest one on the same base model by the same trainer. No such run, no figure."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,11 +8,15 @@ from sqlmodel import Session, col, select
 from app.jobs.events import ProgressPayload
 from app.jobs.models import Job, JobState
 from app.jobs.newest import last_event
+from app.recipes.backend import Backend
 from app.runs.mixing import epoch_of
 from app.runs.models import Run
+from app.runs.planning import Plan
 
 # What is known of the past is not known to the second.
 _ROUND_TO_SECONDS: Final = 10
+# Of the newest runs on the model; how quick something was long before says little.
+_LOOKED_THROUGH: Final = 50
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,12 @@ class Pace:
     run_id: int
 
 
-def expected_pace(session: Session, base_model_id: int, tokens: int | None) -> Pace | None:
-    """What the newest uninterrupted run on this model says of training so many tokens over all epochs."""
+def expected_pace(session: Session, base_model_id: int, backend: Backend, tokens: int | None) -> Pace | None:
+    """What the newest uninterrupted run on this model by this backend says of training so many tokens over all epochs: what one
+    program takes says nothing of another."""
     if tokens is None:
         return None
-    found = _newest_run(session, base_model_id)
+    found = _newest_run(session, base_model_id, backend)
     if found is None:
         return None
     run, job = found
@@ -42,7 +47,14 @@ def expected_pace(session: Session, base_model_id: int, tokens: int | None) -> P
     return Pace(max(1, round(seconds / _ROUND_TO_SECONDS)) * _ROUND_TO_SECONDS, run.id)
 
 
-def _newest_run(session: Session, base_model_id: int) -> tuple[Run, Job] | None:
+def pace_of(session: Session, base_model_id: int, plan: Plan) -> Pace | None:
+    """Of a plan: None too where its config or its tokens are not known."""
+    if plan.config is None or plan.tokens is None:
+        return None
+    return expected_pace(session, base_model_id, plan.config.backend, plan.tokens.all)
+
+
+def _newest_run(session: Session, base_model_id: int, backend: Backend) -> tuple[Run, Job] | None:
     statement = (
         select(Run, Job)
         .join(Job, col(Run.job_id) == Job.id)
@@ -50,6 +62,7 @@ def _newest_run(session: Session, base_model_id: int) -> tuple[Run, Job] | None:
             Run.base_model_id == base_model_id, col(Job.state) == JobState.SUCCEEDED, col(Job.attempt) == 1
         )
         .order_by(col(Run.id).desc())
-        .limit(1)
+        .limit(_LOOKED_THROUGH)
     )
-    return session.exec(statement).first()
+    found = ((run, job) for run, job in session.exec(statement) if run.config.backend == backend)
+    return next(found, None)

@@ -20,7 +20,7 @@ from app.runs.backends import TheseBackends
 from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
 from app.runs.mixing import SAME_VERSION, Beside, read_beside, require_some
-from app.runs.pace import expected_pace
+from app.runs.pace import pace_of
 from app.runs.plan_schemas import PlanIn, PlanOut
 from app.runs.planning import Choice, make_plan
 from app.runs.preflight.checklist import preflight
@@ -72,7 +72,7 @@ def plan_run(
     choice = Choice(body.recipe, body.changes, body.task, book)
     beside = _beside(session, body, check)
     plan = make_plan(choice, version, check, model.info, device, backends, beside)
-    pace = expected_pace(session, body.base_model_id, plan.tokens.all if plan.tokens else None)
+    pace = pace_of(session, body.base_model_id, plan)
     facts = Facts(
         version,
         model,

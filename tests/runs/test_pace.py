@@ -1,6 +1,7 @@
 """How long a run will take, told by the run before it."""
 
 from datetime import timedelta
+from typing import Any
 
 from fastapi import FastAPI
 from sqlmodel import Session
@@ -10,16 +11,26 @@ from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
 from app.mask_checks.service import require_mask_check
+from app.recipes.backend import STUDIO, Backend
 from app.runs.mixing import plan_epoch
 from app.runs.models import Run
 from app.runs.pace import Pace, expected_pace
 from app.versions.service import require_version
-from tests.support.training import make_run, progress
+from tests.support.training import make_run, make_run_like, progress
 
 
-def finished(session: Session, storage: Storage, *, seconds: float, epoch: float) -> Run:
-    """A run that trained so many epochs in so many seconds."""
-    run, job = make_run(session, storage)
+def finished(
+    session: Session,
+    storage: Storage,
+    *,
+    seconds: float,
+    epoch: float,
+    like: int | None = None,
+    **config: Any,
+) -> Run:
+    """A run that trained so many epochs in so many seconds; `like` another on the same mask check."""
+    run, job = make_run(session, storage) if like is None else make_run_like(session, like)
+    run.config = run.config.model_copy(update=config)
     claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
     assert claim is not None
     done = progress(9, 9)
@@ -34,17 +45,32 @@ def finished(session: Session, storage: Storage, *, seconds: float, epoch: float
     return run
 
 
-def expected(session: Session, run: Run, epochs: float, base_model_id: int | None = None) -> Pace | None:
+def expected(
+    session: Session,
+    run: Run,
+    epochs: float,
+    base_model_id: int | None = None,
+    backend: Backend = STUDIO,
+) -> Pace | None:
     version = require_version(session, run.dataset_version_id)
     epoch = plan_epoch(run.config, version, require_mask_check(session, run.mask_check_id), None)
     tokens = round((epoch.tokens or 0) * epochs)
-    return expected_pace(session, base_model_id or run.base_model_id, tokens)
+    return expected_pace(session, base_model_id or run.base_model_id, backend, tokens)
 
 
 def test_twice_the_epochs_take_twice_the_time(app: FastAPI) -> None:
     with transaction(app.state.engine) as session:
         run = finished(session, app.state.storage, seconds=300, epoch=2.0)
         assert expected(session, run, epochs=4.0) == Pace(600, run.id or 0)
+
+
+def test_what_another_program_took_says_nothing(app: FastAPI) -> None:
+    with transaction(app.state.engine) as session:
+        own = finished(session, app.state.storage, seconds=300, epoch=2.0)
+        there = finished(session, app.state.storage, seconds=900, epoch=2.0, like=own.id, backend="axolotl")
+        assert expected(session, own, epochs=2.0) == Pace(300, own.id or 0)
+        assert expected(session, own, epochs=2.0, backend="axolotl") == Pace(900, there.id or 0)
+        assert expected(session, own, epochs=2.0, backend="trl") is None
 
 
 def test_without_a_finished_run_on_the_model_there_is_no_figure(app: FastAPI) -> None:

@@ -9,11 +9,12 @@ from app.base_models.facts import ModelFacts
 from app.core.errors import Invalid
 from app.mask_checks.models import MaskCheck
 from app.recipes.axes import Axis, combinations
+from app.recipes.backend import Backend
 from app.recipes.fields import display
 from app.runs.backends import Backends
 from app.runs.device import Device
 from app.runs.mixing import Beside
-from app.runs.pace import Pace, expected_pace
+from app.runs.pace import Pace, pace_of
 from app.runs.planning import Choice, MemoryPlan, Plan, make_plan
 from app.versions.models import DatasetVersion
 
@@ -89,19 +90,21 @@ def plan_sweep(
 
 
 def with_pace(session: Session, plan: SweepPlan, model_id: int) -> tuple[SweepPlan, Pace | None]:
-    """The plan with the time that all runs take one after the other, by the newest run on the model; and that run's pace."""
-    by_tokens: dict[int | None, Pace | None] = {}
+    """The plan with the time that all runs take one after the other, by the newest run on the model by the same
+    trainer; and that run's pace."""
+    paces: dict[tuple[Backend | None, int | None], Pace | None] = {}
     total = 0.0
     for member in plan.members:
-        tokens = member.plan.tokens.all if member.plan.tokens else None
-        if tokens not in by_tokens:
-            by_tokens[tokens] = expected_pace(session, model_id, tokens)
-        pace = by_tokens[tokens]
+        config, tokens = member.plan.config, member.plan.tokens
+        key = (config.backend if config else None, tokens.all if tokens else None)
+        if key not in paces:
+            paces[key] = pace_of(session, model_id, member.plan)
+        pace = paces[key]
         known = [
             value for value in (pace.seconds if pace else None, member.plan.minutes * 60 or None) if value
         ]
         if not known:
             return plan, None
         total += min(known)
-    first = next(iter(by_tokens.values()), None)
+    first = next(iter(paces.values()), None)
     return replace(plan, seconds=total or None), first
