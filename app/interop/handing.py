@@ -46,8 +46,8 @@ _LEFT_OUT: Final = N_("%(name)s is left out: %(tool)s %(version)s has no option 
 class HandedRun:
     """`name` is plain ASCII, `title` for people. `model` is a hub id with the commit `revision`, or a folder.
 
-    `layers`: last parts of the names of all layers that the adapter is on; None for every linear layer. `end_of_turn_id`
-    is the token whose row is trained too. `samples` counts the training split, `held_out` the other, `longest` tokens of
+    `layers`: names by which PEFT finds the layers that the adapter is on, last parts or dotted; None for every linear layer.
+    `end_of_turn_id` is the token whose row is trained too. `samples` counts the training split, `held_out` the other, `longest` tokens of
     a sample. `limit` is the number of steps where a time budget allowed only so many. `is_curriculum`: a second dataset
     is trained before the first one.
     """

@@ -4,12 +4,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import FailureCode
+from worker.work.backends.checkpoints import Record, Window, mean_loss, record
 from worker.work.backends.comparison import Comparison
 from worker.work.protocol import JobFailed
 from worker.work.training.callbacks import LOSS_IS_NO_NUMBER
@@ -33,8 +35,16 @@ class Ended:
 class Listener:
     """Takes the observer's messages one by one. `ready` says that every token was compared and training may begin."""
 
-    def __init__(self, comparison: Comparison, emit: Emit) -> None:
+    def __init__(
+        self, comparison: Comparison, emit: Emit, workplace: Path | None = None, begins: Record | None = None
+    ) -> None:
+        """`workplace` is where its checkpoints are recorded; `begins` the one from which it goes on."""
         self.comparison, self.emit = comparison, emit
+        self.workplace, self.begins = workplace, begins
+        self.windows = [Window(*window) for window in begins.windows] if begins else []
+        self._logged_at = begins.step if begins else 0
+        if begins:
+            comparison.proof.mark_seen(begins.seen)
         self.ready = False
         self.ended: Ended | None = None
         self.step = 0
@@ -48,6 +58,7 @@ class Listener:
             "batch": self._on_batch,
             "step": self._on_step,
             "log": self._on_log,
+            "saved": self._on_saved,
             "measuring": self._on_measuring,
             "held_out": self._on_held_out,
             "end": self._on_end,
@@ -77,7 +88,8 @@ class Listener:
     def _on_step(self, step: int, total_steps: int, epoch: float | None, seconds: float) -> None:
         self.step = step
         self._seconds += seconds
-        left = (time.monotonic() - self._began) / step * (total_steps - step)
+        done = step - (self.begins.step if self.begins else 0)
+        left = (time.monotonic() - self._began) / max(done, 1) * (total_steps - step)
         self.emit(
             EventKind.PROGRESS,
             step=step,
@@ -89,6 +101,8 @@ class Listener:
     def _on_log(self, step: int, epoch: float | None, loss: float | None, **figures: Any) -> None:
         if loss is None or not math.isfinite(loss):
             raise JobFailed(FailureCode.NOT_A_NUMBER, LOSS_IS_NO_NUMBER, step=step)
+        self.windows.append(Window(loss, step - self._logged_at))
+        self._logged_at = step
         # The host's; the GPU's own are those that the tool's process tells, for this one has nothing there.
         load = machine_load(torch.device("cpu"))
         load["device_memory_bytes"] = figures.get("device_memory_bytes")
@@ -106,6 +120,11 @@ class Listener:
         )
         self._tokens, self._seconds = 0, 0.0
 
+    def _on_saved(self, step: int, folder: str) -> None:
+        if self.workplace is not None:
+            seen = [int(place) for place in self.comparison.proof.seen.nonzero()[0]]
+            record(self.workplace, step, Path(folder), seen, self.windows)
+
     def _on_measuring(self) -> None:
         self.emit(EventKind.PHASE, phase=Phase.EVALUATING)
 
@@ -116,4 +135,7 @@ class Listener:
         self.emit(EventKind.PHASE, phase=Phase.TRAINING)
 
     def _on_end(self, **fields: Any) -> None:
+        if self.begins:
+            # The tool's own mean knows nothing of the steps before.
+            fields["train_loss"] = mean_loss(self.windows)
         self.ended = Ended(**fields, measured_at=self.measured_at)

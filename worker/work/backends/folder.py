@@ -7,17 +7,17 @@ from typing import Any, Final
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from app.base_models.facts import LeftOut
 from app.exports.snippets import served_name
 from app.interop.handing import HandedOver, HandedRun, Precision, Tool
 from app.interop.writing import hand_over
+from app.jobs.events import Emit
 from app.masking import MaskArrays, Split
 from app.recipes.config import TrainingConfig
 from app.runs.work import TrainInput
 from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed
 from worker.work.training import sft
-from worker.work.training.adapter import counted
+from worker.work.training.adapter import counted, targets
 from worker.work.training.devices import weights_dtype
 from worker.work.training.modules import linear_modules
 
@@ -45,15 +45,18 @@ def empty_model(folder: Path) -> Any:
         ) from error
 
 
-def wanted_layers(model: Any, config: TrainingConfig) -> tuple[str, ...] | None:
-    """Last parts of the names of the layers that get an adapter; None where these do not tell the layers apart."""
-    if isinstance(config.lora_target_modules, list):
-        return tuple(config.lora_target_modules)
+def wanted_layers(model: Any, config: TrainingConfig, emit: Emit) -> tuple[str, ...] | None:
+    """The names by which PEFT finds the layers that get an adapter in this run: their last parts, or whole dotted names where a layer
+    without one, of a vision tower say, ends alike; None for every linear layer. Raises JobFailed for a name that no layer has."""
     layers = linear_modules(model)
-    names = tuple(counted(layer.name for layer in layers if layer.left_out is None))
-    others = counted(layer.name for layer in layers if layer.left_out not in (None, LeftOut.OUTPUT))
-    apart = names and not any("." in name or name in others for name in names)
-    return names if apart else None
+    found, _parameters = targets(layers, config, emit)
+    if isinstance(found, str):
+        names = tuple(counted(layer.name for layer in layers if layer.left_out is None))
+        return None if any("." in name for name in names) else names
+    mine = {layer.name for layer in layers if any(f".{layer.name}".endswith(f".{name}") for name in found)}
+    lasts = dict.fromkeys(name.rpartition(".")[2] for name in found)
+    others = {layer.name.rpartition(".")[2] for layer in layers if layer.name not in mine}
+    return tuple(found) if lasts.keys() & others else tuple(lasts)
 
 
 def write_folder(
@@ -64,6 +67,7 @@ def write_folder(
     model: Any,
     dtype: torch.dtype,
     folder: Path,
+    emit: Emit,
 ) -> HandedOver:
     """Fill `folder` with what the tool's command reads. Raises Invalid naming a field that it has no option for."""
     precision = _PRECISIONS[dtype]
@@ -79,7 +83,7 @@ def write_folder(
         samples=len(arrays.places(Split.TRAIN)),
         held_out=len(arrays.places(Split.VALIDATION)),
         longest=int((arrays.offsets[1:] - arrays.offsets[:-1]).max()),
-        layers=wanted_layers(model, config),
+        layers=wanted_layers(model, config, emit),
         precision=precision,
         end_of_turn_id=job.end_of_turn_id,
     )

@@ -23,6 +23,7 @@ from app.runs.leftovers import WORKPLACE
 from app.runs.result import RunResult
 from app.runs.work import BackendPlace, TrainInput
 from app.sentences import N_, FailureCode
+from worker.work.backends.checkpoints import Record, newest_whole
 from worker.work.backends.comparison import Comparison
 from worker.work.backends.events import Ended, Listener
 from worker.work.backends.explaining import explain
@@ -40,7 +41,10 @@ _POLL_SECONDS: Final = 0.2
 FILES: Final = "files"
 _NOWHERE: Final = N_("The job does not say where %(tool)s is: start the run again.")
 _STARTS_OVER: Final = N_(
-    "%(tool)s is started anew: what it had saved before the worker was lost was not proven to be whole."
+    "%(tool)s is started anew: it had saved no whole checkpoint before the worker was lost."
+)
+_GOES_ON: Final = N_(
+    "%(tool)s goes on from its own checkpoint of step %(step)d, every file of which is as it was saved."
 )
 _STARTED: Final = N_(
     "%(tool)s %(version)s trains %(samples)d samples with %(tokens)d trained tokens, in %(precision)s."
@@ -74,8 +78,6 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     arrays = mixture.arrays
     require_same_tokenizer(Path(job.base_model_path), job.tokenizer_hash)
     check_samples(ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION), config)
-    if job.resume_from is not None:
-        log(emit, "warning", _STARTS_OVER, tool=TOOL_NAMES[tool])
     workplace = output_dir / WORKPLACE
     try:
         return _train_and_keep(job, tool, place, config, mixture, workplace, device, emit, control)
@@ -97,7 +99,7 @@ def _train_and_keep(
     arrays, dtype = mixture.arrays, precision_of(config, device)
     model = empty_model(Path(job.base_model_path))
     check_vocabulary(arrays, model)
-    handed = write_folder(tool, job, config, arrays, model, dtype, workplace / FILES)
+    handed = write_folder(tool, job, config, arrays, model, dtype, workplace / FILES, emit)
     log(
         emit,
         "info",
@@ -116,7 +118,8 @@ def _train_and_keep(
     control.raise_if_cancelled()
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     comparison = Comparison(arrays, tool)
-    ended = train_there(tool, Path(place.python), workplace / FILES, comparison, emit, control)
+    begins = _begins(job, tool, emit)
+    ended = train_there(tool, Path(place.python), workplace / FILES, comparison, emit, control, begins)
     return keep(
         job,
         TOOL_NAMES[tool],
@@ -133,13 +136,33 @@ def _train_and_keep(
     )
 
 
+def _begins(job: TrainInput, tool: Tool, emit: Emit) -> Record | None:
+    """The checkpoint that an earlier attempt left; said either way."""
+    if job.resume_from is None:
+        return None
+    found = newest_whole(Path(job.resume_from))
+    if found is None:
+        log(emit, "warning", _STARTS_OVER, tool=TOOL_NAMES[tool])
+    else:
+        log(emit, "info", _GOES_ON, tool=TOOL_NAMES[tool], step=found.step)
+    return found
+
+
 def train_there(
-    tool: Tool, python: Path, folder: Path, comparison: Comparison, emit: Emit, control: Control
+    tool: Tool,
+    python: Path,
+    folder: Path,
+    comparison: Comparison,
+    emit: Emit,
+    control: Control,
+    begins: Record | None = None,
 ) -> Ended:
-    """Start the tool's command in `folder` and follow it to its end. Whatever happens, nothing of it goes on running."""
-    name, listener = TOOL_NAMES[tool], Listener(comparison, emit)
+    """Start the tool's command in `folder` and follow it to its end, from the checkpoint in `begins` where there is one. Whatever happens,
+    nothing of it goes on running."""
+    name, listener = TOOL_NAMES[tool], Listener(comparison, emit, folder.parent, begins)
     try:
-        process = ToolProcess(python, shlex.split(COMMANDS[tool]), folder)
+        command, resume = shlex.split(COMMANDS[tool]), begins.folder if begins else None
+        process = ToolProcess(python, command, folder, resume)
     except OSError as error:
         detail = error.strerror or type(error).__name__
         raise JobFailed(

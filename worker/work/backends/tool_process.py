@@ -43,8 +43,10 @@ _NOT_HANDED_ON: Final = ("SFT_STUDIO_", "DATABASE_URL", "REDIS_URL")
 class ToolProcess:
     """Started at once; raises OSError where the program cannot be. A context: nothing of it is left behind."""
 
-    def __init__(self, python: Path, command: Sequence[str], folder: Path) -> None:
-        """`command`'s first word is a program beside `python`; it runs in `folder`."""
+    def __init__(
+        self, python: Path, command: Sequence[str], folder: Path, resume_from: str | None = None
+    ) -> None:
+        """`command`'s first word is a program beside `python`; it runs in `folder`, and goes on from the checkpoint in `resume_from`."""
         self.printed: deque[str] = deque(maxlen=_KEPT_LINES)
         self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self._connections: list[socket.socket] = []
@@ -58,7 +60,10 @@ class ToolProcess:
         try:
             self._process = LineProcess(
                 (str(program), *command[1:]),
-                environment=tool_environment(os.environ, python, name),
+                environment={
+                    **tool_environment(os.environ, python, name),
+                    **({"SFT_STUDIO_RESUME": resume_from} if resume_from else {}),
+                },
                 folder=folder,
                 log=subprocess.STDOUT,
             )

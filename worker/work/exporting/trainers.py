@@ -102,13 +102,18 @@ def handed_run(task: ExportTask, arrays: MaskArrays) -> HandedRun:
 
 
 def _layers(task: ExportTask) -> tuple[str, ...] | None:
-    """By the names that every tool takes: last parts of dotted names, where those tell the layers apart."""
-    wanted, result = task.input.config.lora_target_modules, task.input.result
-    if isinstance(wanted, list):
-        return tuple(wanted)
+    """The names of those that the adapter is on: last parts where these tell them from the others, else what the model itself says."""
+    result = task.input.result
     names = tuple(result.adapted)
-    told_apart = names and not any("." in name or name in result.left_out for name in names)
-    return names if told_apart else None
+    if names and not any("." in name or name in result.left_out for name in names):
+        return names
+    if not names:  # of a run from before they were written down, or of one that trained every weight
+        wanted = task.input.config.lora_target_modules
+        return tuple(wanted) if isinstance(wanted, list) else None
+    # Here and not above: it loads torch, which most exports do without.
+    from worker.work.backends.folder import empty_model, wanted_layers
+
+    return wanted_layers(empty_model(task.base), task.input.config, task.emit)
 
 
 def _precision(task: ExportTask) -> Precision:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from app.sentences import FailureCode
 from tests.support.said import said
 from tests.worker.conftest import Recorder
 from worker.work import train
+from worker.work.backends.checkpoints import newest_whole
 from worker.work.backends.comparison import Comparison
 from worker.work.backends.run import train_there
 from worker.work.backends.tool_process import OBSERVER, tool_environment
@@ -71,10 +73,11 @@ def test_trl_trains_the_studios_losses_and_its_adapter_is_measured_and_kept(
 ) -> None:
     values = job_input(LENGTHS, max_steps=6, warmup_steps=2, eval_steps=3, save_steps=3)
     values["base_model_path"] = str(small_model)
-    ours, theirs = Recorder(), Recorder()
+    ours = Recorder()
     kept = train.run(job(values), tmp_path / "studio", ours, Control())
-    # A second attempt, after a worker that was lost.
-    again = {**values, "resume_from": str(tmp_path / "trl")}
+    # A second attempt, after a worker that was lost before anything was saved.
+    again = {**values, "resume_from": str(tmp_path / "lost")}
+    theirs = Losing(tmp_path / "trl" / WORKPLACE, tmp_path / "lost" / "1" / WORKPLACE)
     found = train.run(job(again, backend="trl"), tmp_path / "trl", theirs, Control())
     assert "TRL is started anew" in " ".join(said(row) for row in theirs.of("log"))
     for kind, name in (("metric", "loss"), ("metric", "learning_rate"), ("eval", "eval_loss")):
@@ -105,6 +108,35 @@ def test_trl_trains_the_studios_losses_and_its_adapter_is_measured_and_kept(
     written = json.loads((tmp_path / "trl" / "adapter" / "adapter_config.json").read_text())
     assert written["base_model_name_or_path"] == "org/chat"
     assert not (tmp_path / "trl" / WORKPLACE).exists()
+
+    # A third one, after a worker that was lost in step 5: it goes on from step 3, with the very losses.
+    goes_on = Recorder()
+    resumed = train.run(job(again, backend="trl"), tmp_path / "lost" / "2", goes_on, Control())
+    assert "TRL goes on from its own checkpoint of step 3" in " ".join(said(row) for row in goes_on.of("log"))
+    whole = {row["step"]: (row["loss"], row["grad_norm"]) for row in theirs.of("metric")}
+    rest = {row["step"]: (row["loss"], row["grad_norm"]) for row in goes_on.of("metric")}
+    assert rest == {step: figures for step, figures in whole.items() if step > 3}
+    assert (resumed.eval_loss, resumed.labels_seen) == (found.eval_loss, found.labels_seen)
+    assert resumed.train_loss == pytest.approx(found.train_loss, abs=1e-4)
+    # A file that is another by now is not gone on from.
+    (optimizer,) = (tmp_path / "lost" / "1").rglob("checkpoint-3/optimizer.pt")
+    optimizer.write_bytes(optimizer.read_bytes()[::-1])
+    assert newest_whole(tmp_path / "lost") is None
+
+
+class Losing(Recorder):
+    """Keeps what a worker that is lost in step 5 leaves behind."""
+
+    def __init__(self, workplace: Path, lost: Path) -> None:
+        super().__init__()
+        self.workplace, self.lost = workplace, lost
+
+    def __call__(self, event: str, /, **payload: Any) -> None:
+        super().__call__(event, **payload)
+        if event == "progress" and payload["step"] == 5:
+            shutil.copytree(self.workplace, self.lost)
+            for path in self.lost.glob("whole-*.json"):
+                path.write_text(path.read_text().replace(str(self.workplace), str(self.lost)))
 
 
 @pytest.fixture

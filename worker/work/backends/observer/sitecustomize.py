@@ -9,9 +9,11 @@ on which all four tools build. JSON lines go out, each with an `event`:
     batch     rows as they reach the model: `rows` of [input_ids, labels], without padding; `padded` labels that are trained
     step      `step` of `total_steps` is done, `epoch`, and the `seconds` that it took
     log       `step`, `epoch`, `loss`, `learning_rate`, `grad_norm`, memory in use
+    saved     a checkpoint after `step` is complete, in `folder`
     measuring, held_out   the held-out loss begins; `loss` per trained token after `step`
     end       the last `step` of `total_steps`, `train_loss`, `best_step` where the tool kept the best, peak memory
 
+Where SFT_STUDIO_RESUME names a checkpoint's folder, training goes on from there, whatever the tool itself would do.
 {"stop": true} comes in and ends training after the step that is under way, as the tool ends it by itself. When the
 socket ends, so does the process: who watched is gone.
 """
@@ -29,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = os.environ.get("SFT_STUDIO_OBSERVER")
+RESUME = os.environ.get("SFT_STUDIO_RESUME")
 WATCHED = "transformers.trainer"
 IGNORED = -100
 ORPHANED = 3
@@ -92,6 +95,7 @@ def watch(module: Any, line: Line) -> None:
     """Let every Trainer tell of itself."""
     trainer, kind = module.Trainer, type("Watching", (Reporter, module.TrainerCallback), {})
     begin, prepare, predict = trainer.__init__, trainer._prepare_inputs, trainer.prediction_step
+    train = trainer.train
 
     @functools.wraps(begin)
     def begun(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -116,7 +120,12 @@ def watch(module: Any, line: Line) -> None:
             self.sft_studio_held_out = total + float(found[0].mean()) * count, tokens + count
         return found
 
+    @functools.wraps(train)
+    def trained(self: Any, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return train(self, RESUME or resume_from_checkpoint, *args, **kwargs)
+
     trainer.__init__, trainer._prepare_inputs, trainer.prediction_step = begun, prepared, predicted
+    trainer.train = trained
 
 
 def without_padding(batch: Any) -> tuple[list[Any], int]:
@@ -167,6 +176,10 @@ class Reporter:
         if self.line.stop.is_set():
             control.should_training_stop = True
             control.should_evaluate = control.should_save = False
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        folder = Path(args.output_dir, f"checkpoint-{state.global_step}").absolute()
+        self.line.tell("saved", step=state.global_step, folder=str(folder))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if logs and "loss" in logs:
