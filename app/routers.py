@@ -20,6 +20,7 @@ from app.evaluations import api as evaluations_api
 from app.evaluations import pages as evaluations_pages
 from app.exports import api as exports_api
 from app.exports import pages as exports_pages
+from app.exports import push_api
 from app.gates import api as gates_api
 from app.gates import pages as gates_pages
 from app.imports import api as imports_api
@@ -72,6 +73,7 @@ API: Final[tuple[Router, ...]] = (
     gates_api.router,
     checklists_api.router,
     exports_api.router,
+    push_api.router,
     playground_api.router,
     erasure_api.router,
 )

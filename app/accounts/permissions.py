@@ -47,6 +47,7 @@ class Permission(StrEnum):
     RUN_START = "run.start"
     RUN_STOP = "run.stop"
     RUN_DOWNLOAD = "run.download"
+    RUN_PUSH = "run.push"
     EVALUATION_READ = "evaluation.read"
     EVALUATION_START = "evaluation.start"
     PLAYGROUND_USE = "playground.use"
@@ -130,6 +131,9 @@ RULES: Final[dict[Permission, Rule]] = {
     Permission.RUN_READ_LOG: Rule(Role.ENGINEER, N_("Read what a run's process printed."), Scope.READ),
     Permission.RUN_DOWNLOAD: Rule(
         Role.ENGINEER, N_("Download adapters and the other files of a run."), Scope.TRAIN
+    ),
+    Permission.RUN_PUSH: Rule(
+        Role.ENGINEER, N_("Push a run's files to a model hub, with the server's token.")
     ),
     Permission.EVALUATION_START: Rule(Role.ENGINEER, N_("Start evaluations."), Scope.TRAIN),
     Permission.JOB_STOP: Rule(Role.ENGINEER, N_("Stop anybody's jobs."), Scope.TRAIN),

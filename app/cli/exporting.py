@@ -11,7 +11,7 @@ import typer
 from app.cli.connection import UrlOption, connect
 from app.cli.exporting_runs import PARTIAL, export_run
 from app.cli.options import JsonOption
-from app.cli.pushing import Hub
+from app.cli.pushing import own_hub
 from app.client.pipeline import require_dataset
 from app.client.rest import StudioClient
 from app.core.console import CommandFailed, print_json, say
@@ -83,19 +83,17 @@ def export(
         bool, typer.Option("--leave-out", help=_("Leave out conversations that do not fit the format."))
     ] = False,
     push: PushOption = None,
-    private: Annotated[
-        bool, typer.Option("--private", help=_("With --push: nobody else sees a repository made for it."))
-    ] = False,
+    public: Annotated[bool, typer.Option("--public", help=_("With --push: everybody may see it."))] = False,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `export`."""
     _require_one_of(dataset, run, format)
     of_versions = (version, flags, part, leave_out) != (None, "refuse", "all", False)
-    if (run is not None and of_versions) or (run is None and (choices or push)) or (private and not push):
+    if (run is not None and of_versions) or (run is None and (choices or push)) or (public and not push):
         raise typer.BadParameter(
             _(
-                "--version, --flags, --part and --leave-out go with --dataset; --set and --push go with --run, --private "
+                "--version, --flags, --part and --leave-out go with --dataset; --set and --push go with --run, --public "
                 "with --push."
             )
         )
@@ -104,7 +102,7 @@ def export(
         out.mkdir(parents=True, exist_ok=True)
         with connect(url) as client:
             if run is not None:
-                hub = Hub(push, private=private) if push else None
+                hub = own_hub(push, private=not public) if push else None
                 export_run(client, run, format, chosen, out, hub=hub, as_json=as_json)
             else:
                 params = {"as": format, "flags": flags, "part": part, "leave_out": json.dumps(leave_out)}
@@ -148,6 +146,7 @@ def _export_version(
     as_json: bool,
 ) -> None:
     found = _require_version(client, dataset, version)
+    client.be_patient()
     report, files = _download(client, found.id, params, out)
     if report["left_out"]:
         say(_("Left out, because they do not fit the format: %(count)d") % {"count": report["left_out"]})

@@ -6,11 +6,11 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from app.cli.progress import JobProgress
-from app.cli.pushing import Hub
 from app.client.rest import StudioClient
 from app.client.waiting import JobEnded, wait_for_job
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
+from app.exports.hub import Hub
 from app.exports.schemas import ExportFileOut, ExportOut
 from app.files import scratch_folder
 

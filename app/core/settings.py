@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.dialogue.limits import FILE_BYTES
@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     webhook_hosts: _Names = ()
     # Networks of such hosts that are not public, such as 10.1.0.0/16; without it, public addresses only.
     webhook_networks: _Networks = ()
+    # With which workers push exports to a model hub (HF_ENDPOINT names another hub); without it the server pushes to none.
+    hub_token: SecretStr = SecretStr("")
     # How people reach the server, such as https://studio.example.com: messages to other programs then hold links.
     public_url: str = ""
     lease_seconds: float = 30.0

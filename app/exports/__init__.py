@@ -3,5 +3,6 @@
 `kinds` what can be made, with choices · `work` what the worker's child is told and tells · `card` the model card that
 goes with the files, `snippets` how they are used, `ollama` its Modelfile · `models`, `service` rows, rules, deletion,
 retention · `handler` the job · `leftovers` what killed jobs left · `downloads` files and zips that are verified while
-they are sent · `listing`, `pages`, `api`, `schemas`
+they are sent · `hub` files onto a model hub, `pushing` its rules, `push_handler` its job, `push_api` · `listing`, `pages`,
+`api`, `schemas`
 """

@@ -1,19 +1,21 @@
 """REST for exports of runs."""
 
-from typing import Annotated
+from typing import Any, Final
 
-from fastapi import Path, Response
+from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from sqlmodel import Session
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor, record
+from app.core import ranges
 from app.core.database import let_go, transaction
+from app.core.ranges import Whole, answer_with
 from app.core.routing import Router
 from app.core.web import AppEngine, AppStorage, Db
 from app.exports import service
-from app.exports.downloads import chunks, find, zip_chunks
+from app.exports.downloads import chunks, find, zip_chunks, zip_size, zip_tag
 from app.exports.kinds import KINDS
 from app.exports.models import RunExport
 from app.exports.schemas import ExportIn, ExportKindOut, ExportOut
@@ -22,7 +24,14 @@ from app.runs.service import require_run
 
 router = Router(prefix="/api/v1", tags=["exports"])
 HASH_HEADER = "X-Content-SHA256"
-ExportId = Annotated[int, Path()]
+_FILE: Final[dict[str, Any]] = {
+    "description": "The file.",
+    "content": {"application/octet-stream": {}},
+}
+_ZIP: Final[dict[str, Any]] = {
+    "description": "All files of the export.",
+    "content": {"application/zip": {}},
+}
 
 
 def _shown(session: Session, export: RunExport, job: Job) -> ExportOut:
@@ -82,43 +91,52 @@ def delete_export(session: Db, storage: AppStorage, actor: CurrentActor, export_
     return Response(status_code=204)
 
 
-@router.get("/exports/{export_id}/files/{file_id}/content", response_class=StreamingResponse)
+@router.get(
+    "/exports/{export_id}/files/{file_id}/content",
+    response_class=StreamingResponse,
+    responses={200: _FILE, **ranges.DOCUMENTED},
+)
 @needs(Permission.RUN_DOWNLOAD)
 def download_file(
-    session: Db, engine: AppEngine, storage: AppStorage, actor: CurrentActor, export_id: int, file_id: int
-) -> StreamingResponse:
-    """One file; `X-Content-SHA256` is its hash. Where it changed on the disk, the answer breaks off before its end."""
+    request: Request,
+    session: Db,
+    engine: AppEngine,
+    storage: AppStorage,
+    actor: CurrentActor,
+    export_id: int,
+    file_id: int,
+) -> Response:
+    """One file, or the part of it that `Range` asks for; `X-Content-SHA256` is the hash of the whole. Where it changed on the disk, the
+    answer breaks off before its end.
+    """
     export = service.require_export(session, export_id)
     file = service.require_file(session, export_id, file_id)
     let_go(session)
     (found,) = find(storage, [file])
     _keep_in_mind(engine, actor, export, file.name)
-    headers = {
-        "Content-Disposition": f'attachment; filename="{file.name.rpartition("/")[2]}"',
-        "Content-Length": str(file.size_bytes),
-        HASH_HEADER: file.sha256,
-    }
-    return StreamingResponse(chunks(found), media_type="application/octet-stream", headers=headers)
+    name = file.name.rpartition("/")[2]
+    whole = Whole(file.size_bytes, file.sha256, name, "application/octet-stream")
+    return answer_with(request, whole, chunks(found), {HASH_HEADER: file.sha256})
 
 
 @router.get(
     "/exports/{export_id}/zip",
     response_class=StreamingResponse,
-    responses={200: {"description": "All files of the export.", "content": {"application/zip": {}}}},
+    responses={200: _ZIP, **ranges.DOCUMENTED},
 )
 @needs(Permission.RUN_DOWNLOAD)
 def download_zip(
-    session: Db, engine: AppEngine, storage: AppStorage, actor: CurrentActor, export_id: int
-) -> StreamingResponse:
-    """All files as one zip, made while it is sent; it breaks off where a file changed on the disk."""
+    request: Request, session: Db, engine: AppEngine, storage: AppStorage, actor: CurrentActor, export_id: int
+) -> Response:
+    """All files as one zip, or the part of it that `Range` asks for; it breaks off where a file changed on the disk."""
     export = service.require_export(session, export_id)
     files = service.require_files(session, export)
     let_go(session)
     found = find(storage, files)
     _keep_in_mind(engine, actor, export, "zip")
     name = f"run-{export.run_id}-{export.kind}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
-    return StreamingResponse(zip_chunks(found, name), media_type="application/zip", headers=headers)
+    whole = Whole(zip_size(found, name), zip_tag(found, name), f"{name}.zip", "application/zip")
+    return answer_with(request, whole, zip_chunks(found, name))
 
 
 def _keep_in_mind(engine: AppEngine, actor: Actor, export: RunExport, what: str) -> None:

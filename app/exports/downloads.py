@@ -6,7 +6,7 @@ that breaks off before its announced end.
 
 import hashlib
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, cast
@@ -87,6 +87,28 @@ class _Pipe:
         taken = b"".join(self._pieces)
         self._pieces.clear()
         return taken
+
+
+def zip_tag(files: Sequence[Sent], folder: str) -> str:
+    """A name of the zip's bytes, which follow from the names and the bytes of the files."""
+    told = "\n".join(f"{file.sha256} {folder}/{file.name}" for file in files)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def zip_size(files: Sequence[Sent], folder: str) -> int:
+    """How many bytes `zip_chunks` gives.
+
+    Before each file 30, its name and 20 for lengths past 4 GB, behind it 24 that tell its length; at the end 46 and the name for each,
+    with 4 and 8 for every length or place past the old limit, and 22 for the whole, 98 where its own places are past it.
+    """
+    place, listed = 0, 0
+    for file in files:
+        name = len(f"{folder}/{file.name}".encode())
+        long = 8 * (2 * (file.size_bytes > zipfile.ZIP64_LIMIT) + (place > zipfile.ZIP64_LIMIT))
+        listed += 46 + name + (4 + long if long else 0)
+        place += 30 + name + 20 + file.size_bytes + 24
+    past = len(files) > zipfile.ZIP_FILECOUNT_LIMIT or max(place, listed) > zipfile.ZIP64_LIMIT
+    return place + listed + (98 if past else 22)
 
 
 def zip_chunks(files: Iterable[Sent], folder: str) -> Iterator[bytes]:

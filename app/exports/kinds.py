@@ -39,6 +39,15 @@ class ExportKind:
     carries_data: bool = False
 
 
+GGUF: Final = "gguf"
+# Whose files llama.cpp was seen to read as transformers computes them: transformers' names of their classes, as config.json has them, and
+# of their kinds.
+GGUF_MODELS: Final = {
+    "LlamaForCausalLM": "llama",
+    "MistralForCausalLM": "mistral",
+    "Qwen2ForCausalLM": "qwen2",
+    "Qwen3ForCausalLM": "qwen3",
+}
 _BASE_MODEL: Final = Choice(
     "base_model",
     N_("Base model"),
@@ -65,7 +74,7 @@ KINDS: Final[tuple[ExportKind, ...]] = (
         "merge",
     ),
     ExportKind(
-        "gguf",
+        GGUF,
         N_("GGUF"),
         N_(
             "One file for llama.cpp and what is built on it, with a Modelfile for Ollama where its template is known."

@@ -7,8 +7,11 @@ from typing import TypedDict
 from sqlmodel import Session
 
 from app.base_models.service import require_base_model
+from app.core.settings import Settings
+from app.exports.hub import endpoint
 from app.exports.kinds import BY_NAME, ExportKind, kinds_of
-from app.exports.models import RunExport, RunExportFile
+from app.exports.models import HubPush, RunExport, RunExportFile
+from app.exports.pushing import TOKEN_SETTING, may_be_pushed, pushes_of
 from app.exports.service import files_of, list_exports
 from app.exports.snippets import Snippet, hub, snippets_of
 from app.jobs.events import EventKind, EventPayload
@@ -29,6 +32,13 @@ class Line:
     files: list[RunExportFile]
     progress: EventPayload | None
     snippets: list[Snippet]
+    pushes: list[tuple[HubPush, Job]]
+    may_be_pushed: bool
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it is being made or pushed."""
+        return not self.job.is_final or any(not job.is_final for _push, job in self.pushes)
 
     @property
     def title(self) -> str:
@@ -56,15 +66,22 @@ class RunExports(TypedDict):
     export_kinds: Sequence[ExportKind]
     exports: list[Line]
     run_is_over: bool
+    # The hub that the server pushes to; None where it has no token for one.
+    hub: str | None
+    hub_setting: str
 
 
 class ExportsOfRun:
     """What runs show of their exports."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._hub = endpoint() if settings.hub_token.get_secret_value() else None
+
     def of_run(self, session: Session, run: Run) -> RunExports:
         """Kinds to choose from, and what was made."""
         found = list_exports(session, run.id or 0)
         files = files_of(session, [export.id or 0 for export, _job in found])
+        pushes = pushes_of(session, [export.id or 0 for export, _job in found])
         events = last_events(session, [job.id or 0 for _export, job in found], (EventKind.PROGRESS,))
         lines = [
             Line(
@@ -73,6 +90,8 @@ class ExportsOfRun:
                 files.get(export.id or 0, []),
                 events.get((job.id or 0, EventKind.PROGRESS)),
                 _snippets(session, run, export, files.get(export.id or 0, [])),
+                pushes.get(export.id or 0, []),
+                may_be_pushed(export.kind),
             )
             for export, job in found
         ]
@@ -80,6 +99,8 @@ class ExportsOfRun:
             "export_kinds": kinds_of(run.config, run.begins) if run.adapter_key else (),
             "exports": lines,
             "run_is_over": run_job(session, run).is_final,
+            "hub": self._hub,
+            "hub_setting": TOKEN_SETTING,
         }
 
 

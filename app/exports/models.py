@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
-from app.exports.work import ExportResult
+from app.exports.work import ExportResult, PushResult
 
 
 class RunExport(CreatedBy, table=True):
@@ -42,3 +42,20 @@ class RunExportFile(SQLModel, table=True):
     # Past 2 GB, which a plain integer of PostgreSQL does not hold.
     size_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
     sha256: str = Field(max_length=64)
+
+
+class HubPush(CreatedBy, table=True):
+    """An export's files on their way to a repository of a model hub, or there."""
+
+    __tablename__ = "hub_push"
+
+    id: int | None = Field(default=None, primary_key=True)
+    export_id: int = Field(foreign_key="run_export.id", index=True, ondelete="CASCADE")
+    repository: str = Field(max_length=200)
+    private: bool = True
+    job_id: int = Field(foreign_key="job.id", unique=True)
+    # None until they are there.
+    result: PushResult | None = Field(
+        default=None, sa_column=Column(DocumentColumn(PushResult), nullable=True)
+    )
+    created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

@@ -12,8 +12,8 @@ from app.core.errors import NotFound
 from app.core.i18n import gettext
 from app.core.routing import Router
 from app.core.templating import is_htmx, render, see, toast
-from app.core.web import AppStorage, Db
-from app.exports import service
+from app.core.web import AppSettings, AppStorage, Db
+from app.exports import pushing, service
 from app.exports.listing import ExportsOfRun
 from app.exports.models import RunExport
 from app.runs.new_run_pages import posted_form
@@ -23,6 +23,7 @@ from app.sentences import N_
 router = Router(prefix="/runs", include_in_schema=False)
 _STARTED: Final = N_("The files are being made. You may close the page.")
 _STOPPED: Final = N_("Asked to cancel.")
+_PUSHED: Final = N_("The files are being pushed. You may close the page.")
 _DELETED: Final = N_("The export was deleted.")
 
 
@@ -31,7 +32,8 @@ def _part(request: Request, session: Session, run_id: int, said: str = "") -> Re
     run = require_run(session, run_id)
     if not is_htmx(request):
         return see(f"/runs/{run_id}#exports")
-    response = render(request, "exports/_section.html", {"run": run, **ExportsOfRun().of_run(session, run)})
+    shown = ExportsOfRun(request.app.state.settings).of_run(session, run)
+    response = render(request, "exports/_section.html", {"run": run, **shown})
     if said:
         response.headers.update(toast(gettext(said)))
     return response
@@ -87,3 +89,33 @@ def delete_export(
     """Remove an export with its files."""
     service.delete_export(session, storage, actor, _own(session, run_id, export_id))
     return _part(request, session, run_id, _DELETED)
+
+
+@router.post("/{run_id}/exports/{export_id}/push", response_model=None)
+@needs(Permission.RUN_PUSH)
+def push_export(
+    request: Request,
+    session: Db,
+    settings: AppSettings,
+    actor: CurrentActor,
+    run_id: int,
+    export_id: int,
+    posted: Annotated[FormData, Depends(posted_form)],
+) -> Response:
+    """Push its files to `repository` on the hub; only with `public` may everybody see them."""
+    export, private = _own(session, run_id, export_id), "public" not in posted
+    pushing.start_push(session, settings, actor, export, str(posted.get("repository", "")), private=private)
+    return _part(request, session, run_id, _PUSHED)
+
+
+@router.post("/{run_id}/exports/{export_id}/pushes/{push_id}/stop", response_model=None)
+@needs(Permission.RUN_PUSH)
+def stop_push(
+    request: Request, session: Db, actor: CurrentActor, run_id: int, export_id: int, push_id: int
+) -> Response:
+    """Cancel a push that is under way."""
+    push, _job = pushing.require_push(session, push_id)
+    if push.export_id != _own(session, run_id, export_id).id:
+        raise NotFound(N_("There is no push %(id)d."), id=push_id)
+    pushing.stop_push(session, actor, push_id)
+    return _part(request, session, run_id, _STOPPED)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.accounts.who import CreatedByOut
 from app.core.i18n import gettext, say
 from app.exports.kinds import Choice, ExportKind
-from app.exports.models import RunExport, RunExportFile
+from app.exports.models import HubPush, RunExport, RunExportFile
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 from app.runs.schemas import ArtifactOut
@@ -94,6 +94,45 @@ class ExportOut(CreatedByOut):
                 **values,
                 "notes": notes,
                 "files": [ExportFileOut.of(file) for file in files],
+                "job": JobOut.of(job),
+            }
+        )
+
+
+class PushIn(BaseModel):
+    """Push an export's files to `repository`, owner/name on the hub. `private`: nobody else sees it; a public one that is there already
+    is then refused.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    repository: str = Field(max_length=200)
+    private: bool = True
+
+
+class PushOut(CreatedByOut):
+    """A push; its state is that of its job. `url` and `commit` are there once it has succeeded."""
+
+    id: int
+    export_id: int
+    repository: str
+    private: bool
+    url: str | None
+    commit: str | None
+    created_at: datetime
+    job: JobOut
+
+    @classmethod
+    def of(cls, push: HubPush, job: Job) -> "PushOut":
+        """From the stored rows."""
+        own = ("url", "commit", "job")
+        values = {name: getattr(push, name) for name in cls.model_fields if name not in own}
+        done = push.result
+        return cls.model_validate(
+            {
+                **values,
+                "url": done.url if done else None,
+                "commit": done.commit if done else None,
                 "job": JobOut.of(job),
             }
         )

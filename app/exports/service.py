@@ -8,14 +8,16 @@ from typing import Final
 
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from app.accounts.service import Actor, record
+from app.base_models.service import require_base_model
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.storage import Storage
 from app.core.transactions import after_commit
-from app.exports.kinds import KINDS, kinds_of, read_choices, require_kind
-from app.exports.models import RunExport, RunExportFile
+from app.exports.kinds import GGUF, GGUF_MODELS, KINDS, ExportKind, kinds_of, read_choices, require_kind
+from app.exports.models import HubPush, RunExport, RunExportFile
 from app.exports.work import ExportPayload
 from app.interop.handing import TOOLS
 from app.jobs.models import Job, JobKind, JobState, StopRequest
@@ -27,6 +29,7 @@ from app.sentences import N_
 from app.versions.service import require_version
 
 logger = logging.getLogger(__name__)
+_FINAL: Final = tuple(state for state in JobState if state.is_final)
 _CARRY_DATA: Final = tuple(kind.name for kind in KINDS if kind.carries_data)
 
 
@@ -55,6 +58,7 @@ def start_export(
         )
     chosen = read_choices(kind, choices)
     adapter_path(storage, run)
+    _require_written(session, run, kind)
     for export, job in list_exports(session, run.id or 0):
         if (export.kind, export.choices) == (kind.name, chosen) and not job.is_final:
             return export, job
@@ -76,6 +80,22 @@ def start_export(
     record(session, actor, "run.export", f"run/{run.id} {kind.name}")
     session.flush()
     return export, job
+
+
+def _require_written(session: Session, run: Run, kind: ExportKind) -> None:
+    """What is known to come out as another model is refused before it waits; a base model whose class is not known is looked at by the
+    worker."""
+    architecture = require_base_model(session, run.base_model_id).info.architecture
+    if kind.name == GGUF and architecture and architecture not in GGUF_MODELS:
+        raise Invalid(
+            N_(
+                "Models of the kind %(kind)s are not written as GGUF here (known: %(known)s). Export the merged model and convert it with "
+                "llama.cpp's convert_hf_to_gguf.py."
+            ),
+            field="kind",
+            kind=architecture,
+            known=", ".join(GGUF_MODELS.values()),
+        )
 
 
 def require_export(session: Session, export_id: int) -> RunExport:
@@ -138,6 +158,8 @@ def delete_export(session: Session, storage: Storage, actor: Actor, export: RunE
     """Its row, its job and its files. Raises Conflict while it is being made."""
     if not export_job(session, export).is_final:
         raise Conflict(N_("This export is still being made. Cancel it, then delete it."))
+    if session.exec(_being_pushed().where(HubPush.export_id == export.id)).first() is not None:
+        raise Conflict(N_("This export is being pushed to a hub. Cancel that, then delete it."))
     record(session, actor, "run.export_delete", f"run/{export.run_id} {export.kind}")
     remove(session, storage, [export])
 
@@ -145,10 +167,20 @@ def delete_export(session: Session, storage: Storage, actor: Actor, export: RunE
 def remove(session: Session, storage: Storage, exports: Sequence[RunExport]) -> None:
     """Exports that have ended, with all that is stored of them; files go once that is committed."""
     jobs = [export.job_id for export in exports]
-    session.execute(delete(RunExport).where(col(RunExport.id).in_([export.id for export in exports])))
+    ids = [export.id for export in exports]
+    pushes = list(session.exec(select(HubPush.job_id).where(col(HubPush.export_id).in_(ids))))
+    session.execute(delete(HubPush).where(col(HubPush.export_id).in_(ids)))
+    session.execute(delete(Job).where(col(Job.id).in_(pushes), col(Job.kind) == JobKind.PUSH))
+    session.execute(delete(RunExport).where(col(RunExport.id).in_(ids)))
     session.execute(delete(Job).where(col(Job.id).in_(jobs), col(Job.kind) == JobKind.EXPORT))
     session.flush()
-    after_commit(session, lambda: _remove_folders(storage, jobs))
+    after_commit(session, lambda: _remove_folders(storage, [*jobs, *pushes]))
+
+
+def _being_pushed() -> SelectOfScalar[int]:
+    """Exports whose files are on their way to a hub."""
+    statement = select(HubPush.export_id).join(Job, col(HubPush.job_id) == col(Job.id))
+    return statement.where(col(Job.state).not_in(_FINAL))
 
 
 def _remove_folders(storage: Storage, job_ids: Sequence[int]) -> None:
@@ -178,8 +210,8 @@ def expire_exports(session: Session, storage: Storage, *, days: int) -> int:
     if not days:
         return 0
     old = utc_now() - timedelta(days=days)
-    ended = col(Job.state).in_([state for state in JobState if state.is_final])
+    ended, unused = col(Job.state).in_(_FINAL), col(RunExport.id).not_in(_being_pushed())
     statement = select(RunExport).join(Job, col(RunExport.job_id) == col(Job.id))
-    found = list(session.exec(statement.where(ended, col(Job.finished_at) < old)))
+    found = list(session.exec(statement.where(ended, unused, col(Job.finished_at) < old)))
     remove(session, storage, found)
     return len(found)

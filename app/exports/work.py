@@ -80,3 +80,35 @@ class ExportResult(JobResult):
     schema_version: Literal[1] = 1
     folder: str
     notes: list[Told] = Field(default_factory=list)
+
+
+class PushPayload(JobPayload):
+    """Which push."""
+
+    push_id: int
+
+
+class PushedFile(BaseModel):
+    """A file as it was made; `name` is its place in the folder and in the repository."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+class PushInput(JobInput):
+    """A finished export's files, in an absolute folder, and where they go. The token is in the environment of the worker alone."""
+
+    folder: str
+    files: list[PushedFile]
+    repository: str
+    private: bool
+    message: str
+
+
+class PushResult(JobResult):
+    """Where the files can be looked at, and the commit that they are of."""
+
+    schema_version: Literal[1] = 1
+    url: str
+    commit: str

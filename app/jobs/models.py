@@ -29,6 +29,7 @@ class JobKind(StrEnum):
     EVALUATE = "evaluate"
     CHAT = "chat"
     EXPORT = "export"
+    PUSH = "push"
 
 
 class JobState(StrEnum):

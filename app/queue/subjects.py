@@ -11,7 +11,7 @@ from app.base_models.models import ModelEntry
 from app.core.i18n import get_locale
 from app.datasets.models import Dataset
 from app.evaluations.models import Evaluation
-from app.exports.models import RunExport
+from app.exports.models import HubPush, RunExport
 from app.imports.work import ImportPayload
 from app.jobs.models import Job, JobKind
 from app.mask_checks.models import MaskCheck
@@ -27,6 +27,7 @@ KIND_WORDS: Final = {
     JobKind.PREPARE_BASE_MODEL: N_("Base model"),
     JobKind.IMPORT: N_("Import"),
     JobKind.EXPORT: N_("Export"),
+    JobKind.PUSH: N_("Push to a model hub"),
     JobKind.CHAT: N_("Chat"),
 }
 
@@ -103,10 +104,21 @@ def _exports(session: Session, ids: Sequence[int]) -> Found:
         yield job_id, Subject(f"{name} · {kind}", f"/runs/{run_id}#exports")
 
 
+def _pushes(session: Session, ids: Sequence[int]) -> Found:
+    statement = (
+        select(HubPush.job_id, HubPush.repository, RunExport.kind, RunExport.run_id)
+        .join(RunExport, col(HubPush.export_id) == RunExport.id)
+        .where(col(HubPush.job_id).in_(ids))
+    )
+    for job_id, repository, kind, run_id in session.exec(statement):
+        yield job_id, Subject(f"{repository} · {kind}", f"/runs/{run_id}#exports")
+
+
 _LOOK_UPS: Final[dict[JobKind, Callable[[Session, Sequence[int]], Found]]] = {
     JobKind.TRAIN: _runs,
     JobKind.EVALUATE: _evaluations,
     JobKind.CHECK_MASKS: _checks,
     JobKind.PREPARE_BASE_MODEL: _models,
     JobKind.EXPORT: _exports,
+    JobKind.PUSH: _pushes,
 }

@@ -1,18 +1,22 @@
 """`export --run`: files made by the server arrive whole in a folder, or none does; a hub that refuses is told before the work."""
 
+import asyncio
 import http.server
 import json
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from sqlmodel import select
 
 from app.core.database import transaction
 from app.exports.models import RunExport
-from tests.cli.conftest import LiveServer
+from tests.cli.conftest import LiveServer, wait_until
 from tests.support.exported import ADAPTER_FILES, do_export, run_with_adapter
 from tests.support.servers import free_port
 
@@ -56,6 +60,69 @@ def test_the_files_arrive_with_their_hashes_and_nothing_is_replaced(
     assert (out / "additional_chat_templates" / "tools.jinja").is_file()
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
     assert "each checked by its hash" in done.stderr
+
+
+class StopsOnce:
+    """The application behind a web server that is restarted after so many bytes of a file were sent."""
+
+    def __init__(self, app: FastAPI, after: int) -> None:
+        self.app, self.after, self.parts = app, after, list[str]()
+        self.port, self.stopped = free_port(), False
+        self.server = self._made()
+        self.threads = [threading.Thread(target=self._serve, daemon=True)]
+        self.threads[0].start()
+
+    def _made(self) -> uvicorn.Server:
+        config = uvicorn.Config(self, port=self.port, log_level="critical", lifespan="off")
+        return uvicorn.Server(config)
+
+    def _serve(self) -> None:
+        self.server.run()
+        if self.stopped and len(self.threads) == 1:
+            self.server = self._made()
+            self.threads.append(threading.Thread(target=self._serve, daemon=True))
+            self.threads[1].start()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        is_file = scope["type"] == "http" and scope["path"].endswith("/content")
+        sent = 0
+        if is_file:
+            self.parts.append(dict(scope["headers"]).get(b"range", b"").decode())
+
+        async def counted(message: Any) -> None:
+            nonlocal sent
+            await send(message)
+            sent += len(message.get("body", b""))
+            if is_file and sent > self.after and not self.stopped:
+                self.stopped = self.server.should_exit = self.server.force_exit = True
+                await asyncio.sleep(60)
+
+        await self.app(scope, receive, counted)
+
+    def close(self) -> None:
+        self.server.should_exit = True
+        for thread in self.threads:
+            thread.join(10)
+
+
+def test_a_server_that_restarts_while_a_file_is_fetched_goes_on_with_it(
+    app: FastAPI, live: LiveServer, run_id: int, worker: None, tmp_path: Path
+) -> None:
+    content = random.Random(1).randbytes(20 << 20)
+    with app.state.storage.write("jobs/9/1/adapter/adapter_model.safetensors") as file:
+        file.write(content)
+    server, out = StopsOnce(app, 5 << 20), tmp_path / "there"
+    try:
+        wait_until(lambda: server.server.started, "the second server answers")
+        url = f"http://127.0.0.1:{server.port}"
+        done = live.run("export", "--run", str(run_id), "--as", "adapter", "--out", str(out), "--url", url)
+    finally:
+        server.close()
+    assert done.code == 0, done.stderr
+    assert "trying again" in done.stderr
+    assert (out / "adapter_model.safetensors").read_bytes() == content
+    (gone_on,) = (part for part in server.parts if part)
+    assert 0 < int(gone_on.removeprefix("bytes=").removesuffix("-")) < len(content)
 
 
 def test_what_does_not_go_together_is_refused(live: LiveServer, run_id: int, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from app.base_models.handler import PrepareBaseModel
 from app.evaluations.handler import Evaluate
 from app.evaluations.service import queue_evaluations
 from app.exports.handler import ExportRun
+from app.exports.push_handler import PushExport
 from app.imports.handler import ImportFile
 from app.jobs.handlers import JobHandler
 from app.jobs.models import JobKind
@@ -19,4 +20,5 @@ HANDLERS: Final[dict[JobKind, JobHandler[Any]]] = {
     JobKind.TRAIN: Train(follow_up=queue_evaluations),
     JobKind.EVALUATE: Evaluate(),
     JobKind.EXPORT: ExportRun(),
+    JobKind.PUSH: PushExport(),
 }

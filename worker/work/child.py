@@ -40,6 +40,7 @@ WORK_MODULES = {
     "check_masks": "worker.work.mask_check",
     "evaluate": "worker.work.evaluation.judge",
     "export": "worker.work.exporting.work",
+    "push": "worker.work.exporting.push",
 }
 # A job may use every core; pages, and answers in the playground, come first where they share them with it.
 NICENESS = 10

@@ -48,7 +48,7 @@ def _interleaved(weight: torch.Tensor, heads: int) -> torch.Tensor:
     return halves.swapaxes(1, 2).reshape(weight.shape)
 
 
-_LAYOUTS: Final[Mapping[str, Layout]] = {
+LAYOUTS: Final[Mapping[str, Layout]] = {
     "llama": Layout(gguf.MODEL_ARCH.LLAMA, _llama_rows),
     "mistral": Layout(gguf.MODEL_ARCH.LLAMA, _llama_rows),
     "qwen2": Layout(gguf.MODEL_ARCH.QWEN2, _as_it_is),
@@ -59,13 +59,13 @@ _ROPES: Final = ("default", "linear", "llama3", "yarn")
 
 def layout_of(config: Any) -> Layout:
     """Of a model's config. Raises JobFailed for a kind, or a detail of it, that would come out as another model."""
-    layout = _LAYOUTS.get(config.model_type)
+    layout = LAYOUTS.get(config.model_type)
     if layout is None:
         raise JobFailed(
             FailureCode.EXPORT_UNSUPPORTED,
             _UNKNOWN_KIND,
             kind=config.model_type,
-            known=", ".join(_LAYOUTS),
+            known=", ".join(LAYOUTS),
         )
     window = getattr(config, "sliding_window", None)
     slides = (

@@ -16,10 +16,12 @@ from transformers import (
     Qwen2Config,
     Qwen3Config,
 )
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from app.exports.kinds import GGUF_MODELS
 from tests.masking.test_other_vocabularies import CORPUS, gemma_like, llama2_like
 from tests.support.llama_cpp import llama_server
-from worker.work.exporting.gguf_layout import layout_of, weights_of, write_figures
+from worker.work.exporting.gguf_layout import LAYOUTS, layout_of, weights_of, write_figures
 from worker.work.exporting.gguf_vocabulary import read_vocabulary, splitting
 from worker.work.protocol import JobFailed
 
@@ -96,6 +98,12 @@ KINDS: dict[str, tuple[type[PretrainedConfig], dict[str, Any], Any]] = {
     ),
     "qwen3": (Qwen3Config, {"head_dim": 32}, lambda: byte_level(use_regex=True)),
 }
+
+
+def test_what_is_written_is_what_was_read_back_and_the_same_at_every_door() -> None:
+    read_back = {config.model_type for config, _changes, _tokenizer in KINDS.values()}
+    assert set(LAYOUTS) == read_back == set(GGUF_MODELS.values())
+    assert {MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[kind]: kind for kind in LAYOUTS} == GGUF_MODELS
 
 
 @pytest.mark.parametrize("kind", KINDS)
