@@ -1,4 +1,4 @@
-"""What the pictures show: one run of the bundled model, a sweep of short ones, a run by another trainer, files made of a run."""
+"""What the pictures show: one longer run, a sweep of short ones, a run by another trainer, files made of a run."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from tests.browser.studio import ROOT, Studio
 from tests.support.small_runs import base_folder
 
 DATASET: Final = "Sales calls"
+ENOUGH_POINTS: Final = 40
 # Below the scene's folder, as the server has to know where local models may lie.
 MODELS: Final = "models"
 WAIT_SECONDS: Final = 1200
@@ -28,6 +29,7 @@ class Scene:
 
     studio: Studio
     folder: Path
+    model: str = ""
     run: int = 0
     sweep: int = 0
     failing: int = 0
@@ -54,29 +56,29 @@ class Scene:
             return api.get(path).raise_for_status().json()
 
     def begin(self) -> None:
-        """Dialogues, and a run of the bundled model that is some steps on its way."""
+        """Dialogues, and a run that is some steps on its way: of a model that is small enough to be trained in minutes on two cores."""
         self.command("import", str(ROOT / "app" / "samples" / "sales.en.jsonl"), "--dataset", DATASET)
         self.command("approve", "--dataset", DATASET)
-        self.run = self._train(
-            "bundled",
-            "max_train_minutes=4",
-            "logging_steps=1",
-            "eval_steps=5",
-            "save_steps=5",
+        self.model = str(shutil.copytree(base_folder(), self.folder / MODELS / "small-llama"))
+        minutes = (
+            "max_train_minutes=3",
+            "logging_steps=5",
+            "eval_steps=50",
+            "save_steps=50",
             "sample_count=2",
         )
-        self.until(lambda: len(self._losses(self.run)) >= 12, "the run has taken twelve steps")
+        self.run = self._train("num_train_epochs=200", *minutes)
+        self.until(lambda: len(self._losses(self.run)) >= ENOUGH_POINTS, "there is a curve to see")
 
     def line_up(self) -> None:
-        """What waits behind it: a sweep of a small model, one of whose values is far too high, and a run that TRL trains."""
-        small = self._small_model()
+        """What waits behind it: a sweep, one of whose values is far too high, and a run that TRL trains."""
         more = ("per_device_train_batch_size=4", "max_steps=120", "eval_steps=10", "sample_count=0")
         rates = ("--set", "learning_rate=3e-4,1e-3,3e-2")
         sweep = self.command(
-            "sweep", "--dataset", DATASET, "--model", small, *rates, *_settings(*more), *_ACCEPTED, "--no-wait", "--json",
+            "sweep", "--dataset", DATASET, "--model", self.model, *rates, *_settings(*more), *_ACCEPTED, "--no-wait", "--json",
         )  # fmt: skip
         self.sweep, self.failing = sweep["id"], sweep["runs"][-1]["run_id"]
-        self.other = self._train(small, "backend=trl", "max_steps=40", "eval_steps=10", "sample_count=0")
+        self.other = self._train("backend=trl", "max_steps=40", "eval_steps=10", "sample_count=0")
 
     def finish(self) -> None:
         """All runs end, the first one is judged and taken elsewhere."""
@@ -95,22 +97,19 @@ class Scene:
                 raise TimeoutError(f"waited in vain until {what}\n{self.studio.logs()}")
             time.sleep(0.5)
 
-    def _train(self, model: str, *settings: str) -> int:
+    def _train(self, *settings: str) -> int:
         made = self.command(
             "train",
             "--dataset",
             DATASET,
             "--model",
-            model,
+            self.model,
             *_settings(*settings),
             *_ACCEPTED,
             "--no-wait",
             "--json",
         )
         return int(made["id"])
-
-    def _small_model(self) -> str:
-        return str(shutil.copytree(base_folder(), self.folder / MODELS / "small-llama"))
 
     def _losses(self, run: int) -> list[Any]:
         found: list[Any] = self.answer(f"/runs/{run}/curves")["metrics"]
