@@ -73,7 +73,10 @@ def _add_webhooks(document: dict[str, Any], webhooks: Webhooks) -> None:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in webhooks.schemas.items():
         # Of a class that answers have too FastAPI's own is kept, which says the same and no defaults.
-        if schemas.setdefault(name, schema).get("properties", {}).keys() != schema.get("properties", {}).keys():
+        if (
+            schemas.setdefault(name, schema).get("properties", {}).keys()
+            != schema.get("properties", {}).keys()
+        ):
             raise ValueError(f"an answer and a webhook both have a schema {name}, and they differ")
 
 
