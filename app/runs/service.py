@@ -23,7 +23,7 @@ from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.recipes.own import read_book
-from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
+from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend, launch_of, with_kept
 from app.runs.beginning import Beginning
 from app.runs.changes import Base, base_of
 from app.runs.fitting import Fitted, fit_config
@@ -142,6 +142,7 @@ def _promise(
     beside, also = _mixed_in(session, check, request, model)
     override = also or override
     base = _base(session, actor, request)
+    backends = with_kept(backends, request.again_of.launch if request.again_of else None)
     request = _with_adapter(session, request, base, model)
     fitted = _fitted(request, base, version, model, backends)
     if request.begins:
@@ -169,6 +170,7 @@ def _promise(
         idempotency_key=key,
         job_id=job.id,
         evaluate_with=list(dict.fromkeys(request.evaluate_with)),
+        launch=launch_of(fitted.config, backends),
         begins=request.begins,
         parent_run_id=request.begins.run_id if request.begins else None,
         **actor.who.columns(),
