@@ -13,6 +13,7 @@ from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
+from app.runs.lineage import with_descendants
 from app.runs.models import Run
 from app.runs.result import RunResult
 from tests.support.people import Person, problem_of, visible_text
@@ -88,3 +89,19 @@ def test_a_run_that_would_begin_from_its_adapter_is_told_how_to_begin_from_its_m
     refused = engineer.api.post("/api/v1/runs", json=body)
     assert (refused.status_code, refused.json()["field"]) == (422, "init_adapter")
     assert f"/api/v1/runs/{whole.id}/base-model" in problem_of(refused)
+
+
+def test_runs_that_begin_from_its_model_are_told_with_it(
+    app: FastAPI, engineer: Person, storage: Storage
+) -> None:
+    whole = ended(app, storage, use_peft=False)
+    made = engineer.api.post(f"/api/v1/runs/{whole.id}/base-model").json()
+    with transaction(app.state.engine) as session:
+        onward, _job = make_run(session, storage, name="Onward")
+        further, _job = make_run(session, storage, name="Further")
+        make_run(session, storage, name="Another")
+        onward.base_model_id, further.parent_run_id = made["id"], onward.id
+        session.add_all([onward, further])
+        session.flush()
+        found = with_descendants(session, [session.get_one(Run, whole.id)])
+        assert [run.name for run in found] == ["First", "Onward", "Further"]
