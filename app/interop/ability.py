@@ -95,8 +95,8 @@ def require_able(
 
 def _require_launchable(config: TrainingConfig, launch: Launch, *, on_cpu: bool) -> None:
     if config.num_processes != launch.num_processes:
-        values = {"asked": config.num_processes, "found": launch.num_processes, "name": launch.name}
-        raise Invalid(_OTHER_NUMBER, field="num_processes", **values)
+        asked, found = config.num_processes, launch.num_processes
+        raise Invalid(_OTHER_NUMBER, field="num_processes", asked=asked, found=found, name=launch.name)
     if on_cpu and launch.way != MULTI_CPU:
         raise Invalid(_NO_GPUS, field=FIELD, name=launch.name, way=launch.way)
     if launch.is_split and config.load_in_4bit:

@@ -261,5 +261,5 @@ def _launches(settings: Settings) -> Iterator[Finding]:
             yield Finding("backends", "warning", error.translated())
         else:
             text = _("%(name)s starts TRL in %(number)d processes (%(way)s).")
-            values = {"name": name, "number": found.num_processes, "way": found.way}
-            yield Finding("backends", "ok", text % values)
+            told = {"name": name, "number": found.num_processes, "way": found.way}
+            yield Finding("backends", "ok", text % told)

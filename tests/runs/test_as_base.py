@@ -96,10 +96,12 @@ def test_runs_that_begin_from_its_model_are_told_with_it(
 ) -> None:
     whole = ended(app, storage, use_peft=False)
     made = engineer.api.post(f"/api/v1/runs/{whole.id}/base-model").json()
+    started = [
+        engineer.api.post("/api/v1/runs", json={"mask_check_id": 1, "confirmed": True, "name": name}).json()
+        for name in ("Onward", "Further", "Another")
+    ]
     with transaction(app.state.engine) as session:
-        onward, _job = make_run(session, storage, name="Onward")
-        further, _job = make_run(session, storage, name="Further")
-        make_run(session, storage, name="Another")
+        onward, further, _another = (session.get_one(Run, one["id"]) for one in started)
         onward.base_model_id, further.parent_run_id = made["id"], onward.id
         session.add_all([onward, further])
         session.flush()

@@ -103,7 +103,9 @@ def varlen_attention(
     longest = max(end - start for start, end in pairwise(borders))
     edges = torch.tensor(borders, dtype=torch.int32, device=query.device)
     output = varlen_attn(
-        *(x[0].transpose(0, 1) for x in (query, key, value)),
+        query[0].transpose(0, 1),
+        key[0].transpose(0, 1),
+        value[0].transpose(0, 1),
         edges,
         edges,
         longest,
