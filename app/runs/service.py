@@ -136,9 +136,7 @@ def _promise(
     override = _require_allowed(check, check_job, request)
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
-    too_long = length_refusal(check.report, model)
-    if too_long is not None:
-        raise too_long
+    _require_room(check, model)
     beside, also = _mixed_in(session, check, request, model)
     override = also or override
     base = _base(session, actor, request)
@@ -193,10 +191,15 @@ def _mixed_in(
     if beside is None or beside.check is None or beside.job is None:
         return None, None
     override = _require_allowed(beside.check, beside.job, request)
-    too_long = length_refusal(beside.check.report, model)
+    _require_room(beside.check, model)
+    return beside, override
+
+
+def _require_room(check: MaskCheck, model: ModelEntry) -> None:
+    """Raises what refuses samples that are longer than the model reads."""
+    too_long = length_refusal(check.report, model)
     if too_long is not None:
         raise too_long
-    return beside, override
 
 
 def _settled(facts: Facts, request: RunRequest, actor: Actor) -> PreflightRecord:
