@@ -50,6 +50,7 @@ from app.runs import (
     form_check_pages,
     new_run_pages,
     plan_api,
+    tracking_pages,
 )
 from app.runs import pages as runs_pages
 from app.runs.sweeps import api as sweeps_api
@@ -108,6 +109,7 @@ PAGES: Final[tuple[Router, ...]] = (
     compare_pages.router,
     checkpoint_pages.router,
     as_base_pages.router,
+    tracking_pages.router,
     gates_pages.router,
     checklists_pages.router,
     runs_pages.router,
