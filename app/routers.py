@@ -49,6 +49,7 @@ from app.runs import (
     form_check_pages,
     new_run_pages,
     plan_api,
+    tracking_pages,
 )
 from app.runs import pages as runs_pages
 from app.runs.sweeps import api as sweeps_api
@@ -106,6 +107,7 @@ PAGES: Final[tuple[Router, ...]] = (
     recipe_pages.router,
     compare_pages.router,
     checkpoint_pages.router,
+    tracking_pages.router,
     gates_pages.router,
     checklists_pages.router,
     runs_pages.router,
