@@ -9,6 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from app.exports.snippets import served_name
 from app.interop.handing import HandedOver, HandedRun, Precision, Tool
+from app.interop.launching import Launch
 from app.interop.writing import hand_over
 from app.jobs.events import Emit
 from app.masking import MaskArrays, Split
@@ -66,6 +67,7 @@ def write_folder(
     arrays: MaskArrays,
     model: Any,
     dtype: torch.dtype,
+    launch: Launch | None,
     folder: Path,
     emit: Emit,
 ) -> HandedOver:
@@ -86,6 +88,7 @@ def write_folder(
         layers=wanted_layers(model, config, emit),
         precision=precision,
         end_of_turn_id=job.end_of_turn_id,
+        launch=launch,
     )
     return hand_over(tool, run, arrays, folder, as_backend=True)
 
