@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import BrowserContext, FloatRect, Page
+from playwright.sync_api import BrowserContext, FloatRect, Page, ViewportSize
 
 from tests.browser.studio import Studio
 from tests.support.live import chromium
@@ -14,7 +14,7 @@ from tests.support.live import chromium
 # Of a file; the documents load them all.
 MOST_BYTES: Final = 150_000
 _MARGIN: Final = 12
-_WINDOW: Final = {"width": 1240, "height": 860}
+_WINDOW: Final[ViewportSize] = {"width": 1240, "height": 860}
 _QUALITIES: Final = (0.9, 0.8, 0.7, 0.6)
 _TO_WEBP: Final = """async ([png, quality]) => {
   const image = new Image();
@@ -32,28 +32,31 @@ _TO_WEBP: Final = """async ([png, quality]) => {
 def windows(studio: Studio) -> Iterator[dict[str, BrowserContext]]:
     """A window for each language of the documents, by the ending of their names, signed in as the administrator who is made here."""
     with chromium() as browser:
-        contexts = {}
+        contexts: dict[str, BrowserContext] = {}
         for ending, locale in (("", "en-US"), (".zh-CN", "zh-CN")):
+            first = contexts.get("")
             context = browser.new_context(
                 base_url=studio.url,
                 locale=locale,
                 color_scheme="light",
                 viewport=_WINDOW,
                 reduced_motion="reduce",
+                storage_state=first.storage_state() if first else None,
             )
             context.set_default_timeout(60_000)
-            page = context.new_page()
-            if contexts:
-                page.goto(studio.sign_in_link())
-            else:
-                page.goto(studio.setup_address())
-                page.get_by_label("User name").fill("Mei Lin")
-                page.get_by_label("Password").fill("a sentence only Mei knows")
-                page.get_by_role("button", name="Create the administrator").click()
-            page.wait_for_url("**/datasets")
-            page.close()
+            if first is None:
+                _make_administrator(context.new_page(), studio)
             contexts[ending] = context
         yield contexts
+
+
+def _make_administrator(page: Page, studio: Studio) -> None:
+    page.goto(studio.setup_address())
+    page.get_by_label("User name").fill("Mei Lin")
+    page.get_by_label("Password").fill("a sentence only Mei knows")
+    page.get_by_role("button", name="Create the administrator").click()
+    page.wait_for_url("**/datasets")
+    page.close()
 
 
 def take(page: Page, shown: Sequence[str], file: Path) -> int:
