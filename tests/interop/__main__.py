@@ -32,6 +32,7 @@ from tests.interop.material import (
     tiny_model,
     train_in_the_studio,
 )
+from tests.interop.stopping import stop_and_go_on
 from worker.work.backends.tool_process import QUIETLY
 
 # The environments hold the versions that train on a CPU, which are not all those that LLaMA-Factory asks for.
@@ -47,6 +48,9 @@ def main() -> int:
     halves = parser.add_mutually_exclusive_group()
     halves.add_argument("--backends", dest="exports", action="store_false", help="only runs, no exports")
     halves.add_argument("--exports", dest="backends", action="store_false", help="only exports, no runs")
+    halves.add_argument(
+        "--stopping", action="store_true", help="only runs that are stopped and go on, tiny ones"
+    )
     asked = parser.parse_args()
     chosen = [tool for tool in TOOLS if tool in (asked.tools or TOOLS)]
     if strange := set(asked.tools) - set(TOOLS):
@@ -54,11 +58,16 @@ def main() -> int:
     for tool in chosen:
         if tool != "trl":
             tools.install(tool)
+    stopping = asked.backends
+    asked.exports, asked.backends = (
+        wanted and not asked.stopping for wanted in (asked.exports, asked.backends)
+    )
     wrong: list[str] = []
     with tempfile.TemporaryDirectory(prefix="sft-studio-interop-") as name:
         folder = Path(name)
         for tool in chosen:
             wrong += options_differ(tool, folder)
+        stopped = stop_and_go_on(chosen, folder / "stopping", wrong, NEAR) if stopping else {}
         if asked.exports:
             wrong += compare_tokens(chosen, folder / "tokens")
         figures = compare_losses(chosen, folder / "losses", wrong) if asked.exports else {}
@@ -68,6 +77,8 @@ def main() -> int:
         print(table(figures))
     if asked.backends:
         print(backends_table(backends))
+    for tool, told in stopped.items():
+        print(f"{TOOL_NAMES[tool]} {TOOL_VERSIONS[tool]}: {told}")
     for line in wrong:
         say(f"differs: {line}")
     if asked.json:

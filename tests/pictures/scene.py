@@ -67,7 +67,7 @@ class Scene:
             "save_steps=50",
             "sample_count=2",
         )
-        self.run = self._train("num_train_epochs=200", *minutes)
+        self.run = self._train("num_train_epochs=100", *minutes)
         self.until(lambda: len(self._losses(self.run)) >= ENOUGH_POINTS, "there is a curve to see")
 
     def line_up(self) -> None:
