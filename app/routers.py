@@ -22,6 +22,8 @@ from app.exports import api as exports_api
 from app.exports import pages as exports_pages
 from app.gates import api as gates_api
 from app.gates import pages as gates_pages
+from app.gates import sweep_api as sweep_gates_api
+from app.gates import sweep_pages as sweep_gates_pages
 from app.imports import api as imports_api
 from app.imports import mapping_api, mapping_pages, report_pages
 from app.imports import pages as imports_pages
@@ -41,7 +43,7 @@ from app.queue import pages as queue_pages
 from app.recipe_book import api as recipe_api
 from app.recipe_book import pages as recipe_pages
 from app.runs import api as runs_api
-from app.runs import checkpoint_api, checkpoint_pages, compare_pages, new_run_pages, plan_api
+from app.runs import checkpoint_api, checkpoint_pages, compare_pages, new_run_pages, onward_pages, plan_api
 from app.runs import pages as runs_pages
 from app.runs.sweeps import api as sweeps_api
 from app.runs.sweeps import pages as sweeps_pages
@@ -70,6 +72,7 @@ API: Final[tuple[Router, ...]] = (
     recipe_api.router,
     evaluations_api.router,
     gates_api.router,
+    sweep_gates_api.router,
     checklists_api.router,
     exports_api.router,
     playground_api.router,
@@ -97,8 +100,10 @@ PAGES: Final[tuple[Router, ...]] = (
     compare_pages.router,
     checkpoint_pages.router,
     gates_pages.router,
+    sweep_gates_pages.router,
     checklists_pages.router,
     runs_pages.router,
+    onward_pages.router,
     sweeps_pages.router,
     queue_pages.router,
     notices_pages.router,

@@ -95,11 +95,11 @@ def _context(
         pace = expected_pace(session, model_id, plan.tokens.all if plan.tokens else None)
     else:
         several, pace = with_pace(session, several, model_id)
-    plans = [plan, *(member.plan for member in several.members)] if several else [plan]
+    plans = [(member.said, member.plan) for member in several.members] if several else []
     let_go(session)
-    ground = surroundings.ground(version)
+    ground = surroundings.ground(version, beside.version if beside else None, checks.check, checks.beside)
     return {
-        **shown_preflight(form, version, model, checks.check, checks.job, plans, ground, beside),
+        **shown_preflight(form, version, model, checks, plans or [("", plan)], ground, beside),
         "form": form,
         "versions": versions,
         "models": models,
@@ -342,7 +342,7 @@ def start(
         require_seen(checks, seen)
         check = checks.check
         assert check is not None
-        ground = surroundings.ground_of(check.dataset_version_id)
+        ground = surroundings.ground_of_checks(check.id or 0, checks.ids[1])
         with transaction(engine) as session:
             version, model = (
                 require_version(session, check.dataset_version_id),

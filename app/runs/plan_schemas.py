@@ -10,6 +10,7 @@ from app.recipes.advice import Task
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.recipes.memory import Fits
+from app.runs.beginning import Beginning
 from app.runs.pace import Pace
 from app.runs.planning import MemoryPlan, Plan
 from app.runs.preflight.schemas import ACCEPTED, AcceptedNames, PreflightItemOut
@@ -19,6 +20,13 @@ MixCheckId = Annotated[
     Field(
         description="The mask check of a second dataset version, for the same base model with the same settings: "
         "`mix_share` of the conversations that are trained are drawn from it."
+    ),
+]
+
+InitAdapter = Annotated[
+    int | None,
+    Field(
+        description="A run whose adapter this one begins with, in place of a fresh one: its base model and shape hold here."
     ),
 ]
 
@@ -41,6 +49,7 @@ class PlanIn(BaseModel):
         default_factory=dict,
         description="Changes to the recipe's config, spelled as TRL and PEFT spell them.",
     )
+    init_adapter: InitAdapter = None
     task: Task | None = Field(
         default=None, description="What the model is to learn: advice on the rank needs it."
     )
@@ -96,10 +105,12 @@ class PlanOut(BaseModel):
     """How long a run would be, what it would take, and what to set otherwise; null where nothing tells it.
 
     `tokens` pass the model over all epochs, `trained_tokens` of them are in the loss; `seconds` as fast as `as_run` was.
-    `may_start`: the pre-flight has no error, and no warning that is not accepted.
+    `may_start`: the pre-flight has no error, and no warning that is not accepted. `begins` is the adapter that it would begin with,
+    null from the base model.
     """
 
     config: TrainingConfig
+    begins: Beginning | None
     mask_check_id: int | None
     samples: int
     samples_per_step: int
@@ -121,7 +132,12 @@ class PlanOut(BaseModel):
 
     @classmethod
     def of(
-        cls, plan: Plan, pace: Pace | None, check: MaskCheck | None, preflight: list[PreflightItemOut]
+        cls,
+        plan: Plan,
+        pace: Pace | None,
+        check: MaskCheck | None,
+        preflight: list[PreflightItemOut],
+        begins: Beginning | None = None,
     ) -> "PlanOut":
         """In the reader's language. The plan is of a version, without errors."""
         assert plan.config is not None
@@ -129,6 +145,7 @@ class PlanOut(BaseModel):
         memory = plan.memory
         return cls(
             config=plan.config,
+            begins=begins,
             mask_check_id=check.id if check else None,
             samples=plan.estimate.samples,
             samples_per_step=plan.estimate.batch,

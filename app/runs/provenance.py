@@ -25,10 +25,23 @@ class MixedInProvenance(BaseModel):
     order: str
 
 
+class EarlierRun(BaseModel):
+    """A run whose adapter was trained further, so that its data are in the weights too; `version_hash` as below."""
+
+    run_id: int
+    run: str
+    dataset: str
+    version: int
+    version_hash: str
+    conversations: int
+    mix: MixedInProvenance | None = None
+
+
 class Provenance(StoredModel):
     """`base_model` is a hub id, or a name where the hub has no such model; `base_revision` the commit there.
 
-    `begins` says what the run began from where that was not the base model. Hashes are sha256: `version_hash` of the frozen
+    `begins` says what the run began from where that was not the base model, `earlier` whose adapters were trained further on the way
+    here, the last one first. Hashes are sha256: `version_hash` of the frozen
     dialogues, `arrays_hash` of ids and labels that were trained.
     """
 
@@ -43,6 +56,7 @@ class Provenance(StoredModel):
     arrays_hash: str
     recipe: str
     begins: Beginning | None = None
+    earlier: list[EarlierRun] = Field(default_factory=list)
     # Counts the changes of an own recipe; None for a built-in one.
     recipe_version: int | None = None
     base_model: str

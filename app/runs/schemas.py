@@ -22,7 +22,7 @@ from app.runs.comparing import Difference, Reached
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.diagnosis import new_run_address
 from app.runs.models import Run
-from app.runs.plan_schemas import MixCheckId
+from app.runs.plan_schemas import InitAdapter, MixCheckId
 from app.runs.preflight.documents import PreflightRecord
 from app.runs.preflight.schemas import ACCEPTED, AcceptedNames
 from app.runs.result import RunResult
@@ -77,10 +77,7 @@ class RunIn(BaseModel):
         description="Changes to the recipe's config, spelled as TRL and PEFT spell them.",
     )
     name: str = Field(default="", max_length=120)
-    init_adapter: int | None = Field(
-        default=None,
-        description="A run whose adapter this one begins with, in place of a fresh one: its base model and shape hold here.",
-    )
+    init_adapter: InitAdapter = None
     confirmed: bool = False
     override_reason: str = Field(default="", max_length=1000)
     evaluate_with: list[str] = Field(default_factory=list, max_length=10)

@@ -1,5 +1,6 @@
 """What REST reads and writes of sweeps."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,8 +13,8 @@ from app.recipes.axes import MOST_RUNS, Axis, make_axis
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.runs.pace import Pace
-from app.runs.plan_schemas import MemoryOut, MixCheckId
-from app.runs.preflight.schemas import ACCEPTED, AcceptedNames
+from app.runs.plan_schemas import InitAdapter, MemoryOut, MixCheckId
+from app.runs.preflight.schemas import ACCEPTED, AcceptedNames, PreflightOut
 from app.runs.sweeps.models import Sweep
 from app.runs.sweeps.planning import SweepPlan
 from app.runs.sweeps.service import NAME_CHARACTERS
@@ -47,18 +48,21 @@ class _Asked(BaseModel):
     axes: list[AxisIn] = Field(
         min_length=1, max_length=20, description="What differs: every combination is a run, at most 24."
     )
+    mask_check_id: int
+    mix_check_id: MixCheckId = None
+    init_adapter: InitAdapter = None
+    override_reason: str = Field(default="", max_length=1000)
+    evaluate_with: list[str] = Field(default_factory=list, max_length=10)
+    accepted_warnings: AcceptedNames = Field(
+        default_factory=list, description=f"{ACCEPTED} They count for every run of the sweep."
+    )
 
 
 class SweepIn(_Asked):
     """Start a sweep. `mask_check_id` names version, model and mask settings of all its runs."""
 
-    mask_check_id: int
-    mix_check_id: MixCheckId = None
     name: str = Field(default="", max_length=NAME_CHARACTERS)
     confirmed: bool = False
-    override_reason: str = Field(default="", max_length=1000)
-    evaluate_with: list[str] = Field(default_factory=list, max_length=10)
-    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
     device: str = Field(
         default=ANY,
         max_length=20,
@@ -69,8 +73,8 @@ class SweepIn(_Asked):
 class SweepPlanIn(_Asked):
     """What would be started."""
 
-    mask_check_id: int
-    mix_check_id: MixCheckId = None
+    # As at the start, for the pre-flight alone; null: nobody is asked yet.
+    confirmed: bool | None = None
 
 
 class SweepNameIn(BaseModel):
@@ -81,8 +85,8 @@ class SweepNameIn(BaseModel):
     name: str = Field(max_length=NAME_CHARACTERS)
 
 
-class SweepMemberPlanOut(BaseModel):
-    """A run as it would be: `values` by field that differs, as one would type them."""
+class SweepMemberPlanOut(PreflightOut):
+    """A run as it would be, and what stands against its start: `values` by field that differs, as one would type them."""
 
     values: str
     config: TrainingConfig
@@ -92,7 +96,8 @@ class SweepMemberPlanOut(BaseModel):
 
 class SweepPlanOut(BaseModel):
     """All runs together, one after the other; null where nothing tells it. `disk_bytes` are checkpoints and adapters, were all
-    there at once; `memory` is that of the run that needs most. `seconds` as fast as `as_run` was.
+    there at once; `memory` is that of the run that needs most. `seconds` as fast as `as_run` was. `may_start`: nothing stands against
+    any of them; a warning that is accepted is accepted for all.
     """
 
     runs: list[SweepMemberPlanOut]
@@ -101,22 +106,25 @@ class SweepPlanOut(BaseModel):
     as_run: int | None
     disk_bytes: int | None
     memory: MemoryOut | None
+    may_start: bool
 
     @classmethod
-    def of(cls, plan: SweepPlan, pace: Pace | None) -> "SweepPlanOut":
-        """From a plan without errors."""
+    def of(cls, plan: SweepPlan, pace: Pace | None, looks: Sequence[PreflightOut]) -> "SweepPlanOut":
+        """From a plan without errors, and the pre-flight of each of its runs."""
         memory = plan.memory
         return cls(
             runs=[
                 SweepMemberPlanOut(
+                    **vars(look),
                     values=member.said,
                     config=member.plan.config,
                     steps=member.plan.estimate.steps if member.plan.estimate else None,
                     disk_bytes=member.plan.disk,
                 )
-                for member in plan.members
+                for member, look in zip(plan.members, looks, strict=True)
                 if member.plan.config is not None
             ],
+            may_start=all(look.may_start for look in looks),
             steps=plan.steps,
             seconds=plan.seconds,
             as_run=pace.run_id if pace else None,
@@ -126,7 +134,9 @@ class SweepPlanOut(BaseModel):
 
 
 class SweepRunOut(BaseModel):
-    """A run of the sweep: its values by field, as one would type them, and what came of it. Losses in nats a trained token."""
+    """A run of the sweep: its values by field, as one would type them, the names of the warnings that were accepted for it, and what
+    came of it. Losses in nats a trained token.
+    """
 
     run_id: int
     values: dict[str, str]
@@ -141,6 +151,7 @@ class SweepRunOut(BaseModel):
     best_step: int | None
     verdict: str | None
     seconds: float | None
+    accepted: list[str]
 
     @classmethod
     def of(cls, row: Row) -> "SweepRunOut":
@@ -152,6 +163,7 @@ class SweepRunOut(BaseModel):
             "status": row.job.status,
             "error": row.job.error_text,
             "verdict": verdict,
+            "accepted": row.run.preflight.names if row.run.preflight else [],
         }
         return cls(**{**same, **told})
 
