@@ -37,7 +37,6 @@ from app.runs.schemas import (
     ComparedOut,
     CurvesOut,
     FindingOut,
-    PointOut,
     PointsOut,
     RunIn,
     RunOut,
@@ -239,9 +238,7 @@ def list_points(
     """Every training point, page by page, in order of step; none is left out."""
     run = service.require_run(session, run_id)
     points = read_whole_curves(session, service.run_job(session, run)).metrics
-    return PointsOut(
-        total=len(points), points=[PointOut(**point) for point in points[offset : offset + limit]]
-    )
+    return PointsOut.model_validate({"total": len(points), "points": points[offset : offset + limit]})
 
 
 @router.get("/runs/{run_id}/diagnosis")

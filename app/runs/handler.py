@@ -186,7 +186,9 @@ def _earlier(session: Session, run: Run) -> list[EarlierRun]:
                     dataset=session.get_one(Dataset, version.dataset_id).name,
                     version=version.number,
                     version_hash=version.content_hash,
+                    arrays_hash=parent.arrays_hash,
                     conversations=version.train_count,
+                    held_out=version.validation_count,
                     mix=provenance_of_mix(session, parent),
                 )
             )

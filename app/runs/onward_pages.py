@@ -15,14 +15,13 @@ from app.core.i18n import gettext
 from app.core.routing import Router
 from app.core.storage import Storage
 from app.core.templating import render
-from app.core.web import AppStorage, Db
+from app.core.web import AppStorage, Db, Posted
 from app.recipes.fields import FIELDS, displayed
 from app.runs import service
 from app.runs.again import request_again, run_again
 from app.runs.backends import Backends, TheseBackends
 from app.runs.lineage import children_of
 from app.runs.models import Run
-from app.runs.new_run_pages import Posted
 from app.runs.onward import Onward, go_on, request_onward
 from app.runs.preflight.facts import Ground
 from app.runs.preflight.gate import WARNINGS

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.core.database import let_go, utc_now
+from app.core.database import LARGEST_ID, let_go, utc_now
 from app.core.i18n import get_locale, gettext
 from app.core.routing import Router
 from app.core.templating import is_htmx, render, toast
@@ -95,7 +95,7 @@ def list_page(
     judging: AppJudging,
     waiting: AppWaiting,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
-    version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    version: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
 ) -> Response:
     """Runs, newest first, all or those on a dataset version; the table alone for htmx."""
     chosen = require_version(session, version) if version is not None else None
