@@ -117,12 +117,22 @@ class MixOut(BaseModel):
     trained_share: float | None
 
 
-class PlanOut(BaseModel):
-    """How long a run would be, what it would take, and what to set otherwise; null where nothing tells it.
+class TakesOut(BaseModel):
+    """What a run would take, or several together; null where nothing tells it. `seconds` as fast as `as_run` was. `may_start`: the
+    pre-flight has no error, and no warning that is not accepted.
+    """
 
-    `tokens` pass the model over all epochs, `trained_tokens` of them are in the loss; `seconds` as fast as `as_run` was.
-    `may_start`: the pre-flight has no error, and no warning that is not accepted. `begins` is the adapter that it would begin with,
-    null from the base model.
+    steps: int
+    seconds: float | None
+    as_run: int | None
+    disk_bytes: int | None
+    memory: MemoryOut | None
+    may_start: bool
+
+
+class PlanOut(TakesOut):
+    """How long a run would be, what it would take, and what to set otherwise. `tokens` pass the model over all epochs,
+    `trained_tokens` of them are in the loss; `begins` is the adapter that it would begin with, null from the base model.
     """
 
     config: TrainingConfig
@@ -131,20 +141,14 @@ class PlanOut(BaseModel):
     samples: int
     samples_per_step: int
     steps_per_epoch: int
-    steps: int
     epochs: float
     tokens: int | None
     trained_tokens: int | None
-    seconds: float | None
-    as_run: int | None
-    disk_bytes: int | None
-    memory: MemoryOut | None
     mix: MixOut | None
     advice: list[AdviceOut]
     notes: list[str]
     warnings: list[str]
     preflight: list[PreflightItemOut]
-    may_start: bool
 
     @classmethod
     def of(

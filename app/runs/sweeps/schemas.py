@@ -12,7 +12,7 @@ from app.recipes.axes import MOST_RUNS, Axis, make_axis
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.runs.pace import Pace
-from app.runs.plan_schemas import AskedIn, MemoryOut, StartIn
+from app.runs.plan_schemas import AskedIn, MemoryOut, StartIn, TakesOut
 from app.runs.preflight.schemas import PreflightOut
 from app.runs.sweeps.models import Sweep
 from app.runs.sweeps.planning import SweepPlan
@@ -80,19 +80,12 @@ class SweepMemberPlanOut(PreflightOut):
     disk_bytes: int | None
 
 
-class SweepPlanOut(BaseModel):
-    """All runs together, one after the other; null where nothing tells it. `disk_bytes` are checkpoints and adapters, were all
-    there at once; `memory` is that of the run that needs most. `seconds` as fast as `as_run` was. `may_start`: nothing stands against
-    any of them; a warning that is accepted is accepted for all.
+class SweepPlanOut(TakesOut):
+    """All runs together, one after the other. `disk_bytes` are checkpoints and adapters, were all there at once; `memory` is that
+    of the run that needs most. A warning that is accepted is accepted for all.
     """
 
     runs: list[SweepMemberPlanOut]
-    steps: int
-    seconds: float | None
-    as_run: int | None
-    disk_bytes: int | None
-    memory: MemoryOut | None
-    may_start: bool
 
     @classmethod
     def of(cls, plan: SweepPlan, pace: Pace | None, looks: Sequence[PreflightOut]) -> "SweepPlanOut":
