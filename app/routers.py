@@ -52,6 +52,7 @@ from app.runs import (
     new_run_pages,
     onward_pages,
     plan_api,
+    tracking_pages,
 )
 from app.runs import pages as runs_pages
 from app.runs.sweeps import api as sweeps_api
@@ -110,6 +111,7 @@ PAGES: Final[tuple[Router, ...]] = (
     recipe_pages.router,
     compare_pages.router,
     checkpoint_pages.router,
+    tracking_pages.router,
     gates_pages.router,
     sweep_gates_pages.router,
     checklists_pages.router,

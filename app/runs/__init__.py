@@ -13,6 +13,8 @@ under way:
 `checkpoint_pages`), `onward` a run that goes on from one, `onward_pages` that and one made again,
 `further` one with an adapter, `beginning` and
 `beginning_words` what a run begins from, `manifest` with `environment`, `provenance`, `lineage` ·
+`figures` by the names that trackers have for them, `tracking`
+which trackers are told of a run, `tracking_schemas`, `tracking_pages` ·
 ports to what lies above and below:
 `judging` (evaluations), `elsewhere` (exports), `waiting` (queue), `check_use` (mask checks) ·
 `api`, `schemas` REST.

@@ -12,7 +12,7 @@ from app.core.database import LARGEST_ID, let_go, utc_now
 from app.core.i18n import get_locale, gettext
 from app.core.routing import Router
 from app.core.templating import is_htmx, render, toast
-from app.core.web import PAGE_SIZE, AppStorage, Db
+from app.core.web import PAGE_SIZE, AppSettings, AppStorage, Db
 from app.datasets.service import require_dataset
 from app.jobs.events import CheckpointPayload, EvalPayload, EventKind, MetricPayload, Phase, ProgressPayload
 from app.jobs.models import Job, JobState, StopRequest
@@ -36,6 +36,7 @@ from app.runs.planning import expected_memory
 from app.runs.preflight.items import Name
 from app.runs.samples import read_samples
 from app.runs.story import read_story
+from app.runs.tracking_pages import trackers_context
 from app.runs.waiting import AppWaiting, Waiting, WaitsFor
 from app.sentences import N_
 from app.versions.service import require_version
@@ -167,6 +168,7 @@ def run_page(
     waiting: AppWaiting,
     elsewhere: AppElsewhere,
     device: ThisDevice,
+    settings: AppSettings,
     run_id: int,
     already: bool = False,
 ) -> Response:
@@ -181,6 +183,7 @@ def run_page(
         **_diagnosis_context(session, run),
         **_samples_context(session, run),
         **shown_elsewhere(elsewhere, session, run),
+        **trackers_context(session, settings, run),
         "preflight_headings": {name.value: gettext(name.heading) for name in Name},
         "settings": settings_in_words(lineage["check"].settings.to_settings()),
         "groups": FIELD_GROUPS,
