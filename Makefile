@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 export SFT_STUDIO_DATA ?= $(CURDIR)/.data
 export PYTHON
 
-.PHONY: help install demo serve check test families memory bench faults interop clean
+.PHONY: help install demo serve check test families memory bench faults interop trackers clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -43,6 +43,9 @@ faults: install ## Faults on purpose, many times, with figures; ROUNDS=20 for mo
 
 interop: install ## Exports trained for real by LLaMA-Factory, Axolotl, TRL and Unsloth; INTEROP="axolotl trl" picks
 	@exec $(BIN)/python -m tests.interop $(INTEROP) $(if $(JSON),--json $(JSON))
+
+trackers: install ## Runs told to a real MLflow server, killed meanwhile, and read back by MLflow's own client
+	@exec $(BIN)/python -m tests.trackers
 
 clean: ## Remove .venv and caches; the data in .data stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build

@@ -1,24 +1,24 @@
 // What static/js may rely on besides the browser. A selector says what kind of element it finds, and so does the page
-// that an event comes from: neither is checked further, nor are parameters without a type of their own. Names, arguments,
-// our own objects and what may be null are.
+// that an event comes from: neither is checked further. Names, arguments, our own objects and what may be null are.
 
+type PageEvent = any;
 interface ParentNode {
   querySelector(selectors: string): any;
   querySelectorAll(selectors: string): NodeListOf<any>;
 }
 interface Element {
   closest(selectors: string): any;
-  addEventListener(type: string, listener: (event: any) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: (event: PageEvent) => void, options?: boolean | AddEventListenerOptions): void;
 }
 interface HTMLElement {
-  addEventListener(type: string, listener: (event: any) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: (event: PageEvent) => void, options?: boolean | AddEventListenerOptions): void;
 }
 interface Document {
   getElementById(elementId: string): any;
-  addEventListener(type: string, listener: (event: any) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: (event: PageEvent) => void, options?: boolean | AddEventListenerOptions): void;
 }
 interface EventTarget {
-  addEventListener(type: string, listener: (event: any) => void, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: (event: PageEvent) => void, options?: boolean | AddEventListenerOptions): void;
 }
 
 // static/vendor
@@ -26,8 +26,9 @@ declare const htmx: {
   trigger(element: EventTarget, event: string, detail?: object): void;
   ajax(verb: string, path: string, context: { source?: Element; target?: Element | string; swap?: string }): Promise<void>;
 };
+type Plot = any;
 declare const uPlot: {
-  new (options: object, data: Columns, element: Element): any;
+  new (options: object, data: Columns, element: Element): Plot;
   rangeNum(low: number, high: number, padding: number, soft: boolean): [number, number];
   rangeLog(low: number, high: number, base: number, fullMagnitudes: boolean): [number, number];
 };
@@ -80,9 +81,52 @@ interface LineChartConfig {
   sync?: string;
   zoomed?: (from: number | null, to: number | null) => void;
 }
-type Field = HTMLInputElement | HTMLTextAreaElement;
+type Field = HTMLTextAreaElement;
+/** The place of a turn, as a number or as its attribute has it; of a lost draft a word with it. */
+type Turn = number | string;
+type Timer = ReturnType<typeof setTimeout> | undefined;
+
+// The strip of a mask preview: a run of like tokens holds nothing but these.
+interface Token extends HTMLElement {
+  parentElement: Run;
+  previousElementSibling: Token | null;
+  nextElementSibling: Token | null;
+  textContent: string;
+}
+interface Run extends HTMLElement {
+  firstElementChild: Token;
+  lastElementChild: Token;
+  children: HTMLCollectionOf<Token>;
+  textContent: string;
+}
+/** How the letters of a message lie in its tokens: letters.data[i] is the runs' text[i + shift]. */
+interface Passage {
+  letters: Text;
+  runs: Run[];
+  starts: number[];
+  shift: number;
+}
+
+// The playground.
+type Side = "base" | "tuned";
+interface Said {
+  role: string;
+  content: string;
+}
+interface Bubble {
+  item: HTMLElement;
+  article: HTMLElement;
+  body: HTMLElement;
+}
+
+interface Toast {
+  message: string;
+  kind?: string;
+  undo_url?: string;
+  link_url?: string;
+}
 declare var lineChart: (element: HTMLElement, config: LineChartConfig) => LineChart;
-declare var drawMarks: (plot: any, marks: Marks, colour: (name: string) => string) => void;
+declare var drawMarks: (plot: Plot, marks: Marks, colour: (name: string) => string) => void;
 declare var chartControls: (element: HTMLElement, changed: () => void) => { smooth: number; log: boolean };
 declare var runCurves: (columns: object) => Curves;
 declare var smoothed: (column: Column, weight: number) => Column;

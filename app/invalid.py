@@ -19,9 +19,11 @@ _LIST: Final = N_("%(field)s must be a list.")
 _MISSING: Final = N_("%(field)s is missing.")
 _OBJECT: Final = N_("%(field)s must be an object.")
 # By the validator's kinds of error.
+_NO_FIELD: Final = N_("There is no field %(field)s here. Leave it out, or look at how it is spelled.")
 _SENTENCES: Final[Mapping[str, str]] = {
     "missing": _MISSING,
-    "extra_forbidden": N_("There is no field %(field)s here. Leave it out, or look at how it is spelled."),
+    "extra_forbidden": _NO_FIELD,
+    "unexpected_keyword_argument": _NO_FIELD,
     "int_parsing": _WHOLE_NUMBER,
     "int_type": _WHOLE_NUMBER,
     "int_from_float": _WHOLE_NUMBER,
@@ -43,6 +45,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "dict_type": _OBJECT,
     "model_type": _OBJECT,
     "model_attributes_type": _OBJECT,
+    "dataclass_type": _OBJECT,
     "union_tag_not_found": _MISSING,
     "union_tag_invalid": _ONE_OF,
     "enum": _ONE_OF,
@@ -53,11 +56,13 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "less_than": N_("%(field)s must be less than %(lt)s."),
 }
 # What is said when the whole body is wrong, which has no name.
+_NO_OBJECT: Final = N_("The body must be a JSON object.")
 _OF_THE_BODY: Final[Mapping[str, str]] = {
     "missing": N_("The body is missing."),
-    "dict_type": N_("The body must be a JSON object."),
-    "model_type": N_("The body must be a JSON object."),
-    "model_attributes_type": N_("The body must be a JSON object."),
+    "dict_type": _NO_OBJECT,
+    "model_type": _NO_OBJECT,
+    "model_attributes_type": _NO_OBJECT,
+    "dataclass_type": _NO_OBJECT,
     "list_type": N_("The body must be a JSON list."),
 }
 _NOT_JSON: Final = N_("The body is not valid JSON.")

@@ -41,7 +41,16 @@ from app.queue import pages as queue_pages
 from app.recipe_book import api as recipe_api
 from app.recipe_book import pages as recipe_pages
 from app.runs import api as runs_api
-from app.runs import checkpoint_api, checkpoint_pages, compare_pages, new_run_pages, plan_api
+from app.runs import (
+    checkpoint_api,
+    checkpoint_pages,
+    compare_pages,
+    config_pages,
+    form_check_pages,
+    new_run_pages,
+    plan_api,
+    tracking_pages,
+)
 from app.runs import pages as runs_pages
 from app.runs.sweeps import api as sweeps_api
 from app.runs.sweeps import pages as sweeps_pages
@@ -93,9 +102,12 @@ PAGES: Final[tuple[Router, ...]] = (
     playground_pages.router,
     base_models_pages.router,
     new_run_pages.router,
+    config_pages.router,
+    form_check_pages.router,
     recipe_pages.router,
     compare_pages.router,
     checkpoint_pages.router,
+    tracking_pages.router,
     gates_pages.router,
     checklists_pages.router,
     runs_pages.router,

@@ -15,6 +15,7 @@ import app.notices.models
 import app.recipes.models
 import app.runs.models
 import app.runs.sweeps.models
+import app.runs.tracking
 import app.versions.models  # noqa: F401
 
 metadata = SQLModel.metadata

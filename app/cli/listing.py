@@ -16,6 +16,7 @@ from app.core.i18n import gettext as _
 from app.jobs.models import JobState
 from app.recipe_book.schemas import RecipeOut
 from app.recipes.fields import FIELDS, display
+from app.runs.tracking_schemas import TrackedOut
 
 
 class Listed(StrEnum):
@@ -123,7 +124,7 @@ def status(
     """Command `status`."""
     with connect(url) as client:
         if run is not None:
-            found, verdict = client.run(run), client.verdict(run)
+            found, verdict, trackers = client.run(run), client.verdict(run), client.trackers(run)
             rows: list[list[object]] = [
                 [
                     found.id,
@@ -131,12 +132,14 @@ def status(
                     found.job.status,
                     f"{verdict.word}: {verdict.detail}" if verdict else "",
                     found.job.error or "",
+                    *(_tracked(one) for one in trackers),
                 ]
             ]
-            columns = ["id", "name", "status", "verdict", "error"]
+            columns = ["id", "name", "status", "verdict", "error", *(one.title for one in trackers)]
             value = {
                 **found.model_dump(mode="json"),
                 "verdict": verdict and verdict.model_dump(mode="json"),
+                "trackers": [one.model_dump(mode="json") for one in trackers],
             }
         else:
             running = [
@@ -150,6 +153,11 @@ def status(
         print_json(value)
     else:
         print_table(columns, rows)
+
+
+def _tracked(one: TrackedOut) -> str:
+    """Its address there, and what keeps it from being told."""
+    return " ".join(part for part in (one.url or one.destination, one.detail) if part)
 
 
 def approve(dataset: DatasetOption, url: UrlOption = "", as_json: JsonOption = False) -> None:

@@ -41,6 +41,7 @@ def worker(
     preflight.check_schema(engine)
     engine.dispose()
     preflight.check_broker(settings)
+    preflight.tell_of_trackers(settings)
     # Celery loads the worker later, in this process: it must mean the same folder whatever the current one is then.
     os.environ["SFT_STUDIO_DATA"] = str(settings.data_dir)
     run_worker(",".join(wanted), concurrency, name)

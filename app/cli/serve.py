@@ -94,12 +94,14 @@ def run_server(settings: Settings, *, with_workers: bool) -> None:
 def _when_it_answers(app: "FastAPI", settings: Settings, pool: "WorkerPool | None") -> None:
     """What can wait until people can sign in: the other pages; workers, which take both cores to start; the way to them."""
     from app.main import complete
+    from app.serving import preflight
 
     _welcome(settings)
     complete(app)
     gc.freeze()
     gc.enable()
     if pool:
+        preflight.tell_of_trackers(settings)
         pool.start()
     celery_app(settings)
 

@@ -34,6 +34,7 @@ from app.runs.checkpoint_schemas import CheckpointOut
 from app.runs.manifest import Manifest
 from app.runs.plan_schemas import PlanOut
 from app.runs.schemas import ComparedOut, FindingOut, RunOut, RunStartedOut
+from app.runs.tracking_schemas import TrackedOut
 from app.versions.schemas import FrozenOut, VersionOut
 
 # A large file is read line by line before there is an answer.
@@ -193,6 +194,10 @@ class StudioClient(RecipeClient, SweepClient):
     def manifest(self, run_id: int) -> Manifest:
         """What the run's numbers follow from."""
         return self._one(Manifest, "GET", f"/api/v1/runs/{run_id}/manifest")
+
+    def trackers(self, run_id: int) -> list[TrackedOut]:
+        """How the run stands with the trackers that it is told to."""
+        return self._all(TrackedOut, "GET", f"/api/v1/runs/{run_id}/trackers")
 
     def compare(self, run_ids: list[int]) -> ComparedOut:
         """Runs side by side."""

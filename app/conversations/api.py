@@ -3,7 +3,8 @@
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.conversations import review, revisions, service
-from app.conversations.schemas import ConversationEdit, ConversationOut, RestoreIn, ReviewIn, RevisionOut
+from app.conversations.revisions import RevisionLine
+from app.conversations.schemas import ConversationEdit, ConversationOut, RestoreIn, ReviewIn
 from app.core.routing import Router
 from app.core.web import Db
 
@@ -48,10 +49,10 @@ def review_conversation(
 
 @router.get("/conversations/{conversation_id}/revisions")
 @needs(Permission.CONVERSATION_READ)
-def list_revisions(session: Db, conversation_id: int) -> list[RevisionOut]:
+def list_revisions(session: Db, conversation_id: int) -> list[RevisionLine]:
     """The newest hundred changes, newest first."""
     service.require_conversation(session, conversation_id)
-    return [RevisionOut.model_validate(line) for line in revisions.history(session, conversation_id)]
+    return revisions.history(session, conversation_id)
 
 
 @router.post("/conversations/{conversation_id}/restore")

@@ -8,8 +8,9 @@ from app.conversations.models import Conversation
 from app.core.errors import Invalid
 from app.dialogue.canonical import canonical_conversation
 from app.dialogue.conversation import Conversation as Dialogue
+from app.dialogue.conversation import Labels
 from app.dialogue.hashes import content_hash, questions_hash, words_hash
-from app.dialogue.labels import LABELS, Labels, Outcome, read_labels
+from app.dialogue.labels import LABELS, Outcome, read_labels
 from app.dialogue.reading import read_conversation
 from app.dialogue.refusals import DialogueRefused
 

@@ -6,9 +6,10 @@ the same code and sentence by a file, a page and a script; what is described her
 
 from typing import Annotated, Any, Final
 
-from pydantic import WithJsonSchema
+from pydantic import BaseModel, WithJsonSchema
 
 from app.dialogue import limits
+from app.dialogue.documents import Message, ToolDefinition
 from app.dialogue.labels import LABELS, Outcome
 from app.dialogue.roles import ROLES
 
@@ -130,3 +131,17 @@ TagsIn = Annotated[
     Any,
     WithJsonSchema(_or_null({"type": "array", "items": _text(LABELS["tags"]), "maxItems": limits.TAGS})),
 ]
+
+
+class DialogueOut(BaseModel):
+    """What is said, with every label: null where it is unknown."""
+
+    messages: Annotated[list[Message], messages_schema()]
+    tools: Annotated[list[ToolDefinition], tools_schema()]
+    outcome: Outcome | None
+    stage: str | None
+    objection: str | None
+    product: str | None
+    language: str | None
+    source: str | None
+    tags: list[str]

@@ -4,38 +4,22 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import Depends, Query
-from pydantic import Field
 
-from app.accounts.who import NAME_LENGTH
+from app.conversations.conditions import Id, SentConditions
 from app.conversations.filters import SORTS, ConversationFilter
 from app.conversations.models import ReviewState
-from app.dialogue.labels import LABELS, Outcome
-
-_Id = Annotated[int, Field(ge=1, le=2**31 - 1)] | Literal[""]
 
 
-@dataclass(frozen=True)
-class FilterParams:
+@dataclass(frozen=True, kw_only=True)
+class FilterParams(SentConditions):
     """Query parameters that every page of the list carries along."""
 
     review_state: ReviewState | Literal[""] = ""
-    outcome: Outcome | Literal[""] = ""
-    q: Annotated[
-        str,
-        Query(
-            max_length=200, description="Words in the messages, the product, the tags or the editor's name."
-        ),
+    sent_back_to: Annotated[
+        Id | Literal[""], Query(description="Id of the person whose work was sent back.")
     ] = ""
-    stage: Annotated[str, Query(max_length=LABELS["stage"])] = ""
-    objection: Annotated[str, Query(max_length=LABELS["objection"])] = ""
-    language: Annotated[str, Query(max_length=LABELS["language"])] = ""
-    product: Annotated[str, Query(max_length=LABELS["product"])] = ""
-    tag: Annotated[str, Query(max_length=LABELS["tags"])] = ""
-    editor: Annotated[str, Query(max_length=NAME_LENGTH, description="Who changed it last.")] = ""
-    brought_by: Annotated[_Id, Query(description="`operation_id` of the import that brought it.")] = ""
-    sent_back_to: Annotated[_Id, Query(description="Id of the person whose work was sent back.")] = ""
     assigned_to: Annotated[
-        Annotated[int, Field(ge=1, le=2**31 - 1)] | Literal["", "nobody"],
+        Id | Literal["", "nobody"],
         Query(description="Id of the person whose work it is, or `nobody`."),
     ] = ""
     sort: Annotated[

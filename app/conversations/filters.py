@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Select
 from sqlmodel import col
 
+from app.conversations.conditions import Conditions
 from app.conversations.models import Conversation, ReviewState
 from app.dialogue.labels import Outcome
 
@@ -21,20 +22,13 @@ FACETS: Final = ("stage", "objection", "language", "product", "tag", "editor", "
 
 
 @dataclass(frozen=True)
-class ConversationFilter:
+class ConversationFilter(Conditions):
     """Conditions on the conversations of one dataset; all of them hold at once."""
 
     dataset_id: int
     review_state: ReviewState | None = None
     outcome: Outcome | None = None
     query: str = ""
-    stage: str = ""
-    objection: str = ""
-    language: str = ""
-    product: str = ""
-    tag: str = ""
-    # The name of who changed it last.
-    editor: str = ""
     # The operation of the import that brought it.
     brought_by: int | None = None
     # The person whose work was sent back.

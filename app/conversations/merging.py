@@ -14,8 +14,8 @@ from app.conversations import revisions, service
 from app.conversations.content import label_columns, reading
 from app.conversations.models import Conversation
 from app.conversations.turns import locate_turn
-from app.dialogue.conversation import Message
-from app.dialogue.labels import Labels, read_labels
+from app.dialogue.conversation import Labels, Message
+from app.dialogue.labels import read_labels
 
 TurnEdit = Callable[[list[Message], int], list[Message]]
 

@@ -25,7 +25,8 @@ _REASONS_LOOKED_AT: Final = 200
 
 @dataclass(frozen=True)
 class RevisionLine:
-    """One line of the history; the snapshot stays in the database."""
+    """A change in a conversation's history, as pages and REST tell it; the snapshot stays in the database. `reason`: why
+    the conversation was sent back or discarded."""
 
     version: int
     action: str

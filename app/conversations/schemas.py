@@ -8,16 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.conversations.assigning import Workload
 from app.conversations.counts import DatasetCounts
 from app.conversations.dialogue_schemas import (
+    DialogueOut,
     MessagesIn,
     OutcomeIn,
     TagsIn,
     ToolsIn,
     label_schema,
-    messages_schema,
-    tools_schema,
 )
 from app.conversations.models import Conversation, ReviewState
-from app.dialogue.labels import Outcome
 
 
 class LabelsIn(BaseModel):
@@ -68,7 +66,7 @@ class ReviewIn(BaseModel):
     reason: str | None = Field(default=None, max_length=2000)
 
 
-class ConversationOut(BaseModel):
+class ConversationOut(DialogueOut):
     """A conversation as the API shows it. Who reviewed and changed it: the name as it was, and ids that older rows lack;
     no token's id for what was done in a browser."""
 
@@ -76,15 +74,6 @@ class ConversationOut(BaseModel):
     dataset_id: int
     version: int
     title: str
-    messages: Annotated[list[dict[str, Any]], messages_schema()]
-    tools: Annotated[list[dict[str, Any]], tools_schema()]
-    outcome: Outcome | None
-    stage: str | None
-    objection: str | None
-    product: str | None
-    language: str | None
-    source: str | None
-    tags: list[str]
     review_state: ReviewState
     review_reason: str | None
     reviewed_by: str | None
@@ -119,21 +108,6 @@ class ConversationPage(BaseModel):
     conversations: list[ConversationOut]
     total: int
     offset: int
-
-
-class RevisionOut(BaseModel):
-    """A change in a conversation's history."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    version: int
-    action: str
-    author: str
-    author_user_id: int | None
-    author_token_id: int | None
-    # Why it was sent back or discarded.
-    reason: str | None
-    created_at: datetime
 
 
 class RestoreIn(BaseModel):

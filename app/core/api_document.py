@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.core.database import LARGEST_ID
 from app.core.routing import DeclaredRoute
 
 PREFIX: Final = "/api/"
@@ -29,8 +30,6 @@ _PROBLEM: Final[dict[str, Any]] = {
         },
     },
 }
-# The largest number that every supported database takes for an id.
-_LARGEST_ID: Final = 2**31 - 1
 _STATUSES: Final = {
     "400": "The body cannot be read.",
     "401": "No token, or one that is unknown, expired or revoked.",
@@ -94,7 +93,7 @@ def _bound_ids(part: Any, name: str = "") -> None:
     if not isinstance(part, dict):
         return
     if part.get("type") == "integer" and (name == "id" or name.endswith(("_id", "_ids"))):
-        part.setdefault("maximum", _LARGEST_ID)
+        part.setdefault("maximum", LARGEST_ID)
     name = part.get("name", name) if "in" in part else name
     for key, value in part.items():
         if key == "properties":

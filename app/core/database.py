@@ -31,6 +31,8 @@ SQLModel.metadata = MetaData(
 )
 
 
+# The largest number that every supported database takes for an id.
+LARGEST_ID: Final = 2**31 - 1
 # A worker's own: its jobs, its heartbeats, its rescue of others.
 WORKER_CONNECTIONS: Final = 10
 # For SQLite's one writer: longer than the longest import writes, shorter than a worker's lease.

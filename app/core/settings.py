@@ -8,12 +8,14 @@ import os
 from functools import lru_cache, partial
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.dialogue.limits import FILE_BYTES
+from app.sentences import N_
 
 
 def _default_data_dir() -> Path:
@@ -30,6 +32,31 @@ def _listed(separator: str, value: object) -> object:
         except ValueError:
             return value  # no list: whoever reads the settings says so, and which one it is
     return [part for one in value.split(separator) if (part := one.strip())]
+
+
+def _web_address(value: str) -> str:
+    """Of a server, without a slash at its end. Raises ValueError."""
+    try:
+        parts = urlsplit(value.strip())
+        known = not value.strip() or (parts.scheme in ("http", "https") and bool(parts.hostname))
+        known = known and not (parts.username or parts.password or parts.query or parts.fragment)
+        _port = parts.port
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(
+            N_(
+                "%(field)s must be a whole address, such as https://mlflow.example.com, without a user name, password or query."
+            )
+        )
+    return value.strip().rstrip("/")
+
+
+def _project_name(value: str) -> str:
+    """As Weights & Biases takes it. Raises ValueError."""
+    if len(value) > 128 or any(mark in value for mark in "/\\#?%:"):
+        raise ValueError(N_("%(field)s must have at most 128 characters and none of / \\ # ? %% :"))
+    return value.strip()
 
 
 _Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(partial(_listed, ","))]
@@ -83,6 +110,18 @@ class Settings(BaseSettings):
     webhook_hosts: _Names = ()
     # Networks of such hosts that are not public, such as 10.1.0.0/16; without it, public addresses only.
     webhook_networks: _Networks = ()
+    # An MLflow server that is told of every run, such as https://mlflow.example.com, and the experiment that they go into.
+    mlflow_uri: Annotated[str, AfterValidator(_web_address)] = ""
+    mlflow_experiment: str = Field(default="SFT Studio", min_length=1, max_length=250)
+    # What that server asks for, if anything: a token, or a user name and a password.
+    mlflow_token: SecretStr = SecretStr("")
+    mlflow_username: str = ""
+    mlflow_password: SecretStr = SecretStr("")
+    # A project of Weights & Biases that is told of every run; the key is WANDB_API_KEY. Offline it is written into the data
+    # folder, for `wandb sync`.
+    wandb_project: Annotated[str, AfterValidator(_project_name)] = ""
+    wandb_entity: Annotated[str, AfterValidator(_project_name)] = ""
+    wandb_mode: Literal["online", "offline"] = "online"
     # How people reach the server, such as https://studio.example.com: messages to other programs then hold links.
     public_url: str = ""
     lease_seconds: float = 30.0

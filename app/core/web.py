@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from pydantic import AfterValidator
 from sqlalchemy import Engine
 from sqlmodel import Session
+from starlette.datastructures import FormData
 
 from app.core.errors import Unavailable
 from app.core.settings import Settings
@@ -74,6 +75,11 @@ async def get_storage(request: Request) -> Storage:
     return storage
 
 
+async def posted_form(request: Request) -> FormData:
+    """The submitted form, already read for the CSRF check."""
+    return await request.form()
+
+
 def base_url(request: Request, settings: Settings) -> str:
     """Scheme, host and port by which this visitor reaches the server."""
     scheme = "https" if settings.https else request.url.scheme
@@ -135,3 +141,4 @@ Db = Annotated[Session, Depends(session_dependency, scope="function")]
 AppSettings = Annotated[Settings, Depends(get_app_settings)]
 AppStorage = Annotated[Storage, Depends(get_storage)]
 AppEngine = Annotated[Engine, Depends(get_engine)]
+Posted = Annotated[FormData, Depends(posted_form)]

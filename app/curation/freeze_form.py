@@ -1,20 +1,20 @@
 """The form in which a version is frozen, as it is typed."""
 
 from dataclasses import fields
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
+from app.conversations.conditions import SentConditions
 from app.conversations.filter_params import FilterParams
 from app.conversations.filters import ConversationFilter
 from app.core.errors import Invalid
 from app.core.typed import typed_number, typed_whole
-from app.dialogue.labels import Outcome
 from app.sentences import N_
 from app.versions.options import FreezeOptions, checked_seed
 
 
-class FreezeForm(BaseModel):
+class FreezeForm(BaseModel, SentConditions):
     """Numbers are texts, so that what was typed wrong is shown again beside what is wrong with it."""
 
     name: str = ""
@@ -22,25 +22,15 @@ class FreezeForm(BaseModel):
     # Percent.
     held_out: str = ""
     seed: str = ""
-    outcome: Outcome | Literal[""] = ""
-    q: str = ""
-    stage: str = ""
-    objection: str = ""
-    language: str = ""
-    product: str = ""
-    tag: str = ""
-    editor: str = ""
-    brought_by: int | Literal[""] = ""
 
     @classmethod
     def of_list(cls, params: FilterParams) -> "FreezeForm":
         """For what a list shows."""
-        given = {part.name: getattr(params, part.name) for part in fields(params)}
-        return cls.model_validate({name: value for name, value in given.items() if name in cls.model_fields})
+        return cls.model_validate({part.name: getattr(params, part.name) for part in fields(SentConditions)})
 
     def where(self, dataset_id: int) -> ConversationFilter:
         """What is chosen of the dataset."""
-        given: dict[str, Any] = {part.name: getattr(self, part.name, "") for part in fields(FilterParams)}
+        given: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(SentConditions)}
         return FilterParams(**given).within(dataset_id)
 
     def options(self, dataset_id: int) -> FreezeOptions:

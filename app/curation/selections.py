@@ -25,9 +25,10 @@ _OUTCOMES: Final = {"won": N_("Won"), "lost": N_("Lost"), "open": N_("Still open
 def conditions_of(selection: Mapping[str, Any], imports: Mapping[int, str]) -> list[str]:
     """Each condition as “Stage: Proposal”; `imports` are the names of files by operation."""
     return [
-        gettext("%(name)s: %(value)s") % {"name": gettext(_NAMES[name]), "value": _said(name, value, imports)}
-        for name, value in selection.items()
-        if name in _NAMES
+        gettext("%(name)s: %(value)s")
+        % {"name": gettext(label), "value": _said(name, selection[name], imports)}
+        for name, label in _NAMES.items()
+        if name in selection
     ]
 
 

@@ -48,18 +48,23 @@ class ToolDefinition(TypedDict):
     function: FunctionDefinition
 
 
-class Conversation(TypedDict):
+class Labels(TypedDict, total=False):
+    """What is known of a conversation beside its words; None where unknown. Their lengths are in `labels`."""
+
+    outcome: str | None
+    stage: str | None
+    objection: str | None
+    product: str | None
+    language: str | None
+    source: str | None
+    tags: list[str]
+
+
+class Conversation(Labels):
     """Messages, the tools that the assistant may call, and labels. No tools, no key."""
 
     messages: list[Message]
     tools: NotRequired[list[ToolDefinition]]
-    outcome: NotRequired[str | None]
-    stage: NotRequired[str | None]
-    objection: NotRequired[str | None]
-    product: NotRequired[str | None]
-    language: NotRequired[str | None]
-    source: NotRequired[str | None]
-    tags: NotRequired[list[str]]
 
 
 class FrozenConversation(Conversation):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, cast
 
 from app.dialogue import limits
+from app.dialogue.conversation import Labels
 from app.dialogue.json_values import is_storable
 from app.dialogue.language import language_code
 from app.dialogue.refusals import (
@@ -41,18 +42,6 @@ LABELS: Final[Mapping[str, int]] = {
     "source": 120,
     "tags": 40,
 }
-
-
-class Labels(TypedDict, total=False):
-    """Some labels; None where unknown."""
-
-    outcome: str | None
-    stage: str | None
-    objection: str | None
-    product: str | None
-    language: str | None
-    source: str | None
-    tags: list[str]
 
 
 def read_labels(given: Mapping[str, Any]) -> Labels:

@@ -12,11 +12,10 @@ from app.core.errors import NotFound
 from app.core.i18n import gettext
 from app.core.routing import Router
 from app.core.templating import is_htmx, render, see, toast
-from app.core.web import AppStorage, Db
+from app.core.web import AppStorage, Db, posted_form
 from app.exports import service
 from app.exports.listing import ExportsOfRun
 from app.exports.models import RunExport
-from app.runs.new_run_pages import posted_form
 from app.runs.service import require_run
 from app.sentences import N_
 

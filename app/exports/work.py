@@ -11,6 +11,7 @@ from app.mask_settings.fields import MaskSettingsIn
 from app.recipes.config import TrainingConfig
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
+from app.scoring.verdict import SuiteCounts
 
 
 class ExportPayload(JobPayload):
@@ -19,20 +20,11 @@ class ExportPayload(JobPayload):
     export_id: int
 
 
-class SuiteScore(BaseModel):
-    """A run's newest evaluation on a suite, in English: the verdict in a word, cases won, lost and equal, checks passed
-    by the base model and by the tuned one, and how much general ability is left where the suite measures that.
-    """
+class SuiteScore(SuiteCounts):
+    """A run's newest evaluation on a suite, in English: the verdict in a word, and what it was counted from."""
 
     title: str
     verdict: str
-    wins: int
-    losses: int
-    ties: int
-    checks: int
-    checks_before: int
-    checks_after: int
-    retention: float | None = None
 
 
 class HeldOut(BaseModel):

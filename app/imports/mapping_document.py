@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 
 from app.core.errors import Invalid
 from app.dialogue.labels import LABELS
 from app.interchange.files.limits import ImportLimits
 from app.interchange.files.strict_json import StrictJson
-from app.interchange.mapping.model import REQUIRED, DialogueMapping, Others, Side, Turns
+from app.interchange.mapping.model import REQUIRED, DialogueMapping
 from app.interchange.sentences.problems import RecordRefused
 from app.invalid import WrongValue, wrong_fields
 from app.sentences import N_
@@ -21,41 +22,12 @@ MAX_BYTES: Final = 256 * 1024
 _NO_COLUMN: Final = N_("The mapping does not say which column is “%(name)s”. Choose it.")
 
 
-class MappingDocument(BaseModel):
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class MappingDocument(DialogueMapping):
     """How the records of a file become dialogues. Fields are named by their column or key; those inside of others with
     points (`data.turns`). Empty where nothing is meant."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     version: Literal[1] = Field(default=1, description="Of the form of this document.")
-    turns: Turns = Field(
-        description="What a record is: one turn (rows), a dialogue with a list of turns (list), a question with its "
-        "answer (pairs), a dialogue written in one text (text)."
-    )
-    conversation: str = Field(
-        default="", max_length=200, description="rows: tells the dialogues apart; empty: all rows are one."
-    )
-    order: str = Field(
-        default="", max_length=200, description="rows: sorts the turns of a dialogue; empty: as they stand."
-    )
-    field: str = Field(default="", max_length=200, description="list, text: what holds the turns.")
-    side: str = Field(default="", max_length=200, description="rows, list: what tells who speaks.")
-    text: str = Field(default="", max_length=200, description="rows, list: what holds the words.")
-    question: str = Field(default="", max_length=200, description="pairs: the words of the customer.")
-    answer: str = Field(default="", max_length=200, description="pairs: the words of sales.")
-    system: str = Field(default="", max_length=200, description="pairs, list: the system prompt, if any.")
-    id: str = Field(default="", max_length=200, description="pairs: names the row, for `parent`.")
-    parent: str = Field(default="", max_length=200, description="pairs: the id of the row before this one.")
-    sides: dict[str, Side] = Field(
-        default_factory=dict, max_length=1_000, description="Whose side a value of `side` is."
-    )
-    others: Others = Field(default="refuse", description="What becomes of values that `sides` does not name.")
-    merge: bool = Field(default=False, description="Join turns of one side that follow each other.")
-    only_column: str = Field(default="", max_length=200, description="Records are read only where this …")
-    only_values: tuple[str, ...] = Field(default=(), max_length=100, description="… has one of these values.")
-    labels: dict[str, str] = Field(
-        default_factory=dict, description="Columns that hold labels: outcome, stage, objection, product …"
-    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -70,25 +42,18 @@ class MappingDocument(BaseModel):
         return self
 
     @classmethod
-    def stored(cls, document: Mapping[str, Any]) -> Self:
+    def stored(cls, document: Mapping[str, Any]) -> "MappingDocument":
         """From JSON."""
-        return cls.model_validate(dict(document))
+        return _DOCUMENT.validate_python(dict(document))
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON, without what is not said."""
-        found: dict[str, Any] = self.model_dump(mode="json", exclude_defaults=True)
-        return {"version": self.version, **found}
 
-    @property
-    def mapping(self) -> DialogueMapping:
-        """As it is applied."""
-        return DialogueMapping(**self.model_dump(exclude={"version"}))
+_DOCUMENT: Final = TypeAdapter(MappingDocument)
 
 
 def read_mapping(document: Any) -> MappingDocument:
     """From JSON. Raises Invalid naming the field."""
     try:
-        return MappingDocument.model_validate(document)
+        return _DOCUMENT.validate_python(document)
     except ValidationError as error:
         wrong = wrong_fields(error.errors(), called=None)[0]
         field = f"mapping.{wrong.field}" if wrong.field else "mapping"

@@ -78,7 +78,7 @@ def _look(
             names = upload.names(document["field"])
         trial, error = None, None
         try:
-            trial = upload.trial(read_mapping(document).mapping)
+            trial = upload.trial(read_mapping(document))
         except Invalid as invalid:
             error = invalid.translated()
     return _Step(staged, sample, document, names, trial, error)
@@ -143,7 +143,7 @@ def import_by_mapping(
     mapping = chosen.mapping()
     kept_name = mappings.require_name(name) if name.strip() else ""
     with staging.open_staged(storage, actor, dataset_id, token) as (upload, file):
-        source = Source(encoding=upload.encoding, mapping=mapping.mapping)
+        source = Source(encoding=upload.encoding, mapping=mapping)
         sent = Sent(file, upload.filename, options, source, upload=token)
         came = Door(session, storage, settings, actor).into(dataset_id, sent)
     if kept_name:

@@ -89,9 +89,9 @@ class ToldSource:
 
     def _read_mapping(self, session: Session) -> DialogueMapping:
         if self.mapping.lstrip().startswith("{") or "\n" in self.mapping:
-            return parse_mapping(self.mapping).mapping
+            return parse_mapping(self.mapping)
         with piece(session, read_only=True):
-            return require_mapping(session, self.mapping).document.mapping
+            return require_mapping(session, self.mapping).document
 
     def _read(self, filename: str, format: Format, mapping: DialogueMapping | None) -> Source:
         if self._info is None:

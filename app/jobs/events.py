@@ -1,7 +1,7 @@
 """What may happen to a job: the kinds of events, what each carries, the phases of the work, and their words.
 
 Knows neither database nor web: the worker's children import it too. A new event is a member of `EventKind` with a
-payload and a line in `PAYLOADS`; a new phase is a member of `Phase` with its words.
+payload, a line in `PAYLOADS` and in `EventPayload`, and an overload of `Emit`; a new phase is a member of `Phase` with its words.
 """
 
 from enum import StrEnum
@@ -152,12 +152,22 @@ class ProgressPayload(TypedDict):
     eta_seconds: NotRequired[float | None]
 
 
-class MetricPayload(TypedDict):
-    """Figures of a training step, means over the steps since the last; `memory_bytes` is the process's own, on the device
-    where there is one.
+class MachineLoad(TypedDict, total=False):
+    """What the whole machine is doing: `host_` and `device_memory_bytes` are in use by all processes, of so many in total;
+    utilisations in percent. What a machine cannot tell is null.
+    """
 
-    `host_` and `device_memory_bytes` are in use by all processes, of so many in total; utilisations in percent. What a
-    machine cannot tell is null.
+    host_memory_bytes: int | None
+    host_memory_total_bytes: int | None
+    cpu_utilization: float | None
+    device_memory_bytes: int | None
+    device_memory_total_bytes: int | None
+    device_utilization: float | None
+
+
+class MetricPayload(MachineLoad):
+    """Figures of a training step, means over the steps since the last: loss in nats a trained token; `memory_bytes` is the
+    process's own, on the device where there is one. The machine's load beside it.
     """
 
     step: int
@@ -167,12 +177,6 @@ class MetricPayload(TypedDict):
     grad_norm: float | None
     tokens_per_second: float | None
     memory_bytes: int | None
-    host_memory_bytes: NotRequired[int | None]
-    host_memory_total_bytes: NotRequired[int | None]
-    cpu_utilization: NotRequired[float | None]
-    device_memory_bytes: NotRequired[int | None]
-    device_memory_total_bytes: NotRequired[int | None]
-    device_utilization: NotRequired[float | None]
 
 
 class EvalPayload(TypedDict):

@@ -12,7 +12,7 @@ from app.accounts.permissions import Permission
 from app.base_models.models import ModelEntry
 from app.base_models.service import require_base_model
 from app.conversations.messages import title_of
-from app.core.database import let_go
+from app.core.database import LARGEST_ID, let_go
 from app.core.errors import StudioError
 from app.core.i18n import gettext
 from app.core.routing import Router
@@ -137,7 +137,7 @@ def mask_checks_page(
     request: Request,
     session: Db,
     use: AppCheckUse,
-    version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    version: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> Response:
     """Checks, newest first, all or those of a dataset version; the table alone for htmx."""

@@ -15,13 +15,12 @@ from app.core.routing import Router
 from app.core.settings import Settings
 from app.core.templating import render, see
 from app.core.typed import typed_whole
-from app.core.web import AppEngine, AppSettings, Db
+from app.core.web import AppEngine, AppSettings, Db, posted_form
 from app.notices import webhooks
 from app.notices.destinations import HOSTS_SETTING
 from app.notices.messages import EVENT_WORDS, OFFERED, Event
 from app.notices.models import Format
 from app.notices.schemas import DeliveryOut
-from app.runs.new_run_pages import posted_form
 
 router = Router(prefix="/webhooks", include_in_schema=False)
 _PATH: Final = "/webhooks"

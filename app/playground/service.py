@@ -1,6 +1,5 @@
 """Rules of the playground: a chat turn is a job whose events are the text as it appears."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlmodel import Session
@@ -16,46 +15,38 @@ from app.jobs.events import SIDES
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_readable
 from app.mask_checks.service import require_mask_check
-from app.playground.work import ChatPayload, ChatRequest
+from app.playground.work import ChatOptions, ChatPayload, ChatRequest
 from app.runs.service import adapter_path, require_run
 from app.sentences import N_
 
 LONGEST_ANSWER: Final = 1024
 
 
-def ask(
-    session: Session,
-    storage: Storage,
-    actor: Actor,
-    *,
-    run_id: int,
-    messages: Any,
-    max_new_tokens: int = 200,
-    temperature: float = 0.0,
-    sides: Sequence[str] = SIDES,
-) -> Job:
-    """Promise an answer from base, tuned or both. The last message must be the user's."""
-    run = require_run(session, run_id)
+def ask(session: Session, storage: Storage, actor: Actor, options: ChatOptions, messages: Any) -> Job:
+    """Promise an answer from base, tuned or both. The last message must be the user's.
+
+    Raises Invalid naming the field."""
+    run = require_run(session, options.run_id)
     adapter_path(storage, run)
     read = reading(lambda: read_messages(messages))
     if read[-1]["role"] != Role.USER or not read[-1]["content"].strip():
         raise Invalid(N_("Write a message first."), field="message")
-    if not 1 <= max_new_tokens <= LONGEST_ANSWER:
+    if not 1 <= options.max_new_tokens <= LONGEST_ANSWER:
         raise Invalid(
             N_("max_new_tokens must be between 1 and %(limit)d."),
             field="max_new_tokens",
             limit=LONGEST_ANSWER,
         )
-    if not 0 <= temperature <= 2:
+    if not 0 <= options.temperature <= 2:
         raise Invalid(N_("The temperature must be between 0 and 2."), field="temperature")
-    if not sides or not set(sides) <= set(SIDES):
+    if not options.sides:
         raise Invalid(N_("Ask base, tuned, or both."), field="sides")
     payload = ChatPayload(
-        run_id=run_id,
-        sides=[side for side in SIDES if side in sides],
+        run_id=options.run_id,
+        sides=[side for side in SIDES if side in options.sides],
         messages=read,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
+        max_new_tokens=options.max_new_tokens,
+        temperature=options.temperature,
     )
     return enqueue(session, JobKind.CHAT, payload, created_by=actor.who)
 

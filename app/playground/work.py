@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from app.dialogue.documents import Message
 from app.jobs.events import SIDES, Side
@@ -10,14 +10,20 @@ from app.jobs.work import JobInput, JobPayload
 from app.masking import Argument
 
 
-class ChatPayload(JobPayload):
-    """What was asked of a run's model, its base or both."""
+class ChatOptions(BaseModel):
+    """Who answers, and how: a run's model, its base or both (each may have a dialogue of its own, so they can be asked one
+    by one); `temperature` 0 takes the likeliest token each time."""
 
     run_id: int
     sides: list[Side] = Field(default_factory=lambda: list(SIDES))
-    messages: list[Message] = Field(default_factory=list)
     max_new_tokens: int = 200
     temperature: float = 0.0
+
+
+class ChatPayload(JobPayload, ChatOptions):
+    """What was asked, as it was read."""
+
+    messages: list[Message] = Field(default_factory=list)
 
 
 class ChatRequest(JobInput):

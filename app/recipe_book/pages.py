@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import File, Form, Request, Response, UploadFile
+from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.accounts.access import CurrentActor, needs
@@ -11,12 +11,13 @@ from app.core.errors import Conflict, Invalid
 from app.core.i18n import gettext, say
 from app.core.routing import Router
 from app.core.templating import render
-from app.core.web import Db
+from app.core.web import Db, Posted
 from app.recipe_book.form import RecipeForm
 from app.recipe_book.listing import list_recipes
 from app.recipe_book.sources import settings_of_form, settings_of_recipe, settings_of_run
 from app.recipes.fields import FIELD_GROUPS
-from app.recipes.foreign import TITLES, read_sound
+from app.recipes.foreign import TITLES
+from app.recipes.given import GivenConfig, blank
 from app.recipes.models import NAME_CHARACTERS, PURPOSE_CHARACTERS, OwnRecipe
 from app.recipes.own import (
     AppRecipes,
@@ -28,7 +29,7 @@ from app.recipes.own import (
     save_recipe,
 )
 from app.runs.judging import AppJudging
-from app.runs.new_run_pages import Posted, config_text, form_of
+from app.runs.new_run_view import form_of
 from app.runs.service import require_run
 from app.sentences import N_
 
@@ -71,22 +72,17 @@ def from_run_form(request: Request, book: AppRecipes, posted: Posted) -> Respons
 @needs(Permission.RECIPE_SAVE)
 def import_page(request: Request) -> Response:
     """Choose or paste a file."""
-    return render(request, "recipes/import.html", {"config": "", "error": None})
+    return render(request, "recipes/import.html", blank())
 
 
 @router.post("/import", response_model=None)
 @needs(Permission.RECIPE_SAVE)
-def read_file(
-    request: Request,
-    file: Annotated[UploadFile | None, File()] = None,
-    config: Annotated[str, Form()] = "",
-) -> Response:
+def read_file(request: Request, given: GivenConfig) -> Response:
     """The form of a new recipe as the file says, with a note for each key that has no meaning here."""
     try:
-        read = read_sound(config_text(file, config))
+        read = given.read()
     except Invalid as error:
-        context = {"config": config, "error": error.translated()}
-        return render(request, "recipes/import.html", context, status=error.status)
+        return render(request, "recipes/import.html", given.shown(error), status=error.status)
     form = RecipeForm.of(
         read.values,
         name=read.name[:NAME_CHARACTERS],

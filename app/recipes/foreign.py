@@ -1,7 +1,7 @@
 """A training config of LLaMA-Factory or Axolotl read as ours: what has a meaning here, and a note for each key that has none.
 Recipes that were exported here are read as well.
 
-Pure: text in, values and sentences out.
+Text in, values and sentences out: it loads no database.
 """
 
 from collections.abc import Callable, Mapping

@@ -2,7 +2,8 @@
 
 `models` · `service` what may start, exactly once · `handler` its job and
 `work` what it is told · `result` the stored outcome · a new one:
-`new_run`, `form_checks`, `new_run_pages`, `planning` what it would be and take (`plan_api`, `plan_schemas` REST), `device` what this
+`new_run` its form, `new_run_view` what that shows, `form_checks`, `new_run_pages`, `form_check_pages`, `config_pages` (another
+tool's config), `planning` what it would be and take (`plan_api`, `plan_schemas` REST), `device` what this
 machine has, `backends` other trainers on it, `fitting` to data and base model, `mixing` with a second dataset, `changes`
 from its recipe, `again` one made once more, `pace`, `offers` to choose from, `preflight/` what stands against a start · one
 under way:
@@ -12,6 +13,8 @@ under way:
 `checkpoint_pages`), `onward` a run that goes on from one,
 `further` one with an adapter, `beginning` and
 `beginning_words` what a run begins from, `manifest` with `environment`, `provenance`, `lineage` ·
+`figures` by the names that trackers have for them, `tracking`
+which trackers are told of a run, `tracking_schemas`, `tracking_pages` ·
 ports to what lies above and below:
 `judging` (evaluations), `elsewhere` (exports), `waiting` (queue), `check_use` (mask checks) ·
 `api`, `schemas` REST.

@@ -12,7 +12,7 @@ from app.accounts.service import record
 from app.core.database import let_go, reading, transaction
 from app.core.errors import NotFound
 from app.core.routing import Router
-from app.core.web import AppEngine, AppStorage, Db
+from app.core.web import AppEngine, AppSettings, AppStorage, Db
 from app.interop.handing import TOOLS
 from app.jobs.api import After
 from app.jobs.events import SamplePayload
@@ -36,12 +36,12 @@ from app.runs.schemas import (
     ComparedOut,
     CurvesOut,
     FindingOut,
-    PointOut,
     PointsOut,
     RunIn,
     RunOut,
     RunStartedOut,
 )
+from app.runs.tracking_schemas import TrackedOut
 from app.sentences import N_
 
 router = Router(prefix="/api/v1", tags=["runs"])
@@ -221,9 +221,7 @@ def list_points(
     """Every training point, page by page, in order of step; none is left out."""
     run = service.require_run(session, run_id)
     points = read_whole_curves(session, service.run_job(session, run)).metrics
-    return PointsOut(
-        total=len(points), points=[PointOut(**point) for point in points[offset : offset + limit]]
-    )
+    return PointsOut.model_validate({"total": len(points), "points": points[offset : offset + limit]})
 
 
 @router.get("/runs/{run_id}/diagnosis")
@@ -240,6 +238,14 @@ def list_samples(session: Db, run_id: int) -> list[SamplePayload]:
     """The sample answers so far, by step, then prompt."""
     run = service.require_run(session, run_id)
     return read_samples(session, service.run_job(session, run)).of_all()
+
+
+@router.get("/runs/{run_id}/trackers")
+@needs(Permission.RUN_READ)
+def list_trackers(session: Db, settings: AppSettings, run_id: int) -> list[TrackedOut]:
+    """How the run stands with MLflow and Weights & Biases, where the settings name them: its address there, how far it was told."""
+    run = service.require_run(session, run_id)
+    return TrackedOut.of_run(session, run.id or 0, settings)
 
 
 @router.get("/runs/{run_id}/log", response_class=PlainTextResponse)

@@ -13,14 +13,13 @@ from app.core.errors import Conflict, Invalid
 from app.core.routing import Router
 from app.core.storage import Storage
 from app.core.templating import render
-from app.core.web import AppStorage, Db
+from app.core.web import AppStorage, Db, Posted
 from app.recipes.fields import FIELDS, displayed
 from app.runs import onward, service
 from app.runs.backends import TheseBackends
 from app.runs.checkpoints import lines_of, remove_checkpoints, told_checkpoints
 from app.runs.lineage import children_of
 from app.runs.models import Run
-from app.runs.new_run_pages import Posted
 
 router = Router(prefix="/runs/{run_id}/checkpoints", include_in_schema=False)
 # Of what may change on the way, what a person would change.

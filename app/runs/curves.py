@@ -7,21 +7,13 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
-from app.jobs.events import EventKind
+from app.jobs.events import EventKind, MetricPayload
 from app.jobs.models import Job, JobEvent
 
 MAX_POINTS: Final = 2000
-METRIC_FIELDS: Final = (
-    "epoch",
-    "loss",
-    "learning_rate",
-    "grad_norm",
-    "tokens_per_second",
-    "memory_bytes",
-    "host_memory_bytes",
-    "cpu_utilization",
-    "device_memory_bytes",
-    "device_utilization",
+# What an event of a step measures; how much memory the machine has is no curve.
+METRIC_FIELDS: Final = tuple(
+    name for name in MetricPayload.__annotations__ if name != "step" and not name.endswith("_total_bytes")
 )
 _KNOWN: Final = "curves of jobs"
 _KINDS: Final = (EventKind.METRIC, EventKind.EVAL, EventKind.CHECKPOINT)

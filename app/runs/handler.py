@@ -28,6 +28,7 @@ from app.runs.preflight.documents import AcceptedWarning
 from app.runs.provenance import Provenance
 from app.runs.result import RunResult
 from app.runs.service import adapter_path, publish_artifacts, require_run
+from app.runs.tracking import begin_tracking
 from app.runs.work import BackendPlace, MixedIn, TrainInput, TrainPayload
 from app.sentences import N_
 from app.versions.service import require_version
@@ -53,6 +54,7 @@ class Train(JobHandler[RunResult]):
         model, folder = require_ready(session, run.base_model_id)
         if check.arrays_hash != run.arrays_hash or check.arrays_key is None:
             raise Conflict(_CHANGED)
+        begin_tracking(session, run.id or 0, place.settings)
         return TrainInput(
             arrays=str(place.storage.path(check.arrays_key)),
             arrays_hash=run.arrays_hash,

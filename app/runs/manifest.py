@@ -16,6 +16,7 @@ from app.runs.models import Run
 from app.runs.preflight.documents import PreflightRecord
 from app.runs.provenance import Provenance
 from app.runs.result import MixedResult
+from app.runs.tracking_schemas import TrackedIn
 
 
 class Manifest(BaseModel):
@@ -24,7 +25,7 @@ class Manifest(BaseModel):
     began from in place of the base model; `environment` is null until a run has ended, and of runs of earlier programs; `mix`
     until a run with a second dataset has ended. `recipe_settings` are what the own recipe set when the run was started, null for
     a built-in one. `preflight` is how the list stood at the start, with who accepted which warning. Losses in nats a trained
-    token.
+    token. `trackers` are those that were told of the run, with its id and address there.
     """
 
     schema_version: Literal[1] = 1
@@ -45,6 +46,7 @@ class Manifest(BaseModel):
     precision: str | None
     train_loss: float | None
     eval_loss: float | None
+    trackers: list[TrackedIn] = []
 
 
 def manifest_of(session: Session, run: Run) -> Manifest:
@@ -69,4 +71,5 @@ def manifest_of(session: Session, run: Run) -> Manifest:
         precision=result.plan.precision if result and result.plan else None,
         train_loss=result.train_loss if result else None,
         eval_loss=result.eval_loss if result else None,
+        trackers=TrackedIn.of_run(session, run.id or 0),
     )

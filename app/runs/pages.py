@@ -8,11 +8,11 @@ from fastapi.responses import RedirectResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.core.database import let_go, reading, utc_now
+from app.core.database import LARGEST_ID, let_go, reading, utc_now
 from app.core.i18n import get_locale, gettext
 from app.core.routing import Router
 from app.core.templating import is_htmx, render, toast
-from app.core.web import PAGE_SIZE, AppEngine, AppStorage, Db
+from app.core.web import PAGE_SIZE, AppEngine, AppSettings, AppStorage, Db
 from app.datasets.service import require_dataset
 from app.jobs.events import CheckpointPayload, EvalPayload, EventKind, MetricPayload, Phase, ProgressPayload
 from app.jobs.models import Job, JobState, StopRequest
@@ -39,6 +39,7 @@ from app.runs.preflight.ground import TheseSurroundings
 from app.runs.preflight.items import Name
 from app.runs.samples import read_samples
 from app.runs.story import read_story
+from app.runs.tracking_pages import trackers_context
 from app.runs.waiting import AppWaiting, Waiting, WaitsFor
 from app.sentences import N_
 from app.versions.service import require_version
@@ -98,7 +99,7 @@ def list_page(
     judging: AppJudging,
     waiting: AppWaiting,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
-    version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    version: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
 ) -> Response:
     """Runs, newest first, all or those on a dataset version; the table alone for htmx."""
     chosen = require_version(session, version) if version is not None else None
@@ -170,6 +171,7 @@ def run_page(
     waiting: AppWaiting,
     elsewhere: AppElsewhere,
     device: ThisDevice,
+    settings: AppSettings,
     run_id: int,
     already: bool = False,
 ) -> Response:
@@ -184,6 +186,7 @@ def run_page(
         **_diagnosis_context(session, run),
         **_samples_context(session, run),
         **shown_elsewhere(elsewhere, session, run),
+        **trackers_context(session, settings, run),
         "preflight_headings": {name.value: gettext(name.heading) for name in Name},
         "settings": settings_in_words(lineage["check"].settings.to_settings()),
         "groups": FIELD_GROUPS,

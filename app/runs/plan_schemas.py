@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from app.core.i18n import say
+from app.jobs.devices import ANY
 from app.mask_checks.models import MaskCheck
 from app.recipes.advice import Task
 from app.recipes.config import TrainingConfig
@@ -23,10 +24,31 @@ MixCheckId = Annotated[
 ]
 
 
-class PlanIn(BaseModel):
-    """What would be started. Without a mask check the newest finished one of version and model is gone by."""
+class AskedIn(BaseModel):
+    """What a plan and a start are asked alike: what is mixed in, and what the pre-flight wants to know."""
 
     model_config = ConfigDict(extra="forbid")
+
+    mix_check_id: MixCheckId = None
+    override_reason: str = Field(default="", max_length=1000)
+    evaluate_with: list[str] = Field(default_factory=list, max_length=10)
+    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
+
+
+class StartIn(AskedIn):
+    """What the start of one run and of several are asked. `mask_check_id` names version, model and mask settings at once."""
+
+    mask_check_id: int
+    confirmed: bool = False
+    device: str = Field(
+        default=ANY,
+        max_length=20,
+        description="Where it may be trained: any, cpu, cuda, or one GPU such as cuda:1.",
+    )
+
+
+class PlanIn(AskedIn):
+    """What would be started. Without a mask check the newest finished one of version and model is gone by."""
 
     dataset_version_id: int
     base_model_id: int
@@ -35,7 +57,6 @@ class PlanIn(BaseModel):
         default=None,
         description="A second dataset version that is mixed in; without `mix_check_id` by its newest finished check.",
     )
-    mix_check_id: MixCheckId = None
     recipe: str = "standard"
     changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
         default_factory=dict,
@@ -46,9 +67,6 @@ class PlanIn(BaseModel):
     )
     # As at the start, for the pre-flight alone; null: nobody is asked yet.
     confirmed: bool | None = None
-    override_reason: str = Field(default="", max_length=1000)
-    evaluate_with: list[str] = Field(default_factory=list, max_length=10)
-    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
 
 
 class AdviceOut(BaseModel):

@@ -12,8 +12,10 @@ from app.runs.beginning import Beginning
 from app.runs.preflight.documents import AcceptedWarning
 
 
-class MixedInProvenance(BaseModel):
-    """A second dataset that is mixed in, as a share (0 to 1) of all conversations that are trained; hashes as below."""
+class DataProvenance(BaseModel):
+    """A dataset's part in a run. Hashes are sha256: `version_hash` of the frozen dialogues, `arrays_hash` of ids and labels
+    that were trained.
+    """
 
     dataset: str
     version: int
@@ -21,26 +23,24 @@ class MixedInProvenance(BaseModel):
     arrays_hash: str
     conversations: int
     held_out: int
+
+
+class MixedInProvenance(DataProvenance):
+    """A second dataset that is mixed in, as a share (0 to 1) of all conversations that are trained."""
+
     share: float
     order: str
 
 
-class Provenance(StoredModel):
+class Provenance(StoredModel, DataProvenance):
     """`base_model` is a hub id, or a name where the hub has no such model; `base_revision` the commit there.
 
-    `begins` says what the run began from where that was not the base model. Hashes are sha256: `version_hash` of the frozen
-    dialogues, `arrays_hash` of ids and labels that were trained.
+    `begins` says what the run began from where that was not the base model.
     """
 
     schema_version: Literal[2] = 2
     run: str
     run_id: int | None = None
-    dataset: str
-    version: int
-    version_hash: str
-    conversations: int
-    held_out: int
-    arrays_hash: str
     recipe: str
     begins: Beginning | None = None
     # Counts the changes of an own recipe; None for a built-in one.

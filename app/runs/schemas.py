@@ -10,7 +10,7 @@ from app.core.i18n import gettext, say
 from app.diagnosis import Finding, FindingCode
 from app.interop.environments import Environment, setting_of
 from app.interop.handing import TOOL_NAMES, Tool
-from app.jobs.devices import ANY
+from app.jobs.events import MetricPayload
 from app.jobs.models import Job
 from app.jobs.schemas import JobOut
 from app.recipes.config import TrainingConfig
@@ -22,7 +22,7 @@ from app.runs.comparing import Difference, Reached
 from app.runs.curves import METRIC_FIELDS, Curves
 from app.runs.diagnosis import new_run_address
 from app.runs.models import Run
-from app.runs.plan_schemas import MixCheckId
+from app.runs.plan_schemas import StartIn
 from app.runs.preflight.documents import PreflightRecord
 from app.runs.preflight.schemas import ACCEPTED, AcceptedNames
 from app.runs.result import RunResult
@@ -63,13 +63,9 @@ class BackendOut(BaseModel):
         return cls(backend=tool, title=TOOL_NAMES[tool], version=version, setting=setting_of(tool))
 
 
-class RunIn(BaseModel):
+class RunIn(StartIn):
     """Start a run. `mask_check_id` names version, model and mask settings at once."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    mask_check_id: int
-    mix_check_id: MixCheckId = None
     recipe: str = "standard"
     # Told in the document; judged where the command line's and the form's are, in the same words.
     changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
@@ -81,15 +77,6 @@ class RunIn(BaseModel):
         default=None,
         description="A run whose adapter this one begins with, in place of a fresh one: its base model and shape hold here.",
     )
-    confirmed: bool = False
-    override_reason: str = Field(default="", max_length=1000)
-    evaluate_with: list[str] = Field(default_factory=list, max_length=10)
-    device: str = Field(
-        default=ANY,
-        max_length=20,
-        description="Where it may be trained: any, cpu, cuda, or one GPU such as cuda:1.",
-    )
-    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
 
 
 class AgainIn(BaseModel):
@@ -213,27 +200,11 @@ def _in_short(value: float | None) -> float | None:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-class PointOut(BaseModel):
-    """What was measured at a logged step. Loss in nats a trained token, memory in bytes, utilisation in percent."""
-
-    step: int
-    epoch: float | None
-    loss: float | None
-    learning_rate: float | None
-    grad_norm: float | None
-    tokens_per_second: float | None
-    memory_bytes: float | None
-    host_memory_bytes: float | None
-    cpu_utilization: float | None
-    device_memory_bytes: float | None
-    device_utilization: float | None
-
-
 class PointsOut(BaseModel):
-    """A page of a run's training points, of `total`."""
+    """A page of a run's training points, of `total`: what was measured at each logged step."""
 
     total: int
-    points: list[PointOut]
+    points: list[MetricPayload]
 
 
 class EvidenceOut(BaseModel):

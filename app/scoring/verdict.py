@@ -80,11 +80,24 @@ class Case:
         return "same" if effect == 0 else ("better" if effect > 0 else "worse")
 
 
-class SuiteVerdict(BaseModel):
+class SuiteCounts(BaseModel):
+    """A run's cases on a suite: won, lost and equal; checks passed by the base model and by the tuned one, of `checks`;
+    `retention` is tuned ÷ base, for suites of general ability.
+    """
+
+    wins: int
+    losses: int
+    ties: int
+    checks: int
+    checks_before: int
+    checks_after: int
+    retention: float | None = None
+
+
+class SuiteVerdict(SuiteCounts):
     """A run on one suite, in numbers; `title` by language.
 
     `effect`, `low` and `high` are the mean effect (−1 to 1) and its 95 % interval, which is null below `FEWEST_CASES`.
-    `retention` is tuned ÷ base, for suites of general ability.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -92,18 +105,11 @@ class SuiteVerdict(BaseModel):
     kind: Literal["sales", "general"]
     title: dict[str, str]
     cases: int
-    wins: int
-    losses: int
-    ties: int
-    checks: int
-    checks_before: int
-    checks_after: int
     cut_before: int
     cut_after: int
     effect: float
     low: float | None
     high: float | None
-    retention: float | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property

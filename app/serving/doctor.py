@@ -14,6 +14,7 @@ from sqlmodel import col, func, select
 from app.base_models.models import ModelEntry
 from app.core.console import CommandFailed
 from app.core.database import reading, utc_now
+from app.core.errors import StudioError
 from app.core.i18n import LOCALES, translations
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
@@ -22,8 +23,10 @@ from app.files import file_sha256, free_bytes
 from app.interop.environments import find_environment, named_place, setting_of
 from app.interop.handing import TOOL_NAMES, TOOL_VERSIONS, TOOLS
 from app.jobs.models import Job, JobState
+from app.runs.tracking import SETTINGS, UNFINISHED, TrackedRun
 from app.serving import preflight
 from app.serving.stored_rows import named_files, trouble_in
+from app.trackers.choosing import trackers_of
 
 Level = Literal["ok", "warning", "failure"]
 # A worker takes a job within seconds; the reconciler rings again for those whose bell was lost.
@@ -55,7 +58,7 @@ def examine(settings: Settings) -> list[Finding]:
             found += check(settings, engine)
         if any(finding.level == "failure" for finding in found if finding.check in ("database", "schema")):
             return found
-        for check in (_files, _models, _jobs):
+        for check in (_files, _models, _jobs, _trackers):
             found += check(settings, engine)
     finally:
         engine.dispose()
@@ -194,6 +197,33 @@ def _jobs(settings: Settings, engine: Engine) -> Iterator[Finding]:
     else:
         text = _("Jobs: %(running)d under way, %(waiting)d waiting for longer than usual.")
         yield Finding("workers", "ok", text % {"running": running, "waiting": waiting})
+
+
+def _trackers(settings: Settings, engine: Engine) -> Iterator[Finding]:
+    """A tracker that is away fails no run, so it is no failure here either."""
+    found = trackers_of(settings)
+    for tracker in found:
+        try:
+            place = tracker.look()
+        except StudioError as trouble:
+            yield Finding("trackers", "warning", trouble.translated())
+            continue
+        finally:
+            tracker.close()
+        text = _("%(tracker)s can be told of runs: they go to “%(place)s”.")
+        yield Finding("trackers", "ok", text % {"tracker": tracker.name.spelled, "place": place})
+    with reading(engine) as session:
+        waiting = session.exec(
+            select(func.count()).where(col(TrackedRun.state).in_(UNFINISHED), col(TrackedRun.failures) > 0)
+        ).one()
+    if waiting:
+        text = _("%(count)d runs wait for a tracker that did not take them; their pages say why.")
+        yield Finding("trackers", "warning", text % {"count": waiting})
+    if not found:
+        text = _(
+            "No tracker is named (%(settings)s); TensorBoard's files are written beside every run's others."
+        )
+        yield Finding("trackers", "ok", text % {"settings": ", ".join(SETTINGS.values())})
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:

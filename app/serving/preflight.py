@@ -24,7 +24,17 @@ MIN_FREE_BYTES: Final = 500 * 1000 * 1000
 COMFORTABLE_FREE_BYTES: Final = 3 * 1000 * 1000 * 1000
 # What tells that a folder is the studio's; its files are closed with it.
 _OWN_NAMES: Final = frozenset(
-    {"studio.db", "studio.db-wal", "studio.db-shm", "storage", "broker", "logs", "local-token", "setup-code"}
+    {
+        "studio.db",
+        "studio.db-wal",
+        "studio.db-shm",
+        "storage",
+        "broker",
+        "logs",
+        "local-token",
+        "setup-code",
+        "wandb",
+    }
 )
 # Lies in a data folder while an archive is brought back into it, and afterwards where that was broken off.
 RESTORING: Final = ".restoring"
@@ -228,3 +238,11 @@ def check_broker(settings: Settings) -> None:
             _("Redis cannot be reached: %(reason)s. Check REDIS_URL and that Redis runs.")
             % {"reason": str(error).strip().rstrip(".")}
         ) from error
+
+
+def tell_of_trackers(settings: Settings) -> None:
+    """Say what keeps a tracker from being told of runs, as far as this machine knows it; nothing else is kept from starting."""
+    from app.trackers.wandb import NOT_INSTALLED, is_installed
+
+    if settings.wandb_project and not is_installed():
+        say(_(NOT_INSTALLED))

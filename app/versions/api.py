@@ -84,7 +84,7 @@ def list_frozen(
     version = service.require_version(session, version_id)
     let_go(session)
     rows = frozen_page(storage, version, offset, limit)
-    found = [FrozenConversationOut.model_validate(row) for row in rows]
+    found = [FrozenConversationOut.of(row) for row in rows]
     return FrozenConversationsPage(conversations=found, total=version.conversation_count, offset=offset)
 
 

@@ -1,13 +1,15 @@
 """What REST shows of frozen versions."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.accounts.who import NAME_LENGTH, CreatedByOut
-from app.conversations.dialogue_schemas import messages_schema, tools_schema
+from app.accounts.who import CreatedByOut
+from app.conversations.conditions import Conditions, Id, Words
+from app.conversations.dialogue_schemas import DialogueOut
 from app.conversations.filters import ConversationFilter
+from app.dialogue.conversation import FrozenConversation
 from app.dialogue.labels import LABELS, Outcome
 from app.versions.freezing import Frozen
 from app.versions.models import NAME_LIMIT, DatasetVersion
@@ -51,20 +53,14 @@ class VersionOut(CreatedByOut):
         return cls.model_validate({name: getattr(version, name) for name in cls.model_fields})
 
 
-class SelectionIn(BaseModel):
+class SelectionIn(BaseModel, Conditions):
     """Conditions on the approved conversations; all of them hold at once. As in the list of conversations."""
 
     model_config = ConfigDict(extra="forbid")
 
     outcome: Outcome | None = None
-    q: Annotated[str, Field(max_length=200)] = ""
-    stage: Annotated[str, Field(max_length=LABELS["stage"])] = ""
-    objection: Annotated[str, Field(max_length=LABELS["objection"])] = ""
-    language: Annotated[str, Field(max_length=LABELS["language"])] = ""
-    product: Annotated[str, Field(max_length=LABELS["product"])] = ""
-    tag: Annotated[str, Field(max_length=LABELS["tags"])] = ""
-    editor: Annotated[str, Field(max_length=NAME_LENGTH)] = ""
-    brought_by: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    q: Words = ""
+    brought_by: Id | None = None
 
     def where(self, dataset_id: int) -> ConversationFilter | None:
         """As a filter; None where nothing is asked for."""
@@ -101,20 +97,16 @@ class VersionEdit(BaseModel):
     note: Annotated[str, Field(max_length=MAX_NOTE)] | None = None
 
 
-class FrozenConversationOut(BaseModel):
+class FrozenConversationOut(DialogueOut):
     """A conversation as the version froze it."""
 
     id: int
     split: Literal["train", "validation"]
-    messages: Annotated[list[dict[str, Any]], messages_schema()]
-    tools: Annotated[list[dict[str, Any]], tools_schema()] = []
-    outcome: Outcome | None = None
-    stage: str | None = None
-    objection: str | None = None
-    product: str | None = None
-    language: str | None = None
-    source: str | None = None
-    tags: list[str] = []
+
+    @classmethod
+    def of(cls, line: FrozenConversation) -> "FrozenConversationOut":
+        """From a line of the version's file, which leaves out what the conversation does not have."""
+        return cls.model_validate({**dict.fromkeys(LABELS), "tools": [], "tags": [], **line})
 
 
 class FrozenConversationsPage(BaseModel):

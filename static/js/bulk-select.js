@@ -1,7 +1,9 @@
 // Tick boxes of a list: [data-bulk] holds them, its [data-bulk-all] ticks all, its [data-bulk-bar] shows while any is ticked.
 (() => {
+  /** @param {HTMLFormElement} form */
   const boxes = (form) => [...form.querySelectorAll('input[name="ids"]')];
 
+  /** @param {HTMLFormElement} form */
   function refresh(form) {
     const all = boxes(form);
     const ticked = all.filter((box) => box.checked);

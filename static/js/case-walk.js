@@ -2,6 +2,7 @@
 (() => {
   const cases = () => [...document.querySelectorAll("[data-case]")];
 
+  /** @param {HTMLDetailsElement} target */
   function open(target) {
     for (const one of cases()) if (one !== target) one.open = false;
     target.open = true;
@@ -9,6 +10,7 @@
     target.scrollIntoView({ block: "start" });
   }
 
+  /** @param {number} by */
   function step(by) {
     const list = cases();
     const here = document.activeElement?.closest("[data-case]") ?? list.findLast((one) => one.open);
@@ -23,6 +25,7 @@
   }
 
   // Offered only where something is hidden; the same words take more lines on a phone.
+  /** @param {HTMLDetailsElement} one */
   function offerAll(one) {
     const button = one.querySelector("[data-show-all]");
     const whole = button.getAttribute("aria-expanded") === "true";

@@ -5,10 +5,13 @@ window.drawMarks = (plot, { marks = [], ticks = [], best = null }, colour) => {
   const { ctx: brush, bbox: area } = plot;
   const scale = devicePixelRatio;
   const { min, max } = plot.scales.x;
+  /** @param {number} step */
   const isShown = (step) => step >= min && step <= max;
+  /** @param {number} step */
   const across = (step) => plot.valToPos(step, "x", true);
   if (!(max > min)) return;
 
+  /** @param {number} step */
   function triangle(step) {
     const [x, y, size] = [across(step), area.top + area.height, 4 * scale];
     brush.beginPath();
@@ -19,6 +22,7 @@ window.drawMarks = (plot, { marks = [], ticks = [], best = null }, colour) => {
     brush.fill();
   }
 
+  /** @param {{ step: number, value: number }} best */
   function ring({ step, value }) {
     brush.beginPath();
     brush.arc(across(step), plot.valToPos(value, "y", true), 7 * scale, 0, 2 * Math.PI);
@@ -26,6 +30,11 @@ window.drawMarks = (plot, { marks = [], ticks = [], best = null }, colour) => {
   }
 
   // Numbers of marks that stand close together go below each other.
+  /**
+   * @param {number} step
+   * @param {number} number
+   * @param {number} row
+   */
   function numbered(step, number, row) {
     const x = across(step);
     const radius = 8 * scale;

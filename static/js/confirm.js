@@ -6,8 +6,14 @@
   const text = document.getElementById("confirm-text");
   const yes = dialog.querySelector("[data-confirm-yes]");
   const confirmed = new WeakSet();
+  /** @type {(() => void) | null} */
   let goOn = null;
 
+  /**
+   * @param {HTMLElement} element
+   * @param {string} question
+   * @param {() => void} then
+   */
   function ask(element, question, then) {
     title.textContent = element.dataset.confirmTitle ?? title.dataset.default;
     text.textContent = question;
@@ -20,7 +26,7 @@
   yes.addEventListener("click", () => {
     const then = goOn;
     dialog.close();
-    then();
+    then?.();
   });
   dialog.querySelector("[data-confirm-no]").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => {
@@ -28,11 +34,16 @@
   });
 
   // Capturing at the document comes before htmx and before the browser's own action.
+  /**
+   * @param {Event} event
+   * @param {HTMLElement} element
+   * @param {() => void} repeat
+   */
   function guard(event, element, repeat) {
     if (confirmed.delete(element)) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    ask(element, element.dataset.confirm, () => {
+    ask(element, element.dataset.confirm ?? "", () => {
       confirmed.add(element);
       repeat();
     });

@@ -7,12 +7,19 @@
   const template = document.getElementById("lost-draft");
   const shelf = document.getElementById("lost-drafts");
 
+  /** @param {Turn} turn */
   const keyOf = (turn) => `${prefix}${turn}`;
 
+  /**
+   * @param {Turn} turn
+   * @param {string} base
+   * @param {string} text
+   */
   function keep(turn, base, text) {
     sessionStorage.setItem(keyOf(turn), JSON.stringify({ base, text }));
   }
 
+  /** @param {Turn} turn */
   function drop(turn) {
     sessionStorage.removeItem(keyOf(turn));
   }
@@ -23,6 +30,7 @@
       .map((key) => ({ turn: key.slice(prefix.length), ...JSON.parse(sessionStorage.getItem(key) ?? "{}") }));
   }
 
+  /** @param {{ turn: Turn, text: string }} draft */
   function showLost({ turn, text }) {
     const callout = template.content.firstElementChild.cloneNode(true);
     callout.querySelector("textarea").value = text;
@@ -34,8 +42,10 @@
   }
 
   // Puts drafts back into the fields they belong to; returns those fields. What has no field is shown apart.
+  /** @param {Field[]} fields */
   function restore(fields) {
     shelf.replaceChildren();
+    /** @type {Field[]} */
     const filled = [];
     for (const draft of all()) {
       drop(draft.turn);

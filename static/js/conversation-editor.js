@@ -9,21 +9,30 @@
   const saveState = root.querySelector("[data-save-state]");
   let current = 0;
   let failed = false;
-  let retry = null;
+  /** @type {Timer} */
+  let retry;
+  /** @type {string | null} */
   let leavingTo = null;
 
   const fields = () => [...root.querySelectorAll("[data-turn-text]")];
   const bubbles = () => [...root.querySelectorAll("[data-turn]")];
+  /** @param {Field} field */
   const isDirty = (field) => field.value !== field.defaultValue;
   const dirty = () => fields().filter(isDirty);
+  /** @param {Element | null} element */
   const isField = (element) => Boolean(element?.matches?.("[data-turn-text]"));
 
+  /** @param {string} state */
   function say(state) {
     saveState.dataset.saveState = state;
     const words = saveState.querySelector("span");
     if (words.textContent !== saveState.dataset[state]) words.textContent = saveState.dataset[state];
   }
 
+  /**
+   * @param {string} message
+   * @param {string} kind
+   */
   function toast(message, kind) {
     document.dispatchEvent(new CustomEvent("toast", { detail: { message, kind } }));
   }
@@ -34,6 +43,7 @@
 
   // --- walking ---
 
+  /** @param {number} index */
   function setCurrent(index) {
     const list = bubbles();
     current = Math.min(Math.max(index, 0), list.length - 1);
@@ -48,6 +58,7 @@
     });
   }
 
+  /** @param {number} index */
   function go(index) {
     setCurrent(index);
     const bubble = bubbles()[current];
@@ -55,6 +66,7 @@
     bubble.scrollIntoView({ block: "nearest" });
   }
 
+  /** @param {number} index */
   function edit(index) {
     setCurrent(index);
     const field = fields()[current];
@@ -62,16 +74,18 @@
     field.setSelectionRange(field.value.length, field.value.length);
   }
 
+  /** @param {KeyboardEvent} event */
   function onTyping(event) {
     if (event.key === "Escape") go(current);
     else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-      htmx.trigger(event.target, "save");
+      htmx.trigger(fields()[current], "save");
       if (current + 1 < fields().length) edit(current + 1);
       else go(current);
     } else return;
     event.preventDefault();
   }
 
+  /** @param {KeyboardEvent & { target: any }} event */
   function onWalking(event) {
     const bubble = event.target.closest?.("[data-turn]");
     if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
@@ -90,7 +104,7 @@
     else onWalking(event);
   });
 
-  root.addEventListener("focusin", (event) => {
+  root.addEventListener("focusin", (/** @type {PageEvent} */ event) => {
     const bubble = event.target.closest("[data-turn]");
     if (bubble) setCurrent(Number(bubble.dataset.turn));
   });
@@ -99,13 +113,14 @@
 
   // Browsers that do not size fields by their content get it done here.
   const sizesItself = CSS.supports("field-sizing", "content");
+  /** @param {Field} field */
   function fit(field) {
     if (sizesItself) return;
     field.style.height = "auto";
     field.style.height = `${field.scrollHeight + 2}px`;
   }
 
-  root.addEventListener("input", (event) => {
+  root.addEventListener("input", (/** @type {PageEvent} */ event) => {
     if (!isField(event.target)) return;
     fit(event.target);
     const turn = fields().indexOf(event.target);
@@ -118,6 +133,10 @@
 
   // Words still on their way go first, so that a change of the turns never overtakes them.
   // Looking into the history saves nothing and waits for nothing.
+  /**
+   * @param {string} verb
+   * @param {string} path
+   */
   const isChange = (verb, path) => verb !== "get" && path.startsWith(root.dataset.base);
 
   document.addEventListener("htmx:confirm", (event) => {
@@ -140,6 +159,11 @@
     if (isChange(event.detail.requestConfig.verb, event.detail.pathInfo.requestPath)) say("saving");
   });
 
+  /**
+   * @param {Field} field
+   * @param {string} sent
+   * @param {boolean} isSaved
+   */
   function settle(field, sent, isSaved) {
     const turn = fields().indexOf(field);
     if (isSaved) {
@@ -171,6 +195,7 @@
     if (form && event.detail.xhr.status < 300) discard(form.dataset.settlesTurn);
   });
 
+  /** @param {Turn} turn */
   function discard(turn) {
     drafts.drop(turn);
     const field = fields()[Number(turn)];

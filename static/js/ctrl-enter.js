@@ -1,9 +1,14 @@
 // Ctrl+Enter (or ⌘+Enter) does what the form's own button does: in a field of several lines, where Enter begins a new one,
 // and anywhere in a dialog.
 (() => {
-  // The first is the one that Enter in a field of one line would press.
+  /**
+   * The first is the one that Enter in a field of one line would press.
+   * @param {Iterable<Element>} elements
+   * @returns {HTMLButtonElement | undefined}
+   */
   const first = (elements) => [...elements].find((one) => one.type === "submit");
 
+  /** @param {HTMLElement} element */
   function buttonFor(element) {
     const dialog = element.closest?.("dialog[open]");
     if (dialog) {

@@ -4,11 +4,13 @@
 (() => {
   const FIELD = "input:not([type=hidden], [readonly]), textarea:not([readonly]), select";
 
+  /** @param {HTMLDialogElement} dialog */
   function show(dialog) {
     dialog.showModal();
     (dialog.querySelector("[autofocus]") ?? dialog.querySelector(`.dialog__body :is(${FIELD})`))?.focus();
   }
 
+  /** @param {HTMLElement} root */
   function openNow(root) {
     const dialogs = [...root.querySelectorAll("dialog[data-dialog-now]")];
     if (root.matches?.("dialog[data-dialog-now]")) dialogs.push(root);
@@ -32,6 +34,10 @@
     if (event.target instanceof HTMLDialogElement && isOutside(event.target, event)) event.target.close();
   });
 
+  /**
+   * @param {HTMLDialogElement} dialog
+   * @param {MouseEvent} event
+   */
   function isOutside(dialog, { clientX, clientY }) {
     const box = dialog.getBoundingClientRect();
     return clientX < box.left || clientX > box.right || clientY < box.top || clientY > box.bottom;

@@ -3,14 +3,17 @@
 (() => {
   const texts = document.body.dataset;
 
+  /** @param {string | undefined} message */
   function toast(message) {
     document.dispatchEvent(new CustomEvent("toast", { detail: { message, kind: "error" } }));
   }
 
+  /** @param {XMLHttpRequest} xhr */
   function type(xhr) {
     return xhr.getResponseHeader("Content-Type") ?? "";
   }
 
+  /** @param {XMLHttpRequest} xhr */
   function problem(xhr) {
     if (!type(xhr).includes("json")) return null;
     try {
@@ -21,6 +24,7 @@
     }
   }
 
+  /** @param {number} status */
   function fallback(status) {
     if (status === 401) return texts.errorSignedOut;
     if (status === 403) return texts.errorRefused;

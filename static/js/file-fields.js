@@ -1,8 +1,10 @@
 // Beside the button of a file field stands what was chosen.
 (() => {
+  /** @param {HTMLInputElement} input */
   const show = (input) => {
     const name = input.closest("[data-file-field]")?.querySelector(".file-field__name");
-    if (name) name.textContent = [...input.files].map((file) => file.name).join(", ") || name.dataset.none;
+    if (name)
+      name.textContent = [...(input.files ?? [])].map((file) => file.name).join(", ") || name.dataset.none;
   };
 
   document.addEventListener("change", (event) => {

@@ -1,5 +1,6 @@
 // A new conversation: the page is not left by accident once something is typed.
 (() => {
+  /** @type {HTMLFormElement | null} */
   const form = document.querySelector("[data-first-words]");
   if (!form) return;
   const fields = [...form.querySelectorAll("textarea")];

@@ -1,10 +1,17 @@
 // The import form: a file may be dropped anywhere on it, one that is too large is refused before the upload,
 // and the way of a large one is told in words.
 (() => {
+  /** @param {Element} element */
   const formOf = (element) => element.closest?.("[data-import]");
+  /**
+   * @param {HTMLFormElement} form
+   * @param {string} name
+   */
   const part = (form, name) => form.querySelector(`[data-import-${name}]`);
+  /** @param {HTMLFormElement} form */
   const fileOf = (form) => form.querySelector('input[type="file"]');
 
+  /** @param {HTMLFormElement} form */
   function check(form) {
     const input = fileOf(form);
     const file = input.files[0];
@@ -17,6 +24,10 @@
     return !isTooLarge;
   }
 
+  /**
+   * @param {HTMLFormElement} form
+   * @param {string} text
+   */
   function say(form, text) {
     part(form, "progress").textContent = text;
   }

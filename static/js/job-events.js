@@ -5,15 +5,17 @@ window.jobEvents = (streamUrl, listUrl, after, handlers) => {
   const ASK_EVERY_MS = 3000;
   const FINAL = ["succeeded", "failed", "cancelled"];
   let seq = after;
-  let timer = null;
+  /** @type {Timer} */
+  let timer;
   const source = new EventSource(`${streamUrl}?after=${after}`);
 
   function close() {
     source.close();
     clearTimeout(timer);
-    timer = null;
+    timer = undefined;
   }
 
+  /** @param {number} milliseconds */
   function askLater(milliseconds) {
     timer = setTimeout(ask, milliseconds);
   }
@@ -55,7 +57,7 @@ window.jobEvents = (streamUrl, listUrl, after, handlers) => {
     });
   }
   source.addEventListener("error", () => {
-    if (source.readyState === EventSource.CLOSED && timer === null) askLater(0);
+    if (source.readyState === EventSource.CLOSED && timer === undefined) askLater(0);
   });
   return close;
 };

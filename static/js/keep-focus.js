@@ -2,8 +2,10 @@
 // same link or button has it again. Elements with an id are kept by htmx.
 (() => {
   const REACHABLE = "a[href], button, input, select, textarea, summary, [tabindex]";
+  /** @type {{ part: string, like: string, at: number } | null} */
   let stood = null;
 
+  /** @param {Element} element */
   const likeness = (element) =>
     `${element.tagName} ${element.getAttribute("href") ?? element.textContent.trim()}`;
 

@@ -12,11 +12,13 @@
   const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
   const FAINT = "55";
 
+  /** @param {string} name */
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
   // As #rrggbb, whatever the style sheet calls it, so that it can be made faint.
+  /** @param {string} name */
   function plain(name) {
     const brush = document.createElement("canvas").getContext("2d");
     if (!brush) return "#000000";
@@ -26,6 +28,11 @@
     return `#${[red, green, blue].map((part) => part.toString(16).padStart(2, "0")).join("")}`;
   }
 
+  /**
+   * @param {string | undefined} label
+   * @param {number} size
+   * @param {number} space
+   */
   function axis(label, size, space) {
     return {
       label,
@@ -41,6 +48,10 @@
     };
   }
 
+  /**
+   * @param {Line} line
+   * @param {number} index
+   */
   function line({ label, points = false, width = 2, value, colour: number, faint, dash }, index) {
     const stroke = plain(`--chart-${number ?? index + 1}`) + (faint ? FAINT : "");
     return {
@@ -55,11 +66,20 @@
   }
 
   // A line needs two values; what has fewer is drawn as a dot.
+  /**
+   * @param {Plot} plot
+   * @param {number} column
+   */
   function isLonely(plot, column) {
-    return plot.data[column].filter((value) => value != null).length < 2;
+    return plot.data[column].filter((/** @type {number | null} */ value) => value != null).length < 2;
   }
 
   // Where all values are the same, from nothing to twice as much: the library would go to 100.
+  /**
+   * @param {Plot} _plot
+   * @param {number | null} low
+   * @param {number} high
+   */
   function range(_plot, low, high) {
     if (low == null) return [0, 1];
     return low === high
@@ -67,10 +87,20 @@
       : uPlot.rangeNum(low, high, 0.1, true);
   }
 
+  /**
+   * @param {Plot} _plot
+   * @param {number | null} low
+   * @param {number} high
+   */
   function logRange(_plot, low, high) {
     return low == null ? [0.1, 1] : uPlot.rangeLog(low, high === low ? 10 * low : high, 10, false);
   }
 
+  /**
+   * @param {HTMLElement} element
+   * @param {LineChartConfig} config
+   * @param {boolean} log
+   */
   function options(element, { x, y, series, height, format, sync }, log) {
     return {
       width: element.clientWidth,
@@ -84,55 +114,80 @@
       scales: { x: { time: false }, y: log ? { distr: 3, range: logRange } : { range } },
       axes: [
         axis(x, 34, 60),
-        { ...axis(y, 52, 24), ...(format && { values: (_plot, ticks) => ticks.map(format) }) },
+        {
+          ...axis(y, 52, 24),
+          ...(format && {
+            values: (/** @type {Plot} */ _plot, /** @type {number[]} */ ticks) => ticks.map(format),
+          }),
+        },
       ],
       series: [{ label: x }, ...series.map(line)],
     };
   }
 
+  /** @param {number} value */
   function plainly(value) {
     return Number.isInteger(value) ? String(value) : value.toPrecision(4);
   }
 
   // The value under the pointer, for people who use one; the page's own table or log serves everyone else.
+  /**
+   * @param {Plot} plot
+   * @param {HTMLElement | null} output
+   * @param {Line[]} series
+   * @param {(value: number) => string} tell
+   */
   function readout(plot, output, series, tell) {
     if (!output) return;
     const index = plot.cursor.idx;
     output.textContent =
       index == null
         ? ""
-        : [{ label: plot.series[0].label }, ...series]
+        : [{ label: plot.series[0].label, faint: false }, ...series]
             .map(({ label, faint }, column) => ({ label, faint, value: plot.data[column][index] }))
             .filter(({ value, faint }) => value != null && !faint)
             .map(({ label, value }, place) => `${label} ${place ? tell(value) : value}`)
             .join(" · ");
   }
 
+  /**
+   * @param {HTMLElement} element
+   * @param {LineChartConfig} config
+   * @returns {LineChart}
+   */
   function lineChart(element, config) {
     const output = element.closest(".chart")?.querySelector("[data-chart-readout]");
     let { data, series } = config;
     let log = false;
+    /** @type {Marks} */
     let signs = {};
+    /** @type {Plot} */
     let plot = null;
+    /** @type {[number, number] | null} */
     let zoom = null;
 
     // A logarithm knows nothing of zero.
     function shown() {
       if (!log) return data;
       return data.map((column, index) =>
-        index ? column.map((value) => (value > 0 ? value : null)) : column,
+        index ? column.map((value) => (value !== null && value > 0 ? value : null)) : column,
       );
     }
 
+    /**
+     * @param {Plot} self
+     * @param {string} key
+     */
     function look(self, key) {
       if (key !== "x" || !config.zoomed) return;
       const { min, max } = self.scales.x;
       const steps = self.data[0];
       if (!steps.length || self.zooming) return;
       const whole = min <= steps[0] && max >= steps.at(-1);
-      if (whole === (zoom === null) && (whole || (zoom[0] === min && zoom[1] === max))) return;
+      if (whole ? zoom === null : zoom !== null && zoom[0] === min && zoom[1] === max) return;
       zoom = whole ? null : [min, max];
-      config.zoomed(...(zoom ?? [null, null]));
+      const [from, to] = zoom ?? [null, null];
+      config.zoomed(from, to);
     }
 
     function draw() {
@@ -141,8 +196,11 @@
         {
           ...options(element, { ...config, series }, log),
           hooks: {
-            setCursor: [(self) => readout(self, output, series, config.tell ?? config.format ?? plainly)],
-            draw: [(self) => window.drawMarks?.(self, signs, colour)],
+            setCursor: [
+              (/** @type {Plot} */ self) =>
+                readout(self, output, series, config.tell ?? config.format ?? plainly),
+            ],
+            draw: [(/** @type {Plot} */ self) => window.drawMarks?.(self, signs, colour)],
             setScale: [look],
           },
         },

@@ -1,8 +1,10 @@
 // Pointing at one thing shows its counterpart: elements with the same data-link inside one [data-link-scope]
 // get the class is-linked (a message and its tokens, a finding and its place in the text).
 (() => {
+  /** @type {Element[]} */
   let lit = [];
 
+  /** @param {Element} target */
   function light(target) {
     for (const element of lit) element.classList.remove("is-linked");
     lit = [];

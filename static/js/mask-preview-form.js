@@ -22,10 +22,13 @@
   });
 
   // A flag counts from the press on, not from the answer: the next press, here or at another turn, builds on it.
+  /** @param {string} toggle */
   function press(toggle) {
     const [turn, word] = toggle.split(":");
     const flags = form.elements.flags;
-    const others = flags.value.split(",").filter((flag) => flag && !flag.startsWith(`${turn}:`));
+    const others = flags.value
+      .split(",")
+      .filter((/** @type {string} */ flag) => flag && !flag.startsWith(`${turn}:`));
     flags.value = [...others, toggle].join(",");
     const button = document.getElementById(`flag-${turn}`);
     if (button && word !== "-") button.value = `${turn}:${word === "1" ? "0" : "1"}`;
@@ -38,8 +41,10 @@
   });
 
   // The list of checks stays open or closed as it was left, unless it turns red or green.
+  /** @type {{ open: boolean, red: boolean } | null} */
   let checks = null;
   const listOfChecks = () => document.querySelector(".mask-checks");
+  /** @param {Element} list */
   const isRed = (list) => list.classList.contains("mask-checks--red");
   document.addEventListener("htmx:beforeSwap", (event) => {
     const list = listOfChecks();
@@ -51,6 +56,11 @@
   });
 
   // A model that was brought is chosen as soon as its tokenizer is here.
+  /**
+   * @param {HTMLSelectElement} select
+   * @param {string} value
+   * @param {string} name
+   */
   function offer(select, value, name) {
     if (![...select.options].some((option) => option.value === value)) select.add(new Option(name, value));
   }
@@ -69,10 +79,15 @@
     if (document.activeElement === document.body) models.focus();
   });
 
+  /**
+   * @param {string} message
+   * @param {string} kind
+   */
   function toast(message, kind) {
     document.dispatchEvent(new CustomEvent("toast", { detail: { message, kind } }));
   }
 
+  /** @param {string} url */
   async function sampleText(url) {
     const response = await fetch(url, {
       method: "POST",
@@ -83,6 +98,7 @@
     return response.text();
   }
 
+  /** @param {string} url */
   async function copy(url) {
     const text = sampleText(url);
     // A promise inside the item keeps the click's permission while the server answers.

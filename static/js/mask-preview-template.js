@@ -1,8 +1,10 @@
 // A pasted template that is too long for the address: the tab keeps it, for a reload and for the way through the list.
 (() => {
   const field = document.getElementById("field-chat_template");
+  /** @param {string} path */
   const key = (path) => `mask-template ${path}`;
 
+  /** @param {string} path */
   function keep(path) {
     const inAddress = new URLSearchParams(location.search).has("chat_template");
     try {

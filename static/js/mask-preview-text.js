@@ -5,17 +5,26 @@
   const passages = new WeakMap(); // line -> how its message lies in its tokens, or null
   let frame = 0;
 
+  /**
+   * @param {HTMLElement} line
+   * @returns {Passage | null}
+   */
   function passageOf(line) {
     if (!passages.has(line)) passages.set(line, read(line));
     return passages.get(line);
   }
 
+  /**
+   * @param {HTMLElement} line
+   * @returns {Passage | null}
+   */
   function read(line) {
     const letters = line.querySelector(".bubble__text")?.firstChild;
     if (!letters?.data?.trim()) return null;
     const runs = [
       ...line.querySelectorAll(":scope > .mask-line__tokens > .token-group > .token-run[data-turn]"),
     ];
+    /** @type {number[]} */
     const starts = [];
     let spelled = "";
     for (const run of runs) {
@@ -29,12 +38,14 @@
     return { letters, runs, starts, shift: place - letters.data.indexOf(trimmed) };
   }
 
+  /** @param {Token} token */
   function mark(token) {
     CSS.highlights?.delete(NAME);
     const line = token.closest("li[data-link]");
     if (!CSS.highlights || !line || token.closest("[data-other]")) return;
     const passage = passageOf(line);
-    const run = passage?.runs.indexOf(token.parentElement) ?? -1;
+    if (!passage) return;
+    const run = passage.runs.indexOf(token.parentElement);
     if (run < 0) return;
     let start = passage.starts[run] - passage.shift;
     for (let before = token.previousElementSibling; before; before = before.previousElementSibling) {
@@ -48,6 +59,7 @@
     CSS.highlights.set(NAME, new Highlight(range));
   }
 
+  /** @param {PointerEvent} event */
   function caret(event) {
     const found = document.caretPositionFromPoint?.(event.clientX, event.clientY);
     if (found) return { node: found.offsetNode, offset: found.offset };
@@ -55,11 +67,12 @@
     return range && { node: range.startContainer, offset: range.startOffset };
   }
 
+  /** @param {PointerEvent & { target: any }} event */
   function tokenUnder(event) {
     const line = event.target.closest?.(".bubble__text")?.closest("li[data-link]");
-    const passage = line && passageOf(line);
+    const passage = line ? passageOf(line) : null;
     const found = passage && caret(event);
-    if (!found || found.node !== passage.letters) return null;
+    if (!passage || !found || found.node !== passage.letters) return null;
     const place = found.offset + passage.shift;
     const run = passage.starts.findLastIndex((start) => start <= place);
     let at = passage.starts[run];
@@ -70,17 +83,24 @@
     return null;
   }
 
+  /**
+   * @param {PointerEvent & { target: any }} event
+   * @param {boolean} focus
+   */
   function want(event, focus) {
     const token = tokenUnder(event);
     if (token) document.dispatchEvent(new CustomEvent("token:wanted", { detail: { token, focus } }));
   }
 
+  /** @type {Token | null} */
   let pointed = null;
   document.addEventListener("token:shown", (event) => {
     pointed?.classList.remove("is-pointed");
-    pointed = event.detail;
-    pointed.classList.add("is-pointed");
-    mark(pointed);
+    /** @type {Token} */
+    const token = event.detail;
+    pointed = token;
+    token.classList.add("is-pointed");
+    mark(token);
   });
   document.addEventListener("pointermove", (event) => {
     cancelAnimationFrame(frame);

@@ -11,14 +11,21 @@
   const RUNS = ":scope > li > .mask-line__tokens > .token-group > .token-run";
   const INVISIBLE = /[\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]/g;
   const TIP = ["index", "id", "text", "label", "role"];
+  /** @type {Token | null} */
   let current = null; // where the keyboard stands
   let place = 0;
   let comesBack = false; // the focus belongs on the token again when the result is swapped
 
   const lines = () => document.getElementById("mask-lines");
-  const tokenOf = (target) => target.closest?.(".token-run > span") ?? null;
+  /**
+   * @param {Element | null} target
+   * @returns {Token | null}
+   */
+  const tokenOf = (target) => target?.closest?.(".token-run > span") ?? null;
+  /** @param {Token} token */
   const size = (token) => Number(token.dataset.n ?? 1);
 
+  /** @returns {Run[]} */
   function runs() {
     const list = lines();
     if (!list) return [];
@@ -26,6 +33,7 @@
     return known.get(list);
   }
 
+  /** @param {Token} token */
   function indexOf(token) {
     let index = Number(token.parentElement.dataset.start);
     for (let before = token.previousElementSibling; before; before = before.previousElementSibling) {
@@ -34,6 +42,7 @@
     return index;
   }
 
+  /** @param {number} index */
   function runPosition(index) {
     const all = runs();
     let [low, high] = [0, all.length - 1];
@@ -45,6 +54,10 @@
     return low;
   }
 
+  /**
+   * @param {number} index
+   * @returns {Token | null}
+   */
   function tokenAt(index) {
     const run = runs()[runPosition(index)];
     let at = Number(run?.dataset.start);
@@ -55,6 +68,7 @@
     return null;
   }
 
+  /** @param {string} text */
   function literal(text) {
     return JSON.stringify(text).replace(
       INVISIBLE,
@@ -62,10 +76,15 @@
     );
   }
 
+  /**
+   * @param {Token} token
+   * @returns {Record<string, string>}
+   */
   function describe(token) {
     const run = token.parentElement;
-    const ids = token.dataset.id.split(" ");
+    const ids = (token.dataset.id ?? "").split(" ");
     const first = indexOf(token);
+    const { role = "" } = run.dataset;
     const state =
       ["trained", "cut"].find((name) => run.classList.contains(`token-run--${name}`)) ?? "skipped";
     const notes = [words[state]];
@@ -81,13 +100,14 @@
       text: literal(token.dataset.begun ?? token.textContent),
       // what is cut off is in no batch and has no label
       label: { trained: ids.join(" · "), cut: "—" }[state] ?? "−100",
-      role: words[`role${run.dataset.role[0].toUpperCase()}${run.dataset.role.slice(1)}`],
+      role: words[`role${role.charAt(0).toUpperCase()}${role.slice(1)}`],
       turn: run.dataset.turn === undefined ? "—" : `${Number(run.dataset.turn) + 1}`,
       note: notes.join(" · "),
       state: words[state],
     };
   }
 
+  /** @param {Token} token */
   function show(token) {
     const found = describe(token);
     for (const [name, field] of fields) field.textContent = found[name];
@@ -99,6 +119,7 @@
     return found;
   }
 
+  /** @param {Token} token */
   function stand(token) {
     if (current !== token) current?.removeAttribute("tabindex");
     current = token;
@@ -106,6 +127,7 @@
     place = indexOf(token);
   }
 
+  /** @param {Token | null | undefined} token */
   function go(token, { middle = false } = {}) {
     if (!token) return;
     stand(token);
@@ -115,6 +137,10 @@
 
   // Into view. In a long dialogue lines get their real height only as they come near the screen, which moves
   // the token away again: so once more, for some frames.
+  /**
+   * @param {Token} token
+   * @param {ScrollLogicalPosition} block
+   */
   function bring(token, block, frames = 4) {
     token.scrollIntoView({ block });
     if (!frames || !lines().classList.contains("mask-lines--long")) return;
@@ -125,6 +151,11 @@
 
   // -- walking -----------------------------------------------------------------------------------------------
 
+  /**
+   * @param {Token} token
+   * @param {number} by
+   * @returns {Token | null}
+   */
   function step(token, by) {
     const sibling = by > 0 ? token.nextElementSibling : token.previousElementSibling;
     if (sibling) return sibling;
@@ -133,11 +164,16 @@
   }
 
   // The nearest token on the visual line above or below.
+  /**
+   * @param {Token} token
+   * @param {number} by
+   */
   function vertical(token, by) {
     const from = token.getBoundingClientRect();
     const middle = from.left + from.width / 2;
     let line = NaN;
     let nearest = Infinity;
+    /** @type {Token | null} */
     let best = null;
     for (let next = step(token, by), steps = 0; next && steps < 600; next = step(next, by), steps += 1) {
       const box = next.getClientRects()[0] ?? next.getBoundingClientRect();
@@ -150,8 +186,13 @@
     return best;
   }
 
+  /** @param {Run} run */
   const isTrained = (run) => run.classList.contains("token-run--trained");
 
+  /**
+   * @param {Token} token
+   * @param {number} by
+   */
   function border(token, by) {
     const all = runs();
     const here = all.indexOf(token.parentElement);
@@ -163,11 +204,21 @@
     return null;
   }
 
+  /**
+   * @param {Token} token
+   * @param {boolean} last
+   * @returns {Token}
+   */
   function ends(token, last) {
     const found = token.closest(".mask-line__tokens").querySelectorAll(":scope > .token-group > .token-run");
     return last ? found[found.length - 1].lastElementChild : found[0].firstElementChild;
   }
 
+  /**
+   * @param {Token} token
+   * @param {number} by
+   * @returns {Token | null}
+   */
   function turn(token, by) {
     let line = token.closest("li");
     do {
@@ -176,18 +227,20 @@
     return line?.querySelector(".token-run")?.firstElementChild ?? null;
   }
 
+  /** @type {Record<string, (token: Token, event: KeyboardEvent) => Token | null>} */
   const KEYS = {
     ArrowRight: (token, { shiftKey }) => (shiftKey ? border(token, 1) : step(token, 1)),
     ArrowLeft: (token, { shiftKey }) => (shiftKey ? border(token, -1) : step(token, -1)),
     ArrowDown: (token) => vertical(token, 1),
     ArrowUp: (token) => vertical(token, -1),
     Home: (token, { ctrlKey }) => (ctrlKey ? runs()[0].firstElementChild : ends(token, false)),
-    End: (token, { ctrlKey }) => (ctrlKey ? runs().at(-1).lastElementChild : ends(token, true)),
+    End: (token, { ctrlKey }) => (ctrlKey ? (runs().at(-1)?.lastElementChild ?? null) : ends(token, true)),
     PageDown: (token) => turn(token, 1),
     PageUp: (token) => turn(token, -1),
   };
 
   // The flag of the turn that one stands in.
+  /** @param {Token} token */
   function flip(token) {
     const button = document.getElementById(`flag-${token.parentElement.dataset.turn}`);
     button?.click();
@@ -215,11 +268,15 @@
     const token = tokenOf(event.target);
     if (!token) return;
     const found = show(token);
-    announcer.textContent = words.announce.replace(/\{(\w+)\}/g, (_whole, name) => found[name]);
+    announcer.textContent = words.announce.replace(
+      /\{(\w+)\}/g,
+      (/** @type {string} */ _whole, /** @type {string} */ name) => found[name],
+    );
   });
 
   function nextDifference() {
     const all = runs();
+    /** @param {Run} run */
     const differs = (run) => /token-run--only-/.test(run.className);
     const here = runPosition(place);
     const next = all.find((run, at) => at > here && differs(run)) ?? all.find(differs);
@@ -249,6 +306,7 @@
 
   // -- a fresh page or a fresh result -------------------------------------------------------------------------
 
+  /** @param {number} [wanted] */
   function begin(wanted) {
     current = null;
     const token = tokenAt(wanted ?? place) ?? tokenAt(0);

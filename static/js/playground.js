@@ -4,9 +4,12 @@
   if (!form) return;
 
   const text = form.dataset;
+  /** @type {Side[]} */
   const sides = ["base", "tuned"];
   const STORED = `chat-${text.owner}`;
+  /** @type {Record<Side, Said[]>} */
   const histories = { base: [], tuned: [] };
+  /** @type {Partial<Record<Side, { job: number, words: string }>>} */
   const pending = {}; // side -> {job, words}: asked, and not answered yet
   const running = new Map(); // side -> {job, close}
   const sendButton = document.getElementById("chat-send");
@@ -14,12 +17,23 @@
   const message = form.elements.namedItem("message");
   const csrf = JSON.parse(document.body.getAttribute("hx-headers") ?? "{}")["X-CSRF-Token"];
 
+  /** @param {Side} side */
   const log = (side) => form.querySelector(`[data-log="${side}"]`);
+  /**
+   * @param {Side} side
+   * @param {string | undefined} words
+   */
   const status = (side, words) => {
     form.querySelector(`[data-status="${side}"]`).textContent = words;
   };
 
   // The look of bubbles is the server's; only the words are filled in here, as text.
+  /**
+   * @param {Side} side
+   * @param {string} template
+   * @param {string} words
+   * @param {string} place
+   */
   function add(side, template, words, place) {
     const item = document.getElementById(template).content.firstElementChild.cloneNode(true);
     item.querySelector(place).textContent = words;
@@ -29,11 +43,20 @@
     return item;
   }
 
+  /**
+   * @param {Side} side
+   * @param {string} role
+   * @param {string} words
+   */
   function bubble(side, role, words) {
     const item = add(side, `chat-${role}`, words, ".bubble__text");
     return { item, article: item.querySelector(".bubble"), body: item.querySelector(".bubble__text") };
   }
 
+  /**
+   * @param {string} path
+   * @param {object} [body]
+   */
   function post(path, body) {
     return fetch(path, {
       method: "POST",
@@ -59,6 +82,10 @@
     stopButton.hidden = !busy;
   }
 
+  /**
+   * @param {Side} side
+   * @param {string | undefined} words
+   */
   function finish(side, words) {
     const open = running.get(side);
     open?.close?.();
@@ -70,6 +97,13 @@
   }
 
   // A question without an answer stays, with the reason and the offer to ask it again.
+  /**
+   * @param {Side} side
+   * @param {string} words
+   * @param {Said[]} history
+   * @param {Bubble} shown
+   * @param {string} reason
+   */
   function fail(side, words, history, shown, reason) {
     const asked = pending[side];
     if (!shown.body.textContent) shown.item.remove();
@@ -88,12 +122,24 @@
   }
 
   // `history` is the dialogue that the question belongs to; by the time of the answer another may have begun.
+  /**
+   * @param {Side} side
+   * @param {number} job
+   * @param {string} words
+   * @param {Bubble} shown
+   * @param {Said[]} history
+   */
   function follow(side, job, words, shown, history) {
     let said = "";
     let note = "";
+    /** @type {string | null} */
     let reason = null;
     /** @type {Record<string, (event: any) => void>} */
     const handlers = {};
+    /**
+     * @param {string} kind
+     * @param {(event: any) => void} act
+     */
     const on = (kind, act) => {
       handlers[kind] = act;
     };
@@ -139,6 +185,10 @@
     running.set(side, { job, close: jobEvents(events, `${events}/list`, 0, handlers) });
   }
 
+  /**
+   * @param {Side} side
+   * @param {string} words
+   */
   function answer(side, words) {
     const system = form.elements.namedItem("system").value.trim();
     const history = histories[side];
@@ -165,6 +215,10 @@
     );
   }
 
+  /**
+   * @param {Side} side
+   * @param {string} words
+   */
   function ask(side, words) {
     bubble(side, "user", words);
     answer(side, words);
@@ -202,7 +256,7 @@
     for (const { job } of running.values()) if (job) post(`/api/v1/jobs/${job}/stop`).catch(() => {});
   }
 
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", (/** @type {PageEvent} */ event) => {
     event.preventDefault();
     const words = message.value.trim();
     if (!words || running.size) return;
@@ -210,7 +264,7 @@
     for (const side of sides) ask(side, words);
     setBusy();
   });
-  message.addEventListener("keydown", (event) => {
+  message.addEventListener("keydown", (/** @type {PageEvent} */ event) => {
     // Enter also ends a word in a Chinese input method; that one must not send.
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();

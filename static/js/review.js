@@ -4,6 +4,7 @@
   const STORED = "review-goes-on";
 
   const wanted = () => localStorage.getItem(STORED) === "on";
+  /** @param {ParentNode} root */
   function show(root) {
     for (const box of root.querySelectorAll("[data-review-goes-on]")) box.checked = wanted();
   }

@@ -7,10 +7,14 @@
   const names = ["loss", "eval_loss"];
   const found = runs.map(() => runCurves({}));
   const view = chartControls(root.querySelector("[data-chart-controls]"), draw);
+  /** @type {Record<string, LineChart>} */
   const charts = {};
 
+  /** @param {string} name */
   function lines(name) {
+    /** @type {Line[]} */
     const series = [];
+    /** @type {Columns[]} */
     const data = [];
     for (const [place, run] of runs.entries()) {
       const x = found[place][name === "loss" ? "step" : "eval_step"];
@@ -40,6 +44,7 @@
     }
   }
 
+  /** @param {number} place */
   async function ask(place) {
     const run = runs[place];
     try {

@@ -19,11 +19,17 @@ window.runCurves = (columns) => {
   for (const name of METRICS) curves[name] = [];
   Object.assign(curves, columns);
 
+  /**
+   * @param {number} step
+   * @param {string} first
+   * @param {string[]} others
+   */
   function dropFrom(step, first, others) {
     while (curves[first].length && curves[first].at(-1) >= step)
       for (const column of [first, ...others]) curves[column].pop();
   }
 
+  /** @param {any} event */
   curves.addMetric = (event) => {
     dropFrom(event.step, "step", METRICS.slice(1));
     dropFrom(event.step + 1, "eval_step", ["eval_loss", "mixed_loss"]);
@@ -32,6 +38,7 @@ window.runCurves = (columns) => {
     curves.whole += 1;
   };
 
+  /** @param {any} event */
   curves.addEval = (event) => {
     dropFrom(event.step, "eval_step", ["eval_loss", "mixed_loss"]);
     curves.eval_step.push(event.step);
@@ -39,6 +46,7 @@ window.runCurves = (columns) => {
     curves.mixed_loss.push(event.mixed_loss ?? null);
   };
 
+  /** @param {any} event */
   curves.addCheckpoint = (event) => {
     dropFrom(event.step, "checkpoints", []);
     curves.checkpoints.push(event.step);

@@ -55,7 +55,7 @@
     guardStart();
   });
 
-  form.addEventListener("click", (event) => {
+  form.addEventListener("click", (/** @type {PageEvent} */ event) => {
     const button = event.target.closest("[data-set-field], [data-take-all]");
     if (button) {
       const taken = button.matches("[data-take-all]")
@@ -70,7 +70,7 @@
     if (event.target.closest('a[href^="#field-"]')) document.getElementById("advanced").open = true;
   });
 
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", (/** @type {PageEvent} */ event) => {
     const start = event.submitter;
     if (!start?.matches("[data-start]")) return;
     // After the browser has read the form: a disabled button cannot be pressed twice.

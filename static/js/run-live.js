@@ -18,26 +18,34 @@
 
   let curves = runCurves({});
   // What is looked at closely, with every point: {from, to, curves}.
+  /** @type {{ from: number, to: number, curves: Curves } | null} */
   let closeup = null;
+  /** @type {(() => void) | null} */
   let stopListening = null;
   let drawing = false;
-  let judged = null;
-  let zooming = null;
+  /** @type {Timer} */
+  let judged;
+  /** @type {Timer} */
+  let zooming;
   const view = chartControls(root.querySelector("[data-chart-controls]"), draw);
+  /** @type {Record<string, LineChart & { shape?: string }>} */
   const charts = {};
 
+  /** @type {Record<string, (value: number) => string>} */
   const FORMATS = {
     rate: (number) => (number ? number.toExponential(0) : "0"),
     memory: (number) => size(number),
     load: (number) => `${number} %`,
   };
   // Under the pointer there is room for more digits.
+  /** @type {Record<string, (value: number) => string>} */
   const TOLD = {
     rate: (number) => (number ? number.toExponential(2) : "0"),
     load: (number) => `${Number(number.toPrecision(3))} %`,
   };
 
   // Lines of each chart, of the columns that have any value: label, column, and whether it has steps of its own.
+  /** @type {Record<string, [label: string, column: string][]>} */
   const LINES = {
     loss: [
       [labels.loss, "loss"],
@@ -60,6 +68,7 @@
   // What is noise from batch to batch.
   const SMOOTHED = ["loss", "grad_norm", "tokens_per_second"];
 
+  /** @param {string} name */
   function chart(name) {
     return lineChart(root.querySelector(`[data-curve="${name}"]`), {
       x: labels.step,
@@ -74,6 +83,7 @@
   }
 
   // A column with its steps; where a part is looked at closely, with every point there.
+  /** @param {string} name */
   function column(name) {
     const isHeldOut = name === "eval_loss" || name === "mixed_loss";
     const steps = isHeldOut ? "eval_step" : "step";
@@ -82,6 +92,10 @@
     const before = curves.step.findLastIndex((step) => step < from) + 1;
     const found = curves.step.findIndex((step) => step > to);
     const after = found === -1 ? curves.step.length : found;
+    /**
+     * @param {string} key
+     * @param {Column} own
+     */
     const joined = (key, own) => [...curves[key].slice(0, before), ...own, ...curves[key].slice(after)];
     const inside = [...near.step.keys()].filter(
       (place) => near.step[place] >= from && near.step[place] <= to,
@@ -99,8 +113,14 @@
   }
 
   // Series and data of a chart: a smoothed line is drawn over its own values, which are faint then.
+  /**
+   * @param {string} name
+   * @returns {[Line[], Columns]}
+   */
   function lines(name) {
+    /** @type {Line[]} */
     const series = [];
+    /** @type {Columns[]} */
     const data = [];
     for (const [place, [label, key]] of LINES[name].entries()) {
       const [x, y] = column(key);
@@ -128,7 +148,7 @@
       if (name === "loss" || name === "norm") charts[name].setLog(view.log);
     }
     for (const key of root.querySelectorAll("[data-legend]"))
-      key.hidden = !curves[key.dataset.legend].some((value) => value != null);
+      key.hidden = !curves[key.dataset.legend].some((/** @type {number | null} */ value) => value != null);
     const best = curves.best();
     for (const name of Object.keys(LINES)) charts[name].setMarks({ ticks: curves.checkpoints });
     charts.loss.setMarks({ best });
@@ -144,9 +164,13 @@
   }
 
   // All charts tell of the same place; one question is enough, and none where every point is there already.
+  /**
+   * @param {number | null} from
+   * @param {number | null} to
+   */
   function lookClosely(from, to) {
     clearTimeout(zooming);
-    if (from === null) {
+    if (from === null || to === null) {
       closeup = null;
       return;
     }
@@ -169,13 +193,14 @@
     if (judged) return;
     judged = setTimeout(
       () => {
-        judged = null;
+        judged = undefined;
         tell("run:measured");
       },
       Math.max(JUDGED_EVERY_MS, curves.whole),
     );
   }
 
+  /** @param {any} event */
   function addMetric(event) {
     curves.addMetric(event);
     show("loss", event.loss, exact);
@@ -186,6 +211,7 @@
     drawSoon();
   }
 
+  /** @param {any} event */
   function addEval(event) {
     curves.addEval(event);
     show("eval_loss", event.eval_loss, exact);
@@ -193,11 +219,13 @@
     drawSoon();
   }
 
+  /** @param {any} event */
   function addCheckpoint(event) {
     curves.addCheckpoint(event);
     drawSoon();
   }
 
+  /** @param {any} event */
   function progress({ step, total_steps: total, epoch, eta_seconds: seconds }) {
     show("step", step, whole);
     show("total", total, whole);
@@ -209,15 +237,25 @@
     bar.value = step;
   }
 
+  /**
+   * @param {string} name
+   * @param {string} value
+   */
   function text(name, value) {
     const place = document.querySelector(`[data-live="${name}"]`);
     if (place) place.textContent = value;
   }
 
+  /**
+   * @param {string} name
+   * @param {number | null | undefined} value
+   * @param {Intl.NumberFormat} format
+   */
   function show(name, value, format) {
     if (value != null) text(name, format.format(value));
   }
 
+  /** @param {number} bytes */
   function size(bytes) {
     const units = ["B", "KB", "MB", "GB", "TB"];
     let at = 0;
@@ -228,13 +266,16 @@
     return `${bytes.toFixed(at ? 1 : 0)} ${units[at]}`;
   }
 
+  /** @param {number} seconds */
   function clock(seconds) {
     const left = Math.max(0, Math.round(seconds));
     const [hours, minutes, rest] = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
+    /** @param {number} number */
     const two = (number) => String(number).padStart(2, "0");
     return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
   }
 
+  /** @param {string} name */
   function tell(name) {
     document.body.dispatchEvent(new Event(name));
   }
@@ -244,9 +285,14 @@
     charts.loss?.setMarks({ marks });
   }
 
+  /** @param {number} after */
   function listen(after) {
     /** @type {Record<string, (event: any) => void>} */
     const handlers = {};
+    /**
+     * @param {string} kind
+     * @param {(event: any) => void} act
+     */
     const on = (kind, act) => {
       handlers[kind] = act;
     };

@@ -12,6 +12,7 @@
 
   const enabled = () => localStorage.getItem(STORED) !== "off";
 
+  /** @param {HTMLElement} target */
   function isTyping(target) {
     return (
       target.isContentEditable ||
@@ -27,6 +28,7 @@
     );
   }
 
+  /** @param {HTMLElement & { labels?: NodeList }} element */
   function name(element) {
     const words =
       element.dataset.shortcutLabel ?? element.getAttribute("aria-label") ?? element.labels?.[0]?.textContent;
@@ -57,11 +59,13 @@
     toggle.checked = enabled();
   }
 
+  /** @param {HTMLElement} element */
   function use(element) {
     if (element.matches("input:not([type=checkbox], [type=radio]), textarea, select")) element.focus();
     else element.click();
   }
 
+  /** @param {KeyboardEvent & { target: any }} event */
   function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (isTyping(event.target) || document.querySelector("dialog[open]")) return;

@@ -2,6 +2,7 @@
 (() => {
   const YEAR_SECONDS = 365 * 24 * 3600;
 
+  /** @param {string} choice */
   function apply(choice) {
     if (choice === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = choice;

@@ -14,11 +14,16 @@
   const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium", hourCycle: "h23" });
   const year = new Date().getFullYear();
 
+  /**
+   * @param {HTMLTimeElement} time
+   * @param {Date} moment
+   */
   function formatOf(time, moment) {
     if ("clock" in time.dataset) return clock;
     return moment.getFullYear() === year ? thisYear : format;
   }
 
+  /** @param {HTMLElement} root */
   function localise(root) {
     const times = [...root.querySelectorAll('time[datetime$="Z"]')];
     if (root.matches?.('time[datetime$="Z"]')) times.push(root);

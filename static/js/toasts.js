@@ -11,12 +11,17 @@
   const announcer = document.getElementById("toast-announcer");
   const template = document.getElementById("toast-template");
 
+  /** @param {HTMLElement} toast */
   function close(toast) {
     toast.remove();
     if (!region.children.length && region.matches(":popover-open")) region.hidePopover();
   }
 
   // A toast stays while it is pointed at or holds the focus; errors stay until they are dismissed.
+  /**
+   * @param {HTMLElement} toast
+   * @param {number} milliseconds
+   */
   function closeLater(toast, milliseconds) {
     setTimeout(() => {
       if (toast.matches(":hover, :focus-within")) closeLater(toast, 1500);
@@ -24,11 +29,16 @@
     }, milliseconds);
   }
 
+  /**
+   * @param {HTMLElement} toast
+   * @param {string} url
+   */
   function undo(toast, url) {
     close(toast);
     htmx.ajax("POST", url, { source: document.body, swap: "none" });
   }
 
+  /** @param {Toast} toast */
   function show({ message, kind = "info", undo_url: undoUrl, link_url: linkUrl }) {
     const toast = template.content.firstElementChild.cloneNode(true);
     toast.dataset.kind = kind;
@@ -59,6 +69,7 @@
     if (kind !== "error") closeLater(toast, undoUrl ? SHOWN_WITH_UNDO_MS : SHOWN_MS);
   }
 
+  /** @param {HTMLElement} root */
   function collect(root) {
     const found = [...root.querySelectorAll("[data-toast]")];
     if (root.matches?.("[data-toast]")) found.push(root);

@@ -1,7 +1,8 @@
 """The limit of a training step: its own matrix products alone, at the speed at which this machine multiplies.
 
 `limit_of` measures them in a process of its own. Counted are the products of the linear layers, forward and back, of their
-adapters and of the output layer at trained tokens; those inside attention and everything that is no product are not.
+adapters, of the output layer at trained tokens, and inside attention the half that a causal mask leaves; nothing that is no
+product is, nor what is computed twice to save memory.
 """
 
 import json
@@ -18,9 +19,10 @@ _SECONDS_A_SHAPE: Final = 0.05
 
 @dataclass(frozen=True)
 class Step:
-    """Of one batch: `tokens` and `trained` ones among them, in so many `lanes`; `precision` as torch names it."""
+    """Of one batch of `conversations`: `tokens` and `trained` ones among them, in so many `lanes`; `precision` as torch names it."""
 
     model: str
+    conversations: int
     tokens: int
     trained: int
     rank: int
@@ -30,10 +32,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Limit:
-    """Seconds of the products of one batch, and how quick they were: 10^9 multiplications and additions a second."""
+    """Seconds of the products of one batch, `in_attention` among them, and how quick they were: 10^9 multiplications and
+    additions a second."""
 
     seconds: float
+    in_attention: float
     gflops: float
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Of each of `layers`: so many `heads` of `width` numbers a token."""
+
+    layers: int
+    heads: int
+    width: int
 
 
 # Rows, what is summed over, columns; and which factor lies transposed in memory: "" none, "l" left, "r" right.
@@ -72,6 +85,22 @@ def products(
     return found
 
 
+def attention_products(step: Step, attention: Attention) -> Counter[Product]:
+    """What each lane multiplies inside attention, every conversation of the mean length."""
+    rows, width = max(2, step.tokens // step.conversations), attention.width
+    # A token sees half of its conversation on the mean: so wide are the scores of a row.
+    seen = rows // 2
+    times = attention.layers * attention.heads * max(1, step.conversations // step.lanes)
+    scores: list[Product] = [(rows, width, seen, "r"), (rows, seen, width, "")]
+    back: list[Product] = [
+        (rows, width, seen, "r"),
+        (seen, rows, width, "l"),
+        (rows, seen, width, ""),
+        (seen, rows, width, "l"),
+    ]
+    return Counter({product: times * (scores + back).count(product) for product in scores + back})
+
+
 def operations(found: Counter[Product]) -> int:
     """Multiplications and additions."""
     return sum(2 * rows * over * columns * times for (rows, over, columns, _), times in found.items())
@@ -84,8 +113,9 @@ def measure(step: Step) -> Limit:
 
     from worker.work.training.loss import CHUNK_LOGITS
 
+    config = AutoConfig.from_pretrained(step.model)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(step.model))
+        model = AutoModelForCausalLM.from_config(config)
     head = model.get_output_embeddings().weight.shape
     layers = [
         tuple(module.weight.shape)
@@ -93,8 +123,14 @@ def measure(step: Step) -> Limit:
         if isinstance(module, torch.nn.Linear)
     ]
     found = products(step, layers, tuple(head), max(1, CHUNK_LOGITS // head[0]))
-    seconds = sum(times * _seconds(product, step) for product, times in found.items())
-    return Limit(seconds, step.lanes * operations(found) / seconds / 1e9)
+    heads = config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    inside = attention_products(step, Attention(config.num_hidden_layers, heads, width))
+    outside_seconds, inside_seconds = (
+        sum(times * _seconds(product, step) for product, times in part.items()) for part in (found, inside)
+    )
+    seconds = outside_seconds + inside_seconds
+    return Limit(seconds, inside_seconds, step.lanes * operations(found + inside) / seconds / 1e9)
 
 
 def _seconds(product: Product, step: Step) -> float:

@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from app.interop.handing import TOOLS, Tool
-from tests.benchmarks.products import Step, operations, products
+from tests.benchmarks.products import Attention, Step, attention_products, operations, products
 from tests.benchmarks.trainers import settings_of, trl_defaults
 from tests.benchmarks.training import measure
 from tests.interop.material import tiny_model
@@ -37,13 +37,16 @@ def test_every_setting_names_options_that_the_tool_knows(tool: Tool, tmp_path: P
 
 def test_a_step_is_counted_as_its_layers_multiply() -> None:
     """Forward and back, without the gradient of frozen weights; an adapter's own; the output layer where it is trained."""
-    step = Step("", tokens=20, trained=6, rank=4, lanes=2, precision="float32")
+    step = Step("", conversations=4, tokens=20, trained=6, rank=4, lanes=2, precision="float32")
     rows, out, into, vocabulary = 10, 5, 7, 11
     layer = 2 * rows * (2 * out * into + 3 * 4 * (out + into))
     assert (
         operations(products(step, [(out, into)], (vocabulary, into), chunk=2))
         == layer + 4 * 3 * vocabulary * into
     )
+    # Six products of two conversations of five tokens, each token with half of them.
+    inside = attention_products(step, Attention(layers=3, heads=2, width=4))
+    assert operations(inside) == 3 * 2 * 2 * 6 * (2 * 5 * 2 * 4)
 
 
 @pytest.mark.gpu

@@ -173,7 +173,9 @@ def _watch_it_live(page: Page) -> None:
     _wait_for_step(page, 1)
     before = canvas.evaluate("canvas => canvas.toDataURL()")
     _wait_for_step(page, 3)
-    assert canvas.evaluate("canvas => canvas.toDataURL()") != before, "the curve did not grow"
+    page.wait_for_function(
+        "([canvas, before]) => canvas.toDataURL() !== before", arg=[canvas.element_handle(), before]
+    )
     assert page.evaluate("() => window.stillTheSamePage"), "the page was loaded anew"
     page.reload()
     expect(canvas).to_be_visible()

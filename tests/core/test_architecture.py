@@ -33,6 +33,7 @@ ORDER = (
     "gates",
     "checklists",
     "exports",
+    "trackers",
     "queue",
     "notices",
     "playground",

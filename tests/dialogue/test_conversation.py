@@ -8,9 +8,10 @@ from app.dialogue.conversation import (
     TEMPLATE_REASONING_FIELDS,
     Conversation,
     FrozenConversation,
+    Labels,
     Message,
 )
-from app.dialogue.labels import LABELS, Labels
+from app.dialogue.labels import LABELS
 
 
 def test_a_message_has_the_fields_of_the_canonical_form() -> None:

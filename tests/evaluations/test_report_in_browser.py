@@ -1,5 +1,6 @@
 """The report by keyboard in a real browser: cases unfold, long answers too, differences are marked, nothing is endless."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -34,7 +35,7 @@ def test_cases_are_walked_unfolded_compared_and_filtered_by_keys(report: Page) -
     expect(second).to_have_attribute("open", "")
     expect(first).not_to_have_attribute("open", "")
     expect(second.locator(".case__summary")).to_be_focused()
-    assert page.url.endswith("#" + str(second.get_attribute("id")))
+    expect(page).to_have_url(re.compile(f"#{second.get_attribute('id')}$"))
 
     text = second.locator(".answer--tuned .case__text--evidence")
     folded = text.evaluate("element => element.clientHeight")

@@ -14,6 +14,7 @@ from app.base_models.models import ModelEntry
 from app.core.database import transaction, utc_now
 from app.core.settings import Settings
 from app.jobs.models import Job, JobState
+from app.trackers.wandb import is_installed
 from tests.cli.conftest import Outcome, in_this_process
 
 
@@ -56,6 +57,7 @@ def test_a_sound_installation_is_well(sound: Settings) -> None:
         "workers",
         "broker",
         "backends",
+        "trackers",
     } == set(levels)
     shown = in_this_process("doctor", data_dir=sound.data_dir, LANG="zh_CN.UTF-8")
     assert shown.code == 0
@@ -136,3 +138,16 @@ def test_without_a_folder_the_doctor_says_so_and_makes_none(tmp_path: Path) -> N
     told, levels = looked_at(Settings(data_dir=tmp_path / "none"))
     assert (told.code, levels["folder"]) == (1, "failure")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_tracker_that_cannot_be_told_is_a_warning_and_no_failure(sound: Settings) -> None:
+    told, levels = looked_at(
+        sound, SFT_STUDIO_MLFLOW_URI="http://127.0.0.1:1/", SFT_STUDIO_WANDB_PROJECT="sales"
+    )
+    assert (told.code, levels["trackers"]) == (0, "warning" if not is_installed() else "ok")
+    said = " ".join(one["detail"] for one in told.json if one["check"] == "trackers")
+    assert "MLflow at http://127.0.0.1:1 does not answer" in said
+    wrong = in_this_process("doctor", data_dir=sound.data_dir, SFT_STUDIO_MLFLOW_URI="http://me:pw@host/")
+    assert wrong.code == 1
+    assert "SFT_STUDIO_MLFLOW_URI must be a whole address" in wrong.error
+    assert "pw" not in wrong.error

@@ -1,8 +1,8 @@
 """What a page reads, and where that comes from: `python -m tests.support.template_inputs runs/page.html`.
 
 A template's inputs are the names that it, and what it includes, uses and does not make itself; every template has those of
-`request_context` besides. They are looked for as keys and keywords in the modules that render it, in those beside them and in
-those that they import.
+`request_context` besides. They are looked for as keys and keywords in the modules that render it, in those beside them, in those
+that they import, and in what a module beside them imports that makes a context for several.
 """
 
 import ast
@@ -118,7 +118,9 @@ def _constants(path: Path) -> Iterator[tuple[str, int]]:
 def sources(page: str, rendered_by: list[Path]) -> dict[str, list[str]]:
     """For each input of the page the places, `file:line`, that give it."""
     beside = [other for path in rendered_by for other in sorted(path.parent.glob("*.py"))]
-    modules = [*rendered_by, *beside, *(other for path in rendered_by for other in _imported(path))]
+    imported = [other for path in rendered_by for other in _imported(path)]
+    mates = [other for other in imported if other.parent in {path.parent for path in rendered_by}]
+    modules = [*rendered_by, *beside, *imported, *(other for path in mates for other in _imported(path))]
     given = {path: given_by(path) for path in dict.fromkeys(modules)}
     return {
         name: [f"{path.relative_to(ROOT)}:{lines[name]}" for path, lines in given.items() if name in lines]

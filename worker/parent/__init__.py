@@ -3,5 +3,5 @@
 `celery_app` wires it · `runner` the one task · `supervisor` one job from claim to end, writing through `attempt` (lease, events,
 patience with the database) · `child_process` the job's child · `going` what a job
 does in this process itself · `handlers` which domain does which kind · `chat_desk`, `warm_chat`
-chat answers · `messenger` tells of ends · `reconciler` lost bells and expired leases.
+chat answers · `messenger` tells of ends · `tracking` tells trackers · `reconciler` lost bells and expired leases.
 """

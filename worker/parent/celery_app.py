@@ -26,6 +26,7 @@ from worker.parent.messenger import Messenger
 from worker.parent.reconciler import Reconciler
 from worker.parent.runner import JobRunner
 from worker.parent.supervisor import Supervisor
+from worker.parent.tracking import start_tracking
 
 settings = get_settings()
 configure_logging()
@@ -73,6 +74,7 @@ def _start_reconciler(**_kwargs: Any) -> None:
     assert reconciler is not None
     reconciler.start()
     Messenger(engine, settings, shutdown).start()
+    start_tracking(engine, settings, storage, shutdown)
 
 
 @worker_shutting_down.connect

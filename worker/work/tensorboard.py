@@ -18,6 +18,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from app.jobs.events import Emit, EventKind
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import display
+from app.runs.figures import FIGURE_KINDS, figures_of
 from app.runs.leftovers import TENSORBOARD
 from app.runs.work import TrainInput
 from app.sentences import N_
@@ -25,21 +26,6 @@ from worker.work.protocol import log
 
 _FILES: Final = "events.out.tfevents.*"
 _FLUSH_SECONDS: Final = 2.0
-# Where TensorBoard shows each figure of a metric, of a held-out measurement.
-_METRIC: Final = {
-    "loss": "train/loss",
-    "learning_rate": "train/learning_rate",
-    "grad_norm": "train/grad_norm",
-    "epoch": "train/epoch",
-    "tokens_per_second": "train/tokens_per_second",
-    "memory_bytes": "system/memory_bytes",
-    "host_memory_bytes": "system/host_memory_bytes",
-    "cpu_utilization": "system/cpu_utilization",
-    "device_memory_bytes": "system/device_memory_bytes",
-    "device_utilization": "system/device_utilization",
-}
-_EVAL: Final = {"eval_loss": "eval/loss", "mixed_loss": "eval/mixed_loss"}
-_TAGS: Final[Mapping[str, Mapping[str, str]]] = {EventKind.METRIC: _METRIC, EventKind.EVAL: _EVAL}
 _NO_MORE: Final = N_(
     "TensorBoard's event file cannot be written any more (%(reason)s); the run goes on without it."
 )
@@ -56,11 +42,8 @@ class EventFiles:
 
     def __call__(self, kind: EventKind, /, **payload: Any) -> None:
         self._emit(kind, **payload)  # type: ignore[call-overload]  # the payload is the kind's own
-        tags = _TAGS.get(kind)
-        if tags is not None:
-            step = int(payload["step"])
-            figures = {tag: payload[name] for name, tag in tags.items() if payload.get(name) is not None}
-            self._keep(step, figures, at_once=kind == EventKind.EVAL)
+        if kind in FIGURE_KINDS:
+            self._keep(int(payload["step"]), figures_of(kind, payload), at_once=kind == EventKind.EVAL)
 
     def __enter__(self) -> Self:
         return self

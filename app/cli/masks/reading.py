@@ -100,7 +100,7 @@ def read_mapping_file(path: Path) -> DialogueMapping:
 
     text = read_text_file(path, MAX_BYTES)
     try:
-        return parse_mapping(text).mapping
+        return parse_mapping(text)
     except Invalid as error:
         raise CommandFailed(f"{path}: {error.translated()}") from error
 

@@ -20,32 +20,52 @@ REQUIRED: Final[dict[Turns, tuple[str, ...]]] = {
 }
 
 
+def _column(meaning: str) -> Any:
+    return made(default="", metadata={"description": meaning, "max_length": 200})
+
+
 @dataclass(frozen=True)
 class DialogueMapping:
-    """How the records of a file become dialogues.
+    """How the records of a file become dialogues. Fields are named by their column or key; those inside of others with
+    points (`data.turns`). Empty where nothing is meant.
 
-    `turns` says what a record is: "rows" one turn, "list" a dialogue whose turns are a list in one of its fields, "pairs" a
-    question with its answer, "text" a dialogue written in one text. Fields are named by their column or key; those inside
-    of others with points (`data.turns`). Empty where nothing is meant.
+    The metadata of a field are its meaning and its limits, for the document that REST and files have.
     """
 
-    turns: Turns
-    conversation: str = ""  # rows: tells the dialogues apart; empty: all rows are one
-    order: str = ""  # rows: sorts the turns of a dialogue; empty: as they stand
-    field: str = ""  # list, text: what holds the turns
-    side: str = ""  # rows, list: what tells who speaks
-    text: str = ""  # rows, list: what holds the words
-    question: str = ""  # pairs
-    answer: str = ""
-    system: str = ""  # pairs, list: the system prompt
-    id: str = ""  # pairs: names the row, for `parent`
-    parent: str = ""  # pairs: the id of the row before this one
-    sides: Mapping[str, Side] = made(default_factory=dict)  # whose side a value of `side` is
-    others: Others = "refuse"  # what becomes of values that `sides` does not name
-    merge: bool = False  # join turns of one side that follow each other
-    only_column: str = ""  # records are read only where this has one of these values
-    only_values: tuple[str, ...] = ()
-    labels: Mapping[str, str] = made(default_factory=dict)  # label -> column
+    turns: Turns = made(
+        metadata={
+            "description": "What a record is: one turn (rows), a dialogue with a list of turns (list), a question with its "
+            "answer (pairs), a dialogue written in one text (text)."
+        }
+    )
+    conversation: str = _column("rows: tells the dialogues apart; empty: all rows are one.")
+    order: str = _column("rows: sorts the turns of a dialogue; empty: as they stand.")
+    field: str = _column("list, text: what holds the turns.")
+    side: str = _column("rows, list: what tells who speaks.")
+    text: str = _column("rows, list: what holds the words.")
+    question: str = _column("pairs: the words of the customer.")
+    answer: str = _column("pairs: the words of sales.")
+    system: str = _column("pairs, list: the system prompt, if any.")
+    id: str = _column("pairs: names the row, for `parent`.")
+    parent: str = _column("pairs: the id of the row before this one.")
+    sides: dict[str, Side] = made(
+        default_factory=dict,
+        metadata={"description": "Whose side a value of `side` is.", "max_length": 1_000},
+    )
+    others: Others = made(
+        default="refuse", metadata={"description": "What becomes of values that `sides` does not name."}
+    )
+    merge: bool = made(
+        default=False, metadata={"description": "Join turns of one side that follow each other."}
+    )
+    only_column: str = _column("Records are read only where this …")
+    only_values: tuple[str, ...] = made(
+        default=(), metadata={"description": "… has one of these values.", "max_length": 100}
+    )
+    labels: dict[str, str] = made(
+        default_factory=dict,
+        metadata={"description": "Columns that hold labels: outcome, stage, objection, product …"},
+    )
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, without what is not said."""

@@ -6,18 +6,16 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from app.accounts.who import CreatedByOut
-from app.jobs.devices import ANY
 from app.jobs.models import JobState
 from app.recipes.axes import MOST_RUNS, Axis, make_axis
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.runs.pace import Pace
-from app.runs.plan_schemas import MemoryOut, MixCheckId
-from app.runs.preflight.schemas import ACCEPTED, AcceptedNames
+from app.runs.plan_schemas import MemoryOut, MixCheckId, StartIn
 from app.runs.sweeps.models import Sweep
 from app.runs.sweeps.planning import SweepPlan
 from app.runs.sweeps.service import NAME_CHARACTERS
-from app.runs.sweeps.table import Row, SweepTable
+from app.runs.sweeps.table import Row, RunSoFar, SweepTable
 
 _Changes = Annotated[dict[str, Any], WithJsonSchema(changes_schema())]
 _Value = bool | int | float | str
@@ -49,21 +47,10 @@ class _Asked(BaseModel):
     )
 
 
-class SweepIn(_Asked):
+class SweepIn(StartIn, _Asked):
     """Start a sweep. `mask_check_id` names version, model and mask settings of all its runs."""
 
-    mask_check_id: int
-    mix_check_id: MixCheckId = None
     name: str = Field(default="", max_length=NAME_CHARACTERS)
-    confirmed: bool = False
-    override_reason: str = Field(default="", max_length=1000)
-    evaluate_with: list[str] = Field(default_factory=list, max_length=10)
-    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
-    device: str = Field(
-        default=ANY,
-        max_length=20,
-        description="Where its runs may be trained: any, cpu, cuda, or one GPU such as cuda:1.",
-    )
 
 
 class SweepPlanIn(_Asked):
@@ -125,22 +112,14 @@ class SweepPlanOut(BaseModel):
         )
 
 
-class SweepRunOut(BaseModel):
+class SweepRunOut(BaseModel, RunSoFar):
     """A run of the sweep: its values by field, as one would type them, and what came of it. Losses in nats a trained token."""
 
     run_id: int
-    values: dict[str, str]
     state: JobState
     status: str
     error: str | None
-    step: int
-    total_steps: int
-    train_loss: float | None
-    last_eval_loss: float | None
-    best_eval_loss: float | None
-    best_step: int | None
     verdict: str | None
-    seconds: float | None
 
     @classmethod
     def of(cls, row: Row) -> "SweepRunOut":

@@ -19,12 +19,12 @@ from app.runs.sweeps.service import runs_of_sweep
 SORTS: Final = ("run", "state", "best", "last", "time")
 
 
-@dataclass(frozen=True)
-class Row:
-    """A run. `values` by field as one would type them; losses in nats a trained token, None where none was measured."""
+@dataclass(frozen=True, kw_only=True)
+class RunSoFar:
+    """How far a run of the sweep is: its values by field, as one would type them, and what came of it. Losses in nats a
+    trained token, None where none was measured.
+    """
 
-    run: Run
-    job: Job
     values: dict[str, str]
     step: int
     total_steps: int
@@ -32,8 +32,16 @@ class Row:
     last_eval_loss: float | None
     best_eval_loss: float | None
     best_step: int | None
-    verdict: Verdict | None
     seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row(RunSoFar):
+    """A run, with its rows and the verdict on it."""
+
+    run: Run
+    job: Job
+    verdict: Verdict | None
 
     @property
     def run_id(self) -> int:

@@ -36,8 +36,8 @@ QUIETLY: Final = {
     "PYTHONUNBUFFERED": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-# The studio's own addresses and settings are none of a tool's business.
-_NOT_HANDED_ON: Final = ("SFT_STUDIO_", "DATABASE_URL", "REDIS_URL")
+# The studio's own addresses, settings and keys are none of a tool's business.
+_NOT_HANDED_ON: Final = ("SFT_STUDIO_", "DATABASE_URL", "REDIS_URL", "WANDB_")
 
 
 class ToolProcess:

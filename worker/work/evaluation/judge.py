@@ -1,6 +1,6 @@
 """The work of an `evaluate` job: answers of base and tuned model to the suites, and their held-out loss.
 
-It produces texts and losses; what a text is worth is decided in app/evaluations, without torch.
+It produces texts and losses; what a text is worth is decided in app/scoring, without torch.
 """
 
 import time

@@ -10,10 +10,11 @@ import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TypedDict
 
 import psutil
 import torch
+
+from app.jobs.events import MachineLoad
 
 # glibc's mallopt parameters (malloc.h). With the defaults every large tensor is mapped from and returned to
 # the kernel, and touching its pages anew takes a tenth of a training step.
@@ -110,21 +111,10 @@ def memory_bytes(device: torch.device) -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-class Load(TypedDict):
-    """What the whole machine is doing, by the names of a metric event: bytes in use and in total, percent."""
-
-    host_memory_bytes: int
-    host_memory_total_bytes: int
-    cpu_utilization: float
-    device_memory_bytes: int | None
-    device_memory_total_bytes: int | None
-    device_utilization: float | None
-
-
-def machine_load(device: torch.device) -> Load:
+def machine_load(device: torch.device) -> MachineLoad:
     """Memory and utilisation now; that of the processors is since the last call. The device's are None without a GPU."""
     memory = psutil.virtual_memory()
-    load: Load = {
+    load: MachineLoad = {
         "host_memory_bytes": int(memory.total - memory.available),
         "host_memory_total_bytes": int(memory.total),
         "cpu_utilization": psutil.cpu_percent(interval=None),

@@ -1,0 +1,182 @@
+"""`make trackers`: runs of the real worker, told to a real MLflow server and read back by MLflow's own client.
+
+One run from beginning to end; one during which the server is killed, and started again after the run has ended; one that is
+cancelled; one that fails. What the client finds is compared with what REST says of the run: every parameter, every figure at its
+step, state, address, files. What differs makes it fail.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from app.core.settings import Settings
+from app.recipes.fields import display
+from app.trackers.telling import PAUSES_SECONDS
+from tests.interop.material import tiny_model
+from tests.support.installation import Studio, installed, prepare
+from tests.support.workers import running_worker, wait_until
+from tests.trackers.real_mlflow import RealMlflow, python_with_mlflow, serving_real_mlflow
+
+EXPERIMENT = "Sales, 销售"
+CONVERSATIONS = 16
+SECONDS_AT_MOST = 300
+FIGURES = {
+    "loss": "train/loss",
+    "learning_rate": "train/learning_rate",
+    "grad_norm": "train/grad_norm",
+    "tokens_per_second": "train/tokens_per_second",
+    "memory_bytes": "system/memory_bytes",
+}
+
+
+def main() -> int:
+    wrong: list[str] = []
+    python = python_with_mlflow()
+    with tempfile.TemporaryDirectory(prefix="sft-studio-trackers-") as name:
+        folder = Path(name)
+        with serving_real_mlflow(python, folder / "mlflow") as server:
+            os.environ["SFT_STUDIO_MLFLOW_URI"] = server.uri
+            os.environ["SFT_STUDIO_MLFLOW_EXPERIMENT"] = EXPERIMENT
+            os.environ["SFT_STUDIO_PUBLIC_URL"] = "https://studio.example.com"
+            model = tiny_model(folder)
+            settings = Settings(data_dir=folder / "data", model_roots=(folder,))
+            with installed(settings) as studio, running_worker(settings):
+                version, base = studio.version(CONVERSATIONS), prepare(studio, model)
+                for title, way in WAYS.items():
+                    say(title)
+                    way(studio, version, base, server, wrong)
+    for line in wrong:
+        say(f"differs: {line}")
+    say("MLflow has every parameter, figure, state and file" if not wrong else f"{len(wrong)} differences")
+    return bool(wrong)
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def whole(studio: Studio, version: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
+    run = start(studio, version, base, max_steps=20)
+    studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
+    compare(studio, run, server, wrong, "FINISHED")
+
+
+def killed_meanwhile(studio: Studio, version: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
+    run = start(studio, version, base, max_steps=400)
+    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
+    server.kill()
+    wait_until(lambda: told(studio, run)["failures"] > 0, timeout_seconds=60, what="the server is missed")
+    say(f"  told up to step {told(studio, run)['step']}: {told(studio, run)['detail']}")
+    studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
+    say("  the run has ended meanwhile; the server starts again")
+    server.start()
+    compare(studio, run, server, wrong, "FINISHED")
+
+
+def cancelled(studio: Studio, version: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
+    run = start(studio, version, base, max_steps=5000)
+    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
+    studio.ok(studio.api.post(f"/api/v1/runs/{run['id']}/stop"))
+    studio.wait_for(run["job"], "cancelled", SECONDS_AT_MOST)
+    compare(studio, run, server, wrong, "KILLED")
+
+
+def failed(studio: Studio, version: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
+    """The last: there is no model any more."""
+    (Path(base["reference"]) / "model.safetensors").unlink()
+    run = start(studio, version, base, max_steps=20)
+    studio.wait_for(run["job"], "failed", SECONDS_AT_MOST)
+    compare(studio, run, server, wrong, "FAILED")
+
+
+Way = Callable[[Studio, Any, Any, RealMlflow, list[str]], None]
+WAYS: dict[str, Way] = {
+    "a run from beginning to end": whole,
+    "a run during which the server is killed": killed_meanwhile,
+    "a run that is cancelled": cancelled,
+    "a run that fails": failed,
+}
+
+
+def start(studio: Studio, version: Any, base: Any, **changes: Any) -> dict[str, Any]:
+    usual = {
+        "logging_steps": 1,
+        "eval_steps": 5,
+        "sample_count": 0,
+        "bf16": False,
+        "early_stopping_patience": 0,
+    }
+    return studio.start_run(version, base, **usual, **changes)
+
+
+def told(studio: Studio, run: dict[str, Any]) -> dict[str, Any]:
+    """How the run stands with MLflow; before it has begun, as one of which nothing was told."""
+    found = studio.ok(studio.api.get(f"/api/v1/runs/{run['id']}/trackers"))
+    return dict(found[0]) if found else {"step": None, "failures": 0, "state": "waiting", "detail": ""}
+
+
+def compare(studio: Studio, run: dict[str, Any], server: RealMlflow, wrong: list[str], status: str) -> None:
+    wait_until(
+        lambda: told(studio, run)["state"] == "told",
+        timeout_seconds=SECONDS_AT_MOST + PAUSES_SECONDS[-1],
+        what="all is told",
+    )
+    run = studio.ok(studio.api.get(f"/api/v1/runs/{run['id']}"))
+    found = server.runs(EXPERIMENT)[-1]
+    stands = told(studio, run)
+    expected = {
+        "status": status,
+        "tags": {
+            "sft_studio.run": str(run["id"]),
+            "sft_studio.url": f"https://studio.example.com/runs/{run['id']}",
+            "sft_studio.mask_hash": run["arrays_hash"],
+        },
+        "url": f"{server.uri}/#/experiments/1/runs/{found['id']}",
+        "params": {name: display(value) for name, value in run["config"].items()},
+    }
+    params = {name: value for name, value in found["params"].items() if not name.startswith("mask.")}
+    tags = {name: found["tags"].get(name) for name in expected["tags"]}
+    seen = {"status": found["status"], "tags": tags, "url": stands["url"], "params": params}
+    wrong += [
+        f"run {run['id']}: {name} is {seen[name]}, not {expected[name]}"
+        for name in seen
+        if seen[name] != expected[name]
+    ]
+    count = compare_figures(studio, run, found, wrong)
+    manifest = json.loads(found["files"].get("manifest.json", "{}"))
+    if manifest.get("provenance", {}).get("arrays_hash") != run["arrays_hash"]:
+        wrong.append(f"run {run['id']}: its manifest is not there")
+    if status == "FINISHED" and not {"README.md", "sft_studio.json"} <= set(found["files"]):
+        wrong.append(f"run {run['id']}: of its files there are only {sorted(found['files'])}")
+    say(
+        f"  {found['status']}, {len(params)} parameters, {count} figures, files: {', '.join(sorted(found['files']))}"
+    )
+
+
+def compare_figures(studio: Studio, run: dict[str, Any], found: dict[str, Any], wrong: list[str]) -> int:
+    """Every figure of every event, once, at its step."""
+    wanted: dict[str, list[list[float]]] = {}
+    for event in studio.events(run["job"]["id"]):
+        named = (
+            FIGURES
+            if event["kind"] == "metric"
+            else {"eval_loss": "eval/loss"}
+            if event["kind"] == "eval"
+            else {}
+        )
+        for key, name in named.items():
+            if event.get(key) is not None:
+                wanted.setdefault(name, []).append([event["step"], event[key]])
+    for name, points in wanted.items():
+        there = [[step, value] for step, value, _at in found["metrics"].get(name, [])]
+        if there != points:
+            wrong.append(f"run {run['id']}: {name} has {len(there)} points, not {len(points)}, or others")
+    return sum(len(points) for points in found["metrics"].values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
