@@ -1,22 +1,21 @@
 // Ctrl+Enter (or ⌘+Enter) does what the form's own button does: in a field of several lines, where Enter begins a new one,
 // and anywhere in a dialog.
 (() => {
-  /**
-   * The first is the one that Enter in a field of one line would press.
-   * @param {Iterable<Element>} elements
-   * @returns {HTMLButtonElement | undefined}
-   */
-  const first = (elements) => [...elements].find((one) => one.type === "submit");
+  /** @param {Element} one */
+  const submits = (one) => one instanceof HTMLButtonElement && one.type === "submit";
 
-  /** @param {HTMLElement} element */
-  function buttonFor(element) {
-    const dialog = element.closest?.("dialog[open]");
+  /** @param {EventTarget | null} field */
+  function buttonFor(field) {
+    if (!(field instanceof HTMLElement)) return null;
+    const dialog = field.closest("dialog[open]");
     if (dialog) {
       // Its own, whether the form is in the dialog or the dialog in the form.
-      const own = first(dialog.querySelectorAll("button"));
+      const own = [...dialog.querySelectorAll("button")].find(submits);
       return own ?? dialog.querySelector("[data-confirm-yes], .dialog__footer .button--primary");
     }
-    return element.matches?.("textarea:not([readonly])") ? first(element.form?.elements ?? []) : null;
+    if (!(field instanceof HTMLTextAreaElement) || field.readOnly) return null;
+    // The first is the one that Enter in a field of one line would press.
+    return [...(field.form?.elements ?? [])].find(submits);
   }
 
   // Heard at the window, last of all: a field in which it means something else has taken it by then.
@@ -24,7 +23,7 @@
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     if (event.isComposing || event.defaultPrevented) return;
     const button = buttonFor(event.target);
-    if (!button) return;
+    if (!(button instanceof HTMLElement)) return;
     event.preventDefault();
     button.click();
   });

@@ -123,6 +123,13 @@ class Ready:
         """A run on the check that is there."""
         return self.studio.start_run(self.check, **changes)
 
+    def ask_for_check(self, **settings: Any) -> dict[str, Any]:
+        """The job of another check of the same version and model."""
+        question = {name: self.check[name] for name in ("dataset_version_id", "base_model_id")}
+        asked = self.studio.api.post("/api/v1/mask-checks", json={**question, "settings": settings})
+        job: dict[str, Any] = self.studio.ok(asked)["job"]
+        return job
+
     def worker_settings(self, **changes: Any) -> Settings:
         """Of a worker with leases and patience of its own."""
         return self.studio.settings.model_copy(update=changes)

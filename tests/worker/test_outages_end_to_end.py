@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
 STEPS = 200
 OFTEN = {
     "max_steps": STEPS,
-    "per_device_train_batch_size": 4,
+    "per_device_train_batch_size": 2,
     "logging_steps": 1,
     "save_steps": 20,
     "save_total_limit": 2,

@@ -11,7 +11,6 @@ import pytest
 from app.mask_checks.work import CheckInput
 from app.mask_settings.fields import MaskSettingsIn
 from tests.support.installation import Ready
-from tests.support.small_runs import base_folder
 from tests.support.workers import running_worker, wait_until
 from worker.work.mask_check import run as check_masks
 from worker.work.protocol import Control, JobFailed
@@ -23,7 +22,7 @@ def test_a_killed_worker_loses_nothing_and_the_run_goes_on_from_its_checkpoint(r
     studio, settings = ready.studio, ready.studio.settings
     with running_worker(settings) as first:
         run = ready.start_run(
-            max_steps=200, per_device_train_batch_size=4, logging_steps=1, save_steps=20, save_total_limit=2
+            max_steps=200, per_device_train_batch_size=2, logging_steps=1, save_steps=20, save_total_limit=2
         )
         job_id = run["job"]["id"]
         wait_until(
@@ -51,15 +50,12 @@ def test_a_killed_worker_loses_nothing_and_the_run_goes_on_from_its_checkpoint(r
 
 @pytest.mark.timeout(120)
 def test_a_lost_bell_only_delays_a_job(ready: Ready) -> None:
-    studio = ready.studio
-    body = {"source": "local", "reference": str(base_folder() / "nowhere"), "name": "missing"}
-    assert studio.api.post("/api/v1/base-models", json=body).status_code == 422
-    body["reference"] = str(base_folder())
-    model = studio.ok(studio.api.post("/api/v1/base-models", json=body))
-    for message in (studio.settings.broker_dir / "messages").iterdir():
+    job = ready.ask_for_check(max_length=50)
+    assert ready.studio.job(job["id"])["state"] == "queued"
+    for message in (ready.studio.settings.broker_dir / "messages").iterdir():
         message.unlink()
-    with running_worker(studio.settings):
-        studio.wait_for(model["job"], "succeeded", 90)
+    with running_worker(ready.studio.settings):
+        ready.studio.wait_for(job, "succeeded", 90)
 
 
 @pytest.mark.model

@@ -23,7 +23,7 @@ from tests.support.small_runs import base_folder
 from tests.support.workers import wait_until
 
 pytestmark = [pytest.mark.model, pytest.mark.servers, pytest.mark.timeout(600)]
-STEPS = 300
+STEPS = 250
 # As docker-compose.yml starts it.
 WORKER = next(
     command for command in studio_commands() if command[0] == "worker" and "interactive" in command[-1]
@@ -122,7 +122,7 @@ def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it
     run = first.start_run(
         check,
         max_steps=STEPS,
-        per_device_train_batch_size=4,
+        per_device_train_batch_size=2,
         logging_steps=1,
         save_steps=20,
         save_total_limit=2,

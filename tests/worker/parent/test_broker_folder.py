@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 from app.core import migrations
 from app.core.database import build_engine
@@ -43,7 +42,7 @@ def test_a_worker_outlives_its_broker_folder_and_hears_of_the_next_job(ready: Re
         said_before = log.stat().st_size
         shutil.rmtree(settings.broker_dir)
         settings.broker_dir.write_text("not a folder")
-        job = _ask(ready, max_length=300)
+        job = ready.ask_for_check(max_length=300)
         wait_until(
             lambda: b"folder cannot be used" in log.read_bytes()[said_before:],
             timeout_seconds=30,
@@ -54,13 +53,5 @@ def test_a_worker_outlives_its_broker_folder_and_hears_of_the_next_job(ready: Re
         assert worker.poll() is None
 
 
-def _ask(ready: Ready, **settings: int) -> dict[str, Any]:
-    """The job of a check that was not asked for before."""
-    question = {name: ready.check[name] for name in ("dataset_version_id", "base_model_id")}
-    asked = ready.studio.api.post("/api/v1/mask-checks", json={**question, "settings": settings})
-    job: dict[str, Any] = ready.studio.ok(asked)["job"]
-    return job
-
-
 def _do_one(ready: Ready, **settings: int) -> None:
-    assert ready.studio.wait_for(_ask(ready, **settings), "succeeded", 60)["attempt"] == 1
+    assert ready.studio.wait_for(ready.ask_for_check(**settings), "succeeded", 60)["attempt"] == 1
