@@ -17,7 +17,7 @@ from app.masking.samples.arrays import read_arrays
 from tests.support import small_runs
 from tests.support.said import said
 from tests.worker.conftest import IGNORE_INDEX, Recorder
-from tests.worker.work.doing import train
+from tests.worker.work.doing import prepare, train
 from worker.work.evaluation.loading import load_base, require_tuned
 from worker.work.protocol import Cancelled, Control, JobFailed
 from worker.work.training import data
@@ -186,6 +186,12 @@ def test_a_full_fine_tune_leaves_a_model_that_transformers_alone_loads_and_that_
     with loaded.side("tuned") as own, loaded.side("base") as other:
         assert plain_loss(own, job["arrays"], 1) == pytest.approx(result["eval_loss"], rel=2e-2)
         assert plain_loss(other, job["arrays"], 1) > plain_loss(own, job["arrays"], 1)
+
+    # Made a base model, another run begins where this one ended.
+    made = prepare({"source": "local", "reference": str(tmp_path / "out" / "model")}, tmp_path, emit, control)
+    onward = Recorder()
+    train({**job_input(max_steps=1), "base_model_path": made["path"]}, tmp_path / "next", onward, control)
+    assert onward.of("eval")[0]["eval_loss"] == pytest.approx(result["eval_loss"], rel=1e-4)
 
 
 def test_a_full_fine_tune_computes_in_bf16_on_weights_in_fp32(
