@@ -112,7 +112,7 @@ class Scene:
         return int(made["id"])
 
     def _losses(self, run: int) -> list[Any]:
-        found: list[Any] = self.answer(f"/runs/{run}/curves")["metrics"]
+        found: list[Any] = self.answer(f"/runs/{run}/curves")["step"]
         return found
 
     def _has_ended(self, run: int) -> bool:
