@@ -24,9 +24,11 @@ _PROCESS: Final = 574 * MB
 _ON_GPU: Final = 600 * MB
 # Bytes that are kept for the way back of each input and output of a layer: so many, and so many for each byte of a number.
 _KEPT: Final = {Method.LORA: (0.0, 1.25), Method.QLORA: (4.4, 1.7), Method.FULL: (2.75, 0.1)}
-# DoRA forms the weights of each adapted layer in fp32, about so many of all at a time, and keeps more of each output.
-_FORMED_BY_DORA: Final = 1.1
-_KEPT_BY_DORA: Final = 3.4
+# DoRA forms the weights of each adapted layer in fp32, so many of all at a time in a step and while it is tried, and keeps more of
+# each output.
+_FORMED_BY_DORA: Final = 0.3
+_FORMED_IN_TRIAL: Final = 1.0
+_KEPT_BY_DORA: Final = 3.95
 # torch keeps the scores of its attention in fp32 on a CPU, so many times; of a head of this width.
 _SCORES: Final = {Method.LORA: 0.0, Method.QLORA: 0.0, Method.FULL: 1.0}
 _HEAD: Final = 64
@@ -34,7 +36,8 @@ _HEAD: Final = 64
 _FOUR_BITS: Final = 0.53
 # AdamW's two moments in fp32, and what takes less.
 _MOMENTS: Final = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 1}
-# Logits of a sample that is tried are kept in fp32, so many times.
+# Of what is kept for the way back, samples that are tried leave so much; their logits are kept in fp32, so many times.
+_TRIED: Final = 0.8
 _TRIED_LOGITS: Final = 2
 # The largest piece of logits that exists at a time (worker/work/training/loss.py).
 _LOGITS: Final = 256 * 49_152
@@ -133,9 +136,6 @@ def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, ha
     number = 2 if half else 4
     # Of every number that is trained: itself, in fp32, and its gradient.
     needed = _weights(facts, config, number) + trained * (4 + 4)
-    if config.use_dora:
-        formed = sum(layer.parameters for layer in adapted_layers(facts, config))
-        needed += round(_FORMED_BY_DORA * formed * 4)
     if config.method is Method.FULL:
         # The gradient of the first and the last layer.
         needed += 2 * 4 * across * facts.vocabulary
@@ -149,6 +149,7 @@ def _step(
     """Bytes of a step beside what is always there: the optimizer's, and what the largest batch leaves for the way back."""
     needed = trained * _MOMENTS.get(config.optim, 8)
     needed += round(work.batch_tokens * _kept_per_token(facts, config, number))
+    needed += _formed(facts, config, _FORMED_BY_DORA)
     if work.cores and not half:
         needed += _scores(facts, config, work)
     if config.method is Method.FULL:
@@ -163,8 +164,15 @@ def _step(
 def _trial(facts: ModelFacts, config: TrainingConfig, work: Work, number: int) -> int:
     """The same of what is tried before the first step: the two shortest samples with all their logits, nothing computed anew."""
     as_it_is = config.model_copy(update={"gradient_checkpointing": False})
-    kept = _kept_per_token(facts, as_it_is, number) + _TRIED_LOGITS * 4 * (facts.vocabulary or 0)
-    return round(2 * work.shortest * kept)
+    kept = _TRIED * _kept_per_token(facts, as_it_is, number) + _TRIED_LOGITS * 4 * (facts.vocabulary or 0)
+    return round(2 * work.shortest * kept) + _formed(facts, config, _FORMED_IN_TRIAL)
+
+
+def _formed(facts: ModelFacts, config: TrainingConfig, times: float) -> int:
+    """Weights of adapted layers that DoRA forms."""
+    if not config.use_dora:
+        return 0
+    return round(times * 4 * sum(layer.parameters for layer in adapted_layers(facts, config)))
 
 
 def _weights(facts: ModelFacts, config: TrainingConfig, number: int) -> int:
