@@ -42,6 +42,7 @@ from app.recipe_book import api as recipe_api
 from app.recipe_book import pages as recipe_pages
 from app.runs import api as runs_api
 from app.runs import (
+    as_base_pages,
     checkpoint_api,
     checkpoint_pages,
     compare_pages,
@@ -107,6 +108,7 @@ PAGES: Final[tuple[Router, ...]] = (
     recipe_pages.router,
     compare_pages.router,
     checkpoint_pages.router,
+    as_base_pages.router,
     tracking_pages.router,
     gates_pages.router,
     checklists_pages.router,

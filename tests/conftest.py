@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from playwright.sync_api import Browser
 from sqlalchemy import Engine, create_engine, text
 
 from app.accounts.models import Role
@@ -23,7 +24,7 @@ from app.dialogue.limits import MIB
 from app.main import create_app
 from app.masking import turn_off_library_threads
 from tests.support import held_connections, page_contexts
-from tests.support.live import serving
+from tests.support.live import chromium, serving
 from tests.support.people import Person, make_person
 from tests.support.servers import running_postgres, running_redis
 from tests.support.small_model import small_model_folder
@@ -193,6 +194,13 @@ def storage(app: FastAPI) -> Storage:
 def url(app: FastAPI) -> Iterator[str]:
     """The app on a real port."""
     with serving(app) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for a module, and no longer: while it is open, nothing else in its thread can have an event loop."""
+    with chromium() as found:
         yield found
 
 

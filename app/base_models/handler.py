@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlmodel import Session
 
 from app.base_models.facts import ModelFacts
+from app.base_models.models import BaseModelSource
 from app.base_models.service import prepared, require_base_model, tokenizer_prepared
 from app.base_models.work import PreparedModel, PrepareInput, PreparePayload
 from app.core.storage import StoredFile
@@ -24,9 +25,10 @@ class PrepareBaseModel(JobHandler[PreparedModel]):
         """Where the model comes from."""
         asked = claim.asked(PreparePayload)
         model = require_base_model(session, asked.base_model_id)
+        from_run = model.source is BaseModelSource.RUN
         return PrepareInput(
-            source=model.source.value,
-            reference=model.reference,
+            source=(BaseModelSource.LOCAL if from_run else model.source).value,
+            reference=str(place.storage.path(model.reference)) if from_run else model.reference,
             revision=model.revision,
             tokenizer_only=asked.tokenizer_only,
         )

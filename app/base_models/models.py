@@ -3,6 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Column
 from sqlmodel import Field
@@ -19,6 +20,12 @@ class BaseModelSource(StrEnum):
     BUNDLED = "bundled"
     HUB = "hub"
     LOCAL = "local"
+    # What a full fine-tune made here; `reference` is the folder's key in the storage.
+    RUN = "run"
+
+
+# Those that a person names; a run's model is taken over by its run.
+NAMED: Final = (BaseModelSource.BUNDLED, BaseModelSource.HUB, BaseModelSource.LOCAL)
 
 
 class ModelEntry(CreatedBy, table=True):
@@ -29,7 +36,7 @@ class ModelEntry(CreatedBy, table=True):
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(max_length=120, unique=True)
     source: BaseModelSource = Field(sa_column=enum_column(BaseModelSource))
-    # Hub id, folder, or the bundled model's name.
+    # Hub id, folder, the bundled model's name, or a run's folder in the storage.
     reference: str = Field(max_length=500)
     revision: str | None = Field(default=None, max_length=80)
     path: str | None = Field(default=None, sa_column=Column(StoredPath, nullable=True))

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.base_models import service
-from app.base_models.models import BaseModelSource
+from app.base_models.models import NAMED, BaseModelSource
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import gettext
 from app.core.routing import Router
@@ -102,6 +102,6 @@ def model_page(request: Request, session: Db, base_model_id: int) -> Response:
 
 
 def _parse_source(value: str) -> BaseModelSource:
-    if value not in set(BaseModelSource):
+    if value not in NAMED:
         raise Invalid(N_("Choose where the model comes from."), field="source")
     return BaseModelSource(value)

@@ -1,6 +1,7 @@
 """What REST reads and writes for base models."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,11 +13,11 @@ from app.jobs.schemas import JobOut
 
 
 class BaseModelIn(BaseModel):
-    """A model to register. `bundled` needs no reference."""
+    """A model to register: `bundled`, which needs no reference, `hub` or `local`. What a run made is registered by the run."""
 
     model_config = ConfigDict(extra="forbid")
 
-    source: BaseModelSource
+    source: Literal[BaseModelSource.BUNDLED, BaseModelSource.HUB, BaseModelSource.LOCAL]
     reference: str = Field(default="", max_length=500)
     name: str = Field(default="", max_length=120)
     revision: str | None = Field(default=None, max_length=80)

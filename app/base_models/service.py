@@ -126,6 +126,23 @@ def register_base_model(
     return model
 
 
+def add_tuned(session: Session, actor: Actor, *, key: str, name: str) -> tuple[ModelEntry, Job]:
+    """Register the whole model that lies below `key` in the storage, and promise to prepare a copy of it. The same again gives
+    the registered one. Raises Conflict for a name that another one has.
+    """
+    model = _registered(session, BaseModelSource.RUN, key)
+    if model is None:
+        try:
+            with session.begin_nested():
+                model = _register(session, actor, BaseModelSource.RUN, key, name.strip()[:120], None)
+        except IntegrityError:
+            # Another request registered it at the same moment.
+            model = _registered(session, BaseModelSource.RUN, key)
+            if model is None:
+                raise
+    return model, _promise(session, model, actor)
+
+
 def retry(session: Session, actor: Actor, base_model_id: int) -> tuple[ModelEntry, Job]:
     """Prepare a model again whose preparation failed or whose folder is gone; any other is left as it is."""
     model = require_base_model(session, base_model_id)

@@ -21,7 +21,11 @@ KeyOption = Annotated[
     ),
 ]
 ModelOption = Annotated[
-    str, typer.Option("--model", help=_("Base model: “bundled”, a name, a hub id or a folder."))
+    str,
+    typer.Option(
+        "--model",
+        help=_("Base model: “bundled”, a name, a hub id, a folder, or run:7 for what full fine-tune 7 made."),
+    ),
 ]
 RecipeOption = Annotated[
     str, typer.Option("--recipe", help=_("Name of a recipe: “sft-studio recipes list” has them."))

@@ -1,6 +1,7 @@
 """The steps from a dataset's name to a finished run, for `train` and for the demo: the same doors everybody uses."""
 
 import json
+import re
 import secrets
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,8 @@ from app.recipes.config import TrainingConfig, parse_config
 from app.versions.schemas import VersionOut
 
 _SHOWN_FAILURES: Final = 3
+# What a full fine-tune made, as a base model.
+_OF_A_RUN: Final = re.compile(r"run:(\d{1,9})")
 
 
 class MaskCheckRed(CommandFailed):
@@ -129,15 +132,16 @@ def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> 
 
 
 def ensure_base_model(client: StudioClient, reference: str, listen: Listener) -> BaseModelOut:
-    """The model by id, name, hub id or folder, registered and prepared if it is not."""
-    model = _find_base_model(client, reference)
+    """The model by id, name, hub id, folder or the run that made it, registered and prepared if it is not."""
+    made_by = _OF_A_RUN.fullmatch(reference)
+    model = client.use_run_as_base(int(made_by[1])) if made_by else _find_base_model(client, reference)
     if model is None:
         source, reference = _source_of(reference)
         model = client.add_base_model(source, reference)
     if model.is_ready:
         return model
-    # Registering again is harmless, and tries again what failed.
-    model = client.add_base_model(model.source, model.reference)
+    # Harmless where it is under way, and tries again what failed.
+    model = client.retry_base_model(model.id)
     if model.job is None:
         raise CommandFailed(_("The base model “%(name)s” is not being prepared.") % {"name": model.name})
     what = _("Preparing the base model “%(name)s”") % {"name": model.name}
@@ -147,7 +151,7 @@ def ensure_base_model(client: StudioClient, reference: str, listen: Listener) ->
 
 def check_base_model(client: StudioClient, reference: str) -> None:
     """Refuse a name that means no model, before anything is frozen or prepared."""
-    if _find_base_model(client, reference) is None:
+    if _find_base_model(client, reference) is None and not _OF_A_RUN.fullmatch(reference):
         _source_of(reference)
 
 

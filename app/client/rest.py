@@ -127,6 +127,14 @@ class StudioClient(RecipeClient, SweepClient):
         body = {"source": source, "reference": reference}
         return self._one(BaseModelOut, "POST", "/api/v1/base-models", json=body, repeatable=True)
 
+    def retry_base_model(self, base_model_id: int) -> BaseModelOut:
+        """Prepare a model again whose preparation failed; any other is left as it is."""
+        return self._one(BaseModelOut, "POST", f"/api/v1/base-models/{base_model_id}/retry", repeatable=True)
+
+    def use_run_as_base(self, run_id: int) -> BaseModelOut:
+        """Register the model of a full fine-tune and begin to prepare it; registering it again is harmless."""
+        return self._one(BaseModelOut, "POST", f"/api/v1/runs/{run_id}/base-model", repeatable=True)
+
     def request_mask_check(
         self, dataset_version_id: int, base_model_id: int, settings: dict[str, Any]
     ) -> MaskCheckOut:

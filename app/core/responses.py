@@ -86,7 +86,7 @@ def failure(
 
 def _studio_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StudioError)
-    if error.leads_to is not None and is_htmx(request):
+    if error.leads_to is not None and is_htmx(request) and not _is_there(error.leads_to, request):
         return Response(status_code=204, headers={"HX-Redirect": _and_back(error.leads_to, request)})
     if error.leads_to is not None and not wants_json(request):
         return RedirectResponse(_and_back(error.leads_to, request), status_code=HTTPStatus.SEE_OTHER)
@@ -105,6 +105,11 @@ def _studio_error(request: Request, error: Exception) -> Response:
     if error.retry_after is not None:
         told.headers["Retry-After"] = str(error.retry_after)
     return told
+
+
+def _is_there(path: str, request: Request) -> bool:
+    """Whether the person sees that page already: led there again and again, nobody could type a word on it."""
+    return path_of(request.headers.get("hx-current-url", "")).partition("?")[0] == path
 
 
 def _and_back(path: str, request: Request) -> str:

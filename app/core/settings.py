@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     llamafactory_env: Path | None = None
     axolotl_env: Path | None = None
     unsloth_env: Path | None = None
+    # The folder of the files of accelerate that runs may name, written by whoever runs the server.
+    accelerate_configs: Path | None = None
     max_upload_bytes: int = Field(default=FILE_BYTES, ge=1)
     session_days: int = 14
     # How long a request waits for a database connection, and on SQLite for its turn to write.
@@ -106,6 +108,8 @@ class Settings(BaseSettings):
     export_days: int = Field(default=0, ge=0)
     # How many jobs train or judge on one device of a worker at the same time; they share its memory.
     training_per_device: int = Field(default=1, ge=1, le=16)
+    # How many GPUs one run has together, for runs of several processes; the same for all workers of a machine.
+    gpus_per_run: int = Field(default=1, ge=1, le=64)
     # Hosts that webhooks may call, with commas between them: names, *.example.com for all below one, either with a port.
     webhook_hosts: _Names = ()
     # Networks of such hosts that are not public, such as 10.1.0.0/16; without it, public addresses only.

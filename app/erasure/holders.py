@@ -13,6 +13,7 @@ from app.erasure.schemas import Download, Holders, HoldingExport, HoldingRun, Ho
 from app.exports.kinds import KINDS
 from app.exports.service import with_data_of
 from app.mask_checks.models import MaskCheck
+from app.runs.lineage import with_descendants
 from app.runs.models import Run
 from app.runs.service import trains_on
 from app.sentences import N_
@@ -56,13 +57,13 @@ def find_holders(session: Session, storage: Storage, conversation_id: int) -> Ho
 def users_of(session: Session, ids: list[int]) -> Users:
     """Of the versions of these ids."""
     checks = session.exec(select(MaskCheck.id).where(col(MaskCheck.dataset_version_id).in_(ids))).all()
-    runs = session.exec(select(Run.id, Run.name).where(trains_on(ids))).all()
+    runs = with_descendants(session, session.exec(select(Run).where(trains_on(ids))))
     exports = with_data_of(session, ids)
     return Users(
         mask_check_ids=[check for check in checks if check is not None],
-        runs=[HoldingRun(id=run_id or 0, name=name) for run_id, name in runs],
+        runs=[HoldingRun(id=run.id or 0, name=run.name) for run in runs],
         exports=[HoldingExport(id=one.id or 0, run_id=one.run_id, kind=one.kind) for one, _job in exports],
-        downloads=_downloads(session, ids, [run_id or 0 for run_id, _name in runs]),
+        downloads=_downloads(session, ids, [run.id or 0 for run in runs]),
     )
 
 

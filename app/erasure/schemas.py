@@ -13,7 +13,7 @@ class HoldingVersion(BaseModel):
 
 
 class HoldingRun(BaseModel):
-    """A run that was trained on such a version. Its weights cannot forget."""
+    """A run that was trained on such a version, or begins from one that was. Its weights cannot forget."""
 
     id: int
     name: str

@@ -85,6 +85,7 @@ def _told(session: Session, place: Workplace, export: RunExport, run: Run) -> Ex
         end_of_turn=model.info.end_of_turn,
         end_of_turn_id=model.info.end_of_turn_id,
         config=run.config,
+        launch=run.launch,
         provenance=provenance_of(session, run, check, model),
         result=_result_of(run),
         scores=scores_of(session, run),

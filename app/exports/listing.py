@@ -89,7 +89,9 @@ def _snippets(session: Session, run: Run, export: RunExport, files: list[RunExpo
     model = require_base_model(session, run.base_model_id)
     provenance = provenance_of(session, run, require_mask_check(session, run.mask_check_id), model)
     folder = f"run-{run.id}-{export.kind}"
-    found = snippets_of(export.kind, provenance, run.config, [file.name for file in files], folder)
+    found = snippets_of(
+        export.kind, provenance, run.config, [file.name for file in files], folder, run.launch
+    )
     kind = BY_NAME.get(export.kind)
     # Dialogues are nothing to offer the whole world with one line.
     return [*found, hub(provenance, folder)] if kind is not None and not kind.carries_data else found

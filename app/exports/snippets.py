@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from app.interop.handing import COMMANDS, TOOL_NAMES
+from app.interop.handing import COMMANDS, TOOL_NAMES, command_of
+from app.interop.launching import Launch
 from app.recipes.config import TrainingConfig
 from app.runs.provenance import Provenance
 
@@ -32,9 +33,16 @@ class Snippet:
 
 
 def snippets_of(
-    kind: str, provenance: Provenance, config: TrainingConfig, files: Sequence[str], folder: str
+    kind: str,
+    provenance: Provenance,
+    config: TrainingConfig,
+    files: Sequence[str],
+    folder: str,
+    launch: Launch | None = None,
 ) -> list[Snippet]:
-    """What to type once the files lie in `folder`; nothing for kinds that bring their own words."""
+    """What to type once the files lie in `folder`; nothing for kinds that bring their own words. `launch` is the run's file of
+    accelerate.
+    """
     if kind == "adapter":
         return [peft(provenance, folder), vllm_adapter(provenance, config, folder)]
     if kind == "merged":
@@ -44,7 +52,7 @@ def snippets_of(
         found = [llama_cpp(provenance, f"{folder}/{file}")]
         return [*found, ollama(provenance, folder)] if "Modelfile" in files else found
     if kind in COMMANDS:
-        return [Snippet(TOOL_NAMES[kind], "bash", f"cd {shlex.quote(folder)}\n{COMMANDS[kind]}")]
+        return [Snippet(TOOL_NAMES[kind], "bash", f"cd {shlex.quote(folder)}\n{command_of(kind, launch)}")]
     return []
 
 

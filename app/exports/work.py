@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from app.checklists.lines import ChecklistLine
 from app.core.stored_models import Told
+from app.interop.launching import Launch
 from app.jobs.work import JobInput, JobPayload, JobResult
 from app.mask_settings.fields import MaskSettingsIn
 from app.recipes.config import TrainingConfig
@@ -45,7 +46,8 @@ class Scores(BaseModel):
 class ExportInput(JobInput):
     """All that a kind may write of a run. Paths are absolute: the adapter's folder, the base model's folder (weights in
     safetensors, tokenizer, template), the frozen version as JSON Lines (sha256 `version_hash`), the arrays that were
-    trained, those of a dataset that is mixed in. `choices` are those of the kind; `base_dtype` is how the base model's weights are stored.
+    trained, those of a dataset that is mixed in. `launch` is the file of accelerate that
+    the run was started with. `choices` are those of the kind; `base_dtype` is how the base model's weights are stored.
     """
 
     kind: str
@@ -61,6 +63,7 @@ class ExportInput(JobInput):
     end_of_turn: str | None = None
     end_of_turn_id: int | None = None
     config: TrainingConfig
+    launch: Launch | None = None
     provenance: Provenance
     result: RunResult
     scores: Scores = Field(default_factory=Scores)

@@ -4,6 +4,7 @@ from typing import Final
 
 from app.core.errors import Invalid
 from app.interop.handing import TOOL_NAMES, HandedRun, Handing, Tool
+from app.interop.launching import FIELD, MULTI_CPU, Launch
 from app.interop.writing import WRITERS
 from app.recipes.config import TrainingConfig
 from app.recipes.mixing import CURRICULUM
@@ -31,14 +32,40 @@ _NO_CHECKPOINTS: Final = N_(
 _NO_FOUR_BITS: Final = N_(
     "Without a GPU %(tool)s does not train on a model in 4 bits: set load_in_4bit to false, or backend to studio."
 )
-_NO_PROCESSES: Final = N_("%(tool)s is started as one process: set num_processes to 1, or backend to studio.")
+_NO_PROCESSES: Final = N_(
+    "%(tool)s is started as one process: set num_processes to 1, or backend to studio or trl."
+)
+_NO_LAUNCH: Final = N_(
+    "%(tool)s is not started by accelerate: leave accelerate_config empty, or set backend to trl."
+)
+_OTHER_NUMBER: Final = N_(
+    "num_processes is %(asked)d, and %(name)s starts %(found)d processes: leave num_processes out, or set it to the same."
+)
+_NO_GPUS: Final = N_(
+    "accelerate_config: %(name)s asks for GPUs (distributed_type is %(way)s), and there are none here. On processors accelerate "
+    "knows MULTI_CPU alone."
+)
+_NO_DEEPSPEED: Final = N_(
+    "accelerate_config: %(name)s asks for DeepSpeed, which is not installed where %(tool)s is. Install it there, or take a file "
+    "with another distributed_type."
+)
+_NO_SPLIT_BITS: Final = N_(
+    "A model in 4 bits is not split over devices here: set load_in_4bit to false, or take a file with distributed_type MULTI_GPU."
+)
 _NO_HALF: Final = N_(
     "Without a GPU %(tool)s computes in float32: set bf16 to auto or false, or backend to studio."
 )
 
 
-def require_able(config: TrainingConfig, tool: Tool, *, on_cpu: bool, end_of_turn_id: int | None) -> None:
-    """Raises Invalid, naming the field, where the tool has no way to train what `config` says."""
+def require_able(
+    config: TrainingConfig,
+    tool: Tool,
+    *,
+    on_cpu: bool,
+    end_of_turn_id: int | None,
+    launch: Launch | None = None,
+) -> None:
+    """Raises Invalid, naming the field, where the tool has no way to train what `config` says, started as `launch` says."""
     name = TOOL_NAMES[tool]
     half = on_cpu and config.bf16 is True and tool not in _HALF_ON_CPU
     wrong = [
@@ -49,12 +76,35 @@ def require_able(config: TrainingConfig, tool: Tool, *, on_cpu: bool, end_of_tur
         (bool(config.sample_prompts), Invalid(_NO_PROMPTS, field="sample_prompts", tool=name)),
         (config.mix_order == CURRICULUM, Invalid(_NO_ORDER, field="mix_order", tool=name)),
         (on_cpu and config.load_in_4bit, Invalid(_NO_FOUR_BITS, field="load_in_4bit", tool=name)),
-        (config.num_processes > 1, Invalid(_NO_PROCESSES, field="num_processes", tool=name)),
+        (bool(config.accelerate_config) and tool != "trl", Invalid(_NO_LAUNCH, field=FIELD, tool=name)),
+        (
+            config.num_processes > 1 and tool != "trl",
+            Invalid(_NO_PROCESSES, field="num_processes", tool=name),
+        ),
         (half, Invalid(_NO_HALF, field="bf16", tool=name)),
     ]
     for is_wrong, refused in wrong:
         if is_wrong:
             raise refused
+    if launch is not None:
+        _require_launchable(config, launch, on_cpu=on_cpu)
     # What the tool itself has no option for, its writer knows; the numbers of the run do not matter to that.
     run = HandedRun("run", "run", config, "model", 1, 1, 1, end_of_turn_id=end_of_turn_id)
     WRITERS[tool](run, Handing(tool, as_backend=True))
+
+
+def _require_launchable(config: TrainingConfig, launch: Launch, *, on_cpu: bool) -> None:
+    if config.num_processes != launch.num_processes:
+        asked, found = config.num_processes, launch.num_processes
+        raise Invalid(_OTHER_NUMBER, field="num_processes", asked=asked, found=found, name=launch.name)
+    if on_cpu and launch.way != MULTI_CPU:
+        raise Invalid(_NO_GPUS, field=FIELD, name=launch.name, way=launch.way)
+    if launch.is_split and config.load_in_4bit:
+        raise Invalid(_NO_SPLIT_BITS, field="load_in_4bit")
+    launch.require_same_steps(config)
+
+
+def require_installed(launch: Launch, tool: Tool, *, has_deepspeed: bool) -> None:
+    """Raises Invalid naming `accelerate_config` where the tool's environment lacks what the file asks for."""
+    if launch.way == "DEEPSPEED" and not has_deepspeed:
+        raise Invalid(_NO_DEEPSPEED, field=FIELD, name=launch.name, tool=TOOL_NAMES[tool])

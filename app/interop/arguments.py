@@ -18,11 +18,10 @@ _SAVES: Final = N_(
 def training_arguments(run: HandedRun) -> dict[str, Any]:
     """What decides steps, schedule and numbers, and how often it is measured and saved."""
     config = run.config
-    # One process takes the steps of as many as the run had.
     return {
         "output_dir": OUTPUT,
         "per_device_train_batch_size": config.per_device_train_batch_size,
-        "gradient_accumulation_steps": config.batches_per_step,
+        "gradient_accumulation_steps": run.accumulation,
         "num_train_epochs": config.num_train_epochs,
         "max_steps": run.max_steps,
         "learning_rate": config.learning_rate,

@@ -74,7 +74,7 @@ def _training(run: HandedRun) -> dict[str, Any]:
     return {
         "output_dir": OUTPUT,
         "micro_batch_size": config.per_device_train_batch_size,
-        "gradient_accumulation_steps": config.batches_per_step,
+        "gradient_accumulation_steps": run.accumulation,
         "num_epochs": config.num_train_epochs,
         **({"max_steps": run.max_steps} if run.max_steps > 0 else {}),
         "learning_rate": config.learning_rate,

@@ -18,11 +18,12 @@ _PYTHONS: Final = ("python", "python3", "python.exe")
 
 @dataclass(frozen=True)
 class Environment:
-    """A tool that can be started: its interpreter, and the version that is installed there."""
+    """A tool that can be started: its interpreter, and the version that is installed there; whether DeepSpeed is, too."""
 
     tool: Tool
     python: Path
     version: str
+    has_deepspeed: bool = False
 
 
 def setting_of(tool: Tool) -> str:
@@ -44,7 +45,9 @@ def find_environment(settings: Settings, tool: Tool) -> Environment | None:
         return None
     python = Path(sys.executable) if place is None else _python(place.expanduser().absolute())
     version = _version(tool, python) if python else None
-    return Environment(tool, python, version) if python and version else None
+    if python is None or version is None:
+        return None
+    return Environment(tool, python, version, has_deepspeed=_version("deepspeed", python) is not None)
 
 
 def find_environments(settings: Settings) -> dict[Tool, Environment]:
@@ -60,10 +63,10 @@ def _python(place: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _version(tool: Tool, python: Path) -> str | None:
+def _version(package: str, python: Path) -> str | None:
     # Not resolved: an environment's Python is a link to another's.
     folders = [str(folder) for folder in _library_folders(python.parent.parent)]
-    return next((one.version for one in metadata.distributions(name=tool, path=folders)), None)
+    return next((one.version for one in metadata.distributions(name=package, path=folders)), None)
 
 
 def _library_folders(environment: Path) -> Iterator[Path]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from app.core.errors import Invalid
+from app.interop.launching import MULTI_CPU, Launch
 from app.recipes.config import TrainingConfig
 from app.recipes.estimates import estimate_steps
 from app.sentences import N_, Sentence
@@ -31,6 +32,15 @@ COMMANDS: Final[dict[Tool, str]] = {
     "trl": "python train.py",
     "unsloth": "python train.py",
 }
+
+
+def command_of(tool: Tool, launch: Launch | None = None) -> str:
+    """What starts the tool in the folder of an export; of TRL alone with a file of accelerate."""
+    if tool != "trl" or launch is None:
+        return COMMANDS[tool]
+    return f"accelerate launch --config_file {launch.name_in_folder} {' '.join(launch.flags)} train.py"
+
+
 Precision = Literal["float32", "bfloat16"]
 
 _CANNOT: Final = N_(
@@ -49,7 +59,7 @@ class HandedRun:
     `layers`: last parts of the names of all layers that the adapter is on; None for every linear layer. `end_of_turn_id`
     is the token whose row is trained too. `samples` counts the training split, `held_out` the other, `longest` tokens of
     a sample. `limit` is the number of steps where a time budget allowed only so many. `is_curriculum`: a second dataset
-    is trained before the first one.
+    is trained before the first one. `launch` is what starts the tool's processes; without it, it is one.
     """
 
     name: str
@@ -65,11 +75,22 @@ class HandedRun:
     end_of_turn_id: int | None = None
     limit: int | None = None
     is_curriculum: bool = False
+    launch: Launch | None = None
 
     @property
     def steps(self) -> int:
         """Optimiser steps of the whole run."""
         return self.limit or estimate_steps(self.samples, self.config).steps
+
+    @property
+    def accumulation(self) -> int:
+        """Batches that one process adds up for a step; alone, it takes the steps of as many as the run had."""
+        return self.config.gradient_accumulation_steps if self.launch else self.config.batches_per_step
+
+    @property
+    def on_processors(self) -> bool:
+        """Whether its processes have a part of the processor's cores each."""
+        return self.launch is not None and self.launch.way == MULTI_CPU
 
     @property
     def max_steps(self) -> int:

@@ -40,7 +40,8 @@ class Gpu:
 class WorkerDevice(BaseModel):
     """Something to train on: `name` is cpu or cuda:0, as jobs ask for it; `memory` in bytes, `cores` 0 on a GPU.
 
-    `key` is the same for every worker that means this device: a GPU's own identity, or the machine's name.
+    `key` is the same for every worker that means this device: a GPU's own identity, or the machine's name. Several GPUs that one
+    run has together are one device, with the identities of all in `gpus` and the first one's as key.
     """
 
     name: str
@@ -48,6 +49,7 @@ class WorkerDevice(BaseModel):
     memory: int
     cores: int = 0
     key: str
+    gpus: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class Devices(StoredModel):
         """What the environment of a job on this device says, so that it sees no other GPU."""
         if not any(one.name != CPU for one in self.devices):
             return {}
-        return {VISIBLE: "".join(one.key for one in self.devices if one.name == device != CPU)}
+        mine = next((one for one in self.devices if one.name == device != CPU), None)
+        return {VISIBLE: ",".join(mine.gpus or [mine.key]) if mine else ""}
 
 
 def parse_wish(text: str) -> str:
@@ -140,8 +143,10 @@ def visible_gpus(found: list[Gpu], visible: str | None) -> list[Gpu]:
     return left
 
 
-def these_devices(jobs_each: int) -> Devices:
-    """What this machine has."""
+def these_devices(jobs_each: int, gpus_each: int = 1) -> Devices:
+    """What this machine has; so many GPUs are one device (all, where there are fewer), and what does not fill another one is
+    left alone.
+    """
     # Here and not above: the tables of jobs are loaded before the server answers, and it is asked by workers.
     import psutil
 
@@ -153,11 +158,22 @@ def these_devices(jobs_each: int) -> Devices:
         cores=len(os.sched_getaffinity(0)),
         key=f"{host}/{CPU}"[:100],
     )
-    cards = [
-        WorkerDevice(name=f"{CUDA}:{number}", title=gpu.title, memory=gpu.memory, key=gpu.uuid)
-        for number, gpu in enumerate(gpus())
-    ]
+    found = gpus()
+    gpus_each = min(gpus_each, max(1, len(found)))
+    groups = [found[at : at + gpus_each] for at in range(0, len(found) - gpus_each + 1, gpus_each)]
+    cards = [_device_of(number, group) for number, group in enumerate(groups)]
     return Devices(devices=[*cards, cpu], jobs_each=jobs_each)
+
+
+def _device_of(number: int, group: list[Gpu]) -> WorkerDevice:
+    titles = " + ".join(dict.fromkeys(gpu.title for gpu in group))
+    return WorkerDevice(
+        name=f"{CUDA}:{number}",
+        title=f"{len(group)} × {titles}" if len(group) > 1 else titles,
+        memory=sum(gpu.memory for gpu in group),
+        key=group[0].uuid,
+        gpus=[gpu.uuid for gpu in group] if len(group) > 1 else [],
+    )
 
 
 @cache

@@ -18,8 +18,8 @@ from app.sentences import N_
 
 MOST_RUNS: Final = 24
 _TIE: Final = ":"
-# A value of these holds commas itself: its values are told apart by semicolons alone.
-_WITH_COMMAS: Final = ("lora_target_modules",)
+# A value of these may hold commas, or is a name in which a comma is a mistake: values are told apart by semicolons alone.
+_WITH_COMMAS: Final = ("lora_target_modules", "accelerate_config")
 _NO_FIELD: Final = N_("%(field)s cannot be varied: there is no such setting of the training.")
 _TWICE: Final = N_("%(field)s is varied twice. Name it once, with all its values.")
 _UNEVEN: Final = N_("“%(value)s” needs %(wanted)d values with “:” between them, one for each of %(fields)s.")

@@ -1,13 +1,15 @@
-"""The part of a training config that says among how many processes a step's batches are shared."""
+"""The part of a training config that says among how many processes a step's batches are shared, and what starts them."""
 
+import re
 from typing import Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from app.recipes.setting import Section, setting
 from app.sentences import N_
 
 MOST_PROCESSES: Final = 64
+_FILE_NAME: Final = re.compile(r"[\w-][\w.-]{0,99}\.(yaml|yml|json)", re.ASCII)
 
 
 class ProcessFields(BaseModel):
@@ -26,3 +28,24 @@ class ProcessFields(BaseModel):
         ge=1,
         le=MOST_PROCESSES,
     )
+    # What `accelerate launch` calls --config_file. A name and no path: which files there are is for whoever runs the server.
+    accelerate_config: str = setting(
+        "",
+        N_("Config of accelerate"),
+        N_(
+            "A file of accelerate's own, for FSDP, DeepSpeed or several processes, by its name in the folder that "
+            "SFT_STUDIO_ACCELERATE_CONFIGS names. TRL is then started with it (backend=trl), and num_processes is the "
+            "file's. Empty: none."
+        ),
+        Section.DEVICE,
+    )
+
+    @field_validator("accelerate_config")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        name = value.strip()
+        if name and not _FILE_NAME.fullmatch(name):
+            raise ValueError(
+                N_("accelerate_config must be the name of a file without its folder, such as fsdp.yaml.")
+            )
+        return name

@@ -9,6 +9,7 @@ from sse_starlette.sse import EventSourceResponse
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import record
+from app.base_models.schemas import BaseModelOut
 from app.core.database import let_go, reading, transaction
 from app.core.errors import NotFound
 from app.core.routing import Router
@@ -20,6 +21,7 @@ from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.runs import service, stopping
 from app.runs.again import run_again
+from app.runs.as_base import use_as_base
 from app.runs.backends import TheseBackends
 from app.runs.comparing import data_changes, differences, reached, require_runs
 from app.runs.curves import read_curves, read_whole_curves
@@ -32,6 +34,7 @@ from app.runs.samples import read_samples
 from app.runs.schemas import (
     AgainIn,
     ArtifactOut,
+    AsBaseIn,
     BackendOut,
     ComparedOut,
     CurvesOut,
@@ -53,7 +56,7 @@ MOST_STEPS: Final = 2**31 - 1
 @needs(Permission.RUN_READ)
 def list_backends(backends: TheseBackends) -> list[BackendOut]:
     """What can train here besides the studio itself, and what could where its environment is named."""
-    return [BackendOut.of(tool, backends.environments.get(tool)) for tool in TOOLS]
+    return [BackendOut.of(tool, backends.environments.get(tool), backends.launches or ()) for tool in TOOLS]
 
 
 @router.get("/runs")
@@ -122,6 +125,17 @@ def start_again(
     if not created:
         response.status_code = 200
     return RunStartedOut.answer(run, service.run_job(session, run), created=created)
+
+
+@router.post("/runs/{run_id}/base-model", status_code=201)
+@needs(Permission.BASE_MODEL_ADD)
+def add_as_base_model(
+    session: Db, actor: CurrentActor, run_id: int, body: AsBaseIn | None = None
+) -> BaseModelOut:
+    """Make the model of a full fine-tune a base model that other runs begin from; doing so again is harmless."""
+    run = service.require_run(session, run_id)
+    model, job = use_as_base(session, actor, run, body.name if body else "")
+    return BaseModelOut.of(model, job)
 
 
 @router.get("/runs/{run_id}/manifest")

@@ -95,6 +95,7 @@ def _made_of(session: Session, run: Run) -> dict[str, str]:
         gettext(N_("Base model")): f"{model.name} @ {model.revision[:12]}" if model.revision else model.name,
         gettext(N_("Trained arrays")): _arrays(run),
         **_computed_with(run),
+        gettext(N_("Config of accelerate")): _launch(run),
         gettext(N_("Begins from")): beginning_words(run),
         gettext(N_("Recipe")): base_of(run).said,
         gettext(N_("Accepted warnings")): ", ".join(run.preflight.names) if run.preflight else "",
@@ -111,6 +112,10 @@ def _mixed_in(found: MixedIn | None) -> str:
 def _arrays(run: Run) -> str:
     found = [run.arrays_hash, *([run.mix_arrays_hash] if run.mix_arrays_hash else [])]
     return f"sha256 {' + '.join(digest[:12] for digest in found)}"
+
+
+def _launch(run: Run) -> str:
+    return f"{run.launch.name} · sha256 {run.launch.sha256[:12]}" if run.launch else ""
 
 
 def _computed_with(run: Run) -> dict[str, str]:

@@ -17,6 +17,10 @@ from app.sentences import N_
 
 _NO_RUN: Final = N_("There is no run %(id)d to begin from.")
 _NO_ADAPTER: Final = N_("Run %(id)d has no adapter to begin from: it has not ended with one.")
+_WHOLE: Final = N_(
+    "Run %(id)d trained every weight, so it has no adapter: make its model a base model first, on its page or by POST "
+    "/api/v1/runs/%(id)d/base-model, and begin from that."
+)
 _OTHER_BASE: Final = N_(
     "The adapter of run %(id)d is for another base model: choose that one, or begin from the base model."
 )
@@ -32,7 +36,9 @@ def require_adapter(session: Session, run_id: int, base_model_id: int) -> Run:
     run = session.get(Run, run_id)
     if run is None:
         raise Invalid(_NO_RUN, field="init_adapter", id=run_id)
-    if run.adapter_key is None or run.result is None or not run.config.use_peft:
+    if run.adapter_key is not None and not run.config.use_peft:
+        raise Invalid(_WHOLE, field="init_adapter", id=run_id)
+    if run.adapter_key is None or run.result is None:
         raise Invalid(_NO_ADAPTER, field="init_adapter", id=run_id)
     if run.base_model_id != base_model_id:
         raise Invalid(_OTHER_BASE, field="init_adapter", id=run_id)

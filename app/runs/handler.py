@@ -11,6 +11,7 @@ from app.base_models.service import known_elsewhere, require_ready
 from app.core.errors import Conflict
 from app.core.storage import StoredFile
 from app.datasets.models import Dataset
+from app.interop.ability import require_installed
 from app.interop.environments import find_environment, setting_of
 from app.interop.handing import TOOL_NAMES
 from app.jobs.handlers import JobHandler, Workplace
@@ -67,6 +68,7 @@ class Train(JobHandler[RunResult]):
             config=run.config,
             provenance=provenance_of(session, run, check, model),
             backend=_backend_place(place, run),
+            launch=run.launch,
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
             resume_from=str(place.output_dir.parent) if claim.attempt > 1 else None,
             begin=_begin_at(session, place, run),
@@ -127,7 +129,7 @@ def _begin_at(session: Session, place: Workplace, run: Run) -> BeginAt | None:
 
 
 def _backend_place(place: Workplace, run: Run) -> BackendPlace | None:
-    """Where the program is on this machine. Raises Conflict where it is not."""
+    """Where the program is on this machine. Raises Conflict where it is not, Invalid where it lacks what it is started with."""
     tool = run.config.backend
     if tool == STUDIO:
         return None
@@ -141,6 +143,8 @@ def _backend_place(place: Workplace, run: Run) -> BackendPlace | None:
             tool=TOOL_NAMES[tool],
             setting=setting_of(tool),
         )
+    if run.launch is not None:
+        require_installed(run.launch, tool, has_deepspeed=found.has_deepspeed)
     return BackendPlace(python=str(found.python), version=found.version)
 
 

@@ -1,10 +1,11 @@
 """What a run was made from, for the strip of links that run and report pages share."""
 
+from collections.abc import Iterable
 from typing import TypedDict
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
-from app.base_models.models import ModelEntry
+from app.base_models.models import BaseModelSource, ModelEntry
 from app.base_models.service import require_base_model
 from app.datasets.models import Dataset
 from app.datasets.service import require_dataset
@@ -48,3 +49,18 @@ def lineage_of(session: Session, run: Run) -> Lineage:
 def children_of(session: Session, run: Run) -> list[Run]:
     """Runs that begin from this one, oldest first."""
     return list(session.exec(select(Run).where(Run.parent_run_id == run.id).order_by(col(Run.id))))
+
+
+def with_descendants(session: Session, runs: Iterable[Run]) -> list[Run]:
+    """The runs by their ids, and all that begin from what they left: from a checkpoint, an adapter or a whole model."""
+    found = {run.id: run for run in runs}
+    newest = list(found.values())
+    while newest:
+        keys = [run.adapter_key for run in newest if run.adapter_key]
+        made = select(ModelEntry.id).where(
+            ModelEntry.source == BaseModelSource.RUN, col(ModelEntry.reference).in_(keys)
+        )
+        begun = or_(col(Run.parent_run_id).in_([run.id for run in newest]), col(Run.base_model_id).in_(made))
+        newest = [run for run in session.exec(select(Run).where(begun)) if run.id not in found]
+        found |= {run.id: run for run in newest}
+    return sorted(found.values(), key=lambda run: run.id or 0)

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 from sqlmodel import Session
 
+from app.interop.launching import Launch
 from app.mask_settings.fields import MaskSettingsIn
 from app.recipes.config import TrainingConfig
 from app.runs.beginning import Beginning
@@ -24,7 +25,8 @@ class Manifest(BaseModel):
     what made the tokens. `mask_settings` are what decided which are trained; `begins` is the checkpoint or adapter that it
     began from in place of the base model; `environment` is null until a run has ended, and of runs of earlier programs; `mix`
     until a run with a second dataset has ended. `recipe_settings` are what the own recipe set when the run was started, null for
-    a built-in one. `preflight` is how the list stood at the start, with who accepted which warning. Losses in nats a trained
+    a built-in one. `launch` is the file of accelerate that it was started with, null without one.
+    `preflight` is how the list stood at the start, with who accepted which warning. Losses in nats a trained
     token. `trackers` are those that were told of the run, with its id and address there.
     """
 
@@ -38,6 +40,7 @@ class Manifest(BaseModel):
     begins: Beginning | None
     recipe_settings: Mapping[str, object] | None
     config: TrainingConfig
+    launch: Launch | None
     seed: int
     preflight: PreflightRecord | None
     environment: Environment | None
@@ -63,6 +66,7 @@ def manifest_of(session: Session, run: Run) -> Manifest:
         begins=run.begins,
         recipe_settings=run.recipe_settings.values if run.recipe_settings else None,
         config=run.config,
+        launch=run.launch,
         seed=run.config.seed,
         preflight=run.preflight,
         environment=result.environment if result else None,

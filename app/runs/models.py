@@ -8,6 +8,7 @@ from sqlmodel import Field, SQLModel
 from app.accounts.who import CreatedBy
 from app.core.database import moment_column, utc_now
 from app.core.documents import DocumentColumn
+from app.interop.launching import Launch
 from app.recipes.config import TrainingConfig
 from app.recipes.settings import RecipeSettings
 from app.runs.beginning import Beginning
@@ -57,6 +58,8 @@ class Run(CreatedBy, table=True):
     # What it began from, where that was not its base model; the run of that once more, to find it by. Runs are never deleted.
     begins: Beginning | None = Field(default=None, sa_column=Column(DocumentColumn(Beginning), nullable=True))
     parent_run_id: int | None = Field(default=None, index=True)
+    # The file of accelerate that it is started with, as it was then; None without one.
+    launch: Launch | None = Field(default=None, sa_column=Column(DocumentColumn(Launch), nullable=True))
     result: RunResult | None = Field(default=None, sa_column=Column(DocumentColumn(RunResult), nullable=True))
     adapter_key: str | None = Field(default=None, max_length=255)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

@@ -1,5 +1,6 @@
 """What REST reads and writes for runs."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol, Self
 
@@ -48,19 +49,34 @@ class ForeignConfigOut(BaseModel):
 class BackendOut(BaseModel):
     """A program that can train instead of the studio: as `backend` names it, and the version that is found here, if any.
 
-    `setting` is the environment variable that names where it is installed.
+    `setting` is the environment variable that names where it is installed. `accelerate_configs` are the files that
+    `accelerate_config` may name here; of TRL alone, which is started with them.
     """
 
     backend: Tool
     title: str
     version: str | None
     setting: str
+    accelerate_configs: list[str] = Field(default_factory=list)
 
     @classmethod
-    def of(cls, tool: Tool, found: Environment | None) -> "BackendOut":
+    def of(cls, tool: Tool, found: Environment | None, files: Iterable[str]) -> "BackendOut":
         """From what was found."""
-        version = found.version if found else None
-        return cls(backend=tool, title=TOOL_NAMES[tool], version=version, setting=setting_of(tool))
+        return cls(
+            backend=tool,
+            title=TOOL_NAMES[tool],
+            version=found.version if found else None,
+            setting=setting_of(tool),
+            accelerate_configs=list(files) if tool == "trl" else [],
+        )
+
+
+class AsBaseIn(BaseModel):
+    """How the base model is to be called; as the run where nothing is said."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(default="", max_length=120)
 
 
 class RunIn(StartIn):

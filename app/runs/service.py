@@ -23,7 +23,7 @@ from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.recipes.own import read_book
-from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend
+from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend, launch_of, with_kept
 from app.runs.beginning import Beginning
 from app.runs.changes import Base, base_of
 from app.runs.fitting import Fitted, fit_config
@@ -136,12 +136,11 @@ def _promise(
     override = _require_allowed(check, check_job, request)
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
-    too_long = length_refusal(check.report, model)
-    if too_long is not None:
-        raise too_long
+    _require_room(check, model)
     beside, also = _mixed_in(session, check, request, model)
     override = also or override
     base = _base(session, actor, request)
+    backends = with_kept(backends, request.again_of.launch if request.again_of else None)
     request = _with_adapter(session, request, base, model)
     fitted = _fitted(request, base, version, model, backends)
     if request.begins:
@@ -169,6 +168,7 @@ def _promise(
         idempotency_key=key,
         job_id=job.id,
         evaluate_with=list(dict.fromkeys(request.evaluate_with)),
+        launch=launch_of(fitted.config, backends),
         begins=request.begins,
         parent_run_id=request.begins.run_id if request.begins else None,
         **actor.who.columns(),
@@ -191,10 +191,15 @@ def _mixed_in(
     if beside is None or beside.check is None or beside.job is None:
         return None, None
     override = _require_allowed(beside.check, beside.job, request)
-    too_long = length_refusal(beside.check.report, model)
+    _require_room(beside.check, model)
+    return beside, override
+
+
+def _require_room(check: MaskCheck, model: ModelEntry) -> None:
+    """Raises what refuses samples that are longer than the model reads."""
+    too_long = length_refusal(check.report, model)
     if too_long is not None:
         raise too_long
-    return beside, override
 
 
 def _settled(facts: Facts, request: RunRequest, actor: Actor) -> PreflightRecord:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from app.interop.launching import Launch
 from app.jobs.work import JobInput, JobPayload
 from app.recipes.config import TrainingConfig, parse_config
 from app.runs.beginning import BeginAt
@@ -41,7 +42,8 @@ class TrainInput(JobInput):
     """The arrays' file with the hash of the arrays, and of the file where the mask check kept it; the model's folder and the
     hash of what made the tokens; the config and where everything comes from. `mixed_in` as `config` says how much of it.
 
-    `backend` is given where the config names one. `resume_from` holds the folders of earlier attempts, where there were any;
+    `backend` is given where the config names one, `launch` where that is started with a file of accelerate.
+    `resume_from` holds the folders of earlier attempts, where there were any;
     with `save_at_once` their newest checkpoint becomes the result without another step. `begin` is what the run begins from
     where that is not the base model.
     """
@@ -56,6 +58,7 @@ class TrainInput(JobInput):
     config: Annotated[TrainingConfig, BeforeValidator(_judged)]
     provenance: Provenance
     backend: BackendPlace | None = None
+    launch: Launch | None = None
     resume_from: str | None = None
     save_at_once: bool = False
     begin: BeginAt | None = None

@@ -14,7 +14,7 @@ from sqlmodel import col, func, select
 from app.base_models.models import ModelEntry
 from app.core.console import CommandFailed
 from app.core.database import reading, utc_now
-from app.core.errors import StudioError
+from app.core.errors import Invalid, StudioError
 from app.core.i18n import LOCALES, translations
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
@@ -22,6 +22,7 @@ from app.core.storage import Storage
 from app.files import file_sha256, free_bytes
 from app.interop.environments import find_environment, named_place, setting_of
 from app.interop.handing import TOOL_NAMES, TOOL_VERSIONS, TOOLS
+from app.interop.launching import SETTING, launch_files, read_launch
 from app.jobs.models import Job, JobState
 from app.runs.tracking import SETTINGS, UNFINISHED, TrackedRun
 from app.serving import preflight
@@ -268,3 +269,26 @@ def _backends(settings: Settings) -> Iterator[Finding]:
             "Not named, so no backends: %(tools)s. Each variable takes an environment's folder or its Python."
         )
         yield Finding("backends", "ok", text % {"tools": ", ".join(unnamed)})
+    yield from _launches(settings)
+
+
+def _launches(settings: Settings) -> Iterator[Finding]:
+    """Files of accelerate that a run may name: one that no run could be started with is a mistake."""
+    files = launch_files(settings)
+    if files is None:
+        return
+    if not files:
+        text = _(
+            "There is no file of accelerate in %(place)s, which %(setting)s names: correct it or remove it."
+        )
+        values = {"place": settings.accelerate_configs, "setting": SETTING}
+        yield Finding("backends", "warning", text % values)
+    for name, content in files.items():
+        try:
+            found = read_launch(name, content)
+        except Invalid as error:
+            yield Finding("backends", "warning", error.translated())
+        else:
+            text = _("%(name)s starts TRL in %(number)d processes (%(way)s).")
+            told = {"name": name, "number": found.num_processes, "way": found.way}
+            yield Finding("backends", "ok", text % told)

@@ -39,7 +39,11 @@ class WorkerProcess:
 def default_workers(settings: Settings) -> list[WorkerProcess]:
     """Training on each GPU, or the processor, and everything short beside it, so that nobody waits for an hour of training."""
     return [
-        WorkerProcess("training", "training", max(1, len(gpus())) * settings.training_per_device),
+        WorkerProcess(
+            "training",
+            "training",
+            max(1, len(gpus()) // settings.gpus_per_run) * settings.training_per_device,
+        ),
         WorkerProcess("default", "default,interactive", 4),
     ]
 

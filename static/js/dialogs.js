@@ -1,6 +1,6 @@
 // Native dialogs: data-dialog-open="id" opens, data-dialog-close closes, a click beside it closes,
 // and a <dialog data-dialog-now> opens as soon as it is on the page (also when htmx brings it).
-// The first field has the focus, and Ctrl+Enter (or ⌘+Enter) is what the dialog's own button does.
+// The first field has the focus.
 (() => {
   const FIELD = "input:not([type=hidden], [readonly]), textarea:not([readonly]), select";
 
@@ -32,18 +32,6 @@
       return;
     }
     if (event.target instanceof HTMLDialogElement && isOutside(event.target, event)) event.target.close();
-  });
-
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
-    const dialog = event.target.closest?.("dialog[open]");
-    const own = dialog?.querySelector(
-      "form [type=submit]:not([disabled]), form button:not([type], [disabled])",
-    );
-    const button = own ?? dialog?.querySelector("[data-confirm-yes], .dialog__footer .button--primary");
-    if (!button) return;
-    event.preventDefault();
-    button.click();
   });
 
   /**

@@ -23,11 +23,6 @@
     }
   });
 
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
-    if (event.target.id === "comment-text") event.target.form.requestSubmit();
-  });
-
   document.addEventListener("change", (event) => {
     if (event.target.matches?.("[data-review-goes-on]")) {
       localStorage.setItem(STORED, event.target.checked ? "on" : "off");

@@ -89,6 +89,22 @@ def test_a_password_that_was_handed_over_is_changed_before_anything_else(app: Fa
     assert "first password" not in visible_text(admin.browser.get("/people").text)
 
 
+def test_the_page_on_which_it_is_changed_asks_for_nothing_that_would_lead_to_it_again(
+    app: FastAPI, admin: Person
+) -> None:
+    admin.browser.post("/people", data={"name": "Mei", "password": PASSWORD, "role": "annotator"})
+    mei = sign_in(app, "Mei", PASSWORD)
+    assert mei is not None
+    by_itself = re.compile(r'hx-get="([^"]+)"[^>]*hx-trigger="[^"]*(?:load|every)')
+    here = {"HX-Request": "true", "HX-Current-URL": "http://testserver/account/password?next=/datasets"}
+    assert by_itself.findall(admin.browser.get("/account/password").text) == ["/notices/bell"]
+    assert by_itself.findall(mei.get("/account/password").text) == []
+    refused = mei.get("/notices/bell", headers=here)
+    assert (refused.status_code, "hx-redirect" in refused.headers) == (403, False)
+    elsewhere = mei.get("/notices/bell", headers={**here, "HX-Current-URL": "http://testserver/datasets"})
+    assert elsewhere.headers["hx-redirect"] == "/account/password?next=/datasets"
+
+
 def test_whoever_is_added_without_a_password_sets_their_own_with_a_link(app: FastAPI, admin: Person) -> None:
     link = shown_link(admin, admin.browser.post("/people", data={"name": "Mei", "role": "reviewer"}))
     mei = visitor(app)

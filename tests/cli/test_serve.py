@@ -52,14 +52,6 @@ def test_ctrl_c_stops_everything_with_a_stream_open_and_a_job_under_way(
         assert "timeout graceful shutdown exceeded" not in web_log, "the stream had to be cut off"
 
 
-def test_sigterm_stops_it_the_same_way(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        family = server.family()
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 0
-        wait_until(lambda: all_gone(family), "every process is gone", 5)
-
-
 def test_when_the_server_is_killed_its_workers_and_their_children_end_within_ten_seconds(
     tmp_path: Path,
 ) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from app.accounts.models import Role
 from tests.conversations.conftest import DIALOGUE, MakeConversation
-from tests.support.live import chromium, faults_of, signed_in
+from tests.support.live import faults_of, signed_in
 from tests.support.people import Person, make_person
 from tests.support.workers import wait_until
 
@@ -16,13 +16,13 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def page(url: str, reviewer: Person) -> Iterator[Page]:
-    with chromium() as browser:
-        page = signed_in(browser, url, reviewer).new_page()
+def page(browser: Browser, url: str, reviewer: Person) -> Iterator[Page]:
+    with signed_in(browser, url, reviewer) as context:
+        page = context.new_page()
         page.set_default_timeout(5000)
         faults = faults_of(page)
         yield page
-        assert faults == []
+    assert faults == []
 
 
 def text(page: Page, turn: int) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from app.accounts.models import Role
 from tests.conversations.conftest import DIALOGUE, MakeConversation
-from tests.support.live import chromium, signed_in
+from tests.support.live import signed_in
 from tests.support.people import Person, make_person
 
 pytestmark = pytest.mark.browser
@@ -19,9 +19,9 @@ GOOD = json.dumps({"messages": DIALOGUE}).encode()
 
 
 @pytest.fixture
-def page(url: str, reviewer: Person) -> Iterator[Page]:
-    with chromium() as browser:
-        page = signed_in(browser, url, reviewer).new_page()
+def page(browser: Browser, url: str, reviewer: Person) -> Iterator[Page]:
+    with signed_in(browser, url, reviewer) as context:
+        page = context.new_page()
         page.set_default_timeout(5000)
         yield page
 

@@ -5,26 +5,24 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.watching import assert_accessible
 from tests.support.judged import GOOD, judged
-from tests.support.live import chromium, serving, signed_in
+from tests.support.live import serving, signed_in
 from tests.support.people import Person
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def report(app: FastAPI, engineer: Person) -> Iterator[Page]:
+def report(app: FastAPI, browser: Browser, engineer: Person) -> Iterator[Page]:
     """A report of which every tuned answer is far longer than eight lines."""
     evaluation = judged(app, good="\n".join([GOOD] * 20))
-    with serving(app) as url, chromium() as browser:
-        context = signed_in(browser, url, engineer)
+    with serving(app) as url, signed_in(browser, url, engineer) as context:
         page = context.new_page()
         page.goto(f"{url}/evaluations/{evaluation.id}")
         yield page
-        context.close()
 
 
 def test_cases_are_walked_unfolded_compared_and_filtered_by_keys(report: Page) -> None:

@@ -65,10 +65,4 @@ def ready_check(studio: Studio, folder: Path) -> dict[str, Any]:
     """A finished, green check of a small version with a tiny model, which every run of a campaign starts from."""
     with running_worker(studio.settings):
         model = prepare(studio, tiny_llama_folder(small_model_folder(), folder / "tiny"))
-        question = {"dataset_version_id": studio.version(12)["id"], "base_model_id": model["id"]}
-        check = studio.ok(
-            studio.api.post("/api/v1/mask-checks", json={**question, "settings": {"max_length": 512}})
-        )
-        studio.wait_for(check["job"], "succeeded", 120)
-    found: dict[str, Any] = studio.ok(studio.api.get(f"/api/v1/mask-checks/{check['id']}"))
-    return found
+        return studio.check(studio.version(12), model)

@@ -41,7 +41,7 @@ def train_with(chosen: list[Tool], folder: Path, wrong: list[str], near: float) 
 
 def _run(studio: Studio, version: dict[str, Any], base: dict[str, Any], backend: str) -> dict[str, Any]:
     changes = config_of(sample_count=0, backend=backend).to_json()
-    run = studio.start_run(version, base, **changes)
+    run = studio.start_run(studio.check(version, base), **changes)
     job = studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
     run = studio.ok(studio.api.get(f"/api/v1/runs/{run['id']}"))
     events = studio.events(job["id"])

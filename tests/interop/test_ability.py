@@ -13,10 +13,13 @@ EVERY = {
     "sample_count": 2,
     "sample_prompts": "What does it cost?",
     "mix_order": "curriculum",
-    "num_processes": 2,
 }
+# TRL alone is started by accelerate.
+OTHERS = [tool for tool in TOOLS if tool != "trl"]
 CASES = [
     *((tool, name, value, False) for tool in TOOLS for name, value in EVERY.items()),
+    *((tool, "num_processes", 2, False) for tool in OTHERS),
+    *((tool, "accelerate_config", "fsdp.yaml", False) for tool in OTHERS),
     *((tool, "load_in_4bit", True, True) for tool in TOOLS),
     ("axolotl", "bf16", True, True),
     ("unsloth", "bf16", True, True),

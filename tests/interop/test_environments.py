@@ -40,3 +40,16 @@ def test_only_what_is_installed_is_found_and_trl_in_this_programs_own_environmen
     assert (own.python, own.version) == (Path(sys.executable), TOOL_VERSIONS["trl"])
     assert find_environment(Settings(trl_env=environment), "trl") is None
     assert find_environment(Settings(trl_env=Path()), "trl") == own
+
+
+def test_deepspeed_is_told_where_it_is_beside_a_tool(environment: Path) -> None:
+    settings = Settings(axolotl_env=environment)
+    found = find_environment(settings, "axolotl")
+    assert found
+    assert not found.has_deepspeed
+    described = environment / "lib" / "python3.12" / "site-packages" / "deepspeed-0.18.0.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: deepspeed\nVersion: 0.18.0\n")
+    found = find_environment(settings, "axolotl")
+    assert found
+    assert found.has_deepspeed

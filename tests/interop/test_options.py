@@ -12,6 +12,8 @@ import yaml
 
 from app.core.errors import Invalid
 from app.interop.handing import TOOL_VERSIONS, TOOLS, HandedRun, Handing, Tool
+from app.interop.launching import own_launch
+from app.interop.readme import readme_text
 from app.interop.writing import WRITERS
 from app.recipes.config import TrainingConfig
 
@@ -23,6 +25,7 @@ RUNS = {
     "in four bits": {"load_in_4bit": True, "optim": "paged_adamw_8bit", "use_rslora": True},
     "a revision and named layers": {"revision": "a" * 40, "layers": ("q_proj", "v_proj")},
     "the end of turn too": {"trainable_tokens": "end_of_turn", "end_of_turn_id": 2},
+    "two processes": {"num_processes": 2, "launch": own_launch(2, on_cpu=True)},
     "a limit": {"limit": 7, "precision": "bfloat16", "warmup_ratio": 0.5},
 }
 # What a config decides elsewhere: in `limit`, in `precision`, in `layers`; and where a tool has no option at all.
@@ -30,6 +33,8 @@ RUNS = {
 TOLD_OTHERWISE = {"max_train_minutes", "bf16", "lora_target_modules", "use_peft"}
 # Answers on the way, and what is kept after the end, change no number, and are the studio's alone.
 TOLD_OTHERWISE |= {"sample_count", "sample_prompts", "keep_checkpoints", "backend"}
+# The file is beside the script where the run has one, and no other tool is started with it.
+TOLD_OTHERWISE |= {"accelerate_config"}
 # What is mixed in is among the samples already; an order of its own is refused where there is any.
 TOLD_OTHERWISE |= {"mix_share", "mix_order"}
 WITHOUT: dict[Tool, set[str]] = {
@@ -142,3 +147,18 @@ def test_axolotls_two_steps_of_one_warm_up_step_are_said() -> None:
 
     assert "two warm-up steps of one" in notes(1)
     assert "warm-up" not in notes(2)
+
+
+def test_processes_take_their_share_of_a_step_where_they_are_started_and_all_of_it_where_one_stands_for_them() -> (
+    None
+):
+    run = handed(num_processes=2, gradient_accumulation_steps=3)
+    started = handed(num_processes=2, gradient_accumulation_steps=3, launch=own_launch(2, on_cpu=True))
+    alone = json.loads(written("trl", run).files["config.json"])["training"]
+    shared = written("trl", started)
+    both = json.loads(shared.files["config.json"])["training"]
+    assert (alone["gradient_accumulation_steps"], both["gradient_accumulation_steps"]) == (6, 3)
+    assert ("use_cpu" in alone, both["use_cpu"]) == (False, True)
+    assert yaml.safe_load(shared.files["accelerate.yaml"])["num_processes"] == 2
+    assert "accelerate launch --config_file accelerate.yaml" in readme_text(started, shared, 9)
+    assert any("2 processes" in note.english() for note in shared.notes)

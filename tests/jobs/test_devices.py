@@ -75,3 +75,18 @@ def test_a_wish_is_read_as_typed_or_refused_by_field() -> None:
 def test_this_machine_has_a_processor() -> None:
     cpu = these_devices(1).devices[-1]
     assert (cpu.name, cpu.cores > 0, cpu.memory > 0) == ("cpu", True, True)
+
+
+def test_gpus_that_one_run_has_together_are_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Gpu(place, f"GPU-{place}", "NVIDIA H200", 10, 9) for place in range(5)]
+    monkeypatch.setattr("app.jobs.devices.gpus", lambda: found)
+    pairs = these_devices(1, gpus_each=2)
+    assert [(one.name, one.title, one.memory) for one in pairs.devices[:-1]] == [
+        ("cuda:0", "2 × NVIDIA H200", 20),
+        ("cuda:1", "2 × NVIDIA H200", 20),
+    ]
+    assert pairs.visible("cuda:1") == {"CUDA_VISIBLE_DEVICES": "GPU-2,GPU-3"}
+    assert pairs.visible("cpu") == {"CUDA_VISIBLE_DEVICES": ""}
+    assert len({slot.key for slot in pairs.slots("cuda")}) == 2
+    # Where there are fewer, a run that wants more says so, and none trains on GPUs that it was not given.
+    assert these_devices(1, gpus_each=8).visible("cuda:0")["CUDA_VISIBLE_DEVICES"].count("GPU-") == 5

@@ -13,18 +13,11 @@ from app.core.database import transaction
 from app.runs.preflight.items import Name
 from app.runs.service import RunRequest, start_run
 from tests.mask_checks.conftest import Checked
-from tests.support.live import chromium, faults_of, signed_in
+from tests.support.live import faults_of, signed_in
 from tests.support.people import Person
 from tests.support.training import ENGINEER
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for this module."""
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture

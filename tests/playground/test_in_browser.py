@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlmodel import col, select
 
 from app.core.database import reading, transaction
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
 from app.sentences import Failure
-from tests.support.live import chromium, serving, signed_in
+from tests.support.live import serving, signed_in
 from tests.support.people import Person
 from tests.support.training import make_run
 
@@ -19,14 +19,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("silent_bell")]
 
 
 @pytest.fixture
-def page(app: FastAPI, annotator: Person) -> Iterator[Page]:
+def page(app: FastAPI, browser: Browser, annotator: Person) -> Iterator[Page]:
     """The playground with one tuned model."""
     with transaction(app.state.engine) as session:
         run, _job = make_run(session, app.state.storage)
         run.adapter_key = "jobs/9/1/adapter"
         session.add(run)
-    with serving(app) as url, chromium() as browser:
-        page = signed_in(browser, url, annotator).new_page()
+    with serving(app) as url, signed_in(browser, url, annotator) as context:
+        page = context.new_page()
         page.set_default_timeout(10_000)
         page.goto(f"{url}/playground")
         yield page

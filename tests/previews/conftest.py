@@ -16,7 +16,7 @@ from app.base_models.models import BaseModelSource, ModelEntry
 from app.conversations.drafts import create_conversation
 from app.core.database import transaction
 from app.datasets import service as datasets
-from tests.support.live import chromium, faults_of, signed_in
+from tests.support.live import faults_of, signed_in
 from tests.support.people import Person
 from tests.support.tokenizers import smollm2, smollm2_folder
 
@@ -186,13 +186,6 @@ def form_of(html: str, **changes: str) -> dict[str, str]:
 
 
 # -- in a browser --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for a module."""
-    with chromium() as browser:
-        yield browser
 
 
 def watched(browser: Browser, url: str, person: Person) -> Iterator[Page]:

@@ -1,6 +1,7 @@
 """Another program as a run's trainer: offered where it is found, refused elsewhere, at every door before the queue."""
 
 import html
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,3 +60,70 @@ def test_rest_starts_what_it_can_train_and_refuses_the_rest_by_field(engineer: P
     config = run.json()["config"]
     assert (config["backend"], config["sample_count"]) == ("trl", 0)
     assert "backend" in visible_text(engineer.browser.get(f"/runs/{run.json()['id']}").text)
+
+
+FILE = "distributed_type: MULTI_CPU\nnum_processes: 2\nmixed_precision: 'no'\nuse_cpu: true\n"
+
+
+@pytest.fixture
+def files(app: FastAPI, tmp_path: Path) -> Path:
+    """The folder of accelerate's files that the server was told of."""
+    (folder := tmp_path / "accelerate").mkdir()
+    (folder / "cpus.yaml").write_text(FILE)
+    (folder / "gpus.yaml").write_text("distributed_type: FSDP\nnum_processes: 2\n")
+    (folder / "zero.yaml").write_text("distributed_type: DEEPSPEED\nnum_processes: 1\n")
+    app.state.settings = app.state.settings.model_copy(update={"accelerate_configs": folder})
+    return folder
+
+
+def test_a_run_keeps_the_file_of_accelerate_that_it_is_started_with(
+    engineer: Person, check_id: int, files: Path
+) -> None:
+    told = {one["backend"]: one["accelerate_configs"] for one in engineer.api.get("/api/v1/backends").json()}
+    assert told["trl"] == ["cpus.yaml", "gpus.yaml", "zero.yaml"]
+    assert told["axolotl"] == []
+    asked = {"backend": "trl", "accelerate_config": "cpus.yaml"}
+    body = {"dataset_version_id": 1, "base_model_id": 1, "changes": asked}
+    plan = engineer.api.post("/api/v1/runs/plan", json=body).json()
+    assert any("starts 2 processes" in note for note in plan["notes"])
+    run = start(engineer, check_id, **asked).json()
+    assert run["config"]["num_processes"] == 2
+    form = {"version": "1", "model": "1", "recipe": "standard", **asked}
+    page = engineer.browser.post("/runs/new/plan", data=form, headers=HTMX)
+    assert "starts 2 processes" in visible_text(page.text)
+
+    # It is changed, then gone: the run has it as it was, and so has the same run again.
+    (files / "cpus.yaml").write_text(FILE.replace("2", "1"))
+    other = start(engineer, check_id, **asked).json()
+    (files / "cpus.yaml").unlink()
+    again = engineer.api.post(f"/api/v1/runs/{run['id']}/again")
+    assert again.status_code == 201, again.text
+    launches = [
+        engineer.api.get(f"/api/v1/runs/{one}/manifest").json()["launch"]
+        for one in (run["id"], again.json()["id"])
+    ]
+    assert [one["text"] for one in launches] == [FILE, FILE]
+    compared = engineer.api.get("/api/v1/runs/compare", params={"run": [run["id"], other["id"]]}).json()
+    row = next(row for row in compared["differences"] if row["label"] == "Config of accelerate")
+    assert row["values"][0] != row["values"][1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "words"),
+    [
+        ({"accelerate_config": "cpus.yaml"}, "accelerate_config", "set backend to trl"),
+        ({"backend": "trl", "accelerate_config": "none.yaml"}, "accelerate_config", "no none.yaml"),
+        ({"backend": "trl", "accelerate_config": "gpus.yaml"}, "accelerate_config", "there are none here"),
+        (
+            {"backend": "trl", "accelerate_config": "cpus.yaml", "num_processes": 3},
+            "num_processes",
+            "starts 2",
+        ),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_by_field(
+    engineer: Person, check_id: int, files: Path, asked: dict[str, Any], field: str, words: str
+) -> None:
+    refused = start(engineer, check_id, **asked)
+    assert (refused.status_code, refused.json()["field"]) == (422, field), refused.text
+    assert words in problem_of(refused)

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from app.core.database import transaction
 from app.core.storage import Storage
-from tests.support.live import chromium, signed_in
+from tests.support.live import signed_in
 from tests.support.people import Person
 from tests.support.training import make_model, make_run, make_version
 
@@ -16,10 +16,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("silent_bell")]
 
 
 @pytest.fixture
-def page(url: str, engineer: Person) -> Iterator[Page]:
+def page(browser: Browser, url: str, engineer: Person) -> Iterator[Page]:
     """A signed-in engineer's page."""
-    with chromium() as browser:
-        page = signed_in(browser, url, engineer).new_page()
+    with signed_in(browser, url, engineer) as context:
+        page = context.new_page()
         page.set_default_timeout(10_000)
         yield page
 

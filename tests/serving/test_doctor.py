@@ -14,6 +14,7 @@ from app.base_models.models import ModelEntry
 from app.core.database import transaction, utc_now
 from app.core.settings import Settings
 from app.jobs.models import Job, JobState
+from app.serving.doctor import examine
 from app.trackers.wandb import is_installed
 from tests.cli.conftest import Outcome, in_this_process
 
@@ -132,6 +133,22 @@ def test_what_is_broken_is_found_and_named(
     assert (told.code, levels[check]) == (1, "failure")
     assert words in next(one["detail"] for one in told.json if one["check"] == check)
     assert [name for name, level in levels.items() if level == "failure"] == [check]
+
+
+def test_a_file_of_accelerate_that_starts_no_run_is_told(sound: Settings, tmp_path: Path) -> None:
+    (folder := tmp_path / "accelerate").mkdir()
+    settings = sound.model_copy(update={"accelerate_configs": folder})
+
+    def told() -> dict[str, str]:
+        found = [
+            one for one in examine(settings) if one.check == "backends" and "acceler" in one.text.lower()
+        ]
+        return {one.text: one.level for one in found}
+
+    assert list(told().values()) == ["warning"]
+    (folder / "accelerate-one.yaml").write_text("distributed_type: MULTI_CPU\nnum_processes: 2\n")
+    (folder / "accelerate-two.yaml").write_text("distributed_type: NO\n")
+    assert list(told().values()) == ["ok", "warning"]
 
 
 def test_without_a_folder_the_doctor_says_so_and_makes_none(tmp_path: Path) -> None:

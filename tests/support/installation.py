@@ -67,20 +67,30 @@ class Studio:
         found: dict[str, Any] = self.ok(self.api.post(f"{path}/versions"))
         return found
 
-    def start_run(self, version: dict[str, Any], model: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    def check(self, version: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
+        """The finished, green check of this version's masks; a worker has to run."""
         question = {"dataset_version_id": version["id"], "base_model_id": model["id"]}
-        check = self.ok(
+        asked = self.ok(
             self.api.post("/api/v1/mask-checks", json={**question, "settings": {"max_length": 512}})
         )
-        self.wait_for(check["job"], "succeeded", 60)
-        check = self.ok(self.api.get(f"/api/v1/mask-checks/{check['id']}"))
+        self.wait_for(asked["job"], "succeeded", 120)
+        check: dict[str, Any] = self.ok(self.api.get(f"/api/v1/mask-checks/{asked['id']}"))
         assert check["passed"] is True
+        return check
+
+    def start_run(self, check: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        """A run of one conversation a step, without samples between."""
         body = {
             "mask_check_id": check["id"],
             "recipe": "quick",
             "confirmed": True,
             "accepted_warnings": list(Name),
-            "changes": {"gradient_accumulation_steps": 1, "per_device_train_batch_size": 1, **changes},
+            "changes": {
+                "gradient_accumulation_steps": 1,
+                "per_device_train_batch_size": 1,
+                "sample_count": 0,
+                **changes,
+            },
         }
         found: dict[str, Any] = self.ok(self.api.post("/api/v1/runs", json=body))
         return found
@@ -100,6 +110,29 @@ def installed(settings: Settings) -> Iterator[InThisProcess]:
     migrations.upgrade(app.state.engine)
     yield InThisProcess(settings, make_person(app, Role.ADMIN).api, app)
     app.state.engine.dispose()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An installation whose model is prepared and whose masks are checked, for tests that begin with a run."""
+
+    studio: InThisProcess
+    check: dict[str, Any]
+
+    def start_run(self, **changes: Any) -> dict[str, Any]:
+        """A run on the check that is there."""
+        return self.studio.start_run(self.check, **changes)
+
+    def ask_for_check(self, **settings: Any) -> dict[str, Any]:
+        """The job of another check of the same version and model."""
+        question = {name: self.check[name] for name in ("dataset_version_id", "base_model_id")}
+        asked = self.studio.api.post("/api/v1/mask-checks", json={**question, "settings": settings})
+        job: dict[str, Any] = self.studio.ok(asked)["job"]
+        return job
+
+    def worker_settings(self, **changes: Any) -> Settings:
+        """Of a worker with leases and patience of its own."""
+        return self.studio.settings.model_copy(update=changes)
 
 
 def prepare(studio: Studio, folder: Path) -> dict[str, Any]:

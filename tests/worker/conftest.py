@@ -11,9 +11,12 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from app.core.settings import Settings
 from app.masking.settings import MaskSettings
 from app.runs.provenance import Provenance
+from tests.support.installation import Ready, installed, prepare
 from tests.support.tiny_llama import tiny_llama_folder
+from tests.support.workers import running_worker
 from worker.work.protocol import Control
 
 IGNORE_INDEX = -100
@@ -109,9 +112,12 @@ def random_samples(
 
 @pytest.fixture
 def job_input(base_model_folder: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Makes the input of a train job over a few short conversations, two of them for validation."""
+    """Makes the input of a train job over a few short conversations, two of them for validation. `base` is the folder of
+    the base model: the real one, unless another says the same sooner."""
 
-    def make(lengths: list[int] | None = None, validation: int = 2, **config: Any) -> dict[str, Any]:
+    def make(
+        lengths: list[int] | None = None, validation: int = 2, base: Path | None = None, **config: Any
+    ) -> dict[str, Any]:
         lengths = lengths or [24, 17, 31, 20, 26, 15, 22, 19]
         samples = random_samples(lengths)
         split = [0] * (len(samples) - validation) + [1] * validation
@@ -119,7 +125,7 @@ def job_input(base_model_folder: Path, tmp_path: Path) -> Callable[..., dict[str
         return {
             "arrays": str(path),
             "arrays_hash": write_arrays_file(path, samples, split),
-            "base_model_path": str(base_model_folder),
+            "base_model_path": str(base or base_model_folder),
             "provenance": PROVENANCE,
             "config": {
                 "per_device_train_batch_size": 2,
@@ -141,6 +147,24 @@ def job_input(base_model_folder: Path, tmp_path: Path) -> Callable[..., dict[str
         }
 
     return make
+
+
+@pytest.fixture(scope="session")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
+    """One on SQLite and a broker in a folder, whose worker hears soon of what waits."""
+    from tests.support.small_runs import base_folder  # which imports what stands here
+
+    model = base_folder()
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("ready") / "data",
+        model_roots=(model,),
+        lease_seconds=4,
+        reconcile_seconds=1,
+    )
+    with installed(settings) as studio:
+        with running_worker(settings):
+            check = studio.check(studio.version(12), prepare(studio, model))
+        yield Ready(studio, check)
 
 
 @pytest.fixture

@@ -19,10 +19,11 @@ from tests.cli.conftest import all_gone, environment, sft_studio
 from tests.support.command_lines import studio_commands
 from tests.support.installation import Studio, prepare
 from tests.support.servers import free_port
+from tests.support.small_runs import base_folder
 from tests.support.workers import wait_until
 
 pytestmark = [pytest.mark.model, pytest.mark.servers, pytest.mark.timeout(600)]
-STEPS = 200
+STEPS = 250
 # As docker-compose.yml starts it.
 WORKER = next(
     command for command in studio_commands() if command[0] == "worker" and "interactive" in command[-1]
@@ -70,13 +71,13 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture
-def machines(tmp_path: Path, small_model: Path, postgres_url: str, redis_url: str) -> Iterator[Machines]:
+def machines(tmp_path: Path, postgres_url: str, redis_url: str) -> Iterator[Machines]:
     """Two of each, ready."""
     data_dir = tmp_path / "data"
     more = {
         "DATABASE_URL": postgres_url,
         "REDIS_URL": redis_url,
-        "SFT_STUDIO_MODEL_ROOTS": json.dumps([str(small_model)]),
+        "SFT_STUDIO_MODEL_ROOTS": json.dumps([str(base_folder())]),
         "SFT_STUDIO_LEASE_SECONDS": "6",
         "SFT_STUDIO_RECONCILE_SECONDS": "1",
         "OMP_NUM_THREADS": "1",
@@ -114,29 +115,21 @@ def worker_of_the_run(machines: Machines) -> psutil.Process | None:
 
 
 def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it(
-    machines: Machines, small_model: Path
+    machines: Machines,
 ) -> None:
     first, second = machines.first, machines.second
-    model = prepare(first, small_model)
+    check = first.check(first.version(12), prepare(first, base_folder()))
     run = first.start_run(
-        first.version(12), model, max_steps=STEPS, logging_steps=1, save_steps=20, save_total_limit=2
+        check,
+        max_steps=STEPS,
+        per_device_train_batch_size=2,
+        logging_steps=1,
+        save_steps=20,
+        save_total_limit=2,
     )
     job_id = run["job"]["id"]
     # They wait: the two workers are on one machine, whose processor trains one run at a time.
-    later = [
-        first.ok(
-            first.api.post(
-                "/api/v1/runs",
-                json={
-                    "mask_check_id": run["mask_check_id"],
-                    "recipe": "quick",
-                    "confirmed": True,
-                    "changes": {"max_steps": 1},
-                },
-            )
-        )["job"]
-        for _ in range(3)
-    ]
+    later = [first.start_run(check, max_steps=1)["job"] for _ in range(3)]
     first.ok(second.api.post(f"/api/v1/queue/jobs/{later[2]['id']}/move", json={"where": "top"}))
     wait_until(
         lambda: any(event["kind"] == "checkpoint" for event in second.events(job_id)),
@@ -174,7 +167,7 @@ def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it
     again = second.ok(
         second.api.post(
             "/api/v1/base-models",
-            json={"source": "local", "reference": str(small_model), "name": "again"},
+            json={"source": "local", "reference": str(base_folder()), "name": "again"},
         )
     )
     second.wait_for(again["job"], "succeeded", 120)

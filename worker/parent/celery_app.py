@@ -61,7 +61,7 @@ def _find_places(sender: str, instance: Any, **_kwargs: Any) -> None:
     # Where chats are answered beside other work, one thread is theirs.
     shared = JobKind.CHAT in kinds and len(kinds) > 1
     runner.places = max(1, runner.threads - shared)
-    supervisor.devices = these_devices(settings.training_per_device)
+    supervisor.devices = these_devices(settings.training_per_device, settings.gpus_per_run)
     presence = Presence(sender.partition("@")[0], queues, runner.places, supervisor.devices)
     reconciler = Reconciler(engine, settings, storage, shutdown, runner=runner, presence=presence)
     # A database that is away is told later.

@@ -97,8 +97,6 @@ class Starts:
         header_is_whole: bool,
     ) -> bool:
         """Whether the shared part reaches into the generation prompt itself, and ends where one may cut."""
-        if shared == len(asked):
-            return True
         own = self._probes.own_prompt(place, asked)
         if not own or shared <= len(asked) - len(own):
             return False
@@ -136,12 +134,11 @@ class Starts:
             for marks in self._renderings.marks.messages[:place]
             if (found := self._renderings.whole.at(marks.end)) is not None
         ]
-        if any(found > content_start for found in earlier):
-            return None  # the order of the conversation is not the rendering's
         text, prompt = self._text, self._probes.lone_prompt or self._probes.standing_prompt
         if len(prompt) > LONGEST_PROMPT:
             return None
         header_start = max(earlier, default=0)
+        # Nothing where an earlier text stands behind this one: the conversation's order is not the rendering's.
         header = text[header_start:content_start]
         for asked in dict.fromkeys((prompt, prompt.lstrip())):
             for cut in reversed(range(max(0, len(header) - LONGEST_PROMPT), len(header))):

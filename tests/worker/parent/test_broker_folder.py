@@ -2,14 +2,11 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from app.core import migrations
 from app.core.database import build_engine
 from app.core.settings import Settings
-from tests.support.installation import Studio, installed, prepare
+from tests.support.installation import Ready
 from tests.support.workers import ALL_QUEUES, running_worker, wait_until
 
 
@@ -31,36 +28,30 @@ def test_a_worker_leaves_nothing_but_its_queues_in_the_broker_folder(tmp_path: P
     assert list((settings.broker_dir / "messages").iterdir()) == []
 
 
-@pytest.mark.parametrize("how", ["deleted", "replaced by a file"])
-def test_a_worker_outlives_its_broker_folder_and_hears_of_the_next_job(
-    tmp_path: Path, small_model: Path, how: str
-) -> None:
-    settings = Settings(
-        data_dir=tmp_path / "data", model_roots=(small_model,), reconcile_seconds=1, lease_seconds=30
-    )
-    with installed(settings) as studio, running_worker(settings) as worker:
-        wait_until(lambda: settings.broker_dir.is_dir(), timeout_seconds=60, what="the worker listens")
-        prepare(studio, small_model)
+def test_a_worker_outlives_its_broker_folder_and_hears_of_the_next_job(ready: Ready) -> None:
+    studio, settings = ready.studio, ready.studio.settings
+    shutil.rmtree(settings.broker_dir)
+    with running_worker(settings) as worker:
+        wait_until(settings.broker_dir.is_dir, timeout_seconds=60, what="the worker listens")
+        _do_one(ready, max_length=100)
+
         shutil.rmtree(settings.broker_dir)
-        if how == "replaced by a file":
-            settings.broker_dir.write_text("not a folder")
-        job = studio.ok(studio.api.post("/api/v1/mask-checks", json=_question(studio)))["job"]
-        if how == "replaced by a file":
-            log = settings.data_dir / "test-worker.log"
-            wait_until(
-                lambda: "folder cannot be used" in log.read_text(),
-                timeout_seconds=30,
-                what="the reason in the log",
-            )
-            settings.broker_dir.unlink()
-        done = studio.wait_for(job, "succeeded", 60)
-        assert done["attempt"] == 1
+        _do_one(ready, max_length=200)
+
+        log = settings.data_dir / "test-worker.log"
+        said_before = log.stat().st_size
+        shutil.rmtree(settings.broker_dir)
+        settings.broker_dir.write_text("not a folder")
+        job = ready.ask_for_check(max_length=300)
+        wait_until(
+            lambda: b"folder cannot be used" in log.read_bytes()[said_before:],
+            timeout_seconds=30,
+            what="the reason in the log",
+        )
+        settings.broker_dir.unlink()
+        assert studio.wait_for(job, "succeeded", 60)["attempt"] == 1
         assert worker.poll() is None
 
 
-def _question(studio: Studio) -> dict[str, Any]:
-    return {
-        "dataset_version_id": studio.version(2)["id"],
-        "base_model_id": 1,
-        "settings": {"max_length": 512},
-    }
+def _do_one(ready: Ready, **settings: int) -> None:
+    assert ready.studio.wait_for(ready.ask_for_check(**settings), "succeeded", 60)["attempt"] == 1

@@ -23,6 +23,9 @@ NO_ADAPTER: Final = N_("%(tool)s ended without an adapter in safetensors: %(deta
 # The last line of a traceback, also where it stands in a frame.
 _RAISED: Final = re.compile(r"^[\s│|]*((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b:? ?.*?)[\s│|]*$")
 _MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+# What torch's launcher says last: not why, but that one of its processes failed, and by which signal if it was one.
+_OF_LAUNCHER: Final = "torch.distributed.elastic."
+_SIGNAL: Final = re.compile(r"Signal (\d+) \(SIG\w+\) received by PID")
 _LONGEST: Final = 300
 
 
@@ -40,14 +43,17 @@ def explain(tool: str, exit_code: int, printed: Iterable[str]) -> JobFailed:
         for words in ("out of memory", "OutOfMemoryError", "can't allocate memory", "MemoryError")
     ):
         return JobFailed(FailureCode.OUT_OF_MEMORY, _NO_MEMORY, tool=tool, detail=detail)
-    if exit_code < 0:
-        return JobFailed(FailureCode.KILLED, _KILLED, tool=tool, signal=-exit_code)
+    below = _SIGNAL.search(whole)
+    signal = int(below[1]) if below else -exit_code
+    if signal > 0:
+        return JobFailed(FailureCode.KILLED, _KILLED, tool=tool, signal=signal)
     return JobFailed(FailureCode.BACKEND_FAILED, _ENDED, tool=tool, detail=detail)
 
 
 def last_error(lines: list[str]) -> str:
     """The last exception that was printed, else the last line."""
     for line in reversed(lines):
-        if found := _RAISED.match(line):
+        found = _RAISED.match(line)
+        if found and not found[1].startswith(_OF_LAUNCHER):
             return found[1].strip().rstrip(".")[:_LONGEST]
     return lines[-1].strip().rstrip(".")[:_LONGEST] if lines else ""

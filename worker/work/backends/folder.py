@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from app.base_models.facts import LeftOut
 from app.exports.snippets import served_name
 from app.interop.handing import HandedOver, HandedRun, Precision, Tool
+from app.interop.launching import Launch
 from app.interop.writing import hand_over
 from app.masking import MaskArrays, Split
 from app.recipes.config import TrainingConfig
@@ -63,6 +64,7 @@ def write_folder(
     arrays: MaskArrays,
     model: Any,
     dtype: torch.dtype,
+    launch: Launch | None,
     folder: Path,
 ) -> HandedOver:
     """Fill `folder` with what the tool's command reads. Raises Invalid naming a field that it has no option for."""
@@ -82,6 +84,7 @@ def write_folder(
         layers=wanted_layers(model, config),
         precision=precision,
         end_of_turn_id=job.end_of_turn_id,
+        launch=launch,
     )
     return hand_over(tool, run, arrays, folder, as_backend=True)
 

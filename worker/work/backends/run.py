@@ -14,7 +14,8 @@ import torch
 from app.core.errors import Invalid
 from app.interop.ability import require_able
 from app.interop.arguments import OUTPUT
-from app.interop.handing import COMMANDS, TOOL_NAMES, TOOL_VERSIONS, Tool
+from app.interop.handing import TOOL_NAMES, TOOL_VERSIONS, Tool, command_of
+from app.interop.launching import MULTI_CPU, Launch, own_launch
 from app.jobs.events import Emit, EventKind, Phase
 from app.masking import Mixture, Split
 from app.recipes.backend import STUDIO
@@ -34,6 +35,7 @@ from worker.work.training import sft
 from worker.work.training.data import ArraySamples
 from worker.work.training.devices import training_device
 from worker.work.training.mixing import load_mixture
+from worker.work.training.process_group import require_room
 from worker.work.training.refusals import check_samples, check_vocabulary, require_same_tokenizer
 
 _POLL_SECONDS: Final = 0.2
@@ -62,8 +64,17 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
         raise JobFailed(FailureCode.JOB_MALFORMED, _NOWHERE, tool=TOOL_NAMES[tool])
     device = training_device()
     config = sft.with_available_optimizer(job.config, device, emit)
+    launch = launch_of(job, on_cpu=device.type == "cpu")
+    if launch is not None:
+        require_room(launch.num_processes, torch.device("cpu") if launch.way == MULTI_CPU else device)
     try:
-        require_able(config, tool, on_cpu=device.type == "cpu", end_of_turn_id=job.end_of_turn_id)
+        require_able(
+            config,
+            tool,
+            on_cpu=device.type == "cpu",
+            end_of_turn_id=job.end_of_turn_id,
+            launch=launch,
+        )
     except Invalid as error:
         failed = JobFailed.of(error)
         failed.code = FailureCode.CONFIG_INVALID
@@ -78,7 +89,7 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
         log(emit, "warning", _STARTS_OVER, tool=TOOL_NAMES[tool])
     workplace = output_dir / WORKPLACE
     try:
-        return _train_and_keep(job, tool, place, config, mixture, workplace, device, emit, control)
+        return _train_and_keep(job, tool, place, launch, config, mixture, workplace, device, emit, control)
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
 
@@ -87,6 +98,7 @@ def _train_and_keep(
     job: TrainInput,
     tool: Tool,
     place: BackendPlace,
+    launch: Launch | None,
     config: TrainingConfig,
     mixture: Mixture,
     workplace: Path,
@@ -97,7 +109,7 @@ def _train_and_keep(
     arrays, dtype = mixture.arrays, precision_of(config, device)
     model = empty_model(Path(job.base_model_path))
     check_vocabulary(arrays, model)
-    handed = write_folder(tool, job, config, arrays, model, dtype, workplace / FILES)
+    handed = write_folder(tool, job, config, arrays, model, dtype, launch, workplace / FILES)
     log(
         emit,
         "info",
@@ -116,7 +128,7 @@ def _train_and_keep(
     control.raise_if_cancelled()
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     comparison = Comparison(arrays, tool)
-    ended = train_there(tool, Path(place.python), workplace / FILES, comparison, emit, control)
+    ended = train_there(tool, launch, Path(place.python), workplace / FILES, comparison, emit, control)
     return keep(
         job,
         TOOL_NAMES[tool],
@@ -133,13 +145,27 @@ def _train_and_keep(
     )
 
 
+def launch_of(job: TrainInput, *, on_cpu: bool) -> Launch | None:
+    """What starts the tool's processes; None where it is one, which needs nothing to start it."""
+    if job.launch is not None or job.config.num_processes == 1:
+        return job.launch
+    return own_launch(job.config.num_processes, on_cpu=on_cpu)
+
+
 def train_there(
-    tool: Tool, python: Path, folder: Path, comparison: Comparison, emit: Emit, control: Control
+    tool: Tool,
+    launch: Launch | None,
+    python: Path,
+    folder: Path,
+    comparison: Comparison,
+    emit: Emit,
+    control: Control,
 ) -> Ended:
-    """Start the tool's command in `folder` and follow it to its end. Whatever happens, nothing of it goes on running."""
+    """Start the tool in `folder` and follow it to its end. Whatever happens, nothing of it goes on running."""
     name, listener = TOOL_NAMES[tool], Listener(comparison, emit)
     try:
-        process = ToolProcess(python, shlex.split(COMMANDS[tool]), folder)
+        command = shlex.split(command_of(tool, launch))
+        process = ToolProcess(python, command, folder, launch.num_processes if launch else 1)
     except OSError as error:
         detail = error.strerror or type(error).__name__
         raise JobFailed(

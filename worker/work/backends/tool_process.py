@@ -43,8 +43,8 @@ _NOT_HANDED_ON: Final = ("SFT_STUDIO_", "DATABASE_URL", "REDIS_URL", "WANDB_")
 class ToolProcess:
     """Started at once; raises OSError where the program cannot be. A context: nothing of it is left behind."""
 
-    def __init__(self, python: Path, command: Sequence[str], folder: Path) -> None:
-        """`command`'s first word is a program beside `python`; it runs in `folder`."""
+    def __init__(self, python: Path, command: Sequence[str], folder: Path, devices: int = 1) -> None:
+        """`command`'s first word is a program beside `python`; it runs in `folder`, with so many GPUs where there are any."""
         self.printed: deque[str] = deque(maxlen=_KEPT_LINES)
         self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self._connections: list[socket.socket] = []
@@ -58,7 +58,7 @@ class ToolProcess:
         try:
             self._process = LineProcess(
                 (str(program), *command[1:]),
-                environment=tool_environment(os.environ, python, name),
+                environment=tool_environment(os.environ, python, name, devices),
                 folder=folder,
                 log=subprocess.STDOUT,
             )
@@ -75,6 +75,10 @@ class ToolProcess:
             self._process.terminate(_GRACE_SECONDS)
         self._process.close()
         self._end_listening()
+        # What it has started in sessions of their own, as launchers do, ends with its line.
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def exit_code(self) -> int | None:
@@ -146,18 +150,21 @@ def _is_ours(connection: socket.socket) -> bool:
     return bool(struct.unpack("3i", credentials)[1] == os.geteuid())
 
 
-def tool_environment(inherited: Mapping[str, str], python: Path, observer: str) -> dict[str, str]:
-    """What the tool's process is given: its own programs first, the observer, one GPU, no word to anybody."""
+def tool_environment(
+    inherited: Mapping[str, str], python: Path, observer: str, devices: int = 1
+) -> dict[str, str]:
+    """What the tool's process is given: its own programs first, the observer, a GPU for each process, no word to anybody."""
     kept = {name: value for name, value in inherited.items() if not name.startswith(_NOT_HANDED_ON)}
     # This program's own, which would hide the tool's.
     kept.pop("PYTHONHOME", None)
     kept.pop("VIRTUAL_ENV", None)
+    visible = inherited.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(devices)))).split(",")
     return {
         **kept,
         **QUIETLY,
         "PATH": f"{python.parent}{os.pathsep}{inherited.get('PATH', '')}",
         "PYTHONPATH": str(OBSERVER),
         # One process, one device, as the studio trains.
-        "CUDA_VISIBLE_DEVICES": inherited.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0],
+        "CUDA_VISIBLE_DEVICES": ",".join(visible[:devices]),
         "SFT_STUDIO_OBSERVER": observer,
     }

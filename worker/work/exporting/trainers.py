@@ -24,7 +24,7 @@ def hand_to(tool: Tool, task: ExportTask) -> None:
     """Fill the task's folder with what `tool` trains the run from."""
     arrays = _mixture(task).arrays
     task.require_space(_BYTES_A_TOKEN * len(arrays.input_ids))
-    run = handed_run(task, arrays)
+    run = handed_run(tool, task, arrays)
     task.phase(Phase.WRITING)
     try:
         done = hand_over(
@@ -67,7 +67,7 @@ def _arrays(path: str | None, expected_hash: str) -> MaskArrays:
         raise JobFailed.of(error) from error
 
 
-def handed_run(task: ExportTask, arrays: MaskArrays) -> HandedRun:
+def handed_run(tool: Tool, task: ExportTask, arrays: MaskArrays) -> HandedRun:
     """The run as `app/interop` knows one."""
     told, provenance = task.input, task.provenance
     plan = told.result.plan
@@ -98,6 +98,8 @@ def handed_run(task: ExportTask, arrays: MaskArrays) -> HandedRun:
         end_of_turn_id=told.end_of_turn_id,
         limit=plan.steps if plan and plan.steps != plan.wanted_steps else None,
         is_curriculum=bool(told.result.mix and told.result.mix.order == CURRICULUM),
+        # Another tool is not started by it: one process takes the steps of all.
+        launch=told.launch if tool == "trl" else None,
     )
 
 

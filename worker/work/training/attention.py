@@ -12,6 +12,9 @@ from torch.nn import functional
 from transformers import AttentionInterface
 
 PACKED_ATTENTION = "sft_studio_packed"
+# The same by torch's kernel for rows of several conversations, which GPUs have for half precision.
+VARLEN_ATTENTION = "sft_studio_varlen"
+PACKED = (VARLEN_ATTENTION, PACKED_ATTENTION)
 # Rows of queries whose scores exist at a time in the backward pass on a CPU: they should stay in its cache.
 QUERY_ROWS = 256
 # Columns beside a row that carry a number to be subtracted from each of its products.
@@ -39,13 +42,7 @@ def packed_attention(
     query: [1, heads, tokens, head_dim]; key, value: [1, kv_heads, tokens, head_dim]; borders: n + 1 places.
     Returns [1, tokens, heads, head_dim]. Raises PackedAttentionUnsupported for what it cannot do.
     """
-    if borders is None or query.shape[0] != 1:
-        raise PackedAttentionUnsupported("packed attention needs one row and its conversations' borders")
-    for name in ("softcap", "s_aux", "position_bias"):
-        if kwargs.get(name) is not None:
-            raise PackedAttentionUnsupported(f"packed attention does not compute {name}")
-    if attention_mask is not None:
-        raise PackedAttentionUnsupported("packed attention takes no mask besides the borders")
+    borders = _checked_borders(query, attention_mask, borders, kwargs)
     longest = max(end - start for start, end in pairwise(borders))
     slides = sliding_window is not None and longest > sliding_window
     if not slides and dropout == 0 and _has_quick_backward(query, key, value):
@@ -69,6 +66,63 @@ def packed_attention(
         )
         outputs.append(output.transpose(1, 2))
     return torch.cat(outputs, dim=1), None
+
+
+def _checked_borders(
+    query: torch.Tensor, mask: torch.Tensor | None, borders: list[int] | None, asked: dict[str, Any]
+) -> list[int]:
+    if borders is None or query.shape[0] != 1:
+        raise PackedAttentionUnsupported("packed attention needs one row and its conversations' borders")
+    for name in ("softcap", "s_aux", "position_bias"):
+        if asked.get(name) is not None:
+            raise PackedAttentionUnsupported(f"packed attention does not compute {name}")
+    if mask is not None:
+        raise PackedAttentionUnsupported("packed attention takes no mask besides the borders")
+    return borders
+
+
+def varlen_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    borders: list[int] | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """As `packed_attention`, in one call of a kernel for all conversations: FlashAttention as torch brings it, on a GPU."""
+    borders = _checked_borders(query, attention_mask, borders, kwargs)
+    if dropout:
+        raise PackedAttentionUnsupported("the kernel for rows of several conversations draws no dropout")
+    # Not above: torch builds without FlashAttention have no such module.
+    from torch.nn.attention.varlen import varlen_attn
+
+    longest = max(end - start for start, end in pairwise(borders))
+    edges = torch.tensor(borders, dtype=torch.int32, device=query.device)
+    output = varlen_attn(
+        query[0].transpose(0, 1),
+        key[0].transpose(0, 1),
+        value[0].transpose(0, 1),
+        edges,
+        edges,
+        longest,
+        longest,
+        scale=scaling,
+        # How far a token looks back and ahead; -1: as far as there is anything.
+        window_size=(-1 if sliding_window is None else sliding_window - 1, 0),
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
+    assert isinstance(output, torch.Tensor)
+    return output.unsqueeze(0), None
+
+
+def ways_to_attend(device: torch.device, dtype: torch.dtype) -> list[str]:
+    """Names of what may attend within the conversations of a row here, the quickest first."""
+    has_kernel = device.type == "cuda" and dtype in (torch.bfloat16, torch.float16)
+    return [VARLEN_ATTENTION, PACKED_ATTENTION] if has_kernel else [PACKED_ATTENTION]
 
 
 def _has_quick_backward(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> bool:
@@ -198,3 +252,4 @@ def _banded_mask(length: int, window: int, device: torch.device) -> torch.Tensor
 
 
 AttentionInterface.register(PACKED_ATTENTION, packed_attention)
+AttentionInterface.register(VARLEN_ATTENTION, varlen_attention)

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import distributed
 
+from app.jobs.devices import VISIBLE
 from app.runs.work import TrainInput
 from app.sentences import N_, Failure, FailureCode
 from worker.work.protocol import JobFailed
@@ -131,7 +132,7 @@ class ProcessGroup:
         group = cls(0, size, folder)
         try:
             (folder / JOB).write_text(json.dumps(job.to_json()), "utf-8")
-            group.others = [_start(group, rank) for rank in range(1, size)]
+            group.others = [_start(group, rank, device) for rank in range(1, size)]
             group.join(device)
         except BaseException:
             group.end()
@@ -142,9 +143,7 @@ class ProcessGroup:
         """Meet the other processes. On a CPU each takes its share of the cores."""
         # They are on one machine: nothing of theirs is open to the network.
         os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = "lo"
-        if device.type == "cuda":
-            torch.cuda.set_device(self.rank)
-        else:
+        if device.type == "cpu":
             torch.set_num_threads(max(1, torch.get_num_threads() // self.size))
         assert self.folder is not None
         try:
@@ -221,11 +220,25 @@ def failure_file(folder: Path | None, rank: int) -> Path | None:
     return folder / f"failure-{rank}.json" if folder else None
 
 
-def _start(group: ProcessGroup, rank: int) -> "subprocess.Popen[bytes]":
+def environment_of(rank: int, device: torch.device) -> dict[str, str]:
+    """What another process is given: of several GPUs its own alone, for transformers trains on the first that it sees."""
+    if device.type != "cuda":
+        return dict(os.environ)
+    seen = os.environ.get(VISIBLE)
+    own = seen.split(",")[rank] if seen else str(rank)
+    return {**os.environ, VISIBLE: own}
+
+
+def _start(group: ProcessGroup, rank: int, device: torch.device) -> "subprocess.Popen[bytes]":
     """Another process. Its standard input is its lifeline; it stays in this one's session, which the worker ends whole."""
     command = [sys.executable, "-m", "worker.work.training.other_process"]
     command += [str(group.folder), str(rank), str(group.size)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env=environment_of(rank, device),
+    )
 
 
 def _buckets(gradients: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:

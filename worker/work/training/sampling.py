@@ -27,7 +27,7 @@ from worker.work.evaluation.generation import decode
 from worker.work.evaluation.loading import UNKNOWN_CONTEXT_LENGTH, LoadedModel
 from worker.work.evaluation.prompts import encode_prompt, end_of_turn_ids
 from worker.work.protocol import Cancelled, Control, JobFailed, log
-from worker.work.training.attention import PACKED_ATTENTION
+from worker.work.training.attention import PACKED
 from worker.work.training.data import ArraySamples
 from worker.work.training.lanes import STATEFUL_POSITIONS
 from worker.work.training.trial import set_attention
@@ -148,12 +148,12 @@ def answering(model: Any, device: torch.device) -> Iterator[None]:
     own = getattr(getattr(decoder, "config", None), "_attn_implementation", None)
     model.eval()
     try:
-        if own == PACKED_ATTENTION:
+        if own in PACKED:
             # Where it takes neither, the first answer says so.
             set_attention(model, "sdpa") or set_attention(model, "eager")
         yield
     finally:
-        if own == PACKED_ATTENTION:
+        if own in PACKED:
             set_attention(model, own)
         model.train(was_training)
         torch.set_rng_state(random)

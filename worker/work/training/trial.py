@@ -16,7 +16,7 @@ from app.jobs.events import Emit
 from app.masking import IGNORE_INDEX
 from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed, base_is_no_number, log
-from worker.work.training.attention import PACKED_ATTENTION
+from worker.work.training.attention import VARLEN_ATTENTION, ways_to_attend
 from worker.work.training.data import ArraySamples, Batch, on_device, pack
 from worker.work.training.forward import LossPass, PackedPass, PlainPass
 from worker.work.training.weights import causal_model
@@ -68,11 +68,23 @@ def choose_pass(model: Any, trial: Trial, dtype: torch.dtype, emit: Emit) -> Los
     model.eval()
     plain = PlainPass(model)
     wanted = plain_figures(plain, trial, dtype)
-    with packed_attention_in(model) as takes_it:
-        reason = _difference(PackedPass(model), trial, wanted, dtype) if takes_it else None
-    if takes_it and reason is None:
-        set_attention(model, PACKED_ATTENTION)
-        return PackedPass(model)
+    reason = None
+    for attention in ways_to_attend(trial.short["input_ids"].device, dtype):
+        with attention_in(model, attention) as takes_it:
+            reason = _difference(PackedPass(model), trial, wanted, dtype) if takes_it else None
+        if takes_it and reason is None:
+            set_attention(model, attention)
+            return PackedPass(model)
+        if attention == VARLEN_ATTENTION and reason is not None:
+            log(
+                emit,
+                "info",
+                N_(
+                    "torch's kernel for rows of several conversations is not used (%(reason)s): each conversation has a call "
+                    "of its own."
+                ),
+                reason=reason,
+            )
     if reason is None:
         log(
             emit,
@@ -231,12 +243,12 @@ def _in_short(error: Exception) -> str:
 
 
 @contextmanager
-def packed_attention_in(model: Any) -> Iterator[bool]:
-    """For the length of a block the model attends within conversations; False where it has an attention of its own."""
+def attention_in(model: Any, name: str) -> Iterator[bool]:
+    """For the length of a block the model attends as `name` says; False where it has an attention of its own."""
     decoder = causal_model(model).get_decoder()
     own = getattr(getattr(decoder, "config", None), "_attn_implementation", None)
     try:
-        yield set_attention(model, PACKED_ATTENTION)
+        yield set_attention(model, name)
     finally:
         if own is not None:
             set_attention(model, own)

@@ -12,6 +12,13 @@ TRACEBACK = [
     "ValueError: Target modules {'w_pack'} not found in the base model.",
     "Exception ignored in: <function Pool.__del__>",
 ]
+# As torch's launcher ends when one of its processes has failed.
+LAUNCHER = [
+    "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:",
+    "train.py FAILED",
+    "Root Cause (first observed failure):",
+    "  exitcode  : 1 (pid: 71)",
+]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +31,8 @@ TRACEBACK = [
         (["OSError: [Errno 28] No space left on device"], 1, "disk_full", "filled up while Axolotl trained"),
         (["ModuleNotFoundError: No module named 'fire.core'"], 1, "not_installed", "lacks the module fire.core"),
         (["step 4"], -9, "killed", "was killed (signal 9)"),
+        ([*TRACEBACK[:4], *LAUNCHER], 1, "backend_failed", "ValueError: Target modules"),
+        ([*LAUNCHER, "  traceback : Signal 9 (SIGKILL) received by PID 71"], 1, "killed", "was killed (signal 9)"),
         (["Usage: axolotl [OPTIONS]"], 2, "backend_failed", "Usage: axolotl [OPTIONS]. The log"),
         ([], 3, "backend_failed", "exit code 3"),
     ],

@@ -116,7 +116,7 @@ def trainer(job_input: Callable[..., dict[str, Any]], tmp_path: Path) -> Callabl
 
     def run(emit: Recorder, control: Control, script: str = SCRIPT) -> Any:
         (tmp_path / "train.py").write_text(script)
-        return train_there("trl", Path(sys.executable), tmp_path, comparison, emit, control)
+        return train_there("trl", None, Path(sys.executable), tmp_path, comparison, emit, control)
 
     return run
 

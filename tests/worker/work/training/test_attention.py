@@ -7,7 +7,14 @@ import torch
 from torch.nn import functional
 
 from worker.work.training import attention
-from worker.work.training.attention import PackedAttentionUnsupported, packed_attention
+from worker.work.training.attention import (
+    PACKED_ATTENTION,
+    VARLEN_ATTENTION,
+    PackedAttentionUnsupported,
+    packed_attention,
+    varlen_attention,
+    ways_to_attend,
+)
 
 BORDERS = [0, 5, 6, 14]
 
@@ -82,3 +89,32 @@ def test_what_it_cannot_compute_is_refused_and_not_approximated(asked: dict[str,
     options: dict[str, Any] = {"attention_mask": None, "borders": BORDERS, **asked}
     with pytest.raises(PackedAttentionUnsupported):
         packed_attention(torch.nn.Module(), query, key, value, **options)
+
+
+def test_the_kernel_for_whole_rows_is_tried_where_there_is_one() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert ways_to_attend(cpu, torch.bfloat16) == [PACKED_ATTENTION]
+    assert ways_to_attend(gpu, torch.float32) == [PACKED_ATTENTION]
+    assert ways_to_attend(gpu, torch.bfloat16) == [VARLEN_ATTENTION, PACKED_ATTENTION]
+    with pytest.raises(PackedAttentionUnsupported):
+        varlen_attention(torch.nn.Module(), *_tensors(), None, dropout=0.1, borders=BORDERS)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("window", [None, 3])
+def test_the_kernel_for_whole_rows_computes_what_a_call_for_each_conversation_does(
+    window: int | None,
+) -> None:
+    torch.manual_seed(0)
+    shapes = [(1, heads, BORDERS[-1], 64) for heads in (4, 2, 2)]
+    tensors = [torch.randn(shape, device="cuda").bfloat16().requires_grad_() for shape in shapes]
+    found, expected = (
+        attend(torch.nn.Module(), *tensors, None, scaling=0.3, sliding_window=window, borders=BORDERS)[0]
+        for attend in (varlen_attention, packed_attention)
+    )
+    torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
+    weights = torch.randn_like(expected)
+    gradients = [torch.autograd.grad((one * weights).sum(), tensors) for one in (found, expected)]
+    for own, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(own, other, rtol=5e-2, atol=5e-2)

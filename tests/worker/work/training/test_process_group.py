@@ -15,7 +15,7 @@ from tests.worker.conftest import Recorder
 from tests.worker.work import doing
 from worker.work.protocol import Cancelled, Control, JobFailed
 from worker.work.training.data import EpochBatches
-from worker.work.training.process_group import FOLDER, ProcessGroup, require_room
+from worker.work.training.process_group import FOLDER, ProcessGroup, environment_of, require_room
 
 # 18 samples: the last step of an epoch has an empty batch in one of two processes.
 DATA = small_runs.exchanges()[:18], small_runs.exchanges()[18:23]
@@ -137,6 +137,23 @@ def test_more_processes_than_the_machine_has_room_for_are_refused() -> None:
         require_room(4096, torch.device("cpu"))
     assert "num_processes is 4096" in refused.value.sentence.english()
     assert refused.value.code == "config_invalid"
+
+
+def test_each_process_sees_one_gpu_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert environment_of(1, gpu)["CUDA_VISIBLE_DEVICES"] == "1"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b,GPU-c")
+    assert environment_of(2, gpu)["CUDA_VISIBLE_DEVICES"] == "GPU-c"
+    assert environment_of(1, torch.device("cpu"))["CUDA_VISIBLE_DEVICES"] == "GPU-a,GPU-b,GPU-c"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_two_gpus_give_the_losses_of_one_with_twice_the_accumulation(tmp_path: Path) -> None:
+    alone = run(tmp_path / "alone", gradient_accumulation_steps=4)
+    both = run(tmp_path / "both", gradient_accumulation_steps=2, num_processes=2)
+    assert losses(both) == pytest.approx(losses(alone), rel=1e-3)
 
 
 def test_every_batch_of_an_epoch_goes_to_one_process_and_each_has_as_many() -> None:

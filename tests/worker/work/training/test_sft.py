@@ -1,4 +1,4 @@
-"""Training the real small model for a few steps: what is learnt, told, stopped, saved and resumed."""
+"""Training for a few steps, the real small model and smaller ones: what is learnt, told, stopped, saved and resumed."""
 
 import json
 import shutil
@@ -14,9 +14,10 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 from app.masking.samples.arrays import read_arrays
+from tests.support import small_runs
 from tests.support.said import said
 from tests.worker.conftest import IGNORE_INDEX, Recorder
-from tests.worker.work.doing import train
+from tests.worker.work.doing import prepare, train
 from worker.work.evaluation.loading import load_base, require_tuned
 from worker.work.protocol import Cancelled, Control, JobFailed
 from worker.work.training import data
@@ -24,6 +25,18 @@ from worker.work.training.callbacks import FirstGradients
 
 JobInput = Callable[..., dict[str, Any]]
 pytestmark = pytest.mark.model
+
+
+def of_dialogues(folder: Path, **config: Any) -> dict[str, Any]:
+    """The input of a train job of a tiny model that writes English: its loss is far below a guess, so harm to it is seen."""
+    exchanges = small_runs.exchanges()
+    quick = {
+        "per_device_train_batch_size": 2,
+        "learning_rate": 1e-3,
+        "lora_dropout": 0.0,
+        "warmup_ratio": 0.0,
+    }
+    return small_runs.job(folder, training=exchanges[:6], held_out=exchanges[6:8], **{**quick, **config})
 
 
 def plain_loss(model: Any, arrays_path: str, split: int) -> float:
@@ -89,28 +102,28 @@ def test_a_run_tells_what_it_does_and_its_numbers_are_the_plain_models(
 
 
 @pytest.mark.parametrize(
-    ("model", "save_steps", "threads", "changes"),
+    ("save_steps", "threads", "changes"),
     [
-        ("base_model_folder", 2, 1, {}),
-        ("small_model", 3, 1, {}),
-        ("small_model", 2, 2, {}),
-        ("small_model", 2, 1, {"use_dora": True}),
-        ("small_model", 2, 1, {"use_peft": False}),
+        (2, 1, {}),
+        (3, 1, {}),
+        (2, 2, {}),
+        (2, 1, {"use_dora": True}),
+        (2, 1, {"use_peft": False}),
     ],
     ids=["inside an epoch", "between epochs", "in two lanes", "with DoRA", "of every weight"],
 )
 def test_an_interrupted_run_gives_the_losses_of_an_uninterrupted_one(
     job_input: JobInput,
+    small_model: Path,
     tmp_path: Path,
     control: Control,
-    request: pytest.FixtureRequest,
-    model: str,
     save_steps: int,
     threads: int,
     changes: dict[str, Any],
 ) -> None:
     torch.set_num_threads(threads)
     job = job_input(
+        base=small_model,
         max_steps=5,
         save_steps=save_steps,
         eval_steps=2,
@@ -118,7 +131,6 @@ def test_an_interrupted_run_gives_the_losses_of_an_uninterrupted_one(
         early_stopping_patience=9,
         **changes,
     )
-    job["base_model_path"] = str(request.getfixturevalue(model))
     whole, resumed = Recorder(), Recorder()
     expected = train(job, tmp_path / "whole", whole, control)
     torch.set_num_threads(threads)  # lanes leave fewer to the thread between them
@@ -145,8 +157,14 @@ def test_an_interrupted_run_gives_the_losses_of_an_uninterrupted_one(
 def test_a_full_fine_tune_leaves_a_model_that_transformers_alone_loads_and_that_was_what_was_measured(
     job_input: JobInput, small_model: Path, tmp_path: Path, emit: Recorder, control: Control
 ) -> None:
-    job = job_input(use_peft=False, max_steps=4, eval_steps=1, learning_rate=0.01, early_stopping_patience=9)
-    job["base_model_path"] = str(small_model)
+    job = job_input(
+        base=small_model,
+        use_peft=False,
+        max_steps=4,
+        eval_steps=1,
+        learning_rate=0.01,
+        early_stopping_patience=9,
+    )
     result = train(job, tmp_path / "out", emit, control)
     base, tuned = load_plain(small_model), load_plain(tmp_path / "out" / "model")
     assert losses(emit)[1] > 0
@@ -169,12 +187,25 @@ def test_a_full_fine_tune_leaves_a_model_that_transformers_alone_loads_and_that_
         assert plain_loss(own, job["arrays"], 1) == pytest.approx(result["eval_loss"], rel=2e-2)
         assert plain_loss(other, job["arrays"], 1) > plain_loss(own, job["arrays"], 1)
 
+    # Made a base model, another run begins where this one ended.
+    made = prepare({"source": "local", "reference": str(tmp_path / "out" / "model")}, tmp_path, emit, control)
+    onward = Recorder()
+    train({**job_input(max_steps=1), "base_model_path": made["path"]}, tmp_path / "next", onward, control)
+    assert onward.of("eval")[0]["eval_loss"] == pytest.approx(result["eval_loss"], rel=1e-4)
+
 
 def test_a_full_fine_tune_computes_in_bf16_on_weights_in_fp32(
     job_input: JobInput, small_model: Path, tmp_path: Path, emit: Recorder, control: Control
 ) -> None:
-    job = job_input(use_peft=False, bf16=True, max_steps=1, validation=0, gradient_accumulation_steps=4)
-    result = train({**job, "base_model_path": str(small_model)}, tmp_path / "out", emit, control)
+    job = job_input(
+        base=small_model,
+        use_peft=False,
+        bf16=True,
+        max_steps=1,
+        validation=0,
+        gradient_accumulation_steps=4,
+    )
+    result = train(job, tmp_path / "out", emit, control)
     assert result["plan"]["precision"] == "bfloat16"
     assert losses(emit)[1] == pytest.approx(plain_loss(load_plain(small_model), job["arrays"], 0), rel=1e-2)
     weights = load_file(tmp_path / "out/model/model.safetensors")
@@ -182,9 +213,9 @@ def test_a_full_fine_tune_computes_in_bf16_on_weights_in_fp32(
 
 
 def test_a_checkpoint_of_another_configuration_is_refused_and_none_at_all_starts_over(
-    job_input: JobInput, tmp_path: Path, emit: Recorder, control: Control
+    job_input: JobInput, small_model: Path, tmp_path: Path, emit: Recorder, control: Control
 ) -> None:
-    job = job_input(max_steps=1)
+    job = job_input(base=small_model, max_steps=1)
     train(job, tmp_path / "first", emit, control)
     other = {**job, "config": {**job["config"], "seed": 7}, "resume_from": str(tmp_path / "first")}
     with pytest.raises(JobFailed, match="start a new run"):
@@ -211,47 +242,52 @@ class StopAfter(Recorder):
 
 
 def test_a_cancelled_run_ends_within_the_step_and_keeps_nothing(
-    job_input: JobInput, tmp_path: Path, control: Control
+    job_input: JobInput, small_model: Path, tmp_path: Path, control: Control
 ) -> None:
     emit = StopAfter(control, "cancel")
     with pytest.raises(Cancelled):
-        train(job_input(max_steps=50), tmp_path / "out", emit, control)
+        train(job_input(base=small_model, max_steps=50), tmp_path / "out", emit, control)
     assert len(emit.of("progress")) == 1
     assert not (tmp_path / "out" / "adapter").exists()
 
 
-def test_stop_and_save_ends_at_the_step_with_an_adapter(
-    job_input: JobInput, base_model_folder: Path, tmp_path: Path, control: Control
-) -> None:
+def test_stop_and_save_ends_at_the_step_with_an_adapter(tmp_path: Path, control: Control) -> None:
     emit = StopAfter(control, "save")
-    job = job_input(max_steps=50)
+    job = of_dialogues(tmp_path, max_steps=50, lora_r=4)
     result = train(job, tmp_path / "out", emit, control)
     assert (result["steps"], result["stopped_early"], result["stop_reason"]) == (1, True, "requested")
     # A run that somebody ended is judged like any other.
-    tuned = PeftModel.from_pretrained(load_plain(base_model_folder), tmp_path / "out" / "adapter")
+    tuned = PeftModel.from_pretrained(load_plain(small_runs.base_folder()), tmp_path / "out" / "adapter")
     assert result["eval_loss"] == pytest.approx(plain_loss(tuned, job["arrays"], 1), rel=1e-4)
     config = json.loads((tmp_path / "out/adapter/adapter_config.json").read_text())
     assert (config["r"], config["peft_type"]) == (4, "LORA")
 
 
 def test_early_stopping_counts_evaluations_without_a_new_best_and_keeps_the_best_adapter(
-    job_input: JobInput, base_model_folder: Path, tmp_path: Path, emit: Recorder, control: Control
+    tmp_path: Path, emit: Recorder, control: Control
 ) -> None:
-    job = job_input(max_steps=12, eval_steps=1, learning_rate=0.01, early_stopping_patience=2, save_steps=50)
+    job = of_dialogues(
+        tmp_path, max_steps=60, eval_steps=1, learning_rate=0.01, early_stopping_patience=2, save_steps=50
+    )
     result = train(job, tmp_path / "out", emit, control)
     measured = {event["step"]: event["eval_loss"] for event in emit.of("eval")}
     best = min(loss for step, loss in measured.items() if step > 0)
     assert result["stop_reason"] == "no_improvement"
-    assert result["steps"] < 12
+    assert result["steps"] < 60
     assert all(loss >= min(measured.values()) for loss in list(measured.values())[-2:])
     assert result["eval_loss"] == best
     assert measured[result["adapter_step"]] == best
-    tuned = PeftModel.from_pretrained(load_plain(base_model_folder), tmp_path / "out" / "adapter")
+    tuned = PeftModel.from_pretrained(load_plain(small_runs.base_folder()), tmp_path / "out" / "adapter")
     assert plain_loss(tuned, job["arrays"], 1) == pytest.approx(best, rel=1e-4)
 
 
 def test_labels_that_something_changed_on_their_way_to_the_loss_stop_the_run(
-    job_input: JobInput, tmp_path: Path, emit: Recorder, control: Control, monkeypatch: pytest.MonkeyPatch
+    job_input: JobInput,
+    small_model: Path,
+    tmp_path: Path,
+    emit: Recorder,
+    control: Control,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     honest = data.pack
 
@@ -262,7 +298,7 @@ def test_labels_that_something_changed_on_their_way_to_the_loss_stop_the_run(
 
     monkeypatch.setattr(data, "pack", mask_one_more)
     with pytest.raises(JobFailed, match="differ from the checked masks"):
-        train(job_input(validation=0), tmp_path / "out", emit, control)
+        train(job_input(base=small_model, validation=0), tmp_path / "out", emit, control)
     assert not emit.of("progress")
 
 
@@ -286,12 +322,17 @@ def test_what_is_wrong_with_the_job_is_said_before_the_model_is_loaded(
 
 
 def test_a_base_model_that_does_not_fit_is_one_sentence(
-    job_input: JobInput, tmp_path: Path, emit: Recorder, control: Control
+    job_input: JobInput, small_model: Path, tmp_path: Path, emit: Recorder, control: Control
 ) -> None:
     with pytest.raises(JobFailed, match="Prepare the base model again"):
         train({**job_input(), "base_model_path": str(tmp_path)}, tmp_path / "out", emit, control)
     with pytest.raises(JobFailed, match="target_modules"):
-        train(job_input(lora_target_modules=["no_such_layer"]), tmp_path / "out", emit, control)
+        train(
+            job_input(base=small_model, lora_target_modules=["no_such_layer"]),
+            tmp_path / "out",
+            emit,
+            control,
+        )
 
 
 @pytest.mark.parametrize(
@@ -300,36 +341,27 @@ def test_a_base_model_that_does_not_fit_is_one_sentence(
     ids=["bf16", "recomputing activations"],
 )
 def test_precision_and_recomputation_change_the_loss_by_rounding_only(
-    job_input: JobInput,
-    base_model_folder: Path,
-    tmp_path: Path,
-    emit: Recorder,
-    control: Control,
-    options: Any,
+    tmp_path: Path, emit: Recorder, control: Control, options: Any
 ) -> None:
-    job = job_input(gradient_accumulation_steps=3, max_steps=1, validation=2, **options)
+    job = of_dialogues(tmp_path, gradient_accumulation_steps=3, max_steps=1, **options)
     train(job, tmp_path / "out", emit, control)
-    expected = plain_loss(load_plain(base_model_folder), job["arrays"], 0)
+    expected = plain_loss(load_plain(small_runs.base_folder()), job["arrays"], 0)
     assert losses(emit)[1] == pytest.approx(expected, rel=1e-2)
 
 
-def test_qlora_trains_on_four_bit_weights(
-    job_input: JobInput, base_model_folder: Path, tmp_path: Path, emit: Recorder, control: Control
-) -> None:
-    # Four bits are unpacked anew in every pass on a CPU: few and short passes keep this test quick.
-    options = {"load_in_4bit": True, "bf16": "auto", "optim": "paged_adamw_8bit", "learning_rate": 5e-3}
-    job = job_input(
-        lengths=[30, 24, 18], validation=1, max_steps=2, lora_target_modules=["q_proj", "v_proj"], **options
-    )
+def test_qlora_trains_on_four_bit_weights(tmp_path: Path, emit: Recorder, control: Control) -> None:
+    options = {"load_in_4bit": True, "bf16": "auto", "optim": "paged_adamw_8bit", "learning_rate": 1e-3}
+    job = of_dialogues(tmp_path, max_steps=4, lora_target_modules=["q_proj", "v_proj"], **options)
+    base = load_plain(small_runs.base_folder())
     result = train(job, tmp_path / "out", emit, control)
     start, end = emit.of("eval")[0]["eval_loss"], result["eval_loss"]
     # Rounding weights to 4 bits moves the loss, but not far; training then lowers it.
-    assert start == pytest.approx(plain_loss(load_plain(base_model_folder), job["arrays"], 1), rel=0.1)
-    assert start != pytest.approx(plain_loss(load_plain(base_model_folder), job["arrays"], 1), rel=1e-5)
+    assert start == pytest.approx(plain_loss(base, job["arrays"], 1), rel=0.1)
+    assert start != pytest.approx(plain_loss(base, job["arrays"], 1), rel=1e-5)
     assert end < start
     assert any("needs a GPU" in said(event) for event in emit.of("log"))
     assert not any("No gradient" in said(event) for event in emit.of("log"))
-    PeftModel.from_pretrained(load_plain(base_model_folder), tmp_path / "out" / "adapter")
+    PeftModel.from_pretrained(base, tmp_path / "out" / "adapter")
 
 
 def test_an_adapter_that_the_loss_does_not_reach_is_told(emit: Recorder) -> None:

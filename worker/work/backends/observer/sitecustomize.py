@@ -14,6 +14,8 @@ on which all four tools build. JSON lines go out, each with an `event`:
 
 {"stop": true} comes in and ends training after the step that is under way, as the tool ends it by itself. When the
 socket ends, so does the process: who watched is gone.
+
+Of several processes that train together each tells its batches, and the first one alone the rest.
 """
 
 import functools
@@ -31,6 +33,8 @@ from typing import Any
 NAME = os.environ.get("SFT_STUDIO_OBSERVER")
 WATCHED = "transformers.trainer"
 IGNORED = -100
+# The first process of those that train together, as torch's launchers count them.
+LEADS = os.environ.get("RANK", "0") == "0"
 ORPHANED = 3
 
 
@@ -142,7 +146,16 @@ class Reporter:
     def __init__(self, trainer: Any, line: Line) -> None:
         self.trainer, self.line = trainer, line
 
+    def tell(self, event: str, **fields: Any) -> None:
+        if LEADS:
+            self.line.tell(event, **fields)
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        require_together(args, self.trainer)
+        if not LEADS:
+            # The first one compares; nobody may begin before it has.
+            self.line.go.wait()
+            return
         data = self.trainer.train_dataset
         self.line.go.clear()
         for place in range(len(data)):
@@ -157,14 +170,15 @@ class Reporter:
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         seconds = time.monotonic() - self.started
-        self.line.tell(
+        self.tell(
             "step",
             step=state.global_step,
             total_steps=state.max_steps,
             epoch=state.epoch,
             seconds=seconds,
         )
-        if self.line.stop.is_set():
+        # One that stopped alone would leave the others waiting for it.
+        if total(args, float(self.line.stop.is_set()))[0]:
             control.should_training_stop = True
             control.should_evaluate = control.should_save = False
 
@@ -172,23 +186,23 @@ class Reporter:
         if logs and "loss" in logs:
             names = ("loss", "learning_rate", "grad_norm")
             figures = {name: number(logs.get(name)) for name in names}
-            self.line.tell("log", step=state.global_step, epoch=state.epoch, **figures, **memory())
+            self.tell("log", step=state.global_step, epoch=state.epoch, **figures, **memory())
         elif logs and "train_loss" in logs:
             self.train_loss = number(logs["train_loss"])
 
     def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if not self.measuring:
             self.measuring = True
-            self.line.tell("measuring")
+            self.tell("measuring")
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
         self.measuring = False
-        total, tokens = self.trainer.__dict__.pop("sft_studio_held_out", (0.0, 0))
-        loss = total / tokens if tokens else number((metrics or {}).get("eval_loss"))
-        self.line.tell("held_out", step=state.global_step, loss=loss)
+        summed, tokens = total(args, *self.trainer.__dict__.pop("sft_studio_held_out", (0.0, 0)))
+        loss = summed / tokens if tokens else number((metrics or {}).get("eval_loss"))
+        self.tell("held_out", step=state.global_step, loss=loss)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.line.tell(
+        self.tell(
             "end",
             step=state.global_step,
             total_steps=state.max_steps,
@@ -196,6 +210,25 @@ class Reporter:
             best_step=best_step(state) if args.load_best_model_at_end else None,
             **peak_memory(),
         )
+
+
+def require_together(args: Any, trainer: Any) -> None:
+    """What was asked of the launcher is so: libraries go on without a word where it is not."""
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if args.world_size != started:
+        raise RuntimeError(f"{started} processes were started and {args.world_size} train together")
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not trainer.is_fsdp_enabled:
+        raise RuntimeError("FSDP was asked for and the model is not split")
+
+
+def total(args: Any, *numbers: float) -> list[float]:
+    """Each number, added up over all processes that train together."""
+    if args.world_size == 1:
+        return list(numbers)
+    torch = sys.modules["torch"]
+    found = torch.tensor(numbers, dtype=torch.float64, device=args.device)
+    torch.distributed.all_reduce(found)
+    return [float(number) for number in found]
 
 
 def best_step(state: Any) -> int | None:

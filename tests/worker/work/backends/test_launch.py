@@ -1,0 +1,138 @@
+"""TRL in two processes that `accelerate launch` starts from a file: the losses of one with twice the accumulation."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from app.interop.handing import TOOL_VERSIONS
+from app.interop.launching import read_launch
+from app.runs.work import TrainInput
+from tests.support import small_runs
+from tests.worker.conftest import PROVENANCE, Recorder
+from worker.work import train
+from worker.work.backends.run import launch_of
+from worker.work.protocol import Control, JobFailed
+
+HERE = {"python": sys.executable, "version": TOOL_VERSIONS["trl"]}
+# As `accelerate config` writes one for processors.
+FILE = """
+compute_environment: LOCAL_MACHINE
+distributed_type: MULTI_CPU
+downcast_bf16: 'no'
+machine_rank: 0
+main_training_function: main
+mixed_precision: 'no'
+num_machines: 1
+num_processes: 2
+use_cpu: true
+"""
+# Batches that divide among two processes, epoch by epoch.
+TRAINING, HELD_OUT = small_runs.exchanges()[:16], small_runs.exchanges()[16:20]
+SETTINGS: dict[str, Any] = {
+    "per_device_train_batch_size": 2,
+    "per_device_eval_batch_size": 2,
+    "lora_dropout": 0.0,
+    "learning_rate": 1e-3,
+    "lr_scheduler_type": "constant",
+    "warmup_ratio": 0.0,
+    "eval_steps": 2,
+}
+
+
+class StoppingAt(Recorder):
+    """Asks to stop and keep once a step has been told."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step, self.control = step, Control()
+
+    def __call__(self, event: str, /, **payload: Any) -> None:
+        super().__call__(event, **payload)
+        if event == "progress" and payload["step"] == self.step:
+            self.control.request_stop("save")
+
+
+def by_step(told: Recorder, kind: str, name: str) -> dict[int, float]:
+    return {row["step"]: row[name] for row in told.of(kind)}
+
+
+def in_folder(folder: Path) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["cwd"])
+        if (process.info["cwd"] or "").startswith(str(folder))
+    ]
+
+
+def test_two_processes_train_the_losses_of_one_and_stop_together(tmp_path: Path) -> None:
+    alone = small_runs.train(
+        tmp_path / "alone",
+        training=TRAINING,
+        held_out=HELD_OUT,
+        **SETTINGS,
+        gradient_accumulation_steps=2,
+        max_steps=12,
+    )
+    both = StoppingAt(4)
+    config = {
+        **SETTINGS,
+        "backend": "trl",
+        "num_processes": 2,
+        "accelerate_config": "cpus.yaml",
+        "max_steps": 500,
+    }
+    job = small_runs.job(tmp_path / "both", training=TRAINING, held_out=HELD_OUT, **config)
+    asked = TrainInput.model_validate(
+        {**job, "backend": HERE, "launch": read_launch("cpus.yaml", FILE).to_json()}
+    )
+    result = train.run(asked, tmp_path / "both" / "output", both, both.control)
+
+    for kind, name in (("metric", "loss"), ("metric", "grad_norm"), ("eval", "eval_loss")):
+        expected, found = by_step(alone, kind, name), by_step(both, kind, name)
+        shared = sorted(expected.keys() & found.keys())
+        assert shared[:2] in ([1, 2], [0, 2])
+        assert [found[step] for step in shared] == pytest.approx(
+            [expected[step] for step in shared], rel=2e-3
+        )
+    assert 4 <= result.steps < 12
+    assert (result.stop_reason, result.adapter_step) == ("requested", result.steps)
+    # Each told what it trained: no sample went unseen, and none was another than the checked one.
+    assert (result.labels_seen, result.labels_total) == (20, 20)
+    assert [row["step"] for row in both.of("progress")] == list(range(1, result.steps + 1))
+    assert (tmp_path / "both/output/adapter/adapter_model.safetensors").is_file()
+    assert in_folder(tmp_path) == []
+
+
+def test_without_a_file_so_many_processes_are_started_as_the_run_says() -> None:
+    config = {"num_processes": 3, "backend": "trl"}
+    whole = {
+        "arrays": "a",
+        "arrays_hash": "b",
+        "base_model_path": "c",
+        "config": config,
+        "provenance": PROVENANCE,
+    }
+    found = launch_of(TrainInput.model_validate(whole), on_cpu=True)
+    assert found is not None
+    assert (found.way, found.num_processes) == ("MULTI_CPU", 3)
+    there = launch_of(TrainInput.model_validate(whole), on_cpu=False)
+    assert there is not None
+    assert there.way == "MULTI_GPU"
+    alone = {**whole, "config": {"backend": "trl"}}
+    assert launch_of(TrainInput.model_validate(alone), on_cpu=True) is None
+
+
+def test_more_processes_than_the_machine_has_cores_are_refused_before_anything_is_loaded(
+    tmp_path: Path,
+) -> None:
+    job = small_runs.job(tmp_path, training=TRAINING, held_out=HELD_OUT, backend="trl", num_processes=64)
+    with pytest.raises(JobFailed) as refused:
+        train.run(
+            TrainInput.model_validate({**job, "backend": HERE}), tmp_path / "out", Recorder(), Control()
+        )
+    cores = len(os.sched_getaffinity(0))
+    assert f"this machine has {cores} processor cores" in refused.value.sentence.english()
