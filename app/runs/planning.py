@@ -1,7 +1,7 @@
 """What a run would be, before it starts: its config, how long, how large, what it takes, and what to set otherwise."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -68,12 +68,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Choice:
-    """What is asked to be trained: a recipe by name, what is changed of it, and what for. `book` has who asks may name."""
+    """What is asked to be trained: a recipe by name, what is changed of it, and what for. `book` has who asks may name; `locked`
+    are fields that cannot be otherwise, so that nothing is advised on them.
+    """
 
     recipe: str
     changes: Mapping[str, object]
     task: Task | None = None
     book: RecipeBook = BUILT_IN
+    locked: Collection[str] = ()
 
 
 def make_plan(
@@ -122,7 +125,7 @@ def plan_of(
         _tokens(epoch, estimate),
         estimate_disk(estimate, config, facts) if facts else None,
         memory,
-        advise(estimate, config, situation),
+        [one for one in advise(estimate, config, situation) if one.field not in choice.locked],
         notes=fitted.notes,
         warnings=fitted.warnings,
         mix=epoch.mix,
