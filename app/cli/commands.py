@@ -158,14 +158,10 @@ def _load(name: str) -> Callable[..., Any]:
             from app.cli.importing import import_file
 
             return import_file
-        case "export":
-            from app.cli.exporting import export
+        case "export" | "push":
+            from app.cli import exporting, pushes
 
-            return export
-        case "push":
-            from app.cli.pushes import push
-
-            return push
+            return exporting.export if name == "export" else pushes.push
         case "advise" | "preflight":
             from app.cli import advising, preflighting
 
