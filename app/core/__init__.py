@@ -5,7 +5,8 @@
   columns as models
 - a request: `web` its transaction, the public mark · `routing` routes made when asked for · `addresses`, `strict_bodies` what
   clients may send · `typed` numbers as people type them · `middleware` host, size, locale, headers · `slow_work` what takes long, apart ·
-  `errors`, `responses` failures as people read them · `api_document` OpenAPI
+  `errors`, `responses` failures as people read them · `api_document` OpenAPI ·
+  `ranges` parts of long answers
 - a page: `templating` · `i18n` · `formatting` numbers and times · `markdown`
 - everywhere: `settings` · `storage` files · `logging` · `console` how commands speak
 """

@@ -71,7 +71,10 @@ ALLOWED: Final = {
     },
     "documents of JSON Schema and OpenAPI, and the report that an export's header carries": {
         "app.client.rest.StudioClient.export_version",
+        "app.core.api_document.Webhooks.items",
+        "app.core.api_document.Webhooks.schemas",
         "app.core.api_document.api_document",
+        "app.core.ranges.DOCUMENTED",
         "app.recipes.fields.changes_schema",
     },
     "configurations of other trainers, under their own names": {

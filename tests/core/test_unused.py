@@ -11,7 +11,7 @@ KINDS = {"function", "class", "method", "property", "import", "unreachable_code"
 CALLED_BY_LIBRARIES = {
     "capture_signals", "writable", "_get", "process_bind_param", "process_result_value",  # uvicorn, io, kombu, SQLAlchemy
     "on_train_begin", "on_train_end", "on_step_begin", "on_step_end", "on_substep_end", "on_log",
-    "on_prediction_step", "on_evaluate",  "find_spec", "on_pre_optimizer_step",
+    "on_prediction_step", "on_evaluate", "on_save", "find_spec", "on_pre_optimizer_step",
     "get_train_dataloader", "compute_loss", "evaluate", "_get_num_items_in_batch", "_save_checkpoint",
     "_load_from_checkpoint", "_load_optimizer_and_scheduler", "_load_rng_state", "_load_callback_state",
 }  # fmt: skip
