@@ -15,7 +15,7 @@ HEAD = re.compile(r"\{#(.*?)#\}", re.S)
 # What only those give who include a part of the page, and the part does without; what the ports of exports and of the
 # checklist give to runs.
 OF_ITS_PARTS = {"back", "swapped", "export_kinds", "exports", "exporting", "run_is_over"}
-OF_ITS_PARTS |= {"checklist", "checklist_counts"}
+OF_ITS_PARTS |= {"checklist", "checklist_counts", "hub", "hub_setting"}
 NAMED = re.compile(r"[\w/]+\.html")
 
 
