@@ -22,6 +22,8 @@ from app.exports import api as exports_api
 from app.exports import pages as exports_pages
 from app.gates import api as gates_api
 from app.gates import pages as gates_pages
+from app.gates import sweep_api as sweep_gates_api
+from app.gates import sweep_pages as sweep_gates_pages
 from app.imports import api as imports_api
 from app.imports import mapping_api, mapping_pages, report_pages
 from app.imports import pages as imports_pages
@@ -49,6 +51,7 @@ from app.runs import (
     config_pages,
     form_check_pages,
     new_run_pages,
+    onward_pages,
     plan_api,
     tracking_pages,
 )
@@ -80,6 +83,7 @@ API: Final[tuple[Router, ...]] = (
     recipe_api.router,
     evaluations_api.router,
     gates_api.router,
+    sweep_gates_api.router,
     checklists_api.router,
     exports_api.router,
     playground_api.router,
@@ -111,8 +115,10 @@ PAGES: Final[tuple[Router, ...]] = (
     as_base_pages.router,
     tracking_pages.router,
     gates_pages.router,
+    sweep_gates_pages.router,
     checklists_pages.router,
     runs_pages.router,
+    onward_pages.router,
     sweeps_pages.router,
     queue_pages.router,
     notices_pages.router,

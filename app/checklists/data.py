@@ -6,6 +6,7 @@ from typing import Final
 from app.checklists.facts import Facts
 from app.checklists.items import Item, Part, State, item
 from app.runs.mixing import MixedIn
+from app.runs.preflight.items import Level, Name
 from app.scoring.scores import RETENTION_WARNING
 from app.sentences import N_
 
@@ -21,6 +22,8 @@ def data_items(facts: Facts) -> Iterator[Item]:
     yield _template(facts)
     yield _quality(facts)
     yield _mix(facts)
+    if facts.mixed_in is not None:
+        yield from _of_mixed(facts, facts.mixed_in)
     yield _amount(facts)
 
 
@@ -127,6 +130,30 @@ def _mixed_in(facts: Facts, found: MixedIn, kept: float | None) -> Item:
         return item("mix", Part.DATA, State.PASS, link, message, **values, kept=round(100 * kept))
     message = N_("%(share)d %% of the conversations are mixed in (%(name)s v%(number)d) against forgetting.")
     return item("mix", Part.DATA, State.PASS, link, message, **values)
+
+
+def _of_mixed(facts: Facts, found: MixedIn) -> Iterator[Item]:
+    """As the pre-flight found it; how much is held out is known of every version."""
+    page, link = (
+        f"{facts.page}#preflight",
+        f"/datasets/{found.dataset.id}/versions#version-{found.version.number}",
+    )
+    record = facts.run.preflight
+    stood = {one.name: one for one in record.items} if record else {}
+    for code in (Name.MIX_APPROVALS.value, Name.MIX_LEAK.value):
+        if code in stood:
+            state = State.PASS if stood[code].level == Level.OK else State.WARN
+            yield Item(code, Part.DATA, state, stood[code].sentence, page)
+        else:
+            message = N_("Nobody looked when this run was started.")
+            yield item(code, Part.DATA, State.OPEN, page, message)
+    values = {"train": found.version.train_count, "held": found.version.validation_count}
+    if found.version.validation_count:
+        message = N_("%(train)d conversations to draw from, %(held)d held out.")
+        yield item("mix_held_out", Part.DATA, State.PASS, link, message, **values)
+    else:
+        message = N_("%(train)d conversations to draw from, none held out: no loss tells what is forgotten.")
+        yield item("mix_held_out", Part.DATA, State.WARN, link, message, **values)
 
 
 def _amount(facts: Facts) -> Item:

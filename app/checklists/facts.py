@@ -14,6 +14,7 @@ from app.jobs.newest import last_event
 from app.mask_checks.models import MaskCheck
 from app.recipes.advice import Advice, Situation, advise
 from app.recipes.estimates import estimate_steps
+from app.runs.beginning_words import against_earlier
 from app.runs.diagnosis import record_of, settings_of
 from app.runs.lineage import lineage_of
 from app.runs.mixing import MixedIn, epoch_of
@@ -25,7 +26,9 @@ from app.versions.models import DatasetVersion
 
 @dataclass(frozen=True)
 class Facts:
-    """`newest` by suite the id of its newest finished evaluation and what that found; `advice` by field."""
+    """`newest` by suite the id of its newest finished evaluation and what that found; `advice` by field; `against` held-out losses
+    of what the run began from and of what came of it.
+    """
 
     run: Run
     is_over: bool
@@ -40,6 +43,7 @@ class Facts:
     findings: Sequence[Finding]
     advice: Mapping[str, Advice]
     newest: Mapping[str, tuple[int, EvaluationSummary]]
+    against: tuple[float, float] | None
 
     @property
     def page(self) -> str:
@@ -56,7 +60,7 @@ def read_facts(session: Session, run: Run) -> Facts:
     lineage, job = lineage_of(session, run), run_job(session, run)
     version, check = lineage["version"], lineage["check"]
     estimate = estimate_steps(epoch_of(session, run).samples, run.config)
-    record = record_of(session, job)
+    record = record_of(session, run)
     situation = Situation(version.train_count, version.validation_count, run.recipe)
     return Facts(
         run=run,
@@ -72,4 +76,5 @@ def read_facts(session: Session, run: Run) -> Facts:
         findings=diagnose(record, settings_of(run.config)),
         advice={one.field: one for one in advise(estimate, run.config, situation)},
         newest=newest_summaries(session, [run.id or 0]).get(run.id or 0, {}),
+        against=against_earlier(session, run),
     )

@@ -41,7 +41,11 @@ TITLES: Final = {
     "template": N_("The template is the model's"),
     "quality": N_("The quality was checked"),
     "mix": N_("The mix is sensible"),
+    "mix_approvals": N_("What is mixed in was approved"),
+    "mix_leak": N_("Nothing held out is trained across the two datasets"),
+    "mix_held_out": N_("Some of what is mixed in is held out"),
     "amount": N_("The amount is sensible"),
+    "beginning": N_("Begins from an earlier run"),
     "preflight": N_("Before the start"),
     "learning_rate": N_("Learning rate"),
     "lora": N_("LoRA"),
@@ -57,6 +61,8 @@ TITLES: Final = {
     "domain": N_("Knows the domain"),
     "general": N_("Keeps its general ability"),
 }
+# Of runs with a second dataset, and of runs that begin from an earlier one.
+OF_SOME: Final = ("mix_approvals", "mix_leak", "mix_held_out", "beginning")
 WORDS: Final = {
     State.PASS: N_("Passed"),
     State.WARN: N_("Warning"),

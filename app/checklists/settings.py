@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from app.checklists.facts import Facts
 from app.checklists.items import Item, Part, State, item
 from app.recipes.fields import display
+from app.runs.beginning import Beginning
 from app.sentences import N_
 
 ANCHOR = "#saved-config"
@@ -12,12 +13,38 @@ ANCHOR = "#saved-config"
 
 def config_items(facts: Facts) -> Iterator[Item]:
     """The second section."""
+    if facts.run.begins is not None:
+        yield _beginning(facts, facts.run.begins)
     yield _preflight(facts)
     yield _by_advice(facts, "learning_rate", ("learning_rate",), _learning_rate(facts))
     yield _by_advice(facts, "lora", ("lora_r", "lora_alpha", "lora_dropout"), _lora(facts))
     yield _by_advice(facts, "epochs", ("num_train_epochs", "early_stopping_patience"), _epochs(facts))
     yield _bf16(facts)
     yield _clipping(facts)
+
+
+def _beginning(facts: Facts, begins: Beginning) -> Item:
+    """Which run it went on from, and whether it is better for it."""
+    link = f"{facts.page}/gate?against={begins.run_id}"
+    values = {"id": begins.run_id, "name": begins.run, "step": begins.step}
+    if facts.against is None:
+        message = N_(
+            "Went on from run %(id)d, “%(name)s”, step %(step)d. What both held out was not measured the same way: compare them on "
+            "a suite."
+        )
+        return item("beginning", Part.CONFIG, State.OPEN, link, message, **values)
+    before, after = facts.against
+    values |= {"before": f"{before:.4f}", "after": f"{after:.4f}"}
+    if after > before:
+        message = N_(
+            "Went on from run %(id)d, “%(name)s”, step %(step)d, and the held-out loss rose from %(before)s to %(after)s: the earlier "
+            "run is the better one."
+        )
+        return item("beginning", Part.CONFIG, State.WARN, link, message, **values)
+    message = N_(
+        "Went on from run %(id)d, “%(name)s”, step %(step)d; the held-out loss went from %(before)s to %(after)s."
+    )
+    return item("beginning", Part.CONFIG, State.PASS, link, message, **values)
 
 
 def _preflight(facts: Facts) -> Item:

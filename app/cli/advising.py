@@ -6,6 +6,7 @@ import typer
 
 from app.cli.connection import UrlOption, connect
 from app.cli.options import (
+    AdapterOption,
     ChangesOption,
     DatasetOption,
     JsonOption,
@@ -39,6 +40,7 @@ def advise(
     mix: MixOption = "",
     mix_share: MixShareOption = None,
     order: OrderOption = "",
+    init_adapter: AdapterOption = None,
     task: Annotated[Task | None, typer.Option("--task", help=_("What the model is to learn."))] = None,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -46,7 +48,7 @@ def advise(
     """Command `advise`."""
     wanted = mixing_changes(changes or [], mix_share, order)
     with connect(url) as client:
-        asked = {"task": task.value if task else None}
+        asked = {"task": task.value if task else None, "init_adapter": init_adapter}
         plan = plan_of_newest(client, dataset, model, recipe, wanted, mix, asked)
     if as_json:
         print_json(plan.model_dump(mode="json"))
@@ -112,6 +114,9 @@ def _figures(plan: PlanOut) -> list[list[object]]:
         values = {"count": plan.mix.conversations, "share": f"{plan.mix.share:.0%}", "trained": trained}
         said = _("%(count)d conversations an epoch: %(share)s of all, %(trained)s of the trained tokens")
         rows.append([_("Mixed in"), said % values])
+    if plan.begins:
+        told = _("The adapter of run %(id)d, step %(step)d")
+        rows.append([_("Begins from"), told % {"id": plan.begins.run_id, "step": plan.begins.step}])
     if plan.memory:
         said = _("%(needed)s of %(free)s free (%(device)s): %(fits)s") % {
             "needed": file_size(plan.memory.needed_bytes),

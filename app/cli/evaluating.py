@@ -14,6 +14,7 @@ from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
 from app.core.i18n import say as spoken
 from app.evaluations.documents import CaseLimits
+from app.evaluations.schemas import EarlierRunOut
 from app.invalid import wrong_fields
 
 
@@ -56,5 +57,18 @@ def evaluate(
         if wait and (verdict := client.verdict(run)):
             for line in verdict_lines(verdict):
                 say(line)
+        if wait and evaluation.earlier:
+            _say_earlier(run, evaluation.earlier)
         if as_json:
             print_json(evaluation.model_dump(mode="json"))
+
+
+def _say_earlier(run: int, earlier: EarlierRunOut) -> None:
+    """Where the run began, how that did on the same cases, and how both are held against each other."""
+    say(_("Began from: %(words)s") % {"words": earlier.words})
+    if earlier.checks:
+        before, after, of = earlier.checks
+        told = _("On the same cases it passed %(before)d of %(all)d checks, this run %(after)d.")
+        say("  " + told % {"before": before, "after": after, "all": of})
+    command = f"sft-studio gate --run {run} --against {earlier.run_id}"
+    say("  " + _("Is this run no worse? %(command)s") % {"command": command})

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.options import JsonOption, WaitOption
+from app.cli.options import AcceptOption, JsonOption, LookOption, WaitOption
+from app.cli.preflighting import show_preflight
 from app.cli.training import wait_for_run
 from app.client.pipeline import new_idempotency_key, parse_changes
 from app.client.rest import StudioClient
@@ -56,27 +57,38 @@ def continue_run(
             help=_("What is otherwise from there on: epochs, steps, learning rate. May be repeated."),
         ),
     ] = None,
+    accept: AcceptOption = None,
+    dry_run: LookOption = False,
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `continue`."""
-    wanted = parse_changes(changes or [])
+    body = {"changes": parse_changes(changes or []), "accepted_warnings": accept or []}
     with connect(url) as client:
-        made = client.continue_run(run, step, wanted, new_idempotency_key())
+        if dry_run:
+            return show_preflight(client.look_before_onward(run, step, body).preflight, as_json=as_json)
+        made = client.continue_run(run, step, body, new_idempotency_key())
         _follow(client, made, wait=wait, as_json=as_json)
 
 
 def keep(
     run: RunOption,
     step: StepOption,
+    accept: AcceptOption = None,
+    dry_run: LookOption = False,
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `keep`."""
+    body = {"accepted_warnings": accept or []}
     with connect(url) as client:
-        _follow(client, client.keep_checkpoint(run, step, new_idempotency_key()), wait=wait, as_json=as_json)
+        if dry_run:
+            look = client.look_before_onward(run, step, {**body, "keep": True})
+            return show_preflight(look.preflight, as_json=as_json)
+        made = client.keep_checkpoint(run, step, body, new_idempotency_key())
+        _follow(client, made, wait=wait, as_json=as_json)
 
 
 def _follow(client: StudioClient, made: RunOut, *, wait: bool, as_json: bool) -> None:

@@ -69,6 +69,19 @@ AcceptOption = Annotated[
         help=_("A warning of the pre-flight that you have looked at and accept, by name. May be repeated."),
     ),
 ]
+LookOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help=_("Say what stands against the start, and start nothing: exit code 0 or 1.")
+    ),
+]
+AdapterOption = Annotated[
+    int | None,
+    typer.Option(
+        "--init-adapter",
+        help=_("A run whose adapter this one begins with; rank, layers and method are taken over."),
+    ),
+]
 EncodingOption = Annotated[
     Encoding,
     typer.Option("--encoding", help=_("Encoding of the file; it is recognised, and told, unless given.")),

@@ -1,6 +1,6 @@
 """`preflight`: what stands against the start of a run. Exit code 0 nothing, 1 something, 2 could not be judged."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,6 +9,7 @@ from app.cli.connection import UrlOption, connect
 from app.cli.exit_codes import NOT_JUDGED, RED
 from app.cli.options import (
     AcceptOption,
+    AdapterOption,
     ChangesOption,
     DatasetOption,
     JsonOption,
@@ -21,7 +22,6 @@ from app.cli.options import (
 from app.client.pipeline import mixing_changes
 from app.core.console import CommandFailed, print_json, print_table, say
 from app.core.i18n import gettext as _
-from app.runs.plan_schemas import PlanOut
 from app.runs.preflight.schemas import PreflightItemOut
 
 SuiteOption = Annotated[
@@ -38,6 +38,7 @@ def preflight(
     mix: MixOption = "",
     mix_share: MixShareOption = None,
     order: OrderOption = "",
+    init_adapter: AdapterOption = None,
     accept: AcceptOption = None,
     suite: SuiteOption = None,
     url: UrlOption = "",
@@ -46,25 +47,33 @@ def preflight(
     """Command `preflight`."""
     try:
         with connect(url) as client:
-            asked = {"accepted_warnings": accept or [], "evaluate_with": suite or []}
+            asked: dict[str, Any] = {"accepted_warnings": accept or [], "evaluate_with": suite or []}
+            asked["init_adapter"] = init_adapter
             wanted = mixing_changes(changes or [], mix_share, order)
             plan = plan_of_newest(client, dataset, model, recipe, wanted, mix, asked)
     except CommandFailed as failure:
         raise CommandFailed(str(failure), exit_code=NOT_JUDGED) from failure
-    show_preflight(plan, as_json=as_json)
+    show_preflight(plan.preflight, as_json=as_json)
 
 
-def show_preflight(plan: PlanOut, *, as_json: bool) -> None:
+def show_preflight(items: list[PreflightItemOut], *, as_json: bool) -> None:
     """Every item. Raises CommandFailed with exit code 1 where something stands against a start."""
     if as_json:
-        print_json([one.model_dump(mode="json") for one in plan.preflight])
+        print_json([one.model_dump(mode="json") for one in items])
     else:
-        rows: list[list[object]] = [[one.name.value, _word(one), _said(one)] for one in plan.preflight]
+        rows: list[list[object]] = [[one.name.value, word_of(one), _said(one)] for one in items]
         print_table([_("item"), _("state"), _("evidence")], rows)
-    if plan.may_start:
+    require_start(items)
+
+
+def require_start(items: list[PreflightItemOut]) -> None:
+    """Says that nothing stands against a start. Raises CommandFailed with exit code 1, and what would accept it, where something
+    does.
+    """
+    left = list({one.name: one for one in items if not one.lets_start}.values())
+    if not left:
         say(_("Nothing stands against the start."))
         return
-    left = [one for one in plan.preflight if not one.lets_start]
     options = " ".join(f"--accept {one.name.value}" for one in left if one.level == "warning")
     sentence = _("The run would not start: %(names)s.") % {"names": ", ".join(one.name.value for one in left)}
     if options:
@@ -74,7 +83,8 @@ def show_preflight(plan: PlanOut, *, as_json: bool) -> None:
     raise CommandFailed(sentence, exit_code=RED)
 
 
-def _word(one: PreflightItemOut) -> str:
+def word_of(one: PreflightItemOut) -> str:
+    """How it stands."""
     return _("accepted") if one.accepted else _(one.level.words)
 
 

@@ -1,7 +1,7 @@
 """`sweep`: a few values of some settings tried as a group of runs; `sweeps`: those that there are."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 import typer
@@ -9,6 +9,7 @@ import typer
 from app.cli.connection import UrlOption, connect
 from app.cli.options import (
     AcceptOption,
+    AdapterOption,
     DatasetOption,
     JsonOption,
     MixOption,
@@ -18,6 +19,7 @@ from app.cli.options import (
     RecipeOption,
     WaitOption,
 )
+from app.cli.preflighting import require_start, word_of
 from app.cli.training import prepare
 from app.client.pipeline import check_recipe, mixing_changes, new_idempotency_key, split_changes
 from app.client.rest import StudioClient
@@ -28,6 +30,7 @@ from app.jobs.devices import ANY
 from app.jobs.models import JobState
 from app.recipes.axes import Axis, combinations, make_axis, read_axis, split_values
 from app.recipes.fields import display
+from app.runs.preflight.items import Name
 from app.runs.sweeps.schemas import SweepOut, SweepPlanOut
 from app.runs.sweeps.service import HowToStop
 
@@ -43,6 +46,13 @@ ValuesOption = Annotated[
         ),
     ),
 ]
+PlanOption = Annotated[
+    bool,
+    typer.Option(
+        "--plan",
+        help=_("Say what would be started and what stands against it, and start nothing: exit code 0 or 1."),
+    ),
+]
 SweepArgument = Annotated[int, typer.Argument(help=_("Id of the sweep."))]
 
 app = typer.Typer(help=_("Sweeps: list, show, rename, stop."), no_args_is_help=True)
@@ -56,11 +66,10 @@ def sweep(
     mix: MixOption = "",
     mix_share: MixShareOption = None,
     order: OrderOption = "",
+    init_adapter: AdapterOption = None,
     name: Annotated[str, typer.Option("--name", help=_("Name of the sweep."))] = "",
     accept: AcceptOption = None,
-    dry_run: Annotated[
-        bool, typer.Option("--plan", help=_("Say what would be started, and start nothing."))
-    ] = False,
+    dry_run: PlanOption = False,
     device: Annotated[
         str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
     ] = ANY,
@@ -84,19 +93,19 @@ def sweep(
         check, beside = prepare(client, dataset, model, recipe, wanted, mix, patient=wait)
         body: dict[str, Any] = {
             "mask_check_id": check.id,
-            **({} if beside is None else {"mix_check_id": beside.id}),
+            "mix_check_id": beside.id if beside else None,
             "recipe": recipe,
             "changes": split_changes(wanted)[1],
-            "axes": [
-                {"fields": axis.fields, "values": [list(step) for step in axis.values]} for axis in axes
-            ],
+            "axes": [_told(axis) for axis in axes],
+            "init_adapter": init_adapter,
+            "confirmed": True,
+            "accepted_warnings": accept or [],
         }
         plan = client.plan_sweep(body)
         say(_planned(plan))
         if dry_run:
-            _print_plan(plan, as_json=as_json)
-            return
-        body |= {"name": name, "confirmed": True, "device": device, "accepted_warnings": accept or []}
+            return _print_plan(plan, as_json=as_json)
+        body |= {"name": name, "device": device}
         found = client.start_sweep(body, new_idempotency_key())
         say(_("Sweep %(id)d: %(url)s") % {"id": found.id, "url": client.page(f"/sweeps/{found.id}")})
         if wait:
@@ -207,6 +216,11 @@ def _axes(wanted: Mapping[str, Any]) -> tuple[dict[str, Any], list[Axis]]:
     return single, axes
 
 
+def _told(axis: Axis) -> dict[str, Any]:
+    """As REST reads it."""
+    return {"fields": axis.fields, "values": [list(step) for step in axis.values]}
+
+
 def _planned(plan: SweepPlanOut) -> str:
     parts = [_("%(count)d runs") % {"count": len(plan.runs)}]
     if plan.seconds:
@@ -217,11 +231,24 @@ def _planned(plan: SweepPlanOut) -> str:
 
 
 def _print_plan(plan: SweepPlanOut, *, as_json: bool) -> None:
+    """The runs, and the list of each: what all have alike once. Raises CommandFailed where something stands against a start."""
     if as_json:
         print_json(plan.model_dump(mode="json"))
-        return
-    rows: list[list[object]] = [[run.values, run.steps or "–"] for run in plan.runs]
-    print_table([_("run"), _("steps")], rows)
+    else:
+        rows: list[list[object]] = [[run.values, run.steps or "–"] for run in plan.runs]
+        print_table([_("run"), _("steps")], rows)
+        print_table([_("item"), _("state"), _("run"), _("evidence")], list(_looked_at(plan)))
+    require_start([item for run in plan.runs for item in run.preflight])
+
+
+def _looked_at(plan: SweepPlanOut) -> Iterator[list[object]]:
+    told: dict[tuple[str, str, str], list[str]] = {}
+    for run in plan.runs:
+        for one in run.preflight:
+            told.setdefault((one.name.value, word_of(one), one.message), []).append(run.values)
+    places = {name.value: place for place, name in enumerate(Name)}
+    for (name, word, message), runs in sorted(told.items(), key=lambda one: places[one[0][0]]):
+        yield [name, word, _("all") if len(runs) == len(plan.runs) else "; ".join(runs), message]
 
 
 def _print(sweep: SweepOut, *, as_json: bool) -> None:

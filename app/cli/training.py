@@ -8,10 +8,12 @@ import typer
 from app.cli.connection import UrlOption, connect
 from app.cli.options import (
     AcceptOption,
+    AdapterOption,
     ChangesOption,
     DatasetOption,
     JsonOption,
     KeyOption,
+    LookOption,
     MixOption,
     MixShareOption,
     ModelOption,
@@ -77,13 +79,7 @@ def train(
         str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
     ] = ANY,
     key: KeyOption = "",
-    init_adapter: Annotated[
-        int | None,
-        typer.Option(
-            "--init-adapter",
-            help=_("A run whose adapter this one begins with; rank, layers and method are taken over."),
-        ),
-    ] = None,
+    init_adapter: AdapterOption = None,
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -92,11 +88,11 @@ def train(
     wanted = {**(_foreign(config) if config else {}), **mixing_changes(changes or [], mix_share, order)}
     with connect(url) as client:
         body = _checked(client, dataset, model, recipe, wanted, mix, patient=wait)
-        body["accepted_warnings"] = accept or []
+        body |= {"accepted_warnings": accept or [], "init_adapter": init_adapter}
         if dry_run:
-            return show_preflight(client.plan_run(body), as_json=as_json)
+            return show_preflight(client.plan_run(body).preflight, as_json=as_json)
         start = {name: value for name, value in body.items() if name not in _OF_THE_PLAN}
-        start |= {"device": device, **({} if init_adapter is None else {"init_adapter": init_adapter})}
+        start |= {"device": device}
         run: RunOut = _said(client, client.start_run(start, key or new_idempotency_key()))
         if wait:
             run = wait_for_run(client, run, as_json=as_json)
@@ -107,6 +103,7 @@ def train(
 def again(
     run: Annotated[int, typer.Option("--run", help=_("Id of the run."))],
     accept: AcceptOption = None,
+    dry_run: LookOption = False,
     key: KeyOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
@@ -114,6 +111,8 @@ def again(
 ) -> None:
     """Command `again`."""
     with connect(url) as client:
+        if dry_run:
+            return show_preflight(client.look_before_again(run, accept or []).preflight, as_json=as_json)
         made: RunOut = _said(client, client.run_again(run, accept or [], key or new_idempotency_key()))
         if wait:
             made = wait_for_run(client, made, as_json=as_json)

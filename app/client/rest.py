@@ -21,7 +21,7 @@ from app.erasure.schemas import DatasetHolders, Holders
 from app.evaluations.documents import CaseLimits, JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
 from app.exports.schemas import ExportKindOut, ExportOut
-from app.gates.schemas import GateOut
+from app.gates.schemas import GateOut, SweepGateOut
 from app.imports.schemas import ImportOut
 from app.jobs.events import SamplePayload
 from app.jobs.models import Priority, StopRequest
@@ -33,6 +33,7 @@ from app.queue.schemas import QueueOut
 from app.runs.checkpoint_schemas import CheckpointOut
 from app.runs.manifest import Manifest
 from app.runs.plan_schemas import PlanOut
+from app.runs.preflight.schemas import PreflightOut
 from app.runs.schemas import ComparedOut, FindingOut, RunOut, RunStartedOut
 from app.runs.tracking_schemas import TrackedOut
 from app.versions.schemas import FrozenOut, VersionOut
@@ -189,15 +190,25 @@ class StudioClient(RecipeClient, SweepClient):
         """Remove them."""
         self._ask("DELETE", f"/api/v1/runs/{run_id}/checkpoints")
 
-    def continue_run(self, run_id: int, step: int, changes: Mapping[str, object], key: str) -> RunOut:
+    def look_before_again(self, run_id: int, accepted: list[str]) -> PreflightOut:
+        """What stands against making a run once more."""
+        body = {"accepted_warnings": accepted}
+        return self._one(PreflightOut, "POST", f"/api/v1/runs/{run_id}/again/preflight", json=body)
+
+    def look_before_onward(self, run_id: int, step: int, body: Mapping[str, object]) -> PreflightOut:
+        """What stands against going on from a checkpoint, or keeping it."""
+        path = f"/api/v1/runs/{run_id}/checkpoints/{step}/preflight"
+        return self._one(PreflightOut, "POST", path, json=body)
+
+    def continue_run(self, run_id: int, step: int, body: Mapping[str, object], key: str) -> RunOut:
         """Go on from a checkpoint; the same key again gives the first one."""
         path, headers = f"/api/v1/runs/{run_id}/checkpoints/{step}/continue", {"Idempotency-Key": key}
-        return self._one(RunOut, "POST", path, json={"changes": changes}, headers=headers, repeatable=True)
+        return self._one(RunOut, "POST", path, json=body, headers=headers, repeatable=True)
 
-    def keep_checkpoint(self, run_id: int, step: int, key: str) -> RunOut:
+    def keep_checkpoint(self, run_id: int, step: int, body: Mapping[str, object], key: str) -> RunOut:
         """Make a model of a checkpoint; the same key again gives the first one."""
         path, headers = f"/api/v1/runs/{run_id}/checkpoints/{step}/keep", {"Idempotency-Key": key}
-        return self._one(RunOut, "POST", path, headers=headers, repeatable=True)
+        return self._one(RunOut, "POST", path, json=body, headers=headers, repeatable=True)
 
     def manifest(self, run_id: int) -> Manifest:
         """What the run's numbers follow from."""
@@ -306,6 +317,10 @@ class StudioClient(RecipeClient, SweepClient):
     def gate(self, run_id: int, params: dict[str, str | list[str]]) -> GateOut:
         """Whether a run passes what is asked by `params`, which are those of the address."""
         return self._one(GateOut, "GET", f"/api/v1/runs/{run_id}/gate", params=params)
+
+    def gate_sweep(self, sweep_id: int, params: dict[str, str | list[str]]) -> SweepGateOut:
+        """The same of a sweep; `need` among them says how many of its runs have to pass."""
+        return self._one(SweepGateOut, "GET", f"/api/v1/sweeps/{sweep_id}/gate", params=params)
 
     def export_kinds(self) -> list[ExportKindOut]:
         """What a run can be exported as."""

@@ -24,7 +24,10 @@ _ERRORS: Final = 2.0
 def no_decrease(record: Record, settings: Settings) -> Finding | None:
     """Judged by the held-out loss where it was measured: it has no noise of batches."""
     points = [(point.step, point.loss) for point in record.train if point.loss is not None]
-    if len(points) < _POINTS or points[-1][0] < _SHARE_OF_RUN * (record.total_steps or points[-1][0]):
+    if len(points) < _POINTS:
+        return None
+    done, in_all = (step - record.begins_at for step in (points[-1][0], record.total_steps or points[-1][0]))
+    if done < _SHARE_OF_RUN * in_all:
         return None
     losses = np.array([loss for _, loss in points])
     third = len(losses) // 3

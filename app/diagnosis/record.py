@@ -1,6 +1,7 @@
 """What is judged: points of the curves, sample answers, and the settings that a remedy changes."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,45 @@ class SampleAnswer:
 
 @dataclass(frozen=True)
 class Record:
-    """A run so far, in order of steps. `total_steps` are planned; `broke_at` is the step whose loss was no number."""
+    """A run so far, in order of steps. `total_steps` are planned; `broke_at` is the step whose loss was no number.
+
+    At step `switches_at` of a curriculum the data change, from a second dataset to the one that is held out in part: what
+    the losses do there is no fault. `begins_at` is the step after which a stretch of a run begins.
+    """
 
     train: list[TrainPoint] = field(default_factory=list)
     evals: list[EvalPoint] = field(default_factory=list)
     samples: list[SampleAnswer] = field(default_factory=list)
     total_steps: int | None = None
     broke_at: int | None = None
+    switches_at: int | None = None
+    begins_at: int = 0
+
+    def stretches(self) -> "tuple[Record, Record] | None":
+        """Before the data change and after, each as a run of its own; None without a change. Points that may have something of
+        both are in neither, and so are held-out losses from before: they tell nothing of what was trained then.
+        """
+        switch = self.switches_at
+        if switch is None:
+            return None
+        # A point is the mean since the one before it, and where exactly the data change is known to a step.
+        margin = 1 + max((after.step - one.step for one, after in pairwise(self.train)), default=0)
+        broke = self.broke_at
+        before = Record(
+            [point for point in self.train if point.step < switch],
+            total_steps=switch,
+            broke_at=broke if broke is not None and broke <= switch else None,
+        )
+        since = [point for point in self.evals if point.step >= switch]
+        last = [point for point in self.evals if point.step < switch][-1:]
+        after = Record(
+            [point for point in self.train if point.step > switch + margin],
+            [*last, *since],
+            total_steps=self.total_steps,
+            broke_at=broke if broke is not None and broke > switch else None,
+            begins_at=switch,
+        )
+        return before, after
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from app.core.routing import Router
 from app.core.web import AppStorage, Db
 from app.evaluations import service
 from app.evaluations.documents import JudgedRun
-from app.evaluations.schemas import EvaluationIn, EvaluationOut, SuiteOut
+from app.evaluations.earlier import earlier_run
+from app.evaluations.schemas import EarlierRunOut, EvaluationIn, EvaluationOut, SuiteOut
 from app.runs.service import require_run
 from app.scoring.suites import built_in_suites
 
@@ -57,6 +58,8 @@ def get_evaluation(session: Db, evaluation_id: int) -> EvaluationOut:
     answers = service.answers(session, evaluation_id)
     shown = EvaluationOut.of(evaluation, job, answers)
     shown.summary = service.summary_of(evaluation, answers)
+    earlier = earlier_run(session, evaluation, require_run(session, evaluation.run_id), shown.summary)
+    shown.earlier = EarlierRunOut(**vars(earlier)) if earlier else None
     return shown
 
 

@@ -14,6 +14,7 @@ from app.core.templating import is_htmx, render
 from app.core.web import AppStorage, Db
 from app.evaluations import service
 from app.evaluations.documents import CaseLimits, title_in_locale
+from app.evaluations.earlier import earlier_run
 from app.evaluations.models import Evaluation
 from app.evaluations.report import Shown, Sorting, case_views, chosen, counts
 from app.jobs.models import Job
@@ -105,6 +106,7 @@ def _report_context(
     return {
         **_progress_context(session, evaluation, job),
         **lineage_of(session, run),
+        "earlier": earlier_run(session, evaluation, run, summary),
         "suite_title": title_in_locale(evaluation.suite.get("title", {})) or evaluation.suite_name,
         "cases": chosen(cases, show, sort),
         "counts": counts(cases),

@@ -52,8 +52,20 @@ class AnswerOut(BaseModel):
         return cls.model_validate(values)
 
 
+class EarlierRunOut(BaseModel):
+    """The run that the judged one began from. `losses` on what was held out, of it and of this one; its newest evaluation on the
+    suite, and `checks` passed by it, by this one, of how many. Null where both were not measured the same way.
+    """
+
+    run_id: int
+    words: str
+    losses: tuple[float, float] | None
+    evaluation_id: int | None
+    checks: tuple[int, int, int] | None
+
+
 class EvaluationOut(CreatedByOut):
-    """An evaluation; `summary` is null until it is done."""
+    """An evaluation; `summary` is null until it is done, `earlier` of a run that began from its base model and in lists."""
 
     id: int
     run_id: int
@@ -62,13 +74,14 @@ class EvaluationOut(CreatedByOut):
     created_at: datetime
     job: JobOut
     answers: list[AnswerOut] | None = None
+    earlier: EarlierRunOut | None = None
 
     @classmethod
     def of(
         cls, evaluation: Evaluation, job: Job, answers: list[EvaluationAnswer] | None = None
     ) -> "EvaluationOut":
         """From the stored rows."""
-        names = [name for name in cls.model_fields if name not in {"job", "answers"}]
+        names = [name for name in cls.model_fields if name not in {"job", "answers", "earlier"}]
         values: dict[str, Any] = {name: getattr(evaluation, name) for name in names}
         values["job"] = JobOut.of(job)
         if answers is not None:

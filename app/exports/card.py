@@ -16,7 +16,7 @@ from app.mask_settings.fields import MaskSettingsIn, write_settings
 from app.recipes.config import TrainingConfig
 from app.recipes.mixing import CURRICULUM
 from app.runs.beginning import How
-from app.runs.provenance import Provenance
+from app.runs.provenance import EarlierRun, Provenance
 from app.runs.result import RunResult
 
 CARD: Final = "README.md"
@@ -137,8 +137,22 @@ def _trained_on(provenance: Provenance, result: RunResult) -> list[str]:
         f"{provenance.conversations} conversations to train on, {provenance.held_out} held out",
         f"- Loss mask: {', '.join(_mask(provenance.mask))}; arrays sha256 `{provenance.arrays_hash}`",
         *_mixed_in(provenance, result),
+        *(_before(one) for one in provenance.earlier),
         f"- Samples whose labels reached the loss: {result.labels_seen} of {result.labels_total}",
     ]
+
+
+def _before(one: EarlierRun) -> str:
+    """Whose data are in the weights as well."""
+    mixed = (
+        f", with {on_one_line(one.mix.dataset)}, version {one.mix.version} (sha256 `{one.mix.version_hash}`) mixed in"
+        if one.mix
+        else ""
+    )
+    return (
+        f"- Before that, in run {one.run_id} (“{on_one_line(one.run)}”): {on_one_line(one.dataset)}, version {one.version} "
+        f"(sha256 `{one.version_hash}`), {one.conversations} conversations{mixed}"
+    )
 
 
 def _mixed_in(provenance: Provenance, result: RunResult) -> list[str]:
@@ -195,6 +209,12 @@ def _losses(result: RunResult) -> list[str]:
 def _how_good(scores: Scores) -> list[str]:
     """Beside the base model, whatever was measured; that nothing was is said too."""
     lines = ["## How good it is", ""]
+    if earlier := scores.earlier:
+        lines += [
+            f"Held-out loss, of run {earlier.run_id} that it began from → of this one: {earlier.before:.4f} → {earlier.after:.4f} "
+            "nats a trained token",
+            "",
+        ]
     if not scores.suites and not scores.held_out_loss:
         return [*lines, "It was not judged beside its base model before it was exported.", ""]
     if scores.suites:

@@ -11,10 +11,11 @@ from app.core.storage import StoredFile
 from app.evaluations.service import verdicts
 from app.exports.models import RunExport, RunExportFile
 from app.exports.service import require_export
-from app.exports.work import ExportInput, ExportPayload, ExportResult, HeldOut, Scores, SuiteScore
+from app.exports.work import Earlier, ExportInput, ExportPayload, ExportResult, HeldOut, Scores, SuiteScore
 from app.jobs.handlers import JobHandler, Workplace
 from app.jobs.service import Claim
 from app.mask_checks.service import require_mask_check
+from app.runs.beginning_words import against_earlier
 from app.runs.handler import provenance_of
 from app.runs.mixing import mixed_into
 from app.runs.models import Run
@@ -102,8 +103,9 @@ def scores_of(session: Session, run: Run) -> Scores:
     with use_locale("en"):
         judged = verdicts(session, [run.id or 0]).get(run.id or 0)
         checklist = lines_of(session, run)
+        earlier = _against(session, run)
         if judged is None:
-            return Scores(checklist=checklist)
+            return Scores(earlier=earlier, checklist=checklist)
         suites = [
             SuiteScore(
                 title=one.title.get("en", one.suite_name),
@@ -120,7 +122,15 @@ def scores_of(session: Session, run: Run) -> Scores:
         ]
     losses = judged.held_out_loss
     return Scores(
+        earlier=earlier,
         suites=suites,
         held_out_loss=HeldOut(base=losses.base, tuned=losses.tuned) if losses else None,
         checklist=checklist,
     )
+
+
+def _against(session: Session, run: Run) -> Earlier | None:
+    found = against_earlier(session, run)
+    if run.begins is None or found is None:
+        return None
+    return Earlier(run_id=run.begins.run_id, before=found[0], after=found[1])

@@ -35,9 +35,18 @@ class HeldOut(BaseModel):
     tuned: float
 
 
+class Earlier(BaseModel):
+    """Losses on what was held out, of the run `run_id` that this one began from and of this one, in nats a trained token."""
+
+    run_id: int
+    before: float
+    after: float
+
+
 class Scores(BaseModel):
     """What is known of how good a run is when it is exported."""
 
+    earlier: Earlier | None = None
     suites: list[SuiteScore] = Field(default_factory=list)
     held_out_loss: HeldOut | None = None
     checklist: list[ChecklistLine] = Field(default_factory=list)

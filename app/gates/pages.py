@@ -1,6 +1,7 @@
 """The page of a gate: limits in, what came of them out; the address keeps both. Beside them every number there is."""
 
 import shlex
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Query, Request, Response
@@ -16,12 +17,11 @@ from app.gates.limits import GateRequest, read_request
 from app.gates.metrics import read_metrics
 from app.gates.reports import wanted
 from app.gates.schemas import figure
-from app.runs.models import Run
 from app.runs.service import list_runs, require_run
 
 router = Router(prefix="/runs", include_in_schema=False)
 # Longer ones belong into a script.
-_Lines = Annotated[str, Query(max_length=4000)]
+Lines = Annotated[str, Query(max_length=4000)]
 
 
 @router.get("/{run_id}/gate", response_model=None)
@@ -30,10 +30,10 @@ def gate_page(
     request: Request,
     session: Db,
     run_id: int,
-    minimum: Annotated[_Lines, Query(alias="min")] = "",
-    maximum: Annotated[_Lines, Query(alias="max")] = "",
+    minimum: Annotated[Lines, Query(alias="min")] = "",
+    maximum: Annotated[Lines, Query(alias="max")] = "",
     against: Annotated[str, Query(max_length=20)] = "",
-    tolerance: _Lines = "",
+    tolerance: Lines = "",
 ) -> Response:
     """Limits on a run's numbers, one a line, and what the run must not be worse than."""
     run = require_run(session, run_id)
@@ -42,7 +42,7 @@ def gate_page(
     if any(text.strip() for text in values.values()):
         try:
             asked = read_request([minimum], [maximum], against, [tolerance])
-            command = _command(run, asked)
+            command = command_for(["--run", str(run.id)], asked)
             found = service.judge(session, run, asked)
         except StudioError as refusal:
             error, field = refusal.translated(), refusal.field
@@ -53,7 +53,7 @@ def gate_page(
         "gate_error": error,
         "error_field": field if field in values else None,
         "metrics": list(read_metrics(session, run).values()),
-        "others": _others(session, run),
+        "others": [one for one in runs_with_weights(session) if one[0] != str(run.id)],
         "command": command,
         "query": request.url.query,
         "wanted": wanted,
@@ -62,18 +62,18 @@ def gate_page(
     return render(request, "gates/page.html", context)
 
 
-def _others(session: Db, run: Run) -> list[tuple[str, str]]:
-    """Other runs that ended with weights, newest first."""
+def runs_with_weights(session: Db) -> list[tuple[str, str]]:
+    """Id and words of runs that ended with weights, newest first."""
     return [
         (str(one.id), f"{one.id} · {one.name}")
         for one, _job in list_runs(session, limit=200)
-        if one.adapter_key and one.id != run.id
+        if one.adapter_key
     ]
 
 
-def _command(run: Run, asked: GateRequest) -> str:
+def command_for(what: Sequence[str], asked: GateRequest) -> str:
     """What a script types for the same."""
-    words = ["sft-studio", "gate", "--run", str(run.id)]
+    words = ["sft-studio", "gate", *what]
     for limit in asked.limits:
         words += [f"--{limit.rule}", f"{limit.metric}={limit.value:g}"]
     if asked.against is not None:

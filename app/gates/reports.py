@@ -4,54 +4,57 @@ Pure: server and command line write the same. A gate that could not be judged ha
 """
 
 import re
-from typing import Final
+from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
 from app.core.i18n import gettext as _
 from app.core.markdown import on_one_line
-from app.gates.schemas import CriterionOut, GateOut, figure
+from app.gates.schemas import CriterionOut, GateOut, SweepGateOut, figure
 
 SUITE: Final = "sft-studio gate"
 # What XML 1.0 cannot hold in any spelling.
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+Judged = Literal["run", "sweep"]
 _SIGNS: Final = {"min": "≥", "max": "≤"}
 
 
 def junit(gate: GateOut) -> str:
     """A test case for each criterion, `failure` where it is not met, `skipped` where nothing could be compared."""
-    root, suite = _suites(gate.run, _moment(gate), len(gate.criteria) + len(gate.left_out))
+    root, suite = suites_of(gate.run, moment_of(gate), len(gate.criteria) + len(gate.left_out))
     place = f"run-{gate.run_id}"
     for one in gate.criteria:
-        case = ET.SubElement(suite, "testcase", classname=place, name=_clean(_asked(one)), time="0")
+        case = ET.SubElement(suite, "testcase", classname=place, name=clean(_asked(one)), time="0")
         if not one.passed:
-            failure = ET.SubElement(case, "failure", message=_clean(one.detail), type=one.rule)
-            failure.text = _clean(one.detail)
+            failure = ET.SubElement(case, "failure", message=clean(one.detail), type=one.rule)
+            failure.text = clean(one.detail)
     for left in gate.left_out:
-        case = ET.SubElement(suite, "testcase", classname=place, name=_clean(left.metric), time="0")
-        ET.SubElement(case, "skipped", message=_clean(left.detail))
+        case = ET.SubElement(suite, "testcase", classname=place, name=clean(left.metric), time="0")
+        ET.SubElement(case, "skipped", message=clean(left.detail))
     failed = sum(not one.passed for one in gate.criteria)
-    return _written(root, suite, failures=failed, skipped=len(gate.left_out))
+    return written(root, suite, failures=failed, skipped=len(gate.left_out))
 
 
-def junit_not_judged(run_id: int, why: str) -> str:
+def junit_not_judged(what: Judged, number: int, why: str) -> str:
     """One test case with an `error`."""
-    root, suite = _suites(f"run {run_id}", None, 1)
-    case = ET.SubElement(suite, "testcase", classname=f"run-{run_id}", name="gate", time="0")
-    ET.SubElement(case, "error", message=_clean(why), type="not_judged").text = _clean(why)
-    return _written(root, suite, errors=1)
+    root, suite = suites_of(f"{what} {number}", None, 1)
+    case = ET.SubElement(suite, "testcase", classname=f"{what}-{number}", name="gate", time="0")
+    ET.SubElement(case, "error", message=clean(why), type="not_judged").text = clean(why)
+    return written(root, suite, errors=1)
 
 
-def _suites(run: str, moment: str | None, tests: int) -> tuple[ET.Element, ET.Element]:
+def suites_of(run: str, moment: str | None, tests: int) -> tuple[ET.Element, ET.Element]:
+    """The root and its one suite, called by what is judged."""
     root = ET.Element("testsuites", name=SUITE, tests=str(tests))
-    suite = ET.SubElement(root, "testsuite", name=_clean(f"{SUITE}: {run}"), tests=str(tests), time="0")
+    suite = ET.SubElement(root, "testsuite", name=clean(f"{SUITE}: {run}"), tests=str(tests), time="0")
     if moment:
         suite.set("timestamp", moment)
     return root, suite
 
 
-def _written(
+def written(
     root: ET.Element, suite: ET.Element, *, failures: int = 0, errors: int = 0, skipped: int = 0
 ) -> str:
+    """The file, with how many cases ended how."""
     for element in (root, suite):
         element.set("failures", str(failures))
         element.set("errors", str(errors))
@@ -80,10 +83,11 @@ def markdown(gate: GateOut, page: str = "") -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def markdown_not_judged(run_id: int, why: str) -> str:
+def markdown_not_judged(what: Judged, number: int, why: str) -> str:
     """What kept the gate from being judged."""
-    heading, run = _("Gate not judged"), _("run %(id)d") % {"id": run_id}
-    return f"## ⚠️ {heading}\n\n{run}: {on_one_line(why)}\n"
+    named = (_("run %(id)d") if what == "run" else _("sweep %(id)d")) % {"id": number}
+    heading = _("Gate not judged")
+    return f"## ⚠️ {heading}\n\n{named}: {on_one_line(why)}\n"
 
 
 def _row(one: CriterionOut) -> str:
@@ -103,9 +107,11 @@ def wanted(one: CriterionOut) -> str:
     return f"{'≥' if one.better == 'higher' else '≤'} {figure(one.limit)}"
 
 
-def _moment(gate: GateOut) -> str:
+def moment_of(gate: GateOut | SweepGateOut) -> str:
+    """When it was judged."""
     return gate.judged_at.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Without what XML cannot hold."""
     return _NOT_XML.sub("", text)

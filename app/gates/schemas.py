@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import BaseModel
 
 Rule = Literal["min", "max", "no_worse"]
+# How many runs of a sweep have to pass.
+Need = Literal["any", "all"]
 
 
 class MetricOut(BaseModel):
@@ -53,6 +55,37 @@ class GateOut(BaseModel):
     against: str | None
     criteria: list[CriterionOut]
     left_out: list[LeftOutOut]
+
+
+class SweptOut(BaseModel):
+    """A run of a sweep before the gate. `values` by field that differs, as one would type them; without a `gate` it was not judged,
+    and `why` says why: a sentence in the reader's language.
+    """
+
+    run_id: int
+    run: str
+    values: dict[str, str]
+    gate: GateOut | None
+    why: str | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was judged, and passed."""
+        return self.gate is not None and self.gate.passed
+
+
+class SweepGateOut(BaseModel):
+    """Whether a sweep passed: `need` says whether one of its runs has to (`any`), or all of them. `best_run_id` has the lowest
+    held-out loss of those that passed; null where none did, or none was measured.
+    """
+
+    sweep_id: int
+    sweep: str
+    judged_at: datetime
+    passed: bool
+    need: Need
+    best_run_id: int | None
+    runs: list[SweptOut]
 
 
 def figure(value: float) -> str:

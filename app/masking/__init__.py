@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from app.masking.arguments import Argument, TemplateArguments
     from app.masking.checking.check import CHECK_NAMES, Check
     from app.masking.checking.checks import run_checks
-    from app.masking.checking.leaks import Leak, find_leaks
+    from app.masking.checking.leaks import Leak, find_crossings, find_leaks
     from app.masking.checking.report import Failure, Histogram, VersionReport
     from app.masking.checking.suspects import SuspectKind
     from app.masking.checking.verify import verify, verify_without_arrays
@@ -86,6 +86,7 @@ __all__ = [
     "VersionReport",
     "arrays_hash",
     "drawn_count",
+    "find_crossings",
     "find_leaks",
     "locate",
     "mask_conversation",
@@ -109,7 +110,7 @@ _DEFINED_IN = {
     "arguments": "Argument TemplateArguments",
     "checking.check": "CHECK_NAMES Check",
     "checking.checks": "run_checks",
-    "checking.leaks": "Leak find_leaks",
+    "checking.leaks": "Leak find_crossings find_leaks",
     "checking.report": "Failure Histogram VersionReport",
     "checking.suspects": "SuspectKind",
     "checking.verify": "verify verify_without_arrays",

@@ -27,11 +27,17 @@ def run_again(
     key: str = "",
 ) -> tuple[Run, bool]:
     """Promise it; the same idempotency key again gives the first one and False. A red check's reason goes along, and so does
-    what was accepted of the pre-flight; `accepted` names what has come up since.
+    what was accepted of the pre-flight where its evidence is the same; `accepted` names the rest.
 
-    Raises Conflict where something has that is not accepted, and where the arrays are others by now: conversations were
-    erased, or another tokenizer made them.
+    Raises Conflict where a warning is not accepted, and where the arrays are others by now: conversations were erased, or
+    another tokenizer made them.
     """
+    request = request_again(session, run, accepted, key)
+    return start_run(session, actor, request, suites=run.evaluate_with, backends=backends, ground=ground)
+
+
+def request_again(session: Session, run: Run, accepted: Collection[str] = (), key: str = "") -> RunRequest:
+    """What is asked for with it. Raises Conflict where the arrays are others by now."""
     check = require_mask_check(session, run.mask_check_id)
     beside = require_mask_check(session, run.mix_check_id) if run.mix_check_id else None
     if check.arrays_hash != run.arrays_hash or (beside and beside.arrays_hash != run.mix_arrays_hash):
@@ -41,7 +47,7 @@ def run_again(
             ),
             id=run.id,
         )
-    request = RunRequest(
+    return RunRequest(
         mask_check_id=run.mask_check_id,
         mix_check_id=run.mix_check_id,
         recipe=run.recipe,
@@ -50,13 +56,13 @@ def run_again(
         override_reason=run.override_reason or "",
         evaluate_with=tuple(run.evaluate_with),
         idempotency_key=key,
-        accepted_warnings=(*accepted, *(run.preflight.names if run.preflight else ())),
+        accepted_warnings=tuple(accepted),
+        accepted_before=run.preflight,
         device=run_job(session, run).device_wanted,
         exactly=_decided(run),
         begins=run.begins,
         again_of=run,
     )
-    return start_run(session, actor, request, suites=run.evaluate_with, backends=backends, ground=ground)
 
 
 def _decided(run: Run) -> TrainingConfig:

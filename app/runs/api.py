@@ -10,7 +10,7 @@ from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
 from app.accounts.service import record
 from app.base_models.schemas import BaseModelOut
-from app.core.database import let_go, reading, transaction
+from app.core.database import let_go, transaction
 from app.core.errors import NotFound
 from app.core.routing import Router
 from app.core.web import AppEngine, AppSettings, AppStorage, Db
@@ -20,7 +20,7 @@ from app.jobs.events import SamplePayload
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.runs import service, stopping
-from app.runs.again import run_again
+from app.runs.again import request_again, run_again
 from app.runs.as_base import use_as_base
 from app.runs.backends import TheseBackends
 from app.runs.comparing import data_changes, differences, reached, require_runs
@@ -30,6 +30,7 @@ from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
 from app.runs.manifest import Manifest, manifest_of
 from app.runs.preflight.ground import TheseSurroundings
+from app.runs.preflight.schemas import PreflightOut
 from app.runs.samples import read_samples
 from app.runs.schemas import (
     AgainIn,
@@ -91,7 +92,7 @@ def start_run(
         accepted_warnings=tuple(body.accepted_warnings),
     )
     suites = [suite.name for suite in judging.suites()]
-    ground = surroundings.ground_of_check(body.mask_check_id)
+    ground = surroundings.ground_of_checks(body.mask_check_id, body.mix_check_id)
     run, created = service.start_run(session, actor, request, suites=suites, backends=backends, ground=ground)
     job = service.run_job(session, run)
     if not created:
@@ -99,12 +100,31 @@ def start_run(
     return RunStartedOut.answer(run, job, created=created)
 
 
+@router.post("/runs/{run_id}/again/preflight")
+@needs(Permission.RUN_READ)
+def look_before_again(
+    session: Db,
+    actor: CurrentActor,
+    backends: TheseBackends,
+    surroundings: TheseSurroundings,
+    run_id: int,
+    body: AgainIn | None = None,
+) -> PreflightOut:
+    """What stands against making the run once more. Starts nothing."""
+    ground = surroundings.ground_of_run(run_id)
+    first, accepted = service.require_run(session, run_id), body.accepted_warnings if body else []
+    request = request_again(session, first, accepted)
+    items = service.look_before(
+        session, actor, request, suites=first.evaluate_with, backends=backends, ground=ground
+    )
+    return PreflightOut.of(items, accepted, request.override_reason, first.preflight)
+
+
 @router.post("/runs/{run_id}/again", status_code=201)
 @needs(Permission.RUN_START)
 def start_again(
     session: Db,
     actor: CurrentActor,
-    engine: AppEngine,
     response: Response,
     backends: TheseBackends,
     surroundings: TheseSurroundings,
@@ -113,10 +133,8 @@ def start_again(
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
 ) -> RunStartedOut:
     """The run once more, on the same arrays with the same config: the same device gives the same losses. What was accepted of its
-    pre-flight stays so."""
-    with reading(engine) as looking:
-        version_id = service.require_run(looking, run_id).dataset_version_id
-    ground = surroundings.ground_of(version_id)
+    pre-flight stays so where the evidence is the same."""
+    ground = surroundings.ground_of_run(run_id)
     first = service.require_run(session, run_id)
     accepted = body.accepted_warnings if body else ()
     run, created = run_again(

@@ -9,10 +9,13 @@ from app.accounts.permissions import Permission
 from app.core.database import let_go
 from app.core.routing import Router
 from app.core.web import AppStorage, Db
-from app.runs import onward, service
+from app.runs import service
 from app.runs.backends import TheseBackends
-from app.runs.checkpoint_schemas import CheckpointOut, ContinueIn
+from app.runs.checkpoint_schemas import CheckpointOut, ContinueIn, KeepIn, OnwardPlanIn
 from app.runs.checkpoints import lines_of, remove_checkpoints, told_checkpoints
+from app.runs.onward import Onward, go_on, request_onward
+from app.runs.preflight.ground import TheseSurroundings
+from app.runs.preflight.schemas import PreflightOut
 from app.runs.schemas import RunOut
 
 router = Router(prefix="/api/v1/runs/{run_id}/checkpoints", tags=["runs"])
@@ -29,6 +32,29 @@ def list_checkpoints(session: Db, storage: AppStorage, run_id: int) -> list[Chec
     return [CheckpointOut.of(line) for line in lines_of(storage, run, job, told)]
 
 
+@router.post("/{step}/preflight")
+@needs(Permission.RUN_READ)
+def look_before(
+    session: Db,
+    storage: AppStorage,
+    actor: CurrentActor,
+    backends: TheseBackends,
+    surroundings: TheseSurroundings,
+    run_id: int,
+    step: int,
+    body: OnwardPlanIn,
+) -> PreflightOut:
+    """What stands against going on from this checkpoint, or against keeping it. Starts nothing."""
+    ground = surroundings.ground_of_run(run_id)
+    first = service.require_run(session, run_id)
+    onward = Onward(step, body.changes, keeps=body.keep)
+    request = request_onward(session, storage, first, onward, body.accepted_warnings)
+    items = service.look_before(
+        session, actor, request, suites=first.evaluate_with, backends=backends, ground=ground
+    )
+    return PreflightOut.of(items, body.accepted_warnings, request.override_reason, first.preflight)
+
+
 @router.post("/{step}/continue", status_code=201)
 @needs(Permission.RUN_START)
 def continue_run(
@@ -36,16 +62,27 @@ def continue_run(
     storage: AppStorage,
     actor: CurrentActor,
     backends: TheseBackends,
+    surroundings: TheseSurroundings,
     response: Response,
     run_id: int,
     step: int,
     body: ContinueIn,
     idempotency_key: Key = "",
 ) -> RunOut:
-    """A new run that goes on where this checkpoint stands. Nothing changed, its losses are those of a run that never stopped."""
-    first = service.require_run(session, run_id)
-    run, created = onward.go_on(
-        session, storage, actor, first, step, body.changes, backends=backends, key=idempotency_key
+    """A new run that goes on where this checkpoint stands. Nothing changed, its losses are those of a run that never stopped.
+    What was accepted of the run's pre-flight stays so where the evidence is the same."""
+    ground = surroundings.ground_of_run(run_id)
+    first, onward = service.require_run(session, run_id), Onward(step, body.changes)
+    run, created = go_on(
+        session,
+        storage,
+        actor,
+        first,
+        onward,
+        backends=backends,
+        ground=ground,
+        accepted=body.accepted_warnings,
+        key=idempotency_key,
     )
     if not created:
         response.status_code = 200
@@ -59,14 +96,28 @@ def keep_checkpoint(
     storage: AppStorage,
     actor: CurrentActor,
     backends: TheseBackends,
+    surroundings: TheseSurroundings,
     response: Response,
     run_id: int,
     step: int,
+    body: KeepIn | None = None,
     idempotency_key: Key = "",
 ) -> RunOut:
-    """A new run whose model is this checkpoint as it is, measured on what was held out."""
-    first = service.require_run(session, run_id)
-    run, created = onward.keep(session, storage, actor, first, step, backends=backends, key=idempotency_key)
+    """A new run whose model is this checkpoint as it is, measured on what was held out. What was accepted of the run's pre-flight
+    stays so where the evidence is the same."""
+    ground = surroundings.ground_of_run(run_id)
+    first, onward = service.require_run(session, run_id), Onward(step, keeps=True)
+    run, created = go_on(
+        session,
+        storage,
+        actor,
+        first,
+        onward,
+        backends=backends,
+        ground=ground,
+        accepted=body.accepted_warnings if body else (),
+        key=idempotency_key,
+    )
     if not created:
         response.status_code = 200
     return RunOut.of(run, service.run_job(session, run))

@@ -8,6 +8,7 @@ from app.core.i18n import say
 from app.recipes.continuing import CHANGEABLE
 from app.recipes.fields import changes_schema
 from app.runs.checkpoints import CheckpointLine
+from app.runs.preflight.schemas import ACCEPTED, AcceptedNames
 
 
 class CheckpointOut(BaseModel):
@@ -27,11 +28,23 @@ class CheckpointOut(BaseModel):
         return cls(**{**vars(line), "gone": say(line.gone) if line.gone else None})
 
 
-class ContinueIn(BaseModel):
-    """What may be otherwise from there on; everything else is refused by its field."""
+class KeepIn(BaseModel):
+    """What may be said beside a checkpoint: warnings of the pre-flight that the run's own start had not accepted."""
 
     model_config = ConfigDict(extra="forbid")
+
+    accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
+
+
+class ContinueIn(KeepIn):
+    """What may be otherwise from there on; everything else is refused by its field."""
 
     changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema(CHANGEABLE))] = Field(
         default_factory=dict
     )
+
+
+class OnwardPlanIn(ContinueIn):
+    """What would be started: a run that goes on, or with `keep` one whose model is the checkpoint as it is."""
+
+    keep: bool = False

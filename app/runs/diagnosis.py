@@ -11,6 +11,7 @@ from app.jobs.newest import last_event
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import display
 from app.runs.curves import read_whole_curves
+from app.runs.mixing import switch_of
 from app.runs.models import Run
 from app.runs.samples import read_samples
 from app.runs.service import run_job
@@ -19,7 +20,7 @@ from app.sentences import Failure, FailureCode
 
 def diagnose_run(session: Session, run: Run) -> list[Finding]:
     """What the rules find in a run that goes on or has ended, by all that it has told."""
-    return diagnose(record_of(session, run_job(session, run)), settings_of(run.config))
+    return diagnose(record_of(session, run), settings_of(run.config))
 
 
 def settings_of(config: TrainingConfig) -> Settings:
@@ -40,10 +41,12 @@ def changed_fields(run: Run, finding: Finding) -> list[tuple[str, str, str]]:
     ]
 
 
-def record_of(session: Session, job: Job) -> Record:
+def record_of(session: Session, run: Run) -> Record:
     """What a run has told so far, as the rules read it."""
+    job = run_job(session, run)
     curves = read_whole_curves(session, job)
     progress = last_event(session, job.id or 0, ProgressPayload)
+    total = progress["total_steps"] if progress else None
     return Record(
         [
             TrainPoint(point["step"], point["loss"], point["epoch"], point["grad_norm"])
@@ -54,8 +57,9 @@ def record_of(session: Session, job: Job) -> Record:
             SampleAnswer(answer["step"], answer["prompt"], answer["text"], answer["copied"])
             for answer in read_samples(session, job).of_all()
         ],
-        total_steps=progress["total_steps"] if progress else None,
+        total_steps=total,
         broke_at=_broke_at(job),
+        switches_at=switch_of(session, run, total),
     )
 
 

@@ -1,6 +1,7 @@
 """A run that begins with the adapter of another one: which may, and the shape that it takes over."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from sqlmodel import Session
@@ -70,6 +71,39 @@ def with_shape(recipe: Recipe, changes: Mapping[str, object], run: Run) -> dict[
         if name in changes and getattr(asked, name) != value:
             raise Invalid(_SHAPE, field=name, value=display(value))
     return {**changes, **shape_of(run)}
+
+
+@dataclass(frozen=True)
+class Further:
+    """The adapter that a run begins with, if any, and what is asked with it."""
+
+    parent: Run | None
+
+    @property
+    def begins(self) -> Beginning | None:
+        """Where it begins; None at the base model."""
+        return begin_with(self.parent) if self.parent else None
+
+    @property
+    def locked(self) -> Collection[str]:
+        """Fields that the adapter decides."""
+        return ADAPTER_SHAPE if self.parent else ()
+
+    def changes(self, recipe: Recipe, changes: Mapping[str, object]) -> Mapping[str, object]:
+        """Those that are asked for, with the adapter's shape. Raises Invalid as `with_shape`."""
+        return with_shape(recipe, changes, self.parent) if self.parent else changes
+
+    def require_fitting(self, config: TrainingConfig) -> None:
+        """Raises Invalid where another program is to go on with it."""
+        if self.parent:
+            require_studio(config)
+
+
+def read_further(session: Session, init_adapter: int | None, base_model_id: int) -> Further:
+    """By the run's id. Raises Invalid naming `init_adapter`."""
+    if init_adapter is None:
+        return Further(None)
+    return Further(require_adapter(session, init_adapter, base_model_id))
 
 
 def require_studio(config: TrainingConfig) -> None:

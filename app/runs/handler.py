@@ -26,7 +26,7 @@ from app.runs.leftovers import TENSORBOARD, clear_leftovers
 from app.runs.mixing import provenance_of_mix
 from app.runs.models import Run
 from app.runs.preflight.documents import AcceptedWarning
-from app.runs.provenance import Provenance
+from app.runs.provenance import EarlierRun, Provenance
 from app.runs.result import RunResult
 from app.runs.service import adapter_path, publish_artifacts, require_run
 from app.runs.tracking import begin_tracking
@@ -163,6 +163,7 @@ def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntr
         arrays_hash=run.arrays_hash,
         recipe=run.recipe,
         begins=run.begins,
+        earlier=_earlier(session, run),
         recipe_version=run.recipe_version,
         base_model=base,
         base_revision=revision,
@@ -175,6 +176,30 @@ def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntr
             for one in (run.preflight.accepted if run.preflight else ())
         ],
     )
+
+
+def _earlier(session: Session, run: Run) -> list[EarlierRun]:
+    """Whose adapters were trained further until this one; a run that goes on from a checkpoint trains the same data."""
+    found: list[EarlierRun] = []
+    while run.begins is not None:
+        parent = require_run(session, run.begins.run_id)
+        if run.begins.how == "adapter":
+            version = require_version(session, parent.dataset_version_id)
+            found.append(
+                EarlierRun(
+                    run_id=run.begins.run_id,
+                    run=parent.name,
+                    dataset=session.get_one(Dataset, version.dataset_id).name,
+                    version=version.number,
+                    version_hash=version.content_hash,
+                    arrays_hash=parent.arrays_hash,
+                    conversations=version.train_count,
+                    held_out=version.validation_count,
+                    mix=provenance_of_mix(session, parent),
+                )
+            )
+        run = parent
+    return found
 
 
 def _adapter_key(place: Workplace, result: RunResult) -> str:

@@ -13,6 +13,7 @@ from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.masking import drawn_count
 from app.recipes.config import TrainingConfig
+from app.recipes.mixing import CURRICULUM
 from app.runs.models import Run
 from app.runs.provenance import MixedInProvenance
 from app.sentences import N_
@@ -120,12 +121,15 @@ class MixPlan:
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """One pass over what is going to be trained. Tokens are None before the checks are done."""
+    """One pass over what is going to be trained; `mixed_samples` of its samples are mixed in. Tokens are None before the checks are
+    done.
+    """
 
     samples: int
     tokens: int | None
     trained_tokens: int | None
     mix: MixPlan | None = None
+    mixed_samples: int = 0
 
 
 def plan_epoch(
@@ -140,7 +144,8 @@ def plan_epoch(
     trained = _sum(own.trained_tokens, other.trained_tokens)
     share = other.trained_tokens / trained if trained and other.trained_tokens is not None else None
     mixed = MixPlan(count, beside.version.train_count, count / (count + version.train_count), share)
-    return EpochPlan(own.samples + other.samples, _sum(own.tokens, other.tokens), trained, mixed)
+    tokens = _sum(own.tokens, other.tokens)
+    return EpochPlan(own.samples + other.samples, tokens, trained, mixed, other.samples)
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
@@ -191,3 +196,18 @@ def epoch_of(session: Session, run: Run) -> EpochPlan:
         require_mask_check(session, run.mask_check_id),
     )
     return plan_epoch(run.config, version, check, Beside(mixed.version, mixed.check) if mixed else None)
+
+
+def switch_of(session: Session, run: Run, total_steps: int | None) -> int | None:
+    """The step after which a curriculum trains the domain, to about a step; None where all is shuffled, or nothing is known
+    yet. By what was trained, else by the reports of the checks.
+    """
+    if run.mix_check_id is None or run.config.mix_order != CURRICULUM or not total_steps:
+        return None
+    told = run.result.mix if run.result else None
+    if told is not None:
+        mixed, samples = told.mixed_in.samples, told.mixed_in.samples + told.domain.samples
+    else:
+        epoch = epoch_of(session, run)
+        mixed, samples = epoch.mixed_samples, epoch.samples
+    return round(total_steps * mixed / samples) if samples else None

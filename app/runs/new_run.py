@@ -25,6 +25,7 @@ from app.masking import MaskSettings
 from app.recipes.advice import Task
 from app.recipes.axes import Axis, axes_of, read_lines
 from app.recipes.config import TrainingConfig
+from app.recipes.continuing import ADAPTER_SHAPE
 from app.recipes.fields import FIELDS, display, displayed
 from app.recipes.method import METHOD_FIELDS, Method
 from app.recipes.recipes import BUILT_IN, RecipeBook, build_config, values_of
@@ -181,7 +182,8 @@ class NewRunForm:
             changes, _axes = self.axes()
         except Invalid:
             changes = self.changes()
-        return Choice(self.values["recipe"], changes, chosen, self.book)
+        locked = ADAPTER_SHAPE if self.values["init_adapter"].strip() else ()
+        return Choice(self.values["recipe"], changes, chosen, self.book, locked)
 
     def take_adapter(self, session: Session) -> Run | None:
         """The run whose adapter it begins with, of which the form takes base model and shape; None from the base model."""

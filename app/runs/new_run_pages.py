@@ -92,7 +92,7 @@ def start(
         require_seen(checks, seen)
         check = checks.check
         assert check is not None
-        ground = view.surroundings.ground_of(check.dataset_version_id)
+        ground = view.surroundings.ground_of_checks(check.id or 0, checks.ids[1])
         with transaction(engine) as session:
             version, model = (
                 require_version(session, check.dataset_version_id),

@@ -73,11 +73,12 @@ class FormView:
             pace = expected_pace(session, model_id, plan.tokens.all if plan.tokens else None)
         else:
             several, pace = with_pace(session, several, model_id)
-        plans = [plan, *(member.plan for member in several.members)] if several else [plan]
+        plans = [(member.said, member.plan) for member in several.members] if several else []
         let_go(session)
-        ground = self.surroundings.ground(version)
+        mixed_in = beside.version if beside else None
+        ground = self.surroundings.ground(version, mixed_in, checks.check, checks.beside)
         return {
-            **shown_preflight(form, version, model, checks.check, checks.job, plans, ground, beside),
+            **shown_preflight(form, version, model, checks, plans or [("", plan)], ground, beside),
             "form": form,
             "versions": versions,
             "models": models,

@@ -1,6 +1,7 @@
 """A run that goes on from a checkpoint of another one, or makes a model of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlmodel import Session
@@ -23,7 +24,7 @@ from app.runs.beginning import Beginning, How
 from app.runs.checkpoints import Told, checkpoint_folder, require_over, told_checkpoints
 from app.runs.mixing import epoch_of
 from app.runs.models import Run
-from app.runs.preflight.items import Name
+from app.runs.preflight.facts import UNSEEN, Ground
 from app.runs.service import RunRequest, run_job, start_run
 from app.sentences import N_
 
@@ -48,49 +49,60 @@ _NOT_OURS: Final = N_(
 _NO_SUCH: Final = N_("Run %(id)d has no checkpoint of step %(step)d. It wrote: %(steps)s.")
 
 
+@dataclass(frozen=True)
+class Onward:
+    """From which step of a run, and with what otherwise; `keeps` makes a model of the checkpoint as it is."""
+
+    step: int
+    changes: Mapping[str, object] = field(default_factory=dict)
+    keeps: bool = False
+
+
 def go_on(
     session: Session,
     storage: Storage,
     actor: Actor,
     run: Run,
-    step: int,
-    changes: Mapping[str, object],
+    onward: Onward,
     *,
     backends: Backends,
+    ground: Ground = UNSEEN,
+    accepted: Collection[str] = (),
     key: str = "",
 ) -> tuple[Run, bool]:
     """Promise a run that goes on where the checkpoint stands: nothing changed, its losses are those that the first one would
-    have had. The same idempotency key again gives the first one and False.
+    have had. Or one whose model is the checkpoint, measured on what was held out. The same idempotency key again gives the first
+    one and False.
 
-    Raises Invalid naming the field that cannot change on the way or leaves nothing to train, Conflict while the run is
-    under way or where its arrays are others by now.
+    What was accepted of the run's pre-flight stays so where the evidence is the same; `accepted` names the rest. Raises Invalid
+    naming the field that cannot change on the way or leaves nothing to train, Conflict while the run is under way, where its
+    arrays are others by now, or where a warning is not accepted.
     """
-    told = _require_told(session, storage, run, step)
-    _require_same_arrays(session, run)
-    config = changed_config(run.config, changes)
-    _require_same_curriculum(run, config)
-    total = _total_steps(session, run, config)
-    if total is not None and step >= total:
-        raise Invalid(_NOTHING_LEFT, field="num_train_epochs", step=step, total=total)
-    name = gettext(N_("%(name)s, on from step %(step)d")) % {"name": run.name[:90], "step": step}
-    return _start(session, actor, run, told, "checkpoint", config, name, backends, key)
+    request = request_onward(session, storage, run, onward, accepted, key)
+    return start_run(session, actor, request, suites=run.evaluate_with, backends=backends, ground=ground)
 
 
-def keep(
+def request_onward(
     session: Session,
     storage: Storage,
-    actor: Actor,
     run: Run,
-    step: int,
-    *,
-    backends: Backends,
+    onward: Onward,
+    accepted: Collection[str] = (),
     key: str = "",
-) -> tuple[Run, bool]:
-    """Promise a run whose model is the checkpoint as it is, measured on what was held out. Raises as `go_on`."""
-    told = _require_told(session, storage, run, step)
+) -> RunRequest:
+    """What is asked for with it. Raises as `go_on`, but for the pre-flight."""
+    told = _require_told(session, storage, run, onward.step)
     _require_same_arrays(session, run)
-    name = gettext(N_("%(name)s, as of step %(step)d")) % {"name": run.name[:90], "step": step}
-    return _start(session, actor, run, told, "kept", run.config, name, backends, key)
+    if onward.keeps:
+        name = gettext(N_("%(name)s, as of step %(step)d")) % {"name": run.name[:90], "step": told.step}
+        return _request(session, run, told, "kept", run.config, name, accepted, key)
+    config = changed_config(run.config, onward.changes)
+    _require_same_curriculum(run, config)
+    total = _total_steps(session, run, config)
+    if total is not None and told.step >= total:
+        raise Invalid(_NOTHING_LEFT, field="num_train_epochs", step=told.step, total=total)
+    name = gettext(N_("%(name)s, on from step %(step)d")) % {"name": run.name[:90], "step": told.step}
+    return _request(session, run, told, "checkpoint", config, name, accepted, key)
 
 
 def changed_config(config: TrainingConfig, changes: Mapping[str, object]) -> TrainingConfig:
@@ -144,19 +156,18 @@ def _total_steps(session: Session, run: Run, config: TrainingConfig) -> int | No
     return estimate_steps(epoch_of(session, run).samples, config).steps
 
 
-def _start(
+def _request(
     session: Session,
-    actor: Actor,
     run: Run,
     told: Told,
     how: How,
     config: TrainingConfig,
     name: str,
-    backends: Backends,
+    accepted: Collection[str],
     key: str,
-) -> tuple[Run, bool]:
+) -> RunRequest:
     assert run.id is not None
-    request = RunRequest(
+    return RunRequest(
         mask_check_id=run.mask_check_id,
         recipe=run.recipe,
         name=name,
@@ -165,11 +176,10 @@ def _start(
         evaluate_with=tuple(run.evaluate_with),
         idempotency_key=key,
         device=run_job(session, run).device_wanted,
-        # It is the same run that goes on; one of an earlier program was never asked.
-        accepted_warnings=tuple(run.preflight.names if run.preflight else Name),
+        accepted_warnings=tuple(accepted),
+        accepted_before=run.preflight,
         exactly=config,
         again_of=run,
         mix_check_id=run.mix_check_id,
         begins=Beginning(how=how, run_id=run.id, run=run.name, step=told.step, eval_loss=told.eval_loss),
     )
-    return start_run(session, actor, request, suites=run.evaluate_with, backends=backends)

@@ -8,11 +8,11 @@ from fastapi.responses import RedirectResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.core.database import LARGEST_ID, let_go, reading, utc_now
+from app.core.database import LARGEST_ID, let_go, utc_now
 from app.core.i18n import get_locale, gettext
 from app.core.routing import Router
 from app.core.templating import is_htmx, render, toast
-from app.core.web import PAGE_SIZE, AppEngine, AppSettings, AppStorage, Db
+from app.core.web import PAGE_SIZE, AppSettings, AppStorage, Db
 from app.datasets.service import require_dataset
 from app.jobs.events import CheckpointPayload, EvalPayload, EventKind, MetricPayload, Phase, ProgressPayload
 from app.jobs.models import Job, JobState, StopRequest
@@ -21,8 +21,6 @@ from app.mask_settings.words import settings_in_words
 from app.recipes.fields import FIELD_GROUPS, displayed
 from app.runs import service, stopping
 from app.runs.advice import remedy_for
-from app.runs.again import run_again
-from app.runs.backends import TheseBackends
 from app.runs.beginning_words import against_earlier, beginning_words
 from app.runs.changes import RECIPE_TITLES, changes_of
 from app.runs.checkpoint_pages import checkpoints_context
@@ -35,7 +33,6 @@ from app.runs.lineage import lineage_of
 from app.runs.logs import log_tail, tensorboard_command
 from app.runs.models import Run
 from app.runs.planning import expected_memory
-from app.runs.preflight.ground import TheseSurroundings
 from app.runs.preflight.items import Name
 from app.runs.samples import read_samples
 from app.runs.story import read_story
@@ -323,28 +320,6 @@ def run_output(request: Request, session: Db, storage: AppStorage, run_id: int) 
     job = service.run_job(session, run)
     let_go(session)
     return render(request, "runs/_output.html", {"run": run, "job": job, "log": log_tail(storage, job)})
-
-
-@router.post("/{run_id}/again", response_model=None)
-@needs(Permission.RUN_START)
-def start_again(
-    session: Db,
-    engine: AppEngine,
-    actor: CurrentActor,
-    backends: TheseBackends,
-    surroundings: TheseSurroundings,
-    run_id: int,
-) -> Response:
-    """The run once more; pressing twice at once leads to the same new one."""
-    with reading(engine) as looking:
-        version_id = service.require_run(looking, run_id).dataset_version_id
-    ground = surroundings.ground_of(version_id)
-    run = service.require_run(session, run_id)
-    made = len(service.runs_of_check(session, run.mask_check_id))
-    again, _created = run_again(
-        session, actor, run, backends=backends, ground=ground, key=f"again-{run_id}-{made}"
-    )
-    return RedirectResponse(f"/runs/{again.id}", status_code=303)
 
 
 @router.post("/{run_id}/stop", response_model=None)

@@ -7,10 +7,11 @@ from sqlmodel import Session
 from app.accounts.access import needs
 from app.accounts.permissions import Permission
 from app.base_models.service import require_ready
-from app.core.errors import Invalid
+from app.core.database import reading
+from app.core.errors import Invalid, StudioError
 from app.core.i18n import say
 from app.core.routing import Router
-from app.core.web import Db
+from app.core.web import AppEngine, Db
 from app.jobs.service import require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import newest_report, require_mask_check
@@ -19,6 +20,7 @@ from app.recipes.own import AppRecipes
 from app.runs.backends import TheseBackends
 from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
+from app.runs.further import read_further
 from app.runs.mixing import SAME_VERSION, Beside, read_beside, require_some
 from app.runs.pace import expected_pace
 from app.runs.plan_schemas import PlanIn, PlanOut
@@ -29,6 +31,7 @@ from app.runs.preflight.ground import TheseSurroundings
 from app.runs.preflight.schemas import items_out
 from app.runs.schemas import ForeignConfigIn, ForeignConfigOut
 from app.sentences import N_
+from app.versions.models import DatasetVersion
 from app.versions.service import require_version
 
 FOREIGN_CHECK: Final = N_(
@@ -50,6 +53,7 @@ def read_config(body: ForeignConfigIn) -> ForeignConfigOut:
 @needs(Permission.RUN_READ)
 def plan_run(
     session: Db,
+    engine: AppEngine,
     book: AppRecipes,
     device: ThisDevice,
     backends: TheseBackends,
@@ -58,19 +62,21 @@ def plan_run(
 ) -> PlanOut:
     """What a run would be and take, advice computed from the version and the choice, and the pre-flight: what stands against a
     start. Starts nothing."""
-    ground = surroundings.ground_of(body.dataset_version_id)
+    with reading(engine) as looking:
+        found = _checks(looking, body)
+    ground = surroundings.ground(*found)
     version = require_version(session, body.dataset_version_id)
     model, _folder = require_ready(session, body.base_model_id)
-    if body.mask_check_id is None:
-        check = newest_report(session, body.dataset_version_id, body.base_model_id)
-    else:
-        check = require_mask_check(session, body.mask_check_id)
-        if (check.dataset_version_id, check.base_model_id) != (body.dataset_version_id, body.base_model_id):
-            raise Invalid(FOREIGN_CHECK, field="mask_check_id", id=body.mask_check_id)
-    # What is wrong is refused as at the start of a run.
-    fit_config(book.require(body.recipe), body.changes, version, model.info, backends)
-    choice = Choice(body.recipe, body.changes, body.task, book)
+    check = _check(session, body)
     beside = _beside(session, body, check)
+    # What is wrong is refused as at the start of a run.
+    recipe, further = (
+        book.require(body.recipe),
+        read_further(session, body.init_adapter, body.base_model_id),
+    )
+    changes = further.changes(recipe, body.changes)
+    further.require_fitting(fit_config(recipe, changes, version, model.info, backends).config)
+    choice = Choice(body.recipe, changes, body.task, book, further.locked)
     plan = make_plan(choice, version, check, model.info, device, backends, beside)
     pace = expected_pace(session, body.base_model_id, plan.tokens.all if plan.tokens else None)
     facts = Facts(
@@ -86,7 +92,31 @@ def plan_run(
         beside=beside,
     )
     items = items_out(preflight(facts), body.accepted_warnings, body.override_reason)
-    return PlanOut.of(plan, pace, check, items)
+    return PlanOut.of(plan, pace, check, items, further.begins)
+
+
+def _checks(
+    session: Session, body: PlanIn
+) -> tuple[DatasetVersion | None, DatasetVersion | None, MaskCheck | None, MaskCheck | None]:
+    """Both versions and both checks, as far as there are any: what is wrong with them is told later."""
+    try:
+        check = _check(session, body)
+        beside = _beside(session, body, check)
+    except StudioError:
+        return session.get(DatasetVersion, body.dataset_version_id), None, None, None
+    version = session.get(DatasetVersion, body.dataset_version_id)
+    mixed = (beside.version, beside.check) if beside else (None, None)
+    return version, mixed[0], check, mixed[1]
+
+
+def _check(session: Session, body: PlanIn) -> MaskCheck | None:
+    """The one that is named, or the newest. Raises Invalid for one of something else."""
+    if body.mask_check_id is None:
+        return newest_report(session, body.dataset_version_id, body.base_model_id)
+    check = require_mask_check(session, body.mask_check_id)
+    if (check.dataset_version_id, check.base_model_id) != (body.dataset_version_id, body.base_model_id):
+        raise Invalid(FOREIGN_CHECK, field="mask_check_id", id=body.mask_check_id)
+    return check
 
 
 def _beside(session: Session, body: PlanIn, check: MaskCheck | None) -> Beside | None:

@@ -11,6 +11,7 @@ from app.recipes.advice import Task
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.recipes.memory import Fits
+from app.runs.beginning import Beginning
 from app.runs.pace import Pace
 from app.runs.planning import MemoryPlan, Plan
 from app.runs.preflight.schemas import ACCEPTED, AcceptedNames, PreflightItemOut
@@ -25,11 +26,17 @@ MixCheckId = Annotated[
 
 
 class AskedIn(BaseModel):
-    """What a plan and a start are asked alike: what is mixed in, and what the pre-flight wants to know."""
+    """What a plan and a start are asked alike: what is mixed in, what it begins with, and what the pre-flight wants
+    to know.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     mix_check_id: MixCheckId = None
+    init_adapter: int | None = Field(
+        default=None,
+        description="A run whose adapter this one begins with, in place of a fresh one: its base model and shape hold here.",
+    )
     override_reason: str = Field(default="", max_length=1000)
     evaluate_with: list[str] = Field(default_factory=list, max_length=10)
     accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
@@ -110,36 +117,47 @@ class MixOut(BaseModel):
     trained_share: float | None
 
 
-class PlanOut(BaseModel):
-    """How long a run would be, what it would take, and what to set otherwise; null where nothing tells it.
-
-    `tokens` pass the model over all epochs, `trained_tokens` of them are in the loss; `seconds` as fast as `as_run` was.
-    `may_start`: the pre-flight has no error, and no warning that is not accepted.
+class TakesOut(BaseModel):
+    """What a run would take, or several together; null where nothing tells it. `seconds` as fast as `as_run` was. `may_start`: the
+    pre-flight has no error, and no warning that is not accepted.
     """
 
-    config: TrainingConfig
-    mask_check_id: int | None
-    samples: int
-    samples_per_step: int
-    steps_per_epoch: int
     steps: int
-    epochs: float
-    tokens: int | None
-    trained_tokens: int | None
     seconds: float | None
     as_run: int | None
     disk_bytes: int | None
     memory: MemoryOut | None
+    may_start: bool
+
+
+class PlanOut(TakesOut):
+    """How long a run would be, what it would take, and what to set otherwise. `tokens` pass the model over all epochs,
+    `trained_tokens` of them are in the loss; `begins` is the adapter that it would begin with, null from the base model.
+    """
+
+    config: TrainingConfig
+    begins: Beginning | None
+    mask_check_id: int | None
+    samples: int
+    samples_per_step: int
+    steps_per_epoch: int
+    epochs: float
+    tokens: int | None
+    trained_tokens: int | None
     mix: MixOut | None
     advice: list[AdviceOut]
     notes: list[str]
     warnings: list[str]
     preflight: list[PreflightItemOut]
-    may_start: bool
 
     @classmethod
     def of(
-        cls, plan: Plan, pace: Pace | None, check: MaskCheck | None, preflight: list[PreflightItemOut]
+        cls,
+        plan: Plan,
+        pace: Pace | None,
+        check: MaskCheck | None,
+        preflight: list[PreflightItemOut],
+        begins: Beginning | None = None,
     ) -> "PlanOut":
         """In the reader's language. The plan is of a version, without errors."""
         assert plan.config is not None
@@ -147,6 +165,7 @@ class PlanOut(BaseModel):
         memory = plan.memory
         return cls(
             config=plan.config,
+            begins=begins,
             mask_check_id=check.id if check else None,
             samples=plan.estimate.samples,
             samples_per_step=plan.estimate.batch,

@@ -1,7 +1,7 @@
 """What a run would be, before it starts: its config, how long, how large, what it takes, and what to set otherwise."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -68,12 +68,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Choice:
-    """What is asked to be trained: a recipe by name, what is changed of it, and what for. `book` has who asks may name."""
+    """What is asked to be trained: a recipe by name, what is changed of it, and what for. `book` has who asks may name; `locked`
+    are fields that cannot be otherwise, so that nothing is advised on them.
+    """
 
     recipe: str
     changes: Mapping[str, object]
     task: Task | None = None
     book: RecipeBook = BUILT_IN
+    locked: Collection[str] = ()
 
 
 def make_plan(
@@ -122,7 +125,7 @@ def plan_of(
         _tokens(epoch, estimate),
         estimate_disk(estimate, config, facts) if facts else None,
         memory,
-        advise(estimate, config, situation),
+        [one for one in advise(estimate, config, situation) if one.field not in choice.locked],
         notes=fitted.notes,
         warnings=fitted.warnings,
         mix=epoch.mix,
@@ -157,9 +160,16 @@ def _memory(
         # What another program takes was never measured.
         return None
     half = device.has_bf16 if config.bf16 == "auto" else config.bf16
-    work = Work(largest_batch(report, config.per_device_train_batch_size), report.longest, device.cores)
+    largest = largest_batch(report, config.per_device_train_batch_size)
+    work = Work(largest, report.longest, device.cores, shortest(report))
     needed = estimate_memory(facts, config, work, half=half)
     return None if needed is None else MemoryPlan(needed, device)
+
+
+def shortest(report: MaskReport) -> int:
+    """Tokens that every sample of a run has at least, as far as the lengths are told apart."""
+    lengths = zip(report.lengths.edges, report.lengths.counts, strict=False)
+    return round(next((edge for edge, count in lengths if count), 0))
 
 
 def largest_batch(report: MaskReport, samples: int) -> int:

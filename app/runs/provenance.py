@@ -32,10 +32,19 @@ class MixedInProvenance(DataProvenance):
     order: str
 
 
+class EarlierRun(DataProvenance):
+    """A run whose adapter was trained further, so that its data are in the weights too."""
+
+    run_id: int
+    run: str
+    mix: MixedInProvenance | None = None
+
+
 class Provenance(StoredModel, DataProvenance):
     """`base_model` is a hub id, or a name where the hub has no such model; `base_revision` the commit there.
 
-    `begins` says what the run began from where that was not the base model.
+    `begins` says what the run began from where that was not the base model, `earlier` whose adapters were trained further on the
+    way here, the last one first.
     """
 
     schema_version: Literal[2] = 2
@@ -43,6 +52,7 @@ class Provenance(StoredModel, DataProvenance):
     run_id: int | None = None
     recipe: str
     begins: Beginning | None = None
+    earlier: list[EarlierRun] = Field(default_factory=list)
     # Counts the changes of an own recipe; None for a built-in one.
     recipe_version: int | None = None
     base_model: str

@@ -89,10 +89,6 @@ class RunIn(StartIn):
         description="Changes to the recipe's config, spelled as TRL and PEFT spell them.",
     )
     name: str = Field(default="", max_length=120)
-    init_adapter: int | None = Field(
-        default=None,
-        description="A run whose adapter this one begins with, in place of a fresh one: its base model and shape hold here.",
-    )
 
 
 class AgainIn(BaseModel):

@@ -15,6 +15,7 @@ from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.storage import Storage, StoredFile
 from app.datasets.models import Dataset
+from app.interop.launching import Launch
 from app.jobs.devices import ANY
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue, require_job
@@ -27,7 +28,7 @@ from app.runs.backends import NO_BACKENDS, Backends, fit_to_backend, launch_of, 
 from app.runs.beginning import Beginning
 from app.runs.changes import Base, base_of
 from app.runs.fitting import Fitted, fit_config
-from app.runs.further import begin_with, require_adapter, require_studio, with_shape
+from app.runs.further import read_further, require_studio
 from app.runs.mixing import Beside, columns_of_mix, read_beside
 from app.runs.models import Run, RunArtifact
 from app.runs.planning import Choice, plan_of
@@ -36,6 +37,7 @@ from app.runs.preflight.data import check_refusal, red_without_reason, unconfirm
 from app.runs.preflight.documents import PreflightRecord
 from app.runs.preflight.facts import UNSEEN, Facts, Ground
 from app.runs.preflight.gate import settle
+from app.runs.preflight.items import Item
 from app.runs.preflight.model import length_refusal
 from app.runs.work import TrainPayload
 from app.sentences import N_
@@ -62,6 +64,8 @@ class RunRequest:
     idempotency_key: str = ""
     # Names of the pre-flight's warnings that whoever asks has looked at.
     accepted_warnings: tuple[str, ...] = ()
+    # What was accepted of the run that goes on, or is made again: it holds where the evidence is the same.
+    accepted_before: PreflightRecord | None = None
     # Where it may be trained: any, cpu, cuda or one GPU.
     device: str = ANY
     # In place of recipe and changes: the config of a run that is made again, and that run.
@@ -121,15 +125,40 @@ def _require_suites(request: RunRequest, suites: Collection[str]) -> None:
             )
 
 
-def _promise(
+def look_before(
     session: Session,
     actor: Actor,
     request: RunRequest,
-    key: str,
+    *,
+    suites: Collection[str] = (),
+    backends: Backends = NO_BACKENDS,
+    ground: Ground = UNSEEN,
+) -> list[Item]:
+    """The pre-flight of what `start_run` would promise. Raises as that does for what has no place in the list."""
+    return preflight(_prepare(session, actor, request, suites, backends, ground).facts)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A request that was looked up and fitted. `override` is the reason why a red check is trained on."""
+
+    request: RunRequest
+    base: Base
+    facts: Facts
+    config: TrainingConfig
+    override: str | None
+    device: str
+    launch: Launch | None
+
+
+def _prepare(
+    session: Session,
+    actor: Actor,
+    request: RunRequest,
     suites: Collection[str],
     backends: Backends,
     ground: Ground,
-) -> Run:
+) -> _Prepared:
     _require_suites(request, suites)
     check = require_mask_check(session, request.mask_check_id)
     check_job = require_job(session, check.job_id)
@@ -138,7 +167,6 @@ def _promise(
     model, _folder = require_ready(session, check.base_model_id)
     _require_room(check, model)
     beside, also = _mixed_in(session, check, request, model)
-    override = also or override
     base = _base(session, actor, request)
     backends = with_kept(backends, request.again_of.launch if request.again_of else None)
     request = _with_adapter(session, request, base, model)
@@ -148,27 +176,56 @@ def _promise(
     device = require_wish(session, request.device)
     choice = Choice(base.name, request.changes)
     plan = plan_of(fitted, choice, version, check, model.info, ground.device, beside)
-    facts = Facts(version, model, check, check_job, plan, ground, beside=beside)
-    looked_at = _settled(facts, request, actor)
-    job = enqueue(session, JobKind.TRAIN, created_by=actor.who, device=device)
+    facts = Facts(
+        version,
+        model,
+        check,
+        check_job,
+        plan,
+        ground,
+        suites=request.evaluate_with,
+        confirmed=True,
+        override_reason=request.override_reason,
+        beside=beside,
+    )
+    launch = launch_of(fitted.config, backends)
+    return _Prepared(request, base, facts, fitted.config, also or override, device, launch)
+
+
+def _promise(
+    session: Session,
+    actor: Actor,
+    request: RunRequest,
+    key: str,
+    suites: Collection[str],
+    backends: Backends,
+    ground: Ground,
+) -> Run:
+    found = _prepare(session, actor, request, suites, backends, ground)
+    request, facts, check = found.request, found.facts, found.facts.check
+    assert check is not None
+    items, reason = preflight(facts), request.override_reason
+    looked_at = settle(items, request.accepted_warnings, actor.who, reason, request.accepted_before)
+    job = enqueue(session, JobKind.TRAIN, created_by=actor.who, device=found.device)
     assert job.id is not None
     run = Run(
-        name=request.name.strip()[:120] or _default_name(session, version, model, base.name),
+        name=request.name.strip()[:120]
+        or _default_name(session, facts.version, facts.model, found.base.name),
         dataset_version_id=check.dataset_version_id,
         base_model_id=check.base_model_id,
         mask_check_id=request.mask_check_id,
-        **base.columns(),
+        **found.base.columns(),
         sweep_id=request.sweep_id,
-        config=fitted.config,
+        config=found.config,
         arrays_hash=check.arrays_hash or "",
-        **columns_of_mix(beside.check if beside else None),
+        **columns_of_mix(facts.beside.check if facts.beside else None),
         **actor.who.columns("confirmed_by"),
-        override_reason=override,
+        override_reason=found.override,
         preflight=looked_at,
         idempotency_key=key,
         job_id=job.id,
         evaluate_with=list(dict.fromkeys(request.evaluate_with)),
-        launch=launch_of(fitted.config, backends),
+        launch=found.launch,
         begins=request.begins,
         parent_run_id=request.begins.run_id if request.begins else None,
         **actor.who.columns(),
@@ -178,7 +235,7 @@ def _promise(
     assert run.id is not None
     job.asks(TrainPayload(run_id=run.id))
     session.add(job)
-    record(session, actor, "run.override" if override else "run.start", f"run/{run.id}")
+    record(session, actor, "run.override" if found.override else "run.start", f"run/{run.id}")
     session.flush()
     return run
 
@@ -202,14 +259,6 @@ def _require_room(check: MaskCheck, model: ModelEntry) -> None:
         raise too_long
 
 
-def _settled(facts: Facts, request: RunRequest, actor: Actor) -> PreflightRecord:
-    """The pre-flight as it stands, with what was accepted of it. Raises Conflict for what refuses the start."""
-    facts = replace(
-        facts, suites=request.evaluate_with, confirmed=True, override_reason=request.override_reason
-    )
-    return settle(preflight(facts), request.accepted_warnings, actor.who, request.override_reason)
-
-
 def _base(session: Session, actor: Actor, request: RunRequest) -> Base:
     """The recipe that the request names, as who asks may; of a run that is made again, that run's."""
     if request.again_of is not None:
@@ -221,9 +270,8 @@ def _with_adapter(session: Session, request: RunRequest, base: Base, model: Mode
     """The request with what it takes over from the adapter that it begins with. Raises Invalid where that does not fit."""
     if request.init_adapter is None:
         return request
-    parent = require_adapter(session, request.init_adapter, model.id or 0)
-    changes = with_shape(base.recipe(), request.changes, parent)
-    return replace(request, begins=begin_with(parent), changes=changes)
+    further = read_further(session, request.init_adapter, model.id or 0)
+    return replace(request, begins=further.begins, changes=further.changes(base.recipe(), request.changes))
 
 
 def _fitted(

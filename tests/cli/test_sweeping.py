@@ -71,3 +71,16 @@ def test_waiting_ends_with_the_last_run(app: FastAPI, live: LiveServer) -> None:
     with StudioClient(live.url, live.token) as client:
         ended = wait_for_sweep(client, client.sweep(1))
     assert (ended.is_over, ended.best_run_id) == (True, 1)
+
+
+@pytest.mark.usefixtures("ready")
+def test_the_plan_names_what_stands_against_any_run_and_ends_with_one(live: LiveServer) -> None:
+    values = (*COMMAND, "--set", "learning_rate=5e-5,5e-3", "--plan")
+    looked = live.run(*values)
+    assert (looked.code, "--accept learning_rate" in looked.error) == (1, True)
+    assert "0.005 is far above" in looked.stdout
+    assert live.run(*values, "--accept", "learning_rate").code == 0
+    refused = live.run(*values[:-1], "--no-wait")
+    assert (refused.code, "learning_rate" in refused.error) == (1, True)
+    made = live.run(*values[:-1], "--accept", "learning_rate", "--no-wait", "--json").json
+    assert [run["accepted"] for run in made["runs"]] == [[], ["learning_rate"]]

@@ -1,6 +1,7 @@
 """Each rule finds the fault that a run was made to have, and is silent over every healthy curve, from its first point on."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,44 @@ def test_a_run_trained_now_to_fail_is_told_as_the_recorded_one(name: str, tmp_pa
 def test_a_run_trained_now_that_goes_well_raises_no_alarm(tmp_path: Path) -> None:
     for name in ("prices", "talk-short"):
         assert diagnose(record_of(run_study(STUDIES[name], tmp_path / name)), USUAL) == []
+
+
+def joined(first: Record, then: Record) -> Record:
+    """A curriculum whose data change from those of one recorded run to those of another; held-out losses of the second alone."""
+    switch = first.train[-1].step
+    train = [*first.train, *(replace(point, step=point.step + switch) for point in then.train)]
+    begins = then.evals[0].loss if then.evals else None
+    evals = [EvalPoint(point.step, begins) for point in first.evals]
+    evals += [replace(point, step=point.step + switch) for point in then.evals[1:]]
+    total = switch + (then.total_steps or 0)
+    return Record(train, evals, total_steps=total, switches_at=switch)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("talk", "prices"),
+        ("prices", "talk"),
+        ("prices-slow", "talk-seed"),
+        ("talk-batch-1", "prices-batch-1"),
+    ],
+)
+def test_data_that_change_on_the_way_raise_no_alarm_at_any_step_and_hide_no_fault(
+    first: str, then: str
+) -> None:
+    record = joined(kept(first), kept(then))
+    seen = [replace(one, switches_at=record.switches_at) for one in as_it_went(record)]
+    assert [finding for one in seen for finding in diagnose(one, USUAL)] == []
+    # To about a step it is known.
+    for off in (-1, 1):
+        assert diagnose(replace(record, switches_at=(record.switches_at or 0) + off), USUAL) == []
+    # What goes wrong in either stretch is told all the same: of the first one by its training loss alone.
+    for name in ("explosion", "fall-then-rise"):
+        (told,) = diagnose(joined(kept(name), kept(then)), USUAL)
+        assert told.code == STUDIES[name].wrong
+    for name in ("overfitting", "oscillation", "no-decrease", "fall-then-rise"):
+        (told,) = diagnose(joined(kept(first), kept(name)), USUAL)
+        assert told.code == STUDIES[name].wrong
 
 
 def test_overfitting_is_drawn_at_the_best_loss_and_ends_the_new_run_there() -> None:

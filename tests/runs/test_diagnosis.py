@@ -13,10 +13,14 @@ from app.core.database import transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import JobState
+from app.runs.mixing import switch_of
+from app.runs.service import require_run
 from app.sentences import Failure, FailureCode
+from tests.runs.test_mixing import checks, start
 from tests.support.people import Person, visible_text
 from tests.support.training import make_run, metric, progress
 
+__all__ = ["checks"]
 pytestmark = pytest.mark.usefixtures("silent_bell")
 
 
@@ -118,3 +122,24 @@ def test_sample_answers_are_a_table_by_step_and_an_erased_conversation_is_in_non
     # the one that was copied from conversation 5 goes with it
     assert reviewer.browser.post("/api/v1/conversations/5/erase").status_code == 200
     assert [one["step"] for one in engineer.browser.get("/api/v1/runs/1/samples").json()] == [0]
+
+
+def test_where_a_curriculum_changes_the_data_is_no_fault_of_the_run(
+    app: FastAPI, engineer: Person, checks: tuple[int, int]
+) -> None:
+    run_id = start(engineer, checks, mix_order="curriculum")["id"]
+    general = [metric(step, 2 - step / 50) for step in range(1, 30)]
+    told = [*general, *(metric(step, 6 - step / 40) for step in range(30, 101)), progress(100, 100)]
+    with transaction(app.state.engine) as session:
+        run = require_run(session, run_id)
+        claim = jobs.claim(session, run.job_id, owner="test", lease_seconds=30)
+        assert claim is not None
+        jobs.heartbeat(session, claim, lease_seconds=30, events=told)
+        assert switch_of(session, run, 100) == pytest.approx(29, abs=5)
+    assert engineer.api.get(f"/api/v1/runs/{run_id}/diagnosis").json() == []
+    with transaction(app.state.engine) as session:
+        run = require_run(session, run_id)
+        run.config = run.config.model_copy(update={"mix_order": "mixed"})
+        session.add(run)
+    (found,) = engineer.api.get(f"/api/v1/runs/{run_id}/diagnosis").json()
+    assert found["code"] == "explosion"

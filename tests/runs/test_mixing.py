@@ -24,6 +24,7 @@ from tests.cli.conftest import LiveServer, live
 from tests.runs.under_way import runs
 from tests.support.people import Person, problem_of, visible_text
 from tests.support.training import (
+    WORDS,
     ask_for_check,
     finish_check,
     make_check,
@@ -32,6 +33,7 @@ from tests.support.training import (
     make_version,
     metric,
     run_result,
+    write_arrays_of,
 )
 
 __all__ = ["live"]
@@ -167,7 +169,10 @@ def test_the_form_checks_both_with_one_click_and_starts_them_together(
     half = engineer.browser.get("/runs/new/check/1", params={"mix": 2}).text
     assert "data-check-done" not in half
     with transaction(app.state.engine) as session:
-        finish_check(session, session.get_one(MaskCheck, 2))
+        second = session.get_one(MaskCheck, 2)
+        finish_check(session, second)
+        write_arrays_of(session, storage, session.get_one(MaskCheck, 1), {1: WORDS[:80]}, held_out=0)
+        write_arrays_of(session, storage, second, {11: WORDS[80:]}, held_out=0)
     done = engineer.browser.get("/runs/new/check/1", params={"mix": 2}).text
     assert "data-check-done" in done
     assert "I have looked at the masks of both datasets" in visible_text(done)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Engine
 from sqlmodel import Session
 
@@ -28,7 +30,7 @@ from app.mask_checks.report import (
     ReportSuspect,
 )
 from app.mask_settings.fields import MaskSettingsIn
-from app.masking import MaskSettings, SuspectKind
+from app.masking import ArraysBuilder, MaskSettings, SuspectKind, write_arrays
 from app.runs.models import Run
 from app.runs.preflight.items import Name
 from app.runs.result import RunResult
@@ -37,6 +39,7 @@ from app.sentences import Sentence
 from app.versions.freezing import freeze
 from app.versions.models import DatasetVersion
 
+Ids = npt.NDArray[np.int32]
 ENGINEER = Actor(1, "Mei", Role.ENGINEER, "session")
 ARRAYS_HASH = "a" * 64
 SUITES = ("sales-en", "sales-zh")
@@ -211,8 +214,26 @@ def make_mix_check(
     finish_check(session, beside, green=green)
     beside.arrays_hash = "d" * 64
     session.add(beside)
-    session.flush()
+    write_arrays_of(session, storage, check, {1: WORDS[:40], 2: WORDS[40:80]}, held_out=2)
+    write_arrays_of(session, storage, beside, {11: WORDS[80:120], 12: WORDS[120:]}, held_out=12)
     return beside
+
+
+# Token ids that no two conversations have in common.
+WORDS = np.random.default_rng(3).permutation(40_000)[:160].astype(np.int32)
+
+
+def write_arrays_of(
+    session: Session, storage: Storage, check: MaskCheck, samples: dict[int, Ids], *, held_out: int
+) -> None:
+    """Arrays for a finished check: ids of a conversation's tokens, all trained, by its id."""
+    builder = ArraysBuilder(MaskSettings(), "small", frozenset({held_out}))
+    for conversation, ids in samples.items():
+        builder.add(conversation, ids, ids)
+    check.arrays_key = f"jobs/{check.job_id}/1/arrays.safetensors"
+    write_arrays(storage.folder(f"jobs/{check.job_id}/1") / "arrays.safetensors", builder.finish())
+    session.add(check)
+    session.flush()
 
 
 def make_run(session: Session, storage: Storage, **request: Any) -> tuple[Run, Job]:

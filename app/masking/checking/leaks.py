@@ -1,4 +1,5 @@
-"""Conversations that are held out and stand nearly word for word among those that are trained on.
+"""Conversations that are held out and stand nearly word for word among those that are trained on, in one set of samples or
+across two.
 
 Told from the arrays: runs of tokens that a held-out conversation and a training conversation have in common. What many
 training conversations say (a system prompt, a greeting) tells nothing and is left out.
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.masking.samples.arrays import MaskArrays, Split
+from app.masking.samples.mixing import in_both
 from app.masking.token_runs import RUN_CHUNK, TOKEN_RUN, run_hashes
 
 # From this share of its runs on, a held-out conversation is known from training.
@@ -38,16 +40,50 @@ class Leak:
     share: float
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Some samples of a set, by their places."""
+
+    arrays: MaskArrays
+    places: Places
+
+    @property
+    def conversations(self) -> int:
+        return len(np.unique(self.arrays.conversation_ids[self.places]))
+
+
 def find_leaks(arrays: MaskArrays) -> list[Leak]:
     """Every held-out conversation with the training conversation that it is most like, from `SHARE` on."""
-    held_out = _runs_of(arrays, Split.VALIDATION, None)
+    return _leaks(_Part(arrays, arrays.places(Split.VALIDATION)), _Part(arrays, arrays.places(Split.TRAIN)))
+
+
+def find_crossings(domain: MaskArrays, general: MaskArrays) -> list[Leak]:
+    """The same across a set and one that is mixed in: what either holds out, among what the other has to train on. Whole
+    conversations that are in both are passed over, as mixing leaves the second set's out.
+    """
+    left_out = in_both(domain, general)
+    kept = np.array([int(one) not in left_out for one in general.conversation_ids], dtype=bool)
+    held_out, train = (
+        _Part(general, places[kept[places]])
+        for places in map(general.places, (Split.VALIDATION, Split.TRAIN))
+    )
+    return [
+        *_leaks(_Part(domain, domain.places(Split.VALIDATION)), train),
+        *_leaks(held_out, _Part(domain, domain.places(Split.TRAIN))),
+    ]
+
+
+def _leaks(held_out_part: _Part, training: _Part) -> list[Leak]:
+    # Both alike, or what one leaves out is missed in the other.
+    sampled = any(len(part.arrays.input_ids) > _SAMPLED_FROM for part in (held_out_part, training))
+    held_out = _runs_of(held_out_part, None, sampled=sampled)
     if not len(held_out[0]):
         return []
     sought, place = np.unique(held_out[0], return_inverse=True)
-    by_run, trained = _training_runs(arrays, sought)
+    by_run, trained = _training_runs(training, sought, sampled=sampled)
     if not len(by_run):
         return []
-    most = _most_common(arrays)
+    most = _most_common(training)
     # Where each sought run's training conversations lie in `trained`.
     begin = np.searchsorted(by_run, np.arange(len(sought) + 1))
     counted = np.diff(begin)
@@ -68,20 +104,20 @@ def find_leaks(arrays: MaskArrays) -> list[Leak]:
     return leaks
 
 
-def _training_runs(arrays: MaskArrays, sought: Hashes) -> tuple[Places, Places]:
+def _training_runs(part: _Part, sought: Hashes, *, sampled: bool) -> tuple[Places, Places]:
     """Pairs, each once and in order: the number of a sought run, a training conversation in which it stands."""
-    hashes, conversations = _runs_of(arrays, Split.TRAIN, sought)
+    hashes, conversations = _runs_of(part, sought, sampled=sampled)
     pairs = np.stack([np.searchsorted(sought, hashes), conversations], axis=1)
     unique = np.unique(pairs, axis=0)
     return unique[:, 0], unique[:, 1]
 
 
-def _runs_of(arrays: MaskArrays, split: Split, among: Hashes | None) -> tuple[Hashes, Places]:
+def _runs_of(part: _Part, among: Hashes | None, *, sampled: bool) -> tuple[Hashes, Places]:
     """Hashes of runs inside a sample, each with its conversation; all of them, or those that are `among` (sorted)."""
-    sampled = len(arrays.input_ids) > _SAMPLED_FROM
+    arrays = part.arrays
     lengths = np.diff(arrays.offsets)
     found, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    for samples in _pieces(arrays, split):
+    for samples in _pieces(part):
         ids = np.concatenate([arrays.sample(int(one))[0] for one in samples])
         owner = np.repeat(samples, lengths[samples])
         if len(ids) < TOKEN_RUN:
@@ -100,10 +136,10 @@ def _runs_of(arrays: MaskArrays, split: Split, among: Hashes | None) -> tuple[Ha
     return np.concatenate(found), np.concatenate(owners)
 
 
-def _pieces(arrays: MaskArrays, split: Split) -> Iterator[Places]:
-    """The split's samples, a few at a time."""
-    samples = arrays.places(split)
-    ends = np.cumsum(np.diff(arrays.offsets)[samples])
+def _pieces(part: _Part) -> Iterator[Places]:
+    """Its samples, a few at a time."""
+    samples = part.places
+    ends = np.cumsum(np.diff(part.arrays.offsets)[samples])
     first = 0
     while first < len(samples):
         before = int(ends[first - 1]) if first else 0
@@ -112,10 +148,9 @@ def _pieces(arrays: MaskArrays, split: Split) -> Iterator[Places]:
         first = last
 
 
-def _most_common(arrays: MaskArrays) -> int:
-    conversations = len(np.unique(arrays.conversation_ids[arrays.split == Split.TRAIN]))
+def _most_common(part: _Part) -> int:
     low, high = _COMMON
-    return max(low, min(high, int(_COMMON_SHARE * conversations)))
+    return max(low, min(high, int(_COMMON_SHARE * part.conversations)))
 
 
 def _by_conversation(owners: Places, runs: Places) -> Iterator[tuple[int, Places]]:

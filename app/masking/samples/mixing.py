@@ -92,7 +92,7 @@ def mix(domain: MaskArrays, general: MaskArrays, *, share: float, seed: int) -> 
         raise MaskingError(
             N_("The two sets of samples were masked with other settings: check both with the same."),
         )
-    left_out = _shared(domain, general)
+    left_out = in_both(domain, general)
     ours = [int(place) not in left_out for place in general.conversation_ids]
     train = general.places(Split.TRAIN)
     available = _places_by_conversation(general, train[np.asarray(ours, dtype=bool)[train]])
@@ -120,7 +120,7 @@ def draw(conversations: Sequence[int], count: int, seed: int) -> list[int]:
     return [*sorted(conversations) * passes, *sorted(ranked[:rest])]
 
 
-def _shared(domain: MaskArrays, general: MaskArrays) -> set[int]:
+def in_both(domain: MaskArrays, general: MaskArrays) -> set[int]:
     """Conversations of the second set that are in the first, by id or by the very same tokens."""
     own = set(domain.conversation_ids.tolist())
     tokens = {domain.sample(place)[0].tobytes() for place in range(len(domain))}

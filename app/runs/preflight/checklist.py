@@ -16,6 +16,8 @@ _ORDER: Final = {name: place for place, name in enumerate(Name)}
 _OF_MIXED: Final = N_("That is so of the dataset that is mixed in.")
 _HELPS_MIXED: Final = N_("That is so of the dataset that is mixed in. %(helps)s")
 
+_HELPS_BOTH: Final = N_("%(helps)s The dataset that is mixed in: %(other)s")
+
 
 def preflight(facts: Facts) -> list[Item]:
     """What stands against the start, and what does not."""
@@ -38,6 +40,8 @@ def _of_datasets(facts: Facts) -> list[Item]:
             known = found.get(item.name)
             if known is None or _is_graver(item, known):
                 found[item.name] = item if item.level is Level.OK else _said_of_mixed(item)
+            elif item.level is known.level is not Level.OK:
+                found[item.name] = _said_of_both(known, item)
     return list(found.values())
 
 
@@ -49,3 +53,8 @@ def _said_of_mixed(item: Item) -> Item:
     field = "mix_check_id" if item.field == "mask_check_id" else item.field
     helps = Sentence.of(_HELPS_MIXED, helps=say(item.helps)) if item.helps else Sentence(_OF_MIXED)
     return replace(item, helps=helps, field=field)
+
+
+def _said_of_both(known: Item, mixed: Item) -> Item:
+    helps = say(known.helps) if known.helps else ""
+    return replace(known, helps=Sentence.of(_HELPS_BOTH, helps=helps, other=say(mixed.sentence)))

@@ -1,15 +1,16 @@
 """Of the data: the mask check and who looked at it, approvals, what is held out, what is cut."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from app.core.errors import Conflict, Invalid, StudioError
 from app.jobs.models import Job
 from app.mask_checks.models import MaskCheck
-from app.runs.preflight.facts import Facts
+from app.mask_checks.report import ReportLeak
+from app.masking import Leak
+from app.runs.preflight.facts import Crossings, Facts
 from app.runs.preflight.items import Change, Item, Level, Name, ok, warning
 from app.sentences import N_, Sentence
-from app.versions.since import Since
 
 RED: Final = N_(
     "The mask check is red, so the run does not start. Fix the conversations, or override with a reason."
@@ -23,12 +24,18 @@ def data_items(facts: Facts) -> Iterator[Item]:
     """In the order of the list."""
     if facts.confirmed is not None:
         yield _confirmed(facts)
-    if facts.ground.since is not None:
-        yield _approvals(facts, facts.ground.since)
-    elif facts.ground.unread is not None:
-        helps = N_("Have the file put back from a backup, or freeze again.")
-        yield warning(Name.APPROVALS, facts.ground.unread, helps=helps, link=facts.version_page)
+    yield from _approvals(Name.APPROVALS, facts)
     yield _held_out(facts)
+    if facts.mixed_in is not None:
+        yield from _mixed_items(facts, facts.mixed_in)
+
+
+def _mixed_items(facts: Facts, mixed_in: Facts) -> Iterator[Item]:
+    """Of what is mixed in, and of both together."""
+    yield from _approvals(Name.MIX_APPROVALS, mixed_in)
+    if facts.ground.crossings is not None:
+        yield _crossings(facts, mixed_in, facts.ground.crossings)
+    yield _mixed_held_out(mixed_in)
 
 
 def checked_items(facts: Facts) -> Iterator[Item]:
@@ -99,18 +106,58 @@ def _confirmed(facts: Facts) -> Item:
     return error_item(Name.CONFIRMED, unconfirmed(), facts.check_page)
 
 
-def _approvals(facts: Facts, since: Since) -> Item:
-    link = f"/datasets/{facts.version.dataset_id}"
-    if since.is_nothing:
+def _approvals(name: Name, facts: Facts) -> Iterator[Item]:
+    fate, link = facts.ground.own, f"/datasets/{facts.version.dataset_id}"
+    if fate.unread is not None:
+        helps = N_("Have the file put back from a backup, or freeze again.")
+        yield warning(name, fate.unread, helps=helps, link=facts.version_page)
+        return
+    if fate.since is None:
+        return
+    if fate.since.is_nothing:
         message = N_("All %(count)d conversations are as they were approved.")
-        return ok(Name.APPROVALS, message, link, count=facts.version.conversation_count)
+        yield ok(name, message, link, count=facts.version.conversation_count)
+        return
     message = N_(
         "Since version %(number)d was frozen, of its conversations %(changed)d were changed in words or labels, %(unapproved)d "
         "are not approved any more, and %(gone)d are gone. The run would train what they were."
     )
-    values = vars(since) | {"number": facts.version.number}
+    values = vars(fate.since) | {"number": facts.version.number}
     helps = N_("Freeze a new version and train that.")
-    return warning(Name.APPROVALS, Sentence.of(message, **values), helps=helps, link=link)
+    yield warning(name, Sentence.of(message, **values), helps=helps, link=link)
+
+
+def _mixed_held_out(facts: Facts) -> Item:
+    link, held = facts.version_page, facts.version.validation_count
+    if held:
+        message = N_("%(held)d conversations of it are held out, %(train)d can be drawn from.")
+        return ok(Name.MIX_HELD_OUT, message, link, held=held, train=facts.version.train_count)
+    message = N_("Nothing of it is held out: no loss tells whether the run forgets what is general.")
+    helps = N_("Freeze a version of it that holds some out.")
+    return warning(Name.MIX_HELD_OUT, Sentence(message), helps=helps, link=link)
+
+
+def _crossings(facts: Facts, mixed_in: Facts, found: Crossings) -> Item:
+    if found.unread is not None:
+        helps = N_("Ask for the mask check again.")
+        return warning(Name.MIX_LEAK, found.unread, helps=helps, link=facts.check_page)
+    if not found.leaks:
+        message = N_("No conversation that one dataset holds out stands nearly word for word in the other.")
+        return ok(Name.MIX_LEAK, message, mixed_in.check_page)
+    message = N_(
+        "%(count)d conversations that one of the two datasets holds out stand nearly word for word among those that the other "
+        "trains: %(pairs)s. The held-out loss will look better than the model is."
+    )
+    sentence = Sentence.of(message, count=len(found.leaks), pairs=_pairs(found.leaks))
+    helps = N_("Discard one of each pair, then freeze again.")
+    link = f"/conversations/{found.leaks[0].conversation_id}"
+    return warning(Name.MIX_LEAK, sentence, helps=helps, link=link)
+
+
+def _pairs(leaks: Sequence[Leak | ReportLeak]) -> str:
+    return ", ".join(
+        f"{one.conversation_id} ≈ {one.trained_id} ({round(100 * one.share)} %)" for one in leaks[:_NAMED]
+    )
 
 
 def _held_out(facts: Facts) -> Item:
@@ -136,15 +183,11 @@ def _leak(facts: Facts) -> Item:
         message = N_("No held-out conversation stands nearly word for word among the trained ones.")
         return ok(Name.LEAK, message, facts.check_page)
     first = report.leaks[0]
-    pairs = ", ".join(
-        f"{one.conversation_id} ≈ {one.trained_id} ({round(100 * one.share)} %)"
-        for one in report.leaks[:_NAMED]
-    )
     message = N_(
         "%(count)d of %(held)d held-out conversations stand nearly word for word among the trained ones: %(pairs)s. The held-out "
         "loss will look better than the model is."
     )
-    values = {"count": report.leaked, "held": facts.version.validation_count, "pairs": pairs}
+    values = {"count": report.leaked, "held": facts.version.validation_count, "pairs": _pairs(report.leaks)}
     helps = N_("Discard one of each pair, then freeze again.")
     return warning(
         Name.LEAK, Sentence.of(message, **values), helps=helps, link=f"/conversations/{first.conversation_id}"

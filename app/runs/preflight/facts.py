@@ -1,12 +1,13 @@
 """What the pre-flight is read from, gathered before; the list itself asks nobody."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from app.base_models.models import ModelEntry
 from app.jobs.models import Job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.report import MaskReport
+from app.masking import Leak
 from app.runs.device import Device
 from app.runs.mixing import Beside
 from app.runs.planning import Plan
@@ -16,18 +17,35 @@ from app.versions.since import Since
 
 
 @dataclass(frozen=True)
+class Fate:
+    """What became of a version's conversations, or why that is not known (`unread`). None of both where nobody looked."""
+
+    since: Since | None = None
+    unread: Sentence | None = None
+
+
+@dataclass(frozen=True)
+class Crossings:
+    """Conversations that one version holds out and the other trains, or why that is not known (`unread`)."""
+
+    leaks: Sequence[Leak] = ()
+    unread: Sentence | None = None
+
+
+@dataclass(frozen=True)
 class Ground:
     """What is true here and now. None where nobody looked; `workers_here`: this machine's device is the one that trains.
 
-    `free_disk` in bytes of the data folder's disk, which all workers write to; `unread` says why
-    what became of the version is not known.
+    `free_disk` in bytes of the data folder's disk, which all workers write to; `own` is what became of the version, `mixed_in` of
+    the one that is mixed in, `crossings` what stands in the splits of both.
     """
 
     device: Device | None = None
     workers_here: bool = False
     free_disk: int | None = None
-    since: Since | None = None
-    unread: Sentence | None = None
+    own: Fate = field(default_factory=Fate)
+    mixed_in: Fate = field(default_factory=Fate)
+    crossings: Crossings | None = None
 
 
 # Of a start that nobody looked around for.
@@ -56,8 +74,10 @@ class Facts:
         """The same of what is mixed in, for what is looked at in either dataset."""
         if self.beside is None:
             return None
-        other = self.beside
-        return replace(self, version=other.version, check=other.check, job=other.job, beside=None)
+        other, ground = self.beside, replace(self.ground, own=self.ground.mixed_in)
+        return replace(
+            self, version=other.version, check=other.check, job=other.job, ground=ground, beside=None
+        )
 
     @property
     def report(self) -> MaskReport | None:

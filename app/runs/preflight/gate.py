@@ -19,36 +19,73 @@ _WAITING: Final = N_(
 )
 
 
-def waiting(items: Sequence[Item], accepted: Collection[str], override_reason: str = "") -> list[Item]:
-    """The warnings that nobody has accepted. A red mask check is accepted by its reason."""
+def waiting(
+    items: Sequence[Item],
+    accepted: Collection[str],
+    override_reason: str = "",
+    before: PreflightRecord | None = None,
+) -> list[Item]:
+    """The warnings that nobody has accepted, now or `before` with the same evidence. A red mask check is accepted by its
+    reason.
+    """
     taken = set(accepted) | ({Name.MASK_CHECK} if override_reason.strip() else set())
-    return [one for one in items if one.level is Level.WARNING and one.name not in taken]
+    return [
+        one
+        for one in items
+        if one.level is Level.WARNING and one.name not in taken and taken_before(one, before) is None
+    ]
+
+
+def taken_before(item: Item, before: PreflightRecord | None) -> Accepted | None:
+    """Who accepted this very warning, with these numbers, when an earlier run was started; None where nobody did."""
+    found = before.accepted if before else []
+    return next((one for one in found if (one.name, one.sentence) == (item.name, item.sentence)), None)
 
 
 def settle(
-    items: Sequence[Item], accepted: Collection[str], who: Who, override_reason: str = ""
+    items: Sequence[Item],
+    accepted: Collection[str],
+    who: Who,
+    override_reason: str = "",
+    before: PreflightRecord | None = None,
 ) -> PreflightRecord:
-    """What stays on the run. Raises Conflict for an error, or for warnings that are not accepted, which `details` name;
-    Invalid for a name that no item has.
+    """What stays on the run; what was accepted `before` stays with whoever did. Raises Conflict for an error, or for warnings
+    that are not accepted, which `details` name; Invalid for a name that no item has.
     """
-    require_names(accepted)
-    refused = next((one for one in items if one.level is Level.ERROR), None)
-    if refused is not None:
-        raise Conflict(refused.sentence, field=refused.field)
-    left = waiting(items, accepted, override_reason)
-    if left:
-        details: list[ErrorDetail] = [{"field": one.name, "message": say(one.sentence)} for one in left]
-        raise Conflict(
-            _WAITING,
-            field="accepted_warnings",
-            code=WARNINGS,
-            details=details,
-            names=", ".join(one.name for one in left),
-            first=" ".join(say(one) for one in (left[0].sentence, left[0].helps) if one),
-        )
+    refuse(items, accepted, override_reason, before)
     return PreflightRecord(
         items=[LookedAt(name=one.name.value, level=one.level.value, sentence=one.sentence) for one in items],
-        accepted=[_taken(one, who) for one in items if one.level is Level.WARNING],
+        accepted=[
+            (None if one.name in accepted else taken_before(one, before)) or _taken(one, who)
+            for one in items
+            if one.level is Level.WARNING
+        ],
+    )
+
+
+def refuse(
+    items: Sequence[Item],
+    accepted: Collection[str],
+    override_reason: str = "",
+    before: PreflightRecord | None = None,
+) -> None:
+    """Raises as `settle` does where a start is refused; `items` may be those of several runs, of which each warning is told once."""
+    require_names(accepted)
+    error = next((one for one in items if one.level is Level.ERROR), None)
+    if error is not None:
+        raise Conflict(error.sentence, field=error.field)
+    left = waiting(items, accepted, override_reason, before)
+    if not left:
+        return
+    told = dict.fromkeys((one.name.value, say(one.sentence)) for one in left)
+    details: list[ErrorDetail] = [{"field": name, "message": message} for name, message in told]
+    raise Conflict(
+        _WAITING,
+        field="accepted_warnings",
+        code=WARNINGS,
+        details=details,
+        names=", ".join(dict.fromkeys(one.name.value for one in left)),
+        first=" ".join(say(one) for one in (left[0].sentence, left[0].helps) if one),
     )
 
 

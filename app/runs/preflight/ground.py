@@ -1,4 +1,4 @@
-"""What a door knows of this machine and this moment before a start: device, disk, and what became of the version."""
+"""What a door knows of this machine and this moment before a start: device, disk, and what became of the versions."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,7 +14,9 @@ from app.core.web import AppEngine, AppSettings, AppStorage
 from app.files import free_bytes
 from app.mask_checks.models import MaskCheck
 from app.runs.device import Device, ThisDevice
-from app.runs.preflight.facts import Ground
+from app.runs.models import Run
+from app.runs.preflight.crossing import crossings_of
+from app.runs.preflight.facts import Fate, Ground
 from app.versions.models import DatasetVersion
 from app.versions.since import read_now, since_freeze
 
@@ -28,36 +30,52 @@ class Surroundings:
     settings: Settings
     device: Device
 
-    def ground(self, version: DatasetVersion | None) -> Ground:
-        """What is so now."""
-        since, unread = None, None
-        if version is not None:
-            with reading(self.engine) as session:
-                now = read_now(session, version)
-            try:
-                since = since_freeze(self.storage, version, now)
-            except Conflict as error:
-                unread = error.sentence
+    def ground(
+        self,
+        version: DatasetVersion | None,
+        mixed: DatasetVersion | None = None,
+        check: MaskCheck | None = None,
+        beside: MaskCheck | None = None,
+    ) -> Ground:
+        """What is so now of a version and the one that is mixed in, and with the mask checks of both, of the two together."""
         return Ground(
             device=self.device,
             # Workers of other machines come by a broker that both reach.
             workers_here=not self.settings.redis_url,
             free_disk=_free(self.storage),
-            since=since,
-            unread=unread,
+            own=self._fate(version),
+            mixed_in=self._fate(mixed),
+            crossings=crossings_of(self.storage, check, beside) if check and beside else None,
         )
 
-    def ground_of(self, version_id: int) -> Ground:
-        """The same by the version's id; one that there is not is refused by the start."""
-        with reading(self.engine) as session:
-            version = session.get(DatasetVersion, version_id)
-        return self.ground(version)
-
-    def ground_of_check(self, mask_check_id: int) -> Ground:
-        """The same for the version that a mask check is of."""
+    def ground_of_checks(self, mask_check_id: int, mix_check_id: int | None = None) -> Ground:
+        """The same for what mask checks are of; one that there is not is refused by the start."""
         with reading(self.engine) as session:
             check = session.get(MaskCheck, mask_check_id)
-        return self.ground(None) if check is None else self.ground_of(check.dataset_version_id)
+            beside = None if mix_check_id is None else session.get(MaskCheck, mix_check_id)
+            version, mixed = (
+                session.get(DatasetVersion, one.dataset_version_id) if one else None
+                for one in (check, beside)
+            )
+        return self.ground(version, mixed, check, beside)
+
+    def ground_of_run(self, run_id: int) -> Ground:
+        """The same for what a run was trained on."""
+        with reading(self.engine) as session:
+            run = session.get(Run, run_id)
+        return (
+            self.ground(None) if run is None else self.ground_of_checks(run.mask_check_id, run.mix_check_id)
+        )
+
+    def _fate(self, version: DatasetVersion | None) -> Fate:
+        if version is None:
+            return Fate()
+        with reading(self.engine) as session:
+            now = read_now(session, version)
+        try:
+            return Fate(since_freeze(self.storage, version, now))
+        except Conflict as error:
+            return Fate(unread=error.sentence)
 
 
 def _free(storage: Storage) -> int | None:

@@ -35,8 +35,11 @@ class Name(StrEnum):
     MASK_CHECK = "mask_check"
     CONFIRMED = "confirmed"
     APPROVALS = "approvals"
+    MIX_APPROVALS = "mix_approvals"
     LEAK = "leak"
+    MIX_LEAK = "mix_leak"
     HELD_OUT = "held_out"
+    MIX_HELD_OUT = "mix_held_out"
     TRUNCATED = "truncated"
     TEMPLATE = "template"
     END_OF_TURN = "end_of_turn"
@@ -58,8 +61,11 @@ _HEADINGS: Final = {
     Name.MASK_CHECK: N_("Mask check"),
     Name.CONFIRMED: N_("A person has looked"),
     Name.APPROVALS: N_("Approvals"),
+    Name.MIX_APPROVALS: N_("Approvals of what is mixed in"),
     Name.LEAK: N_("Leak between the splits"),
+    Name.MIX_LEAK: N_("Leak across the two datasets"),
     Name.HELD_OUT: N_("Held out"),
+    Name.MIX_HELD_OUT: N_("Held out of what is mixed in"),
     Name.TRUNCATED: N_("Cut conversations"),
     Name.TEMPLATE: N_("Template and model"),
     Name.END_OF_TURN: N_("End of turn"),

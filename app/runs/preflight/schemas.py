@@ -1,10 +1,12 @@
 """What REST says of the pre-flight."""
 
+from collections.abc import Collection
 from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
 from app.core.i18n import gettext, say
+from app.runs.preflight.documents import PreflightRecord
 from app.runs.preflight.gate import require_names, waiting
 from app.runs.preflight.items import Item, Level, Name
 
@@ -48,10 +50,30 @@ class PreflightItemOut(BaseModel):
         return self.level is Level.OK or (self.level is Level.WARNING and self.accepted)
 
 
-def items_out(items: list[Item], accepted: list[str], override_reason: str = "") -> list[PreflightItemOut]:
+class PreflightOut(BaseModel):
+    """What stands against a start; `may_start`: there is no error, and no warning that is not accepted."""
+
+    preflight: list[PreflightItemOut]
+    may_start: bool
+
+    @classmethod
+    def of(
+        cls, items: list[Item], accepted: Collection[str], reason: str, before: PreflightRecord | None
+    ) -> "PreflightOut":
+        """The list, with what is accepted now and what was `before`. Raises Invalid for a name that no item has."""
+        told = items_out(items, accepted, reason, before)
+        return cls(preflight=told, may_start=all(one.lets_start for one in told))
+
+
+def items_out(
+    items: list[Item],
+    accepted: Collection[str],
+    override_reason: str = "",
+    before: PreflightRecord | None = None,
+) -> list[PreflightItemOut]:
     """All of them. Raises Invalid for a name that no item has."""
     require_names(accepted)
-    left = {one.name for one in waiting(items, accepted, override_reason)}
+    left = {one.name for one in waiting(items, accepted, override_reason, before)}
     return [
         PreflightItemOut.of(one, accepted=one.level is Level.WARNING and one.name not in left)
         for one in items

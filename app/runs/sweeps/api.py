@@ -1,5 +1,6 @@
 """REST for sweeps."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Header, Query, Response
@@ -9,16 +10,21 @@ from app.accounts.permissions import Permission
 from app.base_models.service import require_ready
 from app.core.routing import Router
 from app.core.web import AppStorage, Db
+from app.jobs.service import require_job
 from app.mask_checks.service import require_mask_check
 from app.recipes.axes import combinations
 from app.recipes.own import AppRecipes
 from app.runs.backends import TheseBackends
 from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
+from app.runs.further import read_further
 from app.runs.judging import AppJudging
 from app.runs.mixing import read_beside
-from app.runs.planning import Choice
+from app.runs.planning import Choice, Plan
+from app.runs.preflight.checklist import preflight
+from app.runs.preflight.facts import Facts
 from app.runs.preflight.ground import TheseSurroundings
+from app.runs.preflight.schemas import PreflightOut
 from app.runs.service import RunRequest
 from app.runs.sweeps import service
 from app.runs.sweeps.planning import plan_sweep, with_pace
@@ -67,8 +73,9 @@ def start_sweep(
         device=body.device,
         accepted_warnings=tuple(body.accepted_warnings),
         mix_check_id=body.mix_check_id,
+        init_adapter=body.init_adapter,
     )
-    ground = surroundings.ground_of_check(body.mask_check_id)
+    ground = surroundings.ground_of_checks(body.mask_check_id, body.mix_check_id)
     request = service.SweepRequest(common, tuple(one.axis() for one in body.axes), body.name)
     suites = [suite.name for suite in judging.suites()]
     sweep, created = service.start_sweep(
@@ -82,20 +89,46 @@ def start_sweep(
 @router.post("/plan")
 @needs(Permission.RUN_READ)
 def plan(
-    session: Db, book: AppRecipes, device: ThisDevice, backends: TheseBackends, body: SweepPlanIn
+    session: Db,
+    book: AppRecipes,
+    device: ThisDevice,
+    backends: TheseBackends,
+    surroundings: TheseSurroundings,
+    body: SweepPlanIn,
 ) -> SweepPlanOut:
-    """What the runs would be and take together. Starts nothing."""
+    """What the runs would be and take together, and what stands against the start of each. Starts nothing."""
+    ground = surroundings.ground_of_checks(body.mask_check_id, body.mix_check_id)
     check = require_mask_check(session, body.mask_check_id)
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
     recipe, axes = book.require(body.recipe), [one.axis() for one in body.axes]
+    further = read_further(session, body.init_adapter, check.base_model_id)
     # What is wrong is refused as at the start.
-    for changes in combinations(axes):
-        fit_config(recipe, {**body.changes, **changes}, version, model.info, backends)
-    choice = Choice(recipe.name, body.changes, book=book)
+    for one in combinations(axes):
+        changes = further.changes(recipe, {**body.changes, **one})
+        further.require_fitting(fit_config(recipe, changes, version, model.info, backends).config)
+    choice = Choice(recipe.name, further.changes(recipe, body.changes), book=book, locked=further.locked)
     beside = read_beside(session, check, body.mix_check_id)
     found = plan_sweep(choice, axes, version, check, model.info, device, backends, beside)
-    return SweepPlanOut.of(*with_pace(session, found, check.base_model_id))
+    facts = Facts(
+        version,
+        model,
+        check,
+        require_job(session, check.job_id),
+        Plan(),
+        ground,
+        suites=body.evaluate_with,
+        confirmed=body.confirmed,
+        override_reason=body.override_reason,
+        beside=beside,
+    )
+    looks = [
+        PreflightOut.of(
+            preflight(replace(facts, plan=member.plan)), body.accepted_warnings, body.override_reason, None
+        )
+        for member in found.members
+    ]
+    return SweepPlanOut.of(*with_pace(session, found, check.base_model_id), looks)
 
 
 @router.get("/{sweep_id}")

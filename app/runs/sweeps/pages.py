@@ -18,6 +18,7 @@ from app.runs.lineage import lineage_of
 from app.runs.pages import clock
 from app.runs.sweeps import service
 from app.runs.sweeps.models import Sweep
+from app.runs.sweeps.standing import read_standing
 from app.runs.sweeps.table import SORTS, read_table
 
 router = Router(prefix="/sweeps", include_in_schema=False)
@@ -105,6 +106,7 @@ def _context(session: Db, judging: Judging, sweep: Sweep, sort: str, down: bool)
     return {
         "sweep": sweep,
         "table": table,
+        "standing": read_standing(table.rows),
         "rows": table.sorted_by(by, descending=down),
         "sort": by,
         "down": down,

@@ -1,5 +1,6 @@
 """What REST reads and writes of sweeps."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ from app.recipes.axes import MOST_RUNS, Axis, make_axis
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.runs.pace import Pace
-from app.runs.plan_schemas import MemoryOut, MixCheckId, StartIn
+from app.runs.plan_schemas import AskedIn, MemoryOut, StartIn, TakesOut
+from app.runs.preflight.schemas import PreflightOut
 from app.runs.sweeps.models import Sweep
 from app.runs.sweeps.planning import SweepPlan
 from app.runs.sweeps.service import NAME_CHARACTERS
@@ -53,11 +55,12 @@ class SweepIn(StartIn, _Asked):
     name: str = Field(default="", max_length=NAME_CHARACTERS)
 
 
-class SweepPlanIn(_Asked):
+class SweepPlanIn(AskedIn, _Asked):
     """What would be started."""
 
     mask_check_id: int
-    mix_check_id: MixCheckId = None
+    # As at the start, for the pre-flight alone; null: nobody is asked yet.
+    confirmed: bool | None = None
 
 
 class SweepNameIn(BaseModel):
@@ -68,8 +71,8 @@ class SweepNameIn(BaseModel):
     name: str = Field(max_length=NAME_CHARACTERS)
 
 
-class SweepMemberPlanOut(BaseModel):
-    """A run as it would be: `values` by field that differs, as one would type them."""
+class SweepMemberPlanOut(PreflightOut):
+    """A run as it would be, and what stands against its start: `values` by field that differs, as one would type them."""
 
     values: str
     config: TrainingConfig
@@ -77,33 +80,30 @@ class SweepMemberPlanOut(BaseModel):
     disk_bytes: int | None
 
 
-class SweepPlanOut(BaseModel):
-    """All runs together, one after the other; null where nothing tells it. `disk_bytes` are checkpoints and adapters, were all
-    there at once; `memory` is that of the run that needs most. `seconds` as fast as `as_run` was.
+class SweepPlanOut(TakesOut):
+    """All runs together, one after the other. `disk_bytes` are checkpoints and adapters, were all there at once; `memory` is that
+    of the run that needs most. A warning that is accepted is accepted for all.
     """
 
     runs: list[SweepMemberPlanOut]
-    steps: int
-    seconds: float | None
-    as_run: int | None
-    disk_bytes: int | None
-    memory: MemoryOut | None
 
     @classmethod
-    def of(cls, plan: SweepPlan, pace: Pace | None) -> "SweepPlanOut":
-        """From a plan without errors."""
+    def of(cls, plan: SweepPlan, pace: Pace | None, looks: Sequence[PreflightOut]) -> "SweepPlanOut":
+        """From a plan without errors, and the pre-flight of each of its runs."""
         memory = plan.memory
         return cls(
             runs=[
                 SweepMemberPlanOut(
+                    **vars(look),
                     values=member.said,
                     config=member.plan.config,
                     steps=member.plan.estimate.steps if member.plan.estimate else None,
                     disk_bytes=member.plan.disk,
                 )
-                for member in plan.members
+                for member, look in zip(plan.members, looks, strict=True)
                 if member.plan.config is not None
             ],
+            may_start=all(look.may_start for look in looks),
             steps=plan.steps,
             seconds=plan.seconds,
             as_run=pace.run_id if pace else None,
@@ -113,13 +113,16 @@ class SweepPlanOut(BaseModel):
 
 
 class SweepRunOut(BaseModel, RunSoFar):
-    """A run of the sweep: its values by field, as one would type them, and what came of it. Losses in nats a trained token."""
+    """A run of the sweep: its values by field, as one would type them, the names of the warnings that were accepted for it, and what
+    came of it. Losses in nats a trained token.
+    """
 
     run_id: int
     state: JobState
     status: str
     error: str | None
     verdict: str | None
+    accepted: list[str]
 
     @classmethod
     def of(cls, row: Row) -> "SweepRunOut":
@@ -131,6 +134,7 @@ class SweepRunOut(BaseModel, RunSoFar):
             "status": row.job.status,
             "error": row.job.error_text,
             "verdict": verdict,
+            "accepted": row.run.preflight.names if row.run.preflight else [],
         }
         return cls(**{**same, **told})
 

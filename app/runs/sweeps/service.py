@@ -17,7 +17,8 @@ from app.recipes.axes import Axis, combinations
 from app.runs.backends import NO_BACKENDS, Backends
 from app.runs.models import Run
 from app.runs.preflight.facts import UNSEEN, Ground
-from app.runs.service import RunRequest, start_run
+from app.runs.preflight.gate import refuse
+from app.runs.service import RunRequest, look_before, start_run
 from app.runs.stopping import stop_run
 from app.runs.sweeps.models import Sweep, Varied
 from app.runs.sweeps.planning import said_values
@@ -54,7 +55,8 @@ def start_sweep(
 ) -> tuple[Sweep, bool]:
     """Promise all runs. The same idempotency key again gives the first sweep and False.
 
-    Raises Invalid for one run or too many, and as start_run: then none of them starts.
+    Raises Invalid for one run or too many, and as start_run: then none of them starts. Warnings of all runs are told together, and
+    what is accepted of them is accepted once for all.
     """
     key = request.run.idempotency_key.strip()[:80] or secrets.token_urlsafe(16)
     existing = _sweep_of_key(session, key)
@@ -89,6 +91,7 @@ def _promise(
     ground: Ground,
 ) -> Sweep:
     require_mask_check(session, request.run.mask_check_id)
+    _look_at_all(session, actor, request, found, suites, backends, ground)
     sweep = Sweep(
         name=request.name.strip()[:NAME_CHARACTERS] or _default_name(request),
         mask_check_id=request.run.mask_check_id,
@@ -108,6 +111,30 @@ def _promise(
     return sweep
 
 
+def _look_at_all(
+    session: Session,
+    actor: Actor,
+    request: SweepRequest,
+    found: list[Mapping[str, object]],
+    suites: Collection[str],
+    backends: Backends,
+    ground: Ground,
+) -> None:
+    """Raises what the pre-flight has against any of the runs."""
+    items = [
+        item
+        for changes in found
+        for item in look_before(
+            session, actor, _with(request, changes), suites=suites, backends=backends, ground=ground
+        )
+    ]
+    refuse(items, request.run.accepted_warnings, request.run.override_reason)
+
+
+def _with(request: SweepRequest, changes: Mapping[str, object]) -> RunRequest:
+    return replace(request.run, changes={**request.run.changes, **changes})
+
+
 def _start(
     session: Session,
     actor: Actor,
@@ -121,8 +148,7 @@ def _start(
     said = said_values(changes)
     name = f"{request.name.strip()[: NAME_CHARACTERS - 1 - len(said)]} {said}".strip()[:NAME_CHARACTERS]
     one = replace(
-        request.run,
-        changes={**request.run.changes, **changes},
+        _with(request, changes),
         name=name,
         # Of its own: the sweep's key finds the sweep.
         idempotency_key="",

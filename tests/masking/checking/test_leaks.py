@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.masking import ArraysBuilder, Leak, MaskArrays, MaskSettings, find_leaks
+from app.masking import ArraysBuilder, Leak, MaskArrays, MaskSettings, find_crossings, find_leaks
 from app.masking.checking import leaks
 
 Ids = npt.NDArray[np.int32]
@@ -67,3 +67,26 @@ def test_large_versions_are_told_by_a_part_of_their_runs(monkeypatch: pytest.Mon
     for name, value in (("_SAMPLED_FROM", 1000), ("RUN_CHUNK", 1000)):
         monkeypatch.setattr(leaks, name, value)
     assert find_leaks(arrays) == whole == [Leak(101, 4, 1.0)]
+
+
+def test_across_two_sets_either_ones_held_out_conversations_are_looked_for_in_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whole conversations that are in both are none: mixing leaves them out of the second set."""
+    own, other, both = [words(200)], [words(200)], [words(200)]
+    near, far = [own[0].copy()], [other[0].copy()]
+    near[0][[90, 160]] += 1
+    far[0][[90, 160]] += 1
+    filling = {number: [words(200)] for number in range(20, 30)}
+    domain = built({1: far, **filling}, {2: own, 3: both})
+    general = built(
+        {11: near, 13: both, **{50 + one: [words(200)] for one in filling}}, {12: other, 14: [words(200)]}
+    )
+    found = find_crossings(domain, general)
+    assert [(one.conversation_id, one.trained_id) for one in found] == [(2, 11), (12, 1)]
+    assert find_leaks(domain) == find_leaks(general) == []
+    # One of the two is large: both are told by the same part of their runs.
+    more = built({11: near, **{50 + one: [words(900)] for one in range(40)}}, {12: other})
+    monkeypatch.setattr(leaks, "_SAMPLED_FROM", 10_000)
+    assert len(domain.input_ids) < 10_000 < len(more.input_ids)
+    assert [one.trained_id for one in find_crossings(domain, more)] == [11, 1]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.masking import ChatTokenizer, MaskRefused, MaskSettings, locate, mask_conversation, run_checks
-from tests.masking.turns.pieces import ASKED, END, EOS, HEAD, LOOP, PROMPT, TURN
+from tests.masking.turns.pieces import ASKED, CALLING, CALLS, END, EOS, HEAD, LOOP, PROMPT, TURN
 from tests.support.masks import chat, trained_text
 
 # name -> template, conversation, what the model must write in each answer
@@ -141,6 +141,51 @@ RULES: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
         chat("q", "Ten.", "r", "Six.")["messages"],
         ["Ten." + EOS, "Six." + EOS],
     ),
+    "behind as much white space as the prompt ends with, where the header has more": (
+        LOOP
+        + "{{ '# <role>' + m.role + ':\n\n' + m.content + '<|im_end|>' }}"
+        + END
+        + prompted("#  <role>assistant:\\n"),
+        chat("q", "Ten.", "r", "Six.")["messages"],
+        ["\nTen." + EOS, "\nSix." + EOS],
+    ),
+    "as the prompt before this very turn says, not as the one after a lone question": (
+        LOOP
+        + TURN
+        + END
+        + prompted("<|im_start|>assistant")
+        + "{% if add_generation_prompt and messages | length > 1 %}{{ '\n' }}{% endif %}",
+        chat("q", "Ten.", "r", "Six.")["messages"],
+        ["\nTen." + EOS, "Six." + EOS],
+    ),
+    "behind the prompt, where a first answer's header says more": (
+        NOT_ALONE
+        + LOOP
+        + "{{ '<|im_start|>' + m.role + '\nNote: ' + m.content + '<|im_end|>\n' }}"
+        + END
+        + PROMPT,
+        FIRST,
+        ["Note: Ten." + EOS, "Note: Six." + EOS],
+    ),
+    "behind a first answer's header, however much more the prompt says": (
+        NOT_ALONE
+        + LOOP
+        + TURN
+        + END
+        + prompted("<|im_start|>assistant\\nHere is, at some length, what I think of it:\\n"),
+        FIRST,
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+    "before a call, where the prompt goes on with words and the answer says nothing": (
+        LOOP
+        + "{{ '<|im_start|>' + m.role + '\n' + m.content }}"
+        + CALLS
+        + "{{ '<|im_end|>\n' }}"
+        + END
+        + prompted("<|im_start|>assistant\\n(I think)\\n"),
+        CALLING,
+        ['<call>price{"of": "a"}</call>' + EOS, "Ten." + EOS],
+    ),
     "behind a header that begins with more white space than the prompt": (
         LOOP
         + "{{ '\n\n<role>' + m.role + ': ' + m.content + '<|im_end|>' }}"
@@ -155,6 +200,42 @@ REFUSED: dict[str, tuple[str, list[dict[str, Any]], int]] = {
     "where the prompt goes on with words and the beginning of the text is not told": (
         BEHIND_A_SIGN + prompted("<|im_start|>assistant\\n(I think)\\n"),
         SIGNED,
+        2,
+    ),
+    "where nothing tells the beginning of a first answer": (NOT_ALONE + BEHIND_A_SIGN, SIGNED[1:], 1),
+    "where a header that is spaced otherwise in the prompt has another name there": (
+        LOOP
+        + "{{ '# <role>' + m.role + ':' + m.content + '<|im_end|>\n' }}"
+        + END
+        + prompted("#  <role>sales:"),
+        chat("q", "Ten.")["messages"],
+        2,
+    ),
+    "where the header has next to nothing of the prompt": (
+        NOT_ALONE
+        + LOOP
+        + "{{ m.role + '>' + m.content + '<|im_end|>\n' }}"
+        + END
+        + prompted("> This is what sales has to say:"),
+        FIRST,
+        1,
+    ),
+    "where the prompt is in what a person said before, and not in the header": (
+        "{% if add_generation_prompt and messages | length > 1 %}{{ raise_exception('once') }}{% endif %}"
+        + LOOP
+        + "{{ '# ' + m.role + ':\n' + m.content + '<|im_end|>\n' }}"
+        + END
+        + prompted("### Go:\\n"),
+        chat("q", "Ten.", "### Go:\nSix?", "Six.")["messages"],
+        4,
+    ),
+    "where the prompt says more than the header, and nothing is written without it": (
+        "{% if not add_generation_prompt and messages[-1].role != 'assistant' %}{{ raise_exception('ask') }}{% endif %}"
+        + LOOP
+        + TURN
+        + END
+        + THINK,
+        chat("q", "Ten.")["messages"],
         2,
     ),
     "where the prompt would begin in the middle of a word": (
@@ -191,3 +272,19 @@ def test_an_answer_is_refused(rule: str, smollm2: ChatTokenizer) -> None:
     source, messages, turn = REFUSED[rule]
     layout = locate(smollm2.with_chat_template(source, "odd", trusted=True), messages)
     assert f"before turn {turn} that" in str(layout.refused[turn - 1])
+
+
+def test_what_the_prompt_says_beyond_the_header_is_told_and_whether_the_model_writes_the_header(
+    smollm2: ChatTokenizer,
+) -> None:
+    turns = LOOP + TURN + END
+    told = {turns + THINK: ("<think>\n", False), turns + PROMPT: ("", False), turns: ("", True)}
+    told[turns + prompted("<|im_start|>assistant")] = ("", False)
+    told[LOOP + "{{ '[INST]' + m.content + '[/INST]' if m.role == 'user' else m.content }}" + END] = (
+        "",
+        False,
+    )
+    for source, expected in told.items():
+        tokenizer = smollm2.with_chat_template(source, "prompt", trusted=True)
+        (turn,) = locate(tokenizer, chat("q", "Ten.")["messages"]).turns
+        assert (turn.prompt_rest, turn.writes_header) == expected

@@ -10,11 +10,13 @@ from app.jobs.models import Job, JobKind, JobState
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.report import MaskReport, ReportLeak
 from app.mask_settings.fields import MaskSettingsIn
+from app.masking import Leak
 from app.recipes.recipes import RECIPES
 from app.runs.device import Device
+from app.runs.mixing import Beside
 from app.runs.planning import Choice, make_plan
 from app.runs.preflight.checklist import preflight
-from app.runs.preflight.facts import UNSEEN, Facts, Ground
+from app.runs.preflight.facts import UNSEEN, Crossings, Facts, Fate, Ground
 from app.runs.preflight.items import Item, Level, Name
 from app.sentences import Sentence
 from app.versions.models import DatasetVersion
@@ -23,7 +25,7 @@ from tests.support.training import model_facts, report
 
 GB = 10**9
 ROOMY = Device("CPU", 64 * GB, 60 * GB, 2, has_bf16=False)
-HERE = Ground(ROOMY, workers_here=True, free_disk=100 * GB, since=Since())
+HERE = Ground(ROOMY, workers_here=True, free_disk=100 * GB, own=Fate(Since()))
 INFO = model_facts(vocabulary=49_152, context_length=8192)
 
 
@@ -87,7 +89,56 @@ def test_a_healthy_run_by_any_recipe_has_nothing_against_it(
     items = preflight(facts_of(recipe=recipe, changes=method, train=train, held_out=held_out))
     assert [item for item in items if item.level is not Level.OK] == []
     # Each item once, in the order of the names; what there is no mistake in has no item.
-    assert [item.name for item in items] == [name for name in Name if name is not Name.CONFIG]
+    assert [item.name for item in items] == [
+        name for name in Name if name is not Name.CONFIG and name not in OF_MIXED
+    ]
+
+
+OF_MIXED = (Name.MIX_APPROVALS, Name.MIX_LEAK, Name.MIX_HELD_OUT)
+
+
+def mixed(held_out: int = 20, told: dict[str, Any] | None = None, **ground: Any) -> Facts:
+    """A run with a second version mixed in, of which so much is held out and its check told this."""
+    own, other = facts_of(), facts_of(train=900, held_out=held_out, told=told)
+    assert other.check is not None
+    other.version.dataset_id, other.check.id = 2, 6
+    return replace(
+        own,
+        beside=Beside(other.version, other.check, other.job),
+        ground=replace(HERE, **{"mixed_in": Fate(Since()), "crossings": Crossings(), **ground}),
+    )
+
+
+def test_a_second_dataset_has_its_approvals_its_held_out_and_what_crosses_both_in_the_list() -> None:
+    healthy = {item.name: item for item in preflight(mixed())}
+    assert all(healthy[name].level is Level.OK for name in OF_MIXED)
+    assert healthy[Name.MIX_APPROVALS].link == "/datasets/2"
+    crossing = Crossings([Leak(9, 4, 0.93), Leak(12, 5, 0.85)])
+    for name, facts in {
+        Name.MIX_APPROVALS: mixed(mixed_in=Fate(Since(gone=2))),
+        Name.MIX_LEAK: mixed(crossings=crossing),
+        Name.MIX_HELD_OUT: mixed(held_out=0),
+    }.items():
+        assert set(levels(facts, Level.WARNING)) == {name}
+    told = levels(mixed(crossings=crossing), Level.WARNING)[Name.MIX_LEAK].sentence.english()
+    assert told.startswith("2 conversations")
+    assert "9 ≈ 4 (93 %)" in told
+    unread = mixed(crossings=Crossings(unread=Sentence("Gone.")), mixed_in=Fate(unread=Sentence("Gone too.")))
+    assert set(levels(unread, Level.WARNING)) == {Name.MIX_LEAK, Name.MIX_APPROVALS}
+
+
+def test_what_is_so_of_both_datasets_is_said_of_both() -> None:
+    facts = mixed(told=CUT)
+    assert facts.check is not None
+    assert facts.check.report is not None
+    facts.check.report = facts.check.report.model_copy(update={**CUT, "truncated_trained_tokens": 70})
+    (cut,) = levels(facts, Level.WARNING).values()
+    assert "70 tokens" in cut.sentence.english()
+    assert cut.helps is not None
+    assert (
+        "The dataset that is mixed in: 4 of 12 samples are cut at 512 tokens: 900 tokens"
+        in cut.helps.english()
+    )
 
 
 def test_the_demos_settings_are_healthy() -> None:
@@ -107,8 +158,8 @@ SMALL = replace(ROOMY, memory=4 * GB, free=int(0.2 * GB))
     ("name", "changed", "field", "value"),
     [
         (Name.MASK_CHECK, {"passed": False, "override_reason": "Known"}, None, None),
-        (Name.APPROVALS, {"ground": replace(HERE, since=Since(changed=3, unapproved=1))}, None, None),
-        (Name.APPROVALS, {"ground": replace(HERE, since=None, unread=Sentence("Gone."))}, None, None),
+        (Name.APPROVALS, {"ground": replace(HERE, own=Fate(Since(changed=3, unapproved=1)))}, None, None),
+        (Name.APPROVALS, {"ground": replace(HERE, own=Fate(unread=Sentence("Gone.")))}, None, None),
         (Name.HELD_OUT, {"held_out": 0}, None, None),
         (Name.LEAK, {"told": LEAKS}, None, None),
         (Name.LEAK, {"told": {"leaked": None}}, None, None),

@@ -79,14 +79,47 @@ def test_the_plan_tells_the_same_list_and_whether_it_may_start(
     assert (wrong.status_code, wrong.json()["field"]) == (422, "accepted_warnings")
 
 
-def test_a_run_again_takes_along_what_was_accepted_and_asks_for_the_rest(
+def test_a_run_again_takes_along_what_was_accepted_where_the_evidence_is_the_same_and_asks_for_the_rest(
+    app: FastAPI, engineer: Person, admin: Person, body: dict[str, Any]
+) -> None:
+    accepted = {"accepted_warnings": WAITING}
+    assert engineer.api.post("/api/v1/runs", json={**body, **accepted}).status_code == 201
+    assert admin.api.post("/api/v1/runs/1/again/preflight").json()["may_start"] is True
+    kept = admin.api.post("/api/v1/runs/1/again").json()["preflight"]["accepted"]
+    # By whom it was accepted stays with it.
+    assert [(one["name"], one["by_user_id"]) for one in kept] == [
+        (name, engineer.actor.user_id) for name in WAITING
+    ]
+    with transaction(app.state.engine) as session:
+        session.exec(
+            update(Conversation).where(Conversation.id == 4).values(updated_at=utc_now(), outcome="lost")
+        )
+    look = admin.api.post("/api/v1/runs/1/again/preflight").json()
+    assert {one["name"]: one["accepted"] for one in look["preflight"] if one["level"] == "warning"} == {
+        "approvals": False,
+        "learning_rate": True,
+    }
+    page = admin.browser.post("/runs/1/again")
+    assert page.status_code == 409
+    text = visible_text(page.text)
+    for said in ("1 warning to accept", "2 were changed", f"Accepted by {engineer.actor.name}"):
+        assert said in text
+    assert page.text.count('name="accepted"') == 1
+    made = admin.browser.post("/runs/1/again", data={"accepted": ["approvals"]})
+    assert made.status_code == 303
+    run = admin.api.get(f"/api/v1{made.headers['location']}").json()
+    assert [one["by_user_id"] for one in run["preflight"]["accepted"]] == [
+        admin.actor.user_id,
+        engineer.actor.user_id,
+    ]
+
+
+def test_a_run_from_before_there_was_a_list_has_all_of_it_accepted_by_name_when_it_is_made_again(
     app: FastAPI, engineer: Person, body: dict[str, Any]
 ) -> None:
     accepted = {"accepted_warnings": WAITING}
     assert engineer.api.post("/api/v1/runs", json={**body, **accepted}).status_code == 201
-    assert engineer.api.post("/api/v1/runs/1/again").json()["preflight"]["accepted"][0]["name"] == "approvals"
     with transaction(app.state.engine) as session:
-        # As of an earlier program.
         run = session.get_one(Run, 1)
         run.preflight = None
         session.add(run)
@@ -173,8 +206,11 @@ def test_names_that_scripts_use_stay() -> None:
         "mask_check",
         "confirmed",
         "approvals",
+        "mix_approvals",
         "leak",
+        "mix_leak",
         "held_out",
+        "mix_held_out",
         "truncated",
         "template",
         "end_of_turn",

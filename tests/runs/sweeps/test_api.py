@@ -9,7 +9,7 @@ from app.core.database import transaction
 from tests.runs.sweeps.conftest import RATES, check_id, start, tell
 from tests.runs.test_pace import finished
 from tests.runs.under_way import runs
-from tests.support.people import Person, problem_of
+from tests.support.people import Person, problem_of, visible_text
 
 __all__ = ["check_id"]
 pytestmark = pytest.mark.usefixtures("silent_bell")
@@ -124,3 +124,57 @@ def test_the_plan_adds_up_what_the_runs_take_and_starts_nothing(app: FastAPI, en
     refused = engineer.api.post("/api/v1/sweeps/plan", json=asked)
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "lora_r")
     assert len(runs(app)) == 1
+
+
+HOT = {"fields": ["learning_rate"], "values": [5e-5, 5e-3, 8e-3]}
+
+
+def test_warnings_of_every_run_are_told_together_accepted_once_and_seen_on_the_sweep(
+    app: FastAPI, engineer: Person, check_id: int
+) -> None:
+    plan = engineer.api.post("/api/v1/sweeps/plan", json={"mask_check_id": check_id, "axes": [HOT]}).json()
+    assert [run["may_start"] for run in plan["runs"]] == [True, False, False]
+    assert plan["may_start"] is False
+    warned = [one["message"] for run in plan["runs"] for one in run["preflight"] if one["level"] == "warning"]
+    assert ["0.005" in warned[0], "0.008" in warned[1]] == [True, True]
+    refused = start(engineer, check_id, axes=[HOT])
+    assert (refused.status_code, refused.json()["code"]) == (409, "warnings")
+    told = [(one["field"], one["message"]) for one in refused.json()["errors"]]
+    assert told == [("learning_rate", message) for message in warned]
+    assert runs(app) == []
+    unknown = start(engineer, check_id, axes=[HOT], accepted_warnings=["all"])
+    assert (unknown.status_code, unknown.json()["field"]) == (422, "accepted_warnings")
+
+    made = start(engineer, check_id, axes=[HOT], accepted_warnings=["learning_rate"]).json()
+    assert [run["accepted"] for run in made["runs"]] == [[], ["learning_rate"], ["learning_rate"]]
+    page = " ".join(visible_text(engineer.browser.get(f"/sweeps/{made['id']}").text).split())
+    _first, second, third = (run["run_id"] for run in made["runs"])
+    for run_id, message in ((second, warned[0]), (third, warned[1])):
+        assert f"Run {run_id} : {message}" in page.replace(f"Run {run_id}:", f"Run {run_id} :")
+    assert page.count(f"Accepted by {engineer.actor.name}") == 1
+    assert "items in order" in page
+    one = engineer.api.post(
+        "/api/v1/sweeps/plan",
+        json={"mask_check_id": check_id, "axes": [HOT], "accepted_warnings": ["learning_rate"]},
+    )
+    assert one.json()["may_start"] is True
+
+
+def test_the_form_shows_what_each_run_is_warned_of_with_one_tick_for_all(
+    engineer: Person, check_id: int
+) -> None:
+    form = {
+        "version": "1",
+        "model": "1",
+        "recipe": "standard",
+        "max_length": "2048",
+        "mask_check_id": str(check_id),
+        "confirmed": "true",
+        "learning_rate": "5e-5, 5e-3, 8e-3",
+    }
+    html = engineer.browser.post("/runs/new/plan", data=form, headers={"HX-Request": "true"}).text
+    assert html.count('name="accepted"') == 1
+    text = visible_text(html)
+    assert "1 warning to accept" in text
+    for said in ("0.005 is far above", "0.008 is far above", "learning_rate 5e-3"):
+        assert said in text

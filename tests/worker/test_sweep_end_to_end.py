@@ -1,0 +1,96 @@
+"""A sweep through a real worker to its table and its best run; one of its runs paused over a restart of the worker."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.settings import Settings
+from app.runs.preflight.items import Name
+from tests.support.installation import InThisProcess, Studio, installed, prepare
+from tests.support.small_runs import base_folder
+from tests.support.workers import running_worker, wait_until
+
+CHANGES = {
+    "per_device_train_batch_size": 1,
+    "gradient_accumulation_steps": 1,
+    "learning_rate": 2e-3,
+    "logging_steps": 10,
+    "eval_steps": 20,
+    "save_steps": 1_000_000,
+    "lora_r": 8,
+    "lora_dropout": 0.1,
+    "sample_count": 0,
+}
+# Enough for a pause to come on the way.
+STEPS = (20, 400)
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[InThisProcess]:
+    folder = base_folder()
+    settings = Settings(data_dir=tmp_path / "data", model_roots=(folder,), worker_wait_seconds=1)
+    with installed(settings) as found:
+        yield found
+
+
+def green_check(studio: Studio) -> int:
+    question = {"dataset_version_id": studio.version(12)["id"], "base_model_id": 1}
+    check = studio.ok(
+        studio.api.post("/api/v1/mask-checks", json={**question, "settings": {"max_length": 256}})
+    )
+    studio.wait_for(check["job"], "succeeded", 60)
+    return int(check["id"])
+
+
+def losses(studio: Studio, run_id: int) -> list[tuple[str, int, float]]:
+    job = studio.ok(studio.api.get(f"/api/v1/runs/{run_id}"))["job"]
+    return [
+        (event["kind"], event["step"], event.get("loss", event.get("eval_loss")))
+        for event in studio.events(job["id"])
+        if event["kind"] in ("metric", "eval")
+    ]
+
+
+def job_of(studio: Studio, run_id: int) -> dict[str, Any]:
+    found: dict[str, Any] = studio.ok(studio.api.get(f"/api/v1/runs/{run_id}"))["job"]
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_a_sweep_comes_to_its_best_run_and_a_pause_over_a_restart_changes_no_loss(
+    studio: InThisProcess,
+) -> None:
+    with running_worker(studio.settings):
+        prepare(studio, base_folder())
+        body = {
+            "mask_check_id": green_check(studio),
+            "recipe": "quick",
+            "changes": CHANGES,
+            "axes": [{"fields": ["max_steps"], "values": list(STEPS)}],
+            "confirmed": True,
+            "accepted_warnings": list(Name),
+        }
+        sweep = studio.ok(studio.api.post("/api/v1/sweeps", json=body))
+        short, long = (run["run_id"] for run in sweep["runs"])
+        studio.wait_for(job_of(studio, short), "succeeded", 120)
+        wait_until(lambda: bool(losses(studio, long)), timeout_seconds=120, what="the first losses")
+        studio.ok(studio.api.post(f"/api/v1/runs/{long}/pause"))
+        studio.wait_for(job_of(studio, long), "paused", 60)
+    before = losses(studio, long)
+    assert 0 < before[-1][1] < STEPS[1]
+    with running_worker(studio.settings):
+        studio.ok(studio.api.post(f"/api/v1/runs/{long}/resume"))
+        studio.wait_for(job_of(studio, long), "succeeded", 120)
+        table = studio.ok(studio.api.get(f"/api/v1/sweeps/{sweep['id']}"))
+        whole = studio.ok(studio.api.post(f"/api/v1/runs/{long}/again"))
+        studio.wait_for(whole["job"], "succeeded", 120)
+    assert losses(studio, long)[: len(before)] == before
+    assert losses(studio, long) == losses(studio, whole["id"])
+    assert job_of(studio, long)["attempt"] == 2
+    assert table["is_over"] is True
+    assert [run["state"] for run in table["runs"]] == ["succeeded", "succeeded"]
+    best = {run["run_id"]: run["best_eval_loss"] for run in table["runs"]}
+    assert table["best_run_id"] == min(best, key=lambda run_id: best[run_id])
+    assert [run["total_steps"] for run in table["runs"]] == list(STEPS)
