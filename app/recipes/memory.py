@@ -24,27 +24,37 @@ _PROCESS: Final = 574 * MB
 _ON_GPU: Final = 600 * MB
 # Bytes that are kept for the way back of each input and output of a layer: so many, and so many for each byte of a number.
 _KEPT: Final = {Method.LORA: (0.0, 1.25), Method.QLORA: (4.4, 1.7), Method.FULL: (2.75, 0.1)}
-# DoRA forms the weights of each adapted layer in fp32, so many times, and keeps more of each output.
-_FORMED_BY_DORA: Final = 2.02
-_KEPT_BY_DORA: Final = 3.4
+# Of that, what PEFT's own dropout keeps, for each byte of a number; the studio's, of plain LoRA, keeps next to nothing.
+_DROPPED: Final = {Method.QLORA: 0.82}
+# DoRA forms the weights of each adapted layer in fp32, so many of all at a time in a step and while it is tried, and keeps more of
+# each output.
+_FORMED_BY_DORA: Final = 0.3
+_FORMED_IN_TRIAL: Final = 1.0
+_KEPT_BY_DORA: Final = 3.95
 # torch keeps the scores of its attention in fp32 on a CPU, so many times; of a head of this width.
-_SCORES: Final = {Method.LORA: 0.0, Method.QLORA: 7.2, Method.FULL: 1.0}
+_SCORES: Final = {Method.LORA: 0.0, Method.QLORA: 0.0, Method.FULL: 1.0}
 _HEAD: Final = 64
 # NF4 with double quantisation: half a byte a number, and its scales.
 _FOUR_BITS: Final = 0.53
 # AdamW's two moments in fp32, and what takes less.
 _MOMENTS: Final = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 1}
+# Of what is kept for the way back, samples that are tried leave so much; their logits are kept in fp32, so many times.
+_TRIED: Final = 0.75
+_TRIED_LOGITS: Final = 2
 # The largest piece of logits that exists at a time (worker/work/training/loss.py).
 _LOGITS: Final = 256 * 49_152
 
 
 @dataclass(frozen=True)
 class Work:
-    """What passes the model at once: tokens of the largest batch, of the longest sample, and cores of a CPU (0: a GPU)."""
+    """What passes the model at once: tokens of the largest batch, of the longest and of the shortest sample, and cores of a CPU
+    (0: a GPU).
+    """
 
     batch_tokens: int
     longest: int
     cores: int
+    shortest: int = 0
 
 
 class Fits(StrEnum):
@@ -126,26 +136,53 @@ def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, ha
         # The processes share the cores, and each has all the rest for itself.
         work = replace(work, cores=max(1, work.cores // config.num_processes))
     number = 2 if half else 4
-    head = across * facts.vocabulary
-    needed = _weights(facts, config, number, on_cpu=work.cores > 0) + trained * (
-        4 + 4 + _MOMENTS.get(config.optim, 8)
-    )
-    needed += round(work.batch_tokens * _kept_per_token(facts, config, number))
-    if work.cores and not half:
-        needed += _scores(facts, config, work)
-    if config.use_dora:
-        formed = sum(layer.parameters for layer in adapted_layers(facts, config))
-        needed += round(_FORMED_BY_DORA * formed * 4)
+    # Of every number that is trained: itself, in fp32, and its gradient.
+    needed = _weights(facts, config, number) + trained * (4 + 4)
     if config.method is Method.FULL:
-        # The gradient of the first and the last layer, and that of a piece of the logits before it is added.
-        needed += 2 * 4 * head + _pieces(work, facts) * 3 * 4
-    elif _in_lanes(config, work):
-        # Each core adds up gradients of its own.
-        needed += (min(config.per_device_train_batch_size, work.cores) - 1) * 4 * trained
+        # The gradient of the first and the last layer.
+        needed += 2 * 4 * across * facts.vocabulary
+    needed += max(_step(facts, config, work, trained, number, half=half), _trial(facts, config, work, number))
     return (needed + _PROCESS) * config.num_processes if work.cores else needed + _ON_GPU
 
 
-def _weights(facts: ModelFacts, config: TrainingConfig, number: int, *, on_cpu: bool) -> int:
+def _step(
+    facts: ModelFacts, config: TrainingConfig, work: Work, trained: int, number: int, *, half: bool
+) -> int:
+    """Bytes of a step beside what is always there: the optimizer's, and what the largest batch leaves for the way back."""
+    needed = trained * _MOMENTS.get(config.optim, 8)
+    kept = _kept_per_token(facts, config, number)
+    if not config.lora_dropout and not config.gradient_checkpointing:
+        across = width(facts) or 1
+        edges = sum(_edges(layer, across) for layer in facts.layers if layer.left_out != "output")
+        kept -= _DROPPED.get(config.method, 0.0) * number * edges
+    needed += round(work.batch_tokens * kept)
+    needed += _formed(facts, config, _FORMED_BY_DORA)
+    if work.cores and not half:
+        needed += _scores(facts, config, work)
+    if config.method is Method.FULL:
+        # The gradient of a piece of the logits before it is added.
+        needed += _pieces(work, facts) * 3 * 4
+    elif _in_lanes(config, work):
+        # Each core adds up gradients of its own.
+        needed += (min(config.per_device_train_batch_size, work.cores) - 1) * 4 * trained
+    return needed
+
+
+def _trial(facts: ModelFacts, config: TrainingConfig, work: Work, number: int) -> int:
+    """The same of what is tried before the first step: the two shortest samples with all their logits, nothing computed anew."""
+    as_it_is = config.model_copy(update={"gradient_checkpointing": False})
+    kept = _TRIED * _kept_per_token(facts, as_it_is, number) + _TRIED_LOGITS * 4 * (facts.vocabulary or 0)
+    return round(2 * work.shortest * kept) + _formed(facts, config, _FORMED_IN_TRIAL)
+
+
+def _formed(facts: ModelFacts, config: TrainingConfig, times: float) -> int:
+    """Weights of adapted layers that DoRA forms."""
+    if not config.use_dora:
+        return 0
+    return round(times * 4 * sum(layer.parameters for layer in adapted_layers(facts, config)))
+
+
+def _weights(facts: ModelFacts, config: TrainingConfig, number: int) -> int:
     """Of the model itself; those of a full fine-tune are counted with what is trained."""
     assert facts.parameters is not None
     if config.method is Method.FULL:
@@ -153,9 +190,7 @@ def _weights(facts: ModelFacts, config: TrainingConfig, number: int, *, on_cpu: 
     if config.method is Method.LORA:
         return facts.parameters * number
     packed = sum(layer.parameters for layer in facts.layers if layer.left_out != "output")
-    # On a CPU the unpacked weights of each layer stay until the way back has used them.
-    unpacked = packed * number if on_cpu else 0
-    return round(packed * _FOUR_BITS) + unpacked + (facts.parameters - packed) * number
+    return round(packed * _FOUR_BITS) + (facts.parameters - packed) * number
 
 
 def _kept_per_token(facts: ModelFacts, config: TrainingConfig, number: int) -> float:

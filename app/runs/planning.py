@@ -160,9 +160,16 @@ def _memory(
         # What another program takes was never measured.
         return None
     half = device.has_bf16 if config.bf16 == "auto" else config.bf16
-    work = Work(largest_batch(report, config.per_device_train_batch_size), report.longest, device.cores)
+    largest = largest_batch(report, config.per_device_train_batch_size)
+    work = Work(largest, report.longest, device.cores, shortest(report))
     needed = estimate_memory(facts, config, work, half=half)
     return None if needed is None else MemoryPlan(needed, device)
+
+
+def shortest(report: MaskReport) -> int:
+    """Tokens that every sample of a run has at least, as far as the lengths are told apart."""
+    lengths = zip(report.lengths.edges, report.lengths.counts, strict=False)
+    return round(next((edge for edge, count in lengths if count), 0))
 
 
 def largest_batch(report: MaskReport, samples: int) -> int:

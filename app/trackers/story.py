@@ -56,6 +56,7 @@ def beginning_of(session: Session, run: Run, job: Job, key: str, settings: Setti
         "sft_studio.base_model": made_of.base_model,
         "sft_studio.base_revision": made_of.base_revision,
         "sft_studio.recipe": run.recipe,
+        "sft_studio.sweep": str(run.sweep_id) if run.sweep_id else None,
         "sft_studio.started_by": run.created_by,
     }
     about = f"Run {run.id} of SFT Studio: {made_of.dataset} v{made_of.version} on {made_of.base_model}"

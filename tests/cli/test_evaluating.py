@@ -7,6 +7,7 @@ from app.core.database import transaction
 from app.evaluations.documents import CaseLimits
 from app.evaluations.service import list_evaluations, verdicts
 from app.evaluations.work import EvaluatePayload
+from app.runs.tracking import TrackedRun, TrackerName
 from tests.cli.conftest import LiveServer
 from tests.support.judged import judged
 
@@ -19,8 +20,18 @@ def test_lists_and_states_tell_the_verdict_with_its_numbers(app: FastAPI, live: 
     assert listed["summary"]["verdict"]["outcome"] == "better"
     assert "Better on Sales" in " ".join(live.run("list", "evaluations").stdout.split())
     run = str(evaluation.run_id)
+    with transaction(app.state.engine) as session:
+        address = "https://mlflow.example.com/#/experiments/1/runs/a"
+        session.add(
+            TrackedRun(
+                run_id=evaluation.run_id, tracker=TrackerName.MLFLOW, destination="https://x", url=address
+            )
+        )
     told = live.run("status", "--run", run, "--json").json
+    assert (told["trackers"][0]["tracker"], told["trackers"][0]["url"]) == ("mlflow", address)
     assert told["verdict"]["suites"][0]["evaluation_id"] == evaluation.id
+    # A table folds what is too long for its column.
+    assert address in "".join(live.run("status", "--run", run, COLUMNS="400").stdout.split())
     assert "有提升" in "".join(live.run("status", "--run", run, LANG="zh_CN.UTF-8").stdout.split())
 
 

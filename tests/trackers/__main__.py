@@ -19,7 +19,7 @@ from app.trackers.telling import PAUSES_SECONDS
 from tests.interop.material import tiny_model
 from tests.support.installation import Studio, installed, prepare
 from tests.support.workers import running_worker, wait_until
-from tests.trackers.real_mlflow import RealMlflow, python_with_mlflow, serving_real_mlflow
+from tests.trackers.real_mlflow import PASSWORD, USER, RealMlflow, python_with_mlflow, serving_real_mlflow
 
 EXPERIMENT = "Sales, 销售"
 CONVERSATIONS = 16
@@ -41,6 +41,8 @@ def main() -> int:
         with serving_real_mlflow(python, folder / "mlflow") as server:
             os.environ["SFT_STUDIO_MLFLOW_URI"] = server.uri
             os.environ["SFT_STUDIO_MLFLOW_EXPERIMENT"] = EXPERIMENT
+            os.environ["SFT_STUDIO_MLFLOW_USERNAME"] = USER
+            os.environ["SFT_STUDIO_MLFLOW_PASSWORD"] = PASSWORD
             os.environ["SFT_STUDIO_PUBLIC_URL"] = "https://studio.example.com"
             model = tiny_model(folder)
             settings = Settings(data_dir=folder / "data", model_roots=(folder,))
@@ -87,7 +89,9 @@ def cancelled(studio: Studio, version: Any, base: Any, server: RealMlflow, wrong
 
 def failed(studio: Studio, version: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
     """The last: there is no model any more."""
-    (Path(base["reference"]) / "model.safetensors").unlink()
+    for folder in (Path(base["reference"]), studio.settings.storage_dir):
+        for weights in folder.rglob("model.safetensors"):
+            weights.unlink()
     run = start(studio, version, base, max_steps=20)
     studio.wait_for(run["job"], "failed", SECONDS_AT_MOST)
     compare(studio, run, server, wrong, "FAILED")

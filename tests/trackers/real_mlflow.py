@@ -1,4 +1,4 @@
-"""MLflow itself: in an environment of its own, its server with a database, and what its own client finds there."""
+"""MLflow itself: in an environment of its own, its server with a database and sign-in, and what its own client finds there."""
 
 import hashlib
 import json
@@ -21,6 +21,14 @@ REQUIREMENTS = HERE / "mlflow.txt"
 START_SECONDS = 180
 # MLflow tells nobody what is done with it.
 QUIETLY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+USER, PASSWORD = "admin", "long enough for it"
+AUTH = """[mlflow]
+default_permission = NO_PERMISSIONS
+database_uri = sqlite:///{folder}/people.db
+admin_username = {user}
+admin_password = {password}
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+"""
 
 
 def python_with_mlflow() -> Path:
@@ -46,19 +54,26 @@ class RealMlflow:
         self.uri = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
+        (folder / "auth.ini").write_text(AUTH.format(folder=folder, user=USER, password=PASSWORD))
 
     def start(self) -> None:
         """Until it answers."""
         command = [self.python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}", "--workers", "1"]
-        command += ["--artifacts-destination", str(self.folder / "files")]
+        command += ["--artifacts-destination", str(self.folder / "files"), "--app-name", "basic-auth"]
         # Its programs find each other beside the interpreter.
-        path = f"{self.python.parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {
+            **os.environ,
+            **QUIETLY,
+            "PATH": f"{self.python.parent}{os.pathsep}{os.environ['PATH']}",
+            "MLFLOW_AUTH_CONFIG_PATH": str(self.folder / "auth.ini"),
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": "of this server",
+        }
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env={**os.environ, **QUIETLY, "PATH": path},
+                env=environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -80,9 +95,9 @@ class RealMlflow:
     def runs(self, experiment: str) -> list[dict[str, Any]]:
         """All that its client finds of an experiment, oldest first."""
         command = [self.python, HERE / "read_back.py", self.uri, experiment]
-        done = subprocess.run(
-            command, env={**os.environ, **QUIETLY}, capture_output=True, text=True, check=False
-        )
+        signed_in = {"MLFLOW_TRACKING_USERNAME": USER, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
+        environment = {**os.environ, **QUIETLY, **signed_in}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
         return found
