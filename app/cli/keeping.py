@@ -72,4 +72,4 @@ def doctor(as_json: JsonOption = False) -> None:
         print_table([_("Check"), _("State"), _("What was found")], rows)
     broken = sum(one.level == "failure" for one in found)
     if broken:
-        raise CommandFailed(_("%(count)d checks found something broken.") % {"count": broken})
+        raise CommandFailed(_("Checks that found something broken: %(count)d.") % {"count": broken})

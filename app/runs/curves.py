@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from pydantic_core import from_json
+from sqlalchemy import Text, cast
 from sqlmodel import Session, col, select
 
 from app.jobs.events import EventKind, MetricPayload
@@ -15,6 +17,9 @@ MAX_POINTS: Final = 2000
 METRIC_FIELDS: Final = tuple(
     name for name in MetricPayload.__annotations__ if name != "step" and not name.endswith("_total_bytes")
 )
+# What events of earlier programs may lack.
+_NOTHING: Final = dict.fromkeys(METRIC_FIELDS)
+_MEASURED: Final = frozenset(METRIC_FIELDS)
 _KNOWN: Final = "curves of jobs"
 _KINDS: Final = (EventKind.METRIC, EventKind.EVAL, EventKind.CHECKPOINT)
 Point = dict[str, Any]
@@ -105,8 +110,9 @@ def read_whole_curves(session: Session, job: Job) -> Curves:
 
 def _read(session: Session, job: Job) -> Curves:
     curves = Curves(last_seq=job.event_count)
+    # As text: read all at once, tens of thousands of small documents take a third of the time.
     statement = (
-        select(JobEvent.kind, JobEvent.payload)
+        select(JobEvent.kind, cast(col(JobEvent.payload), Text))
         .where(
             JobEvent.job_id == job.id,
             col(JobEvent.kind).in_(_KINDS),
@@ -114,20 +120,17 @@ def _read(session: Session, job: Job) -> Curves:
         )
         .order_by(col(JobEvent.seq))
     )
-    for kind, payload in session.exec(statement):
+    found = session.exec(statement).all()
+    payloads = from_json(f"[{','.join(text for _kind, text in found)}]")
+    for (kind, _text), payload in zip(found, payloads, strict=True):
         step = payload.get("step")
         if not isinstance(step, int):
             continue
         if kind == EventKind.METRIC:
-            curves.add_metric({"step": step, **{name: payload.get(name) for name in METRIC_FIELDS}})
+            curves.add_metric(payload if payload.keys() >= _MEASURED else {**_NOTHING, **payload})
         elif kind == EventKind.EVAL:
-            curves.add_eval(
-                {
-                    "step": step,
-                    "eval_loss": payload.get("eval_loss"),
-                    "mixed_loss": payload.get("mixed_loss"),
-                }
-            )
+            losses = {name: payload.get(name) for name in ("eval_loss", "mixed_loss")}
+            curves.add_eval({"step": step, **losses})
         else:
             curves.add_checkpoint(step)
     curves.whole = len(curves.metrics)

@@ -154,7 +154,7 @@ def _files(settings: Settings, engine: Engine) -> Iterator[Finding]:
         yield Finding("files", "failure", text % {"count": len(lost), "names": names})
     else:
         yield Finding(
-            "files", "ok", _("%(count)d stored files are as they were stored.") % {"count": len(files)}
+            "files", "ok", _("Stored files, each as it was stored: %(count)d.") % {"count": len(files)}
         )
 
 
@@ -172,7 +172,9 @@ def _models(settings: Settings, engine: Engine) -> Iterator[Finding]:
         text = _("The files of these base models are gone: %(names)s. Prepare them again under Base models.")
         yield Finding("models", "failure", text % {"names": ", ".join(gone)})
     else:
-        yield Finding("models", "ok", _("%(count)d base models have their files.") % {"count": len(ready)})
+        yield Finding(
+            "models", "ok", _("Base models whose files are all there: %(count)d.") % {"count": len(ready)}
+        )
 
 
 def _jobs(settings: Settings, engine: Engine) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 def page(browser: Browser, url: str, reviewer: Person) -> Iterator[Page]:
     with signed_in(browser, url, reviewer) as context:
         page = context.new_page()
-        page.set_default_timeout(5000)
+        page.set_default_timeout(15_000)
         faults = faults_of(page)
         yield page
     assert faults == []

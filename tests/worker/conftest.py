@@ -151,14 +151,13 @@ def job_input(base_model_folder: Path, tmp_path: Path) -> Callable[..., dict[str
 
 @pytest.fixture(scope="session")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
-    """One on SQLite and a broker in a folder, whose worker hears soon of what waits."""
+    """One on SQLite and a broker in a folder, whose worker looks soon at what waits; its leases last as long as ever."""
     from tests.support.small_runs import base_folder  # which imports what stands here
 
     model = base_folder()
     settings = Settings(
         data_dir=tmp_path_factory.mktemp("ready") / "data",
         model_roots=(model,),
-        lease_seconds=4,
         reconcile_seconds=1,
     )
     with installed(settings) as studio:

@@ -71,8 +71,8 @@ def test_a_run_goes_on_when_others_write_for_longer_than_the_worker_waits(ready:
 
 
 def test_a_run_whose_lease_ran_out_meanwhile_is_rescued_once(ready: Ready) -> None:
-    with running_worker(ready.worker_settings(lease_seconds=2, worker_wait_seconds=0.5)):
-        job = see_through(ready.studio, ready.start_run(**OFTEN), keep_busy(ready.studio, 4))
+    with running_worker(ready.worker_settings(lease_seconds=3, worker_wait_seconds=0.5)):
+        job = see_through(ready.studio, ready.start_run(**OFTEN), keep_busy(ready.studio, 5))
     assert job["attempt"] == 2
     assert steps_told(ready.studio, job["id"])[-1] == STEPS
     rescues = [event for event in ready.studio.events(job["id"]) if event.get("rescued")]

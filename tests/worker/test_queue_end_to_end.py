@@ -19,7 +19,7 @@ from worker.work.protocol import Control, JobFailed
 @pytest.mark.model
 @pytest.mark.timeout(600)
 def test_a_killed_worker_loses_nothing_and_the_run_goes_on_from_its_checkpoint(ready: Ready) -> None:
-    studio, settings = ready.studio, ready.studio.settings
+    studio, settings = ready.studio, ready.worker_settings(lease_seconds=4)
     with running_worker(settings) as first:
         run = ready.start_run(
             max_steps=200, per_device_train_batch_size=2, logging_steps=1, save_steps=20, save_total_limit=2
