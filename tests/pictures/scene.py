@@ -15,7 +15,7 @@ from tests.browser.studio import ROOT, Studio
 from tests.support.small_runs import base_folder
 
 DATASET: Final = "Sales calls"
-ENOUGH_POINTS: Final = 40
+ENOUGH_POINTS: Final = 12
 # Below the scene's folder, as the server has to know where local models may lie.
 MODELS: Final = "models"
 WAIT_SECONDS: Final = 1200
