@@ -37,7 +37,7 @@ AFTER: Final = (
     Picture(
         "diagnosis",
         lambda scene: f"/runs/{scene.failing}",
-        "#run-diagnosis .finding",
+        "#run-diagnosis",
         (".chart--wide", "#run-diagnosis"),
     ),
     Picture("sweep", lambda scene: f"/sweeps/{scene.sweep}", ".uplot canvas"),

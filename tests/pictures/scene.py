@@ -71,13 +71,19 @@ class Scene:
         self.until(lambda: len(self._losses(self.run)) >= ENOUGH_POINTS, "there is a curve to see")
 
     def line_up(self) -> None:
-        """What waits behind it: a sweep, one of whose values is far too high, and a run that TRL trains."""
-        more = ("per_device_train_batch_size=4", "max_steps=120", "eval_steps=10", "sample_count=0")
-        rates = ("--set", "learning_rate=3e-4,1e-3,3e-2")
+        """What waits behind it: a sweep, one of whose values is far too low, and a run that TRL trains."""
+        more = (
+            "per_device_train_batch_size=4",
+            "max_steps=120",
+            "logging_steps=2",
+            "eval_steps=5",
+            "sample_count=0",
+        )
+        rates = ("--set", "learning_rate=1e-6,1e-3,1e-2")
         sweep = self.command(
             "sweep", "--dataset", DATASET, "--model", self.model, *rates, *_settings(*more), *_ACCEPTED, "--no-wait", "--json",
         )  # fmt: skip
-        self.sweep, self.failing = sweep["id"], sweep["runs"][-1]["run_id"]
+        self.sweep, self.failing = sweep["id"], sweep["runs"][0]["run_id"]
         self.other = self._train("backend=trl", "max_steps=40", "eval_steps=10", "sample_count=0")
 
     def finish(self) -> None:
