@@ -70,6 +70,8 @@ ACTIONS: Final = {
     "run.export_cancel": N_("Cancelled an export of a run"),
     "run.export_delete": N_("Deleted an export of a run"),
     "run.export_download": N_("Downloaded an export of a run"),
+    "run.push": N_("Pushed an export of a run to a hub"),
+    "run.push_cancel": N_("Cancelled the push of an export of a run"),
     "sweep.start": N_("Started a sweep"),
     "sweep.rename": N_("Renamed a sweep"),
     "sweep.stop": N_("Stopped a sweep"),

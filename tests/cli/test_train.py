@@ -114,7 +114,9 @@ def test_from_a_file_to_a_trained_adapter_by_commands_alone(
     cut = _run(server, *both, "--dry-run")
     assert (cut.code, "--accept truncated" in cut.error) == (1, True)
     assert "of the dataset that is mixed in" in cut.stdout
-    mixed = _run(server, *both, "--accept", "truncated", "--wait", "--json")
+    # Six conversations: none of them is held out.
+    seen = ("--accept", "truncated", "--accept", "mix_held_out")
+    mixed = _run(server, *both, *seen, "--wait", "--json")
     assert mixed.code == 0, mixed.stderr
     mix = mixed.json["result"]["mix"]
     assert mix["mixed_in"]["conversations"] == round(mix["domain"]["conversations"] / 3)

@@ -74,6 +74,17 @@ def test_no_catalogue_holds_a_string_that_nobody_says() -> None:
     assert sorted(text for text in catalogue() if text not in said) == []
 
 
+def test_a_list_has_the_comma_of_the_language_between_its_words() -> None:
+    own = re.compile(r"""\{\{-? *["'], ["'] if |\}\}, \{""")
+    places = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted((ROOT / "templates").rglob("*.html"))
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if own.search(line)
+    ]
+    assert places == [], 'write {{ _(", ") }}'
+
+
 def test_translations_keep_the_placeholders() -> None:
     wrong = [
         text

@@ -93,7 +93,7 @@ def shown(person: Person, version: int, model: int, ids: list[int], settings: di
     return found
 
 
-def run_input(session: Session, storage: Storage, check_id: int) -> TrainInput:
+def run_input(session: Session, app: FastAPI, check_id: int) -> TrainInput:
     run, _created = start_run(
         session,
         ENGINEER,
@@ -107,7 +107,7 @@ def run_input(session: Session, storage: Storage, check_id: int) -> TrainInput:
     )
     claim = jobs.claim(session, run.job_id, owner="test", lease_seconds=30)
     assert claim is not None
-    place = Workplace(settings=None, storage=storage, output_key=f"jobs/{run.job_id}/1")  # type: ignore[arg-type]
+    place = Workplace(app.state.settings, app.state.storage, output_key=f"jobs/{run.job_id}/1")
     return Train(lambda _session, _run: []).child_input(session, place, claim)
 
 
@@ -133,7 +133,7 @@ def test_what_a_preview_shows_as_trained_is_what_the_loss_is_taken_of(
         check = really_check(session, storage, version, row.id or 0, MaskSettings(**chosen))
         assert check.passed, check.report
         numbers = version.id or 0, row.id or 0
-        job = run_input(session, storage, check.id or 0)
+        job = run_input(session, app, check.id or 0)
     expected = shown(engineer, *numbers, ids, chosen)
     watch = Watch(monkeypatch)
     result = sft.run(job, tmp_path / "out", Recorder(), Control())
