@@ -34,12 +34,6 @@ AFTER: Final = (
     Picture("preflight", lambda scene: "/runs/new", "#preflight", ("#preflight",)),
     Picture("run-ended", lambda scene: f"/runs/{scene.run}", _CURVE),
     Picture("checkpoints", lambda scene: f"/runs/{scene.run}", "#checkpoints", ("#checkpoints",)),
-    Picture(
-        "diagnosis",
-        lambda scene: f"/runs/{scene.failing}",
-        "#run-diagnosis",
-        (".chart--wide", "#run-diagnosis"),
-    ),
     Picture("sweep", lambda scene: f"/sweeps/{scene.sweep}", ".uplot canvas"),
     Picture(
         "exports",
