@@ -23,10 +23,10 @@ from app.recipes.backend import STUDIO
 from app.runs.beginning import BeginAt
 from app.runs.checkpoints import checkpoint_folder
 from app.runs.leftovers import TENSORBOARD, clear_leftovers
-from app.runs.mixing import provenance_of_mix
+from app.runs.mixing import data_of, provenance_of_mix
 from app.runs.models import Run
 from app.runs.preflight.documents import AcceptedWarning
-from app.runs.provenance import EarlierRun, Provenance
+from app.runs.provenance import DataProvenance, EarlierRun, Provenance
 from app.runs.result import RunResult
 from app.runs.service import adapter_path, publish_artifacts, require_run
 from app.runs.tracking import begin_tracking
@@ -150,17 +150,11 @@ def _backend_place(place: Workplace, run: Run) -> BackendPlace | None:
 
 def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntry) -> Provenance:
     """What a run is made of, as it is now: of a version that was redacted since, the hash of what is left."""
-    version = require_version(session, run.dataset_version_id)
     base, revision, remark = known_elsewhere(model)
     return Provenance(
+        **dict(_data_of(session, run)),
         run=run.name,
         run_id=run.id,
-        dataset=session.get_one(Dataset, version.dataset_id).name,
-        version=version.number,
-        version_hash=version.content_hash,
-        conversations=version.train_count,
-        held_out=version.validation_count,
-        arrays_hash=run.arrays_hash,
         recipe=run.recipe,
         begins=run.begins,
         earlier=_earlier(session, run),
@@ -178,23 +172,22 @@ def provenance_of(session: Session, run: Run, check: MaskCheck, model: ModelEntr
     )
 
 
+def _data_of(session: Session, run: Run) -> DataProvenance:
+    version = require_version(session, run.dataset_version_id)
+    return data_of(session.get_one(Dataset, version.dataset_id), version, run.arrays_hash)
+
+
 def _earlier(session: Session, run: Run) -> list[EarlierRun]:
     """Whose adapters were trained further until this one; a run that goes on from a checkpoint trains the same data."""
     found: list[EarlierRun] = []
     while run.begins is not None:
         parent = require_run(session, run.begins.run_id)
         if run.begins.how == "adapter":
-            version = require_version(session, parent.dataset_version_id)
             found.append(
                 EarlierRun(
+                    **dict(_data_of(session, parent)),
                     run_id=run.begins.run_id,
                     run=parent.name,
-                    dataset=session.get_one(Dataset, version.dataset_id).name,
-                    version=version.number,
-                    version_hash=version.content_hash,
-                    arrays_hash=parent.arrays_hash,
-                    conversations=version.train_count,
-                    held_out=version.validation_count,
                     mix=provenance_of_mix(session, parent),
                 )
             )

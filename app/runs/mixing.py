@@ -15,7 +15,7 @@ from app.masking import drawn_count
 from app.recipes.config import TrainingConfig
 from app.recipes.mixing import CURRICULUM
 from app.runs.models import Run
-from app.runs.provenance import MixedInProvenance
+from app.runs.provenance import DataProvenance, MixedInProvenance
 from app.sentences import N_
 from app.versions.models import DatasetVersion
 from app.versions.service import require_version
@@ -171,21 +171,25 @@ def mixed_into(session: Session, run: Run) -> MixedIn | None:
     return MixedIn(dataset, version, require_mask_check(session, run.mix_check_id))
 
 
+def data_of(dataset: Dataset, version: DatasetVersion, arrays_hash: str) -> DataProvenance:
+    """A version's part in a run, as it is now: of one that was redacted since, the hash of what is left."""
+    return DataProvenance(
+        dataset=dataset.name,
+        version=version.number,
+        version_hash=version.content_hash,
+        arrays_hash=arrays_hash,
+        conversations=version.train_count,
+        held_out=version.validation_count,
+    )
+
+
 def provenance_of_mix(session: Session, run: Run) -> MixedInProvenance | None:
     """What travels with the files of it, as it is now."""
     found = mixed_into(session, run)
     if found is None:
         return None
-    return MixedInProvenance(
-        dataset=found.dataset.name,
-        version=found.version.number,
-        version_hash=found.version.content_hash,
-        arrays_hash=run.mix_arrays_hash or "",
-        conversations=found.version.train_count,
-        held_out=found.version.validation_count,
-        share=run.config.mix_share,
-        order=run.config.mix_order,
-    )
+    data = data_of(found.dataset, found.version, run.mix_arrays_hash or "")
+    return MixedInProvenance(**dict(data), share=run.config.mix_share, order=run.config.mix_order)
 
 
 def epoch_of(session: Session, run: Run) -> EpochPlan:
