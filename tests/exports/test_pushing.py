@@ -117,7 +117,7 @@ def test_a_push_is_asked_for_once_followed_cancelled_and_goes_with_its_export(
     assert "being pushed to a hub" in problem_of(engineer.api.delete(place))
 
     shown = visible_text(engineer.browser.get(f"/runs/{run_id}").text)
-    assert "team/calls private, pushed by test engineer" in shown
+    assert "team/calls private · pushed by test engineer" in shown
     assert "Push to a model hub · adapter" not in shown
     queue = engineer.api.get("/api/v1/queue").json()
     assert [one["title"] for one in queue["waiting"]] == ["team/calls · adapter"]
