@@ -1,11 +1,16 @@
 """What is judged: points of the curves, sample answers, and the settings that a remedy changes."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from app.diagnosis.statistics import Values
 
 
-@dataclass(frozen=True)
-class TrainPoint:
+class TrainPoint(NamedTuple):
     """A logged step. `loss` in nats a trained token, None where it was no number."""
 
     step: int
@@ -14,8 +19,7 @@ class TrainPoint:
     grad_norm: float | None = None
 
 
-@dataclass(frozen=True)
-class EvalPoint:
+class EvalPoint(NamedTuple):
     """The held-out loss after a step, in nats a trained token."""
 
     step: int
@@ -51,6 +55,16 @@ class Record:
     broke_at: int | None = None
     switches_at: int | None = None
     begins_at: int = 0
+
+    @cached_property
+    def points(self) -> list[tuple[int, float]]:
+        """Step and loss of the training points that have one."""
+        return [(point.step, point.loss) for point in self.train if point.loss is not None]
+
+    @cached_property
+    def losses(self) -> Values:
+        """Of these points."""
+        return np.array([loss for _step, loss in self.points])
 
     def stretches(self) -> "tuple[Record, Record] | None":
         """Before the data change and after, each as a run of its own; None without a change. Points that may have something of

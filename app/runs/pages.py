@@ -263,7 +263,7 @@ def run_samples(request: Request, session: Db, run_id: int) -> Response:
     return render(request, "runs/_samples.html", {"run": run, **_samples_context(session, run)})
 
 
-def _diagnosis_context(session: Db, run: Run) -> dict[str, Any]:
+def _diagnosis_context(session: Db, run: Run, *, swapped: bool = False) -> dict[str, Any]:
     found = diagnose_run(session, run)
     return {
         "findings": [
@@ -279,6 +279,7 @@ def _diagnosis_context(session: Db, run: Run) -> dict[str, Any]:
             {"step": finding.step, "curve": finding.curve, "title": gettext(finding.title)}
             for finding in found
         ],
+        "swapped": swapped,
     }
 
 
@@ -300,7 +301,8 @@ def run_values(request: Request, session: Db, run_id: int) -> Response:
 def run_diagnosis(request: Request, session: Db, run_id: int) -> Response:
     """What is wrong with the run so far."""
     run = service.require_run(session, run_id)
-    return render(request, "runs/_diagnosis.html", {"run": run, **_diagnosis_context(session, run)})
+    context = {"run": run, **_diagnosis_context(session, run, swapped=True)}
+    return render(request, "runs/_diagnosis.html", context)
 
 
 @router.get("/{run_id}/log", response_model=None)

@@ -11,7 +11,7 @@ from app.jobs import service as jobs
 from app.jobs.events import MetricPayload
 from app.jobs.models import Job, JobKind
 from app.jobs.newest import last_event, last_events
-from app.runs.curves import Point, read_curves, thin
+from app.runs.curves import Point, read_curves, read_losses, thin
 from app.runs.logs import TAIL_LINES, log_tail
 from tests.support.training import lived_through, metric, progress
 
@@ -20,19 +20,26 @@ def evaluation(step: int, loss: float) -> jobs.EventData:
     return ("eval", {"step": step, "eval_loss": loss})
 
 
+def checkpoint(step: int) -> jobs.EventData:
+    return ("checkpoint", {"step": step})
+
+
 def test_a_resumed_attempt_replaces_the_steps_it_repeats(engine: Engine) -> None:
     first = [
         metric(1, 3.0),
         metric(2, 2.9),
         evaluation(2, 3.1),
+        checkpoint(2),
         metric(3, 2.8),
         metric(4, 2.7),
         evaluation(4, 2.9),
+        checkpoint(4),
     ]
-    second = [metric(3, 2.5), metric(4, 2.4), evaluation(4, 2.6), metric(5, 2.3)]
+    second = [metric(3, 2.5), metric(4, 2.4), evaluation(4, 2.6), metric(5, 2.3), checkpoint(5)]
     job_id = lived_through(engine, first, second).job_id
     with reading(engine) as session:
-        curves = read_curves(session, jobs.require_job(session, job_id))
+        job = jobs.require_job(session, job_id)
+        curves, losses = read_curves(session, job), read_losses(session, job)
     assert [(p["step"], p["loss"]) for p in curves.metrics] == [
         (1, 3.0),
         (2, 2.9),
@@ -41,14 +48,19 @@ def test_a_resumed_attempt_replaces_the_steps_it_repeats(engine: Engine) -> None
         (5, 2.3),
     ]
     assert [(p["step"], p["eval_loss"]) for p in curves.evals] == [(2, 3.1), (4, 2.6)]
-    assert curves.last_seq == 14
+    assert curves.last_seq == 17
+    # the shorter way that the diagnosis takes tells the same
+    assert [(p.step, p.loss) for p in losses.train] == [(p["step"], p["loss"]) for p in curves.metrics]
+    assert losses.evals == [(2, 3.1), (4, 2.6)]
+    assert losses.checkpoints == curves.checkpoints == [2, 5]
 
 
 def test_a_measure_that_was_not_a_number_is_a_gap(engine: Engine) -> None:
     job_id = lived_through(engine, [metric(1), metric(2, float("nan"))]).job_id
     with reading(engine) as session:
-        curves = read_curves(session, jobs.require_job(session, job_id))
-    assert [point["loss"] for point in curves.metrics] == [2.0, None]
+        job = jobs.require_job(session, job_id)
+        assert [point["loss"] for point in read_curves(session, job).metrics] == [2.0, None]
+        assert [point.loss for point in read_losses(session, job).train] == [2.0, None]
 
 
 def points(count: int) -> list[Point]:
