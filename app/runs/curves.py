@@ -155,7 +155,7 @@ def _told(job: Job, *columns: Any) -> Select[Any]:
     return (
         select(*columns)
         .where(
-            JobEvent.job_id == job.id,
+            col(JobEvent.job_id) == job.id,
             col(JobEvent.seq) <= job.event_count,
             col(JobEvent.kind).in_(_KINDS),
         )
