@@ -1,5 +1,6 @@
 """What is judged: points of the curves, sample answers, and the settings that a remedy changes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -48,8 +49,8 @@ class Record:
     the losses do there is no fault. `begins_at` is the step after which a stretch of a run begins.
     """
 
-    train: list[TrainPoint] = field(default_factory=list)
-    evals: list[EvalPoint] = field(default_factory=list)
+    train: Sequence[TrainPoint] = ()
+    evals: Sequence[EvalPoint] = ()
     samples: list[SampleAnswer] = field(default_factory=list)
     total_steps: int | None = None
     broke_at: int | None = None

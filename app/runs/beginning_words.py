@@ -6,7 +6,7 @@ from sqlmodel import Session
 
 from app.core.i18n import gettext
 from app.runs.beginning import How
-from app.runs.curves import read_losses
+from app.runs.losses import read_losses
 from app.runs.models import Run
 from app.runs.service import run_job
 from app.sentences import N_

@@ -17,7 +17,7 @@ from app.jobs.models import Job
 from app.jobs.newest import last_event
 from app.recipes.backend import STUDIO
 from app.runs.checkpoint_files import best_of, checkpoint_folders
-from app.runs.curves import read_losses
+from app.runs.losses import read_losses
 from app.runs.models import Run
 from app.runs.service import run_job
 from app.sentences import N_, Sentence

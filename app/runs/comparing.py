@@ -15,8 +15,8 @@ from app.mask_settings.words import settings_in_words
 from app.recipes.fields import FIELDS, displayed
 from app.runs.beginning_words import beginning_words
 from app.runs.changes import base_of
-from app.runs.curves import read_losses
 from app.runs.lineage import lineage_of
+from app.runs.losses import read_losses
 from app.runs.mixing import MixedIn
 from app.runs.models import Run
 from app.runs.service import require_run, run_job

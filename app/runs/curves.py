@@ -1,18 +1,17 @@
 """Curves of a run from its events: one point a step, whatever was repeated after a rescue, thinned for a screen."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import compress, starmap
+from itertools import compress
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from pydantic_core import from_json
-from sqlalchemy import Select, Text, case, cast, select
+from sqlalchemy import Select, Text, cast, select
 from sqlmodel import Session, col
 
-from app.diagnosis import EvalPoint, TrainPoint
 from app.jobs.events import EventKind, MetricPayload
 from app.jobs.models import Job, JobEvent
 
@@ -25,10 +24,9 @@ METRIC_FIELDS: Final = tuple(
 _NOTHING: Final = dict.fromkeys(METRIC_FIELDS)
 _MEASURED: Final = frozenset(METRIC_FIELDS)
 _KNOWN: Final = "curves of jobs"
-_KNOWN_LOSSES: Final = "losses of jobs"
 # Above every step.
 _FAR: Final = 2**62
-_KINDS: Final = (EventKind.METRIC, EventKind.EVAL, EventKind.CHECKPOINT)
+KINDS: Final = (EventKind.METRIC, EventKind.EVAL, EventKind.CHECKPOINT)
 Point = dict[str, Any]
 
 
@@ -49,15 +47,6 @@ class Curves:
         """Keep what lies between two steps, both included, and the points beside them, so that lines go on."""
         self.metrics, self.evals = (_between(points, first, last) for points in (self.metrics, self.evals))
         self.checkpoints = [step for step in self.checkpoints if first <= step <= last]
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Training points without what else was measured, held-out losses and the steps of checkpoints, in order of step."""
-
-    train: list[TrainPoint] = field(default_factory=list)
-    evals: list[EvalPoint] = field(default_factory=list)
-    checkpoints: list[int] = field(default_factory=list)
 
 
 def _between(points: list[Point], first: int, last: int) -> list[Point]:
@@ -100,11 +89,15 @@ def read_whole_curves(session: Session, job: Job) -> Curves:
 
 def _read(session: Session, job: Job) -> Curves:
     # As text: read all at once, tens of thousands of small documents take a third of the time.
-    statement = _told(job, JobEvent.kind, cast(col(JobEvent.payload), Text))
-    told = session.connection().execute(statement).all()
+    asked = select(col(JobEvent.kind), cast(col(JobEvent.payload), Text))
+    told = session.connection().execute(events_of(asked, job)).all()
     payloads = from_json(f"[{','.join(text for _kind, text in told)}]")
     kinds = [kind for kind, _text in told]
-    stays = still_true(kinds, [payload["step"] for payload in payloads])
+    numbers = {str(kind): number for number, kind in enumerate(KINDS)}
+    stays = still_true(
+        np.array([numbers[kind] for kind in kinds], np.int8),
+        np.array([payload["step"] for payload in payloads], np.int64),
+    )
     curves = Curves(last_seq=job.event_count)
     for kind, payload in compress(zip(kinds, payloads, strict=True), stays.tolist()):
         if kind == EventKind.METRIC:
@@ -118,67 +111,31 @@ def _read(session: Session, job: Job) -> Curves:
     return curves
 
 
-def read_losses(session: Session, job: Job) -> Losses:
-    """Every loss of a job's events so far, and the steps of its checkpoints: in half the time of the whole curves, without epochs."""
-    known: dict[tuple[int | None, int], Losses] = session.info.setdefault(_KNOWN_LOSSES, {})
-    told = (job.id, job.event_count)
-    if told not in known:
-        known[told] = _read_losses(session, job)
-    return known[told]
+def events_of(asked: Select[Any], job: Job, *, after: int = 0) -> Select[Any]:
+    """What is asked of a job's events behind number `after` that make its curves, in their order."""
+    return asked.where(
+        col(JobEvent.job_id) == job.id,
+        col(JobEvent.seq) > after,
+        col(JobEvent.seq) <= job.event_count,
+        col(JobEvent.kind).in_(KINDS),
+    ).order_by(col(JobEvent.seq))
 
 
-def _read_losses(session: Session, job: Job) -> Losses:
-    payload = col(JobEvent.payload)
-    loss = case(
-        (col(JobEvent.kind) == EventKind.EVAL, payload["eval_loss"].as_float()),
-        else_=payload["loss"].as_float(),
-    )
-    columns = (JobEvent.kind, payload["step"].as_integer(), loss)
-    told = session.connection().execute(_told(job, *columns)).all()
-    if not told:
-        return Losses()
-    kinds, steps, losses = zip(*told, strict=True)
-    names, stays = np.array(kinds), still_true(kinds, steps)
-
-    def of_kind(kind: EventKind) -> Iterator[tuple[int, float | None]]:
-        return compress(zip(steps, losses, strict=True), (stays & (names == kind)).tolist())
-
-    return Losses(
-        list(starmap(TrainPoint, of_kind(EventKind.METRIC))),
-        list(starmap(EvalPoint, of_kind(EventKind.EVAL))),
-        [step for step, _loss in of_kind(EventKind.CHECKPOINT)],
-    )
-
-
-def _told(job: Job, *columns: Any) -> Select[Any]:
-    """What is asked of a job's events up to now, in their order."""
-    return (
-        select(*columns)
-        .where(
-            col(JobEvent.job_id) == job.id,
-            col(JobEvent.seq) <= job.event_count,
-            col(JobEvent.kind).in_(_KINDS),
-        )
-        .order_by(col(JobEvent.seq))
-    )
-
-
-def still_true(kinds: Sequence[str], steps: Sequence[int]) -> npt.NDArray[np.bool]:
+def still_true(kinds: npt.NDArray[np.int8], steps: npt.NDArray[np.int64]) -> npt.NDArray[np.bool]:
     """Of events in the order in which they were told, those that no later attempt took back by telling an earlier step again.
 
     A training point takes back those of its step and what was measured or kept after it; a held-out loss and a checkpoint
-    those of their own kind. bool[n], for n kinds and steps.
+    those of their own kind. bool[n], for n kinds (places in KINDS) and steps.
     """
-    at, told = np.array(steps, np.int64), np.array(kinds)
-    stays = np.ones(len(at), bool)
-    if not len(at):
+    stays = np.ones(len(steps), bool)
+    if not len(steps):
         return stays
-    for kind in _KINDS:
-        of_kind = told == kind
-        lowest = _lowest_after(at, of_kind)
+    for number, kind in enumerate(KINDS):
+        of_kind = kinds == number
+        lowest = _lowest_after(steps, of_kind)
         if kind == EventKind.METRIC:
-            stays &= at <= lowest
-        stays &= ~of_kind | (at < lowest)
+            stays &= steps <= lowest
+        stays &= ~of_kind | (steps < lowest)
     return stays
 
 

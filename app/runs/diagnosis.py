@@ -1,5 +1,6 @@
 """What is wrong with a run so far: its record as the rules read it, and what they find as a new run would put it right."""
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from sqlmodel import Session
@@ -10,7 +11,7 @@ from app.jobs.models import Job
 from app.jobs.newest import last_event
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import display
-from app.runs.curves import read_losses
+from app.runs.losses import read_losses
 from app.runs.mixing import switch_of
 from app.runs.models import Run
 from app.runs.samples import read_samples
@@ -60,7 +61,7 @@ def record_of(session: Session, run: Run) -> Record:
     )
 
 
-def _with_epoch(points: list[TrainPoint], newest: MetricPayload | None) -> list[TrainPoint]:
+def _with_epoch(points: Sequence[TrainPoint], newest: MetricPayload | None) -> Sequence[TrainPoint]:
     """The last point with the epoch it was told with: steps are in proportion to epochs, so one is enough."""
     if not points or newest is None:
         return points

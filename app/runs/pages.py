@@ -22,7 +22,7 @@ from app.recipes.fields import FIELD_GROUPS, displayed
 from app.runs import service, stopping
 from app.runs.advice import remedy_for
 from app.runs.beginning_words import against_earlier, beginning_words
-from app.runs.changes import RECIPE_TITLES, changes_of
+from app.runs.changes import RECIPE_TITLES, changes_of, telling
 from app.runs.checkpoint_pages import checkpoints_context
 from app.runs.curves import read_curves
 from app.runs.device import ThisDevice
@@ -115,7 +115,8 @@ def list_page(
                 "metric": events.get((run.job_id, EventKind.METRIC)),
                 "progress": events.get((run.job_id, EventKind.PROGRESS)),
                 "eval": events.get((run.job_id, EventKind.EVAL)),
-                "changes": changes_of(run),
+                "changes": (changes := changes_of(run)),
+                "telling": telling(changes),
                 "elapsed": elapsed(job, now),
                 "verdict": verdicts.get(run.id or 0),
                 "waits": places.get(run.job_id),
