@@ -75,7 +75,8 @@ def read_workbook(stream: BinaryIO) -> tuple[Table, list[LineNote]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what it does not need to know about styles and validations
         try:
-            book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
+            # Any: where the XML of a sheet stands is not in the types of openpyxl, nor told by it otherwise.
+            book: Any = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
             tables = [(sheet, start) for sheet in book.worksheets if (start := _first_row(sheet)) is not None]
         except _BROKEN:
             raise RecordRefused(say.WORKBOOK_BROKEN) from None

@@ -11,7 +11,7 @@ from app.interchange.sentences.problems import LineNote, shown
 
 _NAMES: Final = 100
 _SHOWN: Final = 200
-_NOTHING: Final = (None, "", [], {})
+_NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 class Unread:
