@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.interchange.mapping.suggesting import suggest
+from app.interchange.mapping.suggesting import DEPTH, suggest
 from app.interchange.records.layouts import as_object, get_layout
 from app.interchange.sentences.problems import shown
 
@@ -20,7 +20,6 @@ _LISTS_OF_RECORDS: Final = (
     "data", "dataset", "datasets", "records", "rows", "items", "examples", "samples", "instances", "entries", "list",
     "result", "results", "train",
 )  # fmt: skip
-_DEPTH: Final = 4
 _BLANKS: Final = " \t\r\n"
 
 
@@ -91,7 +90,7 @@ class _Walk:
             path = f"{inside}{key}"
             if self._text[place] == "[" and self._holds_records(place, str(key)):
                 return place, (path, place)
-            if self._text[place] == "{" and depth < _DEPTH:
+            if self._text[place] == "{" and depth < DEPTH:
                 place, found = self.object(place, f"{path}.", depth + 1)
                 if found:
                     return place, found

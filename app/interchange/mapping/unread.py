@@ -10,7 +10,7 @@ from app.interchange.sentences import mapping as say
 from app.interchange.sentences.problems import LineNote, shown
 
 _NAMES: Final = 100
-_SHOWN: Final = 200
+_LONGEST: Final = 200
 _NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
@@ -53,4 +53,4 @@ class Unread:
         """What is to be said about them, if there are any."""
         if not self._names:
             return None
-        return LineNote.of(say.NOT_READ, names=shown(", ".join(self._names), _SHOWN))
+        return LineNote.of(say.NOT_READ, names=shown(", ".join(self._names), _LONGEST))
