@@ -111,7 +111,7 @@ def _read(session: Session, job: Job) -> Curves:
     return curves
 
 
-def events_of(asked: Select[Any], job: Job, *, after: int = 0) -> Select[Any]:
+def events_of(asked: Select[*tuple[Any, ...]], job: Job, *, after: int = 0) -> Select[*tuple[Any, ...]]:
     """What is asked of a job's events behind number `after` that make its curves, in their order."""
     return asked.where(
         col(JobEvent.job_id) == job.id,
