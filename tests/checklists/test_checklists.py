@@ -80,7 +80,9 @@ def test_an_item_passes_only_by_what_was_measured(app: FastAPI) -> None:
     assert {after[code] for code in ("instructions", "answer_format", "domain")} == {"pass"}
     with transaction(app.state.engine) as session:
         run = require_run(session, run_id)
-        run.config = run.config.model_copy(update={"bf16": False, "learning_rate": 1e-2, "max_grad_norm": 100})
+        run.config = run.config.model_copy(
+            update={"bf16": False, "learning_rate": 1e-2, "max_grad_norm": 100}
+        )
         version = require_version(session, run.dataset_version_id)
         version.train_count, version.validation_count = 2_000, 0
         run.override_reason = "because"
