@@ -37,4 +37,4 @@ def _stored(session: Session, job_id: int) -> list[Told]:
     statement = select(JobEvent.kind, JobEvent.payload).where(
         JobEvent.job_id == job_id, col(JobEvent.kind).in_(RECORDED)
     )
-    return [(EventKind(kind), payload) for kind, payload in session.exec(statement)]
+    return [(EventKind(kind), dict(payload)) for kind, payload in session.exec(statement)]
