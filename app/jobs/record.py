@@ -7,16 +7,16 @@ written meanwhile: the next attempt goes on behind it and would never measure th
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, cast
 
-from app.jobs.events import EventKind
+from app.jobs.events import EventKind, EventPayload
 
 RECORD: Final = "told.jsonl"
 RECORDED: Final = (EventKind.METRIC, EventKind.EVAL, EventKind.SAMPLE, EventKind.CHECKPOINT)
-Told = tuple[EventKind, dict[str, Any]]
+Told = tuple[EventKind, EventPayload]
 
 
-def line_of(kind: EventKind, payload: Mapping[str, Any]) -> str:
+def line_of(kind: EventKind, payload: Mapping[str, object]) -> str:
     """The record's line of an event; `payload` is plain JSON. The same for payloads that are equal."""
     return json.dumps([kind.value, payload], ensure_ascii=False, sort_keys=True)
 
@@ -28,7 +28,7 @@ def read_record(folder: Path) -> Iterator[Told]:
             for line in lines:
                 try:
                     kind, payload = json.loads(line)
-                    yield EventKind(kind), payload
+                    yield EventKind(kind), cast(EventPayload, payload)
                 except (ValueError, TypeError):
                     continue
     except FileNotFoundError:

@@ -1,10 +1,11 @@
 """What the worker of the attempt before had heard, or its child still said, and nobody stored: told first of all."""
 
 from pathlib import Path
+from typing import cast
 
 from sqlmodel import Session, col, select
 
-from app.jobs.events import EventKind
+from app.jobs.events import EventKind, EventPayload
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobEvent
 from app.jobs.record import RECORD, RECORDED, Told, after_the_last_stored, line_of, read_record
@@ -26,7 +27,7 @@ def tell_what_was_left(mine: Attempt, place: Workplace) -> None:
     with (place.output_dir / RECORD).open("w", encoding="utf-8") as file:
         file.writelines(line_of(kind, payload) + "\n" for kind, payload in left)
     for kind, payload in left:
-        mine.tell(kind, payload)
+        mine.tell(kind, dict(payload))
 
 
 def _folder_before(place: Workplace, claim: Claim) -> Path | None:
@@ -37,4 +38,4 @@ def _stored(session: Session, job_id: int) -> list[Told]:
     statement = select(JobEvent.kind, JobEvent.payload).where(
         JobEvent.job_id == job_id, col(JobEvent.kind).in_(RECORDED)
     )
-    return [(EventKind(kind), dict(payload)) for kind, payload in session.exec(statement)]
+    return [(EventKind(kind), cast(EventPayload, payload)) for kind, payload in session.exec(statement)]
