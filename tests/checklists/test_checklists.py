@@ -88,6 +88,17 @@ def test_an_item_passes_only_by_what_was_measured(app: FastAPI) -> None:
     assert (worse["amount"], worse["eval_loss"]) == ("pass", "fail")
 
 
+def test_where_the_steps_decide_the_epochs_are_those_that_were_reached(app: FastAPI) -> None:
+    run_id = _trained(app)
+    with transaction(app.state.engine) as session:
+        run = require_run(session, run_id)
+        run.config = run.config.model_copy(update={"max_steps": 60})
+        session.add(run)
+    items = make_person(app, Role.ANNOTATOR).api.get(f"/api/v1/runs/{run_id}/checklist").json()
+    (epochs,) = (item for item in items if item["code"] == "epochs")
+    assert (epochs["state"], epochs["evidence"].split(";")[0]) == ("pass", "0.1 epochs")
+
+
 def test_a_curve_that_turned_fails_its_item_with_the_findings_own_words(app: FastAPI) -> None:
     run_id = _trained(app, losses=(4.0, 3.0, 3.4, 3.5))
     api = make_person(app, Role.ANNOTATOR).api
