@@ -129,6 +129,8 @@ def test_page_command_and_model_card_tell_the_same(app: FastAPI, live: LiveServe
         # What is told of the run itself stands on its page.
         assert ("GET", line["link"]) in offers.found
         assert where != f"/runs/{run_id}" or f'id="{anchor}"' in page, line
+        # A link to what is folded unfolds it; one to its heading does not.
+        assert f'<summary id="{anchor}"' not in page, line
     assert "检查清单" in browser.get(f"/runs/{run_id}/checklist", headers={"Accept-Language": "zh-CN"}).text
     assert "Answers read on the way" in live.run("checklist", "--run", str(run_id)).stdout
     with transaction(app.state.engine) as session:
