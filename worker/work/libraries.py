@@ -35,8 +35,8 @@ class _Later(ModuleType):
                     # Whoever asks next is told the same.
                     own.pop("__path__", None)
                     raise
-                self.__class__ = ModuleType
-            return getattr(self, name) if type(self) is ModuleType else _given(self, name)
+                object.__setattr__(self, "__class__", ModuleType)
+            return _given(self, name) if isinstance(self, _Later) else getattr(self, name)
 
 
 def import_late(*names: str) -> None:
@@ -48,7 +48,7 @@ def import_late(*names: str) -> None:
         if spec is not None and spec.submodule_search_locations is not None:
             module = importlib.util.module_from_spec(spec)
             del module.__path__
-            module.__class__ = _Later
+            object.__setattr__(module, "__class__", _Later)
             sys.modules[name] = module
 
 
