@@ -12,9 +12,23 @@ from typing import BinaryIO, Literal, TypeVar, cast
 
 from app.dialogue.limits import MIB
 from app.interchange.files.archives import ZIP_MARK
-from app.interchange.files.bytes_in import CHUNK_BYTES, UTF8_BOM, ByteSource, Line, decode_utf8, split_lines
+from app.interchange.files.bytes_in import (
+    CHUNK_BYTES,
+    UTF8_BOM,
+    ByteSource,
+    Line,
+    LineFeeds,
+    decode_utf8,
+    split_lines,
+)
 from app.interchange.files.column_json import is_by_columns, read_columns
-from app.interchange.files.csv_columns import get_header, split_line, split_titles
+from app.interchange.files.csv_columns import (
+    HeaderLine,
+    find_header_line,
+    get_header,
+    split_line,
+    split_titles,
+)
 from app.interchange.files.csv_records import csv_rows
 from app.interchange.files.encodings import Encoding, Utf8Stream, find_encoding
 from app.interchange.files.json_records import Record, read_lines, read_values
@@ -23,9 +37,10 @@ from app.interchange.files.parquet_records import read_parquet
 from app.interchange.files.sheets import is_workbook, read_workbook
 from app.interchange.files.sniffing import is_parquet, refuse_noise, refuse_other_kinds, spans_lines
 from app.interchange.files.tables import Table
+from app.interchange.files.wrapped import find_list, is_list_a_line
 from app.interchange.mapping.chat_log import begins_with_time, looks_like_chat, read_chat
 from app.interchange.sentences import files as say
-from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefused
+from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefused, shown
 
 Frame = Literal["auto", "csv", "parquet", "json"]
 _Found = TypeVar("_Found")
@@ -33,6 +48,7 @@ _READ_FROM_THE_FRONT = ("json", "chat", "csv")
 _CSV_NAMES = (".csv", ".tsv")
 _JSON_NAMES = (".json", ".jsonl", ".ndjson")
 _CHAT_LINES = 60
+_HEADER_WITHIN = 20  # lines at the beginning of a table
 
 
 @dataclass(frozen=True)
@@ -99,10 +115,14 @@ class Opening:
         found = find_encoding(stream, head, self.limits, self.encoding, at_most=at_most)
         if not found.is_utf8 and not found.chosen:
             self.notes.append(LineNote.of(say.READ_AS, encoding=found.name))
-        source = ByteSource(
-            stream if found.is_utf8 else cast(BinaryIO, Utf8Stream(stream, found)), self.limits
-        )
+        text = stream if found.is_utf8 else cast(BinaryIO, Utf8Stream(stream, found))
+        source = ByteSource(text, self.limits)
         head = source.head()
+        if b"\r" in head and b"\n" not in head:
+            stream.seek(0)
+            text = stream if found.is_utf8 else cast(BinaryIO, Utf8Stream(stream, found))
+            source = ByteSource(cast(BinaryIO, LineFeeds(text)), self.limits)
+            head = source.head()
         refuse_noise(head)
         if head.startswith(UTF8_BOM):
             source.skip(len(UTF8_BOM))
@@ -115,33 +135,41 @@ class Opening:
         first_line = head.split(b"\n", 1)[0]
         beginning = head.lstrip()[:1]
         if self.frame == "csv":
-            return self._table(source, first_line)
+            return self._table(source, head)
         if beginning == b"[" and begins_with_time(first_line.decode("utf-8", "replace")):
             return Records("chat", self._chat(source))
         if beginning == b"[":
+            if is_list_a_line(head):
+                return Records("json", read_lines(source, self.limits))
             return Records("json", read_values(source, self.limits, in_list=True))
         if beginning == b"{":
             if is_by_columns(head):
                 return Records("json", read_columns(source, self.limits))
+            if wrapped := find_list(head):
+                self.notes.append(LineNote.of(say.WRAPPED, field=wrapped.field))
+                source.skip(wrapped.offset)
+                return Records(
+                    "json", read_values(source, self.limits, in_list=True, wrapped_from=wrapped.line)
+                )
             if spans_lines(head):
                 return Records("json", read_values(source, self.limits, in_list=False))
             return Records("json", read_lines(source, self.limits))
         name = self.filename.lower()
         if name.endswith(_CSV_NAMES) and self.wanted:
-            return self._table(source, first_line)
+            return self._table(source, head)
         if self.frame == "json" or name.endswith(_JSON_NAMES):
             return Records("json", read_lines(source, self.limits))
-        if name.endswith(_CSV_NAMES) or get_header(split_titles(decode_utf8(first_line, 1))[1]):
-            return self._table(source, first_line)
-        return self._open_unknown(source, head, first_line)
+        if name.endswith(_CSV_NAMES) or get_header(split_titles(self._header_line(head).text)[1]):
+            return self._table(source, head)
+        return self._open_unknown(source, head)
 
-    def _open_unknown(self, source: ByteSource, head: bytes, first_line: bytes) -> Records | Table:
+    def _open_unknown(self, source: ByteSource, head: bytes) -> Records | Table:
         lines = [decode_utf8(line, number) for number, line in enumerate(_whole_lines(head), 1)]
         if looks_like_chat(lines):
             return Records("chat", self._chat(source))
         widths = {len(split_line(line, split_titles(lines[0], self.wanted)[0])) for line in lines[:2]}
         if len(lines) > 1 and widths != {1} and len(widths) == 1:
-            return self._table(source, first_line)
+            return self._table(source, head)
         raise RecordRefused(say.UNRECOGNISED)
 
     def _chat(self, source: ByteSource) -> Iterator[Record | LineProblem]:
@@ -153,9 +181,21 @@ class Opening:
             raise self.limits.too_long(line.number)
         return decode_utf8(line.data, line.number)
 
-    def _table(self, source: ByteSource, first_line: bytes) -> Table:
-        delimiter, titles = split_titles(decode_utf8(first_line, 1), self.wanted)
-        return Table("csv", titles, csv_rows(source, delimiter, len(titles), self.limits))
+    def _header_line(self, head: bytes) -> HeaderLine:
+        lines = head.split(b"\n", _HEADER_WITHIN)
+        whole = [decode_utf8(lines[0], 1)] + [
+            line.decode("utf-8", "replace") for line in lines[1:_HEADER_WITHIN]
+        ]
+        return find_header_line(whole, self.wanted)
+
+    def _table(self, source: ByteSource, head: bytes) -> Table:
+        header = self._header_line(head)
+        if header.above:
+            self.notes.append(
+                LineNote.of(say.ABOVE_THE_COLUMNS, row=header.skipped + 1, found=shown(header.above))
+            )
+        delimiter, titles = split_titles(header.text, self.wanted)
+        return Table("csv", titles, csv_rows(source, delimiter, len(titles), self.limits, header.skipped))
 
 
 def _first(found: Iterator[_Found], stream: BinaryIO, beginning: Beginning) -> Iterator[_Found]:
