@@ -5,8 +5,8 @@ from typing import Final
 
 from app.checklists.facts import Facts
 from app.checklists.items import Item, Part, State, item
-from app.core.formatting import gigabytes
 from app.diagnosis import Finding, FindingCode
+from app.files import gigabytes
 from app.sentences import N_
 
 # Above this share of the memory a longer sample may be too much.

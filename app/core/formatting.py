@@ -51,11 +51,6 @@ def file_size(value: float | None) -> str:
     return format_unit(amount, f"digital-{unit}", length="short", format=_pattern(1), locale=babel_locale())
 
 
-def gigabytes(value: float) -> str:
-    """Bytes -> 1.25, in the same unit as `file_size`, for sentences that name it themselves."""
-    return f"{value / _KIB**3:.2f}"
-
-
 def duration(seconds: float | None) -> str:
     """Seconds -> 45 s, 3 min 20 s, 2 h 5 min."""
     if seconds is None:

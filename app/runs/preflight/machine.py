@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from app.core.formatting import gigabytes
+from app.files import gigabytes
 from app.recipes.config import TrainingConfig
 from app.recipes.memory import Fits, fits
 from app.runs.planning import MemoryPlan
