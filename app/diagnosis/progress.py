@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import numpy as np
+
 from app.diagnosis.findings import Evidence, Finding, FindingCode
 from app.diagnosis.record import Record, Settings
 from app.diagnosis.remedies import HELD_OUT_LOSS, TRAINING_LOSS, bolder
@@ -21,9 +23,10 @@ _ERRORS: Final = 2.0
 
 def no_decrease(record: Record, settings: Settings) -> Finding | None:
     """Judged by the held-out loss where it was measured: it has no noise of batches."""
-    points, losses = record.points, record.losses
+    points = record.points
     if len(points) < _POINTS:
         return None
+    losses = np.array([loss for _step, loss in points])
     done, in_all = (step - record.begins_at for step in (points[-1][0], record.total_steps or points[-1][0]))
     if done < _SHARE_OF_RUN * in_all:
         return None

@@ -2,13 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
-
-import numpy as np
-
-from app.diagnosis.statistics import Values
 
 
 class TrainPoint(NamedTuple):
@@ -57,15 +52,10 @@ class Record:
     switches_at: int | None = None
     begins_at: int = 0
 
-    @cached_property
+    @property
     def points(self) -> list[tuple[int, float]]:
         """Step and loss of the training points that have one."""
         return [(point.step, point.loss) for point in self.train if point.loss is not None]
-
-    @cached_property
-    def losses(self) -> Values:
-        """Of these points."""
-        return np.array([loss for _step, loss in self.points])
 
     def stretches(self) -> "tuple[Record, Record] | None":
         """Before the data change and after, each as a run of its own; None without a change. Points that may have something of

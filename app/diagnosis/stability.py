@@ -38,7 +38,8 @@ Points = list[tuple[int, float]]
 
 def instability(record: Record, settings: Settings) -> Finding | None:
     """The gravest of the three."""
-    points, losses = record.points, record.losses
+    points = record.points
+    losses = np.array([loss for _step, loss in points])
     return (
         _broken(record, points, settings)
         or _explosion(points, losses, settings)
