@@ -18,7 +18,7 @@ from app.datasets.models import Dataset
 from app.interop.launching import Launch
 from app.jobs.devices import ANY
 from app.jobs.models import Job, JobKind
-from app.jobs.service import enqueue, require_job
+from app.jobs.service import enqueue_with, require_job
 from app.jobs.workers import require_wish
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
@@ -206,37 +206,36 @@ def _promise(
     assert check is not None
     items, reason = preflight(facts), request.override_reason
     looked_at = settle(items, request.accepted_warnings, actor.who, reason, request.accepted_before)
-    job = enqueue(session, JobKind.TRAIN, created_by=actor.who, device=found.device)
-    assert job.id is not None
-    run = Run(
-        name=request.name.strip()[:120]
-        or _default_name(session, facts.version, facts.model, found.base.name),
-        dataset_version_id=check.dataset_version_id,
-        base_model_id=check.base_model_id,
-        mask_check_id=request.mask_check_id,
-        **found.base.columns(),
-        sweep_id=request.sweep_id,
-        config=found.config,
-        arrays_hash=check.arrays_hash or "",
-        **columns_of_mix(facts.beside.check if facts.beside else None),
-        **actor.who.columns("confirmed_by"),
-        override_reason=found.override,
-        preflight=looked_at,
-        idempotency_key=key,
-        job_id=job.id,
-        evaluate_with=list(dict.fromkeys(request.evaluate_with)),
-        launch=found.launch,
-        begins=request.begins,
-        parent_run_id=request.begins.run_id if request.begins else None,
-        **actor.who.columns(),
+    name = request.name.strip()[:120] or _default_name(session, facts.version, facts.model, found.base.name)
+    run, _ = enqueue_with(
+        session,
+        JobKind.TRAIN,
+        lambda job_id: Run(
+            name=name,
+            dataset_version_id=check.dataset_version_id,
+            base_model_id=check.base_model_id,
+            mask_check_id=request.mask_check_id,
+            **found.base.columns(),
+            sweep_id=request.sweep_id,
+            config=found.config,
+            arrays_hash=check.arrays_hash or "",
+            **columns_of_mix(facts.beside.check if facts.beside else None),
+            **actor.who.columns("confirmed_by"),
+            override_reason=found.override,
+            preflight=looked_at,
+            idempotency_key=key,
+            job_id=job_id,
+            evaluate_with=list(dict.fromkeys(request.evaluate_with)),
+            launch=found.launch,
+            begins=request.begins,
+            parent_run_id=request.begins.run_id if request.begins else None,
+            **actor.who.columns(),
+        ),
+        lambda run_id: TrainPayload(run_id=run_id),
+        created_by=actor.who,
+        device=found.device,
     )
-    session.add(run)
-    session.flush()
-    assert run.id is not None
-    job.asks(TrainPayload(run_id=run.id))
-    session.add(job)
     record(session, actor, "run.override" if found.override else "run.start", f"run/{run.id}")
-    session.flush()
     return run
 
 
