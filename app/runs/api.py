@@ -84,13 +84,7 @@ def start_run(
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
 ) -> RunStartedOut:
     """Start a run. Send an `Idempotency-Key`: the same key again answers 200 with the first run."""
-    fields = body.model_dump(exclude={"evaluate_with", "accepted_warnings"})
-    request = service.RunRequest(
-        **fields,
-        evaluate_with=tuple(body.evaluate_with),
-        idempotency_key=idempotency_key,
-        accepted_warnings=tuple(body.accepted_warnings),
-    )
+    request = body.request(idempotency_key, body.name)
     suites = [suite.name for suite in judging.suites()]
     ground = surroundings.ground_of_checks(body.mask_check_id, body.mix_check_id)
     run, created = service.start_run(session, actor, request, suites=suites, backends=backends, ground=ground)
