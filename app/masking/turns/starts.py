@@ -29,7 +29,6 @@ class Starts:
         self, renderings: Renderings, borders: Borders, probes: Probes, comparison: Comparison
     ) -> None:
         self._renderings = renderings
-        self._messages = renderings.messages
         self._text = renderings.text
         self._borders = borders
         self._probes = probes
@@ -42,12 +41,12 @@ class Starts:
             if self._follows_at_once(place, content_start, end_before):
                 return Start(content_start)
             found = self._by_lone_prompt(place, content_start)
-        elif found is not None and found.writes_header and content_start is not None:
+        elif found is not None and found.writes_header:
             # the template has a prompt, only not for a conversation that stops here
-            lone = self._by_lone_prompt(place, content_start)
+            lone = self._by_lone_prompt(place, content_start) if content_start is not None else None
             if lone is not None and lone.place >= end_before:
                 found = lone
-            elif place == 0 and self._says_something(found.place):
+            elif self._says_something(found.place):
                 found = None
         if found is None:
             raise self._renderings.refusal(
@@ -121,8 +120,6 @@ class Starts:
         """
         if place == 0:
             end_before = len(self._probes.preamble)
-        elif self._messages[place - 1]["role"] != "assistant" or not end_before:
-            return False
         return end_before <= content_start and not self._text[end_before:content_start].strip()
 
     def _by_lone_prompt(self, place: int, content_start: int) -> Start | None:
@@ -166,7 +163,7 @@ class Starts:
             return None
         core = asked[:shared].strip()
         telling = self._comparison.markers.search(core) is not None or 2 * len(core) >= len(asked.strip())
-        return (rest_header, rest_asked) if core and telling else None
+        return (rest_header, rest_asked) if telling else None
 
 
 def _loosely_shared(header: str, asked: str) -> int | None:
@@ -184,7 +181,7 @@ def _loosely_shared(header: str, asked: str) -> int | None:
         if there + gap_there == len(asked):  # what the prompt ends with is its own, as far as both have it
             return here + min(gap_here, gap_there)
         here, there = here + gap_here, there + gap_there
-    return here if asked.strip() else None
+    return here
 
 
 def _gap(text: str, at: int) -> int:

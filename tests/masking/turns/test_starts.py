@@ -117,6 +117,9 @@ NOT_ALONE = "{% if messages[0].role == 'system' %}{% endif %}"
 FIRST = [*chat("q", "Ten.")["messages"][1:], *chat("q", "Six.")["messages"]]
 
 
+NOTED = LOOP + "{{ '<|im_start|>' + m.role + '\nNote: ' + m.content + '<|im_end|>\n' }}" + END
+
+
 def prompted(prompt: str) -> str:
     return "{% if add_generation_prompt %}{{ '" + prompt + "' }}{% endif %}"
 
@@ -159,11 +162,7 @@ RULES: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
         ["\nTen." + EOS, "Six." + EOS],
     ),
     "behind the prompt, where a first answer's header says more": (
-        NOT_ALONE
-        + LOOP
-        + "{{ '<|im_start|>' + m.role + '\nNote: ' + m.content + '<|im_end|>\n' }}"
-        + END
-        + PROMPT,
+        NOT_ALONE + NOTED + PROMPT,
         FIRST,
         ["Note: Ten." + EOS, "Note: Six." + EOS],
     ),
@@ -192,6 +191,46 @@ RULES: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
         + END
         + prompted(" <role>assistant: "),
         chat("q", "Ten.", "r", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+}
+RULES |= {
+    "before a call, where the template leaves out the text beside it and the prompt goes on with words": (
+        LOOP
+        + "{{ '<|im_start|>' + m.role + '\n' }}{% if m.tool_calls %}"
+        + CALLS
+        + "{% else %}{{ m.content }}{% endif %}{{ '<|im_end|>\n' }}"
+        + END
+        + prompted("<|im_start|>assistant\\n(I think)\\n"),
+        CALLING,
+        ['<call>price{"of": "a"}</call>' + EOS, "Ten." + EOS],
+    ),
+    "behind a header that is spaced otherwise, where the prompt ends with white space of its own": (
+        LOOP
+        + "{{ '# <role>' + m.role + ':' + m.content + '<|im_end|>\n' }}"
+        + END
+        + prompted("#  <role>assistant:\\n"),
+        chat("q", "Ten.", "r", "Six.")["messages"],
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+    "before a word of the header, where the prompt goes on with a sign": (
+        NOTED + prompted("<|im_start|>assistant\\n(I think)\\n"),
+        chat("q", "Ten.", "r", "Six.")["messages"],
+        ["Note: Ten." + EOS, "Note: Six." + EOS],
+    ),
+    "before a word of a first answer's header, where the prompt goes on with white space": (
+        NOT_ALONE + NOTED + prompted("<|im_start|>assistant\\n\\n"),
+        FIRST,
+        ["Note: Ten." + EOS, "Note: Six." + EOS],
+    ),
+    "behind a first answer's header, where the prompt begins with a sign right after a word": (
+        NOT_ALONE + LOOP + "{{ 'Turn###\n' + m.content + '<|im_end|>\n' }}" + END + prompted("###\\n"),
+        FIRST,
+        ["Ten." + EOS, "Six." + EOS],
+    ),
+    "behind what the prompt says beyond a first answer's header, where the answer repeats it": (
+        NOT_ALONE + LOOP + TURN + END + THINK,
+        [{"role": "assistant", "content": "<think>\nTen."}, *chat("q", "Six.")["messages"]],
         ["Ten." + EOS, "Six." + EOS],
     ),
 }
@@ -248,14 +287,53 @@ REFUSED: dict[str, tuple[str, list[dict[str, Any]], int]] = {
         1,
     ),
     "where the prompt and the header go on with words, each with its own": (
-        NOT_ALONE
-        + LOOP
-        + "{{ '<|im_start|>' + m.role + '\nNote: ' + m.content + '<|im_end|>\n' }}"
-        + END
-        + prompted("<|im_start|>assistant\\nI think: "),
+        NOT_ALONE + NOTED + prompted("<|im_start|>assistant\\nI think: "),
         FIRST,
         1,
     ),
+    "where the prompt begins with another sign than the header": (
+        LOOP
+        + "{{ '#' + m.role + ':\n' + m.content }}{% if m.role == 'assistant' %}<|im_end|>{% endif %}"
+        + END
+        + prompted("*assistant:\\n"),
+        chat("q", "Ten.")["messages"],
+        2,
+    ),
+    "where the prompt has white space and the header none": (
+        LOOP
+        + "{{ '#<role>' + m.role + ':' + m.content + '<|im_end|>\n' }}"
+        + END
+        + prompted("# <role>assistant:"),
+        chat("q", "Ten.")["messages"],
+        2,
+    ),
+    "where the header is spaced otherwise in the prompt and the beginning of the text is not told": (
+        LOOP
+        + "{{ '# <role>' + m.role + ':' + m.content.split('##')[-1] + '<|im_end|>\n' }}"
+        + END
+        + prompted("#  <role>assistant:"),
+        SIGNED,
+        2,
+    ),
+    "where a first answer's header has but a line break of the prompt": (
+        NOT_ALONE
+        + LOOP
+        + "{{ ('Q\n' if m.role == 'assistant' else 'U: ') + m.content + '<|im_end|>\n' }}"
+        + END
+        + prompted("\\nA:"),
+        FIRST,
+        1,
+    ),
+    "where a first answer's header has less than half of the prompt": (
+        NOT_ALONE
+        + LOOP
+        + "{{ ('Go: ' if m.role == 'assistant' else 'U: ') + m.content + '<|im_end|>\n' }}"
+        + END
+        + prompted("Go: think"),
+        FIRST,
+        1,
+    ),
+    "where the prompt is but white space": (NOT_ALONE + LOOP + TURN + END + prompted("\\n"), FIRST, 1),
 }
 
 
@@ -288,3 +366,27 @@ def test_what_the_prompt_says_beyond_the_header_is_told_and_whether_the_model_wr
         tokenizer = smollm2.with_chat_template(source, "prompt", trusted=True)
         (turn,) = locate(tokenizer, chat("q", "Ten.")["messages"]).turns
         assert (turn.prompt_rest, turn.writes_header) == expected
+
+
+def test_what_the_prompt_says_beyond_a_first_answers_header_is_told(smollm2: ChatTokenizer) -> None:
+    turns = LOOP + TURN + END
+    told = {turns + THINK: "<think>\n", NOTED + prompted("<|im_start|>assistant\\n\\n"): ""}
+    for source, expected in told.items():
+        first, _ = locate(smollm2.with_chat_template(NOT_ALONE + source, "prompt", trusted=True), FIRST).turns
+        assert first.prompt_rest == expected
+
+
+def test_words_before_a_first_answer_are_not_its_header_where_its_text_is_not_told_either(
+    smollm2: ChatTokenizer,
+) -> None:
+    words = "{% if loop.first and m.role != 'system' %}{{ 'Be nice.\n' }}{% endif %}"
+    source = BEHIND_A_SIGN.replace(LOOP, LOOP + words)
+    layout = locate(smollm2.with_chat_template(source, "odd", trusted=True), SIGNED[1:])
+    assert "before turn 1 that" in str(layout.refused[0])
+
+
+def test_an_answer_begins_where_a_tokenizer_has_no_beginning_of_a_text(smollm2: ChatTokenizer) -> None:
+    tokenizer = smollm2.with_chat_template(LOOP + TURN + END + PROMPT, "prompt", trusted=True)
+    del tokenizer.variables["bos_token"]
+    first, _ = locate(tokenizer, FIRST).turns
+    assert first.content_start == first.start
