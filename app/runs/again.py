@@ -44,17 +44,19 @@ def run_again(
 
 def request_again(session: Session, run: Run, accepted: Collection[str] = (), key: str = "") -> RunRequest:
     """What is asked for with it. Raises Conflict where the arrays are others by now."""
-    require_same_arrays(session, run, _OTHER_DATA)
+    if not has_same_arrays(session, run):
+        raise Conflict(_OTHER_DATA, id=run.id)
     name = gettext(N_("%(name)s, again")) % {"name": run.name[:100]}
     return request_like(session, run, _decided(run), run.begins, name, accepted, key)
 
 
-def require_same_arrays(session: Session, run: Run, otherwise: str) -> None:
-    """Raises Conflict with the sentence `otherwise`, which gets the run's id, where its mask checks were made anew since."""
+def has_same_arrays(session: Session, run: Run) -> bool:
+    """Whether what the run was trained on is there still: its mask checks may have been made anew since."""
     check = require_mask_check(session, run.mask_check_id)
     beside = require_mask_check(session, run.mix_check_id) if run.mix_check_id else None
-    if check.arrays_hash != run.arrays_hash or (beside and beside.arrays_hash != run.mix_arrays_hash):
-        raise Conflict(otherwise, id=run.id)
+    return check.arrays_hash == run.arrays_hash and (
+        beside is None or beside.arrays_hash == run.mix_arrays_hash
+    )
 
 
 def request_like(

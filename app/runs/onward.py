@@ -18,7 +18,7 @@ from app.recipes.continuing import CHANGEABLE, STEPS
 from app.recipes.estimates import estimate_steps
 from app.recipes.fields import display
 from app.recipes.mixing import CURRICULUM
-from app.runs.again import request_like, require_same_arrays
+from app.runs.again import has_same_arrays, request_like
 from app.runs.backends import Backends
 from app.runs.beginning import Beginning, How
 from app.runs.checkpoints import Told, checkpoint_folder, require_over, told_checkpoints
@@ -92,7 +92,8 @@ def request_onward(
 ) -> RunRequest:
     """What is asked for with it. Raises as `go_on`, but for the pre-flight."""
     told = _require_told(session, storage, run, onward.step)
-    require_same_arrays(session, run, _OTHER_DATA)
+    if not has_same_arrays(session, run):
+        raise Conflict(_OTHER_DATA, id=run.id)
     if onward.keeps:
         name = gettext(N_("%(name)s, as of step %(step)d")) % {"name": run.name[:90], "step": told.step}
         return request_like(session, run, run.config, _beginning(run, told, "kept"), name, accepted, key)
