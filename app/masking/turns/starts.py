@@ -34,9 +34,9 @@ class Starts:
         self._probes = probes
         self._comparison = comparison
 
-    def find(self, place: int, content_start: int | None, content_end: int | None, end_before: int) -> Start:
+    def find(self, place: int, content_start: int | None, end_before: int) -> Start:
         prompt = self._renderings.marked(place, True)
-        found = self._by_own_prompt(place, prompt, content_start, content_end) if prompt is not None else None
+        found = self._by_own_prompt(place, prompt, content_start) if prompt is not None else None
         if found is None and content_start is not None:
             if self._follows_at_once(place, content_start, end_before):
                 return Start(content_start)
@@ -67,14 +67,11 @@ class Starts:
         opening = self._comparison.markers.sub("", self._probes.preamble[start:])
         return any(character.isalnum() for character in opening)
 
-    def _by_own_prompt(
-        self, place: int, prompt: Marked, content_start: int | None, content_end: int | None
-    ) -> Start | None:
+    def _by_own_prompt(self, place: int, prompt: Marked, content_start: int | None) -> Start | None:
         """By comparing with the generation prompt after everything before this turn."""
         text = self._text
         here, there = self._borders.anchor(place, prompt)
-        limit = content_start if content_start is not None else content_end
-        header = text[here : limit if limit is not None else self._borders.next_text(place, here)]
+        header = text[here:content_start]  # with all that follows, where nothing tells its end
         asked = prompt.text[there:]
         rest = asked.removeprefix(header) if asked.startswith(header) else ""
         if text.startswith(asked, here):  # the text itself may repeat what the prompt already says

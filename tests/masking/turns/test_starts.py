@@ -390,3 +390,12 @@ def test_an_answer_begins_where_a_tokenizer_has_no_beginning_of_a_text(smollm2: 
     del tokenizer.variables["bos_token"]
     first, _ = locate(tokenizer, FIRST).turns
     assert first.content_start == first.start
+
+
+def test_a_first_answer_whose_beginning_is_not_told_has_its_header_written_where_nothing_can_be_asked_before_it(
+    smollm2: ChatTokenizer,
+) -> None:
+    within = "{% if loop.last and add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    source = BEHIND_A_SIGN.removesuffix(END) + within + END
+    (turn,) = locate(smollm2.with_chat_template(source, "odd", trusted=True), SIGNED[1:]).turns
+    assert (turn.start, turn.writes_header) == (len(HEAD), True)  # no model writes the beginning of a text
