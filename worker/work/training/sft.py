@@ -33,7 +33,6 @@ from worker.work.training.data import ArraySamples, LabelProof
 from worker.work.training.devices import (
     give_back_freed_memory,
     keep_freed_memory,
-    peak_memory_bytes,
     round_denormals_to_zero,
     training_device,
 )
@@ -140,6 +139,7 @@ def train(
         goes_on=is_of_another_run(resume, job),
     )
     train_loss = go_through(trainer, job, resume, dtype, control)
+    group.tell_peaks(device)
     return finish(trainer, reached, plan, train_loss, job, mixture, output_dir) if group.leads else None
 
 
@@ -298,7 +298,7 @@ def what_came_of_it(
         labels_hash=trainer.proof.labels_hash(arrays_hash),
         labels_seen=int(trainer.proof.seen.sum()),
         labels_total=len(trainer.proof.seen),
-        peak_memory_bytes=peak_memory_bytes(trainer.args.device),
+        peak_memory_bytes=trainer.group.peak_memory(trainer.args.device),
         adapted=reached.adapted,
         left_out=reached.left_out,
         environment=surroundings(trainer.args.device),
