@@ -139,7 +139,6 @@ def train(
         goes_on=is_of_another_run(resume, job),
     )
     train_loss = go_through(trainer, job, resume, dtype, control)
-    group.tell_peaks(device)
     return finish(trainer, reached, plan, train_loss, job, mixture, output_dir) if group.leads else None
 
 
@@ -163,6 +162,7 @@ def go_through(
     raise_if_paused(trainer, control)
     finish_evaluation(trainer)
     trainer.proof.merge(trainer.group)
+    trainer.group.tell_peaks(trainer.args.device)
     return train_loss
 
 
