@@ -156,6 +156,14 @@ def fuse_lora_layers(model: torch.nn.Module) -> int:
     return fused
 
 
+def unfuse_lora_layers(model: torch.nn.Module) -> int:
+    """Give the layers that `fuse_lora_layers` changed PEFT's own forward back; returns how many there were."""
+    fused = [one for one in model.modules() if isinstance(vars(one).get("forward"), _FusedForward)]
+    for module in fused:
+        del vars(module)["forward"]
+    return len(fused)
+
+
 def _is_plain(layer: Any) -> bool:
     adapters = list(layer.lora_A)
     return (

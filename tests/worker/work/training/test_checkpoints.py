@@ -23,7 +23,6 @@ from worker.work.training.checkpoints import (
     thin_out,
 )
 
-
 OPTIMIZERS = {
     "adamw_8bit": bitsandbytes_optimizers.AdamW8bit,
     "paged_adamw_8bit": bitsandbytes_optimizers.PagedAdamW8bit,
