@@ -7,6 +7,7 @@ import typer
 
 from app.core.i18n import gettext as _
 
+EXPORTS = "exports"
 MASKS = "masks"
 NOTICES = "notices"
 PEOPLE = "people"
@@ -14,7 +15,7 @@ QUEUE = "queue"
 WEBHOOKS = "webhooks"
 RECIPES = "recipes"
 SWEEPS = "sweeps"
-_GROUPS = (MASKS, NOTICES, PEOPLE, QUEUE, RECIPES, SWEEPS, WEBHOOKS)
+_GROUPS = (EXPORTS, MASKS, NOTICES, PEOPLE, QUEUE, RECIPES, SWEEPS, WEBHOOKS)
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -54,6 +55,7 @@ def _commands() -> dict[str, str]:
         "erase": _("Take a conversation out of everything that holds it."),
         "import": _("Import a file into a dataset."),
         "export": _("Write a frozen version in the format of another tool, or a run for another program."),
+        EXPORTS: _("Exports of runs: list, fetch, stop, delete."),
         "push": _("Push an export of a run to a model hub, with the server's token."),
         "approve": _("Approve all of a dataset that is not reviewed."),
         "advise": _("Estimate a run before it starts, and say what to set for its data."),
@@ -111,6 +113,10 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.sweeping import app as sweeps
 
         return sweeps
+    if name == EXPORTS:
+        from app.cli.kept_exports import app as exports
+
+        return exports
     from app.cli.people import app as people
 
     return people

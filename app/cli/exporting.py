@@ -24,6 +24,7 @@ from app.versions.schemas import VersionOut
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
+OutOption = Annotated[Path, typer.Option("--out", help=_("Folder for the files; made if absent."))]
 AsOption = Annotated[
     str,
     typer.Option(
@@ -63,7 +64,7 @@ FlagsOption = Annotated[
 
 
 def export(
-    out: Annotated[Path, typer.Option("--out", help=_("Folder for the files; made if absent."))],
+    out: OutOption,
     format: AsOption,
     dataset: Annotated[
         str | None, typer.Option("--dataset", help=_("Name of the dataset whose version is written."))
@@ -108,7 +109,7 @@ def export(
                 params = {"as": format, "flags": flags, "part": part, "leave_out": json.dumps(leave_out)}
                 _export_version(client, dataset or "", version, params, out, as_json=as_json)
     except OSError as error:
-        raise _unwritable(out, error) from error
+        raise unwritable(out, error) from error
 
 
 def _require_one_of(dataset: str | None, run: int | None, format: str) -> None:
@@ -163,7 +164,8 @@ def _export_version(
         print_json({**report, "version_id": found.id, "version": found.number, "files": paths})
 
 
-def _unwritable(folder: Path, error: OSError) -> CommandFailed:
+def unwritable(folder: Path, error: OSError) -> CommandFailed:
+    """That the folder cannot be written, and why."""
     text = _("The folder %(path)s cannot be written: %(reason)s.")
     return CommandFailed(text % {"path": folder, "reason": error.strerror or error})
 

@@ -1,4 +1,5 @@
-"""`export --run`: a run's files for another program, made by the server and fetched, each checked by its hash."""
+"""`export --run`: a run's files for another program, made by the server and fetched, each checked by its hash; `exports`: those that
+were made."""
 
 import hashlib
 import re
@@ -10,6 +11,7 @@ from app.client.rest import StudioClient
 from app.client.waiting import JobEnded, wait_for_job
 from app.core.console import CommandFailed, print_json, say
 from app.core.i18n import gettext as _
+from app.exports.card import PROVENANCE
 from app.exports.hub import Hub
 from app.exports.schemas import ExportFileOut, ExportOut
 from app.files import scratch_folder
@@ -30,6 +32,8 @@ def export_run(
     as_json: bool,
 ) -> None:
     """Have the files made, wait for them, put them into `out`, all of them or none, and onto a hub where one is named."""
+    # Every export has this file: better to know before minutes of work than after.
+    _require_free(out / PROVENANCE)
     export = client.start_export(run, kind, choices)
     page = client.page(f"/runs/{run}#exports")
     say(_("Export %(id)d: %(url)s") % {"id": export.id, "url": page})
@@ -43,7 +47,13 @@ def export_run(
     except KeyboardInterrupt:
         say(_("The export goes on without us: its files will be on the run's page."))
         raise
-    export = client.export(export.id)
+    fetch_export(client, client.export(export.id), out, hub=hub, as_json=as_json)
+
+
+def fetch_export(
+    client: StudioClient, export: ExportOut, out: Path, *, hub: Hub | None = None, as_json: bool
+) -> None:
+    """Put the files of an export that is done into `out`, all of them or none, and onto a hub where one is named."""
     for note in export.notes:
         say(note)
     _fetch_all(client, export, out)
@@ -51,8 +61,8 @@ def export_run(
     say(
         _("Run %(run)d as %(kind)s is in %(folder)s: %(count)d files, %(size)d MB, each checked by its hash")
         % {
-            "run": run,
-            "kind": kind,
+            "run": export.run_id,
+            "kind": export.kind,
             "folder": out,
             "count": len(export.files),
             "size": -(-size // 1_000_000),
@@ -60,7 +70,7 @@ def export_run(
     )
     if hub is not None:
         say(_("Pushing to %(url)s") % {"url": hub.url})
-        message = f"Run {run} of SFT Studio: {kind}"
+        message = f"Run {export.run_id} of SFT Studio: {export.kind}"
         hub.push(out, [file.name for file in export.files], message)
     if as_json:
         told = export.model_dump(mode="json")
@@ -74,10 +84,7 @@ def _fetch_all(client: StudioClient, export: ExportOut, out: Path) -> None:
     """Into a folder beside the place first, so that a broken connection leaves nothing half."""
     for file in export.files:
         _require_plain(file.name)
-        if (out / file.name).exists():
-            raise CommandFailed(
-                _("%(path)s is already there. Name another folder with --out.") % {"path": out / file.name}
-            )
+        _require_free(out / file.name)
     with scratch_folder(out, PARTIAL) as folder:
         for number, file in enumerate(export.files, 1):
             say(
@@ -105,6 +112,11 @@ def _fetch(client: StudioClient, export_id: int, file: ExportFileOut, path: Path
             _("%(name)s did not arrive as it was made: its hash differs. Export the run again.")
             % {"name": file.name}
         )
+
+
+def _require_free(path: Path) -> None:
+    if path.exists():
+        raise CommandFailed(_("%(path)s is already there. Name another folder with --out.") % {"path": path})
 
 
 def _require_plain(name: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -12,6 +12,7 @@ from pydantic import RootModel
 
 from app.base_models.schemas import BaseModelOut
 from app.checklists.lines import ChecklistLine
+from app.client.exports import ExportClient
 from app.client.notices import NoticeClient
 from app.client.recipes import RecipeClient
 from app.client.speaking import CONNECT_SECONDS, ServerRefused
@@ -21,7 +22,6 @@ from app.curation.schemas import DatasetOut
 from app.erasure.schemas import DatasetHolders, Holders
 from app.evaluations.documents import CaseLimits, JudgedRun
 from app.evaluations.schemas import EvaluationOut, SuiteOut
-from app.exports.schemas import ExportKindOut, ExportOut, PushOut
 from app.gates.schemas import GateOut, SweepGateOut
 from app.imports.schemas import ImportOut
 from app.jobs.events import SamplePayload
@@ -42,7 +42,7 @@ from app.versions.schemas import FrozenOut, VersionOut
 IMPORT_SECONDS: Final = 900.0
 
 
-class StudioClient(NoticeClient, RecipeClient, SweepClient):
+class StudioClient(ExportClient, NoticeClient, RecipeClient, SweepClient):
     """What the server can be asked for."""
 
     def datasets(self, name: str | None = None) -> list[DatasetOut]:
@@ -304,34 +304,6 @@ class StudioClient(NoticeClient, RecipeClient, SweepClient):
     def gate_sweep(self, sweep_id: int, params: dict[str, str | list[str]]) -> SweepGateOut:
         """The same of a sweep; `need` among them says how many of its runs have to pass."""
         return self._one(SweepGateOut, "GET", f"/api/v1/sweeps/{sweep_id}/gate", params=params)
-
-    def export_kinds(self) -> list[ExportKindOut]:
-        """What a run can be exported as."""
-        return self._all(ExportKindOut, "GET", "/api/v1/export-kinds")
-
-    def start_export(self, run_id: int, kind: str, choices: dict[str, str]) -> ExportOut:
-        """Have a run's files of a kind made."""
-        body = {"kind": kind, "choices": choices}
-        path = f"/api/v1/runs/{run_id}/exports"
-        return self._one(ExportOut, "POST", path, json=body, repeatable=True)
-
-    def export(self, export_id: int) -> ExportOut:
-        """One export."""
-        return self._one(ExportOut, "GET", f"/api/v1/exports/{export_id}")
-
-    def export_file(self, export_id: int, file_id: int, write: Callable[[bytes], object]) -> None:
-        """The bytes of a file of an export, as they come."""
-        self._download(f"/api/v1/exports/{export_id}/files/{file_id}/content", write)
-
-    def start_push(self, export_id: int, repository: str, *, private: bool) -> PushOut:
-        """Have the server push an export to a hub."""
-        body = {"repository": repository, "private": private}
-        path = f"/api/v1/exports/{export_id}/pushes"
-        return self._one(PushOut, "POST", path, json=body, repeatable=True)
-
-    def push(self, push_id: int) -> PushOut:
-        """One push."""
-        return self._one(PushOut, "GET", f"/api/v1/pushes/{push_id}")
 
     def holders(self, conversation_id: int) -> Holders:
         """What holds the conversation."""

@@ -164,6 +164,13 @@ def _compared(
         reference, title = _of_base(metrics), gettext(N_("the base model"))
     else:
         other = require_run(session, int(against))
+        if other.id == run.id:
+            raise Invalid(
+                N_(
+                    "%(field)s is the run itself, which is never worse than itself. Name another run, or “base”."
+                ),
+                field="against",
+            )
         reference, title = _metrics_of(session, other), say(Sentence.of(N_("run %(id)d"), id=other.id))
         if still := _still_judged(session, other):
             raise _under_way(still)

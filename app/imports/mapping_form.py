@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Depends, Form
 
 from app.core.i18n import gettext
+from app.dialogue.roles import get_role
 from app.imports.mapping_document import MappingDocument, read_mapping
 from app.interchange.mapping.model import Others, Side, Turns
 from app.interchange.mapping.sample import Sample
@@ -94,6 +95,7 @@ class MappingForm:
         }  # fmt: skip
         kept = {name for name, _, _ in COLUMNS[turns]} if turns else set()
         sides = zip(side_value or (), side_is or (), strict=False)
+        self.shown = frozenset(side_value or ())  # the values that the person had before them
         labels = zip(label or (), label_column or (), strict=False)
         self.document: dict[str, Any] = {
             "turns": turns,
@@ -112,6 +114,18 @@ class MappingForm:
 
 
 ChosenMapping = Annotated[MappingForm, Depends()]
+
+
+def place_known(
+    sample: Sample, document: dict[str, Any], names: Sequence[str], shown: frozenset[str]
+) -> None:
+    """Give the values of a column that was just chosen the side that their names say; what the person has seen stays as
+    they left it."""
+    turns: Turns = document.get("turns") or "rows"
+    values = _side_values(sample, turns, document) if turns != "text" else tuple(names)
+    for value in values or ():
+        if value not in shown and get_role(value) in SIDES:
+            document["sides"].setdefault(value, get_role(value))
 
 
 def form_context(sample: Sample, document: dict[str, Any], names: Sequence[str] = ()) -> dict[str, Any]:

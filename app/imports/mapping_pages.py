@@ -20,7 +20,7 @@ from app.datasets.archives import refuse_archived
 from app.datasets.service import require_dataset
 from app.imports import mappings, staging
 from app.imports.mapping_document import read_mapping
-from app.imports.mapping_form import ChosenMapping, form_context
+from app.imports.mapping_form import ChosenMapping, form_context, place_known
 from app.imports.options import Asking
 from app.imports.reports import report_context, same_choices
 from app.imports.sending import Door, Sent
@@ -66,6 +66,7 @@ def _look(
     token: str,
     limits: ImportLimits,
     document: dict[str, Any] | None,
+    shown: frozenset[str] | None = None,
 ) -> _Step:
     """Raises NotFound for a file that is gone, Invalid for one in which no records are found."""
     with staging.open_staged(storage, actor, dataset_id, token) as (staged, file):
@@ -76,6 +77,8 @@ def _look(
         names: tuple[str, ...] = ()
         if document.get("turns") == "text" and document.get("field"):
             names = upload.names(document["field"])
+        if shown is not None:
+            place_known(sample, document, names, shown)
         trial, error = None, None
         try:
             trial = upload.trial(read_mapping(document))
@@ -120,7 +123,7 @@ def preview_mapping(
     name: Annotated[str, Form(max_length=80)] = "",
 ) -> HTMLResponse:
     """The form after a choice, and the dialogues that come of it. Nothing is stored."""
-    step = _look(storage, actor, dataset_id, token, _limits(settings), chosen.document)
+    step = _look(storage, actor, dataset_id, token, _limits(settings), chosen.document, chosen.shown)
     template = "datasets/_mapping_step.html" if is_htmx(request) else "datasets/import_mapping.html"
     return render(request, template, _shown(session, dataset_id, step, name))
 

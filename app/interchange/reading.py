@@ -24,9 +24,10 @@ from app.interchange.files.sheets import is_workbook
 from app.interchange.files.tables import Table
 from app.interchange.mapping.dialogues import MappedRecord, map_records
 from app.interchange.mapping.model import DialogueMapping
-from app.interchange.mapping.suggesting import SUGGESTED_FROM, is_chained, suggest, unread_names
+from app.interchange.mapping.suggesting import SUGGESTED_FROM, is_chained, suggest
+from app.interchange.mapping.unread import Unread
 from app.interchange.records.column_map import ColumnMap
-from app.interchange.records.layouts import Layout, LayoutReader, get_layout
+from app.interchange.records.layouts import Layout, LayoutReader, as_object, get_layout
 from app.interchange.records.message_reading import Reading
 from app.interchange.sentences import files as say
 from app.interchange.sentences import mapping as say_of_mapping
@@ -117,12 +118,14 @@ def files_in(
 
 @dataclass(frozen=True)
 class _Opened:
-    """The records of one file, its format's name if the frame alone tells it, and their layout if it is known."""
+    """The records of one file, its format's name if the frame alone tells it, their layout if it is known, and what a
+    mapping leaves of them."""
 
     records: Iterator[Record | LineProblem]
     name: str | None = None
     layout: Layout | None = None
     notes: tuple[LineNote, ...] = ()
+    unread: Unread | None = None
 
 
 class _Reader:
@@ -239,6 +242,8 @@ class _Reader:
                 yield replace(record, record=self._count)
             else:
                 yield self._parse(record, self._count, reader, opened.name)
+        if opened.unread and (note := opened.unread.note()):
+            yield note
 
     def _opened(self, content: Records | Table, layout: Layout | None) -> _Opened:
         columns, mapping = self._source.columns, self._source.mapping
@@ -246,10 +251,11 @@ class _Reader:
             return self._mapped(raw_records(content), content.kind, mapping)
         if isinstance(content, Records):
             name = None if content.kind == "json" else content.kind
+            records = map(_as_object, content.records)
             if layout:
-                return _Opened(content.records, name, layout)
+                return _Opened(records, name, layout)
             refusal = RecordRefused(say_of_mapping.CHAT) if content.kind == "chat" else None
-            return self._recognised(content.records, name, refusal)
+            return self._recognised(records, name, refusal)
         if columns:
             header = require_mapped_header(content.titles, columns.columns)
             return _Opened(read_table(content, header, self._limits), content.kind, columns.layout)
@@ -264,13 +270,9 @@ class _Reader:
     def _mapped(
         self, records: Iterator[Record | LineProblem], name: str, mapping: DialogueMapping, *notes: LineNote
     ) -> _Opened:
-        first, records = _peek(records, 1)
-        unread = unread_names(first[0].value, mapping) if first and isinstance(first[0], Record) else []
-        if unread:
-            notes = (*notes, LineNote.of(say_of_mapping.NOT_READ, names=shown(", ".join(unread), 200)))
-        return _Opened(
-            map_records(islice(records, self._source.first), mapping, self._limits), name, "messages", notes
-        )
+        unread = Unread(mapping)
+        mapped = map_records(islice(records, self._source.first), mapping, self._limits, unread)
+        return _Opened(mapped, name, "messages", notes, unread)
 
     def _recognised(
         self, records: Iterator[Record | LineProblem], name: str | None, refusal: RecordRefused | None = None
@@ -298,6 +300,10 @@ def _telling(found: Iterator[_Found], tell: Callable[[], None]) -> Iterator[_Fou
     for one in found:
         tell()
         yield one
+
+
+def _as_object(found: Record | LineProblem) -> Record | LineProblem:
+    return replace(found, value=as_object(found.value)) if isinstance(found, Record) else found
 
 
 _Records = Iterator[Record | LineProblem]

@@ -42,6 +42,7 @@ UNNAMED = (
     ("diagnose", "--run", "7"),
     ("samples", "--run", "7"),
     ("checklist", "--run", "7"),
+    ("exports", "stop", "12"),
     ("again", "--run", "7"),
     ("pause", "--run", "7"),
     ("resume", "--run", "7"),
@@ -206,6 +207,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
             "webhooks",
             "recipes",
             "sweeps",
+            "exports",
         }
         assert "Traceback" not in outcome.stderr
 

@@ -60,6 +60,24 @@ def test_the_files_arrive_with_their_hashes_and_nothing_is_replaced(
     assert (out / "additional_chat_templates" / "tools.jinja").is_file()
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
     assert "each checked by its hash" in done.stderr
+    # What is there is said before anything is made again, and what was made is fetched as it is.
+    again = live.run(*arguments)
+    assert "sft_studio.json is already there. Name another folder" in again.error
+    (kept,) = live.run("exports", "list", "--run", str(run_id), "--json").json
+    export_id = str(kept["id"])
+    assert (kept["id"], kept["files"]) == (done.json["id"], _without_paths(done.json["files"]))
+    assert "adapter" in live.run("exports", "list", "--run", str(run_id)).stdout
+    other = tmp_path / "other"
+    fetched = live.run("exports", "fetch", export_id, "--out", str(other))
+    assert fetched.code == 0, fetched.stderr
+    assert (other / weights.name).read_bytes() == ADAPTER_FILES[weights.name]
+    assert live.run("exports", "stop", export_id).code != 0
+    assert live.run("exports", "delete", export_id).code == 0
+    assert "There is no export" in live.run("exports", "fetch", export_id, "--out", str(other)).error
+
+
+def _without_paths(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in file.items() if name != "path"} for file in files]
 
 
 class StopsOnce:

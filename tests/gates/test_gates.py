@@ -95,6 +95,7 @@ WRONG: tuple[tuple[dict[str, Any], str, str], ...] = (
     ({"max": "held_out_loss=1e999"}, "max", "wants metric=value"),
     ({"min": ["steps=1", "steps=2"]}, "min", "twice"),
     ({"against": "best"}, "against", "“base” or the id of a run"),
+    ({"against": "1"}, "against", "never worse than itself"),
     ({"tolerance": "held_out_loss=1"}, "tolerance", "Name that with against"),
     ({"against": "base", "tolerance": "checks=-1"}, "tolerance", "at least 0"),
     ({"against": "base", "tolerance": "nothing=1"}, "tolerance", "has no metric “nothing”"),

@@ -66,7 +66,16 @@ def test_one_run_that_passes_is_enough_or_all_have_to(app: FastAPI, engineer: Pe
     assert asked(engineer, sweep, max="held_out_loss=3.5", need="all").json()["passed"] is False
     both = asked(engineer, sweep, max="held_out_loss=3.5").json()
     assert (both["passed"], both["best_run_id"]) == (True, 1)
-    assert asked(engineer, sweep, against=1, need="any").json()["passed"] is True
+    # One that is held against itself says nothing of the others: the only other one with weights is worse.
+    for need, reference, passes in (
+        ("any", 1, False),
+        ("all", 1, False),
+        ("any", 2, True),
+        ("all", 2, False),
+    ):
+        held = asked(engineer, sweep, against=reference, need=need).json()
+        assert held["passed"] is passes, (need, reference)
+        assert "the run itself" in held["runs"][reference - 1]["why"]
 
 
 def test_what_none_of_the_runs_has_is_refused_by_field_and_a_sweep_without_weights_is_not_judged(

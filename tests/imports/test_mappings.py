@@ -42,6 +42,30 @@ def sent(person: Person, path: str, data: dict[str, Any], **more: Any) -> Any:
     return person.browser.post(path, data={"csrf_token": person.csrf_token, **data}, headers=headers, **more)
 
 
+def test_names_of_a_side_that_are_known_are_placed_once_their_column_is_chosen(
+    annotator: Person, dataset_id: int
+) -> None:
+    files = {
+        "file": (
+            "export.csv",
+            io.BytesIO('<b>谁,房间.号,"话""语"\n客户,1,多少钱\n客服,1,三百\n小李,1,嗯\n'.encode()),
+        )
+    }
+    refused = sent(annotator, f"/datasets/{dataset_id}/import", {}, files=files)
+    page = re.findall(rf"/datasets/{dataset_id}/import/mapping/[\w-]+", refused.text)[0]
+    form = {"turns": "rows", "conversation": "房间.号", "side": "<b>谁", "text": '话"语'}
+    first = sent(annotator, f"{page}/preview", form).text
+    assert re.findall(r'<option value="(\w*)" selected', first[first.index("side-1") :])[:3] == [
+        "user",
+        "assistant",
+        "",
+    ]
+    assert "whose side “小李” is" in visible_text(first)
+    # A choice that was taken back stays so.
+    seen = {**form, "side_value": ["客户", "客服", "小李"], "side_is": ["", "assistant", "left_out"]}
+    assert "whose side “客户” is" in visible_text(sent(annotator, f"{page}/preview", seen).text)
+
+
 def test_a_refused_file_waits_for_the_person_to_say_what_its_columns_mean(
     app: FastAPI, annotator: Person, engineer: Person, dataset_id: int
 ) -> None:
@@ -62,6 +86,10 @@ def test_a_refused_file_waits_for_the_person_to_say_what_its_columns_mean(
     preview = sent(annotator, f"{page}/preview", FORM)
     assert "2 dialogues come of the file." in visible_text(preview.text)
     assert stored(app) == []
+    # What came of it stands below the form: it is brought into view.
+    assert re.search(
+        r'id="mapping-form"[^>]*hx-target="#import-report"[^>]*hx-swap="[^"]*show:top', preview.text
+    )
     assert engineer.browser.get(page).status_code == 404  # it is another person's file
 
     done = sent(annotator, page, {**FORM, "name": "Exports"})

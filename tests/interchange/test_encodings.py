@@ -32,6 +32,7 @@ def content_and_notes(data: bytes, encoding: Encoding = "auto") -> tuple[list[st
         ("utf-16", CHINESE, "UTF-16"),
         ("utf-16-be", "Hours?", "UTF-16"),
         ("utf-16-le", "Hours?", "UTF-16"),
+        ("utf-16-le", CHINESE * 40, "UTF-16"),
         ("utf-32", CHINESE, "UTF-32"),
         ("gbk", CHINESE, "GB18030"),
         ("gb18030", CHINESE + "㐀𠀀", "GB18030"),
@@ -65,12 +66,27 @@ def test_an_encoding_that_a_person_chose_is_used_without_a_note(
 
 @pytest.mark.parametrize(
     ("codec", "text"),
-    [("cp1251", "Сколько стоит"), ("cp949", "안녕하세요, 배송비가 얼마입니까"), ("cp932", "いくらですか")],
+    [
+        ("cp1251", "Сколько стоит"),
+        ("cp949", "안녕하세요, 배송비가 얼마입니까"),
+        ("cp932", "いくらですか"),
+        ("cp932", "こんにちは、いらっしゃいませ。カタログはこちらです"),
+    ],
 )
 def test_what_no_rule_recognises_is_refused_by_line_and_never_guessed(codec: str, text: str) -> None:
     problem = the_problem(LINE + b"\n" + line_of(text, codec))
     assert problem.line == 2
     assert problem.code in ("not_utf8", "looks_gbk")
+
+
+def test_a_table_with_few_signs_of_ascii_is_seen_to_be_utf_16_without_a_mark() -> None:
+    data = f"问题,回答\n{CHINESE},{CHINESE}\n".encode("utf-16-le")
+    assert content_and_notes(data)[0] == [CHINESE]
+
+
+def test_lines_that_end_as_old_programs_on_a_mac_end_them_are_read() -> None:
+    for data in (b"prompt,response\rHours?,Nine to five.\r", LINE + b"\r" + line_of("Hours?", "ascii")):
+        assert content_and_notes(data)[0][-1] == "Hours?"
 
 
 def test_a_broken_place_in_utf_8_stays_a_problem_of_its_line() -> None:

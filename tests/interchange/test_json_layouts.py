@@ -48,6 +48,9 @@ def test_a_canonical_conversation_has_every_label_even_when_the_file_names_none(
         b" [\n" + LINE + b"\n,\n" + LINE + b"\n]\n",
         json.dumps([DIALOGUE, DIALOGUE], indent=2).encode(),
         (json.dumps(DIALOGUE, indent=4) + "\n" + json.dumps(DIALOGUE, indent=4)).encode(),
+        json.dumps([DIALOGUE["messages"]] * 2).encode(),
+        json.dumps([DIALOGUE["messages"]] * 2, indent=2).encode(),
+        "\n\n".join([json.dumps(DIALOGUE["messages"])] * 2).encode(),
     ],
 )
 def test_every_frame_of_json_gives_the_same_conversations(data: bytes) -> None:
@@ -128,7 +131,9 @@ def test_weight_train_and_loss_set_the_train_flag() -> None:
         ({"role": ""}, "no_role"),
         ({"content": None}, "no_content"),
         ({"content": 3}, "content_not_text"),
-        ({"content": [{"type": "image_url", "image_url": {"url": "x"}}]}, "content_not_text"),
+        ({"content": [{"type": "image_url", "image_url": {"url": "x"}}]}, "content_part"),
+        ({"content": [{"type": "tool_use", "name": "x"}]}, "content_part"),
+        ({"content": [{"type": ["text"]}]}, "content_not_text"),
         ({"name": 3}, "field_not_text"),
         ({"tool_call_id": {}}, "field_not_text"),
         ({"reasoning_content": []}, "field_not_text"),
@@ -165,6 +170,17 @@ def test_null_content_is_fine_beside_tool_calls_and_old_function_calls_are_wrapp
 def test_text_parts_are_joined_the_way_templates_write_them() -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     assert read_one({"messages": [{"role": "user", "content": parts}]})["messages"][0]["content"] == "ab"
+
+
+def test_what_a_part_of_text_holds_besides_its_text_is_named() -> None:
+    part = {"type": "text", "text": "Ten.", "annotations": [{"url": "x"}], "logprobs": []}
+    record = {"messages": [{"role": "user", "content": "Size?"}, {"role": "assistant", "content": [part]}]}
+    (item,) = read(json.dumps(record))
+    assert isinstance(item, ParsedConversation)
+    assert item.conversation["messages"][1]["content"] == "Ten."
+    assert [note.said() for note in item.notes] == [
+        "Line 1: these fields were not kept: messages.content.annotations."
+    ]
 
 
 def test_sharegpt_brings_system_tool_calls_and_observations() -> None:

@@ -12,7 +12,7 @@ import pytest
 from app.interchange import ImportLimits, LineNote, LineProblem, ParsedConversation, Source
 from app.interchange.mapping.model import DialogueMapping
 from app.interchange.mapping.trying import Upload
-from tests.interchange.reading_aloud import read
+from tests.interchange.reading_aloud import DIALOGUE, read
 
 CHAT_EXPORT = """id,room,kind,mine,at,words
 1,7,text,0,1700000000,"Boss, what is a window a metre?"
@@ -74,9 +74,81 @@ def test_what_was_left_out_and_joined_is_noted_by_line() -> None:
     assert codes(CHAT_EXPORT, BY_ROWS) == [(0, "mapping_not_read")]
 
 
+def test_every_field_that_a_mapping_does_not_read_is_named_whichever_record_holds_it() -> None:
+    said = {
+        "role": "assistant",
+        "content": "Ten.",
+        "reasoning_content": "Large feet.",
+        "tool_calls": [{"name": "f"}],
+    }
+    asked = {"role": "user", "content": "Size?", "name": None}
+    records = [
+        {"data": {"Turns": [asked, {"role": "assistant", "content": "Ten."}]}, "id": ""},
+        {"data": {"Turns": [asked, said], "note": "a regular"}, "id": 7},
+    ]
+    items = read("\n".join(map(json.dumps, records)))
+    assert [item.said() for item in items if isinstance(item, LineNote)] == [
+        "The layout was recognised: data.Turns (role, content). If the dialogues look wrong, import the file with a mapping "
+        "of your own.",
+        "These fields of the records were not read: data.Turns.reasoning_content, data.Turns.tool_calls, data.note, id.",
+    ]
+    rows = "room,who,words,mood\n1,user,Size?,\n1,assistant,Ten.,\n1,user,Thanks,glad\n"
+    by_room = {"turns": "rows", "conversation": "room", "side": "who", "text": "words"}
+    sides = {"user": "user", "assistant": "assistant"}
+    assert codes(rows, {**by_room, "sides": sides}) == [(0, "mapping_not_read")]
+    assert codes(rows.replace("glad", ""), {**by_room, "sides": sides}) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        ({"version": 1, "data": [DIALOGUE, DIALOGUE], "rest": {"a": [1]}}, "data"),
+        ({"data": [DIALOGUE["messages"]]}, "data"),
+        ({"rows": [{"question": "How much is it?", "answer": "Three."}]}, "rows"),
+        (
+            {
+                "about": {"by": ["me"]},
+                "page": {
+                    "calls": [
+                        {
+                            "turns": [
+                                {"speaker": "user", "text": "How much is it?"},
+                                {"speaker": "agent", "text": "Three."},
+                            ]
+                        }
+                    ]
+                },
+            },
+            "page.calls",
+        ),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_records_that_stand_in_a_field_of_one_object_are_read_from_there(
+    value: Any, field: str, indent: int | None
+) -> None:
+    data = json.dumps(value, indent=indent)
+    assert {dialogue[0] for dialogue in dialogues(data)} == {("user", "How much is it?")}
+    first = read(data)[0]
+    assert isinstance(first, LineNote)
+    assert first.said().startswith(f"The records were read from the field “{field}”.")
+
+
+def test_the_rounds_and_turns_of_one_dialogue_are_no_records() -> None:
+    turns = {"turns": [{"speaker": "user", "text": "Hi"}, {"speaker": "agent", "text": "Hello"}]}
+    assert dialogues(json.dumps(turns, indent=1)) == [[("user", "Hi"), ("assistant", "Hello")]]
+    rounds = {
+        "id": 1,
+        "talk": [{"question": "Hi", "answer": "Hello"}, {"question": "Price?", "answer": "Three."}],
+    }
+    assert codes(json.dumps(rounds)) == [(1, "unknown_layout")]
+    lines = "\n".join([json.dumps({"data": [DIALOGUE]})] * 2)
+    assert codes(lines) == [(1, "unknown_layout")]
+
+
 def test_a_side_that_nobody_placed_keeps_its_dialogue_out_or_takes_the_side_of_the_others() -> None:
     mapping = {**BY_ROWS, "sides": {"1": "assistant", "9": "left_out"}}
-    assert codes(CHAT_EXPORT, mapping)[1:] == [(2, "mapping_side_unknown"), (3, "mapping_side_unknown")]
+    assert codes(CHAT_EXPORT, mapping)[:-1] == [(2, "mapping_side_unknown"), (3, "mapping_side_unknown")]
     assert dialogues(CHAT_EXPORT, {**mapping, "others": "user"}) == dialogues(CHAT_EXPORT, BY_ROWS)
 
 

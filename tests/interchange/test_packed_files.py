@@ -7,7 +7,7 @@ import gzip
 import io
 import tempfile
 import zipfile
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import openpyxl
 import pytest
@@ -18,10 +18,12 @@ from tests.interchange.reading_aloud import LINE, read, read_all, the_problem
 from tests.support.disks import small_disk
 
 
-def workbook(*rows: list[Any], more: str | None = None) -> bytes:
+def workbook(*rows: list[Any], more: str | None = None, merged: tuple[str, ...] = ()) -> bytes:
     book = openpyxl.Workbook()
     for row in rows:
         book.active.append(row)
+    for cells in merged:
+        book.active.merge_cells(cells)
     if more:
         book.create_sheet(more).append(["x"])
     file = io.BytesIO()
@@ -42,18 +44,62 @@ def test_a_workbook_is_read_as_the_table_on_its_first_sheet() -> None:
         [],
         ["prompt", "response", "product"],
         ["How many?", 12.0, "Pen"],
-        [dt.date(2026, 3, 1), "=1+1", None],
+        [dt.date(2026, 3, 1), "As a date.", None],
         ["Open?", True, None],
     )
     items = [item for item in read(data) if isinstance(item, ParsedConversation)]
     assert [item.line for item in items] == [3, 4, 5]
     assert [[m["content"] for m in item.conversation["messages"]] for item in items] == [
         ["How many?", "12"],
-        ["2026-03-01"],  # a formula whose value was never saved is an empty cell
+        ["2026-03-01", "As a date."],
         ["Open?", "true"],
     ]
     assert items[0].conversation["product"] == "Pen"
     assert items[0].format == "xlsx"
+
+
+def test_merged_cells_have_their_value_in_every_row_and_a_title_is_passed_over() -> None:
+    data = workbook(
+        ["Calls of March"],
+        [],
+        ["conversation_id", "role", "content"],
+        ["a", "user", "Price?"],
+        [None, "assistant", "Three."],
+        ["b", "user", "Size?"],
+        [None, "assistant", "Ten."],
+        merged=("A1:C1", "A4:A5", "A6:A7"),
+    )
+    items = read(data)
+    assert [item.said() for item in items if isinstance(item, LineNote)] == [
+        "The columns are named in row 3. What stands above it was not read: “Calls of March”.",
+        "Merged cells were read as if their value stood in each of their rows.",
+    ]
+    assert [[m["content"] for m in conversation["messages"]] for conversation in read_all(data)] == [
+        ["Price?", "Three."],
+        ["Size?", "Ten."],
+    ]
+
+
+def test_a_formula_whose_value_was_never_saved_is_named_and_one_with_a_value_is_read() -> None:
+    data = workbook(
+        ["prompt", "response", "", "note"], ["a", "=1+1"], ["b", "c", "", "=2"], ["d", "=CONCAT(A2)"]
+    )
+    assert [(p.line, p.code) for p in read(data) if isinstance(p, LineProblem)] == [
+        (2, "formula_unsaved"),
+        (3, "formula_unsaved"),
+        (4, "formula_unsaved"),
+    ]
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    saved = (
+        parts[sheet]
+        .replace(b"<v />", b"<v>7</v>")
+        .replace(b"<v></v>", b"<v>7</v>")
+        .replace(b"<v/>", b"<v>7</v>")
+    )
+    read_again = read_all(packed({**parts, sheet: saved}))
+    assert [c["messages"][1]["content"] for c in read_again] == ["7", "c", "7"]
 
 
 def test_other_sheets_are_named() -> None:
@@ -82,6 +128,11 @@ def test_a_row_far_below_the_others_and_broken_workbooks_end() -> None:
 
 
 def test_gzip_is_read_like_the_file_inside() -> None:
+    with tempfile.SpooledTemporaryFile() as upload:  # open for writing too, as uploads are
+        upload.write(gzip.compress(LINE))
+        upload.seek(0)
+        (item,) = read_conversations(cast(BinaryIO, upload), filename="calls.jsonl.gz")
+        assert isinstance(item, ParsedConversation)
     assert read_all(gzip.compress(LINE), filename="calls.jsonl.gz") == read_all(LINE)
     assert read_all(gzip.compress(b"prompt,response\na,b\n"), filename="calls.csv.gz")
 

@@ -1,6 +1,9 @@
 """The same file is read the same way by an import, by the `masks` commands and through REST, tools and all."""
 
+import gzip
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +57,25 @@ def lines(*records: Any) -> bytes:
     return "\n".join(json.dumps(one) for one in records).encode()
 
 
+def packed(files: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
 FILES: dict[str, bytes] = {
+    "packed.jsonl.gz": gzip.compress(lines({"messages": OPENAI, "tools": [TOOL]})),
+    "several.zip": packed(
+        {
+            "wrapped.json": json.dumps(
+                {"data": [{"messages": OPENAI}, {"messages": [ASKED, THOUGHT]}]}
+            ).encode(),
+            "lists.json": json.dumps([[ASKED, {**ANSWER, "content": "On Monday."}]]).encode(),
+            "wide.csv": "prompt,response\n问题,回答\n".encode("utf-16-le"),
+        }
+    ),
     "calls_without_content.jsonl": lines({"messages": OPENAI, "tools": [TOOL]}),
     "calls_without_content_key.jsonl": lines(
         {"messages": [ASKED, {"role": "assistant", "tool_calls": [CALL]}, RESULT, ANSWER]}

@@ -145,7 +145,7 @@ def _members(
 
 
 def _gunzip(stream: BinaryIO) -> IO[bytes]:
-    return cast(IO[bytes], gzip.GzipFile(fileobj=stream))
+    return cast(IO[bytes], gzip.GzipFile(fileobj=stream, mode="rb"))
 
 
 def _is_hidden(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,6 +54,21 @@ class ByteSource:
         if self._taken > self._limit:
             raise RecordRefused(say.FILE_TOO_LARGE, limit=spoken_size(self._limit))
         return piece
+
+
+class LineFeeds(io.RawIOBase):
+    """A stream whose lines end with CR alone, as old programs on a Mac write them, with LF instead."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """As many bytes as there were."""
+        return self._stream.read(size).replace(b"\r", b"\n")
 
 
 @dataclass(frozen=True)

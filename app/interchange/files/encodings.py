@@ -1,6 +1,6 @@
 """Which encoding a text file has, by rules that always decide the same, and the file as UTF-8 whatever it has.
 
-In this order: a byte order mark; zero bytes at every second place (UTF-16 without a mark); the whole file valid as
+In this order: a byte order mark; zero bytes at every second place and at no other (UTF-16 without a mark); the whole file valid as
 UTF-8; as GB 18030, mostly common Chinese characters; as Windows-1252, letters and typographic signs only and no
 valid UTF-8 beside them. Anything else stays UTF-8 with broken places, which readers name by line. What was
 recognised and is not UTF-8 is always told.
@@ -67,6 +67,11 @@ _FOREIGN_WORD: Final = re.compile("[À-ÖØ-öø-ÿ]{3,}")
 _WORDS_SHARE: Final = 0.1
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _SURROGATE_BYTES: Final = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_FEW_ZEROS: Final = 3  # which may be slips in text of another encoding
+_ZEROS: Final = 0.02  # of all bytes: a line of fifty Chinese characters has two of ASCII
+# Kana in Shift JIS begin with these bytes; in Latin text the two are rare.
+_KANA_BYTES: Final = frozenset("‚ƒ")
+_KANA_SHARE: Final = 0.2
 _SCORED: Final = 200_000  # characters beyond ASCII; more would only cost time
 
 
@@ -140,16 +145,17 @@ def spoken_name(encoding: Encoding) -> str:
 
 
 def _wide(head: bytes) -> str | None:
-    # JSON and CSV begin in ASCII, so every second byte of the beginning is zero.
-    start = head[:64]
-    even, odd = _is_zero(start[::2]), _is_zero(start[1::2])
-    if len(start) < 4 or even == odd:
+    # Braces, commas and line feeds are ASCII in any language, and half of each is a zero byte, always the same half.
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if bool(even) == bool(odd) or max(even, odd) < max(_FEW_ZEROS, _ZEROS * len(head)):
         return None
-    return "utf-16-be" if even else "utf-16-le"
-
-
-def _is_zero(data: bytes) -> bool:
-    return data.count(0) >= 0.9 * len(data)
+    codec = "utf-16-be" if even else "utf-16-le"
+    try:
+        text = codecs.getincrementaldecoder(codec)("strict").decode(head)
+    except UnicodeDecodeError:
+        return None
+    is_text = not _CONTROL.search(text.encode("utf-8", "ignore"))
+    return codec if is_text and ("\n" in text or b"\n" not in head) else None
 
 
 class _Judge:
@@ -217,7 +223,9 @@ def _is_chinese(text: _Judge) -> bool:
 
 
 def _is_latin(text: _Judge) -> bool:
-    return text.valid and text.share(_LATIN) >= _LATIN_SHARE and text.in_words <= _WORDS_SHARE * text.count
+    might_be_japanese = text.count > _FEW and text.share(_KANA_BYTES) >= _KANA_SHARE
+    is_of_letters = text.share(_LATIN) >= _LATIN_SHARE and text.in_words <= _WORDS_SHARE * text.count
+    return text.valid and is_of_letters and not might_be_japanese
 
 
 class Utf8Stream(io.RawIOBase):

@@ -22,6 +22,7 @@ from app.interchange.sentences.problems import LineProblem, RecordRefused, shown
 
 _OUTSIDE_STRING = re.compile(rb'["{}\[\]]')
 _INSIDE_STRING = re.compile(rb'["\\]')
+_SCALAR = re.compile(rb'["\d-]|true\b|false\b|null\b')
 _BLANKS = re.compile(rb"[ \t\r\n]*")
 _GIVE_UP = 4  # times the longest record: then a bracket is missing, and following the rest is in vain
 
@@ -51,10 +52,13 @@ def read_lines(source: ByteSource, limits: ImportLimits) -> Iterator[Record | Li
                 return  # the encoding is a property of the file; saying it once is enough
 
 
-def read_values(source: ByteSource, limits: ImportLimits, *, in_list: bool) -> Iterator[Record | LineProblem]:
-    """The elements of a JSON list, or (not `in_list`) objects that follow each other."""
+def read_values(
+    source: ByteSource, limits: ImportLimits, *, in_list: bool, wrapped_from: int = 0
+) -> Iterator[Record | LineProblem]:
+    """The elements of a JSON list, or (not `in_list`) objects that follow each other. `wrapped_from` is the line on which
+    the list begins as a field of an object; what follows it is then passed over."""
     strict = StrictJson(limits)
-    splitter = _Splitter(limits, in_list=in_list)
+    splitter = _Splitter(limits, in_list=in_list, wrapped_from=wrapped_from)
     try:
         for chunk in source.chunks():
             for line, data in splitter.feed(chunk):
@@ -83,12 +87,13 @@ class _Splitter:
     "value" (after a comma), "next" (a comma or the end), "any" (values without a list), "end" (nothing).
     """
 
-    def __init__(self, limits: ImportLimits, *, in_list: bool) -> None:
+    def __init__(self, limits: ImportLimits, *, in_list: bool, wrapped_from: int = 0) -> None:
         self._limits = limits
         self._limit = limits.record_bytes
         self._in_list = in_list
         self._expects = "open" if in_list else "any"
-        self._line = 1
+        self._wrapped = bool(wrapped_from)
+        self._line = wrapped_from or 1
         self._record_line = 1
         self._pieces: list[bytes] = []
         self._held = 0
@@ -128,6 +133,8 @@ class _Splitter:
             end = _BLANKS.match(chunk, position).end()  # type: ignore[union-attr]  # it matches nothing too
             self._line += chunk.count(b"\n", position, end)
             position, byte = end, chunk[end : end + 1]
+            if self._wrapped and self._expects == "end":
+                return len(chunk)
             if not byte or (byte in b"{[" and self._expects in ("first", "value", "any")):
                 return position
             if byte == b"[" and self._expects == "open":
@@ -146,6 +153,8 @@ class _Splitter:
         if self._expects == "any":
             raise RecordRefused(say.NOT_AN_OBJECT, self._line)
         text = found.split(b"\n")[0].decode("utf-8", errors="ignore") or found[:1].hex()
+        if self._expects in ("first", "value") and _SCALAR.match(found):
+            raise RecordRefused(say.LIST_OF_OTHERS, self._line, found=shown(text, 20))
         raise RecordRefused(say.LIST_BROKEN, self._line, found=shown(text, 20))
 
     def _follow(self, chunk: bytes, position: int) -> int:

@@ -12,7 +12,15 @@ from typing import BinaryIO, Literal, TypeVar, cast
 
 from app.dialogue.limits import MIB
 from app.interchange.files.archives import ZIP_MARK
-from app.interchange.files.bytes_in import CHUNK_BYTES, UTF8_BOM, ByteSource, Line, decode_utf8, split_lines
+from app.interchange.files.bytes_in import (
+    CHUNK_BYTES,
+    UTF8_BOM,
+    ByteSource,
+    Line,
+    LineFeeds,
+    decode_utf8,
+    split_lines,
+)
 from app.interchange.files.column_json import is_by_columns, read_columns
 from app.interchange.files.csv_columns import get_header, split_line, split_titles
 from app.interchange.files.csv_records import csv_rows
@@ -23,6 +31,7 @@ from app.interchange.files.parquet_records import read_parquet
 from app.interchange.files.sheets import is_workbook, read_workbook
 from app.interchange.files.sniffing import is_parquet, refuse_noise, refuse_other_kinds, spans_lines
 from app.interchange.files.tables import Table
+from app.interchange.files.wrapped import find_list, is_list_a_line
 from app.interchange.mapping.chat_log import begins_with_time, looks_like_chat, read_chat
 from app.interchange.sentences import files as say
 from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefused
@@ -99,10 +108,14 @@ class Opening:
         found = find_encoding(stream, head, self.limits, self.encoding, at_most=at_most)
         if not found.is_utf8 and not found.chosen:
             self.notes.append(LineNote.of(say.READ_AS, encoding=found.name))
-        source = ByteSource(
-            stream if found.is_utf8 else cast(BinaryIO, Utf8Stream(stream, found)), self.limits
-        )
+        text = stream if found.is_utf8 else cast(BinaryIO, Utf8Stream(stream, found))
+        source = ByteSource(text, self.limits)
         head = source.head()
+        if b"\r" in head and b"\n" not in head:
+            stream.seek(0)
+            text = stream if found.is_utf8 else cast(BinaryIO, Utf8Stream(stream, found))
+            source = ByteSource(cast(BinaryIO, LineFeeds(text)), self.limits)
+            head = source.head()
         refuse_noise(head)
         if head.startswith(UTF8_BOM):
             source.skip(len(UTF8_BOM))
@@ -119,10 +132,18 @@ class Opening:
         if beginning == b"[" and begins_with_time(first_line.decode("utf-8", "replace")):
             return Records("chat", self._chat(source))
         if beginning == b"[":
+            if is_list_a_line(head):
+                return Records("json", read_lines(source, self.limits))
             return Records("json", read_values(source, self.limits, in_list=True))
         if beginning == b"{":
             if is_by_columns(head):
                 return Records("json", read_columns(source, self.limits))
+            if wrapped := find_list(head):
+                self.notes.append(LineNote.of(say.WRAPPED, field=wrapped.field))
+                source.skip(wrapped.offset)
+                return Records(
+                    "json", read_values(source, self.limits, in_list=True, wrapped_from=wrapped.line)
+                )
             if spans_lines(head):
                 return Records("json", read_values(source, self.limits, in_list=False))
             return Records("json", read_lines(source, self.limits))

@@ -1,7 +1,8 @@
 """Rows of an Excel workbook: of its first sheet that holds a table, cell by cell as text.
 
-Formulas are read as the values that Excel saved with them. What a workbook unpacks to is bounded before it is opened,
-and rows are read one by one.
+Formulas are read as the values that Excel saved with them, and a row with one that has none is refused. Cells that are merged
+below each other have their value in every row, as a person reads them. A title above the columns is passed over. What a
+workbook unpacks to is bounded before it is opened, and rows are read one by one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from xml.etree.ElementTree import ParseError
 
 from app.dialogue.limits import spoken_size
 from app.interchange.files.archives import open_zip
+from app.interchange.files.csv_columns import get_header
 from app.interchange.files.limits import ImportLimits
+from app.interchange.files.sheet_marks import SheetMarks, find_marks
 from app.interchange.files.tables import Row, Table
 from app.interchange.sentences import files as say
 from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefused, shown
@@ -27,6 +30,7 @@ _OTHER_DOCUMENTS: Final = ("word/", "ppt/", "xl/", "META-INF/manifest.xml")
 _ROWS: Final = 1_048_576
 _COLUMNS: Final = 256
 _LOOKED_AT: Final = 20  # rows at the beginning of a sheet, in which its table begins
+_BELOW_A_TITLE: Final = 4  # rows below a title, one of which names the columns
 # What openpyxl raises for files that are none, or not whole.
 _BROKEN: Final = (
     zipfile.BadZipFile,
@@ -71,41 +75,77 @@ def read_workbook(stream: BinaryIO) -> tuple[Table, list[LineNote]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what it does not need to know about styles and validations
         try:
-            book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
+            # Any: where the XML of a sheet stands is not in the types of openpyxl, nor told by it otherwise.
+            book: Any = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
             tables = [(sheet, start) for sheet in book.worksheets if (start := _first_row(sheet)) is not None]
         except _BROKEN:
             raise RecordRefused(say.WORKBOOK_BROKEN) from None
     if not tables:
         raise RecordRefused(say.EMPTY_FILE)
-    sheet, (line, titles) = tables[0]
+    sheet, (line, titles, above) = tables[0]
     notes = []
+    if above:
+        notes.append(LineNote.of(say.ABOVE_THE_COLUMNS, row=line, found=shown(above)))
     if len(tables) > 1:
         others = shown(", ".join(other.title for other, _ in tables[1:]), 200)
         notes.append(LineNote.of(say.SHEETS_NOT_READ, sheet=shown(sheet.title), others=others))
-    return Table("xlsx", titles, _rows(sheet, line + 1, len(titles))), notes
+    try:
+        with book._archive.open(sheet._worksheet_path) as xml:
+            marks = find_marks(xml)
+    except _BROKEN:
+        raise RecordRefused(say.WORKBOOK_BROKEN) from None
+    if any(
+        last > line and column < len(titles) for places in marks.merged.values() for column, last in places
+    ):
+        notes.append(LineNote.of(say.MERGED_CELLS))
+    return Table("xlsx", titles, _rows(sheet, line + 1, len(titles), marks)), notes
 
 
-def _first_row(sheet: Any) -> tuple[int, tuple[str, ...]] | None:
-    """The number and the cells of the first row that is not empty."""
+def _first_row(sheet: Any) -> tuple[int, tuple[str, ...], str] | None:
+    """The number and the cells of the row that names the columns, and the title above it: a cell alone in its row. Nothing
+    where the sheet is empty."""
     rows = sheet.iter_rows(max_row=_LOOKED_AT, max_col=_COLUMNS, values_only=True)
+    first: tuple[int, tuple[str, ...]] | None = None
     for number, cells in enumerate(rows, 1):
         texts = [_text(cell).strip() for cell in cells]
         while texts and not texts[-1]:
             texts.pop()
-        if texts:
-            return number, tuple(texts)
-    return None
+        if not texts:
+            continue
+        said = [text for text in texts if text]
+        if len(said) > 1 or get_header(tuple(texts)):
+            return number, tuple(texts), "".join(filter(None, first[1])) if first else ""
+        first = first or (number, tuple(texts))
+        if number - first[0] >= _BELOW_A_TITLE:
+            break
+    return (*first, "") if first else None
 
 
-def _rows(sheet: Any, first: int, width: int) -> Iterator[Row | LineProblem]:
+def _rows(sheet: Any, first: int, width: int, marks: SheetMarks) -> Iterator[Row | LineProblem]:
+    merged: dict[int, tuple[int, str]] = {}  # by column: the last row and the value
     try:
         rows = sheet.iter_rows(min_row=first, max_row=_ROWS, max_col=width, values_only=True)
         for number, cells in enumerate(rows, first):
-            texts = tuple(map(_text, cells))
-            if any(texts):
-                yield Row(number, texts)
+            texts = list(map(_text, cells))
+            formula = marks.formulas.get(number)
+            if formula and formula[0] < width:
+                yield LineProblem.of(say.FORMULA_UNSAVED, number, cell=formula[1])
+            elif any(texts):
+                yield Row(number, tuple(_filled(texts, number, merged)))
+            for column, last in marks.merged.get(number, ()):
+                if column < len(texts):
+                    merged[column] = (last, texts[column])
     except _BROKEN:
         raise RecordRefused(say.WORKBOOK_BROKEN) from None
+
+
+def _filled(texts: list[str], number: int, merged: dict[int, tuple[int, str]]) -> list[str]:
+    for column, (last, value) in list(merged.items()):
+        if number > last:
+            del merged[column]
+        elif not texts[column]:
+            texts[column] = value
+    return texts
 
 
 def _text(value: Any) -> str:

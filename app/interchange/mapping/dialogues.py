@@ -21,6 +21,7 @@ from app.interchange.files.json_records import Record
 from app.interchange.files.limits import ImportLimits
 from app.interchange.mapping.chat_log import read_chat
 from app.interchange.mapping.model import DialogueMapping, as_text, value_at
+from app.interchange.mapping.unread import Unread
 from app.interchange.sentences import mapping as say
 from app.interchange.sentences.problems import (
     LineNote,
@@ -44,11 +45,12 @@ class MappedRecord(Record):
 
 
 def map_records(
-    records: Iterable[Mapped], mapping: DialogueMapping, limits: ImportLimits
+    records: Iterable[Mapped], mapping: DialogueMapping, limits: ImportLimits, unread: Unread
 ) -> Iterator[Mapped]:
-    """One record of the messages layout for each dialogue, or the problem that keeps it out."""
+    """One record of the messages layout for each dialogue, or the problem that keeps it out. `unread` is shown every
+    record that the mapping reads at all."""
     mapper = _Mapper(mapping, limits)
-    wanted = (record for record in records if isinstance(record, LineProblem) or mapper.is_wanted(record))
+    wanted = _wanted(records, mapper, unread)
     if mapping.turns == "rows":
         yield from _gathered(wanted, mapper)
     elif mapping.turns == "pairs" and mapping.parent:
@@ -56,6 +58,15 @@ def map_records(
     else:
         for record in wanted:
             yield record if isinstance(record, LineProblem) else mapper.whole(record)
+
+
+def _wanted(records: Iterable[Mapped], mapper: _Mapper, unread: Unread) -> Iterator[Mapped]:
+    for record in records:
+        if isinstance(record, LineProblem):
+            yield record
+        elif mapper.is_wanted(record):
+            unread.look_at(record.value)
+            yield record
 
 
 @dataclass(frozen=True)

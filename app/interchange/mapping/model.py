@@ -76,16 +76,19 @@ class DialogueMapping:
         }
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that are read."""
+    def paths(self) -> tuple[str, ...]:
+        """The fields of a record that are read."""
         names = (
             self.conversation, self.order, self.field, self.question, self.answer, self.system, self.id,
             self.parent, self.only_column, *self.labels.values(),
         )  # fmt: skip
         inner = (self.side, self.text) if self.turns == "rows" else ()
-        return tuple(name.split(".")[0] for name in (*names, *inner) if name) + tuple(
-            name for name in (*names, *inner) if name
-        )
+        return tuple(name for name in (*names, *inner) if name)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read: the fields, and what they stand in."""
+        return tuple(name.split(".")[0] for name in self.paths) + self.paths
 
 
 def value_at(record: Any, path: str) -> Any:

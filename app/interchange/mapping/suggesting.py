@@ -191,14 +191,3 @@ def is_chained(names: Iterable[str]) -> bool:
     """Whether records name the record before them, so that one alone is no dialogue."""
     lower = {str(name).strip().lower() for name in names}
     return bool(lower & set(_PARENT_NAMES)) and bool(lower & set(_ID_NAMES))
-
-
-def unread_names(record: Any, mapping: DialogueMapping) -> list[str]:
-    """The fields of a record that the mapping does not read."""
-    if not isinstance(record, Mapping):
-        return []
-    return [
-        str(name)
-        for name, value in record.items()
-        if name not in mapping.columns and value not in (None, "", [])
-    ]

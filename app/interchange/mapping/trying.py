@@ -69,6 +69,7 @@ class Upload:
         dialogues: list[Conversation] = []
         problems: list[LineProblem] = []
         notes: list[LineNote] = []
+        of_the_file: list[LineNote] = []
         count = 0
         source = Source(encoding=self.encoding, mapping=mapping, first=LOOKED_AT)
         self.stream.seek(0)
@@ -78,15 +79,14 @@ class Upload:
             if isinstance(item, LineProblem):
                 problems.append(item)
             elif isinstance(item, LineNote):
-                notes.append(item)
+                of_the_file.append(item)
             else:
                 count += 1
                 if len(dialogues) < DIALOGUES:
                     dialogues.append(item.conversation)
                     notes.extend(item.notes)
-        return Trial(
-            tuple(dialogues), count, tuple(problems[:_REMARKS]), len(problems), tuple(notes[:_REMARKS])
-        )
+        shown_notes = tuple([*of_the_file, *notes][:_REMARKS])
+        return Trial(tuple(dialogues), count, tuple(problems[:_REMARKS]), len(problems), shown_notes)
 
     def _records(self, beginning: Beginning) -> Generator[Record | LineProblem]:
         self.stream.seek(0)

@@ -5,7 +5,7 @@ messages   {"messages": [{"role", "content", …}], "tools"}            OpenAI, 
 sharegpt   {"conversations": [{"from", "value"}], "system", "tools"}  ShareGPT, LLaMA-Factory
 alpaca     {"instruction", "input", "output", "system", "history": [[question, answer], …]}
            also prompt/question/query and response/completion/answer instead of instruction and output
-Lists may stand as JSON in a text, as tables hold them.
+Lists may stand as JSON in a text, as tables hold them; a bare list of messages is a dialogue too.
 Both spellings of a message (role/content, from/value) are read in both of the first two.
 """
 
@@ -62,6 +62,18 @@ def get_layout(record: Mapping[str, Any]) -> Layout | None:
 
 def _is_prompt_and_completion(record: Mapping[str, Any]) -> bool:
     return isinstance(record.get("prompt"), list) and isinstance(record.get("completion"), list)
+
+
+def as_object(value: Any) -> Any:
+    """A dialogue that stands as a bare list of messages, under the name of the messages layout; any other value as it is."""
+    is_dialogue = isinstance(value, list) and bool(value) and all(map(_is_message, value))
+    return {"messages": value} if is_dialogue else value
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, Mapping) and (
+        {"role", "content"} <= value.keys() or {"from", "value"} <= value.keys()
+    )
 
 
 class LayoutReader:

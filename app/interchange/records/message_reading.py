@@ -22,6 +22,7 @@ _CONTENT_KEYS = ("content", "value")
 # Axolotl calls its field as its config says, most often one of the first two.
 _FLAG_KEYS = ("train", "training", "trainable", "loss")
 _PART_FLAG_KEYS = ("train_detail", "training_detail")
+_READ_OF_PARTS = ("type", "text", "train", "weight")
 _OTHER_KEYS = ("name", "tool_calls", "tool_call_id", "function_call", "weight", *_FLAG_KEYS)
 # Of OpenAI and ShareGPT; any other name that is understood is told once.
 _USUAL_ROLES = frozenset(
@@ -128,7 +129,15 @@ class _MessageReader:
 
     def _part(self, part: Any) -> str:
         """OpenAI's content parts; chat templates write them one after the other, and so do we."""
-        if isinstance(part, Mapping) and part.get("type", "text") == "text":
+        kind = part.get("type", "text") if isinstance(part, Mapping) else None
+        if isinstance(kind, str) and kind != "text":
+            self._refuse(say.CONTENT_PART, type=shown(kind, 40))
+        if isinstance(part, Mapping) and kind == "text":
+            self._reading.not_kept.update(
+                f"messages.content.{shown(key)}"
+                for key, value in part.items()
+                if key not in _READ_OF_PARTS and value not in (None, "", [], {})
+            )
             flag = next((key for key in ("train", "weight") if part.get(key) is not None), None)
             if flag:
                 self._refuse(say_of_source.PART_FLAGS, field=f"content.{flag}")

@@ -77,6 +77,21 @@ SHEETS_NOT_READ = Trouble(
     "sheets_not_read",
     N_("The sheet “%(sheet)s” was read. Other sheets were not: %(others)s."),
 )
+ABOVE_THE_COLUMNS = Trouble(
+    "above_the_columns",
+    N_("The columns are named in row %(row)d. What stands above it was not read: “%(found)s”."),
+)
+MERGED_CELLS = Trouble(
+    "merged_cells",
+    N_("Merged cells were read as if their value stood in each of their rows."),
+)
+FORMULA_UNSAVED = Trouble(
+    "formula_unsaved",
+    N_(
+        "Line %(line)d: cell %(cell)s holds a formula whose value was not saved. Open the workbook in Excel, save it, and "
+        "import it again."
+    ),
+)
 PDF = Trouble(
     "pdf",
     N_("This is a PDF. Import the dialogues as JSON Lines, a JSON list or CSV with a header row."),
@@ -103,8 +118,8 @@ TOO_MANY_LINES = Trouble(
 LOOKS_GBK = Trouble(
     "looks_gbk",
     N_(
-        "Line %(line)d is not UTF-8; the file looks like GBK. Save it as UTF-8 and import it again. "
-        "Nothing more was read."
+        "Line %(line)d is not UTF-8; it looks like Chinese or Japanese in another encoding. Choose the encoding of the "
+        "file (GB18030, Big5, Shift JIS), or save it as UTF-8, and import it again. Nothing more was read."
     ),
 )
 NOT_UTF8 = Trouble(
@@ -136,6 +151,10 @@ UNRECOGNISED = Trouble(
     ),
 )
 
+WRAPPED = Trouble(
+    "wrapped",
+    N_("The records were read from the field “%(field)s”. What else stands in the file was not read."),
+)
 NOT_PARQUET = Trouble(
     "not_parquet",
     N_("This is not a Parquet file. Choose the format that fits, or “auto”."),

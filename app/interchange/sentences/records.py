@@ -86,6 +86,12 @@ LIST_BROKEN = Trouble(
         "after it was read."
     ),
 )
+LIST_OF_OTHERS = Trouble(
+    "list_of_others",
+    N_(
+        "The JSON list holds something else than objects ({…}) on line %(line)d: “%(found)s”. Nothing after it was read."
+    ),
+)
 LIST_UNFINISHED = Trouble(
     "list_unfinished",
     N_("The JSON list is not closed at the end of the file (line %(line)d): the rest of it is missing."),
@@ -161,7 +167,7 @@ UNKNOWN_ROLE = Trouble(
     "unknown_role",
     N_(
         "Line %(line)d, message %(message)d: the role “%(role)s” is unknown. Use system, user, assistant "
-        "or tool."
+        "or tool, or say with a mapping whose side it is."
     ),
 )
 NO_CONTENT = Trouble(
@@ -172,6 +178,13 @@ CONTENT_NOT_TEXT = Trouble(
     "content_not_text",
     N_(
         "Line %(line)d, message %(message)d: the content must be text; images, audio and files cannot be "
+        "imported."
+    ),
+)
+CONTENT_PART = Trouble(
+    "content_part",
+    N_(
+        "Line %(line)d, message %(message)d: the content has a part of the type “%(type)s”. Only parts of text can be "
         "imported."
     ),
 )

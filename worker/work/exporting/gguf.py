@@ -27,8 +27,10 @@ from worker.work.exporting.task import ExportTask
 from worker.work.protocol import JobFailed
 
 QUANTIZER: Final = "llama-quantize"
+# What is written here as it stands; the rest is made by the quantizer.
+_WRITTEN: Final = ("f16", "q8_0")
 _NO_QUANTIZER: Final = N_(
-    "q4_k_m is made by llama.cpp's %(program)s, which is not installed where the worker runs: put it on the worker's PATH, or "
+    "%(precision)s is made by llama.cpp's %(program)s, which is not installed where the worker runs: put it on the worker's PATH, or "
     "choose f16 or q8_0, from which it can be made elsewhere."
 )
 _QUANTIZER_FAILED: Final = N_("%(program)s did not make the file: %(detail)s")
@@ -39,7 +41,7 @@ _BLOCK: Final = 32
 def write(task: ExportTask) -> None:
     """The file, a Modelfile for Ollama where its template is known, and the card."""
     precision = task.choice("precision")
-    quantizer = _quantizer() if precision == "q4_k_m" else None
+    quantizer = None if precision in _WRITTEN else _quantizer(precision)
     config = AutoConfig.from_pretrained(task.base, local_files_only=True, trust_remote_code=False)
     layout = layout_of(config)
     vocabulary = read_vocabulary(task.adapter, config.vocab_size)
@@ -199,18 +201,18 @@ def _write_ends(task: ExportTask, writer: gguf.GGUFWriter, vocabulary: Vocabular
     writer.add_chat_template(_template(task.adapter))
 
 
-def _quantizer() -> str:
+def _quantizer(precision: str) -> str:
     """Raises JobFailed where there is none: before the work, not after it."""
     found = shutil.which(QUANTIZER)
     if found is None:
-        raise JobFailed(FailureCode.NOT_INSTALLED, _NO_QUANTIZER, program=QUANTIZER)
+        raise JobFailed(FailureCode.NOT_INSTALLED, _NO_QUANTIZER, precision=precision, program=QUANTIZER)
     return found
 
 
 def _quantize(task: ExportTask, program: str, source: Path, target: Path) -> None:
     task.phase(Phase.QUANTIZING)
     threads = str(os.cpu_count() or 1)
-    command = [program, str(source), str(target), "Q4_K_M", threads]
+    command = [program, str(source), str(target), task.choice("precision").upper(), threads]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             last = list(_lines(task, process))[-1:]

@@ -141,7 +141,9 @@ def test_what_nobody_can_quantize_here_is_refused_before_the_work(
     taught: Taught, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(JobFailed, match="llama-quantize, which is not installed"):
+    with pytest.raises(
+        JobFailed, match=r"q4_k_m is made by llama\.cpp's llama-quantize, which is not installed"
+    ):
         export(taught, tmp_path / "out", "gguf", precision="q4_k_m")
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -150,11 +152,13 @@ def test_a_quantizer_that_fails_is_told_in_its_own_words(
     taught: Taught, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "llama-quantize"
-    program.write_text("#!/bin/sh\necho main: quantizing\necho failed to quantize: no such type\nexit 1\n")
+    program.write_text(
+        '#!/bin/sh\necho main: quantizing\necho "failed to quantize: no such type $3"\nexit 1\n'
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(JobFailed, match="failed to quantize: no such type"):
-        export(taught, tmp_path / "out", "gguf", precision="q4_k_m")
+    with pytest.raises(JobFailed, match="failed to quantize: no such type Q5_K_M"):
+        export(taught, tmp_path / "out", "gguf", precision="q5_k_m")
     assert list((tmp_path / "out").iterdir()) == []
 
 
