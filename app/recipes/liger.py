@@ -6,9 +6,11 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from app.core.errors import Invalid
 from app.recipes.setting import Section, setting
-from app.sentences import N_, Sentence
+from app.sentences import N_
 
+FIELD: Final = "use_liger_kernel"
 # By the module that is imported, in the order in which they have to be there.
 PACKAGES: Final = {"triton": "triton", "liger_kernel": "liger-kernel"}
 _MISSING: Final = N_(
@@ -36,14 +38,13 @@ class LigerFields(BaseModel):
     )
 
 
-def why_no_liger(*, on_cpu: bool) -> Sentence | None:
-    """What is missing here, told without loading anything: a GPU, or a package that has to be installed; None where all is there."""
+def require_liger(*, on_cpu: bool) -> None:
+    """Raises Invalid naming `use_liger_kernel` where there is no GPU, or a package has to be installed; nothing is loaded."""
     if on_cpu:
-        return Sentence(_NO_GPU)
+        raise Invalid(_NO_GPU, field=FIELD)
     for module, package in PACKAGES.items():
         if find_spec(module) is None:
-            return Sentence.of(_MISSING, package=package)
-    return None
+            raise Invalid(_MISSING, field=FIELD, package=package)
 
 
 def version_of(package: str) -> str | None:

@@ -15,7 +15,7 @@ from app.interop.handing import TOOL_NAMES, Tool
 from app.interop.launching import FIELD, Launch, find_launch, launch_files
 from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig
-from app.recipes.liger import why_no_liger
+from app.recipes.liger import require_liger
 from app.runs.device import ThisDevice
 from app.sentences import N_, Sentence
 
@@ -37,14 +37,14 @@ _NO_ANSWERS: Final = N_("%(tool)s answers no prompts while it trains: there will
 @dataclass(frozen=True)
 class Backends:
     """Their environments by tool, and whether they have to do without a GPU; `launches` are the texts of accelerate's files
-    that a run may name, None where this server has no folder of such. `no_liger` says why the studio's own trainer cannot
-    run on Liger's kernels; None where it can, or where workers are on other machines and know it themselves.
+    that a run may name, None where this server has no folder of such. Workers that are not here
+    know themselves what the studio's own trainer can there.
     """
 
     environments: Mapping[Tool, Environment] = field(default_factory=dict)
     on_cpu: bool = True
     launches: Mapping[str, str] | None = None
-    no_liger: Sentence | None = None
+    workers_here: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -57,12 +57,11 @@ NO_BACKENDS: Final = Backends()
 
 def backends_here(settings: Annotated[Settings, Depends(get_app_settings)], device: ThisDevice) -> Backends:
     """Looked up anew each time: an environment may be made while the server runs."""
-    on_cpu = device.cores > 0
     return Backends(
         find_environments(settings),
-        on_cpu=on_cpu,
+        on_cpu=device.cores > 0,
         launches=launch_files(settings),
-        no_liger=None if settings.redis_url else why_no_liger(on_cpu=on_cpu),
+        workers_here=not settings.redis_url,
     )
 
 
@@ -81,8 +80,8 @@ def fit_to_backend(
     if tool == STUDIO:
         if config.accelerate_config:
             raise Invalid(_STUDIO_ITSELF, field=FIELD)
-        if config.use_liger_kernel and backends.no_liger is not None:
-            raise Invalid(backends.no_liger, field="use_liger_kernel")
+        if config.use_liger_kernel and backends.workers_here:
+            require_liger(on_cpu=backends.on_cpu)
         return config, []
     name = TOOL_NAMES[tool]
     if tool not in backends.environments:

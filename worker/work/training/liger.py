@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import torch
 
-from app.recipes.liger import why_no_liger
+from app.core.errors import Invalid
+from app.recipes.liger import require_liger
 from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed
 from worker.work.training.loss import cross_entropy_sum
@@ -23,11 +24,14 @@ _PATCHES: Final = "liger_kernel.transformers.monkey_patch"
 _OPERATIONS: Final = "liger_kernel.transformers.functional"
 
 
-def require_liger(device: torch.device) -> None:
+def require_liger_on(device: torch.device) -> None:
     """Raises JobFailed, before a model is loaded, where the kernels cannot run."""
-    missing = why_no_liger(on_cpu=device.type != "cuda")
-    if missing is not None:
-        raise JobFailed(FailureCode.CONFIG_INVALID, missing)
+    try:
+        require_liger(on_cpu=device.type != "cuda")
+    except Invalid as error:
+        failed = JobFailed.of(error)
+        failed.code = FailureCode.CONFIG_INVALID
+        raise failed from error
 
 
 def require_kernels_for(model: Any) -> None:

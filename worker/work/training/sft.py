@@ -40,7 +40,7 @@ from worker.work.training.devices import (
 from worker.work.training.forward import FinePass, ProvenPass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
-from worker.work.training.liger import require_kernels_for, require_liger
+from worker.work.training.liger import require_kernels_for, require_liger_on
 from worker.work.training.mixing import load_mixture, order_of, what_is_mixed, write_drawn
 from worker.work.training.model import load_base_model
 from worker.work.training.planning import (
@@ -320,7 +320,7 @@ def what_came_of_it(
 def fitted_to_device(config: TrainingConfig, device: torch.device, emit: Emit) -> TrainingConfig:
     """The config as this device trains it. Raises JobFailed for kernels that cannot run here."""
     if config.use_liger_kernel:
-        require_liger(device)
+        require_liger_on(device)
     return with_available_optimizer(config, device, emit)
 
 

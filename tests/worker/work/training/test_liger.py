@@ -8,19 +8,20 @@ import torch
 from transformers import LlamaConfig, Qwen2Config, Qwen3Config
 
 from app.recipes.config import TrainingConfig
-from app.recipes.liger import PACKAGES, why_no_liger
+from app.recipes.liger import PACKAGES
 from tests.support.said import said
 from tests.worker.conftest import Recorder
 from tests.worker.work.training.small_models import SMALL, adapted, batch_of, trial_of
 from worker.work.protocol import JobFailed
+from worker.work.training.attention import VARLEN_ATTENTION
 from worker.work.training.forward import PackedPass
-from worker.work.training.liger import LigerKernels, require_liger
+from worker.work.training.liger import LigerKernels, require_liger_on
 from worker.work.training.quicker import keep_quicker_layers, milliseconds, tell_speed
 from worker.work.training.sft import fitted_to_device
 from worker.work.training.trial import choose_pass
 
 LENGTHS = [9, 14, 11]
-HERE = torch.cuda.is_available() and why_no_liger(on_cpu=False) is None
+HERE = torch.cuda.is_available() and all(find_spec(module) for module in PACKAGES)
 
 
 def told(emit: Recorder) -> list[str]:
@@ -39,7 +40,7 @@ def test_without_a_gpu_a_run_that_asks_for_the_kernels_is_refused(emit: Recorder
 @pytest.mark.skipif(find_spec("liger_kernel") is not None, reason="Liger's kernels are installed")
 def test_a_package_that_is_not_there_is_named(emit: Recorder) -> None:
     with pytest.raises(JobFailed) as refused:
-        require_liger(torch.device("cuda"))
+        require_liger_on(torch.device("cuda"))
     missing = next(name for module, name in PACKAGES.items() if find_spec(module) is None)
     assert f"pip install {missing}" in refused.value.sentence.english()
 
@@ -90,3 +91,16 @@ def test_a_pass_on_the_kernels_is_the_plain_one(kind: Any, dtype: torch.dtype, e
     assert isinstance(chosen, PackedPass)
     assert chosen.summed is not None
     assert any("Liger's kernels are on" in text for text in told(emit))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", [LlamaConfig, Qwen3Config])
+def test_a_row_of_several_conversations_goes_through_one_kernel(kind: Any, emit: Recorder) -> None:
+    model = adapted(kind(**SMALL), packed=False)
+    for parameter in model.parameters():
+        parameter.data = parameter.data if parameter.requires_grad else parameter.data.bfloat16()
+    model.to("cuda")
+    chosen = choose_pass(model, trial_of(LENGTHS, device=torch.device("cuda")), torch.bfloat16, emit)
+    assert isinstance(chosen, PackedPass)
+    assert chosen.body.config._attn_implementation == VARLEN_ATTENTION
