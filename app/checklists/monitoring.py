@@ -6,6 +6,7 @@ from typing import Final
 from app.checklists.facts import Facts
 from app.checklists.items import Item, Part, State, item
 from app.diagnosis import Finding, FindingCode
+from app.files import gigabytes
 from app.sentences import N_
 
 # Above this share of the memory a longer sample may be too much.
@@ -91,13 +92,9 @@ def _memory(facts: Facts) -> Item:
     )
     if total is None:
         message = N_("%(size)s GB at the peak.")
-        return item("device_memory", Part.MONITORING, State.PASS, link, message, size=_gigabytes(used))
+        return item("device_memory", Part.MONITORING, State.PASS, link, message, size=gigabytes(used))
     message = N_("%(size)s GB at the peak, of %(total)s GB.")
     state = State.WARN if used > _TIGHT * total else State.PASS
     return item(
-        "device_memory", Part.MONITORING, state, link, message, size=_gigabytes(used), total=_gigabytes(total)
+        "device_memory", Part.MONITORING, state, link, message, size=gigabytes(used), total=gigabytes(total)
     )
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.2f}"

@@ -95,12 +95,19 @@ def _lora(facts: Facts) -> Item:
 
 
 def _epochs(facts: Facts) -> Item:
-    config, result = facts.run.config, facts.run.result
+    config, result, point = facts.run.config, facts.run.result, facts.newest_point
+    epochs = config.num_train_epochs
+    if config.max_steps > 0:
+        # The steps decide, and the epochs are what came of them.
+        reached = point["epoch"] if point else None
+        if result is None or reached is None:
+            return _pass(facts, "epochs", N_("It ends after %(steps)d steps."), steps=config.max_steps)
+        epochs = round(reached, 2)
     if result is None:
-        return _pass(facts, "epochs", N_("%(epochs)s epochs."), epochs=display(config.num_train_epochs))
+        return _pass(facts, "epochs", N_("%(epochs)s epochs."), epochs=display(epochs))
     message = N_("%(epochs)s epochs; %(steps)d of %(total)d steps were made, and step %(kept)d is kept.")
     values = {"steps": result.steps, "total": result.total_steps, "kept": result.adapter_step}
-    return _pass(facts, "epochs", message, epochs=display(config.num_train_epochs), **values)
+    return _pass(facts, "epochs", message, epochs=display(epochs), **values)
 
 
 def _bf16(facts: Facts) -> Item:

@@ -74,13 +74,16 @@ class Connection:
         headers = {"Accept": "application/json", "Accept-Language": get_locale()}
         if token:
             headers["Authorization"] = f"Bearer {token}"
+        here = is_loopback(parsed.host)
         self._http = httpx.Client(
             base_url=self.url,
             headers=headers,
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             transport=transport,
             # A proxy cannot reach this machine's own loopback address.
-            trust_env=not is_loopback(parsed.host),
+            trust_env=not here,
+            # Nothing is encrypted there: reading every certificate that the machine trusts takes a tenth of a command's time.
+            verify=not (here and parsed.scheme == "http"),
         )
         self._is_patient = False
 

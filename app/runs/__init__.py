@@ -1,7 +1,7 @@
 """Training runs: what was asked for, who confirmed it, what came of it.
 
 `models` · `service` what may start, exactly once · `handler` its job and
-`work` what it is told · `result` the stored outcome · a new one:
+`work` what it is told · `result` the stored outcome, `artifacts` the published files · a new one:
 `new_run` its form, `new_run_view` what that shows, `form_checks`, `new_run_pages`, `form_check_pages`, `config_pages` (another
 tool's config), `planning` what it would be and take (`plan_api`, `plan_schemas` REST), `device` what this
 machine has, `backends` other trainers on it, `fitting` to data and base model, `mixing` with a second dataset, `changes`

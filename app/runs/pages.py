@@ -21,6 +21,7 @@ from app.mask_settings.words import settings_in_words
 from app.recipes.fields import FIELD_GROUPS, displayed
 from app.runs import service, stopping
 from app.runs.advice import remedy_for
+from app.runs.artifacts import artifacts
 from app.runs.beginning_words import against_earlier, beginning_words
 from app.runs.changes import RECIPE_TITLES, changes_of
 from app.runs.checkpoint_pages import checkpoints_context
@@ -229,7 +230,7 @@ def _result_context(session: Db, judging: AppJudging, run: Run) -> dict[str, Any
     assert run.id is not None
     titles = {suite.name: suite.title_in(get_locale()) for suite in judging.suites()}
     return {
-        "artifacts": service.artifacts(session, run.id),
+        "artifacts": artifacts(session, run.id),
         "judgements": judging.of_run(session, run.id),
         "verdict": judging.verdicts(session, [run.id]).get(run.id),
         "suite_titles": titles,

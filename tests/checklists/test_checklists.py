@@ -88,6 +88,22 @@ def test_an_item_passes_only_by_what_was_measured(app: FastAPI) -> None:
     assert (worse["amount"], worse["eval_loss"]) == ("pass", "fail")
 
 
+def test_where_the_steps_decide_the_epochs_are_those_that_were_reached(app: FastAPI) -> None:
+    run_id = _trained(app)
+    with transaction(app.state.engine) as session:
+        run = require_run(session, run_id)
+        run.config = run.config.model_copy(update={"max_steps": 60})
+        run.result = RunResult.stored(run_result(peak_memory_bytes=5 << 29))
+        session.add(run)
+    person = make_person(app, Role.ANNOTATOR)
+    items = {item["code"]: item for item in person.api.get(f"/api/v1/runs/{run_id}/checklist").json()}
+    assert items["epochs"]["state"] == "pass"
+    assert items["epochs"]["evidence"].startswith("0.1 epochs;")
+    # As the page itself counts them.
+    assert items["device_memory"]["evidence"] == "2.50 GB at the peak."
+    assert "2.5 GB" in person.browser.get(f"/runs/{run_id}").text
+
+
 def test_a_curve_that_turned_fails_its_item_with_the_findings_own_words(app: FastAPI) -> None:
     run_id = _trained(app, losses=(4.0, 3.0, 3.4, 3.5))
     api = make_person(app, Role.ANNOTATOR).api
@@ -113,6 +129,8 @@ def test_page_command_and_model_card_tell_the_same(app: FastAPI, live: LiveServe
         # What is told of the run itself stands on its page.
         assert ("GET", line["link"]) in offers.found
         assert where != f"/runs/{run_id}" or f'id="{anchor}"' in page, line
+        # A link to what is folded unfolds it; one to its heading does not.
+        assert f'<summary id="{anchor}"' not in page, line
     assert "检查清单" in browser.get(f"/runs/{run_id}/checklist", headers={"Accept-Language": "zh-CN"}).text
     assert "Answers read on the way" in live.run("checklist", "--run", str(run_id)).stdout
     with transaction(app.state.engine) as session:

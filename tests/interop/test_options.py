@@ -119,7 +119,7 @@ def _another(name: str) -> Any:
         return OTHER_VALUES[name]
     if isinstance(value, bool):
         return not value
-    return value + 1 if isinstance(value, int) else value / 2
+    return value + 1 if isinstance(value, int) else value / 2 or 1.0
 
 
 @pytest.mark.parametrize(

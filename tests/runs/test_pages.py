@@ -11,9 +11,10 @@ from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
+from app.runs.artifacts import publish_artifacts
 from app.runs.models import Run
 from app.runs.result import RunResult
-from app.runs.service import publish_artifacts, require_run
+from app.runs.service import require_run
 from app.sentences import Failure, FailureCode
 from tests.runs.under_way import end, running, runs
 from tests.support.people import Person, visible_text

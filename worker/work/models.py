@@ -20,7 +20,6 @@ from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import N_, FailureCode
 from worker.work.describing import describe, licence_of
 from worker.work.disk_space import require_space
-from worker.work.hub import fetch
 from worker.work.model_bounds import build_bounded, require_bounded
 from worker.work.model_folders import check_model_folder
 from worker.work.protocol import Control, JobFailed, is_out_of_memory, log
@@ -54,16 +53,21 @@ class Loaded(NamedTuple):
     licence: str | None
 
 
-def run(job: PrepareInput, output_dir: Path, emit: Emit, control: Control) -> PreparedModel:
-    """Prepare the model that `source`, `reference` and `revision` name; raises JobFailed with a sentence."""
+def run(
+    job: PrepareInput, output_dir: Path, emit: Emit, control: Control, fetched: tuple[Path, str] | None
+) -> PreparedModel:
+    """Prepare the model that `source`, `reference` and `revision` name; raises JobFailed with a sentence. `fetched`: of the
+    hub, the folder of its files and the commit they are of.
+    """
     # A log file is no place for progress bars.
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    source, reference, revision = job.source, job.reference, job.revision
+    source, reference = job.source, job.reference
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     if source == "bundled":
         model, tokenizer, revision, licence = load_bundled()
     elif source == "hub":
-        model, tokenizer, revision, licence = load_from_hub(reference, revision, emit, control)
+        assert fetched is not None
+        model, tokenizer, revision, licence = load_fetched(reference, *fetched)
     elif source == "local":
         model, tokenizer, revision, licence = load_local(Path(reference))
     else:
@@ -107,10 +111,8 @@ def forget_quantization(model: Any) -> None:
         del model.config.quantization_config
 
 
-def load_from_hub(reference: str, revision: str | None, emit: Emit, control: Control) -> Loaded:
-    """A hub model, pinned: the revision is resolved to a commit, and everything is read at that commit."""
-    folder, commit = fetch(reference, revision, emit, control)
-    emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
+def load_fetched(reference: str, folder: Path, commit: str) -> Loaded:
+    """A hub model, pinned: everything was fetched at that commit."""
     return load_local(folder, name=reference)._replace(revision=commit)
 
 

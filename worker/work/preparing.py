@@ -4,6 +4,7 @@ from pathlib import Path
 
 from app.base_models.work import PreparedModel, PrepareInput
 from app.jobs.events import Emit
+from worker.work.hub import fetch
 from worker.work.protocol import Control
 
 
@@ -13,6 +14,8 @@ def run(job: PrepareInput, output_dir: Path, emit: Emit, control: Control) -> Pr
         from worker.work import tokenizers
 
         return tokenizers.run(job, output_dir, emit, control)
+    # Before torch is imported, which takes seconds: the download begins at once, and so does a refusal.
+    fetched = fetch(job.reference, job.revision, emit, control) if job.source == "hub" else None
     from worker.work import models
 
-    return models.run(job, output_dir, emit, control)
+    return models.run(job, output_dir, emit, control, fetched)

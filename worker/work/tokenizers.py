@@ -9,8 +9,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
-
 from app.base_models.work import PreparedModel, PrepareInput
 from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import N_, FailureCode
@@ -30,7 +28,7 @@ def run(job: PrepareInput, output_dir: Path, emit: Emit, control: Control) -> Pr
     emit(EventKind.PHASE, phase=Phase.LOADING_TOKENIZER)
     if source == "bundled":
         folder, file = bundled_file()
-        tokenizer, revision = AutoTokenizer.from_pretrained(folder, gguf_file=file), file
+        tokenizer, revision = _reader().from_pretrained(folder, gguf_file=file), file
     elif source == "hub":
         folder, revision = fetch(reference, revision, emit, control, weights=False)
         tokenizer = _load(folder, reference)
@@ -57,6 +55,13 @@ def bundled_file() -> tuple[Path, str]:
     return files[0].parent, files[0].name
 
 
+def _reader() -> Any:
+    """transformers' own. It brings torch along, which takes seconds: what is refused, or has to be fetched, does not wait for that."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
+
+
 def _load(folder: Path, name: str) -> Any:
     if not folder.is_dir():
         raise JobFailed(
@@ -70,7 +75,7 @@ def _load(folder: Path, name: str) -> Any:
             reference=name,
         )
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return _reader().from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         # Files of strangers fail in any way there is; only a sentence about it is of use.
         lines = (line.strip() for line in str(error).splitlines())

@@ -7,7 +7,7 @@ from app.base_models.work import PrepareInput
 from app.evaluations.work import EvaluateInput
 from app.jobs.events import Emit
 from app.runs.work import TrainInput
-from worker.work import models
+from worker.work import preparing
 from worker.work.evaluation import judge
 from worker.work.protocol import Control, read_document
 from worker.work.training import sft
@@ -20,7 +20,7 @@ def train(job: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -
 
 def prepare(job: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:
     """A base model made ready; its folder and facts."""
-    return models.run(read_document(PrepareInput, job), output_dir, emit, control).to_json()
+    return preparing.run(read_document(PrepareInput, job), output_dir, emit, control).to_json()
 
 
 def evaluate(job: dict[str, Any], output_dir: Path, emit: Emit, control: Control) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""The form of a gate: limits as they were typed, one a line, what came of them, and what a script types for the same."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Query
+
+from app.core.errors import StudioError
+from app.gates.limits import GateRequest, read_request
+
+# Longer ones belong into a script.
+Lines = Annotated[str, Query(max_length=4000)]
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What the address keeps of the form."""
+
+    minimum: Annotated[Lines, Query(alias="min")] = ""
+    maximum: Annotated[Lines, Query(alias="max")] = ""
+    against: Annotated[str, Query(max_length=20)] = ""
+    tolerance: Lines = ""
+
+    def shown(self, what: Sequence[str], judge: Callable[[GateRequest], object]) -> dict[str, Any]:
+        """What both pages show of it: the texts, and once there are any what `judge` found or why it could not. `what` are the
+        words of the command that name what is judged.
+        """
+        values = {
+            "min": self.minimum,
+            "max": self.maximum,
+            "against": self.against,
+            "tolerance": self.tolerance,
+        }
+        found, error, field, command = None, None, None, None
+        if any(text.strip() for text in values.values()):
+            try:
+                asked = read_request([self.minimum], [self.maximum], self.against, [self.tolerance])
+                command = _command(what, asked)
+                found = judge(asked)
+            except StudioError as refusal:
+                error, field = refusal.translated(), refusal.field
+        return {
+            "values": values,
+            "gate": found,
+            "gate_error": error,
+            "error_field": field if field in values else None,
+            "command": command,
+        }
+
+
+TypedLimits = Annotated[Typed, Depends()]
+
+
+def _command(what: Sequence[str], asked: GateRequest) -> str:
+    words = ["sft-studio", "gate", *what]
+    for limit in asked.limits:
+        words += [f"--{limit.rule}", f"{limit.metric}={limit.value:g}"]
+    if asked.against is not None:
+        words += ["--against", str(asked.against)]
+    for name, allowed in asked.tolerances.items():
+        words += ["--tolerance", f"{name}={allowed:g}"]
+    return f"{shlex.join(words)} --junit gate.xml --markdown gate.md"

@@ -1,0 +1,94 @@
+"""Libraries that come with others are imported once something is asked of them, and then as ever."""
+
+import importlib
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from worker.work.libraries import import_late
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of a package that notes in a file each time that its code runs."""
+    folder = tmp_path / "slowly"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "__init__.py").write_text(
+        "from pathlib import Path\n"
+        "with (Path(__file__).parent / 'ran').open('a') as file: file.write('.')\n"
+        "early = hasattr(__import__(__name__), 'late')\n"
+        "from slowly import own\n"
+        "late = own.word.upper()\n"
+    )
+    (folder / "own.py").write_text("word = 'word'\n")
+    (folder / "deep" / "__init__.py").write_text("from slowly import late\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == "slowly"]:
+        del sys.modules[name]
+
+
+def ran(library: Path) -> int:
+    noted = library / "ran"
+    return len(noted.read_text()) if noted.exists() else 0
+
+
+def test_a_library_runs_once_when_something_is_first_asked_of_it(library: Path) -> None:
+    import_late("slowly")
+    module = importlib.import_module("slowly")
+    found = importlib.util.find_spec("slowly")
+    assert (found is not None, module.__name__, module.__file__) == (True, "slowly", f"{library}/__init__.py")
+    assert ran(library) == 0
+    assert (module.late, module.early, module.own.word) == ("WORD", False, "word")
+    with pytest.raises(AttributeError, match="has no attribute 'never'"):
+        module.never  # noqa: B018
+    import_late("slowly")
+    assert importlib.import_module("slowly") is module
+    assert ran(library) == 1
+
+
+@pytest.mark.parametrize(
+    "asked", ["import slowly.deep; found = slowly.deep", "from slowly import deep as found"]
+)
+def test_a_part_of_a_library_brings_the_whole(library: Path, asked: str) -> None:
+    import_late("slowly")
+    names: dict[str, object] = {}
+    exec(asked, names)
+    assert vars(names["found"])["late"] == "WORD"
+    assert ran(library) == 1
+
+
+def test_a_library_that_cannot_be_imported_says_so_each_time_that_it_is_asked(library: Path) -> None:
+    (library / "own.py").write_text("import nothing_of_this_name\n")
+    import_late("slowly")
+    module = importlib.import_module("slowly")
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError, match="nothing_of_this_name"):
+            module.late  # noqa: B018
+
+
+def test_a_library_that_is_not_installed_stays_so() -> None:
+    import_late("nothing_of_this_name")
+    assert "nothing_of_this_name" not in sys.modules
+
+
+def test_a_run_begins_without_what_it_does_not_use_and_bitsandbytes_is_whole_when_it_is_used() -> None:
+    look = (
+        "import json, sys; from worker.work.training import sft; begun = list(sys.modules); import os; before = dict(os.environ)\n"
+        "import bitsandbytes; there = hasattr(bitsandbytes.nn, 'Linear4bit'), before == dict(os.environ)\n"
+        "print(json.dumps([there, begun, list(sys.modules)]))"
+    )
+    told = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+    there, begun, later = json.loads(told.stdout.splitlines()[-1])
+    assert there == [True, True]
+    assert "peft" in begun
+    assert {"bitsandbytes.nn", "pandas", "datasets.arrow_dataset"}.isdisjoint(begun)
+    assert {"torch._inductor.codecache", "pandas"}.isdisjoint(later)

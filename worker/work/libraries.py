@@ -1,0 +1,81 @@
+"""Libraries that others import for a case that seldom comes: here they are imported once something is asked of them.
+
+transformers imports `datasets`, and with it pandas, to tell a dataset of that kind from ours; peft imports bitsandbytes to
+know a quantized layer. A job's process would spend a quarter of its start, and 140 MB, on what it does not use.
+"""
+
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Final
+
+LATE: Final = ("bitsandbytes", "datasets")
+# torch's own variable, read wherever something is to be compiled.
+_NO_COMPILER: Final = "TORCHDYNAMO_DISABLE"
+_lock: Final = threading.RLock()
+
+
+class _Later(ModuleType):
+    """A module before its code has run. Without a `__path__` of its own at first, so that importing a part of it runs it too."""
+
+    def __getattr__(self, name: str) -> Any:
+        with _lock:
+            own = vars(self)
+            if "__path__" not in own:
+                spec: ModuleSpec = own["__spec__"]
+                own["__path__"] = spec.submodule_search_locations
+                try:
+                    _run(spec, self)
+                except BaseException:
+                    # Whoever asks next is told the same.
+                    own.pop("__path__", None)
+                    raise
+                object.__setattr__(self, "__class__", ModuleType)
+            return _given(self, name) if isinstance(self, _Later) else getattr(self, name)
+
+
+def import_late(*names: str) -> None:
+    """Let these packages be imported when something is first asked of them. One that is not installed, or is here already, is
+    left as it is; what is wrong with one is raised where it is asked.
+    """
+    for name in names:
+        spec = None if name in sys.modules else importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            module = importlib.util.module_from_spec(spec)
+            del module.__path__
+            object.__setattr__(module, "__class__", _Later)
+            sys.modules[name] = module
+
+
+def _run(spec: ModuleSpec, module: ModuleType) -> None:
+    assert spec.loader is not None
+    # bitsandbytes has kernels of its own for CPUs and CUDA: what it would have compiled is for other devices.
+    with _nothing_compiled() if spec.name == "bitsandbytes" else nullcontext():
+        spec.loader.exec_module(module)
+
+
+def _given(module: ModuleType, name: str) -> Any:
+    """What the module, whose code is running, has so far."""
+    try:
+        return vars(module)[name]
+    except KeyError:
+        raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}") from None
+
+
+@contextmanager
+def _nothing_compiled() -> Iterator[None]:
+    """What asks torch to compile a function meanwhile keeps the function as it is, and the compiler is not imported for it."""
+    before = os.environ.get(_NO_COMPILER)
+    os.environ[_NO_COMPILER] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_NO_COMPILER]
+        else:
+            os.environ[_NO_COMPILER] = before
