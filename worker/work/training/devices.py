@@ -89,7 +89,7 @@ def give_back_freed_memory() -> bool:
 
     Threads that are started later allocate from arenas of their own and could not use it.
     """
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if not sys.platform.startswith("linux"):
         return False
