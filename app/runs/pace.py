@@ -63,10 +63,11 @@ def _seconds_of_steps(session: Session, job_id: int) -> float | None:
     told = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.kind == EventKind.PROGRESS)
     first = session.exec(told.order_by(col(JobEvent.seq)).limit(1)).first()
     last = session.exec(told.order_by(col(JobEvent.seq).desc()).limit(1)).first()
-    if first is None or last is None or last.payload["step"] <= first.payload["step"]:
+    if first is None or last is None:
         return None
+    begun, done = int(first.payload["step"]), int(last.payload["step"])
     between = (last.created_at - first.created_at).total_seconds()
-    return between * last.payload["step"] / (last.payload["step"] - first.payload["step"])
+    return between * done / (done - begun) if done > begun else None
 
 
 def pace_of(session: Session, base_model_id: int, plan: Plan) -> Pace | None:
