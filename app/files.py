@@ -117,3 +117,8 @@ def tells_protected_disk(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
+
+
+def gigabytes(size: float) -> str:
+    """Bytes as a sentence has them, in powers of 1024: what stands beside it on a page is counted so as well."""
+    return f"{size / 2**30:.2f}"

@@ -15,7 +15,7 @@ from app.base_models.work import PreparePayload
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.settings import Settings
 from app.jobs.models import Job, JobKind
-from app.jobs.service import enqueue, require_job
+from app.jobs.service import enqueue_with, require_job
 from app.sentences import N_
 
 BUNDLED_NAME: Final = "SmolLM2-135M-Instruct"
@@ -178,16 +178,23 @@ def _promise(session: Session, model: ModelEntry, actor: Actor) -> Job:
         # Somebody removed its folder: nothing could be done with it any more.
         model.path = None
     if job is None or (not model.is_ready and (job.is_final or job.asked(PreparePayload).tokenizer_only)):
-        job = enqueue(session, JobKind.PREPARE_BASE_MODEL, _asking(model), created_by=actor.who)
-        model.job_id = job.id
-        session.add(model)
-        session.flush()
+        return _ask(session, model, actor, tokenizer_only=False)
     return job
 
 
-def _asking(model: ModelEntry, *, tokenizer_only: bool = False) -> PreparePayload:
-    assert model.id is not None
-    return PreparePayload(base_model_id=model.id, tokenizer_only=tokenizer_only)
+def _ask(session: Session, model: ModelEntry, actor: Actor, *, tokenizer_only: bool) -> Job:
+    def asked(job_id: int) -> ModelEntry:
+        model.job_id = job_id
+        return model
+
+    _, job = enqueue_with(
+        session,
+        JobKind.PREPARE_BASE_MODEL,
+        asked,
+        lambda model_id: PreparePayload(base_model_id=model_id, tokenizer_only=tokenizer_only),
+        created_by=actor.who,
+    )
+    return job
 
 
 def promise_tokenizer(session: Session, model: ModelEntry, actor: Actor) -> Job | None:
@@ -196,12 +203,7 @@ def promise_tokenizer(session: Session, model: ModelEntry, actor: Actor) -> Job 
     job = session.get(Job, model.job_id) if model.job_id else None
     if model.tokenizer_folder is not None or (job and not job.is_final):
         return job
-    asking = _asking(model, tokenizer_only=True)
-    job = enqueue(session, JobKind.PREPARE_BASE_MODEL, asking, created_by=actor.who)
-    model.job_id = job.id
-    session.add(model)
-    session.flush()
-    return job
+    return _ask(session, model, actor, tokenizer_only=True)
 
 
 def forget_failed_tokenizers(session: Session, but: str = "") -> None:

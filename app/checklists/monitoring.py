@@ -1,11 +1,13 @@
 """Monitoring: both losses, answers read on the way, device memory."""
 
 from collections.abc import Iterator
+from statistics import fmean
 from typing import Final
 
 from app.checklists.facts import Facts
 from app.checklists.items import Item, Part, State, item
 from app.diagnosis import Finding, FindingCode
+from app.files import gigabytes
 from app.sentences import N_
 
 # Above this share of the memory a longer sample may be too much.
@@ -30,12 +32,18 @@ def _train_loss(facts: Facts) -> Item:
     for finding in facts.findings:
         if finding.curve == "loss" and finding.code not in _OF_ANSWERS:
             return _found(facts, "train_loss", finding)
-    losses = [point.loss for point in facts.record.train if point.loss is not None]
+    stretches = facts.record.stretches()
+    losses = [loss for _step, loss in (stretches[1] if stretches else facts.record).points]
     if len(losses) < 2:
         return item(
             "train_loss", Part.MONITORING, State.OPEN, link, N_("There are too few points to see anything.")
         )
     values = {"first": f"{losses[0]:.3f}", "last": f"{losses[-1]:.3f}", "points": len(losses)}
+    third = max(1, len(losses) // 3)
+    if fmean(losses[-third:]) >= fmean(losses[:third]):
+        message = N_("From %(first)s to %(last)s over %(points)d points: it has not fallen.")
+        state = State.WARN if facts.is_over else State.OPEN
+        return item("train_loss", Part.MONITORING, state, link, message, **values)
     message = N_("From %(first)s to %(last)s over %(points)d points, without a finding.")
     return item("train_loss", Part.MONITORING, State.PASS, link, message, **values)
 
@@ -91,13 +99,9 @@ def _memory(facts: Facts) -> Item:
     )
     if total is None:
         message = N_("%(size)s GB at the peak.")
-        return item("device_memory", Part.MONITORING, State.PASS, link, message, size=_gigabytes(used))
+        return item("device_memory", Part.MONITORING, State.PASS, link, message, size=gigabytes(used))
     message = N_("%(size)s GB at the peak, of %(total)s GB.")
     state = State.WARN if used > _TIGHT * total else State.PASS
     return item(
-        "device_memory", Part.MONITORING, state, link, message, size=_gigabytes(used), total=_gigabytes(total)
+        "device_memory", Part.MONITORING, state, link, message, size=gigabytes(used), total=gigabytes(total)
     )
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.2f}"

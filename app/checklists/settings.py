@@ -9,6 +9,8 @@ from app.runs.beginning import Beginning
 from app.sentences import N_
 
 ANCHOR = "#saved-config"
+# The gradients of a run that goes well seldom have a norm above it.
+_LOOSE = 10.0
 
 
 def config_items(facts: Facts) -> Iterator[Item]:
@@ -95,12 +97,19 @@ def _lora(facts: Facts) -> Item:
 
 
 def _epochs(facts: Facts) -> Item:
-    config, result = facts.run.config, facts.run.result
+    config, result, point = facts.run.config, facts.run.result, facts.newest_point
+    epochs = config.num_train_epochs
+    if config.max_steps > 0:
+        # The steps decide, and the epochs are what came of them.
+        reached = point["epoch"] if point else None
+        if result is None or reached is None:
+            return _pass(facts, "epochs", N_("It ends after %(steps)d steps."), steps=config.max_steps)
+        epochs = round(reached, 2)
     if result is None:
-        return _pass(facts, "epochs", N_("%(epochs)s epochs."), epochs=display(config.num_train_epochs))
+        return _pass(facts, "epochs", N_("%(epochs)s epochs."), epochs=display(epochs))
     message = N_("%(epochs)s epochs; %(steps)d of %(total)d steps were made, and step %(kept)d is kept.")
     values = {"steps": result.steps, "total": result.total_steps, "kept": result.adapter_step}
-    return _pass(facts, "epochs", message, epochs=display(config.num_train_epochs), **values)
+    return _pass(facts, "epochs", message, epochs=display(epochs), **values)
 
 
 def _bf16(facts: Facts) -> Item:
@@ -123,4 +132,10 @@ def _bf16(facts: Facts) -> Item:
 
 def _clipping(facts: Facts) -> Item:
     norm = display(facts.run.config.max_grad_norm)
+    if facts.run.config.max_grad_norm > _LOOSE:
+        message = N_(
+            "A norm of %(norm)s clips next to nothing: a bad batch throws the model far. 1.0 is usual."
+        )
+        link = facts.page + ANCHOR
+        return item("clipping", Part.CONFIG, State.WARN, link, message, norm=norm)
     return _pass(facts, "clipping", N_("Gradients are clipped at a norm of %(norm)s."), norm=norm)

@@ -10,6 +10,7 @@ from app.cli.progress import JobProgress
 from app.client.rest import StudioClient
 from app.client.waiting import JobEnded, wait_for_job
 from app.core.console import CommandFailed, print_json, say
+from app.core.formatting import file_size
 from app.core.i18n import gettext as _
 from app.exports.card import PROVENANCE
 from app.exports.hub import Hub
@@ -59,13 +60,13 @@ def fetch_export(
     _fetch_all(client, export, out)
     size = sum(file.size_bytes for file in export.files)
     say(
-        _("Run %(run)d as %(kind)s is in %(folder)s: %(count)d files, %(size)d MB, each checked by its hash")
+        _("Run %(run)d as %(kind)s is in %(folder)s: %(count)d files, %(size)s, each checked by its hash")
         % {
             "run": export.run_id,
             "kind": export.kind,
             "folder": out,
             "count": len(export.files),
-            "size": -(-size // 1_000_000),
+            "size": file_size(size),
         }
     )
     if hub is not None:

@@ -7,12 +7,11 @@ import typer
 from app.cli.connection import UrlOption, connect
 from app.cli.options import AcceptOption, JsonOption, LookOption, WaitOption
 from app.cli.preflighting import show_preflight
-from app.cli.training import wait_for_run
+from app.cli.training import follow
 from app.client.pipeline import new_idempotency_key, parse_changes
-from app.client.rest import StudioClient
 from app.core.console import print_json, print_table, say
+from app.core.formatting import file_size
 from app.core.i18n import gettext as _
-from app.runs.schemas import RunOut
 
 RunOption = Annotated[int, typer.Option("--run", help=_("Id of the run."))]
 StepOption = Annotated[int, typer.Option("--step", help=_("Step of the checkpoint."))]
@@ -38,12 +37,12 @@ def checkpoints(
             one.step,
             "–" if one.epoch is None else one.epoch,
             "–" if one.eval_loss is None else f"{one.eval_loss:.4f}" + (" *" if one.is_best else ""),
-            "–" if one.size_bytes is None else one.size_bytes,
+            "–" if one.size_bytes is None else file_size(one.size_bytes),
             one.gone or _("Kept"),
         ]
         for one in found
     ]
-    print_table([_("step"), _("epoch"), _("held-out loss"), _("bytes"), _("state")], rows)
+    print_table([_("step"), _("epoch"), _("held-out loss"), _("size"), _("state")], rows)
 
 
 def continue_run(
@@ -69,7 +68,7 @@ def continue_run(
         if dry_run:
             return show_preflight(client.look_before_onward(run, step, body).preflight, as_json=as_json)
         made = client.continue_run(run, step, body, new_idempotency_key())
-        _follow(client, made, wait=wait, as_json=as_json)
+        follow(client, made, wait=wait, as_json=as_json)
 
 
 def keep(
@@ -88,12 +87,4 @@ def keep(
             look = client.look_before_onward(run, step, {**body, "keep": True})
             return show_preflight(look.preflight, as_json=as_json)
         made = client.keep_checkpoint(run, step, body, new_idempotency_key())
-        _follow(client, made, wait=wait, as_json=as_json)
-
-
-def _follow(client: StudioClient, made: RunOut, *, wait: bool, as_json: bool) -> None:
-    say(_("Run %(id)d: %(url)s") % {"id": made.id, "url": client.page(f"/runs/{made.id}")})
-    if wait:
-        made = wait_for_run(client, made, as_json=as_json)
-    if as_json:
-        print_json(made.model_dump(mode="json"))
+        follow(client, made, wait=wait, as_json=as_json)

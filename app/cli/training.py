@@ -93,11 +93,7 @@ def train(
             return show_preflight(client.plan_run(body).preflight, as_json=as_json)
         start = {name: value for name, value in body.items() if name not in _OF_THE_PLAN}
         start |= {"device": device}
-        run: RunOut = _said(client, client.start_run(start, key or new_idempotency_key()))
-        if wait:
-            run = wait_for_run(client, run, as_json=as_json)
-        if as_json:
-            print_json(run.model_dump(mode="json"))
+        follow(client, client.start_run(start, key or new_idempotency_key()), wait=wait, as_json=as_json)
 
 
 def again(
@@ -113,11 +109,8 @@ def again(
     with connect(url) as client:
         if dry_run:
             return show_preflight(client.look_before_again(run, accept or []).preflight, as_json=as_json)
-        made: RunOut = _said(client, client.run_again(run, accept or [], key or new_idempotency_key()))
-        if wait:
-            made = wait_for_run(client, made, as_json=as_json)
-        if as_json:
-            print_json(made.model_dump(mode="json"))
+        made = client.run_again(run, accept or [], key or new_idempotency_key())
+        follow(client, made, wait=wait, as_json=as_json)
 
 
 def _foreign(path: Path) -> dict[str, Any]:
@@ -134,14 +127,15 @@ def _foreign(path: Path) -> dict[str, Any]:
     return read.values
 
 
-def _said(client: StudioClient, run: RunStartedOut) -> RunStartedOut:
-    told = (
-        _("Run %(id)d was started already with this key: %(url)s")
-        if run.already_started
-        else _("Run %(id)d: %(url)s")
-    )
+def follow(client: StudioClient, run: RunOut, *, wait: bool, as_json: bool) -> None:
+    """Says where the run that was just asked for is, waits for its end if wanted, and prints it as JSON if wanted."""
+    already = isinstance(run, RunStartedOut) and run.already_started
+    told = _("Run %(id)d was started already with this key: %(url)s") if already else _("Run %(id)d: %(url)s")
     say(told % {"id": run.id, "url": client.page(f"/runs/{run.id}")})
-    return run
+    if wait:
+        run = wait_for_run(client, run, as_json=as_json)
+    if as_json:
+        print_json(run.model_dump(mode="json"))
 
 
 def _checked(
@@ -179,11 +173,11 @@ def prepare(
 ) -> tuple[MaskCheckOut, MaskCheckOut | None]:
     """Freeze what is approved, prepare the model, and have the masks checked: the green mask check, and that of `mix`."""
     found = require_dataset(client, dataset)
-    beside = require_mix(client, mix) if mix else None
     if patient:
         client.be_patient()
     check_recipe(client, recipe, wanted)
     check_base_model(client, model)
+    beside = require_mix(client, mix, freezes=True) if mix else None
     version = client.freeze(found.id)
     if not version.is_new:
         say(

@@ -9,7 +9,7 @@ from app.cli.options import JsonOption
 from app.core.console import print_json, print_table, say
 from app.core.i18n import gettext as _
 from app.notices.models import Format
-from app.notices.schemas import DeliveryOut, WebhookAsked
+from app.notices.schemas import DeliveryOut, WebhookRequest
 
 app = typer.Typer(help=_("Have other programs told when runs and evaluations end."), no_args_is_help=True)
 WebhookArgument = Annotated[int, typer.Argument(help=_("Id of the webhook."))]
@@ -51,17 +51,17 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Command `webhooks add`."""
-    body = WebhookAsked(
+    asked = WebhookRequest(
         url=to,
         events=events,
         secret=secret,
-        format=format.value,
+        format=format,
         gate_min="\n".join(minimum or []),
         gate_max="\n".join(maximum or []),
         gate_against=against,
     )
     with connect(url) as client:
-        made = client.add_webhook(body)
+        made = client.add_webhook(asked)
     if as_json:
         print_json(made.model_dump(mode="json"))
         return

@@ -1,7 +1,9 @@
 """The part of the client that hears of ends, and has other programs told of them."""
 
+from dataclasses import asdict
+
 from app.client.speaking import Connection
-from app.notices.schemas import DeliveryOut, NoticesOut, WebhookAsked, WebhookMadeOut, WebhookOut
+from app.notices.schemas import DeliveryOut, NoticesOut, WebhookMadeOut, WebhookOut, WebhookRequest
 
 _WEBHOOKS = "/api/v1/webhooks"
 
@@ -22,9 +24,9 @@ class NoticeClient(Connection):
         """Addresses that are told of ends."""
         return self._all(WebhookOut, "GET", _WEBHOOKS)
 
-    def add_webhook(self, body: WebhookAsked) -> WebhookMadeOut:
+    def add_webhook(self, asked: WebhookRequest) -> WebhookMadeOut:
         """Have an address told."""
-        return self._one(WebhookMadeOut, "POST", _WEBHOOKS, json=body)
+        return self._one(WebhookMadeOut, "POST", _WEBHOOKS, json=asdict(asked))
 
     def remove_webhook(self, webhook_id: int) -> None:
         """Tell it no more."""

@@ -38,8 +38,8 @@ from app.runs.schemas import ComparedOut, FindingOut, RunOut, RunStartedOut
 from app.runs.tracking_schemas import TrackedOut
 from app.versions.schemas import FrozenOut, VersionOut
 
-# A large file is read line by line before there is an answer.
-IMPORT_SECONDS: Final = 900.0
+# A large file is read line by line before there is an answer, and thousands of dialogues are changed piece by piece.
+_PATIENT: Final = httpx.Timeout(900.0, connect=CONNECT_SECONDS)
 
 
 class StudioClient(ExportClient, NoticeClient, RecipeClient, SweepClient):
@@ -79,7 +79,7 @@ class StudioClient(ExportClient, NoticeClient, RecipeClient, SweepClient):
                 "/api/v1/imports",
                 files=files,
                 data=data,
-                timeout=httpx.Timeout(IMPORT_SECONDS, connect=CONNECT_SECONDS),
+                timeout=_PATIENT,
             )
 
     def import_of_job(self, job_id: int) -> ImportOut:
@@ -89,11 +89,13 @@ class StudioClient(ExportClient, NoticeClient, RecipeClient, SweepClient):
     def review_drafts(self, dataset_id: int, state: str) -> ReviewManyOut:
         """Review all of a dataset that nobody has decided on."""
         path = f"/api/v1/datasets/{dataset_id}/review"
-        return self._one(ReviewManyOut, "POST", path, json={"state": state})
+        return self._one(ReviewManyOut, "POST", path, json={"state": state}, timeout=_PATIENT)
 
     def freeze(self, dataset_id: int) -> FrozenOut:
         """Freeze what is approved; unchanged content gives the existing version."""
-        return self._one(FrozenOut, "POST", f"/api/v1/datasets/{dataset_id}/versions", repeatable=True)
+        return self._one(
+            FrozenOut, "POST", f"/api/v1/datasets/{dataset_id}/versions", repeatable=True, timeout=_PATIENT
+        )
 
     def versions(self, dataset_id: int) -> list[VersionOut]:
         """Frozen versions of a dataset, newest first."""
@@ -311,7 +313,7 @@ class StudioClient(ExportClient, NoticeClient, RecipeClient, SweepClient):
 
     def erase(self, conversation_id: int) -> Holders:
         """Take the conversation out of all that holds it."""
-        return self._one(Holders, "POST", f"/api/v1/conversations/{conversation_id}/erase")
+        return self._one(Holders, "POST", f"/api/v1/conversations/{conversation_id}/erase", timeout=_PATIENT)
 
     def dataset_holders(self, dataset_id: int) -> DatasetHolders:
         """What holds the dialogues of a dataset."""
@@ -319,4 +321,4 @@ class StudioClient(ExportClient, NoticeClient, RecipeClient, SweepClient):
 
     def erase_dataset(self, dataset_id: int) -> DatasetHolders:
         """Take every dialogue of a dataset out of all that holds it."""
-        return self._one(DatasetHolders, "POST", f"/api/v1/datasets/{dataset_id}/erase")
+        return self._one(DatasetHolders, "POST", f"/api/v1/datasets/{dataset_id}/erase", timeout=_PATIENT)

@@ -127,6 +127,9 @@ def _and_back(path: str, request: Request) -> str:
 
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    if not wants_json(request) and all(wrong["loc"][:1] == ("path",) for wrong in error.errors()):
+        # For whoever typed it an address with a word for a number is one that does not exist.
+        return failure(request, HTTPStatus.NOT_FOUND, gettext(_STATUS_MESSAGES[HTTPStatus.NOT_FOUND]))
     details: list[ErrorDetail] = [
         {"field": wrong.field, "message": say(wrong.sentence)}
         for wrong in wrong_fields(error.errors()[:_WRONG_FIELDS])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from app.files import file_sha256, remove_forgotten
 from app.sentences import N_
@@ -51,6 +51,16 @@ class Storage:
         if not path.is_relative_to(self.root):
             raise ValueError(f"storage key leads outside the root: {key!r}")
         return path
+
+    def relative(self, value: Any) -> Any:
+        """JSON in which paths below the root begin there: where it lies is nothing that every reader must know."""
+        if isinstance(value, str):
+            return value.replace(f"{self.root}/", "")
+        if isinstance(value, dict):
+            return {name: self.relative(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.relative(item) for item in value]
+        return value
 
     def folder(self, key: str) -> Path:
         """Absolute path of a folder, made if absent, readable by its owner only."""

@@ -8,23 +8,19 @@ from sqlmodel import Session
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.conversations.assigning import names_of, workers
 from app.conversations.bulk_review import are_waiting, review_many, undo_approvals
-from app.conversations.counts import DatasetCounts, pending_work
+from app.conversations.counts import pending_work
 from app.conversations.drafts import create_conversation
 from app.conversations.filter_params import Filter
-from app.conversations.filters import ConversationFilter
-from app.conversations.labels import label_words
-from app.conversations.listing import Listing
 from app.conversations.models import Conversation, ReviewState
-from app.conversations.snippets import Hit, find_hit
 from app.core.database import utc_now
 from app.core.errors import Invalid, StudioError
 from app.core.i18n import gettext, ngettext
 from app.core.pieces import piece
 from app.core.routing import Router
 from app.core.templating import go, is_htmx, render, see, toast
-from app.core.web import PAGE_SIZE, Db, Moment
+from app.core.web import Db, Moment
+from app.curation.conversation_list import list_anew, list_context
 from app.curation.header import facet_fields, header
 from app.curation.lines import dataset_lines
 from app.datasets import service
@@ -83,31 +79,6 @@ def create(
     return go(request, f"/datasets/{dataset.id}")
 
 
-def conversations_context(session: Db, where: ConversationFilter, page: int) -> dict[str, Any]:
-    listing = Listing(session, where)
-    # A review may have emptied the last page.
-    page = min(page, max(1, -(-listing.total // PAGE_SIZE)))
-    offset = (page - 1) * PAGE_SIZE
-    found = listing.page(offset, PAGE_SIZE)
-    return {
-        "where": where,
-        "within": DatasetCounts.by_state(listing.counts),
-        "conversations": found,
-        "total": listing.total,
-        "page": page,
-        "first": offset + 1,
-        "last": offset + len(found),
-        "words": label_words(),
-        "workers": workers(session),
-        "names": names_of(session, [row.assigned_to_user_id for row in found if row.assigned_to_user_id]),
-        "hits": {row.id: _hit(where, row) for row in found} if where.has_query else {},
-    }
-
-
-def _hit(where: ConversationFilter, row: Conversation) -> Hit | None:
-    return find_hit(where.words, row.messages, row.product, row.tags, row.updated_by)
-
-
 @router.get("/datasets/{dataset_id}")
 @needs(Permission.CONVERSATION_READ)
 def dataset_page(
@@ -121,10 +92,7 @@ def dataset_page(
     """The conversations of a dataset; htmx asks for the list alone."""
     dataset = service.require_dataset(session, dataset_id)
     where = params.within(dataset_id)
-    context = {
-        **header(session, actor, dataset, "conversations"),
-        **conversations_context(session, where, page),
-    }
+    context = list_context(session, actor, dataset, where, page)
     if request.headers.get("HX-Target") == "conversation-list":
         response = render(request, "datasets/_conversations.html", context)
         # The address says what narrows the list, and nothing of the fields that were left empty.
@@ -205,13 +173,7 @@ def review(
     changed, refused = review_many(session, dataset_id, chosen, actor, state, reason)
     where = params.within(dataset_id)
     undo = f"/datasets/{dataset_id}/review/undo{where.query_string(since=since.isoformat(), until=utc_now().isoformat())}"
-    if not is_htmx(request):
-        return see(f"/datasets/{dataset_id}{where.query_string(page=page if page > 1 else '')}")
-    context = {
-        **header(session, actor, dataset, "conversations"),
-        **conversations_context(session, where, page),
-    }
-    response = render(request, "datasets/_conversations.html", context)
+    response = list_anew(request, session, actor, dataset, where, page)
     told = _review_toast(session, state, changed, refused, undo if undoable and changed else None)
     response.headers.update(told)
     return response
@@ -231,14 +193,7 @@ def undo_review(
     """Take back what this person has just approved all at once."""
     dataset = service.require_dataset(session, dataset_id)
     changed, _refused = undo_approvals(session, dataset_id, actor, since, until)
-    where = params.within(dataset_id)
-    if not is_htmx(request):
-        return see(f"/datasets/{dataset_id}{where.query_string()}")
-    context = {
-        **header(session, actor, dataset, "conversations"),
-        **conversations_context(session, where, 1),
-    }
-    response = render(request, "datasets/_conversations.html", context)
+    response = list_anew(request, session, actor, dataset, params.within(dataset_id))
     said = ngettext("%(n)d is unreviewed again.", "%(n)d are unreviewed again.", changed) % {"n": changed}
     response.headers.update({**toast(said), "HX-Retarget": "#conversation-list", "HX-Reswap": "outerHTML"})
     return response

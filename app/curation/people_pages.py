@@ -12,10 +12,10 @@ from app.conversations.filter_params import Filter
 from app.core.errors import Invalid
 from app.core.i18n import gettext, ngettext
 from app.core.routing import Router
-from app.core.templating import is_htmx, render, see, toast
+from app.core.templating import render, see, toast
 from app.core.web import Db
+from app.curation.conversation_list import list_anew
 from app.curation.header import header
-from app.curation.pages import conversations_context
 from app.datasets.service import require_dataset
 from app.sentences import N_
 
@@ -64,13 +64,7 @@ def assign_ticked(
     if not ids:
         raise Invalid(N_("Tick at least one conversation first."))
     count = assign(session, dataset_id, ids, [] if assign_to == "" else [assign_to], actor)
-    where = params.within(dataset_id)
-    if not is_htmx(request):
-        return see(f"/datasets/{dataset_id}{where.query_string(page=page if page > 1 else '')}")
-    around = header(session, actor, dataset, "conversations")
-    response = render(
-        request, "datasets/_conversations.html", {**around, **conversations_context(session, where, page)}
-    )
+    response = list_anew(request, session, actor, dataset, params.within(dataset_id), page)
     names = {worker.user_id: worker.name for worker in workers(session)}
     text = (
         gettext("They are nobody's now.")

@@ -15,7 +15,7 @@ from app.evaluations.summing import summarise
 from app.evaluations.work import EvaluatePayload
 from app.jobs.events import AnswerPayload, EventKind
 from app.jobs.models import Job, JobEvent, JobKind
-from app.jobs.service import enqueue, require_job
+from app.jobs.service import enqueue_with, require_job
 from app.runs.models import Run
 from app.runs.service import adapter_path
 from app.scoring.checks import run_checks
@@ -64,23 +64,19 @@ def queue_evaluations(session: Session, run: Run) -> None:
 def _create(
     session: Session, run: Run, suite: Suite, *, created_by: Who, limits: CaseLimits = WHOLE
 ) -> tuple[Evaluation, Job]:
-    job = enqueue(session, JobKind.EVALUATE, created_by=created_by)
-    assert job.id is not None
-    assert run.id is not None
-    evaluation = Evaluation(
-        run_id=run.id,
-        suite_name=suite.name,
-        suite=dict(suite.content),
-        job_id=job.id,
-        **created_by.columns(),
+    return enqueue_with(
+        session,
+        JobKind.EVALUATE,
+        lambda job_id: Evaluation(
+            run_id=run.id or 0,
+            suite_name=suite.name,
+            suite=dict(suite.content),
+            job_id=job_id,
+            **created_by.columns(),
+        ),
+        lambda evaluation_id: EvaluatePayload(evaluation_id=evaluation_id, limits=limits),
+        created_by=created_by,
     )
-    session.add(evaluation)
-    session.flush()
-    assert evaluation.id is not None
-    job.asks(EvaluatePayload(evaluation_id=evaluation.id, limits=limits))
-    session.add(job)
-    session.flush()
-    return evaluation, job
 
 
 def require_evaluation(session: Session, evaluation_id: int) -> Evaluation:

@@ -52,12 +52,20 @@ class Line:
         return sum(file.size_bytes for file in self.files)
 
     @property
-    def chosen(self) -> list[str]:
-        """The labels of what was chosen, untranslated."""
+    def chosen(self) -> list[tuple[str, str]]:
+        """What was chosen, untranslated: the choice, empty where the value speaks for itself, and the value. What another trainer gets
+        anyway is left out.
+        """
         kind = BY_NAME.get(self.export.kind)
-        choices = kind.choices if kind else ()
-        labels = {(choice.name, value): label for choice in choices for value, label in choice.values}
-        return [labels.get((name, value), value) for name, value in self.export.choices.items()]
+        if kind is None:
+            return [("", value) for value in self.export.choices.values()]
+        given = self.export.choices
+        return [
+            (choice.label if kind.carries_data else "", dict(choice.values).get(value, value))
+            for choice in kind.choices
+            if (value := given.get(choice.name)) is not None
+            and not (kind.carries_data and value == choice.default)
+        ]
 
 
 class RunExports(TypedDict):

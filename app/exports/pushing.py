@@ -17,7 +17,7 @@ from app.exports.models import HubPush, RunExport
 from app.exports.service import require_export, require_files
 from app.exports.work import PushPayload
 from app.jobs.models import Job, JobKind, StopRequest
-from app.jobs.service import enqueue, require_job
+from app.jobs.service import enqueue_with, require_job
 from app.jobs.stopping import request_stop
 from app.sentences import N_
 
@@ -57,18 +57,16 @@ def start_push(
     for push, job in pushes_of(session, [export.id or 0]).get(export.id or 0, []):
         if push.repository == wanted and not job.is_final:
             return push, job
-    job = enqueue(session, JobKind.PUSH, created_by=actor.who)
-    assert job.id is not None
-    push = HubPush(
-        export_id=export.id or 0, repository=wanted, private=private, job_id=job.id, **actor.who.columns()
+    push, job = enqueue_with(
+        session,
+        JobKind.PUSH,
+        lambda job_id: HubPush(
+            export_id=export.id or 0, repository=wanted, private=private, job_id=job_id, **actor.who.columns()
+        ),
+        lambda push_id: PushPayload(push_id=push_id),
+        created_by=actor.who,
     )
-    session.add(push)
-    session.flush()
-    assert push.id is not None
-    job.asks(PushPayload(push_id=push.id))
-    session.add(job)
     record(session, actor, "run.push", f"run/{export.run_id} {export.kind}: {wanted}")
-    session.flush()
     return push, job
 
 

@@ -21,7 +21,7 @@ from app.exports.models import HubPush, RunExport, RunExportFile
 from app.exports.work import ExportPayload
 from app.interop.handing import TOOLS
 from app.jobs.models import Job, JobKind, JobState, StopRequest
-from app.jobs.service import enqueue, require_job
+from app.jobs.service import enqueue_with, require_job
 from app.jobs.stopping import request_stop
 from app.runs.models import Run
 from app.runs.service import adapter_path, trains_on
@@ -62,23 +62,22 @@ def start_export(
     for export, job in list_exports(session, run.id or 0):
         if (export.kind, export.choices) == (kind.name, chosen) and not job.is_final:
             return export, job
-    job = enqueue(session, JobKind.EXPORT, created_by=actor.who)
-    assert job.id is not None
-    export = RunExport(
-        run_id=run.id or 0,
-        kind=kind.name,
-        choices=chosen,
-        job_id=job.id,
-        version_hash=require_version(session, run.dataset_version_id).content_hash,
-        **actor.who.columns(),
+    version_hash = require_version(session, run.dataset_version_id).content_hash
+    export, job = enqueue_with(
+        session,
+        JobKind.EXPORT,
+        lambda job_id: RunExport(
+            run_id=run.id or 0,
+            kind=kind.name,
+            choices=chosen,
+            job_id=job_id,
+            version_hash=version_hash,
+            **actor.who.columns(),
+        ),
+        lambda export_id: ExportPayload(export_id=export_id),
+        created_by=actor.who,
     )
-    session.add(export)
-    session.flush()
-    assert export.id is not None
-    job.asks(ExportPayload(export_id=export.id))
-    session.add(job)
     record(session, actor, "run.export", f"run/{run.id} {kind.name}")
-    session.flush()
     return export, job
 
 

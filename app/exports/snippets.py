@@ -118,7 +118,7 @@ def vllm(provenance: Provenance, folder: str) -> Snippet:
     return Snippet(
         "vLLM",
         "bash",
-        f"vllm serve {shlex.quote(folder)} --served-model-name {name}\n{_curl(provenance, name, 8000)}",
+        f"vllm serve {shlex.quote(folder)} --served-model-name {name} &\n{_curl(provenance, name, 8000)}",
     )
 
 
@@ -131,7 +131,7 @@ def llama_cpp(provenance: Provenance, path: str) -> Snippet:
     return Snippet(
         "llama.cpp",
         "bash",
-        f"llama-server -m {shlex.quote(path)} --jinja{arguments} --alias {name} --port 8080\n{_curl(provenance, name, 8080)}",
+        f"llama-server -m {shlex.quote(path)} --jinja{arguments} --alias {name} --port 8080 &\n{_curl(provenance, name, 8080)}",
     )
 
 
@@ -153,7 +153,7 @@ def vllm_adapter(provenance: Provenance, config: TrainingConfig, folder: str) ->
         "vLLM",
         "bash",
         f"vllm serve {shlex.quote(provenance.base_model)}{revision} --enable-lora --max-lora-rank {_rank(config.lora_r)} \\\n"
-        f"  --lora-modules {name}={shlex.quote(folder)} --chat-template {shlex.quote(folder + '/chat_template.jinja')}\n"
+        f"  --lora-modules {name}={shlex.quote(folder)} --chat-template {shlex.quote(folder + '/chat_template.jinja')} &\n"
         f"{_curl(provenance, name, 8000)}",
     )
 
@@ -173,6 +173,7 @@ def _rank(rank: int) -> int:
 
 
 def _curl(provenance: Provenance, name: str, port: int) -> str:
+    """A question to a server that was just begun, asked again until it has loaded the model."""
     body: dict[str, object] = {
         "model": name,
         "messages": [{"role": "user", "content": _QUESTION}],
@@ -182,6 +183,6 @@ def _curl(provenance: Provenance, name: str, port: int) -> str:
         body["chat_template_kwargs"] = dict(provenance.template_arguments)
     text = json.dumps(body, ensure_ascii=False)
     return (
-        f"curl http://127.0.0.1:{port}/v1/chat/completions -H 'Content-Type: application/json' \\\n"
-        f"  -d {shlex.quote(text)}\n"
+        f"curl -sS --retry 300 --retry-delay 2 --retry-connrefused http://127.0.0.1:{port}/v1/chat/completions \\\n"
+        f"  -H 'Content-Type: application/json' -d {shlex.quote(text)}\n"
     )

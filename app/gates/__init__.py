@@ -2,5 +2,5 @@
 
 `metrics` every number there is, by name · `limits` what is asked, as it is typed · `service` the judgement · `reports` it as
 JUnit and as Markdown (no database: the command line writes them) · `sweeps` the judgement of all runs of a sweep, `sweep_reports` it as
-files · `api`, `sweep_api`, `schemas` REST · `pages`, `sweep_pages`.
+files · `api`, `sweep_api`, `schemas` REST · `form` what both pages ask, `pages`, `sweep_pages`.
 """

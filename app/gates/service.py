@@ -180,7 +180,7 @@ def _compared(
     criteria: list[CriterionOut] = []
     left_out: list[LeftOutOut] = []
     for name in dict.fromkeys([*(name for name, one in together.items() if one.is_headline), *named]):
-        why = _why_not(metrics.get(name), reference.get(name), title, run)
+        why = _why_not(metrics.get(name), reference.get(name), against, title, run)
         if why is None:
             criteria.append(_no_worse(metrics[name], reference[name].value, named.get(name, 0.0), title))
         elif name == "held_out_loss" and name not in named and name in metrics and name in reference:
@@ -206,7 +206,9 @@ def _of_base(metrics: Metrics) -> Metrics:
     }
 
 
-def _why_not(ours: Metric | None, theirs: Metric | None, title: str, run: Run) -> Sentence | None:
+def _why_not(
+    ours: Metric | None, theirs: Metric | None, against: str | int, title: str, run: Run
+) -> Sentence | None:
     """Why the two cannot be compared, or None."""
     found = ours or theirs
     assert found is not None
@@ -216,6 +218,15 @@ def _why_not(ours: Metric | None, theirs: Metric | None, title: str, run: Run) -
                 "%(against)s has the metric %(metric)s and run %(run)d has not. Evaluate it on the same suite first."
             ),
             against=title,
+            metric=found.name,
+            run=run.id,
+        )
+    if theirs is None and against == BASE:
+        return Sentence.of(
+            N_(
+                "%(metric)s was not measured of the base model. Evaluate run %(run)d: an evaluation measures the held-out loss and the "
+                "answers of both."
+            ),
             metric=found.name,
             run=run.id,
         )

@@ -28,7 +28,7 @@ from app.imports.work import ImportPayload, ImportResult
 from app.jobs.events import Phase
 from app.jobs.handlers import Going, HandedBack
 from app.jobs.models import Job, JobKind, StopRequest
-from app.jobs.service import LeaseLost, enqueue, require_job
+from app.jobs.service import LeaseLost, enqueue, enqueue_with, require_job
 from app.jobs.stopping import stop_as
 from app.sentences import N_
 
@@ -44,17 +44,19 @@ def queue(session: Session, actor: Actor, dataset_id: int, order: ImportPayload)
     matter: the job waits for that.
     """
     require_writable(session, dataset_id)
-    found = DatasetImport(
-        dataset_id=dataset_id, filename=order.filename, format=order.format, **actor.who.columns()
+    return enqueue_with(
+        session,
+        JobKind.IMPORT,
+        lambda job_id: DatasetImport(
+            dataset_id=dataset_id,
+            filename=order.filename,
+            format=order.format,
+            job_id=job_id,
+            **actor.who.columns(),
+        ),
+        lambda import_id: order.model_copy(update={"dataset_id": dataset_id, "import_id": import_id}),
+        created_by=actor.who,
     )
-    session.add(found)
-    session.flush()
-    told = order.model_copy(update={"dataset_id": dataset_id, "import_id": found.id})
-    job = enqueue(session, JobKind.IMPORT, told, created_by=actor.who)
-    found.job_id = job.id
-    session.add(found)
-    session.flush()
-    return found, job
 
 
 def queue_by_name(session: Session, actor: Actor, order: ImportPayload) -> tuple[DatasetImport | None, Job]:

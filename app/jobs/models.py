@@ -148,10 +148,6 @@ class Job(CreatedBy, table=True):
     started_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     finished_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
 
-    def asks(self, payload: JobPayload) -> None:
-        """Keep what is asked for, where that was not known yet when the job was promised."""
-        self.payload = payload.to_json()
-
     def asked(self, model: type[PayloadT]) -> PayloadT:
         """What is asked for; `model` is the payload of the job's kind."""
         return model.stored(self.payload)

@@ -3,10 +3,10 @@
 Every write a worker makes is fenced by (id, attempt, state): a worker that lost its lease changes nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from sqlalchemy import CursorResult, update
 from sqlmodel import Session, col, select
@@ -25,6 +25,16 @@ from app.sentences import N_, Failure, FailureCode, plain_json
 
 VANISHED: Final = N_("The worker vanished %(count)d times while doing this. The worker's log says more.")
 EventData = tuple[EventKind, dict[str, Any]]
+
+
+class Row(Protocol):
+    """A row of a table, which has its id once it is stored."""
+
+    @property
+    def id(self) -> int | None: ...
+
+
+RowT = TypeVar("RowT", bound=Row)
 
 
 class LeaseLost(Exception):
@@ -56,9 +66,7 @@ def enqueue(
     device: str = ANY,
     priority: Priority = Priority.NORMAL,
 ) -> Job:
-    """Promise the work, the last of its priority. A worker hears of it after the commit, until when the payload may
-    follow (`Job.asks`). `device`: where it may run.
-    """
+    """Promise the work, the last of its priority. A worker hears of it after the commit. `device`: where it may run."""
     asked = payload.to_json() if payload else {}
     job = Job(kind=kind, payload=asked, rank=priority.rank, device_wanted=device, **created_by.columns())
     session.add(job)
@@ -67,6 +75,29 @@ def enqueue(
     append_events(session, job, [(EventKind.STATE, {"state": JobState.QUEUED.value})])
     ring_after_commit(session, job)
     return job
+
+
+def enqueue_with(
+    session: Session,
+    kind: JobKind,
+    row_of: Callable[[int], RowT],
+    payload_of: Callable[[int], JobPayload],
+    *,
+    created_by: Who,
+    device: str = ANY,
+) -> tuple[RowT, Job]:
+    """Promise the work on a row that names its job while the job's payload names the row: `row_of` gets the job's id,
+    `payload_of` the row's. Both are stored.
+    """
+    job = enqueue(session, kind, created_by=created_by, device=device)
+    row = row_of(id_of(job))
+    session.add(row)
+    session.flush()
+    assert row.id is not None
+    job.payload = payload_of(row.id).to_json()
+    session.add(job)
+    session.flush()
+    return row, job
 
 
 def require_job(session: Session, job_id: int) -> Job:

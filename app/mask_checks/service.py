@@ -16,7 +16,7 @@ from app.core.slow_work import Bounds
 from app.core.storage import Storage
 from app.files import file_sha256
 from app.jobs.models import Job, JobKind
-from app.jobs.service import enqueue, require_job
+from app.jobs.service import enqueue_with, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.work import CheckPayload
 from app.mask_settings.fields import MaskSettingsIn
@@ -169,17 +169,18 @@ def _asking(dataset_version_id: int, base_model_id: int, settings: MaskSettings)
 
 
 def _promise(session: Session, check: MaskCheck, actor: Actor) -> tuple[MaskCheck, Job]:
-    job = enqueue(session, JobKind.CHECK_MASKS, created_by=actor.who)
-    assert job.id is not None
-    check.job_id = job.id
-    check.passed = None  # nobody starts on what is being made again
-    session.add(check)
-    session.flush()
-    assert check.id is not None
-    job.asks(CheckPayload(mask_check_id=check.id))
-    session.add(job)
-    session.flush()
-    return check, job
+    def asked_again(job_id: int) -> MaskCheck:
+        check.job_id = job_id
+        check.passed = None  # nobody starts on what is being made again
+        return check
+
+    return enqueue_with(
+        session,
+        JobKind.CHECK_MASKS,
+        asked_again,
+        lambda mask_check_id: CheckPayload(mask_check_id=mask_check_id),
+        created_by=actor.who,
+    )
 
 
 def redo(session: Session, check: MaskCheck, actor: Actor) -> MaskCheck:

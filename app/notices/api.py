@@ -48,8 +48,7 @@ def list_webhooks(session: Db) -> list[WebhookOut]:
 @needs(Permission.WEBHOOK_MANAGE)
 def add_webhook(session: Db, settings: AppSettings, actor: CurrentActor, body: WebhookIn) -> WebhookMadeOut:
     """Have an address told, in messages that are signed. The answer alone shows the secret."""
-    asked = webhooks.WebhookRequest(**body.model_dump())
-    made = webhooks.add_webhook(session, actor, settings, asked)
+    made = webhooks.add_webhook(session, actor, settings, body)
     return WebhookMadeOut.model_validate(made, from_attributes=True)
 
 

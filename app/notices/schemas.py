@@ -1,8 +1,11 @@
 """What REST reads and writes of notices and webhooks."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Annotated, Literal
 
+import pydantic.dataclasses
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.who import CreatedByOut
@@ -52,34 +55,30 @@ class NoticesOut(BaseModel):
     notices: list[NoticeOut]
 
 
-class WebhookIn(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class WebhookRequest:
+    """What somebody asks for, as typed: the service judges it. Without a secret one is made. REST inherits the limits with the
+    fields.
+    """
+
+    url: Annotated[str, Field(max_length=500)]
+    events: Sequence[str]
+    secret: Annotated[str, Field(max_length=120)] = ""
+    format: Format = Format.JSON
+    gate_min: Annotated[str, Field(max_length=4000)] = ""
+    gate_max: Annotated[str, Field(max_length=4000)] = ""
+    gate_against: Annotated[str, Field(max_length=20)] = ""
+
+
+@pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class WebhookIn(WebhookRequest):
     """Have an address told. Its host must be one that SFT_STUDIO_WEBHOOK_HOSTS names.
 
     `format` json sends a WebhookMessage, the others a line of text as those chat programs take it. `gate.judged` needs limits, as
     a gate takes them: `gate_min` and `gate_max` hold one metric=value a line. Without a secret one is made.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    url: str = Field(max_length=500)
-    events: list[OfferedEvent] = Field(min_length=1, max_length=10)
-    secret: str = Field(default="", max_length=120)
-    format: Format = Format.JSON
-    gate_min: str = Field(default="", max_length=4000)
-    gate_max: str = Field(default="", max_length=4000)
-    gate_against: str = Field(default="", max_length=20)
-
-
-class WebhookAsked(TypedDict):
-    """A WebhookIn as it was typed, which the server judges."""
-
-    url: str
-    events: list[str]
-    secret: str
-    format: str
-    gate_min: str
-    gate_max: str
-    gate_against: str
+    events: Annotated[list[OfferedEvent], Field(min_length=1, max_length=10)]
 
 
 class WebhookOut(CreatedByOut):

@@ -20,7 +20,7 @@ from app.notices import webhooks
 from app.notices.destinations import HOSTS_SETTING
 from app.notices.messages import EVENT_WORDS, OFFERED, Event
 from app.notices.models import Format
-from app.notices.schemas import DeliveryOut
+from app.notices.schemas import DeliveryOut, WebhookRequest
 
 router = Router(prefix="/webhooks", include_in_schema=False)
 _PATH: Final = "/webhooks"
@@ -86,7 +86,7 @@ def add_webhook(
     events = [str(event) for event in posted.getlist("events")]
     chosen = Format(values["format"]) if values["format"] in set(Format) else Format.JSON
     try:
-        asked = webhooks.WebhookRequest(**{**values, "format": chosen}, events=events)  # type: ignore[arg-type]
+        asked = WebhookRequest(**{**values, "format": chosen}, events=events)  # type: ignore[arg-type]
         with transaction(engine) as session:
             made = webhooks.add_webhook(session, actor, settings, asked)
     except StudioError as error:

@@ -1,8 +1,5 @@
 """Rules of webhooks: who may be told, of what, and what was sent."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor, record
@@ -13,22 +10,10 @@ from app.gates.limits import read_request
 from app.notices.announcing import deliver
 from app.notices.destinations import read_destination
 from app.notices.messages import OFFERED, Event, Message, MessageData
-from app.notices.models import Delivery, DeliveryState, Format, Webhook
+from app.notices.models import Delivery, DeliveryState, Webhook
+from app.notices.schemas import WebhookRequest
 from app.notices.signing import check_secret, new_secret
 from app.sentences import N_
-
-
-@dataclass(frozen=True)
-class WebhookRequest:
-    """What somebody asks for, as typed. Without a secret one is made."""
-
-    url: str
-    events: Sequence[str]
-    secret: str = ""
-    format: Format = Format.JSON
-    gate_min: str = ""
-    gate_max: str = ""
-    gate_against: str = ""
 
 
 def add_webhook(session: Session, actor: Actor, settings: Settings, asked: WebhookRequest) -> Webhook:

@@ -1,6 +1,7 @@
 """A run made once more: the same arrays, base model and config, so that the same device gives the same losses."""
 
 from collections.abc import Collection
+from typing import Final
 
 from sqlmodel import Session
 
@@ -10,10 +11,15 @@ from app.core.i18n import gettext
 from app.mask_checks.service import require_mask_check
 from app.recipes.config import TrainingConfig
 from app.runs.backends import Backends
+from app.runs.beginning import Beginning
 from app.runs.models import Run
 from app.runs.preflight.facts import UNSEEN, Ground
 from app.runs.service import RunRequest, run_job, start_run
 from app.sentences import N_
+
+_OTHER_DATA: Final = N_(
+    "Run %(id)d cannot be made again: what it was trained on is another by now, since the mask check was made anew."
+)
 
 
 def run_again(
@@ -38,20 +44,36 @@ def run_again(
 
 def request_again(session: Session, run: Run, accepted: Collection[str] = (), key: str = "") -> RunRequest:
     """What is asked for with it. Raises Conflict where the arrays are others by now."""
+    if not has_same_arrays(session, run):
+        raise Conflict(_OTHER_DATA, id=run.id)
+    name = gettext(N_("%(name)s, again")) % {"name": run.name[:100]}
+    return request_like(session, run, _decided(run), run.begins, name, accepted, key)
+
+
+def has_same_arrays(session: Session, run: Run) -> bool:
+    """Whether what the run was trained on is there still: its mask checks may have been made anew since."""
     check = require_mask_check(session, run.mask_check_id)
     beside = require_mask_check(session, run.mix_check_id) if run.mix_check_id else None
-    if check.arrays_hash != run.arrays_hash or (beside and beside.arrays_hash != run.mix_arrays_hash):
-        raise Conflict(
-            N_(
-                "Run %(id)d cannot be made again: what it was trained on is another by now, since the mask check was made anew."
-            ),
-            id=run.id,
-        )
+    return check.arrays_hash == run.arrays_hash and (
+        beside is None or beside.arrays_hash == run.mix_arrays_hash
+    )
+
+
+def request_like(
+    session: Session,
+    run: Run,
+    config: TrainingConfig,
+    begins: Beginning | None,
+    name: str,
+    accepted: Collection[str],
+    key: str,
+) -> RunRequest:
+    """What is asked for with a run on the same data, confirmed and accepted as this one was."""
     return RunRequest(
         mask_check_id=run.mask_check_id,
         mix_check_id=run.mix_check_id,
         recipe=run.recipe,
-        name=gettext(N_("%(name)s, again")) % {"name": run.name[:100]},
+        name=name,
         confirmed=True,
         override_reason=run.override_reason or "",
         evaluate_with=tuple(run.evaluate_with),
@@ -59,8 +81,8 @@ def request_again(session: Session, run: Run, accepted: Collection[str] = (), ke
         accepted_warnings=tuple(accepted),
         accepted_before=run.preflight,
         device=run_job(session, run).device_wanted,
-        exactly=_decided(run),
-        begins=run.begins,
+        exactly=config,
+        begins=begins,
         again_of=run,
     )
 

@@ -21,6 +21,7 @@ from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
 from app.runs import service, stopping
 from app.runs.again import request_again, run_again
+from app.runs.artifacts import artifacts, require_artifact
 from app.runs.as_base import use_as_base
 from app.runs.backends import TheseBackends
 from app.runs.comparing import data_changes, differences, reached, require_runs
@@ -84,13 +85,7 @@ def start_run(
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
 ) -> RunStartedOut:
     """Start a run. Send an `Idempotency-Key`: the same key again answers 200 with the first run."""
-    fields = body.model_dump(exclude={"evaluate_with", "accepted_warnings"})
-    request = service.RunRequest(
-        **fields,
-        evaluate_with=tuple(body.evaluate_with),
-        idempotency_key=idempotency_key,
-        accepted_warnings=tuple(body.accepted_warnings),
-    )
+    request = body.request(idempotency_key, body.name)
     suites = [suite.name for suite in judging.suites()]
     ground = surroundings.ground_of_checks(body.mask_check_id, body.mix_check_id)
     run, created = service.start_run(session, actor, request, suites=suites, backends=backends, ground=ground)
@@ -294,7 +289,7 @@ def get_log(session: Db, storage: AppStorage, run_id: int) -> PlainTextResponse:
 def list_artifacts(session: Db, run_id: int) -> list[ArtifactOut]:
     """Published files of a run."""
     service.require_run(session, run_id)
-    return [ArtifactOut.of(artifact) for artifact in service.artifacts(session, run_id)]
+    return [ArtifactOut.of(artifact) for artifact in artifacts(session, run_id)]
 
 
 @router.get("/runs/{run_id}/artifacts/{artifact_id}/content", response_class=FileResponse)
@@ -308,7 +303,7 @@ def download_artifact(
     artifact_id: int,
 ) -> FileResponse:
     """One published file; that it went out is kept."""
-    artifact = service.require_artifact(session, run_id, artifact_id)
+    artifact = require_artifact(session, run_id, artifact_id)
     let_go(session)
     path = storage.path(artifact.storage_key)
     if not path.is_file():

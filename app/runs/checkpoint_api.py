@@ -1,8 +1,10 @@
 """REST for the checkpoints of a run: what there is, and a run that goes on from one or keeps it."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Header, Response
+from fastapi import Depends, Header, Response
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
@@ -55,72 +57,52 @@ def look_before(
     return PreflightOut.of(items, body.accepted_warnings, request.override_reason, first.preflight)
 
 
+@dataclass(frozen=True)
+class Door:
+    """What it takes to go on from a checkpoint of the run in the address."""
+
+    session: Db
+    storage: AppStorage
+    actor: CurrentActor
+    backends: TheseBackends
+    surroundings: TheseSurroundings
+    response: Response
+    run_id: int
+    idempotency_key: Key = ""
+
+    def go_on(self, onward: Onward, accepted: Collection[str]) -> RunOut:
+        """The run that goes on; 200 in place of 201 where an earlier request with the same key began it."""
+        ground = self.surroundings.ground_of_run(self.run_id)
+        run, created = go_on(
+            self.session,
+            self.storage,
+            self.actor,
+            service.require_run(self.session, self.run_id),
+            onward,
+            backends=self.backends,
+            ground=ground,
+            accepted=accepted,
+            key=self.idempotency_key,
+        )
+        if not created:
+            self.response.status_code = 200
+        return RunOut.of(run, service.run_job(self.session, run))
+
+
 @router.post("/{step}/continue", status_code=201)
 @needs(Permission.RUN_START)
-def continue_run(
-    session: Db,
-    storage: AppStorage,
-    actor: CurrentActor,
-    backends: TheseBackends,
-    surroundings: TheseSurroundings,
-    response: Response,
-    run_id: int,
-    step: int,
-    body: ContinueIn,
-    idempotency_key: Key = "",
-) -> RunOut:
+def continue_run(door: Annotated[Door, Depends()], step: int, body: ContinueIn) -> RunOut:
     """A new run that goes on where this checkpoint stands. Nothing changed, its losses are those of a run that never stopped.
     What was accepted of the run's pre-flight stays so where the evidence is the same."""
-    ground = surroundings.ground_of_run(run_id)
-    first, onward = service.require_run(session, run_id), Onward(step, body.changes)
-    run, created = go_on(
-        session,
-        storage,
-        actor,
-        first,
-        onward,
-        backends=backends,
-        ground=ground,
-        accepted=body.accepted_warnings,
-        key=idempotency_key,
-    )
-    if not created:
-        response.status_code = 200
-    return RunOut.of(run, service.run_job(session, run))
+    return door.go_on(Onward(step, body.changes), body.accepted_warnings)
 
 
 @router.post("/{step}/keep", status_code=201)
 @needs(Permission.RUN_START)
-def keep_checkpoint(
-    session: Db,
-    storage: AppStorage,
-    actor: CurrentActor,
-    backends: TheseBackends,
-    surroundings: TheseSurroundings,
-    response: Response,
-    run_id: int,
-    step: int,
-    body: KeepIn | None = None,
-    idempotency_key: Key = "",
-) -> RunOut:
+def keep_checkpoint(door: Annotated[Door, Depends()], step: int, body: KeepIn | None = None) -> RunOut:
     """A new run whose model is this checkpoint as it is, measured on what was held out. What was accepted of the run's pre-flight
     stays so where the evidence is the same."""
-    ground = surroundings.ground_of_run(run_id)
-    first, onward = service.require_run(session, run_id), Onward(step, keeps=True)
-    run, created = go_on(
-        session,
-        storage,
-        actor,
-        first,
-        onward,
-        backends=backends,
-        ground=ground,
-        accepted=body.accepted_warnings if body else (),
-        key=idempotency_key,
-    )
-    if not created:
-        response.status_code = 200
-    return RunOut.of(run, service.run_job(session, run))
+    return door.go_on(Onward(step, keeps=True), body.accepted_warnings if body else ())
 
 
 @router.delete("", status_code=204)

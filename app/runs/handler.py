@@ -20,6 +20,7 @@ from app.jobs.service import Claim, require_job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.recipes.backend import STUDIO
+from app.runs.artifacts import publish_artifacts
 from app.runs.beginning import BeginAt
 from app.runs.checkpoints import checkpoint_folder
 from app.runs.leftovers import TENSORBOARD, clear_leftovers
@@ -28,7 +29,7 @@ from app.runs.models import Run
 from app.runs.preflight.documents import AcceptedWarning
 from app.runs.provenance import DataProvenance, EarlierRun, Provenance
 from app.runs.result import RunResult
-from app.runs.service import adapter_path, publish_artifacts, require_run
+from app.runs.service import adapter_path, require_run
 from app.runs.tracking import begin_tracking
 from app.runs.work import BackendPlace, MixedIn, TrainInput, TrainPayload
 from app.sentences import N_

@@ -16,6 +16,7 @@ from app.core.database import reading
 from app.core.errors import Conflict
 from app.core.storage import Storage
 from app.jobs.models import Job, JobKind
+from app.jobs.record import RECORD
 from app.recipes.config import TrainingConfig
 from app.recipes.watching import KeepCheckpoints
 from app.runs.checkpoint_files import checkpoint_folders, kept_steps
@@ -45,8 +46,9 @@ def clear_leftovers(job_folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
     for workplace in job_folder.glob(f"*/{WORKPLACE}"):
         shutil.rmtree(workplace, ignore_errors=True)
-    for best in job_folder.glob(f"*/{_BEST}"):
-        best.unlink(missing_ok=True)
+    for name in (_BEST, RECORD):
+        for path in job_folder.glob(f"*/{name}"):
+            path.unlink(missing_ok=True)
     for folder in job_folder.glob("*/checkpoints"):
         # One that holds something stays; another worker may have cleared up at the same moment.
         with suppress(OSError):
@@ -57,7 +59,7 @@ def clear_all_leftovers(engine: Engine, storage: Storage) -> None:
     """The same for every training job that ended while nobody was there to clear up after it."""
     folders = {
         int(path.parent.parent.name): path.parent.parent
-        for name in ("checkpoints", WORKPLACE)
+        for name in ("checkpoints", WORKPLACE, RECORD)
         for path in storage.root.glob(f"jobs/*/*/{name}")
     }
     if not folders:

@@ -12,13 +12,13 @@ from app.core.i18n import gettext
 from app.core.storage import Storage
 from app.jobs.events import ProgressPayload
 from app.jobs.newest import last_event
-from app.mask_checks.service import require_mask_check
 from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig, parse_config
 from app.recipes.continuing import CHANGEABLE, STEPS
 from app.recipes.estimates import estimate_steps
 from app.recipes.fields import display
 from app.recipes.mixing import CURRICULUM
+from app.runs.again import has_same_arrays, request_like
 from app.runs.backends import Backends
 from app.runs.beginning import Beginning, How
 from app.runs.checkpoints import Told, checkpoint_folder, require_over, told_checkpoints
@@ -92,17 +92,18 @@ def request_onward(
 ) -> RunRequest:
     """What is asked for with it. Raises as `go_on`, but for the pre-flight."""
     told = _require_told(session, storage, run, onward.step)
-    _require_same_arrays(session, run)
+    if not has_same_arrays(session, run):
+        raise Conflict(_OTHER_DATA, id=run.id)
     if onward.keeps:
         name = gettext(N_("%(name)s, as of step %(step)d")) % {"name": run.name[:90], "step": told.step}
-        return _request(session, run, told, "kept", run.config, name, accepted, key)
+        return request_like(session, run, run.config, _beginning(run, told, "kept"), name, accepted, key)
     config = changed_config(run.config, onward.changes)
     _require_same_curriculum(run, config)
     total = _total_steps(session, run, config)
     if total is not None and told.step >= total:
         raise Invalid(_NOTHING_LEFT, field="num_train_epochs", step=told.step, total=total)
     name = gettext(N_("%(name)s, on from step %(step)d")) % {"name": run.name[:90], "step": told.step}
-    return _request(session, run, told, "checkpoint", config, name, accepted, key)
+    return request_like(session, run, config, _beginning(run, told, "checkpoint"), name, accepted, key)
 
 
 def changed_config(config: TrainingConfig, changes: Mapping[str, object]) -> TrainingConfig:
@@ -132,13 +133,6 @@ def _require_told(session: Session, storage: Storage, run: Run, step: int) -> To
     )
 
 
-def _require_same_arrays(session: Session, run: Run) -> None:
-    check = require_mask_check(session, run.mask_check_id)
-    beside = require_mask_check(session, run.mix_check_id) if run.mix_check_id else None
-    if check.arrays_hash != run.arrays_hash or (beside and beside.arrays_hash != run.mix_arrays_hash):
-        raise Conflict(_OTHER_DATA, id=run.id)
-
-
 def _require_same_curriculum(run: Run, config: TrainingConfig) -> None:
     """Where one dataset ends and the other begins follows from the number of steps."""
     if run.mix_check_id is None or config.mix_order != CURRICULUM:
@@ -156,30 +150,6 @@ def _total_steps(session: Session, run: Run, config: TrainingConfig) -> int | No
     return estimate_steps(epoch_of(session, run).samples, config).steps
 
 
-def _request(
-    session: Session,
-    run: Run,
-    told: Told,
-    how: How,
-    config: TrainingConfig,
-    name: str,
-    accepted: Collection[str],
-    key: str,
-) -> RunRequest:
+def _beginning(run: Run, told: Told, how: How) -> Beginning:
     assert run.id is not None
-    return RunRequest(
-        mask_check_id=run.mask_check_id,
-        recipe=run.recipe,
-        name=name,
-        confirmed=True,
-        override_reason=run.override_reason or "",
-        evaluate_with=tuple(run.evaluate_with),
-        idempotency_key=key,
-        device=run_job(session, run).device_wanted,
-        accepted_warnings=tuple(accepted),
-        accepted_before=run.preflight,
-        exactly=config,
-        again_of=run,
-        mix_check_id=run.mix_check_id,
-        begins=Beginning(how=how, run_id=run.id, run=run.name, step=told.step, eval_loss=told.eval_loss),
-    )
+    return Beginning(how=how, run_id=run.id, run=run.name, step=told.step, eval_loss=told.eval_loss)

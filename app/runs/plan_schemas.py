@@ -15,6 +15,7 @@ from app.runs.beginning import Beginning
 from app.runs.pace import Pace
 from app.runs.planning import MemoryPlan, Plan
 from app.runs.preflight.schemas import ACCEPTED, AcceptedNames, PreflightItemOut
+from app.runs.service import RunRequest
 
 MixCheckId = Annotated[
     int | None,
@@ -26,12 +27,18 @@ MixCheckId = Annotated[
 
 
 class AskedIn(BaseModel):
-    """What a plan and a start are asked alike: what is mixed in, what it begins with, and what the pre-flight wants
+    """What a plan and a start are asked alike: the config, what is mixed in, what it begins with, and what the pre-flight wants
     to know.
     """
 
     model_config = ConfigDict(extra="forbid")
 
+    recipe: str = "standard"
+    # Told in the document; judged where the command line's and the form's are, in the same words.
+    changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
+        default_factory=dict,
+        description="Changes to the recipe's config, spelled as TRL and PEFT spell them.",
+    )
     mix_check_id: MixCheckId = None
     init_adapter: int | None = Field(
         default=None,
@@ -53,6 +60,23 @@ class StartIn(AskedIn):
         description="Where it may be trained: any, cpu, cuda, or one GPU such as cuda:1.",
     )
 
+    def request(self, key: str, name: str = "") -> RunRequest:
+        """As the service takes it, under this idempotency key."""
+        return RunRequest(
+            mask_check_id=self.mask_check_id,
+            recipe=self.recipe,
+            changes=self.changes,
+            name=name,
+            confirmed=self.confirmed,
+            override_reason=self.override_reason,
+            evaluate_with=tuple(self.evaluate_with),
+            idempotency_key=key,
+            accepted_warnings=tuple(self.accepted_warnings),
+            device=self.device,
+            init_adapter=self.init_adapter,
+            mix_check_id=self.mix_check_id,
+        )
+
 
 class PlanIn(AskedIn):
     """What would be started. Without a mask check the newest finished one of version and model is gone by."""
@@ -63,11 +87,6 @@ class PlanIn(AskedIn):
     mix_version_id: int | None = Field(
         default=None,
         description="A second dataset version that is mixed in; without `mix_check_id` by its newest finished check.",
-    )
-    recipe: str = "standard"
-    changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
-        default_factory=dict,
-        description="Changes to the recipe's config, spelled as TRL and PEFT spell them.",
     )
     task: Task | None = Field(
         default=None, description="What the model is to learn: advice on the rank needs it."

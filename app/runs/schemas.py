@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.who import CreatedByOut
 from app.core.i18n import gettext, say
@@ -82,12 +82,6 @@ class AsBaseIn(BaseModel):
 class RunIn(StartIn):
     """Start a run. `mask_check_id` names version, model and mask settings at once."""
 
-    recipe: str = "standard"
-    # Told in the document; judged where the command line's and the form's are, in the same words.
-    changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
-        default_factory=dict,
-        description="Changes to the recipe's config, spelled as TRL and PEFT spell them.",
-    )
     name: str = Field(default="", max_length=120)
 
 

@@ -1,7 +1,7 @@
 """Rules of runs: what may start, exactly once, and what is published when training ends."""
 
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from app.accounts.service import Actor, record
 from app.base_models.models import ModelEntry
 from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.storage import Storage, StoredFile
+from app.core.storage import Storage
 from app.datasets.models import Dataset
 from app.interop.launching import Launch
 from app.jobs.devices import ANY
 from app.jobs.models import Job, JobKind
-from app.jobs.service import enqueue, require_job
+from app.jobs.service import enqueue_with, require_job
 from app.jobs.workers import require_wish
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
@@ -30,7 +30,7 @@ from app.runs.changes import Base, base_of
 from app.runs.fitting import Fitted, fit_config
 from app.runs.further import read_further, require_studio
 from app.runs.mixing import Beside, columns_of_mix, read_beside
-from app.runs.models import Run, RunArtifact
+from app.runs.models import Run
 from app.runs.planning import Choice, plan_of
 from app.runs.preflight.checklist import preflight
 from app.runs.preflight.data import check_refusal, red_without_reason, unconfirmed
@@ -206,37 +206,36 @@ def _promise(
     assert check is not None
     items, reason = preflight(facts), request.override_reason
     looked_at = settle(items, request.accepted_warnings, actor.who, reason, request.accepted_before)
-    job = enqueue(session, JobKind.TRAIN, created_by=actor.who, device=found.device)
-    assert job.id is not None
-    run = Run(
-        name=request.name.strip()[:120]
-        or _default_name(session, facts.version, facts.model, found.base.name),
-        dataset_version_id=check.dataset_version_id,
-        base_model_id=check.base_model_id,
-        mask_check_id=request.mask_check_id,
-        **found.base.columns(),
-        sweep_id=request.sweep_id,
-        config=found.config,
-        arrays_hash=check.arrays_hash or "",
-        **columns_of_mix(facts.beside.check if facts.beside else None),
-        **actor.who.columns("confirmed_by"),
-        override_reason=found.override,
-        preflight=looked_at,
-        idempotency_key=key,
-        job_id=job.id,
-        evaluate_with=list(dict.fromkeys(request.evaluate_with)),
-        launch=found.launch,
-        begins=request.begins,
-        parent_run_id=request.begins.run_id if request.begins else None,
-        **actor.who.columns(),
+    name = request.name.strip()[:120] or _default_name(session, facts.version, facts.model, found.base.name)
+    run, _ = enqueue_with(
+        session,
+        JobKind.TRAIN,
+        lambda job_id: Run(
+            name=name,
+            dataset_version_id=check.dataset_version_id,
+            base_model_id=check.base_model_id,
+            mask_check_id=request.mask_check_id,
+            **found.base.columns(),
+            sweep_id=request.sweep_id,
+            config=found.config,
+            arrays_hash=check.arrays_hash or "",
+            **columns_of_mix(facts.beside.check if facts.beside else None),
+            **actor.who.columns("confirmed_by"),
+            override_reason=found.override,
+            preflight=looked_at,
+            idempotency_key=key,
+            job_id=job_id,
+            evaluate_with=list(dict.fromkeys(request.evaluate_with)),
+            launch=found.launch,
+            begins=request.begins,
+            parent_run_id=request.begins.run_id if request.begins else None,
+            **actor.who.columns(),
+        ),
+        lambda run_id: TrainPayload(run_id=run_id),
+        created_by=actor.who,
+        device=found.device,
     )
-    session.add(run)
-    session.flush()
-    assert run.id is not None
-    job.asks(TrainPayload(run_id=run.id))
-    session.add(job)
     record(session, actor, "run.override" if found.override else "run.start", f"run/{run.id}")
-    session.flush()
     return run
 
 
@@ -351,35 +350,6 @@ def count_runs(session: Session, *, version_id: int | None = None) -> int:
     if version_id is not None:
         statement = statement.where(trains_on([version_id]))
     return session.exec(statement).one()
-
-
-def artifacts(session: Session, run_id: int) -> list[RunArtifact]:
-    """Published files of a run."""
-    statement = select(RunArtifact).where(RunArtifact.run_id == run_id).order_by(col(RunArtifact.name))
-    return list(session.exec(statement))
-
-
-def require_artifact(session: Session, run_id: int, artifact_id: int) -> RunArtifact:
-    """A published file of this run, or NotFound."""
-    artifact = session.get(RunArtifact, artifact_id)
-    if artifact is None or artifact.run_id != run_id:
-        raise NotFound(N_("There is no such file."))
-    return artifact
-
-
-def publish_artifacts(session: Session, run: Run, files: Iterable[StoredFile]) -> None:
-    """List files of a finished run as its artifacts."""
-    assert run.id is not None
-    session.add_all(
-        RunArtifact(
-            run_id=run.id,
-            name=file.name,
-            storage_key=file.key,
-            size_bytes=file.size_bytes,
-            sha256=file.sha256,
-        )
-        for file in files
-    )
 
 
 def adapter_path(storage: Storage, run: Run) -> Path:

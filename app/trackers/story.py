@@ -12,12 +12,12 @@ from app.exports.card import CARD, PROVENANCE
 from app.jobs.models import Job, JobEvent
 from app.mask_settings.fields import write_settings
 from app.recipes.fields import display
+from app.runs.artifacts import artifacts
 from app.runs.figures import FIGURE_KINDS, figures_of
 from app.runs.handler import provenance_of
 from app.runs.lineage import lineage_of
 from app.runs.manifest import manifest_of
 from app.runs.models import Run
-from app.runs.service import artifacts
 from app.sentences import Failure
 from app.trackers.tracker import Ending, Point, RunTold, SentFile
 

@@ -36,14 +36,16 @@ ANSWER = {
 }
 
 
-def _trained(app: FastAPI, *, losses: tuple[float, ...] = (4.0, 3.0, 2.5), **changes: Any) -> int:
-    """A run that learnt, or that went as `losses` say on what was held out."""
+def _trained(
+    app: FastAPI, *, losses: tuple[float, ...] = (4.0, 3.0, 2.5), rise: float = -0.05, **changes: Any
+) -> int:
+    """A run that learnt, or that went as `losses` say on what was held out, and by `rise` a step on what was trained."""
     plan = TrainingPlan(steps=60, wanted_steps=60, precision="float32")
     with transaction(app.state.engine) as session:
         run, job = make_run(session, app.state.storage, **changes)
         claim = jobs.claim(session, job.id or 0, owner="test", lease_seconds=30)
         assert claim is not None
-        told: list[jobs.EventData] = [metric(step, 4 - step / 20) for step in range(1, 61)]
+        told: list[jobs.EventData] = [metric(step, 4 + rise * step) for step in range(1, 61)]
         told += [("eval", {"step": 20 * number, "eval_loss": loss}) for number, loss in enumerate(losses)]
         told += [("sample", {**ANSWER, "step": step, "text": f"It depends {step}."}) for step in (20, 40)]
         jobs.finish(session, claim, JobState.SUCCEEDED, result={}, events=told)
@@ -78,14 +80,42 @@ def test_an_item_passes_only_by_what_was_measured(app: FastAPI) -> None:
     assert {after[code] for code in ("instructions", "answer_format", "domain")} == {"pass"}
     with transaction(app.state.engine) as session:
         run = require_run(session, run_id)
-        run.config = run.config.model_copy(update={"bf16": False, "learning_rate": 1e-2})
+        run.config = run.config.model_copy(
+            update={"bf16": False, "learning_rate": 1e-2, "max_grad_norm": 100}
+        )
         version = require_version(session, run.dataset_version_id)
         version.train_count, version.validation_count = 2_000, 0
         run.override_reason = "because"
         session.add_all([run, version])
     worse = _states(app, run_id)
-    assert (worse["bf16"], worse["learning_rate"], worse["template"]) == ("warn", "warn", "fail")
+    assert {worse[code] for code in ("bf16", "learning_rate", "clipping")} == {"warn"}
+    assert worse["template"] == "fail"
     assert (worse["amount"], worse["eval_loss"]) == ("pass", "fail")
+
+
+def test_a_training_loss_that_did_not_fall_does_not_pass_for_want_of_a_finding(app: FastAPI) -> None:
+    run_id = _trained(app, rise=0.002)
+    api = make_person(app, Role.ANNOTATOR).api
+    assert api.get(f"/api/v1/runs/{run_id}/diagnosis").json() == []
+    items = {item["code"]: item for item in api.get(f"/api/v1/runs/{run_id}/checklist").json()}
+    assert items["train_loss"]["state"] == "warn"
+    assert "4.002 to 4.120 over 60 points: it has not fallen" in items["train_loss"]["evidence"]
+
+
+def test_where_the_steps_decide_the_epochs_are_those_that_were_reached(app: FastAPI) -> None:
+    run_id = _trained(app)
+    with transaction(app.state.engine) as session:
+        run = require_run(session, run_id)
+        run.config = run.config.model_copy(update={"max_steps": 60})
+        run.result = RunResult.stored(run_result(peak_memory_bytes=5 << 29))
+        session.add(run)
+    person = make_person(app, Role.ANNOTATOR)
+    items = {item["code"]: item for item in person.api.get(f"/api/v1/runs/{run_id}/checklist").json()}
+    assert items["epochs"]["state"] == "pass"
+    assert items["epochs"]["evidence"].startswith("0.1 epochs;")
+    # As the page itself counts them.
+    assert items["device_memory"]["evidence"] == "2.50 GB at the peak."
+    assert "2.5 GB" in person.browser.get(f"/runs/{run_id}").text
 
 
 def test_a_curve_that_turned_fails_its_item_with_the_findings_own_words(app: FastAPI) -> None:
@@ -113,6 +143,8 @@ def test_page_command_and_model_card_tell_the_same(app: FastAPI, live: LiveServe
         # What is told of the run itself stands on its page.
         assert ("GET", line["link"]) in offers.found
         assert where != f"/runs/{run_id}" or f'id="{anchor}"' in page, line
+        # A link to what is folded unfolds it; one to its heading does not.
+        assert f'<summary id="{anchor}"' not in page, line
     assert "检查清单" in browser.get(f"/runs/{run_id}/checklist", headers={"Accept-Language": "zh-CN"}).text
     assert "Answers read on the way" in live.run("checklist", "--run", str(run_id)).stdout
     with transaction(app.state.engine) as session:

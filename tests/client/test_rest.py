@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,17 +28,20 @@ JOB: dict[str, Any] = {
 
 
 @contextmanager
-def answering(answer: Any) -> Iterator[StudioClient]:
-    """A client of a server that says the same to everybody."""
+def answering(answer: Any, after: float = 0.0) -> Iterator[StudioClient]:
+    """A client of a server that says the same to everybody, after so many seconds."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = json.dumps(answer).encode()
+            time.sleep(after)
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_POST = do_GET
 
         def log_message(self, format: str, *arguments: Any) -> None:
             """Nothing: the test's output is its own."""
@@ -96,3 +100,11 @@ def test_an_event_keeps_the_fields_of_its_kind() -> None:
     with answering({"events": [event], "last_seq": 4}) as client:
         (found,) = client.events(3, 3)
     assert (found.seq, found.kind, found.payload) == (4, "metric", {"step": 2, "loss": 1.5})
+
+
+def test_what_takes_the_longer_the_more_dialogues_there_are_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.client.speaking.ANSWER_SECONDS", 0.05)
+    with answering({"changed": 13_000, "refused": []}, after=0.3) as client:
+        assert client.review_drafts(1, "approved").changed == 13_000

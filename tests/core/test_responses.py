@@ -19,6 +19,12 @@ def test_people_get_a_page(annotator: Person) -> None:
     assert "text/html" in told.headers["content-type"]
 
 
+def test_a_page_under_a_word_where_a_number_belongs_does_not_exist(annotator: Person) -> None:
+    assert annotator.browser.get("/runs/newest").status_code == 404
+    assert annotator.browser.get("/datasets/1?page=no").status_code == 422
+    assert annotator.api.get("/api/v1/runs/newest").status_code == 422
+
+
 def test_an_address_that_does_not_exist_is_told_within_the_frame_of_whoever_is_signed_in(
     app: FastAPI, annotator: Person
 ) -> None:

@@ -37,7 +37,7 @@ def run_id(app: FastAPI, silent_bell: None) -> int:
         jobs.finish(session, claim, JobState.SUCCEEDED)
         check = session.get_one(MaskCheck, run.mask_check_id)
         done = jobs.require_job(session, check.job_id)
-        done.asks(CheckPayload(mask_check_id=check.id or 0))
+        done.payload = CheckPayload(mask_check_id=check.id or 0).to_json()
         check.arrays_key = f"jobs/{check.job_id}/1/arrays.safetensors"
         session.add_all([done, check])
         run_id, key = run.id, check.arrays_key

@@ -273,11 +273,16 @@ def test_the_runs_page_shows_kinds_files_and_how_to_use_them(
     do_export(app, ask(engineer, run_id))
     shown = visible_text(engineer.browser.get(f"/runs/{run_id}").text)
     assert "vllm serve" in shown
+    body = {"kind": "llamafactory", "choices": {"base_model": "folder"}}
+    assert engineer.api.post(f"/api/v1/runs/{run_id}/exports", json=body).status_code == 202
+    told = visible_text(engineer.browser.get(f"/runs/{run_id}").text)
+    assert "LLaMA-Factory · Base model: in its folder on this server" in " ".join(told.split())
+    assert "option for: is refused" not in told
     assert "5 files" in shown
     assert engineer.browser.post(f"/runs/{run_id + 1}/exports/{waiting['id']}/delete").status_code == 404
     gone = engineer.browser.post(f"/runs/{run_id}/exports/{waiting['id']}/delete")
     assert gone.status_code == 303
-    assert len(engineer.api.get(f"/api/v1/runs/{run_id}/exports").json()) == 1
+    assert len(engineer.api.get(f"/api/v1/runs/{run_id}/exports").json()) == 2
 
 
 def test_erasing_names_and_deletes_exports_that_carry_the_data(

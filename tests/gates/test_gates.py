@@ -122,7 +122,8 @@ def test_the_base_model_and_another_run_are_compared_on_the_same_cases_only(
     assert better["passed"]
     assert [one["metric"] for one in better["criteria"]] == ["held_out_loss", "sales-en.checks"]
     # What is only measured of the tuned model is nothing to compare with.
-    assert _asked(api, against="base", tolerance="train_loss=1").status_code == 409
+    alone = _asked(api, against="base", tolerance="train_loss=1")
+    assert (alone.status_code, "train_loss was not measured of the base model" in alone.text) == (409, True)
     with transaction(app.state.engine) as session:
         other = finished_run(session, app.state.storage, like=1).id or 0
     assert "has not. Evaluate" in _asked(api, other, against="1").json()["detail"]
@@ -229,6 +230,10 @@ def test_the_page_asks_answers_and_gives_the_same_files(app: FastAPI, evaluation
         in page
     )
     assert f"/api/v1/runs/1/gate/junit?{query.replace('&', '&amp;')}" in page
+    # A rounded limit would be kept where this one is not, and would look as if it were kept.
+    close = browser.get("/runs/1/gate?max=held_out_loss%3D1.9999912%0Aseconds%3D12345678").text
+    assert "--max held_out_loss=1.9999912 --max seconds=12345678 --junit" in close
+    assert "≤ 1.99999<" in close
     wrong = browser.get("/runs/1/gate?min=held_out_los%3D1").text
     assert "Is it held_out_loss?" in wrong
     written = browser.get(f"/api/v1/runs/1/gate/junit?{query}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.dialogue.limits import MESSAGES
-from app.interchange import ImportLimits, LineProblem, ParsedConversation
+from app.interchange import ImportLimits, LineNote, LineProblem, ParsedConversation
 from app.interchange.files.formulas import defuse, restore
 from tests.interchange.reading_aloud import problems, read, read_all, the_problem
 
@@ -118,3 +118,29 @@ def test_a_formula_is_defused_and_comes_back(cell: str) -> None:
 @pytest.mark.parametrize("cell", ["", "plain", "'quoted'", "a=b", "你好", "3-4"])
 def test_a_harmless_cell_is_left_alone(cell: str) -> None:
     assert defuse(cell) == restore(cell) == cell
+
+
+@pytest.mark.parametrize(
+    ("above", "notes"),
+    [
+        ("", []),
+        ("\n\n", []),
+        ("sep=;\n", []),
+        (";;\n\n", []),
+        (
+            "Calls of March;;\n\n",
+            ["The columns are named in row 3. What stands above it was not read: “Calls of March”."],
+        ),
+    ],
+)
+def test_what_stands_above_the_columns_is_passed_over_and_lines_keep_their_numbers(
+    above: str, notes: list[str]
+) -> None:
+    table = "prompt;response;product\nSize?;Ten.;\nColour?;1;2;3;4\n"
+    items = read(above + table, filename="calls.csv")
+    assert [item.said() for item in items if isinstance(item, LineNote)] == notes
+    (conversation,) = [item.conversation for item in items if isinstance(item, ParsedConversation)]
+    assert [message["content"] for message in conversation["messages"]] == ["Size?", "Ten."]
+    assert [(p.line, p.code) for p in items if isinstance(p, LineProblem)] == [
+        (above.count("\n") + 3, "csv_cells")
+    ]

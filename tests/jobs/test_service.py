@@ -7,6 +7,8 @@ from sqlalchemy import Engine
 from sqlmodel import select
 
 from app.accounts.who import Who
+from app.base_models.models import BaseModelSource, ModelEntry
+from app.base_models.work import PreparePayload
 from app.core.database import reading, transaction
 from app.core.errors import Conflict, NotFound
 from app.core.i18n import use_locale
@@ -63,6 +65,24 @@ def test_only_one_of_many_workers_gets_a_job(engine: Engine) -> None:
         thread.join(20)
     assert len(won) == 1
     assert load(engine, job_id).attempt == 1
+
+
+def test_a_job_and_the_row_that_it_is_about_name_one_another(engine: Engine) -> None:
+    with transaction(engine) as session:
+        for _ in range(2):  # so that their ids differ
+            service.enqueue(session, JobKind.CHAT, created_by=Who("Mei"))
+        row, job = service.enqueue_with(
+            session,
+            JobKind.PREPARE_BASE_MODEL,
+            lambda job_id: ModelEntry(
+                name="m", source=BaseModelSource.HUB, reference="a/m", job_id=job_id, **Who("Mei").columns()
+            ),
+            lambda model_id: PreparePayload(base_model_id=model_id),
+            created_by=Who("Mei"),
+        )
+        assert row.job_id == job.id != row.id
+    stored = load(engine, job.id or 0)
+    assert (stored.asked(PreparePayload).base_model_id, stored.state) == (row.id, JobState.QUEUED)
 
 
 def test_a_doubled_bell_for_an_ended_job_changes_nothing(engine: Engine) -> None:

@@ -11,9 +11,10 @@ from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
+from app.runs.artifacts import publish_artifacts
 from app.runs.models import Run
 from app.runs.result import RunResult
-from app.runs.service import publish_artifacts, require_run
+from app.runs.service import require_run
 from app.sentences import Failure, FailureCode
 from tests.runs.under_way import end, running, runs
 from tests.support.people import Person, visible_text
@@ -42,7 +43,7 @@ def test_the_list_shows_live_states_with_progress_and_loss(
         session.add(run)
     html = annotator.browser.get("/runs").text
     assert "every 3s" not in html
-    assert "Standard, 2 changed" in visible_text(html)
+    assert "Run 1 · Standard, 2 changed num_train_epochs 4 lora_r 8" in " ".join(visible_text(html).split())
     assert "lora_r: 64 → 8" in html
     assert "lora_r 64 → 8" in visible_text(annotator.browser.get("/runs/1").text)
 

@@ -22,6 +22,7 @@ from app.mask_checks import service as mask_checks
 from app.mask_checks.models import MaskCheck
 from app.masking import MaskSettings
 from app.runs import service
+from app.runs.artifacts import artifacts, require_artifact
 from app.runs.handler import Train
 from app.runs.models import Run
 from app.runs.new_run import NewRunForm
@@ -250,12 +251,12 @@ def test_a_finished_run_publishes_its_files_with_size_and_hash(
     with transaction(engine) as session:
         handler.publish(session, place, claim, result, files)
         run = service.require_run(session, run.id or 0)
-        (artifact,) = service.artifacts(session, run.id or 0)
+        (artifact,) = artifacts(session, run.id or 0)
         assert (artifact.name, artifact.size_bytes) == ("adapter_config.json", 2)
         assert artifact.sha256.startswith("44136fa3")
         assert service.adapter_path(storage, run) == folder
         with pytest.raises(NotFound):
-            service.require_artifact(session, (run.id or 0) + 1, artifact.id or 0)
+            require_artifact(session, (run.id or 0) + 1, artifact.id or 0)
 
 
 def test_a_sample_longer_than_the_model_reads_starts_nothing(engine: Engine, storage: Storage) -> None:

@@ -114,6 +114,12 @@ def worker_of_the_run(machines: Machines) -> psutil.Process | None:
     return None
 
 
+def newest_checkpoint(machines: Machines, job_id: int) -> int:
+    """Its step."""
+    folders = machines.first.settings.storage_dir.glob(f"jobs/{job_id}/1/checkpoints/checkpoint-*")
+    return max(int(folder.name.partition("-")[2]) for folder in folders)
+
+
 def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it(
     machines: Machines,
 ) -> None:
@@ -145,6 +151,14 @@ def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it
     order = [later[2], later[0], later[1]]
     assert [one["job"]["id"] for one in board["waiting"]] == [job["id"] for job in order]
     lost = [machines.webs[0], worker, *worker.children(recursive=True)]
+    # It no longer hears its job, which writes another checkpoint meanwhile: what was measured up to there is in no database.
+    worker.suspend()
+    known = newest_checkpoint(machines, job_id)
+    wait_until(
+        lambda: newest_checkpoint(machines, job_id) > known,
+        timeout_seconds=60,
+        what="a checkpoint that nobody has heard of",
+    )
     worker.kill()
     machines.webs[0].kill()
     job = second.wait_for(run["job"], "succeeded", 240)

@@ -32,6 +32,7 @@ from app.sentences import N_, Failure, FailureCode
 from worker.parent.attempt import Attempt
 from worker.parent.child_process import ChildProcess
 from worker.parent.going import Going
+from worker.parent.untold import tell_what_was_left
 
 logger = get_logger(__name__)
 FLUSH_SECONDS: Final = 1.0
@@ -92,6 +93,7 @@ class Supervisor:
         place = Workplace(self.settings, self.storage, f"jobs/{claim.job_id}/{claim.attempt}")
         self.storage.folder(place.output_key)
         handler = self.handlers[claim.kind]
+        tell_what_was_left(mine, place)
         try:
             job_input = mine.read(lambda session: handler.child_input(session, place, claim))
         except StudioError as error:
@@ -154,19 +156,18 @@ class Supervisor:
 
     def _take(self, messages: list[dict[str, Any]], mine: Attempt, outcome: _Outcome) -> None:
         """Sort what the child said: how it ended, and what is to be told, which names files as the studio does."""
-        root = f"{self.storage.root}/"
         for message in messages:
             kind = str(message.pop("event"))
             if kind == Ending.RESULT:
                 outcome.result = message
             elif kind == Ending.FAILED:
-                outcome.failure = Failure.from_json(_without(root, message))
+                outcome.failure = Failure.from_json(self.storage.relative(message))
             elif kind == Ending.CANCELLED:
                 outcome.cancelled = True
             elif kind == Ending.PAUSED:
                 outcome.paused = True
             else:
-                mine.tell(EventKind(kind), _without(root, message))
+                mine.tell(EventKind(kind), self.storage.relative(message))
 
     def _end(self, mine: Attempt, place: Workplace, outcome: _Outcome) -> None:
         state = self._store_end(mine, place, outcome)
@@ -189,7 +190,7 @@ class Supervisor:
         if result is None:
             mine.fail(outcome.failure or Failure.of(FailureCode.DIED, DIED, code=0))
             return JobState.FAILED
-        handler, root = self.handlers[mine.claim.kind], f"{self.storage.root}/"
+        handler = self.handlers[mine.claim.kind]
         try:
             going = Going(mine, self.shutdown, FLUSH_SECONDS)
             found = handler.result_model.stored(result)
@@ -197,7 +198,7 @@ class Supervisor:
             files = handler.look_at_files(place, told)
             mine.finish(
                 JobState.SUCCEEDED,
-                result=_without(root, result if told is found else told.to_json()),
+                result=self.storage.relative(result if told is found else told.to_json()),
                 publish=lambda session: handler.publish(session, place, mine.claim, told, files),
             )
         except StudioError as error:
@@ -236,17 +237,6 @@ def unexpected(error: Exception, template: str = UNEXPECTED) -> Failure:
     if isinstance(error, SQLAlchemyError):
         return Failure.of(FailureCode.DATABASE_REFUSED, REFUSED)
     return Failure.of(FailureCode.UNEXPECTED, template, reason=f"{type(error).__name__}: {error}"[:300])
-
-
-def _without(root: str, value: Any) -> Any:
-    """JSON in which paths below the root begin there: where it lies is nothing that every reader must know."""
-    if isinstance(value, str):
-        return value.replace(root, "")
-    if isinstance(value, dict):
-        return {name: _without(root, item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without(root, item) for item in value]
-    return value
 
 
 def _judge_exit(code: int, outcome: _Outcome, kind: JobKind) -> None:

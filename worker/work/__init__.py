@@ -3,7 +3,7 @@
 `child` the process, `protocol` what it says and hears · base models: `preparing` picks `models` or `tokenizers`; `hub` fetches,
 `model_folders` and `model_bounds` refuse what is hostile, `describing` finds out what it is, `new_tokens`, `disk_space` · `mask_check` ·
 `importing` · `train` picks `training/` or, for another tool, `backends/`, and has
-`tensorboard` beside it · `evaluation/` · `exporting/` · `libraries` that start late
+`tensorboard` and `recording` beside it · `evaluation/` · `exporting/` · `libraries` that start late
 """
 
 from worker.work import libraries

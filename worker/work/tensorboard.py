@@ -25,7 +25,6 @@ from app.sentences import N_
 from worker.work.protocol import log
 
 _FILES: Final = "events.out.tfevents.*"
-_FLUSH_SECONDS: Final = 2.0
 _NO_MORE: Final = N_(
     "TensorBoard's event file cannot be written any more (%(reason)s); the run goes on without it."
 )
@@ -37,13 +36,12 @@ class EventFiles:
     def __init__(self, emit: Emit, output_dir: Path, job: TrainInput) -> None:
         self._emit, self._folder, self._job = emit, output_dir / TENSORBOARD, job
         self._writer: EventsWriter | None = None
-        self._flushed = 0.0
         self._gave_up = False
 
     def __call__(self, kind: EventKind, /, **payload: Any) -> None:
         self._emit(kind, **payload)  # type: ignore[call-overload]  # the payload is the kind's own
         if kind in FIGURE_KINDS:
-            self._keep(int(payload["step"]), figures_of(kind, payload), at_once=kind == EventKind.EVAL)
+            self._keep(int(payload["step"]), figures_of(kind, payload))
 
     def __enter__(self) -> Self:
         return self
@@ -57,18 +55,16 @@ class EventFiles:
             except OSError as failed:
                 self._give_up(failed)
 
-    def _keep(self, step: int, figures: Mapping[str, float], *, at_once: bool) -> None:
+    def _keep(self, step: int, figures: Mapping[str, float]) -> None:
         if self._gave_up:
             return
         try:
             writer = self._writer or self._begin(step)
-            now = time.monotonic()
             for tag, value in figures.items():
                 told = summary.scalar(tag, value)
                 writer.write_event(Event(wall_time=time.time(), step=step, summary=told))
-            if at_once or now - self._flushed > _FLUSH_SECONDS:
-                writer.flush()
-                self._flushed = now
+            # At once: a process that is killed takes with it what it had not handed to the disk.
+            writer.flush()
         except OSError as error:
             self._give_up(error)
 

@@ -8,13 +8,14 @@ from app.runs.result import RunResult
 from app.runs.work import TrainInput
 from worker.work.backends import run as backend
 from worker.work.protocol import Control
+from worker.work.recording import Recording
 from worker.work.tensorboard import EventFiles
 from worker.work.training import sft
 
 
 def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:
     """Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
-    with EventFiles(emit, output_dir, job) as told:
+    with Recording(emit, output_dir) as recorded, EventFiles(recorded, output_dir, job) as told:
         if job.config.backend == STUDIO:
             return sft.run(job, output_dir, told, control)
         return backend.run(job, output_dir, told, control)

@@ -9,7 +9,8 @@ COLUMN_NAMES.
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +45,8 @@ _PER_MESSAGE = {"conversation_id", "role", "content"}
 _PER_CONVERSATION = {"instruction", "output"}
 _WHOLE = {"messages", "conversations"}  # a whole conversation in one cell, as JSON
 _DELIMITERS = (",", ";", "\t", "|")
+_NO_CELLS = re.compile(r"(sep=)?[\s,;|]*$")
+_BELOW_A_TITLE = 5  # so many lines from the title on, one of which names the columns
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,33 @@ def split_titles(first_line: str, wanted: Collection[str] = ()) -> tuple[str, tu
         if (wanted and set(wanted) & set(titles)) or (not wanted and get_header(titles)):
             return delimiter, titles
     return max(rows, key=lambda row: len(row[1]))
+
+
+@dataclass(frozen=True)
+class HeaderLine:
+    """The line that names the columns of a table: its text, how many lines stand above it, and what is said there."""
+
+    text: str
+    skipped: int = 0
+    above: str = ""
+
+
+def find_header_line(lines: Sequence[str], wanted: Collection[str] = ()) -> HeaderLine:
+    """The first of these lines that has cells, and is neither Excel's word on the delimiter (`sep=;`) nor a title: one cell,
+    in a row of several, with a row of names not far below."""
+    said = [(number, line) for number, line in enumerate(lines) if not _NO_CELLS.match(line)]
+    if not said:
+        return HeaderLine(lines[0] if lines else "")
+    number, line = said[0]
+    titles = split_titles(line, wanted)[1]
+    named = [title for title in titles if title]
+    is_title = (
+        len(titles) > 1 and len(named) == 1 and not get_header(titles) and not set(wanted) & set(titles)
+    )
+    for below, other in said[1:_BELOW_A_TITLE] if is_title else ():
+        if sum(map(bool, split_titles(other, wanted)[1])) > 1:
+            return HeaderLine(other, below, named[0])
+    return HeaderLine(line, number)
 
 
 def get_header(titles: tuple[str, ...]) -> Header | None:

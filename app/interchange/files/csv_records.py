@@ -69,12 +69,14 @@ class _TextLines:
 
 
 def csv_rows(
-    source: ByteSource, delimiter: str, width: int, limits: ImportLimits
+    source: ByteSource, delimiter: str, width: int, limits: ImportLimits, above: int = 0
 ) -> Iterator[Row | LineProblem]:
-    """The rows below the header, whose `width` no row may exceed."""
+    """The rows below the header, whose `width` no row may exceed; `above` it stand so many lines that are none."""
     lines = _TextLines(source, limits)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
+        for _ in range(above):
+            next(lines)
         if next(reader, None) is None:  # the header, whose names are known already
             return
     except csv.Error as error:

@@ -22,7 +22,13 @@ from app.interchange.files.bytes_in import (
     split_lines,
 )
 from app.interchange.files.column_json import is_by_columns, read_columns
-from app.interchange.files.csv_columns import get_header, split_line, split_titles
+from app.interchange.files.csv_columns import (
+    HeaderLine,
+    find_header_line,
+    get_header,
+    split_line,
+    split_titles,
+)
 from app.interchange.files.csv_records import csv_rows
 from app.interchange.files.encodings import Encoding, Utf8Stream, find_encoding
 from app.interchange.files.json_records import Record, read_lines, read_values
@@ -34,7 +40,7 @@ from app.interchange.files.tables import Table
 from app.interchange.files.wrapped import find_list, is_list_a_line
 from app.interchange.mapping.chat_log import begins_with_time, looks_like_chat, read_chat
 from app.interchange.sentences import files as say
-from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefused
+from app.interchange.sentences.problems import LineNote, LineProblem, RecordRefused, shown
 
 Frame = Literal["auto", "csv", "parquet", "json"]
 _Found = TypeVar("_Found")
@@ -42,6 +48,7 @@ _READ_FROM_THE_FRONT = ("json", "chat", "csv")
 _CSV_NAMES = (".csv", ".tsv")
 _JSON_NAMES = (".json", ".jsonl", ".ndjson")
 _CHAT_LINES = 60
+_HEADER_WITHIN = 20  # lines at the beginning of a table
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ class Opening:
         first_line = head.split(b"\n", 1)[0]
         beginning = head.lstrip()[:1]
         if self.frame == "csv":
-            return self._table(source, first_line)
+            return self._table(source, head)
         if beginning == b"[" and begins_with_time(first_line.decode("utf-8", "replace")):
             return Records("chat", self._chat(source))
         if beginning == b"[":
@@ -149,20 +156,20 @@ class Opening:
             return Records("json", read_lines(source, self.limits))
         name = self.filename.lower()
         if name.endswith(_CSV_NAMES) and self.wanted:
-            return self._table(source, first_line)
+            return self._table(source, head)
         if self.frame == "json" or name.endswith(_JSON_NAMES):
             return Records("json", read_lines(source, self.limits))
-        if name.endswith(_CSV_NAMES) or get_header(split_titles(decode_utf8(first_line, 1))[1]):
-            return self._table(source, first_line)
-        return self._open_unknown(source, head, first_line)
+        if name.endswith(_CSV_NAMES) or get_header(split_titles(self._header_line(head).text)[1]):
+            return self._table(source, head)
+        return self._open_unknown(source, head)
 
-    def _open_unknown(self, source: ByteSource, head: bytes, first_line: bytes) -> Records | Table:
+    def _open_unknown(self, source: ByteSource, head: bytes) -> Records | Table:
         lines = [decode_utf8(line, number) for number, line in enumerate(_whole_lines(head), 1)]
         if looks_like_chat(lines):
             return Records("chat", self._chat(source))
         widths = {len(split_line(line, split_titles(lines[0], self.wanted)[0])) for line in lines[:2]}
         if len(lines) > 1 and widths != {1} and len(widths) == 1:
-            return self._table(source, first_line)
+            return self._table(source, head)
         raise RecordRefused(say.UNRECOGNISED)
 
     def _chat(self, source: ByteSource) -> Iterator[Record | LineProblem]:
@@ -174,9 +181,21 @@ class Opening:
             raise self.limits.too_long(line.number)
         return decode_utf8(line.data, line.number)
 
-    def _table(self, source: ByteSource, first_line: bytes) -> Table:
-        delimiter, titles = split_titles(decode_utf8(first_line, 1), self.wanted)
-        return Table("csv", titles, csv_rows(source, delimiter, len(titles), self.limits))
+    def _header_line(self, head: bytes) -> HeaderLine:
+        lines = head.split(b"\n", _HEADER_WITHIN)
+        whole = [decode_utf8(lines[0], 1)] + [
+            line.decode("utf-8", "replace") for line in lines[1:_HEADER_WITHIN]
+        ]
+        return find_header_line(whole, self.wanted)
+
+    def _table(self, source: ByteSource, head: bytes) -> Table:
+        header = self._header_line(head)
+        if header.above:
+            self.notes.append(
+                LineNote.of(say.ABOVE_THE_COLUMNS, row=header.skipped + 1, found=shown(header.above))
+            )
+        delimiter, titles = split_titles(header.text, self.wanted)
+        return Table("csv", titles, csv_rows(source, delimiter, len(titles), self.limits, header.skipped))
 
 
 def _first(found: Iterator[_Found], stream: BinaryIO, beginning: Beginning) -> Iterator[_Found]:

@@ -174,7 +174,7 @@ class _Locator:
         after_thinking = self.whole.at(marks.after_thinking)
         if content_start is None and content_end is not None:
             content_start = after_thinking
-        start = self.starts.find(place, content_start, content_end, end_before)
+        start = self.starts.find(place, content_start, end_before)
         end, end_of_turn = self.ends.find(place, start.place, content_end)
         reasoning = self.whole.places.get(marks.reasoning_end, ())
         if reasoning and content_start is not None and content_start >= reasoning[-1]:

@@ -29,25 +29,24 @@ class Starts:
         self, renderings: Renderings, borders: Borders, probes: Probes, comparison: Comparison
     ) -> None:
         self._renderings = renderings
-        self._messages = renderings.messages
         self._text = renderings.text
         self._borders = borders
         self._probes = probes
         self._comparison = comparison
 
-    def find(self, place: int, content_start: int | None, content_end: int | None, end_before: int) -> Start:
+    def find(self, place: int, content_start: int | None, end_before: int) -> Start:
         prompt = self._renderings.marked(place, True)
-        found = self._by_own_prompt(place, prompt, content_start, content_end) if prompt is not None else None
+        found = self._by_own_prompt(place, prompt, content_start) if prompt is not None else None
         if found is None and content_start is not None:
             if self._follows_at_once(place, content_start, end_before):
                 return Start(content_start)
             found = self._by_lone_prompt(place, content_start)
-        elif found is not None and found.writes_header and content_start is not None:
+        elif found is not None and found.writes_header:
             # the template has a prompt, only not for a conversation that stops here
-            lone = self._by_lone_prompt(place, content_start)
+            lone = self._by_lone_prompt(place, content_start) if content_start is not None else None
             if lone is not None and lone.place >= end_before:
                 found = lone
-            elif place == 0 and self._says_something(found.place):
+            elif self._says_something(found.place):
                 found = None
         if found is None:
             raise self._renderings.refusal(
@@ -68,14 +67,11 @@ class Starts:
         opening = self._comparison.markers.sub("", self._probes.preamble[start:])
         return any(character.isalnum() for character in opening)
 
-    def _by_own_prompt(
-        self, place: int, prompt: Marked, content_start: int | None, content_end: int | None
-    ) -> Start | None:
+    def _by_own_prompt(self, place: int, prompt: Marked, content_start: int | None) -> Start | None:
         """By comparing with the generation prompt after everything before this turn."""
         text = self._text
         here, there = self._borders.anchor(place, prompt)
-        limit = content_start if content_start is not None else content_end
-        header = text[here : limit if limit is not None else self._borders.next_text(place, here)]
+        header = text[here:content_start]  # with all that follows, where nothing tells its end
         asked = prompt.text[there:]
         rest = asked.removeprefix(header) if asked.startswith(header) else ""
         if text.startswith(asked, here):  # the text itself may repeat what the prompt already says
@@ -121,8 +117,6 @@ class Starts:
         """
         if place == 0:
             end_before = len(self._probes.preamble)
-        elif self._messages[place - 1]["role"] != "assistant" or not end_before:
-            return False
         return end_before <= content_start and not self._text[end_before:content_start].strip()
 
     def _by_lone_prompt(self, place: int, content_start: int) -> Start | None:
@@ -166,7 +160,7 @@ class Starts:
             return None
         core = asked[:shared].strip()
         telling = self._comparison.markers.search(core) is not None or 2 * len(core) >= len(asked.strip())
-        return (rest_header, rest_asked) if core and telling else None
+        return (rest_header, rest_asked) if telling else None
 
 
 def _loosely_shared(header: str, asked: str) -> int | None:
@@ -184,7 +178,7 @@ def _loosely_shared(header: str, asked: str) -> int | None:
         if there + gap_there == len(asked):  # what the prompt ends with is its own, as far as both have it
             return here + min(gap_here, gap_there)
         here, there = here + gap_here, there + gap_there
-    return here if asked.strip() else None
+    return here
 
 
 def _gap(text: str, at: int) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from app.files import gigabytes
 from app.recipes.config import TrainingConfig
 from app.recipes.memory import Fits, fits
 from app.runs.planning import MemoryPlan
@@ -45,9 +46,9 @@ def _precision(facts: Facts, config: TrainingConfig) -> Item:
 def _memory(facts: Facts, config: TrainingConfig, memory: MemoryPlan) -> Item:
     device = memory.device
     sizes = {
-        "needed": _gigabytes(memory.needed),
-        "free": _gigabytes(device.free),
-        "total": _gigabytes(device.memory),
+        "needed": gigabytes(memory.needed),
+        "free": gigabytes(device.free),
+        "total": gigabytes(device.memory),
         "device": device.name,
     }
     never = fits(memory.needed, device.memory)
@@ -90,7 +91,7 @@ def _lighter(config: TrainingConfig) -> Change | None:
 
 
 def _disk(config: TrainingConfig, needed: int, free: int) -> Item:
-    sizes = {"needed": _gigabytes(needed), "free": _gigabytes(free), "kept": config.save_total_limit}
+    sizes = {"needed": gigabytes(needed), "free": gigabytes(free), "kept": config.save_total_limit}
     change = Change("save_total_limit", "2") if config.save_total_limit > 2 else None
     helps = N_("Keep fewer checkpoints, or free some space.")
     if needed > free:
@@ -112,7 +113,3 @@ def _disk(config: TrainingConfig, needed: int, free: int) -> Item:
         return warning(Name.DISK, Sentence.of(message, **sizes), helps=helps, change=change)
     message = N_("Up to %(needed)s GB for %(kept)d checkpoints of %(free)s GB that are free on the disk.")
     return ok(Name.DISK, message, None, **sizes)
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.2f}"

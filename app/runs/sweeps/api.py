@@ -25,7 +25,6 @@ from app.runs.preflight.checklist import preflight
 from app.runs.preflight.facts import Facts
 from app.runs.preflight.ground import TheseSurroundings
 from app.runs.preflight.schemas import PreflightOut
-from app.runs.service import RunRequest
 from app.runs.sweeps import service
 from app.runs.sweeps.planning import plan_sweep, with_pace
 from app.runs.sweeps.schemas import SweepIn, SweepNameIn, SweepOut, SweepPlanIn, SweepPlanOut
@@ -62,19 +61,7 @@ def start_sweep(
 ) -> SweepOut:
     """Start a run for every combination: all of them, or none. Send an `Idempotency-Key`: the same key again answers 200 with the
     first sweep."""
-    common = RunRequest(
-        body.mask_check_id,
-        body.recipe,
-        body.changes,
-        confirmed=body.confirmed,
-        override_reason=body.override_reason,
-        evaluate_with=tuple(body.evaluate_with),
-        idempotency_key=idempotency_key,
-        device=body.device,
-        accepted_warnings=tuple(body.accepted_warnings),
-        mix_check_id=body.mix_check_id,
-        init_adapter=body.init_adapter,
-    )
+    common = body.request(idempotency_key)
     ground = surroundings.ground_of_checks(body.mask_check_id, body.mix_check_id)
     request = service.SweepRequest(common, tuple(one.axis() for one in body.axes), body.name)
     suites = [suite.name for suite in judging.suites()]

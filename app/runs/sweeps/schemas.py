@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.who import CreatedByOut
 from app.jobs.models import JobState
 from app.recipes.axes import MOST_RUNS, Axis, make_axis
 from app.recipes.config import TrainingConfig
-from app.recipes.fields import changes_schema
 from app.runs.pace import Pace
 from app.runs.plan_schemas import AskedIn, MemoryOut, StartIn, TakesOut
 from app.runs.preflight.schemas import PreflightOut
@@ -19,7 +17,6 @@ from app.runs.sweeps.planning import SweepPlan
 from app.runs.sweeps.service import NAME_CHARACTERS
 from app.runs.sweeps.table import Row, RunSoFar, SweepTable
 
-_Changes = Annotated[dict[str, Any], WithJsonSchema(changes_schema())]
 _Value = bool | int | float | str
 
 
@@ -37,25 +34,20 @@ class AxisIn(BaseModel):
         return make_axis(tuple(self.fields), steps)
 
 
-class _Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    recipe: str = "standard"
-    changes: _Changes = Field(
-        default_factory=dict, description="Changes to the recipe's config that all runs have in common."
-    )
+class _Axes(BaseModel):
     axes: list[AxisIn] = Field(
         min_length=1, max_length=20, description="What differs: every combination is a run, at most 24."
     )
 
 
-class SweepIn(StartIn, _Asked):
-    """Start a sweep. `mask_check_id` names version, model and mask settings of all its runs."""
+class SweepIn(StartIn, _Axes):
+    """Start a sweep. `mask_check_id` names version, model and mask settings of all its runs; recipe and changes are what their
+    configs have in common."""
 
     name: str = Field(default="", max_length=NAME_CHARACTERS)
 
 
-class SweepPlanIn(AskedIn, _Asked):
+class SweepPlanIn(AskedIn, _Axes):
     """What would be started."""
 
     mask_check_id: int

@@ -5,7 +5,18 @@ from typing import Any
 import pytest
 
 from app.masking import ChatTokenizer, MaskRefused, MaskSettings, locate, mask_conversation, run_checks
-from tests.masking.turns.pieces import ASKED, CALLING, CALLS, END, EOS, HEAD, LOOP, PROMPT, TURN
+from tests.masking.turns.pieces import ASKED, END, EOS, HEAD, LOOP, PROMPT, TURN
+from tests.masking.turns.start_rules import (
+    BEHIND_A_SIGN,
+    FIRST,
+    NOT_ALONE,
+    NOTED,
+    REFUSED,
+    RULES,
+    SIGNED,
+    THINK,
+    prompted,
+)
 from tests.support.masks import chat, trained_text
 
 # name -> template, conversation, what the model must write in each answer
@@ -106,159 +117,6 @@ def test_words_before_a_first_answer_are_not_its_header(smollm2: ChatTokenizer) 
         mask_conversation(tokenizer, {"messages": messages[1:]}, MaskSettings())
 
 
-THINK = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"
-# What stands before a sign is not rendered, so that only the end of the text can be told.
-BEHIND_A_SIGN = (
-    LOOP + "{{ '<|im_start|>' + m.role + '\n' + m.content.split('##')[-1] + '<|im_end|>\n' }}" + END
-)
-SIGNED = chat("q", "Hm##Ten.")["messages"]
-# No prompt can be written before an answer that comes first.
-NOT_ALONE = "{% if messages[0].role == 'system' %}{% endif %}"
-FIRST = [*chat("q", "Ten.")["messages"][1:], *chat("q", "Six.")["messages"]]
-
-
-def prompted(prompt: str) -> str:
-    return "{% if add_generation_prompt %}{{ '" + prompt + "' }}{% endif %}"
-
-
-# rule -> template, conversation, what the model must write in each answer
-RULES: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
-    "behind all that the prompt says, where the answer itself repeats its end": (
-        LOOP + TURN + END + THINK,
-        chat("q", "<think>\nTen.", "r", "Six.")["messages"],
-        ["Ten." + EOS, "Six." + EOS],
-    ),
-    "where the prompt goes on with a marker, though the beginning of the text is not told": (
-        BEHIND_A_SIGN + THINK,
-        SIGNED,
-        ["Ten." + EOS],
-    ),
-    "behind a header that is spaced otherwise in the prompt, which ends with the answer's own beginning": (
-        LOOP
-        + "{{ '# <role>' + m.role + ':' + m.content + '<|im_end|>\n' }}"
-        + END
-        + prompted("#  <role>assistant:"),
-        chat("q", "Ten.", "r", "Six.")["messages"],
-        ["Ten." + EOS, "Six." + EOS],
-    ),
-    "behind as much white space as the prompt ends with, where the header has more": (
-        LOOP
-        + "{{ '# <role>' + m.role + ':\n\n' + m.content + '<|im_end|>' }}"
-        + END
-        + prompted("#  <role>assistant:\\n"),
-        chat("q", "Ten.", "r", "Six.")["messages"],
-        ["\nTen." + EOS, "\nSix." + EOS],
-    ),
-    "as the prompt before this very turn says, not as the one after a lone question": (
-        LOOP
-        + TURN
-        + END
-        + prompted("<|im_start|>assistant")
-        + "{% if add_generation_prompt and messages | length > 1 %}{{ '\n' }}{% endif %}",
-        chat("q", "Ten.", "r", "Six.")["messages"],
-        ["\nTen." + EOS, "Six." + EOS],
-    ),
-    "behind the prompt, where a first answer's header says more": (
-        NOT_ALONE
-        + LOOP
-        + "{{ '<|im_start|>' + m.role + '\nNote: ' + m.content + '<|im_end|>\n' }}"
-        + END
-        + PROMPT,
-        FIRST,
-        ["Note: Ten." + EOS, "Note: Six." + EOS],
-    ),
-    "behind a first answer's header, however much more the prompt says": (
-        NOT_ALONE
-        + LOOP
-        + TURN
-        + END
-        + prompted("<|im_start|>assistant\\nHere is, at some length, what I think of it:\\n"),
-        FIRST,
-        ["Ten." + EOS, "Six." + EOS],
-    ),
-    "before a call, where the prompt goes on with words and the answer says nothing": (
-        LOOP
-        + "{{ '<|im_start|>' + m.role + '\n' + m.content }}"
-        + CALLS
-        + "{{ '<|im_end|>\n' }}"
-        + END
-        + prompted("<|im_start|>assistant\\n(I think)\\n"),
-        CALLING,
-        ['<call>price{"of": "a"}</call>' + EOS, "Ten." + EOS],
-    ),
-    "behind a header that begins with more white space than the prompt": (
-        LOOP
-        + "{{ '\n\n<role>' + m.role + ': ' + m.content + '<|im_end|>' }}"
-        + END
-        + prompted(" <role>assistant: "),
-        chat("q", "Ten.", "r", "Six.")["messages"],
-        ["Ten." + EOS, "Six." + EOS],
-    ),
-}
-# rule -> template, conversation, the turn that is named
-REFUSED: dict[str, tuple[str, list[dict[str, Any]], int]] = {
-    "where the prompt goes on with words and the beginning of the text is not told": (
-        BEHIND_A_SIGN + prompted("<|im_start|>assistant\\n(I think)\\n"),
-        SIGNED,
-        2,
-    ),
-    "where nothing tells the beginning of a first answer": (NOT_ALONE + BEHIND_A_SIGN, SIGNED[1:], 1),
-    "where a header that is spaced otherwise in the prompt has another name there": (
-        LOOP
-        + "{{ '# <role>' + m.role + ':' + m.content + '<|im_end|>\n' }}"
-        + END
-        + prompted("#  <role>sales:"),
-        chat("q", "Ten.")["messages"],
-        2,
-    ),
-    "where the header has next to nothing of the prompt": (
-        NOT_ALONE
-        + LOOP
-        + "{{ m.role + '>' + m.content + '<|im_end|>\n' }}"
-        + END
-        + prompted("> This is what sales has to say:"),
-        FIRST,
-        1,
-    ),
-    "where the prompt is in what a person said before, and not in the header": (
-        "{% if add_generation_prompt and messages | length > 1 %}{{ raise_exception('once') }}{% endif %}"
-        + LOOP
-        + "{{ '# ' + m.role + ':\n' + m.content + '<|im_end|>\n' }}"
-        + END
-        + prompted("### Go:\\n"),
-        chat("q", "Ten.", "### Go:\nSix?", "Six.")["messages"],
-        4,
-    ),
-    "where the prompt says more than the header, and nothing is written without it": (
-        "{% if not add_generation_prompt and messages[-1].role != 'assistant' %}{{ raise_exception('ask') }}{% endif %}"
-        + LOOP
-        + TURN
-        + END
-        + THINK,
-        chat("q", "Ten.")["messages"],
-        2,
-    ),
-    "where the prompt would begin in the middle of a word": (
-        NOT_ALONE
-        + LOOP
-        + "{{ 'Turn' + m.role + ':\n' + m.content + '<|im_end|>\n' }}"
-        + END
-        + prompted("assistant:\\n"),
-        FIRST,
-        1,
-    ),
-    "where the prompt and the header go on with words, each with its own": (
-        NOT_ALONE
-        + LOOP
-        + "{{ '<|im_start|>' + m.role + '\nNote: ' + m.content + '<|im_end|>\n' }}"
-        + END
-        + prompted("<|im_start|>assistant\\nI think: "),
-        FIRST,
-        1,
-    ),
-}
-
-
 @pytest.mark.parametrize("rule", RULES)
 def test_an_answer_begins(rule: str, smollm2: ChatTokenizer) -> None:
     source, messages, expected = RULES[rule]
@@ -288,3 +146,36 @@ def test_what_the_prompt_says_beyond_the_header_is_told_and_whether_the_model_wr
         tokenizer = smollm2.with_chat_template(source, "prompt", trusted=True)
         (turn,) = locate(tokenizer, chat("q", "Ten.")["messages"]).turns
         assert (turn.prompt_rest, turn.writes_header) == expected
+
+
+def test_what_the_prompt_says_beyond_a_first_answers_header_is_told(smollm2: ChatTokenizer) -> None:
+    turns = LOOP + TURN + END
+    told = {turns + THINK: "<think>\n", NOTED + prompted("<|im_start|>assistant\\n\\n"): ""}
+    for source, expected in told.items():
+        first, _ = locate(smollm2.with_chat_template(NOT_ALONE + source, "prompt", trusted=True), FIRST).turns
+        assert first.prompt_rest == expected
+
+
+def test_words_before_a_first_answer_are_not_its_header_where_its_text_is_not_told_either(
+    smollm2: ChatTokenizer,
+) -> None:
+    words = "{% if loop.first and m.role != 'system' %}{{ 'Be nice.\n' }}{% endif %}"
+    source = BEHIND_A_SIGN.replace(LOOP, LOOP + words)
+    layout = locate(smollm2.with_chat_template(source, "odd", trusted=True), SIGNED[1:])
+    assert "before turn 1 that" in str(layout.refused[0])
+
+
+def test_an_answer_begins_where_a_tokenizer_has_no_beginning_of_a_text(smollm2: ChatTokenizer) -> None:
+    tokenizer = smollm2.with_chat_template(LOOP + TURN + END + PROMPT, "prompt", trusted=True)
+    del tokenizer.variables["bos_token"]
+    first, _ = locate(tokenizer, FIRST).turns
+    assert first.content_start == first.start
+
+
+def test_a_first_answer_whose_beginning_is_not_told_has_its_header_written_where_nothing_can_be_asked_before_it(
+    smollm2: ChatTokenizer,
+) -> None:
+    within = "{% if loop.last and add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    source = BEHIND_A_SIGN.removesuffix(END) + within + END
+    (turn,) = locate(smollm2.with_chat_template(source, "odd", trusted=True), SIGNED[1:]).turns
+    assert (turn.start, turn.writes_header) == (len(HEAD), True)  # no model writes the beginning of a text
