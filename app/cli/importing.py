@@ -171,7 +171,7 @@ def _check_file(file: Path) -> None:
 def _show(report: ImportOut, *, as_json: bool) -> None:
     _show_remarks(report.problems, report.problem_count)
     if report.notes:
-        say(_("Came in, but not exactly as it stood in the file:"))
+        say(_("Read, but not exactly as it stands in the file:"))
         _show_remarks(report.notes, report.note_count)
     say(
         _(

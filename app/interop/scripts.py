@@ -6,7 +6,6 @@ from typing import Any, Final
 from app.files import APP_FOLDER
 from app.interop.arguments import training_arguments
 from app.interop.handing import HandedRun, Handing
-from app.interop.launching import Launch
 from app.sentences import N_
 
 CONFIG: Final = "config.json"
@@ -24,11 +23,6 @@ _LAYERS: Final = (
 )
 _USUAL_LAYERS: Final = N_(
     "Unsloth has no word for every linear layer: the adapter goes on %(layers)s, the layers of models like Llama."
-)
-
-
-_REPEATED: Final = N_(
-    "Where the batches of an epoch do not divide among %(number)d processes, the first ones are trained again in its last step."
 )
 
 
@@ -50,15 +44,9 @@ def write_trl(run: HandedRun, handing: Handing) -> None:
         **({"use_cpu": True} if run.on_processors else {}),
     }
     if run.launch:
-        _write_launch(run.launch, handing)
+        # The file that its processes are started with.
+        handing.files[run.launch.name_in_folder] = run.launch.text
     _write(run, handing, lora, training)
-
-
-def _write_launch(launch: Launch, handing: Handing) -> None:
-    """The file that its processes are started with, beside the script."""
-    handing.files[launch.name_in_folder] = launch.text
-    if launch.num_processes > 1:
-        handing.note(_REPEATED, number=launch.num_processes)
 
 
 def write_unsloth(run: HandedRun, handing: Handing) -> None:

@@ -91,6 +91,16 @@ def test_notes_are_shown_by_page_and_rest_in_the_readers_language(annotator: Per
     assert again == answer
     assert annotator.api.get(f"/api/v1/datasets/{dataset_id}/imports").json() == [answer]
 
+    # Of a file that was kept out for one line nothing is said to have come in.
+    form = {"csrf_token": annotator.csrf_token}
+    half = {"file": ("half.jsonl", (lines(dialogue("c")).decode() + "\nnonsense").encode("utf-16"))}
+    refused = annotator.browser.post(
+        f"/datasets/{dataset_id}/import", data=form, files=half, headers={"HX-Request": "true"}
+    )
+    said = visible_text(refused.text)
+    assert "Notes 1" in said
+    assert "came in" not in said.replace("Nothing came in", "").lower()
+
 
 @pytest.mark.parametrize("skip_bad", [False, True])
 def test_a_file_that_brings_nothing_makes_no_dataset(engine: Engine, skip_bad: bool) -> None:
