@@ -76,6 +76,8 @@ interface LineChartConfig {
   format?: (value: number) => string;
   /** How a value under the pointer is said; `format` where nothing is given. */
   tell?: (value: number) => string;
+  /** Values are amounts of memory. */
+  bytes?: boolean;
   series: Line[];
   data: Columns;
   sync?: string;

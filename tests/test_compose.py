@@ -66,7 +66,7 @@ def test_another_build_of_torch_is_taken_where_an_index_is_named(
     subprocess.run(["sh", "-eu", "-c", line], check=True, env=environment)
     words = (tmp_path / "said").read_text().splitlines()
     assert words[: words.index(f"{wheel}[train]")] == ["install", "-c", f"{tmp_path}/constraints.txt", *said]
-    assert "TORCH_INDEX" in COMPOSE["x-studio"]["build"]["args"]
+    assert set(COMPOSE["x-studio"]["build"]["args"]) == {"TORCH_INDEX", "EXTRAS"}
 
 
 @pytest.mark.parametrize("name", OURS)

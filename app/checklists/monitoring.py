@@ -1,6 +1,7 @@
 """Monitoring: both losses, answers read on the way, device memory."""
 
 from collections.abc import Iterator
+from statistics import fmean
 from typing import Final
 
 from app.checklists.facts import Facts
@@ -31,12 +32,18 @@ def _train_loss(facts: Facts) -> Item:
     for finding in facts.findings:
         if finding.curve == "loss" and finding.code not in _OF_ANSWERS:
             return _found(facts, "train_loss", finding)
-    losses = [point.loss for point in facts.record.train if point.loss is not None]
+    stretches = facts.record.stretches()
+    losses = [loss for _step, loss in (stretches[1] if stretches else facts.record).points]
     if len(losses) < 2:
         return item(
             "train_loss", Part.MONITORING, State.OPEN, link, N_("There are too few points to see anything.")
         )
     values = {"first": f"{losses[0]:.3f}", "last": f"{losses[-1]:.3f}", "points": len(losses)}
+    third = max(1, len(losses) // 3)
+    if fmean(losses[-third:]) >= fmean(losses[:third]):
+        message = N_("From %(first)s to %(last)s over %(points)d points: it has not fallen.")
+        state = State.WARN if facts.is_over else State.OPEN
+        return item("train_loss", Part.MONITORING, state, link, message, **values)
     message = N_("From %(first)s to %(last)s over %(points)d points, without a finding.")
     return item("train_loss", Part.MONITORING, State.PASS, link, message, **values)
 

@@ -9,6 +9,8 @@ from app.runs.beginning import Beginning
 from app.sentences import N_
 
 ANCHOR = "#saved-config"
+# The gradients of a run that goes well seldom have a norm above it.
+_LOOSE = 10.0
 
 
 def config_items(facts: Facts) -> Iterator[Item]:
@@ -130,4 +132,10 @@ def _bf16(facts: Facts) -> Item:
 
 def _clipping(facts: Facts) -> Item:
     norm = display(facts.run.config.max_grad_norm)
+    if facts.run.config.max_grad_norm > _LOOSE:
+        message = N_(
+            "A norm of %(norm)s clips next to nothing: a bad batch throws the model far. 1.0 is usual."
+        )
+        link = facts.page + ANCHOR
+        return item("clipping", Part.CONFIG, State.WARN, link, message, norm=norm)
     return _pass(facts, "clipping", N_("Gradients are clipped at a norm of %(norm)s."), norm=norm)

@@ -10,6 +10,7 @@ from app.cli.preflighting import show_preflight
 from app.cli.training import follow
 from app.client.pipeline import new_idempotency_key, parse_changes
 from app.core.console import print_json, print_table, say
+from app.core.formatting import file_size
 from app.core.i18n import gettext as _
 
 RunOption = Annotated[int, typer.Option("--run", help=_("Id of the run."))]
@@ -36,12 +37,12 @@ def checkpoints(
             one.step,
             "–" if one.epoch is None else one.epoch,
             "–" if one.eval_loss is None else f"{one.eval_loss:.4f}" + (" *" if one.is_best else ""),
-            "–" if one.size_bytes is None else one.size_bytes,
+            "–" if one.size_bytes is None else file_size(one.size_bytes),
             one.gone or _("Kept"),
         ]
         for one in found
     ]
-    print_table([_("step"), _("epoch"), _("held-out loss"), _("bytes"), _("state")], rows)
+    print_table([_("step"), _("epoch"), _("held-out loss"), _("size"), _("state")], rows)
 
 
 def continue_run(

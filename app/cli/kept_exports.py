@@ -31,17 +31,15 @@ def list_exports(
     if as_json:
         print_json([one.model_dump(mode="json") for one in found])
         return
-    heads = ["id", _("kind"), _("choices"), _("state"), _("files"), _("size"), _("when")]
+    heads = ["id", _("kind"), _("state"), _("size"), _("when")]
     print_table(heads, [_row(one) for one in found])
 
 
 def _row(one: ExportOut) -> list[object]:
     return [
         one.id,
-        one.kind,
-        " ".join(f"{name}={value}" for name, value in one.choices.items()),
+        " ".join([one.kind, *(f"{name}={value}" for name, value in one.choices.items())]),
         one.job.status,
-        len(one.files),
         file_size(sum(file.size_bytes for file in one.files)) if one.files else "–",
         f"{one.created_at:%Y-%m-%d %H:%M}Z",
     ]

@@ -106,7 +106,7 @@ def _said(recipes: Sequence[RecipeOut], name: str) -> str:
 
 
 def _cell(row: BaseModel, name: str) -> object:
-    value: Any = row.model_dump(mode="json")
+    value: Any = row.model_dump()
     for part in name.split("."):
         value = None if value is None else value[part]
     if isinstance(value, list):

@@ -28,7 +28,7 @@ def list_notices(
     rows: list[list[object]] = [
         [
             one.id,
-            f"{one.created_at:%Y-%m-%d %H:%M}Z",
+            one.created_at,
             "" if one.read_at else _("New"),
             one.text,
             one.page or "",

@@ -10,7 +10,7 @@ from app.core.console import print_json, print_table, say
 from app.core.i18n import gettext as _
 from app.jobs.models import Priority
 from app.jobs.order import Move
-from app.queue.schemas import QueueOut
+from app.queue.schemas import QueueOut, RunningOut, WaitingOut
 
 app = typer.Typer(help=_("Show the queue and order what waits."), no_args_is_help=True)
 JobArgument = Annotated[int, typer.Argument(help=_("Id of the job, as “queue list” shows it."))]
@@ -70,6 +70,11 @@ def resume(url: UrlOption = "", as_json: JsonOption = False) -> None:
     _show(found, as_json=as_json)
 
 
+def _what(one: RunningOut | WaitingOut) -> str:
+    """With its page, as names alone are alike: what is ordered here is known by another number there."""
+    return f"{one.title} {one.page}" if one.page else one.title
+
+
 def _show(found: QueueOut, *, as_json: bool) -> None:
     if as_json:
         print_json(found.model_dump(mode="json"))
@@ -78,7 +83,7 @@ def _show(found: QueueOut, *, as_json: bool) -> None:
         told = {"name": found.pause.created_by, "reason": found.pause.reason or "–"}
         say(_("The queue is paused by %(name)s: %(reason)s") % told)
     rows: list[list[object]] = [
-        [one.job.id, "–", one.job.status, one.title, one.job.created_by, "", one.ends_at or "?"]
+        [one.job.id, "–", one.job.status, _what(one), one.job.created_by, "", one.ends_at or "?"]
         for one in found.running
     ]
     rows += [
@@ -86,7 +91,7 @@ def _show(found: QueueOut, *, as_json: bool) -> None:
             one.job.id,
             one.position,
             one.job.priority.value,
-            one.title,
+            _what(one),
             one.job.created_by,
             one.starts_at or one.why_unknown or "?",
             one.ends_at or "?",

@@ -173,11 +173,11 @@ def prepare(
 ) -> tuple[MaskCheckOut, MaskCheckOut | None]:
     """Freeze what is approved, prepare the model, and have the masks checked: the green mask check, and that of `mix`."""
     found = require_dataset(client, dataset)
-    beside = require_mix(client, mix) if mix else None
     if patient:
         client.be_patient()
     check_recipe(client, recipe, wanted)
     check_base_model(client, model)
+    beside = require_mix(client, mix, freezes=True) if mix else None
     version = client.freeze(found.id)
     if not version.is_new:
         say(

@@ -81,8 +81,10 @@ def mixing_changes(pairs: list[str], share: float | None, order: str) -> dict[st
     return {**changes, **given}
 
 
-def require_mix(client: StudioClient, text: str) -> VersionOut:
-    """The version that `DATASET` or `DATASET@NUMBER` names; without a number the newest."""
+def require_mix(client: StudioClient, text: str, *, freezes: bool = False) -> VersionOut:
+    """The version that `DATASET` or `DATASET@NUMBER` names; without a number the newest. Where there is none, what is
+    approved is frozen by those who start something (`freezes`).
+    """
     found, number = find_dataset(client, text), ""
     if found is None and "@" in text:
         name, _at, number = text.rpartition("@")
@@ -95,6 +97,16 @@ def require_mix(client: StudioClient, text: str) -> VersionOut:
             % {"name": text}
         )
     versions = client.versions(found.id)
+    if not versions and not number:
+        if freezes:
+            return client.freeze(found.id)
+        raise CommandFailed(
+            _(
+                "--mix: “%(name)s” has no frozen version. Freeze what is approved on its page, or start with “train” or "
+                "“sweep”, which freeze it."
+            )
+            % {"name": found.name}
+        )
     wanted = [one for one in versions if not number or str(one.number) == number.removeprefix("v")]
     if not wanted:
         raise CommandFailed(

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -59,8 +60,13 @@ def print_table(columns: list[str], rows: list[list[object]]) -> None:
         # What is too long goes on in the next line: a name that is cut off cannot be copied.
         table.add_column(name, overflow="fold", no_wrap=place == 0)
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(escape(_shown(cell)) for cell in row))
     Console(highlight=False).print(table)
+
+
+def _shown(cell: object) -> str:
+    """As people read it: a moment to the minute, by this machine's clock."""
+    return f"{cell.astimezone():%Y-%m-%d %H:%M}" if isinstance(cell, datetime) else str(cell)
 
 
 def locale_from_environment(environment: Mapping[str, str]) -> Locale:

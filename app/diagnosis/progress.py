@@ -23,13 +23,13 @@ _ERRORS: Final = 2.0
 
 def no_decrease(record: Record, settings: Settings) -> Finding | None:
     """Judged by the held-out loss where it was measured: it has no noise of batches."""
-    points = [(point.step, point.loss) for point in record.train if point.loss is not None]
+    points = record.points
     if len(points) < _POINTS:
         return None
+    losses = np.array([loss for _step, loss in points])
     done, in_all = (step - record.begins_at for step in (points[-1][0], record.total_steps or points[-1][0]))
     if done < _SHARE_OF_RUN * in_all:
         return None
-    losses = np.array([loss for _, loss in points])
     third = len(losses) // 3
     began, now = float(losses[:third].mean()), float(losses[-third:].mean())
     error = noise(losses) * (2 / third) ** 0.5

@@ -1,11 +1,12 @@
 """What is judged: points of the curves, sample answers, and the settings that a remedy changes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class TrainPoint:
+class TrainPoint(NamedTuple):
     """A logged step. `loss` in nats a trained token, None where it was no number."""
 
     step: int
@@ -14,8 +15,7 @@ class TrainPoint:
     grad_norm: float | None = None
 
 
-@dataclass(frozen=True)
-class EvalPoint:
+class EvalPoint(NamedTuple):
     """The held-out loss after a step, in nats a trained token."""
 
     step: int
@@ -44,13 +44,18 @@ class Record:
     the losses do there is no fault. `begins_at` is the step after which a stretch of a run begins.
     """
 
-    train: list[TrainPoint] = field(default_factory=list)
-    evals: list[EvalPoint] = field(default_factory=list)
+    train: Sequence[TrainPoint] = ()
+    evals: Sequence[EvalPoint] = ()
     samples: list[SampleAnswer] = field(default_factory=list)
     total_steps: int | None = None
     broke_at: int | None = None
     switches_at: int | None = None
     begins_at: int = 0
+
+    @property
+    def points(self) -> list[tuple[int, float]]:
+        """Step and loss of the training points that have one."""
+        return [(point.step, point.loss) for point in self.train if point.loss is not None]
 
     def stretches(self) -> "tuple[Record, Record] | None":
         """Before the data change and after, each as a run of its own; None without a change. Points that may have something of

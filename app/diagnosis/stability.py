@@ -38,8 +38,8 @@ Points = list[tuple[int, float]]
 
 def instability(record: Record, settings: Settings) -> Finding | None:
     """The gravest of the three."""
-    points = [(point.step, point.loss) for point in record.train if point.loss is not None]
-    losses = np.array([loss for _, loss in points])
+    points = record.points
+    losses = np.array([loss for _step, loss in points])
     return (
         _broken(record, points, settings)
         or _explosion(points, losses, settings)

@@ -56,9 +56,14 @@ TypedLimits = Annotated[Typed, Depends()]
 def _command(what: Sequence[str], asked: GateRequest) -> str:
     words = ["sft-studio", "gate", *what]
     for limit in asked.limits:
-        words += [f"--{limit.rule}", f"{limit.metric}={limit.value:g}"]
+        words += [f"--{limit.rule}", f"{limit.metric}={_typed(limit.value)}"]
     if asked.against is not None:
         words += ["--against", str(asked.against)]
     for name, allowed in asked.tolerances.items():
-        words += ["--tolerance", f"{name}={allowed:g}"]
+        words += ["--tolerance", f"{name}={_typed(allowed)}"]
     return f"{shlex.join(words)} --junit gate.xml --markdown gate.md"
+
+
+def _typed(value: float) -> str:
+    """The very number that was judged by: a rounded one might be kept or not where it is not."""
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 2**53 else repr(value)

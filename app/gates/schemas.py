@@ -89,5 +89,7 @@ class SweepGateOut(BaseModel):
 
 
 def figure(value: float) -> str:
-    """A number as sentences and tables write it: whole ones whole, others to four digits."""
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
+    """A number as sentences and tables write it: whole ones whole, others to six digits, by which a loss that is just above its limit
+    is told from it.
+    """
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.6g}"

@@ -4,14 +4,17 @@ from typing import Final
 
 from app.core.errors import Invalid
 from app.interop.handing import TOOL_NAMES, HandedRun, Handing, Tool
-from app.interop.launching import FIELD, MULTI_CPU, Launch
+from app.interop.launching import FIELD, ON_PROCESSORS, Launch
 from app.interop.writing import WRITERS
+from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig
 from app.recipes.mixing import CURRICULUM
 from app.sentences import N_
 
 # Only these compute in bf16 on a processor as they are told to.
 _HALF_ON_CPU: Final[frozenset[Tool]] = frozenset({"trl", "llamafactory"})
+# Those that were seen to train in several processes what one trains.
+_IN_SEVERAL: Final[tuple[Tool, ...]] = ("trl", "llamafactory")
 _NO_FULL: Final = N_(
     "%(tool)s is handed adapters to train, no full fine-tune: set use_peft to true, or backend to studio."
 )
@@ -33,7 +36,11 @@ _NO_FOUR_BITS: Final = N_(
     "Without a GPU %(tool)s does not train on a model in 4 bits: set load_in_4bit to false, or backend to studio."
 )
 _NO_PROCESSES: Final = N_(
-    "%(tool)s is started as one process: set num_processes to 1, or backend to studio or trl."
+    "%(tool)s is started as one process: set num_processes to 1, or backend to one of: %(others)s."
+)
+_ON_GPUS_ALONE: Final = N_(
+    "%(tool)s puts the weights of each of several processes on a GPU of its own, which was not seen to train the checked tokens: "
+    "set num_processes to 1, or backend to one of: %(others)s."
 )
 _NO_LAUNCH: Final = N_(
     "%(tool)s is not started by accelerate: leave accelerate_config empty, or set backend to trl."
@@ -42,8 +49,8 @@ _OTHER_NUMBER: Final = N_(
     "num_processes is %(asked)d, and %(name)s starts %(found)d processes: leave num_processes out, or set it to the same."
 )
 _NO_GPUS: Final = N_(
-    "accelerate_config: %(name)s asks for GPUs (distributed_type is %(way)s), and there are none here. On processors accelerate "
-    "knows MULTI_CPU alone."
+    "accelerate_config: %(name)s asks for GPUs (distributed_type is %(way)s), and there are none here, where accelerate would go "
+    "on without splitting anything. On processors it knows MULTI_CPU and DEEPSPEED."
 )
 _NO_DEEPSPEED: Final = N_(
     "accelerate_config: %(name)s asks for DeepSpeed, which is not installed where %(tool)s is. Install it there, or take a file "
@@ -78,8 +85,13 @@ def require_able(
         (on_cpu and config.load_in_4bit, Invalid(_NO_FOUR_BITS, field="load_in_4bit", tool=name)),
         (bool(config.accelerate_config) and tool != "trl", Invalid(_NO_LAUNCH, field=FIELD, tool=name)),
         (
-            config.num_processes > 1 and tool != "trl",
-            Invalid(_NO_PROCESSES, field="num_processes", tool=name),
+            config.num_processes > 1 and tool not in _IN_SEVERAL,
+            Invalid(
+                _ON_GPUS_ALONE if tool == "axolotl" else _NO_PROCESSES,
+                field="num_processes",
+                tool=name,
+                others=", ".join((STUDIO, *_IN_SEVERAL)),
+            ),
         ),
         (half, Invalid(_NO_HALF, field="bf16", tool=name)),
     ]
@@ -97,7 +109,7 @@ def _require_launchable(config: TrainingConfig, launch: Launch, *, on_cpu: bool)
     if config.num_processes != launch.num_processes:
         asked, found = config.num_processes, launch.num_processes
         raise Invalid(_OTHER_NUMBER, field="num_processes", asked=asked, found=found, name=launch.name)
-    if on_cpu and launch.way != MULTI_CPU:
+    if on_cpu and launch.way not in ON_PROCESSORS:
         raise Invalid(_NO_GPUS, field=FIELD, name=launch.name, way=launch.way)
     if launch.is_split and config.load_in_4bit:
         raise Invalid(_NO_SPLIT_BITS, field="load_in_4bit")

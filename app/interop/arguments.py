@@ -13,6 +13,9 @@ _DRAWS: Final = N_(
 _SAVES: Final = N_(
     "It saves whenever it measures, every %(steps)d steps, so that the best adapter can be kept."
 )
+_REPEATED: Final = N_(
+    "Where the batches of an epoch do not divide among %(number)d processes, the first ones are trained again in its last step."
+)
 
 
 def training_arguments(run: HandedRun) -> dict[str, Any]:
@@ -66,6 +69,8 @@ def saving_steps(run: HandedRun) -> int:
 def note_what_is_otherwise(run: HandedRun, handing: Handing) -> None:
     """What holds for every tool."""
     config = run.config
+    if run.launch and run.launch.num_processes > 1:
+        handing.note(_REPEATED, number=run.launch.num_processes)
     if config.lora_dropout:
         handing.note(_DRAWS, dropout=f"{config.lora_dropout:g}")
     if run.stops_early and config.save_steps != config.eval_steps:

@@ -35,10 +35,15 @@ COMMANDS: Final[dict[Tool, str]] = {
 
 
 def command_of(tool: Tool, launch: Launch | None = None) -> str:
-    """What starts the tool in the folder of an export; of TRL alone with a file of accelerate."""
-    if tool != "trl" or launch is None:
+    """What starts the tool in the folder of an export, in as many processes as `launch` says."""
+    if launch is None:
         return COMMANDS[tool]
-    return f"accelerate launch --config_file {launch.name_in_folder} {' '.join(launch.flags)} train.py"
+    if tool == "llamafactory":
+        # What its own command line does with FORCE_TORCHRUN.
+        return f"torchrun --standalone --nproc_per_node {launch.num_processes} -m llamafactory.launcher train.yaml"
+    if tool == "trl":
+        return f"accelerate launch --config_file {launch.name_in_folder} {' '.join(launch.flags)} train.py"
+    return COMMANDS[tool]
 
 
 Precision = Literal["float32", "bfloat16"]

@@ -25,6 +25,9 @@ SETTING: Final = "SFT_STUDIO_ACCELERATE_CONFIGS"
 Way = Literal["MULTI_CPU", "MULTI_GPU", "FSDP", "DEEPSPEED"]
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 MULTI_CPU: Final = "MULTI_CPU"
+DEEPSPEED: Final = "DEEPSPEED"
+# Those that accelerate can also start where there is no GPU.
+ON_PROCESSORS: Final[frozenset[Way]] = frozenset({"MULTI_CPU", "DEEPSPEED"})
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 _LARGEST: Final = 64_000
 _MOST_FILES: Final = 100

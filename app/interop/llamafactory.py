@@ -52,6 +52,7 @@ def _config(run: HandedRun) -> dict[str, Any]:
         "bf16": False,
         "disable_gradient_checkpointing": not config.gradient_checkpointing,
         **training_arguments(run),
+        **({"use_cpu": True} if run.on_processors else {}),
         **({"early_stopping_steps": config.early_stopping_patience} if run.stops_early else {}),
     }
 

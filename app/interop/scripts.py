@@ -6,7 +6,6 @@ from typing import Any, Final
 from app.files import APP_FOLDER
 from app.interop.arguments import training_arguments
 from app.interop.handing import HandedRun, Handing
-from app.interop.launching import Launch
 from app.sentences import N_
 
 CONFIG: Final = "config.json"
@@ -27,11 +26,6 @@ _USUAL_LAYERS: Final = N_(
 )
 
 
-_REPEATED: Final = N_(
-    "Where the batches of an epoch do not divide among %(number)d processes, the first ones are trained again in its last step."
-)
-
-
 def write_trl(run: HandedRun, handing: Handing) -> None:
     """Files, command and notes into `handing`."""
     config = run.config
@@ -49,15 +43,9 @@ def write_trl(run: HandedRun, handing: Handing) -> None:
         **({"use_cpu": True} if run.on_processors else {}),
     }
     if run.launch:
-        _write_launch(run.launch, handing)
+        # The file that its processes are started with.
+        handing.files[run.launch.name_in_folder] = run.launch.text
     _write(run, handing, lora, training)
-
-
-def _write_launch(launch: Launch, handing: Handing) -> None:
-    """The file that its processes are started with, beside the script."""
-    handing.files[launch.name_in_folder] = launch.text
-    if launch.num_processes > 1:
-        handing.note(_REPEATED, number=launch.num_processes)
 
 
 def write_unsloth(run: HandedRun, handing: Handing) -> None:

@@ -57,7 +57,7 @@ class Durations:
         epoch = epoch_of(self._session, run)
         epochs = estimate_steps(epoch.samples, run.config).epochs
         tokens = None if epoch.tokens is None else round(epoch.tokens * epochs)
-        pace = expected_pace(self._session, run.base_model_id, run.config.backend, tokens)
+        pace = expected_pace(self._session, run.base_model_id, run.config, tokens)
         budget = run.config.max_train_minutes * 60
         if pace is None:
             return budget or None

@@ -33,6 +33,7 @@ _ELSEWHERE: Final = N_(
     "%(key)s is chosen here with the data, the model or the mask settings: look at it there."
 )
 _NOT_TAKEN: Final = N_("%(key)s: %(value)s is nothing that can be trained here and is left out.")
+_TWICE: Final = N_("lora_alpha is not in the file: LLaMA-Factory takes twice the rank then, %(value)d.")
 _WRONG: Final = N_("%(key)s is left out: %(reason)s")
 _ALIAS: Final = N_(
     "This file repeats values by an alias (*%(name)s). Write them out where they are meant, then read it again."
@@ -186,7 +187,19 @@ def read_foreign(text: str) -> ForeignConfig:
             ) from error
         for name in read.values:
             read.keys.setdefault(name, key)
+    if read.tool == "llamafactory":
+        _scale(read)
     return read
+
+
+def _scale(read: ForeignConfig) -> None:
+    """Its own alpha where the file has a rank alone: a rank beside the standard's alpha would be another scale by far."""
+    rank = str(read.values.get("lora_r", ""))
+    if "lora_alpha" in read.values or not (rank.isascii() and rank.isdigit() and len(rank) < 6):
+        return
+    read.values["lora_alpha"] = 2 * int(rank)
+    read.keys["lora_alpha"] = read.keys["lora_r"]
+    read.notes.append(Sentence.of(_TWICE, value=2 * int(rank)))
 
 
 def _strange(found: dict[str, Any]) -> tuple[ForeignConfig, dict[str, Any]]:

@@ -8,7 +8,7 @@ machine has, `backends` other trainers on it, `fitting` to data and base model, 
 from its recipe, `again` one made once more, `pace`, `offers` to choose from, `preflight/` what stands against a start · one
 under way:
 `pages`, `stopping` (pausing and going on too),
-`curves`, `diagnosis`, `samples`, `story`, `logs` · several: `comparing`, `compare_pages`, `sweeps` · one that failed:
+`curves`, `losses`, `diagnosis`, `samples`, `story`, `logs` · several: `comparing`, `compare_pages`, `sweeps` · one that failed:
 `advice` by failure code · what stays: `leftovers`, `checkpoints` (`checkpoint_files` on the disk, `checkpoint_api`, `checkpoint_schemas`,
 `checkpoint_pages`), `onward` a run that goes on from one, `onward_pages` that and one made again,
 `further` one with an adapter, `as_base` (`as_base_pages`) one whose whole model others begin from, `beginning` and

@@ -6,7 +6,7 @@ from sqlmodel import Session
 
 from app.core.i18n import gettext
 from app.runs.beginning import How
-from app.runs.curves import read_whole_curves
+from app.runs.losses import read_losses
 from app.runs.models import Run
 from app.runs.service import run_job
 from app.sentences import N_
@@ -29,10 +29,10 @@ def against_earlier(session: Session, run: Run) -> tuple[float, float] | None:
     if run.begins.how != "adapter":
         # On the same arrays, so what was measured then holds here.
         return None if run.begins.eval_loss is None else (run.begins.eval_loss, run.result.eval_loss)
-    evals = read_whole_curves(session, run_job(session, run)).evals
-    if not evals or evals[0]["step"] != 0:
+    evals = read_losses(session, run_job(session, run)).evals
+    if not evals or evals[0].step != 0 or evals[0].loss is None:
         return None
-    return (evals[0]["eval_loss"], run.result.eval_loss)
+    return (evals[0].loss, run.result.eval_loss)
 
 
 def beginning_words(run: Run) -> str:

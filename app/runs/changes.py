@@ -1,17 +1,30 @@
 """The recipe that a run was based on, as it was then, and what the run has otherwise."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from app.core.errors import StudioError
 from app.core.i18n import gettext
-from app.recipes.fields import displayed
+from app.recipes.fields import FIELDS, displayed
 from app.recipes.recipes import BUILT_IN, RECIPES, Recipe, values_of
+from app.recipes.setting import Section
 from app.recipes.settings import RecipeSettings
 from app.runs.models import Run
 from app.sentences import N_
 
 # Of built-in recipes, to translate; own ones have their name.
+# How many changes are told in a list, and which ones come first.
+_FEW: Final = 3
+_TELLING: Final = (
+    "learning_rate",
+    "num_train_epochs",
+    "max_steps",
+    "lora_r",
+    "lora_alpha",
+    "gradient_accumulation_steps",
+)
+_OF_THE_MODEL: Final = (Section.METHOD, Section.LEARNING, Section.ADAPTER)
 RECIPE_TITLES: Final = {recipe.name: recipe.title for recipe in RECIPES}
 
 
@@ -56,6 +69,13 @@ class Base:
 def base_of(run: Run) -> Base:
     """What the run keeps of its recipe."""
     return Base(run.recipe, run.recipe_id, run.recipe_version, run.recipe_settings)
+
+
+def telling(changes: Mapping[str, tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of these changes the few that tell runs apart, as field and value: what a model becomes by comes before how it is watched."""
+    order = [name for name in _TELLING if name in changes]
+    order += [name for name in changes if name not in _TELLING and FIELDS[name].section in _OF_THE_MODEL]
+    return [(name, changes[name][1]) for name in order][:_FEW]
 
 
 def changes_of(run: Run) -> dict[str, tuple[str, str]]:

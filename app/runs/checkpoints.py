@@ -17,7 +17,7 @@ from app.jobs.models import Job
 from app.jobs.newest import last_event
 from app.recipes.backend import STUDIO
 from app.runs.checkpoint_files import best_of, checkpoint_folders
-from app.runs.curves import read_whole_curves
+from app.runs.losses import read_losses
 from app.runs.models import Run
 from app.runs.service import run_job
 from app.sentences import N_, Sentence
@@ -59,13 +59,13 @@ def told_checkpoints(session: Session, run: Run) -> list[Told]:
     """Every one that was written, by step; none of what another program trained, whose own are no use here."""
     if run.config.backend != STUDIO:
         return []
-    curves = read_whole_curves(session, run_job(session, run))
+    found = read_losses(session, run_job(session, run))
     progress = last_event(session, run.job_id, ProgressPayload)
-    losses = {point["step"]: point["eval_loss"] for point in curves.evals}
+    losses = {point.step: point.loss for point in found.evals}
     passes = (progress.get("epoch") or 0) / max(1, progress["step"]) if progress else None
     return [
         Told(step, round(step * passes, 2) if passes else None, losses.get(step))
-        for step in curves.checkpoints
+        for step in found.checkpoints
     ]
 
 

@@ -15,8 +15,8 @@ from app.mask_settings.words import settings_in_words
 from app.recipes.fields import FIELDS, displayed
 from app.runs.beginning_words import beginning_words
 from app.runs.changes import base_of
-from app.runs.curves import read_whole_curves
 from app.runs.lineage import lineage_of
+from app.runs.losses import read_losses
 from app.runs.mixing import MixedIn
 from app.runs.models import Run
 from app.runs.service import require_run, run_job
@@ -133,14 +133,8 @@ def _computed_with(run: Run) -> dict[str, str]:
 
 def reached(session: Session, run: Run) -> Reached:
     """By the curves so far."""
-    curves = read_whole_curves(session, run_job(session, run))
-    losses = [point["loss"] for point in curves.metrics if point["loss"] is not None]
-    evals = [
-        (point["eval_loss"], point["step"])
-        for point in curves.evals
-        if point["step"] and point["eval_loss"] is not None
-    ]
+    told = read_losses(session, run_job(session, run))
+    losses = [point.loss for point in told.train if point.loss is not None]
+    evals = [(point.loss, point.step) for point in told.evals if point.step and point.loss is not None]
     best, step = min(evals, default=(None, None))
-    return Reached(
-        curves.metrics[-1]["step"] if curves.metrics else 0, losses[-1] if losses else None, best, step
-    )
+    return Reached(told.train[-1].step if told.train else 0, losses[-1] if losses else None, best, step)

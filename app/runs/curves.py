@@ -3,11 +3,14 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 from pydantic_core import from_json
-from sqlalchemy import Text, cast
-from sqlmodel import Session, col, select
+from sqlalchemy import Select, Text, cast, select
+from sqlmodel import Session, col
 
 from app.jobs.events import EventKind, MetricPayload
 from app.jobs.models import Job, JobEvent
@@ -21,7 +24,9 @@ METRIC_FIELDS: Final = tuple(
 _NOTHING: Final = dict.fromkeys(METRIC_FIELDS)
 _MEASURED: Final = frozenset(METRIC_FIELDS)
 _KNOWN: Final = "curves of jobs"
-_KINDS: Final = (EventKind.METRIC, EventKind.EVAL, EventKind.CHECKPOINT)
+# Above every step.
+_FAR: Final = 2**62
+KINDS: Final = (EventKind.METRIC, EventKind.EVAL, EventKind.CHECKPOINT)
 Point = dict[str, Any]
 
 
@@ -38,42 +43,16 @@ class Curves:
     checkpoints: list[int] = field(default_factory=list)
     whole: int = 0
 
-    def add_metric(self, point: Point) -> None:
-        """A training point. A step seen before means that a later attempt went back to a checkpoint."""
-        _drop_from(self.metrics, point["step"])
-        _drop_from(self.evals, point["step"] + 1)
-        self._drop_checkpoints(point["step"] + 1)
-        self.metrics.append(point)
-
-    def add_eval(self, point: Point) -> None:
-        """A point of the held-out loss."""
-        _drop_from(self.evals, point["step"])
-        self.evals.append(point)
-
-    def add_checkpoint(self, step: int) -> None:
-        """A checkpoint was written."""
-        self._drop_checkpoints(step)
-        self.checkpoints.append(step)
-
     def between(self, first: int, last: int) -> None:
         """Keep what lies between two steps, both included, and the points beside them, so that lines go on."""
         self.metrics, self.evals = (_between(points, first, last) for points in (self.metrics, self.evals))
         self.checkpoints = [step for step in self.checkpoints if first <= step <= last]
-
-    def _drop_checkpoints(self, step: int) -> None:
-        while self.checkpoints and self.checkpoints[-1] >= step:
-            self.checkpoints.pop()
 
 
 def _between(points: list[Point], first: int, last: int) -> list[Point]:
     start = bisect_left(points, first, key=lambda point: int(point["step"]))
     end = bisect_right(points, last, key=lambda point: int(point["step"]))
     return points[max(0, start - 1) : end + 1]
-
-
-def _drop_from(points: list[Point], step: int) -> None:
-    while points and points[-1]["step"] >= step:
-        points.pop()
 
 
 def read_curves(
@@ -109,32 +88,63 @@ def read_whole_curves(session: Session, job: Job) -> Curves:
 
 
 def _read(session: Session, job: Job) -> Curves:
-    curves = Curves(last_seq=job.event_count)
     # As text: read all at once, tens of thousands of small documents take a third of the time.
-    statement = (
-        select(JobEvent.kind, cast(col(JobEvent.payload), Text))
-        .where(
-            JobEvent.job_id == job.id,
-            col(JobEvent.kind).in_(_KINDS),
-            col(JobEvent.seq) <= job.event_count,
-        )
-        .order_by(col(JobEvent.seq))
+    asked = select(col(JobEvent.kind), cast(col(JobEvent.payload), Text))
+    told = session.connection().execute(events_of(asked, job)).all()
+    payloads = from_json(f"[{','.join(text for _kind, text in told)}]")
+    kinds = [kind for kind, _text in told]
+    numbers = {str(kind): number for number, kind in enumerate(KINDS)}
+    stays = still_true(
+        np.array([numbers[kind] for kind in kinds], np.int8),
+        np.array([payload["step"] for payload in payloads], np.int64),
     )
-    found = session.exec(statement).all()
-    payloads = from_json(f"[{','.join(text for _kind, text in found)}]")
-    for (kind, _text), payload in zip(found, payloads, strict=True):
-        step = payload.get("step")
-        if not isinstance(step, int):
-            continue
+    curves = Curves(last_seq=job.event_count)
+    for kind, payload in compress(zip(kinds, payloads, strict=True), stays.tolist()):
         if kind == EventKind.METRIC:
-            curves.add_metric(payload if payload.keys() >= _MEASURED else {**_NOTHING, **payload})
+            curves.metrics.append(payload if payload.keys() >= _MEASURED else {**_NOTHING, **payload})
         elif kind == EventKind.EVAL:
             losses = {name: payload.get(name) for name in ("eval_loss", "mixed_loss")}
-            curves.add_eval({"step": step, **losses})
+            curves.evals.append({"step": payload["step"], **losses})
         else:
-            curves.add_checkpoint(step)
+            curves.checkpoints.append(payload["step"])
     curves.whole = len(curves.metrics)
     return curves
+
+
+def events_of(asked: Select[*tuple[Any, ...]], job: Job, *, after: int = 0) -> Select[*tuple[Any, ...]]:
+    """What is asked of a job's events behind number `after` that make its curves, in their order."""
+    return asked.where(
+        col(JobEvent.job_id) == job.id,
+        col(JobEvent.seq) > after,
+        col(JobEvent.seq) <= job.event_count,
+        col(JobEvent.kind).in_(KINDS),
+    ).order_by(col(JobEvent.seq))
+
+
+def still_true(kinds: npt.NDArray[np.int8], steps: npt.NDArray[np.int64]) -> npt.NDArray[np.bool]:
+    """Of events in the order in which they were told, those that no later attempt took back by telling an earlier step again.
+
+    A training point takes back those of its step and what was measured or kept after it; a held-out loss and a checkpoint
+    those of their own kind. bool[n], for n kinds (places in KINDS) and steps.
+    """
+    stays = np.ones(len(steps), bool)
+    if not len(steps):
+        return stays
+    for number, kind in enumerate(KINDS):
+        of_kind = kinds == number
+        lowest = _lowest_after(steps, of_kind)
+        if kind == EventKind.METRIC:
+            stays &= steps <= lowest
+        stays &= ~of_kind | (steps < lowest)
+    return stays
+
+
+def _lowest_after(steps: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool]) -> npt.NDArray[np.int64]:
+    """For each place the lowest step among the chosen ones behind it; far above every step where there is none."""
+    lowest = np.where(chosen, steps, _FAR)
+    lowest[:-1] = np.minimum.accumulate(lowest[::-1])[::-1][1:]
+    lowest[-1] = _FAR
+    return lowest
 
 
 def thin(points: list[Point], max_points: int, keep_extremes_of: tuple[str, ...]) -> list[Point]:

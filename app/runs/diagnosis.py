@@ -1,16 +1,17 @@
 """What is wrong with a run so far: its record as the rules read it, and what they find as a new run would put it right."""
 
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from sqlmodel import Session
 
-from app.diagnosis import EvalPoint, Finding, Record, SampleAnswer, Settings, TrainPoint, diagnose
-from app.jobs.events import ProgressPayload
+from app.diagnosis import Finding, Record, SampleAnswer, Settings, TrainPoint, diagnose
+from app.jobs.events import MetricPayload, ProgressPayload
 from app.jobs.models import Job
 from app.jobs.newest import last_event
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import display
-from app.runs.curves import read_whole_curves
+from app.runs.losses import read_losses
 from app.runs.mixing import switch_of
 from app.runs.models import Run
 from app.runs.samples import read_samples
@@ -44,15 +45,12 @@ def changed_fields(run: Run, finding: Finding) -> list[tuple[str, str, str]]:
 def record_of(session: Session, run: Run) -> Record:
     """What a run has told so far, as the rules read it."""
     job = run_job(session, run)
-    curves = read_whole_curves(session, job)
+    losses = read_losses(session, job)
     progress = last_event(session, job.id or 0, ProgressPayload)
     total = progress["total_steps"] if progress else None
     return Record(
-        [
-            TrainPoint(point["step"], point["loss"], point["epoch"], point["grad_norm"])
-            for point in curves.metrics
-        ],
-        [EvalPoint(point["step"], point["eval_loss"]) for point in curves.evals],
+        _with_epoch(losses.train, last_event(session, job.id or 0, MetricPayload)),
+        losses.evals,
         [
             SampleAnswer(answer["step"], answer["prompt"], answer["text"], answer["copied"])
             for answer in read_samples(session, job).of_all()
@@ -61,6 +59,13 @@ def record_of(session: Session, run: Run) -> Record:
         broke_at=_broke_at(job),
         switches_at=switch_of(session, run, total),
     )
+
+
+def _with_epoch(points: Sequence[TrainPoint], newest: MetricPayload | None) -> Sequence[TrainPoint]:
+    """The last point with the epoch it was told with: steps are in proportion to epochs, so one is enough."""
+    if not points or newest is None:
+        return points
+    return [*points[:-1], points[-1]._replace(epoch=newest.get("epoch"))]
 
 
 def _broke_at(job: Job) -> int | None:

@@ -23,7 +23,7 @@ from app.runs import service, stopping
 from app.runs.advice import remedy_for
 from app.runs.artifacts import artifacts
 from app.runs.beginning_words import against_earlier, beginning_words
-from app.runs.changes import RECIPE_TITLES, changes_of
+from app.runs.changes import RECIPE_TITLES, changes_of, telling
 from app.runs.checkpoint_pages import checkpoints_context
 from app.runs.curves import read_curves
 from app.runs.device import ThisDevice
@@ -116,7 +116,8 @@ def list_page(
                 "metric": events.get((run.job_id, EventKind.METRIC)),
                 "progress": events.get((run.job_id, EventKind.PROGRESS)),
                 "eval": events.get((run.job_id, EventKind.EVAL)),
-                "changes": changes_of(run),
+                "changes": (changes := changes_of(run)),
+                "telling": telling(changes),
                 "elapsed": elapsed(job, now),
                 "verdict": verdicts.get(run.id or 0),
                 "waits": places.get(run.job_id),
@@ -264,7 +265,7 @@ def run_samples(request: Request, session: Db, run_id: int) -> Response:
     return render(request, "runs/_samples.html", {"run": run, **_samples_context(session, run)})
 
 
-def _diagnosis_context(session: Db, run: Run) -> dict[str, Any]:
+def _diagnosis_context(session: Db, run: Run, *, swapped: bool = False) -> dict[str, Any]:
     found = diagnose_run(session, run)
     return {
         "findings": [
@@ -280,6 +281,7 @@ def _diagnosis_context(session: Db, run: Run) -> dict[str, Any]:
             {"step": finding.step, "curve": finding.curve, "title": gettext(finding.title)}
             for finding in found
         ],
+        "swapped": swapped,
     }
 
 
@@ -301,7 +303,8 @@ def run_values(request: Request, session: Db, run_id: int) -> Response:
 def run_diagnosis(request: Request, session: Db, run_id: int) -> Response:
     """What is wrong with the run so far."""
     run = service.require_run(session, run_id)
-    return render(request, "runs/_diagnosis.html", {"run": run, **_diagnosis_context(session, run)})
+    context = {"run": run, **_diagnosis_context(session, run, swapped=True)}
+    return render(request, "runs/_diagnosis.html", context)
 
 
 @router.get("/{run_id}/log", response_model=None)

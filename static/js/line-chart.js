@@ -4,13 +4,14 @@
 //   chart.setSeries(series, data)  — other lines; chart.setLog(true)  — a logarithmic axis, without what it cannot show
 //   chart.setMarks({marks: [{step, title}], ticks: [step], best: {step, value, title}})  — drawn by chart-marks.js
 // Further options: y (label), height in pixels, format (number -> text, for the values at the side), tell (the same for the value
-// under the pointer, where that is told more closely), sync (charts with the
+// under the pointer, where that is told more closely), bytes (values are amounts of memory), sync (charts with the
 // same word share the place of their pointer), zoomed ((from, to) -> , told when a part of the axis is looked at; two nulls: all).
 // A series may have colour (1 to 4), faint, and its own dash (0 to 3); else they differ in both, in the order of .chart__key--1 … --4.
 // <div data-line-chart="id-of-json"> is drawn on load, the JSON being these options in a <script type="application/json">.
 (() => {
   const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
   const FAINT = "55";
+  const WRITTEN = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 2 });
 
   /** @param {string} name */
   function colour(name) {
@@ -74,6 +75,12 @@
     return plot.data[column].filter((/** @type {number | null} */ value) => value != null).length < 2;
   }
 
+  // Steps are whole numbers, and bytes are counted in powers of two.
+  const WHOLE = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7].flatMap((power) => [power, 2 * power, 5 * power]);
+  const BYTES = Array.from({ length: 40 }, (_none, power) => 2 ** (power + 10));
+  // What is so near to the pointer, as a share of what is seen, is told as the value there: lines have points of their own.
+  const NEAR = 0.02;
+
   // Where all values are the same, from nothing to twice as much: the library would go to 100.
   /**
    * @param {Plot} _plot
@@ -100,8 +107,9 @@
    * @param {HTMLElement} element
    * @param {LineChartConfig} config
    * @param {boolean} log
+   * @param {[number, number] | null} zoom
    */
-  function options(element, { x, y, series, height, format, sync }, log) {
+  function options(element, { x, y, series, height, format, bytes, sync }, log, zoom) {
     return {
       width: element.clientWidth,
       height: height ?? Math.max(element.clientHeight, 120),
@@ -111,11 +119,15 @@
         points: { size: 8 },
         ...(sync && { sync: { key: sync, scales: ["x", null] } }),
       },
-      scales: { x: { time: false }, y: log ? { distr: 3, range: logRange } : { range } },
+      scales: {
+        x: { time: false, ...(zoom && { min: zoom[0], max: zoom[1] }) },
+        y: log ? { distr: 3, range: logRange } : { range },
+      },
       axes: [
-        axis(x, 34, 60),
+        { ...axis(x, 34, 60), incrs: WHOLE },
         {
           ...axis(y, 52, 24),
+          ...(bytes && { incrs: BYTES }),
           ...(format && {
             values: (/** @type {Plot} */ _plot, /** @type {number[]} */ ticks) => ticks.map(format),
           }),
@@ -123,6 +135,24 @@
       ],
       series: [{ label: x }, ...series.map(line)],
     };
+  }
+
+  // The value of a line at a place, or the nearest one that is near.
+  /**
+   * @param {Plot} plot
+   * @param {number} column
+   * @param {number} index
+   */
+  function valueNear(plot, column, index) {
+    const [steps, values] = [plot.data[0], plot.data[column]];
+    const reach = NEAR * (plot.scales.x.max - plot.scales.x.min);
+    for (let away = 0; ; away += 1) {
+      const places = [index - away, index + away].filter(
+        (place) => place in steps && Math.abs(steps[place] - steps[index]) <= reach,
+      );
+      const found = places.find((place) => values[place] != null);
+      if (found !== undefined || !places.length) return values[found ?? index];
+    }
   }
 
   /** @param {number} value */
@@ -144,9 +174,9 @@
       index == null
         ? ""
         : [{ label: plot.series[0].label, faint: false }, ...series]
-            .map(({ label, faint }, column) => ({ label, faint, value: plot.data[column][index] }))
+            .map(({ label, faint }, column) => ({ label, faint, value: valueNear(plot, column, index) }))
             .filter(({ value, faint }) => value != null && !faint)
-            .map(({ label, value }, place) => `${label} ${place ? tell(value) : value}`)
+            .map(({ label, value }, place) => `${label} ${place ? tell(value) : WRITTEN.format(value)}`)
             .join(" · ");
   }
 
@@ -179,22 +209,22 @@
      * @param {string} key
      */
     function look(self, key) {
-      if (key !== "x" || !config.zoomed) return;
+      if (key !== "x") return;
       const { min, max } = self.scales.x;
       const steps = self.data[0];
-      if (!steps.length || self.zooming) return;
+      if (!steps.length) return;
       const whole = min <= steps[0] && max >= steps.at(-1);
       if (whole ? zoom === null : zoom !== null && zoom[0] === min && zoom[1] === max) return;
       zoom = whole ? null : [min, max];
       const [from, to] = zoom ?? [null, null];
-      config.zoomed(from, to);
+      config.zoomed?.(from, to);
     }
 
     function draw() {
       plot?.destroy();
       plot = new uPlot(
         {
-          ...options(element, { ...config, series }, log),
+          ...options(element, { ...config, series }, log, zoom),
           hooks: {
             setCursor: [
               (/** @type {Plot} */ self) =>
@@ -219,7 +249,9 @@
     return {
       setData(next) {
         data = next;
-        plot.setData(shown());
+        plot.setData(shown(), zoom === null);
+        // What is looked at closely stays so when values come.
+        if (zoom) plot.setScale("x", { min: zoom[0], max: zoom[1] });
       },
       setSeries(next, nextData) {
         series = next;

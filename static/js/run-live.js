@@ -33,7 +33,7 @@
 
   /** @type {Record<string, (value: number) => string>} */
   const FORMATS = {
-    rate: (number) => (number ? number.toExponential(0) : "0"),
+    rate: (number) => (number ? Number(number.toPrecision(3)).toExponential() : "0"),
     memory: (number) => size(number),
     load: (number) => `${number} %`,
   };
@@ -74,6 +74,7 @@
       x: labels.step,
       height: name === "loss" ? 280 : 150,
       format: FORMATS[name],
+      bytes: name === "memory",
       tell: TOLD[name],
       series: LINES[name].map(([label]) => ({ label })),
       data: [[], ...LINES[name].map(() => [])],

@@ -100,5 +100,6 @@ def test_wrong_passwords_do_not_hold_up_those_who_work(app: FastAPI, annotator: 
     with serving(app) as url:
         answers, guesses = asyncio.run(call(url))
     assert answers == [201, 200, 200]
-    assert set(guesses) <= {401, 429}
+    # Where the machine is slow, who waited long for a place is told to try again.
+    assert set(guesses) <= {401, 429, 503}
     assert guesses.count(401) <= BY_NAME.amount

@@ -36,14 +36,16 @@ ANSWER = {
 }
 
 
-def _trained(app: FastAPI, *, losses: tuple[float, ...] = (4.0, 3.0, 2.5), **changes: Any) -> int:
-    """A run that learnt, or that went as `losses` say on what was held out."""
+def _trained(
+    app: FastAPI, *, losses: tuple[float, ...] = (4.0, 3.0, 2.5), rise: float = -0.05, **changes: Any
+) -> int:
+    """A run that learnt, or that went as `losses` say on what was held out, and by `rise` a step on what was trained."""
     plan = TrainingPlan(steps=60, wanted_steps=60, precision="float32")
     with transaction(app.state.engine) as session:
         run, job = make_run(session, app.state.storage, **changes)
         claim = jobs.claim(session, job.id or 0, owner="test", lease_seconds=30)
         assert claim is not None
-        told: list[jobs.EventData] = [metric(step, 4 - step / 20) for step in range(1, 61)]
+        told: list[jobs.EventData] = [metric(step, 4 + rise * step) for step in range(1, 61)]
         told += [("eval", {"step": 20 * number, "eval_loss": loss}) for number, loss in enumerate(losses)]
         told += [("sample", {**ANSWER, "step": step, "text": f"It depends {step}."}) for step in (20, 40)]
         jobs.finish(session, claim, JobState.SUCCEEDED, result={}, events=told)
@@ -78,14 +80,26 @@ def test_an_item_passes_only_by_what_was_measured(app: FastAPI) -> None:
     assert {after[code] for code in ("instructions", "answer_format", "domain")} == {"pass"}
     with transaction(app.state.engine) as session:
         run = require_run(session, run_id)
-        run.config = run.config.model_copy(update={"bf16": False, "learning_rate": 1e-2})
+        run.config = run.config.model_copy(
+            update={"bf16": False, "learning_rate": 1e-2, "max_grad_norm": 100}
+        )
         version = require_version(session, run.dataset_version_id)
         version.train_count, version.validation_count = 2_000, 0
         run.override_reason = "because"
         session.add_all([run, version])
     worse = _states(app, run_id)
-    assert (worse["bf16"], worse["learning_rate"], worse["template"]) == ("warn", "warn", "fail")
+    assert {worse[code] for code in ("bf16", "learning_rate", "clipping")} == {"warn"}
+    assert worse["template"] == "fail"
     assert (worse["amount"], worse["eval_loss"]) == ("pass", "fail")
+
+
+def test_a_training_loss_that_did_not_fall_does_not_pass_for_want_of_a_finding(app: FastAPI) -> None:
+    run_id = _trained(app, rise=0.002)
+    api = make_person(app, Role.ANNOTATOR).api
+    assert api.get(f"/api/v1/runs/{run_id}/diagnosis").json() == []
+    items = {item["code"]: item for item in api.get(f"/api/v1/runs/{run_id}/checklist").json()}
+    assert items["train_loss"]["state"] == "warn"
+    assert "4.002 to 4.120 over 60 points: it has not fallen" in items["train_loss"]["evidence"]
 
 
 def test_where_the_steps_decide_the_epochs_are_those_that_were_reached(app: FastAPI) -> None:

@@ -1,11 +1,19 @@
 """What the command line says, in which language, and with which settings."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from app.core.console import CommandFailed, fail_line, load_settings, locale_from_environment, print_json
+from app.core.console import (
+    CommandFailed,
+    fail_line,
+    load_settings,
+    locale_from_environment,
+    print_json,
+    print_table,
+)
 from app.core.settings import get_settings
 
 
@@ -39,3 +47,11 @@ def test_a_wrong_variable_is_named_and_an_option_wins(
             load_settings()
     finally:
         get_settings.cache_clear()
+
+
+def test_a_table_tells_moments_to_the_minute_by_the_clock_of_the_machine(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    moment = datetime(2026, 11, 29, 11, 40, 39, 539767).astimezone()
+    print_table(["when"], [[moment.astimezone(UTC)]])
+    assert capsys.readouterr().out.split("\n")[1].strip() == "2026-11-29 11:40"

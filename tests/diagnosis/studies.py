@@ -203,12 +203,8 @@ def kept(name: str) -> Record:
 
 
 def _write(name: str, study: Study, record: Record) -> None:
-    train_columns = {
-        field: [_short(getattr(p, field)) for p in record.train] for field in TrainPoint.__dataclass_fields__
-    }
-    evals = {
-        field: [_short(getattr(p, field)) for p in record.evals] for field in EvalPoint.__dataclass_fields__
-    }
+    train_columns = {field: [_short(getattr(p, field)) for p in record.train] for field in TrainPoint._fields}
+    evals = {field: [_short(getattr(p, field)) for p in record.evals] for field in EvalPoint._fields}
     made = {
         "base": "SmolLM2-135M-Instruct" if study.real else "the tiny base of tests/support/small_runs.py",
         "data": study.data,

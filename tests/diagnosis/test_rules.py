@@ -70,10 +70,10 @@ def test_a_run_trained_now_that_goes_well_raises_no_alarm(tmp_path: Path) -> Non
 def joined(first: Record, then: Record) -> Record:
     """A curriculum whose data change from those of one recorded run to those of another; held-out losses of the second alone."""
     switch = first.train[-1].step
-    train = [*first.train, *(replace(point, step=point.step + switch) for point in then.train)]
+    train = [*first.train, *(point._replace(step=point.step + switch) for point in then.train)]
     begins = then.evals[0].loss if then.evals else None
     evals = [EvalPoint(point.step, begins) for point in first.evals]
-    evals += [replace(point, step=point.step + switch) for point in then.evals[1:]]
+    evals += [point._replace(step=point.step + switch) for point in then.evals[1:]]
     total = switch + (then.total_steps or 0)
     return Record(train, evals, total_steps=total, switches_at=switch)
 

@@ -230,6 +230,10 @@ def test_the_page_asks_answers_and_gives_the_same_files(app: FastAPI, evaluation
         in page
     )
     assert f"/api/v1/runs/1/gate/junit?{query.replace('&', '&amp;')}" in page
+    # A rounded limit would be kept where this one is not, and would look as if it were kept.
+    close = browser.get("/runs/1/gate?max=held_out_loss%3D1.9999912%0Aseconds%3D12345678").text
+    assert "--max held_out_loss=1.9999912 --max seconds=12345678 --junit" in close
+    assert "≤ 1.99999<" in close
     wrong = browser.get("/runs/1/gate?min=held_out_los%3D1").text
     assert "Is it held_out_loss?" in wrong
     written = browser.get(f"/api/v1/runs/1/gate/junit?{query}")

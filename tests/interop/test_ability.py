@@ -18,7 +18,7 @@ EVERY = {
 OTHERS = [tool for tool in TOOLS if tool != "trl"]
 CASES = [
     *((tool, name, value, False) for tool in TOOLS for name, value in EVERY.items()),
-    *((tool, "num_processes", 2, False) for tool in OTHERS),
+    *((tool, "num_processes", 2, False) for tool in ("axolotl", "unsloth")),
     *((tool, "accelerate_config", "fsdp.yaml", False) for tool in OTHERS),
     *((tool, "load_in_4bit", True, True) for tool in TOOLS),
     ("axolotl", "bf16", True, True),

@@ -103,6 +103,8 @@ def test_what_this_machine_or_the_run_cannot_do_is_refused_by_field() -> None:
         return raised.value
 
     assert "there are none here" in str(refused(read(), on_cpu=True))
+    able = TrainingConfig(backend="trl", sample_count=0, num_processes=4)
+    require_able(able, "trl", on_cpu=True, end_of_turn_id=None, launch=read(**ZERO))
     assert refused(read(), num_processes=2).field == "num_processes"
     assert refused(read(), load_in_4bit=True).field == "load_in_4bit"
     steps = read(**{**ZERO, "deepspeed_config": {"gradient_accumulation_steps": 2}})

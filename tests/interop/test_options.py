@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from app.core.errors import Invalid
+from app.interop.arguments import note_what_is_otherwise
 from app.interop.handing import TOOL_VERSIONS, TOOLS, HandedRun, Handing, Tool
 from app.interop.launching import own_launch
 from app.interop.readme import readme_text
@@ -161,4 +162,15 @@ def test_processes_take_their_share_of_a_step_where_they_are_started_and_all_of_
     assert ("use_cpu" in alone, both["use_cpu"]) == (False, True)
     assert yaml.safe_load(shared.files["accelerate.yaml"])["num_processes"] == 2
     assert "accelerate launch --config_file accelerate.yaml" in readme_text(started, shared, 9)
+    note_what_is_otherwise(started, shared)
     assert any("2 processes" in note.english() for note in shared.notes)
+
+
+def test_llamafactory_is_started_in_as_many_processes_as_its_own_command_would_with_force_torchrun() -> None:
+    started = handed(num_processes=2, gradient_accumulation_steps=3, launch=own_launch(2, on_cpu=True))
+    shared = written("llamafactory", started)
+    options = yaml.safe_load(shared.files["train.yaml"])
+    assert (options["gradient_accumulation_steps"], options["use_cpu"]) == (3, True)
+    assert "--nproc_per_node 2 -m llamafactory.launcher train.yaml" in readme_text(started, shared, 9)
+    on_gpus = handed(num_processes=2, launch=own_launch(2, on_cpu=False))
+    assert "use_cpu" not in yaml.safe_load(written("llamafactory", on_gpus).files["train.yaml"])

@@ -33,6 +33,12 @@ AFTER: Final = (
     Picture("new-run", lambda scene: "/runs/new", "#preflight"),
     Picture("preflight", lambda scene: "/runs/new", "#preflight", ("#preflight",)),
     Picture("run-ended", lambda scene: f"/runs/{scene.run}", _CURVE),
+    Picture(
+        "diagnosis",
+        lambda scene: f"/runs/{scene.ill}",
+        "#finding-explosion",
+        (".chart--wide", "#run-diagnosis"),
+    ),
     Picture("checkpoints", lambda scene: f"/runs/{scene.run}", "#checkpoints", ("#checkpoints",)),
     Picture("sweep", lambda scene: f"/sweeps/{scene.sweep}", ".uplot canvas"),
     Picture(

@@ -1,4 +1,4 @@
-"""What the pictures show: one longer run, a sweep of short ones, a run by another trainer, files made of a run."""
+"""What the pictures show: one longer run, a sweep of short ones, a run by another trainer, one that falls ill, files made of a run."""
 
 import json
 import os
@@ -33,6 +33,7 @@ class Scene:
     run: int = 0
     sweep: int = 0
     other: int = 0
+    ill: int = 0
 
     def command(self, *arguments: str) -> Any:
         """A command as a person types it; its JSON where it gives one."""
@@ -70,7 +71,7 @@ class Scene:
         self.until(lambda: len(self._losses(self.run)) >= ENOUGH_POINTS, "there is a curve to see")
 
     def line_up(self) -> None:
-        """What waits behind it: a sweep, and a run that TRL trains."""
+        """What waits behind it: a sweep, a run that TRL trains, and one that falls ill."""
         more = (
             "per_device_train_batch_size=4",
             "max_steps=120",
@@ -85,9 +86,14 @@ class Scene:
         self.sweep = sweep["id"]
         self.other = self._train("backend=trl", "max_steps=40", "eval_steps=10", "sample_count=0")
 
+        # With steps this large the loss jumps at once, and answers become one and the same.
+        large = ("learning_rate=1e-2", "lora_alpha=4096", "lr_scheduler_type=constant", "max_grad_norm=100")
+        often = ("warmup_ratio=0", "num_train_epochs=4", "logging_steps=1", "eval_steps=5", "sample_count=2")
+        self.ill = self._train(*large, *often)
+
     def finish(self) -> None:
         """All runs end, the first one is judged and taken elsewhere."""
-        for run in (self.run, self.other):
+        for run in (self.run, self.other, self.ill):
             self.until(lambda run=run: self._has_ended(run), f"run {run} has ended")
         self.command("evaluate", "--run", str(self.run), "--suite", "sales-en", "--max-cases", "8")
         for kind in ("adapter", "gguf"):

@@ -22,7 +22,7 @@ SHORT: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Peak:
-    """`measured` bytes of a run with `changes` to the recipe, on samples that all have `length` tokens."""
+    """`measured` bytes of all processes of a run with `changes` to the recipe, on samples that all have `length` tokens."""
 
     changes: dict[str, Any]
     batch: int
@@ -33,7 +33,7 @@ class Peak:
     @property
     def name(self) -> str:
         """What makes it another run than the others."""
-        own = {key: value for key, value in self.changes.items() if key not in SHORT}
+        own = {key: value for key, value in self.changes.items() if value != SHORT.get(key)}
         return f"{own} × {self.length}, {self.cores} cores"
 
 

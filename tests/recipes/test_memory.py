@@ -23,6 +23,17 @@ def test_every_method_was_measured_with_one_sample_at_once_and_with_several() ->
     assert {peak.batch for peak in PEAKS if peak.changes.get("use_dora")} == {1, 4}
 
 
+def test_bf16_recomputation_several_processes_and_large_batches_were_measured() -> None:
+    found = [(build_config("standard", peak.changes), peak) for peak in PEAKS]
+    assert {config.method.value for config, _peak in found if config.bf16 is True} >= {"lora", "full"}
+    assert {config.method.value for config, _peak in found if config.gradient_checkpointing} >= {
+        "lora",
+        "full",
+    }
+    assert {peak.length for config, peak in found if config.num_processes == 2} >= {64, 256}
+    assert max(peak.batch for peak in PEAKS) >= 8
+
+
 def test_what_is_tried_first_counts_where_samples_are_alike_and_long() -> None:
     config = build_config("standard", {"per_device_train_batch_size": 1})
     alike, apart = (

@@ -3,16 +3,20 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
+from sqlmodel import col
 
-from app.core.database import reading
+from app.accounts.who import Who
+from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.events import MetricPayload
-from app.jobs.models import Job, JobKind
+from app.jobs.models import Job, JobEvent, JobKind
 from app.jobs.newest import last_event, last_events
+from app.runs import losses as kept_losses
 from app.runs.curves import Point, read_curves, thin
 from app.runs.logs import TAIL_LINES, log_tail
+from app.runs.losses import read_losses
 from tests.support.training import lived_through, metric, progress
 
 
@@ -20,19 +24,26 @@ def evaluation(step: int, loss: float) -> jobs.EventData:
     return ("eval", {"step": step, "eval_loss": loss})
 
 
+def checkpoint(step: int) -> jobs.EventData:
+    return ("checkpoint", {"step": step})
+
+
 def test_a_resumed_attempt_replaces_the_steps_it_repeats(engine: Engine) -> None:
     first = [
         metric(1, 3.0),
         metric(2, 2.9),
         evaluation(2, 3.1),
+        checkpoint(2),
         metric(3, 2.8),
         metric(4, 2.7),
         evaluation(4, 2.9),
+        checkpoint(4),
     ]
-    second = [metric(3, 2.5), metric(4, 2.4), evaluation(4, 2.6), metric(5, 2.3)]
+    second = [metric(3, 2.5), metric(4, 2.4), evaluation(4, 2.6), metric(5, 2.3), checkpoint(5)]
     job_id = lived_through(engine, first, second).job_id
     with reading(engine) as session:
-        curves = read_curves(session, jobs.require_job(session, job_id))
+        job = jobs.require_job(session, job_id)
+        curves, losses = read_curves(session, job), read_losses(session, job)
     assert [(p["step"], p["loss"]) for p in curves.metrics] == [
         (1, 3.0),
         (2, 2.9),
@@ -41,14 +52,38 @@ def test_a_resumed_attempt_replaces_the_steps_it_repeats(engine: Engine) -> None
         (5, 2.3),
     ]
     assert [(p["step"], p["eval_loss"]) for p in curves.evals] == [(2, 3.1), (4, 2.6)]
-    assert curves.last_seq == 14
+    assert curves.last_seq == 17
+    # the shorter way that the diagnosis takes tells the same
+    assert [(p.step, p.loss) for p in losses.train] == [(p["step"], p["loss"]) for p in curves.metrics]
+    assert losses.evals == [(2, 3.1), (4, 2.6)]
+    assert losses.checkpoints == curves.checkpoints == [2, 5]
+
+
+def test_losses_that_were_read_stay_and_what_is_new_takes_back_what_it_repeats(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_losses, "_LEAST_EVENTS", 1)
+    with transaction(engine) as session:
+        job = jobs.enqueue(session, JobKind.TRAIN, created_by=Who("test"))
+        claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=60)
+        assert claim is not None
+        for events in ([metric(1, 3.0), metric(2, 2.9), evaluation(2, 3.1), checkpoint(2)], [metric(2, 2.5)]):
+            jobs.heartbeat(session, claim, lease_seconds=60, events=events)
+            session.flush()
+            session.refresh(job)
+            found = read_losses(session, job)
+            # nothing but what is new is asked for
+            session.execute(delete(JobEvent).where(col(JobEvent.job_id) == job.id))
+        assert [(point.step, point.loss) for point in found.train] == [(1, 3.0), (2, 2.5)]
+        assert (found.evals, found.checkpoints) == ([(2, 3.1)], [2])
 
 
 def test_a_measure_that_was_not_a_number_is_a_gap(engine: Engine) -> None:
     job_id = lived_through(engine, [metric(1), metric(2, float("nan"))]).job_id
     with reading(engine) as session:
-        curves = read_curves(session, jobs.require_job(session, job_id))
-    assert [point["loss"] for point in curves.metrics] == [2.0, None]
+        job = jobs.require_job(session, job_id)
+        assert [point["loss"] for point in read_curves(session, job).metrics] == [2.0, None]
+        assert [point.loss for point in read_losses(session, job).train] == [2.0, None]
 
 
 def points(count: int) -> list[Point]:

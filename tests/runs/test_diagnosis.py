@@ -62,6 +62,11 @@ def test_a_finding_is_marked_shown_and_leads_to_a_new_run_with_only_its_fields_c
     assert marks is not None
     assert json.loads(marks[1]) == [{"step": 20, "curve": "eval_loss", "title": "Overfitting"}]
     assert "Held-out loss, step 20 3.000" in visible_text(page)
+    # above all else, and kept true when the findings are asked for alone
+    found = '<a href="#finding-overfitting">Overfitting</a>'
+    assert found in page[page.index('id="run-found"') : page.index("data-run-live")]
+    alone = engineer.browser.get("/runs/1/diagnosis").text
+    assert found in alone[alone.index('id="run-found" hx-swap-oob="true"') :]
 
     # the form has the run's own change and recipe, and of the finding's fields the new values
     asked = dict(parse_qsl(urlsplit(finding["new_run"]).query))

@@ -11,6 +11,7 @@ from app.core.storage import Storage
 from app.curation.removal import plan_removal
 from app.erasure.holders import users_of
 from app.exports.card import adapter_style, model_card
+from app.files import APP_FOLDER
 from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
@@ -211,6 +212,8 @@ def test_a_plan_counts_what_is_mixed_in_and_the_command_line_asks_for_it_too(
     assert "7 conversations an epoch: 39%" in live.run(*words).stdout
     for wrong, reason in (("Nobody", "there is no dataset"), ("General@7", "no such frozen version")):
         assert reason in live.run(*words[:5], "--mix", wrong).error
+    assert live.run("import", str(APP_FOLDER / "samples" / "sales.en.jsonl"), "--dataset", "Bare").code == 0
+    assert "has no frozen version. Freeze" in live.run(*words[:5], "--mix", "Bare").error
     twice = live.run(*words, "--set", "mix_share=0.2")
     assert "by an option of its own" in twice.error
 

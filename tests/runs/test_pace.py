@@ -4,14 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
-from app.jobs.models import Job, JobKind, JobState
+from app.jobs.models import Job, JobEvent, JobKind, JobState
 from app.mask_checks.service import require_mask_check
-from app.recipes.backend import STUDIO, Backend
 from app.runs.mixing import plan_epoch
 from app.runs.models import Run
 from app.runs.pace import Pace, expected_pace
@@ -25,22 +24,29 @@ def finished(
     *,
     seconds: float,
     epoch: float,
+    steps: float | None = None,
     like: int | None = None,
     **config: Any,
 ) -> Run:
-    """A run that trained so many epochs in so many seconds; `like` another on the same mask check."""
+    """A run that trained so many epochs in so many seconds, its `steps` in so many of them; `like` another on the same mask check."""
     run, job = make_run(session, storage) if like is None else make_run_like(session, like)
     run.config = run.config.model_copy(update=config)
     claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
     assert claim is not None
-    done = progress(9, 9)
+    done = progress(10, 10)
     done[1]["epoch"] = epoch
-    jobs.heartbeat(session, claim, lease_seconds=30, events=[done])
+    begun = [] if steps is None else [progress(1, 10)]
+    jobs.heartbeat(session, claim, lease_seconds=30, events=[*begun, done])
     jobs.finish(session, jobs.Claim(job.id or 0, 1, JobKind.TRAIN, {}), JobState.SUCCEEDED, result={})
     job = session.get_one(Job, run.job_id)
     assert job.started_at is not None
     job.finished_at = job.started_at + timedelta(seconds=seconds)
     session.add(job)
+    told = select(JobEvent).where(JobEvent.job_id == run.job_id, JobEvent.kind == "progress")
+    for event in session.exec(told):
+        # Nine of ten steps lie between the two that are told.
+        event.created_at = job.started_at + timedelta(seconds=(steps or 0) * event.payload["step"] / 10)
+        session.add(event)
     session.flush()
     return run
 
@@ -50,18 +56,44 @@ def expected(
     run: Run,
     epochs: float,
     base_model_id: int | None = None,
-    backend: Backend = STUDIO,
+    **config: Any,
 ) -> Pace | None:
     version = require_version(session, run.dataset_version_id)
     epoch = plan_epoch(run.config, version, require_mask_check(session, run.mask_check_id), None)
     tokens = round((epoch.tokens or 0) * epochs)
-    return expected_pace(session, base_model_id or run.base_model_id, backend, tokens)
+    asked = run.config.model_copy(update=config)
+    return expected_pace(session, base_model_id or run.base_model_id, asked, tokens)
 
 
 def test_twice_the_epochs_take_twice_the_time(app: FastAPI) -> None:
     with transaction(app.state.engine) as session:
         run = finished(session, app.state.storage, seconds=300, epoch=2.0)
         assert expected(session, run, epochs=4.0) == Pace(600, run.id or 0)
+
+
+def test_what_comes_before_and_after_the_steps_takes_no_longer_with_more_epochs(app: FastAPI) -> None:
+    with transaction(app.state.engine) as session:
+        run = finished(session, app.state.storage, seconds=300, epoch=2.0, steps=200)
+        assert expected(session, run, epochs=2.0) == Pace(300, run.id or 0)
+        assert expected(session, run, epochs=20.0) == Pace(2100, run.id or 0)
+
+
+def test_what_was_trained_in_another_way_says_nothing(app: FastAPI) -> None:
+    with transaction(app.state.engine) as session:
+        run = finished(session, app.state.storage, seconds=300, epoch=2.0)
+        for other in (
+            {"use_peft": False},
+            {"load_in_4bit": True},
+            {"use_dora": True},
+            {"gradient_checkpointing": True},
+            {"bf16": True},
+            {"num_processes": 2},
+        ):
+            assert expected(session, run, epochs=2.0, **other) is None
+        full = finished(session, app.state.storage, seconds=900, epoch=2.0, like=run.id, use_peft=False)
+        assert expected(session, run, epochs=2.0, use_peft=False) == Pace(900, full.id or 0)
+        # Steps of another size take as long for each token, about.
+        assert expected(session, run, epochs=2.0, per_device_train_batch_size=2) == Pace(300, run.id or 0)
 
 
 def test_what_another_program_took_says_nothing(app: FastAPI) -> None:

@@ -43,7 +43,7 @@ def test_the_list_shows_live_states_with_progress_and_loss(
         session.add(run)
     html = annotator.browser.get("/runs").text
     assert "every 3s" not in html
-    assert "Standard, 2 changed" in visible_text(html)
+    assert "Run 1 · Standard, 2 changed num_train_epochs 4 lora_r 8" in " ".join(visible_text(html).split())
     assert "lora_r: 64 → 8" in html
     assert "lora_r 64 → 8" in visible_text(annotator.browser.get("/runs/1").text)
 

@@ -9,12 +9,11 @@ from app.base_models.facts import ModelFacts
 from app.core.errors import Invalid
 from app.mask_checks.models import MaskCheck
 from app.recipes.axes import Axis, combinations
-from app.recipes.backend import Backend
 from app.recipes.fields import display
 from app.runs.backends import Backends
 from app.runs.device import Device
 from app.runs.mixing import Beside
-from app.runs.pace import Pace, pace_of
+from app.runs.pace import Pace, pace_of, way_of
 from app.runs.planning import Choice, MemoryPlan, Plan, make_plan
 from app.versions.models import DatasetVersion
 
@@ -90,13 +89,13 @@ def plan_sweep(
 
 
 def with_pace(session: Session, plan: SweepPlan, model_id: int) -> tuple[SweepPlan, Pace | None]:
-    """The plan with the time that all runs take one after the other, by the newest run on the model by the same
-    trainer; and that run's pace."""
-    paces: dict[tuple[Backend | None, int | None], Pace | None] = {}
+    """The plan with the time that all runs take one after the other, by the newest run on the model that was
+    trained the same way; and that run's pace."""
+    paces: dict[tuple[object, int | None], Pace | None] = {}
     total = 0.0
     for member in plan.members:
         config, tokens = member.plan.config, member.plan.tokens
-        key = (config.backend if config else None, tokens.all if tokens else None)
+        key = (way_of(config) if config else None, tokens.all if tokens else None)
         if key not in paces:
             paces[key] = pace_of(session, model_id, member.plan)
         pace = paces[key]

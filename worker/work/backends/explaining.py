@@ -26,6 +26,7 @@ _MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 # What torch's launcher says last: not why, but that one of its processes failed, and by which signal if it was one.
 _OF_LAUNCHER: Final = "torch.distributed.elastic."
 _SIGNAL: Final = re.compile(r"Signal (\d+) \(SIG\w+\) received by PID")
+_FIRST_FAILURE: Final = "Root Cause"
 _LONGEST: Final = 300
 
 
@@ -43,7 +44,8 @@ def explain(tool: str, exit_code: int, printed: Iterable[str]) -> JobFailed:
         for words in ("out of memory", "OutOfMemoryError", "can't allocate memory", "MemoryError")
     ):
         return JobFailed(FailureCode.OUT_OF_MEMORY, _NO_MEMORY, tool=tool, detail=detail)
-    below = _SIGNAL.search(whole)
+    # Of several processes the launcher ends the others by signals once one has failed.
+    below = _SIGNAL.search(whole.rpartition(_FIRST_FAILURE)[2])
     signal = int(below[1]) if below else -exit_code
     if signal > 0:
         return JobFailed(FailureCode.KILLED, _KILLED, tool=tool, signal=signal)

@@ -25,6 +25,7 @@ from app.jobs.devices import VISIBLE
 from app.runs.work import TrainInput
 from app.sentences import N_, Failure, FailureCode
 from worker.work.protocol import JobFailed
+from worker.work.training.devices import peak_memory_bytes
 
 # Below the attempt's own folder.
 FOLDER: Final = ".processes"
@@ -55,6 +56,7 @@ class ProcessGroup:
     size: int = 1
     folder: Path | None = None
     others: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    _others_peak: int = 0
 
     @property
     def leads(self) -> bool:
@@ -90,6 +92,20 @@ class ProcessGroup:
             carried += torch.frombuffer(bytearray(written), dtype=torch.uint8)
         distributed.broadcast(carried, src=0)
         return json.loads(bytes(carried.tolist()))
+
+    def tell_peaks(self, device: torch.device) -> None:
+        """Process 0 learns what memory the others had at their peaks, for `peak_memory`. Every process has to say it."""
+        own = np.array([0 if self.leads else peak_memory_bytes(device)])
+        if device.type == "cuda":
+            self.largest(own)
+            self._others_peak = int(own[0])
+        else:
+            [self._others_peak] = self.total(int(own[0]))
+
+    def peak_memory(self, device: torch.device) -> int:
+        """Bytes: of the fullest GPU, or of all processes together where they share the machine's memory."""
+        own = peak_memory_bytes(device)
+        return max(own, self._others_peak) if device.type == "cuda" else own + self._others_peak
 
     def largest(self, values: np.ndarray[Any, Any]) -> None:
         """In place: the largest value that any process has at each position."""

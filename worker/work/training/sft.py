@@ -33,7 +33,6 @@ from worker.work.training.data import ArraySamples, LabelProof
 from worker.work.training.devices import (
     give_back_freed_memory,
     keep_freed_memory,
-    peak_memory_bytes,
     round_denormals_to_zero,
     training_device,
 )
@@ -163,6 +162,7 @@ def go_through(
     raise_if_paused(trainer, control)
     finish_evaluation(trainer)
     trainer.proof.merge(trainer.group)
+    trainer.group.tell_peaks(trainer.args.device)
     return train_loss
 
 
@@ -298,7 +298,7 @@ def what_came_of_it(
         labels_hash=trainer.proof.labels_hash(arrays_hash),
         labels_seen=int(trainer.proof.seen.sum()),
         labels_total=len(trainer.proof.seen),
-        peak_memory_bytes=peak_memory_bytes(trainer.args.device),
+        peak_memory_bytes=trainer.group.peak_memory(trainer.args.device),
         adapted=reached.adapted,
         left_out=reached.left_out,
         environment=surroundings(trainer.args.device),

@@ -20,6 +20,9 @@ LAUNCHER = [
     "  exitcode  : 1 (pid: 71)",
 ]
 
+# The launcher ended it, as another one had failed.
+OTHERS = "  traceback : Signal 15 (SIGTERM) received by PID 70"
+
 
 @pytest.mark.parametrize(
     ("printed", "exit_code", "code", "said"),
@@ -33,6 +36,7 @@ LAUNCHER = [
         (["step 4"], -9, "killed", "was killed (signal 9)"),
         ([*TRACEBACK[:4], *LAUNCHER], 1, "backend_failed", "ValueError: Target modules"),
         ([*LAUNCHER, "  traceback : Signal 9 (SIGKILL) received by PID 71"], 1, "killed", "was killed (signal 9)"),
+        ([*TRACEBACK[:4], OTHERS, *LAUNCHER], 1, "backend_failed", "ValueError: Target modules"),
         (["Usage: axolotl [OPTIONS]"], 2, "backend_failed", "Usage: axolotl [OPTIONS]. The log"),
         ([], 3, "backend_failed", "exit code 3"),
     ],

@@ -31,10 +31,18 @@ METHODS: dict[str, dict[str, Any]] = {
     "qlora": {"load_in_4bit": True, "optim": "adamw_torch"},
     "full": {"use_peft": False},
     "lora, recomputed": {"gradient_checkpointing": True},
+    "full, recomputed": {"use_peft": False, "gradient_checkpointing": True},
+    "lora, bf16": {"bf16": True},
+    "lora, bf16, recomputed": {"bf16": True, "gradient_checkpointing": True},
+    "qlora, bf16": {"load_in_4bit": True, "optim": "adamw_torch", "bf16": True},
+    "dora, bf16": {"use_dora": True, "bf16": True},
+    "full, bf16": {"use_peft": False, "bf16": True},
+    "lora, two processes": {"num_processes": 2},
     "qlora, no dropout": {"load_in_4bit": True, "optim": "adamw_torch", "lora_dropout": 0.0},
     "dora, no dropout": {"use_dora": True, "lora_dropout": 0.0},
 }
 ALL = [(method, batch, length) for method in METHODS for batch in (1, 4) for length in (64, 128, 256)]
+ALL += [("lora", batch, 256) for batch in (8, 16)]
 WANTS_ALL = bool(os.environ.get("ALL_MEMORY"))
 GRID = ALL if WANTS_ALL else [("lora", 1, 64)]
 
@@ -80,12 +88,12 @@ def peak_of(model: Path, folder: Path, config: dict[str, Any], batch: int, lengt
 def test_the_expected_memory_is_near_the_measured_peak(
     method: str, batch: int, length: int, base_model_folder: Path, tmp_path: Path
 ) -> None:
-    changes = {**METHODS[method], **SHORT, "per_device_train_batch_size": batch}
+    changes = {**SHORT, **METHODS[method], "per_device_train_batch_size": batch}
     config = build_config("standard", changes)
     cores = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
     work = Work(batch * length, length, cores, length)
     facts = facts_of(base_model_folder)
-    expected = estimate_memory(facts, config, work, half=False)
+    expected = estimate_memory(facts, config, work, half=config.bf16 is True)
     measured = peak_of(base_model_folder, tmp_path, config.to_json(), batch, length)
     if WANTS_ALL:
         note_peak(facts, Peak(changes, batch, length, cores, measured))

@@ -98,13 +98,15 @@ class Finder(importlib.abc.MetaPathFinder):
 def watch(module: Any, line: Line) -> None:
     """Let every Trainer tell of itself."""
     trainer, kind = module.Trainer, type("Watching", (Reporter, module.TrainerCallback), {})
-    begin, prepare, predict = trainer.__init__, trainer._prepare_inputs, trainer.prediction_step
-    train = trainer.train
+    begin, prepare = trainer.__init__, trainer._prepare_inputs
+    train, count = trainer.train, trainer._get_num_items_in_batch
 
     @functools.wraps(begin)
     def begun(self: Any, *args: Any, **kwargs: Any) -> None:
         begin(self, *args, **kwargs)
         self.add_callback(kind(self, line))
+        # Of this one, since tools have prediction steps of their own.
+        self.prediction_step = functools.partial(predicted, self, self.prediction_step)
 
     @functools.wraps(prepare)
     def prepared(self: Any, inputs: Any) -> Any:
@@ -114,22 +116,39 @@ def watch(module: Any, line: Line) -> None:
             line.tell("batch", rows=rows, padded=padded)
         return found
 
-    @functools.wraps(predict)
-    def predicted(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        found = predict(self, model, inputs, *args, **kwargs)
-        # A mean over batches, as the tool makes it, would weigh a trained token of a short answer more.
-        if found[0] is not None and "labels" in inputs:
-            count = int((inputs["labels"][:, 1:] != IGNORED).sum())
-            total, tokens = getattr(self, "sft_studio_held_out", (0.0, 0))
-            self.sft_studio_held_out = total + float(found[0].mean()) * count, tokens + count
-        return found
+    @functools.wraps(count)
+    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self.sft_studio_items = count(self, *args, **kwargs)
+        return self.sft_studio_items
 
     @functools.wraps(train)
     def trained(self: Any, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
         return train(self, RESUME or resume_from_checkpoint, *args, **kwargs)
 
-    trainer.__init__, trainer._prepare_inputs, trainer.prediction_step = begun, prepared, predicted
-    trainer.train = trained
+    trainer.__init__, trainer._prepare_inputs = begun, prepared
+    trainer.train, trainer._get_num_items_in_batch = trained, counted
+
+
+def predicted(trainer: Any, predict: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    """What the trainer's own step gives, added up token by token."""
+    tokens = int((inputs["labels"][:, 1:] != IGNORED).sum()) if "labels" in inputs else 0
+    trainer.sft_studio_items = None
+    found = predict(model, inputs, *args, **kwargs)
+    # A mean over batches, as the tool makes it, would weigh a trained token of a short answer more.
+    if found[0] is not None and tokens:
+        summed, before = getattr(trainer, "sft_studio_held_out", (0.0, 0))
+        loss = float(found[0].mean()) * divisor(trainer, tokens)
+        trainer.sft_studio_held_out = summed + loss, before + tokens
+    return found
+
+
+def divisor(trainer: Any, tokens: int) -> float:
+    """What the sum over a batch's trained tokens was divided by to give its loss."""
+    items = trainer.sft_studio_items
+    if items is None:
+        return tokens
+    # Several processes divide by the tokens of all of them, and multiply by their number.
+    return float(items) / (trainer.args.world_size if trainer.args.average_tokens_across_devices else 1)
 
 
 def without_padding(batch: Any) -> tuple[list[Any], int]:
@@ -215,13 +234,14 @@ class Reporter:
         self.tell("held_out", step=state.global_step, loss=loss)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        peak = peak_memory(args)
         self.tell(
             "end",
             step=state.global_step,
             total_steps=state.max_steps,
             train_loss=self.train_loss,
             best_step=best_step(state) if args.load_best_model_at_end else None,
-            **peak_memory(),
+            peak_memory_bytes=peak,
         )
 
 
@@ -272,9 +292,13 @@ def memory() -> dict[str, Any]:
     }
 
 
-def peak_memory() -> dict[str, Any]:
+def peak_memory(args: Any) -> int | None:
+    """Bytes: of this process's GPU, or of all processes together where they share the machine's memory."""
     device = gpu()
-    return {"peak_memory_bytes": from_status("VmHWM") if device is None else device.max_memory_allocated()}
+    if device is not None:
+        return int(device.max_memory_allocated())
+    own = from_status("VmHWM")
+    return None if own is None else int(total(args, own)[0])
 
 
 def from_status(name: str) -> int | None:
