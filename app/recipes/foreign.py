@@ -33,6 +33,7 @@ _ELSEWHERE: Final = N_(
     "%(key)s is chosen here with the data, the model or the mask settings: look at it there."
 )
 _NOT_TAKEN: Final = N_("%(key)s: %(value)s is nothing that can be trained here and is left out.")
+_TWICE: Final = N_("lora_alpha is not in the file: LLaMA-Factory takes twice the rank then, %(value)d.")
 _WRONG: Final = N_("%(key)s is left out: %(reason)s")
 _ALIAS: Final = N_(
     "This file repeats values by an alias (*%(name)s). Write them out where they are meant, then read it again."
@@ -70,6 +71,7 @@ _LLAMAFACTORY: Final = {
     "use_dora": "use_dora",
     "bf16": "bf16",
     "early_stopping_steps": "early_stopping_patience",
+    "enable_liger_kernel": "use_liger_kernel",
 }
 _AXOLOTL: Final = {
     **{name: name for name in _SAME},
@@ -91,6 +93,17 @@ _NAMES: Final[Mapping[Tool, Mapping[str, str]]] = {
     "axolotl": _AXOLOTL,
     "studio": {name: name for name in TrainingConfig.model_fields},
 }
+# Axolotl switches Liger's kernels on one by one.
+_LIGER_PARTS: Final = (
+    "liger_rope",
+    "liger_rms_norm",
+    "liger_rms_norm_gated",
+    "liger_layer_norm",
+    "liger_swiglu",
+    "liger_glu_activation",
+    "liger_cross_entropy",
+    "liger_fused_linear_cross_entropy",
+)
 # What tells the tools apart.
 _TELLING: Final[Mapping[Tool, frozenset[str]]] = {
     "llamafactory": frozenset({"finetuning_type", "model_name_or_path", "stage", "lora_rank", "cutoff_len"}),
@@ -186,7 +199,19 @@ def read_foreign(text: str) -> ForeignConfig:
             ) from error
         for name in read.values:
             read.keys.setdefault(name, key)
+    if read.tool == "llamafactory":
+        _scale(read)
     return read
+
+
+def _scale(read: ForeignConfig) -> None:
+    """Its own alpha where the file has a rank alone: a rank beside the standard's alpha would be another scale by far."""
+    rank = str(read.values.get("lora_r", ""))
+    if "lora_alpha" in read.values or not (rank.isascii() and rank.isdigit() and len(rank) < 6):
+        return
+    read.values["lora_alpha"] = 2 * int(rank)
+    read.keys["lora_alpha"] = read.keys["lora_r"]
+    read.notes.append(Sentence.of(_TWICE, value=2 * int(rank)))
 
 
 def _strange(found: dict[str, Any]) -> tuple[ForeignConfig, dict[str, Any]]:
@@ -303,6 +328,18 @@ def _recomputing_off(values: dict[str, Any], value: Any) -> bool:
     return isinstance(value, bool)
 
 
+def _liger_part(values: dict[str, Any], value: Any) -> bool:
+    """One of several switches: here they are one."""
+    if value is True:
+        values["use_liger_kernel"] = True
+    return isinstance(value, bool | None)
+
+
+def _plugins(values: dict[str, Any], value: Any) -> bool:
+    """Liger's own says nothing without its switches; no other has a meaning here."""
+    return isinstance(value, list) and all(str(one).endswith("LigerPlugin") for one in value)
+
+
 _SPECIAL: Final[Mapping[str, Callable[[dict[str, Any], Any], bool]]] = {
     "finetuning_type": _finetuning_type,
     "adapter": _adapter,
@@ -311,6 +348,8 @@ _SPECIAL: Final[Mapping[str, Callable[[dict[str, Any], Any], bool]]] = {
     "lora_target": _target,
     "lora_target_linear": _linear,
     "disable_gradient_checkpointing": _recomputing_off,
+    "plugins": _plugins,
+    **dict.fromkeys(_LIGER_PARTS, _liger_part),
 }
 
 

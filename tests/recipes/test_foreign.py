@@ -20,6 +20,7 @@ CHANGED = {
     "use_rslora": True,
     "use_dora": True,
     "gradient_checkpointing": True,
+    "use_liger_kernel": True,
     "per_device_train_batch_size": 2,
     "gradient_accumulation_steps": 3,
     "lr_scheduler_type": "linear",
@@ -45,11 +46,21 @@ def test_what_the_studio_wrote_for_a_tool_comes_back(tool: str, changes: dict[st
     assert not told & set(TrainingConfig.model_fields)
 
 
+@pytest.mark.parametrize("rank", ["8", "'8'"])
+def test_a_rank_without_an_alpha_has_the_scale_that_the_tool_gives_it(rank: str) -> None:
+    read = read_sound(f"finetuning_type: lora\nlora_rank: {rank}\n")
+    assert (read.values["lora_r"], read.values["lora_alpha"]) == (8, 16)
+    assert [say(note) for note in read.notes] == [
+        "lora_alpha is not in the file: LLaMA-Factory takes twice the rank then, 16."
+    ]
+    assert "lora_alpha" not in read_sound("finetuning_type: lora\nlora_rank: many\n").values
+
+
 def test_every_key_without_a_meaning_is_told_by_name() -> None:
     read = read_foreign(
-        "finetuning_type: freeze\nflash_attn: fa2\ntemplate: qwen\nlora_rank: 8\nlearning_rate: 1e-4\n"
+        "finetuning_type: freeze\nflash_attn: fa2\ntemplate: qwen\nlora_rank: 8\nlora_alpha: 32\nlearning_rate: 1e-4\n"
     )
-    assert read.values == {"lora_r": 8, "learning_rate": "1e-4"}
+    assert read.values == {"lora_r": 8, "lora_alpha": 32, "learning_rate": "1e-4"}
     assert parse_config(read.values).learning_rate == 1e-4
     assert [(note.values["key"], "left out" in note.template) for note in read.notes] == [
         ("finetuning_type", True),

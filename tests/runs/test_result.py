@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from app.core.database import transaction
 from app.core.storage import Storage
 from app.runs.result import RunResult
-from tests.support.people import Person
+from tests.support.people import Person, visible_text
 from tests.support.training import make_run, run_result
 
 STORED = Path(__file__).parent / "stored" / "result_finished.json"
@@ -36,6 +36,16 @@ def test_a_result_is_stored_whole_and_a_partial_one_refused() -> None:
     assert RunResult.stored(json.loads(json.dumps(told))).to_json() == told
     with pytest.raises(ValidationError):
         RunResult.stored({"adapter": "adapter"})
+
+
+def test_the_page_says_which_steps_weights_were_kept(
+    app: FastAPI, engineer: Person, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        run, _job = make_run(session, storage)
+        run.result = RunResult.stored(run_result(adapter_step=2, steps=3, eval_loss=2.4321))
+        session.add(run)
+    assert "kept: step 2, held-out loss 2.432" in visible_text(engineer.browser.get("/runs/1").text)
 
 
 def test_a_loss_that_is_no_number_is_stored_as_unknown() -> None:
