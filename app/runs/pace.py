@@ -1,12 +1,11 @@
 """How long a run will take, going by the newest one on the same base model that was trained in the same way. No such run, no figure."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from sqlmodel import Session, col, select
 
-from app.jobs.events import EventKind, Phase, ProgressPayload
+from app.jobs.events import EventKind, ProgressPayload
 from app.jobs.models import Job, JobEvent, JobState
 from app.jobs.newest import last_event
 from app.recipes.config import TrainingConfig
@@ -18,8 +17,6 @@ from app.runs.planning import Plan
 _ROUND_TO_SECONDS: Final = 10
 # Of the newest runs on the model; how quick something was long before says little.
 _LOOKED_THROUGH: Final = 50
-# Training begins within the first of a job's phases.
-_FIRST_PHASES: Final = 20
 # What decides how long a token takes, between some of them many times as long.
 _SAME_PACE: Final = ("backend", "method", "use_dora", "gradient_checkpointing", "bf16", "num_processes")
 
@@ -36,7 +33,7 @@ def expected_pace(
     session: Session, base_model_id: int, config: TrainingConfig, tokens: int | None
 ) -> Pace | None:
     """What the newest uninterrupted run on this model that was trained as `config` says tells of training so many tokens over all
-    epochs. What one program or one method takes says nothing of another; loading takes what it takes, however long the training.
+    epochs. What one program or one method takes says nothing of another; loading and saving take what they take, however long the training.
     """
     if tokens is None:
         return None
@@ -49,9 +46,9 @@ def expected_pace(
     work = float(epoch_of(session, run).tokens or 0) * float(epoch or 0)
     if not work or job.started_at is None or job.finished_at is None:
         return None
-    began = _began_to_train(session, run.job_id) or job.started_at
-    before, training = (began - job.started_at).total_seconds(), (job.finished_at - began).total_seconds()
-    seconds = before + training * tokens / work
+    taken = (job.finished_at - job.started_at).total_seconds()
+    stepping = _seconds_of_steps(session, run.job_id) or taken
+    seconds = max(0.0, taken - stepping) + stepping * tokens / work
     assert run.id is not None
     return Pace(max(1, round(seconds / _ROUND_TO_SECONDS)) * _ROUND_TO_SECONDS, run.id)
 
@@ -61,15 +58,16 @@ def way_of(config: TrainingConfig) -> tuple[object, ...]:
     return tuple(getattr(config, name) for name in _SAME_PACE)
 
 
-def _began_to_train(session: Session, job_id: int) -> datetime | None:
-    statement = (
-        select(JobEvent)
-        .where(JobEvent.job_id == job_id, JobEvent.kind == EventKind.PHASE)
-        .order_by(col(JobEvent.seq))
-        .limit(_FIRST_PHASES)
-    )
-    phases = session.exec(statement)
-    return next((event.created_at for event in phases if event.payload["phase"] == Phase.TRAINING), None)
+def _seconds_of_steps(session: Session, job_id: int) -> float | None:
+    """What all steps of a run took, by the moments at which the first and the last of them were told; None where only one was."""
+    told = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.kind == EventKind.PROGRESS)
+    first = session.exec(told.order_by(col(JobEvent.seq)).limit(1)).first()
+    last = session.exec(told.order_by(col(JobEvent.seq).desc()).limit(1)).first()
+    if first is None or last is None:
+        return None
+    begun, done = int(first.payload["step"]), int(last.payload["step"])
+    between = (last.created_at - first.created_at).total_seconds()
+    return between * done / (done - begun) if done > begun else None
 
 
 def pace_of(session: Session, base_model_id: int, plan: Plan) -> Pace | None:

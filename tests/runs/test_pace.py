@@ -24,27 +24,28 @@ def finished(
     *,
     seconds: float,
     epoch: float,
-    loading: float = 0.0,
+    steps: float | None = None,
     like: int | None = None,
     **config: Any,
 ) -> Run:
-    """A run that trained so many epochs in so many seconds; `like` another on the same mask check."""
+    """A run that trained so many epochs in so many seconds, its `steps` in so many of them; `like` another on the same mask check."""
     run, job = make_run(session, storage) if like is None else make_run_like(session, like)
     run.config = run.config.model_copy(update=config)
     claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
     assert claim is not None
-    done = progress(9, 9)
+    done = progress(10, 10)
     done[1]["epoch"] = epoch
-    begun = ("phase", {"phase": "training"})
-    jobs.heartbeat(session, claim, lease_seconds=30, events=[begun, done])
+    begun = [] if steps is None else [progress(1, 10)]
+    jobs.heartbeat(session, claim, lease_seconds=30, events=[*begun, done])
     jobs.finish(session, jobs.Claim(job.id or 0, 1, JobKind.TRAIN, {}), JobState.SUCCEEDED, result={})
     job = session.get_one(Job, run.job_id)
     assert job.started_at is not None
     job.finished_at = job.started_at + timedelta(seconds=seconds)
     session.add(job)
-    told = select(JobEvent).where(JobEvent.job_id == run.job_id, JobEvent.kind == "phase")
+    told = select(JobEvent).where(JobEvent.job_id == run.job_id, JobEvent.kind == "progress")
     for event in session.exec(told):
-        event.created_at = job.started_at + timedelta(seconds=loading)
+        # Nine of ten steps lie between the two that are told.
+        event.created_at = job.started_at + timedelta(seconds=(steps or 0) * event.payload["step"] / 10)
         session.add(event)
     session.flush()
     return run
@@ -70,9 +71,9 @@ def test_twice_the_epochs_take_twice_the_time(app: FastAPI) -> None:
         assert expected(session, run, epochs=4.0) == Pace(600, run.id or 0)
 
 
-def test_what_comes_before_training_takes_no_longer_with_more_epochs(app: FastAPI) -> None:
+def test_what_comes_before_and_after_the_steps_takes_no_longer_with_more_epochs(app: FastAPI) -> None:
     with transaction(app.state.engine) as session:
-        run = finished(session, app.state.storage, seconds=300, epoch=2.0, loading=100)
+        run = finished(session, app.state.storage, seconds=300, epoch=2.0, steps=200)
         assert expected(session, run, epochs=2.0) == Pace(300, run.id or 0)
         assert expected(session, run, epochs=20.0) == Pace(2100, run.id or 0)
 
