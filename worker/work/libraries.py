@@ -1,7 +1,7 @@
 """Libraries that others import for a case that seldom comes: here they are imported once something is asked of them.
 
 transformers imports `datasets`, and with it pandas, to tell a dataset of that kind from ours; peft imports bitsandbytes to
-know a quantized layer. A job's process would spend a quarter of its start, and 140 MB, on what it does not use.
+know a quantized layer. A job's process would spend a quarter of its start, and 130 MB, on what it does not use.
 """
 
 import gc
