@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 export SFT_STUDIO_DATA ?= $(CURDIR)/.data
 export PYTHON
 
-.PHONY: help install demo serve check test families memory bench faults interop several trackers pictures clean
+.PHONY: help install demo serve check test families memory bench faults interop several trackers pictures kernels clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -53,6 +53,9 @@ pictures: install ## The pictures of docs/, from a real server with real runs; s
 
 trackers: install ## Runs told to a real MLflow server, killed meanwhile, and read back by MLflow's own client
 	@exec $(BIN)/python -m tests.trackers
+
+kernels: install ## Liger's kernels, interpreted on the CPU, beside the plain pass of small models; KINDS="llama qwen3" picks
+	@exec $(BIN)/python -m tests.kernels $(KINDS)
 
 clean: ## Remove .venv and caches; the data in .data stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build

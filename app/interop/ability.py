@@ -35,6 +35,13 @@ _NO_CHECKPOINTS: Final = N_(
 _NO_FOUR_BITS: Final = N_(
     "Without a GPU %(tool)s does not train on a model in 4 bits: set load_in_4bit to false, or backend to studio."
 )
+_NO_LIGER: Final = N_(
+    "Without a GPU %(tool)s cannot train on Liger's kernels, and no other backend can: set use_liger_kernel to false."
+)
+_LIGER_MISSING: Final = N_(
+    "use_liger_kernel needs the package liger-kernel where %(tool)s is installed (backend): install it there, or set "
+    "use_liger_kernel to false."
+)
 _NO_PROCESSES: Final = N_(
     "%(tool)s is started as one process: set num_processes to 1, or backend to one of: %(others)s."
 )
@@ -83,6 +90,7 @@ def require_able(
         (bool(config.sample_prompts), Invalid(_NO_PROMPTS, field="sample_prompts", tool=name)),
         (config.mix_order == CURRICULUM, Invalid(_NO_ORDER, field="mix_order", tool=name)),
         (on_cpu and config.load_in_4bit, Invalid(_NO_FOUR_BITS, field="load_in_4bit", tool=name)),
+        (on_cpu and config.use_liger_kernel, Invalid(_NO_LIGER, field="use_liger_kernel", tool=name)),
         (bool(config.accelerate_config) and tool != "trl", Invalid(_NO_LAUNCH, field=FIELD, tool=name)),
         (
             config.num_processes > 1 and tool not in _IN_SEVERAL,
@@ -120,3 +128,9 @@ def require_installed(launch: Launch, tool: Tool, *, has_deepspeed: bool) -> Non
     """Raises Invalid naming `accelerate_config` where the tool's environment lacks what the file asks for."""
     if launch.way == "DEEPSPEED" and not has_deepspeed:
         raise Invalid(_NO_DEEPSPEED, field=FIELD, name=launch.name, tool=TOOL_NAMES[tool])
+
+
+def require_liger_installed(config: TrainingConfig, tool: Tool, *, has_liger: bool) -> None:
+    """Raises Invalid naming `use_liger_kernel` where the tool's environment has no such kernels."""
+    if config.use_liger_kernel and not has_liger:
+        raise Invalid(_LIGER_MISSING, field="use_liger_kernel", tool=TOOL_NAMES[tool])

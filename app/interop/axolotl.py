@@ -19,6 +19,15 @@ _PRECISION: Final = N_(
 # Its own kernels want a GPU, and switch themselves on where they are not switched off.
 _KERNELS: Final = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel", "lora_embedding_kernel")
 
+# Its plugin, and what of Liger is switched on by the plugin's own options.
+_LIGER: Final = {
+    "plugins": ["axolotl.integrations.liger.LigerPlugin"],
+    "liger_rope": True,
+    "liger_rms_norm": True,
+    "liger_glu_activation": True,
+    "liger_fused_linear_cross_entropy": True,
+}
+
 
 def write_axolotl(run: HandedRun, handing: Handing) -> None:
     """Files, command and notes into `handing`."""
@@ -47,6 +56,7 @@ def _model(run: HandedRun) -> dict[str, Any]:
         "peft_use_dora": config.use_dora,
         **({"peft_trainable_token_indices": [run.end_of_turn_id]} if run.trains_end_of_turn else {}),
         **dict.fromkeys(_KERNELS, False),
+        **(_LIGER if config.use_liger_kernel else {}),
     }
 
 

@@ -18,12 +18,15 @@ _PYTHONS: Final = ("python", "python3", "python.exe")
 
 @dataclass(frozen=True)
 class Environment:
-    """A tool that can be started: its interpreter, and the version that is installed there; whether DeepSpeed is, too."""
+    """A tool that can be started: its interpreter, and the version that is installed there; whether DeepSpeed and Liger's
+    kernels are, too.
+    """
 
     tool: Tool
     python: Path
     version: str
     has_deepspeed: bool = False
+    has_liger: bool = False
 
 
 def setting_of(tool: Tool) -> str:
@@ -47,7 +50,13 @@ def find_environment(settings: Settings, tool: Tool) -> Environment | None:
     version = _version(tool, python) if python else None
     if python is None or version is None:
         return None
-    return Environment(tool, python, version, has_deepspeed=_version("deepspeed", python) is not None)
+    return Environment(
+        tool,
+        python,
+        version,
+        has_deepspeed=_version("deepspeed", python) is not None,
+        has_liger=_version("liger-kernel", python) is not None,
+    )
 
 
 def find_environments(settings: Settings) -> dict[Tool, Environment]:

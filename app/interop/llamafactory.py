@@ -51,6 +51,7 @@ def _config(run: HandedRun) -> dict[str, Any]:
         "fp16": False,
         "bf16": False,
         "disable_gradient_checkpointing": not config.gradient_checkpointing,
+        **({"enable_liger_kernel": True} if config.use_liger_kernel else {}),
         **training_arguments(run),
         **({"use_cpu": True} if run.on_processors else {}),
         **({"early_stopping_steps": config.early_stopping_patience} if run.stops_early else {}),

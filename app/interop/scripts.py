@@ -39,6 +39,7 @@ def write_trl(run: HandedRun, handing: Handing) -> None:
     training = {
         **_training(run),
         "gradient_checkpointing": config.gradient_checkpointing,
+        **({"use_liger_kernel": True} if config.use_liger_kernel else {}),
         # What starts several processes leaves it to them where they compute.
         **({"use_cpu": True} if run.on_processors else {}),
     }
@@ -55,6 +56,8 @@ def write_unsloth(run: HandedRun, handing: Handing) -> None:
         handing.cannot("trainable_tokens")
     if config.use_dora:
         handing.cannot("use_dora")
+    if config.use_liger_kernel:  # it brings kernels of its own, for the same modules
+        handing.cannot("use_liger_kernel")
     if not run.layers:
         handing.note(_USUAL_LAYERS, layers=", ".join(_LAYERS))
     lora = {

@@ -15,6 +15,7 @@ from app.core.errors import Conflict, ErrorDetail, Invalid
 from app.core.i18n import say
 from app.invalid import WrongField
 from app.recipes.backend import BackendFields
+from app.recipes.liger import LigerFields
 from app.recipes.method import Method
 from app.recipes.mixing import MixingFields
 from app.recipes.processes import ProcessFields
@@ -27,7 +28,7 @@ from app.sentences import N_
 _PROJECTIONS: Final = {"q,v": ["q_proj", "v_proj"], "q,k,v,o": ["q_proj", "k_proj", "v_proj", "o_proj"]}
 
 
-class TrainingConfig(WatchingFields, SamplingFields, MixingFields, BackendFields, ProcessFields):
+class TrainingConfig(WatchingFields, SamplingFields, MixingFields, BackendFields, LigerFields, ProcessFields):
     """Everything a run is trained with. Defaults are the source material's standard training."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -71,6 +71,7 @@ _LLAMAFACTORY: Final = {
     "use_dora": "use_dora",
     "bf16": "bf16",
     "early_stopping_steps": "early_stopping_patience",
+    "enable_liger_kernel": "use_liger_kernel",
 }
 _AXOLOTL: Final = {
     **{name: name for name in _SAME},
@@ -92,6 +93,17 @@ _NAMES: Final[Mapping[Tool, Mapping[str, str]]] = {
     "axolotl": _AXOLOTL,
     "studio": {name: name for name in TrainingConfig.model_fields},
 }
+# Axolotl switches Liger's kernels on one by one.
+_LIGER_PARTS: Final = (
+    "liger_rope",
+    "liger_rms_norm",
+    "liger_rms_norm_gated",
+    "liger_layer_norm",
+    "liger_swiglu",
+    "liger_glu_activation",
+    "liger_cross_entropy",
+    "liger_fused_linear_cross_entropy",
+)
 # What tells the tools apart.
 _TELLING: Final[Mapping[Tool, frozenset[str]]] = {
     "llamafactory": frozenset({"finetuning_type", "model_name_or_path", "stage", "lora_rank", "cutoff_len"}),
@@ -316,6 +328,18 @@ def _recomputing_off(values: dict[str, Any], value: Any) -> bool:
     return isinstance(value, bool)
 
 
+def _liger_part(values: dict[str, Any], value: Any) -> bool:
+    """One of several switches: here they are one."""
+    if value is True:
+        values["use_liger_kernel"] = True
+    return isinstance(value, bool | None)
+
+
+def _plugins(values: dict[str, Any], value: Any) -> bool:
+    """Liger's own says nothing without its switches; no other has a meaning here."""
+    return isinstance(value, list) and all(str(one).endswith("LigerPlugin") for one in value)
+
+
 _SPECIAL: Final[Mapping[str, Callable[[dict[str, Any], Any], bool]]] = {
     "finetuning_type": _finetuning_type,
     "adapter": _adapter,
@@ -324,6 +348,8 @@ _SPECIAL: Final[Mapping[str, Callable[[dict[str, Any], Any], bool]]] = {
     "lora_target": _target,
     "lora_target_linear": _linear,
     "disable_gradient_checkpointing": _recomputing_off,
+    "plugins": _plugins,
+    **dict.fromkeys(_LIGER_PARTS, _liger_part),
 }
 
 

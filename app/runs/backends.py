@@ -9,12 +9,13 @@ from fastapi import Depends
 from app.core.errors import Invalid
 from app.core.settings import Settings
 from app.core.web import get_app_settings
-from app.interop.ability import require_able, require_installed
+from app.interop.ability import require_able, require_installed, require_liger_installed
 from app.interop.environments import Environment, find_environments, setting_of
 from app.interop.handing import TOOL_NAMES, Tool
 from app.interop.launching import FIELD, Launch, find_launch, launch_files
 from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig
+from app.recipes.liger import require_liger
 from app.runs.device import ThisDevice
 from app.sentences import N_, Sentence
 
@@ -36,12 +37,14 @@ _NO_ANSWERS: Final = N_("%(tool)s answers no prompts while it trains: there will
 @dataclass(frozen=True)
 class Backends:
     """Their environments by tool, and whether they have to do without a GPU; `launches` are the texts of accelerate's files
-    that a run may name, None where this server has no folder of such.
+    that a run may name, None where this server has no folder of such. Workers that are not here
+    know themselves what the studio's own trainer can there.
     """
 
     environments: Mapping[Tool, Environment] = field(default_factory=dict)
     on_cpu: bool = True
     launches: Mapping[str, str] | None = None
+    workers_here: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -54,7 +57,12 @@ NO_BACKENDS: Final = Backends()
 
 def backends_here(settings: Annotated[Settings, Depends(get_app_settings)], device: ThisDevice) -> Backends:
     """Looked up anew each time: an environment may be made while the server runs."""
-    return Backends(find_environments(settings), on_cpu=device.cores > 0, launches=launch_files(settings))
+    return Backends(
+        find_environments(settings),
+        on_cpu=device.cores > 0,
+        launches=launch_files(settings),
+        workers_here=not settings.redis_url,
+    )
 
 
 # Asked before a handler takes a connection.
@@ -72,6 +80,8 @@ def fit_to_backend(
     if tool == STUDIO:
         if config.accelerate_config:
             raise Invalid(_STUDIO_ITSELF, field=FIELD)
+        if config.use_liger_kernel and backends.workers_here:
+            require_liger(on_cpu=backends.on_cpu)
         return config, []
     name = TOOL_NAMES[tool]
     if tool not in backends.environments:
@@ -86,6 +96,7 @@ def fit_to_backend(
         config = config.model_copy(update={"sample_count": 0})
         notes.append(Sentence.of(_NO_ANSWERS, tool=name))
     require_able(config, tool, on_cpu=backends.on_cpu, end_of_turn_id=end_of_turn_id, launch=launch)
+    require_liger_installed(config, tool, has_liger=backends.environments[tool].has_liger)
     if launch is not None:
         require_installed(launch, tool, has_deepspeed=backends.environments[tool].has_deepspeed)
         notes += _notes_of(launch, config)

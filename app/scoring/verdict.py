@@ -123,10 +123,10 @@ class SuiteVerdict(SuiteCounts):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def sure(self) -> bool:
-        """More than chance: there are enough cases, and the interval lies on one side of nothing."""
+        """More than chance: there are enough cases, and the interval, as it is told, lies on one side of nothing."""
         if self.low is None or self.high is None:
             return False
-        return self.low > NOTHING or self.high < -NOTHING
+        return points(self.low) > 0 or points(self.high) < 0
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -163,8 +163,7 @@ class SuiteVerdict(SuiteCounts):
                 "%(cases)d cases, which changed by %(effect)s points of 100 on average, "
                 "95 %% interval %(low)s to %(high)s: more than chance."
             )
-        # A bound that is not nothing is not said to be ±0.
-        low, effect, high = (signed(round(100 * share, 1)) for share in (self.low, self.effect, self.high))
+        low, effect, high = (signed(points(share)) for share in (self.low, self.effect, self.high))
         return Sentence.of(template, cases=self.cases, low=low, effect=effect, high=high)
 
 
@@ -234,6 +233,11 @@ def agreed(directions: Iterable[int]) -> Outcome:
 def outcome_word(outcome: Outcome, *, sure: bool) -> str:
     """The outcome in a word, untranslated."""
     return _WORDS[outcome] if sure else _UNSURE_WORDS.get(outcome, _WORDS[outcome])
+
+
+def points(share: float) -> float:
+    """Of a hundred, as people are told: to one decimal."""
+    return round(100 * share, 1)
 
 
 def signed(number: float) -> str:

@@ -24,6 +24,7 @@ from app.interop.environments import find_environment, named_place, setting_of
 from app.interop.handing import TOOL_NAMES, TOOL_VERSIONS, TOOLS
 from app.interop.launching import SETTING, launch_files, read_launch
 from app.jobs.models import Job, JobState
+from app.recipes.liger import PACKAGES, version_of
 from app.runs.tracking import SETTINGS, UNFINISHED, TrackedRun
 from app.serving import preflight
 from app.serving.stored_rows import named_files, trouble_in
@@ -63,7 +64,7 @@ def examine(settings: Settings) -> list[Finding]:
             found += check(settings, engine)
     finally:
         engine.dispose()
-    return [*found, *_broker(settings), *_backends(settings)]
+    return [*found, *_broker(settings), *_backends(settings), *_kernels()]
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:
@@ -272,6 +273,23 @@ def _backends(settings: Settings) -> Iterator[Finding]:
         )
         yield Finding("backends", "ok", text % {"tools": ", ".join(unnamed)})
     yield from _launches(settings)
+
+
+def _kernels() -> Iterator[Finding]:
+    """Nobody has to have them; a run that asks for them is refused without."""
+    found = {package: version_of(package) for package in PACKAGES.values()}
+    missing = [package for package, version in found.items() if version is None]
+    if missing:
+        text = _(
+            "Liger's kernels cannot be asked for here (use_liger_kernel): not installed are %(packages)s."
+        )
+        yield Finding("kernels", "ok", text % {"packages": ", ".join(missing)})
+        return
+    text = _(
+        "Liger's kernels are installed (%(packages)s): runs on a GPU may ask for them (use_liger_kernel)."
+    )
+    packages = ", ".join(f"{package} {version}" for package, version in found.items())
+    yield Finding("kernels", "ok", text % {"packages": packages})
 
 
 def _launches(settings: Settings) -> Iterator[Finding]:

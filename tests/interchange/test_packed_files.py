@@ -14,6 +14,7 @@ import pytest
 
 from app.files import FULL
 from app.interchange import ImportLimits, LineNote, LineProblem, ParsedConversation, read_conversations
+from app.interchange.files.sheet_marks import find_marks
 from tests.interchange.reading_aloud import LINE, read, read_all, the_problem
 from tests.support.disks import small_disk
 
@@ -100,6 +101,11 @@ def test_a_formula_whose_value_was_never_saved_is_named_and_one_with_a_value_is_
     )
     read_again = read_all(packed({**parts, sheet: saved}))
     assert [c["messages"][1]["content"] for c in read_again] == ["7", "c", "7"]
+
+
+@pytest.mark.parametrize("piece", [b"<c ", b"<mergeCell ", b'r="A1" ', b'<c r="A1"><f>', b" "])
+def test_a_sheet_of_a_million_beginnings_is_passed_over_like_any_other(piece: bytes) -> None:
+    assert find_marks(io.BytesIO(b'<c r="A1">' + b"<c " + piece * (2_000_000 // len(piece)))).formulas == {}
 
 
 def test_other_sheets_are_named() -> None:

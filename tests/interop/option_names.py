@@ -21,10 +21,15 @@ def llamafactory() -> dict[str, list[str]]:
 
 
 def axolotl() -> dict[str, list[str]]:
+    from axolotl.integrations.liger.args import LigerArgs
     from axolotl.utils.schemas.config import AxolotlInputConfig
     from axolotl.utils.schemas.datasets import SFTDataset
 
-    return {"config": sorted(AxolotlInputConfig.model_fields), "dataset": sorted(SFTDataset.model_fields)}
+    return {
+        # Those of the one plugin that the files name are among them.
+        "config": sorted({*AxolotlInputConfig.model_fields, *LigerArgs.model_fields}),
+        "dataset": sorted(SFTDataset.model_fields),
+    }
 
 
 def trl() -> dict[str, list[str]]:

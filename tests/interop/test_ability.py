@@ -3,7 +3,7 @@
 import pytest
 
 from app.core.errors import Invalid
-from app.interop.ability import require_able
+from app.interop.ability import require_able, require_liger_installed
 from app.interop.handing import TOOL_NAMES, TOOLS, Tool
 from app.recipes.config import TrainingConfig
 
@@ -21,6 +21,7 @@ CASES = [
     *((tool, "num_processes", 2, False) for tool in ("axolotl", "unsloth")),
     *((tool, "accelerate_config", "fsdp.yaml", False) for tool in OTHERS),
     *((tool, "load_in_4bit", True, True) for tool in TOOLS),
+    *((tool, "use_liger_kernel", True, tool != "unsloth") for tool in TOOLS),
     ("axolotl", "bf16", True, True),
     ("unsloth", "bf16", True, True),
     ("unsloth", "use_dora", True, False),
@@ -48,3 +49,12 @@ def test_what_it_cannot_do_is_refused_by_name(
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_recipe_as_it_stands_is_no_trouble(tool: Tool) -> None:
     require_able(TrainingConfig(backend=tool, sample_count=0), tool, on_cpu=True, end_of_turn_id=2)
+
+
+def test_kernels_have_to_be_where_the_tool_is() -> None:
+    asked = TrainingConfig(backend="trl", use_liger_kernel=True)
+    require_liger_installed(asked, "trl", has_liger=True)
+    require_liger_installed(TrainingConfig(backend="trl"), "trl", has_liger=False)
+    with pytest.raises(Invalid, match="liger-kernel where TRL is installed") as refused:
+        require_liger_installed(asked, "trl", has_liger=False)
+    assert refused.value.field == "use_liger_kernel"

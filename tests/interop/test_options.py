@@ -27,6 +27,7 @@ RUNS = {
     "a revision and named layers": {"revision": "a" * 40, "layers": ("q_proj", "v_proj")},
     "the end of turn too": {"trainable_tokens": "end_of_turn", "end_of_turn_id": 2},
     "two processes": {"num_processes": 2, "launch": own_launch(2, on_cpu=True)},
+    "Liger's kernels": {"use_liger_kernel": True},
     "a limit": {"limit": 7, "precision": "bfloat16", "warmup_ratio": 0.5},
 }
 # What a config decides elsewhere: in `limit`, in `precision`, in `layers`; and where a tool has no option at all.
@@ -42,7 +43,7 @@ WITHOUT: dict[Tool, set[str]] = {
     "llamafactory": {"trainable_tokens"},
     "axolotl": set(),
     "trl": set(),
-    "unsloth": {"trainable_tokens", "use_dora"},
+    "unsloth": {"trainable_tokens", "use_dora", "use_liger_kernel"},
 }
 OTHER_VALUES: dict[str, Any] = {
     "lr_scheduler_type": "linear",

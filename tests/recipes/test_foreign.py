@@ -20,6 +20,7 @@ CHANGED = {
     "use_rslora": True,
     "use_dora": True,
     "gradient_checkpointing": True,
+    "use_liger_kernel": True,
     "per_device_train_batch_size": 2,
     "gradient_accumulation_steps": 3,
     "lr_scheduler_type": "linear",

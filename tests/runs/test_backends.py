@@ -62,6 +62,19 @@ def test_rest_starts_what_it_can_train_and_refuses_the_rest_by_field(engineer: P
     assert "backend" in visible_text(engineer.browser.get(f"/runs/{run.json()['id']}").text)
 
 
+def test_kernels_for_a_gpu_are_refused_where_there_is_none_at_every_door(
+    engineer: Person, check_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.runs.device.gpus", list)
+    for backend in ("studio", "trl"):
+        refused = start(engineer, check_id, backend=backend, use_liger_kernel=True)
+        assert (refused.status_code, refused.json()["field"]) == (422, "use_liger_kernel"), refused.text
+        assert "use_liger_kernel to false" in problem_of(refused)
+    form = {"version": "1", "model": "1", "recipe": "standard", "use_liger_kernel": "true"}
+    plan = engineer.browser.post("/runs/new/plan", data=form, headers=HTMX)
+    assert "Liger's kernels are written for GPUs" in visible_text(html.unescape(plan.text))
+
+
 FILE = "distributed_type: MULTI_CPU\nnum_processes: 2\nmixed_precision: 'no'\nuse_cpu: true\n"
 
 

@@ -228,7 +228,10 @@ def test_the_models_own_layers_are_offered_and_what_it_never_learned_is_said_bef
     assert started.json()["config"]["trainable_tokens"] == "end_of_turn"
 
 
-YAML = "finetuning_type: lora\nlora_rank: 12\nlearning_rate: 1e-4\nuse_dora: true\noptim: lion\nflash_attn: fa2\n"
+YAML = (
+    "finetuning_type: lora\nlora_rank: 12\nlora_alpha: 48\nlearning_rate: 1e-4\nuse_dora: true\n"
+    "optim: lion\nflash_attn: fa2\n"
+)
 
 
 def test_a_config_of_another_tool_fills_in_the_form_with_a_note_for_each_key_that_means_nothing(
@@ -246,14 +249,20 @@ def test_a_config_of_another_tool_fills_in_the_form_with_a_note_for_each_key_tha
         assert re.search(r'name="learning_rate" value="0.0001"', page)
         assert re.search(r'id="method-lora"[^>]* checked', page)
         text = visible_text(page)
-        assert "Filled in from a config of LLaMA-Factory 4 settings were taken from it." in text
+        assert "Filled in from a config of LLaMA-Factory 5 settings were taken from it." in text
         assert (
             "2 notes flash_attn has no meaning here and is left out. optim is left out: optim must be one of"
             in text
         )
     chinese = {"Accept-Language": "zh-CN"}
     told = engineer.api.post("/api/v1/recipes/read", json={"config": YAML}, headers=chinese).json()
-    assert told["changes"] == {"use_peft": True, "lora_r": 12, "learning_rate": 1e-4, "use_dora": True}
+    assert told["changes"] == {
+        "use_peft": True,
+        "lora_r": 12,
+        "lora_alpha": 48,
+        "learning_rate": 1e-4,
+        "use_dora": True,
+    }
     assert (told["tool"], len(told["notes"])) == ("llamafactory", 2)
     assert all("略去" in note for note in told["notes"])
     assert annotator.browser.post("/runs/new/config", data={"config": YAML}).status_code == 403

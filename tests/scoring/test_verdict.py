@@ -73,6 +73,13 @@ def test_counts_add_up_and_the_words_hold_them(them: list[Case]) -> None:
     assert verdict == judged(*them)
 
 
+def test_a_bound_that_is_told_as_nothing_is_not_more_than_chance() -> None:
+    verdict = SuiteVerdict.model_validate({**judged(*[case(1, 2)] * 12).model_dump(), "low": 0.0004})
+    assert (verdict.outcome, verdict.sure) == ("better", False)
+    assert "±0 to" in verdict.certainty().english()
+    assert "may be chance" in verdict.certainty().english()
+
+
 @given(st.integers(1, 5), st.floats(0, 1), st.floats(0, 1), st.integers(0, 5))
 def test_no_score_makes_an_answer_better_that_fails_as_many_checks(
     checks: int, before: float, after: float, failed: int

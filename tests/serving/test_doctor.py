@@ -58,6 +58,7 @@ def test_a_sound_installation_is_well(sound: Settings) -> None:
         "workers",
         "broker",
         "backends",
+        "kernels",
         "trackers",
     } == set(levels)
     shown = in_this_process("doctor", data_dir=sound.data_dir, LANG="zh_CN.UTF-8")

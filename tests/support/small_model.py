@@ -20,7 +20,7 @@ def small_model_folder() -> Path:
     with FileLock(CACHE / "smollm2.lock"):
         if not (folder / "model.safetensors").is_file():
             from app.base_models.work import PrepareInput
-            from worker.work.models import run
+            from worker.work.preparing import run
             from worker.work.protocol import Control
 
             shutil.rmtree(folder, ignore_errors=True)

@@ -22,6 +22,7 @@ from app.files import tells_full_disk
 from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
 from app.sentences import N_, FailureCode, SentenceError, plain_json
+from worker.work.libraries import nothing_collected
 from worker.work.protocol import (
     Cancelled,
     Control,
@@ -125,7 +126,8 @@ def work_function(kind: str) -> Work:
         raise JobFailed(
             FailureCode.JOB_MALFORMED, N_("There is no work of the kind %(kind)s."), kind=str(kind)
         )
-    work: Work = importlib.import_module(WORK_MODULES[kind]).run
+    with nothing_collected():
+        work: Work = importlib.import_module(WORK_MODULES[kind]).run
     return work
 
 

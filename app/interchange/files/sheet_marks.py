@@ -12,11 +12,14 @@ from typing import IO, Final
 
 from app.interchange.files.bytes_in import CHUNK_BYTES
 
-_MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
+# Attributes are short, and bounded here: in hostile XML an expression would begin to look at every place anew.
+_MERGED: Final = re.compile(
+    rb'<(?:\w+:)?mergeCell\s[^<>]{0,400}?ref="([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})"'
+)
 # A formula whose value is an empty text has t="str", for programs write the type of a value with it.
 _FORMULA: Final = re.compile(
-    rb'<(?:\w+:)?c\s(?![^>]*\bt="str")[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*>\s*'
-    rb"<(?:\w+:)?f\b[^>]*(?:/>|>[^<]*</(?:\w+:)?f>)\s*"
+    rb'<(?:\w+:)?c\s(?![^<>]{0,400}\bt="str")[^<>]{0,400}?\br="([A-Z]{1,3})(\d{1,7})"[^<>]{0,400}>\s*'
+    rb"<(?:\w+:)?f\b[^<>]{0,400}(?:/>|>[^<]*</(?:\w+:)?f>)\s*"
     rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
 )
 _OVERLAP: Final = 32 * 1024  # no cell with a formula is longer, for a formula has at most 8,192 characters

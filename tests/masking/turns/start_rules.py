@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.masking.turns.pieces import CALLING, CALLS, END, EOS, LOOP, PROMPT, TURN
+from tests.masking.turns.pieces import ASKED, CALL, CALLING, CALLS, END, EOS, LOOP, PROMPT, TURN
 from tests.support.masks import chat
 
 THINK = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"
@@ -99,7 +99,7 @@ RULES: dict[str, tuple[str, list[dict[str, Any]], list[str]]] = {
         + "{% else %}{{ m.content }}{% endif %}{{ '<|im_end|>\n' }}"
         + END
         + prompted("<|im_start|>assistant\\n(I think)\\n"),
-        CALLING,
+        [*ASKED, {**CALL, "content": " "}, *CALLING[2:]],
         ['<call>price{"of": "a"}</call>' + EOS, "Ten." + EOS],
     ),
     "behind a header that is spaced otherwise, where the prompt ends with white space of its own": (

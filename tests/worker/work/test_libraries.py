@@ -1,5 +1,6 @@
 """Libraries that come with others are imported once something is asked of them, and then as ever."""
 
+import gc
 import importlib
 import importlib.util
 import json
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.work.libraries import import_late
+from worker.work.libraries import import_late, nothing_collected
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -78,6 +79,21 @@ def test_a_library_that_cannot_be_imported_says_so_each_time_that_it_is_asked(li
 def test_a_library_that_is_not_installed_stays_so() -> None:
     import_late("nothing_of_this_name")
     assert "nothing_of_this_name" not in sys.modules
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_garbage_is_collected_again_when_the_imports_are_over_or_have_failed(before: bool) -> None:
+    was = gc.isenabled()
+    try:
+        (gc.enable if before else gc.disable)()
+        with nothing_collected():
+            assert not gc.isenabled()
+        assert gc.isenabled() is before
+        with pytest.raises(ModuleNotFoundError), nothing_collected():
+            importlib.import_module("nothing_of_this_name")
+        assert gc.isenabled() is before
+    finally:
+        (gc.enable if was else gc.disable)()
 
 
 def test_a_run_begins_without_what_it_does_not_use_and_bitsandbytes_is_whole_when_it_is_used() -> None:

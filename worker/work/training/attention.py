@@ -54,18 +54,39 @@ def packed_attention(
         mask = None
         if sliding_window is not None and end - start > sliding_window:
             mask = _banded_mask(end - start, sliding_window, query.device)
+        keys, values = (_for_each_head(x[:, :, start:end], query, mask) for x in (key, value))
         output = functional.scaled_dot_product_attention(
             query[:, :, start:end],
-            key[:, :, start:end],
-            value[:, :, start:end],
+            keys,
+            values,
             attn_mask=mask,
             dropout_p=dropout,
             is_causal=mask is None,
             scale=scaling,
-            enable_gqa=query.shape[1] != key.shape[1],
+            enable_gqa=query.shape[1] != keys.shape[1],
         )
         outputs.append(output.transpose(1, 2))
     return torch.cat(outputs, dim=1), None
+
+
+def _for_each_head(x: torch.Tensor, query: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Keys or values as torch's kernel wants them: [1, kv_heads, tokens, dim], or as many heads as queries have.
+
+    On a GPU only FlashAttention knows of shared heads, and that takes half precision and no mask; with shared heads
+    anything else would be computed with all scores in memory.
+    """
+    if x.device.type != "cuda" or (_is_half(x.dtype) and mask is None):
+        return x
+    return x.repeat_interleave(query.shape[1] // x.shape[1], 1)
+
+
+def _is_half(dtype: torch.dtype) -> bool:
+    return dtype in (torch.bfloat16, torch.float16)
+
+
+def edges_of(borders: list[int], device: torch.device) -> torch.Tensor:
+    """The borders for the kernel of whole rows: int32[n + 1] on the device, made once for all layers of a pass."""
+    return torch.tensor(borders, dtype=torch.int32).to(device, non_blocking=True)
 
 
 def _checked_borders(
@@ -91,9 +112,13 @@ def varlen_attention(
     scaling: float | None = None,
     sliding_window: int | None = None,
     borders: list[int] | None = None,
+    edges: torch.Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """As `packed_attention`, in one call of a kernel for all conversations: FlashAttention as torch brings it, on a GPU."""
+    """As `packed_attention`, in one call of a kernel for all conversations: FlashAttention as torch brings it, on a GPU.
+
+    `edges` are the borders as `edges_of` gives them, made here where they do not come along.
+    """
     borders = _checked_borders(query, attention_mask, borders, kwargs)
     if dropout:
         raise PackedAttentionUnsupported("the kernel for rows of several conversations draws no dropout")
@@ -101,11 +126,13 @@ def varlen_attention(
     from torch.nn.attention.varlen import varlen_attn
 
     longest = max(end - start for start, end in pairwise(borders))
-    edges = torch.tensor(borders, dtype=torch.int32, device=query.device)
+    edges = edges_of(borders, query.device) if edges is None else edges
+    dtype = _half_of(query)
+    queries, keys, values = (x[0].transpose(0, 1).to(dtype) for x in (query, key, value))
     output = varlen_attn(
-        query[0].transpose(0, 1),
-        key[0].transpose(0, 1),
-        value[0].transpose(0, 1),
+        queries,
+        keys,
+        values,
         edges,
         edges,
         longest,
@@ -119,9 +146,16 @@ def varlen_attention(
     return output.unsqueeze(0), None
 
 
+def _half_of(x: torch.Tensor) -> torch.dtype:
+    """What autocast makes of x: it knows torch's own attention and not this kernel, and rotated queries come in fp32."""
+    if _is_half(x.dtype) or not torch.is_autocast_enabled(x.device.type):
+        return x.dtype
+    return torch.get_autocast_dtype(x.device.type)
+
+
 def ways_to_attend(device: torch.device, dtype: torch.dtype) -> list[str]:
     """Names of what may attend within the conversations of a row here, the quickest first."""
-    has_kernel = device.type == "cuda" and dtype in (torch.bfloat16, torch.float16)
+    has_kernel = device.type == "cuda" and _is_half(dtype)
     return [VARLEN_ATTENTION, PACKED_ATTENTION] if has_kernel else [PACKED_ATTENTION]
 
 

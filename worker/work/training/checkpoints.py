@@ -147,7 +147,7 @@ def save_training_state(
     tensors: dict[str, torch.Tensor] = {}
     plain: dict[str, dict[str, Any]] = {}
     for number, entries in state["state"].items():
-        for name, value in entries.items():
+        for name, value in _flat(entries).items():
             if isinstance(value, torch.Tensor):
                 # Not copied where it lies in memory already: of a whole model it is twice as large as that.
                 tensors[f"optimizer.{number}.{name}"] = value.detach().cpu().contiguous()
@@ -170,6 +170,14 @@ def save_training_state(
         },
     }
     (folder / STATE_FIELDS).write_text(json.dumps(written), "utf-8")
+
+
+def _flat(entries: dict[str, Any]) -> dict[str, Any]:
+    """What an optimizer keeps of one parameter. bitsandbytes wraps tensors in a dict of their own, and takes them without it."""
+    found: dict[str, Any] = {}
+    for name, value in entries.items():
+        found |= value if isinstance(value, dict) else {name: value}
+    return found
 
 
 def load_optimizer_and_scheduler(checkpoint: Checkpoint, optimizer: Any, scheduler: Any) -> None:

@@ -23,6 +23,9 @@ KEEP_UP_TO_BYTES = 1 << 30
 # How long each precision is measured, and how many products are timed together.
 MEASURED_SECONDS = 0.25
 PRODUCTS = 4
+# Rows of the product that is timed, and its width: small enough to end at once on a processor that emulates bf16 a
+# thousand times more slowly, and on a GPU so large that what is timed is the product and not the call.
+ROWS_AND_WIDTH = {"cpu": (64, 512), "cuda": (2048, 4096)}
 
 
 def training_device() -> torch.device:
@@ -49,11 +52,9 @@ def is_good_at_bf16(device: torch.device) -> bool:
 
 
 def _product_seconds(device: torch.device, dtype: torch.dtype, enough: float = 0.0) -> float:
-    """The least time that a product takes, in seconds; no less is looked for than `enough`.
-
-    Small enough to end at once where bf16 is emulated a thousand times more slowly.
-    """
-    rows, weight = (torch.ones(size, 512, dtype=dtype, device=device) for size in (64, 512))
+    """The least time that a product takes, in seconds; no less is looked for than `enough`."""
+    height, width = ROWS_AND_WIDTH[device.type]
+    rows, weight = (torch.ones(size, width, dtype=dtype, device=device) for size in (height, width))
     best, began = float("inf"), time.perf_counter()
     while best > enough and time.perf_counter() - began < MEASURED_SECONDS:
         started = time.perf_counter()
@@ -84,10 +85,12 @@ def keep_freed_memory() -> bool:
 
 
 def give_back_freed_memory() -> bool:
-    """Return to the kernel what was freed so far; False where there is no glibc.
+    """Return to the kernel, and to a GPU, what was freed so far; False where there is no glibc.
 
     Threads that are started later allocate from arenas of their own and could not use it.
     """
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
     if not sys.platform.startswith("linux"):
         return False
     try:

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from app.masking import IGNORE_INDEX
+from worker.work.training.attention import edges_of
 from worker.work.training.data import Batch, LabelProof, needed_places, next_token_targets
 from worker.work.training.loss import cross_entropy_sum
 from worker.work.training.weights import causal_model, computing_in
@@ -21,23 +22,28 @@ from worker.work.training.weights import causal_model, computing_in
 PLAIN_ROWS = 1024
 
 LossPass = Callable[[Batch], torch.Tensor]
+# Sum of the loss of hidden states[trained, width] that go through an output layer, against int64[trained].
+SummedLoss = Callable[[torch.Tensor, torch.nn.Module, torch.Tensor], torch.Tensor]
 
 
 class PackedPass:
     """All conversations of the row at once, each as far as its last trained token."""
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, model: Any, summed: SummedLoss | None = None) -> None:
+        """`summed` takes the place of the studio's own loss."""
+        self.model, self.summed = model, summed
         whole = causal_model(model)
         self.body = whole.get_decoder()
         self.head = whole.get_output_embeddings()
 
     def hidden(self, batch: Batch) -> torch.Tensor:
         """The last hidden states: [1, tokens, width]."""
+        ids, borders = batch["input_ids"], batch["borders"]
         found: torch.Tensor = self.body(
-            input_ids=batch["input_ids"],
+            input_ids=ids,
             position_ids=batch["position_ids"],
-            borders=batch["borders"],
+            borders=borders,
+            edges=edges_of(borders, ids.device),
             use_cache=False,
         ).last_hidden_state
         return found
@@ -48,8 +54,10 @@ class PackedPass:
         if len(needed):  # a model is given one token at least
             rows = {name: batch[name][:, needed] for name in ("input_ids", "position_ids")}
             batch, targets = {**rows, "borders": borders}, targets[needed]
-        trained = targets != IGNORE_INDEX
-        return cross_entropy_sum(self.hidden(batch)[0, trained], self.head, targets[trained])
+        # Places and no mask: how many it picks is known before the model runs, so that nobody waits for it in between.
+        trained = (targets != IGNORE_INDEX).nonzero()[:, 0]
+        summed = self.summed or cross_entropy_sum
+        return summed(self.hidden(batch)[0, trained], self.head, targets[trained])
 
 
 class PlainPass:

@@ -35,13 +35,13 @@ class _LoraFunction(torch.autograd.Function):
         # Inverted dropout multiplies what is kept by 1 / (1 - p): folded into B, where it costs nothing.
         scaling = scaling / (1 - dropout)
         a, b = lora_a.to(x.dtype), lora_b.to(x.dtype) * scaling
-        dropped = _dropped_places(flat.numel(), dropout, x.device) if dropout > 0 else None
-        low_rank = _without(flat, dropped) @ a.t()
+        fate = _Fate.drawn(flat.numel(), dropout, x.device) if dropout > 0 else None
+        low_rank = _kept(flat, fate) @ a.t()
         output = functional.linear(flat, weight, bias)
         output.addmm_(low_rank, b.t())
         kept = to_keep(x)
-        ctx.save_for_backward(weight, a, b, low_rank, dropped, *kept.sources)
-        ctx.make_input = kept.make
+        ctx.save_for_backward(weight, a, b, low_rank, fate.places if fate else None, *kept.sources)
+        ctx.make_input, ctx.seed, ctx.dropout = kept.make, fate.seed if fate else 0, dropout
         ctx.scaling, ctx.shape = scaling, x.shape
         ctx.dtypes = lora_a.dtype, lora_b.dtype
         # No view for autograd, as a product's own result is none: the model may go on in place on it.
@@ -50,21 +50,20 @@ class _LoraFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        weight, a, b, low_rank, dropped, *sources = ctx.saved_tensors
+        weight, a, b, low_rank, places, *sources = ctx.saved_tensors
+        fate = _Fate(ctx.seed, ctx.dropout, places) if ctx.dropout > 0 else None
         grad = gradients[0].reshape(-1, gradients[0].shape[-1])
         flat = made_again(ctx.make_input, sources).reshape(-1, weight.shape[1])
         grad_low_rank = grad @ b
         grad_b = (grad.t() @ low_rank).to(ctx.dtypes[1]).mul_(ctx.scaling)
-        grad_a = (grad_low_rank.t() @ _without(flat, dropped)).to(ctx.dtypes[0])
+        grad_a = (grad_low_rank.t() @ _kept(flat, fate)).to(ctx.dtypes[0])
         grad_x = None
         if ctx.needs_input_grad[0]:
             grad_x = grad @ weight
-            # Nothing comes back through the adapter where the element was dropped: what was there is put back.
-            places = None if dropped is None else dropped.long()
-            before = None if places is None else grad_x.view(-1).index_select(0, places)
-            grad_x.addmm_(grad_low_rank, a)
-            if places is not None:
-                grad_x.view(-1).index_copy_(0, places, before)
+            if fate is None:
+                grad_x.addmm_(grad_low_rank, a)
+            else:
+                fate.add_where_kept(grad_x, grad_low_rank, a)
             grad_x = grad_x.view(ctx.shape)
         return grad_x, None, None, grad_a, grad_b, None, None
 
@@ -82,42 +81,69 @@ def dropout_drawn_from(generator: torch.Generator) -> Iterator[None]:
         _generator.reset(token)
 
 
-def _dropped_places(count: int, probability: float, device: torch.device) -> torch.Tensor:
-    """The places among `count` elements that dropout drops, ascending: int32 where that is enough.
+class _Fate:
+    """Which elements dropout drops: each by itself with `probability`, decided by `seed`.
 
-    Each element is dropped by itself with `probability`. On a CPU the gaps between dropped elements are drawn
-    (geometric, from exponential numbers rounded down) and not every element's fate: at 5 % that is a twentieth
-    of the random numbers, and the few places are kept for the backward pass instead of a mask.
+    On a CPU the few places are kept. On other devices each element's fate is drawn again where it is wanted: to list places
+    the processor would have to wait until the device has got there, once in each layer.
     """
-    seed = int(torch.randint(2**62, (), generator=_generator.get()))
-    if device.type != "cpu":
-        generator = torch.Generator(device=device).manual_seed(seed)
-        places = (torch.rand(count, device=device, generator=generator) < probability).nonzero()[:, 0]
-        return places.to(_place_type(count))
-    generator_here = np.random.Generator(np.random.SFC64(seed))
+
+    def __init__(self, seed: int, probability: float, places: torch.Tensor | None) -> None:
+        self.seed, self.probability, self.places = seed, probability, places
+
+    @classmethod
+    def drawn(cls, count: int, probability: float, device: torch.device) -> "_Fate":
+        """Of `count` elements, by the generator that dropout draws from in this thread."""
+        seed = int(torch.randint(2**62, (), generator=_generator.get()))
+        there = device.type == "cpu"
+        return cls(seed, probability, _dropped_places(count, probability, seed) if there else None)
+
+    def mask(self, x: torch.Tensor) -> torch.Tensor:
+        """True where `x`, as it lies in memory, is dropped: a bool of its shape on its device."""
+        generator = torch.Generator(device=x.device).manual_seed(self.seed)
+        fates = torch.empty(x.shape, dtype=torch.bool, device=x.device)
+        return fates.bernoulli_(self.probability, generator=generator)
+
+    def add_where_kept(self, target: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
+        """target[kept] += (left @ right)[kept]: nothing comes back through the adapter where the element was dropped."""
+        if self.places is None:
+            target.add_((left @ right).masked_fill_(self.mask(target), 0))
+            return
+        places = self.places.long()
+        before = target.view(-1).index_select(0, places)
+        target.addmm_(left, right)
+        target.view(-1).index_copy_(0, places, before)
+
+
+def _kept(x: torch.Tensor, fate: _Fate | None) -> torch.Tensor:
+    """x with zeros where it is dropped."""
+    if fate is None:
+        return x
+    if fate.places is None:
+        return x.masked_fill(fate.mask(x), 0)
+    kept = x.clone(memory_format=torch.contiguous_format)
+    kept.view(-1).index_fill_(0, fate.places.long(), 0)
+    return kept
+
+
+def _dropped_places(count: int, probability: float, seed: int) -> torch.Tensor:
+    """The places among `count` elements that are dropped, ascending: int32 where that is enough.
+
+    The gaps between dropped elements are drawn (geometric, from exponential numbers rounded down) and not every
+    element's fate: at 5 % that is a twentieth of the random numbers, and the few places are kept for the backward
+    pass instead of a mask.
+    """
+    generator = np.random.Generator(np.random.SFC64(seed))
     drawn, last = [], -1
     while last < count:
         left = (count - last) * probability
-        gaps = generator_here.standard_exponential(int(left + 4 * left**0.5) + 16, np.float32)
+        gaps = generator.standard_exponential(int(left + 4 * left**0.5) + 16, np.float32)
         gaps *= np.float32(-1 / np.log1p(-probability))
         drawn.append(np.cumsum(gaps.astype(np.int64) + 1) + last)
         last = int(drawn[-1][-1])
-    places_here = np.concatenate(drawn)
-    places_here = places_here[: int(np.searchsorted(places_here, count))]
-    return torch.from_numpy(places_here).to(_place_type(count))
-
-
-def _place_type(count: int) -> torch.dtype:
-    return torch.int32 if count < 2**31 else torch.int64
-
-
-def _without(x: torch.Tensor, dropped: torch.Tensor | None) -> torch.Tensor:
-    """x with zeros at the dropped places of its flat view."""
-    if dropped is None:
-        return x
-    kept = x.clone(memory_format=torch.contiguous_format)
-    kept.view(-1).index_fill_(0, dropped.long(), 0)
-    return kept
+    places = np.concatenate(drawn)
+    places = places[: int(np.searchsorted(places, count))]
+    return torch.from_numpy(places).to(torch.int32 if count < 2**31 else torch.int64)
 
 
 def fuse_lora_layers(model: torch.nn.Module) -> int:
@@ -128,6 +154,14 @@ def fuse_lora_layers(model: torch.nn.Module) -> int:
             setattr(module, "forward", _FusedForward(module))  # noqa: B010 - mypy forbids plain assignment
             fused += 1
     return fused
+
+
+def unfuse_lora_layers(model: torch.nn.Module) -> int:
+    """Give the layers that `fuse_lora_layers` changed PEFT's own forward back; returns how many there were."""
+    fused = [one for one in model.modules() if isinstance(vars(one).get("forward"), _FusedForward)]
+    for module in fused:
+        del vars(module)["forward"]
+    return len(fused)
 
 
 def _is_plain(layer: Any) -> bool:

@@ -39,6 +39,7 @@ from worker.work.training.devices import (
 from worker.work.training.forward import FinePass, ProvenPass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
+from worker.work.training.liger import require_kernels_for, require_liger_on
 from worker.work.training.mixing import load_mixture, order_of, what_is_mixed, write_drawn
 from worker.work.training.model import load_base_model
 from worker.work.training.planning import (
@@ -61,7 +62,7 @@ from worker.work.training.trainer import (
     training_arguments,
 )
 from worker.work.training.trial import Trial, choose_pass
-from worker.work.training.weights import computing_in
+from worker.work.training.weights import causal_model, computing_in
 
 # The folder of what was trained, by whether it is an adapter.
 ADAPTER, MODEL = "adapter", "model"
@@ -90,7 +91,7 @@ def train(
     kept = kept_plan(job.resume_from)
     before = plan_before(job)
     dtype = frozen_precision(job.config, device, kept or before, group)
-    config = with_available_optimizer(job.config, device, emit)
+    config = fitted_to_device(job.config, device, emit)
 
     emit(EventKind.PHASE, phase=Phase.PREPARING_DATA)
     arrays = (mixture := load_mixture(job, emit)).arrays
@@ -111,7 +112,7 @@ def train(
 
     proof = LabelProof(arrays)
     trial = Trial.of(train_samples, vocabulary, device)
-    loss_pass = in_lanes(tried_pass(model, trial, dtype, device, proof, emit), model, config, device)
+    loss_pass = in_lanes(tried_pass(model, trial, config, dtype, device, proof, emit), model, config, device)
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
     measure = partial(tokens_per_second, loss_pass, model, train_samples, config, group)
@@ -194,11 +195,22 @@ def plan_for(
 
 
 def tried_pass(
-    model: Any, trial: Trial, dtype: torch.dtype, device: torch.device, proof: LabelProof, emit: Emit
+    model: Any,
+    trial: Trial,
+    config: TrainingConfig,
+    dtype: torch.dtype,
+    device: torch.device,
+    proof: LabelProof,
+    emit: Emit,
 ) -> ProvenPass:
-    """The pass that suits the model; every batch that goes through it is held against the checked arrays."""
+    """The pass that suits the model; every batch that goes through it is held against the checked arrays.
+
+    Raises JobFailed where kernels are asked for that there are none of for this kind of model.
+    """
+    if config.use_liger_kernel:
+        require_kernels_for(causal_model(model))
     with computing_in(dtype, model, device):
-        chosen = choose_pass(model, trial, dtype, emit)
+        chosen = choose_pass(model, trial, dtype, emit, liger=config.use_liger_kernel)
     give_back_freed_memory()
     return ProvenPass(FinePass(chosen, model, dtype, device), proof)
 
@@ -303,6 +315,13 @@ def what_came_of_it(
         left_out=reached.left_out,
         environment=surroundings(trainer.args.device),
     )
+
+
+def fitted_to_device(config: TrainingConfig, device: torch.device, emit: Emit) -> TrainingConfig:
+    """The config as this device trains it. Raises JobFailed for kernels that cannot run here."""
+    if config.use_liger_kernel:
+        require_liger_on(device)
+    return with_available_optimizer(config, device, emit)
 
 
 def with_available_optimizer(config: TrainingConfig, device: torch.device, emit: Emit) -> TrainingConfig:

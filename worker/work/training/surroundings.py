@@ -1,12 +1,12 @@
 """What this process computes with: libraries, device, threads. Two runs with the same of it have the same numbers."""
 
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 import torch
 
+from app.recipes.liger import version_of
 from app.runs.environment import Environment
 
 # Those that have a say in the numbers.
@@ -17,6 +17,8 @@ _LIBRARIES: Final = (
     "peft",
     "accelerate",
     "bitsandbytes",
+    "liger-kernel",
+    "triton",
     "tokenizers",
     "safetensors",
     "numpy",
@@ -27,17 +29,10 @@ def surroundings(device: torch.device) -> Environment:
     """As it is now."""
     return Environment(
         python=platform.python_version(),
-        libraries={name: version for name in _LIBRARIES if (version := _version(name))},
+        libraries={name: version for name in _LIBRARIES if (version := version_of(name))},
         device=_name(device),
         threads=torch.get_num_threads(),
     )
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _name(device: torch.device) -> str:

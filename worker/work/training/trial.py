@@ -18,7 +18,9 @@ from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed, base_is_no_number, log
 from worker.work.training.attention import VARLEN_ATTENTION, ways_to_attend
 from worker.work.training.data import ArraySamples, Batch, on_device, pack
-from worker.work.training.forward import LossPass, PackedPass, PlainPass
+from worker.work.training.forward import PackedPass, PlainPass
+from worker.work.training.liger import LigerKernels, liger_cross_entropy_sum
+from worker.work.training.quicker import keep_quicker_layers, milliseconds, tell_speed
 from worker.work.training.weights import causal_model
 
 # Largest relative difference of the mean loss that rounding explains (measured: 2e-7 and 1e-3).
@@ -60,14 +62,57 @@ class Trial:
         return cls(on_device(pack([shortest, second]), device), on_device(pack([longest, shortest]), device))
 
 
-def choose_pass(model: Any, trial: Trial, dtype: torch.dtype, emit: Emit) -> LossPass:
-    """The packed pass where it does on `trial` what the plain one does, else the plain one, and says so.
+TriedPass = PackedPass | PlainPass
+
+
+def choose_pass(
+    model: Any, trial: Trial, dtype: torch.dtype, emit: Emit, *, liger: bool = False
+) -> TriedPass:
+    """The packed pass where it does on `trial` what the plain one does, else the plain one, and says so; with Liger's kernels
+    where they are asked for and do the same.
 
     Raises JobFailed for a model that cannot be trained the plain way either.
     """
     model.eval()
-    plain = PlainPass(model)
-    wanted = plain_figures(plain, trial, dtype)
+    wanted = plain_figures(PlainPass(model), trial, dtype)
+    chosen = _packed_or_plain(model, trial, wanted, dtype, emit)
+    if trial.short["input_ids"].device.type == "cuda":
+        keep_quicker_layers(chosen, trial.long, emit)
+    return with_liger(chosen, trial, wanted, dtype, emit) if liger else chosen
+
+
+def with_liger(
+    chosen: TriedPass, trial: Trial, wanted: "_Figures", dtype: torch.dtype, emit: Emit
+) -> TriedPass:
+    """The chosen pass on Liger's kernels, where it still does what the plain one did without them; and how quick it is."""
+    own = milliseconds(chosen, trial.long)
+    kernels = LigerKernels(causal_model(chosen.model))
+    tried = PackedPass(chosen.model, liger_cross_entropy_sum) if isinstance(chosen, PackedPass) else chosen
+    try:
+        kernels.put_on()
+        reason = _difference(tried, trial, wanted, dtype)
+    except BaseException:
+        kernels.take_off()
+        raise
+    if reason is not None:
+        kernels.take_off()
+        log(
+            emit,
+            "warning",
+            N_(
+                "Liger's kernels do not compute what this model does (%(reason)s): the run goes on with the studio's own pieces, "
+                "which do."
+            ),
+            reason=reason,
+        )
+        return chosen
+    tell_speed(milliseconds(tried, trial.long), own, emit)
+    return tried
+
+
+def _packed_or_plain(
+    model: Any, trial: Trial, wanted: "_Figures", dtype: torch.dtype, emit: Emit
+) -> TriedPass:
     reason = None
     for attention in ways_to_attend(trial.short["input_ids"].device, dtype):
         with attention_in(model, attention) as takes_it:
@@ -101,7 +146,7 @@ def choose_pass(model: Any, trial: Trial, dtype: torch.dtype, emit: Emit) -> Los
             ),
             reason=reason,
         )
-    return plain
+    return PlainPass(model)
 
 
 @dataclass(frozen=True)
@@ -174,14 +219,14 @@ def _vocabulary(model: Any) -> int:
     return int(model.get_input_embeddings().weight.shape[0])
 
 
-def _difference(packed: PackedPass, trial: Trial, wanted: _Figures, dtype: torch.dtype) -> str | None:
-    """What the packed pass does otherwise than the plain one; None where it is the same."""
+def _difference(tried: TriedPass, trial: Trial, wanted: _Figures, dtype: torch.dtype) -> str | None:
+    """What a pass does otherwise than the plain one did; None where it is the same."""
     try:
-        if not _keeps_apart(packed, trial.short, dtype):
+        if isinstance(tried, PackedPass) and not _keeps_apart(tried, trial.short, dtype):
             return "conversations reach each other"
-        if not _keeps_places(packed, trial.short, dtype):
+        if isinstance(tried, PackedPass) and not _keeps_places(tried, trial.short, dtype):
             return "places are not counted anew"
-        found = _figures(packed, trial)
+        found = _figures(tried, trial)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a model says to a row, the plain way is open
@@ -215,7 +260,7 @@ def _keeps_places(packed: PackedPass, batch: Batch, dtype: torch.dtype) -> bool:
     return bool((alone - beside).norm() <= PLACES[dtype] * alone.norm())
 
 
-def _figures(loss_pass: PackedPass | PlainPass, trial: Trial) -> _Figures:
+def _figures(loss_pass: TriedPass, trial: Trial) -> _Figures:
     trained = [p for p in loss_pass.model.parameters() if p.requires_grad]
     with torch.no_grad():
         long = float(loss_pass(trial.long))

@@ -10,7 +10,7 @@ from app.recipes.config import TrainingConfig
 from tests.worker.conftest import Recorder, random_samples
 from worker.work.training.adapter import add_adapter
 from worker.work.training.attention import PACKED_ATTENTION
-from worker.work.training.data import Batch, pack
+from worker.work.training.data import Batch, on_device, pack
 from worker.work.training.trial import Trial, set_attention
 
 SMALL: dict[str, Any] = {
@@ -47,11 +47,15 @@ def batch_of(lengths: list[int], first_index: int = 0) -> Batch:
     )
 
 
-def trial_of(lengths: list[int], vocabulary: int = 5000) -> Trial:
+def trial_of(
+    lengths: list[int],
+    vocabulary: int = 5000,
+    device: torch.device = torch.device("cpu"),  # noqa: B008
+) -> Trial:
     """What a run with conversations of so many tokens tries its passes on."""
     short, *_, long = sorted(lengths)
     batches = batch_of(sorted(lengths)[:2]), batch_of([long, short])
     for batch in batches:
         batch["input_ids"] %= vocabulary
         batch["labels"][batch["labels"] >= 0] %= vocabulary
-    return Trial(*batches)
+    return Trial(*(on_device(batch, device) for batch in batches))

@@ -11,6 +11,7 @@ from worker.work.training.attention import (
     PACKED_ATTENTION,
     VARLEN_ATTENTION,
     PackedAttentionUnsupported,
+    _half_of,
     packed_attention,
     varlen_attention,
     ways_to_attend,
@@ -98,6 +99,15 @@ def test_the_kernel_for_whole_rows_is_tried_where_there_is_one() -> None:
     assert ways_to_attend(gpu, torch.bfloat16) == [VARLEN_ATTENTION, PACKED_ATTENTION]
     with pytest.raises(PackedAttentionUnsupported):
         varlen_attention(torch.nn.Module(), *_tensors(), None, dropout=0.1, borders=BORDERS)
+
+
+def test_the_kernel_for_whole_rows_gets_half_precision_where_autocast_left_queries_in_float32() -> None:
+    query, *_ = _tensors()
+    narrow = query.detach().float()
+    assert _half_of(narrow) == torch.float32
+    with torch.autocast("cpu", torch.bfloat16):
+        assert _half_of(narrow) == torch.bfloat16
+        assert _half_of(narrow.half()) == torch.float16
 
 
 @pytest.mark.gpu

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bitsandbytes import optim as bitsandbytes_optimizers
 
 from worker.work.training.checkpoints import (
     MANIFEST,
@@ -21,6 +22,12 @@ from worker.work.training.checkpoints import (
     save_training_state,
     thin_out,
 )
+
+OPTIMIZERS = {
+    "adamw_8bit": bitsandbytes_optimizers.AdamW8bit,
+    "paged_adamw_8bit": bitsandbytes_optimizers.PagedAdamW8bit,
+    "paged_adamw_32bit": bitsandbytes_optimizers.PagedAdamW32bit,
+}
 
 
 def _write(folder: Path) -> None:
@@ -147,3 +154,32 @@ def test_nothing_in_a_checkpoint_is_pickled(tmp_path: Path) -> None:
     save_training_state(tmp_path, optimizer, scheduler, torch.device("cpu"), {})
     assert {path.name for path in tmp_path.iterdir()} == {STATE_TENSORS, STATE_FIELDS}
     json.loads((tmp_path / STATE_FIELDS).read_text())
+
+
+@pytest.mark.parametrize("kind", ["adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit"])
+@pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
+def test_an_optimizer_of_bitsandbytes_goes_on_from_where_it_was(tmp_path: Path, kind: str) -> None:
+    """It keeps its tensors in a dict of their own, which no JSON can hold."""
+
+    def begun() -> tuple[torch.nn.Parameter, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        weight = torch.nn.Parameter(torch.randn(128, 64))
+        optimizer: torch.optim.Optimizer = OPTIMIZERS[kind]([weight], lr=0.1)
+        return weight, optimizer
+
+    def step(weight: torch.nn.Parameter, optimizer: torch.optim.Optimizer, number: int) -> None:
+        weight.grad = torch.randn(weight.shape, generator=torch.Generator().manual_seed(number))
+        optimizer.step()
+
+    (weight, optimizer), (other, resumed) = begun(), begun()
+    step(weight, optimizer, 1)
+    scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer)
+    save_training_state(tmp_path, optimizer, scheduler, torch.device("cpu"), {})
+    load_optimizer_and_scheduler(
+        Checkpoint(tmp_path, 1), resumed, torch.optim.lr_scheduler.ConstantLR(resumed)
+    )
+    with torch.no_grad():
+        other.copy_(weight)
+    step(weight, optimizer, 2)
+    step(other, resumed, 2)
+    assert torch.equal(other, weight)

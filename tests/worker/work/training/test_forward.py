@@ -9,8 +9,11 @@ from transformers import LlamaConfig
 
 from app.masking import IGNORE_INDEX
 from tests.worker.work.training.small_models import SMALL, adapted, batch_of
-from worker.work.training.data import Batch, next_token_targets
+from worker.work.training.attention import PACKED_ATTENTION, VARLEN_ATTENTION
+from worker.work.training.data import Batch, next_token_targets, on_device
 from worker.work.training.forward import PackedPass, PlainPass
+from worker.work.training.loss import cross_entropy_sum
+from worker.work.training.trial import set_attention
 
 LENGTHS = [9, 14, 11]
 
@@ -53,3 +56,27 @@ def test_what_comes_after_the_last_trained_token_is_not_computed_and_changes_not
     torch.testing.assert_close(found, expected)
     if bool((next_token_targets(batch["labels"], batch["borders"]) != IGNORE_INDEX).any()):
         torch.testing.assert_close(_gradients(model, found), _gradients(plain, expected))
+
+
+@pytest.mark.parametrize("recomputed", [False, True])
+@pytest.mark.parametrize("attention", [PACKED_ATTENTION, VARLEN_ATTENTION])
+def test_on_another_device_than_the_processor_nothing_is_made_elsewhere_or_waited_for(
+    attention: str, recomputed: bool
+) -> None:
+    """The meta device has shapes and no numbers: what mixes devices or asks for a number fails there, as it would wait on a GPU."""
+    model, device = adapted(LlamaConfig(**SMALL), packed=False), torch.device("meta")
+    assert set_attention(model, attention)
+    if recomputed:
+        model.enable_input_require_grads()
+        model.get_base_model().activation_checkpointing_enable(
+            activation_checkpointing_kwargs={"use_reentrant": False}
+        )
+    for parameter in model.parameters():
+        parameter.data = parameter.data if parameter.requires_grad else parameter.data.bfloat16()
+    model.to(device).train()
+    batch = on_device(batch_of(LENGTHS), device)
+    packed = PackedPass(model)
+    hidden = packed.hidden(batch)
+    loss = cross_entropy_sum(hidden[0], packed.head, batch["labels"][0])
+    assert (hidden.dtype, loss.dtype) == (torch.bfloat16, torch.float32)
+    assert {(found.device, found.dtype) for found in _gradients(model, loss)} == {(device, torch.float32)}

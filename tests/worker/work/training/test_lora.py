@@ -4,7 +4,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from worker.work.training.lora import _dropped_places, fuse_lora_layers
+from worker.work.training.lora import _Fate, fuse_lora_layers
 
 
 class TwoLayers(torch.nn.Module):
@@ -28,6 +28,12 @@ def _adapted(dropout: float = 0.0, **options: bool) -> torch.nn.Module:
         if "lora_B" in name:
             torch.nn.init.normal_(parameter)
     return model
+
+
+def _dropped(count: int, probability: float) -> torch.Tensor:
+    places = _Fate.drawn(count, probability, torch.device("cpu")).places
+    assert places is not None
+    return places
 
 
 @pytest.mark.parametrize("rslora", [True, False])
@@ -67,7 +73,7 @@ def test_dropout_drops_each_element_with_the_probability_it_is_told(probability:
     count, draws = 4000, 200
     hits = torch.zeros(count)
     for _ in range(draws):
-        places = _dropped_places(count, probability, torch.device("cpu"))
+        places = _dropped(count, probability)
         assert bool((places[1:] > places[:-1]).all())
         hits[places.long()] += 1
     # Five standard deviations, of the share overall and of the share of the first and of the last elements.
@@ -78,7 +84,7 @@ def test_dropout_drops_each_element_with_the_probability_it_is_told(probability:
 
 def test_dropout_follows_torchs_seed_and_differs_from_layer_to_layer() -> None:
     def places() -> torch.Tensor:
-        return _dropped_places(5000, 0.1, torch.device("cpu"))
+        return _dropped(5000, 0.1)
 
     torch.manual_seed(3)
     first, second = places(), places()
@@ -96,7 +102,7 @@ def test_with_dropout_the_gradient_belongs_to_the_very_elements_of_the_forward_p
     found = layer(x)
     torch.manual_seed(3)
     mask = torch.ones(x.numel(), dtype=torch.float64)
-    mask[_dropped_places(x.numel(), probability, x.device).long()] = 0
+    mask[_dropped(x.numel(), probability).long()] = 0
     a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
     kept = x * mask.view_as(x) / (1 - probability)
     expected = layer.base_layer(x) + kept @ a.t() @ b.t() * layer.scaling["default"]
@@ -124,3 +130,25 @@ def test_evaluation_uses_no_dropout() -> None:
     model.eval()
     x = torch.randn(3, 24, dtype=torch.float64)
     assert torch.equal(model(x), model(x))
+
+
+def test_fates_that_are_drawn_again_are_those_of_the_forward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, where no list of places is kept and nothing waits for one."""
+    probability, x = 0.4, torch.randn(6, 24, dtype=torch.float64, requires_grad=True)
+    model = _adapted(probability)
+    layer = model.get_base_model().first
+    fuse_lora_layers(model)
+    drawn = _Fate(7, probability, None)
+    monkeypatch.setattr(_Fate, "drawn", lambda *_: drawn)
+    dropped = drawn.mask(x)
+    assert 0.2 < dropped.float().mean().item() < 0.6
+    a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+    kept = x * ~dropped / (1 - probability)
+    expected = layer.base_layer(x) + kept @ a.t() @ b.t() * layer.scaling["default"]
+    found = layer(x)
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn_like(expected)
+    torch.testing.assert_close(
+        torch.autograd.grad((found * weights).sum(), (x, a, b)),
+        torch.autograd.grad((expected * weights).sum(), (x, a, b)),
+    )

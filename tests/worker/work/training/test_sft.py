@@ -359,7 +359,8 @@ def test_qlora_trains_on_four_bit_weights(tmp_path: Path, emit: Recorder, contro
     assert start == pytest.approx(plain_loss(base, job["arrays"], 1), rel=0.1)
     assert start != pytest.approx(plain_loss(base, job["arrays"], 1), rel=1e-5)
     assert end < start
-    assert any("needs a GPU" in said(event) for event in emit.of("log"))
+    # Where there is one, this is the paged optimizer itself.
+    assert any("needs a GPU" in said(event) for event in emit.of("log")) != torch.cuda.is_available()
     assert not any("No gradient" in said(event) for event in emit.of("log"))
     PeftModel.from_pretrained(base, tmp_path / "out" / "adapter")
 
