@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 export SFT_STUDIO_DATA ?= $(CURDIR)/.data
 export PYTHON
 
-.PHONY: help install demo serve check test families memory bench faults interop trackers pictures kernels clean
+.PHONY: help install demo serve check test families memory bench faults interop several trackers pictures kernels clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -43,6 +43,9 @@ faults: install ## Faults on purpose, many times, with figures; ROUNDS=20 for mo
 
 interop: install ## Exports trained for real by LLaMA-Factory, Axolotl, TRL and Unsloth; INTEROP="axolotl trl" picks
 	@exec $(BIN)/python -m tests.interop $(INTEROP) $(if $(JSON),--json $(JSON))
+
+several: install ## Runs in two processes, TRL's with DeepSpeed and LLaMA-Factory's, beside one with twice the accumulation
+	@exec $(BIN)/python -m tests.interop --several trl llamafactory
 
 pictures: install ## The pictures of docs/, from a real server with real runs; some ten minutes
 	@.ci/chromium

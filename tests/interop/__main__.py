@@ -32,6 +32,7 @@ from tests.interop.material import (
     tiny_model,
     train_in_the_studio,
 )
+from tests.interop.several import in_two_processes
 from tests.interop.stopping import stop_and_go_on
 from worker.work.backends.tool_process import QUIETLY
 
@@ -51,6 +52,9 @@ def main() -> int:
     halves.add_argument(
         "--stopping", action="store_true", help="only runs that are stopped and go on, tiny ones"
     )
+    halves.add_argument(
+        "--several", action="store_true", help="only runs in two processes, DeepSpeed's among them, tiny ones"
+    )
     asked = parser.parse_args()
     chosen = [tool for tool in TOOLS if tool in (asked.tools or TOOLS)]
     if strange := set(asked.tools) - set(TOOLS):
@@ -58,15 +62,16 @@ def main() -> int:
     for tool in chosen:
         if tool != "trl":
             tools.install(tool)
-    stopping = asked.backends
+    stopping, several = asked.backends and not asked.several, asked.backends and not asked.stopping
     asked.exports, asked.backends = (
-        wanted and not asked.stopping for wanted in (asked.exports, asked.backends)
+        wanted and not asked.stopping and not asked.several for wanted in (asked.exports, asked.backends)
     )
     wrong: list[str] = []
     with tempfile.TemporaryDirectory(prefix="sft-studio-interop-") as name:
         folder = Path(name)
         for tool in chosen:
             wrong += options_differ(tool, folder)
+        together = in_two_processes(chosen, folder / "several", wrong) if several else {}
         stopped = stop_and_go_on(chosen, folder / "stopping", wrong, NEAR) if stopping else {}
         if asked.exports:
             wrong += compare_tokens(chosen, folder / "tokens")
@@ -79,12 +84,21 @@ def main() -> int:
         print(backends_table(backends))
     for tool, told in stopped.items():
         print(f"{TOOL_NAMES[tool]} {TOOL_VERSIONS[tool]}: {told}")
+    for way, beside_one in together.items():
+        print(f"{way}: {beside_one}")
     for line in wrong:
         say(f"differs: {line}")
     if asked.json:
         asked.json.write_text(
             json.dumps(
-                {"machine": machine(), "tools": figures, "backends": backends, "differs": wrong}, indent=1
+                {
+                    "machine": machine(),
+                    "tools": figures,
+                    "backends": backends,
+                    "several": together,
+                    "differs": wrong,
+                },
+                indent=1,
             )
         )
     return bool(wrong)

@@ -30,8 +30,8 @@ def environments() -> Path:
     return Path(os.environ.get("SFT_STUDIO_INTEROP_ENVS") or ROOT / ".interop")
 
 
-def install(tool: Tool) -> None:
-    """Make the tool's environment, quick where it is there."""
+def install(tool: str) -> None:
+    """Make the environment of a tool, or of TRL with DeepSpeed; quick where it is there."""
     subprocess.run([str(HERE / "install"), tool, str(environments() / tool)], check=True)
 
 
