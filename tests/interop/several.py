@@ -13,40 +13,17 @@ from app.interop.launching import Launch, own_launch, read_launch
 from app.runs.work import TrainInput
 from tests.interop import tools
 from tests.support import small_runs
+from tests.support.two_processes import HELD_OUT, SETTINGS, TRAINING, StoppingAt
 from tests.worker.conftest import Recorder
 from worker.work import train
 from worker.work.evaluation.loading import require_adapter
 from worker.work.protocol import Control
 
-# Batches that divide among two processes, epoch by epoch.
-TRAINING, HELD_OUT = small_runs.exchanges()[:16], small_runs.exchanges()[16:20]
-SETTINGS: dict[str, Any] = {
-    "per_device_train_batch_size": 2,
-    "per_device_eval_batch_size": 2,
-    "lora_dropout": 0.0,
-    "learning_rate": 1e-3,
-    "lr_scheduler_type": "constant",
-    "warmup_ratio": 0.0,
-    "eval_steps": 2,
-    "trainable_tokens": "none",
-}
+TINY: dict[str, Any] = {**SETTINGS, "trainable_tokens": "none"}
 STEPS, STOPPED = 6, 4
 DEEPSPEED = "0.19.8"
 # Of a loss: sums in another order.
 NEAR = 1e-5
-
-
-class Stopping(Recorder):
-    """Stops and keeps once step STOPPED is told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.control = Control()
-
-    def __call__(self, event: str, /, **payload: Any) -> None:
-        super().__call__(event, **payload)
-        if event == "progress" and payload["step"] == STOPPED:
-            self.control.request_stop("save")
 
 
 def zero(stage: int) -> Launch:
@@ -101,7 +78,7 @@ def in_two_processes(chosen: list[Tool], folder: Path, wrong: list[str]) -> dict
             folder / "alone",
             training=TRAINING,
             held_out=HELD_OUT,
-            **SETTINGS,
+            **TINY,
             gradient_accumulation_steps=2,
             max_steps=STEPS,
         )
@@ -110,7 +87,7 @@ def in_two_processes(chosen: list[Tool], folder: Path, wrong: list[str]) -> dict
     for place, (name, (tool, python, launch)) in enumerate(ways(chosen).items()):
         print(f"{name}: {STEPS} steps, then one that is stopped", file=sys.stderr, flush=True)
         whole, result = _run(tool, python, launch, folder / f"{place}-whole", Recorder(), STEPS)
-        _, stopped = _run(tool, python, launch, folder / f"{place}-stopped", Stopping(), 500)
+        _, stopped = _run(tool, python, launch, folder / f"{place}-stopped", StoppingAt(STOPPED), 500)
         apart = {kind: _apart(alone[kind], found) for kind, found in _by_step(whole).items()}
         figures[name] = {
             **apart,
@@ -128,7 +105,7 @@ def _run(
     tool: Tool, python: Path, launch: Launch, folder: Path, told: Recorder, steps: int
 ) -> tuple[Recorder, Any]:
     named = tool == "trl"
-    config: dict[str, Any] = {**SETTINGS, "backend": tool, "num_processes": 2, "max_steps": steps}
+    config: dict[str, Any] = {**TINY, "backend": tool, "num_processes": 2, "max_steps": steps}
     if named:
         config["accelerate_config"] = launch.name
     job = small_runs.job(folder, training=TRAINING, held_out=HELD_OUT, **config)
@@ -139,7 +116,7 @@ def _run(
             "launch": launch.to_json() if named else None,
         }
     )
-    control = told.control if isinstance(told, Stopping) else Control()
+    control = told.control if isinstance(told, StoppingAt) else Control()
     result = train.run(asked, folder / "output", told, control)
     require_adapter(folder / "output" / result.adapter)
     return told, result

@@ -3,7 +3,6 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -12,6 +11,7 @@ from app.interop.handing import TOOL_VERSIONS
 from app.interop.launching import read_launch
 from app.runs.work import TrainInput
 from tests.support import small_runs
+from tests.support.two_processes import HELD_OUT, SETTINGS, TRAINING, StoppingAt
 from tests.worker.conftest import PROVENANCE, Recorder
 from worker.work import train
 from worker.work.backends.run import launch_of
@@ -30,30 +30,6 @@ num_machines: 1
 num_processes: 2
 use_cpu: true
 """
-# Batches that divide among two processes, epoch by epoch.
-TRAINING, HELD_OUT = small_runs.exchanges()[:16], small_runs.exchanges()[16:20]
-SETTINGS: dict[str, Any] = {
-    "per_device_train_batch_size": 2,
-    "per_device_eval_batch_size": 2,
-    "lora_dropout": 0.0,
-    "learning_rate": 1e-3,
-    "lr_scheduler_type": "constant",
-    "warmup_ratio": 0.0,
-    "eval_steps": 2,
-}
-
-
-class StoppingAt(Recorder):
-    """Asks to stop and keep once a step has been told."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__()
-        self.step, self.control = step, Control()
-
-    def __call__(self, event: str, /, **payload: Any) -> None:
-        super().__call__(event, **payload)
-        if event == "progress" and payload["step"] == self.step:
-            self.control.request_stop("save")
 
 
 def by_step(told: Recorder, kind: str, name: str) -> dict[int, float]:
