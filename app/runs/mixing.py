@@ -163,7 +163,7 @@ def _part(version: DatasetVersion, check: MaskCheck | None, conversations: int) 
     if report.to_train is not None:
         found, times = report.to_train, conversations / max(1, report.to_train.conversations)
         return EpochPlan(
-            *(round(amount * times) for amount in (found.samples, found.tokens, found.trained_tokens))
+            round(found.samples * times), round(found.tokens * times), round(found.trained_tokens * times)
         )
     share = conversations / max(1, version.conversation_count)
     samples = max(1, round(report.samples * share)) if report.samples and version.conversation_count else 0
