@@ -31,13 +31,18 @@ _DROPPED: Final = {Method.QLORA: 0.82}
 _FORMED_BY_DORA: Final = 0.3
 _FORMED_IN_TRIAL: Final = 1.0
 _KEPT_BY_DORA: Final = 3.95
+# PEFT computes DoRA in the adapter's own fp32. Of weights in bf16 each layer's copy is then kept until the way back, where dropout
+# lets it compute the layer's output once more.
+_COPIED_FOR_DORA: Final = 1.0
+_COMPUTED_BY_DORA: Final = 4
 # torch keeps the scores of its attention in fp32 on a CPU, so many times; of a head of this width.
 _SCORES: Final = {Method.LORA: 0.0, Method.QLORA: 0.0, Method.FULL: 1.0}
 _HEAD: Final = 64
 # NF4 with double quantisation: half a byte a number, and its scales.
 _FOUR_BITS: Final = 0.53
-# AdamW's two moments in fp32, and what takes less.
+# Of a trained number: AdamW's two moments in fp32, and what takes less.
 _MOMENTS: Final = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 1}
+_ADAMW: Final = 8
 # Of what is kept for the way back, samples that are tried leave so much; their logits are kept in fp32, so many times.
 _TRIED: Final = 0.75
 _TRIED_LOGITS: Final = 2
@@ -81,6 +86,12 @@ def fits(needed: int, free: int) -> Fits:
     if needed > _TOO_MUCH * free:
         return Fits.NO
     return Fits.TIGHT if needed > _TIGHT * free else Fits.YES
+
+
+def moments(optim: str, *, on_cpu: bool) -> int:
+    """Bytes that an optimizer keeps of each trained number. On a CPU plain AdamW takes the place of those that need a GPU."""
+    replaced = on_cpu and ("8bit" in optim or "paged" in optim)
+    return _ADAMW if replaced else _MOMENTS.get(optim, _ADAMW)
 
 
 def width(facts: ModelFacts) -> int | None:
@@ -149,14 +160,15 @@ def _step(
     facts: ModelFacts, config: TrainingConfig, work: Work, trained: int, number: int, *, half: bool
 ) -> int:
     """Bytes of a step beside what is always there: the optimizer's, and what the largest batch leaves for the way back."""
-    needed = trained * _MOMENTS.get(config.optim, 8)
+    needed = trained * moments(config.optim, on_cpu=work.cores > 0)
     kept = _kept_per_token(facts, config, number)
     if not config.lora_dropout and not config.gradient_checkpointing:
         across = width(facts) or 1
         edges = sum(_edges(layer, across) for layer in facts.layers if layer.left_out != "output")
         kept -= _DROPPED.get(config.method, 0.0) * number * edges
     needed += round(work.batch_tokens * kept)
-    needed += _formed(facts, config, _FORMED_BY_DORA)
+    copied = _COPIED_FOR_DORA if half and config.lora_dropout else 0.0
+    needed += _formed(facts, config, _FORMED_BY_DORA + copied)
     if work.cores and not half:
         needed += _scores(facts, config, work)
     if config.method is Method.FULL:
@@ -205,7 +217,7 @@ def _kept_per_token(facts: ModelFacts, config: TrainingConfig, number: int) -> f
         return blocks * across * number + kept / blocks
     if config.use_dora:
         outputs = sum(layer.parameters / across for layer in adapted_layers(facts, config))
-        kept += _KEPT_BY_DORA * outputs * number
+        kept += _KEPT_BY_DORA * outputs * _COMPUTED_BY_DORA
     return kept
 
 
