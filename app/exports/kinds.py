@@ -89,7 +89,7 @@ KINDS: Final[tuple[ExportKind, ...]] = (
                     ("q8_0", N_("q8_0: half the size, next to no difference")),
                     ("q6_k", N_("q6_k: two fifths; needs llama-quantize on the worker")),
                     ("q5_k_m", N_("q5_k_m: a third; needs llama-quantize on the worker")),
-                    ("q4_k_m", N_("q4_k_m: a quarter; needs llama-quantize on the worker")),
+                    ("q4_k_m", N_("q4_k_m: three tenths; needs llama-quantize on the worker")),
                 ),
             ),
         ),
