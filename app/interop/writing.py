@@ -44,8 +44,8 @@ def hand_over(
     """
     handing = Handing(tool, leave_out, as_backend)
     if not run.config.use_peft and tool not in TRAIN_EVERY_WEIGHT:
-        names = ", ".join(TOOL_NAMES[one] for one in sorted(TRAIN_EVERY_WEIGHT))
-        raise Invalid(_NO_FULL, field="use_peft", tool=TOOL_NAMES[tool], names=names)
+        others = ", ".join(TOOL_NAMES[one] for one in sorted(TRAIN_EVERY_WEIGHT))
+        raise Invalid(_NO_FULL, field="use_peft", tool=TOOL_NAMES[tool], names=others)
     if run.is_curriculum:
         handing.cannot("mix_order")
     WRITERS[tool](run, handing)
