@@ -12,6 +12,7 @@ from app.cli.options import (
     AdapterOption,
     DatasetOption,
     JsonOption,
+    KeyOption,
     MixOption,
     MixShareOption,
     ModelOption,
@@ -28,7 +29,7 @@ from app.core.formatting import duration, file_size, number
 from app.core.i18n import gettext as _
 from app.jobs.devices import ANY
 from app.jobs.models import JobState
-from app.recipes.axes import Axis, combinations, make_axis, read_axis, split_values
+from app.recipes.axes import Axis, combinations, make_axis, read_axis, require_apart, split_values
 from app.recipes.fields import display
 from app.runs.preflight.items import Name
 from app.runs.sweeps.schemas import SweepOut, SweepPlanOut
@@ -73,6 +74,7 @@ def sweep(
     device: Annotated[
         str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
     ] = ANY,
+    key: KeyOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -106,7 +108,7 @@ def sweep(
         if dry_run:
             return _print_plan(plan, as_json=as_json)
         body |= {"name": name, "device": device}
-        found = client.start_sweep(body, new_idempotency_key())
+        found = client.start_sweep(body, key or new_idempotency_key())
         say(_("Sweep %(id)d: %(url)s") % {"id": found.id, "url": client.page(f"/sweeps/{found.id}")})
         if wait:
             found = wait_for_sweep(client, found)
@@ -213,6 +215,7 @@ def _axes(wanted: Mapping[str, Any]) -> tuple[dict[str, Any], list[Axis]]:
             axes.append(read_axis(name, value))
         else:
             single[name] = value
+    require_apart(single, axes)
     return single, axes
 
 

@@ -24,6 +24,9 @@ _PROCESS: Final = 574 * MB
 _ON_GPU: Final = 600 * MB
 # Bytes that are kept for the way back of each input and output of a layer: so many, and so many for each byte of a number.
 _KEPT: Final = {Method.LORA: (0.0, 1.25), Method.QLORA: (4.4, 1.7), Method.FULL: (2.75, 0.1)}
+# Measured with bf16 besides, where weights are unpacked from 4 bits: so much of each input and output, and of each number that stays
+# unpacked.
+_HALF_UNPACKED: Final = (0.4, 4)
 # Of that, what PEFT's own dropout keeps, for each byte of a number; the studio's, of plain LoRA, keeps next to nothing.
 _DROPPED: Final = {Method.QLORA: 0.82}
 # DoRA forms the weights of each adapted layer in fp32, so many of all at a time in a step and while it is tried, and keeps more of
@@ -38,6 +41,8 @@ _COMPUTED_BY_DORA: Final = 4
 # torch keeps the scores of its attention in fp32 on a CPU, so many times; of a head of this width.
 _SCORES: Final = {Method.LORA: 0.0, Method.QLORA: 0.0, Method.FULL: 1.0}
 _HEAD: Final = 64
+# Bytes of a number in bf16.
+_HALF: Final = 2
 # NF4 with double quantisation: half a byte a number, and its scales.
 _FOUR_BITS: Final = 0.53
 # Of a trained number: AdamW's two moments in fp32, and what takes less.
@@ -146,7 +151,7 @@ def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, ha
     if work.cores:
         # The processes share the cores, and each has all the rest for itself.
         work = replace(work, cores=max(1, work.cores // config.num_processes))
-    number = 2 if half else 4
+    number = _HALF if half else 4
     # Of every number that is trained: itself, in fp32, and its gradient.
     needed = _weights(facts, config, number) + trained * (4 + 4)
     if config.method is Method.FULL:
@@ -202,7 +207,8 @@ def _weights(facts: ModelFacts, config: TrainingConfig, number: int) -> int:
     if config.method is Method.LORA:
         return facts.parameters * number
     packed = sum(layer.parameters for layer in facts.layers if layer.left_out != "output")
-    return round(packed * _FOUR_BITS) + (facts.parameters - packed) * number
+    besides = _HALF_UNPACKED[1] if number == _HALF else 0
+    return round(packed * _FOUR_BITS) + (facts.parameters - packed) * (number + besides)
 
 
 def _kept_per_token(facts: ModelFacts, config: TrainingConfig, number: int) -> float:
@@ -210,6 +216,8 @@ def _kept_per_token(facts: ModelFacts, config: TrainingConfig, number: int) -> f
     across = width(facts) or 1
     always, by_size = _KEPT[config.method]
     edges = sum(_edges(layer, across) for layer in facts.layers if layer.left_out != "output")
+    if config.method is Method.QLORA and number == _HALF:
+        always += _HALF_UNPACKED[0]
     kept = edges * (always + by_size * number)
     if config.gradient_checkpointing:
         # The input of each block, and one block computed anew.

@@ -55,6 +55,7 @@ class Plan:
     notes: list[Sentence] = field(default_factory=list)
     warnings: list[Sentence] = field(default_factory=list)
     mix: MixPlan | None = None
+    held_out: int = 0
 
     @property
     def epochs(self) -> float:
@@ -132,6 +133,7 @@ def plan_of(
         notes=fitted.notes,
         warnings=fitted.warnings,
         mix=epoch.mix,
+        held_out=version.validation_count,
     )
 
 
