@@ -27,6 +27,7 @@ from tests.interop.every_kind import arrays_of_every_kind
 from tests.support.said import said
 from tests.support.small_model import small_model_folder
 from tests.worker.conftest import PROVENANCE
+from worker.parent.allocator import allocator_environment
 from worker.parent.child_process import ChildProcess
 
 STEPS = 10
@@ -202,7 +203,7 @@ def train_in_the_studio(material: Material, folder: Path) -> Trained:
     }
     job.write_text(json.dumps(whole))
     found, ended = Trained(batches=expected_batches(material)), [0.0]
-    child = ChildProcess(job, folder / "log.txt")
+    child = ChildProcess(job, folder / "log.txt", allocator_environment())
     child.start()
     try:
         while not child.ended:

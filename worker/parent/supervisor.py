@@ -29,6 +29,7 @@ from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, LeaseLost
 from app.jobs.work import JobInput
 from app.sentences import N_, Failure, FailureCode
+from worker.parent.allocator import allocator_environment
 from worker.parent.attempt import Attempt
 from worker.parent.child_process import ChildProcess
 from worker.parent.going import Going
@@ -100,8 +101,7 @@ class Supervisor:
             mine.fail(error.failure)
             return
         job_file = self._write_job_file(claim, place, job_input)
-        surroundings = self.devices.visible(claim.device) if self.devices and claim.device else {}
-        child = ChildProcess(job_file, place.output_dir / "log.txt", surroundings)
+        child = ChildProcess(job_file, place.output_dir / "log.txt", surroundings_of(claim, self.devices))
         child.start()
         try:
             outcome = self._watch(mine, child)
@@ -237,6 +237,12 @@ def unexpected(error: Exception, template: str = UNEXPECTED) -> Failure:
     if isinstance(error, SQLAlchemyError):
         return Failure.of(FailureCode.DATABASE_REFUSED, REFUSED)
     return Failure.of(FailureCode.UNEXPECTED, template, reason=f"{type(error).__name__}: {error}"[:300])
+
+
+def surroundings_of(claim: Claim, devices: Devices | None) -> dict[str, str]:
+    """What the child's environment has beside the worker's: its device, and an allocator for what training makes and frees."""
+    device = devices.visible(claim.device) if devices and claim.device else {}
+    return {**allocator_environment(), **device} if claim.kind is JobKind.TRAIN else device
 
 
 def _judge_exit(code: int, outcome: _Outcome, kind: JobKind) -> None:

@@ -19,6 +19,7 @@ from app.recipes.recipes import build_config
 from tests.recipes.peaks import CLOSE_ENOUGH, SHORT, Peak, note_peak
 from tests.support.said import said
 from tests.worker.conftest import PROVENANCE, random_samples, write_arrays_file
+from worker.parent.allocator import allocator_environment
 from worker.parent.child_process import ChildProcess
 from worker.work.describing import layer_facts
 from worker.work.training.modules import linear_modules
@@ -72,7 +73,7 @@ def peak_of(model: Path, folder: Path, config: dict[str, Any], batch: int, lengt
     }
     job = {"kind": "train", "job_id": 1, "attempt": 1, "input": job_input, "output_dir": str(folder / "out")}
     (folder / "job.json").write_text(json.dumps(job))
-    child = ChildProcess(folder / "job.json", folder / "log.txt")
+    child = ChildProcess(folder / "job.json", folder / "log.txt", allocator_environment())
     child.start()
     told: list[dict[str, Any]] = []
     try:
