@@ -60,7 +60,7 @@ def training_device() -> torch.device:
 
 def _why_no_gpu() -> str:
     try:
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 - torch tells it by several kinds of error
         return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return "torch.cuda.is_available() is False"
