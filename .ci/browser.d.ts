@@ -55,8 +55,16 @@ interface LineChart {
   setData(data: Columns): void;
   setSeries(series: Line[], data: Columns): void;
   setLog(on: boolean): void;
+  setZoom(part: [number, number] | null): void;
   setMarks(marks: Marks): void;
   destroy(): void;
+}
+interface ChartView {
+  smooth: number;
+  log: boolean;
+  /** The steps that are looked at; null: all. */
+  zoom: [number, number] | null;
+  look(from: number | null, to: number | null): void;
 }
 interface Curves {
   step: number[];
@@ -129,7 +137,7 @@ interface Toast {
 }
 declare var lineChart: (element: HTMLElement, config: LineChartConfig) => LineChart;
 declare var drawMarks: (plot: Plot, marks: Marks, colour: (name: string) => string) => void;
-declare var chartControls: (element: HTMLElement, changed: () => void) => { smooth: number; log: boolean };
+declare var chartControls: (element: HTMLElement, changed: () => void) => ChartView;
 declare var runCurves: (columns: object) => Curves;
 declare var smoothed: (column: Column, weight: number) => Column;
 declare var onOneAxis: (lines: Columns[]) => Columns;

@@ -103,13 +103,17 @@ def _options(plan: PlanOut) -> str:
     return " ".join(f"--set {one.field}={one.value}" for one in plan.advice)
 
 
+def _counted(number: int | None, *, exact: bool) -> object:
+    return number if exact or number is None else _("about %(count)d") % {"count": number}
+
+
 def _figures(plan: PlanOut) -> list[list[object]]:
     rows: list[list[object]] = [
         [_("Samples a step"), plan.samples_per_step],
         [_("Steps"), plan.steps],
         [_("Epochs"), plan.epochs],
-        [_("Tokens"), plan.tokens],
-        [_("Trained tokens"), plan.trained_tokens],
+        [_("Tokens"), _counted(plan.tokens, exact=plan.tokens_exact)],
+        [_("Trained tokens"), _counted(plan.trained_tokens, exact=plan.tokens_exact)],
         [_("Time"), duration(plan.seconds)],
         [_("Disk"), file_size(plan.disk_bytes)],
     ]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from app.cli.connection import UrlOption, connect
-from app.cli.options import AcceptOption, JsonOption, LookOption, WaitOption
+from app.cli.options import AcceptOption, JsonOption, KeyOption, LookOption, WaitOption
 from app.cli.preflighting import show_preflight
 from app.cli.training import follow
 from app.client.pipeline import new_idempotency_key, parse_changes
@@ -58,6 +58,7 @@ def continue_run(
     ] = None,
     accept: AcceptOption = None,
     dry_run: LookOption = False,
+    key: KeyOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -67,7 +68,7 @@ def continue_run(
     with connect(url) as client:
         if dry_run:
             return show_preflight(client.look_before_onward(run, step, body).preflight, as_json=as_json)
-        made = client.continue_run(run, step, body, new_idempotency_key())
+        made = client.continue_run(run, step, body, key or new_idempotency_key())
         follow(client, made, wait=wait, as_json=as_json)
 
 
@@ -76,6 +77,7 @@ def keep(
     step: StepOption,
     accept: AcceptOption = None,
     dry_run: LookOption = False,
+    key: KeyOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -86,5 +88,5 @@ def keep(
         if dry_run:
             look = client.look_before_onward(run, step, {**body, "keep": True})
             return show_preflight(look.preflight, as_json=as_json)
-        made = client.keep_checkpoint(run, step, body, new_idempotency_key())
+        made = client.keep_checkpoint(run, step, body, key or new_idempotency_key())
         follow(client, made, wait=wait, as_json=as_json)

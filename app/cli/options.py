@@ -17,7 +17,7 @@ KeyOption = Annotated[
     typer.Option(
         "--idempotency-key",
         metavar="KEY",
-        help=_("Made up by you: the same key again finds the run that it started, and starts no second one."),
+        help=_("Made up by you: the same key again finds what it started, and starts no second one."),
     ),
 ]
 ModelOption = Annotated[

@@ -7,7 +7,7 @@ import typer
 from app.cli.connection import UrlOption, connect
 from app.cli.options import JsonOption, WaitOption
 from app.cli.progress import JobProgress
-from app.client.waiting import wait_for_pause_or_end
+from app.client.waiting import require_success, wait_for_pause_or_end
 from app.core.console import print_json, say
 from app.core.i18n import gettext as _
 from app.jobs.models import JobState, StopRequest
@@ -48,14 +48,19 @@ def _stop(run: int, how: StopRequest, *, wait: bool, url: str, as_json: bool) ->
             with JobProgress(_("Training")) as progress:
                 wait_for_pause_or_end(client, found.job.id, progress)
             found = client.run(run)
-        _told(found, _ENDED.get(found.job.state, _("Run %(id)d was asked to.")), as_json=as_json)
+    state = found.job.state
+    if state is JobState.FAILED or (state is JobState.CANCELLED and how is not StopRequest.CANCEL):
+        # Scripts go on with a model, or with a pause, that there is not.
+        if as_json:
+            print_json(found.model_dump(mode="json"))
+        require_success(found.job, what=_("The run"))
+    _told(found, _ENDED.get(state, _("Run %(id)d was asked to.")), as_json=as_json)
 
 
 _ENDED = {
     JobState.PAUSED: _("Run %(id)d is paused. “sft-studio resume --run %(id)d” lets it go on."),
     JobState.SUCCEEDED: _("Run %(id)d has ended, and its model is kept."),
     JobState.CANCELLED: _("Run %(id)d was cancelled."),
-    JobState.FAILED: _("Run %(id)d failed."),
 }
 
 

@@ -12,6 +12,7 @@ from app.cli.options import (
     AdapterOption,
     DatasetOption,
     JsonOption,
+    KeyOption,
     MixOption,
     MixShareOption,
     ModelOption,
@@ -73,6 +74,7 @@ def sweep(
     device: Annotated[
         str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
     ] = ANY,
+    key: KeyOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -106,7 +108,7 @@ def sweep(
         if dry_run:
             return _print_plan(plan, as_json=as_json)
         body |= {"name": name, "device": device}
-        found = client.start_sweep(body, new_idempotency_key())
+        found = client.start_sweep(body, key or new_idempotency_key())
         say(_("Sweep %(id)d: %(url)s") % {"id": found.id, "url": client.page(f"/sweeps/{found.id}")})
         if wait:
             found = wait_for_sweep(client, found)

@@ -1,6 +1,7 @@
 """The steps from a dataset's name to a finished run, for `train` and for the demo: the same doors everybody uses."""
 
 import json
+import math
 import re
 import secrets
 from pathlib import Path
@@ -62,10 +63,18 @@ def parse_changes(pairs: list[str]) -> dict[str, Any]:
         if key in changes:
             raise CommandFailed(_("--set names %(key)s twice. Keep one of them.") % {"key": key})
         try:
-            changes[key] = json.loads(text)
-        except ValueError:
+            changes[key] = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        except (ValueError, RecursionError):
             changes[key] = text.strip()
     return changes
+
+
+def _finite(text: str) -> float:
+    """Raises ValueError for what no request can hold: NaN, and 1e400. The server says what is wrong with the text."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 def mixing_changes(pairs: list[str], share: float | None, order: str) -> dict[str, Any]:

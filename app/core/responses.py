@@ -18,6 +18,7 @@ from app.core.errors import ErrorDetail, StudioError, Unauthenticated
 from app.core.i18n import gettext, say
 from app.core.logging import get_logger
 from app.core.outages import BUSY, brief, outage_sentence
+from app.core.pages_above import is_opened, page_above
 from app.core.storage import DISK_FULL, DISK_PROTECTED
 from app.core.templating import is_htmx, render
 from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
@@ -144,6 +145,8 @@ def _http_exception(request: Request, error: Exception) -> Response:
     if cause is not None and (tells_full_disk(cause) or tells_protected_disk(cause)):
         # What could not be kept while a body came in is told as one that cannot be read.
         return _disk(request, cause)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and is_opened(request):
+        return RedirectResponse(page_above(request), status_code=HTTPStatus.SEE_OTHER)
     message = _STATUS_MESSAGES.get(HTTPStatus(error.status_code))
     text, code = gettext(message) if message else str(error.detail), getattr(error, "code", None)
     response = failure(request, error.status_code, text, code=code)

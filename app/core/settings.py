@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     llamafactory_env: Path | None = None
     axolotl_env: Path | None = None
     unsloth_env: Path | None = None
+    # llama.cpp's program llama-quantize, or its folder, where it is not on the worker's PATH.
+    llama_quantize: Path | None = None
     # The folder of the files of accelerate that runs may name, written by whoever runs the server.
     accelerate_configs: Path | None = None
     max_upload_bytes: int = Field(default=FILE_BYTES, ge=1)

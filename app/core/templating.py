@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from app.core import i18n
 from app.core.formatting import FILTERS
 from app.core.i18n import say
+from app.core.pages_above import is_opened, page_above
 from app.files import shipped
 
 TEMPLATES_DIR: Final = shipped("templates")
@@ -70,10 +71,19 @@ templates: Final = _environment()
 def render(
     request: Request, name: str, context: Mapping[str, Any] | None = None, *, status: int = HTTPStatus.OK
 ) -> HTMLResponse:
-    """Render a page or a fragment with the request's own names (user, locale, CSRF token, navigation)."""
+    """Render a page or a fragment with the request's own names (user, locale, CSRF token, navigation).
+
+    Whoever opens a fragment as a page is led to the one above it, which holds it.
+    """
+    if _is_fragment(name) and is_opened(request):
+        return HTMLResponse(status_code=HTTPStatus.SEE_OTHER, headers={"Location": page_above(request)})
     template = templates.get_template(name)
     html = template.render({**request_context(request), **(context or {})})
     return HTMLResponse(html, status_code=status, headers={"Vary": "HX-Request, Cookie, Accept-Language"})
+
+
+def _is_fragment(name: str) -> bool:
+    return name.rpartition("/")[2].startswith("_")
 
 
 def request_context(request: Request) -> dict[str, Any]:

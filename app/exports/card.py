@@ -85,7 +85,7 @@ def model_card(
             "",
             "## How",
             "",
-            f"- Recipe: {provenance.recipe}{version}; {result.steps} of {result.total_steps} steps, weights of step "
+            f"- Recipe: {on_one_line(provenance.recipe)}{version}; {result.steps} of {result.total_steps} steps, weights of step "
             f"{result.adapter_step}",
             _trained(config),
             *_begins(provenance),

@@ -90,6 +90,7 @@ def _told(session: Session, place: Workplace, export: RunExport, run: Run) -> Ex
         provenance=provenance_of(session, run, check, model),
         result=_result_of(run),
         scores=scores_of(session, run),
+        quantizer_path=str(place.settings.llama_quantize) if place.settings.llama_quantize else None,
     )
 
 

@@ -56,7 +56,8 @@ class ExportInput(JobInput):
     """All that a kind may write of a run. Paths are absolute: the adapter's folder, the base model's folder (weights in
     safetensors, tokenizer, template), the frozen version as JSON Lines (sha256 `version_hash`), the arrays that were
     trained, those of a dataset that is mixed in. `launch` is the file of accelerate that
-    the run was started with. `choices` are those of the kind; `base_dtype` is how the base model's weights are stored.
+    the run was started with; `quantizer_path` what the setting of llama.cpp's quantizer names. `choices` are those of the kind;
+    `base_dtype` is how the base model's weights are stored.
     """
 
     kind: str
@@ -76,6 +77,7 @@ class ExportInput(JobInput):
     provenance: Provenance
     result: RunResult
     scores: Scores = Field(default_factory=Scores)
+    quantizer_path: str | None = None
 
 
 class ExportResult(JobResult):

@@ -20,6 +20,7 @@ from app.evaluations.summing import named_checks
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import require_mask_check
 from app.runs.diagnosis import diagnose_run
+from app.runs.losses import read_losses
 from app.runs.models import Run
 from app.runs.service import run_job
 from app.scoring.scores import DIMENSIONS
@@ -28,8 +29,11 @@ from app.sentences import N_
 from app.versions.service import require_version
 
 Better = Literal["higher", "lower"]
+# The run's own, and that of an evaluation.
+HELD_OUT_LOSS: Final = "held_out_loss"
+EVALUATED_LOSS: Final = "evaluated_held_out_loss"
 # What `--against` holds where nothing else is named.
-HEADLINES: Final = ("held_out_loss", "checks")
+HEADLINES: Final = (HELD_OUT_LOSS, "checks")
 _SCORES: Final[Mapping[str, str]] = {
     "relevance": N_("Relevance"),
     "completeness": N_("Completeness"),
@@ -100,7 +104,9 @@ def _of_run(
     session: Session, run: Run, newest: Mapping[str, tuple[int, EvaluationSummary]]
 ) -> Iterator[Metric]:
     result, job = run.result, run_job(session, run)
-    yield from _held_out(run, [summary for _id, summary in sorted(newest.values(), key=_id, reverse=True)])
+    yield from _held_out(
+        session, run, [summary for _id, summary in sorted(newest.values(), key=_id, reverse=True)]
+    )
     if result and result.train_loss is not None:
         yield Metric(
             "train_loss", N_("Training loss"), result.train_loss, "lower", measured_on=_trained_on(run)
@@ -137,21 +143,42 @@ def _id(one: tuple[int, EvaluationSummary]) -> int:
     return one[0]
 
 
-def _held_out(run: Run, newest_first: Iterable[EvaluationSummary]) -> Iterator[Metric]:
-    """Of an evaluation where one measured both models, else of the run's own end."""
-    label, other = N_("Held-out loss"), N_("Perplexity")
-    both = next((one.held_out_loss for one in newest_first if one.held_out_loss), None)
-    if both:
-        values: tuple[float, float | None] = (both.tuned, both.base)
-    elif run.result and run.result.eval_loss is not None:
-        values = (run.result.eval_loss, None)
-    else:
-        return
-    tuned, base = values
-    yield Metric("held_out_loss", label, tuned, "lower", base, measured_on=run.arrays_hash)
+def _held_out(session: Session, run: Run, newest_first: Iterable[EvaluationSummary]) -> Iterator[Metric]:
+    """As the run measured itself, and as an evaluation measured both models later: two ways of computing one number, in rows of
+    several conversations and one at a time, whose roundings differ in the third digit after the point in bf16. Each has its name,
+    so that nobody holds one against the other.
+    """
+    if run.result and run.result.eval_loss is not None:
+        yield from _losses(
+            run,
+            (HELD_OUT_LOSS, N_("Held-out loss")),
+            ("perplexity", N_("Perplexity")),
+            run.result.eval_loss,
+            _before(session, run),
+        )
+    if both := next((one.held_out_loss for one in newest_first if one.held_out_loss), None):
+        yield from _losses(
+            run,
+            (EVALUATED_LOSS, N_("Held-out loss, measured by the evaluation")),
+            ("evaluated_perplexity", N_("Perplexity, measured by the evaluation")),
+            both.tuned,
+            both.base,
+        )
+
+
+def _before(session: Session, run: Run) -> float | None:
+    """Of the base model, measured as the run's end was; None where it began elsewhere or another tool measured on the way."""
+    if run.begins is not None or run.result is None or run.result.trained_by:
+        return None
+    return read_losses(session, run_job(session, run)).before
+
+
+def _losses(
+    run: Run, loss: tuple[str, str], other: tuple[str, str], tuned: float, base: float | None
+) -> Iterator[Metric]:
+    yield Metric(*loss, tuned, "lower", base, measured_on=run.arrays_hash)
     yield Metric(
-        "perplexity",
-        other,
+        *other,
         _perplexity(tuned),
         "lower",
         None if base is None else _perplexity(base),

@@ -12,7 +12,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.i18n import gettext, say
 from app.evaluations.service import list_evaluations
 from app.gates.limits import BASE, GateRequest, Limit
-from app.gates.metrics import Metric, Metrics, read_metrics
+from app.gates.metrics import EVALUATED_LOSS, HELD_OUT_LOSS, Metric, Metrics, read_metrics
 from app.gates.schemas import CriterionOut, GateOut, LeftOutOut, Rule, figure
 from app.jobs.models import JobState
 from app.runs.models import Run
@@ -179,11 +179,16 @@ def _compared(
         raise _under_way(waiting)
     criteria: list[CriterionOut] = []
     left_out: list[LeftOutOut] = []
-    for name in dict.fromkeys([*(name for name, one in together.items() if one.is_headline), *named]):
+    for name in dict.fromkeys([*_headlines(metrics, reference), *named]):
         why = _why_not(metrics.get(name), reference.get(name), against, title, run)
         if why is None:
             criteria.append(_no_worse(metrics[name], reference[name].value, named.get(name, 0.0), title))
-        elif name == "held_out_loss" and name not in named and name in metrics and name in reference:
+        elif (
+            name in (HELD_OUT_LOSS, EVALUATED_LOSS)
+            and name not in named
+            and name in metrics
+            and name in reference
+        ):
             # Data grow from run to run; what was held out then is not what is held out now.
             left_out.append(LeftOutOut(metric=name, detail=say(why)))
         else:
@@ -195,6 +200,16 @@ def _compared(
             against=title,
         )
     return criteria, left_out
+
+
+def _headlines(metrics: Metrics, reference: Metrics) -> list[str]:
+    """What is compared unasked. Where one of the two has no held-out loss of its own, that of their evaluations, if both have it:
+    never one's own against the other's."""
+    names = [name for name, one in (reference | metrics).items() if one.is_headline]
+    of_both = metrics.keys() & reference.keys()
+    if HELD_OUT_LOSS not in of_both and EVALUATED_LOSS in of_both:
+        return [EVALUATED_LOSS, *(name for name in names if name != HELD_OUT_LOSS)]
+    return names
 
 
 def _of_base(metrics: Metrics) -> Metrics:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from app.core.errors import Invalid
-from app.interop.handing import TOOL_NAMES, HandedRun, Handing, Tool
+from app.interop.handing import TOOL_NAMES, TRAIN_EVERY_WEIGHT, HandedRun, Handing, Tool
 from app.interop.launching import FIELD, ON_PROCESSORS, Launch
 from app.interop.writing import WRITERS
 from app.recipes.backend import STUDIO
@@ -16,7 +16,7 @@ _HALF_ON_CPU: Final[frozenset[Tool]] = frozenset({"trl", "llamafactory"})
 # Those that were seen to train in several processes what one trains.
 _IN_SEVERAL: Final[tuple[Tool, ...]] = ("trl", "llamafactory")
 _NO_FULL: Final = N_(
-    "%(tool)s is handed adapters to train, no full fine-tune: set use_peft to true, or backend to studio."
+    "%(tool)s is handed adapters to train, no full fine-tune: set use_peft to true, or backend to one of: %(others)s."
 )
 _NO_BUDGET: Final = N_(
     "%(tool)s does not plan its steps for a time budget: set max_train_minutes to 0, or backend to studio."
@@ -83,7 +83,12 @@ def require_able(
     name = TOOL_NAMES[tool]
     half = on_cpu and config.bf16 is True and tool not in _HALF_ON_CPU
     wrong = [
-        (not config.use_peft, Invalid(_NO_FULL, field="use_peft", tool=name)),
+        (
+            not config.use_peft and tool not in TRAIN_EVERY_WEIGHT,
+            Invalid(
+                _NO_FULL, field="use_peft", tool=name, others=", ".join((STUDIO, *sorted(TRAIN_EVERY_WEIGHT)))
+            ),
+        ),
         (config.max_train_minutes > 0, Invalid(_NO_BUDGET, field="max_train_minutes", tool=name)),
         (config.sample_count > 0, Invalid(_NO_COUNT, field="sample_count", tool=name)),
         (config.keep_checkpoints == "all", Invalid(_NO_CHECKPOINTS, field="keep_checkpoints", tool=name)),

@@ -25,6 +25,8 @@ TOOL_VERSIONS: Final[dict[Tool, str]] = {
     "trl": "1.16.0",
     "unsloth": "2026.10.9",
 }
+# Those whose files train every weight as well as an adapter.
+TRAIN_EVERY_WEIGHT: Final[frozenset[Tool]] = frozenset({"trl"})
 # In the folder of an export, where the tool is installed.
 COMMANDS: Final[dict[Tool, str]] = {
     "llamafactory": "llamafactory-cli train train.yaml",

@@ -9,6 +9,7 @@ README = "README.md"
 def readme_text(run: HandedRun, handing: Handing, trained_tokens: int) -> str:
     """English, as the tools' own options are."""
     tool, command = TOOL_NAMES[handing.tool], command_of(handing.tool, run.launch)
+    what = "a LoRA adapter on" if run.config.use_peft else "every weight of"
     lines = [
         f"# {one_line(run.title)} in {tool}",
         "",
@@ -16,7 +17,7 @@ def readme_text(run: HandedRun, handing: Handing, trained_tokens: int) -> str:
         "",
         f"    {command}",
         "",
-        f"It trains a LoRA adapter on {run.model}: {run.samples} samples with {trained_tokens} trained tokens, "
+        f"It trains {what} {run.model}: {run.samples} samples with {trained_tokens} trained tokens, "
         f"{run.held_out} held out, {run.steps} steps. The samples are tokenized already. They are the very tokens and "
         f"labels that the mask check proved, so {tool} applies no chat template and masks nothing itself.",
         "",

@@ -43,10 +43,13 @@ def write_trl(run: HandedRun, handing: Handing) -> None:
         # What starts several processes leaves it to them where they compute.
         **({"use_cpu": True} if run.on_processors else {}),
     }
+    if not config.use_peft:
+        # Weights and optimizer stay in fp32 whatever is computed in: a step is far below what a bf16 weight can tell.
+        training["bf16"] = run.precision == "bfloat16"
     if run.launch:
         # The file that its processes are started with.
         handing.files[run.launch.name_in_folder] = run.launch.text
-    _write(run, handing, lora, training)
+    _write(run, handing, lora if config.use_peft else None, training)
 
 
 def write_unsloth(run: HandedRun, handing: Handing) -> None:
@@ -91,7 +94,8 @@ def _training(run: HandedRun) -> dict[str, Any]:
     }
 
 
-def _write(run: HandedRun, handing: Handing, lora: dict[str, Any], training: dict[str, Any]) -> None:
+def _write(run: HandedRun, handing: Handing, lora: dict[str, Any] | None, training: dict[str, Any]) -> None:
+    """`lora` is None where every weight is trained."""
     value = {
         "title": run.title,
         "model": run.model,

@@ -69,6 +69,7 @@ class Phase(StrEnum):
     MERGING = "merging"
     WRITING = "writing"
     QUANTIZING = "quantizing"
+    READING_BACK = "reading_back"
     UPLOADING = "uploading"
 
 
@@ -92,6 +93,7 @@ PHASE_WORDS: Final[dict[Phase, str]] = {
     Phase.MERGING: N_("Merging the adapter"),
     Phase.WRITING: N_("Writing the files"),
     Phase.QUANTIZING: N_("Quantizing"),
+    Phase.READING_BACK: N_("Reading the file back"),
     Phase.UPLOADING: N_("Uploading"),
 }
 # States of a job that stand where a phase would: before it runs, and while it ends.

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from app.core.stored_models import StoredModel, Told
 from app.mask_settings.fields import MaskSettingsIn
-from app.masking import CHECK_NAMES, Leak, SuspectKind, VersionReport
+from app.masking import CHECK_NAMES, Amount, Leak, SuspectKind, VersionReport
 from app.sentences import Sentence
 
 _FIRST_LEAKS: Final = 50
@@ -70,6 +70,17 @@ class ReportLeak(BaseModel):
     share: float
 
 
+class SplitAmount(BaseModel):
+    """Of the conversations to train on: those that give samples, those samples, their tokens, and how many of these one pass over
+    all has in the loss.
+    """
+
+    conversations: int
+    samples: int
+    tokens: int
+    trained_tokens: int
+
+
 class Distribution(BaseModel):
     """`counts[i]` values lie in [edges[i], edges[i+1]); the last bin includes what lies above."""
 
@@ -82,7 +93,8 @@ class MaskReport(StoredModel):
 
     Hashes are sha256: `hash` of ids and labels, `tokenizer_hash` of what made them, `file_hash` of the file with the
     arrays. `moment` is what a template that writes the date was told. `leaked` held-out conversations stand nearly word for word
-    among the trained ones, the first of them in `leaks`; null where nobody looked.
+    among the trained ones, the first of them in `leaks`; null where nobody looked. `to_train` is the training split alone, null in
+    reports of before and where no arrays were made.
     """
 
     schema_version: Literal[2] = 2
@@ -112,6 +124,7 @@ class MaskReport(StoredModel):
     suspect_counts: dict[SuspectKind, int] = Field(default_factory=dict)
     leaked: int | None = None
     leaks: list[ReportLeak] = Field(default_factory=list)
+    to_train: SplitAmount | None = None
     trained_ratio: Distribution
     lengths: Distribution
     hash: str
@@ -120,9 +133,14 @@ class MaskReport(StoredModel):
 
     @classmethod
     def of(
-        cls, found: VersionReport, *, file_hash: str | None = None, leaks: Sequence[Leak] | None = None
+        cls,
+        found: VersionReport,
+        *,
+        file_hash: str | None = None,
+        leaks: Sequence[Leak] | None = None,
+        to_train: Amount | None = None,
     ) -> Self:
-        """From what masking found; `leaks` where it was looked for them."""
+        """From what masking found; `leaks` where it was looked for them, `to_train` of its arrays."""
         counted = {
             name: getattr(found, name)
             for name in cls.model_fields.keys() & vars(found).keys()
@@ -149,6 +167,7 @@ class MaskReport(StoredModel):
             suspect_counts=dict(found.suspects.counts),
             leaked=None if leaks is None else len(leaks),
             leaks=[ReportLeak(**vars(leak)) for leak in (leaks or [])[:_FIRST_LEAKS]],
+            to_train=None if to_train is None else SplitAmount(**vars(to_train)),
             trained_ratio=Distribution(**vars(found.trained_ratio)),
             lengths=Distribution(**vars(found.lengths)),
             file_hash=file_hash,

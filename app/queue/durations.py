@@ -13,7 +13,8 @@ from app.jobs.models import Job, JobKind, JobState
 from app.recipes.estimates import estimate_steps
 from app.runs.mixing import epoch_of
 from app.runs.models import Run
-from app.runs.pace import expected_pace
+from app.runs.pace import Ahead, expected_pace
+from app.versions.service import require_version
 
 # Of jobs other than runs: the middle of so many of the same kind.
 _NEWEST: Final = 5
@@ -55,9 +56,12 @@ class Durations:
         if run is None:
             return None
         epoch = epoch_of(self._session, run)
-        epochs = estimate_steps(epoch.samples, run.config).epochs
-        tokens = None if epoch.tokens is None else round(epoch.tokens * epochs)
-        pace = expected_pace(self._session, run.base_model_id, run.config, tokens)
+        estimate, ahead = estimate_steps(epoch.samples, run.config), None
+        if epoch.tokens is not None:
+            held_out = require_version(self._session, run.dataset_version_id).validation_count
+            tokens = round(epoch.tokens * estimate.epochs)
+            ahead = Ahead.of(tokens, estimate.steps, run.config, held_out)
+        pace = expected_pace(self._session, run.base_model_id, run.config, ahead)
         budget = run.config.max_train_minutes * 60
         if pace is None:
             return budget or None

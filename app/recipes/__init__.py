@@ -8,6 +8,6 @@ As people meet it: `recipes` (the built-in ones, and the book of all that somebo
 While it trains: `sampling` (fields on answers meanwhile), `mixing` (those on a second dataset), `continuing` (what may change on
 the way). Several values of a field: `axes`. `foreign`: configs of other tools, and exported recipes; `given`: as a form sends
 them.
-Before a start: `estimates` (how long a run will be, what it writes), `memory` (what it takes at its peak), `advice` (what
-to set for these data).
+Before a start: `estimates` (how long a run will be), `memory` (what it takes at its peak), `disk` (what it writes), `advice`
+(what to set for these data).
 """

@@ -43,9 +43,9 @@ _TASKS: Final = {
     Task.COMPLEX: N_("Something complex: thinking, tools, several languages"),
 }
 _RANKS: Final = {Task.FORMAT: (8, 16), Task.DOMAIN: (32, 64), Task.COMPLEX: (128, 256)}
-# By conversations below: epochs from, to.
-_EPOCHS: Final = ((_SMALL, 5, 10), (10_000, 2, 5), (100_000, 1, 3), (math.inf, 1, 2))
-_DROPOUT: Final = ((_SMALL, 0.1), (10_000, 0.05), (math.inf, 0.0))
+# Up to so many conversations: epochs from, to.
+_EPOCHS: Final = ((_SMALL - 1, 5, 10), (10_000, 2, 5), (100_000, 1, 3), (math.inf, 1, 2))
+_DROPOUT: Final = ((_SMALL - 1, 0.1), (10_000, 0.05), (math.inf, 0.0))
 # Lowest, highest, and the one to begin with.
 _LEARNING_RATES: Final = {
     Method.LORA: (5e-5, 1e-4, 5e-5),
@@ -117,7 +117,7 @@ def learning_rates_for(config: TrainingConfig) -> LearningRates:
 
 def epochs_for(conversations: int) -> tuple[int, int]:
     """From how many to how many passes suit so many conversations."""
-    return next((low, high) for below, low, high in _EPOCHS if conversations < below)
+    return next((low, high) for most, low, high in _EPOCHS if conversations <= most)
 
 
 def advise(estimate: Estimate, config: TrainingConfig, situation: Situation) -> list[Advice]:
@@ -148,7 +148,7 @@ def _epochs(config: TrainingConfig, situation: Situation) -> Iterator[Advice]:
 
 
 def _dropout(config: TrainingConfig, situation: Situation) -> Iterator[Advice]:
-    wanted = next(value for below, value in _DROPOUT if situation.conversations < below)
+    wanted = next(value for most, value in _DROPOUT if situation.conversations <= most)
     if not config.use_peft or config.lora_dropout == wanted:
         return
     message = (
@@ -231,8 +231,8 @@ def _curve(estimate: Estimate, config: TrainingConfig, situation: Situation) -> 
     if situation.held_out and config.eval_steps > quarter:
         message = N_("With %(steps)d steps, the held-out loss is measured less than four times.")
         yield Advice("eval_steps", str(quarter), Sentence.of(message, steps=estimate.steps), rule)
-    if estimate.samples < estimate.batch:
+    smaller = max(1, estimate.samples // 4 // config.per_device_train_batch_size)
+    if estimate.samples < estimate.batch and smaller < config.gradient_accumulation_steps:
         message = N_("A step takes %(batch)d samples and there are only %(samples)d: each epoch is one step.")
         why = Sentence.of(message, batch=estimate.batch, samples=estimate.samples)
-        smaller = max(1, estimate.samples // 4 // config.per_device_train_batch_size)
         yield Advice("gradient_accumulation_steps", str(smaller), why, rule)

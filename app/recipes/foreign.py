@@ -39,6 +39,9 @@ _ALIAS: Final = N_(
     "This file repeats values by an alias (*%(name)s). Write them out where they are meant, then read it again."
 )
 
+_SAID_TWICE: Final = N_("This file says %(key)s twice, the second time in line %(line)d. Keep one of them.")
+_NO_ADAPTER: Final = N_("adapter is not in the file: Axolotl trains every weight then (use_peft: false).")
+
 # Keys that both tools call as we do.
 _SAME: Final = [
     "learning_rate",
@@ -156,7 +159,18 @@ class ForeignConfig:
 
 
 class _Loader(yaml.SafeLoader):
-    """Without aliases: a few lines of them can stand for more than fits in memory."""
+    """Without aliases: a few lines of them can stand for more than fits in memory. Without a key that is said twice: which of
+    both was meant only its author knows.
+    """
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[str] = set()
+        for key, _value in getattr(node, "value", ()):
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                line = key.start_mark.line + 1
+                raise Invalid(_SAID_TWICE, field="config", key=key.value[:80], line=line)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
+        return super().construct_mapping(node, deep=deep)
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -201,6 +215,12 @@ def read_foreign(text: str) -> ForeignConfig:
             read.keys.setdefault(name, key)
     if read.tool == "llamafactory":
         _scale(read)
+    # A whole config of its own; a piece of one that was pasted may have left it out.
+    is_whole = {"base_model", "datasets"} <= settings.keys()
+    if read.tool == "axolotl" and is_whole and "adapter" not in settings:
+        read.values["use_peft"] = False
+        read.keys["use_peft"] = "adapter"
+        read.notes.append(Sentence.of(_NO_ADAPTER))
     return read
 
 

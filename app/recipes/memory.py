@@ -26,6 +26,9 @@ _PROCESS: Final = 574 * MB
 _ON_GPU: Final = 600 * MB
 # Bytes that are kept for the way back of each input and output of a layer: so many, and so many for each byte of a number.
 _KEPT: Final = {Method.LORA: (0.0, 1.25), Method.QLORA: (4.4, 1.7), Method.FULL: (2.75, 0.1)}
+# Measured with bf16 besides, where weights are unpacked from 4 bits: so much of each input and output, and of each number that stays
+# unpacked.
+_HALF_UNPACKED: Final = (0.4, 4)
 # Of that, what PEFT's own dropout keeps, for each byte of a number; the studio's, of plain LoRA, keeps next to nothing.
 _DROPPED: Final = {Method.QLORA: 0.82}
 # DoRA forms the weights of each adapted layer in fp32, so many of all at a time in a step and while it is tried, and keeps more of
@@ -33,13 +36,20 @@ _DROPPED: Final = {Method.QLORA: 0.82}
 _FORMED_BY_DORA: Final = 0.3
 _FORMED_IN_TRIAL: Final = 1.0
 _KEPT_BY_DORA: Final = 3.95
+# PEFT computes DoRA in the adapter's own fp32. Of weights in bf16 each layer's copy is then kept until the way back, where dropout
+# lets it compute the layer's output once more.
+_COPIED_FOR_DORA: Final = 1.0
+_COMPUTED_BY_DORA: Final = 4
 # torch keeps the scores of its attention in fp32 on a CPU, so many times; of a head of this width.
 _SCORES: Final = {Method.LORA: 0.0, Method.QLORA: 0.0, Method.FULL: 1.0}
 _HEAD: Final = 64
+# Bytes of a number in bf16.
+_HALF: Final = 2
 # NF4 with double quantisation: half a byte a number, and its scales.
 _FOUR_BITS: Final = 0.53
-# AdamW's two moments in fp32, and what takes less.
+# Of a trained number: AdamW's two moments in fp32, and what takes less.
 _MOMENTS: Final = {"adamw_8bit": 2, "paged_adamw_8bit": 2, "sgd": 0, "adafactor": 1}
+_ADAMW: Final = 8
 # Of what is kept for the way back, samples that are tried leave so much; their logits are kept in fp32, so many times.
 _TRIED: Final = 0.75
 _TRIED_LOGITS: Final = 2
@@ -83,6 +93,12 @@ def fits(needed: int, free: int) -> Fits:
     if needed > _TOO_MUCH * free:
         return Fits.NO
     return Fits.TIGHT if needed > _TIGHT * free else Fits.YES
+
+
+def moments(optim: str, *, on_cpu: bool) -> int:
+    """Bytes that an optimizer keeps of each trained number. On a CPU plain AdamW takes the place of those that need a GPU."""
+    replaced = on_cpu and ("8bit" in optim or "paged" in optim)
+    return _ADAMW if replaced else _MOMENTS.get(optim, _ADAMW)
 
 
 def width(facts: ModelFacts) -> int | None:
@@ -137,7 +153,7 @@ def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, ha
     if work.cores:
         # The processes share the cores, and each has all the rest for itself.
         work = replace(work, cores=max(1, work.cores // config.num_processes))
-    number = 2 if half else 4
+    number = _HALF if half else 4
     # Of every number that is trained: itself, in fp32, and its gradient.
     needed = _weights(facts, config, number) + trained * (4 + 4)
     if config.method is Method.FULL:
@@ -151,14 +167,15 @@ def _step(
     facts: ModelFacts, config: TrainingConfig, work: Work, trained: int, number: int, *, half: bool
 ) -> int:
     """Bytes of a step beside what is always there: the optimizer's, and what the largest batch leaves for the way back."""
-    needed = trained * _MOMENTS.get(config.optim, 8)
+    needed = trained * moments(config.optim, on_cpu=work.cores > 0)
     kept = _kept_per_token(facts, config, number)
     if not config.lora_dropout and not config.gradient_checkpointing:
         across = width(facts) or 1
         edges = sum(_edges(layer, across) for layer in facts.layers if layer.left_out != "output")
         kept -= _DROPPED.get(config.method, 0.0) * number * edges
     needed += round(work.batch_tokens * kept)
-    needed += _formed(facts, config, _FORMED_BY_DORA)
+    copied = _COPIED_FOR_DORA if half and config.lora_dropout else 0.0
+    needed += _formed(facts, config, _FORMED_BY_DORA + copied)
     if work.cores and not half:
         needed += _scores(facts, config, work)
     if config.method is Method.FULL:
@@ -192,7 +209,8 @@ def _weights(facts: ModelFacts, config: TrainingConfig, number: int) -> int:
     if config.method is Method.LORA:
         return facts.parameters * number
     packed = sum(layer.parameters for layer in facts.layers if layer.left_out != "output")
-    return round(packed * _FOUR_BITS) + (facts.parameters - packed) * number
+    besides = _HALF_UNPACKED[1] if number == _HALF else 0
+    return round(packed * _FOUR_BITS) + (facts.parameters - packed) * (number + besides)
 
 
 def _kept_per_token(facts: ModelFacts, config: TrainingConfig, number: int) -> float:
@@ -200,6 +218,8 @@ def _kept_per_token(facts: ModelFacts, config: TrainingConfig, number: int) -> f
     across = width(facts) or 1
     always, by_size = _KEPT[config.method]
     edges = sum(_edges(layer, across) for layer in facts.layers if layer.left_out != "output")
+    if config.method is Method.QLORA and number == _HALF:
+        always += _HALF_UNPACKED[0]
     kept = edges * (always + by_size * number)
     if config.gradient_checkpointing:
         # The input of each block, and one block computed anew.
@@ -207,7 +227,7 @@ def _kept_per_token(facts: ModelFacts, config: TrainingConfig, number: int) -> f
         return blocks * across * number + kept / blocks
     if config.use_dora:
         outputs = sum(layer.parameters / across for layer in adapted_layers(facts, config))
-        kept += _KEPT_BY_DORA * outputs * number
+        kept += _KEPT_BY_DORA * outputs * _COMPUTED_BY_DORA
     return kept
 
 

@@ -1,6 +1,6 @@
 """Training runs: what was asked for, who confirmed it, what came of it.
 
-`models` · `service` what may start, exactly once · `handler` its job and
+`models` · `service` what may start, exactly once (`once` by its key) · `handler` its job and
 `work` what it is told · `result` the stored outcome, `artifacts` the published files · a new one:
 `new_run` its form, `new_run_view` what that shows, `form_checks`, `new_run_pages`, `form_check_pages`, `config_pages` (another
 tool's config), `planning` what it would be and take (`plan_api`, `plan_schemas` REST), `device` what this

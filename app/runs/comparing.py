@@ -38,10 +38,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Reached:
-    """Where a run came to: its last training loss, its best held-out loss and the step of that; None: not measured."""
+    """Where a run came to: its last training loss, its held-out loss before any training, its best one after some and the step
+    of that; None: not measured."""
 
     steps: int
     train_loss: float | None
+    eval_loss_before: float | None
     best_eval_loss: float | None
     best_step: int | None
 
@@ -135,6 +137,6 @@ def reached(session: Session, run: Run) -> Reached:
     """By the curves so far."""
     told = read_losses(session, run_job(session, run))
     losses = [point.loss for point in told.train if point.loss is not None]
-    evals = [(point.loss, point.step) for point in told.evals if point.step and point.loss is not None]
-    best, step = min(evals, default=(None, None))
-    return Reached(told.train[-1].step if told.train else 0, losses[-1] if losses else None, best, step)
+    best, step = told.best or (None, None)
+    steps = told.train[-1].step if told.train else 0
+    return Reached(steps, losses[-1] if losses else None, told.before, best, step)

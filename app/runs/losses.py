@@ -35,6 +35,23 @@ class Losses:
     evals: Sequence[EvalPoint] = ()
     checkpoints: Sequence[int] = ()
 
+    @property
+    def before(self) -> float | None:
+        """The held-out loss from before any training; None where it was not measured."""
+        first = self.evals[0] if self.evals else None
+        return first.loss if first and not first.step else None
+
+    @property
+    def best(self) -> tuple[float, int] | None:
+        """The lowest held-out loss after some training, and its step; None where none was measured."""
+        after = [(point.loss, point.step) for point in self.evals if point.step and point.loss is not None]
+        return min(after, default=None)
+
+    @property
+    def never_fell(self) -> bool:
+        """Whether no measurement came below the one from before any training."""
+        return self.before is not None and self.best is not None and self.best[0] >= self.before
+
 
 @dataclass(frozen=True)
 class _Told:

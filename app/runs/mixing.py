@@ -135,15 +135,18 @@ class EpochPlan:
 def plan_epoch(
     config: TrainingConfig, version: DatasetVersion, check: MaskCheck | None, beside: Beside | None
 ) -> EpochPlan:
-    """Estimated from the versions' counts and the reports of the checks, which count a version as a whole."""
-    own = _part(version, check, version.train_count)
+    """By the reports of the checks, which count what is trained; what is drawn of a second dataset is estimated. Reports of before
+    count a version as a whole, so that all of it is.
+    """
+    own = _part(version, check, trainable(version, check))
     if beside is None or not beside.version.train_count:
         return own
-    count = drawn_count(version.train_count, config.mix_share)
+    count = drawn_count(trainable(version, check), config.mix_share)
     other = _part(beside.version, beside.check, count)
     trained = _sum(own.trained_tokens, other.trained_tokens)
     share = other.trained_tokens / trained if trained and other.trained_tokens is not None else None
-    mixed = MixPlan(count, beside.version.train_count, count / (count + version.train_count), share)
+    of_all = count / (count + trainable(version, check))
+    mixed = MixPlan(count, trainable(beside.version, beside.check), of_all, share)
     tokens = _sum(own.tokens, other.tokens)
     return EpochPlan(own.samples + other.samples, tokens, trained, mixed, other.samples)
 
@@ -155,11 +158,22 @@ def _sum(one: int | None, other: int | None) -> int | None:
 def _part(version: DatasetVersion, check: MaskCheck | None, conversations: int) -> EpochPlan:
     """So many conversations of a version: samples are counted by its check, else one a conversation."""
     report = check.report if check else None
-    share = conversations / max(1, version.conversation_count)
     if report is None:
         return EpochPlan(conversations, None, None)
+    if report.to_train is not None:
+        found, times = report.to_train, conversations / max(1, report.to_train.conversations)
+        return EpochPlan(
+            round(found.samples * times), round(found.tokens * times), round(found.trained_tokens * times)
+        )
+    share = conversations / max(1, version.conversation_count)
     samples = max(1, round(report.samples * share)) if report.samples and version.conversation_count else 0
     return EpochPlan(samples or conversations, round(report.tokens * share), round(report.trained * share))
+
+
+def trainable(version: DatasetVersion, check: MaskCheck | None) -> int:
+    """Conversations that a pass over a version trains: those of the training split, without what its check dropped or refused."""
+    report = check.report if check else None
+    return report.to_train.conversations if report and report.to_train else version.train_count
 
 
 def mixed_into(session: Session, run: Run) -> MixedIn | None:

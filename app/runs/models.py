@@ -52,6 +52,8 @@ class Run(CreatedBy, table=True):
     )
     # A second submit with the same key finds the first run.
     idempotency_key: str = Field(max_length=80, unique=True)
+    # What it was asked by, so that another request under the key is told from the same one; None of those from before.
+    asked_hash: str | None = Field(default=None, max_length=64)
     job_id: int = Field(foreign_key="job.id", unique=True)
     # Suites judged by themselves when training has succeeded.
     evaluate_with: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))

@@ -24,6 +24,7 @@ from app.runs.form_check_pages import ask_checks
 from app.runs.form_checks import checks_in, require_seen
 from app.runs.new_run import NewRunForm, require_sound
 from app.runs.new_run_view import NO_CHECKS, View, form_of
+from app.runs.once import KeyTaken
 from app.runs.preflight.facts import Ground
 from app.runs.service import RunRequest
 from app.runs.sweeps.service import SweepRequest, start_sweep
@@ -103,11 +104,19 @@ def start(
             run_request = form.request(check, checks.beside)
             address = _promise(session, actor, form, run_request, suites, view.backends, ground)
     except (Invalid, Conflict) as error:
-        form.errors.setdefault(error.field or "start", error.translated())
+        form.errors.setdefault(error.field or "start", _said(error, form))
         with reading(engine) as session:
             context = view.whole(session, form, checks)
         return render(request, "runs/new.html", context, status=error.status)
     return RedirectResponse(address, status_code=303)
+
+
+def _said(error: Invalid | Conflict, form: NewRunForm) -> str:
+    """The refusal, for who reads the form. One that has started something goes on under a key of its own."""
+    if not isinstance(error, KeyTaken):
+        return error.translated()
+    form.values["idempotency_key"] = ""
+    return error.on_a_form()
 
 
 def _promise(

@@ -22,6 +22,7 @@ from app.runs.again import request_again, run_again
 from app.runs.backends import Backends, TheseBackends
 from app.runs.lineage import children_of
 from app.runs.models import Run
+from app.runs.once import KeyTaken
 from app.runs.onward import Onward, go_on, request_onward
 from app.runs.preflight.facts import Ground
 from app.runs.preflight.gate import WARNINGS
@@ -119,6 +120,9 @@ def continue_run(request: Request, this: ThisDoor, posted: Posted, step: int) ->
         )
     except (Invalid, Conflict) as error:
         errors = {_place(error): error.translated()}
+        if isinstance(error, KeyTaken):
+            values["idempotency_key"] = secrets.token_urlsafe(16)
+            errors = {"start": error.on_a_form()}
         shown = _list_onward(this, onward, ticked, errors)
         return _form(request, this.run, step, values, errors, shown, status=error.status)
     return RedirectResponse(f"/runs/{made.id}", status_code=303)

@@ -32,6 +32,7 @@ from app.runs.elsewhere import AppElsewhere, shown_elsewhere
 from app.runs.judging import AppJudging
 from app.runs.lineage import lineage_of
 from app.runs.logs import log_tail, tensorboard_command
+from app.runs.losses import read_losses
 from app.runs.models import Run
 from app.runs.planning import expected_memory
 from app.runs.preflight.items import Name
@@ -151,6 +152,7 @@ def _run_context(session: Db, waiting: Waiting, run: Run) -> dict[str, Any]:
         "metric": last_event(session, run.job_id, MetricPayload),
         "eval": last_event(session, run.job_id, EvalPayload),
         "checkpoint": last_event(session, run.job_id, CheckpointPayload),
+        "losses": read_losses(session, job),
         "steps": STEPS,
         "step": current_step(job, progress),
         "elapsed": elapsed(job, utc_now()),

@@ -151,7 +151,8 @@ class TakesOut(BaseModel):
 
 class PlanOut(TakesOut):
     """How long a run would be, what it would take, and what to set otherwise. `tokens` pass the model over all epochs,
-    `trained_tokens` of them are in the loss; `begins` is the adapter that it would begin with, null from the base model.
+    `trained_tokens` of them are in the loss: counted where `tokens_exact`, else by the mean of a sample, as where a pass is not whole
+    or what is mixed in is still to be drawn; `begins` is the adapter that it would begin with, null from the base model.
     """
 
     config: TrainingConfig
@@ -163,6 +164,7 @@ class PlanOut(TakesOut):
     epochs: float
     tokens: int | None
     trained_tokens: int | None
+    tokens_exact: bool
     mix: MixOut | None
     advice: list[AdviceOut]
     notes: list[str]
@@ -193,6 +195,7 @@ class PlanOut(TakesOut):
             epochs=round(plan.epochs, 4),
             tokens=plan.tokens.all if plan.tokens else None,
             trained_tokens=plan.tokens.trained if plan.tokens else None,
+            tokens_exact=bool(plan.tokens and plan.tokens.exact),
             seconds=_seconds(plan, pace),
             as_run=pace.run_id if pace else None,
             disk_bytes=plan.disk,

@@ -13,7 +13,8 @@ from app.mask_checks.report import MaskReport
 from app.recipes.advice import Advice, Situation, Task, advise
 from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig
-from app.recipes.estimates import Estimate, Tokens, estimate_disk, estimate_steps
+from app.recipes.disk import estimate_disk
+from app.recipes.estimates import Estimate, Tokens, estimate_steps
 from app.recipes.memory import Fits, Work, estimate_memory, fits
 from app.recipes.recipes import BUILT_IN, RecipeBook
 from app.runs.backends import NO_BACKENDS, Backends
@@ -54,6 +55,7 @@ class Plan:
     notes: list[Sentence] = field(default_factory=list)
     warnings: list[Sentence] = field(default_factory=list)
     mix: MixPlan | None = None
+    held_out: int = 0
 
     @property
     def epochs(self) -> float:
@@ -122,20 +124,30 @@ def plan_of(
     return Plan(
         config,
         estimate,
-        _tokens(epoch, estimate),
-        estimate_disk(estimate, config, facts) if facts else None,
+        _tokens(epoch, estimate, check),
+        estimate_disk(estimate, config, facts, on_cpu=device is not None and device.cores > 0)
+        if facts
+        else None,
         memory,
         [one for one in advise(estimate, config, situation) if one.field not in choice.locked],
         notes=fitted.notes,
         warnings=fitted.warnings,
         mix=epoch.mix,
+        held_out=version.validation_count,
     )
 
 
-def _tokens(epoch: EpochPlan, estimate: Estimate) -> Tokens | None:
+def _tokens(epoch: EpochPlan, estimate: Estimate, check: MaskCheck | None) -> Tokens | None:
     if epoch.tokens is None or epoch.trained_tokens is None:
         return None
-    return Tokens(round(epoch.tokens * estimate.epochs), round(epoch.trained_tokens * estimate.epochs))
+    report = check.report if check else None
+    counted = report is not None and report.to_train is not None and epoch.mix is None
+    passes = estimate.samples_passed / max(1, epoch.samples)
+    return Tokens(
+        round(epoch.tokens * passes),
+        round(epoch.trained_tokens * passes),
+        exact=counted and estimate.is_whole,
+    )
 
 
 def expected_memory(

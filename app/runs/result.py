@@ -98,7 +98,8 @@ class RunResult(StoredModel):
     where nothing was. `labels_hash` is the sha256 of the arrays whose labels reached the loss, `labels_seen` of
     `labels_total` samples. `adapted` counts the layers that the adapter is on by the last part of their names,
     `left_out` the linear ones without it. `trained_by` is the tool and version that trained in the studio's place; `mix` is
-    there where a second dataset was mixed in. Unknown figures are null.
+    there where a second dataset was mixed in. `tokens` passed the model in all steps, `trained_tokens` of them in the loss; null
+    where another tool trained. Unknown figures are null.
     """
 
     schema_version: Literal[1] = 1
@@ -120,6 +121,8 @@ class RunResult(StoredModel):
     environment: Environment | None = None
     trained_by: str | None = None
     mix: MixedResult | None = None
+    tokens: int | None = None
+    trained_tokens: int | None = None
 
     @property
     def pieces(self) -> Pieces | None:

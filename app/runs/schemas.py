@@ -268,11 +268,13 @@ class DifferenceOut(BaseModel):
 
 
 class ReachedOut(BaseModel):
-    """How far a run came; null: not measured. Gaps are to the first run; `data` is null where the version is the same."""
+    """How far a run came; null: not measured. `eval_loss_before` is the held-out loss from before any training. Gaps are to the
+    first run; `data` is null where the version is the same."""
 
     run_id: int
     steps: int
     train_loss: float | None
+    eval_loss_before: float | None = None
     best_eval_loss: float | None
     best_step: int | None
     train_loss_gap: float | None = None
@@ -301,6 +303,7 @@ class ComparedOut(BaseModel):
                     run_id=run.id or 0,
                     steps=one.steps,
                     train_loss=one.train_loss,
+                    eval_loss_before=one.eval_loss_before,
                     best_eval_loss=one.best_eval_loss,
                     best_step=one.best_step,
                     train_loss_gap=one.gap(reached[0])[0],

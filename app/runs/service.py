@@ -31,6 +31,7 @@ from app.runs.fitting import Fitted, fit_config
 from app.runs.further import read_further, require_studio
 from app.runs.mixing import Beside, columns_of_mix, read_beside
 from app.runs.models import Run
+from app.runs.once import fingerprint, require_same_run
 from app.runs.placing import placed
 from app.runs.planning import Choice, plan_of
 from app.runs.preflight.checklist import preflight
@@ -90,7 +91,8 @@ def start_run(
     backends: Backends = NO_BACKENDS,
     ground: Ground = UNSEEN,
 ) -> tuple[Run, bool]:
-    """Promise the training. The same idempotency key again gives the first run and False.
+    """Promise the training. The same request again under its idempotency key gives the first run and False; KeyTaken is raised
+    for another request under it.
 
     `suites` are the names that `evaluate_with` may hold, `backends` what else can train here, `ground` what is so on this machine
     now. Raises Invalid or Conflict for an unfinished or red check, a missing confirmation, a bad config, an unknown suite, a device
@@ -99,6 +101,7 @@ def start_run(
     key = request.idempotency_key.strip()[:80] or secrets.token_urlsafe(16)
     existing = _run_of_key(session, key)
     if existing:
+        require_same_run(existing.asked_hash, request, existing.id or 0)
         return existing, False
     try:
         with session.begin_nested():
@@ -108,6 +111,7 @@ def start_run(
         existing = _run_of_key(session, key)
         if existing is None:
             raise
+        require_same_run(existing.asked_hash, request, existing.id or 0)
         return existing, False
 
 
@@ -204,6 +208,7 @@ def _promise(
     backends: Backends,
     ground: Ground,
 ) -> Run:
+    told = fingerprint(request)
     found = _prepare(session, actor, request, suites, backends, ground)
     request, facts, check = found.request, found.facts, found.facts.check
     assert check is not None
@@ -227,6 +232,7 @@ def _promise(
             override_reason=found.override,
             preflight=looked_at,
             idempotency_key=key,
+            asked_hash=told,
             job_id=job_id,
             evaluate_with=list(dict.fromkeys(request.evaluate_with)),
             launch=found.launch,

@@ -153,6 +153,8 @@ class SuiteVerdict(SuiteCounts):
     def certainty(self) -> Sentence:
         """How sure that is: the number of cases and the interval, in points of a hundred."""
         if self.low is None or self.high is None:
+            if self.cases == 1:
+                return Sentence.of(N_("Only one case: too few to tell from chance."))
             return Sentence.of(N_("Only %(cases)d cases: too few to tell from chance."), cases=self.cases)
         template = N_(
             "%(cases)d cases, which changed by %(effect)s points of 100 on average, "

@@ -15,10 +15,12 @@ from app.base_models.models import ModelEntry
 from app.core.console import CommandFailed
 from app.core.database import reading, utc_now
 from app.core.errors import Invalid, StudioError
-from app.core.i18n import LOCALES, translations
+from app.core.i18n import LOCALES, say, translations
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
 from app.core.storage import Storage
+from app.exports.quantizers import SETTING as QUANTIZER
+from app.exports.quantizers import NoSuchQuantizer, find_quantizer
 from app.files import file_sha256, free_bytes
 from app.interop.environments import find_environment, named_place, setting_of
 from app.interop.handing import TOOL_NAMES, TOOL_VERSIONS, TOOLS
@@ -64,7 +66,7 @@ def examine(settings: Settings) -> list[Finding]:
             found += check(settings, engine)
     finally:
         engine.dispose()
-    return [*found, *_broker(settings), *_backends(settings), *_kernels()]
+    return [*found, *_broker(settings), *_backends(settings), *_kernels(), *_quantizer(settings)]
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:
@@ -290,6 +292,24 @@ def _kernels() -> Iterator[Finding]:
     )
     packages = ", ".join(f"{package} {version}" for package, version in found.items())
     yield Finding("kernels", "ok", text % {"packages": packages})
+
+
+def _quantizer(settings: Settings) -> Iterator[Finding]:
+    """Nobody has to have one; one that is named and is not there is a mistake."""
+    try:
+        found = find_quantizer(settings.llama_quantize)
+    except NoSuchQuantizer as error:
+        yield Finding("quantizer", "warning", say(error.sentence))
+        return
+    if found is None:
+        text = _(
+            "GGUF is exported as f16 and q8_0 alone: llama.cpp's llama-quantize is neither on the PATH nor named in %(setting)s, and "
+            "llama-cpp-python is not installed."
+        )
+        yield Finding("quantizer", "ok", text % {"setting": QUANTIZER})
+    else:
+        text = _("q6_k, q5_k_m and q4_k_m can be exported: %(name)s is in %(path)s.")
+        yield Finding("quantizer", "ok", text % {"name": found.name, "path": found.path})
 
 
 def _launches(settings: Settings) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 //   const chart = lineChart(element, {x: "Step", series: [{label: "Training loss"}, {label: "…", points: true}], data: [[…x], [… or null], …]});
 //   chart.setData(data)  — cheap, for live values; chart.destroy()
 //   chart.setSeries(series, data)  — other lines; chart.setLog(true)  — a logarithmic axis, without what it cannot show
+//   chart.setZoom([from, to])  — a part of the axis; null: all of it
 //   chart.setMarks({marks: [{step, title}], ticks: [step], best: {step, value, title}})  — drawn by chart-marks.js
 // Further options: y (label), height in pixels, format (number -> text, for the values at the side), tell (the same for the value
 // under the pointer, where that is told more closely), bytes (values are amounts of memory), sync (charts with the
@@ -262,6 +263,17 @@
         if (log === on) return;
         log = on;
         draw();
+      },
+      setZoom(next) {
+        const steps = data[0].filter((step) => step !== null);
+        const isWhole = next && steps.length && next[0] <= steps[0] && next[1] >= steps[steps.length - 1];
+        const part = isWhole ? null : next;
+        if (isWhole) config.zoomed?.(null, null);
+        if (String(part) === String(zoom && [Math.floor(zoom[0]), Math.ceil(zoom[1])])) return;
+        // Without values there is nothing to see yet; they come to where it is looked.
+        if (!steps.length) zoom = part;
+        else if (part) plot.setScale("x", { min: part[0], max: part[1] });
+        else plot.setData(shown(), true);
       },
       setMarks(next) {
         signs = { ...signs, ...next };

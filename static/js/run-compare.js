@@ -38,9 +38,11 @@
       if (charts[name]) charts[name].setSeries(series, data);
       else {
         const place = root.querySelector(`[data-curve="${name}"]`);
-        charts[name] = lineChart(place, { x: step, height: 260, series, data, sync: "runs" });
+        const zoomed = name === "loss" ? view.look : undefined;
+        charts[name] = lineChart(place, { x: step, height: 260, series, data, sync: "runs", zoomed });
       }
       charts[name].setLog(view.log);
+      charts[name].setZoom(view.zoom);
     }
   }
 

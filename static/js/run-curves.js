@@ -52,12 +52,12 @@ window.runCurves = (columns) => {
     curves.checkpoints.push(event.step);
   };
 
-  // The lowest held-out loss after some training.
+  // The lowest held-out loss. Step 0, from before any training, is one of them: a run that only gets worse has its best there.
   curves.best = () => {
     let best = null;
     for (const [place, step] of curves.eval_step.entries()) {
       const value = curves.eval_loss[place];
-      if (step > 0 && value != null && (best === null || value < best.value)) best = { step, value };
+      if (value != null && (best === null || value < best.value)) best = { step, value };
     }
     return best;
   };

@@ -79,7 +79,8 @@
       series: LINES[name].map(([label]) => ({ label })),
       data: [[], ...LINES[name].map(() => [])],
       sync: "run",
-      zoomed: lookClosely,
+      // The others follow it, and have fewer steps.
+      zoomed: name === "loss" ? lookClosely : undefined,
     });
   }
 
@@ -147,6 +148,7 @@
       else charts[name].setSeries(series, data);
       charts[name].shape = shape;
       if (name === "loss" || name === "norm") charts[name].setLog(view.log);
+      charts[name].setZoom(view.zoom);
     }
     for (const key of root.querySelectorAll("[data-legend]"))
       key.hidden = !curves[key.dataset.legend].some((/** @type {number | null} */ value) => value != null);
@@ -154,6 +156,8 @@
     for (const name of Object.keys(LINES)) charts[name].setMarks({ ticks: curves.checkpoints });
     charts.loss.setMarks({ best });
     text("best_step", best ? whole.format(best.step) : "–");
+    for (const words of root.querySelectorAll("[data-best]"))
+      words.hidden = (words.dataset.best === "before") !== (best?.step === 0);
     text("best_loss", best ? exact.format(best.value) : "–");
   }
 
@@ -164,12 +168,13 @@
     requestAnimationFrame(draw);
   }
 
-  // All charts tell of the same place; one question is enough, and none where every point is there already.
+  // One question is enough, and none where every point is there already.
   /**
    * @param {number | null} from
    * @param {number | null} to
    */
   function lookClosely(from, to) {
+    view.look(from, to);
     clearTimeout(zooming);
     if (from === null || to === null) {
       closeup = null;

@@ -57,3 +57,11 @@ def test_a_provenance_of_an_earlier_program_keeps_what_it_said_of_the_mask() -> 
     assert "`max_length=64`" in card
     assert "`argument.tone=" in card
     assert Provenance.stored(earlier).template_arguments == {"tone": "dry"}
+
+
+def test_no_name_that_people_gave_is_read_as_markdown() -> None:
+    named = dict.fromkeys(("run", "dataset", "recipe"), "# a_b*c* | <b> [x](y)")
+    card = card_of(Provenance.stored(PROVENANCE).model_copy(update=named).to_json())
+    for name in named.values():
+        assert name not in card
+    assert card.count(r"\# a\_b\*c\* \| \<b\> \[x\](y)") == len(named)

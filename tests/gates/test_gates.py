@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlmodel import Session
 
 from app.accounts.models import Role
 from app.core.database import transaction
@@ -14,8 +15,11 @@ from app.evaluations.documents import CaseLimits
 from app.evaluations.models import Evaluation
 from app.evaluations.service import start_evaluation
 from app.gates.limits import MOST_LIMITS
+from app.jobs.events import EventKind
+from app.jobs.models import JobEvent
+from app.runs.models import Run
 from app.runs.result import RunResult
-from app.runs.service import require_run
+from app.runs.service import require_run, run_job
 from tests.cli.conftest import LiveServer, live
 from tests.support.judged import BAD, GOOD, finished_run, judged
 from tests.support.people import make_person
@@ -33,13 +37,25 @@ def api(app: FastAPI) -> TestClient:
 
 @pytest.fixture
 def evaluation(app: FastAPI) -> Evaluation:
-    """Of run 1: base badly, tuned well, held-out loss 3 → 2."""
+    """Of run 1: base badly, tuned well, held-out loss 3 → 2. The run itself measured 3.02 → 2.02."""
     found = judged(app)
     with transaction(app.state.engine) as session:
         run = require_run(session, found.run_id)
         run.result = RunResult.stored(run_result(eval_loss=2.02))
         session.add(run)
+        measured(session, run, 3.02, 2.02)
     return found
+
+
+def measured(session: Session, run: Run, *losses: float) -> None:
+    """As a run told its held-out losses, from step 0 on."""
+    for step, loss in enumerate(losses):
+        job = run_job(session, run)
+        job.event_count += 1
+        payload = {"step": step, "eval_loss": loss}
+        session.add(JobEvent(job_id=job.id or 0, seq=job.event_count, kind=EventKind.EVAL, payload=payload))
+        session.add(job)
+        session.flush()
 
 
 def _asked(api: TestClient, run: int = 1, **params: Any) -> Any:
@@ -65,8 +81,10 @@ def test_every_number_of_a_run_can_be_limited_and_is_listed(api: TestClient, eva
         "sales-en.effect",
         "sales-en.check.no-banned-promises",
     } <= metrics.keys()
-    # What an evaluation measured of both models counts before the run's own figure.
-    assert (metrics["held_out_loss"]["value"], metrics["held_out_loss"]["base"]) == (2.0, 3.0)
+    # Before and after training by the run itself, and both models by the evaluation: each under a name of its own.
+    assert (metrics["held_out_loss"]["value"], metrics["held_out_loss"]["base"]) == (2.02, 3.02)
+    evaluated = metrics["evaluated_held_out_loss"]
+    assert (evaluated["value"], evaluated["base"]) == (2.0, 3.0)
     assert metrics["sales-en.checks"]["value"] > metrics["sales-en.checks"]["base"]
     assert metrics["sales-en.check.no-banned-promises"]["value"] == 1
     exact = [f"{name}={one['value']!r}" for name, one in metrics.items()]
@@ -130,14 +148,35 @@ def test_the_base_model_and_another_run_are_compared_on_the_same_cases_only(
     judged(app, run_id=other, good=BAD)
     worse = _asked(api, other, against="1").json()
     failed = {one["metric"]: one["passed"] for one in worse["criteria"]}
-    # Both have the loss 2: held out the same, and no worse.
-    assert failed == {"held_out_loss": True, "sales-en.checks": False}
+    # The other run measured none itself: evaluation is held against evaluation, 2 and 2, and not 2 against 2.02.
+    assert failed == {"evaluated_held_out_loss": True, "sales-en.checks": False}
     assert "worse than the" in worse["criteria"][1]["detail"]
     assert _asked(api, other, against="1", tolerance="sales-en.checks=1").json()["passed"]
     judged(app, run_id=other, good=GOOD, limits=CaseLimits(max_cases=4))
     part = _asked(api, other, against="1")
     assert (part.status_code, "other cases" in part.json()["detail"]) == (409, True)
     assert _asked(api, other, against="99").status_code == 404
+
+
+def test_what_a_run_measured_itself_is_never_held_against_what_an_evaluation_measured(
+    app: FastAPI, api: TestClient, evaluation: Evaluation
+) -> None:
+    with transaction(app.state.engine) as session:
+        other = finished_run(session, app.state.storage, like=1)
+        other.result = RunResult.stored(run_result(eval_loss=2.01))
+        session.add(other)
+        other_id = other.id or 0
+
+    def compared(run: int, against: str) -> dict[str, tuple[float, float]]:
+        told = _asked(api, run, against=against, tolerance=["sales-en.checks=1"]).json()
+        losses = [one for one in told["criteria"] if "loss" in one["metric"]]
+        return {one["metric"]: (one["value"], one["reference"]) for one in losses}
+
+    judged(app, run_id=other_id, good=BAD)
+    assert compared(other_id, "1") == {"held_out_loss": (2.01, 2.02)}
+    assert compared(1, "base") == {"held_out_loss": (2.02, 3.02)}
+    # It told of no loss before training: of the base model only the evaluation knows.
+    assert compared(other_id, "base") == {"evaluated_held_out_loss": (2.0, 3.0)}
 
 
 def test_other_held_out_conversations_are_left_out_and_said(
@@ -153,7 +192,7 @@ def test_other_held_out_conversations_are_left_out_and_said(
     assert found["passed"]
     assert [one["metric"] for one in found["criteria"]] == ["sales-en.checks"]
     assert "other conversations" in found["left_out"][0]["detail"]
-    named = _asked(api, other_id, against="1", tolerance="held_out_loss=1")
+    named = _asked(api, other_id, against="1", tolerance="evaluated_held_out_loss=1")
     assert (named.status_code, "other conversations" in named.json()["detail"]) == (409, True)
 
 
@@ -181,9 +220,9 @@ def test_the_command_has_its_exit_codes_and_writes_what_ci_shows(
 
     failed = live.run("gate", "--run", "1", "--max", "held_out_loss=1.5", "--json", *files)
     assert (failed.code, failed.json["passed"]) == (1, False)
-    assert "held_out_loss is 2 and must be at most 1.5" in failed.error
+    assert "held_out_loss is 2.02 and must be at most 1.5" in failed.error
     assert _counts(xml) == {"tests": "1", "failures": "1", "errors": "0", "skipped": "0"}
-    assert "| ❌ | `held_out_loss` | 2 | ≤ 1.5 |" in summary.read_text()
+    assert "| ❌ | `held_out_loss` | 2.02 | ≤ 1.5 |" in summary.read_text()
 
     for arguments in (("--min", "no_such=1"), ("--against", "77"), ()):
         refused = live.run("gate", "--run", "1", *arguments, *files)

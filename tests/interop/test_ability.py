@@ -8,7 +8,6 @@ from app.interop.handing import TOOL_NAMES, TOOLS, Tool
 from app.recipes.config import TrainingConfig
 
 EVERY = {
-    "use_peft": False,
     "max_train_minutes": 5.0,
     "sample_count": 2,
     "sample_prompts": "What does it cost?",
@@ -18,6 +17,7 @@ EVERY = {
 OTHERS = [tool for tool in TOOLS if tool != "trl"]
 CASES = [
     *((tool, name, value, False) for tool in TOOLS for name, value in EVERY.items()),
+    *((tool, "use_peft", False, False) for tool in OTHERS),
     *((tool, "num_processes", 2, False) for tool in ("axolotl", "unsloth")),
     *((tool, "accelerate_config", "fsdp.yaml", False) for tool in OTHERS),
     *((tool, "load_in_4bit", True, True) for tool in TOOLS),
@@ -49,6 +49,11 @@ def test_what_it_cannot_do_is_refused_by_name(
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_recipe_as_it_stands_is_no_trouble(tool: Tool) -> None:
     require_able(TrainingConfig(backend=tool, sample_count=0), tool, on_cpu=True, end_of_turn_id=2)
+
+
+def test_trl_trains_every_weight_too_in_several_processes() -> None:
+    config = TrainingConfig(backend="trl", use_peft=False, sample_count=0, num_processes=2)
+    require_able(config, "trl", on_cpu=True, end_of_turn_id=2)
 
 
 def test_kernels_have_to_be_where_the_tool_is() -> None:

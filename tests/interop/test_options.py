@@ -12,10 +12,11 @@ import yaml
 
 from app.core.errors import Invalid
 from app.interop.arguments import note_what_is_otherwise
-from app.interop.handing import TOOL_VERSIONS, TOOLS, HandedRun, Handing, Tool
+from app.interop.handing import TOOL_VERSIONS, TOOLS, TRAIN_EVERY_WEIGHT, HandedRun, Handing, Tool
 from app.interop.launching import own_launch
 from app.interop.readme import readme_text
-from app.interop.writing import WRITERS
+from app.interop.writing import WRITERS, hand_over
+from app.masking import ArraysBuilder, MaskSettings
 from app.recipes.config import TrainingConfig
 
 HERE = Path(__file__).parent
@@ -28,10 +29,11 @@ RUNS = {
     "the end of turn too": {"trainable_tokens": "end_of_turn", "end_of_turn_id": 2},
     "two processes": {"num_processes": 2, "launch": own_launch(2, on_cpu=True)},
     "Liger's kernels": {"use_liger_kernel": True},
+    "every weight": {"use_peft": False, "precision": "bfloat16"},
     "a limit": {"limit": 7, "precision": "bfloat16", "warmup_ratio": 0.5},
 }
 # What a config decides elsewhere: in `limit`, in `precision`, in `layers`; and where a tool has no option at all.
-# Full fine-tunes are refused before a tool is asked.
+# Full fine-tunes are TRL's alone, and refused for the others before their writer is asked.
 TOLD_OTHERWISE = {"max_train_minutes", "bf16", "lora_target_modules", "use_peft"}
 # Answers on the way, and what is kept after the end, change no number, and are the studio's alone.
 TOLD_OTHERWISE |= {"sample_count", "sample_prompts", "keep_checkpoints", "backend"}
@@ -73,6 +75,11 @@ def known(tool: Tool) -> dict[str, Any]:
 @pytest.mark.parametrize("changes", RUNS.values(), ids=list(RUNS))
 @pytest.mark.parametrize("tool", TOOLS)
 def test_the_tool_knows_every_option(tool: Tool, changes: dict[str, Any]) -> None:
+    if changes.get("use_peft") is False and tool not in TRAIN_EVERY_WEIGHT:
+        with pytest.raises(Invalid) as refused:
+            hand_over(tool, handed(**changes), ArraysBuilder(MaskSettings(), "small").finish(), Path())
+        assert refused.value.field == "use_peft"
+        return
     files, names = written(tool, handed(**changes)).files, known(tool)
     if tool == "llamafactory":
         found = {"train": yaml.safe_load(files["train.yaml"])}
@@ -82,7 +89,7 @@ def test_the_tool_knows_every_option(tool: Tool, changes: dict[str, Any]) -> Non
         found = {"config": config, "dataset": {name for one in datasets for name in one}}
     else:
         whole = json.loads(files["config.json"])
-        found = {part: whole[part] for part in ("training", "lora")}
+        found = {part: whole[part] or {} for part in ("training", "lora")}
         if tool == "unsloth":
             called = re.search(r"from_pretrained\((.*?)\n    \)", files["train.py"], re.S)
             assert called

@@ -1,9 +1,11 @@
 """Advice: computed from data and choice, with its rule, and quiet where nothing is to be said."""
 
+from itertools import pairwise
+
 import pytest
 
 from app.core.i18n import say, use_locale
-from app.recipes.advice import Situation, Task, advise
+from app.recipes.advice import Situation, Task, advise, epochs_for, learning_rates_for
 from app.recipes.estimates import estimate_steps
 from app.recipes.recipes import RECIPES, build_config
 
@@ -17,7 +19,9 @@ def advised(
     return {one.field: one.value for one in advise(estimate_steps(conversations, config), config, situation)}
 
 
-@pytest.mark.parametrize("conversations", [20, 157, 999, 1_000, 9_999, 10_000, 99_999, 100_000, 2_000_000])
+@pytest.mark.parametrize(
+    "conversations", [1, 2, 5, 10, 20, 157, 999, 1_000, 10_000, 10_001, 100_000, 2_000_000]
+)
 @pytest.mark.parametrize("recipe", [recipe.name for recipe in RECIPES])
 @pytest.mark.parametrize("task", [None, *Task])
 def test_who_takes_all_advice_gets_no_further(conversations: int, recipe: str, task: Task | None) -> None:
@@ -30,7 +34,16 @@ def test_who_takes_all_advice_gets_no_further(conversations: int, recipe: str, t
 
 @pytest.mark.parametrize(
     ("conversations", "epochs", "dropout"),
-    [(157, "5", "0.1"), (5_000, None, None), (50_000, None, "0"), (500_000, "2", "0")],
+    [
+        (1, "5", "0.1"),
+        (157, "5", "0.1"),
+        (999, "5", "0.1"),
+        (1_000, None, None),
+        (10_000, None, None),
+        (10_001, None, "0"),
+        (100_000, None, "0"),
+        (100_001, "2", "0"),
+    ],
 )
 def test_epochs_and_dropout_follow_the_size_of_the_data(
     conversations: int, epochs: str | None, dropout: str | None
@@ -39,6 +52,27 @@ def test_epochs_and_dropout_follow_the_size_of_the_data(
     assert (found.get("num_train_epochs"), found.get("lora_dropout")) == (epochs, dropout)
     # A number of steps says how long it takes already.
     assert "num_train_epochs" not in advised(conversations, max_steps=50)
+
+
+def test_more_data_are_never_trained_for_longer_nor_with_more_dropout() -> None:
+    sizes = (1, 10, 100, 999, 1_000, 9_999, 10_000, 10_001, 99_999, 100_000, 100_001, 1_000_000)
+    epochs = [epochs_for(size) for size in sizes]
+    assert epochs == sorted(epochs, key=lambda found: (-found[0], -found[1]))
+    assert all(
+        float(advised(more, lora_dropout=0.3)["lora_dropout"])
+        <= float(advised(less, lora_dropout=0.3)["lora_dropout"])
+        for less, more in pairwise(sizes)
+    )
+
+
+@pytest.mark.parametrize("method", [{}, {"load_in_4bit": True}, {"use_peft": False}], ids=str)
+def test_a_larger_batch_never_lowers_the_learning_rate(method: dict[str, object]) -> None:
+    batches = [
+        learning_rates_for(build_config("standard", {**method, "per_device_train_batch_size": size}))
+        for size in (1, 2, 4, 16, 64)
+    ]
+    assert all(less.first < more.first and less.high < more.high for less, more in pairwise(batches))
+    assert batches[2].first == pytest.approx(build_config("standard", method).learning_rate)
 
 
 def test_little_data_is_not_trained_without_an_early_stop() -> None:

@@ -108,3 +108,22 @@ def test_what_is_no_such_file_is_refused(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         read_foreign(text)
     assert refused.value.field == "config"
+
+
+def test_a_key_that_is_said_twice_is_refused_with_its_line() -> None:
+    for text in (
+        "base_model: x\nadapter: lora\nlearning_rate: 1e-4\nlearning_rate: 2e-4\n",
+        "sft_studio_recipe: 1\nsettings:\n  lora_r: 8\n  lora_r: 16\n",
+    ):
+        with pytest.raises(Invalid, match=r"says (learning_rate|lora_r) twice, the second time in line 4\."):
+            read_foreign(text)
+    merged = read_foreign("base_model: x\nadapter: lora\n<<: {lora_r: 8}\nlora_r: 16\n")
+    assert merged.values["lora_r"] == 16
+
+
+def test_an_axolotl_config_without_an_adapter_trains_every_weight_as_axolotl_does() -> None:
+    whole = read_sound("base_model: x\ndatasets: [{path: y}]\nlearning_rate: 2e-5\n")
+    assert (whole.values["use_peft"], whole.keys["use_peft"]) == (False, "adapter")
+    assert "adapter is not in the file" in say(whole.notes[-1])
+    assert read_sound("base_model: x\nadapter: lora\n").values["use_peft"] is True
+    assert "use_peft" not in read_sound("micro_batch_size: 1\nlora_r: 8\n").values

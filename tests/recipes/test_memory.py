@@ -25,7 +25,13 @@ def test_every_method_was_measured_with_one_sample_at_once_and_with_several() ->
 
 def test_bf16_recomputation_several_processes_and_large_batches_were_measured() -> None:
     found = [(build_config("standard", peak.changes), peak) for peak in PEAKS]
-    assert {config.method.value for config, _peak in found if config.bf16 is True} >= {"lora", "full"}
+    half = [config for config, _peak in found if config.bf16 is True]
+    assert {config.method.value for config in half} == {"lora", "qlora", "full"}
+    assert (
+        {config.gradient_checkpointing for config in half}
+        == {config.use_dora for config in half}
+        == {False, True}
+    )
     assert {config.method.value for config, _peak in found if config.gradient_checkpointing} >= {
         "lora",
         "full",

@@ -96,7 +96,9 @@ def test_a_run_goes_on_from_a_checkpoint_with_what_fits_and_nothing_else(
     with transaction(app.state.engine) as session:
         before, after = (require_run(session, one).config.to_json() for one in (run_id, int(str(made["id"]))))
     assert {name for name in before if before[name] != after[name]} == {"learning_rate"}
-    assert go_on("once")[0] == 200
+    assert go_on("once", learning_rate=1e-5)[0] == 200
+    code, other = go_on("once", learning_rate=2e-5)
+    assert (code, f"Run {made['id']} was started with this" in str(other["detail"])) == (422, True)
     refused = {"lora_r": 8, "lora_target_modules": "q,v", "optim": "adafactor", "seed": 7, "bf16": True}
     for field, value in refused.items():
         code, answer = go_on(**{field: value})

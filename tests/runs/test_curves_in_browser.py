@@ -1,8 +1,10 @@
 """Curves under a pointer: what is looked at closely stays so, and lines that have points of their own are told together."""
 
+import re
+
 import pytest
 from fastapi import FastAPI
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from app.core.database import transaction
 from app.core.storage import Storage
@@ -51,3 +53,58 @@ def test_a_part_that_is_looked_at_closely_stays_when_its_points_come_and_when_it
         plot.dblclick(position={"x": width / 2, "y": middle})
         plot.hover(position={"x": width - 2, "y": middle})
         expect(said).to_contain_text("Step 2,49")
+
+
+def test_a_part_that_is_looked_at_is_in_the_address_for_others_for_reloads_and_for_the_way_back(
+    app: FastAPI, browser: Browser, url: str, engineer: Person, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        _run, job = make_run(session, storage)
+        claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=300)
+        assert claim is not None
+        events = [metric(step, 3 - step / 200) for step in range(1, 201)]
+        jobs.heartbeat(session, claim, lease_seconds=300, events=events)
+    with signed_in(browser, url, engineer) as context:
+        page = context.new_page()
+        page.goto(f"{url}/runs/1?log=1")
+        plot, everything = page.locator("#loss .u-over"), page.get_by_role("button", name="Show all")
+        said = page.locator(".chart:has(#loss) [data-chart-readout]")
+
+        def last_seen(steps: str) -> None:
+            plot.hover(position={"x": _size(plot)[0] - 2, "y": 90})
+            expect(said).to_contain_text(f"Step {steps} ·")
+
+        page.locator("#loss").scroll_into_view_if_needed()
+        expect(everything).to_be_hidden()
+        last_seen("199")
+        width, height = _size(plot)
+        plot.hover(position={"x": width / 4, "y": height / 2})
+        page.mouse.down()
+        plot.hover(position={"x": width / 2, "y": height / 2})
+        page.mouse.up()
+        expect(page).to_have_url(re.compile(r"/runs/1\?log=1&from=50&to=10[01]$"))
+        expect(page.get_by_label("From step")).to_have_value("50")
+        page.get_by_label("From step").fill("20")
+        page.get_by_label("To step").fill("60")
+        page.get_by_label("To step").press("Enter")
+        expect(page).to_have_url(f"{url}/runs/1?log=1&from=20&to=60")
+        last_seen("60")
+        page.reload()
+        page.locator("#loss").scroll_into_view_if_needed()
+        last_seen("60")
+        page.locator("#norm").scroll_into_view_if_needed()
+        page.go_back()
+        page.go_back()
+        expect(everything).to_be_hidden()
+        last_seen("199")
+        page.go_forward()
+        expect(everything).to_be_visible()
+        everything.click()
+        expect(page).to_have_url(f"{url}/runs/1?log=1")
+        last_seen("199")
+
+
+def _size(plot: Locator) -> tuple[float, float]:
+    box = plot.bounding_box()
+    assert box is not None
+    return box["width"], box["height"]

@@ -136,6 +136,22 @@ def test_a_confirmed_green_check_starts_the_run_and_a_second_click_finds_it(
     )
 
 
+def test_a_form_that_was_gone_back_to_starts_its_other_run_under_a_key_of_its_own(
+    app: FastAPI, engineer: Person, checked: dict[str, str]
+) -> None:
+    engineer.browser.post("/runs", data={**checked, "lora_r": "8"})
+    changed = {**checked, "lora_r": "16"}
+    refused = engineer.browser.post("/runs", data=changed)
+    assert refused.status_code == 422
+    assert "This form has started run 1 already, with other settings" in visible_text(refused.text)
+    key = re.search(r'name="idempotency_key" value="([^"]+)"', refused.text)
+    assert key
+    assert key[1] != checked["idempotency_key"]
+    again = engineer.browser.post("/runs", data={**changed, "idempotency_key": key[1]})
+    assert (again.status_code, again.headers["location"]) == (303, "/runs/2")
+    assert sorted(run.config.lora_r for run in runs(app)) == [8, 16]
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "sentence"),
     [

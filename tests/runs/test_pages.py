@@ -18,6 +18,7 @@ from app.runs.service import require_run
 from app.sentences import Failure, FailureCode
 from tests.runs.under_way import end, running, runs
 from tests.support.people import Person, visible_text
+from tests.support.routes import all_routes
 from tests.support.training import metric, progress, run_result
 
 HTMX = {"HX-Request": "true"}
@@ -188,3 +189,51 @@ def test_pages_speak_chinese(app: FastAPI, engineer: Person, storage: Storage) -
     assert "掩码检查" in visible_text(engineer.browser.get("/runs/1", headers=chinese).text)
     assert "训练方案" in visible_text(engineer.browser.get("/runs/new", headers=chinese).text)
     assert "通过：所有对话" in visible_text(engineer.browser.get("/mask-checks/1", headers=chinese).text)
+
+
+def test_a_piece_of_a_runs_page_opened_by_itself_leads_to_the_page(
+    app: FastAPI, engineer: Person, storage: Storage
+) -> None:
+    run_id = running(app, storage, progress(40, 120))
+    page, opened = f"/runs/{run_id}", {"Accept": "text/html,*/*;q=0.8"}
+    paths = {route.path for method, route in all_routes(app) if method == "GET"}
+    below = [path for path in paths if path.startswith("/runs/{run_id}/") and path.count("{") == 1]
+    assert len(below) > 10
+    led = []
+    for path in below:
+        told = engineer.browser.get(path.replace("{run_id}", str(run_id)), headers=opened)
+        if told.status_code == 303:
+            led.append(told.headers["location"])
+        else:
+            # A page of its own, as the gate's, or what is told of a run that has not ended.
+            assert "<html" in told.text, path
+    assert len(led) > 8
+    assert {address.partition("#")[0] for address in led} == {page}
+
+
+def test_a_run_that_never_got_better_than_before_training_says_so(
+    app: FastAPI, engineer: Person, storage: Storage
+) -> None:
+    measured = [
+        ("eval", {"step": step, "eval_loss": loss}) for step, loss in ((0, 4.0), (10, 4.2), (20, 4.1))
+    ]
+    run_id = running(app, storage, progress(20, 20), *measured)
+    said = "Never better than before training"
+    assert said not in engineer.browser.get(f"/runs/{run_id}").text
+    with transaction(app.state.engine) as session:
+        end(session, run_id, JobState.SUCCEEDED, result={})
+    text = visible_text(engineer.browser.get(f"/runs/{run_id}").text)
+    assert said in text
+    assert "was 4.0000; no measurement came below that, the lowest was 4.1000 at step 20" in text
+
+
+def test_a_run_that_got_better_and_then_worse_is_not_told_that_it_never_did(
+    app: FastAPI, engineer: Person, storage: Storage
+) -> None:
+    measured = [
+        ("eval", {"step": step, "eval_loss": loss}) for step, loss in ((0, 4.0), (10, 3.9), (20, 4.1))
+    ]
+    run_id = running(app, storage, progress(20, 20), *measured)
+    with transaction(app.state.engine) as session:
+        end(session, run_id, JobState.SUCCEEDED, result={})
+    assert "Never better than" not in engineer.browser.get(f"/runs/{run_id}").text

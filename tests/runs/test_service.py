@@ -26,6 +26,7 @@ from app.runs.artifacts import artifacts, require_artifact
 from app.runs.handler import Train
 from app.runs.models import Run
 from app.runs.new_run import NewRunForm
+from app.runs.once import KeyTaken
 from app.runs.result import RunResult, TrainingPlan
 from app.sentences import Failure, FailureCode
 from tests.support.training import (
@@ -69,9 +70,11 @@ def test_the_same_key_again_gives_the_first_run(engine: Engine, storage: Storage
     with transaction(engine) as session:
         check = make_check(session, storage)
         first, created = start(session, check, idempotency_key="k")
-        again, created_again = start(session, check, idempotency_key="k", recipe="quick")
+        again, created_again = start(session, check, idempotency_key="k", accepted_warnings=("epochs",))
         assert (created, created_again) == (True, False)
         assert first.id == again.id
+        with pytest.raises(KeyTaken, match=f"Run {first.id} was started with this idempotency key"):
+            start(session, check, idempotency_key="k", recipe="quick")
 
 
 def test_a_double_click_at_the_same_moment_starts_one_run(engine: Engine, storage: Storage) -> None:

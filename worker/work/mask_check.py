@@ -10,7 +10,7 @@ from app.files import file_sha256
 from app.jobs.events import Emit, EventKind, Phase
 from app.mask_checks.report import MaskReport
 from app.mask_checks.work import CheckInput, CheckResult
-from app.masking import ChatTokenizer, MaskingError, find_leaks, verify, write_arrays
+from app.masking import ChatTokenizer, MaskingError, find_leaks, unmixed, verify, write_arrays
 from app.sentences import N_, FailureCode
 from worker.work.protocol import Control, JobFailed
 
@@ -56,7 +56,12 @@ def run(job: CheckInput, output_dir: Path, emit: Emit, control: Control) -> Chec
         return CheckResult(report=MaskReport.of(report))
     arrays_hash = write_arrays(output_dir / ARRAYS_NAME, arrays)
     # The arrays' own hash is over ids and labels; which of them are held out stands in the file as well.
-    told = MaskReport.of(report, file_hash=file_sha256(output_dir / ARRAYS_NAME), leaks=find_leaks(arrays))
+    told = MaskReport.of(
+        report,
+        file_hash=file_sha256(output_dir / ARRAYS_NAME),
+        leaks=find_leaks(arrays),
+        to_train=unmixed(arrays).amount(mixed=False),
+    )
     return CheckResult(report=told, arrays=ARRAYS_NAME, arrays_hash=arrays_hash)
 
 

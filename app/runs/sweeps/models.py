@@ -47,4 +47,6 @@ class Sweep(CreatedBy, table=True):
     varied: Varied = Field(sa_column=Column(DocumentColumn(Varied), nullable=False))
     # A second submit with the same key finds the first sweep.
     idempotency_key: str = Field(max_length=80, unique=True)
+    # What it was asked by, so that another request under the key is told from the same one; None of those from before.
+    asked_hash: str | None = Field(default=None, max_length=64)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

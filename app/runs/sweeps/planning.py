@@ -13,7 +13,7 @@ from app.recipes.fields import display
 from app.runs.backends import Backends
 from app.runs.device import Device
 from app.runs.mixing import Beside
-from app.runs.pace import Pace, pace_of, way_of
+from app.runs.pace import Pace, ahead_of, nearness_of, pace_of, way_of
 from app.runs.planning import Choice, MemoryPlan, Plan, make_plan
 from app.versions.models import DatasetVersion
 
@@ -91,11 +91,11 @@ def plan_sweep(
 def with_pace(session: Session, plan: SweepPlan, model_id: int) -> tuple[SweepPlan, Pace | None]:
     """The plan with the time that all runs take one after the other, by the newest run on the model that was
     trained the same way; and that run's pace."""
-    paces: dict[tuple[object, int | None], Pace | None] = {}
+    paces: dict[tuple[object, ...], Pace | None] = {}
     total = 0.0
     for member in plan.members:
-        config, tokens = member.plan.config, member.plan.tokens
-        key = (way_of(config) if config else None, tokens.all if tokens else None)
+        config = member.plan.config
+        key = (ahead_of(member.plan), *((way_of(config), repr(nearness_of(config))) if config else ()))
         if key not in paces:
             paces[key] = pace_of(session, model_id, member.plan)
         pace = paces[key]

@@ -16,6 +16,7 @@ from app.mask_checks.service import require_mask_check
 from app.recipes.axes import Axis, combinations
 from app.runs.backends import NO_BACKENDS, Backends
 from app.runs.models import Run
+from app.runs.once import fingerprint, require_same_sweep
 from app.runs.preflight.facts import UNSEEN, Ground
 from app.runs.preflight.gate import refuse
 from app.runs.service import RunRequest, look_before, start_run
@@ -53,7 +54,8 @@ def start_sweep(
     backends: Backends = NO_BACKENDS,
     ground: Ground = UNSEEN,
 ) -> tuple[Sweep, bool]:
-    """Promise all runs. The same idempotency key again gives the first sweep and False.
+    """Promise all runs. The same request again under its idempotency key gives the first sweep and False; KeyTaken is raised for
+    another request under it.
 
     Raises Invalid for one run or too many, and as start_run: then none of them starts. Warnings of all runs are told together, and
     what is accepted of them is accepted once for all.
@@ -61,6 +63,7 @@ def start_sweep(
     key = request.run.idempotency_key.strip()[:80] or secrets.token_urlsafe(16)
     existing = _sweep_of_key(session, key)
     if existing:
+        require_same_sweep(existing.asked_hash, request.run, request.axes, existing.id or 0)
         return existing, False
     found = combinations(list(request.axes))
     if len(found) < 2:
@@ -73,6 +76,7 @@ def start_sweep(
         existing = _sweep_of_key(session, key)
         if existing is None:
             raise
+        require_same_sweep(existing.asked_hash, request.run, request.axes, existing.id or 0)
         return existing, False
 
 
@@ -97,6 +101,7 @@ def _promise(
         mask_check_id=request.run.mask_check_id,
         varied=Varied(axes=request.axes),
         idempotency_key=key,
+        asked_hash=fingerprint(request.run, request.axes),
         **actor.who.columns(),
     )
     session.add(sweep)

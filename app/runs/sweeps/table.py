@@ -22,13 +22,14 @@ SORTS: Final = ("run", "state", "best", "last", "time")
 @dataclass(frozen=True, kw_only=True)
 class RunSoFar:
     """How far a run of the sweep is: its values by field, as one would type them, and what came of it. Losses in nats a
-    trained token, None where none was measured.
+    trained token, None where none was measured; `eval_loss_before` is from before any training.
     """
 
     values: dict[str, str]
     step: int
     total_steps: int
     train_loss: float | None
+    eval_loss_before: float | None
     last_eval_loss: float | None
     best_eval_loss: float | None
     best_step: int | None
@@ -111,6 +112,7 @@ def read_table(session: Session, judging: Judging, sweep: Sweep) -> SweepTable:
                 step=progress["step"] if progress else 0,
                 total_steps=progress["total_steps"] if progress else 0,
                 train_loss=metric["loss"] if metric else None,
+                eval_loss_before=losses.get(0),
                 last_eval_loss=losses[max(losses)] if losses else None,
                 best_eval_loss=best[0],
                 best_step=best[1],

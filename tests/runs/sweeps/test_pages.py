@@ -43,7 +43,7 @@ def test_several_values_are_planned_together_and_start_a_sweep_once(
     app: FastAPI, engineer: Person, form: dict[str, str]
 ) -> None:
     plan = visible_text(engineer.browser.post("/runs/new/plan", data=form, headers=HTMX).text)
-    assert re.search(r"6 runs , up to [\d.]+ GB of checkpoints", plan), plan
+    assert re.search(r"6 runs , up to [\d.]+ [MG]B of checkpoints", plan), plan
     assert "learning_rate 2e-5, lora_r 16, lora_alpha 32" in plan
     started = engineer.browser.post("/runs", data=form)
     assert (started.status_code, started.headers["location"]) == (303, "/sweeps/1")

@@ -12,6 +12,7 @@ from app.core.errors import Invalid
 from app.core.storage import Storage
 from app.recipes.axes import read_axis
 from app.runs.models import Run
+from app.runs.once import KeyTaken
 from app.runs.service import RunRequest
 from app.runs.sweeps.models import Sweep
 from app.runs.sweeps.service import SweepRequest, require_sweep, runs_of_sweep, start_sweep
@@ -50,6 +51,18 @@ def test_two_clicks_at_once_start_one_sweep_whose_axes_are_read_back(engine: Eng
         sweep = require_sweep(session, found[0] or 0)
         assert sweep.varied.axes == RATES
         assert len(runs_of_sweep(session, sweep)) == len(session.exec(select(Run)).all()) == 2
+
+
+def test_the_key_of_a_sweep_starts_no_other_one(engine: Engine, check_id: int) -> None:
+    with transaction(engine) as session:
+        first = start(session, check_id)
+        assert start(session, check_id).id == first.id
+        request = RunRequest(check_id, confirmed=True, idempotency_key="k")
+        other = SweepRequest(request, (read_axis("learning_rate", "2e-5, 6e-5"),))
+        with pytest.raises(KeyTaken, match=f"Sweep {first.id} was started with this idempotency key"):
+            start_sweep(session, ENGINEER, other)
+        with pytest.raises(KeyTaken):
+            start(session, check_id, recipe="quick")
 
 
 def test_one_wrong_run_of_many_starts_none(engine: Engine, check_id: int) -> None:

@@ -20,6 +20,7 @@ _NOT_INSTALLED: Final = N_(
     "The environment of %(tool)s lacks the module %(module)s: install it there, as %(tool)s asks for it, and start again."
 )
 NO_ADAPTER: Final = N_("%(tool)s ended without an adapter in safetensors: %(detail)s")
+NO_MODEL: Final = N_("%(tool)s ended without a model in safetensors: %(detail)s")
 # The last line of a traceback, also where it stands in a frame.
 _RAISED: Final = re.compile(r"^[\s│|]*((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b:? ?.*?)[\s│|]*$")
 _MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")

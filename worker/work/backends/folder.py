@@ -85,7 +85,7 @@ def write_folder(
         samples=len(arrays.places(Split.TRAIN)),
         held_out=len(arrays.places(Split.VALIDATION)),
         longest=int((arrays.offsets[1:] - arrays.offsets[:-1]).max()),
-        layers=wanted_layers(model, config, emit),
+        layers=wanted_layers(model, config, emit) if config.use_peft else None,
         precision=precision,
         end_of_turn_id=job.end_of_turn_id,
         launch=launch,

@@ -1,4 +1,4 @@
-"""A tool's adapter as one of ours: loaded with PEFT, measured by the studio's own held-out loss, written as any other."""
+"""What a tool trained as one of ours: loaded by PEFT or transformers, measured by the studio's own held-out loss, written as any other."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from app.runs.work import TrainInput
 from app.sentences import N_, FailureCode
 from worker.work.backends.comparison import Comparison
 from worker.work.backends.events import Ended
-from worker.work.backends.explaining import NO_ADAPTER
+from worker.work.backends.explaining import NO_ADAPTER, NO_MODEL
 from worker.work.protocol import Control, JobFailed, log
 from worker.work.training import sft
 from worker.work.training.adapter import Reached, counted, tell, what_was_reached
@@ -23,6 +23,7 @@ from worker.work.training.forward import PlainPass, ProvenPass
 from worker.work.training.model import load_base_model
 from worker.work.training.modules import linear_modules
 from worker.work.training.trainer import require_finite, trained_tokens
+from worker.work.training.weights import computing_in, train_every_weight
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _OTHER_LAYERS: Final = N_(
@@ -45,19 +46,23 @@ def keep(
     emit: Emit,
     control: Control,
 ) -> RunResult:
-    """Publish what the tool left in `found`. Raises JobFailed where that is no LoRA adapter of this base model."""
+    """Publish what the tool left in `found`. Raises JobFailed where that is no LoRA adapter of this base model, or no model of its kind."""
     emit(EventKind.PHASE, phase=Phase.EVALUATING)
-    model, reached = load_adapter(job, tool, found, dtype, device, emit)
+    if job.config.use_peft:
+        model, reached = load_adapter(job, tool, found, dtype, device, emit)
+    else:
+        model, reached = load_whole(job, tool, found, dtype, device), Reached({}, {})
     step = ended.best_step or ended.step
     require_finite(model, step)
-    loss = held_out_loss(model, comparison, job, device, control)
-    beside = held_out_loss(model, comparison, job, device, control, Split.MIXED_VALIDATION)
+    with computing_in(dtype, model, device):
+        loss = held_out_loss(model, comparison, job, device, control)
+        beside = held_out_loss(model, comparison, job, device, control, Split.MIXED_VALIDATION)
     if loss is not None and (beside is not None or step == ended.step != ended.measured_at):
         emit(EventKind.EVAL, step=step, eval_loss=loss, **({} if beside is None else {"mixed_loss": beside}))
     emit(EventKind.PHASE, phase=Phase.SAVING)
     early = not requested and ended.step < ended.total_steps
     result = RunResult(
-        adapter=sft.ADAPTER,
+        adapter=sft.ADAPTER if job.config.use_peft else sft.MODEL,
         adapter_step=step,
         steps=ended.step,
         total_steps=ended.total_steps,
@@ -83,13 +88,28 @@ def keep(
     return result
 
 
+def load_whole(job: TrainInput, tool: str, found: Path, dtype: torch.dtype, device: torch.device) -> Any:
+    """The model that the tool left, every weight of which may have been trained."""
+    if not (found / "config.json").is_file() or not list(found.glob("model*.safetensors")):
+        raise JobFailed(FailureCode.BACKEND_FAILED, NO_MODEL, tool=tool, detail=_what_is_in(found))
+    try:
+        model = load_base_model(found, job.config, device, dtype)
+    except (JobFailed, RuntimeError) as error:
+        detail = next(iter(str(error).splitlines()), type(error).__name__)[:300]
+        raise JobFailed(FailureCode.BACKEND_FAILED, NO_MODEL, tool=tool, detail=detail) from error
+    return train_every_weight(model).eval()
+
+
+def _what_is_in(folder: Path) -> str:
+    return ", ".join(sorted(path.name for path in folder.glob("*"))) or "–"
+
+
 def load_adapter(
     job: TrainInput, tool: str, found: Path, dtype: torch.dtype, device: torch.device, emit: Emit
 ) -> tuple[Any, Reached]:
     """The base model with the tool's adapter on it, and the layers that it is on."""
     if not (found / _CONFIG).is_file() or not (found / _WEIGHTS).is_file():
-        there = ", ".join(sorted(path.name for path in found.glob("*"))) or "–"
-        raise JobFailed(FailureCode.BACKEND_FAILED, NO_ADAPTER, tool=tool, detail=there)
+        raise JobFailed(FailureCode.BACKEND_FAILED, NO_ADAPTER, tool=tool, detail=_what_is_in(found))
     base = load_base_model(Path(job.base_model_path), job.config, device, dtype)
     layers = linear_modules(base)
     try:

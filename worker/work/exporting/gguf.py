@@ -1,9 +1,6 @@
 """The merged model as one file for llama.cpp, Ollama and what else reads GGUF."""
 
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,22 +15,17 @@ from app.exports.snippets import served_name, snippets_of
 from app.jobs.events import Phase
 from app.masking import ChatTokenizer, MaskingError
 from app.runs.provenance import Provenance
-from app.sentences import N_, FailureCode
+from app.sentences import N_
 from worker.work.exporting.about import write_about
 from worker.work.exporting.gguf_layout import Layout, layout_of, weights_of, write_figures
 from worker.work.exporting.gguf_vocabulary import Vocabulary, read_vocabulary
 from worker.work.exporting.merging import merged_model, weights_size
+from worker.work.exporting.quantizing import quantize, require_quantizer
+from worker.work.exporting.rounding import note_rounding
 from worker.work.exporting.task import ExportTask
-from worker.work.protocol import JobFailed
 
-QUANTIZER: Final = "llama-quantize"
 # What is written here as it stands; the rest is made by the quantizer.
 _WRITTEN: Final = ("f16", "q8_0")
-_NO_QUANTIZER: Final = N_(
-    "%(precision)s is made by llama.cpp's %(program)s, which is not installed where the worker runs: put it on the worker's PATH, or "
-    "choose f16 or q8_0, from which it can be made elsewhere."
-)
-_QUANTIZER_FAILED: Final = N_("%(program)s did not make the file: %(detail)s")
 _LARGEST_HALF: Final = 65504.0
 _BLOCK: Final = 32
 
@@ -41,7 +33,7 @@ _BLOCK: Final = 32
 def write(task: ExportTask) -> None:
     """The file, a Modelfile for Ollama where its template is known, and the card."""
     precision = task.choice("precision")
-    quantizer = None if precision in _WRITTEN else _quantizer(precision)
+    quantizer = None if precision in _WRITTEN else require_quantizer(task.input.quantizer_path, precision)
     config = AutoConfig.from_pretrained(task.base, local_files_only=True, trust_remote_code=False)
     layout = layout_of(config)
     vocabulary = read_vocabulary(task.adapter, config.vocab_size)
@@ -53,7 +45,9 @@ def write(task: ExportTask) -> None:
     path = task.folder / (f"{name}.f16" if quantizer else name)
     _write_file(task, path, model, layout, vocabulary, "f16" if quantizer else precision)
     if quantizer:
-        _quantize(task, quantizer, path, task.folder / name)
+        quantize(task, quantizer, path, task.folder / name, precision)
+        path.unlink()
+    note_rounding(task, model, layout, task.folder / name, precision)
     made = _modelfile(task, name, vocabulary, config)
     if made is None:
         task.note(
@@ -72,6 +66,8 @@ def _style(task: ExportTask, files: list[str], provenance: Provenance) -> CardSt
         f"`{provenance.base_model}`, tuned with LoRA on dialogues with SFT Studio, merged, as GGUF "
         f"({task.choice('precision')})."
     )
+    # What is known of the file goes with it: what rounding costs, above all.
+    about = "\n\n".join([about, *(note.sentence.english() for note in task.notes)])
     usage: list[str] = []
     for snippet in snippets_of("gguf", provenance, task.input.config, files, "this-folder"):
         usage += ["", *snippet.markdown()]
@@ -199,37 +195,3 @@ def _write_ends(task: ExportTask, writer: gguf.GGUFWriter, vocabulary: Vocabular
         if number is not None:
             getattr(writer, f"add_{name}_token_id")(int(number))
     writer.add_chat_template(_template(task.adapter))
-
-
-def _quantizer(precision: str) -> str:
-    """Raises JobFailed where there is none: before the work, not after it."""
-    found = shutil.which(QUANTIZER)
-    if found is None:
-        raise JobFailed(FailureCode.NOT_INSTALLED, _NO_QUANTIZER, precision=precision, program=QUANTIZER)
-    return found
-
-
-def _quantize(task: ExportTask, program: str, source: Path, target: Path) -> None:
-    task.phase(Phase.QUANTIZING)
-    threads = str(os.cpu_count() or 1)
-    command = [program, str(source), str(target), task.choice("precision").upper(), threads]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        try:
-            last = list(_lines(task, process))[-1:]
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode or not target.is_file():
-        raise JobFailed(
-            FailureCode.UNEXPECTED, _QUANTIZER_FAILED, program=QUANTIZER, detail=(last or ["–"])[0][:300]
-        )
-    source.unlink()
-
-
-def _lines(task: ExportTask, process: "subprocess.Popen[str]") -> Iterator[str]:
-    """What it prints; a line for each tensor, so that a stop is heard in between."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        task.control.raise_if_cancelled()
-        if line.strip():
-            yield line.strip()

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import gguf
+import numpy as np
 import torch
 
 from app.sentences import N_, FailureCode
@@ -118,6 +120,28 @@ def head_width(config: Any) -> int:
 def weights_of(model: Any, layout: Layout) -> Weights:
     """Every weight under llama.cpp's name and in its layout. Raises JobFailed for one that it has no name for."""
     config = model.config
+    for name, there, weight in _named(model, layout):
+        yield there, layout.rows(name, weight, config)
+    if config.rope_parameters.get("rope_type") == "llama3":
+        yield "rope_freqs.weight", llama3_factors(config)
+
+
+def read_back(model: Any, layout: Layout, path: Path) -> None:
+    """A file's weights, as they are rounded there, in place of the model's own: a tensor at a time, in the model's precision."""
+    stored = {one.name: one for one in gguf.GGUFReader(path).tensors}
+    for name, there, weight in _named(model, layout):
+        tensor = stored[there]
+        values = (
+            gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32).reshape(weight.shape)
+        )
+        # Where each row went when it was written, so that it goes back there.
+        rows = torch.arange(weight.shape[0]).reshape(-1, *[1] * (weight.ndim - 1))
+        weight[layout.rows(name, rows, model.config).flatten()] = torch.from_numpy(values).to(weight.dtype)
+
+
+def _named(model: Any, layout: Layout) -> Iterator[tuple[str, str, torch.Tensor]]:
+    """Every weight with transformers' name and llama.cpp's."""
+    config = model.config
     names = gguf.get_tensor_name_map(layout.arch, config.num_hidden_layers)
     for name, weight in model.state_dict().items():
         if name == "lm_head.weight" and config.tie_word_embeddings:
@@ -125,9 +149,7 @@ def weights_of(model: Any, layout: Layout) -> Weights:
         there = names.get_name(name, try_suffixes=(".weight", ".bias"))
         if there is None:
             raise JobFailed(FailureCode.EXPORT_UNSUPPORTED, _UNKNOWN_DETAIL, detail=name)
-        yield there, layout.rows(name, weight, config)
-    if config.rope_parameters.get("rope_type") == "llama3":
-        yield "rope_freqs.weight", llama3_factors(config)
+        yield name, there, weight
 
 
 def llama3_factors(config: Any) -> torch.Tensor:

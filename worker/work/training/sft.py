@@ -324,6 +324,8 @@ def what_came_of_it(
         adapted=reached.adapted,
         left_out=reached.left_out,
         environment=surroundings(trainer.args.device),
+        tokens=trainer.passed.tokens,
+        trained_tokens=trainer.passed.trained,
     )
 
 

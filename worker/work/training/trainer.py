@@ -7,7 +7,7 @@ would come between the checked labels and the loss. Schedule, accumulation, clip
 
 import math
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from transformers import PrinterCallback, Trainer, TrainerState, TrainingArguments
@@ -96,6 +96,19 @@ class LossSoFar(TypedDict):
     before: float
 
 
+class Passed(NamedTuple):
+    """Tokens that went through all steps of a run, and those of them in the loss; None where a checkpoint of before told none."""
+
+    tokens: int | None = 0
+    trained: int | None = 0
+
+    def and_also(self, tokens: int, trained: int) -> "Passed":
+        """With those of one more step."""
+        if self.tokens is None or self.trained is None:
+            return self
+        return Passed(self.tokens + tokens, self.trained + trained)
+
+
 class SftTrainer(Trainer):
     """One device in each process of `group`. Raises JobFailed and Cancelled straight through the loop."""
 
@@ -128,6 +141,7 @@ class SftTrainer(Trainer):
         self.mixed_samples = ArraySamples(mixture.arrays, Split.MIXED_VALIDATION)
         self.order = order
         self.mixed_losses: dict[int, float] = {}
+        self.passed = Passed()
         self.weights = weights_of(model)
         self.checkpoints = Path(args.output_dir or ".") / "checkpoints"
         # What a checkpoint must agree on before a run may go on from it.
@@ -179,6 +193,7 @@ class SftTrainer(Trainer):
             sum(batch["input_ids"].numel() for batch in batch_samples),
         )
         self.progress.tokens += tokens
+        self.passed = self.passed.and_also(tokens, trained)
         return torch.tensor(trained, device=device)
 
     def training_step(self, model: Any, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
@@ -285,6 +300,7 @@ class SftTrainer(Trainer):
             "seen_samples": self._seen,
             "last_evaluation": self.last_evaluation,
             "mixed_losses": list(self.mixed_losses.items()),
+            "passed": self.passed,
         }
         if self.early_stopping is not None:
             fields["early_stopping"] = self.early_stopping.fields()
@@ -311,6 +327,7 @@ class SftTrainer(Trainer):
             step, loss = fields["last_evaluation"]
             self.last_evaluation = (step, loss)
         self.mixed_losses = dict(fields.get("mixed_losses", ()))
+        self.passed = Passed(*fields.get("passed", (None, None)))
         # A run that goes on from another one may have patience where that had none.
         if self.early_stopping is not None and "early_stopping" in fields:
             self.early_stopping.restore(fields["early_stopping"], checkpoint.path)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from app.interop.handing import TOOL_VERSIONS
 from app.interop.launching import read_launch
@@ -112,3 +114,25 @@ def test_more_processes_than_the_machine_has_cores_are_refused_before_anything_i
         )
     cores = len(os.sched_getaffinity(0))
     assert f"a run has {cores} processor cores at most" in refused.value.sentence.english()
+
+
+def test_two_processes_train_every_weight_as_one_does(tmp_path: Path) -> None:
+    full = {**SETTINGS, "use_peft": False, "learning_rate": 1e-4, "max_steps": 6}
+    alone = small_runs.train(
+        tmp_path / "alone", training=TRAINING, held_out=HELD_OUT, **full, gradient_accumulation_steps=2
+    )
+    both = Recorder()
+    config = {**full, "backend": "trl", "num_processes": 2}
+    job = small_runs.job(tmp_path / "both", training=TRAINING, held_out=HELD_OUT, **config)
+    asked = TrainInput.model_validate({**job, "backend": HERE})
+    result = train.run(asked, tmp_path / "both" / "output", both, Control())
+
+    for kind, name in (("metric", "loss"), ("metric", "grad_norm"), ("eval", "eval_loss")):
+        assert by_step(both, kind, name) == pytest.approx(by_step(alone, kind, name), rel=1e-5)
+    assert (result.adapter, result.labels_seen, result.labels_total) == ("model", 20, 20)
+    ours, theirs = (
+        load_file(tmp_path / who / "output" / "model" / "model.safetensors") for who in ("alone", "both")
+    )
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        torch.testing.assert_close(theirs[name], tensor, rtol=0, atol=2e-5)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from app.interop.handing import TOOL_VERSIONS
 from app.runs.leftovers import WORKPLACE
@@ -66,6 +68,44 @@ for again in range(2):
 def job(values: dict[str, Any], **config: Any) -> TrainInput:
     whole = {**values, "config": {**values["config"], **config}}
     return TrainInput.model_validate({**whole, "backend": HERE} if config else whole)
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["fp32", "bf16"])
+def test_trl_trains_every_weight_as_the_studio_does(
+    half: bool, job_input: Callable[..., dict[str, Any]], small_model: Path, tmp_path: Path
+) -> None:
+    # Which of two steps is the better one, rounding to bf16 may decide.
+    full = {
+        "use_peft": False,
+        "bf16": half,
+        "learning_rate": 1e-4,
+        "early_stopping_patience": 0 if half else 4,
+    }
+    values = job_input(LENGTHS, max_steps=6, eval_steps=3, save_steps=3, **full)
+    values["base_model_path"] = str(small_model)
+    ours, theirs = Recorder(), Recorder()
+    kept = train.run(job(values), tmp_path / "studio", ours, Control())
+    found = train.run(job(values, backend="trl"), tmp_path / "trl", theirs, Control())
+    near = 0.02 if half else 0.0005
+    for kind, name in (("metric", "loss"), ("eval", "eval_loss")):
+        expected = {row["step"]: row[name] for row in ours.of(kind)}
+        assert {row["step"]: row[name] for row in theirs.of(kind)} == pytest.approx(expected, abs=near)
+    assert found.eval_loss == pytest.approx(kept.eval_loss, abs=near)
+    same = ("adapter", "adapter_step", "steps", "labels_hash", "labels_seen", "adapted", "stop_reason")
+    assert {name: getattr(found, name) for name in same} == {name: getattr(kept, name) for name in same}
+    assert found.adapter == "model"
+    files = [{path.name for path in (tmp_path / who / "model").iterdir()} for who in ("studio", "trl")]
+    assert files[0] == files[1]
+    configs = [(tmp_path / who / "model" / "config.json").read_text("utf-8") for who in ("studio", "trl")]
+    assert configs[0] == configs[1]
+    # It is whole by itself, in fp32, and other weights than it began with.
+    states = [load_file(tmp_path / who / "model" / "model.safetensors") for who in ("studio", "trl")]
+    before = load_file(small_model / "model.safetensors")
+    assert states[0].keys() == states[1].keys()
+    assert {tensor.dtype for tensor in states[1].values()} == {torch.float32}
+    apart = sum(float((tensor - states[0][name]).square().sum()) for name, tensor in states[1].items())
+    moved = sum(float((tensor - before[name].float()).square().sum()) for name, tensor in states[1].items())
+    assert apart**0.5 <= (0.5 if half else 0.01) * moved**0.5
 
 
 def test_trl_trains_the_studios_losses_and_its_adapter_is_measured_and_kept(
