@@ -65,7 +65,7 @@ def start_sweep(
     first sweep."""
     common = body.request(idempotency_key)
     ground = surroundings.ground_of_checks(body.mask_check_id, body.mix_check_id)
-    request = service.SweepRequest(common, tuple(one.axis() for one in body.axes), body.name)
+    request = service.SweepRequest(common, body.varied(body.changes), body.name)
     suites = [suite.name for suite in judging.suites()]
     sweep, created = service.start_sweep(
         session, actor, request, suites=suites, backends=backends, ground=ground
@@ -93,7 +93,7 @@ def plan(
     check = require_mask_check(session, body.mask_check_id)
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
-    recipe, axes = book.require(body.recipe), [one.axis() for one in body.axes]
+    recipe, axes = book.require(body.recipe), list(body.varied(body.changes))
     further = read_further(session, body.init_adapter, check.base_model_id)
     # What is wrong is refused as at the start.
     for one in combinations(axes):
