@@ -21,6 +21,7 @@ from app.jobs.events import Emit, MachineLoad
 from app.sentences import N_, FailureCode
 from worker.work.protocol import JobFailed, log
 from worker.work.training.nvml import Nvml
+from worker.work.training.repeating import repeat_exactly
 
 # glibc's mallopt parameters (malloc.h). With the defaults every large tensor is mapped from and returned to
 # the kernel, and touching its pages anew takes a tenth of a training step.
@@ -153,6 +154,16 @@ def round_denormals_to_zero() -> bool:
     Threads that are started later inherit it. Softmax makes such numbers for whatever a token does not look at.
     """
     return bool(torch.set_flush_denormal(True))
+
+
+def begin_here(emit: Emit) -> torch.device:
+    """The device that this process trains on, with all that has to be set before anything is computed."""
+    keep_freed_memory()
+    round_denormals_to_zero()
+    device = training_device()
+    repeat_exactly(device)
+    tell_left_alone(device, emit)
+    return device
 
 
 def memory_bytes(device: torch.device) -> int:

@@ -31,13 +31,7 @@ from worker.work.training.beginning import (
 )
 from worker.work.training.checkpoints import Checkpoint, publish
 from worker.work.training.data import ArraySamples, LabelProof
-from worker.work.training.devices import (
-    give_back_freed_memory,
-    keep_freed_memory,
-    round_denormals_to_zero,
-    tell_left_alone,
-    training_device,
-)
+from worker.work.training.devices import begin_here, give_back_freed_memory, training_device
 from worker.work.training.forward import FinePass, ProvenPass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
@@ -56,7 +50,6 @@ from worker.work.training.planning import (
 from worker.work.training.portable import write_tuned
 from worker.work.training.process_group import ProcessGroup
 from worker.work.training.refusals import check_samples, check_vocabulary, require_same_tokenizer
-from worker.work.training.repeating import repeat_exactly
 from worker.work.training.sampling import reserved_seconds, sampling_for
 from worker.work.training.surroundings import surroundings
 from worker.work.training.trainer import (
@@ -89,11 +82,7 @@ def train(
     job: TrainInput, output_dir: Path, emit: Emit, control: Control, group: ProcessGroup
 ) -> RunResult | None:
     """What every process of the group does; the first one tells what came of it."""
-    keep_freed_memory()
-    round_denormals_to_zero()
-    device = training_device()
-    repeat_exactly(device)
-    tell_left_alone(device, emit)
+    device = begin_here(emit)
     kept = kept_plan(job.resume_from)
     before = plan_before(job)
     dtype = frozen_precision(job.config, device, kept or before, group)
