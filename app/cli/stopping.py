@@ -44,12 +44,16 @@ def stop(
 def _stop(run: int, how: StopRequest, *, wait: bool, url: str, as_json: bool) -> None:
     with connect(url) as client:
         found = client.stop_run(run, how)
+        # One that waited had nothing that could be kept.
+        waited = found.job.state.is_final
         if wait:
             with JobProgress(_("Training")) as progress:
                 wait_for_pause_or_end(client, found.job.id, progress)
             found = client.run(run)
     state = found.job.state
-    if state is JobState.FAILED or (state is JobState.CANCELLED and how is not StopRequest.CANCEL):
+    if state is JobState.FAILED or (
+        state is JobState.CANCELLED and how is not StopRequest.CANCEL and not waited
+    ):
         # Scripts go on with a model, or with a pause, that there is not.
         if as_json:
             print_json(found.model_dump(mode="json"))

@@ -29,7 +29,7 @@ from app.core.formatting import duration, file_size, number
 from app.core.i18n import gettext as _
 from app.jobs.devices import ANY
 from app.jobs.models import JobState
-from app.recipes.axes import Axis, combinations, make_axis, read_axis, split_values
+from app.recipes.axes import Axis, combinations, make_axis, read_axis, require_apart, split_values
 from app.recipes.fields import display
 from app.runs.preflight.items import Name
 from app.runs.sweeps.schemas import SweepOut, SweepPlanOut
@@ -215,6 +215,7 @@ def _axes(wanted: Mapping[str, Any]) -> tuple[dict[str, Any], list[Axis]]:
             axes.append(read_axis(name, value))
         else:
             single[name] = value
+    require_apart(single, axes)
     return single, axes
 
 

@@ -15,7 +15,7 @@ from app.checklists.lines import ChecklistLine
 from app.client.exports import ExportClient
 from app.client.notices import NoticeClient
 from app.client.recipes import RecipeClient
-from app.client.speaking import CONNECT_SECONDS, ServerRefused
+from app.client.speaking import CONNECT_SECONDS, ServerRefused, once
 from app.client.sweeps import SweepClient
 from app.conversations.schemas import ReviewManyOut
 from app.curation.schemas import DatasetOut
@@ -175,12 +175,12 @@ class StudioClient(ExportClient, NoticeClient, RecipeClient, SweepClient):
 
     def start_run(self, body: dict[str, Any], idempotency_key: str) -> RunStartedOut:
         """Start a run; the same key again gives the first run."""
-        headers = {"Idempotency-Key": idempotency_key}
+        headers = once(idempotency_key)
         return self._one(RunStartedOut, "POST", "/api/v1/runs", json=body, headers=headers, repeatable=True)
 
     def run_again(self, run_id: int, accepted: list[str], idempotency_key: str) -> RunStartedOut:
         """Start a run once more, with these warnings accepted besides its own; the same key again gives the first one."""
-        headers, body = {"Idempotency-Key": idempotency_key}, {"accepted_warnings": accepted}
+        headers, body = once(idempotency_key), {"accepted_warnings": accepted}
         path = f"/api/v1/runs/{run_id}/again"
         return self._one(RunStartedOut, "POST", path, json=body, headers=headers, repeatable=True)
 
@@ -212,12 +212,12 @@ class StudioClient(ExportClient, NoticeClient, RecipeClient, SweepClient):
 
     def continue_run(self, run_id: int, step: int, body: Mapping[str, object], key: str) -> RunOut:
         """Go on from a checkpoint; the same key again gives the first one."""
-        path, headers = f"/api/v1/runs/{run_id}/checkpoints/{step}/continue", {"Idempotency-Key": key}
+        path, headers = f"/api/v1/runs/{run_id}/checkpoints/{step}/continue", once(key)
         return self._one(RunOut, "POST", path, json=body, headers=headers, repeatable=True)
 
     def keep_checkpoint(self, run_id: int, step: int, body: Mapping[str, object], key: str) -> RunOut:
         """Make a model of a checkpoint; the same key again gives the first one."""
-        path, headers = f"/api/v1/runs/{run_id}/checkpoints/{step}/keep", {"Idempotency-Key": key}
+        path, headers = f"/api/v1/runs/{run_id}/checkpoints/{step}/keep", once(key)
         return self._one(RunOut, "POST", path, json=body, headers=headers, repeatable=True)
 
     def manifest(self, run_id: int) -> Manifest:

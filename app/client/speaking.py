@@ -72,6 +72,10 @@ class Connection:
         if parsed.scheme not in {"http", "https"} or not parsed.host:
             raise CommandFailed(_bad_url(url))
         headers = {"Accept": "application/json", "Accept-Language": get_locale()}
+        token = token.strip()
+        if not (token.isascii() and token.isprintable()):
+            # Copied with what stood around it; no header can hold it.
+            raise CommandFailed(_unknown_token(self.url))
         if token:
             headers["Authorization"] = f"Bearer {token}"
         here = is_loopback(parsed.host)
@@ -267,10 +271,22 @@ class Connection:
             return _(
                 "The server at %(url)s wants a token. Make one on its account page and set SFT_STUDIO_TOKEN."
             ) % {"url": self.url}
-        return _(
-            "The server at %(url)s does not know this token. Set SFT_STUDIO_TOKEN to one from its account page, or "
-            "for a server on this machine SFT_STUDIO_DATA to its data folder."
-        ) % {"url": self.url}
+        return _unknown_token(self.url)
+
+
+def _unknown_token(url: str) -> str:
+    return _(
+        "The server at %(url)s does not know this token. Set SFT_STUDIO_TOKEN to one from its account page, or "
+        "for a server on this machine SFT_STUDIO_DATA to its data folder."
+    ) % {"url": url}
+
+
+def once(key: str) -> dict[str, bytes]:
+    """The header by which a start that is asked for again is known, in UTF-8: keys are made of names of branches too. Raises
+    CommandFailed for a key that no header can hold."""
+    if not key.isprintable():
+        raise CommandFailed(_("The idempotency key has to be one line of characters that can be seen."))
+    return {"Idempotency-Key": key.strip().encode("utf-8", "surrogateescape")}
 
 
 def _may_be_back(error: ServerUnreachable | ServerRefused, *, repeatable: bool) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.client.speaking import Connection
+from app.client.speaking import Connection, once
 from app.runs.sweeps.schemas import SweepOut, SweepPlanOut
 from app.runs.sweeps.service import HowToStop
 
@@ -26,7 +26,7 @@ class SweepClient(Connection):
 
     def start_sweep(self, body: dict[str, Any], idempotency_key: str) -> SweepOut:
         """Start all its runs; the same key again gives the first sweep."""
-        headers = {"Idempotency-Key": idempotency_key}
+        headers = once(idempotency_key)
         return self._one(SweepOut, "POST", _PATH, json=body, headers=headers, repeatable=True)
 
     def rename_sweep(self, sweep_id: int, name: str) -> SweepOut:

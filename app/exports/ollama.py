@@ -13,6 +13,7 @@ Render = Callable[[Sequence[Turn], bool], str]
 # More than it says itself: a longer context takes memory from the start.
 _LARGEST_CONTEXT: Final = 8192
 _USER: Final = {"role": "user", "content": "What does it cost?"}
+_PADDED: Final = {"role": "user", "content": "  What does it cost? "}
 _ASSISTANT: Final = {"role": "assistant", "content": "Twelve."}
 _SYSTEM: Final = {"role": "system", "content": "You sell plans."}
 
@@ -51,8 +52,16 @@ _FAMILIES: Final = (
 )
 
 
-def modelfile(file: str, render: Render, *, bos: str, end_of_turn: str, context: int) -> str | None:
-    """The Modelfile for a GGUF file beside it; None where the chat template is of no known family.
+@dataclass(frozen=True)
+class Modelfile:
+    """`trims`: the chat template takes white space off the ends of what is said, for which Go's language has no word."""
+
+    text: str
+    trims: bool
+
+
+def modelfile(file: str, render: Render, *, bos: str, end_of_turn: str, context: int) -> Modelfile | None:
+    """For a GGUF file beside it; None where the chat template is of no known family, or where Ollama would read another one.
 
     `bos` is what the tokenizer puts before a text by itself (empty: nothing); `context` is in tokens.
     """
@@ -61,9 +70,9 @@ def modelfile(file: str, render: Render, *, bos: str, end_of_turn: str, context:
         if found is None:
             continue
         system, generation = found
-        if any(mark in system + generation for mark in ('"""', "{{")):
+        if not _is_kept(system + generation):
             return None
-        return "\n".join(
+        text = "\n".join(
             [
                 f"FROM ./{file}",
                 f'TEMPLATE """{family.go(generation)}"""',
@@ -74,22 +83,29 @@ def modelfile(file: str, render: Render, *, bos: str, end_of_turn: str, context:
                 "",
             ]
         )
+        return Modelfile(text, trims=family.text([_PADDED]) not in render([_PADDED], True))
     return None
+
+
+def _is_kept(text: str) -> bool:
+    """Whether Ollama reads a text between its quotes as it stands: it drops what is not printable, such as a no-break space, an
+    ideographic one, or what joins two signs.
+    """
+    printable = all(sign.isprintable() or sign in "\t\n\r" for sign in text)
+    return printable and not any(mark in text for mark in ('"""', "{{"))
 
 
 def _system_of(family: Family, render: Render, bos: str) -> tuple[str, str] | None:
     """What is said to the model where nobody says it, and what makes it answer; None where the family is another."""
 
-    def plain(turns: Sequence[Turn], generation: bool) -> str:
-        return render(turns, generation).removeprefix(bos)
+    def asking(turns: Sequence[Turn]) -> str:
+        return render(turns, True).removeprefix(bos)
 
-    generation = plain([_USER], True).removeprefix(plain([_USER], False))
-    bare = plain([_USER], False)
-    tail = family.text([_USER])
-    if not bare.endswith(tail):
+    # What follows the turn makes the model answer: some templates end a text in another way where nobody is to answer.
+    before, turn, generation = asking([_USER]).rpartition(family.text([_USER]))
+    if not turn:
         return None
-    before, mark = bare.removesuffix(tail), "\0"
-    system = ""
+    mark, system = "\0", ""
     if before:
         start, _mark, end = family.text([{"role": "system", "content": mark}]).partition(mark)
         if not (before.startswith(start) and before.endswith(end) and len(before) > len(start) + len(end)):
@@ -100,7 +116,7 @@ def _system_of(family: Family, render: Render, bos: str) -> tuple[str, str] | No
     for turns in dialogues:
         own = turns if turns[0] is _SYSTEM else [*default, *turns]
         try:
-            written = plain(turns, True)
+            written = asking(turns)
         except ValueError:
             # A template without system turns refuses them; so does the Modelfile's reader, by never having one.
             continue

@@ -7,7 +7,7 @@ Pure: text in, changes of a config out.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -20,6 +20,7 @@ MOST_RUNS: Final = 24
 _TIE: Final = ":"
 # A value of these may hold commas, or is a name in which a comma is a mistake: values are told apart by semicolons alone.
 _WITH_COMMAS: Final = ("lora_target_modules", "accelerate_config")
+_VARIED: Final = N_("%(field)s is varied, so it has no value of its own as well: empty one of them.")
 _NO_FIELD: Final = N_("%(field)s cannot be varied: there is no such setting of the training.")
 _TWICE: Final = N_("%(field)s is varied twice. Name it once, with all its values.")
 _UNEVEN: Final = N_("“%(value)s” needs %(wanted)d values with “:” between them, one for each of %(fields)s.")
@@ -42,6 +43,13 @@ class Axis:
     def name(self) -> str:
         """As one types it."""
         return _TIE.join(self.fields)
+
+
+def require_apart(single: Collection[str], axes: Iterable[Axis]) -> None:
+    """Raises Invalid for a field that is varied and has one value for all runs too."""
+    for name in (name for axis in axes for name in axis.fields):
+        if name in single:
+            raise Invalid(_VARIED, field=name)
 
 
 def split_values(name: str, text: str) -> list[str]:

@@ -23,7 +23,7 @@ from app.mask_settings.fields import read_settings, write_settings
 from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.masking import MaskSettings
 from app.recipes.advice import Task
-from app.recipes.axes import Axis, axes_of, read_lines
+from app.recipes.axes import Axis, axes_of, read_lines, require_apart
 from app.recipes.config import TrainingConfig
 from app.recipes.continuing import ADAPTER_SHAPE
 from app.recipes.fields import FIELDS, display, displayed
@@ -167,11 +167,7 @@ class NewRunForm:
         """The fields that have one value, and what is varied. Raises Invalid naming the field."""
         single, axes = axes_of(self.changes())
         axes += read_lines(self.values["together"])
-        for name in (name for axis in axes for name in axis.fields if name in single):
-            raise Invalid(
-                N_("%(field)s is varied, so it has no value of its own as well: empty one of them."),
-                field=name,
-            )
+        require_apart(single, axes)
         return single, axes
 
     def choice(self) -> Choice:

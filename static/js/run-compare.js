@@ -6,6 +6,8 @@
   const { step, runs } = JSON.parse(document.getElementById("compared-runs").textContent);
   const names = ["loss", "eval_loss"];
   const found = runs.map(() => runCurves({}));
+  // Runs that were not asked for yet: what of all steps is looked at is known with the last of them.
+  const missing = new Set(runs.keys());
   const view = chartControls(root.querySelector("[data-chart-controls]"), draw);
   /** @type {Record<string, LineChart>} */
   const charts = {};
@@ -42,7 +44,7 @@
         charts[name] = lineChart(place, { x: step, height: 260, series, data, sync: "runs", zoomed });
       }
       charts[name].setLog(view.log);
-      charts[name].setZoom(view.zoom);
+      if (!missing.size) charts[name].setZoom(view.zoom);
     }
   }
 
@@ -55,6 +57,7 @@
     } catch {
       // The server is away for a moment; what is drawn stays.
     }
+    missing.delete(place);
     draw();
     if (!run.ended) setTimeout(ask, ASK_EVERY_MS, place);
   }

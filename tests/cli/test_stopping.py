@@ -62,3 +62,12 @@ def test_a_run_that_was_discarded_meanwhile_has_no_model_that_a_script_could_go_
     with ends_when_asked(app, storage, JobState.CANCELLED) as run_id:
         told = live.run("stop", "--run", run_id, *asked)
     assert (told.code, "was cancelled." in told.stderr) == (code, True)
+
+
+def test_a_run_that_nobody_has_begun_is_simply_stopped(
+    app: FastAPI, storage: Storage, live: LiveServer
+) -> None:
+    with transaction(app.state.engine) as session:
+        run_id = make_run(session, storage)[0].id
+    told = live.run("stop", "--run", str(run_id))
+    assert (told.code, f"Run {run_id} was cancelled." in told.stderr) == (0, True)

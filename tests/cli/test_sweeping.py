@@ -60,6 +60,8 @@ def test_what_is_no_sweep_is_refused_before_anything_is_done(live: LiveServer) -
         ("seed=[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25]", "25 runs are asked for"),
     ):
         assert sentence in live.run(*COMMAND, "--set", values).error
+    both = ("--set", "lora_r=8", "--set", "lora_r:lora_alpha=16:32,64:128")
+    assert "lora_r is varied, so it has no value of its own" in live.run(*COMMAND, *both).error
     assert live.run("sweeps", "list", "--json").json == []
 
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.client.rest import StudioClient
-from app.client.speaking import read_answer
+from app.client.speaking import once, read_answer
 from app.core.console import CommandFailed
 from app.core.i18n import use_locale
 from app.jobs.models import JobState
@@ -108,3 +108,15 @@ def test_what_takes_the_longer_the_more_dialogues_there_are_is_waited_for(
     monkeypatch.setattr("app.client.speaking.ANSWER_SECONDS", 0.05)
     with answering({"changed": 13_000, "refused": []}, after=0.3) as client:
         assert client.review_drafts(1, "approved").changed == 13_000
+
+
+@pytest.mark.parametrize("token", ["sft_…", "sft_a\nb", "“sft_ab”"])
+def test_a_token_that_no_header_can_hold_is_refused_as_an_unknown_one(token: str) -> None:
+    with pytest.raises(CommandFailed, match="does not know this token"):
+        StudioClient("http://127.0.0.1:9", token)
+
+
+def test_a_key_may_be_the_name_of_a_branch_in_any_script_and_on_one_line() -> None:
+    assert once(" 训练/七 ") == {"Idempotency-Key": "训练/七".encode()}
+    with pytest.raises(CommandFailed, match="one line"):
+        once("a\r\nCookie: x")

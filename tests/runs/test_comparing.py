@@ -4,11 +4,13 @@ import re
 
 import pytest
 from fastapi import FastAPI
+from playwright.sync_api import Browser, expect
 
 from app.core.database import transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
-from app.runs.service import RunRequest, start_run
+from app.runs.service import RunRequest, require_run, start_run
+from tests.support.live import signed_in
 from tests.support.people import Person, visible_text
 from tests.support.training import ENGINEER, SUITES, make_run, metric
 
@@ -52,10 +54,24 @@ def test_two_runs_are_compared_by_what_differs_and_by_how_far_they_came(engineer
         "lora_target_modules": ["q_proj,v_proj", "all-linear"],
     }
     no_gap = {"train_loss_gap": None, "best_eval_loss_gap": None, "data": None}
-    nothing = {"train_loss": None, "best_eval_loss": None, "best_step": None, **no_gap}
+    nothing = {
+        "train_loss": None,
+        "eval_loss_before": None,
+        "best_eval_loss": None,
+        "best_step": None,
+        **no_gap,
+    }
     assert told["runs"] == [
         {"run_id": 2, "steps": 0, **nothing},
-        {"run_id": 1, "steps": 3, "train_loss": 1.5, "best_eval_loss": 2.5, "best_step": 2, **no_gap},
+        {
+            "run_id": 1,
+            "steps": 3,
+            "train_loss": 1.5,
+            "eval_loss_before": 4.0,
+            "best_eval_loss": 2.5,
+            "best_step": 2,
+            **no_gap,
+        },
     ]
     page = engineer.browser.get("/runs/compare?run=2&run=1").text
     assert "Learning rate learning_rate 0.001 5e-5" in visible_text(page)
@@ -65,6 +81,29 @@ def test_two_runs_are_compared_by_what_differs_and_by_how_far_they_came(engineer
         "2",
         "1",
     ]
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("two_runs")
+def test_on_a_phone_values_are_not_pushed_out_by_long_names_of_runs(
+    app: FastAPI, browser: Browser, url: str, engineer: Person
+) -> None:
+    name = "Conversations of the whole spring · SmolLM2-135M-Instruct · the second try of Mei Lin"
+    with transaction(app.state.engine) as session:
+        for run_id in (1, 2):
+            run = require_run(session, run_id)
+            run.name = name
+            session.add(run)
+    with signed_in(browser, url, engineer) as context:
+        page = context.new_page()
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(f"{url}/runs/compare?run=1&run=2")
+        cells = page.locator(".table--stack td[data-label]")
+        expect(cells.first).to_be_visible()
+        squeezed = cells.evaluate_all(
+            "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.outerHTML)"
+        )
+        assert squeezed == []
 
 
 @pytest.mark.usefixtures("two_runs")

@@ -1,13 +1,13 @@
 """What REST reads and writes of sweeps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.who import CreatedByOut
 from app.jobs.models import JobState
-from app.recipes.axes import MOST_RUNS, Axis, make_axis
+from app.recipes.axes import MOST_RUNS, Axis, make_axis, require_apart
 from app.recipes.config import TrainingConfig
 from app.runs.pace import Pace
 from app.runs.plan_schemas import AskedIn, MemoryOut, StartIn, TakesOut
@@ -38,6 +38,12 @@ class _Axes(BaseModel):
     axes: list[AxisIn] = Field(
         min_length=1, max_length=20, description="What differs: every combination is a run, at most 24."
     )
+
+    def varied(self, changes: Mapping[str, object]) -> tuple[Axis, ...]:
+        """The axes, beside the `changes` that all runs have. Raises Invalid for a field that is both."""
+        axes = tuple(one.axis() for one in self.axes)
+        require_apart(changes, axes)
+        return axes
 
 
 class SweepIn(StartIn, _Axes):

@@ -59,6 +59,7 @@ def test_every_combination_becomes_a_run_and_the_same_key_again_finds_them(
             "seed",
             "48 runs are asked for",
         ),
+        ({"changes": {"learning_rate": 3e-4}}, 422, "learning_rate", "has no value of its own"),
         ({"confirmed": False}, 422, "confirmed", "Look at the mask check"),
         ({"recipe": "none"}, 422, "recipe", "There is no recipe"),
         ({"mask_check_id": 99}, 404, None, "mask check 99"),

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer
 
 from app.exports.card import CardStyle
-from app.exports.ollama import Turn, modelfile
+from app.exports.ollama import Modelfile, Turn, modelfile
 from app.exports.snippets import served_name, snippets_of
 from app.jobs.events import Phase
 from app.masking import ChatTokenizer, MaskingError
@@ -26,6 +26,10 @@ from worker.work.exporting.task import ExportTask
 
 # What is written here as it stands; the rest is made by the quantizer.
 _WRITTEN: Final = ("f16", "q8_0")
+_TRIMS: Final = N_(
+    "The chat template takes white space off the ends of every message, and Ollama has no word for that: messages that are sent to "
+    "Ollama should have none there."
+)
 _LARGEST_HALF: Final = 65504.0
 _BLOCK: Final = 32
 
@@ -53,11 +57,14 @@ def write(task: ExportTask) -> None:
         task.note(
             N_(
                 "There is no Modelfile: Ollama wants the chat template in a language of its own, and this one is of none of the "
-                "families that are known. llama.cpp reads the template from the file itself."
+                "families that are known, or its system prompt has signs that Ollama drops. llama.cpp reads the template from the "
+                "file itself."
             )
         )
     else:
-        task.write_text("Modelfile", made)
+        task.write_text("Modelfile", made.text)
+        if made.trims:
+            task.note(_TRIMS)
     write_about(task, _style(task, [name, *(["Modelfile"] if made else [])], provenance))
 
 
@@ -74,7 +81,7 @@ def _style(task: ExportTask, files: list[str], provenance: Provenance) -> CardSt
     return CardStyle(about, usage[1:], "gguf", ("gguf", "sft", "sft-studio"))
 
 
-def _modelfile(task: ExportTask, name: str, vocabulary: Vocabulary, config: Any) -> str | None:
+def _modelfile(task: ExportTask, name: str, vocabulary: Vocabulary, config: Any) -> Modelfile | None:
     """None where Ollama's language has no proven form of the template."""
     tokenizer = ChatTokenizer.from_folder(task.adapter)
     if arguments := task.provenance.template_arguments:
