@@ -44,6 +44,7 @@ class FailureCode(StrEnum):
     SUITE_REFUSED = "suite_refused"
     # Of jobs: the machine and the process.
     OUT_OF_MEMORY = "out_of_memory"
+    DEVICE_FAILED = "device_failed"
     DISK_FULL = "disk_full"
     KILLED = "killed"
     DIED = "died"

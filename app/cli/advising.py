@@ -28,6 +28,7 @@ from app.client.rest import StudioClient
 from app.core.console import CommandFailed, print_json, print_table, say
 from app.core.formatting import duration, file_size
 from app.core.i18n import gettext as _
+from app.jobs.devices import ANY
 from app.recipes.advice import Task
 from app.runs.plan_schemas import PlanOut
 
@@ -42,13 +43,16 @@ def advise(
     order: OrderOption = "",
     init_adapter: AdapterOption = None,
     task: Annotated[Task | None, typer.Option("--task", help=_("What the model is to learn."))] = None,
+    device: Annotated[
+        str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
+    ] = ANY,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `advise`."""
     wanted = mixing_changes(changes or [], mix_share, order)
     with connect(url) as client:
-        asked = {"task": task.value if task else None, "init_adapter": init_adapter}
+        asked = {"task": task.value if task else None, "init_adapter": init_adapter, "device": device}
         plan = plan_of_newest(client, dataset, model, recipe, wanted, mix, asked)
     if as_json:
         print_json(plan.model_dump(mode="json"))

@@ -92,12 +92,18 @@ def gate(
             else:
                 files, show = _of_sweep(client, number, {**asked, "need": need}, wait=wait)
     except CommandFailed as failure:
-        _write(junit_file, junit_not_judged(what, number, str(failure)))
-        _write(markdown_file, markdown_not_judged(what, number, str(failure)))
-        raise CommandFailed(str(failure), exit_code=NOT_JUDGED) from failure
-    _write(junit_file, files[0])
-    _write(markdown_file, files[1])
-    show(as_json)
+        unwritten = [
+            *_write(junit_file, junit_not_judged(what, number, str(failure))),
+            *_write(markdown_file, markdown_not_judged(what, number, str(failure))),
+        ]
+        raise CommandFailed(" ".join([str(failure), *unwritten]), exit_code=NOT_JUDGED) from failure
+    unwritten = [*_write(junit_file, files[0]), *_write(markdown_file, files[1])]
+    try:
+        show(as_json)
+    except CommandFailed as red:
+        raise CommandFailed(" ".join([str(red), *unwritten]), exit_code=red.exit_code) from red
+    if unwritten:
+        raise CommandFailed(" ".join(unwritten), exit_code=NOT_JUDGED)
 
 
 def _of_run(
@@ -139,16 +145,17 @@ def _wait_for_evaluations(client: StudioClient, run: int) -> None:
                 wait_for_job(client, evaluation.job, progress, what=_("The evaluation"))
 
 
-def _write(path: Path | None, text: str) -> None:
+def _write(path: Path | None, text: str) -> list[str]:
+    """Why the file could not be written, if so: what was found is told all the same."""
     if path is None:
-        return
+        return []
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise CommandFailed(
-            _("%(path)s cannot be written: %(reason)s") % {"path": path, "reason": error.strerror or error},
-            exit_code=NOT_JUDGED,
-        ) from error
+        return [
+            _("%(path)s cannot be written: %(reason)s") % {"path": path, "reason": error.strerror or error}
+        ]
+    return []
 
 
 def _show(found: GateOut, *, as_json: bool) -> None:

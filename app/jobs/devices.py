@@ -22,19 +22,40 @@ CUDA: Final = "cuda"
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 _WISH: Final = re.compile(r"any|cpu|cuda(:\d{1,3})?")
 _FIELDS: Final = "index,uuid,name,memory.total,memory.free"
+# Drivers before 2021 do not know it, and then answer nothing at all.
+_CAPABILITY: Final = "compute_cap"
+_CAPABILITY_SHAPE: Final = re.compile(r"(\d+)\.(\d+)")
+# The first generation with units for bf16 (Ampere).
+_HAS_BF16: Final = (8, 0)
+_AS_CSV: Final = ("--format=csv,noheader,nounits",)
+# How the identity of a part of a GPU begins, and the two kinds of lines in which the driver lists them.
+_PART: Final = "MIG-"
+_CARD_LINE: Final = re.compile(r"GPU \d+: .*\(UUID: (GPU-[\w-]+)\)")
+_PART_LINE: Final = re.compile(r"\s+MIG (\S*?(\d+)gb\S*)\s.*\(UUID: (MIG-[\w/-]+)\)")
 _MIB: Final = 2**20
 _ASK_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU as the driver tells of it; `memory` and what is `free` of it in bytes."""
+    """A GPU as the driver tells of it; `memory` and what is `free` of it in bytes; its generation, where it is told."""
 
     index: int
     uuid: str
     title: str
     memory: int
     free: int
+    capability: tuple[int, int] | None = None
+
+    @property
+    def number(self) -> str | None:
+        """As CUDA counts it; a part of a GPU has none, and goes by its identity alone."""
+        return None if self.uuid.startswith(_PART) else str(self.index)
+
+    @property
+    def has_bf16(self) -> bool:
+        """Whether it has units for bf16; one of unknown age is taken to be of these days."""
+        return self.capability is None or self.capability >= _HAS_BF16
 
 
 class WorkerDevice(BaseModel):
@@ -50,6 +71,11 @@ class WorkerDevice(BaseModel):
     cores: int = 0
     key: str
     gpus: list[str] = Field(default_factory=list)
+
+    @property
+    def processes(self) -> int:
+        """How many processes of one run have room: each takes a GPU, or a core of a processor."""
+        return self.cores or max(1, len(self.gpus))
 
 
 @dataclass(frozen=True)
@@ -106,12 +132,23 @@ def gpus() -> list[Gpu]:
     tool = shutil.which("nvidia-smi")
     if tool is None or _torch_is_for_cpus():
         return []
-    asked = [tool, f"--query-gpu={_FIELDS}", "--format=csv,noheader,nounits"]
+    found = read_gpus(_told_by(tool, f"--query-gpu={_FIELDS},{_CAPABILITY}", *_AS_CSV))
+    found = found or read_gpus(_told_by(tool, f"--query-gpu={_FIELDS}", *_AS_CSV))
+    visible = os.environ.get(VISIBLE)
+    if visible and _PART in visible:
+        found += read_parts(_told_by(tool, "-L"), found)
+    return visible_gpus(found, visible)
+
+
+def _told_by(tool: str, *options: str) -> str:
     try:
-        told = subprocess.run(asked, capture_output=True, text=True, timeout=_ASK_SECONDS, check=True).stdout
+        # Where one GPU is lost it fails, and tells of the others all the same.
+        told = subprocess.run(
+            [tool, *options], capture_output=True, text=True, timeout=_ASK_SECONDS, check=False
+        )
     except (OSError, subprocess.SubprocessError):
-        return []
-    return visible_gpus(read_gpus(told), os.environ.get(VISIBLE))
+        return ""
+    return told.stdout
 
 
 def read_gpus(told: str) -> list[Gpu]:
@@ -119,11 +156,32 @@ def read_gpus(told: str) -> list[Gpu]:
     found = []
     for line in told.splitlines():
         parts = [part.strip() for part in line.split(",")]
+        capability = _CAPABILITY_SHAPE.fullmatch(parts[-1])
+        if capability or parts[-1].strip("[]") == "N/A":
+            parts.pop()
         if len(parts) < 5:
             continue
         index, uuid, *name, total, free = parts
         if index.isdigit() and total.isdigit() and free.isdigit():
-            found.append(Gpu(int(index), uuid, ", ".join(name), int(total) * _MIB, int(free) * _MIB))
+            generation = (int(capability[1]), int(capability[2])) if capability else None
+            memory, left = int(total) * _MIB, int(free) * _MIB
+            found.append(Gpu(int(index), uuid, ", ".join(name), memory, left, generation))
+    return found
+
+
+def read_parts(told: str, whole: list[Gpu]) -> list[Gpu]:
+    """The parts that GPUs are split into (MIG), from `nvidia-smi -L`: each below the GPU that it is of. Their names say their memory, and
+    nothing says what of it is free.
+    """
+    found: list[Gpu] = []
+    owner: Gpu | None = None
+    for line in told.splitlines():
+        if card := _CARD_LINE.match(line):
+            owner = next((gpu for gpu in whole if gpu.uuid == card[1]), None)
+        elif owner is not None and (part := _PART_LINE.match(line)):
+            memory = int(part[2]) * 2**30
+            title = f"{owner.title} MIG {part[1]}"
+            found.append(Gpu(owner.index, part[3], title, memory, memory, owner.capability))
     return found
 
 
@@ -134,9 +192,7 @@ def visible_gpus(found: list[Gpu], visible: str | None) -> list[Gpu]:
     left: list[Gpu] = []
     for entry in visible.split(","):
         name = entry.strip()
-        one = next(
-            (gpu for gpu in found if name and (name == str(gpu.index) or gpu.uuid.startswith(name))), None
-        )
+        one = next((gpu for gpu in found if name and (name == gpu.number or gpu.uuid.startswith(name))), None)
         if one is None:
             break
         left.append(one)

@@ -76,11 +76,16 @@ def lost_workers(session: Session) -> list[Worker]:
 def devices_of_workers(session: Session) -> list[WorkerDevice]:
     """What living workers train on, each name once, in their order."""
     found: dict[str, WorkerDevice] = {}
-    for worker in living_workers(session):
-        if queue_of(JobKind.TRAIN) in worker.queues.split(","):
-            for device in worker.devices.devices:
-                found.setdefault(device.name, device)
+    for device in every_device(session):
+        found.setdefault(device.name, device)
     return [found[name] for name in sorted(found)]
+
+
+def every_device(session: Session) -> list[WorkerDevice]:
+    """What each living worker trains on, whatever the others have."""
+    queue = queue_of(JobKind.TRAIN)
+    workers = [worker for worker in living_workers(session) if queue in worker.queues.split(",")]
+    return [device for worker in workers for device in worker.devices.devices]
 
 
 def require_wish(session: Session, text: str) -> str:

@@ -18,8 +18,9 @@ _MISSING: Final = N_(
     "there, or set use_liger_kernel to false."
 )
 
-_NO_GPU: Final = N_(
-    "use_liger_kernel: Liger's kernels are written for GPUs, and there is none here. Set use_liger_kernel to false."
+NO_GPU: Final = N_(
+    "use_liger_kernel: Liger's kernels are written for GPUs, and this run is trained on a processor. Set use_liger_kernel to false, or "
+    "device to a GPU where there is one."
 )
 
 
@@ -41,7 +42,7 @@ class LigerFields(BaseModel):
 def require_liger(*, on_cpu: bool) -> None:
     """Raises Invalid naming `use_liger_kernel` where there is no GPU, or a package has to be installed; nothing is loaded."""
     if on_cpu:
-        raise Invalid(_NO_GPU, field=FIELD)
+        raise Invalid(NO_GPU, field=FIELD)
     for module, package in PACKAGES.items():
         if find_spec(module) is None:
             raise Invalid(_MISSING, field=FIELD, package=package)

@@ -2,7 +2,9 @@
 
 A count of what exists at the same time: the process itself, weights, what is trained with gradient and optimizer, what a
 batch leaves for the way back, and the logits of a moment. Its few measured figures are of the studio's own passes on a
-CPU; on a GPU the libraries' own part lies in the process and not on the device.
+CPU; on a GPU the libraries' own part lies in the process and not on the device, and nothing was measured. Liger's kernels keep, as ours
+do, the inputs of norms and gated products and never whole logits; but the results, which ours make again (`again.py`), are kept with
+them, and with PEFT's own layers, where a GPU's trial takes those. That is not counted: what was chosen is known after the start.
 """
 
 from dataclasses import dataclass, replace

@@ -5,10 +5,18 @@ from typing import Final
 
 from pydantic import BaseModel, field_validator
 
+from app.core.errors import Invalid
 from app.recipes.setting import Section, setting
 from app.sentences import N_
 
 MOST_PROCESSES: Final = 64
+_TOO_FEW_GPUS: Final = N_(
+    "num_processes is %(size)d and a run has %(there)d GPUs at most here: each process needs one. Lower num_processes, or let a run "
+    "have more of them: SFT_STUDIO_GPUS_PER_RUN says how many, where workers start."
+)
+_TOO_FEW_CORES: Final = N_(
+    "num_processes is %(size)d and a run has %(there)d processor cores at most here: each process needs one."
+)
 _FILE_NAME: Final = re.compile(r"[\w-][\w.-]{0,99}\.(yaml|yml|json)", re.ASCII)
 
 
@@ -49,3 +57,10 @@ class ProcessFields(BaseModel):
                 N_("accelerate_config must be the name of a file without its folder, such as fsdp.yaml.")
             )
         return name
+
+
+def require_room(processes: int, there: int, *, on_gpus: bool) -> None:
+    """Raises Invalid naming `num_processes` where a run has fewer GPUs, or cores, than it has processes."""
+    if processes > there:
+        message = _TOO_FEW_GPUS if on_gpus else _TOO_FEW_CORES
+        raise Invalid(message, field="num_processes", size=processes, there=there)

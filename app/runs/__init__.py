@@ -4,7 +4,8 @@
 `work` what it is told · `result` the stored outcome, `artifacts` the published files · a new one:
 `new_run` its form, `new_run_view` what that shows, `form_checks`, `new_run_pages`, `form_check_pages`, `config_pages` (another
 tool's config), `planning` what it would be and take (`plan_api`, `plan_schemas` REST), `device` what this
-machine has, `backends` other trainers on it, `fitting` to data and base model, `mixing` with a second dataset, `changes`
+machine has, `placing` what a run may get of it and of the workers',
+`backends` other trainers on it, `fitting` to data and base model, `mixing` with a second dataset, `changes`
 from its recipe, `again` one made once more, `pace`, `offers` to choose from, `preflight/` what stands against a start · one
 under way:
 `pages`, `stopping` (pausing and going on too),

@@ -15,7 +15,10 @@ from app.interop.handing import TOOL_NAMES, Tool
 from app.interop.launching import FIELD, Launch, find_launch, launch_files
 from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig
-from app.recipes.liger import require_liger
+from app.recipes.liger import FIELD as LIGER
+from app.recipes.liger import NO_GPU, require_liger
+from app.recipes.optimizers import fitting_optimizer
+from app.recipes.processes import require_room
 from app.runs.device import ThisDevice
 from app.sentences import N_, Sentence
 
@@ -38,13 +41,16 @@ _NO_ANSWERS: Final = N_("%(tool)s answers no prompts while it trains: there will
 class Backends:
     """Their environments by tool, and whether they have to do without a GPU; `launches` are the texts of accelerate's files
     that a run may name, None where this server has no folder of such. Workers that are not here
-    know themselves what the studio's own trainer can there.
+    know themselves what is installed there; which devices they have is known where they have told it (`knows_device`), with how many
+    processes of one run have room on one.
     """
 
     environments: Mapping[Tool, Environment] = field(default_factory=dict)
     on_cpu: bool = True
     launches: Mapping[str, str] | None = None
     workers_here: bool = False
+    knows_device: bool = False
+    most_processes: int | None = None
 
     @property
     def names(self) -> list[str]:
@@ -80,9 +86,7 @@ def fit_to_backend(
     if tool == STUDIO:
         if config.accelerate_config:
             raise Invalid(_STUDIO_ITSELF, field=FIELD)
-        if config.use_liger_kernel and backends.workers_here:
-            require_liger(on_cpu=backends.on_cpu)
-        return config, []
+        return config, _fit_to_device(config, backends)
     name = TOOL_NAMES[tool]
     if tool not in backends.environments:
         raise Invalid(
@@ -101,6 +105,19 @@ def fit_to_backend(
         require_installed(launch, tool, has_deepspeed=backends.environments[tool].has_deepspeed)
         notes += _notes_of(launch, config)
     return config, notes
+
+
+def _fit_to_device(config: TrainingConfig, backends: Backends) -> list[Sentence]:
+    """What the studio's own trainer does otherwise there. Raises Invalid naming the field for what it cannot do."""
+    if backends.most_processes is not None:
+        require_room(config.num_processes, backends.most_processes, on_gpus=not backends.on_cpu)
+    knows = backends.knows_device or backends.workers_here
+    if config.use_liger_kernel and knows and backends.on_cpu:
+        raise Invalid(NO_GPU, field=LIGER)
+    if config.use_liger_kernel and backends.workers_here:
+        require_liger(on_cpu=False)
+    note = fitting_optimizer(config.optim, on_cpu=backends.on_cpu)[1] if knows else None
+    return [note] if note else []
 
 
 def launch_of(config: TrainingConfig, backends: Backends) -> Launch | None:

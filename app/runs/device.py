@@ -22,13 +22,16 @@ _BF16_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
 
 @dataclass(frozen=True)
 class Device:
-    """`memory` and what is `free` of it in bytes; `cores` of a CPU that training may use, 0 on a GPU."""
+    """`memory` and what is `free` of it in bytes; `cores` of a CPU that training may use, 0 on a GPU, which has a `processor`
+    beside it.
+    """
 
     name: str
     memory: int
     free: int
     cores: int
     has_bf16: bool
+    processor: "Device | None" = None
 
 
 def this_device() -> Device:
@@ -69,7 +72,9 @@ def _cpu_has_bf16() -> bool:
 def _gpu() -> Device | None:
     """The first one, on which a run is begun where it may run anywhere."""
     first = next(iter(gpus()), None)
-    return Device(first.title, first.memory, first.free, 0, True) if first else None
+    if first is None:
+        return None
+    return Device(first.title, first.memory, first.free, 0, first.has_bf16, _processor())
 
 
 # Asked before a handler takes a connection.

@@ -73,6 +73,7 @@ class Train(JobHandler[RunResult]):
             # Earlier attempts lie beside this one; the child resumes from their newest complete checkpoint.
             resume_from=str(place.output_dir.parent) if claim.attempt > 1 else None,
             begin=_begin_at(session, place, run),
+            pieces=run.pieces,
             save_at_once=require_job(session, claim.job_id).stop_requested is StopRequest.SAVE,
         )
 

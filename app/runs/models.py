@@ -13,7 +13,7 @@ from app.recipes.config import TrainingConfig
 from app.recipes.settings import RecipeSettings
 from app.runs.beginning import Beginning
 from app.runs.preflight.documents import PreflightRecord
-from app.runs.result import RunResult
+from app.runs.result import Pieces, RunResult
 
 
 class Run(CreatedBy, table=True):
@@ -62,6 +62,8 @@ class Run(CreatedBy, table=True):
     parent_run_id: int | None = Field(default=None, index=True)
     # The file of accelerate that it is started with, as it was then; None without one.
     launch: Launch | None = Field(default=None, sa_column=Column(DocumentColumn(Launch), nullable=True))
+    # What computed the run that this one repeats, to be taken again; None where its trial chooses.
+    pieces: Pieces | None = Field(default=None, sa_column=Column(DocumentColumn(Pieces), nullable=True))
     result: RunResult | None = Field(default=None, sa_column=Column(DocumentColumn(RunResult), nullable=True))
     adapter_key: str | None = Field(default=None, max_length=255)
     created_at: datetime = Field(default_factory=utc_now, sa_column=moment_column())

@@ -13,6 +13,7 @@ from app.core.i18n import say
 from app.core.routing import Router
 from app.core.web import AppEngine, Db
 from app.jobs.service import require_job
+from app.jobs.workers import require_wish
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.service import newest_report, require_mask_check
 from app.recipes.foreign import read_sound
@@ -23,6 +24,7 @@ from app.runs.fitting import fit_config
 from app.runs.further import read_further
 from app.runs.mixing import SAME_VERSION, Beside, read_beside, require_some
 from app.runs.pace import pace_of
+from app.runs.placing import device_for, placed
 from app.runs.plan_schemas import PlanIn, PlanOut
 from app.runs.planning import Choice, make_plan
 from app.runs.preflight.checklist import preflight
@@ -65,6 +67,9 @@ def plan_run(
     with reading(engine) as looking:
         found = _checks(looking, body)
     ground = surroundings.ground(*found)
+    wish = require_wish(session, body.device)
+    ground = ground.on(wish)
+    device, backends = device_for(device, wish), placed(session, backends, wish)
     version = require_version(session, body.dataset_version_id)
     model, _folder = require_ready(session, body.base_model_id)
     check = _check(session, body)

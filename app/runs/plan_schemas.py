@@ -47,6 +47,11 @@ class AskedIn(BaseModel):
     override_reason: str = Field(default="", max_length=1000)
     evaluate_with: list[str] = Field(default_factory=list, max_length=10)
     accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
+    device: str = Field(
+        default=ANY,
+        max_length=20,
+        description="Where it may be trained: any, cpu, cuda, or one GPU such as cuda:1.",
+    )
 
 
 class StartIn(AskedIn):
@@ -54,11 +59,6 @@ class StartIn(AskedIn):
 
     mask_check_id: int
     confirmed: bool = False
-    device: str = Field(
-        default=ANY,
-        max_length=20,
-        description="Where it may be trained: any, cpu, cuda, or one GPU such as cuda:1.",
-    )
 
     def request(self, key: str, name: str = "") -> RunRequest:
         """As the service takes it, under this idempotency key."""

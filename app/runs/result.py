@@ -7,13 +7,32 @@ from pydantic import BaseModel, Field
 from app.core.stored_models import StoredModel
 from app.runs.environment import Environment
 
+# Whose code the layers of an adapter run in.
+AdapterCode = Literal["studio", "peft"]
+
+
+class Pieces(StoredModel):
+    """What computes the steps of a run, as its trial chose before the first one: the same mathematics, other last bits.
+
+    `device`: cpu or cuda, of which each has its own. `rows`: several conversations in a row by one kernel (`varlen`) or by a call for
+    each (`packed`), or each conversation alone in the model's own pass. `adapter`: whose code its layers run in, null where every
+    weight is trained. `liger`: whether Liger's kernels take part.
+    """
+
+    schema_version: Literal[1] = 1
+    device: str
+    rows: Literal["varlen", "packed", "alone"]
+    adapter: AdapterCode | None
+    liger: bool = False
+
 
 class TrainingPlan(StoredModel):
     """How long a run was going to be, decided before its first step and kept by every later attempt.
 
     `steps` of the `wanted_steps` that epochs or step limit ask for fit into `minutes` (0: no limit) at
     `tokens_per_second`, as measured on the run's own batches; null where nothing had to be measured. `seconds` is
-    what that takes, held-out measurements included. `precision` is that of the frozen weights.
+    what that takes, held-out measurements included. `precision` is that of the frozen weights, `pieces` what computes the steps; null
+    where another tool trained, and of runs from before it was kept.
     """
 
     schema_version: Literal[1] = 1
@@ -23,6 +42,7 @@ class TrainingPlan(StoredModel):
     tokens_per_second: float | None = None
     seconds: float | None = None
     precision: str
+    pieces: Pieces | None = None
 
 
 # By itself; as somebody asked; for want of a new best held-out loss; a checkpoint was made a model as it was.
@@ -103,3 +123,8 @@ class RunResult(StoredModel):
     mix: MixedResult | None = None
     tokens: int | None = None
     trained_tokens: int | None = None
+
+    @property
+    def pieces(self) -> Pieces | None:
+        """What computed its steps, where that was kept."""
+        return self.plan.pieces if self.plan else None

@@ -32,6 +32,7 @@ from app.runs.further import read_further, require_studio
 from app.runs.mixing import Beside, columns_of_mix, read_beside
 from app.runs.models import Run
 from app.runs.once import fingerprint, require_same_run
+from app.runs.placing import placed
 from app.runs.planning import Choice, plan_of
 from app.runs.preflight.checklist import preflight
 from app.runs.preflight.data import check_refusal, red_without_reason, unconfirmed
@@ -172,12 +173,14 @@ def _prepare(
     _require_room(check, model)
     beside, also = _mixed_in(session, check, request, model)
     base = _base(session, actor, request)
+    device = require_wish(session, request.device)
+    backends = placed(session, backends, device)
     backends = with_kept(backends, request.again_of.launch if request.again_of else None)
+    ground = ground.on(device)
     request = _with_adapter(session, request, base, model)
     fitted = _fitted(request, base, version, model, backends)
     if request.begins:
         require_studio(fitted.config)
-    device = require_wish(session, request.device)
     choice = Choice(base.name, request.changes)
     plan = plan_of(fitted, choice, version, check, model.info, ground.device, beside)
     facts = Facts(
@@ -209,7 +212,7 @@ def _promise(
     found = _prepare(session, actor, request, suites, backends, ground)
     request, facts, check = found.request, found.facts, found.facts.check
     assert check is not None
-    items, reason = preflight(facts), request.override_reason
+    items, reason, again = preflight(facts), request.override_reason, request.again_of
     looked_at = settle(items, request.accepted_warnings, actor.who, reason, request.accepted_before)
     name = request.name.strip()[:120] or _default_name(session, facts.version, facts.model, found.base.name)
     run, _ = enqueue_with(
@@ -233,6 +236,7 @@ def _promise(
             job_id=job_id,
             evaluate_with=list(dict.fromkeys(request.evaluate_with)),
             launch=found.launch,
+            pieces=again.result.pieces if again and again.result else None,
             begins=request.begins,
             parent_run_id=request.begins.run_id if request.begins else None,
             **actor.who.columns(),

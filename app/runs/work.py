@@ -10,6 +10,7 @@ from app.jobs.work import JobInput, JobPayload
 from app.recipes.config import TrainingConfig, parse_config
 from app.runs.beginning import BeginAt
 from app.runs.provenance import Provenance
+from app.runs.result import Pieces
 
 
 class TrainPayload(JobPayload):
@@ -45,7 +46,7 @@ class TrainInput(JobInput):
     `backend` is given where the config names one, `launch` where that is started with a file of accelerate.
     `resume_from` holds the folders of earlier attempts, where there were any;
     with `save_at_once` their newest checkpoint becomes the result without another step. `begin` is what the run begins from
-    where that is not the base model.
+    where that is not the base model; `pieces` computed the run that this one repeats.
     """
 
     arrays: str
@@ -62,3 +63,4 @@ class TrainInput(JobInput):
     resume_from: str | None = None
     save_at_once: bool = False
     begin: BeginAt | None = None
+    pieces: Pieces | None = None

@@ -60,6 +60,14 @@ SPELLED_TWICE: Final[dict[tuple[str, str], str]] = {
         "app.runs.schemas.RunOut",
     ): "what would be started, and what was",
     (
+        "app.runs.plan_schemas.PlanIn",
+        "app.runs.service.RunRequest",
+    ): "what REST is asked for a plan is no start",
+    (
+        "app.runs.service.RunRequest",
+        "app.runs.sweeps.schemas.SweepPlanIn",
+    ): "what REST is asked for a plan is no start",
+    (
         "app.runs.plan_schemas.StartIn",
         "app.runs.service.RunRequest",
     ): "what REST promises does not follow what a service takes; one method makes the one of the other",

@@ -236,6 +236,26 @@ def test_the_command_has_its_exit_codes_and_writes_what_ci_shows(
     assert (chinese.code, "门禁未通过" in summary.read_text()) == (1, True)
 
 
+def test_a_report_that_cannot_be_written_hides_neither_the_judgement_nor_the_other_report(
+    app: FastAPI, live: LiveServer, evaluation: Evaluation, tmp_path: Path
+) -> None:
+    summary = tmp_path / "gate.md"
+    files = ("--junit", str(tmp_path), "--markdown", str(summary))
+    for limit, code, said in (("9", 2, "cannot be written"), ("1.5", 1, "must be at most 1.5")):
+        told = live.run("gate", "--run", "1", "--max", f"held_out_loss={limit}", "--json", *files)
+        assert (told.code, told.json["passed"]) == (code, code == 2)
+        assert said in told.error
+        assert "cannot be written" in told.error
+        assert summary.read_text()
+        summary.unlink()
+    unknown = live.run("gate", "--run", "1", "--max", "no_such=1", *files)
+    assert (unknown.code, "no metric" in unknown.error, "cannot be written" in unknown.error) == (
+        2,
+        True,
+        True,
+    )
+
+
 def _counts(path: Path) -> dict[str, str]:
     root = ET.parse(path).getroot()
     assert root.tag == "testsuites"

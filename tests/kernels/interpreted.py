@@ -67,7 +67,7 @@ def measured(kind: str, *, whole_model: bool) -> str | None:
     except JobFailed as refused:
         return refused.sentence.english()
     trial, emit = trial_of(LENGTHS, VOCABULARY), Recorder()
-    plain = plain_figures(PlainPass(model.eval()), trial, torch.float32)
+    plain = plain_figures(PlainPass(model.eval()), trial, torch.float32, emit)
     kernels = LigerKernels(causal_model(model))
     chosen = choose_pass(model, trial, torch.float32, emit, liger=True)
     on_kernels = [one for one in causal_model(model).modules() if one._get_name().startswith("Liger")]

@@ -10,11 +10,13 @@ from app.accounts.models import Role
 from app.conversations.models import Conversation
 from app.core.database import transaction
 from app.jobs import service as jobs
+from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
 from app.mask_checks.models import MaskCheck
 from app.runs.environment import Environment
+from app.runs.handler import Train
 from app.runs.models import Run
-from app.runs.result import RunResult, TrainingPlan
+from app.runs.result import Pieces, RunResult, TrainingPlan
 from app.runs.service import RunRequest, require_run, start_run
 from tests.cli.conftest import LiveServer, live
 from tests.support.people import make_person
@@ -24,11 +26,12 @@ from tests.support.training import ENGINEER, make_run, metric, run_result
 __all__ = ["live"]
 pytestmark = pytest.mark.usefixtures("silent_bell")
 THEN = Environment(python="3.11.4", libraries={"torch": "2.13.0"}, device="Processor X", threads=2)
+PIECES = Pieces(device="cuda", rows="varlen", adapter="peft")
 
 
 def _ended(app: FastAPI, loss: float = 2.0, environment: Environment = THEN, **changes: object) -> int:
     """A run that ended, with a time budget and a precision that the machine chose."""
-    plan = TrainingPlan(steps=7, wanted_steps=40, minutes=5.0, precision="float32")
+    plan = TrainingPlan(steps=7, wanted_steps=40, minutes=5.0, precision="float32", pieces=PIECES)
     with transaction(app.state.engine) as session:
         run, job = make_run(session, app.state.storage, changes={"max_train_minutes": 5, **changes})
         claim = jobs.claim(session, job.id or 0, owner="test", lease_seconds=30)
@@ -52,6 +55,12 @@ def test_a_run_made_again_has_the_same_arrays_and_what_the_machine_decided(
     differing = {name for name, value in made["config"].items() if value != before["config"][name]}
     assert differing == {"bf16", "max_train_minutes", "max_steps"}
     assert (made["config"]["bf16"], made["config"]["max_steps"]) == (False, 7)
+    with transaction(app.state.engine) as session:
+        again = require_run(session, made["id"])
+        claim = jobs.claim(session, again.job_id, owner="test", lease_seconds=30)
+        assert claim is not None
+        place = Workplace(app.state.settings, app.state.storage, f"jobs/{again.job_id}/1")
+        assert Train(lambda _session, _run: None).child_input(session, place, claim).pieces == PIECES
     browser = make_person(app, Role.ENGINEER).browser
     page = browser.get(f"/runs/{first}").text
     assert f'action="/runs/{first}/again"' in page

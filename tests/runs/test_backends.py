@@ -48,13 +48,15 @@ def test_rest_starts_what_it_can_train_and_refuses_the_rest_by_field(engineer: P
     refused = start(engineer, check_id, backend="unsloth")
     assert (refused.status_code, refused.json()["field"]) == (422, "backend")
     assert "studio, trl" in problem_of(refused)
-    for name, value in {"use_peft": False, "max_train_minutes": 5, "sample_count": 3}.items():
+    for name, value in {"max_train_minutes": 5, "sample_count": 3}.items():
         refused = start(engineer, check_id, backend="trl", **{name: value})
         assert (refused.status_code, refused.json()["field"]) == (422, name), refused.text
     body = {"dataset_version_id": 1, "base_model_id": 1, "changes": {"backend": "trl"}}
     plan = engineer.api.post("/api/v1/runs/plan", json=body).json()
     assert any("no sample answers" in note for note in plan["notes"])
     assert plan["memory"] is None
+    whole = start(engineer, check_id, backend="trl", use_peft=False, num_processes=2)
+    assert whole.status_code == 201, whole.text
     run = start(engineer, check_id, backend="trl")
     assert run.status_code == 201, run.text
     config = run.json()["config"]

@@ -22,6 +22,7 @@ from app.files import tells_full_disk
 from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
 from app.sentences import N_, FailureCode, SentenceError, plain_json
+from worker.work.device_errors import device_failure
 from worker.work.libraries import nothing_collected
 from worker.work.protocol import (
     Cancelled,
@@ -172,6 +173,8 @@ def explain(error: Exception, output_dir: Path) -> JobFailed:
     detail = first_line[:300].rstrip(".")
     if is_out_of_memory(error):
         return JobFailed(FailureCode.OUT_OF_MEMORY, OUT_OF_MEMORY, detail=detail or kind)
+    if (failed := device_failure(error)) is not None:
+        return failed
     if isinstance(error, ModuleNotFoundError) and error.name:
         return JobFailed(FailureCode.NOT_INSTALLED, NOT_INSTALLED, module=error.name.partition(".")[0])
     if tells_full_disk(error):

@@ -10,6 +10,7 @@ from app.mask_checks.report import MaskReport
 from app.masking import Leak
 from app.runs.device import Device
 from app.runs.mixing import Beside
+from app.runs.placing import device_for
 from app.runs.planning import Plan
 from app.sentences import Sentence
 from app.versions.models import DatasetVersion
@@ -46,6 +47,10 @@ class Ground:
     own: Fate = field(default_factory=Fate)
     mixed_in: Fate = field(default_factory=Fate)
     crossings: Crossings | None = None
+
+    def on(self, wish: str) -> "Ground":
+        """The same for a run that may be trained there."""
+        return self if self.device is None else replace(self, device=device_for(self.device, wish))
 
 
 # Of a start that nobody looked around for.

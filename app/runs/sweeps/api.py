@@ -11,6 +11,7 @@ from app.base_models.service import require_ready
 from app.core.routing import Router
 from app.core.web import AppStorage, Db
 from app.jobs.service import require_job
+from app.jobs.workers import require_wish
 from app.mask_checks.service import require_mask_check
 from app.recipes.axes import combinations
 from app.recipes.own import AppRecipes
@@ -20,6 +21,7 @@ from app.runs.fitting import fit_config
 from app.runs.further import read_further
 from app.runs.judging import AppJudging
 from app.runs.mixing import read_beside
+from app.runs.placing import device_for, placed
 from app.runs.planning import Choice, Plan
 from app.runs.preflight.checklist import preflight
 from app.runs.preflight.facts import Facts
@@ -85,6 +87,9 @@ def plan(
 ) -> SweepPlanOut:
     """What the runs would be and take together, and what stands against the start of each. Starts nothing."""
     ground = surroundings.ground_of_checks(body.mask_check_id, body.mix_check_id)
+    wish = require_wish(session, body.device)
+    ground = ground.on(wish)
+    device, backends = device_for(device, wish), placed(session, backends, wish)
     check = require_mask_check(session, body.mask_check_id)
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)

@@ -73,9 +73,10 @@ def _for_each_head(x: torch.Tensor, query: torch.Tensor, mask: torch.Tensor | No
     """Keys or values as torch's kernel wants them: [1, kv_heads, tokens, dim], or as many heads as queries have.
 
     On a GPU only FlashAttention knows of shared heads, and that takes half precision and no mask; with shared heads
-    anything else would be computed with all scores in memory.
+    anything else would be computed with all scores in memory. Under autocast all of them are in half precision there, also keys
+    that were rotated in fp32 and come beside values that were not.
     """
-    if x.device.type != "cuda" or (_is_half(x.dtype) and mask is None):
+    if x.device.type != "cuda" or (_is_half(_half_of(x)) and mask is None):
         return x
     return x.repeat_interleave(query.shape[1] // x.shape[1], 1)
 

@@ -4,17 +4,24 @@ It decides nothing about the training itself. One process, one device.
 """
 
 import ctypes
+import os
 import resource
 import sys
 import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import psutil
 import torch
 
-from app.jobs.events import MachineLoad
+from app.jobs.devices import VISIBLE
+from app.jobs.events import Emit, MachineLoad
+from app.sentences import N_, FailureCode
+from worker.work.protocol import JobFailed, log
+from worker.work.training.nvml import Nvml
+from worker.work.training.repeating import repeat_exactly
 
 # glibc's mallopt parameters (malloc.h). With the defaults every large tensor is mapped from and returned to
 # the kernel, and touching its pages anew takes a tenth of a training step.
@@ -28,10 +35,52 @@ PRODUCTS = 4
 ROWS_AND_WIDTH = {"cpu": (64, 512), "cuda": (2048, 4096)}
 
 
+# Of devices that torch may have and the studio was never tried on, by what torch calls them.
+_UNTRIED: Final = {"rocm": "AMD ROCm", "mps": "Apple MPS", "xpu": "Intel XPU"}
+_LEFT_ALONE: Final = N_(
+    "torch has a device of another maker here (%(kinds)s), which the studio was never tried on: this run is trained on the processor."
+)
+_NOT_TO_BE_HAD: Final = N_(
+    "This job was given the GPU %(gpu)s, and torch cannot use it (%(reason)s). Update the driver, or install the build of torch for "
+    "the driver that there is; until then start with device cpu."
+)
+
+
 def training_device() -> torch.device:
-    if torch.cuda.is_available():
+    """The GPU that this process was given, else the processor. Raises JobFailed where that GPU cannot be used: a run that was to be
+    trained on it would take days.
+    """
+    if torch.version.hip is None and torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
+    # Workers name a GPU by its own identity; a number may be left from anywhere.
+    given = os.environ.get(VISIBLE, "")
+    if given.startswith(("GPU-", "MIG-")):
+        raise JobFailed(FailureCode.DEVICE_FAILED, _NOT_TO_BE_HAD, gpu=given, reason=_why_no_gpu())
     return torch.device("cpu")
+
+
+def _why_no_gpu() -> str:
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except Exception as error:  # noqa: BLE001 - torch tells it by several kinds of error
+        return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return "torch.cuda.is_available() is False"
+
+
+def untried_devices() -> list[str]:
+    """Names of devices that torch could use here, and the studio does not."""
+    there = {
+        "rocm": torch.version.hip is not None and torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "xpu": torch.xpu.is_available(),
+    }
+    return [_UNTRIED[name] for name, is_there in there.items() if is_there]
+
+
+def tell_left_alone(device: torch.device, emit: Emit) -> None:
+    """Say so where the processor trains though torch has something else."""
+    if device.type == "cpu" and (kinds := untried_devices()):
+        log(emit, "info", _LEFT_ALONE, kinds=", ".join(kinds))
 
 
 @cache
@@ -107,6 +156,16 @@ def round_denormals_to_zero() -> bool:
     return bool(torch.set_flush_denormal(True))
 
 
+def begin_here(emit: Emit) -> torch.device:
+    """The device that this process trains on, with all that has to be set before anything is computed."""
+    keep_freed_memory()
+    round_denormals_to_zero()
+    device = training_device()
+    repeat_exactly(device)
+    tell_left_alone(device, emit)
+    return device
+
+
 def memory_bytes(device: torch.device) -> int:
     """Memory in use now: the device's own on a GPU, the process's resident set on a CPU."""
     if device.type == "cuda":
@@ -133,11 +192,13 @@ def machine_load(device: torch.device) -> MachineLoad:
 
 
 def _device_utilization(device: torch.device) -> float | None:
-    """Percent of the last moment in which the GPU computed; None where NVML's binding is not installed or says nothing."""
-    try:
-        return float(torch.cuda.utilization(device))
-    except Exception:  # noqa: BLE001 - a figure for the page; whatever the binding raises, training goes on
-        return None
+    """Percent of the last moment in which the GPU computed; None where the driver does not tell."""
+    return _nvml_of(f"GPU-{torch.cuda.get_device_properties(device).uuid}").utilization()
+
+
+@cache
+def _nvml_of(uuid: str) -> Nvml:
+    return Nvml(uuid)
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -20,8 +20,11 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import _abort_process_group
 
+from app.core.errors import Invalid
 from app.jobs.devices import VISIBLE
+from app.recipes import processes
 from app.runs.work import TrainInput
 from app.sentences import N_, Failure, FailureCode
 from worker.work.protocol import JobFailed
@@ -35,12 +38,6 @@ _RENDEZVOUS: Final = "rendezvous"
 _PATIENCE: Final = timedelta(hours=2)
 # How long after the end of a connection the process behind it may still be writing why.
 _LAST_WORDS_SECONDS: Final = 20.0
-_TOO_FEW_GPUS: Final = N_(
-    "num_processes is %(size)d and this machine has %(there)d GPUs: each process needs one."
-)
-_TOO_FEW_CORES: Final = N_(
-    "num_processes is %(size)d and this machine has %(there)d processor cores: each process needs one."
-)
 # Numbers that are added up in one go.
 _BUCKET: Final = 2**24
 
@@ -56,6 +53,7 @@ class ProcessGroup:
     size: int = 1
     folder: Path | None = None
     others: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    on_gpus: bool = False
     _others_peak: int = 0
 
     @property
@@ -119,10 +117,12 @@ class ProcessGroup:
         """
         if self.size == 1:
             return loss
-        there = torch.tensor([float(p.grad is not None) for p in parameters], device=loss.device)
-        told = torch.cat([loss.detach().float().reshape(1), there])
+        # Over gloo first: it notices a process that has ended, where NCCL would wait for it; and no GPU is waited for.
+        there = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int32)
+        distributed.all_reduce(there)
+        told = loss.detach().float().reshape(1).clone()
         distributed.all_reduce(told)
-        for parameter, count in zip(parameters, told[1:].tolist(), strict=True):
+        for parameter, count in zip(parameters, there.tolist(), strict=True):
             if count and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -159,6 +159,7 @@ class ProcessGroup:
         """Meet the other processes. On a CPU each takes its share of the cores."""
         # They are on one machine: nothing of theirs is open to the network.
         os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = "lo"
+        self.on_gpus = device.type == "cuda"
         if device.type == "cpu":
             torch.set_num_threads(max(1, torch.get_num_threads() // self.size))
         assert self.folder is not None
@@ -211,7 +212,9 @@ class ProcessGroup:
         for process in self.others:
             process.wait()
         if self.size > 1 and distributed.is_initialized():
-            distributed.destroy_process_group()
+            # NCCL's own end is for all processes of a machine together, and the others are gone.
+            leave = _abort_process_group if self.on_gpus else distributed.destroy_process_group
+            leave()
         if self.leads and self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.others, self.folder = [], None
@@ -223,12 +226,12 @@ MOST_SEEDS: Final = 1024
 
 def require_room(size: int, device: torch.device) -> None:
     """Raises JobFailed where there is no device for each process."""
-    on_gpu = device.type == "cuda"
-    there = torch.cuda.device_count() if on_gpu else len(os.sched_getaffinity(0))
-    if size > there:
-        raise JobFailed(
-            FailureCode.CONFIG_INVALID, _TOO_FEW_GPUS if on_gpu else _TOO_FEW_CORES, size=size, there=there
-        )
+    on_gpus = device.type == "cuda"
+    there = torch.cuda.device_count() if on_gpus else len(os.sched_getaffinity(0))
+    try:
+        processes.require_room(size, there, on_gpus=on_gpus)
+    except Invalid as error:
+        raise JobFailed(FailureCode.CONFIG_INVALID, error.sentence) from error
 
 
 def failure_file(folder: Path | None, rank: int) -> Path | None:

@@ -4,19 +4,23 @@ On a CPU it was measured once and for all; on a GPU it depends on the card, the 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
 
 from app.jobs.events import Emit
+from app.runs.result import AdapterCode
 from app.sentences import N_
 from worker.work.protocol import log
 from worker.work.training.data import Batch
 from worker.work.training.forward import PackedPass, PlainPass
 from worker.work.training.lora import fuse_lora_layers, unfuse_lora_layers
+from worker.work.training.pieces import adapter_code
 
+# What forward and back over a batch cost, in milliseconds.
+Cost = Callable[[PackedPass | PlainPass, Batch], float]
 # The first pass compiles kernels and fills the allocator; of the others the quickest counts.
 _TURNS: Final = 4
 
@@ -47,13 +51,28 @@ def _as_in_training(model: Any, device: torch.device) -> Iterator[None]:
             model.train(mode)
 
 
-def keep_quicker_layers(tried: PackedPass | PlainPass, batch: Batch, emit: Emit) -> None:
-    """Leave the adapter's layers to PEFT where its own forward is quicker than the studio's, and say so."""
-    own = milliseconds(tried, batch)
-    if not unfuse_lora_layers(tried.model):
+def keep_quicker_layers(
+    tried: PackedPass | PlainPass,
+    batch: Batch,
+    emit: Emit,
+    kept: AdapterCode | None = None,
+    led: Callable[[Any], Any] = lambda found: found,
+    cost: Cost = milliseconds,
+) -> None:
+    """Leave the adapter's layers to PEFT where its own forward is quicker than the studio's, and say so.
+
+    Nothing is measured where that was `kept` from before. Of several processes the first one's measure counts: `led` gives what it
+    found to each of them.
+    """
+    if adapter_code(tried.model) != "studio" or kept == "studio":
         return
-    theirs = milliseconds(tried, batch)
-    if theirs >= own:
+    if kept == "peft":
+        unfuse_lora_layers(tried.model)
+        return
+    own = cost(tried, batch)
+    unfuse_lora_layers(tried.model)
+    theirs = cost(tried, batch)
+    if led(theirs >= own):
         fuse_lora_layers(tried.model)
         return
     log(

@@ -23,6 +23,7 @@ from app.recipes.config import TrainingConfig
 from app.scoring.suites import built_in_suites
 from app.sentences import N_
 from worker.work.describing import context_length
+from worker.work.device_errors import breaks_off
 from worker.work.evaluation.generation import decode
 from worker.work.evaluation.loading import UNKNOWN_CONTEXT_LENGTH, LoadedModel
 from worker.work.evaluation.prompts import encode_prompt, end_of_turn_ids
@@ -106,7 +107,10 @@ class Sampling(TrainerCallback):
             self._tell(model, step)
         except (Cancelled, JobFailed, torch.OutOfMemoryError):
             raise
-        except Exception as error:  # noqa: BLE001 - kinds of models answer in many ways; training needs none of them
+        except Exception as error:
+            # Kinds of models answer in many ways, and training needs none of them; but what a GPU lost it needs.
+            if breaks_off(error):
+                raise
             self.prompts = []
             message = N_(
                 "No sample answers are taken: this kind of model cannot be asked while it trains (%(reason)s)."

@@ -15,7 +15,8 @@ from transformers import set_seed
 from app.jobs.events import Emit, EventKind, Phase
 from app.masking import MaskArrays, Mixture, Split
 from app.recipes.config import TrainingConfig
-from app.runs.result import MixedResult, RunResult, StopReason, TrainingPlan
+from app.recipes.optimizers import fitting_optimizer
+from app.runs.result import MixedResult, Pieces, RunResult, StopReason, TrainingPlan
 from app.runs.work import TrainInput
 from app.sentences import N_
 from worker.work.protocol import Control, log
@@ -30,18 +31,14 @@ from worker.work.training.beginning import (
 )
 from worker.work.training.checkpoints import Checkpoint, publish
 from worker.work.training.data import ArraySamples, LabelProof
-from worker.work.training.devices import (
-    give_back_freed_memory,
-    keep_freed_memory,
-    round_denormals_to_zero,
-    training_device,
-)
+from worker.work.training.devices import begin_here, give_back_freed_memory, training_device
 from worker.work.training.forward import FinePass, ProvenPass
 from worker.work.training.identity import identity
 from worker.work.training.lanes import in_lanes
 from worker.work.training.liger import require_kernels_for, require_liger_on
 from worker.work.training.mixing import load_mixture, order_of, what_is_mixed, write_drawn
 from worker.work.training.model import load_base_model
+from worker.work.training.pieces import pieces_before, pieces_of
 from worker.work.training.planning import (
     frozen_precision,
     keep_plan,
@@ -61,7 +58,7 @@ from worker.work.training.trainer import (
     require_finite,
     training_arguments,
 )
-from worker.work.training.trial import Trial, choose_pass
+from worker.work.training.trial import Trial, TriedPass, choose_pass
 from worker.work.training.weights import causal_model, computing_in
 
 # The folder of what was trained, by whether it is an adapter.
@@ -85,9 +82,7 @@ def train(
     job: TrainInput, output_dir: Path, emit: Emit, control: Control, group: ProcessGroup
 ) -> RunResult | None:
     """What every process of the group does; the first one tells what came of it."""
-    keep_freed_memory()
-    round_denormals_to_zero()
-    device = training_device()
+    device = begin_here(emit)
     kept = kept_plan(job.resume_from)
     before = plan_before(job)
     dtype = frozen_precision(job.config, device, kept or before, group)
@@ -112,12 +107,14 @@ def train(
 
     proof = LabelProof(arrays)
     trial = Trial.of(train_samples, vocabulary, device)
-    loss_pass = in_lanes(tried_pass(model, trial, config, dtype, device, proof, emit), model, config, device)
+    chosen = tried_pass(model, trial, config, dtype, device, emit, pieces_before(job, kept, before), group)
+    loss_pass = in_lanes(ProvenPass(FinePass(chosen, model, dtype, device), proof), model, config, device)
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
     measure = partial(tokens_per_second, loss_pass, model, train_samples, config, group)
     plan = kept or plan_onward(before, resume, config, len(train_samples))
-    plan = keep_plan(plan or plan_for(arrays, config, dtype, measure, emit), output_dir, group)
+    plan = plan or plan_for(arrays, config, dtype, measure, emit)
+    plan = keep_plan(plan.model_copy(update={"pieces": pieces_of(chosen)}), output_dir, group)
     proof.forget()
     measured = len(eval_samples) > 0
     trainer = SftTrainer(
@@ -200,19 +197,21 @@ def tried_pass(
     config: TrainingConfig,
     dtype: torch.dtype,
     device: torch.device,
-    proof: LabelProof,
     emit: Emit,
-) -> ProvenPass:
-    """The pass that suits the model; every batch that goes through it is held against the checked arrays.
+    kept: Pieces | None,
+    group: ProcessGroup,
+) -> TriedPass:
+    """The pass that suits the model, of the pieces that were `kept` from before where they can be had.
 
     Raises JobFailed where kernels are asked for that there are none of for this kind of model.
     """
     if config.use_liger_kernel:
         require_kernels_for(causal_model(model))
+    liger = config.use_liger_kernel
     with computing_in(dtype, model, device):
-        chosen = choose_pass(model, trial, dtype, emit, liger=config.use_liger_kernel)
+        chosen = choose_pass(model, trial, dtype, emit, liger=liger, kept=kept, led=group.led)
     give_back_freed_memory()
-    return ProvenPass(FinePass(chosen, model, dtype, device), proof)
+    return chosen
 
 
 def ask_while_training(trainer: SftTrainer, base_model: Path, dtype: torch.dtype) -> None:
@@ -328,15 +327,11 @@ def fitted_to_device(config: TrainingConfig, device: torch.device, emit: Emit) -
 
 def with_available_optimizer(config: TrainingConfig, device: torch.device, emit: Emit) -> TrainingConfig:
     """8-bit and paged optimizers need a GPU; elsewhere plain AdamW takes their place, and the log says so."""
-    if device.type == "cuda" or not ("8bit" in config.optim or "paged" in config.optim):
+    optim, note = fitting_optimizer(config.optim, on_cpu=device.type != "cuda")
+    if note is None:
         return config
-    log(
-        emit,
-        "warning",
-        N_("The optimizer %(optim)s needs a GPU: this run uses adamw_torch_fused instead."),
-        optim=config.optim,
-    )
-    return config.model_copy(update={"optim": "adamw_torch_fused"})
+    log(emit, "warning", note)
+    return config.model_copy(update={"optim": optim})
 
 
 def describe(model: Any, samples: ArraySamples, device: torch.device, dtype: torch.dtype, emit: Emit) -> None:

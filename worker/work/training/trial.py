@@ -5,7 +5,7 @@ logits, experts), and some do not look back only. This asks the model instead of
 be causal, and the packed one must keep conversations apart and give the plain one's loss and gradients.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +14,17 @@ import torch
 
 from app.jobs.events import Emit
 from app.masking import IGNORE_INDEX
+from app.runs.result import Pieces
 from app.sentences import N_, FailureCode
+from worker.work.device_errors import breaks_off, device_failure
 from worker.work.protocol import JobFailed, base_is_no_number, log
 from worker.work.training.attention import VARLEN_ATTENTION, ways_to_attend
 from worker.work.training.data import ArraySamples, Batch, on_device, pack
 from worker.work.training.forward import PackedPass, PlainPass
 from worker.work.training.liger import LigerKernels, liger_cross_entropy_sum
+from worker.work.training.pieces import ROWS, had_on, pieces_of, tell_others
 from worker.work.training.quicker import keep_quicker_layers, milliseconds, tell_speed
+from worker.work.training.repeating import gives_up
 from worker.work.training.weights import causal_model
 
 # Largest relative difference of the mean loss that rounding explains (measured: 2e-7 and 1e-3).
@@ -66,19 +70,32 @@ TriedPass = PackedPass | PlainPass
 
 
 def choose_pass(
-    model: Any, trial: Trial, dtype: torch.dtype, emit: Emit, *, liger: bool = False
+    model: Any,
+    trial: Trial,
+    dtype: torch.dtype,
+    emit: Emit,
+    *,
+    liger: bool = False,
+    kept: Pieces | None = None,
+    led: Callable[[Any], Any] = lambda found: found,
 ) -> TriedPass:
     """The packed pass where it does on `trial` what the plain one does, else the plain one, and says so; with Liger's kernels
     where they are asked for and do the same.
 
-    Raises JobFailed for a model that cannot be trained the plain way either.
+    What was `kept` from an earlier choice is taken again where it can be had; of what is measured, `led` gives the first process's
+    finding to all. Raises JobFailed for a model that cannot be trained the plain way either.
     """
     model.eval()
-    wanted = plain_figures(PlainPass(model), trial, dtype)
-    chosen = _packed_or_plain(model, trial, wanted, dtype, emit)
-    if trial.short["input_ids"].device.type == "cuda":
-        keep_quicker_layers(chosen, trial.long, emit)
-    return with_liger(chosen, trial, wanted, dtype, emit) if liger else chosen
+    device = trial.short["input_ids"].device
+    wanted = plain_figures(PlainPass(model), trial, dtype, emit)
+    again = had_on(device, kept)
+    chosen = _packed_or_plain(model, trial, wanted, dtype, emit, again)
+    if device.type == "cuda":
+        keep_quicker_layers(chosen, trial.long, emit, again.adapter if again else None, led)
+    if liger and (again is None or again.liger):
+        chosen = with_liger(chosen, trial, wanted, dtype, emit)
+    tell_others(kept, pieces_of(chosen), emit)
+    return chosen
 
 
 def with_liger(
@@ -111,10 +128,13 @@ def with_liger(
 
 
 def _packed_or_plain(
-    model: Any, trial: Trial, wanted: "_Figures", dtype: torch.dtype, emit: Emit
+    model: Any, trial: Trial, wanted: "_Figures", dtype: torch.dtype, emit: Emit, kept: Pieces | None
 ) -> TriedPass:
+    if kept is not None and kept.rows == "alone":
+        return PlainPass(model)
     reason = None
-    for attention in ways_to_attend(trial.short["input_ids"].device, dtype):
+    ways = ways_to_attend(trial.short["input_ids"].device, dtype)
+    for attention in [way for way in ways if kept is None or ROWS[way] == kept.rows] or ways:
         with attention_in(model, attention) as takes_it:
             reason = _difference(PackedPass(model), trial, wanted, dtype) if takes_it else None
         if takes_it and reason is None:
@@ -157,15 +177,20 @@ class _Figures:
     gradients: list[torch.Tensor | None]
 
 
-def plain_figures(plain: PlainPass, trial: Trial, dtype: torch.dtype) -> _Figures:
+def plain_figures(plain: PlainPass, trial: Trial, dtype: torch.dtype, emit: Emit) -> _Figures:
     """Raises JobFailed where the model as it was loaded cannot run, looks ahead, or knows no loss."""
     try:
-        require_causal(plain, trial.short, dtype)
-        figures = _figures(plain, trial)
-        require_no_memory(plain.model)
+        try:
+            figures = _tried_plainly(plain, trial, dtype)
+        except RuntimeError as error:
+            if not gives_up(error, emit):
+                raise
+            figures = _tried_plainly(plain, trial, dtype)
     except (JobFailed, torch.OutOfMemoryError):
         raise
     except Exception as error:
+        if device_failure(error):
+            raise
         raise JobFailed(
             FailureCode.MODEL_UNUSABLE,
             N_(
@@ -176,6 +201,13 @@ def plain_figures(plain: PlainPass, trial: Trial, dtype: torch.dtype) -> _Figure
         ) from error
     if not all(torch.isfinite(torch.tensor(figures.losses))):
         raise base_is_no_number()
+    return figures
+
+
+def _tried_plainly(plain: PlainPass, trial: Trial, dtype: torch.dtype) -> _Figures:
+    require_causal(plain, trial.short, dtype)
+    figures = _figures(plain, trial)
+    require_no_memory(plain.model)
     return figures
 
 
@@ -229,7 +261,10 @@ def _difference(tried: TriedPass, trial: Trial, wanted: _Figures, dtype: torch.d
         found = _figures(tried, trial)
     except torch.OutOfMemoryError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a model says to a row, the plain way is open
+    except Exception as error:
+        # Whatever a model says to a row, the plain way is open.
+        if breaks_off(error):
+            raise
         return _in_short(error)
     for own, other in zip(found.losses, wanted.losses, strict=True):
         if not abs(own - other) <= LOSS_TOLERANCE[dtype] * max(abs(other), 1e-6):

@@ -113,7 +113,7 @@ def test_more_processes_than_the_machine_has_cores_are_refused_before_anything_i
             TrainInput.model_validate({**job, "backend": HERE}), tmp_path / "out", Recorder(), Control()
         )
     cores = len(os.sched_getaffinity(0))
-    assert f"this machine has {cores} processor cores" in refused.value.sentence.english()
+    assert f"a run has {cores} processor cores at most" in refused.value.sentence.english()
 
 
 def test_two_processes_train_every_weight_as_one_does(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 
 from worker.work.training import attention
@@ -11,6 +12,7 @@ from worker.work.training.attention import (
     PACKED_ATTENTION,
     VARLEN_ATTENTION,
     PackedAttentionUnsupported,
+    _for_each_head,
     _half_of,
     packed_attention,
     varlen_attention,
@@ -108,6 +110,22 @@ def test_the_kernel_for_whole_rows_gets_half_precision_where_autocast_left_queri
     with torch.autocast("cpu", torch.bfloat16):
         assert _half_of(narrow) == torch.bfloat16
         assert _half_of(narrow.half()) == torch.float16
+
+
+def test_on_a_gpu_keys_and_values_have_as_many_heads_as_each_other_under_autocast() -> None:
+    """Rotated keys are in fp32 and values are not; of tensors without numbers a machine without a GPU can say where they lie."""
+    with FakeTensorMode():
+        query, key = (torch.empty(1, heads, 9, 8, device="cuda") for heads in (4, 2))
+        value = key.bfloat16()
+        assert [_for_each_head(one, query, None).shape[1] for one in (key, value)] == [4, 2]
+        before = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+        torch.set_autocast_enabled("cuda", True)
+        torch.set_autocast_dtype("cuda", torch.bfloat16)
+        try:
+            assert [_for_each_head(one, query, None).shape[1] for one in (key, value)] == [2, 2]
+        finally:
+            torch.set_autocast_enabled("cuda", before[0])
+            torch.set_autocast_dtype("cuda", before[1])
 
 
 @pytest.mark.gpu

@@ -16,6 +16,7 @@ from worker.work.protocol import JobFailed
 from worker.work.training.attention import VARLEN_ATTENTION
 from worker.work.training.forward import PackedPass
 from worker.work.training.liger import LigerKernels, require_liger_on
+from worker.work.training.pieces import adapter_code
 from worker.work.training.quicker import keep_quicker_layers, milliseconds, tell_speed
 from worker.work.training.sft import fitted_to_device
 from worker.work.training.trial import choose_pass
@@ -58,24 +59,40 @@ def test_kernels_that_are_taken_off_leave_the_model_as_it_was() -> None:
     assert vars(norm) == before
 
 
-def test_the_adapters_layers_stay_with_whichever_code_is_quicker(
-    emit: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_adapters_layers_stay_with_whichever_code_is_quicker(emit: Recorder) -> None:
     tried, batch = PackedPass(adapted(LlamaConfig(**SMALL), dropout=0.1)), batch_of(LENGTHS)
     tried.model.eval()
     random = torch.get_rng_state()
     assert milliseconds(tried, batch) > 0
     assert torch.equal(torch.get_rng_state(), random)
     assert not tried.model.training
-    for times, kept in (([1.0, 2.0], 14), ([2.0, 1.0], 0)):
-        monkeypatch.setattr("worker.work.training.quicker.milliseconds", lambda *_, left=times: left.pop(0))
-        keep_quicker_layers(tried, batch, emit)
-        fused = [one for one in tried.model.modules() if hasattr(vars(one).get("forward"), "adapter")]
-        assert len(fused) == kept
+    for own, theirs, code in ((1.0, 2.0, "studio"), (2.0, 1.0, "peft")):
+        costs = {"studio": own, "peft": theirs}
+        keep_quicker_layers(
+            tried, batch, emit, cost=lambda one, _, costs=costs: costs[adapter_code(one.model)]
+        )  # type: ignore[misc]
+        assert adapter_code(tried.model) == code
     tell_speed(1.0, 2.0, emit)
     tell_speed(2.0, 1.0, emit)
     assert ["PEFT's own code" in text or "Liger's" in text for text in told(emit)] == [True] * 3
     assert "no quicker" in told(emit)[-1]
+
+
+@pytest.mark.parametrize("code", ["studio", "peft"])
+def test_whose_code_was_quicker_once_is_taken_again_and_not_measured(code: Any, emit: Recorder) -> None:
+    tried = PackedPass(adapted(LlamaConfig(**SMALL)))
+
+    def never(*_: Any) -> float:
+        raise AssertionError("measured again")
+
+    keep_quicker_layers(tried, batch_of(LENGTHS), emit, kept=code, cost=never)
+    assert adapter_code(tried.model) == code
+
+
+def test_of_several_processes_the_first_ones_measure_counts(emit: Recorder) -> None:
+    tried, own = PackedPass(adapted(LlamaConfig(**SMALL))), iter([1.0, 2.0])
+    keep_quicker_layers(tried, batch_of(LENGTHS), emit, led=lambda _: False, cost=lambda *_: next(own))
+    assert adapter_code(tried.model) == "peft"
 
 
 @pytest.mark.gpu

@@ -98,6 +98,13 @@ def test_a_run_ends_within_its_budget_and_goes_on_with_the_same_plan(
     (newest / "adapter_model.safetensors").write_bytes(b"half")
     again = train({**job, "resume_from": str(tmp_path / "job")}, tmp_path / "job" / "2", resumed, control)
     assert again["plan"] == plan
+    assert plan["pieces"] == {
+        "schema_version": 1,
+        "device": "cpu",
+        "rows": "packed",
+        "adapter": "studio",
+        "liger": False,
+    }
     assert losses(resumed) == {plan["steps"]: losses(whole)[plan["steps"]]}
 
 
