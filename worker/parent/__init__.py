@@ -2,6 +2,6 @@
 
 `celery_app` wires it · `runner` the one task · `supervisor` one job from claim to end, writing through `attempt` (lease, events,
 patience with the database) · `child_process` the job's child, `allocator` its memory where it trains · `going` what a job does in this
-process itself · `untold` what a lost worker had not stored · `handlers` which domain does which kind · `chat_desk`, `warm_chat` chat answers
-· `messenger` tells of ends · `tracking` tells trackers · `reconciler` lost bells and expired leases.
+process itself · `untold` what a lost worker had not stored · `handlers` which domain does which kind · `chat_desk`, `warm_chat` chat
+answers · `messenger` tells of ends · `tracking` tells trackers · `reconciler` lost bells and expired leases.
 """
