@@ -24,41 +24,50 @@ _WENT_WRONG: Final = N_(
     "A computation on the GPU went wrong (%(detail)s), and what this process had there is gone. Go on from the newest checkpoint; where "
     "it happens again at the same step, set use_liger_kernel and load_in_4bit to false, or start with device cpu."
 )
-# By words of CUDA's runtime, of cuBLAS and of torch; the first that is met counts.
-_CAUSES: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
-    (("no kernel image is available", "not compatible with the current pytorch"), _OF_THE_BUILD),
-    (
-        ("driver version is insufficient", "driver on your system is too old", "unsupported ptx version"),
-        _OF_THE_DRIVER,
-    ),
-    (("busy or unavailable", "exclusive"), _TAKEN),
-    (
-        (
-            "gpu is lost",
-            "uncorrectable",
-            "no cuda-capable device",
-            "no cuda gpus are available",
-            "invalid device ordinal",
-            "hardware stack error",
-            "unknown error",
-            "device is not ready",
-            "nvlink",
-            "system not yet initialized",
-        ),
-        _LOST,
-    ),
-    (("cuda error", "cublas_status", "cudnn_status", "nccl error", "cuda driver error"), _WENT_WRONG),
+# Words of CUDA's runtime, of cuBLAS and of torch for each; the first that is met counts.
+_SAY_BUILD: Final = ("no kernel image is available", "not compatible with the current pytorch")
+_SAY_DRIVER: Final = (
+    "driver version is insufficient",
+    "driver on your system is too old",
+    "unsupported ptx version",
 )
+_SAY_TAKEN: Final = ("busy or unavailable", "exclusive")
+_SAY_LOST: Final = (
+    "gpu is lost",
+    "uncorrectable",
+    "no cuda-capable device",
+    "no cuda gpus are available",
+    "invalid device ordinal",
+    "hardware stack error",
+    "unknown error",
+    "device is not ready",
+    "nvlink",
+    "system not yet initialized",
+)
+_SAY_WRONG: Final = ("cuda error", "cublas_status", "cudnn_status", "nccl error", "cuda driver error")
 
 
 def device_failure(error: Exception) -> JobFailed | None:
     """The failure in a sentence, where it is the GPU's, its driver's or its build's."""
     said = str(error).lower()
-    for words, message in _CAUSES:
-        if any(word in said for word in words):
-            detail = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-            return JobFailed(FailureCode.DEVICE_FAILED, message, detail=detail[:200].rstrip("."))
-    return None
+    if _one_of(_SAY_BUILD, said):
+        message = _OF_THE_BUILD
+    elif _one_of(_SAY_DRIVER, said):
+        message = _OF_THE_DRIVER
+    elif _one_of(_SAY_TAKEN, said):
+        message = _TAKEN
+    elif _one_of(_SAY_LOST, said):
+        message = _LOST
+    elif _one_of(_SAY_WRONG, said):
+        message = _WENT_WRONG
+    else:
+        return None
+    detail = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return JobFailed(FailureCode.DEVICE_FAILED, message, detail=detail[:200].rstrip("."))
+
+
+def _one_of(words: tuple[str, ...], said: str) -> bool:
+    return any(word in said for word in words)
 
 
 def breaks_off(error: Exception) -> bool:
