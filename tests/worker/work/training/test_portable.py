@@ -69,7 +69,7 @@ def test_the_adapter_gives_the_same_answer_where_nothing_knows_this_program(
     card = (folder / "README.md").read_text("utf-8")
     head = yaml.safe_load(card.split("---\n")[1])
     assert (head["base_model"], head["license"], head["library_name"]) == ("org/chat", "apache-2.0", "peft")
-    for fact in (PROVENANCE["version_hash"], PROVENANCE["arrays_hash"], "120 of 120 steps", "Recipe: quick"):
+    for fact in (PROVENANCE["version_hash"], taught.arrays_hash, "120 of 120 steps", "Recipe: quick"):
         assert fact in card
     about = json.loads((folder / "sft_studio.json").read_text())
     assert about["config"]["trainable_tokens"] == "end_of_turn"

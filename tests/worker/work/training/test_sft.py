@@ -351,7 +351,7 @@ def test_precision_and_recomputation_change_the_loss_by_rounding_only(
 
 def test_qlora_trains_on_four_bit_weights(tmp_path: Path, emit: Recorder, control: Control) -> None:
     options = {"load_in_4bit": True, "bf16": "auto", "optim": "paged_adamw_8bit", "learning_rate": 1e-3}
-    job = of_dialogues(tmp_path, max_steps=4, lora_target_modules=["q_proj", "v_proj"], **options)
+    job = of_dialogues(tmp_path, max_steps=12, lora_target_modules=["q_proj", "v_proj"], **options)
     base = load_plain(small_runs.base_folder())
     result = train(job, tmp_path / "out", emit, control)
     start, end = emit.of("eval")[0]["eval_loss"], result["eval_loss"]
