@@ -221,7 +221,7 @@ def _evaluate(page: Page) -> None:
     assert_accessible(page)
     page.get_by_role("navigation", name="From the imports to the files").get_by_role("link").nth(4).click()
     expect(page.locator("#run-results")).to_contain_text("of 20 checks")
-    expect(page.locator("#run-results")).to_contain_text("Held-out loss, base → tuned")
+    expect(page.locator("#run-results")).to_contain_text("Held-out loss in the evaluation, base → tuned")
 
 
 def _chat(page: Page) -> None:

@@ -351,14 +351,16 @@ def test_precision_and_recomputation_change_the_loss_by_rounding_only(
 
 def test_qlora_trains_on_four_bit_weights(tmp_path: Path, emit: Recorder, control: Control) -> None:
     options = {"load_in_4bit": True, "bf16": "auto", "optim": "paged_adamw_8bit", "learning_rate": 1e-3}
-    job = of_dialogues(tmp_path, max_steps=12, lora_target_modules=["q_proj", "v_proj"], **options)
+    job = of_dialogues(tmp_path, max_steps=9, lora_target_modules=["q_proj", "v_proj"], **options)
     base = load_plain(small_runs.base_folder())
-    result = train(job, tmp_path / "out", emit, control)
-    start, end = emit.of("eval")[0]["eval_loss"], result["eval_loss"]
-    # Rounding weights to 4 bits moves the loss, but not far; training then lowers it.
+    train(job, tmp_path / "out", emit, control)
+    start = emit.of("eval")[0]["eval_loss"]
+    # Rounding weights to 4 bits moves the loss, but not far.
     assert start == pytest.approx(plain_loss(base, job["arrays"], 1), rel=0.1)
     assert start != pytest.approx(plain_loss(base, job["arrays"], 1), rel=1e-5)
-    assert end < start
+    # Training lowers it: the second and the third pass have the same three batches, in another order.
+    passes = [sorted(losses(emit)[step] for step in range(first, first + 3)) for first in (4, 7)]
+    assert all(later < earlier for earlier, later in zip(*passes, strict=True)), passes
     # Where there is one, this is the paged optimizer itself.
     assert any("needs a GPU" in said(event) for event in emit.of("log")) != torch.cuda.is_available()
     assert not any("No gradient" in said(event) for event in emit.of("log"))
