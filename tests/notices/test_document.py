@@ -59,7 +59,12 @@ def test_every_event_in_every_format_is_as_the_document_says(
     for format in Format:
         events = [event.value for event in Event if event is not Event.TEST]
         webhook = add(
-            admin, receiver, *events, format=format.value, secret=secret, gate_min="evaluated_held_out_loss=0.1"
+            admin,
+            receiver,
+            *events,
+            format=format.value,
+            secret=secret,
+            gate_min="evaluated_held_out_loss=0.1",
         )
         admin.api.post(f"/api/v1/webhooks/{webhook}/test")
     everything_sent(app, storage, engineer)
