@@ -20,7 +20,6 @@ from typing import Any, Final
 import numpy as np
 import torch
 from torch import distributed
-from torch.distributed.distributed_c10d import _abort_process_group
 
 from app.core.errors import Invalid
 from app.jobs.devices import VISIBLE
@@ -212,9 +211,12 @@ class ProcessGroup:
         for process in self.others:
             process.wait()
         if self.size > 1 and distributed.is_initialized():
-            # NCCL's own end is for all processes of a machine together, and the others are gone.
-            leave = _abort_process_group if self.on_gpus else distributed.destroy_process_group
-            leave()
+            if self.on_gpus:
+                # NCCL's own end is for all processes of a machine together, and the others are gone. Looked up here: torch
+                # promises nothing of this name, and no other run should depend on it.
+                distributed.distributed_c10d._abort_process_group()
+            else:
+                distributed.destroy_process_group()
         if self.leads and self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.others, self.folder = [], None
