@@ -12,10 +12,11 @@ from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs import stopping
+from app.jobs.events import EventKind
 from app.jobs.models import Job, JobState, StopRequest
 from app.sentences import Failure, FailureCode, Sentence
 from tests.cli.conftest import LiveServer
-from tests.support.training import make_run, metric, run_result
+from tests.support.training import make_run, run_result
 
 pytestmark = pytest.mark.usefixtures("silent_bell")
 
@@ -85,7 +86,7 @@ def paused(app: FastAPI, storage: Storage, ends: JobState) -> Iterator[tuple[str
         claim = jobs.claim(session, job_id, owner="w", lease_seconds=300)
         assert claim is not None
         stopping.request_stop(session, job_id, StopRequest.PAUSE)
-        jobs.pause(session, claim, events=[metric(1, 3.25)])
+        jobs.pause(session, claim, events=[(EventKind.EVAL, {"step": 1, "eval_loss": 3.25})])
     told: list[bool] = []
 
     def work() -> None:
@@ -95,7 +96,9 @@ def paused(app: FastAPI, storage: Storage, ends: JobState) -> Iterator[tuple[str
             with transaction(app.state.engine) as session:
                 again = jobs.claim(session, job_id, owner="w", lease_seconds=300)
         with transaction(app.state.engine) as session:
-            jobs.heartbeat(session, again, lease_seconds=300, events=[metric(2, 1.75)])
+            jobs.heartbeat(
+                session, again, lease_seconds=300, events=[(EventKind.EVAL, {"step": 2, "eval_loss": 1.75})]
+            )
         time.sleep(0.5)
         with transaction(app.state.engine) as session:
             failure = reason if ends is JobState.FAILED else None

@@ -218,7 +218,9 @@ def test_plan_and_preflight_are_of_the_device_that_is_named(
         "any": ("Tiny", "warning", "warning"),
     }
     refused = start(engineer, check_id, "cuda:1")
-    assert (refused.status_code, "Tiny has 0.06 GB in all" in problem_of(refused)) == (409, True), refused.text
+    assert (refused.status_code, "Tiny has 0.06 GB in all" in problem_of(refused)) == (409, True), (
+        refused.text
+    )
     started = start(engineer, check_id, "cuda:0")
     assert started.status_code == 201, started.text
     axes = [{"fields": ["seed"], "values": [1, 2]}]
