@@ -78,7 +78,7 @@ def read_models_once() -> None:
 
 def _tell_names(utils: Any) -> None:
     read = utils.define_import_structure
-    folder = Path(utils.__file__).parents[1] / "models"
+    folder = Path(sys.modules["transformers"].__path__[0]) / "models"
 
     def names_in(module_path: str, prefix: str | None = None) -> _Names:
         if prefix is not None or Path(module_path) != folder / "__init__.py":
