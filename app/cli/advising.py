@@ -9,6 +9,7 @@ from app.cli.options import (
     AdapterOption,
     ChangesOption,
     DatasetOption,
+    DeviceOption,
     JsonOption,
     MixOption,
     MixShareOption,
@@ -43,9 +44,7 @@ def advise(
     order: OrderOption = "",
     init_adapter: AdapterOption = None,
     task: Annotated[Task | None, typer.Option("--task", help=_("What the model is to learn."))] = None,
-    device: Annotated[
-        str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
-    ] = ANY,
+    device: DeviceOption = ANY,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:

@@ -12,6 +12,9 @@ from app.interchange.files.encodings import Encoding
 JsonOption = Annotated[bool, typer.Option("--json", help=_("Print the result as JSON on standard output."))]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help=_("Wait for the end and show progress."))]
 DatasetOption = Annotated[str, typer.Option("--dataset", help=_("Name of the dataset."))]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
+]
 KeyOption = Annotated[
     str,
     typer.Option(

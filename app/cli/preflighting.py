@@ -12,6 +12,7 @@ from app.cli.options import (
     AdapterOption,
     ChangesOption,
     DatasetOption,
+    DeviceOption,
     JsonOption,
     MixOption,
     MixShareOption,
@@ -22,6 +23,7 @@ from app.cli.options import (
 from app.client.pipeline import mixing_changes
 from app.core.console import CommandFailed, print_json, print_table, say
 from app.core.i18n import gettext as _
+from app.jobs.devices import ANY
 from app.runs.preflight.schemas import PreflightItemOut
 
 SuiteOption = Annotated[
@@ -41,6 +43,7 @@ def preflight(
     init_adapter: AdapterOption = None,
     accept: AcceptOption = None,
     suite: SuiteOption = None,
+    device: DeviceOption = ANY,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -48,7 +51,7 @@ def preflight(
     try:
         with connect(url) as client:
             asked: dict[str, Any] = {"accepted_warnings": accept or [], "evaluate_with": suite or []}
-            asked["init_adapter"] = init_adapter
+            asked |= {"init_adapter": init_adapter, "device": device}
             wanted = mixing_changes(changes or [], mix_share, order)
             plan = plan_of_newest(client, dataset, model, recipe, wanted, mix, asked)
     except CommandFailed as failure:

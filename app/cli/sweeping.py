@@ -11,6 +11,7 @@ from app.cli.options import (
     AcceptOption,
     AdapterOption,
     DatasetOption,
+    DeviceOption,
     JsonOption,
     KeyOption,
     MixOption,
@@ -27,7 +28,7 @@ from app.client.rest import StudioClient
 from app.core.console import CommandFailed, print_json, print_table, say
 from app.core.formatting import duration, file_size, number
 from app.core.i18n import gettext as _
-from app.jobs.devices import ANY
+from app.jobs.devices import ANY, parse_wish
 from app.jobs.models import JobState
 from app.recipes.axes import Axis, combinations, make_axis, read_axis, require_apart, split_values
 from app.recipes.fields import display
@@ -71,15 +72,14 @@ def sweep(
     name: Annotated[str, typer.Option("--name", help=_("Name of the sweep."))] = "",
     accept: AcceptOption = None,
     dry_run: PlanOption = False,
-    device: Annotated[
-        str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
-    ] = ANY,
+    device: DeviceOption = ANY,
     key: KeyOption = "",
     wait: WaitOption = True,
     url: UrlOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Command `sweep`."""
+    wish = parse_wish(device)
     wanted, axes = _axes(mixing_changes(values, mix_share, order))
     if axes:
         combinations(axes)
@@ -100,6 +100,7 @@ def sweep(
             "changes": split_changes(wanted)[1],
             "axes": [_told(axis) for axis in axes],
             "init_adapter": init_adapter,
+            "device": wish,
             "confirmed": True,
             "accepted_warnings": accept or [],
         }
@@ -107,7 +108,7 @@ def sweep(
         say(_planned(plan))
         if dry_run:
             return _print_plan(plan, as_json=as_json)
-        body |= {"name": name, "device": device}
+        body |= {"name": name}
         found = client.start_sweep(body, key or new_idempotency_key())
         say(_("Sweep %(id)d: %(url)s") % {"id": found.id, "url": client.page(f"/sweeps/{found.id}")})
         if wait:

@@ -11,6 +11,7 @@ from app.cli.options import (
     AdapterOption,
     ChangesOption,
     DatasetOption,
+    DeviceOption,
     JsonOption,
     KeyOption,
     LookOption,
@@ -40,7 +41,8 @@ from app.client.waiting import JobEnded, wait_for_job
 from app.core.console import print_json, say
 from app.core.i18n import gettext as _
 from app.core.i18n import say as translated
-from app.jobs.devices import ANY
+from app.jobs.devices import ANY, parse_wish
+from app.jobs.models import JobState
 from app.mask_checks.schemas import MaskCheckOut
 from app.recipes.foreign import LARGEST_BYTES, read_sound
 from app.runs.schemas import RunOut, RunStartedOut
@@ -76,9 +78,7 @@ def train(
             ),
         ),
     ] = False,
-    device: Annotated[
-        str, typer.Option("--device", help=_("Where to train: any, cpu, cuda, or one GPU such as cuda:1."))
-    ] = ANY,
+    device: DeviceOption = ANY,
     key: KeyOption = "",
     init_adapter: AdapterOption = None,
     wait: WaitOption = True,
@@ -86,14 +86,14 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Command `train`."""
+    wish = parse_wish(device)
     wanted = {**(_foreign(config) if config else {}), **mixing_changes(changes or [], mix_share, order)}
     with connect(url) as client:
         body = _checked(client, dataset, model, recipe, wanted, mix, patient=wait)
-        body |= {"accepted_warnings": accept or [], "init_adapter": init_adapter}
+        body |= {"accepted_warnings": accept or [], "init_adapter": init_adapter, "device": wish}
         if dry_run:
             return show_preflight(client.plan_run(body).preflight, as_json=as_json)
         start = {name: value for name, value in body.items() if name not in _OF_THE_PLAN}
-        start |= {"device": device}
         follow(client, client.start_run(start, key or new_idempotency_key()), wait=wait, as_json=as_json)
 
 
@@ -205,8 +205,11 @@ def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool, after: int
         with JobProgress(_("Training")) as progress:
             wait_for_job(client, run.job, progress, what=_("The run"), after=after)
     except JobEnded:
+        found = client.run(run.id)
         if as_json:
-            print_json(client.run(run.id).model_dump(mode="json"))
+            print_json(found.model_dump(mode="json"))
+        if found.job.state is JobState.FAILED:
+            _say_checkpoint(client, found)
         raise
     except KeyboardInterrupt:
         say(
@@ -216,3 +219,13 @@ def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool, after: int
         )
         raise
     return client.run(run.id)
+
+
+def _say_checkpoint(client: StudioClient, run: RunOut) -> None:
+    """What is left of a run that failed, where another can go on from it."""
+    kept = [one.step for one in client.checkpoints(run.id) if one.gone is None]
+    if kept:
+        told = _(
+            "Its checkpoint of step %(step)d is kept: “sft-studio continue --run %(id)d --step %(step)d” goes on from there."
+        )
+        say(told % {"id": run.id, "step": max(kept)})

@@ -120,7 +120,7 @@ def status_words(status: str) -> str:
 
 class StatePayload(TypedDict):
     """The job's new state. `failure` is a stored Failure; `rescued`: its lease ran out; `released`: handed back; `resumed`:
-    it was paused and may go on."""
+    it was paused and may go on; `killed`: its process was, and another attempt goes on by itself."""
 
     state: str
     attempt: NotRequired[int]
@@ -128,6 +128,7 @@ class StatePayload(TypedDict):
     rescued: NotRequired[bool]
     released: NotRequired[bool]
     resumed: NotRequired[bool]
+    killed: NotRequired[bool]
 
 
 class StopRequestedPayload(TypedDict):

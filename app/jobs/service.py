@@ -216,8 +216,8 @@ def finish(
     return job
 
 
-def _let_go(session: Session, claim: Claim, state: JobState) -> Job:
-    """The job without its worker, whose attempt is no failure; lease and device are free. Raises LeaseLost."""
+def _let_go(session: Session, claim: Claim, state: JobState, *, has_failed: bool = False) -> Job:
+    """The job without its worker, whose attempt counts as a failure or not; lease and device are free. Raises LeaseLost."""
     _fence(
         session,
         claim,
@@ -226,7 +226,7 @@ def _let_go(session: Session, claim: Claim, state: JobState) -> Job:
         owner=None,
         lease_expires_at=None,
         device_slot=None,
-        releases=Job.releases + 1,
+        releases=Job.releases + (0 if has_failed else 1),
     )
     job = fresh(session, claim.job_id)
     _count_work(job, until=utc_now())
@@ -238,6 +238,23 @@ def release(session: Session, claim: Claim, *, events: Iterable[EventData] = ())
     job = _let_go(session, claim, JobState.QUEUED)
     _set_aside(session, job)
     append_events(session, job, [*events, (EventKind.STATE, {"state": job.state.value, "released": True})])
+
+
+def was_begun_again(session: Session, job_id: int) -> bool:
+    """Whether the job's process was killed before, and another attempt went on by itself."""
+    states = select(JobEvent.payload).where(JobEvent.job_id == job_id, JobEvent.kind == EventKind.STATE.value)
+    return any(payload.get("killed") for payload in session.exec(states))
+
+
+def begin_again(session: Session, claim: Claim, *, events: Iterable[EventData] = ()) -> None:
+    """Put a job back whose process was killed: another attempt goes on from its last checkpoint, and this one counts. Raises
+    LeaseLost."""
+    job = _let_go(session, claim, JobState.QUEUED, has_failed=True)
+    if job.stop_requested is StopRequest.CANCEL:
+        job.state, job.finished_at = JobState.CANCELLED, utc_now()
+    else:
+        _set_aside(session, job)
+    append_events(session, job, [*events, (EventKind.STATE, {**_ended(job), "killed": True})])
 
 
 def pause(session: Session, claim: Claim, *, events: Iterable[EventData] = ()) -> JobState:

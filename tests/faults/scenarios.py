@@ -22,7 +22,8 @@ Check = dict[str, Any]
 
 
 def kill_child(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
-    """The job's process is killed: the job ends with that reason."""
+    """The job's process is killed: another attempt goes on, or, where the system does not tell what it kills for memory, the job ends
+    with that reason."""
     with running_worker(studio.settings) as worker:
         job = start(studio, check)
         child = child_of(worker.pid)

@@ -9,7 +9,8 @@ import pytest
 
 from tests.faults.outages import fill_disk, lose_both_servers
 from tests.faults.places import OnSmallDisk, on_servers, on_small_disk, ready_check
-from tests.faults.scenarios import freeze_worker
+from tests.faults.scenarios import freeze_worker, kill_child
+from worker.parent.memory_kills import MemoryKills
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
@@ -28,6 +29,16 @@ def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_comes_back(
     (told,) = freeze_worker(*embedded, random.Random(1))
     assert told.is_sound
     assert (told.state, told.attempt) == ("succeeded", 2)
+
+
+def test_a_process_that_is_killed_alone_is_begun_again_where_it_was_not_for_memory(
+    embedded: tuple[OnSmallDisk, dict[str, Any]],
+) -> None:
+    counts = MemoryKills.now().one_came()
+    (told,) = kill_child(*embedded, random.Random(1))
+    assert told.is_sound
+    ends = ("failed", 1, "killed") if counts is None else ("succeeded", 2, None)
+    assert (told.state, told.attempt, told.error_code) == ends
 
 
 def test_a_full_disk_ends_nothing_but_what_needs_it_and_leaves_nothing_half_written(

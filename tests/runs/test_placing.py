@@ -245,3 +245,15 @@ def test_a_device_that_nobody_has_told_of_is_said_and_not_taken_for_another(
     assert "No worker has told of cuda:1" in items["memory"]["message"]
     form = {"version": "1", "model": "1", "recipe": "standard", "device": "cuda:1"}
     assert engineer.browser.post("/runs/new/plan", data=form, headers=HTMX).status_code == 200
+
+
+@pytest.mark.usefixtures("card")
+def test_every_command_looks_at_the_device_that_it_is_given(live: LiveServer, check_id: int) -> None:
+    command = ("--dataset", "Calls", "--model", "small")
+    told = live.run("preflight", *command, "--device", "cuda:1")
+    assert (told.code, "No worker has told of cuda:1" in " ".join(told.stdout.split())) == (1, True), told
+    for start_it in (("train", *command, "--dry-run"), ("sweep", *command, "--set", "seed=1,2", "--plan")):
+        refused = live.run(*start_it, "--device", "gpu")
+        assert (refused.code, "Use any, cpu, cuda, or one GPU" in refused.error) == (1, True), refused
+        # Nothing was frozen or checked before that.
+        assert "Version" not in refused.stderr

@@ -24,7 +24,7 @@ from app.jobs.devices import Devices
 from app.jobs.events import EventKind
 from app.jobs.models import JobEvent, JobKind, JobState, StopRequest
 from app.jobs.service import Claim, EventData, LeaseLost
-from app.sentences import Failure
+from app.sentences import Failure, Sentence
 
 logger = get_logger(__name__)
 T = TypeVar("T")
@@ -145,6 +145,20 @@ class Attempt:
         self._persist(
             lambda: self._write(lambda session, events: service.release(session, self.claim, events=events))
         )
+
+    def begin_again(self, why: Sentence) -> bool:
+        """Hand the job back because its process was killed, once: False where that was done before. Raises LeaseLost."""
+        if self._persist(
+            lambda: self.read(lambda session: service.was_begun_again(session, self.claim.job_id))
+        ):
+            return False
+        self.tell(EventKind.LOG, {"level": "warning", "sentence": why.to_json()})
+        self._persist(
+            lambda: self._write(
+                lambda session, events: service.begin_again(session, self.claim, events=events)
+            )
+        )
+        return True
 
     def pause(self) -> JobState:
         """End for a while with all that was told; the state that it is in then. Raises LeaseLost."""

@@ -5,7 +5,6 @@ away for a while (`attempt.py`); a lost lease kills the child and writes nothing
 """
 
 import json
-import signal
 import threading
 import time
 from collections.abc import Collection, Mapping
@@ -28,23 +27,18 @@ from app.jobs.handlers import HandedBack, JobHandler, Stopped, Workplace
 from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, LeaseLost
 from app.jobs.work import JobInput
-from app.sentences import N_, Failure, FailureCode
+from app.sentences import N_, Failure, FailureCode, Sentence
 from worker.parent.allocator import allocator_environment
 from worker.parent.attempt import Attempt
 from worker.parent.child_process import ChildProcess
+from worker.parent.exits import DIED, judge_exit
 from worker.parent.going import Going
+from worker.parent.memory_kills import MemoryKills
 from worker.parent.untold import tell_what_was_left
 
 logger = get_logger(__name__)
 FLUSH_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.25
-KILLED: Final = N_(
-    "The process was killed (signal %(signal)s). Often that is the machine's memory running out: try again when less runs beside it."
-)
-TRAINING_KILLED: Final = N_(
-    "The process was killed (signal %(signal)s). Often that is the machine's memory running out: lower the batch size or max_length."
-)
-DIED: Final = N_("The process ended unexpectedly (exit code %(code)d). The log says more.")
 REFUSED: Final = N_("The database refused what this job had to store. The worker's log says why.")
 UNEXPECTED: Final = N_("The worker could not do this: %(reason)s. The worker's log says more.")
 
@@ -57,6 +51,8 @@ class _Outcome:
     failure: Failure | None = None
     cancelled: bool = False
     paused: bool = False
+    # Said where the failure is none of the job's own.
+    again: Sentence | None = None
 
 
 @dataclass
@@ -126,7 +122,7 @@ class Supervisor:
 
     def _watch(self, mine: Attempt, child: ChildProcess) -> _Outcome | None:
         """Until the child ends. None: the job has to be handed back, because this worker is going down."""
-        outcome = _Outcome()
+        outcome, kills = _Outcome(), MemoryKills.now()
         last_beat = time.monotonic()
         kill_at: float | None = None
         sent: StopRequest | None = None
@@ -151,7 +147,7 @@ class Supervisor:
                 if not (outcome.result or outcome.paused) or child.exit_code() != 0:
                     return None
                 break  # it had come to its end by itself
-        _judge_exit(child.exit_code(), outcome, mine.claim.kind)
+        _judge_exit(child.exit_code(), outcome, mine.claim.kind, kills)
         return outcome
 
     def _take(self, messages: list[dict[str, Any]], mine: Attempt, outcome: _Outcome) -> None:
@@ -187,6 +183,8 @@ class Supervisor:
         if outcome.paused:
             state = mine.pause()
             return state if state.is_final else None
+        if outcome.again is not None and mine.begin_again(outcome.again):
+            return None
         if result is None:
             mine.fail(outcome.failure or Failure.of(FailureCode.DIED, DIED, code=0))
             return JobState.FAILED
@@ -245,14 +243,10 @@ def surroundings_of(claim: Claim, devices: Devices | None) -> dict[str, str]:
     return {**allocator_environment(), **device} if claim.kind is JobKind.TRAIN else device
 
 
-def _judge_exit(code: int, outcome: _Outcome, kind: JobKind) -> None:
+def _judge_exit(code: int, outcome: _Outcome, kind: JobKind, kills: MemoryKills) -> None:
     """A result counts only from a child that ended well."""
     if code == 0 or outcome.cancelled or outcome.failure:
         return
     outcome.result = None
-    if code < 0:
-        name = signal.Signals(-code).name
-        template = TRAINING_KILLED if kind is JobKind.TRAIN else KILLED
-        outcome.failure = Failure.of(FailureCode.KILLED, template, signal=name)
-    else:
-        outcome.failure = Failure.of(FailureCode.DIED, DIED, code=code)
+    found = judge_exit(code, kind, for_memory=kills.one_came())
+    outcome.failure, outcome.again = found.failure, found.again

@@ -13,9 +13,10 @@ from sqlmodel import Session, select
 from app.accounts.who import Who
 from app.core.database import build_engine, reading, transaction
 from app.jobs import service, stopping
+from app.jobs.events import EventKind
 from app.jobs.models import Job, JobEvent, JobKind, JobState, StopRequest
 from app.jobs.service import LeaseLost
-from app.sentences import Failure, FailureCode
+from app.sentences import Failure, FailureCode, Sentence
 from worker.parent.attempt import Attempt
 
 
@@ -204,3 +205,43 @@ def test_events_are_merged_but_never_into_those_that_may_be_stored_already(
         mine.tell("metric", {"step": step})
     mine.beat()
     assert told(engine, job_id) == [{"step": 1}, {"step": 3}]
+
+
+def test_a_killed_process_has_one_more_attempt_and_no_third(engine: Engine, job_id: int) -> None:
+    why = Sentence.of("Killed.")
+    first = take(engine, job_id)
+    first.tell(EventKind.METRIC, {"step": 1})
+    assert first.begin_again(why)
+    with reading(engine) as session:
+        job = session.get_one(Job, job_id)
+        assert (job.state, job.attempt, job.releases, job.device_slot) == (JobState.QUEUED, 1, 0, None)
+    assert told(engine, job_id) == [{"step": 1}]
+    with pytest.raises(LeaseLost):
+        first.beat()
+    take(engine, job_id).release()
+    third = take(engine, job_id)
+    assert not third.begin_again(why)
+    assert third.beat() is None, "it still holds the job, and may say why it failed"
+
+
+def test_a_worker_that_vanished_before_does_not_take_the_one_attempt_away(
+    engine: Engine, job_id: int
+) -> None:
+    take(engine, job_id, lease_seconds=-1)
+    with transaction(engine) as session:
+        assert service.rescue_expired(session, max_attempts=3) == [job_id]
+    assert take(engine, job_id).begin_again(Sentence.of("Killed."))
+
+
+@pytest.mark.parametrize(
+    ("asked", "state"), [(StopRequest.CANCEL, JobState.CANCELLED), (StopRequest.PAUSE, JobState.PAUSED)]
+)
+def test_a_killed_process_that_was_to_stop_is_not_begun_again(
+    engine: Engine, job_id: int, asked: StopRequest, state: JobState
+) -> None:
+    mine = take(engine, job_id)
+    with transaction(engine) as session:
+        stopping.request_stop(session, job_id, asked)
+    assert mine.begin_again(Sentence.of("Killed."))
+    with reading(engine) as session:
+        assert session.get_one(Job, job_id).state is state
