@@ -250,8 +250,9 @@ def test_a_device_that_nobody_has_told_of_is_said_and_not_taken_for_another(
 @pytest.mark.usefixtures("card")
 def test_every_command_looks_at_the_device_that_it_is_given(live: LiveServer, check_id: int) -> None:
     command = ("--dataset", "Calls", "--model", "small")
-    told = live.run("preflight", *command, "--device", "cuda:1")
-    assert (told.code, "No worker has told of cuda:1" in " ".join(told.stdout.split())) == (1, True), told
+    told = live.run("preflight", *command, "--device", "cuda:1", "--json")
+    said = next(one["message"] for one in told.json if one["name"] == "memory")
+    assert (told.code, "No worker has told of cuda:1" in said) == (1, True), told
     for start_it in (("train", *command, "--dry-run"), ("sweep", *command, "--set", "seed=1,2", "--plan")):
         refused = live.run(*start_it, "--device", "gpu")
         assert (refused.code, "Use any, cpu, cuda, or one GPU" in refused.error) == (1, True), refused
