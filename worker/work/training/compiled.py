@@ -11,22 +11,25 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-# Parameters of a model that the time of compiling is worth: a run of some dozen steps wins it back.
-WORTH_COMPILING: Final = 20_000_000
+from app.recipes.memory import WORTH_COMPILING
+
 _LOOPS: Final = "worker.work.training.loops"
 
-_loops: Any = None
+
+class _Switch:
+    """transformers and autograd call what uses the loops, and hand nothing along: they are on for the whole process."""
+
+    loops: Any = None
 
 
 def switch_on() -> None:
     """Compile the loops, for whatever this process trains from here on."""
-    global _loops  # noqa: PLW0603 - transformers and autograd call what uses them, and hand nothing along
-    _loops = importlib.import_module(_LOOPS)
+    _Switch.loops = importlib.import_module(_LOOPS)
 
 
 def switch_off() -> None:
-    global _loops  # noqa: PLW0603 - as above
-    _loops = None
+    """Leave everything to torch again."""
+    _Switch.loops = None
 
 
 def switch_on_for(model: Any) -> bool:
@@ -41,14 +44,14 @@ def switch_on_for(model: Any) -> bool:
 
 def serves(*tensors: torch.Tensor) -> bool:
     """Whether the loops are on, and these are theirs to compute."""
-    return _loops is not None and all(_fits(tensor) for tensor in tensors)
+    return _Switch.loops is not None and all(_fits(tensor) for tensor in tensors)
 
 
 def norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> tuple[torch.Tensor, torch.Tensor]:
     """RMS normalisation of x[..., width] and its scale, fp32[..., 1]."""
     x = x.contiguous()
     out, scale = torch.empty_like(x), torch.empty(*x.shape[:-1], 1, dtype=torch.float32)
-    _loops.norm(_rows(x), _line(weight), np.float32(epsilon), _rows(out), _line(scale))
+    _Switch.loops.norm(_rows(x), _line(weight), np.float32(epsilon), _rows(out), _line(scale))
     return out, scale
 
 
@@ -56,7 +59,7 @@ def norm_again(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> to
     """What `norm` gave for x, to the last bit."""
     x = x.contiguous()
     out = torch.empty_like(x)
-    _loops.norm_again(_rows(x), _line(weight), _line(scale), _rows(out))
+    _Switch.loops.norm_again(_rows(x), _line(weight), _line(scale), _rows(out))
     return out
 
 
@@ -66,7 +69,7 @@ def norm_back(
     """The gradient for x."""
     gradient, x = gradient.contiguous(), x.contiguous()
     out = torch.empty_like(x)
-    _loops.norm_back(_rows(gradient), _rows(x), _line(weight), _line(scale), _rows(out))
+    _Switch.loops.norm_back(_rows(gradient), _rows(x), _line(weight), _line(scale), _rows(out))
     return out
 
 
@@ -74,7 +77,7 @@ def silu_product(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     """silu(gate) * up, of one shape."""
     gate, up = gate.contiguous(), up.contiguous()
     out = torch.empty_like(gate)
-    _loops.silu_product(_line(gate), _line(up), _line(out))
+    _Switch.loops.silu_product(_line(gate), _line(up), _line(out))
     return out
 
 
@@ -84,8 +87,25 @@ def silu_product_back(
     """The gradients for gate and up."""
     gradient, gate, up = gradient.contiguous(), gate.contiguous(), up.contiguous()
     of_gate, of_up = torch.empty_like(gate), torch.empty_like(up)
-    _loops.silu_product_back(_line(gradient), _line(gate), _line(up), _line(of_gate), _line(of_up))
+    _Switch.loops.silu_product_back(_line(gradient), _line(gate), _line(up), _line(of_gate), _line(of_up))
     return of_gate, of_up
+
+
+def rotated(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """x * cos + rotate_half(x) * sin. x: [tokens, heads, dim]; cos, sin: [tokens, dim]."""
+    return _rotated(_Switch.loops.rotate, x, cos, sin)
+
+
+def rotated_back(gradient: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """The gradient of `rotated` for x."""
+    return _rotated(_Switch.loops.rotate_back, gradient, cos, sin)
+
+
+def _rotated(loop: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    x = x.contiguous()
+    out = torch.empty_like(x)
+    loop(_numbers(x), _numbers(cos.contiguous()), _numbers(sin.contiguous()), _numbers(out))
+    return out
 
 
 def shares_in_place(scores: torch.Tensor, gradients: torch.Tensor, rows: int) -> None:
@@ -93,18 +113,16 @@ def shares_in_place(scores: torch.Tensor, gradients: torch.Tensor, rows: int) ->
 
     Both: contiguous [groups, heads * rows, seen]; the last of the `rows` sees all.
     """
-    _loops.shares(_numbers(scores), _numbers(gradients), rows)
+    _Switch.loops.shares(_numbers(scores), _numbers(gradients), rows)
 
 
-def softmax_parts_in_place(
-    logits: torch.Tensor, targets: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def softmax_parts_in_place(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """exp(logit - highest of its row) over the logits[rows, vocabulary], contiguous.
 
     Returns, both fp32[rows], each row's sum of that and the target's logit less the highest.
     """
     sums, of_wanted = (torch.empty(len(logits), dtype=torch.float32) for _ in range(2))
-    _loops.softmax_parts(_rows(logits), targets.contiguous().numpy(), sums.numpy(), of_wanted.numpy())
+    _Switch.loops.softmax_parts(_rows(logits), targets.contiguous().numpy(), sums.numpy(), of_wanted.numpy())
     return sums, of_wanted
 
 

@@ -5,6 +5,7 @@ bf16 numbers come as the uint16 that they are in memory; each is rounded where t
 is not held meanwhile. Only sums may be reordered, no number is taken to be finite.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -31,7 +32,12 @@ _SERIES: Final = tuple(np.float32(1 / factorial) for factorial in (5040, 720, 12
 _P7, _P6, _P5, _P4, _P3, _P2, _P1, _P0 = _SERIES
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+def _operation(typed: Any) -> Any:
+    """What a loop may call and is instructions of the processor."""
+    return intrinsic(typed)
+
+
+@_operation
 def _wide(_context: Any, _number: Any) -> Any:
     """The float32 of a bf16."""
 
@@ -41,7 +47,7 @@ def _wide(_context: Any, _number: Any) -> Any:
     return types.float32(types.uint16), code
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_operation
 def _narrow(_context: Any, _number: Any) -> Any:
     """The bf16 nearest to a float32, the even one of two; what is no number stays none."""
 
@@ -56,7 +62,7 @@ def _narrow(_context: Any, _number: Any) -> Any:
     return types.uint16(types.float32), code
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_operation
 def _power_of_two(_context: Any, _exponent: Any) -> Any:
     """2^n for a whole float32 n from -126 to 128, which gives infinity."""
 
@@ -67,23 +73,26 @@ def _power_of_two(_context: Any, _exponent: Any) -> Any:
     return types.float32(types.float32), code
 
 
-def _loop(*arguments: Any, sums: bool = False) -> Any:
+def _loop(*arguments: Any, sums: bool = False) -> Callable[[Callable[..., Any]], Any]:
     # numpy's way to divide: no branch for a zero, which would keep the loop from running on whole registers.
-    return njit(
-        types.void(*arguments), nogil=True, error_model="numpy", fastmath=_SUMS if sums else False
+    way = _SUMS if sums else False
+    decorator: Callable[..., Any] = njit(
+        types.void(*arguments), nogil=True, error_model="numpy", fastmath=way
     )
+    return decorator
 
 
-def _part() -> Any:
-    return njit(error_model="numpy")
+def _part(function: Callable[..., Any]) -> Any:
+    """What a loop may call, compiled with it."""
+    return njit(error_model="numpy")(function)
 
 
-@_part()
+@_part
 def _rounded(x: Any) -> Any:
     return _wide(_narrow(x))
 
 
-@_part()
+@_part
 def _exp(x: Any) -> Any:
     x = _LEAST if x < _LEAST else x
     x = _MOST if x > _MOST else x
@@ -185,3 +194,45 @@ def softmax_parts(logits: Any, targets: Any, sums: Any, of_wanted: Any) -> None:
             logits[row, i] = _narrow(share)
             total += share
         sums[row] = total
+
+
+@_loop(_BF16_BLOCKS, _BF16_ROWS, _BF16_ROWS, _BF16_BLOCKS)
+def rotate(x: Any, cos: Any, sin: Any, out: Any) -> None:
+    """out = x * cos + (-second half of x, first half of x) * sin. x: [tokens, heads, dim]; cos, sin: [tokens, dim]."""
+    half = x.shape[2] // 2
+    for token in range(x.shape[0]):
+        for head in range(x.shape[1]):
+            for i in range(half):
+                j = half + i
+                first, second = _wide(x[token, head, i]), _wide(x[token, head, j])
+                straight, across = (
+                    _rounded(first * _wide(cos[token, i])),
+                    _rounded(second * _wide(sin[token, i])),
+                )
+                out[token, head, i] = _narrow(straight - across)
+                straight, across = (
+                    _rounded(second * _wide(cos[token, j])),
+                    _rounded(first * _wide(sin[token, j])),
+                )
+                out[token, head, j] = _narrow(straight + across)
+
+
+@_loop(_BF16_BLOCKS, _BF16_ROWS, _BF16_ROWS, _BF16_BLOCKS)
+def rotate_back(gradient: Any, cos: Any, sin: Any, out: Any) -> None:
+    """The gradient of `rotate` for x."""
+    half = gradient.shape[2] // 2
+    for token in range(gradient.shape[0]):
+        for head in range(gradient.shape[1]):
+            for i in range(half):
+                j = half + i
+                first, second = _wide(gradient[token, head, i]), _wide(gradient[token, head, j])
+                straight, across = (
+                    _rounded(first * _wide(cos[token, i])),
+                    _rounded(second * _wide(sin[token, j])),
+                )
+                out[token, head, i] = _narrow(straight + across)
+                straight, across = (
+                    _rounded(second * _wide(cos[token, j])),
+                    _rounded(first * _wide(sin[token, i])),
+                )
+                out[token, head, j] = _narrow(straight - across)

@@ -7,6 +7,9 @@ import pytest
 import torch
 from torch.nn import functional
 from transformers import LlamaConfig
+from transformers.models.cohere import modeling_cohere
+from transformers.models.cohere.modeling_cohere import CohereLayerNorm
+from transformers.models.llama import modeling_llama
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from tests.worker.work.training.small_models import SMALL, adapted, batch_of
@@ -17,6 +20,7 @@ from worker.work.training.forward import PackedPass
 from worker.work.training.gated import SILU, fuse_gated_products, product
 from worker.work.training.loss import cross_entropy_sum
 from worker.work.training.norm import fuse_rms_norms
+from worker.work.training.rotary import FusedRotation, fuse_rotations, unfuse_rotations
 from worker.work.training.trial import set_attention
 
 # All numbers that bf16 has.
@@ -107,7 +111,8 @@ def test_shares_of_attention_are_torchs_and_nothing_looks_ahead(loops: None, row
     compiled.shares_in_place(scores, gradients, rows)
     _nearly_all_same(scores, share)
     _nearly_all_same(gradients, expected)
-    assert not scores[ahead].any() and not gradients[ahead].any()
+    assert not scores[ahead].any()
+    assert not gradients[ahead].any()
 
 
 def test_the_parts_of_a_softmax_are_torchs(loops: None) -> None:
@@ -131,7 +136,8 @@ def test_what_is_no_number_stays_none(loops: None, broken: float) -> None:
     assert compiled.norm_back(_drawn(4, 32, seed=2), x, weight, scale)[2].isnan().any()
     assert not compiled.silu_product(x, x).isfinite().all()
     sums, _ = compiled.softmax_parts_in_place(x.clone(), torch.zeros(4, dtype=torch.long))
-    assert sums[2].isnan() and sums[:2].isfinite().all()
+    assert sums[2].isnan()
+    assert sums[:2].isfinite().all()
 
 
 def _figures(model: Any, batch: Batch) -> tuple[float, list[torch.Tensor]]:
@@ -184,3 +190,57 @@ def test_only_a_model_that_wins_the_time_back_has_them_compiled(monkeypatch: pyt
     assert compiled.serves(_drawn(2, 8))
     compiled.switch_off()
     assert not compiled.serves(_drawn(2, 8))
+
+
+def _rotation_inputs() -> tuple[torch.Tensor, ...]:
+    """Queries and keys as a layer's heads lie in memory, cosines and sines."""
+    query, key = _drawn(1, 11, 4, 16).transpose(1, 2), _drawn(1, 11, 2, 16, seed=1).transpose(1, 2)
+    return query.requires_grad_(), key.requires_grad_(), _drawn(1, 11, 16, seed=2), _drawn(1, 11, 16, seed=3)
+
+
+@pytest.fixture
+def rotating() -> Iterator[torch.nn.Module]:
+    """A module of a family whose function for rotary positions was replaced."""
+    norm = LlamaRMSNorm(8)
+    yield norm
+    unfuse_rotations(norm)
+
+
+def test_rotary_positions_and_their_gradients_are_those_of_transformers(
+    loops: None, rotating: torch.nn.Module
+) -> None:
+    query, key, cos, sin = _rotation_inputs()
+    gradients = _drawn(1, 4, 11, 16, seed=4), _drawn(1, 2, 11, 16, seed=5)
+    plain = modeling_llama.apply_rotary_pos_emb(query, key, cos, sin)
+    expected = torch.autograd.grad(plain, (query, key), gradients)
+    assert fuse_rotations(rotating) == 1
+    assert isinstance(modeling_llama.apply_rotary_pos_emb, FusedRotation)
+    found = modeling_llama.apply_rotary_pos_emb(query, key, cos, sin)
+    for own, other in zip(found, plain, strict=True):
+        _same_numbers(own, other)
+        assert own.stride()[1:] == other.stride()[1:]
+    for own, other in zip(torch.autograd.grad(found, (query, key), gradients), expected, strict=True):
+        _same_numbers(own, other)
+
+
+def test_rotations_of_other_shapes_and_precisions_are_the_familys_own(
+    loops: None, rotating: torch.nn.Module
+) -> None:
+    query, key, cos, sin = _rotation_inputs()
+    own = modeling_llama.apply_rotary_pos_emb
+    assert fuse_rotations(rotating) == 1
+    fused = modeling_llama.apply_rotary_pos_emb
+    two_rows = [x.repeat(2, *[1] * (x.ndim - 1)) for x in (query, key, cos, sin)]
+    for inputs in ([x.float() for x in (query, key, cos, sin)], two_rows):
+        for found, expected in zip(fused(*inputs), own(*inputs), strict=True):
+            _same_numbers(found, expected)
+    sideways = query.transpose(1, 2), key.transpose(1, 2), cos, sin
+    for found, expected in zip(
+        fused(*sideways, unsqueeze_dim=2), own(*sideways, unsqueeze_dim=2), strict=True
+    ):
+        _same_numbers(found, expected)
+
+
+def test_a_family_that_rotates_otherwise_keeps_its_function() -> None:
+    assert fuse_rotations(CohereLayerNorm(8)) == 0
+    assert not isinstance(modeling_cohere.apply_rotary_pos_emb, FusedRotation)
