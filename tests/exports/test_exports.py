@@ -310,3 +310,23 @@ def test_a_run_without_an_adapter_is_refused(app: FastAPI, run_id: int, engineer
     assert (refused.status_code, "has no adapter" in problem_of(refused)) == (409, True)
     page = visible_text(engineer.browser.get(f"/runs/{run_id}").text)
     assert "nothing to take away" in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("adapter", "export the run as “merged”"),
+        ("axolotl", "handed to TRL alone, and not to Axolotl"),
+        ("llamafactory", "handed to TRL alone, and not to LLaMA-Factory"),
+        ("unsloth", "handed to TRL alone, and not to Unsloth"),
+    ],
+)
+def test_what_a_full_fine_tune_is_not_exported_as_is_refused_with_what_it_is(
+    app: FastAPI, run_id: int, engineer: Person, kind: str, words: str
+) -> None:
+    with transaction(app.state.engine) as session:
+        run = require_run(session, run_id)
+        run.config = run.config.model_copy(update={"use_peft": False})
+        session.add(run)
+    refused = engineer.api.post(f"/api/v1/runs/{run_id}/exports", json={"kind": kind})
+    assert (refused.status_code, words in problem_of(refused)) == (422, True), problem_of(refused)
