@@ -54,7 +54,7 @@ _NO_FULL: Final = N_(
     "A full fine-tune is handed to %(names)s alone, and not to %(tool)s: export it for that."
 )
 _CANNOT: Final = N_(
-    "%(tool)s %(version)s has no option for %(name)s. Export for another tool, or leave it out."
+    "%(tool)s %(version)s has no option for %(name)s. Export for another tool, or have it left out (otherwise=leave_out)."
 )
 _CANNOT_HERE: Final = N_(
     "%(tool)s %(version)s has no option for %(name)s. Set it back, or set backend to another that has."
