@@ -6,9 +6,10 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from app.core.i18n import gettext, say
+from app.core.i18n import get_locale, gettext, say
 from app.core.stored_models import StoredModel
 from app.gates.schemas import GateOut
+from app.scoring.suites import suite_title
 from app.sentences import N_, Sentence
 
 
@@ -95,7 +96,7 @@ class Message(StoredModel):
         """For people, in one line; why something failed is told where it leads."""
         told: dict[str, Any] = {
             "run": self.data.run or "",
-            "suite": self.data.suite or "",
+            "suite": suite_title(self.data.suite, get_locale()) if self.data.suite else "",
             "verdict": gettext(self.data.verdict.word) if self.data.verdict else "–",
         }
         if self.type is Event.GATE_JUDGED:

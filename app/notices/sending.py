@@ -1,5 +1,7 @@
 """Deliveries on their way: each is a row, so that a restart forgets none. Tried again after ever longer pauses, then given up.
 
+Those of one webhook are sent one after the other; whoever calls gives each webhook a thread, so that none waits for another.
+
 A delivery is taken by a guarded update that also says when the next attempt would be, so two workers never send it at the
 same time, and one that dies while it sends leaves it to the next. A receiver may get a message twice, under one id.
 """
@@ -11,7 +13,7 @@ from datetime import timedelta
 from typing import Any, Final, cast
 
 import httpx
-from sqlalchemy import CursorResult, Engine, update
+from sqlalchemy import ColumnElement, CursorResult, Engine, update
 from sqlmodel import Session, col, select
 
 from app.core.database import reading, transaction, utc_now
@@ -30,8 +32,9 @@ TIME_LIMIT_SECONDS: Final = 10.0
 AGENT: Final = "SFT-Studio"
 # By then a sender has either told what came of it or died.
 _TAKEN_SECONDS: Final = 60
-_AT_ONCE: Final = 20
 _NO_ANSWER: Final = N_("No answer: %(reason)s")
+_TOO_LATE: Final = N_("No answer within %(seconds)d seconds.")
+_NO_CONNECTION: Final = N_("No connection to %(host)s: %(reason)s")
 _ANSWERED: Final = N_("The receiver answered %(status)d.")
 _REDIRECTED: Final = N_("The receiver answered %(status)d and names another address, which is not followed.")
 
@@ -42,23 +45,37 @@ class _Outcome:
     error: Sentence | None
 
 
-def send_due(engine: Engine, settings: Settings) -> int:
-    """Send what is due now. How many attempts that were."""
+def webhooks_with_due(engine: Engine) -> list[int]:
+    """Those that something is to be sent to now, by id."""
+    with reading(engine) as session:
+        statement = select(Delivery.webhook_id).where(*_due()).distinct()
+        return sorted(session.exec(statement))
+
+
+def send_next(engine: Engine, settings: Settings, webhook_id: int) -> bool:
+    """Send what has been due the longest to a webhook. Whether anything was due."""
     with reading(engine) as session:
         statement = (
             select(Delivery.id)
-            .where(Delivery.state == DeliveryState.WAITING, col(Delivery.next_at) <= utc_now())
+            .where(Delivery.webhook_id == webhook_id, *_due())
             .order_by(col(Delivery.next_at), col(Delivery.id))
-            .limit(_AT_ONCE)
+            .limit(1)
         )
-        due = [found for found in session.exec(statement) if found is not None]
-    return sum(_send_one(engine, settings, delivery_id) for delivery_id in due)
+        due = session.exec(statement).first()
+    if due is None:
+        return False
+    _send_one(engine, settings, due)
+    return True
 
 
-def _send_one(engine: Engine, settings: Settings, delivery_id: int) -> bool:
+def _due() -> tuple[ColumnElement[bool], ...]:
+    return col(Delivery.state) == DeliveryState.WAITING, col(Delivery.next_at) <= utc_now()
+
+
+def _send_one(engine: Engine, settings: Settings, delivery_id: int) -> None:
     with transaction(engine) as session:
         if not _take(session, delivery_id):
-            return False
+            return
         delivery = session.get_one(Delivery, delivery_id)
         webhook = session.get_one(Webhook, delivery.webhook_id)
     outcome = _call(settings, webhook, delivery)
@@ -66,18 +83,13 @@ def _send_one(engine: Engine, settings: Settings, delivery_id: int) -> bool:
         stored = session.get(Delivery, delivery_id)
         if stored is not None and stored.attempts == delivery.attempts:
             _keep(session, stored, outcome)
-    return True
 
 
 def _take(session: Session, delivery_id: int) -> bool:
     now = utc_now()
     statement = (
         update(Delivery)
-        .where(
-            col(Delivery.id) == delivery_id,
-            col(Delivery.state) == DeliveryState.WAITING,
-            col(Delivery.next_at) <= now,
-        )
+        .where(col(Delivery.id) == delivery_id, *_due())
         .values(attempts=Delivery.attempts + 1, next_at=now + timedelta(seconds=_TAKEN_SECONDS))
     )
     return cast(CursorResult[Any], session.execute(statement)).rowcount == 1
@@ -107,8 +119,7 @@ def _call(settings: Settings, webhook: Webhook, delivery: Delivery) -> _Outcome:
     signed = headers(webhook.secret, delivery.message_id, int(time.time()), body)
     host = f"[{address}]" if ":" in address else address
     client = httpx.Client(timeout=TIME_LIMIT_SECONDS, follow_redirects=False, trust_env=False)
-    # A receiver that answers byte by byte keeps each timeout and would still never end.
-    limit = threading.Timer(2 * TIME_LIMIT_SECONDS, client.close)
+    limit = _Limit(client)
     limit.start()
     try:
         with client.stream(
@@ -126,10 +137,34 @@ def _call(settings: Settings, webhook: Webhook, delivery: Delivery) -> _Outcome:
         ) as response:
             return _judged(response.status_code)
     except (httpx.HTTPError, httpx.InvalidURL, RuntimeError, OSError) as error:
-        return _Outcome(None, Sentence.of(_NO_ANSWER, reason=str(error)[:200] or type(error).__name__))
+        return _Outcome(None, _why_none(error, destination.host, too_late=limit.is_over))
     finally:
         limit.cancel()
         client.close()
+
+
+class _Limit(threading.Timer):
+    """A receiver that answers byte by byte keeps each timeout and would still never end: the whole attempt has one."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        super().__init__(2 * TIME_LIMIT_SECONDS, self._cut_off)
+        self._client, self.is_over = client, False
+
+    def _cut_off(self) -> None:
+        self.is_over = True
+        self._client.close()
+
+
+def _why_none(error: Exception, host: str, *, too_late: bool) -> Sentence:
+    """What a library says of a closed connection tells nobody that it was the time that ran out."""
+    if too_late:
+        return Sentence.of(_TOO_LATE, seconds=int(2 * TIME_LIMIT_SECONDS))
+    if isinstance(error, httpx.TimeoutException):
+        return Sentence.of(_TOO_LATE, seconds=int(TIME_LIMIT_SECONDS))
+    reason = str(error)[:200] or type(error).__name__
+    if isinstance(error, httpx.ConnectError):
+        return Sentence.of(_NO_CONNECTION, host=host, reason=reason)
+    return Sentence.of(_NO_ANSWER, reason=reason)
 
 
 def _judged(status: int) -> _Outcome:

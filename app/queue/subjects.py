@@ -8,15 +8,16 @@ from sqlalchemy import String, cast
 from sqlmodel import Session, col, select
 
 from app.base_models.models import ModelEntry
-from app.core.i18n import get_locale
+from app.core.i18n import get_locale, gettext
 from app.datasets.models import Dataset
 from app.evaluations.models import Evaluation
+from app.exports.kinds import BY_NAME
 from app.exports.models import HubPush, RunExport
 from app.imports.work import ImportPayload
 from app.jobs.models import Job, JobKind
 from app.mask_checks.models import MaskCheck
 from app.runs.models import Run
-from app.scoring.suites import built_in_suites
+from app.scoring.suites import suite_title
 from app.sentences import N_
 from app.versions.models import DatasetVersion
 
@@ -69,11 +70,9 @@ def _evaluations(session: Session, ids: Sequence[int]) -> Found:
         .join(Run, col(Evaluation.run_id) == Run.id)
         .where(col(Evaluation.job_id).in_(ids))
     )
-    suites = built_in_suites()
-    for job_id, evaluation_id, name, run in session.exec(statement):
-        title = suites[name].title.model_dump() if name in suites else {}
-        said = title.get(get_locale().split("-")[0]) or name
-        yield job_id, Subject(f"{run} · {said}", f"/evaluations/{evaluation_id}")
+    for job_id, evaluation_id, suite, run in session.exec(statement):
+        title = suite_title(suite, get_locale())
+        yield job_id, Subject(f"{run} · {title}", f"/evaluations/{evaluation_id}")
 
 
 def _checks(session: Session, ids: Sequence[int]) -> Found:
@@ -101,7 +100,11 @@ def _exports(session: Session, ids: Sequence[int]) -> Found:
         .where(col(RunExport.job_id).in_(ids))
     )
     for job_id, kind, run_id, name in session.exec(statement):
-        yield job_id, Subject(f"{name} · {kind}", f"/runs/{run_id}#exports")
+        yield job_id, Subject(f"{name} · {_export_title(kind)}", f"/runs/{run_id}#exports")
+
+
+def _export_title(kind: str) -> str:
+    return gettext(BY_NAME[kind].title) if kind in BY_NAME else kind
 
 
 def _pushes(session: Session, ids: Sequence[int]) -> Found:
@@ -111,7 +114,7 @@ def _pushes(session: Session, ids: Sequence[int]) -> Found:
         .where(col(HubPush.job_id).in_(ids))
     )
     for job_id, repository, kind, run_id in session.exec(statement):
-        yield job_id, Subject(f"{repository} · {kind}", f"/runs/{run_id}#exports")
+        yield job_id, Subject(f"{repository} · {_export_title(kind)}", f"/runs/{run_id}#exports")
 
 
 _LOOK_UPS: Final[dict[JobKind, Callable[[Session, Sequence[int]], Found]]] = {

@@ -91,9 +91,7 @@ def request_onward(
     key: str = "",
 ) -> RunRequest:
     """What is asked for with it. Raises as `go_on`, but for the pre-flight."""
-    told = _require_told(session, storage, run, onward.step)
-    if not has_same_arrays(session, run):
-        raise Conflict(_OTHER_DATA, id=run.id)
+    told = require_begins(session, storage, run, onward.step)
     if onward.keeps:
         name = gettext(N_("%(name)s, as of step %(step)d")) % {"name": run.name[:90], "step": told.step}
         return request_like(session, run, run.config, _beginning(run, told, "kept"), name, accepted, key)
@@ -119,7 +117,10 @@ def changed_config(config: TrainingConfig, changes: Mapping[str, object]) -> Tra
     return changed
 
 
-def _require_told(session: Session, storage: Storage, run: Run, step: int) -> Told:
+def require_begins(session: Session, storage: Storage, run: Run, step: int) -> Told:
+    """The checkpoint that something may begin from. Raises Invalid for a step that has none, NotFound for one that is gone from
+    the disk, Conflict while the run is under way, for another tool's own, and where the arrays are others by now.
+    """
     if run.config.backend != STUDIO:
         raise Conflict(_NOT_OURS, tool=run.config.backend, id=run.id)
     require_over(run_job(session, run))
@@ -127,6 +128,8 @@ def _require_told(session: Session, storage: Storage, run: Run, step: int) -> To
     for one in told:
         if one.step == step:
             checkpoint_folder(storage, run.job_id, step)
+            if not has_same_arrays(session, run):
+                raise Conflict(_OTHER_DATA, id=run.id)
             return one
     raise Invalid(
         _NO_SUCH, field="step", id=run.id, step=step, steps=", ".join(str(one.step) for one in told) or "–"

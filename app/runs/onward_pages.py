@@ -23,7 +23,7 @@ from app.runs.backends import Backends, TheseBackends
 from app.runs.lineage import children_of
 from app.runs.models import Run
 from app.runs.once import KeyTaken
-from app.runs.onward import Onward, go_on, request_onward
+from app.runs.onward import Onward, go_on, request_onward, require_begins
 from app.runs.preflight.facts import Ground
 from app.runs.preflight.gate import WARNINGS
 from app.runs.preflight.ground import TheseSurroundings
@@ -91,10 +91,14 @@ ThisDoor = Annotated[Door, Depends(door)]
 @router.get("/checkpoints/{step}/continue", response_model=None)
 @needs(Permission.RUN_START)
 def continue_page(request: Request, this: ThisDoor, step: int) -> Response:
-    """What may be otherwise from there on, as it is now, and what stands against it."""
+    """What may be otherwise from there on, as it is now, and what stands against it. No form where nothing in it would help."""
     now = displayed(this.run.config)
     values = {name: now[name] for name in OFFERED} | {"idempotency_key": secrets.token_urlsafe(16)}
     errors: dict[str, str] = {}
+    try:
+        require_begins(this.session, this.storage, this.run, step)
+    except StudioError as error:
+        return _never(request, this.run, step, error)
     shown = _list_onward(this, Onward(step), [], errors)
     return _form(request, this.run, step, values, errors, shown)
 
@@ -106,6 +110,10 @@ def continue_run(request: Request, this: ThisDoor, posted: Posted, step: int) ->
     values = {name: str(posted.get(name, ""))[:1000] for name in (*OFFERED, "idempotency_key")}
     ticked = [str(name)[:80] for name in posted.getlist("accepted")][:50]
     onward = Onward(step, {name: values[name].strip() for name in OFFERED if values[name].strip()})
+    try:
+        require_begins(this.session, this.storage, this.run, step)
+    except StudioError as error:
+        return _never(request, this.run, step, error)
     try:
         made, _created = go_on(
             this.session,
@@ -126,6 +134,12 @@ def continue_run(request: Request, this: ThisDoor, posted: Posted, step: int) ->
         shown = _list_onward(this, onward, ticked, errors)
         return _form(request, this.run, step, values, errors, shown, status=error.status)
     return RedirectResponse(f"/runs/{made.id}", status_code=303)
+
+
+def _never(request: Request, run: Run, step: int, error: StudioError) -> Response:
+    """Why no run can begin there, whatever is typed."""
+    context = {"run": run, "step": step, "why": error.translated()}
+    return render(request, "runs/cannot_continue.html", context, status=error.status)
 
 
 def _place(error: StudioError) -> str:

@@ -157,6 +157,12 @@ def built_in_suites() -> Mapping[str, Suite]:
     return {suite.name: suite for suite in suites}
 
 
+def suite_title(name: str, locale: str) -> str:
+    """How people call it, in the reader's language; the name itself where the product has no such suite any more."""
+    suite = built_in_suites().get(name)
+    return suite.title.said_in(locale) if suite else name
+
+
 def load_suite(path: Path) -> Suite:
     """Read and validate a suite file. Raises SuiteRefused naming the file and the fields."""
     try:

@@ -5,9 +5,8 @@ from fastapi import FastAPI
 
 from app.core.storage import Storage
 from app.jobs.models import JobState
-from app.notices.sending import send_due
 from tests.cli.conftest import LiveServer
-from tests.notices.conftest import Receiver, end, receiver, settings
+from tests.notices.conftest import Receiver, end, receiver, send_all, settings
 from tests.support.people import Person
 
 __all__ = ["receiver", "settings"]
@@ -53,7 +52,7 @@ def test_a_webhook_is_added_tried_followed_and_removed_in_a_shell(
     receiver.secret, number = made.stdout.strip(), "1"
     assert receiver.secret not in live.run("webhooks", "list").stdout
     (sent,) = live.run("webhooks", "test", number, "--json").json
-    assert send_due(app.state.engine, app.state.settings) == 1
+    assert send_all(app) == 1
     assert receiver.got[0]["text"].startswith("A test from SFT Studio.")
     (delivered,) = live.run("webhooks", "deliveries", number, "--json").json
     assert (delivered["id"], delivered["state"]) == (sent["id"], "delivered")

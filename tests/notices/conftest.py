@@ -4,9 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import socketserver
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
 from typing import Any
@@ -20,6 +22,7 @@ from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import JobState
 from app.notices.announcing import announce_ends
+from app.notices.sending import send_next, webhooks_with_due
 from app.sentences import Failure
 from tests.support.people import Person
 from tests.support.training import make_run, make_run_like
@@ -57,14 +60,48 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class HangingReceiver(socketserver.ThreadingTCPServer):
+    """Takes a connection and says nothing, until it is let go. `called` is set while somebody waits for its answer."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), HangingHandler)
+        self.called, self.let_go = threading.Event(), threading.Event()
+
+
+class HangingHandler(socketserver.BaseRequestHandler):
+    server: HangingReceiver
+
+    def handle(self) -> None:
+        self.server.called.set()
+        self.server.let_go.wait()
+
+
+@contextmanager
+def served(server: socketserver.TCPServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def hanging() -> Iterator[HangingReceiver]:
+    server = HangingReceiver()
+    with served(server):
+        yield server
+        server.let_go.set()
+
+
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with served(server):
+        yield server
 
 
 @pytest.fixture
@@ -79,12 +116,25 @@ def settings(settings: Settings) -> Settings:
     )
 
 
-def add(admin: Person, receiver: Receiver, *events: str, **more: Any) -> int:
-    url = f"http://localhost:{receiver.server_port}/hook?a=1"
+def add(admin: Person, receiver: "Receiver | HangingReceiver | int", *events: str, **more: Any) -> int:
+    """A webhook for a receiver, or for a port at which nobody listens."""
+    port = receiver if isinstance(receiver, int) else receiver.server_address[1]
+    url = f"http://localhost:{port}/hook?a=1"
     made = admin.api.post("/api/v1/webhooks", json={"url": url, "events": list(events), **more})
     assert made.status_code == 201, made.text
-    receiver.secret = made.json()["secret"]
+    if isinstance(receiver, Receiver):
+        receiver.secret = made.json()["secret"]
     return int(made.json()["id"])
+
+
+def send_all(app: FastAPI) -> int:
+    """Everything that is due, to one webhook after the other. How many attempts that were."""
+    engine, settings = app.state.engine, app.state.settings
+    sent = 0
+    for webhook_id in webhooks_with_due(engine):
+        while send_next(engine, settings, webhook_id):
+            sent += 1
+    return sent
 
 
 def end(

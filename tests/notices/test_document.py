@@ -15,10 +15,9 @@ from app.jobs.models import JobState
 from app.notices.announcing import announce_ends
 from app.notices.messages import Event
 from app.notices.models import Format
-from app.notices.sending import send_due
 from app.runs.service import require_run
 from app.sentences import Failure
-from tests.notices.conftest import Receiver, add, end
+from tests.notices.conftest import Receiver, add, end, send_all
 from tests.support.judged import finished_run, judged
 from tests.support.people import Person
 from tests.support.training import ENGINEER
@@ -44,8 +43,7 @@ def everything_sent(app: FastAPI, storage: Storage, engineer: Person) -> None:
         jobs.finish(session, mine, JobState.FAILED, failure=Failure.of("killed", "Killed"))
     with transaction(engine) as session:
         announce_ends(session, settings)
-    while send_due(engine, settings):
-        pass
+    send_all(app)
 
 
 def test_every_event_in_every_format_is_as_the_document_says(

@@ -1,5 +1,6 @@
 """Ends are told once, to whoever asked and to the webhooks that want to know: signed, allowed hosts only, tried again."""
 
+import socket
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
@@ -12,11 +13,18 @@ from app.core.database import reading, transaction, utc_now
 from app.core.errors import Invalid
 from app.core.settings import Settings
 from app.core.storage import Storage
+from app.evaluations.service import WHOLE, start_evaluation
+from app.jobs import service as jobs
 from app.jobs.models import JobState
+from app.notices import sending
+from app.notices.announcing import announce_ends
 from app.notices.destinations import Unreachable, address_of, read_destination
 from app.notices.models import Delivery, DeliveryState, Notice
-from app.notices.sending import PAUSES_SECONDS, send_due
-from tests.notices.conftest import Receiver, add, end
+from app.notices.sending import PAUSES_SECONDS
+from app.runs.service import require_run
+from app.sentences import Failure
+from tests.notices.conftest import HangingReceiver, Receiver, add, end, send_all
+from tests.support.judged import finished_run
 from tests.support.people import Person, visible_text
 
 pytestmark = pytest.mark.usefixtures("silent_bell")
@@ -34,8 +42,8 @@ def test_a_failed_run_is_told_in_a_message_that_its_receiver_can_check(
 ) -> None:
     webhook_id = add(admin, receiver, "run.failed")
     run_id = end(app, storage, engineer, JobState.FAILED)
-    assert send_due(app.state.engine, app.state.settings) == 1
-    assert send_due(app.state.engine, app.state.settings) == 0
+    assert send_all(app) == 1
+    assert send_all(app) == 0
     (told,) = receiver.got
     assert (told["type"], told["path"], told["data"]["run_id"]) == ("run.failed", "/hook?a=1", run_id)
     assert (told["data"]["error"], told["data"]["error_code"]) == ("Killed <b>", "killed")
@@ -49,7 +57,7 @@ def test_a_failed_run_is_told_in_a_message_that_its_receiver_can_check(
     )
     again = admin.api.post(f"/api/v1/webhooks/{webhook_id}/deliveries/{sent['id']}/again")
     assert again.status_code == 202
-    send_due(app.state.engine, app.state.settings)
+    send_all(app)
     assert [one["id"] for one in receiver.got] == [told["id"]] * 2
     page = visible_text(admin.browser.get("/webhooks").text)
     assert "Delivered" in page
@@ -66,7 +74,7 @@ def test_a_receiver_that_refuses_is_tried_again_after_growing_pauses_and_given_u
     pauses = []
     for _ in range(len(PAUSES_SECONDS) + 2):
         due_now(app)
-        send_due(app.state.engine, app.state.settings)
+        send_all(app)
         with reading(app.state.engine) as session:
             sent = session.exec(select(Delivery)).one()
             pauses.append(round((sent.next_at - utc_now()).total_seconds(), -1))
@@ -123,7 +131,7 @@ def test_a_gate_is_judged_when_the_last_end_comes_and_a_chat_program_gets_a_line
     assert (refused.status_code, refused.json()["field"]) == (422, "min")
     add(admin, receiver, "gate.judged", gate_max="held_out_loss=2.5", format="feishu")
     end(app, storage, engineer)
-    assert send_due(app.state.engine, app.state.settings) == 1
+    assert send_all(app) == 1
     (told,) = receiver.got
     assert told["msg_type"] == "text"
     assert "could not be judged" in told["content"]["text"], "this run has no weights"
@@ -144,6 +152,49 @@ def test_the_form_keeps_what_was_typed_and_shows_the_secret_once(admin: Person, 
     assert admin.browser.post("/webhooks", data={**typed, "url": "http://localhost/"}).status_code == 303
     assert "whsec_" in admin.browser.get("/webhooks").text
     assert "whsec_" not in admin.browser.get("/webhooks").text
+
+
+def test_why_there_was_no_answer_is_said_in_the_readers_language(
+    app: FastAPI, admin: Person, hanging: HangingReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "TIME_LIMIT_SECONDS", 0.2)
+    silent = add(admin, hanging, "run.failed")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    nobody = add(admin, port, "run.failed")
+    for webhook_id in (silent, nobody):
+        admin.api.post(f"/api/v1/webhooks/{webhook_id}/test")
+    send_all(app)
+
+    def why(webhook_id: int, language: str) -> str:
+        sent = admin.api.get(
+            f"/api/v1/webhooks/{webhook_id}/deliveries", headers={"Accept-Language": language}
+        )
+        return str(sent.json()[0]["error"])
+
+    assert why(silent, "en").startswith("No answer within ")
+    assert why(silent, "zh-CN").endswith("秒内没有应答。")
+    assert why(nobody, "en").startswith("No connection to localhost: ")
+    assert why(nobody, "zh-CN").startswith("无法连接 localhost：")
+
+
+def test_an_evaluation_is_told_under_the_name_that_people_know_its_suite_by(
+    app: FastAPI, admin: Person, engineer: Person, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        run_id = finished_run(session, storage).id or 0
+        _evaluation, job = start_evaluation(
+            session, storage, engineer.actor, require_run(session, run_id), "sales-zh", WHOLE
+        )
+        mine = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+        assert mine is not None
+        jobs.finish(session, mine, JobState.FAILED, failure=Failure.of("killed", "Killed"))
+    with transaction(app.state.engine) as session:
+        announce_ends(session, app.state.settings)
+    for language, title in (("en", "Sales conversations, Chinese"), ("zh-CN", "销售对话（中文）")):
+        page = visible_text(engineer.browser.get("/notices", headers={"Accept-Language": language}).text)
+        assert title in page
+        assert "sales-zh" not in page
 
 
 def test_whoever_started_it_hears_of_the_end_on_every_page(

@@ -146,6 +146,26 @@ def test_the_form_that_goes_on_keeps_what_was_typed_and_a_model_is_made_from_the
     assert begins == {2: "checkpoint", 3: "kept"}
 
 
+def test_where_nothing_can_go_on_the_page_says_why_and_has_no_form(
+    app: FastAPI, engineer: Person, storage: Storage
+) -> None:
+    """Gone from the disk, never written, under way: nothing that is typed would help, before or after it was sent."""
+    run_id = told(app, storage, None)
+
+    def refuses(step: int, status: int, why: str) -> None:
+        address = f"/runs/{run_id}/checkpoints/{step}/continue"
+        for page in (engineer.browser.get(address), engineer.browser.post(address, data={"max_steps": "90"})):
+            assert (page.status_code, why in visible_text(page.text)) == (status, True), page.text
+            assert f'action="{address}"' not in page.text
+
+    refuses(20, 409, "has not ended")
+    with transaction(app.state.engine) as session:
+        end(session, run_id, JobState.CANCELLED)
+    refuses(10, 404, "no checkpoint of step 10 on the disk any more. There are: 20, 30.")
+    refuses(15, 422, "has no checkpoint of step 15")
+    assert len(runs(app)) == 1
+
+
 def test_nothing_begins_while_the_run_is_under_way_or_on_other_arrays_or_another_programs_checkpoints(
     app: FastAPI, engineer: Person, storage: Storage
 ) -> None:
