@@ -27,11 +27,6 @@ def switch_on() -> None:
     _Switch.loops = importlib.import_module(_LOOPS)
 
 
-def switch_off() -> None:
-    """Leave everything to torch again."""
-    _Switch.loops = None
-
-
 def switch_on_for(model: Any) -> bool:
     """Switch them on where the model computes in bf16 on a CPU and is large enough; returns whether it is."""
     parameters = list(model.parameters())

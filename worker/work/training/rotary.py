@@ -75,14 +75,6 @@ def fuse_rotations(model: torch.nn.Module) -> int:
     return fused
 
 
-def unfuse_rotations(model: torch.nn.Module) -> None:
-    """Give the modules their own functions back."""
-    for home in {type(module).__module__ for module in model.modules()}:
-        own = vars(sys.modules[home]).get(_NAME)
-        if isinstance(own, FusedRotation):
-            setattr(sys.modules[home], _NAME, own.own)
-
-
 def _rotates_halves(own: Callable[..., Both]) -> bool:
     """Whether the function does to random queries and keys, to the last bit, what the formula says."""
     generator = torch.Generator().manual_seed(0)

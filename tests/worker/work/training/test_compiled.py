@@ -1,6 +1,5 @@
 """The compiled loops against torch's operations, in bf16: number by number, and as parts of a model's pass."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from worker.work.training.forward import PackedPass
 from worker.work.training.gated import SILU, fuse_gated_products, product
 from worker.work.training.loss import cross_entropy_sum
 from worker.work.training.norm import fuse_rms_norms
-from worker.work.training.rotary import FusedRotation, fuse_rotations, unfuse_rotations
+from worker.work.training.rotary import FusedRotation, fuse_rotations
 from worker.work.training.trial import set_attention
 
 # All numbers that bf16 has.
@@ -28,10 +27,14 @@ EVERY_NUMBER = torch.arange(2**16).to(torch.uint16).view(torch.bfloat16)
 
 
 @pytest.fixture
-def loops() -> Iterator[None]:
+def switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was before, after the test."""
+    monkeypatch.setattr(compiled._Switch, "loops", None)
+
+
+@pytest.fixture
+def loops(switch: None) -> None:
     compiled.switch_on()
-    yield
-    compiled.switch_off()
 
 
 def _drawn(*shape: int, seed: int = 0, spread: float = 2.0) -> torch.Tensor:
@@ -146,18 +149,15 @@ def _figures(model: Any, batch: Batch) -> tuple[float, list[torch.Tensor]]:
     return float(loss.detach()), list(torch.autograd.grad(loss, trained))
 
 
-def test_loss_and_gradients_of_a_model_are_those_without_them() -> None:
+def test_loss_and_gradients_of_a_model_are_those_without_them(switch: None) -> None:
     model, batch = adapted(LlamaConfig(**SMALL)).bfloat16().train(), batch_of([40, 17, 300])
     set_attention(model, PACKED_ATTENTION)
     fuse_rms_norms(model)
     fuse_gated_products(model)
     plain, expected = _figures(model, batch)
     compiled.switch_on()
-    try:
-        loss, found = _figures(model, batch)
-        again, repeated = _figures(model, batch)
-    finally:
-        compiled.switch_off()
+    loss, found = _figures(model, batch)
+    again, repeated = _figures(model, batch)
     assert abs(loss - plain) <= 1e-3 * plain
     for own, other, same in zip(found, expected, repeated, strict=True):
         assert (own.float() - other.float()).norm() <= 3e-2 * other.float().norm()
@@ -180,7 +180,9 @@ def test_they_serve_bf16_on_a_cpu_and_nothing_else(loops: None) -> None:
     torch.testing.assert_close(cross_entropy_sum(hidden, head, targets), expected)
 
 
-def test_only_a_model_that_wins_the_time_back_has_them_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_model_that_wins_the_time_back_has_them_compiled(
+    switch: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     small = torch.nn.Linear(8, 8)
     assert not compiled.switch_on_for(small.bfloat16())
     monkeypatch.setattr(compiled, "WORTH_COMPILING", 64)
@@ -188,8 +190,6 @@ def test_only_a_model_that_wins_the_time_back_has_them_compiled(monkeypatch: pyt
     assert not compiled.serves(_drawn(2, 8))
     assert compiled.switch_on_for(small.bfloat16())
     assert compiled.serves(_drawn(2, 8))
-    compiled.switch_off()
-    assert not compiled.serves(_drawn(2, 8))
 
 
 def _rotation_inputs() -> tuple[torch.Tensor, ...]:
@@ -199,11 +199,10 @@ def _rotation_inputs() -> tuple[torch.Tensor, ...]:
 
 
 @pytest.fixture
-def rotating() -> Iterator[torch.nn.Module]:
-    """A module of a family whose function for rotary positions was replaced."""
-    norm = LlamaRMSNorm(8)
-    yield norm
-    unfuse_rotations(norm)
+def rotating(monkeypatch: pytest.MonkeyPatch) -> torch.nn.Module:
+    """A module of a family whose function for rotary positions may be replaced: afterwards it is its own again."""
+    monkeypatch.setattr(modeling_llama, "apply_rotary_pos_emb", modeling_llama.apply_rotary_pos_emb)
+    return LlamaRMSNorm(8)
 
 
 def test_rotary_positions_and_their_gradients_are_those_of_transformers(
