@@ -13,18 +13,19 @@ def read_text_file(path: Path, most: int) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(most + 1)
-        text = data.removeprefix(UTF8_BOM).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CommandFailed(
-            _("%(file)s is not UTF-8: %(reason)s. Save it as UTF-8.") % {"file": path, "reason": error.reason}
-        ) from error
     except (OSError, ValueError) as error:
         raise unreadable(str(path), error) from error
+    # Before it is decoded: what was read may end within a character.
     if len(data) > most:
         raise CommandFailed(
             _("%(file)s is too long. It may have %(limit)s.") % {"file": path, "limit": spoken_size(most)}
         )
-    return text
+    try:
+        return data.removeprefix(UTF8_BOM).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CommandFailed(
+            _("%(file)s is not UTF-8: %(reason)s. Save it as UTF-8.") % {"file": path, "reason": error.reason}
+        ) from error
 
 
 def unreadable(name: str, error: Exception) -> CommandFailed:

@@ -23,6 +23,7 @@ from app.cli.options import (
 )
 from app.cli.preflighting import show_preflight
 from app.cli.progress import JobProgress
+from app.cli.text_files import read_text_file
 from app.client.pipeline import (
     check_base_model,
     check_recipe,
@@ -36,12 +37,12 @@ from app.client.pipeline import (
 )
 from app.client.rest import StudioClient
 from app.client.waiting import JobEnded, wait_for_job
-from app.core.console import CommandFailed, print_json, say
+from app.core.console import print_json, say
 from app.core.i18n import gettext as _
 from app.core.i18n import say as translated
 from app.jobs.devices import ANY
 from app.mask_checks.schemas import MaskCheckOut
-from app.recipes.foreign import read_foreign
+from app.recipes.foreign import LARGEST_BYTES, read_sound
 from app.runs.schemas import RunOut, RunStartedOut
 
 # What a mask check says at the start of a run, and a plan asks for by itself.
@@ -114,14 +115,8 @@ def again(
 
 
 def _foreign(path: Path) -> dict[str, Any]:
-    """The fields that another tool's config has for us; what has no meaning here is said key by key."""
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandFailed(
-            _("%(path)s cannot be read: %(reason)s") % {"path": path, "reason": error}
-        ) from error
-    read = read_foreign(text)
+    """The fields that another tool's config has for us; what has no meaning here, key or value, is said by name."""
+    read = read_sound(read_text_file(path, LARGEST_BYTES))
     for note in read.notes:
         say(translated(note))
     return read.values
@@ -204,11 +199,11 @@ def prepare(
         return check, require_green_check(client, beside.id, base_model.id, settings, progress)
 
 
-def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:
-    """The run once it has ended well, with its progress shown until then."""
+def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool, after: int = 0) -> RunOut:
+    """The run once it has ended well, with its progress shown until then, from the event of that number on."""
     try:
         with JobProgress(_("Training")) as progress:
-            wait_for_job(client, run.job, progress, what=_("The run"))
+            wait_for_job(client, run.job, progress, what=_("The run"), after=after)
     except JobEnded:
         if as_json:
             print_json(client.run(run.id).model_dump(mode="json"))

@@ -1,19 +1,15 @@
 """Exports whose jobs ended while no worker was there to clear up after them."""
 
 import shutil
-from typing import Final
 
 from sqlalchemy import Engine
 from sqlmodel import col, select
 
 from app.core.database import reading
 from app.core.storage import Storage
+from app.exports.folder_names import FOLDER, PARTIAL
 from app.jobs.leftovers import clear_leftovers
 from app.jobs.models import Job, JobKind, JobState
-
-FOLDER: Final = "export"
-# What is being written bears this until it is whole.
-PARTIAL: Final = ".partial-export"
 
 
 def clear_all_leftovers(engine: Engine, storage: Storage) -> None:

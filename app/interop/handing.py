@@ -1,13 +1,12 @@
 """A run as another trainer is told of it, and what that trainer does otherwise or cannot do."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from app.core.errors import Invalid
 from app.interop.launching import MULTI_CPU, Launch
 from app.recipes.config import TrainingConfig
-from app.recipes.estimates import estimate_steps
+from app.recipes.estimates import estimate_steps, warm_up_steps
 from app.sentences import N_, Sentence
 
 Tool = Literal["llamafactory", "axolotl", "trl", "unsloth"]
@@ -106,8 +105,8 @@ class HandedRun:
 
     @property
     def warmup_steps(self) -> int:
-        """Steps in which the learning rate rises, as transformers counts them."""
-        return self.config.warmup_steps or math.ceil(min(self.config.warmup_ratio, 0.999_999) * self.steps)
+        """Steps in which the learning rate rises, as the studio counts them."""
+        return warm_up_steps(self.config, self.steps)
 
     @property
     def stops_early(self) -> bool:

@@ -27,6 +27,7 @@ TITLES: Final[Mapping[Tool, str]] = {
 OWN_KEY: Final = "sft_studio_recipe"
 OWN_FORM: Final = 1
 LARGEST_BYTES: Final = 100_000
+TOO_LARGE: Final = N_("This file is too large for a training config.")
 
 _NO_MEANING: Final = N_("%(key)s has no meaning here and is left out.")
 _ELSEWHERE: Final = N_(
@@ -196,7 +197,7 @@ class _Loader(yaml.SafeLoader):
 def read_foreign(text: str) -> ForeignConfig:
     """A tool's YAML. Raises Invalid for what is no such file."""
     if len(text.encode()) > LARGEST_BYTES:
-        raise Invalid(N_("This file is too large for a training config."), field="config")
+        raise Invalid(TOO_LARGE, field="config")
     try:
         found = _Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:

@@ -5,7 +5,7 @@ from typing import Annotated, TypedDict
 from fastapi import Depends, File, Form, UploadFile
 
 from app.core.errors import Invalid
-from app.recipes.foreign import LARGEST_BYTES, ForeignConfig, read_sound
+from app.recipes.foreign import LARGEST_BYTES, TOO_LARGE, ForeignConfig, read_sound
 from app.sentences import N_
 
 
@@ -42,9 +42,12 @@ class SentConfig:
 
     def _text(self) -> str:
         if self._file is not None:
+            # One byte more than is read of it tells a file that is too large, which may end within a character.
+            data = self._file.file.read(LARGEST_BYTES + 1)
+            if len(data) > LARGEST_BYTES:
+                raise Invalid(TOO_LARGE, field="config")
             try:
-                # One byte more than is read of it tells a file that is too large.
-                return self._file.file.read(LARGEST_BYTES + 1).decode("utf-8-sig")
+                return data.decode("utf-8-sig")
             except UnicodeDecodeError as error:
                 raise Invalid(N_("This file is no text in UTF-8."), field="config") from error
         if not self._pasted.strip():

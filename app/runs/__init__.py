@@ -10,9 +10,9 @@ from its recipe, `again` one made once more, `pace`, `offers` to choose from, `p
 under way:
 `pages`, `stopping` (pausing and going on too),
 `curves`, `losses`, `diagnosis`, `samples`, `story`, `logs` · several: `comparing`, `compare_pages`, `sweeps` · one that failed:
-`advice` by failure code · what stays: `leftovers`, `checkpoints` (`checkpoint_files` on the disk, `checkpoint_api`, `checkpoint_schemas`,
-`checkpoint_pages`), `onward` a run that goes on from one, `onward_pages` that and one made again,
-`further` one with an adapter, `as_base` (`as_base_pages`) one whose whole model others begin from, `beginning` and
+`advice` by failure code · what stays: `leftovers`, `folder_names` which the child has too, `checkpoints` (`checkpoint_files` on the
+disk, `checkpoint_api`, `checkpoint_schemas`, `checkpoint_pages`), `onward` a run that goes on from one, `onward_pages` that and
+one made again, `further` one with an adapter, `as_base` (`as_base_pages`) one whose whole model others begin from, `beginning` and
 `beginning_words` what a run begins from, `manifest` with `environment`, `provenance`, `lineage` ·
 `figures` by the names that trackers have for them, `tracking`
 which trackers are told of a run, `tracking_schemas`, `tracking_pages` ·

@@ -23,7 +23,8 @@ from app.recipes.backend import STUDIO
 from app.runs.artifacts import publish_artifacts
 from app.runs.beginning import BeginAt
 from app.runs.checkpoints import checkpoint_folder
-from app.runs.leftovers import TENSORBOARD, clear_leftovers
+from app.runs.folder_names import TENSORBOARD
+from app.runs.leftovers import clear_leftovers
 from app.runs.mixing import data_of, provenance_of_mix
 from app.runs.models import Run
 from app.runs.preflight.documents import AcceptedWarning

@@ -7,7 +7,6 @@ import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from sqlalchemy import Engine
 from sqlmodel import col, select
@@ -20,15 +19,12 @@ from app.jobs.record import RECORD
 from app.recipes.config import TrainingConfig
 from app.recipes.watching import KeepCheckpoints
 from app.runs.checkpoint_files import checkpoint_folders, kept_steps
+from app.runs.folder_names import WORKPLACE
 
 # What is being written bears this until it is whole (worker/work/training/checkpoints.py).
 _PARTIAL = ".partial-*"
 # The best weights so far; each checkpoint has its own.
 _BEST = "best_adapter.safetensors"
-# Of another tool that trained: its data, its own checkpoints, its adapter before it became ours.
-WORKPLACE: Final = "backend"
-# Beside the adapter, and kept with it: TensorBoard's event files.
-TENSORBOARD: Final = "tensorboard"
 
 
 def clear_leftovers(job_folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from app.core.storage import Storage
 from app.jobs.models import Job
-from app.runs.leftovers import TENSORBOARD
+from app.runs.folder_names import TENSORBOARD
 
 TAIL_BYTES: Final = 64 * 1024
 TAIL_LINES: Final = 200

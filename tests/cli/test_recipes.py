@@ -51,3 +51,42 @@ def test_recipes_are_saved_changed_exported_imported_and_deleted(
     plan = ("advise", "--dataset", "Calls", "--model", "small", "--json", "--recipe")
     assert live.run(*plan, "SHORT").json["config"]["seed"] == 7
     assert "There is no recipe “Copy”. Use one of: quick" in live.run(*plan, "Copy").error
+
+
+def test_a_config_of_another_tool_is_read_alike_wherever_it_comes_in(
+    app: FastAPI, live: LiveServer, tmp_path: Path
+) -> None:
+    with transaction(app.state.engine) as session:
+        make_check(session, app.state.storage)
+    file = tmp_path / "train.yaml"
+    # As Windows saves it, with a value that means nothing here, one out of range and a key that nobody knows here.
+    file.write_text(
+        "finetuning_type: lora\nlora_rank: 4\nlora_alpha: 8\nlr_scheduler_type: no_such\nweight_decay: -1\nflash_attn: fa2\n",
+        "utf-8-sig",
+    )
+    imported = live.run("recipes", "import", str(file), "--name", "Theirs", "--json").json
+    assert {note.split()[0] for note in imported["notes"]} == {
+        "lr_scheduler_type",
+        "weight_decay",
+        "flash_attn",
+    }
+    train = ("train", "--dataset", "Calls", "--model", "no such model", "--config")
+    begun = live.run(*train, str(file))
+    # The file is taken, so that the model is what stands against it.
+    assert "no such model" in begun.error
+    assert begun.stderr.splitlines()[: len(imported["notes"])] == imported["notes"]
+
+    exported = tmp_path / "own.yaml"
+    assert live.run("recipes", "export", "Theirs", "--out", str(exported)).code == 0
+    assert "no such model" in live.run(*train, str(exported)).error
+    (tmp_path / "large.yaml").write_text("# " + "对话" * 50_000, "utf-8")
+    (tmp_path / "latin.yaml").write_bytes(b"lora_rank: 4 # \xe9")
+    for name, reason in (
+        ("absent.yaml", "Cannot read"),
+        (".", "Cannot read"),
+        ("large.yaml", "is too long"),
+        ("latin.yaml", "is not UTF-8"),
+    ):
+        for arguments in (train, ("recipes", "import")):
+            refused = live.run(*arguments, str(tmp_path / name))
+            assert (refused.code, reason in refused.error) == (1, True), refused.stderr

@@ -14,7 +14,7 @@ import httpx
 import psutil
 
 from app.accounts.first_run import read_local_token
-from app.jobs.stream import STREAM_END
+from app.jobs.events import STREAM_END
 from tests.cli.conftest import environment
 from tests.faults.studio import Told, end_of, start, wait_for_event
 from tests.support.installation import SAMPLES, Studio

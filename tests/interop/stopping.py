@@ -8,7 +8,7 @@ from typing import Any
 from app.core.settings import Settings
 from app.interop.environments import find_environment
 from app.interop.handing import Tool
-from app.runs.leftovers import WORKPLACE
+from app.runs.folder_names import WORKPLACE
 from app.runs.work import BackendPlace, TrainInput
 from tests.interop import tools
 from tests.interop.material import Material, config_of, prepare, tiny_model

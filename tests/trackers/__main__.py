@@ -47,10 +47,11 @@ def main() -> int:
             model = tiny_model(folder)
             settings = Settings(data_dir=folder / "data", model_roots=(folder,))
             with installed(settings) as studio, running_worker(settings):
-                version, base = studio.version(CONVERSATIONS), prepare(studio, model)
+                base = prepare(studio, model)
+                check = studio.check(studio.version(CONVERSATIONS), base)
                 for title, way in WAYS.items():
                     say(title)
-                    way(studio, version, base, server, wrong)
+                    way(studio, check, base, server, wrong)
     for line in wrong:
         say(f"differs: {line}")
     say("MLflow has every parameter, figure, state and file" if not wrong else f"{len(wrong)} differences")
@@ -61,14 +62,14 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def whole(studio: Studio, version: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
-    run = start(studio, version, base, max_steps=20)
+def whole(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
+    run = start(studio, check, max_steps=20)
     studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
     compare(studio, run, server, wrong, "FINISHED")
 
 
-def killed_meanwhile(studio: Studio, version: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
-    run = start(studio, version, base, max_steps=400)
+def killed_meanwhile(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
+    run = start(studio, check, max_steps=400)
     wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
     server.kill()
     wait_until(lambda: told(studio, run)["failures"] > 0, timeout_seconds=60, what="the server is missed")
@@ -79,20 +80,20 @@ def killed_meanwhile(studio: Studio, version: Any, base: Any, server: RealMlflow
     compare(studio, run, server, wrong, "FINISHED")
 
 
-def cancelled(studio: Studio, version: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
-    run = start(studio, version, base, max_steps=5000)
+def cancelled(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
+    run = start(studio, check, max_steps=5000)
     wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
     studio.ok(studio.api.post(f"/api/v1/runs/{run['id']}/stop"))
     studio.wait_for(run["job"], "cancelled", SECONDS_AT_MOST)
     compare(studio, run, server, wrong, "KILLED")
 
 
-def failed(studio: Studio, version: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
+def failed(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
     """The last: there is no model any more."""
     for folder in (Path(base["reference"]), studio.settings.storage_dir):
         for weights in folder.rglob("model.safetensors"):
             weights.unlink()
-    run = start(studio, version, base, max_steps=20)
+    run = start(studio, check, max_steps=20)
     studio.wait_for(run["job"], "failed", SECONDS_AT_MOST)
     compare(studio, run, server, wrong, "FAILED")
 
@@ -106,7 +107,7 @@ WAYS: dict[str, Way] = {
 }
 
 
-def start(studio: Studio, version: Any, base: Any, **changes: Any) -> dict[str, Any]:
+def start(studio: Studio, check: Any, **changes: Any) -> dict[str, Any]:
     usual = {
         "logging_steps": 1,
         "eval_steps": 5,
@@ -114,7 +115,7 @@ def start(studio: Studio, version: Any, base: Any, **changes: Any) -> dict[str, 
         "bf16": False,
         "early_stopping_patience": 0,
     }
-    return studio.start_run(version, base, **usual, **changes)
+    return studio.start_run(check, **usual, **changes)
 
 
 def told(studio: Studio, run: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Libraries that others import for a case that seldom comes: here they are imported once something is asked of them.
 
 transformers imports `datasets`, and with it pandas, to tell a dataset of that kind from ours; peft imports bitsandbytes to
-know a quantized layer. A job's process would spend a quarter of its start, and 130 MB, on what it does not use.
+know a quantized layer. A job's process would spend a quarter of its start, and 130 MB, on what it does not use. And
+transformers reads the source of each of its models, two thousand files, to know their names: once is enough.
 """
 
 import gc
@@ -9,15 +10,20 @@ import importlib.util
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 LATE: Final = ("bitsandbytes", "datasets")
 # torch's own variable, read wherever something is to be compiled.
 _NO_COMPILER: Final = "TORCHDYNAMO_DISABLE"
+_MODELS: Final = "transformers.models"
+# Which names are in which module, by what must be installed for them.
+_Names = dict[frozenset[str], dict[str, set[str]]]
 _lock: Final = threading.RLock()
 
 
@@ -51,6 +57,45 @@ def import_late(*names: str) -> None:
             del module.__path__
             object.__setattr__(module, "__class__", _Later)
             sys.modules[name] = module
+
+
+class ModelsReadOnce(MetaPathFinder):
+    """Finds nothing. When the package of transformers' models is about to ask which names they have, it is told what transformers
+    itself has found out by reading them, rather than letting it read them all again.
+    """
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        if name == _MODELS:
+            sys.meta_path.remove(self)
+            _tell_names(sys.modules["transformers.utils.import_utils"])
+
+
+def read_models_once() -> None:
+    """From now on in this process, unless the models are here already."""
+    if _MODELS not in sys.modules and not any(isinstance(one, ModelsReadOnce) for one in sys.meta_path):
+        sys.meta_path.insert(0, ModelsReadOnce())
+
+
+def _tell_names(utils: Any) -> None:
+    read = utils.define_import_structure
+    folder = Path(sys.modules["transformers"].__path__[0]) / "models"
+
+    def names_in(module_path: str, prefix: str | None = None) -> _Names:
+        if prefix is not None or Path(module_path) != folder / "__init__.py":
+            found: _Names = read(module_path, prefix)
+            return found
+        # As transformers asked, which has the answer at hand, and has put its other modules beside these.
+        whole: _Names = read(folder, prefix="models")
+        return {
+            needed: {
+                module.removeprefix("models."): names
+                for module, names in modules.items()
+                if module.startswith("models.")
+            }
+            for needed, modules in whole.items()
+        }
+
+    utils.define_import_structure = names_in
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from app.jobs.events import Emit, EventKind
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import display
 from app.runs.figures import FIGURE_KINDS, figures_of
-from app.runs.leftovers import TENSORBOARD
+from app.runs.folder_names import TENSORBOARD
 from app.runs.work import TrainInput
 from app.sentences import N_
 from worker.work.protocol import log

@@ -6,7 +6,6 @@ from app.jobs.events import Emit
 from app.recipes.backend import STUDIO
 from app.runs.result import RunResult
 from app.runs.work import TrainInput
-from worker.work.backends import run as backend
 from worker.work.protocol import Control
 from worker.work.recording import Recording
 from worker.work.tensorboard import EventFiles
@@ -18,4 +17,7 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     with Recording(emit, output_dir) as recorded, EventFiles(recorded, output_dir, job) as told:
         if job.config.backend == STUDIO:
             return sft.run(job, output_dir, told, control)
+        # Another tool's files and what reads them are loaded for it alone.
+        from worker.work.backends import run as backend
+
         return backend.run(job, output_dir, told, control)

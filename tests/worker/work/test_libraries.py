@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,15 +97,49 @@ def test_garbage_is_collected_again_when_the_imports_are_over_or_have_failed(bef
         (gc.enable if was else gc.disable)()
 
 
+def answer_of(python: str) -> Any:
+    """What a new process prints last, as JSON."""
+    told = subprocess.run(
+        [sys.executable, "-c", python], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return json.loads(told.stdout.splitlines()[-1])
+
+
+MODELS = """
+import builtins, hashlib, json, sys, transformers
+opened, real = [], builtins.open
+def noting(path, *args, **kwargs):
+    opened.append(str(path))
+    return real(path, *args, **kwargs)
+builtins.open = noting
+from transformers import models, LlamaConfig
+names = sorted((name, str(where)) for name, where in models._class_to_module.items())
+print(json.dumps([
+    len([path for path in opened if "/transformers/models/" in path and path.endswith(".py")]),
+    len(names), hashlib.sha256(repr(names).encode()).hexdigest(), LlamaConfig().model_type]))
+"""
+
+
+def test_transformers_reads_its_models_once_and_knows_the_same_names() -> None:
+    read, *ours = answer_of("import worker.work\n" + MODELS)
+    plainly_read, *plain = answer_of(MODELS)
+    assert ours == plain
+    assert ours[0] > 3000
+    # What a plain import reads again here; a model that is imported reads its own folder.
+    assert plainly_read > 1500
+    assert read < 20
+
+
 def test_a_run_begins_without_what_it_does_not_use_and_bitsandbytes_is_whole_when_it_is_used() -> None:
     look = (
-        "import json, sys; from worker.work.training import sft; begun = list(sys.modules); import os; before = dict(os.environ)\n"
+        "import json, sys; from worker.work import train; begun = list(sys.modules); import os; before = dict(os.environ)\n"
         "import bitsandbytes; there = hasattr(bitsandbytes.nn, 'Linear4bit'), before == dict(os.environ)\n"
         "print(json.dumps([there, begun, list(sys.modules)]))"
     )
-    told = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
-    there, begun, later = json.loads(told.stdout.splitlines()[-1])
+    there, begun, later = answer_of(look)
     assert there == [True, True]
     assert "peft" in begun
     assert {"bitsandbytes.nn", "pandas", "datasets.arrow_dataset"}.isdisjoint(begun)
+    # A child knows no database, and another trainer's files only when that one trains.
+    assert {"sqlalchemy", "sqlmodel", "fastapi", "pyarrow", "worker.work.backends.run"}.isdisjoint(begun)
     assert {"torch._inductor.codecache", "pandas"}.isdisjoint(later)

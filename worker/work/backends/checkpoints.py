@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import BaseModel, ValidationError
 
 from app.files import file_sha256
-from app.runs.leftovers import WORKPLACE
+from app.runs.folder_names import WORKPLACE
 
 _RECORD: Final = "whole-{step}.json"
 

@@ -20,7 +20,7 @@ from app.jobs.events import Emit, EventKind, Phase
 from app.masking import Mixture, Split
 from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig
-from app.runs.leftovers import WORKPLACE
+from app.runs.folder_names import WORKPLACE
 from app.runs.result import RunResult
 from app.runs.work import BackendPlace, TrainInput
 from app.sentences import N_, FailureCode

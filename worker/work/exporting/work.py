@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Protocol, cast
 
+from app.exports.folder_names import FOLDER, PARTIAL
 from app.exports.kinds import require_kind
-from app.exports.leftovers import FOLDER, PARTIAL
 from app.exports.work import ExportInput, ExportResult
 from app.jobs.events import Emit, Phase
 from worker.work.exporting.task import ExportTask

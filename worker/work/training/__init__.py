@@ -1,7 +1,7 @@
 """Training: from checked arrays to a saved adapter.
 
 `sft` is the story: begin here; `beginning` where a run begins, `refusals` of what it cannot train. `sampling` answers on the way ·
-`data` the arrays as batches, `mixing` with those of a second dataset · `model` base and adapter · `trainer`, `callbacks`,
+`data` the arrays as batches, `mixing` with those of a second dataset · `model` base and adapter · `arguments`, `trainer`, `callbacks`,
 `checkpoints`, `identity` the loop and what survives it · `process_group`, `other_process` several that take each step
 together · `devices`, `nvml`, `surroundings` ·
 `weights` what is trained, an adapter or all. Before it: `modules` an adapter may go on,

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from app.interop.handing import TOOL_VERSIONS
-from app.runs.leftovers import WORKPLACE
+from app.runs.folder_names import WORKPLACE
 from app.runs.work import TrainInput
 from app.sentences import FailureCode
 from tests.support.said import said

@@ -107,14 +107,27 @@ def test_the_weights_keep_the_precision_of_the_base_model(taught: Taught, tmp_pa
         assert {opened.get_tensor(name).dtype for name in opened.keys()} == {torch.bfloat16}  # noqa: SIM118
 
 
+def merged_in_halves(taught: Taught) -> object:
+    """The merged model with its matrices rounded as a file in f16 stores them, computed with in fp32."""
+    base = AutoModelForCausalLM.from_pretrained(taught.base, dtype=torch.float32)
+    model = PeftModel.from_pretrained(base, str(taught.adapter)).merge_and_unload().eval()
+    for weight in model.parameters():
+        if weight.ndim > 1:
+            weight.data = weight.data.half().float()
+    return model
+
+
 def test_llama_cpp_answers_the_same_from_the_file(taught: Taught, plain: object, tmp_path: Path) -> None:
     folder = export(taught, tmp_path, "gguf", precision="f16")
     (path,) = folder.glob("*.gguf")
     read_back = AutoModelForCausalLM.from_pretrained(folder, gguf_file=path.name, dtype=torch.float32).eval()
     assert answer_of(taught, read_back) == answer_of(taught, plain)
+    # Rounding to halves is all that the file does. How far that alone moves logits is the model's own: with these weights, random and
+    # large, and by how each processor adds up while it trains them, by 0.1 to 0.2. So the file is held to the rounded model.
+    halves = merged_in_halves(taught)
     for messages in (QUESTION, UNHEARD):
         ids = ids_of(taught, messages)
-        torch.testing.assert_close(logits_of(read_back, ids), logits_of(plain, ids), atol=0.25, rtol=0)
+        torch.testing.assert_close(logits_of(read_back, ids), logits_of(halves, ids), atol=2e-3, rtol=0)
     studio = ChatTokenizer.from_folder(taught.base, trusted=True)
     with llama_server(path) as server:
         for messages in (QUESTION, UNHEARD):
@@ -126,6 +139,16 @@ def test_llama_cpp_answers_the_same_from_the_file(taught: Taught, plain: object,
         asked = {"messages": QUESTION, "temperature": 0, "max_tokens": 30}
         (choice,) = server.post("/v1/chat/completions", json=asked).json()["choices"]
         assert (choice["message"]["content"], choice["finish_reason"]) == (ANSWER, "stop")
+        # llama.cpp rounds what it multiplies weights with to halves too, and what it keeps of earlier tokens: that moves as much again.
+        for messages in (QUESTION, UNHEARD):
+            text = studio.render(messages, add_generation_prompt=True)
+            asked = {"prompt": text, "n_predict": 1, "n_probs": 40, "temperature": 0}
+            (told,) = server.post("/completion", json=asked).json()["completion_probabilities"]
+            likeliest = torch.tensor([one["id"] for one in told["top_logprobs"]])
+            theirs = torch.tensor([one["logprob"] for one in told["top_logprobs"]])
+            ours = logits_of(halves, ids_of(taught, messages))[-1].log_softmax(-1)[likeliest]
+            assert len(likeliest) == 40
+            torch.testing.assert_close(theirs, ours, atol=0.2, rtol=0)
     assert 'SYSTEM """You are a helpful AI assistant named SmolLM' in (folder / "Modelfile").read_text()
 
 
