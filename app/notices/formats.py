@@ -8,9 +8,10 @@ from app.notices.messages import Message
 from app.notices.models import Format
 from app.sentences import N_
 
+# Two are called so in every language.
 FORMAT_WORDS: Final[dict[Format, str]] = {
-    Format.JSON: N_("JSON"),
-    Format.SLACK: N_("Slack"),
+    Format.JSON: "JSON",
+    Format.SLACK: "Slack",
     Format.FEISHU: N_("Feishu"),
     Format.DINGTALK: N_("DingTalk"),
     Format.WECOM: N_("WeCom"),
