@@ -99,7 +99,7 @@ def test_what_waits_for_its_next_attempt_is_tried_at_once_when_somebody_says_so(
     assert ("On its way" in visible_text(admin.browser.get(page).text)) is True
     assert send_all(app) == 1
     waits = admin.browser.get(page).text
-    assert all(words in visible_text(waits) for words in ("Is tried again", "answered 500", "Try now"))
+    assert all(words in visible_text(waits) for words in ("Will be tried again", "answered 500", "Try now"))
     assert f'hx-get="{page}"' in waits, "whoever looks sees what comes of it"
     assert send_all(app) == 0
     receiver.answer = 200
