@@ -49,13 +49,23 @@ def command_of(tool: Tool, launch: Launch | None = None) -> str:
 
 Precision = Literal["float32", "bfloat16"]
 
+_NO_FULL: Final = N_(
+    "A full fine-tune is handed to %(names)s alone, and not to %(tool)s: export it for that."
+)
 _CANNOT: Final = N_(
-    "%(tool)s %(version)s has no option for %(name)s. Export for another tool, or leave it out."
+    "%(tool)s %(version)s has no option for %(name)s. Export for another tool, or have it left out (otherwise=leave_out)."
 )
 _CANNOT_HERE: Final = N_(
     "%(tool)s %(version)s has no option for %(name)s. Set it back, or set backend to another that has."
 )
 _LEFT_OUT: Final = N_("%(name)s is left out: %(tool)s %(version)s has no option for it.")
+
+
+def require_handed(tool: Tool, config: TrainingConfig) -> None:
+    """Raises Invalid naming `use_peft` where the tool's files train adapters alone and the run trained every weight."""
+    if not config.use_peft and tool not in TRAIN_EVERY_WEIGHT:
+        names = ", ".join(TOOL_NAMES[one] for one in sorted(TRAIN_EVERY_WEIGHT))
+        raise Invalid(_NO_FULL, field="use_peft", tool=TOOL_NAMES[tool], names=names)
 
 
 @dataclass(frozen=True)
