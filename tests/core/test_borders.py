@@ -51,6 +51,7 @@ ALLOWED: Final = {
         "app.jobs.schemas.EventOut.payload",
         "app.jobs.service.Claim.payload",
         "app.jobs.service.EventData",
+        "app.jobs.service.begin_again",
         "app.jobs.service.finish",
         "app.jobs.service.heartbeat",
         "app.jobs.service.pause",
