@@ -126,9 +126,15 @@ def _figures(plan: PlanOut) -> list[list[object]]:
         told = _("The adapter of run %(id)d, step %(step)d")
         rows.append([_("Begins from"), told % {"id": plan.begins.run_id, "step": plan.begins.step}])
     if plan.memory:
-        said = _("%(needed)s of %(free)s free (%(device)s): %(fits)s") % {
+        told = (
+            _("%(needed)s of %(total)s (%(device)s): %(fits)s")
+            if plan.memory.free_bytes is None
+            else _("%(needed)s of %(free)s free (%(device)s): %(fits)s")
+        )
+        said = told % {
             "needed": file_size(plan.memory.needed_bytes),
             "free": file_size(plan.memory.free_bytes),
+            "total": file_size(plan.memory.total_bytes),
             "device": plan.memory.device,
             "fits": _(plan.memory.fits.words),
         }

@@ -3,6 +3,8 @@
 import json
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,8 +102,7 @@ def export(
         )
     chosen = parse_choices(choices or [])
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with connect(url) as client:
+        with _folder(out), connect(url) as client:
             if run is not None:
                 hub = own_hub(push, private=not public) if push else None
                 export_run(client, run, format, chosen, out, hub=hub, as_json=as_json)
@@ -110,6 +111,18 @@ def export(
                 _export_version(client, dataset or "", version, params, out, as_json=as_json)
     except OSError as error:
         raise unwritable(out, error) from error
+
+
+@contextmanager
+def _folder(out: Path) -> Iterator[None]:
+    """Made before the work, which would be in vain without it; where nothing came of that, a new one is not left behind."""
+    is_new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if is_new and not any(out.iterdir()):
+            out.rmdir()
 
 
 def _require_one_of(dataset: str | None, run: int | None, format: str) -> None:

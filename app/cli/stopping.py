@@ -7,7 +7,8 @@ import typer
 from app.cli.connection import UrlOption, connect
 from app.cli.options import JsonOption, WaitOption
 from app.cli.progress import JobProgress
-from app.client.waiting import require_success, wait_for_pause_or_end
+from app.cli.training import wait_for_run
+from app.client.waiting import last_seq, require_success, wait_for_pause_or_end
 from app.core.console import print_json, say
 from app.core.i18n import gettext as _
 from app.jobs.models import JobState, StopRequest
@@ -21,10 +22,16 @@ def pause(run: RunOption, wait: WaitOption = True, url: UrlOption = "", as_json:
     _stop(run, StopRequest.PAUSE, wait=wait, url=url, as_json=as_json)
 
 
-def resume(run: RunOption, url: UrlOption = "", as_json: JsonOption = False) -> None:
+def resume(run: RunOption, wait: WaitOption = True, url: UrlOption = "", as_json: JsonOption = False) -> None:
     """Command `resume`."""
     with connect(url) as client:
-        _told(client.resume_run(run), _("Run %(id)d goes on as soon as a worker is free."), as_json=as_json)
+        # What came before the pause was told to whoever waited then.
+        after = last_seq(client, client.run(run).job.id) if wait else 0
+        found = client.resume_run(run)
+        _told(found, _("Run %(id)d goes on as soon as a worker is free."), as_json=as_json and not wait)
+        if wait:
+            found = wait_for_run(client, found, as_json=as_json, after=after)
+            _told(found, _ENDED[JobState.SUCCEEDED], as_json=as_json)
 
 
 def stop(

@@ -199,11 +199,11 @@ def prepare(
         return check, require_green_check(client, beside.id, base_model.id, settings, progress)
 
 
-def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool) -> RunOut:
-    """The run once it has ended well, with its progress shown until then."""
+def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool, after: int = 0) -> RunOut:
+    """The run once it has ended well, with its progress shown until then, from the event of that number on."""
     try:
         with JobProgress(_("Training")) as progress:
-            wait_for_job(client, run.job, progress, what=_("The run"))
+            wait_for_job(client, run.job, progress, what=_("The run"), after=after)
     except JobEnded:
         if as_json:
             print_json(client.run(run.id).model_dump(mode="json"))

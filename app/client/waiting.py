@@ -24,11 +24,19 @@ class JobEnded(CommandFailed):
         self.job = job
 
 
-def events_until_end(client: StudioClient, job_id: int) -> Iterator[EventOut]:
-    """Every event of the job from the first on, then as they happen; ends with the job. Restarts of the server are waited
-    through, and so are pauses."""
+def last_seq(client: StudioClient, job_id: int) -> int:
+    """Number of the job's last event so far: what is waited for from now on comes after it."""
+    seq = 0
+    while events := client.events(job_id, seq):
+        seq = events[-1].seq
+    return seq
+
+
+def events_until_end(client: StudioClient, job_id: int, after: int = 0) -> Iterator[EventOut]:
+    """Every event of the job `after` the one of that number, then as they happen; ends with the job. Restarts of the server are
+    waited through, and so are pauses."""
     client.be_patient()
-    seq, started = 0, False
+    seq, started = after, False
     begun = time.monotonic()
     while True:
         events = client.events(job_id, seq)
@@ -66,9 +74,9 @@ def wait_for_pause_or_end(client: StudioClient, job_id: int, listen: Listener) -
         time.sleep(POLL_SECONDS)
 
 
-def wait_for_job(client: StudioClient, job: JobOut, listen: Listener, *, what: str) -> JobOut:
-    """The job once it has succeeded. Raises JobEnded saying that `what` failed, and why."""
-    for event in events_until_end(client, job.id):
+def wait_for_job(client: StudioClient, job: JobOut, listen: Listener, *, what: str, after: int = 0) -> JobOut:
+    """The job once it has succeeded, with its events from `after` on told. Raises JobEnded saying that `what` failed, and why."""
+    for event in events_until_end(client, job.id, after):
         listen(event)
     return require_success(client.job(job.id), what=what)
 

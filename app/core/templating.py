@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -143,6 +144,15 @@ def see(path: str) -> Response:
 
 def go(request: Request, path: str) -> Response:
     """On to another page: a redirect, or the header that makes htmx do it."""
-    if is_htmx(request):
-        return Response(status_code=204, headers={"HX-Redirect": path})
-    return see(path)
+    if not is_htmx(request):
+        return see(path)
+    headers = {"HX-Redirect": path}
+    if _is_place_of_same_page(path, request.headers.get("HX-Current-URL", "")):
+        # A browser goes to a place of the page that it shows without asking for the page again.
+        headers["HX-Refresh"] = "true"
+    return Response(status_code=204, headers=headers)
+
+
+def _is_place_of_same_page(path: str, shown: str) -> bool:
+    there, here = urlsplit(path), urlsplit(shown)
+    return bool(there.fragment) and (there.path, there.query) == (here.path, here.query)

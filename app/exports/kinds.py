@@ -107,7 +107,7 @@ KINDS: Final[tuple[ExportKind, ...]] = (
         "Axolotl",
         N_("A folder that Axolotl trains as it stands: its YAML, and the tokens of the mask check."),
         "external-link",
-        (_BASE_MODEL,),
+        (_BASE_MODEL, _OTHERWISE),
         carries_data=True,
     ),
     ExportKind(
@@ -115,7 +115,7 @@ KINDS: Final[tuple[ExportKind, ...]] = (
         "TRL",
         N_("A script for TRL's SFTTrainer, the run's numbers beside it, and the tokens of the mask check."),
         "external-link",
-        (_BASE_MODEL,),
+        (_BASE_MODEL, _OTHERWISE),
         carries_data=True,
     ),
     ExportKind(

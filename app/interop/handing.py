@@ -1,13 +1,12 @@
 """A run as another trainer is told of it, and what that trainer does otherwise or cannot do."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from app.core.errors import Invalid
 from app.interop.launching import MULTI_CPU, Launch
 from app.recipes.config import TrainingConfig
-from app.recipes.estimates import estimate_steps
+from app.recipes.estimates import estimate_steps, warm_up_steps
 from app.sentences import N_, Sentence
 
 Tool = Literal["llamafactory", "axolotl", "trl", "unsloth"]
@@ -50,13 +49,23 @@ def command_of(tool: Tool, launch: Launch | None = None) -> str:
 
 Precision = Literal["float32", "bfloat16"]
 
+_NO_FULL: Final = N_(
+    "A full fine-tune is handed to %(names)s alone, and not to %(tool)s: export it for that."
+)
 _CANNOT: Final = N_(
-    "%(tool)s %(version)s has no option for %(name)s. Export for another tool, or leave it out."
+    "%(tool)s %(version)s has no option for %(name)s. Export for another tool, or have it left out (otherwise=leave_out)."
 )
 _CANNOT_HERE: Final = N_(
     "%(tool)s %(version)s has no option for %(name)s. Set it back, or set backend to another that has."
 )
 _LEFT_OUT: Final = N_("%(name)s is left out: %(tool)s %(version)s has no option for it.")
+
+
+def require_handed(tool: Tool, config: TrainingConfig) -> None:
+    """Raises Invalid naming `use_peft` where the tool's files train adapters alone and the run trained every weight."""
+    if not config.use_peft and tool not in TRAIN_EVERY_WEIGHT:
+        names = ", ".join(TOOL_NAMES[one] for one in sorted(TRAIN_EVERY_WEIGHT))
+        raise Invalid(_NO_FULL, field="use_peft", tool=TOOL_NAMES[tool], names=names)
 
 
 @dataclass(frozen=True)
@@ -106,8 +115,8 @@ class HandedRun:
 
     @property
     def warmup_steps(self) -> int:
-        """Steps in which the learning rate rises, as transformers counts them."""
-        return self.config.warmup_steps or math.ceil(min(self.config.warmup_ratio, 0.999_999) * self.steps)
+        """Steps in which the learning rate rises, as the studio counts them."""
+        return warm_up_steps(self.config, self.steps)
 
     @property
     def stops_early(self) -> bool:

@@ -6,20 +6,15 @@ from typing import Final
 
 import numpy as np
 
-from app.core.errors import Invalid
 from app.interop.arguments import note_what_is_otherwise
 from app.interop.axolotl import TRAIN_FILE, VALIDATION_FILE, write_axolotl
-from app.interop.handing import TOOL_NAMES, TRAIN_EVERY_WEIGHT, HandedOver, HandedRun, Handing, Tool
+from app.interop.handing import HandedOver, HandedRun, Handing, Tool, require_handed
 from app.interop.llamafactory import TOKENIZED, write_llamafactory
 from app.interop.readme import README, readme_text
 from app.interop.scripts import write_trl, write_unsloth
 from app.interop.token_files import write_arrow_folder, write_parquet
 from app.masking import IGNORE_INDEX, MaskArrays, Split
-from app.sentences import N_
 
-_NO_FULL: Final = N_(
-    "A full fine-tune is handed to %(names)s alone, and not to %(tool)s: export it for that."
-)
 WRITERS: Final[dict[Tool, Callable[[HandedRun, Handing], None]]] = {
     "llamafactory": write_llamafactory,
     "axolotl": write_axolotl,
@@ -43,9 +38,7 @@ def hand_over(
     the studio is going to start it.
     """
     handing = Handing(tool, leave_out, as_backend)
-    if not run.config.use_peft and tool not in TRAIN_EVERY_WEIGHT:
-        others = ", ".join(TOOL_NAMES[one] for one in sorted(TRAIN_EVERY_WEIGHT))
-        raise Invalid(_NO_FULL, field="use_peft", tool=TOOL_NAMES[tool], names=others)
+    require_handed(tool, run.config)
     if run.is_curriculum:
         handing.cannot("mix_order")
     WRITERS[tool](run, handing)

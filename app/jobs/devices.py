@@ -5,10 +5,11 @@ import re
 import shutil
 import socket
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -71,11 +72,34 @@ class WorkerDevice(BaseModel):
     cores: int = 0
     key: str
     gpus: list[str] = Field(default_factory=list)
+    # What a process of a run has of it: of several GPUs the smallest. 0 and None of a worker from before they were told.
+    memory_each: int = 0
+    has_bf16: bool | None = None
 
     @property
     def processes(self) -> int:
         """How many processes of one run have room: each takes a GPU, or a core of a processor."""
         return self.cores or max(1, len(self.gpus))
+
+
+class Named(Protocol):
+    """A device by the name that jobs ask for."""
+
+    @property
+    def name(self) -> str: ...
+
+
+NamedT = TypeVar("NamedT", bound=Named)
+
+
+def fitting(devices: Sequence[NamedT], wish: str) -> list[NamedT]:
+    """Those that a job with this wish may run on. One that may run anywhere runs on a GPU where there is one."""
+    gpus = [one for one in devices if one.name != CPU]
+    if wish == ANY:
+        return gpus or list(devices)
+    if wish == CUDA:
+        return gpus
+    return [one for one in devices if one.name == wish]
 
 
 @dataclass(frozen=True)
@@ -95,12 +119,7 @@ class Devices(StoredModel):
 
     def fitting(self, wish: str) -> list[WorkerDevice]:
         """Those that a job may run on. One that may run anywhere runs on a GPU where there is one."""
-        gpus = [one for one in self.devices if one.name != CPU]
-        if wish == ANY:
-            return gpus or self.devices
-        if wish == CUDA:
-            return gpus
-        return [one for one in self.devices if one.name == wish]
+        return fitting(self.devices, wish)
 
     def slots(self, wish: str) -> list[Slot]:
         """The room for such a job, taken or not: first one job on each device."""
@@ -204,31 +223,48 @@ def these_devices(jobs_each: int, gpus_each: int = 1) -> Devices:
     left alone.
     """
     # Here and not above: the tables of jobs are loaded before the server answers, and it is asked by workers.
-    import psutil
+    from app.jobs.processor import this_processor
 
-    host = socket.gethostname()
+    has = this_processor()
     cpu = WorkerDevice(
         name=CPU,
         title="CPU",
-        memory=psutil.virtual_memory().total,
-        cores=len(os.sched_getaffinity(0)),
-        key=f"{host}/{CPU}"[:100],
+        memory=has.memory,
+        cores=has.cores,
+        key=processor_key(),
+        memory_each=has.memory,
+        has_bf16=has.has_bf16,
     )
-    found = gpus()
-    gpus_each = min(gpus_each, max(1, len(found)))
-    groups = [found[at : at + gpus_each] for at in range(0, len(found) - gpus_each + 1, gpus_each)]
-    cards = [_device_of(number, group) for number, group in enumerate(groups)]
+    cards = [_device_of(number, group) for number, group in enumerate(grouped(gpus(), gpus_each))]
     return Devices(devices=[*cards, cpu], jobs_each=jobs_each)
+
+
+def processor_key() -> str:
+    """The same for every worker of this machine."""
+    return f"{socket.gethostname()}/{CPU}"[:100]
+
+
+def device_name(number: int) -> str:
+    """What jobs call the GPUs of a machine, or groups of them, in their order."""
+    return f"{CUDA}:{number}"
+
+
+def grouped(found: list[Gpu], gpus_each: int) -> list[list[Gpu]]:
+    """GPUs as runs have them, so many together (all, where there are fewer); what does not fill another group is left alone."""
+    each = min(gpus_each, max(1, len(found)))
+    return [found[at : at + each] for at in range(0, len(found) - each + 1, each)]
 
 
 def _device_of(number: int, group: list[Gpu]) -> WorkerDevice:
     titles = " + ".join(dict.fromkeys(gpu.title for gpu in group))
     return WorkerDevice(
-        name=f"{CUDA}:{number}",
+        name=device_name(number),
         title=f"{len(group)} × {titles}" if len(group) > 1 else titles,
         memory=sum(gpu.memory for gpu in group),
         key=group[0].uuid,
         gpus=[gpu.uuid for gpu in group] if len(group) > 1 else [],
+        memory_each=min(gpu.memory for gpu in group),
+        has_bf16=all(gpu.has_bf16 for gpu in group),
     )
 
 

@@ -6,7 +6,16 @@ from typing import Final
 
 from app.notices.messages import Message
 from app.notices.models import Format
+from app.sentences import N_
 
+# Two are called so in every language.
+FORMAT_WORDS: Final[dict[Format, str]] = {
+    Format.JSON: "JSON",
+    Format.SLACK: "Slack",
+    Format.FEISHU: N_("Feishu"),
+    Format.DINGTALK: N_("DingTalk"),
+    Format.WECOM: N_("WeCom"),
+}
 _ENVELOPES: Final[dict[Format, Callable[[str], object]]] = {
     Format.SLACK: lambda text: {"text": text},
     Format.FEISHU: lambda text: {"msg_type": "text", "content": {"text": text}},

@@ -18,12 +18,14 @@ from app.core.typed import typed_whole
 from app.core.web import AppEngine, AppSettings, Db, posted_form
 from app.notices import webhooks
 from app.notices.destinations import HOSTS_SETTING
+from app.notices.formats import FORMAT_WORDS
 from app.notices.messages import EVENT_WORDS, OFFERED, Event
 from app.notices.models import Format
 from app.notices.schemas import DeliveryOut, WebhookRequest
 
 router = Router(prefix="/webhooks", include_in_schema=False)
 _PATH: Final = "/webhooks"
+_SHOWN: Final = 10
 _EMPTY: Final = {
     "url": "",
     "secret": "",
@@ -32,6 +34,10 @@ _EMPTY: Final = {
     "gate_max": "",
     "gate_against": "",
 }
+
+
+def _newest(session: Session, webhook_id: int) -> list[DeliveryOut]:
+    return [DeliveryOut.of(sent) for sent in webhooks.list_deliveries(session, webhook_id, limit=_SHOWN)]
 
 
 def _page(
@@ -44,10 +50,7 @@ def _page(
 ) -> Response:
     found = webhooks.list_webhooks(session)
     context: dict[str, Any] = {
-        "webhooks": [
-            (one, [DeliveryOut.of(sent) for sent in webhooks.list_deliveries(session, one.id or 0, limit=10)])
-            for one in found
-        ],
+        "webhooks": [(one, _newest(session, one.id or 0)) for one in found],
         "made": shown_once.shown(request),
         "errors": {error.field or "url": error.translated()} if error else {},
         "values": values or _EMPTY,
@@ -56,7 +59,7 @@ def _page(
         else events,
         "event_words": {event: EVENT_WORDS[event] for event in OFFERED},
         "all_words": EVENT_WORDS,
-        "formats": [one.value for one in Format],
+        "format_words": FORMAT_WORDS,
         "hosts": settings.webhook_hosts,
         "hosts_setting": HOSTS_SETTING,
     }
@@ -70,6 +73,15 @@ def _page(
 def webhooks_page(request: Request, session: Db, settings: AppSettings) -> Response:
     """All webhooks, what was sent to each, and the form for one more."""
     return _page(request, session, settings)
+
+
+@router.get("/{webhook_id}/deliveries", response_model=None)
+@needs(Permission.WEBHOOK_MANAGE)
+def deliveries_of(request: Request, session: Db, webhook_id: int) -> Response:
+    """What was sent to one, for a page that waits for answers."""
+    webhook = webhooks.require_webhook(session, webhook_id)
+    context = {"webhook": webhook, "deliveries": _newest(session, webhook_id), "all_words": EVENT_WORDS}
+    return render(request, "notices/_deliveries.html", context)
 
 
 @router.post("", response_model=None)

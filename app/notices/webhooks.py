@@ -80,14 +80,20 @@ def list_deliveries(session: Session, webhook_id: int, *, limit: int = 50) -> li
 
 
 def send_again(session: Session, actor: Actor, webhook_id: int, delivery_id: int) -> Delivery:
-    """The same message under the same id, once more and with all its attempts. Raises Conflict while it is on its way."""
+    """The same message under the same id, once more: with all its attempts, or, where it waits after an attempt that failed, now
+    and no later. Raises Conflict while its first attempt is under way.
+    """
     delivery = session.get(Delivery, delivery_id)
     if delivery is None or delivery.webhook_id != webhook_id:
         raise NotFound(N_("There is no delivery %(id)d."), id=delivery_id)
     if delivery.state is DeliveryState.WAITING:
-        raise Conflict(N_("This is still on its way."))
-    delivery.state, delivery.attempts, delivery.next_at = DeliveryState.WAITING, 0, utc_now()
-    delivery.ended_at = None
+        if delivery.error is None:
+            raise Conflict(N_("This is still on its way."))
+    else:
+        delivery.state, delivery.attempts, delivery.ended_at = DeliveryState.WAITING, 0, None
+        # What came of earlier attempts says nothing of this one.
+        delivery.error, delivery.status_code = None, None
+    delivery.next_at = utc_now()
     session.add(delivery)
     record(session, actor, "webhook.again", f"webhook/{webhook_id}")
     session.flush()

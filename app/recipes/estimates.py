@@ -1,4 +1,4 @@
-"""How long a run will be before it starts: steps and tokens."""
+"""How long a run will be before it starts: steps and tokens; and how many of the steps are warm-up."""
 
 import math
 from dataclasses import dataclass
@@ -50,3 +50,14 @@ def estimate_steps(samples: int, config: TrainingConfig) -> Estimate:
     steps = config.max_steps if config.max_steps > 0 else math.ceil(per_epoch * config.num_train_epochs)
     batch = config.samples_per_step
     return Estimate(samples, batch, per_epoch, steps)
+
+
+def warm_up_steps(config: TrainingConfig, steps: int) -> int:
+    """Of so many optimiser steps those in which the learning rate still rises, the first of them at 0, as transformers counts them.
+
+    A share that is less than one step is none: transformers rounds it up, which gives the only step of a run a learning rate of 0.
+    """
+    if config.lr_scheduler_type == "constant":
+        return 0
+    share = config.warmup_ratio * steps
+    return config.warmup_steps or (math.ceil(share) if share >= 1 else 0)

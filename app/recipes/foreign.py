@@ -40,6 +40,10 @@ _ALIAS: Final = N_(
     "This file repeats values by an alias (*%(name)s). Write them out where they are meant, then read it again."
 )
 
+_NO_YAML: Final = N_("This file is not valid YAML: %(reason)s")
+_BROKEN_AT: Final = N_(
+    "This file is not valid YAML from line %(line)d, column %(column)d on. Look at indentation, colons and quotes there."
+)
 _SAID_TWICE: Final = N_("This file says %(key)s twice, the second time in line %(line)d. Keep one of them.")
 _NO_ADAPTER: Final = N_("adapter is not in the file: Axolotl trains every weight then (use_peft: false).")
 
@@ -196,10 +200,14 @@ def read_foreign(text: str) -> ForeignConfig:
         raise Invalid(TOO_LARGE, field="config")
     try:
         found = _Loader(text).get_single_data()
+    except yaml.MarkedYAMLError as error:
+        # The parser's own words are for people who know its states; the place is for everybody.
+        mark = error.problem_mark or error.context_mark
+        if mark is None:
+            raise Invalid(_NO_YAML, field="config", reason=_short(error)) from error
+        raise Invalid(_BROKEN_AT, field="config", line=mark.line + 1, column=mark.column + 1) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise Invalid(
-            N_("This file is not valid YAML: %(reason)s"), field="config", reason=_short(error)
-        ) from error
+        raise Invalid(_NO_YAML, field="config", reason=_short(error)) from error
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise Invalid(
             N_("A training config is a mapping of names to values; this file is none."), field="config"
@@ -209,9 +217,7 @@ def read_foreign(text: str) -> ForeignConfig:
         try:
             _take(read, key, value)
         except ValueError as error:  # a number of more digits than can be written
-            raise Invalid(
-                N_("This file is not valid YAML: %(reason)s"), field="config", reason=_short(error)
-            ) from error
+            raise Invalid(_NO_YAML, field="config", reason=_short(error)) from error
         for name in read.values:
             read.keys.setdefault(name, key)
     if read.tool == "llamafactory":

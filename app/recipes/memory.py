@@ -22,6 +22,10 @@ MB: Final = 10**6
 
 # Measured with the bundled model: interpreter, libraries and the allocator's spare memory.
 _PROCESS: Final = 574 * MB
+# Parameters of a model that computes in bf16 on a CPU, from which on its loops are compiled (worker/work/training/compiled.py): some
+# dozen steps win that time back. The compiler stays in memory.
+WORTH_COMPILING: Final = 20_000_000
+_COMPILER: Final = 133 * MB
 # The libraries' own on a GPU.
 _ON_GPU: Final = 600 * MB
 # Bytes that are kept for the way back of each input and output of a layer: so many, and so many for each byte of a number.
@@ -150,6 +154,7 @@ def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, ha
     across, trained = width(facts), trained_parameters(facts, config)
     if across is None or trained is None or not facts.parameters or not facts.vocabulary:
         return None
+    process = _PROCESS + (_COMPILER if _has_loops_compiled(facts, config, half=half) else 0)
     if work.cores:
         # The processes share the cores, and each has all the rest for itself.
         work = replace(work, cores=max(1, work.cores // config.num_processes))
@@ -160,7 +165,11 @@ def estimate_memory(facts: ModelFacts, config: TrainingConfig, work: Work, *, ha
         # The gradient of the first and the last layer.
         needed += 2 * 4 * across * facts.vocabulary
     needed += max(_step(facts, config, work, trained, number, half=half), _trial(facts, config, work, number))
-    return (needed + _PROCESS) * config.num_processes if work.cores else needed + _ON_GPU
+    return (needed + process) * config.num_processes if work.cores else needed + _ON_GPU
+
+
+def _has_loops_compiled(facts: ModelFacts, config: TrainingConfig, *, half: bool) -> bool:
+    return half and config.method is not Method.FULL and (facts.parameters or 0) >= WORTH_COMPILING
 
 
 def _step(

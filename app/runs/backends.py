@@ -19,7 +19,7 @@ from app.recipes.liger import FIELD as LIGER
 from app.recipes.liger import NO_GPU, require_liger
 from app.recipes.optimizers import fitting_optimizer
 from app.recipes.processes import require_room
-from app.runs.device import ThisDevice
+from app.runs.device import ThisMachine
 from app.sentences import N_, Sentence
 
 _NOT_HERE: Final = N_(
@@ -61,11 +61,11 @@ class Backends:
 NO_BACKENDS: Final = Backends()
 
 
-def backends_here(settings: Annotated[Settings, Depends(get_app_settings)], device: ThisDevice) -> Backends:
+def backends_here(settings: Annotated[Settings, Depends(get_app_settings)], machine: ThisMachine) -> Backends:
     """Looked up anew each time: an environment may be made while the server runs."""
     return Backends(
         find_environments(settings),
-        on_cpu=device.cores > 0,
+        on_cpu=machine.first.cores > 0,
         launches=launch_files(settings),
         workers_here=not settings.redis_url,
     )

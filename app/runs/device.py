@@ -1,81 +1,78 @@
 """What this machine has for training, told without loading torch, for estimates before a start.
 
-Where workers run on other machines than the web server, their memory is not known here, and the estimate is held against
-this machine's.
+Which of it a run may get, and what workers of other machines have, is `placing.py`'s.
 """
 
-import os
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
-import psutil
 from fastapi import Depends
 
-from app.jobs.devices import gpus
-
-_CGROUP_LIMITS: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-# Units for products in bf16: with them a CPU is quicker in bf16 than in fp32.
-_BF16_FLAGS: Final = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
+from app.core.settings import Settings
+from app.core.web import get_app_settings
+from app.jobs.devices import CPU, Gpu, device_name, fitting, gpus, grouped, processor_key
+from app.jobs.processor import this_processor
 
 
 @dataclass(frozen=True)
 class Device:
-    """`memory` and what is `free` of it in bytes; `cores` of a CPU that training may use, 0 on a GPU, which has a `processor`
-    beside it.
+    """`memory` and what is `free` of it in bytes, for one process of a run; `cores` of a processor that training may use, 0 on a GPU.
+
+    `name` and `key` are those by which jobs and workers mean it (cuda:1), `title` is for people. `free` is all of the memory where
+    nobody here knows what is free (`knows_free`), on another machine.
     """
 
-    name: str
+    title: str
     memory: int
     free: int
     cores: int
     has_bf16: bool
-    processor: "Device | None" = None
+    name: str = CPU
+    key: str = ""
+    knows_free: bool = True
 
 
-def this_device() -> Device:
-    """The GPU where there is one and the installed torch can use it, else the processor."""
-    return _gpu() or _processor()
+@dataclass(frozen=True)
+class Machine:
+    """`devices` are as a worker here would number them: GPUs, and the processor as the last one."""
+
+    devices: tuple[Device, ...]
+
+    @property
+    def first(self) -> Device:
+        """Where a run is begun that may run anywhere."""
+        return self.devices[0]
+
+    def fitting(self, wish: str) -> list[Device]:
+        """Those that a run with this wish may get."""
+        return fitting(self.devices, wish)
 
 
-def _processor() -> Device:
-    found = psutil.virtual_memory()
-    total = min([found.total, *_container_limits()])
-    # What others hold of a limited container is not told apart from its own.
-    free = min(found.available, total)
-    return Device("CPU", total, free, len(os.sched_getaffinity(0)), _cpu_has_bf16())
+def machine_of(found: list[Gpu], gpus_each: int) -> Machine:
+    """The machine with these GPUs, of which a run has so many together."""
+    cpu = this_processor()
+    processor = Device("CPU", cpu.memory, cpu.free, cpu.cores, cpu.has_bf16, CPU, processor_key())
+    groups = grouped(found, gpus_each)
+    return Machine((*(_card(number, group) for number, group in enumerate(groups)), processor))
 
 
-def _container_limits() -> list[int]:
-    limits = []
-    for name in _CGROUP_LIMITS:
-        try:
-            text = Path(name).read_text("ascii").strip()
-        except OSError:
-            continue
-        if text.isdigit():
-            limits.append(int(text))
-    return limits
+def _card(number: int, group: list[Gpu]) -> Device:
+    """Each process of a run has one GPU of the group, and the smallest decides what fits."""
+    return Device(
+        group[0].title,
+        min(gpu.memory for gpu in group),
+        min(gpu.free for gpu in group),
+        0,
+        all(gpu.has_bf16 for gpu in group),
+        device_name(number),
+        group[0].uuid,
+    )
 
 
-@cache
-def _cpu_has_bf16() -> bool:
-    try:
-        text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
-    except OSError:
-        return False
-    lines = (line for line in text.splitlines() if line.lower().startswith(("flags", "features")))
-    return bool(_BF16_FLAGS & set(next(lines, "").split()))
-
-
-def _gpu() -> Device | None:
-    """The first one, on which a run is begun where it may run anywhere."""
-    first = next(iter(gpus()), None)
-    if first is None:
-        return None
-    return Device(first.title, first.memory, first.free, 0, first.has_bf16, _processor())
+def this_machine(settings: Annotated[Settings, Depends(get_app_settings)]) -> Machine:
+    """As it is now: the driver is asked."""
+    return machine_of(gpus(), settings.gpus_per_run)
 
 
 # Asked before a handler takes a connection.
-ThisDevice = Annotated[Device, Depends(this_device)]
+ThisMachine = Annotated[Machine, Depends(this_machine)]

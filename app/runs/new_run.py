@@ -247,7 +247,7 @@ def _repeated(run: Run) -> TrainingConfig:
 
 
 def require_sound(
-    form: NewRunForm, version: DatasetVersion, facts: ModelFacts, device: Device, backends: Backends
+    form: NewRunForm, version: DatasetVersion, facts: ModelFacts, device: Device | None, backends: Backends
 ) -> None:
     """Refuses a config with mistakes; `form.errors` then names them by field."""
     form.errors |= plan_form(form, version, None, facts, device, backends)[0].errors
@@ -260,7 +260,7 @@ def plan_form(
     version: DatasetVersion | None,
     check: MaskCheck | None,
     facts: ModelFacts | None,
-    device: Device,
+    device: Device | None,
     backends: Backends,
     beside: Beside | None = None,
 ) -> tuple[Plan, SweepPlan | None]:

@@ -100,7 +100,8 @@ def start(
                 require_base_model(session, check.base_model_id),
             )
             form.take_adapter(session)
-            require_sound(form, version, model.info, *view.placed(session, form.values["device"]))
+            place, backends = view.placed(session, form.values["device"])
+            require_sound(form, version, model.info, place.device if place else None, backends)
             run_request = form.request(check, checks.beside)
             address = _promise(session, actor, form, run_request, suites, view.backends, ground)
     except (Invalid, Conflict) as error:

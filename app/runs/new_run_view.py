@@ -19,13 +19,12 @@ from app.recipes.method import Method
 from app.recipes.own import AppRecipes
 from app.recipes.recipes import RECIPES, RecipeBook, build_config, values_of
 from app.runs.backends import Backends, TheseBackends
-from app.runs.device import Device
 from app.runs.form_checks import Checks
 from app.runs.judging import AppJudging
 from app.runs.new_run import DEFAULTS, NewRunForm, plan_form, versions_with_names
 from app.runs.offers import offered_backends, offered_devices
 from app.runs.pace import pace_of
-from app.runs.placing import device_for, placed
+from app.runs.placing import Place, place_for, placed
 from app.runs.preflight.ground import TheseSurroundings
 from app.runs.preflight.shown import shown_preflight
 from app.runs.sweeps.planning import with_pace
@@ -54,9 +53,10 @@ class FormView:
         self.backends = backends
         self.book = book
 
-    def placed(self, session: Session, wish: str) -> tuple[Device, Backends]:
-        """The machine and the trainers as a run meets them that may be trained there."""
-        return device_for(self.surroundings.device, wish), placed(session, self.backends, wish)
+    def placed(self, session: Session, wish: str) -> tuple[Place | None, Backends]:
+        """Where a run with this wish is trained, as far as that is known, and the trainers as it meets them there."""
+        place = place_for(session, self.surroundings.machine, wish)
+        return place, placed(session, self.backends, wish)
 
     def part(self, session: Session, form: NewRunForm, checks: Checks = NO_CHECKS) -> dict[str, Any]:
         """Everything that the form's fragments read. The session only reads: it is let go on the way."""
@@ -73,7 +73,8 @@ class FormView:
         checks = checks.with_jobs(session)
         beside = checks.of_mixed(mixed if mixed is not version else None)
         wish = form.values["device"]
-        device, backends = self.placed(session, wish)
+        place, backends = self.placed(session, wish)
+        device = place.device if place else None
         plan, several = plan_form(form, version, checks.check, info, device, backends, beside)
         if several is None:
             pace = pace_of(session, model_id, plan)
@@ -82,7 +83,7 @@ class FormView:
         plans = [(member.said, member.plan) for member in several.members] if several else []
         let_go(session)
         mixed_in = beside.version if beside else None
-        ground = self.surroundings.ground(version, mixed_in, checks.check, checks.beside).on(wish)
+        ground = self.surroundings.ground(version, mixed_in, checks.check, checks.beside).at(place, wish)
         return {
             **shown_preflight(form, version, model, checks, plans or [("", plan)], ground, beside),
             "form": form,

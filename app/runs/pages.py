@@ -26,7 +26,7 @@ from app.runs.beginning_words import against_earlier, beginning_words
 from app.runs.changes import RECIPE_TITLES, changes_of, telling
 from app.runs.checkpoint_pages import checkpoints_context
 from app.runs.curves import read_curves
-from app.runs.device import ThisDevice
+from app.runs.device import ThisMachine
 from app.runs.diagnosis import changed_fields, diagnose_run, new_run_address
 from app.runs.elsewhere import AppElsewhere, shown_elsewhere
 from app.runs.judging import AppJudging
@@ -34,6 +34,7 @@ from app.runs.lineage import lineage_of
 from app.runs.logs import log_tail, tensorboard_command
 from app.runs.losses import read_losses
 from app.runs.models import Run
+from app.runs.placing import place_for
 from app.runs.planning import expected_memory
 from app.runs.preflight.items import Name
 from app.runs.samples import read_samples
@@ -171,14 +172,15 @@ def run_page(
     judging: AppJudging,
     waiting: AppWaiting,
     elsewhere: AppElsewhere,
-    device: ThisDevice,
+    machine: ThisMachine,
     settings: AppSettings,
     run_id: int,
     already: bool = False,
 ) -> Response:
     """One run: everything stored about it, and live from there."""
     run = service.require_run(session, run_id)
-    lineage = lineage_of(session, run)
+    lineage, job = lineage_of(session, run), service.run_job(session, run)
+    place = place_for(session, machine, job.device or job.device_wanted)
     context = {
         **_run_context(session, waiting, run),
         **lineage,
@@ -201,12 +203,11 @@ def run_page(
             lineage["check"],
             lineage["mixed_in"].check if lineage["mixed_in"] else None,
             lineage["model"].info,
-            device,
+            place.device if place else None,
         ),
         "already": already,
-        "story": read_story(session, service.run_job(session, run)),
+        "story": read_story(session, job),
     }
-    job = service.run_job(session, run)
     context |= checkpoints_context(session, storage, run)
     context["log"] = log_tail(storage, job)
     context["tensorboard"] = tensorboard_command(storage, job)

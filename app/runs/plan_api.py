@@ -19,12 +19,11 @@ from app.mask_checks.service import newest_report, require_mask_check
 from app.recipes.foreign import read_sound
 from app.recipes.own import AppRecipes
 from app.runs.backends import TheseBackends
-from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
 from app.runs.further import read_further
 from app.runs.mixing import SAME_VERSION, Beside, read_beside, require_some
 from app.runs.pace import pace_of
-from app.runs.placing import device_for, placed
+from app.runs.placing import placed
 from app.runs.plan_schemas import PlanIn, PlanOut
 from app.runs.planning import Choice, make_plan
 from app.runs.preflight.checklist import preflight
@@ -57,7 +56,6 @@ def plan_run(
     session: Db,
     engine: AppEngine,
     book: AppRecipes,
-    device: ThisDevice,
     backends: TheseBackends,
     surroundings: TheseSurroundings,
     body: PlanIn,
@@ -68,8 +66,7 @@ def plan_run(
         found = _checks(looking, body)
     ground = surroundings.ground(*found)
     wish = require_wish(session, body.device)
-    ground = ground.on(wish)
-    device, backends = device_for(device, wish), placed(session, backends, wish)
+    ground, backends = ground.on(session, wish), placed(session, backends, wish)
     version = require_version(session, body.dataset_version_id)
     model, _folder = require_ready(session, body.base_model_id)
     check = _check(session, body)
@@ -82,7 +79,7 @@ def plan_run(
     changes = further.changes(recipe, body.changes)
     further.require_fitting(fit_config(recipe, changes, version, model.info, backends).config)
     choice = Choice(body.recipe, changes, body.task, book, further.locked)
-    plan = make_plan(choice, version, check, model.info, device, backends, beside)
+    plan = make_plan(choice, version, check, model.info, ground.device, backends, beside)
     pace = pace_of(session, body.base_model_id, plan)
     facts = Facts(
         version,

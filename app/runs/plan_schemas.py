@@ -105,10 +105,10 @@ class AdviceOut(BaseModel):
 
 
 class MemoryOut(BaseModel):
-    """Bytes: needed at the peak, free now, and all that the device has."""
+    """Bytes: needed at the peak, free now (null on another machine, whose workers do not tell), and all that the device has."""
 
     needed_bytes: int
-    free_bytes: int
+    free_bytes: int | None
     total_bytes: int
     device: str
     fits: Fits
@@ -118,9 +118,9 @@ class MemoryOut(BaseModel):
         """From what was estimated."""
         return cls(
             needed_bytes=memory.needed,
-            free_bytes=memory.device.free,
+            free_bytes=memory.device.free if memory.device.knows_free else None,
             total_bytes=memory.device.memory,
-            device=memory.device.name,
+            device=memory.device.title,
             fits=memory.fits,
         )
 

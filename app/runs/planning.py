@@ -37,7 +37,7 @@ class MemoryPlan:
 
     @property
     def fits(self) -> Fits:
-        """Whether it goes into what is free now."""
+        """Whether it goes into what is free now, or into all of it where nobody knows what is free."""
         return fits(self.needed, self.device.free)
 
 
@@ -86,7 +86,7 @@ def make_plan(
     version: DatasetVersion | None,
     check: MaskCheck | None,
     facts: ModelFacts | None,
-    device: Device,
+    device: Device | None,
     backends: Backends = NO_BACKENDS,
     beside: Beside | None = None,
 ) -> Plan:
@@ -119,7 +119,7 @@ def plan_of(
     estimate = estimate_steps(epoch.samples, config)
     situation = Situation(version.train_count, version.validation_count, choice.recipe, choice.task)
     mix_check, memory = (beside.check if beside else None), None
-    if device is not None and (beside is None or mix_check is not None):
+    if beside is None or mix_check is not None:
         memory = expected_memory(config, check, mix_check, facts, device)
     return Plan(
         config,
@@ -155,11 +155,13 @@ def expected_memory(
     check: MaskCheck | None,
     mix_check: MaskCheck | None,
     facts: ModelFacts | None,
-    device: Device,
+    device: Device | None,
 ) -> MemoryPlan | None:
     """What training the samples of a checked version takes at its peak, or of the one mixed in, where those are larger; None
     where too little is known.
     """
+    if device is None:
+        return None
     plans = [_memory(config, one.report, facts, device) for one in (check, mix_check) if one is not None]
     known = [plan for plan in plans if plan is not None]
     return max(known, key=lambda plan: plan.needed) if known and len(known) == len(plans) else None

@@ -176,7 +176,7 @@ def _prepare(
     device = require_wish(session, request.device)
     backends = placed(session, backends, device)
     backends = with_kept(backends, request.again_of.launch if request.again_of else None)
-    ground = ground.on(device)
+    ground = ground.on(session, device)
     request = _with_adapter(session, request, base, model)
     fitted = _fitted(request, base, version, model, backends)
     if request.begins:

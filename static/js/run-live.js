@@ -92,7 +92,9 @@
     if (!closeup || isHeldOut) return [curves[steps], curves[name]];
     const { from, to, curves: near } = closeup;
     const before = curves.step.findLastIndex((step) => step < from) + 1;
-    const found = curves.step.findIndex((step) => step > to);
+    // What came since it was asked for is among the live points alone.
+    const known = Math.min(to, near.step.at(-1) ?? from);
+    const found = curves.step.findIndex((step) => step > known);
     const after = found === -1 ? curves.step.length : found;
     /**
      * @param {string} key
@@ -194,6 +196,11 @@
     }, 200);
   }
 
+  // What a later attempt took back, or what was thinned meanwhile, is asked for again.
+  function lookAgain() {
+    if (closeup) lookClosely(closeup.from, closeup.to);
+  }
+
   // Findings change slowly and are judged over all points: asked for now and then.
   function judgeSoon() {
     if (judged) return;
@@ -208,7 +215,9 @@
 
   /** @param {any} event */
   function addMetric(event) {
+    const isTold = event.step <= (curves.step.at(-1) ?? -1);
     curves.addMetric(event);
+    if (isTold) lookAgain();
     show("loss", event.loss, exact);
     show("speed", event.tokens_per_second, whole);
     if (event.memory_bytes) text("memory", size(event.memory_bytes));
@@ -324,6 +333,7 @@
       if (!response.ok) throw new Error(String(response.status));
       const { last_seq: seq, ...columns } = await response.json();
       curves = runCurves(columns);
+      lookAgain();
       draw();
       readMarks();
       // What happened between the page and its curves is in neither: let the server draw its parts again.

@@ -157,6 +157,7 @@ def test_what_does_not_go_together_is_refused(live: LiveServer, run_id: int, tmp
         assert says in refused.error
     unknown = live.run("export", "--run", "99", "--as", "adapter", *out)
     assert "There is no run 99" in unknown.error
+    assert not (tmp_path / "o").exists()
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):

@@ -11,10 +11,12 @@ from fastapi import FastAPI
 from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
-from app.jobs.models import Job, JobState
+from app.jobs import stopping
+from app.jobs.events import EventKind
+from app.jobs.models import Job, JobState, StopRequest
 from app.sentences import Failure, FailureCode, Sentence
 from tests.cli.conftest import LiveServer
-from tests.support.training import make_run
+from tests.support.training import make_run, run_result
 
 pytestmark = pytest.mark.usefixtures("silent_bell")
 
@@ -71,3 +73,71 @@ def test_a_run_that_nobody_has_begun_is_simply_stopped(
         run_id = make_run(session, storage)[0].id
     told = live.run("stop", "--run", str(run_id))
     assert (told.code, f"Run {run_id} was cancelled." in told.stderr) == (0, True)
+
+
+@contextmanager
+def paused(app: FastAPI, storage: Storage, ends: JobState) -> Iterator[tuple[str, list[bool]]]:
+    """A paused run with a loss of before, that a worker takes up as soon as it may, measures once more and ends so. Its id, and
+    whether the worker has ended it."""
+    reason = Failure(FailureCode.UNEXPECTED, Sentence.of("The device is gone."))
+    with transaction(app.state.engine) as session:
+        run, job = make_run(session, storage)
+        run_id, job_id = run.id, job.id or 0
+        claim = jobs.claim(session, job_id, owner="w", lease_seconds=300)
+        assert claim is not None
+        stopping.request_stop(session, job_id, StopRequest.PAUSE)
+        jobs.pause(session, claim, events=[(EventKind.EVAL, {"step": 1, "eval_loss": 3.25})])
+    told: list[bool] = []
+
+    def work() -> None:
+        again = None
+        while again is None:
+            time.sleep(0.05)
+            with transaction(app.state.engine) as session:
+                again = jobs.claim(session, job_id, owner="w", lease_seconds=300)
+        with transaction(app.state.engine) as session:
+            jobs.heartbeat(
+                session, again, lease_seconds=300, events=[(EventKind.EVAL, {"step": 2, "eval_loss": 1.75})]
+            )
+        time.sleep(0.5)
+        with transaction(app.state.engine) as session:
+            failure = reason if ends is JobState.FAILED else None
+            result = None if failure else run_result()
+            jobs.finish(session, again, ends, failure=failure, result=result)
+        told.append(True)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield str(run_id), told
+    thread.join(30)
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"), [(JobState.SUCCEEDED, 0), (JobState.FAILED, 1), (JobState.CANCELLED, 1)]
+)
+def test_resume_waits_for_the_end_as_train_does(
+    app: FastAPI, storage: Storage, live: LiveServer, ends: JobState, code: int
+) -> None:
+    with paused(app, storage, ends) as (run_id, ended):
+        told = live.run("resume", "--run", run_id, "--json")
+        assert ended == [True]
+    assert (told.code, told.json["job"]["state"]) == (code, ends.value)
+    # What came before the pause is not told again.
+    assert ("1.7500" in told.stderr, "3.2500" in told.stderr) == (True, False), told.stderr
+    assert "It was paused" not in told.stderr
+
+
+def test_resume_without_waiting_says_that_it_goes_on(
+    app: FastAPI, storage: Storage, live: LiveServer
+) -> None:
+    with paused(app, storage, JobState.SUCCEEDED) as (run_id, _ended):
+        told = live.run("resume", "--run", run_id, "--no-wait", "--json")
+    assert (told.code, told.json["job"]["state"]) == (0, "queued")
+    assert "goes on as soon as a worker is free" in told.stderr
+
+
+def test_what_is_not_paused_cannot_be_resumed(app: FastAPI, storage: Storage, live: LiveServer) -> None:
+    with transaction(app.state.engine) as session:
+        run_id = make_run(session, storage)[0].id
+    told = live.run("resume", "--run", str(run_id))
+    assert (told.code, "not paused" in told.error) == (1, True), told

@@ -32,6 +32,10 @@ SPELLED_TWICE: Final[dict[tuple[str, str], str]] = {
         "app.recipes.config.TrainingConfig",
     ): "the pure judge lies below the config and reads its own selection of it",
     (
+        "app.jobs.devices.WorkerDevice",
+        "app.runs.device.Device",
+    ): "what a worker stores of a device for all runs, and what one process of a run has of it now",
+    (
         "app.imports.schemas.ImportOut",
         "app.interchange.report.ImportReport",
     ): "what REST promises does not follow how a file is counted",

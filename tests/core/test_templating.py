@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 
 from app.core import templating
 
@@ -43,3 +44,26 @@ def test_a_notice_travels_in_a_header() -> None:
         "link_url": None,
     }
     assert header.isascii()
+
+
+@pytest.mark.parametrize(
+    ("shown", "path", "asks_again"),
+    [
+        ("http://localhost/datasets/1/versions", "/datasets/1/versions#version-2", True),
+        (
+            "http://localhost/datasets/1/versions?same_as=1#version-1",
+            "/datasets/1/versions?same_as=1#version-1",
+            True,
+        ),
+        ("http://localhost/datasets/1/versions", "/datasets/1/versions?same_as=1#version-1", False),
+        ("http://localhost/datasets/1", "/datasets/1/versions#version-2", False),
+        ("http://localhost/datasets/1/versions", "/datasets/1/versions", False),
+        ("", "/datasets/1/versions#version-2", False),
+    ],
+)
+def test_a_place_of_the_page_that_is_shown_is_asked_for_again(
+    shown: str, path: str, asks_again: bool
+) -> None:
+    headers = [(b"hx-request", b"true"), (b"hx-current-url", shown.encode())]
+    answer = templating.go(Request({"type": "http", "headers": headers}), path)
+    assert (answer.headers["HX-Redirect"], answer.headers.get("HX-Refresh") == "true") == (path, asks_again)

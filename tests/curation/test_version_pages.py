@@ -2,9 +2,13 @@
 
 from dataclasses import fields
 
+import pytest
+from playwright.sync_api import Browser, expect
+
 from app.conversations.filter_params import FilterParams
 from app.curation.freeze_form import FreezeForm
 from tests.conversations.conftest import MakeConversation
+from tests.support.live import signed_in
 from tests.support.people import Person, problem_of, visible_text
 
 HTMX = {"HX-Request": "true"}
@@ -26,6 +30,31 @@ def test_freezing_needs_an_engineer_and_something_approved(
     assert version["content_hash"] in page
     assert f'href="/runs/new?version={version["id"]}"' in page
     assert "New run" not in reviewer.browser.get(path).text
+
+
+@pytest.mark.browser
+def test_who_freezes_on_the_page_of_versions_sees_the_new_one(
+    browser: Browser,
+    url: str,
+    reviewer: Person,
+    engineer: Person,
+    make: MakeConversation,
+    dataset_id: int,
+) -> None:
+    """It leads to a place of the very page that is shown, which a browser would not ask for again by itself."""
+    numbers = [make(outcome="won"), make(outcome="lost")]
+    with signed_in(browser, url, engineer) as context:
+        page = context.new_page()
+        for version, number in enumerate(numbers, start=1):
+            reviewer.browser.post(
+                f"/datasets/{dataset_id}/review", data={"ids": [number], "state": "approved"}
+            )
+            page.goto(f"{url}/datasets/{dataset_id}/versions")
+            page.get_by_role("link", name="Freeze version").click()
+            page.get_by_role("dialog").get_by_role("button", name="Freeze", exact=True).click()
+            expect(page.locator(f"#version-{version}")).to_be_visible()
+            expect(page.get_by_role("dialog")).to_have_count(0)
+            expect(page).to_have_url(f"{url}/datasets/{dataset_id}/versions#version-{version}")
 
 
 def test_freezing_again_says_that_nothing_changed_and_a_new_version_what_did(

@@ -16,11 +16,13 @@ from app.client import speaking
 from app.client.rest import StudioClient
 from app.client.speaking import ServerUnreachable
 from app.core.database import transaction
+from app.core.errors import Invalid
 from app.exports import service
 from app.exports.downloads import Sent, zip_chunks, zip_size, zip_tag
-from app.exports.kinds import KINDS, Choice, ExportKind, read_choices
+from app.exports.kinds import BY_NAME, KINDS, Choice, ExportKind, read_choices
 from app.exports.leftovers import clear_all_leftovers
 from app.exports.models import RunExport
+from app.interop.handing import TOOLS, Handing, Tool
 from app.jobs.models import Job, JobState
 from app.runs.service import require_run
 from tests.support.exported import ADAPTER_FILES, do_export, keep_provenance, run_with_adapter
@@ -310,3 +312,32 @@ def test_a_run_without_an_adapter_is_refused(app: FastAPI, run_id: int, engineer
     assert (refused.status_code, "has no adapter" in problem_of(refused)) == (409, True)
     page = visible_text(engineer.browser.get(f"/runs/{run_id}").text)
     assert "nothing to take away" in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("adapter", "export the run as “merged”"),
+        ("axolotl", "handed to TRL alone, and not to Axolotl"),
+        ("llamafactory", "handed to TRL alone, and not to LLaMA-Factory"),
+        ("unsloth", "handed to TRL alone, and not to Unsloth"),
+    ],
+)
+def test_what_a_full_fine_tune_is_not_exported_as_is_refused_with_what_it_is(
+    app: FastAPI, run_id: int, engineer: Person, kind: str, words: str
+) -> None:
+    with transaction(app.state.engine) as session:
+        run = require_run(session, run_id)
+        run.config = run.config.model_copy(update={"use_peft": False})
+        session.add(run)
+    refused = engineer.api.post(f"/api/v1/runs/{run_id}/exports", json={"kind": kind})
+    assert (refused.status_code, words in problem_of(refused)) == (422, True), problem_of(refused)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_what_a_refusal_offers_every_tool_has(tool: Tool) -> None:
+    handing = Handing(tool)
+    with pytest.raises(Invalid) as refused:
+        handing.cannot("mix_order")
+    assert "(otherwise=leave_out)" in str(refused.value)
+    assert read_choices(BY_NAME[tool], {"otherwise": "leave_out"})["otherwise"] == "leave_out"

@@ -87,6 +87,33 @@ def test_a_receiver_that_refuses_is_tried_again_after_growing_pauses_and_given_u
     assert admin.api.get(f"/api/v1/webhooks/{webhook_id}/deliveries").status_code == 404
 
 
+def test_what_waits_for_its_next_attempt_is_tried_at_once_when_somebody_says_so(
+    app: FastAPI, admin: Person, receiver: Receiver
+) -> None:
+    webhook_id = add(admin, receiver, "run.failed", format="feishu")
+    receiver.answer = 500
+    page = f"/webhooks/{webhook_id}/deliveries"
+    sent = admin.api.post(f"/api/v1/webhooks/{webhook_id}/test").json()
+    again = f"/api/v1/webhooks/{webhook_id}/deliveries/{sent['id']}/again"
+    assert admin.api.post(again).status_code == 409, "its first attempt is still to come"
+    assert ("On its way" in visible_text(admin.browser.get(page).text)) is True
+    assert send_all(app) == 1
+    waits = admin.browser.get(page).text
+    assert all(words in visible_text(waits) for words in ("Will be tried again", "answered 500", "Try now"))
+    assert f'hx-get="{page}"' in waits, "whoever looks sees what comes of it"
+    assert send_all(app) == 0
+    receiver.answer = 200
+    assert (
+        admin.browser.post(f"/webhooks/{webhook_id}/again", data={"delivery": sent["id"]}).status_code == 303
+    )
+    assert send_all(app) == 1
+    came = admin.browser.get(page).text
+    assert ("Delivered" in visible_text(came), "hx-get" in came) == (True, False)
+    whole = visible_text(admin.browser.get("/webhooks", headers={"Accept-Language": "zh-CN"}).text)
+    assert "飞书" in whole
+    assert "feishu" not in whole
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -31,6 +31,21 @@ CHANGED = {
 }
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (": : [broken", "line 1, column 1"),
+        ("lora_r: 8\n  lora_alpha: 16", "line 2, column 13"),
+        ("a: 'b", "line 1"),
+    ],
+)
+def test_a_broken_file_is_refused_by_the_place_and_not_in_the_parsers_words(text: str, place: str) -> None:
+    with pytest.raises(Invalid, match=place) as refused:
+        read_foreign(text)
+    said = refused.value.sentence.english()
+    assert not any(word in said for word in ("while", "expected", "^"))
+
+
 @pytest.mark.parametrize("tool", CONFIGS)
 @pytest.mark.parametrize("changes", [{}, CHANGED, {"load_in_4bit": True}])
 def test_what_the_studio_wrote_for_a_tool_comes_back(tool: str, changes: dict[str, object]) -> None:

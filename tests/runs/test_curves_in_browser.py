@@ -55,6 +55,43 @@ def test_a_part_that_is_looked_at_closely_stays_when_its_points_come_and_when_it
         expect(said).to_contain_text("Step 2,49")
 
 
+def test_a_part_that_is_looked_at_closely_grows_with_the_run_and_forgets_what_was_taken_back(
+    app: FastAPI, browser: Browser, url: str, engineer: Person, storage: Storage
+) -> None:
+    def told(*events: jobs.EventData) -> None:
+        with transaction(app.state.engine) as session:
+            jobs.heartbeat(session, claim, lease_seconds=300, events=list(events))
+
+    with transaction(app.state.engine) as session:
+        _run, job = make_run(session, storage)
+        taken = jobs.claim(session, job.id or 0, owner="w", lease_seconds=300)
+        assert taken is not None
+        claim = taken
+    told(*(metric(step, 3.0) for step in range(1, POINTS + 1)))
+    with signed_in(browser, url, engineer) as context:
+        page = context.new_page()
+        with page.expect_response("**/curves?from_step=*"):
+            page.goto(f"{url}/runs/1?from={POINTS - 100}&to={POINTS + 100}")
+        page.locator("#loss").scroll_into_view_if_needed()
+        plot = page.locator("#loss .u-over")
+        said = page.locator(".chart:has(#loss) [data-chart-readout]")
+
+        def last_is(step: str, loss: str) -> None:
+            """The last point that is drawn, wherever the pointer stands beyond it."""
+            plot.hover(position={"x": _size(plot)[0] / 2, "y": 90})
+            plot.hover(position={"x": _size(plot)[0] - 2, "y": 90})
+            expect(said).to_have_text(f"Step {step} · Training loss {loss}")
+
+        last_is("2,500", "3")
+        told(*(metric(step, 2.5) for step in range(POINTS + 1, POINTS + 51)))
+        expect(page.locator("[data-live=loss]")).to_have_text("2.500")
+        last_is("2,550", "2.500")
+        # A worker was lost, and the next attempt goes on from a checkpoint.
+        with page.expect_response("**/curves?from_step=*"):
+            told(*(metric(step, 1.5) for step in range(POINTS - 49, POINTS - 39)))
+        last_is("2,460", "1.500")
+
+
 def test_a_part_that_is_looked_at_is_in_the_address_for_others_for_reloads_and_for_the_way_back(
     app: FastAPI, browser: Browser, url: str, engineer: Person, storage: Storage
 ) -> None:

@@ -112,8 +112,8 @@ class RealMlflow:
 @contextmanager
 def serving_real_mlflow(python: Path, folder: Path) -> Iterator[RealMlflow]:
     server = RealMlflow(python, folder)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from sqlmodel import Session
+
 from app.base_models.models import ModelEntry
 from app.jobs.models import Job
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.report import MaskReport
 from app.masking import Leak
-from app.runs.device import Device
+from app.runs.device import Device, Machine
 from app.runs.mixing import Beside
-from app.runs.placing import device_for
+from app.runs.placing import Place, place_for
 from app.runs.planning import Plan
 from app.sentences import Sentence
 from app.versions.models import DatasetVersion
@@ -35,22 +37,32 @@ class Crossings:
 
 @dataclass(frozen=True)
 class Ground:
-    """What is true here and now. None where nobody looked; `workers_here`: this machine's device is the one that trains.
+    """What is true here and now. None where nobody looked; `is_sure`: the run trains on this device, or on one that has as much.
+    `missing` is the device that is asked for and that nobody has told of.
 
     `free_disk` in bytes of the data folder's disk, which all workers write to; `own` is what became of the version, `mixed_in` of
     the one that is mixed in, `crossings` what stands in the splits of both.
     """
 
     device: Device | None = None
-    workers_here: bool = False
+    machine: Machine | None = None
+    is_sure: bool = False
+    missing: str | None = None
     free_disk: int | None = None
     own: Fate = field(default_factory=Fate)
     mixed_in: Fate = field(default_factory=Fate)
     crossings: Crossings | None = None
 
-    def on(self, wish: str) -> "Ground":
-        """The same for a run that may be trained there."""
-        return self if self.device is None else replace(self, device=device_for(self.device, wish))
+    def on(self, session: Session, wish: str) -> "Ground":
+        """The same for a run with this wish."""
+        return self if self.machine is None else self.at(place_for(session, self.machine, wish), wish)
+
+    def at(self, place: Place | None, wish: str) -> "Ground":
+        """The same for a run with this wish that is trained there."""
+        if place is None:
+            return replace(self, device=None, is_sure=False, missing=wish)
+        is_sure = place.are_alike and (place.is_told or self.is_sure)
+        return replace(self, device=place.device, is_sure=is_sure)
 
 
 # Of a start that nobody looked around for.

@@ -13,7 +13,7 @@ from app.core.storage import Storage
 from app.core.web import AppEngine, AppSettings, AppStorage
 from app.files import free_bytes
 from app.mask_checks.models import MaskCheck
-from app.runs.device import Device, ThisDevice
+from app.runs.device import Machine, ThisMachine
 from app.runs.models import Run
 from app.runs.preflight.crossing import crossings_of
 from app.runs.preflight.facts import Fate, Ground
@@ -28,7 +28,7 @@ class Surroundings:
     engine: Engine
     storage: Storage
     settings: Settings
-    device: Device
+    machine: Machine
 
     def ground(
         self,
@@ -39,9 +39,10 @@ class Surroundings:
     ) -> Ground:
         """What is so now of a version and the one that is mixed in, and with the mask checks of both, of the two together."""
         return Ground(
-            device=self.device,
+            device=self.machine.first,
+            machine=self.machine,
             # Workers of other machines come by a broker that both reach.
-            workers_here=not self.settings.redis_url,
+            is_sure=not self.settings.redis_url,
             free_disk=_free(self.storage),
             own=self._fate(version),
             mixed_in=self._fate(mixed),
@@ -87,10 +88,10 @@ def _free(storage: Storage) -> int | None:
 
 
 def surroundings_here(
-    engine: AppEngine, storage: AppStorage, settings: AppSettings, device: ThisDevice
+    engine: AppEngine, storage: AppStorage, settings: AppSettings, machine: ThisMachine
 ) -> Surroundings:
     """Of this request."""
-    return Surroundings(engine, storage, settings, device)
+    return Surroundings(engine, storage, settings, machine)
 
 
 TheseSurroundings = Annotated[Surroundings, Depends(surroundings_here)]

@@ -45,6 +45,7 @@ class Name(StrEnum):
     END_OF_TURN = "end_of_turn"
     CONFIG = "config"
     LEARNING_RATE = "learning_rate"
+    WARM_UP = "warm_up"
     EPOCHS = "epochs"
     PRECISION = "precision"
     MEMORY = "memory"
@@ -71,6 +72,7 @@ _HEADINGS: Final = {
     Name.END_OF_TURN: N_("End of turn"),
     Name.CONFIG: N_("Settings"),
     Name.LEARNING_RATE: N_("Learning rate"),
+    Name.WARM_UP: N_("Warm-up"),
     Name.EPOCHS: N_("Epochs"),
     Name.PRECISION: N_("Precision"),
     Name.MEMORY: N_("Device memory"),

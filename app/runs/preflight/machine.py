@@ -1,4 +1,6 @@
-"""Of the machine: precision, memory, disk. Where workers run elsewhere, this machine's memory only suggests theirs."""
+"""Of the machine: precision, memory, disk. Where workers run elsewhere and none has told what it has, this machine's memory only
+suggests theirs.
+"""
 
 from collections.abc import Iterator
 from typing import Final
@@ -11,6 +13,16 @@ from app.runs.preflight.facts import Facts
 from app.runs.preflight.items import Change, Item, Level, Name, ok, warning
 from app.sentences import N_, Sentence
 
+_TIGHT_HERE: Final = N_("Tight: about %(needed)s GB at the peak of %(free)s GB that are free on %(device)s.")
+_HERE: Final = N_("About %(needed)s GB at the peak of %(free)s GB that are free on %(device)s.")
+_TIGHT_ELSEWHERE: Final = N_(
+    "Tight: about %(needed)s GB at the peak of the %(total)s GB that %(device)s has."
+)
+_ELSEWHERE: Final = N_("About %(needed)s GB at the peak of the %(total)s GB that %(device)s has.")
+_MISSING: Final = N_(
+    "No worker has told of %(device)s, so nobody knows whether the run fits there, and it waits until one comes."
+)
+_HELPS_MISSING: Final = N_("Start a worker that has it, or choose another device.")
 # From this share of the free disk on it is tight.
 _TIGHT: Final = 0.8
 
@@ -22,7 +34,10 @@ def machine_items(facts: Facts) -> Iterator[Item]:
         return
     if facts.ground.device is not None:
         yield _precision(facts, config)
-    if facts.plan.memory is not None:
+    if facts.ground.missing is not None:
+        sentence = Sentence.of(_MISSING, device=facts.ground.missing)
+        yield warning(Name.MEMORY, sentence, helps=_HELPS_MISSING)
+    elif facts.plan.memory is not None:
         yield _memory(facts, config, facts.plan.memory)
     if facts.plan.disk is not None and facts.ground.free_disk is not None:
         yield _disk(config, facts.plan.disk, facts.ground.free_disk)
@@ -36,11 +51,11 @@ def _precision(facts: Facts, config: TrainingConfig) -> Item:
             "bf16 is asked for and %(device)s has no units for it: it would be slower and less exact than fp32."
         )
         helps = N_("auto computes in bf16 where the device is good at it.")
-        sentence = Sentence.of(message, device=device.name)
+        sentence = Sentence.of(message, device=device.title)
         return warning(Name.PRECISION, sentence, helps=helps, change=Change("bf16", "auto"))
     half = device.has_bf16 if config.bf16 == "auto" else config.bf16
     message = N_("bf16, for which %(device)s has units.") if half else N_("fp32 on %(device)s.")
-    return ok(Name.PRECISION, message, device=device.name)
+    return ok(Name.PRECISION, message, device=device.title)
 
 
 def _memory(facts: Facts, config: TrainingConfig, memory: MemoryPlan) -> Item:
@@ -49,7 +64,7 @@ def _memory(facts: Facts, config: TrainingConfig, memory: MemoryPlan) -> Item:
         "needed": gigabytes(memory.needed),
         "free": gigabytes(device.free),
         "total": gigabytes(device.memory),
-        "device": device.name,
+        "device": device.title,
     }
     never = fits(memory.needed, device.memory)
     change = _lighter(config)
@@ -57,7 +72,7 @@ def _memory(facts: Facts, config: TrainingConfig, memory: MemoryPlan) -> Item:
     if never is Fits.NO:
         message = N_("It needs about %(needed)s GB at the peak, and %(device)s has %(total)s GB in all.")
         sentence = Sentence.of(message, **sizes)
-        if facts.ground.workers_here:
+        if facts.ground.is_sure:
             return Item(
                 Name.MEMORY,
                 Level.ERROR,
@@ -72,14 +87,10 @@ def _memory(facts: Facts, config: TrainingConfig, memory: MemoryPlan) -> Item:
             "It needs about %(needed)s GB at the peak; %(free)s GB of the %(total)s GB of %(device)s are free now."
         )
         return warning(Name.MEMORY, Sentence.of(message, **sizes), helps=helps, change=change)
-    if memory.fits is Fits.TIGHT:
-        message = N_("Tight: about %(needed)s GB at the peak of %(free)s GB that are free on %(device)s.")
-        return ok(Name.MEMORY, message, **sizes)
-    return ok(
-        Name.MEMORY,
-        N_("About %(needed)s GB at the peak of %(free)s GB that are free on %(device)s."),
-        **sizes,
-    )
+    tight = memory.fits is Fits.TIGHT
+    if not device.knows_free:
+        return ok(Name.MEMORY, _TIGHT_ELSEWHERE if tight else _ELSEWHERE, **sizes)
+    return ok(Name.MEMORY, _TIGHT_HERE if tight else _HERE, **sizes)
 
 
 def _lighter(config: TrainingConfig) -> Change | None:

@@ -7,11 +7,18 @@ from typing import Final
 
 from app.recipes.advice import epochs_for, learning_rates_for
 from app.recipes.config import TrainingConfig
+from app.recipes.estimates import warm_up_steps
 from app.recipes.fields import display
 from app.runs.preflight.facts import Facts
 from app.runs.preflight.items import Change, Item, Level, Name, ok, warning
 from app.sentences import N_, Sentence
 
+_ONLY_STEP: Final = N_("The only step is warm-up, so its learning rate is 0: nothing will be learnt.")
+_ALL_WARM_UP: Final = N_(
+    "All %(steps)d steps are warm-up, for which %(warm)d are set: the learning rate begins at 0 and gets no further than %(reached)s "
+    "of %(rate)s."
+)
+_LESS_WARM_UP: Final = N_("Set warmup_steps to 0, so that warmup_ratio decides, or make more steps.")
 # So many times beyond the range, and below it: slow is safe, and sometimes meant.
 _FAR: Final = 3
 _FAR_BELOW: Final = 10
@@ -25,6 +32,8 @@ def setting_items(facts: Facts) -> Iterator[Item]:
     if config is None:
         return
     yield _learning_rate(config)
+    if facts.plan.estimate is not None:
+        yield from _warm_up(config, facts.plan.estimate.steps)
     yield _epochs(facts, config)
 
 
@@ -63,6 +72,20 @@ def _learning_rate(config: TrainingConfig) -> Item:
     change = Change("learning_rate", display(float(f"{rates.first:.1e}")))
     helps = N_("Take the learning rate that the rule begins with.")
     return warning(Name.LEARNING_RATE, Sentence.of(message, **values), helps=helps, change=change)
+
+
+def _warm_up(config: TrainingConfig, steps: int) -> Iterator[Item]:
+    """Where it takes every step, so that the learning rate is never reached. What leaves some of them is in order, and not said."""
+    warm = warm_up_steps(config, steps)
+    if warm < steps:
+        return
+    if steps == 1:
+        sentence = Sentence(_ONLY_STEP)
+    else:
+        reached = display(float(f"{config.learning_rate * (steps - 1) / warm:.1e}"))
+        rate = display(config.learning_rate)
+        sentence = Sentence.of(_ALL_WARM_UP, steps=steps, warm=warm, reached=reached, rate=rate)
+    yield warning(Name.WARM_UP, sentence, helps=_LESS_WARM_UP, change=Change("warmup_steps", "0"))
 
 
 def _epochs(facts: Facts, config: TrainingConfig) -> Item:

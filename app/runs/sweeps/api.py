@@ -16,12 +16,11 @@ from app.mask_checks.service import require_mask_check
 from app.recipes.axes import combinations
 from app.recipes.own import AppRecipes
 from app.runs.backends import TheseBackends
-from app.runs.device import ThisDevice
 from app.runs.fitting import fit_config
 from app.runs.further import read_further
 from app.runs.judging import AppJudging
 from app.runs.mixing import read_beside
-from app.runs.placing import device_for, placed
+from app.runs.placing import placed
 from app.runs.planning import Choice, Plan
 from app.runs.preflight.checklist import preflight
 from app.runs.preflight.facts import Facts
@@ -80,7 +79,6 @@ def start_sweep(
 def plan(
     session: Db,
     book: AppRecipes,
-    device: ThisDevice,
     backends: TheseBackends,
     surroundings: TheseSurroundings,
     body: SweepPlanIn,
@@ -88,8 +86,7 @@ def plan(
     """What the runs would be and take together, and what stands against the start of each. Starts nothing."""
     ground = surroundings.ground_of_checks(body.mask_check_id, body.mix_check_id)
     wish = require_wish(session, body.device)
-    ground = ground.on(wish)
-    device, backends = device_for(device, wish), placed(session, backends, wish)
+    ground, backends = ground.on(session, wish), placed(session, backends, wish)
     check = require_mask_check(session, body.mask_check_id)
     version = require_version(session, check.dataset_version_id)
     model, _folder = require_ready(session, check.base_model_id)
@@ -101,7 +98,7 @@ def plan(
         further.require_fitting(fit_config(recipe, changes, version, model.info, backends).config)
     choice = Choice(recipe.name, further.changes(recipe, body.changes), book=book, locked=further.locked)
     beside = read_beside(session, check, body.mix_check_id)
-    found = plan_sweep(choice, axes, version, check, model.info, device, backends, beside)
+    found = plan_sweep(choice, axes, version, check, model.info, ground.device, backends, beside)
     facts = Facts(
         version,
         model,

@@ -68,7 +68,7 @@ def plan_sweep(
     version: DatasetVersion | None,
     check: MaskCheck | None,
     facts: ModelFacts | None,
-    device: Device,
+    device: Device | None,
     backends: Backends,
     beside: Beside | None = None,
 ) -> SweepPlan:

@@ -17,7 +17,7 @@ from app.runs.mixing import Beside
 from app.runs.planning import Choice, make_plan
 from app.runs.preflight.checklist import preflight
 from app.runs.preflight.facts import UNSEEN, Crossings, Facts, Fate, Ground
-from app.runs.preflight.items import Item, Level, Name
+from app.runs.preflight.items import Change, Item, Level, Name
 from app.sentences import Sentence
 from app.versions.models import DatasetVersion
 from app.versions.since import Since
@@ -25,7 +25,7 @@ from tests.support.training import model_facts, report
 
 GB = 10**9
 ROOMY = Device("CPU", 64 * GB, 60 * GB, 2, has_bf16=False)
-HERE = Ground(ROOMY, workers_here=True, free_disk=100 * GB, own=Fate(Since()))
+HERE = Ground(ROOMY, is_sure=True, free_disk=100 * GB, own=Fate(Since()))
 INFO = model_facts(vocabulary=49_152, context_length=8192)
 
 
@@ -90,7 +90,7 @@ def test_a_healthy_run_by_any_recipe_has_nothing_against_it(
     assert [item for item in items if item.level is not Level.OK] == []
     # Each item once, in the order of the names; what there is no mistake in has no item.
     assert [item.name for item in items] == [
-        name for name in Name if name is not Name.CONFIG and name not in OF_MIXED
+        name for name in Name if name not in (Name.CONFIG, Name.WARM_UP, *OF_MIXED)
     ]
 
 
@@ -183,7 +183,7 @@ SMALL = replace(ROOMY, memory=4 * GB, free=int(0.2 * GB))
         (Name.MEMORY, {"ground": replace(HERE, device=SMALL)}, "gradient_checkpointing", "true"),
         (
             Name.MEMORY,
-            {"ground": replace(HERE, device=replace(SMALL, memory=GB // 4), workers_here=False)},
+            {"ground": replace(HERE, device=replace(SMALL, memory=GB // 4), is_sure=False)},
             "gradient_checkpointing",
             "true",
         ),
@@ -244,3 +244,26 @@ def test_a_check_that_nobody_asked_for_refuses() -> None:
     facts = replace(facts_of(), check=None, job=None)
     assert set(levels(facts, Level.ERROR)) == {Name.MASK_CHECK}
     assert Name.LEAK not in {item.name for item in preflight(facts)}
+
+
+@pytest.mark.parametrize(
+    ("steps", "changes", "said"),
+    [
+        (1, {"warmup_steps": 1}, "The only step is warm-up, so its learning rate is 0"),
+        (3, {"warmup_steps": 10, "learning_rate": 2e-4}, "gets no further than 4e-5 of 0.0002"),
+        (3, {"warmup_steps": 3}, "All 3 steps are warm-up, for which 3 are set"),
+        # A share leaves a step at least, and what has no warm-up takes none.
+        (1, {}, None),
+        (2, {"warmup_ratio": 0.5}, None),
+        (3, {"warmup_steps": 2}, None),
+        (3, {"warmup_steps": 10, "lr_scheduler_type": "constant"}, None),
+    ],
+)
+def test_a_run_that_is_all_warm_up_is_warned_of(
+    steps: int, changes: dict[str, object], said: str | None
+) -> None:
+    found = levels(facts_of(changes={"max_steps": steps, **changes}), Level.WARNING).get(Name.WARM_UP)
+    assert (found is None) == (said is None)
+    if found is not None and said is not None:
+        assert said in found.sentence.english()
+        assert found.change == Change("warmup_steps", "0")

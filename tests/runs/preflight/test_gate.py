@@ -216,6 +216,7 @@ def test_names_that_scripts_use_stay() -> None:
         "end_of_turn",
         "config",
         "learning_rate",
+        "warm_up",
         "epochs",
         "precision",
         "memory",

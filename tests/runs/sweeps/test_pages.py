@@ -103,6 +103,14 @@ def test_the_runs_stand_side_by_side_sorted_as_asked_with_the_best_marked(
     assert engineer.browser.post("/sweeps/1/name", data={"name": ""}).status_code == 422
 
 
+def test_what_is_said_of_the_states_adds_up_to_all_runs(engineer: Person, check_id: int) -> None:
+    start(engineer, check_id, axes=[{"fields": ["learning_rate"], "values": [1e-4, 2e-5, 5e-5]}])
+    for run_id, verb in ((2, "stop"), (3, "pause")):
+        assert engineer.api.post(f"/api/v1/runs/{run_id}/{verb}").is_success
+    said = visible_text(engineer.browser.get("/sweeps/1").text)
+    assert "0 of 3 done, 0 under way, 1 waiting, 0 failed, 1 paused, 1 cancelled" in said
+
+
 def test_a_failure_of_all_is_said_once_and_stopping_ends_what_is_left(
     app: FastAPI, engineer: Person, check_id: int
 ) -> None:

@@ -18,10 +18,12 @@ from app.recipes.layers import fit_layers
 from app.sentences import N_, FailureCode
 from worker.work.new_tokens import trained_rows
 from worker.work.protocol import JobFailed, log
+from worker.work.training.compiled import switch_on_for
 from worker.work.training.gated import fuse_gated_products
 from worker.work.training.lora import fuse_lora_layers
 from worker.work.training.modules import LayerKind, LinearModule, linear_modules
 from worker.work.training.norm import fuse_rms_norms
+from worker.work.training.rotary import fuse_rotations
 from worker.work.training.weights import train_every_weight
 
 ALL_LINEAR = "all-linear"
@@ -68,6 +70,8 @@ def add_adapter(
     fuse_lora_layers(adapted)
     fuse_rms_norms(adapted)
     fuse_gated_products(adapted)
+    if switch_on_for(adapted):
+        fuse_rotations(adapted)
     reached = what_was_reached(adapted, layers)
     tell(reached, emit)
     return adapted, reached

@@ -11,6 +11,8 @@ import torch
 from torch.nn import functional
 from transformers import AttentionInterface
 
+from worker.work.training import compiled
+
 PACKED_ATTENTION = "sft_studio_packed"
 # The same by torch's kernel for rows of several conversations, which GPUs have for half precision.
 VARLEN_ATTENTION = "sft_studio_varlen"
@@ -261,11 +263,15 @@ def _rows_backward(
     keys, values = (functional.pad(x, (0, SUM_COLUMNS), value=1.0) for x in (key, value))
     share = query.new_empty(kv_heads, query.shape[1], seen)
     torch.baddbmm(share, with_sums, keys.transpose(1, 2), beta=0, alpha=scaling, out=share)
-    share.exp_()
-    # Above the diagonal there may be anything, infinity too: tril writes zeros over it.
-    share.view(heads, rows, seen).tril_(seen - rows)
+    grad_scores = with_along @ values.transpose(1, 2)
+    if compiled.serves(share):
+        compiled.shares_in_place(share, grad_scores, rows)
+    else:
+        share.exp_()
+        # Above the diagonal there may be anything, infinity too: tril writes zeros over it.
+        share.view(heads, rows, seen).tril_(seen - rows)
+        grad_scores.mul_(share)
     grad_value = share.transpose(1, 2) @ grad
-    grad_scores = share.mul_(with_along @ values.transpose(1, 2))
     grad_query = (grad_scores @ key).mul_(scaling)
     grad_key = (grad_scores.transpose(1, 2) @ query).mul_(scaling)
     return grad_query.view(heads, rows, dim), grad_key, grad_value

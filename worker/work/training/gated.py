@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from worker.work.training import compiled
 from worker.work.training.again import mark
 
 _GATE, _UP, _DOWN, _ACTIVATION = "gate_proj", "up_proj", "down_proj", "act_fn"
@@ -45,12 +46,16 @@ class _GatedProduct(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         gate, up = ctx.saved_tensors
         activation: Activation = ctx.activation
+        if activation is SILU and compiled.serves(gate, up):
+            return *compiled.silu_product_back(gradients[0], gate, up), None
         grad_up = activation.forward(gate).mul_(gradients[0])
         return activation.back(gradients[0] * up, gate), grad_up, None
 
 
 def product(activation: Activation, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     """act(gate) * up without a tensor more than the result."""
+    if activation is SILU and compiled.serves(gate, up):
+        return compiled.silu_product(gate, up)
     return activation.forward(gate).mul_(up)
 
 

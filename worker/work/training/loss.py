@@ -11,6 +11,8 @@ import torch
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from worker.work.training import compiled
+
 # The largest block of logits that exists at any moment: 256 positions of a 49k vocabulary, 50 MB in fp32.
 # Measured on two cores: larger blocks only add page faults, far smaller ones read the output layer too often.
 CHUNK_LOGITS = 256 * 49_152
@@ -60,6 +62,8 @@ def _shares_in_place(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch
     the highest. It is done in the model's own precision, whose rounding the logits have already been through;
     only what is summed is summed in fp32.
     """
+    if compiled.serves(logits):
+        return compiled.softmax_parts_in_place(logits, targets)
     rows = BLOCK_ROWS if logits.device.type == "cpu" else len(logits)
     sums, of_wanted = [], []
     for block, wanted in zip(torch.split(logits, rows), torch.split(targets, rows), strict=True):

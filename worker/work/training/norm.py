@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from worker.work.training import compiled
 from worker.work.training.again import mark
 
 
@@ -18,14 +19,20 @@ class _RmsNormFunction(torch.autograd.Function):
     def forward(
         ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        scale = torch.rsqrt(x.float().pow(2).mean(-1, keepdim=True) + epsilon)
+        if compiled.serves(x, weight):
+            normal, scale = compiled.norm(x, weight, epsilon)
+        else:
+            scale = torch.rsqrt(x.float().pow(2).mean(-1, keepdim=True) + epsilon)
+            normal = scaled(x, weight, scale)
         ctx.save_for_backward(x, weight, scale)
         ctx.mark_non_differentiable(scale)
-        return scaled(x, weight, scale), scale
+        return normal, scale
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, scale = ctx.saved_tensors
+        if compiled.serves(x, weight):
+            return compiled.norm_back(gradients[0], x, weight, scale), None, None
         # With n = x * scale and g = gradient * weight: dx = scale * (g - n * mean(g * n)).
         grad = (gradients[0] * weight).float()
         normal = x.float() * scale
@@ -35,6 +42,8 @@ class _RmsNormFunction(torch.autograd.Function):
 
 def scaled(x: torch.Tensor, weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """weight * (x * scale) with `scale` fp32[..., 1], rounded where transformers rounds."""
+    if compiled.serves(x, weight):
+        return compiled.norm_again(x, weight, scale)
     wide = x.float()
     # `wide` is x itself where x is fp32 already.
     normal = (wide * scale if wide is x else wide.mul_(scale)).to(x.dtype)

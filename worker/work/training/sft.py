@@ -21,6 +21,7 @@ from app.runs.work import TrainInput
 from app.sentences import N_
 from worker.work.protocol import Control, log
 from worker.work.training.adapter import Reached, prepare
+from worker.work.training.arguments import training_arguments
 from worker.work.training.beginning import (
     find_start,
     is_kept,
@@ -56,7 +57,6 @@ from worker.work.training.trainer import (
     SftTrainer,
     require_checkpoint_space,
     require_finite,
-    training_arguments,
 )
 from worker.work.training.trial import Trial, TriedPass, choose_pass
 from worker.work.training.weights import causal_model, computing_in

@@ -20,6 +20,7 @@ from app.recipes.continuing import CHANGEABLE, FREE
 from app.sentences import N_, FailureCode
 from worker.work.disk_space import require_space
 from worker.work.protocol import Control, JobFailed, base_is_no_number
+from worker.work.training.arguments import set_warm_up
 from worker.work.training.callbacks import EarlyStopping, FirstGradients, GoesOn, Progress, StopOnRequest
 from worker.work.training.checkpoints import (
     Checkpoint,
@@ -43,49 +44,6 @@ from worker.work.training.identity import Identity, is_same
 from worker.work.training.mixing import begins_to_count
 from worker.work.training.process_group import ProcessGroup
 from worker.work.training.weights import load_state, weights_of
-
-
-def training_arguments(
-    config: TrainingConfig, output_dir: Path, device: torch.device, *, evaluate: bool, resumed: bool
-) -> TrainingArguments:
-    """Our fields in transformers' words. Precision is the model's own: autocast stays off."""
-    return TrainingArguments(
-        output_dir=str(output_dir),
-        per_device_train_batch_size=config.per_device_train_batch_size,
-        per_device_eval_batch_size=config.per_device_eval_batch_size,
-        gradient_accumulation_steps=config.gradient_accumulation_steps,
-        num_train_epochs=config.num_train_epochs,
-        max_steps=config.max_steps,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type=config.lr_scheduler_type,
-        # transformers 5 reads a warm-up below 1 as a share of all steps.
-        warmup_steps=config.warmup_steps or min(config.warmup_ratio, 0.999_999),
-        weight_decay=config.weight_decay,
-        adam_beta1=config.adam_beta1,
-        adam_beta2=config.adam_beta2,
-        adam_epsilon=config.adam_epsilon,
-        max_grad_norm=config.max_grad_norm,
-        # The same AdamW in one kernel.
-        optim="adamw_torch_fused" if config.optim == "adamw_torch" else config.optim,
-        logging_strategy="steps",
-        logging_steps=config.logging_steps,
-        logging_first_step=True,
-        logging_nan_inf_filter=False,
-        eval_strategy="steps" if evaluate else "no",
-        eval_steps=config.eval_steps,
-        eval_on_start=evaluate and not resumed,
-        save_strategy="steps",
-        save_steps=config.save_steps,
-        save_total_limit=config.save_total_limit,
-        seed=config.seed,
-        data_seed=config.seed,
-        use_cpu=device.type == "cpu",
-        bf16=False,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        disable_tqdm=True,
-        report_to="none",
-    )
 
 
 class LossSoFar(TypedDict):
@@ -171,6 +129,11 @@ class SftTrainer(Trainer):
         if not patience:
             return None
         return EarlyStopping(patience, self.emit, self.weights, folder, counts_from=counts_from)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """With the steps of warm-up that are told before a start and written for other tools."""
+        set_warm_up(self.args, self.config, num_training_steps, self.emit)
+        return super().create_scheduler(num_training_steps, optimizer)
 
     # Data and loss
 

@@ -11,15 +11,17 @@ from app.recipes.config import TrainingConfig
 from tests.worker.conftest import Recorder
 from tests.worker.work.doing import train
 from worker.work.protocol import Control
-from worker.work.training.trainer import training_arguments
+from worker.work.training.arguments import set_warm_up, training_arguments
 
 JobInput = Callable[..., dict[str, Any]]
 CPU = torch.device("cpu")
 
 
-def warm_up(folder: Path, **changes: Any) -> float:
+def warm_up(folder: Path, steps: int = 100, emit: Recorder | None = None, **changes: Any) -> float:
     config = TrainingConfig(**changes)
-    return training_arguments(config, folder, CPU, evaluate=False, resumed=False).get_warmup_steps(100)
+    args = training_arguments(config, folder, CPU, evaluate=False, resumed=False)
+    set_warm_up(args, config, steps, emit or Recorder())
+    return args.get_warmup_steps(steps)
 
 
 def test_warm_up_is_a_share_of_the_steps_or_a_number_of_them(tmp_path: Path) -> None:
@@ -27,6 +29,31 @@ def test_warm_up_is_a_share_of_the_steps_or_a_number_of_them(tmp_path: Path) -> 
     assert warm_up(tmp_path, warmup_ratio=0.1, warmup_steps=3) == 3
     assert warm_up(tmp_path, warmup_ratio=0.1, warmup_steps=1) == 1
     assert warm_up(tmp_path, warmup_ratio=0.0) == 0
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("schedule", ["cosine", "constant_with_warmup"])
+def test_every_step_of_a_very_short_run_has_a_learning_rate(
+    job_input: JobInput, small_model: Path, tmp_path: Path, control: Control, steps: int, schedule: str
+) -> None:
+    emit = Recorder()
+    job = job_input(
+        max_steps=steps, logging_steps=1, warmup_ratio=0.1, lr_scheduler_type=schedule, learning_rate=0.002
+    )
+    train({**job, "base_model_path": str(small_model)}, tmp_path, emit, control)
+    rates = [event["learning_rate"] for event in emit.of("metric")]
+    assert len(rates) == steps
+    assert min(rates) > 0, rates
+    assert max(rates) == rates[0] == 0.002
+
+
+def test_a_time_budget_that_leaves_warm_up_alone_is_told_of(tmp_path: Path) -> None:
+    emit = Recorder()
+    assert warm_up(tmp_path, 7, emit, warmup_steps=8, max_train_minutes=5) == 8
+    [told] = emit.of("log")
+    assert told["sentence"]["values"] == {"steps": 7, "warm": 8}
+    warm_up(tmp_path, 9, emit, warmup_steps=8, max_train_minutes=5)
+    assert len(emit.of("log")) == 1
 
 
 @pytest.mark.parametrize("optim", ["adamw_torch", "adamw_torch_fused", "adafactor", "sgd"])
