@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from app.accounts.models import Role
 from app.accounts.who import Who
 from app.core.database import transaction
+from app.files import CODE_FOLDER
 from app.jobs import service as jobs
 from app.jobs.models import JobKind
 from app.masking.templates import isolated
@@ -24,10 +26,19 @@ from tests.support.people import Person, make_person
 
 # More than one person may ask for, and more than are rendered at a time. Each works for all of a rendering's time.
 SLOW = 12
+# Half of what a rendering may take, since each takes all of it.
+RENDERER = """
+import sys; sys.path.insert(0, sys.argv[1])
+from app.masking.templates import isolated_child
+isolated_child.RENDER_SECONDS /= 2
+isolated_child.main()
+"""
 
 
 @pytest.fixture(autouse=True)
-def no_renderer_is_left() -> Iterator[None]:
+def renderers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """With half the time, and none is left."""
+    monkeypatch.setattr(isolated, "COMMAND", (sys.executable, "-I", "-c", RENDERER, str(CODE_FOLDER)))
     yield
     isolated.close_renderers()
 

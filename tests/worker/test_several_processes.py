@@ -135,8 +135,8 @@ def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it
     )
     job_id = run["job"]["id"]
     # They wait: the two workers are on one machine, whose processor trains one run at a time.
-    later = [first.start_run(check, max_steps=1)["job"] for _ in range(3)]
-    first.ok(second.api.post(f"/api/v1/queue/jobs/{later[2]['id']}/move", json={"where": "top"}))
+    later = [first.start_run(check, max_steps=1)["job"] for _ in range(2)]
+    first.ok(second.api.post(f"/api/v1/queue/jobs/{later[1]['id']}/move", json={"where": "top"}))
     wait_until(
         lambda: any(event["kind"] == "checkpoint" for event in second.events(job_id)),
         timeout_seconds=240,
@@ -148,7 +148,7 @@ def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it
     board = second.ok(second.api.get("/api/v1/queue"))
     assert [one["job"]["id"] for one in board["running"]] == [job_id]
     assert sum(one["is_alive"] for one in board["workers"]) == 2
-    order = [later[2], later[0], later[1]]
+    order = later[::-1]
     assert [one["job"]["id"] for one in board["waiting"]] == [job["id"] for job in order]
     lost = [machines.webs[0], worker, *worker.children(recursive=True)]
     # It no longer hears its job, which writes another checkpoint meanwhile: what was measured up to there is in no database.
@@ -178,10 +178,3 @@ def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it
     for before, after in pairwise(ended):
         assert before["finished_at"] <= after["started_at"]
     assert {one["device"] for one in ended} == {"cpu"}
-    again = second.ok(
-        second.api.post(
-            "/api/v1/base-models",
-            json={"source": "local", "reference": str(base_folder()), "name": "again"},
-        )
-    )
-    second.wait_for(again["job"], "succeeded", 120)

@@ -1,15 +1,11 @@
 """A sweep through a real worker to its table and its best run; one of its runs paused over a restart of the worker."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.core.settings import Settings
 from app.runs.preflight.items import Name
-from tests.support.installation import InThisProcess, Studio, installed, prepare
-from tests.support.small_runs import base_folder
+from tests.support.installation import Ready, Studio
 from tests.support.workers import running_worker, wait_until
 
 CHANGES = {
@@ -27,23 +23,6 @@ CHANGES = {
 STEPS = (20, 400)
 
 
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[InThisProcess]:
-    folder = base_folder()
-    settings = Settings(data_dir=tmp_path / "data", model_roots=(folder,), worker_wait_seconds=1)
-    with installed(settings) as found:
-        yield found
-
-
-def green_check(studio: Studio) -> int:
-    question = {"dataset_version_id": studio.version(12)["id"], "base_model_id": 1}
-    check = studio.ok(
-        studio.api.post("/api/v1/mask-checks", json={**question, "settings": {"max_length": 256}})
-    )
-    studio.wait_for(check["job"], "succeeded", 60)
-    return int(check["id"])
-
-
 def losses(studio: Studio, run_id: int) -> list[tuple[str, int, float]]:
     job = studio.ok(studio.api.get(f"/api/v1/runs/{run_id}"))["job"]
     return [
@@ -58,14 +37,12 @@ def job_of(studio: Studio, run_id: int) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.timeout(600)
-def test_a_sweep_comes_to_its_best_run_and_a_pause_over_a_restart_changes_no_loss(
-    studio: InThisProcess,
-) -> None:
-    with running_worker(studio.settings):
-        prepare(studio, base_folder())
+@pytest.mark.timeout(900)
+def test_a_sweep_comes_to_its_best_run_and_a_pause_over_a_restart_changes_no_loss(ready: Ready) -> None:
+    studio, settings = ready.studio, ready.worker_settings(worker_wait_seconds=1)
+    with running_worker(settings):
         body = {
-            "mask_check_id": green_check(studio),
+            "mask_check_id": ready.check["id"],
             "recipe": "quick",
             "changes": CHANGES,
             "axes": [{"fields": ["max_steps"], "values": list(STEPS)}],
@@ -74,18 +51,23 @@ def test_a_sweep_comes_to_its_best_run_and_a_pause_over_a_restart_changes_no_los
         }
         sweep = studio.ok(studio.api.post("/api/v1/sweeps", json=body))
         short, long = (run["run_id"] for run in sweep["runs"])
-        studio.wait_for(job_of(studio, short), "succeeded", 120)
-        wait_until(lambda: bool(losses(studio, long)), timeout_seconds=120, what="the first losses")
+        studio.wait_for(job_of(studio, short), "succeeded", 240)
+        # Beside the one from before the first step.
+        wait_until(
+            lambda: any(step for _kind, step, _loss in losses(studio, long)),
+            timeout_seconds=240,
+            what="the first losses",
+        )
         studio.ok(studio.api.post(f"/api/v1/runs/{long}/pause"))
-        studio.wait_for(job_of(studio, long), "paused", 60)
+        studio.wait_for(job_of(studio, long), "paused", 120)
     before = losses(studio, long)
     assert 0 < before[-1][1] < STEPS[1]
-    with running_worker(studio.settings):
+    with running_worker(settings):
         studio.ok(studio.api.post(f"/api/v1/runs/{long}/resume"))
-        studio.wait_for(job_of(studio, long), "succeeded", 120)
+        studio.wait_for(job_of(studio, long), "succeeded", 240)
         table = studio.ok(studio.api.get(f"/api/v1/sweeps/{sweep['id']}"))
         whole = studio.ok(studio.api.post(f"/api/v1/runs/{long}/again"))
-        studio.wait_for(whole["job"], "succeeded", 120)
+        studio.wait_for(whole["job"], "succeeded", 240)
     assert losses(studio, long)[: len(before)] == before
     assert losses(studio, long) == losses(studio, whole["id"])
     assert job_of(studio, long)["attempt"] == 2

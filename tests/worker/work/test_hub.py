@@ -17,6 +17,9 @@ import pytest
 
 from app.masking import ChatTokenizer, MaskSettings, preview
 from tests.support.said import said
+from tests.worker.conftest import Recorder
+from tests.worker.work import doing
+from worker.work.protocol import Control
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ROOT = Path(__file__).resolve().parents[3]
@@ -199,7 +202,11 @@ def test_the_tokenizer_alone_is_fetched_without_any_weights(
     folder = Path(result["path"])
     assert {"tokenizer.json", "tokenizer_config.json"} <= {path.name for path in folder.iterdir()}
     assert not any(name.endswith((".safetensors", ".bin")) for name in served)
-    whole = fetched(hub, tmp_path / "whole")[-1]
+    # What a prepared model has does not depend on where it came from.
+    local = {"source": "local", "reference": str(small_model)}
+    for pickled in ("pytorch_model.bin", "consolidated.safetensors"):
+        (small_model / pickled).unlink()
+    whole = doing.prepare(local, tmp_path / "whole", Recorder(), Control())
     assert (folder / "tokenizer.json").read_bytes() == (Path(whole["path"]) / "tokenizer.json").read_bytes()
     messages = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}
     alone, other = (
