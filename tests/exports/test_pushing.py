@@ -120,7 +120,7 @@ def test_a_push_is_asked_for_once_followed_cancelled_and_goes_with_its_export(
     assert "team/calls private · pushed by test engineer" in shown
     assert "Push to a model hub · adapter" not in shown
     queue = engineer.api.get("/api/v1/queue").json()
-    assert [one["title"] for one in queue["waiting"]] == ["team/calls · adapter"]
+    assert [one["title"] for one in queue["waiting"]] == ["team/calls · LoRA adapter"]
     stop = f"/runs/{run_id}/exports/{export_id}/pushes/{told['id']}/stop"
     assert engineer.browser.post(stop.replace(f"exports/{export_id}", "exports/99")).status_code == 404
     assert "Cancelled" in visible_text(engineer.browser.post(stop, headers={"HX-Request": "true"}).text)

@@ -97,7 +97,8 @@ def _called(node: ast.Call) -> str:
 
 
 def _constants(tree: ast.Module, follow: bool = True) -> dict[str, list[ast.expr]]:
-    """What names stand for: constants of the module, of the functions in it, and of the modules they come from."""
+    """What names stand for: constants of the module, of the functions in it (arguments that are one unless said otherwise, too), and
+    of the modules they come from."""
     found: dict[str, list[ast.expr]] = {}
     for node in ast.walk(tree):
         if follow and isinstance(node, ast.ImportFrom):
@@ -111,6 +112,11 @@ def _constants(tree: ast.Module, follow: bool = True) -> dict[str, list[ast.expr
             found.setdefault(node.targets[0].id, []).append(node.value)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
             found.setdefault(node.target.id, []).append(node.value)
+        elif isinstance(node, ast.FunctionDef):
+            given = zip(reversed(node.args.args), reversed(node.args.defaults), strict=False)
+            for argument, default in given:
+                if isinstance(default, ast.Name) and default.id.isupper():
+                    found.setdefault(argument.arg, []).append(default)
     return found
 
 
