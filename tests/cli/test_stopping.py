@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from fastapi import FastAPI
+from sqlmodel import Session
 
 from app.core.database import reading, transaction
 from app.core.storage import Storage
@@ -21,15 +22,21 @@ from tests.support.training import make_run, run_result
 pytestmark = pytest.mark.usefixtures("silent_bell")
 
 
+def _under_way(session: Session, storage: Storage) -> tuple[int | None, int, jobs.Claim]:
+    """A run that a worker is at: its id, its job's, and the worker's claim."""
+    run, job = make_run(session, storage)
+    job_id = job.id or 0
+    claim = jobs.claim(session, job_id, owner="w", lease_seconds=300)
+    assert claim is not None
+    return run.id, job_id, claim
+
+
 @contextmanager
 def ends_when_asked(app: FastAPI, storage: Storage, state: JobState) -> Iterator[str]:
     """A run under way that ends so as soon as somebody asks anything of it; its id."""
     reason = Failure(FailureCode.UNEXPECTED, Sentence.of("The device is gone."))
     with transaction(app.state.engine) as session:
-        run, job = make_run(session, storage)
-        run_id, job_id = run.id, job.id or 0
-        claim = jobs.claim(session, job_id, owner="w", lease_seconds=300)
-        assert claim is not None
+        run_id, job_id, claim = _under_way(session, storage)
 
     def end() -> None:
         while True:
@@ -81,10 +88,7 @@ def paused(app: FastAPI, storage: Storage, ends: JobState) -> Iterator[tuple[str
     whether the worker has ended it."""
     reason = Failure(FailureCode.UNEXPECTED, Sentence.of("The device is gone."))
     with transaction(app.state.engine) as session:
-        run, job = make_run(session, storage)
-        run_id, job_id = run.id, job.id or 0
-        claim = jobs.claim(session, job_id, owner="w", lease_seconds=300)
-        assert claim is not None
+        run_id, job_id, claim = _under_way(session, storage)
         stopping.request_stop(session, job_id, StopRequest.PAUSE)
         jobs.pause(session, claim, events=[(EventKind.EVAL, {"step": 1, "eval_loss": 3.25})])
     told: list[bool] = []

@@ -88,19 +88,16 @@ def silu_product_back(
 
 def rotated(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """x * cos + rotate_half(x) * sin. x: [tokens, heads, dim]; cos, sin: [tokens, dim]."""
-    return _rotated(_Switch.loops.rotate, x, cos, sin)
+    x = x.contiguous()
+    out = torch.empty_like(x)
+    _Switch.loops.rotate(_numbers(x), _numbers(cos.contiguous()), _numbers(sin.contiguous()), _numbers(out))
+    return out
 
 
 def rotated_back(gradient: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """The gradient of `rotated` for x."""
-    return _rotated(_Switch.loops.rotate_back, gradient, cos, sin)
-
-
-def _rotated(loop: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    x = x.contiguous()
-    out = torch.empty_like(x)
-    loop(_numbers(x), _numbers(cos.contiguous()), _numbers(sin.contiguous()), _numbers(out))
-    return out
+    """The gradient of `rotated` for x, in the same shapes: the rotation back, by sin with its halves exchanged and negated."""
+    first, second = sin.chunk(2, -1)
+    return rotated(gradient, cos, torch.cat((second, first), -1).neg_())
 
 
 def shares_in_place(scores: torch.Tensor, gradients: torch.Tensor, rows: int) -> None:

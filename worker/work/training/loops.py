@@ -215,24 +215,3 @@ def rotate(x: Any, cos: Any, sin: Any, out: Any) -> None:
                     _rounded(first * _wide(sin[token, j])),
                 )
                 out[token, head, j] = _narrow(straight + across)
-
-
-@_loop(_BF16_BLOCKS, _BF16_ROWS, _BF16_ROWS, _BF16_BLOCKS)
-def rotate_back(gradient: Any, cos: Any, sin: Any, out: Any) -> None:
-    """The gradient of `rotate` for x."""
-    half = gradient.shape[2] // 2
-    for token in range(gradient.shape[0]):
-        for head in range(gradient.shape[1]):
-            for i in range(half):
-                j = half + i
-                first, second = _wide(gradient[token, head, i]), _wide(gradient[token, head, j])
-                straight, across = (
-                    _rounded(first * _wide(cos[token, i])),
-                    _rounded(second * _wide(sin[token, j])),
-                )
-                out[token, head, i] = _narrow(straight + across)
-                straight, across = (
-                    _rounded(second * _wide(cos[token, j])),
-                    _rounded(first * _wide(sin[token, i])),
-                )
-                out[token, head, j] = _narrow(straight - across)
