@@ -26,20 +26,31 @@ from tests.support.people import Person, make_person
 
 # More than one person may ask for, and more than are rendered at a time. Each works for all of a rendering's time.
 SLOW = 12
-# Half of what a rendering may take, since each takes all of it.
+# Each rendering begins once the file is there, and then takes half of what it may take.
 RENDERER = """
-import sys; sys.path.insert(0, sys.argv[1])
+import sys, time; from pathlib import Path; sys.path.insert(0, sys.argv[1])
 from app.masking.templates import isolated_child
+answer = isolated_child._answer
+def when_let_go(*arguments):
+    while not Path(sys.argv[2]).exists():
+        time.sleep(0.01)
+    return answer(*arguments)
+isolated_child._answer = when_let_go
 isolated_child.RENDER_SECONDS /= 2
 isolated_child.main()
 """
 
 
-@pytest.fixture(autouse=True)
-def renderers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """With half the time, and none is left."""
-    monkeypatch.setattr(isolated, "COMMAND", (sys.executable, "-I", "-c", RENDERER, str(CODE_FOLDER)))
-    yield
+@pytest.fixture
+def let_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """The file that renderers wait for; none of them is left afterwards."""
+    file = tmp_path / "go"
+    monkeypatch.setattr(
+        isolated, "COMMAND", (sys.executable, "-I", "-c", RENDERER, str(CODE_FOLDER), str(file))
+    )
+    monkeypatch.setattr(isolated, "ANSWER_SECONDS", 240.0)
+    yield file
+    file.touch()
     isolated.close_renderers()
 
 
@@ -59,9 +70,14 @@ def endless(model: int, number: int) -> dict[str, object]:
     return {"base_model_id": model, "messages": DIALOGUE, "chat_template": template}
 
 
+def rendering() -> int:
+    """How many templates are under way."""
+    return len(isolated._renderers._taken)
+
+
 def rooms_are_rendering(count: int) -> None:
     """Returns once so many templates are under way."""
-    while len(isolated._renderers._taken) < count:
+    while rendering() < count:
         time.sleep(0.01)
 
 
@@ -75,13 +91,14 @@ async def first_event(client: httpx.AsyncClient, job_id: int) -> str:
 
 @pytest.mark.parametrize("several", [False, True], ids=["of one person", "of several people"])
 def test_slow_previews_hold_up_neither_files_nor_pages_nor_streams(
-    app: FastAPI, make_model: MakeModel, annotator: Person, several: bool
+    app: FastAPI, make_model: MakeModel, annotator: Person, let_go: Path, several: bool
 ) -> None:
     model = make_model("small", "")
     with transaction(app.state.engine) as session:
         job_id = jobs.enqueue(session, JobKind.TRAIN, created_by=Who("Mei")).id
     assert job_id is not None
     people = [make_person(app, Role.ANNOTATOR, f"person {number}") for number in range(3 if several else 1)]
+    rooms = min(PREVIEWS.each * len(people), PREVIEWS.at_once)
 
     async def scene(url: str) -> list[int]:
         callers = [caller(url, person) for person in people]
@@ -92,15 +109,14 @@ def test_slow_previews_hold_up_neither_files_nor_pages_nor_streams(
                 )
                 for number in range(SLOW)
             ]
-            await asyncio.to_thread(rooms_are_rendering, min(2 * len(people), PREVIEWS.at_once))
+            await asyncio.to_thread(rooms_are_rendering, rooms)
             assert (await reader.get("/static/css/base.css")).status_code == 200
             assert (await reader.get("/api/v1/me")).status_code == 200
             assert (await reader.get("/api/v1/datasets")).status_code == 200
             assert (await reader.post("/api/v1/datasets", json={"name": "Calls"})).status_code == 201
             assert (await first_event(reader, job_id)) == "event: state"
-            # How many are through by now is the machine's affair.
-            under_way = [task for task in slow if not task.done()]
-            assert under_way, "the others are answered while the previews are under way"
+            assert rendering() >= rooms, "the others are answered while the previews are under way"
+            await asyncio.to_thread(let_go.touch)
             statuses = [(await task).status_code for task in slow]
         for client in callers:
             await client.aclose()
@@ -119,7 +135,6 @@ def test_no_connection_is_held_while_a_template_renders(
     make: MakeConversation,
     annotator: Person,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> None:
     model, conversation = make_model("small", ""), make()
     held: list[int] = []
