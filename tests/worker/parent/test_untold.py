@@ -121,9 +121,10 @@ def test_what_was_measured_outlives_workers_that_are_lost_before_their_child_say
     def killed(*_args: object) -> None:
         raise SystemExit
 
-    with monkeypatch.context() as at_the_end, pytest.raises(SystemExit):
+    with monkeypatch.context() as at_the_end:
         at_the_end.setattr(Path, "replace", killed)
-        Worker(engine, tmp_path)
+        with pytest.raises(SystemExit):
+            Worker(engine, tmp_path)
     first.is_lost()
     fourth = Worker(engine, tmp_path)
     fourth.child_tells(metric(3))

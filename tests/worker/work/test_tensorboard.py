@@ -126,9 +126,11 @@ def test_files_are_taken_along_whole_or_not_at_all(tmp_path: Path, monkeypatch: 
         raise SystemExit
 
     (tmp_path / "3").mkdir()
-    with monkeypatch.context() as on_the_way, pytest.raises(SystemExit):
+    third = EventFiles(Recorder(), tmp_path / "3", job(tmp_path))
+    with monkeypatch.context() as on_the_way:
         on_the_way.setattr("worker.work.tensorboard.shutil.copyfile", killed)
-        EventFiles(Recorder(), tmp_path / "3", job(tmp_path)).__enter__()
+        with pytest.raises(SystemExit):
+            third.__enter__()
     with EventFiles(Recorder(), tmp_path / "4", job(tmp_path)) as fourth:
         metric(fourth, 3, 2.0)
     assert scalars(tmp_path / "4")["train/loss"] == [(1, 2.5), (2, 2.25), (3, 2.0)]

@@ -114,7 +114,16 @@ def test_what_is_kept_of_a_paused_run_is_what_it_had_learned_by_then(
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"learning_rate": 0.01, "max_steps": 60, "eval_steps": 1, "save_steps": 1, "early_stopping_patience": 1}],
+    [
+        {},
+        {
+            "learning_rate": 0.01,
+            "max_steps": 60,
+            "eval_steps": 1,
+            "save_steps": 1,
+            "early_stopping_patience": 1,
+        },
+    ],
     ids=["after the last step", "after the step at which it was stopped early"],
 )
 def test_a_run_whose_worker_was_lost_after_its_last_checkpoint_trains_no_more(
