@@ -14,6 +14,7 @@ import psutil
 from tests.faults.outages import break_postgres, fill_disk, flush_redis, lose_both_servers, stop_redis
 from tests.faults.places import Place, embedded, on_servers, on_small_disk
 from tests.faults.studio import PATIENCE_SECONDS, Told, child_of, end_of, start, wait_for_event
+from tests.faults.together import disturb_sweep, hand_over_curriculum
 from tests.faults.web import kill_web
 from tests.support.installation import Studio
 from tests.support.workers import running_worker, wait_until
@@ -126,4 +127,6 @@ SCENARIOS: dict[str, Scenario] = {
     "Redis stopped": Scenario(stop_redis, on_servers),
     "PostgreSQL broken off": Scenario(break_postgres, on_servers),
     "both servers lost": Scenario(lose_both_servers, on_servers),
+    "curriculum handed over twice": Scenario(hand_over_curriculum, on_servers),
+    "sweep of two workers disturbed": Scenario(disturb_sweep, on_servers),
 }
