@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from tests.faults.afterwards import kill_in_what_follows
 from tests.faults.outages import break_postgres, fill_disk, flush_redis, lose_both_servers, stop_redis
 from tests.faults.places import Place, embedded, on_servers, on_small_disk
 from tests.faults.studio import PATIENCE_SECONDS, Told, child_of, end_of, start, wait_for_event
@@ -120,6 +121,7 @@ SCENARIOS: dict[str, Scenario] = {
     "worker frozen past its lease": Scenario(freeze_worker),
     "web server killed": Scenario(kill_web),
     "newest checkpoint torn": Scenario(tear_checkpoint),
+    "worker killed in an export and an evaluation": Scenario(kill_in_what_follows),
     "broker folder deleted": Scenario(lose_broker_folder),
     "file in place of the broker folder": Scenario(replace_broker_folder),
     "disk full": Scenario(fill_disk, on_small_disk, frozenset({"failed"})),
