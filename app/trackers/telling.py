@@ -132,8 +132,8 @@ class Teller:
                 raise
             logger.exception("%s: a run could not be told", self.tracker.name)
             reason = f"{type(error).__name__}: {error}"[:300]
-            trouble = TrackerTrouble(_UNEXPECTED, tracker=self.tracker.name.spelled, reason=reason)
-            self._put_off(row_id, trouble)
+            unforeseen = TrackerTrouble(_UNEXPECTED, tracker=self.tracker.name.spelled, reason=reason)
+            self._put_off(row_id, unforeseen)
         return True
 
     def _tell(self, row_id: int) -> None:
