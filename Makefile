@@ -45,7 +45,7 @@ interop: install ## Exports trained for real by LLaMA-Factory, Axolotl, TRL and 
 	@exec $(BIN)/python -m tests.interop $(INTEROP) $(if $(JSON),--json $(JSON))
 
 several: install ## Runs in two processes, TRL's with DeepSpeed and LLaMA-Factory's, beside one with twice the accumulation
-	@exec $(BIN)/python -m tests.interop --several trl llamafactory
+	@OMP_NUM_THREADS=1 exec $(BIN)/python -m tests.interop --several trl llamafactory
 
 pictures: install ## The pictures of docs/, from a real server with real runs; some ten minutes
 	@.ci/chromium

@@ -14,7 +14,19 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Column, Connection, DateTime, Engine, MetaData, QueuePool, String, create_engine, event
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Engine,
+    MetaData,
+    QueuePool,
+    String,
+    create_engine,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
@@ -264,6 +276,17 @@ def transaction(engine: Engine) -> Iterator[Session]:
         except BaseException:
             session.rollback()
             raise
+
+
+def database_now(session: Session) -> datetime:
+    """Now by the clock that all who share the database share: those of several machines may be minutes apart. SQLite has this
+    machine's alone.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return utc_now()
+    # Not now(), which is when the transaction began.
+    found: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+    return found.astimezone(UTC)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Rules of the queue: enqueue, claim, heartbeat, finish, pause, rescue; stopping.py has what people ask of a job under way.
 
-Every write a worker makes is fenced by (id, attempt, state): a worker that lost its lease changes nothing.
+Every write a worker makes is fenced by (id, attempt, state): a worker that lost its lease changes nothing. Leases end by the
+database's clock, so that a machine whose own is wrong takes nobody's job away.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,12 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from sqlalchemy import CursorResult, update
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.accounts.who import Who
-from app.core.database import utc_now
+from app.core.database import database_now
 from app.core.errors import NotFound
 from app.jobs.bell import ring_after_commit
 from app.jobs.devices import ANY, Slot
@@ -68,7 +69,14 @@ def enqueue(
 ) -> Job:
     """Promise the work, the last of its priority. A worker hears of it after the commit. `device`: where it may run."""
     asked = payload.to_json() if payload else {}
-    job = Job(kind=kind, payload=asked, rank=priority.rank, device_wanted=device, **created_by.columns())
+    job = Job(
+        kind=kind,
+        payload=asked,
+        rank=priority.rank,
+        device_wanted=device,
+        created_at=database_now(session),
+        **created_by.columns(),
+    )
     session.add(job)
     session.flush()
     job.place = id_of(job)
@@ -152,7 +160,7 @@ def claim(
     """Take a queued job. None when somebody else has it or it ended: a doubled bell changes nothing. With a `slot` that
     another job has taken meanwhile, the database refuses it (IntegrityError).
     """
-    now = utc_now()
+    now = database_now(session)
     taken = changed_one(
         session,
         update(Job)
@@ -180,7 +188,7 @@ def heartbeat(
     session: Session, claim: Claim, *, lease_seconds: float, events: Iterable[EventData] = ()
 ) -> StopRequest | None:
     """Extend the lease, store a batch of events, learn of a stop request. Raises LeaseLost."""
-    _fence(session, claim, lease_expires_at=utc_now() + timedelta(seconds=lease_seconds))
+    _fence(session, claim, lease_expires_at=database_now(session) + timedelta(seconds=lease_seconds))
     job = fresh(session, claim.job_id)
     batch = list(events)
     for kind, payload in batch:
@@ -206,12 +214,12 @@ def finish(
         state=state,
         lease_expires_at=None,
         device_slot=None,
-        finished_at=utc_now(),
+        finished_at=database_now(session),
         result=plain_json(result),
         failure=failure.to_json() if failure else None,
     )
     job = fresh(session, claim.job_id)
-    _count_work(job, until=utc_now())
+    _count_work(job, until=database_now(session))
     append_events(session, job, [*events, (EventKind.STATE, _ended(job))])
     return job
 
@@ -229,7 +237,7 @@ def _let_go(session: Session, claim: Claim, state: JobState, *, has_failed: bool
         releases=Job.releases + (0 if has_failed else 1),
     )
     job = fresh(session, claim.job_id)
-    _count_work(job, until=utc_now())
+    _count_work(job, until=database_now(session))
     return job
 
 
@@ -251,7 +259,7 @@ def begin_again(session: Session, claim: Claim, *, events: Iterable[EventData] =
     LeaseLost."""
     job = _let_go(session, claim, JobState.QUEUED, has_failed=True)
     if job.stop_requested is StopRequest.CANCEL:
-        job.state, job.finished_at = JobState.CANCELLED, utc_now()
+        job.state, job.finished_at = JobState.CANCELLED, database_now(session)
     else:
         _set_aside(session, job)
     append_events(session, job, [*events, (EventKind.STATE, {**_ended(job), "killed": True})])
@@ -262,7 +270,7 @@ def pause(session: Session, claim: Claim, *, events: Iterable[EventData] = ()) -
     LeaseLost."""
     job = _let_go(session, claim, JobState.PAUSED)
     if job.stop_requested is StopRequest.CANCEL:
-        job.state, job.finished_at = JobState.CANCELLED, utc_now()
+        job.state, job.finished_at = JobState.CANCELLED, database_now(session)
     else:
         _set_aside(session, job)
     append_events(session, job, [*events, (EventKind.STATE, {"state": job.state.value})])
@@ -285,8 +293,11 @@ def _count_work(job: Job, *, until: datetime) -> None:
 
 
 def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
-    """Put jobs whose lease ran out back in the queue, or fail them after the last attempt. Ids put back."""
-    now = utc_now()
+    """Put jobs whose lease ran out back in the queue, or fail them after the last attempt. Ids put back.
+
+    An attempt that got further than those before it does not count: a long run outlives any number of outages.
+    """
+    now = database_now(session)
     expired = session.exec(
         select(Job)
         .where(col(Job.state) == JobState.RUNNING, col(Job.lease_expires_at) < now)
@@ -295,6 +306,8 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
     requeued: list[int] = []
     for job in expired:
         _count_work(job, until=job.lease_expires_at or now)
+        if _got_further(session, job):
+            job.releases += 1
         job.owner, job.lease_expires_at, job.device_slot = None, None, None
         if job.stop_requested is StopRequest.CANCEL:
             job.state, job.finished_at = JobState.CANCELLED, now
@@ -307,6 +320,14 @@ def rescue_expired(session: Session, *, max_attempts: int) -> list[int]:
                 requeued.append(id_of(job))
         append_events(session, job, [(EventKind.STATE, {**_ended(job), "rescued": True})])
     return requeued
+
+
+def _got_further(session: Session, job: Job) -> bool:
+    """Whether the running attempt has left a checkpoint since it began."""
+    of_job = select(func.max(JobEvent.seq)).where(JobEvent.job_id == job.id)
+    began = session.exec(of_job.where(JobEvent.kind == EventKind.STATE.value)).one()
+    saved = session.exec(of_job.where(JobEvent.kind == EventKind.CHECKPOINT.value)).one()
+    return saved is not None and began is not None and saved > began
 
 
 def _ended(job: Job) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor, record
-from app.core.database import utc_now
+from app.core.database import database_now
 from app.core.errors import Conflict, Invalid, Refused
 from app.jobs.bell import ring_after_commit
 from app.jobs.events import EventKind
@@ -74,7 +74,7 @@ def _stop_waiting(session: Session, job: Job, how: StopRequest) -> Job | None:
         raise Conflict(
             N_("It has not trained a step yet, so there is nothing to keep. Let it go on, or cancel it.")
         )
-    ended = here.values(state=JobState.CANCELLED, finished_at=utc_now(), stop_requested=how)
+    ended = here.values(state=JobState.CANCELLED, finished_at=database_now(session), stop_requested=how)
     if not changed_one(session, ended):
         return None
     job = fresh(session, id_of(job))

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from sqlalchemy import CursorResult, delete, update
 from sqlmodel import Session, col, select
 
-from app.core.database import utc_now
+from app.core.database import database_now
 from app.core.errors import Invalid
 from app.jobs.bell import queue_of
 from app.jobs.devices import ANY, Devices, WorkerDevice, parse_wish
@@ -34,7 +34,7 @@ class Presence:
 
 def tell_presence(session: Session, presence: Presence, worker_id: int | None) -> int:
     """The worker lives. The id of its row, which is made at the first time, and where it was forgotten meanwhile."""
-    now = utc_now()
+    now = database_now(session)
     if worker_id is not None:
         told = update(Worker).where(col(Worker.id) == worker_id).values(seen_at=now)
         if cast(CursorResult[Any], session.execute(told)).rowcount:
@@ -47,6 +47,8 @@ def tell_presence(session: Session, presence: Presence, worker_id: int | None) -
         queues=presence.queues,
         places=presence.places,
         devices=presence.devices,
+        started_at=now,
+        seen_at=now,
     )
     session.add(worker)
     session.flush()
@@ -61,14 +63,14 @@ def sign_off(session: Session, worker_id: int) -> None:
 
 def living_workers(session: Session) -> list[Worker]:
     """Those that were seen lately, by name."""
-    since = utc_now() - timedelta(seconds=GONE_SECONDS)
+    since = database_now(session) - timedelta(seconds=GONE_SECONDS)
     statement = select(Worker).where(col(Worker.seen_at) >= since)
     return list(session.exec(statement.order_by(col(Worker.host), col(Worker.name), col(Worker.id))))
 
 
 def lost_workers(session: Session) -> list[Worker]:
     """Those that went silent without signing off, within the last day."""
-    since = utc_now() - timedelta(seconds=GONE_SECONDS)
+    since = database_now(session) - timedelta(seconds=GONE_SECONDS)
     statement = select(Worker).where(col(Worker.seen_at) < since)
     return list(session.exec(statement.order_by(col(Worker.host), col(Worker.name), col(Worker.id))))
 

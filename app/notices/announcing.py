@@ -11,7 +11,7 @@ from sqlalchemy import CursorResult, update
 from sqlmodel import Session, col, select
 
 from app.accounts.models import User
-from app.core.database import utc_now
+from app.core.database import database_now, utc_now
 from app.core.errors import StudioError
 from app.core.i18n import use_locale
 from app.core.settings import Settings
@@ -61,7 +61,11 @@ def deliver(session: Session, webhook: Webhook, message: Message) -> Delivery:
     """Put a message on its way."""
     assert webhook.id is not None
     delivery = Delivery(
-        webhook_id=webhook.id, message_id=f"msg_{uuid.uuid4().hex}", event=message.type, message=message
+        webhook_id=webhook.id,
+        message_id=f"msg_{uuid.uuid4().hex}",
+        event=message.type,
+        message=message,
+        next_at=database_now(session),
     )
     session.add(delivery)
     session.flush()

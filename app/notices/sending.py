@@ -16,7 +16,7 @@ import httpx
 from sqlalchemy import ColumnElement, CursorResult, Engine, update
 from sqlmodel import Session, col, select
 
-from app.core.database import reading, transaction, utc_now
+from app.core.database import database_now, reading, transaction
 from app.core.errors import StudioError
 from app.core.settings import Settings
 from app.notices.destinations import address_of, read_destination
@@ -48,7 +48,7 @@ class _Outcome:
 def webhooks_with_due(engine: Engine) -> list[int]:
     """Those that something is to be sent to now, by id."""
     with reading(engine) as session:
-        statement = select(Delivery.webhook_id).where(*_due()).distinct()
+        statement = select(Delivery.webhook_id).where(*_due(session)).distinct()
         return sorted(session.exec(statement))
 
 
@@ -57,7 +57,7 @@ def send_next(engine: Engine, settings: Settings, webhook_id: int) -> bool:
     with reading(engine) as session:
         statement = (
             select(Delivery.id)
-            .where(Delivery.webhook_id == webhook_id, *_due())
+            .where(Delivery.webhook_id == webhook_id, *_due(session))
             .order_by(col(Delivery.next_at), col(Delivery.id))
             .limit(1)
         )
@@ -68,8 +68,8 @@ def send_next(engine: Engine, settings: Settings, webhook_id: int) -> bool:
     return True
 
 
-def _due() -> tuple[ColumnElement[bool], ...]:
-    return col(Delivery.state) == DeliveryState.WAITING, col(Delivery.next_at) <= utc_now()
+def _due(session: Session) -> tuple[ColumnElement[bool], ...]:
+    return col(Delivery.state) == DeliveryState.WAITING, col(Delivery.next_at) <= database_now(session)
 
 
 def _send_one(engine: Engine, settings: Settings, delivery_id: int) -> None:
@@ -86,17 +86,17 @@ def _send_one(engine: Engine, settings: Settings, delivery_id: int) -> None:
 
 
 def _take(session: Session, delivery_id: int) -> bool:
-    now = utc_now()
+    now = database_now(session)
     statement = (
         update(Delivery)
-        .where(col(Delivery.id) == delivery_id, *_due())
+        .where(col(Delivery.id) == delivery_id, *_due(session))
         .values(attempts=Delivery.attempts + 1, next_at=now + timedelta(seconds=_TAKEN_SECONDS))
     )
     return cast(CursorResult[Any], session.execute(statement)).rowcount == 1
 
 
 def _keep(session: Session, delivery: Delivery, outcome: _Outcome) -> None:
-    now = utc_now()
+    now = database_now(session)
     delivery.status_code = outcome.status
     delivery.error = Trouble(sentence=outcome.error) if outcome.error else None
     if outcome.error is None:

@@ -3,7 +3,7 @@
 from sqlmodel import Session, col, select
 
 from app.accounts.service import Actor, record
-from app.core.database import utc_now
+from app.core.database import database_now, utc_now
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.settings import Settings
 from app.gates.limits import read_request
@@ -93,7 +93,7 @@ def send_again(session: Session, actor: Actor, webhook_id: int, delivery_id: int
         delivery.state, delivery.attempts, delivery.ended_at = DeliveryState.WAITING, 0, None
         # What came of earlier attempts says nothing of this one.
         delivery.error, delivery.status_code = None, None
-    delivery.next_at = utc_now()
+    delivery.next_at = database_now(session)
     session.add(delivery)
     record(session, actor, "webhook.again", f"webhook/{webhook_id}")
     session.flush()

@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Column, Index
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from app.core.database import enum_column, moment_column, utc_now
+from app.core.database import database_now, enum_column, moment_column, utc_now
 from app.core.documents import DocumentColumn
 from app.core.settings import Settings
 from app.core.stored_models import StoredModel
@@ -110,7 +110,7 @@ def begin_tracking(session: Session, run_id: int, settings: Settings) -> None:
         return
     known = {one.tracker for one in tracked(session, run_id)}
     session.add_all(
-        TrackedRun(run_id=run_id, tracker=tracker, destination=place)
+        TrackedRun(run_id=run_id, tracker=tracker, destination=place, next_at=database_now(session))
         for tracker, place in named.items()
         if tracker not in known
     )

@@ -20,7 +20,7 @@ from app.core.settings import Settings
 from app.jobs.models import JobState
 from app.runs.tracking import SETTINGS, TrackerName
 from app.sentences import N_, Sentence
-from app.trackers.tracker import Ending, Link, Point, RunTold, TrackerTrouble
+from app.trackers.tracker import Ending, Forgotten, Link, Point, RunTold, TrackerTrouble
 
 # Of one request, by MLflow's documentation.
 METRICS_AT_ONCE: Final = 1000
@@ -52,6 +52,10 @@ _REFUSED: Final = N_("MLflow at %(uri)s refused (status %(status)d): %(reason)s"
 _NOT_MLFLOW: Final = N_("What answers at %(uri)s is not MLflow. Correct %(setting)s.")
 _DELETED_EXPERIMENT: Final = N_(
     "The experiment “%(name)s” was deleted in MLflow. Restore it there, or name another in SFT_STUDIO_MLFLOW_EXPERIMENT."
+)
+_FORGOTTEN: Final = N_(
+    "MLflow at %(uri)s does not know this run any more: its database is another one now, or was brought back from before. The run is "
+    "told anew, from its beginning."
 )
 _NO_FILES: Final = N_(
     "Manifest and model card were not sent: this MLflow server passes no files on; its runs keep them at %(place)s."
@@ -99,11 +103,16 @@ class MlflowTracker:
             for point in points
             for name, value in point.figures.items()
         ]
-        for some in _pieces(figures, METRICS_AT_ONCE):
-            self._log(link.external_id, metrics=some)
+        with self._known():
+            for some in _pieces(figures, METRICS_AT_ONCE):
+                self._log(link.external_id, metrics=some)
 
     def end(self, told: RunTold, link: Link, ending: Ending) -> Sentence | None:
         """The files first: who sees that a run has ended finds them there."""
+        with self._known():
+            return self._end(link, ending)
+
+    def _end(self, link: Link, ending: Ending) -> Sentence | None:
         remark = self._send_files(link, ending)
         if ending.failure:
             tag = {"key": "sft_studio.failure", "value": ending.failure[:_LONGEST_TAG]}
@@ -185,6 +194,16 @@ class MlflowTracker:
         return self._text(
             _of(_of(self._ask("POST", f"{_API}/runs/create", document=body), "run"), "info"), "run_id"
         )
+
+    @contextmanager
+    def _known(self) -> Iterator[None]:
+        """Raises Forgotten where the server says that there is no such run."""
+        try:
+            yield
+        except Refused as refused:
+            if refused.code == "RESOURCE_DOES_NOT_EXIST":
+                raise Forgotten(_FORGOTTEN, uri=self._uri) from refused
+            raise
 
     def _log(self, run_id: str, **entities: object) -> None:
         self._ask("POST", f"{_API}/runs/log-batch", document={"run_id": run_id, **entities})

@@ -6,13 +6,13 @@ weeks; the run knows nothing of any of this.
 """
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Engine, or_, update
 from sqlmodel import Session, col, select
 
-from app.core.database import reading, transaction, utc_now
+from app.core.database import database_now, reading, transaction, utc_now
 from app.core.errors import StudioError
 from app.core.logging import get_logger
 from app.core.outages import is_outage
@@ -21,9 +21,9 @@ from app.core.storage import Storage
 from app.jobs.models import Job, JobState
 from app.runs.models import Run
 from app.runs.tracking import UNFINISHED, Remark, TrackedRun, TrackingState, destinations
-from app.sentences import N_, Sentence
+from app.sentences import N_
 from app.trackers.story import Page, beginning_of, ending_of, points_after, read_ending
-from app.trackers.tracker import Link, Lost, RunTold, Tracker
+from app.trackers.tracker import Forgotten, Link, Lost, RunTold, Tracker, TrackerTrouble
 
 logger = get_logger(__name__)
 # After the first failure, the second, and so on; then the last again and again.
@@ -70,7 +70,7 @@ class Teller:
             session.execute(
                 update(TrackedRun)
                 .where(self._is_ours(), col(TrackedRun.failures) > 0)
-                .values(next_at=utc_now())
+                .values(next_at=database_now(session))
             )
 
     def round(self) -> int:
@@ -92,22 +92,23 @@ class Teller:
             & col(TrackedRun.state).in_(UNFINISHED)
         )
 
-    def _is_free(self) -> ColumnElement[bool]:
+    def _is_free(self, now: datetime) -> ColumnElement[bool]:
         return or_(
             col(TrackedRun.owner) == self.owner,
             col(TrackedRun.owned_until).is_(None),
-            col(TrackedRun.owned_until) <= utc_now(),
+            col(TrackedRun.owned_until) <= now,
         )
 
     def _due(self, session: Session) -> list[int]:
+        now = database_now(session)
         statement = (
             select(TrackedRun.id)
             .join(Run, col(Run.id) == TrackedRun.run_id)
             .join(Job, col(Job.id) == Run.job_id)
             .where(
                 self._is_ours(),
-                self._is_free(),
-                col(TrackedRun.next_at) <= utc_now(),
+                self._is_free(now),
+                col(TrackedRun.next_at) <= now,
                 or_(
                     col(TrackedRun.external_id).is_(None),
                     col(Job.event_count) > TrackedRun.seq,
@@ -125,13 +126,14 @@ class Teller:
         try:
             self._tell(row_id)
         except StudioError as trouble:
-            self._put_off(row_id, trouble.sentence, is_lost=isinstance(trouble, Lost))
+            self._put_off(row_id, trouble)
         except Exception as error:
             if is_outage(error):
                 raise
             logger.exception("%s: a run could not be told", self.tracker.name)
             reason = f"{type(error).__name__}: {error}"[:300]
-            self._put_off(row_id, Sentence.of(_UNEXPECTED, tracker=self.tracker.name.spelled, reason=reason))
+            unforeseen = TrackerTrouble(_UNEXPECTED, tracker=self.tracker.name.spelled, reason=reason)
+            self._put_off(row_id, unforeseen)
         return True
 
     def _tell(self, row_id: int) -> None:
@@ -184,28 +186,32 @@ class Teller:
 
     def _store(self, row_id: int, **values: object) -> bool:
         """Write that, and hold the row for a while longer. False where it is another's by now, or done."""
-        statement = (
-            update(TrackedRun)
-            .where(col(TrackedRun.id) == row_id, self._is_ours(), self._is_free())
-            .values({"owner": self.owner, "owned_until": utc_now() + _HELD, **values})
-        )
         with transaction(self.engine) as session:
+            now = database_now(session)
+            statement = (
+                update(TrackedRun)
+                .where(col(TrackedRun.id) == row_id, self._is_ours(), self._is_free(now))
+                .values({"owner": self.owner, "owned_until": now + _HELD, **values})
+            )
             return cast(CursorResult[Any], session.execute(statement)).rowcount == 1
 
-    def _put_off(self, row_id: int, sentence: Sentence, *, is_lost: bool = False) -> None:
+    def _put_off(self, row_id: int, trouble: StudioError) -> None:
         """Try again later, by whoever is free then; after weeks no more."""
         self._begun.pop(row_id, None)
         after = self._begun_after.pop(row_id, None)
-        now = utc_now()
         with transaction(self.engine) as session:
+            now = database_now(session)
             row = session.get(TrackedRun, row_id)
             if row is None or row.owner != self.owner or row.state not in UNFINISHED:
                 return
             row.failing_since = row.failing_since or now
             row.failures += 1
-            if is_lost and after is not None:
+            if isinstance(trouble, Lost) and after is not None:
                 row.seq = after
-            row.remark = Remark(sentence=sentence)
+            if isinstance(trouble, Forgotten):
+                row.external_id, row.url, row.seq, row.step = None, None, 0, None
+                row.state = TrackingState.WAITING
+            row.remark = Remark(sentence=trouble.sentence)
             row.next_at = now + timedelta(seconds=PAUSES_SECONDS[min(row.failures, len(PAUSES_SECONDS)) - 1])
             row.owned_until = None
             if now - row.failing_since > PATIENCE:

@@ -19,6 +19,10 @@ class Lost(TrackerTrouble):
     """What the tracker took over since `begin` may be gone with it: that is told again, too."""
 
 
+class Forgotten(TrackerTrouble):
+    """The tracker knows nothing of a run that it once had: all of it is told again, as of a new one."""
+
+
 @dataclass(frozen=True)
 class RunTold:
     """A run as it begins. `key` is what the tracker's own run is found by, params the whole config and the mask settings as
@@ -80,11 +84,11 @@ class Tracker(Protocol):
         ...
 
     def tell(self, told: RunTold, link: Link, points: Sequence[Point]) -> None:
-        """Raises TrackerTrouble, after which `begin` comes first again."""
+        """Raises TrackerTrouble, after which `begin` comes first again, and Forgotten."""
         ...
 
     def end(self, told: RunTold, link: Link, ending: Ending) -> Sentence | None:
-        """How it ended; a sentence about what the tracker would not take. Raises TrackerTrouble."""
+        """How it ended; a sentence about what the tracker would not take. Raises TrackerTrouble, Forgotten."""
         ...
 
     def look(self) -> str:

@@ -35,7 +35,7 @@ def fill_disk(studio: OnSmallDisk, check: Check, dice: random.Random) -> list[To
             studio.disk.make_room()
         told = end_of(studio, job["id"], **_counted(answers))
     assert told.error_code in {None, "disk_full"}, told
-    _require_whole(studio)
+    require_whole(studio)
     return [told]
 
 
@@ -62,7 +62,7 @@ def _counted(answers: Counter[int]) -> dict[str, int]:
     }
 
 
-def _require_whole(studio: InThisProcess) -> None:
+def require_whole(studio: InThisProcess) -> None:
     """The database, and every file that it names."""
     assert trouble_in(studio.settings.data_dir / "studio.db") == ""
     for file in named_files(studio.app.state.engine):

@@ -11,9 +11,11 @@ from typing import Any
 
 import psutil
 
+from tests.faults.afterwards import kill_in_what_follows
 from tests.faults.outages import break_postgres, fill_disk, flush_redis, lose_both_servers, stop_redis
 from tests.faults.places import Place, embedded, on_servers, on_small_disk
 from tests.faults.studio import PATIENCE_SECONDS, Told, child_of, end_of, start, wait_for_event
+from tests.faults.together import disturb_sweep, hand_over_curriculum
 from tests.faults.web import kill_web
 from tests.support.installation import Studio
 from tests.support.workers import running_worker, wait_until
@@ -119,6 +121,7 @@ SCENARIOS: dict[str, Scenario] = {
     "worker frozen past its lease": Scenario(freeze_worker),
     "web server killed": Scenario(kill_web),
     "newest checkpoint torn": Scenario(tear_checkpoint),
+    "worker killed in an export and an evaluation": Scenario(kill_in_what_follows),
     "broker folder deleted": Scenario(lose_broker_folder),
     "file in place of the broker folder": Scenario(replace_broker_folder),
     "disk full": Scenario(fill_disk, on_small_disk, frozenset({"failed"})),
@@ -126,4 +129,6 @@ SCENARIOS: dict[str, Scenario] = {
     "Redis stopped": Scenario(stop_redis, on_servers),
     "PostgreSQL broken off": Scenario(break_postgres, on_servers),
     "both servers lost": Scenario(lose_both_servers, on_servers),
+    "curriculum handed over twice": Scenario(hand_over_curriculum, on_servers),
+    "sweep of two workers disturbed": Scenario(disturb_sweep, on_servers),
 }

@@ -10,6 +10,7 @@ import pytest
 from tests.faults.outages import fill_disk, lose_both_servers
 from tests.faults.places import OnSmallDisk, on_servers, on_small_disk, ready_check
 from tests.faults.scenarios import freeze_worker, kill_child
+from tests.faults.together import hand_over_curriculum
 from worker.parent.memory_kills import MemoryKills
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
@@ -55,3 +56,12 @@ def test_a_run_outlives_lost_messages_and_the_end_of_redis_and_postgresql(tmp_pa
         (told,) = lose_both_servers(studio, ready_check(studio, tmp_path), random.Random(1))
         assert told.is_sound
         assert told.state == "succeeded"
+
+
+@pytest.mark.servers
+@pytest.mark.timeout(600)
+def test_a_curriculum_that_goes_from_worker_to_worker_is_the_undisturbed_one(tmp_path: Path) -> None:
+    with on_servers(tmp_path) as studio:
+        told = hand_over_curriculum(studio, ready_check(studio, tmp_path), random.Random(1))
+        assert all(one.is_sound for one in told)
+        assert {one.state for one in told} == {"succeeded"}

@@ -1,6 +1,7 @@
 """The queue's promises, on SQLite and on PostgreSQL."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import Engine
@@ -9,11 +10,13 @@ from sqlmodel import select
 from app.accounts.who import Who
 from app.base_models.models import BaseModelSource, ModelEntry
 from app.base_models.work import PreparePayload
-from app.core.database import reading, transaction
+from app.core.database import reading, transaction, utc_now
 from app.core.errors import Conflict, NotFound
 from app.core.i18n import use_locale
 from app.jobs import service, stopping
+from app.jobs.devices import Devices
 from app.jobs.models import TRANSITIONS, Job, JobEvent, JobKind, JobState, StopRequest
+from app.jobs.workers import Presence, living_workers, tell_presence
 from app.runs.work import TrainPayload
 from app.sentences import Failure
 
@@ -153,6 +156,22 @@ def test_a_job_whose_worker_keeps_vanishing_fails_with_that_reason(engine: Engin
         assert "工作进程" in job.error_text
 
 
+def test_attempts_that_left_a_checkpoint_do_not_count_and_those_after_them_do(engine: Engine) -> None:
+    job_id = enqueue(engine)
+    for step in range(1, 5):
+        mine = claim(engine, job_id)
+        with transaction(engine) as session:
+            checkpoint = ("checkpoint", {"step": step, "path": f"checkpoint-{step}"})
+            service.heartbeat(session, mine, lease_seconds=-1, events=[checkpoint])
+        with transaction(engine) as session:
+            assert service.rescue_expired(session, max_attempts=2) == [job_id]
+    for state in (JobState.QUEUED, JobState.FAILED):
+        claim(engine, job_id, lease=-1)
+        with transaction(engine) as session:
+            service.rescue_expired(session, max_attempts=2)
+        assert load(engine, job_id).state is state
+
+
 def test_attempts_handed_back_by_a_stopping_worker_do_not_count(engine: Engine) -> None:
     job_id = enqueue(engine)
     for _ in range(4):
@@ -235,3 +254,29 @@ def test_final_states_lead_nowhere() -> None:
         JobState.CANCELLED,
     }
     assert all(not TRANSITIONS[state] for state in JobState if state.is_final)
+
+
+def test_a_machine_whose_clock_is_ahead_takes_no_job_from_one_that_beats(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several machines share PostgreSQL; who shares SQLite is on one."""
+    job_id = enqueue(engine)
+    mine = claim(engine, job_id)
+    presence = Presence("behind", "training", 1, Devices(devices=[]))
+    with transaction(engine) as session:
+        tell_presence(session, presence, None)
+    a_clock_ahead(monkeypatch)
+    expected = [job_id] if engine.dialect.name == "sqlite" else []
+    with transaction(engine) as session:
+        assert service.rescue_expired(session, max_attempts=3) == expected
+        assert len(living_workers(session)) == 1 - len(expected)
+    if not expected:
+        with transaction(engine) as session:
+            service.heartbeat(session, mine, lease_seconds=30)
+        assert load(engine, job_id).state is JobState.RUNNING
+
+
+def a_clock_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on this machine is an hour ahead of the others."""
+    ahead = utc_now() + timedelta(hours=1)
+    monkeypatch.setattr("app.core.database.utc_now", lambda: ahead)

@@ -57,9 +57,12 @@ class Studio:
         events: list[dict[str, Any]] = page["events"]
         return events
 
-    def version(self, conversations: int) -> dict[str, Any]:
-        lines = (SAMPLES / "sales.en.jsonl").read_bytes().splitlines(keepends=True)[:conversations]
-        dataset = self.ok(self.api.post("/api/v1/datasets", json={"name": "Sales"}))
+    def version(
+        self, conversations: int, file: str = "sales.en.jsonl", name: str = "Sales"
+    ) -> dict[str, Any]:
+        """So many conversations of a sample file in a new dataset, approved and frozen."""
+        lines = (SAMPLES / file).read_bytes().splitlines(keepends=True)[:conversations]
+        dataset = self.ok(self.api.post("/api/v1/datasets", json={"name": name}))
         path = f"/api/v1/datasets/{dataset['id']}"
         report = self.ok(self.api.post(f"{path}/imports", files={"file": ("sales.jsonl", b"".join(lines))}))
         assert report["accepted"] == conversations
@@ -78,10 +81,13 @@ class Studio:
         assert check["passed"] is True
         return check
 
-    def start_run(self, check: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    def start_run(
+        self, check: dict[str, Any], mixed_in: dict[str, Any] | None = None, **changes: Any
+    ) -> dict[str, Any]:
         """A run of one conversation a step, without samples between."""
         body = {
             "mask_check_id": check["id"],
+            "mix_check_id": mixed_in["id"] if mixed_in else None,
             "recipe": "quick",
             "confirmed": True,
             "accepted_warnings": list(Name),

@@ -24,6 +24,7 @@ def _environment(settings: Settings, threads: str) -> dict[str, str]:
         "SFT_STUDIO_LEASE_SECONDS": str(settings.lease_seconds),
         "SFT_STUDIO_WORKER_WAIT_SECONDS": str(settings.worker_wait_seconds),
         "SFT_STUDIO_RECONCILE_SECONDS": str(settings.reconcile_seconds),
+        "SFT_STUDIO_TRAINING_PER_DEVICE": str(settings.training_per_device),
         **({"OMP_NUM_THREADS": threads} if threads else {}),
     }
 

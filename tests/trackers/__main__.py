@@ -1,6 +1,7 @@
 """`make trackers`: runs of the real worker, told to a real MLflow server and read back by MLflow's own client.
 
-One run from beginning to end; one during which the server is killed, and started again after the run has ended; one that is
+One run from beginning to end; one during which the server is killed, and started again after the run has ended; one during which it
+hangs; one that is paused and goes on; one whose worker is killed; one whose server comes back with an empty database; one that is
 cancelled; one that fails. What the client finds is compared with what REST says of the run: every parameter, every figure at its
 step, state, address, files. What differs makes it fail.
 """
@@ -10,14 +11,19 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from app.core.settings import Settings
 from app.recipes.fields import display
 from app.trackers.telling import PAUSES_SECONDS
+from tests.faults.together import owner_of
 from tests.interop.material import tiny_model
-from tests.support.installation import Studio, installed, prepare
+from tests.support.installation import InThisProcess, Studio, installed, prepare
 from tests.support.workers import running_worker, wait_until
 from tests.trackers.real_mlflow import PASSWORD, USER, RealMlflow, python_with_mlflow, serving_real_mlflow
 
@@ -46,10 +52,16 @@ def main() -> int:
             os.environ["SFT_STUDIO_PUBLIC_URL"] = "https://studio.example.com"
             model = tiny_model(folder)
             settings = Settings(data_dir=folder / "data", model_roots=(folder,))
-            with installed(settings) as studio, running_worker(settings):
+            with installed(settings) as studio, ExitStack() as workers:
+                workers.enter_context(running_worker(settings))
                 base = prepare(studio, model)
                 check = studio.check(studio.version(CONVERSATIONS), base)
-                for title, way in WAYS.items():
+                ways: dict[str, Way] = {
+                    **WAYS,
+                    "a run whose worker is killed": partial(handed_over, workers),
+                    **LAST,
+                }
+                for title, way in ways.items():
                     say(title)
                     way(studio, check, base, server, wrong)
     for line in wrong:
@@ -80,6 +92,54 @@ def killed_meanwhile(studio: Studio, check: Any, base: Any, server: RealMlflow, 
     compare(studio, run, server, wrong, "FINISHED")
 
 
+def hanging(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
+    run = start(studio, check, max_steps=400)
+    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
+    server.freeze()
+    try:
+        wait_until(lambda: told(studio, run)["failures"] > 0, timeout_seconds=90, what="the server is missed")
+        say(f"  told up to step {told(studio, run)['step']}: {told(studio, run)['detail']}")
+        studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
+    finally:
+        server.thaw()
+    compare(studio, run, server, wrong, "FINISHED")
+
+
+def paused(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
+    run = start(studio, check, max_steps=400)
+    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
+    studio.ok(studio.api.post(f"/api/v1/runs/{run['id']}/pause"))
+    studio.wait_for(run["job"], "paused", SECONDS_AT_MOST)
+    say(f"  paused after step {told(studio, run)['step']}")
+    studio.ok(studio.api.post(f"/api/v1/runs/{run['id']}/resume"))
+    studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
+    compare(studio, run, server, wrong, "FINISHED")
+
+
+def handed_over(
+    workers: ExitStack, studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]
+) -> None:
+    """Whoever goes on finds the tracker's run and tells the rest."""
+    run = start(studio, check, max_steps=400, save_steps=20)
+    wait_until(lambda: (told(studio, run)["step"] or 0) > 25, timeout_seconds=240, what="the first figures")
+    assert isinstance(studio, InThisProcess)
+    psutil.Process(owner_of(studio, run["job"]["id"])).kill()
+    workers.enter_context(running_worker(studio.settings))
+    studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
+    compare(studio, run, server, wrong, "FINISHED")
+
+
+def forgotten(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
+    run = start(studio, check, max_steps=400)
+    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
+    server.lose_database()
+    wait_until(
+        lambda: "any more" in told(studio, run)["detail"], timeout_seconds=90, what="the run is missed"
+    )
+    studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
+    compare(studio, run, server, wrong, "FINISHED")
+
+
 def cancelled(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
     run = start(studio, check, max_steps=5000)
     wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
@@ -89,7 +149,7 @@ def cancelled(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: 
 
 
 def failed(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
-    """The last: there is no model any more."""
+    """The last of this worker's: there is no model any more."""
     for folder in (Path(base["reference"]), studio.settings.storage_dir):
         for weights in folder.rglob("model.safetensors"):
             weights.unlink()
@@ -102,9 +162,12 @@ Way = Callable[[Studio, Any, Any, RealMlflow, list[str]], None]
 WAYS: dict[str, Way] = {
     "a run from beginning to end": whole,
     "a run during which the server is killed": killed_meanwhile,
+    "a run during which the server hangs": hanging,
+    "a run that is paused and goes on": paused,
     "a run that is cancelled": cancelled,
-    "a run that fails": failed,
+    "a run whose server comes back with an empty database": forgotten,
 }
+LAST: dict[str, Way] = {"a run that fails": failed}
 
 
 def start(studio: Studio, check: Any, **changes: Any) -> dict[str, Any]:
@@ -178,7 +241,8 @@ def compare_figures(studio: Studio, run: dict[str, Any], found: dict[str, Any], 
                 wanted.setdefault(name, []).append([event["step"], event[key]])
     for name, points in wanted.items():
         there = [[step, value] for step, value, _at in found["metrics"].get(name, [])]
-        if there != points:
+        # What an attempt repeats after a checkpoint is there twice.
+        if sorted(there) != sorted(points):
             wrong.append(f"run {run['id']}: {name} has {len(there)} points, not {len(points)}, or others")
     return sum(len(points) for points in found["metrics"].values())
 

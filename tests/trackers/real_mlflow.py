@@ -92,6 +92,23 @@ class RealMlflow:
             self._process.wait()
             self._process = None
 
+    def freeze(self) -> None:
+        """It takes connections and answers nobody."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on with what it was asked meanwhile."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGCONT)
+
+    def lose_database(self) -> None:
+        """It comes back as one that has never heard of any run."""
+        self.kill()
+        for file in self.folder.glob("mlflow.db*"):
+            file.unlink()
+        self.start()
+
     def runs(self, experiment: str) -> list[dict[str, Any]]:
         """All that its client finds of an experiment, oldest first."""
         command = [self.python, HERE / "read_back.py", self.uri, experiment]

@@ -213,6 +213,34 @@ def test_a_server_that_is_away_is_tried_ever_more_slowly_and_told_the_rest_when_
     }
 
 
+@pytest.mark.parametrize("when", ["while it goes on", "at its end"])
+def test_a_server_that_comes_back_without_the_run_is_told_all_of_it_anew(
+    app: FastAPI, storage: Storage, engineer: Person, server: MlflowServer, when: str
+) -> None:
+    run_id, claim = begun(app, storage)
+    measured(app, claim, range(1, 4))
+    one = teller(app, storage)
+    one.round()
+    server.runs.clear()
+    server.experiments.clear()
+    if when == "while it goes on":
+        measured(app, claim, range(4, 6))
+    else:
+        ended(app, claim, JobState.CANCELLED)
+    assert one.round() == 1
+    assert "does not know this run any more" in shown(engineer, run_id)["detail"]
+    if when == "while it goes on":
+        ended(app, claim, JobState.CANCELLED)
+    due_now(app)
+    assert one.round() == 1
+    told = server.only_run()
+    last = 5 if when == "while it goes on" else 3
+    assert [step for step, _loss in server.metrics(told)["train/loss"]] == list(range(1, last + 1))
+    assert told["info"]["status"] == "KILLED"
+    assert told["params"]
+    assert shown(engineer, run_id)["url"].endswith(told["info"]["run_id"])
+
+
 def test_of_each_run_one_worker_tells_and_after_weeks_of_refusal_nobody(
     app: FastAPI, storage: Storage, server: MlflowServer
 ) -> None:

@@ -59,3 +59,14 @@ def judge_exit(code: int, kind: JobKind, *, for_memory: bool | None) -> Exit:
         template = TRAINING_KILLED if trains else KILLED
         return Exit(Failure.of(FailureCode.KILLED, template, signal=name))
     return Exit(Failure.of(FailureCode.DIED, FROM_OUTSIDE, signal=name), Sentence.of(AGAIN, signal=name))
+
+
+def judge_below(failure: Failure, kind: JobKind, *, for_memory: bool | None) -> Exit:
+    """Of a process that the child had started, another tool's or one of several that train, and whose end it lived to tell: `failure`
+    has the signal, or the exit code. Where nothing else is known the child's own words stay, which name the process.
+    """
+    values = failure.sentence.values
+    number = int(str(values.get("signal") or 0)) or -int(str(values.get("code") or 0))
+    if number <= 0 or (number == signal.SIGKILL and for_memory is None):
+        return Exit(failure)
+    return judge_exit(-number, kind, for_memory=for_memory)

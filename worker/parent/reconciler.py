@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from app.core.database import transaction, utc_now
+from app.core.database import database_now, transaction
 from app.core.logging import get_logger
 from app.core.outages import brief, is_outage
 from app.core.settings import Settings
@@ -46,7 +46,7 @@ def reconcile_once(
     rung: list[int] = []
     with transaction(engine) as session:
         rescued = rescue_expired(session, max_attempts=settings.max_attempts)
-        before = utc_now() - timedelta(seconds=settings.reconcile_seconds)
+        before = database_now(session) - timedelta(seconds=settings.reconcile_seconds)
         for kinds in served:
             for job in takeable(session, kinds, seat, max(0, runner.room(next(iter(kinds))))):
                 # For what was just promised, or rescued, somebody has rung.

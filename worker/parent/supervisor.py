@@ -31,7 +31,7 @@ from app.sentences import N_, Failure, FailureCode, Sentence
 from worker.parent.allocator import allocator_environment
 from worker.parent.attempt import Attempt
 from worker.parent.child_process import ChildProcess
-from worker.parent.exits import DIED, judge_exit
+from worker.parent.exits import DIED, judge_below, judge_exit
 from worker.parent.going import Going
 from worker.parent.memory_kills import MemoryKills
 from worker.parent.untold import tell_what_was_left
@@ -244,9 +244,16 @@ def surroundings_of(claim: Claim, devices: Devices | None) -> dict[str, str]:
 
 
 def _judge_exit(code: int, outcome: _Outcome, kind: JobKind, kills: MemoryKills) -> None:
-    """A result counts only from a child that ended well."""
-    if code == 0 or outcome.cancelled or outcome.failure:
+    """A result counts only from a child that ended well; a process that it had started may have been killed as it may itself."""
+    if outcome.cancelled or (code == 0 and not outcome.failure):
         return
-    outcome.result = None
-    found = judge_exit(code, kind, for_memory=kills.one_came())
+    if outcome.failure and outcome.failure.code != FailureCode.KILLED:
+        return
+    outcome.result, for_memory = None, kills.one_came()
+    told = outcome.failure
+    found = (
+        judge_below(told, kind, for_memory=for_memory)
+        if told
+        else judge_exit(code, kind, for_memory=for_memory)
+    )
     outcome.failure, outcome.again = found.failure, found.again

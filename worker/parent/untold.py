@@ -18,20 +18,25 @@ def tell_what_was_left(mine: Attempt, place: Workplace) -> None:
     either. Raises LeaseLost.
     """
     before = _folder_before(place, mine.claim)
-    if before is None or not (before / RECORD).exists():
+    if before is None:
         return
     told = [(kind, place.storage.relative(payload)) for kind, payload in read_record(before)]
     left = after_the_last_stored(told, mine.read(lambda session: _stored(session, mine.claim.job_id)))
     if not left:
         return
-    with (place.output_dir / RECORD).open("w", encoding="utf-8") as file:
-        file.writelines(line_of(kind, payload) + "\n" for kind, payload in left)
+    # Whole or not at all: the next attempt takes the newest record that is there.
+    with place.storage.write(f"{place.output_key}/{RECORD}") as file:
+        file.writelines(f"{line_of(kind, payload)}\n".encode(errors="replace") for kind, payload in left)
     for kind, payload in left:
         mine.tell(kind, dict(payload))
 
 
 def _folder_before(place: Workplace, claim: Claim) -> Path | None:
-    return place.output_dir.parent / str(claim.attempt - 1) if claim.attempt > 1 else None
+    """Of the newest attempt that kept a record: one that was lost between its claim and its child's first word kept none, and what
+    the one before it had measured is still untold.
+    """
+    folders = (place.output_dir.parent / str(attempt) for attempt in range(claim.attempt - 1, 0, -1))
+    return next((folder for folder in folders if (folder / RECORD).exists()), None)
 
 
 def _stored(session: Session, job_id: int) -> list[Told]:

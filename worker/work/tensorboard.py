@@ -1,7 +1,8 @@
 """A run's curves as TensorBoard's event files, whatever trains it: an Emit that writes down what goes through it.
 
-It decides nothing: a disk that takes no more of it is told once, and the run goes on. An attempt that goes on from a
-checkpoint takes the files of those before along and marks from which step on they do not count any more.
+It decides nothing: a disk that takes no more of it is told once, and the run goes on. An attempt that comes after others
+takes their files along at once, so that they are the run's even where it measures nothing itself, and marks from which step
+on they do not count any more.
 """
 
 import shutil
@@ -36,6 +37,8 @@ class EventFiles:
     def __init__(self, emit: Emit, output_dir: Path, job: TrainInput) -> None:
         self._emit, self._folder, self._job = emit, output_dir / TENSORBOARD, job
         self._writer: EventsWriter | None = None
+        # Files of attempts before this one.
+        self._earlier = 0
         self._gave_up = False
 
     def __call__(self, kind: EventKind, /, **payload: Any) -> None:
@@ -44,6 +47,10 @@ class EventFiles:
             self._keep(int(payload["step"]), figures_of(kind, payload))
 
     def __enter__(self) -> Self:
+        try:
+            self._earlier = self._take_along()
+        except OSError as error:
+            self._give_up(error)
         return self
 
     def __exit__(
@@ -54,6 +61,11 @@ class EventFiles:
                 self._writer.close()
             except OSError as failed:
                 self._give_up(failed)
+
+    def ended_at(self, step: int) -> None:
+        """The run has ended well after this step; nothing that an earlier attempt measured beyond it counts."""
+        if self._writer is None and self._earlier:
+            self._keep(step + 1, {})
 
     def _keep(self, step: int, figures: Mapping[str, float]) -> None:
         if self._gave_up:
@@ -71,10 +83,9 @@ class EventFiles:
     def _begin(self, step: int) -> EventsWriter:
         """The file, once there is something to write; what earlier attempts wrote from `step` on is taken back."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        earlier = self._take_along()
-        writer = EventsWriter(str(self._folder / "events"), f".{earlier}")
+        writer = EventsWriter(str(self._folder / "events"), f".{self._earlier}")
         self._writer = writer
-        if earlier:
+        if self._earlier:
             started = SessionLog(status=SessionLog.START)
             writer.write_event(Event(wall_time=time.time(), step=step, session_log=started))
         else:
@@ -83,7 +94,9 @@ class EventFiles:
         return writer
 
     def _take_along(self) -> int:
-        """Copies the files of the newest attempt that has any, which has those before it; how many these are."""
+        """Copies the files of the newest attempt that has any, which has those before it; how many these are. All of them or none:
+        the next attempt takes what this one has.
+        """
         if self._job.resume_from is None:
             return 0
         attempts = [
@@ -95,8 +108,12 @@ class EventFiles:
             return 0
         newest = max(attempts, key=lambda folder: int(folder.parent.name))
         files = sorted(newest.glob(_FILES))
+        partial = self._folder.with_name(f".partial-{TENSORBOARD}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
         for file in files:
-            shutil.copyfile(file, self._folder / file.name)
+            shutil.copyfile(file, partial / file.name)
+        partial.rename(self._folder)
         return len(files)
 
     def _give_up(self, error: OSError) -> None:

@@ -15,9 +15,15 @@ from worker.work.training import sft
 def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:
     """Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
     with Recording(emit, output_dir) as recorded, EventFiles(recorded, output_dir, job) as told:
-        if job.config.backend == STUDIO:
-            return sft.run(job, output_dir, told, control)
-        # Another tool's files and what reads them are loaded for it alone.
-        from worker.work.backends import run as backend
+        result = _train(job, output_dir, told, control)
+        told.ended_at(result.steps)
+        return result
 
-        return backend.run(job, output_dir, told, control)
+
+def _train(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:
+    if job.config.backend == STUDIO:
+        return sft.run(job, output_dir, emit, control)
+    # Another tool's files and what reads them are loaded for it alone.
+    from worker.work.backends import run as backend
+
+    return backend.run(job, output_dir, emit, control)

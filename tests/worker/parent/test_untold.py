@@ -105,6 +105,34 @@ def test_what_a_lost_worker_had_not_stored_is_told_first_by_the_next_and_once(
     assert kept.payload["path"] == f"jobs/{job_id}/1/checkpoint-4"
 
 
+def test_what_was_measured_outlives_workers_that_are_lost_before_their_child_says_a_word(
+    engine: Engine, job_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Worker(engine, tmp_path)
+    first.child_tells(metric(1))
+    first.attempt.beat()
+    first.child_tells(metric(2), checkpoint(first, 2), heard=False)
+    first.is_lost()
+    # One is lost with its claim, one while it takes the record over.
+    second = Attempt.take(engine, [JobKind.TRAIN], 30.0)
+    assert second is not None
+    first.is_lost()
+
+    def killed(*_args: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as at_the_end:
+        at_the_end.setattr(Path, "replace", killed)
+        with pytest.raises(SystemExit):
+            Worker(engine, tmp_path)
+    first.is_lost()
+    fourth = Worker(engine, tmp_path)
+    fourth.child_tells(metric(3))
+    fourth.attempt.beat()
+    assert fourth.attempt.claim.attempt == 4
+    assert stored(engine, job_id) == [("metric", 1), ("metric", 2), ("checkpoint", 2), ("metric", 3)]
+
+
 def test_a_job_that_was_handed_back_or_kept_no_record_has_nothing_left_to_tell(
     engine: Engine, job_id: int, tmp_path: Path
 ) -> None:

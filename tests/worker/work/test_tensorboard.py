@@ -4,6 +4,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
@@ -100,6 +101,39 @@ def test_an_attempt_that_goes_on_takes_back_what_came_after_its_checkpoint(tmp_p
         metric(third, 4, 1.4)
         metric(third, 5, 1.5)
     assert scalars(tmp_path / "3")["train/loss"] == [(1, 2.9), (2, 2.8), (3, 2.7), (4, 1.4), (5, 1.5)]
+
+
+def test_an_attempt_that_measures_nothing_has_what_those_before_it_measured_up_to_its_end(
+    tmp_path: Path,
+) -> None:
+    with EventFiles(Recorder(), tmp_path / "1", job()) as first:
+        for step in range(1, 6):
+            metric(first, step, 3 - step / 10)
+    # It went on from a checkpoint after the fourth step, and was to stop and keep that.
+    with EventFiles(Recorder(), tmp_path / "2", job(tmp_path)) as second:
+        assert len(scalars(tmp_path / "2")["train/loss"]) == 5
+        second.ended_at(4)
+    assert scalars(tmp_path / "2")["train/loss"] == [(1, 2.9), (2, 2.8), (3, 2.7), (4, 2.6)]
+
+
+def test_files_are_taken_along_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with EventFiles(Recorder(), tmp_path / "1", job()) as first:
+        metric(first, 1, 2.5)
+    with EventFiles(Recorder(), tmp_path / "2", job(tmp_path)) as second:
+        metric(second, 2, 2.25)
+
+    def killed(_source: Path, _place: Path) -> None:
+        raise SystemExit
+
+    (tmp_path / "3").mkdir()
+    third = EventFiles(Recorder(), tmp_path / "3", job(tmp_path))
+    with monkeypatch.context() as on_the_way:
+        on_the_way.setattr("worker.work.tensorboard.shutil.copyfile", killed)
+        with pytest.raises(SystemExit):
+            third.__enter__()
+    with EventFiles(Recorder(), tmp_path / "4", job(tmp_path)) as fourth:
+        metric(fourth, 3, 2.0)
+    assert scalars(tmp_path / "4")["train/loss"] == [(1, 2.5), (2, 2.25), (3, 2.0)]
 
 
 def test_a_run_that_measures_nothing_has_no_file_and_a_folder_that_takes_none_ends_no_run(

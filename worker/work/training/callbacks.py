@@ -259,11 +259,16 @@ class EarlyStopping(TrainerCallback):
         if self.has_best:
             link_or_copy(self.best_file, checkpoint / BEST_WEIGHTS)
 
-    def restore(self, fields: dict[str, Any], checkpoint: Path) -> None:
-        """Go on from what `fields` and `keep_best_in` left in a checkpoint."""
+    def had_stopped(self, fields: dict[str, Any]) -> bool:
+        """Whether this run, whose checkpoint has these `fields`, had no patience left there."""
+        return bool(fields["without_best"] >= self.patience)
+
+    def restore(self, fields: dict[str, Any], checkpoint: Path, *, is_own: bool) -> None:
+        """Go on from what `fields` and `keep_best_in` left in a checkpoint, of this run or of another."""
         for name in self._losses():
             setattr(self, name, math.inf if fields[name] is None else fields[name])
         self.best_step, self.without_best = fields["best_step"], fields["without_best"]
+        self.stopped = is_own and self.had_stopped(fields)
         self.has_best = (checkpoint / BEST_WEIGHTS).is_file()
         if self.has_best:
             self.best_file.parent.mkdir(parents=True, exist_ok=True)

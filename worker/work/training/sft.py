@@ -150,12 +150,12 @@ def go_through(
     """
     train_loss: float
     if resume is not None and (job.save_at_once or is_kept(job)):
+        trainer.stop_on_request.saving = True
         train_loss = trainer.take_over(resume)
     else:
         if trainer.group.leads:
             ask_while_training(trainer, Path(job.base_model_path), dtype)
-        path = str(resume.path) if resume else None
-        train_loss = trainer.train(resume_from_checkpoint=path).training_loss
+        train_loss = trainer.go_on(resume)
     control.raise_if_cancelled()
     raise_if_paused(trainer, control)
     finish_evaluation(trainer)

@@ -293,7 +293,7 @@ class SftTrainer(Trainer):
         self.passed = Passed(*fields.get("passed", (None, None)))
         # A run that goes on from another one may have patience where that had none.
         if self.early_stopping is not None and "early_stopping" in fields:
-            self.early_stopping.restore(fields["early_stopping"], checkpoint.path)
+            self.early_stopping.restore(fields["early_stopping"], checkpoint.path, is_own=not self.goes_on)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
@@ -315,11 +315,31 @@ class SftTrainer(Trainer):
         self._globalstep_last_logged = self.loss_so_far["last_logged"]
         self._initial_global_step = 0
 
+    def go_on(self, checkpoint: Checkpoint | None) -> float:
+        """Train the steps that are left from there, or from the start; the mean training loss of the run.
+
+        A worker may have been lost after its last checkpoint: transformers would train one step more whatever the count.
+        """
+        if checkpoint is None or not self._is_over(checkpoint):
+            path = str(checkpoint.path) if checkpoint else None
+            return float(self.train(resume_from_checkpoint=path).training_loss)
+        loss = self.take_over(checkpoint)
+        self.control = self.callback_handler.on_train_end(self.args, self.state, self.control)
+        return loss
+
+    def _is_over(self, checkpoint: Checkpoint) -> bool:
+        """Whether it was written after the last step, or where this very run had been stopped early."""
+        if checkpoint.step >= self.args.max_steps:
+            return True
+        if self.early_stopping is None or self.goes_on:
+            return False
+        fields = checkpoint.fields().get("early_stopping")
+        return fields is not None and self.early_stopping.had_stopped(fields)
+
     def take_over(self, checkpoint: Checkpoint) -> float:
         """Be where the checkpoint stands without another step; the mean training loss until there."""
         self._load_from_checkpoint(str(checkpoint.path))
         self.state = TrainerState.load_from_json(str(checkpoint.path / TRAINER_STATE_NAME))
-        self.stop_on_request.saving = True
         sums = self.loss_so_far
         return math.nan if sums is None else (sums["before"] + sums["since"]) / max(1, checkpoint.step)
 

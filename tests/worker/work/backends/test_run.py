@@ -25,6 +25,7 @@ from tests.worker.conftest import Recorder
 from worker.work import train
 from worker.work.backends.checkpoints import newest_whole
 from worker.work.backends.comparison import Comparison
+from worker.work.backends.events import Listener
 from worker.work.backends.run import train_there
 from worker.work.backends.tool_process import OBSERVER, tool_environment
 from worker.work.evaluation.loading import require_adapter
@@ -162,6 +163,23 @@ def test_trl_trains_the_studios_losses_and_its_adapter_is_measured_and_kept(
     (optimizer,) = (tmp_path / "lost" / "1").rglob("checkpoint-3/optimizer.pt")
     optimizer.write_bytes(optimizer.read_bytes()[::-1])
     assert newest_whole(tmp_path / "lost") is None
+
+
+def test_a_tools_checkpoint_of_the_last_step_is_nothing_to_go_on_from(
+    job_input: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    values, place = job_input(LENGTHS), tmp_path / "lost" / "1" / WORKPLACE
+    comparison = Comparison(load_arrays(Path(values["arrays"]), values["arrays_hash"]), "trl")
+    listener = Listener(comparison, Recorder(), place)
+    for step in (3, 6):
+        folder = place / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        (folder / "optimizer.pt").write_bytes(b"state")
+        listener.hear({"event": "step", "step": step, "total_steps": 6, "epoch": 0.5, "seconds": 1.0})
+        listener.hear({"event": "saved", "step": step, "folder": str(folder)})
+    found = newest_whole(tmp_path / "lost")
+    assert found is not None
+    assert found.step == 3
 
 
 class Losing(Recorder):

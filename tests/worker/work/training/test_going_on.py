@@ -112,6 +112,34 @@ def test_what_is_kept_of_a_paused_run_is_what_it_had_learned_by_then(
     assert same(weights(tmp_path / "run" / "2"), weights(tmp_path / "stopped"))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {
+            "learning_rate": 0.01,
+            "max_steps": 60,
+            "eval_steps": 1,
+            "save_steps": 1,
+            "early_stopping_patience": 1,
+        },
+    ],
+    ids=["after the last step", "after the step at which it was stopped early"],
+)
+def test_a_run_whose_worker_was_lost_after_its_last_checkpoint_trains_no_more(
+    job: dict[str, Any], tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    job["config"] |= changes
+    expected = train(job, tmp_path / "run" / "1", Recorder(), Control())
+    lost = {**job, "resume_from": str(tmp_path / "run")}
+    emit = Recorder()
+    found = train(lost, tmp_path / "run" / "2", emit, Control())
+    assert emit.of("metric") == emit.of("eval") == []
+    assert {**found, "peak_memory_bytes": 0} == {**expected, "peak_memory_bytes": 0}
+    assert expected["stop_reason"] == ("no_improvement" if changes else "finished")
+    assert same(weights(tmp_path / "run" / "2"), weights(tmp_path / "run" / "1"))
+
+
 def begin(job: dict[str, Any], how: str, folder: Path, step: int, **config: Any) -> dict[str, Any]:
     at = {"how": how, "run_id": 4, "step": step, "folder": str(folder)}
     return {**job, "config": {**job["config"], **config}, "begin": at}

@@ -1,0 +1,182 @@
+"""Several workers on one PostgreSQL and one Redis: what was handed over ends as what nobody disturbed, to the last bit."""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psutil
+
+from app.core.database import reading
+from app.core.settings import Settings
+from app.jobs.models import Job
+from app.recipes.mixing import CURRICULUM
+from app.runs.preflight.items import Name
+from tests.faults.places import OnServers
+from tests.faults.studio import PATIENCE_SECONDS, Told, end_of
+from tests.support.installation import InThisProcess
+from tests.support.workers import running_worker, wait_until
+
+Check = dict[str, Any]
+STEPS = 60
+# Of a curriculum the first 24 steps are the second dataset's. The best rate is none of the sweep's ends.
+OFTEN: dict[str, Any] = {
+    "max_steps": STEPS,
+    "mix_share": 0.4,
+    "mix_order": CURRICULUM,
+    "lora_dropout": 0.1,
+    "logging_steps": 1,
+    "eval_steps": 10,
+    "save_steps": 5,
+    "save_total_limit": 3,
+}
+RATES = (1e-3, 2e-3, 4e-3, 8e-3)
+# Longer than a lease.
+_AWAY_SECONDS = 8.0
+_MEASURED = ("loss", "grad_norm", "learning_rate", "eval_loss", "mixed_loss")
+
+
+class Crew:
+    """Workers of which any may be killed and another take its place."""
+
+    def __init__(self, settings: Settings, stack: ExitStack) -> None:
+        self._settings, self._stack = settings, stack
+
+    def join(self) -> None:
+        """One more."""
+        self._stack.enter_context(running_worker(self._settings))
+
+    def kill(self, pid: int) -> None:
+        """With no time for a word; another one comes."""
+        psutil.Process(pid).kill()
+        self.join()
+
+
+@contextmanager
+def crew_of(settings: Settings, workers: int = 2) -> Iterator[Crew]:
+    """So many workers, and later those in place of killed ones."""
+    with ExitStack() as stack:
+        crew = Crew(settings, stack)
+        for _ in range(workers):
+            crew.join()
+        yield crew
+
+
+def hand_over_curriculum(studio: OnServers, check: Check, dice: random.Random) -> list[Told]:
+    """The worker is killed while the second dataset is trained, and the next one while the domain is."""
+    with crew_of(studio.settings) as crew:
+        mixed_in = _second_dataset(studio, check, dice)
+        alone = studio.start_run(check, mixed_in, **OFTEN)
+        expected = [end_of(studio, alone["job"]["id"])]
+        run = studio.start_run(check, mixed_in, **OFTEN)
+        job_id = run["job"]["id"]
+        for step in (dice.randint(6, 20), dice.randint(30, 45)):
+            wait_for_step(studio, job_id, step)
+            crew.kill(owner_of(studio, job_id))
+        told = [*expected, end_of(studio, job_id)]
+    assert [one.attempt for one in told] == [1, 3], told
+    require_same_curve(studio, alone["job"]["id"], job_id)
+    results = [studio.ok(studio.api.get(f"/api/v1/runs/{one['id']}"))["result"] for one in (alone, run)]
+    own = {"peak_memory_bytes": 0}
+    assert {**results[0], **own} == {**results[1], **own}
+    return told
+
+
+def disturb_sweep(studio: OnServers, check: Check, dice: random.Random) -> list[Told]:
+    """Two workers share a sweep. Its last run is put first, a worker is killed, both servers go away for longer than a lease."""
+    with crew_of(studio.settings) as crew:
+        mixed_in = _second_dataset(studio, check, dice)
+        expected = _sweep(studio, check, mixed_in)
+        told = [end_of(studio, job_id) for job_id in expected]
+        jobs = _sweep(studio, check, mixed_in)
+        wait_for_step(studio, jobs[0], 2)
+        wait_for_step(studio, jobs[1], 2)
+        for way, body in (("move", {"where": "top"}), ("priority", {"priority": "high"})):
+            studio.ok(studio.api.post(f"/api/v1/queue/jobs/{jobs[3]}/{way}", json=body))
+        crew.kill(owner_of(studio, jobs[dice.randrange(2)]))
+        time.sleep(dice.uniform(0, 2))
+        studio.redis.stop()
+        studio.postgres.stop()
+        time.sleep(_AWAY_SECONDS)
+        studio.redis.start()
+        studio.postgres.start()
+        told += [end_of(studio, job_id) for job_id in jobs]
+    for alone, disturbed in zip(expected, jobs, strict=True):
+        require_same_curve(studio, alone, disturbed)
+    begun = [_first_start(studio, job_id) for job_id in jobs]
+    assert begun[3] < begun[2], "what was put first began first"
+    return told
+
+
+def wait_for_step(studio: InThisProcess, job_id: int, step: int) -> None:
+    """Until that was told."""
+    wait_until(
+        lambda: any(row[1] >= step for row in curve_of(studio, job_id)),
+        timeout_seconds=PATIENCE_SECONDS,
+        what=f"step {step} of job {job_id}",
+    )
+
+
+def owner_of(studio: InThisProcess, job_id: int) -> int:
+    """The worker's process that does the job."""
+
+    def found() -> str | None:
+        with reading(studio.app.state.engine) as session:
+            return session.get_one(Job, job_id).owner
+
+    wait_until(
+        lambda: found() is not None, timeout_seconds=PATIENCE_SECONDS, what=f"somebody does job {job_id}"
+    )
+    return int(str(found()).split(":")[1])
+
+
+def curve_of(studio: InThisProcess, job_id: int) -> dict[tuple[str, int], set[tuple[float | None, ...]]]:
+    """By kind and step, all that was ever told of it: one set of figures, however often."""
+    curve: dict[tuple[str, int], set[tuple[float | None, ...]]] = {}
+    for event in studio.events(job_id):
+        if event["kind"] in ("metric", "eval"):
+            told = tuple(event.get(name) for name in _MEASURED)
+            curve.setdefault((event["kind"], event["step"]), set()).add(told)
+    return curve
+
+
+def require_same_curve(studio: InThisProcess, alone: int, disturbed: int) -> None:
+    """No step is missing, none is one too many, and each has the figures of the undisturbed run."""
+    expected, found = curve_of(studio, alone), curve_of(studio, disturbed)
+    other = {
+        place: (expected.get(place), found.get(place))
+        for place in {*expected, *found}
+        if expected.get(place) != found.get(place)
+    }
+    assert other == {}, other
+
+
+def _second_dataset(studio: OnServers, check: Check, dice: random.Random) -> Check:
+    version = studio.version(8, file="sales.zh.jsonl", name=f"General {dice.random()}")
+    return studio.check(version, {"id": check["base_model_id"]})
+
+
+def _sweep(studio: OnServers, check: Check, mixed_in: Check) -> list[int]:
+    body = {
+        "mask_check_id": check["id"],
+        "mix_check_id": mixed_in["id"],
+        "recipe": "quick",
+        "changes": {
+            **OFTEN,
+            "gradient_accumulation_steps": 1,
+            "per_device_train_batch_size": 1,
+            "sample_count": 0,
+        },
+        "axes": [{"fields": ["learning_rate"], "values": list(RATES)}],
+        "confirmed": True,
+        "accepted_warnings": list(Name),
+    }
+    sweep = studio.ok(studio.api.post("/api/v1/sweeps", json=body))
+    runs = [studio.ok(studio.api.get(f"/api/v1/runs/{run['run_id']}")) for run in sweep["runs"]]
+    return [run["job"]["id"] for run in runs]
+
+
+def _first_start(studio: OnServers, job_id: int) -> str:
+    found: str = next(event["at"] for event in studio.events(job_id) if event.get("state") == "running")
+    return found
