@@ -34,8 +34,8 @@ def test_a_saved_recipe_is_listed_with_what_it_sets_and_offered_in_the_form_of_a
     page = engineer.browser.get("/recipes")
     shown = visible_text(page.text)
     assert "Calls Shared Short" in shown
-    assert "learning_rate 3e-5" in shown
-    assert "lora_r 16" in shown
+    assert "learning_rate 5e-5 → 3e-5" in shown
+    assert "lora_r 64 → 16" in shown
     assert 'href="/runs/new?recipe=Calls"' in page.text
     seen = annotator.browser.get("/recipes").text
     assert "Short" in seen
