@@ -210,13 +210,13 @@ def sentence_of(message: str | Sentence, values: Mapping[str, object]) -> Senten
     return Sentence.of(message, **values)
 
 
-def grouped(template: str, values: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def grouped(template: str, values: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
     """Template and values where amounts from a thousand on are written as 25,757; numbers that name something stay as they are."""
-    long = {
-        name: f"{values[name]:,}"
-        for name in set(_WHOLE.findall(template)) - _NAMES
-        if type(values.get(name)) is int and abs(values[name]) >= _GROUPED_FROM
-    }
+    long: dict[str, object] = {}
+    for name in set(_WHOLE.findall(template)) - _NAMES:
+        value = values.get(name)
+        if type(value) is int and abs(value) >= _GROUPED_FROM:
+            long[name] = f"{value:,}"
     if not long:
         return template, values
     filled = _WHOLE.sub(lambda place: f"%({place[1]})s" if place[1] in long else place[0], template)
@@ -259,7 +259,7 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "")
 
 
-def _filled_as_text(template: str, values: Mapping[str, Value]) -> str:
+def _filled_as_text(template: str, values: Mapping[str, object]) -> str:
     """Every place filled with its value as text: better than none where a value has another type."""
     try:
         return _CONVERSION.sub(r"%(\1)s", template) % values

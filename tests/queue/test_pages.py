@@ -63,6 +63,7 @@ def test_the_board_says_what_runs_where_and_when_what_waits_begins(
     assert board["workers"][0]["devices"][0]["cores"] == 4
     said = visible_text(engineer.browser.get("/queue").text)
     assert "25/100" in said
+    assert "Run 2 " in said
     assert "4 cores" in said
     assert "unknown" not in said
     run = visible_text(engineer.browser.get("/runs/4").text)
