@@ -54,3 +54,13 @@ def test_every_chart_has_words_for_having_no_values() -> None:
         if "data-empty=" not in tag
     ]
     assert bare == []
+
+
+def test_what_asks_for_a_part_of_an_answer_does_not_hand_that_down_to_the_forms_in_it() -> None:
+    handing_down = [
+        f"{path.relative_to(TEMPLATES)}: {tag}"
+        for path in TEMPLATES.rglob("*.html")
+        for tag in re.findall(r"<[^<]*hx-select=[^<]*>", path.read_text(encoding="utf-8"))
+        if 'hx-disinherit="hx-select"' not in tag
+    ]
+    assert handing_down == []
