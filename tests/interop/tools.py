@@ -50,7 +50,7 @@ def train(tool: Tool, command: str, folder: Path) -> Trained:
         for told in process.last_messages():
             _take(found, told)
         if code:
-            raise explain(tool, code, process.printed)
+            raise explain(tool, code, process.printed, for_memory=process.kills.one_came())
     return found
 
 

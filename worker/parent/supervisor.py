@@ -28,12 +28,12 @@ from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, LeaseLost
 from app.jobs.work import JobInput
 from app.sentences import N_, Failure, FailureCode, Sentence
+from worker.memory_kills import MemoryKills
 from worker.parent.allocator import allocator_environment
 from worker.parent.attempt import Attempt
 from worker.parent.child_process import ChildProcess
 from worker.parent.exits import DIED, judge_exit
 from worker.parent.going import Going
-from worker.parent.memory_kills import MemoryKills
 from worker.parent.untold import tell_what_was_left
 
 logger = get_logger(__name__)
@@ -158,6 +158,7 @@ class Supervisor:
                 outcome.result = message
             elif kind == Ending.FAILED:
                 outcome.failure = Failure.from_json(self.storage.relative(message))
+                outcome.again = Sentence.from_json(again) if (again := message.get("again")) else None
             elif kind == Ending.CANCELLED:
                 outcome.cancelled = True
             elif kind == Ending.PAUSED:

@@ -47,7 +47,7 @@ class Listener:
             comparison.proof.mark_seen(begins.seen)
         self.ready = False
         self.ended: Ended | None = None
-        self.step = 0
+        self.step = self.total_steps = 0
         self.measured_at: int | None = None
         self._began = time.monotonic()
         # Since the last metric.
@@ -86,7 +86,7 @@ class Listener:
         self._tokens += sum(len(ids) for ids, _labels in rows)
 
     def _on_step(self, step: int, total_steps: int, epoch: float | None, seconds: float) -> None:
-        self.step = step
+        self.step, self.total_steps = step, total_steps
         self._seconds += seconds
         done = step - (self.begins.step if self.begins else 0)
         left = (time.monotonic() - self._began) / max(done, 1) * (total_steps - step)

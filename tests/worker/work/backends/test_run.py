@@ -22,10 +22,12 @@ from app.runs.work import TrainInput
 from app.sentences import FailureCode
 from tests.support.said import said
 from tests.worker.conftest import Recorder
+from worker import memory_kills
+from worker.memory_kills import MemoryKills
 from worker.work import train
 from worker.work.backends.checkpoints import newest_whole
 from worker.work.backends.comparison import Comparison
-from worker.work.backends.run import train_there
+from worker.work.backends.run import FILES, train_there
 from worker.work.backends.tool_process import OBSERVER, tool_environment
 from worker.work.evaluation.loading import require_adapter
 from worker.work.protocol import Cancelled, Control, JobFailed
@@ -179,6 +181,37 @@ class Losing(Recorder):
                 path.write_text(path.read_text().replace(str(self.workplace), str(self.lost)))
 
 
+def test_what_somebody_killed_leaves_its_checkpoints_to_the_attempt_that_goes_on(
+    job_input: Callable[..., dict[str, Any]],
+    small_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (counts := tmp_path / "vmstat").write_text("oom_kill 4\n")
+    monkeypatch.setattr(memory_kills, "_COUNTED_IN", (str(counts),))
+    values = job_input(LENGTHS, max_steps=40, eval_steps=40, save_steps=3)
+    values["base_model_path"] = str(small_model)
+    workplace = tmp_path / "1" / WORKPLACE
+
+    class Killing(Recorder):
+        def __call__(self, event: str, /, **payload: Any) -> None:
+            super().__call__(event, **payload)
+            if event == "progress" and payload["step"] == 5:
+                for process in processes_in(workplace / FILES):
+                    os.kill(process, signal.SIGKILL)
+
+    with pytest.raises(JobFailed, match=r"TRL was ended from outside \(signal SIGKILL\)") as killed:
+        train.run(job(values, backend="trl"), workplace.parent, Killing(), Control())
+    assert killed.value.again is not None
+    assert newest_whole(tmp_path) is not None
+
+    monkeypatch.setattr(MemoryKills, "one_came", lambda _self: True)
+    with pytest.raises(JobFailed, match=r"the system killed TRL \(signal SIGKILL\)") as killed:
+        train.run(job(values, backend="trl"), workplace.parent, Killing(), Control())
+    assert killed.value.again is None
+    assert not workplace.exists()
+
+
 @pytest.fixture
 def trainer(job_input: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[..., Any]:
     """Runs SCRIPT, or another, as the worker runs a tool's command."""
@@ -261,6 +294,23 @@ def test_a_tool_that_breaks_is_explained_and_one_that_trains_nothing_too(trainer
         trainer(Recorder(), Control(), "{}['model']")
     with pytest.raises(JobFailed, match="without having trained anything"):
         trainer(Recorder(), Control(), "print('fine')")
+
+
+def test_a_tool_that_somebody_interrupts_is_not_taken_for_one_that_is_done(
+    trainer: Callable[..., Any], tmp_path: Path
+) -> None:
+    class Interrupting(Recorder):
+        def __call__(self, event: str, /, **payload: Any) -> None:
+            super().__call__(event, **payload)
+            if event == "progress" and payload["step"] == 2:
+                [tool] = processes_in(tmp_path)
+                os.kill(tool, signal.SIGINT)
+
+    # As Axolotl does: it saves what it has, and is content.
+    content = "import signal, sys\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(0))\n"
+    with pytest.raises(JobFailed, match=r"TRL ended by itself after step \d+ of 1000000") as ended:
+        trainer(Interrupting(), Control(), content + SCRIPT)
+    assert ended.value.again is not None
 
 
 def test_the_studios_addresses_are_not_handed_on() -> None:
