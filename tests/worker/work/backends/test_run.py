@@ -191,25 +191,27 @@ def test_what_somebody_killed_leaves_its_checkpoints_to_the_attempt_that_goes_on
     monkeypatch.setattr(memory_kills, "_COUNTED_IN", (str(counts),))
     values = job_input(LENGTHS, max_steps=40, eval_steps=40, save_steps=3)
     values["base_model_path"] = str(small_model)
-    workplace = tmp_path / "1" / WORKPLACE
 
     class Killing(Recorder):
         def __call__(self, event: str, /, **payload: Any) -> None:
             super().__call__(event, **payload)
-            if event == "progress" and payload["step"] == 5:
-                for process in processes_in(workplace / FILES):
-                    os.kill(process, signal.SIGKILL)
+            if event == "progress" and payload["step"] >= 5:
+                for place in tmp_path.glob(f"*/{WORKPLACE}/{FILES}"):
+                    for process in processes_in(place):
+                        os.kill(process, signal.SIGKILL)
 
     with pytest.raises(JobFailed, match=r"TRL was ended from outside \(signal SIGKILL\)") as killed:
-        train.run(job(values, backend="trl"), workplace.parent, Killing(), Control())
+        train.run(job(values, backend="trl"), tmp_path / "1", Killing(), Control())
     assert killed.value.again is not None
-    assert newest_whole(tmp_path) is not None
+    assert (kept := newest_whole(tmp_path)) is not None
 
     monkeypatch.setattr(MemoryKills, "one_came", lambda _self: True)
     with pytest.raises(JobFailed, match=r"the system killed TRL \(signal SIGKILL\)") as killed:
-        train.run(job(values, backend="trl"), workplace.parent, Killing(), Control())
+        goes_on = {**values, "resume_from": str(tmp_path)}
+        train.run(job(goes_on, backend="trl"), tmp_path / "2", emit := Killing(), Control())
+    assert min(row["step"] for row in emit.of("progress")) == kept.step + 1
     assert killed.value.again is None
-    assert not workplace.exists()
+    assert not (tmp_path / "2" / WORKPLACE).exists()
 
 
 @pytest.fixture
