@@ -206,9 +206,9 @@ def test_what_somebody_killed_leaves_its_checkpoints_to_the_attempt_that_goes_on
     assert (kept := newest_whole(tmp_path)) is not None
 
     monkeypatch.setattr(MemoryKills, "one_came", lambda _self: True)
+    again, emit = job({**values, "resume_from": str(tmp_path)}, backend="trl"), Killing()
     with pytest.raises(JobFailed, match=r"the system killed TRL \(signal SIGKILL\)") as killed:
-        goes_on = {**values, "resume_from": str(tmp_path)}
-        train.run(job(goes_on, backend="trl"), tmp_path / "2", emit := Killing(), Control())
+        train.run(again, tmp_path / "2", emit, Control())
     assert min(row["step"] for row in emit.of("progress")) == kept.step + 1
     assert killed.value.again is None
     assert not (tmp_path / "2" / WORKPLACE).exists()
